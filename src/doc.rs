@@ -1,0 +1,214 @@
+//! An analysed document: the one form of a tweet that the percolator, the index and the plain evaluation read.
+//!
+//! A [`Doc`] is made once per tweet, by [`DocBuilder`], and holds all terms in one string. Whether a query matches
+//! depends on nothing but the `Doc`; that is how three ways of answering can agree.
+
+use crate::schema::{FieldId, Kind, Schema};
+use crate::text;
+
+/// Longer terms are left out, on both sides, though they keep their position: nobody searches for them, and the
+/// index could not hold them.
+pub const MAX_TERM_BYTES: usize = 255;
+
+/// How far apart two values of one field are, so that no phrase reaches from one into the next.
+pub const POSITION_GAP: u32 = 1_000;
+
+/// A place on earth, in degrees (WGS 84).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Degrees east, from -180 to 180.
+    pub lon: f64,
+    /// Degrees north, from -90 to 90.
+    pub lat: f64,
+}
+
+/// One term of a document, where it stands and where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The field it belongs to.
+    pub field: FieldId,
+    /// Its length in bytes, at most [`MAX_TERM_BYTES`].
+    len: u8,
+    /// Where it starts in [`Doc::terms`].
+    start: u32,
+    /// Its position among the words of the field, from 0; terms at one position are alternatives.
+    pub position: u32,
+    /// The bytes of the field's source text that it was made from: start and end.
+    pub span: (u32, u32),
+}
+
+/// An analysed document.
+#[derive(Clone, Debug, Default)]
+pub struct Doc {
+    /// All terms, one after the other.
+    terms: String,
+    /// By field, then by position.
+    tokens: Vec<Token>,
+    /// By field.
+    values: Vec<(FieldId, i64)>,
+    /// By field.
+    points: Vec<(FieldId, Point)>,
+    /// One bit for each field that has a value.
+    present: u64,
+}
+
+impl Doc {
+    /// All terms, by field and then by position.
+    #[must_use]
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    /// The terms of one field, by position.
+    #[must_use]
+    pub fn field_tokens(&self, field: FieldId) -> &[Token] {
+        let start = self.tokens.partition_point(|token| token.field < field);
+        let len = self.tokens[start..].partition_point(|token| token.field == field);
+        &self.tokens[start..start + len]
+    }
+
+    /// The term's text, folded.
+    #[must_use]
+    pub fn term(&self, token: &Token) -> &str {
+        &self.terms[token.start as usize..token.start as usize + usize::from(token.len)]
+    }
+
+    /// The numbers and dates (milliseconds) of all fields, as ordered keys, by field.
+    #[must_use]
+    pub fn values(&self) -> &[(FieldId, i64)] {
+        &self.values
+    }
+
+    /// The places of all fields, by field.
+    #[must_use]
+    pub fn points(&self) -> &[(FieldId, Point)] {
+        &self.points
+    }
+
+    /// Whether the field has any value.
+    #[must_use]
+    pub fn has(&self, field: FieldId) -> bool {
+        self.present & (1 << field.0) != 0
+    }
+
+    /// One bit for each field that has a value.
+    #[must_use]
+    pub fn present(&self) -> u64 {
+        self.present
+    }
+
+    /// The memory that it holds, in bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Doc>()
+            + self.terms.capacity()
+            + self.tokens.capacity() * size_of::<Token>()
+            + self.values.capacity() * size_of::<(FieldId, i64)>()
+            + self.points.capacity() * size_of::<(FieldId, Point)>()
+    }
+}
+
+/// Makes a [`Doc`], field by field, in any order.
+///
+/// A builder can be kept: [`DocBuilder::finish`] hands out an exact copy and [`DocBuilder::clear`] keeps the buffers.
+#[derive(Debug)]
+pub struct DocBuilder<'a> {
+    schema: &'a Schema,
+    doc: Doc,
+    /// Whether something was added behind a later field, so that the tokens need sorting.
+    unsorted: bool,
+}
+
+impl<'a> DocBuilder<'a> {
+    /// A builder of documents of this schema.
+    #[must_use]
+    pub fn new(schema: &'a Schema) -> DocBuilder<'a> {
+        DocBuilder { schema, doc: Doc::default(), unsorted: false }
+    }
+
+    /// Adds a text, an address or a keyword, analysed as its field's kind says. Nothing is added for one without a term.
+    pub fn text(&mut self, field: FieldId, text: &str) {
+        let first = self.doc.tokens.len();
+        let position = match self.doc.tokens.iter().rev().find(|token| token.field == field) {
+            Some(last) => last.position + POSITION_GAP,
+            None => 0,
+        };
+        match self.schema.field(field).kind {
+            Kind::Text => text::words(text, &mut |term, at, span| self.token(field, term, position + at, span)),
+            Kind::Url => text::url_words(text, &mut |term, at, span| self.token(field, term, position + at, span)),
+            Kind::Keyword => {
+                let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                self.token(field, &text::fold(text), position, (0, end));
+            }
+            kind => debug_assert!(false, "a {kind:?} field takes no text"),
+        }
+        if self.doc.tokens.len() > first {
+            self.doc.present |= 1 << field.0;
+        }
+    }
+
+    fn token(&mut self, field: FieldId, term: &str, position: u32, span: (u32, u32)) {
+        let Ok(len) = u8::try_from(term.len()) else { return };
+        if len == 0 {
+            return;
+        }
+        self.unsorted |= self.doc.tokens.last().is_some_and(|last| last.field > field);
+        let start = u32::try_from(self.doc.terms.len()).expect("a document is smaller than 4 GiB");
+        self.doc.terms.push_str(term);
+        self.doc.tokens.push(Token { field, len, start, position, span });
+    }
+
+    /// Adds a whole number or a date (milliseconds).
+    pub fn integer(&mut self, field: FieldId, value: i64) {
+        debug_assert!(self.schema.field(field).kind.has_values());
+        self.doc.values.push((field, value));
+        self.doc.present |= 1 << field.0;
+    }
+
+    /// Adds a floating point number. One that is not a number is left out.
+    pub fn float(&mut self, field: FieldId, value: f64) {
+        if !value.is_nan() {
+            self.integer(field, crate::schema::float_key(value));
+        }
+    }
+
+    /// Adds a place.
+    pub fn point(&mut self, field: FieldId, point: Point) {
+        debug_assert_eq!(self.schema.field(field).kind, Kind::Point);
+        self.doc.points.push((field, point));
+        self.doc.present |= 1 << field.0;
+    }
+
+    /// The document, in order. It can be read until the next [`DocBuilder::clear`].
+    pub fn doc(&mut self) -> &Doc {
+        if std::mem::take(&mut self.unsorted) {
+            // Stable: within a field, the order in which they were added is the order of their positions.
+            self.doc.tokens.sort_by_key(|token| token.field);
+        }
+        self.doc.values.sort_unstable();
+        self.doc.points.sort_by_key(|&(field, _)| field);
+        &self.doc
+    }
+
+    /// A copy of the document that takes no more memory than it needs.
+    pub fn finish(&mut self) -> Doc {
+        let doc = self.doc();
+        Doc {
+            terms: doc.terms.as_str().into(),
+            tokens: doc.tokens.as_slice().into(),
+            values: doc.values.as_slice().into(),
+            points: doc.points.as_slice().into(),
+            present: doc.present,
+        }
+    }
+
+    /// Forgets the document and keeps the buffers.
+    pub fn clear(&mut self) {
+        self.doc.terms.clear();
+        self.doc.tokens.clear();
+        self.doc.values.clear();
+        self.doc.points.clear();
+        self.doc.present = 0;
+        self.unsorted = false;
+    }
+}

@@ -1,0 +1,47 @@
+//! Finds all registered queries that a document matches.
+
+use crate::doc::Doc;
+use crate::ids::QueryKey;
+use crate::query::Ast;
+
+/// What a call of [`Engine::percolate`] found.
+#[derive(Debug, Default)]
+pub struct Matches {
+    /// The index of the document in the batch, and a query that it matches. By document; within one in no order; no pair twice.
+    pub pairs: Vec<(u32, QueryKey)>,
+    /// How many (document, query) pairs had to be verified.
+    pub candidates: u64,
+}
+
+impl Matches {
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.pairs.clear();
+        self.candidates = 0;
+    }
+}
+
+/// A percolator: the registered queries, and the way to match documents against them.
+///
+/// The pipeline owns one engine and calls it from one thread. A call of `insert` or `remove` takes effect for the next document.
+pub trait Engine: Send {
+    /// Registers a query under a key that is free. Keys should be dense: they index tables.
+    fn insert(&mut self, key: QueryKey, query: &Ast);
+
+    /// Removes a query and gives its memory back. False when there was none.
+    fn remove(&mut self, key: QueryKey) -> bool;
+
+    /// How many queries are registered.
+    fn len(&self) -> usize;
+
+    /// Whether no query is registered.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends the matches of a batch to `matches`.
+    fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches);
+
+    /// The memory that the queries take, in bytes, as near as the engine knows.
+    fn size_bytes(&self) -> usize;
+}

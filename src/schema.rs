@@ -1,0 +1,228 @@
+//! Which fields a document has, and of which kind: what the query language, the analysis, the index and the
+//! percolator agree on.
+//!
+//! perch itself uses one schema, [`Schema::tweet`]; the percolator as a library takes any.
+
+use std::sync::LazyLock;
+
+/// The number of a field in its [`Schema`], from 0; at most 63.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldId(pub u8);
+
+impl FieldId {
+    /// The number as an index into a table.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// What a field holds, and so which queries it can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Words in order ([`crate::text`]).
+    Text,
+    /// An address, as its host (and the domains above it) and the words of its path, in order.
+    Url,
+    /// One term a value, folded ([`crate::text::fold`]) but not split.
+    Keyword,
+    /// A whole number, `i64`.
+    Integer,
+    /// A floating point number, ordered by [`float_key`].
+    Float,
+    /// A moment, in milliseconds since 1970 (UTC).
+    Date,
+    /// A place on earth.
+    Point,
+}
+
+impl Kind {
+    /// Whether the field's values are terms (text, addresses, keywords).
+    #[must_use]
+    pub fn has_terms(self) -> bool {
+        matches!(self, Kind::Text | Kind::Url | Kind::Keyword)
+    }
+
+    /// Whether the field's values are ordered numbers (integers, floats, dates).
+    #[must_use]
+    pub fn has_values(self) -> bool {
+        matches!(self, Kind::Integer | Kind::Float | Kind::Date)
+    }
+
+    /// Whether terms have positions, so that phrases mean something.
+    #[must_use]
+    pub fn has_positions(self) -> bool {
+        matches!(self, Kind::Text | Kind::Url)
+    }
+}
+
+/// One field of a [`Schema`].
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// The name as in the document, dots for nesting: `user.screen_name`.
+    pub name: String,
+    /// Other names that queries may use: `from`.
+    pub aliases: Vec<String>,
+    /// What it holds.
+    pub kind: Kind,
+}
+
+/// The fields of a kind of document, in the order of their [`FieldId`].
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    fields: Vec<Field>,
+    default_field: usize,
+}
+
+impl Schema {
+    /// The largest number of fields, because a document keeps a bit for each in one `u64`.
+    pub const MAX_FIELDS: usize = 64;
+
+    /// A schema without fields. The first text field that is added is the default field.
+    #[must_use]
+    pub fn new() -> Schema {
+        Schema::default()
+    }
+
+    /// Adds a field.
+    ///
+    /// # Panics
+    ///
+    /// When a field or alias of that name exists, or the schema is full: both are mistakes in the program.
+    pub fn add(&mut self, name: &str, kind: Kind, aliases: &[&str]) -> FieldId {
+        for name in std::iter::once(&name).chain(aliases) {
+            assert!(self.find(name).is_none(), "two fields are called {name}");
+        }
+        assert!(self.fields.len() < Self::MAX_FIELDS, "a schema holds at most {} fields", Self::MAX_FIELDS);
+        let id = FieldId(u8::try_from(self.fields.len()).expect("fewer than 64 fields"));
+        if kind == Kind::Text && !self.fields.iter().any(|field| field.kind == Kind::Text) {
+            self.default_field = id.index();
+        }
+        self.fields.push(Field {
+            name: name.to_owned(),
+            aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
+            kind,
+        });
+        id
+    }
+
+    /// The field of that name or alias.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<FieldId> {
+        let at = self.fields.iter().position(|field| field.name == name || field.aliases.iter().any(|a| a == name))?;
+        Some(FieldId(u8::try_from(at).expect("fewer than 64 fields")))
+    }
+
+    /// The field with that number.
+    ///
+    /// # Panics
+    ///
+    /// When the number comes from another schema.
+    #[must_use]
+    pub fn field(&self, id: FieldId) -> &Field {
+        &self.fields[id.index()]
+    }
+
+    /// The field that a word without a field name searches.
+    #[must_use]
+    pub fn default_field(&self) -> FieldId {
+        FieldId(u8::try_from(self.default_field).expect("fewer than 64 fields"))
+    }
+
+    /// All fields with their numbers, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (FieldId, &Field)> {
+        (0_u8..).map(FieldId).zip(&self.fields)
+    }
+
+    /// The schema of tweets; its fields are the constants of [`tweet`].
+    #[must_use]
+    pub fn tweet() -> &'static Schema {
+        static TWEET: LazyLock<Schema> = LazyLock::new(|| {
+            let mut schema = Schema::new();
+            for (at, &(id, name, kind, aliases)) in tweet::FIELDS.iter().enumerate() {
+                assert_eq!(id.index(), at, "{name} is out of order");
+                schema.add(name, kind, aliases);
+            }
+            schema
+        });
+        &TWEET
+    }
+}
+
+/// The fields of a tweet. All of them can be derived from the stripped tweet that is stored.
+pub mod tweet {
+    use super::{FieldId, Kind};
+
+    /// The words of the text.
+    pub const TEXT: FieldId = FieldId(0);
+    /// The name that the author shows.
+    pub const USER_NAME: FieldId = FieldId(1);
+    /// The addresses that the tweet links to, expanded.
+    pub const URL: FieldId = FieldId(2);
+    /// Hashtags without their sign.
+    pub const HASHTAG: FieldId = FieldId(3);
+    /// Screen names of those who are mentioned.
+    pub const MENTION: FieldId = FieldId(4);
+    /// Cashtags without their sign.
+    pub const CASHTAG: FieldId = FieldId(5);
+    /// The language code.
+    pub const LANG: FieldId = FieldId(6);
+    /// The author's screen name.
+    pub const SCREEN_NAME: FieldId = FieldId(7);
+    /// The screen name of the one who is answered.
+    pub const REPLY_TO: FieldId = FieldId(8);
+    /// What comes with the tweet: `media`, `links`, `hashtags`, `mentions`, `cashtags`, `coordinates`.
+    pub const HAS: FieldId = FieldId(9);
+    /// What the tweet is: `retweet`, `reply`, `quote`.
+    pub const IS: FieldId = FieldId(10);
+    /// The tweet's id.
+    pub const ID: FieldId = FieldId(11);
+    /// How many follow the author.
+    pub const FOLLOWERS: FieldId = FieldId(12);
+    /// How often it was retweeted.
+    pub const RETWEETS: FieldId = FieldId(13);
+    /// How often it was liked.
+    pub const FAVORITES: FieldId = FieldId(14);
+    /// When it was written.
+    pub const CREATED: FieldId = FieldId(15);
+    /// Where it was written.
+    pub const COORDINATES: FieldId = FieldId(16);
+
+    pub(super) const FIELDS: &[(FieldId, &str, Kind, &[&str])] = &[
+        (TEXT, "text", Kind::Text, &["full_text"]),
+        (USER_NAME, "user.name", Kind::Text, &["name"]),
+        (URL, "url", Kind::Url, &["entities.urls"]),
+        (HASHTAG, "hashtag", Kind::Keyword, &["hashtags", "entities.hashtags"]),
+        (MENTION, "mention", Kind::Keyword, &["mentions", "entities.user_mentions"]),
+        (CASHTAG, "cashtag", Kind::Keyword, &["cashtags", "entities.symbols"]),
+        (LANG, "lang", Kind::Keyword, &[]),
+        (SCREEN_NAME, "user.screen_name", Kind::Keyword, &["from", "screen_name"]),
+        (REPLY_TO, "in_reply_to_screen_name", Kind::Keyword, &["to"]),
+        (HAS, "has", Kind::Keyword, &[]),
+        (IS, "is", Kind::Keyword, &[]),
+        (ID, "id", Kind::Integer, &["id_str"]),
+        (FOLLOWERS, "user.followers_count", Kind::Integer, &["followers", "followers_count"]),
+        (RETWEETS, "retweet_count", Kind::Integer, &["retweets"]),
+        (FAVORITES, "favorite_count", Kind::Integer, &["favorites", "likes"]),
+        (CREATED, "created_at", Kind::Date, &["created"]),
+        (COORDINATES, "coordinates", Kind::Point, &[]),
+    ];
+}
+
+/// Maps a float to an integer of the same order, so that ranges of floats and of integers are one thing.
+///
+/// The total order of IEEE 754 (`f64::total_cmp`), with -0 taken as 0.
+#[must_use]
+pub fn float_key(value: f64) -> i64 {
+    let bits = (value + 0.0).to_bits().cast_signed();
+    bits ^ (((bits >> 63).cast_unsigned() >> 1).cast_signed())
+}
+
+/// The float that [`float_key`] maps to this key.
+#[must_use]
+pub fn float_of_key(key: i64) -> f64 {
+    f64::from_bits((key ^ (((key >> 63).cast_unsigned() >> 1).cast_signed())).cast_unsigned())
+}
+
+#[cfg(test)]
+mod tests;
