@@ -6,6 +6,7 @@
 // From the bottom up: a module may use those above it in this list, never those below.
 pub mod config;
 pub mod doc;
+pub mod hub;
 pub mod ids;
 pub mod index;
 pub mod live;
@@ -15,6 +16,7 @@ pub mod pipeline;
 pub mod query;
 pub mod schema;
 pub mod source;
+pub mod telemetry;
 pub mod text;
 pub mod transport;
 pub mod tweet;
