@@ -1,6 +1,7 @@
 //! Queries: text or JSON in, one [`Ast`], its canonical form and id out; and the plain evaluation.
 
 mod ast;
+pub(crate) mod naive;
 
 pub use ast::{Ast, GeoBox, GeoCircle, Phrase};
 
