@@ -1,9 +1,13 @@
 //! Queries: text or JSON in, one [`Ast`], its canonical form and id out; and the plain evaluation.
 
 mod ast;
+mod eval;
+mod geo;
 pub(crate) mod naive;
 
-pub use ast::{Ast, GeoBox, GeoCircle, Phrase};
+pub use ast::{Ast, Phrase};
+pub use eval::matches;
+pub use geo::{GeoBox, GeoCircle};
 
 use crate::ids::QueryId;
 
