@@ -174,6 +174,15 @@ impl Home {
         Ok(first)
     }
 
+    /// Counts all seqs up to this one as given away.
+    pub(super) fn skip_to(&mut self, seq: Seq) -> io::Result<()> {
+        if seq.0 > self.last {
+            self.reserve(seq.0)?;
+            self.last = seq.0;
+        }
+        Ok(())
+    }
+
     /// Gives back what was reserved and not given away: nobody will use it before the next start.
     pub(super) fn give_back(&mut self) -> io::Result<()> {
         self.reserve(self.last)

@@ -7,6 +7,7 @@
 //! Nothing is scored: the order of tweets is their age.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use tantivy::columnar::Column;
 use tantivy::index::SegmentReader;
@@ -124,7 +125,9 @@ fn exists(field: FieldId) -> Box<dyn Query> {
     let bit = 1_u64 << field.0;
     predicate(move |segment| {
         let present = segment.fast_fields().column_opt::<u64>(PRESENT)?;
-        Ok(move |doc: DocId| present.as_ref().and_then(|present| present.first(doc)).is_some_and(|mask| mask & bit != 0))
+        Ok(move |doc: DocId| {
+            present.as_ref().and_then(|present| present.first(doc)).is_some_and(|mask| mask & bit != 0)
+        })
     })
 }
 
@@ -217,12 +220,12 @@ impl Weight for PrefixQuery {
 #[derive(Clone, Debug)]
 struct AutomatonQuery {
     field: Field,
-    automaton: std::sync::Arc<TermAutomaton>,
+    automaton: Arc<TermAutomaton>,
 }
 
 impl Query for AutomatonQuery {
     fn weight(&self, _: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
-        Ok(Box::new(AutomatonWeight::new(self.field, std::sync::Arc::clone(&self.automaton))))
+        Ok(Box::new(AutomatonWeight::<TermAutomaton>::new(self.field, Arc::clone(&self.automaton))))
     }
 }
 

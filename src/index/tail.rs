@@ -58,7 +58,8 @@ pub(super) struct Tail {
 impl Tail {
     /// Adds a batch. `highest_id` is the highest id that searchers show.
     pub(super) fn push(&mut self, items: Arc<[Item]>, highest_id: Option<u64>) {
-        let may_be_indexed = |id: &u64| highest_id.is_some_and(|highest| *id <= highest) || self.newest.contains_key(id);
+        let may_be_indexed =
+            |id: &u64| highest_id.is_some_and(|highest| *id <= highest) || self.newest.contains_key(id);
         let chunk = Arc::new(Chunk {
             replaced_at: items.iter().map(|_| AtomicU64::new(NEVER)).collect(),
             replaces: items.iter().map(|item| item.tweet.id).filter(may_be_indexed).collect(),
