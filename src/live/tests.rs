@@ -12,45 +12,13 @@ use rand::{RngExt, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::doc::{Doc, DocBuilder};
+use crate::doc::DocBuilder;
 use crate::hub::Hub;
-use crate::ids::QueryKey;
+use crate::hub::tests::PlainEngine;
 use crate::index::IndexOptions;
-use crate::percolator::{Engine, Matches};
 use crate::pipeline::{Intake, Pipeline};
-use crate::query::{Ast, QueryLimits};
+use crate::query::QueryLimits;
 use crate::schema::{Schema, tweet};
-
-/// Evaluates every query for every document, by the definition of the language.
-#[derive(Default)]
-struct PlainEngine {
-    queries: BTreeMap<QueryKey, Ast>,
-}
-
-impl Engine for PlainEngine {
-    fn insert(&mut self, key: QueryKey, query: &Ast) {
-        assert!(self.queries.insert(key, query.clone()).is_none(), "{key:?} is taken");
-    }
-
-    fn remove(&mut self, key: QueryKey) -> bool {
-        self.queries.remove(&key).is_some()
-    }
-
-    fn len(&self) -> usize {
-        self.queries.len()
-    }
-
-    fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches) {
-        for (at, doc) in (0..).zip(docs) {
-            let found = self.queries.iter().filter(|(_, query)| crate::query::matches(query, doc));
-            matches.pairs.extend(found.map(|(&key, _)| (at, key)));
-        }
-    }
-
-    fn size_bytes(&self) -> usize {
-        0
-    }
-}
 
 struct Stages {
     live: Live,
