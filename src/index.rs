@@ -22,7 +22,7 @@ use std::time::Duration;
 use tantivy::directory::MmapDirectory;
 use tantivy::store::Compressor;
 use tantivy::{IndexSettings, ReloadPolicy, TantivyError};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::ids::{Epoch, Seq};
 use crate::tweet::Item;
@@ -126,6 +126,8 @@ struct Inner {
     /// The way to the writer. None when the index is closed.
     messages: Mutex<Option<SyncSender<Message>>>,
     thread: Mutex<Option<JoinHandle<Result<(), IntakeError>>>>,
+    /// One permit for each batch that the writer's queue has room for.
+    room: Arc<Semaphore>,
     failure: watch::Receiver<Option<Arc<str>>>,
 }
 
@@ -205,13 +207,12 @@ impl Index {
         });
         let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options).map_err(failed)?;
         let (messages, receiver) = sync_channel(options.queue_batches);
+        let room = Arc::new(Semaphore::new(options.queue_batches));
         let (alarm, failure) = watch::channel(None);
+        let alarm = Alarm { told: alarm, room: Arc::clone(&room) };
         let thread = std::thread::Builder::new()
             .name("perch-index".into())
-            .spawn(move || {
-                let _alarm = Alarm(alarm);
-                writer.run(&receiver)
-            })
+            .spawn(move || writer.run(&receiver, &alarm.room))
             .map_err(|error| OpenError::io(&options.dir, error))?;
         Ok(Index {
             inner: Arc::new(Inner {
@@ -220,6 +221,7 @@ impl Index {
                 shared,
                 messages: Mutex::new(Some(messages)),
                 thread: Mutex::new(Some(thread)),
+                room,
                 failure,
             }),
         })
@@ -259,7 +261,7 @@ impl Index {
     /// Adds tweets, with seqs from [`Index::take_seqs`] in rising order. They can be found when this returns; they are durable
     /// when the ack says so.
     ///
-    /// Blocks while the writer's queue is full. To be called by one thread, the pipeline's.
+    /// Blocks while the writer's queue is full, so wait for [`Index::ready`] first. To be called by one thread, the pipeline's.
     pub fn append(&self, items: Arc<[Item]>, ack: Option<Ack>) {
         let answer = |ack: Option<Ack>, result| {
             if let Some(ack) = ack {
@@ -276,11 +278,23 @@ impl Index {
             state.tail.push(Arc::clone(&items), highest_id);
             state.view = None;
         }
+        if let Ok(permit) = self.inner.room.try_acquire() {
+            permit.forget();
+        }
         if let Err(refused) = messages.send(Message::Batch(items, ack))
             && let Message::Batch(_, ack) = refused.0
         {
             answer(ack, Err(self.gone()));
         }
+    }
+
+    /// Waits until the writer's queue has room for a batch. Cancel safe. For the one who appends: only it takes room.
+    ///
+    /// # Errors
+    ///
+    /// When the writer is gone.
+    pub async fn ready(&self) -> Result<(), IntakeError> {
+        self.inner.room.acquire().await.map(drop).map_err(|_| self.gone())
     }
 
     /// Everything that was appended, as one snapshot.
@@ -377,13 +391,18 @@ impl Drop for Inner {
 const PANICKED: &str = "the writer of the index has panicked";
 
 /// Tells when the writer's thread dies.
-struct Alarm(watch::Sender<Option<Arc<str>>>);
+struct Alarm {
+    told: watch::Sender<Option<Arc<str>>>,
+    room: Arc<Semaphore>,
+}
 
 impl Drop for Alarm {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.send_replace(Some(PANICKED.into()));
+            self.told.send_replace(Some(PANICKED.into()));
         }
+        // Nobody waits for room that will never be made.
+        self.room.close();
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod automaton;
 pub mod config;
 pub mod doc;
+pub mod hub;
 pub mod ids;
 pub mod index;
 pub mod live;
@@ -16,6 +17,7 @@ pub mod pipeline;
 pub mod query;
 pub mod schema;
 pub mod source;
+pub mod telemetry;
 pub mod text;
 pub mod transport;
 pub mod tweet;

@@ -23,6 +23,7 @@ use tantivy::directory::error::{OpenReadError, OpenWriteError};
 use tantivy::indexer::{IndexWriterOptions, UserOperation};
 use tantivy::merge_policy::LogMergePolicy;
 use tantivy::{IndexReader, IndexWriter, TantivyError, Term};
+use tokio::sync::Semaphore;
 
 use super::ack::{Ack, IntakeError};
 use super::fields::{Fields, IndexDocument};
@@ -114,7 +115,7 @@ impl Writer {
     }
 
     /// Works until it is closed or nobody can send any more. Answers whether the last commit went well.
-    pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<(), IntakeError> {
+    pub(super) fn run(mut self, messages: &Receiver<Message>, room: &Semaphore) -> Result<(), IntakeError> {
         loop {
             let commit_at = self.oldest.map(|oldest| oldest + self.commit_interval);
             let wake_at = commit_at.into_iter().chain(self.tidy.map(|(at, _)| at)).min();
@@ -123,7 +124,10 @@ impl Writer {
                 None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match message {
-                Ok(Message::Batch(items, ack)) => self.add(&items, ack),
+                Ok(Message::Batch(items, ack)) => {
+                    room.add_permits(1);
+                    self.add(&items, ack);
+                }
                 Ok(Message::Commit(done)) => {
                     // Nobody needs to wait for the answer.
                     let _ = done.send(self.commit());
