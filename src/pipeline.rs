@@ -7,22 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ids::Seq;
 use crate::tweet::Prepared;
 
-/// Why a batch is not durable.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum IntakeError {
-    /// perch is shutting down.
-    #[error("shutting down")]
-    Closed,
-    /// The disk is full.
-    #[error("no space left for the index")]
-    Full,
-    /// The index could not be written.
-    #[error("the index could not be written: {0}")]
-    Failed(String),
-}
-
-/// Told when a batch is durable: the seq of its last tweet.
-pub type Ack = oneshot::Sender<Result<Seq, IntakeError>>;
+pub use crate::index::{Ack, IntakeError};
 
 /// What a source hands over.
 #[derive(Debug)]
