@@ -13,8 +13,10 @@ mod plan;
 mod program;
 mod scratch;
 mod table;
+mod tantivy;
 
 pub use compiled::Compiled;
+pub use tantivy::Tantivy;
 
 use crate::doc::Doc;
 use crate::ids::QueryKey;
@@ -88,7 +90,7 @@ pub struct EngineKind {
 }
 
 /// All engines; the first is the default. To add one: write the file, add the line.
-pub const ENGINES: &[EngineKind] = &[compiled::KIND];
+pub const ENGINES: &[EngineKind] = &[compiled::KIND, tantivy::KIND];
 
 #[cfg(test)]
 mod tests;

@@ -83,7 +83,13 @@ impl<E: Engine> Pair<E> {
 
 fn long(cases: u32) -> ProptestConfig {
     let cases = if std::env::var_os("PERCH_LONG_TESTS").is_some() { cases * 40 } else { cases };
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 4_000, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_local_rejects: u32::MAX,
+        max_shrink_iters: 4_000,
+        ..ProptestConfig::default()
+    }
 }
 
 #[test]
