@@ -6,7 +6,6 @@
 //!
 //! A portion that may have got lost is sent again: that is safe, because a tweet replaces itself.
 
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -191,10 +190,7 @@ impl Progress<'_> {
             Some(Place::Element(element)) => (*element, format!("element {element}: {}", error.reason)),
             None => (0, error.reason.clone()),
         });
-        let mistakes: HashMap<_, _> = mistakes.collect();
-        let mut mistakes: Vec<_> = mistakes.into_iter().collect();
-        mistakes.sort();
-        self.list(answer.refused, mistakes);
+        self.list(answer.refused, mistakes.collect());
         self.show();
         match answer.error {
             Some(error) => Err(anyhow!("the server says: {}", error.message).into()),
