@@ -1,0 +1,247 @@
+//! The sections of the configuration: one struct each, with its defaults and the ranges of its values.
+//!
+//! Key names carry their unit. What each key is for stands in `config.toml`, and here beside the field.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Problem;
+
+/// `[server]`: where perch listens and how it ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port of the HTTP server; port 0 takes any that is free.
+    pub listen: SocketAddr,
+    /// How long a shutdown may take before what is left is cut off.
+    #[serde(rename = "grace_seconds", with = "seconds")]
+    pub grace: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Server {
+        Server { listen: SocketAddr::from(([127, 0, 0, 1], 8888)), grace: Duration::from_secs(10) }
+    }
+}
+
+impl Server {
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        within(problems, "server.grace_seconds", self.grace.as_secs(), 0..=3_600);
+    }
+}
+
+/// `[index]`: where tweets are kept and how often they are committed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Index {
+    /// The directory of the index, made at the first start.
+    pub dir: PathBuf,
+    /// How long a tweet waits for its commit at most.
+    #[serde(rename = "commit_interval_ms", with = "milliseconds")]
+    pub commit_interval: Duration,
+    /// After so many tweets a commit comes early.
+    pub commit_tweets: usize,
+    /// What the writer may hold before it writes a segment, in MiB.
+    pub writer_memory_mb: usize,
+    /// How many batches may wait for the writer; a full queue makes the pipeline wait.
+    pub queue_batches: usize,
+}
+
+impl Default for Index {
+    fn default() -> Index {
+        Index {
+            dir: PathBuf::from("index-data"),
+            commit_interval: Duration::from_millis(250),
+            commit_tweets: 50_000,
+            writer_memory_mb: 64,
+            queue_batches: 16,
+        }
+    }
+}
+
+impl Index {
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        if self.dir.as_os_str().is_empty() {
+            problems.push(Problem::new("index.dir", "expected a directory, found an empty name"));
+        }
+        within(problems, "index.commit_interval_ms", self.commit_interval.as_millis(), 1..=60_000);
+        within(problems, "index.commit_tweets", self.commit_tweets, 1..=10_000_000);
+        // Tantivy takes at least 15 MB and less than 4 GiB a thread.
+        within(problems, "index.writer_memory_mb", self.writer_memory_mb, 16..=4_000);
+        within(problems, "index.queue_batches", self.queue_batches, 1..=10_000);
+    }
+}
+
+/// `[percolator]`: how tweets are matched against the registered queries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Percolator {
+    /// The engine's name in the table of engines.
+    pub engine: String,
+}
+
+impl Default for Percolator {
+    fn default() -> Percolator {
+        Percolator { engine: "compiled".to_owned() }
+    }
+}
+
+/// `[query]`: how much a query may ask for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Query {
+    /// Length of its text or JSON form.
+    pub max_bytes: usize,
+    /// Brackets inside each other.
+    pub max_depth: usize,
+    /// Terms, phrases, ranges and so on, in all.
+    pub max_clauses: usize,
+    /// Size of the automaton of a wildcard or regular expression.
+    pub max_automaton_bytes: usize,
+}
+
+impl Default for Query {
+    fn default() -> Query {
+        Query { max_bytes: 16 * 1024, max_depth: 32, max_clauses: 1_024, max_automaton_bytes: 1024 * 1024 }
+    }
+}
+
+impl Query {
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        within(problems, "query.max_bytes", self.max_bytes, 1..=1024 * 1024);
+        // Queries are walked by recursion.
+        within(problems, "query.max_depth", self.max_depth, 1..=200);
+        within(problems, "query.max_clauses", self.max_clauses, 1..=100_000);
+        within(problems, "query.max_automaton_bytes", self.max_automaton_bytes, 1_024..=1024 * 1024 * 1024);
+    }
+}
+
+/// `[limits]`: what bounds the memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Batches that may wait for the pipeline; a full queue makes the sources wait.
+    pub intake_batches: usize,
+    /// Open sessions (WebSocket and SSE connections).
+    pub max_sessions: usize,
+    /// Subscriptions of one session.
+    pub max_subscriptions_per_session: usize,
+    /// Registered queries.
+    pub max_queries: usize,
+    /// Tweets that may wait for one session before it is fed from the index.
+    pub session_queue_frames: usize,
+    /// Bytes that may wait for one session before it is fed from the index.
+    pub session_queue_bytes: usize,
+    /// The longest frame that a client may send.
+    pub max_frame_bytes: usize,
+    /// The longest body of `POST /api/tweets` as it comes over the wire; 0 is any length.
+    pub max_body_bytes: u64,
+    /// The longest body of `POST /api/tweets` after decompression; 0 is any length.
+    pub max_unpacked_bytes: u64,
+    /// The longest line, or element of a JSON array, that may be a tweet.
+    pub max_line_bytes: usize,
+    /// The largest page of history.
+    pub max_page: usize,
+    /// Searches that run at one time; others wait.
+    pub search_concurrency: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            intake_batches: 8,
+            max_sessions: 10_000,
+            max_subscriptions_per_session: 100,
+            max_queries: 1_000_000,
+            session_queue_frames: 1_024,
+            session_queue_bytes: 1024 * 1024,
+            max_frame_bytes: 64 * 1024,
+            max_body_bytes: 0,
+            max_unpacked_bytes: 16 * 1024 * 1024 * 1024,
+            max_line_bytes: 1024 * 1024,
+            max_page: 1_000,
+            search_concurrency: 8,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        within(problems, "limits.intake_batches", self.intake_batches, 1..=10_000);
+        within(problems, "limits.max_sessions", self.max_sessions, 1..=10_000_000);
+        within(problems, "limits.max_subscriptions_per_session", self.max_subscriptions_per_session, 1..=100_000);
+        within(problems, "limits.max_queries", self.max_queries, 1..=100_000_000);
+        within(problems, "limits.session_queue_frames", self.session_queue_frames, 1..=1_000_000);
+        within(problems, "limits.session_queue_bytes", self.session_queue_bytes, 4_096..=1024 * 1024 * 1024);
+        within(problems, "limits.max_frame_bytes", self.max_frame_bytes, 1_024..=16 * 1024 * 1024);
+        within(problems, "limits.max_line_bytes", self.max_line_bytes, 1_024..=64 * 1024 * 1024);
+        within(problems, "limits.max_page", self.max_page, 1..=10_000);
+        within(problems, "limits.search_concurrency", self.search_concurrency, 1..=1_024);
+    }
+}
+
+/// `[telemetry]`: what perch says about itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// What is logged to stderr: a level, or a filter by module as in `RUST_LOG`.
+    pub log: String,
+    /// How it is written.
+    pub format: LogFormat,
+}
+
+impl Default for Telemetry {
+    fn default() -> Telemetry {
+        Telemetry { log: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+fn within<T: PartialOrd + Display>(problems: &mut Vec<Problem>, path: &str, value: T, range: RangeInclusive<T>) {
+    if !range.contains(&value) {
+        let message = format!("expected a number from {} to {}, found {value}", range.start(), range.end());
+        problems.push(Problem::new(path, message));
+    }
+}
+
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(value.as_secs())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
+    }
+}
+
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
