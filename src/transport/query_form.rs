@@ -1,0 +1,43 @@
+//! A query as a client sends it, and what is wrong with it in the protocol's words.
+
+use serde_json::Value;
+
+use crate::query::{Query, QueryLimits};
+
+use super::errors::{At, Code, Fault};
+
+/// A query as it was sent.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum QueryForm {
+    /// In the query language.
+    Text(String),
+    /// In its JSON form.
+    Json(Value),
+}
+
+impl QueryForm {
+    /// A string is query text, or the JSON form written as text; an object is the JSON form.
+    pub(crate) fn read(field: &'static str, value: Value) -> Result<QueryForm, Fault> {
+        match value {
+            // No query text starts with a brace.
+            Value::String(text) if text.trim_start().starts_with('{') => match serde_json::from_str(&text) {
+                Ok(json) => Ok(QueryForm::Json(json)),
+                Err(error) => {
+                    let message = format!("the query's JSON form can't be read: {error}");
+                    Err(Fault::new(Code::BadQuery, message))
+                }
+            },
+            Value::String(text) => Ok(QueryForm::Text(text)),
+            object @ Value::Object(_) => Ok(QueryForm::Json(object)),
+            _ => Err(Fault::field(field, "must be query text or an object, its JSON form")),
+        }
+    }
+    /// Understands it.
+    pub(crate) fn parse(self, limits: &QueryLimits) -> Result<Query, Fault> {
+        let query = match &self {
+            QueryForm::Text(text) => Query::parse(text, limits),
+            QueryForm::Json(json) => Query::from_json(json, limits),
+        };
+        query.map_err(|diagnostics| fault(&diagnostics))
+    }
+}
