@@ -1,5 +1,7 @@
 //! Sources bring tweets in. A source is one file and one row of [`SOURCES`].
 
+pub mod reader;
+
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
