@@ -112,12 +112,13 @@ pub(crate) enum At {
     },
     /// In a query's text.
     Query {
-        /// Counted in characters, from 1.
+        /// The first wrong character, counted from 1.
         column: usize,
-        /// How many characters are meant, at least 1.
+        /// How many characters are wrong; 0 where something is missing.
         length: usize,
-        /// The text with a caret below the place, to be shown in a fixed-width font.
-        snippet: String,
+        /// When the text stands in a JSON form: the way to it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
     },
     /// In a query's JSON form.
     Path {

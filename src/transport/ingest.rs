@@ -10,6 +10,7 @@
 //! waits until all are committed. So tweets are pushed while a long body is still coming in. Memory is bounded by the reader and the intake.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -126,8 +127,7 @@ pub(super) async fn ingest(
 ) -> Result<IngestAnswer, Fault> {
     check_encoding(&headers)?;
     let max_bytes = context.limits.max_body_bytes;
-    let too_long = Arc::new(AtomicBool::new(false));
-    let bytes = Box::pin(limited(body.into_data_stream(), max_bytes, Arc::clone(&too_long)));
+    let (bytes, too_long) = limited(body, max_bytes);
     let options = ReaderOptions {
         max_line_bytes: context.limits.max_line_bytes,
         max_unpacked_bytes: context.limits.max_unpacked_bytes,
@@ -136,14 +136,7 @@ pub(super) async fn ingest(
     let mut answer = IngestAnswer::default();
     let ended = take_in(&context, BulkReader::new(StreamReader::new(bytes), options), &mut answer).await;
     if let Err(error) = ended {
-        answer.fail(match error {
-            _ if too_long.load(Ordering::Relaxed) => {
-                Fault::new(Code::TooLarge, format!("the body is longer than {max_bytes} bytes"))
-            }
-            ReadError::TooLong(_) => Fault::new(Code::TooLarge, error.to_string()),
-            ReadError::Cut(_) | ReadError::Packed(_) => Fault::new(Code::BadPayload, error.to_string()),
-            ReadError::Io(_) => Fault::new(Code::BadPayload, "the body ended too early"),
-        });
+        answer.fail(fault(&error, &too_long, max_bytes));
     }
     Ok(answer)
 }
@@ -194,19 +187,33 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Fault> {
     }
 }
 
+/// Set when a body is longer than it may be.
+pub(super) type TooLong = Arc<AtomicBool>;
+
 /// The bytes of a body, up to `max_bytes` (0 is any number); then an error, and the flag is set.
-fn limited<E: Into<axum::BoxError>>(
-    body: impl Stream<Item = Result<Bytes, E>>,
-    max_bytes: u64,
-    too_long: Arc<AtomicBool>,
-) -> impl Stream<Item = io::Result<Bytes>> {
+pub(super) fn limited(body: Body, max_bytes: u64) -> (Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>, TooLong) {
+    let too_long = TooLong::default();
+    let flag = Arc::clone(&too_long);
     let mut len_bytes = 0_u64;
-    body.map_err(io::Error::other).and_then(move |bytes| {
+    let bytes = body.into_data_stream().map_err(io::Error::other).and_then(move |bytes| {
         len_bytes += bytes.len() as u64;
         let fits = max_bytes == 0 || len_bytes <= max_bytes;
-        too_long.fetch_or(!fits, Ordering::Relaxed);
+        flag.fetch_or(!fits, Ordering::Relaxed);
         std::future::ready(if fits { Ok(bytes) } else { Err(io::Error::other("too long")) })
-    })
+    });
+    (Box::pin(bytes), too_long)
+}
+
+/// Why a body was not read to its end. The flag is asked first: on its way through a decoder, an error loses its kind.
+pub(super) fn fault(error: &ReadError, too_long: &TooLong, max_bytes: u64) -> Fault {
+    match error {
+        _ if too_long.load(Ordering::Relaxed) => {
+            Fault::new(Code::TooLarge, format!("the body is longer than {max_bytes} bytes"))
+        }
+        ReadError::TooLong(_) => Fault::new(Code::TooLarge, error.to_string()),
+        ReadError::Cut(_) | ReadError::Packed(_) => Fault::new(Code::BadPayload, error.to_string()),
+        ReadError::Io(_) => Fault::new(Code::BadPayload, "the body ended too early"),
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use rust_embed::{Embed, EmbeddedFile};
 
 /// Only what is listed here is served: a file that lies in `web/` for another reason stays there.
 #[derive(Embed)]
-#[folder = "$CARGO_MANIFEST_DIR/web"]
+#[folder = "web"]
 struct Files;
 
 /// Path, file and media type.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::query::{Query, QueryLimits};
+use crate::query::{Diagnostic, Diagnostics, Query, QueryLimits};
 
 use super::errors::{At, Code, Fault};
 
@@ -41,3 +41,23 @@ impl QueryForm {
         query.map_err(|diagnostics| fault(&diagnostics))
     }
 }
+
+/// What is wrong, and where the first mistake is.
+fn fault(diagnostics: &Diagnostics) -> Fault {
+    let Diagnostic { path, text, span, column, message, expected } = diagnostics.first();
+    let message = match expected {
+        Some(expected) => format!("{message}: {expected}"),
+        None => message.clone(),
+    };
+    let path = (!path.is_empty()).then(|| path.clone());
+    let at = if text.is_empty() {
+        path.map(|path| At::Path { path })
+    } else {
+        let length = text.get(span.clone()).map_or(0, |wrong| wrong.chars().count());
+        Some(At::Query { column: *column, length, path })
+    };
+    Fault { code: Code::BadQuery, message, at }
+}
+
+#[cfg(test)]
+mod tests;

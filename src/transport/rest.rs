@@ -2,7 +2,6 @@
 //! the OpenAPI document, and the page.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -11,6 +10,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use tokio_util::io::StreamReader;
 use utoipa::ToSchema;
 
 use crate::config::{self, Problem};
@@ -147,16 +147,10 @@ pub(super) async fn percolate(
     body: Body,
 ) -> Result<Json<Matching>, Fault> {
     let max_bytes = context.limits.max_line_bytes;
-    let body = axum::body::to_bytes(body, max_bytes).await.map_err(|error| {
-        let cause = std::error::Error::source(&error);
-        match cause.is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>()) {
-            true => Fault::new(Code::TooLarge, format!("a tweet has at most {max_bytes} bytes")),
-            false => Fault::new(Code::BadPayload, "the body ended too early"),
-        }
-    })?;
     let options =
         ReaderOptions { max_line_bytes: max_bytes, max_unpacked_bytes: max_bytes as u64, ..ReaderOptions::default() };
-    let mut reader = BulkReader::new(io::Cursor::new(body), options);
+    let (bytes, too_long) = ingest::limited(body, max_bytes as u64);
+    let mut reader = BulkReader::new(StreamReader::new(bytes), options);
     let mut tweets = Vec::new();
     loop {
         match reader.next_chunk().await {
@@ -165,7 +159,7 @@ pub(super) async fn percolate(
                 None => tweets.extend(chunk.tweets),
             },
             Ok(None) => break,
-            Err(error) => return Err(Fault::new(Code::BadPayload, error.to_string())),
+            Err(error) => return Err(ingest::fault(&error, &too_long, max_bytes as u64)),
         }
     }
     let (Some(tweet), true) = (tweets.pop(), tweets.is_empty()) else {
