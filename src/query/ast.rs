@@ -4,6 +4,7 @@
 
 use std::ops::Bound;
 
+use super::{GeoBox, GeoCircle};
 use crate::schema::FieldId;
 
 /// A query: a condition on a [`crate::doc::Doc`].
@@ -57,21 +58,4 @@ pub struct Phrase {
     pub slop: u32,
     /// Whether the last term is the start of a term only.
     pub last_is_prefix: bool,
-}
-
-/// A box between meridians and parallels, in degrees. With `west > east` it crosses the 180th meridian.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GeoBox {
-    pub west: f64,
-    pub south: f64,
-    pub east: f64,
-    pub north: f64,
-}
-
-/// All places at most `meters` from a point, on a sphere.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GeoCircle {
-    pub lon: f64,
-    pub lat: f64,
-    pub meters: f64,
 }

@@ -1,0 +1,30 @@
+# perch: what there is to run. CI calls `make test`.
+
+CARGO ?= cargo
+
+.PHONY: test test-long lint bench web-tools
+
+# Every test. Installs first what only tests need and the machine lacks.
+test: web-tools
+	$(CARGO) test --locked
+	node --test web/tests/
+
+# The same with longer runs of the property tests.
+test-long: web-tools
+	PERCH_LONG_TESTS=1 $(CARGO) test --locked
+
+lint: web-tools
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	npx --no-install tsc --project web/jsconfig.json
+
+# The benchmarks; `make bench SHORT=1` takes a minute, the whole takes much longer.
+bench:
+	$(CARGO) bench --locked --benches -- $(if $(SHORT),--short)
+
+web-tools: node_modules/.installed
+
+node_modules/.installed: package-lock.json
+	npm ci --no-audit --no-fund --silent
+	touch $@

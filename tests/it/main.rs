@@ -1,0 +1,6 @@
+//! perch as its clients see it: the real application on a port of its own, in this process or as the binary.
+
+mod support;
+
+mod binary;
+mod live;
