@@ -60,8 +60,33 @@ impl Default for ReaderOptions {
 pub struct Refused {
     /// The line, from 1; in an array the element, and then the reason says so.
     pub line: u64,
+    /// Which kind of mistake it is.
+    pub kind: RefusedKind,
     /// Why.
     pub reason: String,
+}
+
+/// The kinds of mistakes, to count them by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedKind {
+    /// Longer than a tweet may be.
+    TooLong,
+    /// Not UTF-8.
+    NotUtf8,
+    /// No JSON, or JSON that is no tweet.
+    NoTweet,
+}
+
+impl RefusedKind {
+    /// The label in metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            RefusedKind::TooLong => "too_long",
+            RefusedKind::NotUtf8 => "not_utf8",
+            RefusedKind::NoTweet => "no_tweet",
+        }
+    }
 }
 
 /// Some tweets, in the order of the input.
@@ -107,7 +132,7 @@ type Parse = fn(&str) -> Result<Vec<Arc<Prepared>>, String>;
 impl BulkReader {
     /// A reader of this input.
     pub fn new(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions) -> BulkReader {
-        BulkReader::with_parse(input, options, parse)
+        BulkReader::with_parse(input, options, tweets_of)
     }
 
     fn with_parse(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, parse: Parse) -> BulkReader {
@@ -285,19 +310,22 @@ fn poll_input(input: &mut Input, context: &mut Context<'_>, buffer: &mut [u8]) -
 fn read_chunk(raw: RawChunk, parse: Parse) -> Chunk {
     let mut chunk = Chunk { tweets: Vec::with_capacity(raw.pieces.len()), refused: raw.refused };
     for piece in &raw.pieces {
-        let tweets = str::from_utf8(&raw.bytes[piece.range.clone()])
-            .map_err(|error| format!("not UTF-8, from byte {} of it", error.valid_up_to() + 1))
-            .and_then(parse);
-        match tweets {
+        let bytes = &raw.bytes[piece.range.clone()];
+        let Ok(text) = str::from_utf8(bytes) else {
+            chunk.refused.push(piece.place.refuse(RefusedKind::NotUtf8, "not UTF-8"));
+            continue;
+        };
+        match parse(text) {
             Ok(mut tweets) => chunk.tweets.append(&mut tweets),
-            Err(reason) => chunk.refused.push(piece.place.refuse(&reason)),
+            Err(reason) => chunk.refused.push(piece.place.refuse(RefusedKind::NoTweet, &reason)),
         }
     }
     chunk.refused.sort_by_key(|refused| refused.line);
     chunk
 }
 
-fn parse(json: &str) -> Result<Vec<Arc<Prepared>>, String> {
+/// The tweets of one document.
+pub(super) fn tweets_of(json: &str) -> Result<Vec<Arc<Prepared>>, String> {
     let _ = json;
     Err("not read yet".to_owned())
 }

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
 
-use super::Refused;
+use super::{Refused, RefusedKind};
 
 /// A chunk is handed on when it has so many bytes.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -53,10 +53,10 @@ pub enum Place {
 impl Place {
     /// Says why the piece is no tweet.
     #[must_use]
-    pub fn refuse(self, reason: &str) -> Refused {
+    pub fn refuse(self, kind: RefusedKind, reason: &str) -> Refused {
         match self {
-            Place::Line(line) => Refused { line, reason: reason.to_owned() },
-            Place::Element(line) => Refused { line, reason: format!("element {line}: {reason}") },
+            Place::Line(line) => Refused { line, kind, reason: reason.to_owned() },
+            Place::Element(line) => Refused { line, kind, reason: format!("element {line}: {reason}") },
         }
     }
 }
@@ -255,7 +255,7 @@ impl Splitter {
 
     fn refuse_long(&mut self) {
         let reason = format!("too long: more than {} bytes", self.max_bytes);
-        self.refused.push(self.place().refuse(&reason));
+        self.refused.push(self.place().refuse(RefusedKind::TooLong, &reason));
     }
 
     /// The open piece is complete.
