@@ -18,7 +18,6 @@ mod openapi;
 mod page;
 mod probes;
 mod query_form;
-mod readiness;
 mod rest;
 mod sse;
 mod wire;
@@ -28,7 +27,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::MethodRouter;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,9 +34,9 @@ use crate::config::{Limits, Problem};
 use crate::live::Live;
 use crate::pipeline::Intake;
 use crate::query::QueryLimits;
+use crate::source::StatusBoard;
 
 pub use http::router;
-pub use readiness::{Readiness, SourceState};
 
 /// A row of the table of transports.
 pub struct TransportKind {
@@ -65,12 +63,11 @@ pub struct TransportContext {
     /// What queries may ask for.
     pub query_limits: QueryLimits,
     /// What clients may send and hold.
-    pub limits: Arc<Limits>,
-    /// What `/metrics` shows.
-    pub metrics: PrometheusHandle,
-    /// What `/readyz` answers.
-    pub readiness: Readiness,
-    /// Cancelled when connections should end.
+    pub limits: Limits,
+    /// How the sources are.
+    pub sources: Arc<StatusBoard>,
+    /// Cancelled when perch begins to shut down: no new work is taken. Sessions go on until they are told that everything that was taken before
+    /// has come out of them ([`crate::live::Event::Closed`]).
     pub shutdown: CancellationToken,
     /// Every task of a connection is spawned here, so that the shutdown can wait for it.
     pub tasks: TaskTracker,

@@ -1,13 +1,17 @@
 //! What all doors of the HTTP server share: the router that puts transports together, its fallbacks, and its headers.
 
 use std::any::Any;
+use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{OriginalUri, Query};
+use axum::extract::{MatchedPath, OriginalUri, Query, Request};
 use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::telemetry;
 
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
@@ -22,8 +26,19 @@ pub fn router(transports: &[Box<dyn Transport>], context: &TransportContext) -> 
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(measure))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "no-referrer"))
+}
+
+/// Counts and times every answer. For streams that is the time to their beginning.
+async fn measure(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    telemetry::request_answered(route, response.status().as_u16(), started.elapsed());
+    response
 }
 
 async fn not_found(OriginalUri(uri): OriginalUri) -> Fault {

@@ -30,9 +30,13 @@ use utoipa::ToSchema;
 use crate::ids::Seq;
 use crate::pipeline::{Batch, IntakeError};
 use crate::source::reader::{BulkReader, Chunk, ReadError, ReaderOptions, Refused};
+use crate::telemetry;
 
 use super::errors::{Code, Fault};
 use super::{TransportContext, openapi};
+
+/// The source's name in metrics.
+const SOURCE: &str = "http";
 
 /// How many refused lines an answer lists.
 const MAX_ERRORS: usize = 100;
@@ -69,10 +73,13 @@ pub(super) struct RefusedLine {
 
 impl IngestAnswer {
     fn refuse(&mut self, refused: Vec<Refused>) {
+        for Refused { line, kind, reason } in &refused {
+            telemetry::tweet_refused(SOURCE, kind.label(), *line, reason);
+        }
         self.refused += refused.len() as u64;
         let room = MAX_ERRORS.saturating_sub(self.errors.len());
         let lines = refused.into_iter().take(room);
-        self.errors.extend(lines.map(|Refused { line, reason }| RefusedLine { line, reason }));
+        self.errors.extend(lines.map(|Refused { line, reason, .. }| RefusedLine { line, reason }));
     }
 
     fn committed(&mut self, tweets: u64, outcome: Result<Seq, IntakeError>) {
@@ -162,6 +169,7 @@ async fn take_in(
                     if tweets.is_empty() {
                         continue;
                     }
+                    telemetry::tweets_received(SOURCE, tweets.len());
                     let n = tweets.len() as u64;
                     let (ack, committed) = oneshot::channel();
                     match context.intake.send(Batch { tweets, ack: Some(ack) }).await {

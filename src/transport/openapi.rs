@@ -113,16 +113,5 @@ pub(super) struct Health {
     alive: bool,
 }
 
-/// The answer of `/readyz`.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes `readiness::State`")]
-pub(super) struct Ready {
-    /// Whether tweets and clients are taken.
-    ready: bool,
-    /// By name: `{"state": "running"}`, `{"state": "failing", "reason": "…"}` or `{"state": "done"}`.
-    #[schema(value_type = Object)]
-    sources: (),
-}
-
 #[cfg(test)]
 mod tests;

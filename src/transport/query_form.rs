@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::query::{Diagnostic, Diagnostics, Query, QueryLimits};
+use crate::schema::Schema;
 
 use super::errors::{At, Code, Fault};
 
@@ -35,8 +36,8 @@ impl QueryForm {
     /// Understands it.
     pub(crate) fn parse(self, limits: &QueryLimits) -> Result<Query, Fault> {
         let query = match &self {
-            QueryForm::Text(text) => Query::parse(text, limits),
-            QueryForm::Json(json) => Query::from_json(json, limits),
+            QueryForm::Text(text) => Query::parse(text, Schema::tweet(), limits),
+            QueryForm::Json(json) => Query::from_json(json, Schema::tweet(), limits),
         };
         query.map_err(|diagnostics| fault(&diagnostics))
     }

@@ -219,17 +219,19 @@ pub(super) struct StatsAnswer {
     /// The index on disk.
     index_bytes: u64,
     /// How the sources are, by name.
-    #[schema(value_type = BTreeMap<String, Object>)]
-    sources: BTreeMap<String, super::SourceState>,
+    sources: BTreeMap<String, probes::SourceStatus>,
 }
 
 /// Counts of the present moment.
 #[utoipa::path(get, path = "/api/stats", tag = "operation",
-    responses((status = 200, description = "The counts.", body = StatsAnswer))
+    responses(
+        (status = 200, description = "The counts.", body = StatsAnswer),
+        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+    )
 )]
-pub(super) async fn stats(State(context): State<Arc<TransportContext>>) -> Json<StatsAnswer> {
-    let stats = context.live.stats();
-    Json(StatsAnswer {
+pub(super) async fn stats(State(context): State<Arc<TransportContext>>) -> Result<Json<StatsAnswer>, Fault> {
+    let stats = context.live.stats().await?;
+    Ok(Json(StatsAnswer {
         version: env!("CARGO_PKG_VERSION"),
         epoch: context.live.epoch().to_string(),
         seq: stats.seq.0,
@@ -237,6 +239,6 @@ pub(super) async fn stats(State(context): State<Arc<TransportContext>>) -> Json<
         sessions: stats.sessions,
         queries: stats.queries,
         index_bytes: stats.index_bytes,
-        sources: context.readiness.state().sources,
-    })
+        sources: probes::sources(&context.sources),
+    }))
 }

@@ -16,12 +16,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::Stream;
 use serde::Deserialize;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::config::{self, Problem};
 use crate::ids::Seq;
 use crate::live::{Event, Percolate, Session};
+use crate::telemetry;
 
 use super::errors::Fault;
 use super::query_form::QueryForm;
@@ -101,7 +101,7 @@ pub(super) async fn stream(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    let TransportContext { live, limits, query_limits, shutdown, tasks, .. } = &stage.context;
+    let TransportContext { live, limits, query_limits, tasks, .. } = &stage.context;
     let mut fields = http::parameters("/api/stream", query.as_deref())?;
     let query = QueryForm::read("q", fields.required("q")?)?.parse(query_limits)?;
     let since = fields.seq("since")?;
@@ -133,7 +133,6 @@ pub(super) async fn stream(
         ready: VecDeque::from([hello, ok]),
         events: Vec::new(),
         over: false,
-        shutdown: shutdown.clone(),
         _task: tasks.token(),
     };
     let keep_alive = KeepAlive::new().interval(Duration::from_millis(stage.options.keep_alive_ms));
@@ -161,7 +160,6 @@ struct Feed {
     events: Vec<Event>,
     /// When the session has ended and the stream ends after what is ready.
     over: bool,
-    shutdown: CancellationToken,
     /// Lets the shutdown wait for the stream.
     _task: TaskTrackerToken,
 }
@@ -179,13 +177,12 @@ impl Feed {
             if self.over {
                 return None;
             }
-            tokio::select! {
-                () = self.shutdown.cancelled() => return None,
-                () = self.session.next(&mut self.events) => {}
-            }
+            self.session.next(&mut self.events).await;
+            let mut tweets = 0;
             for event in self.events.drain(..) {
                 match event {
                     Event::Tweet(delivery) => {
+                        tweets += 1;
                         let frame = wire::tweet_new(&delivery);
                         let event = sse::Event::default().event(wire::event::TWEET_NEW).id(delivery.hit.seq.to_string());
                         self.ready.push_back(event.data(wire::tweet_new_payload(&frame)));
@@ -201,6 +198,7 @@ impl Feed {
                     Event::Closed(_) => self.over = true,
                 }
             }
+            telemetry::frames_sent(KIND.name, tweets);
         }
     }
 }

@@ -150,7 +150,7 @@ pub(crate) fn parse(frame: &str, max_page: usize) -> (Option<Ref>, Result<Comman
     let bad_frame = |message: String| (None, Err(Fault::new(Code::BadFrame, message)));
     let parts = match serde_json::from_str::<Vec<&RawValue>>(frame) {
         Ok(parts) => parts,
-        Err(error) if error.is_data() => return bad_frame(format!("{SHAPE}: {error}")),
+        Err(error) if error.is_data() => return bad_frame(SHAPE.to_owned()),
         Err(error) => return bad_frame(format!("a frame must be JSON: {error}")),
     };
     let (event, payload, reference) = match parts.as_slice() {

@@ -27,10 +27,12 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use tokio::time::{Instant, interval_at, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::config::{self, Problem};
 use crate::live::{CloseReason, Event, Percolate, Session};
+use crate::telemetry;
 
 use super::errors::{Code, Fault};
 use super::wire::{self, Command, HelloLimits, PercolateCommand, QueryCommand, Ref};
@@ -56,6 +58,9 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 /// What is written at once: many small frames go out in one packet.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+
+/// How long after the beginning of a shutdown a client may take what is left.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// `[[transport]] type = "ws"`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -150,13 +155,22 @@ async fn serve(mut socket: WebSocket, ws: Arc<Ws>) {
         Ok(session) => session,
         Err(error) => {
             tracing::debug!(%error, "connection refused");
-            return close::close(&mut socket, End::refused(&error)).await;
+            let end = if ws.context.shutdown.is_cancelled() { End::ShuttingDown } else { End::refused(&error) };
+            return close::close(&mut socket, end).await;
         }
     };
     let span = tracing::info_span!("ws", uid = %session.uid());
+    let overdue = Box::pin(overdue(ws.context.shutdown.clone()));
+    let (searches, out) = (FuturesUnordered::new(), Vec::new());
     let connection =
-        Connection { socket, session, ws, searches: FuturesUnordered::new(), out: Vec::new(), heard: Instant::now() };
+        Connection { socket, session, ws, searches, out, out_tweets: 0, heard: Instant::now(), overdue };
     connection.run().instrument(span).await;
+}
+
+/// Ends when a shutdown has begun and a client had its time to take what is left.
+async fn overdue(shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 /// One client.
@@ -169,8 +183,12 @@ struct Connection {
     searches: FuturesUnordered<BoxFuture<'static, String>>,
     /// What is ready to be written. Empty while the task waits for more.
     out: Vec<Message>,
+    /// How many of them are tweets.
+    out_tweets: usize,
     /// When the client last gave a sign of life.
     heard: Instant,
+    /// See [`overdue`]. Polled wherever the task waits, and never after it has ended.
+    overdue: BoxFuture<'static, ()>,
 }
 
 impl Connection {
@@ -200,7 +218,7 @@ impl Connection {
         loop {
             self.flush().await?;
             tokio::select! {
-                () = ws.context.shutdown.cancelled() => return Err(End::ShuttingDown),
+                () = &mut self.overdue => return Err(End::ShuttingDown),
                 message = self.socket.next() => self.message(message).await?,
                 () = self.session.next(&mut events) => self.events(&mut events).await?,
                 Some(answer) = self.searches.next(), if !self.searches.is_empty() => self.text(answer),
@@ -247,8 +265,9 @@ impl Connection {
             }
             self.socket.flush().await
         };
+        telemetry::frames_sent(KIND.name, std::mem::take(&mut self.out_tweets));
         tokio::select! {
-            () = self.ws.context.shutdown.cancelled() => Err(End::ShuttingDown),
+            () = &mut self.overdue => Err(End::ShuttingDown),
             written = timeout(Duration::from_millis(self.ws.options.write_timeout_ms), write) => match written {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(_)) => Err(End::Gone),
@@ -261,7 +280,10 @@ impl Connection {
         let mut end = None;
         for event in events.drain(..) {
             match event {
-                Event::Tweet(delivery) => self.text(wire::tweet_new(&delivery)),
+                Event::Tweet(delivery) => {
+                    self.out_tweets += 1;
+                    self.text(wire::tweet_new(&delivery));
+                }
                 Event::CatchingUp { from } => self.text(wire::catching_up(from)),
                 Event::Live { seq } => self.text(wire::live(seq)),
                 Event::Closed(CloseReason::ShuttingDown) => end = Some(End::ShuttingDown),
@@ -326,8 +348,19 @@ impl Connection {
                 });
             }
             Command::Ping => self.text(wire::pong(reference.as_ref())),
-            Command::UsersCount => self.text(wire::users_count(live.stats().sessions, reference.as_ref())),
-            Command::TotalTweetCount => self.text(wire::total_tweet_count(live.stats().tweets, reference.as_ref())),
+            Command::UsersCount => {
+                let frame = wire::users_count(live.sessions(), reference.as_ref());
+                self.text(frame);
+            }
+            Command::TotalTweetCount => {
+                let live = live.clone();
+                return self.search(async move {
+                    match live.stats().await {
+                        Ok(stats) => wire::total_tweet_count(stats.tweets, reference.as_ref()),
+                        Err(error) => wire::error(&error.into(), reference.as_ref()),
+                    }
+                });
+            }
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 use super::*;
+use crate::source::reader::RefusedKind;
 
 fn refused(lines: std::ops::Range<u64>) -> Vec<Refused> {
-    lines.map(|line| Refused { line, reason: "no JSON".to_owned() }).collect()
+    lines.map(|line| Refused { line, kind: RefusedKind::NoTweet, reason: "no JSON".to_owned() }).collect()
 }
 
 async fn said(answer: IngestAnswer) -> (u16, serde_json::Value) {

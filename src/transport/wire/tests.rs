@@ -1,5 +1,3 @@
-use std::sync::OnceLock;
-
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -164,7 +162,7 @@ fn hit(seq: u64, id: u64) -> Hit {
 
 fn delivery(names: &[Option<&str>]) -> Delivery {
     let names = names.iter().map(|name| name.map(Arc::from)).collect::<Vec<_>>();
-    Delivery { hit: hit(5, 18_446_744_073_709_551_615), names: names.into(), frame: OnceLock::new() }
+    Delivery::new(hit(5, 18_446_744_073_709_551_615), names.into())
 }
 
 #[test]

@@ -35,10 +35,13 @@ pub(super) fn spawn(context: &TransportContext) -> Counts {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = users_tick.tick() => {
-                    users_sender.send_replace(wire::users_count(live.stats().sessions, None).into());
+                    users_sender.send_replace(wire::users_count(live.sessions(), None).into());
                 }
                 _ = tweets_tick.tick() => {
-                    tweets_sender.send_replace(wire::total_tweet_count(live.stats().tweets, None).into());
+                    // Whoever is in the way of counting also fails those who ask, and they are told.
+                    if let Ok(stats) = live.stats().await {
+                        tweets_sender.send_replace(wire::total_tweet_count(stats.tweets, None).into());
+                    }
                 }
             }
         }
