@@ -78,7 +78,8 @@ impl Corpus {
 /// A made-up word for a rank: frequent ones are short.
 fn word(mut rank: usize) -> String {
     const SYLLABLES: [&str; 20] = [
-        "ka", "to", "mi", "re", "su", "no", "la", "vi", "po", "de", "ri", "mo", "ta", "lu", "se", "ga", "ni", "bo", "fe", "zu",
+        "ka", "to", "mi", "re", "su", "no", "la", "vi", "po", "de", "ri", "mo", "ta", "lu", "se", "ga", "ni", "bo",
+        "fe", "zu",
     ];
     let mut word = String::new();
     loop {
@@ -99,7 +100,16 @@ impl Server {
     async fn start(dir: &Path) -> (Server, Duration) {
         let started = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_perch"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--set", "source=[]", "--set", "telemetry.log=warn", "--index-dir"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--set",
+                "source=[]",
+                "--set",
+                "telemetry.log=warn",
+                "--index-dir",
+            ])
             .arg(dir)
             .stdout(Stdio::piped())
             .spawn()
@@ -108,7 +118,12 @@ impl Server {
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("an address");
         let address = line.trim().strip_prefix("listening on http://").expect("an address").to_owned();
         let http = reqwest::Client::new();
-        while !http.get(format!("http://{address}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {}
+        while !http
+            .get(format!("http://{address}/readyz"))
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+        {}
         (Server { child, address }, started.elapsed())
     }
 

@@ -5,8 +5,25 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the crate from the bottom up: each may use those before it, never those behind it.
 const LAYERS: &[&str] = &[
-    "ids", "schema", "text", "doc", "tweet", "automaton", "query", "matcher", "index", "percolator", "config", "telemetry", "hub",
-    "pipeline", "live", "source", "transport", "app", "cli",
+    "ids",
+    "schema",
+    "text",
+    "doc",
+    "tweet",
+    "automaton",
+    "query",
+    "matcher",
+    "index",
+    "percolator",
+    "config",
+    "telemetry",
+    "hub",
+    "pipeline",
+    "live",
+    "source",
+    "transport",
+    "app",
+    "cli",
 ];
 
 /// Longer files hold two subjects.

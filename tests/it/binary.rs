@@ -58,8 +58,7 @@ fn perch() -> Command {
 }
 
 fn run(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } =
-        perch().current_dir(dir).args(arguments).output().expect("perch runs");
+    let Output { status, stdout, stderr } = perch().current_dir(dir).args(arguments).output().expect("perch runs");
     (status.code(), String::from_utf8_lossy(&stdout).into_owned(), String::from_utf8_lossy(&stderr).into_owned())
 }
 
@@ -84,7 +83,8 @@ async fn an_acknowledged_tweet_survives_a_kill() {
         assert_eq!(found["total"].as_u64(), Some(round * 50), "round {round}");
         // The same tweets were sent in each round and cut off in each: all or some are there, none twice.
         let found = server.get("/api/search?q=unanswered&n=1000").await;
-        let ids: Vec<_> = found["result"].as_array().expect("tweets").iter().map(|tweet| tweet["id"].as_u64()).collect();
+        let ids: Vec<_> =
+            found["result"].as_array().expect("tweets").iter().map(|tweet| tweet["id"].as_u64()).collect();
         assert!(ids.windows(2).all(|pair| pair[0] > pair[1]), "{ids:?}");
 
         let body: String = (0..50).map(|at| format!("{}\n", tweet(1 + round * 50 + at, "acknowledged"))).collect();
@@ -160,8 +160,9 @@ fn two_servers_do_not_share_an_index() {
 fn ingest_search_and_explain_work_against_a_server() {
     let dir = dir();
     let server = Server::start(&dir.path().join("index"));
-    let tweets: Vec<_> =
-        (0..100).map(|at| json!({"id_str": (at + 1).to_string(), "text": format!("tweet {at} #rust"), "lang": "en"})).collect();
+    let tweets: Vec<_> = (0..100)
+        .map(|at| json!({"id_str": (at + 1).to_string(), "text": format!("tweet {at} #rust"), "lang": "en"}))
+        .collect();
     std::fs::write(dir.path().join("search.json"), json!({"statuses": tweets}).to_string()).expect("written");
     for _ in 0..2 {
         let (code, stdout, stderr) = run(dir.path(), &["ingest", "--url", &server.url, "search.json"]);
@@ -210,7 +211,8 @@ fn tail_prints_what_matches_and_stops_when_nobody_reads() {
     lines.read_line(&mut line).expect("a line");
     assert!(line.contains("rust one"), "{line}");
     drop(lines);
-    std::fs::write(dir.path().join("two.ndjson"), format!("{}\n{}\n", tweet(2, "rust two"), tweet(3, "rust"))).expect("written");
+    std::fs::write(dir.path().join("two.ndjson"), format!("{}\n{}\n", tweet(2, "rust two"), tweet(3, "rust")))
+        .expect("written");
     let (code, ..) = run(dir.path(), &["ingest", "--url", &server.url, "two.ndjson"]);
     assert_eq!(code, Some(0));
     let status = tail.wait().expect("it ends by itself");

@@ -121,7 +121,8 @@ pub struct Client {
 impl Client {
     /// Opens a WebSocket to `host:port` and takes the hello.
     pub async fn open(address: &str) -> Client {
-        let (socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/ws")).await.expect("the WebSocket opens");
+        let (socket, _) =
+            tokio_tungstenite::connect_async(format!("ws://{address}/ws")).await.expect("the WebSocket opens");
         let mut client = Client { socket, hello: Value::Null };
         client.hello = client.expect("hello").await;
         client
