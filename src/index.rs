@@ -430,4 +430,6 @@ fn open_error(options: &IndexOptions, error: TantivyError) -> OpenError {
 }
 
 #[cfg(test)]
+mod strategies;
+#[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ pub(crate) mod phrase;
 use std::ops::Bound;
 
 use crate::automaton::TermAutomaton;
-use crate::doc::{Doc, Token};
+use crate::doc::Doc;
 use crate::query::{Ast, GeoBox, GeoCircle, Phrase};
 use crate::schema::FieldId;
 
@@ -196,9 +196,9 @@ fn at_least(min: usize, n: usize, mut part: impl FnMut(usize) -> bool) -> bool {
 fn matches_phrase(phrase: &Phrase, doc: &Doc) -> bool {
     let tokens = doc.field_tokens(phrase.field);
     let last = phrase.terms.len() - 1;
-    phrase::matches(tokens, phrase.terms.len(), phrase.slop, |at: usize, token: &Token| {
-        let (it, term) = (doc.term(token), phrase.terms[at].as_str());
-        if phrase.last_is_prefix && at == last { it.starts_with(term) } else { it == term }
+    phrase::matches(tokens, phrase.terms.len(), phrase.slop, |i, at| {
+        let (it, term) = (doc.term(&tokens[at]), phrase.terms[i].as_str());
+        if phrase.last_is_prefix && i == last { it.starts_with(term) } else { it == term }
     })
 }
 

@@ -14,7 +14,7 @@ use tantivy::index::SegmentReader;
 use tantivy::query::doc_predicate_query::{DocPredicateQuery, FunctionPredicate};
 use tantivy::query::{
     AllQuery, AutomatonWeight, BitSetDocSet, BooleanQuery, ConstScorer, EmptyQuery, EnableScoring, Explanation, Occur,
-    PhraseQuery, Query, RangeQuery, Scorer, TermQuery, Weight,
+    Query, RangeQuery, Scorer, TermQuery, Weight,
 };
 use tantivy::schema::{Field, IndexRecordOption, Term};
 use tantivy::{BitSet, DocId, Score, TantivyError};
@@ -92,9 +92,6 @@ fn lower_phrase(phrase: &Phrase, fields: &Fields) -> Box<dyn Query> {
         [] => Box::new(EmptyQuery),
         [prefix] if phrase.last_is_prefix => Box::new(PrefixQuery { field: *field, prefix: prefix.clone() }),
         [term] => one_term(*field, term),
-        terms if phrase.slop == 0 && !phrase.last_is_prefix => {
-            Box::new(PhraseQuery::new(terms.iter().map(|term| Term::from_field_text(*field, term)).collect()))
-        }
         _ => Box::new(NearQuery::new(*field, phrase)),
     }
 }

@@ -1,7 +1,9 @@
-//! Phrases whose terms may be out of place, or that end with the start of a term.
+//! Phrases: exact ones, those whose terms may be out of place, and those that end with the start of a term.
 //!
-//! tantivy's own slop is measured differently, and its phrase prefixes look at a few terms only. This query finds what
-//! [`Phrase`] says. It evaluates a segment at once: first the documents that hold all terms, then their positions.
+//! tantivy's own slop is measured differently, its phrase prefixes look at a few terms only, and its phrases can't be
+//! excluded safely (`PhraseScorer::seek_danger` of 0.27 must not be asked for a document that it has passed, and is). This
+//! query finds what [`Phrase`] says. It evaluates a segment at once: first the documents that hold all terms, then their
+//! positions.
 
 use std::io;
 use std::ops::Range;

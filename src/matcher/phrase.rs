@@ -4,15 +4,19 @@
 //! `slop` more than the smallest. Whoever calls says what it means that a token is term `i`; so the same search serves
 //! terms as text and terms as numbers.
 
+use std::ops::Range;
+
 use crate::doc::Token;
 
 /// Phrases of up to this many terms are matched without allocation.
 pub(crate) const INLINE_TERMS: usize = 16;
 
 /// Whether the `n` terms of a phrase stand in `tokens`, which are in order of position.
-pub(crate) fn matches(tokens: &[Token], n: usize, slop: u32, is_term: impl Fn(usize, &Token) -> bool) -> bool {
+///
+/// `is_term(i, at)` says whether the token with the number `at` is term `i`.
+pub(crate) fn matches(tokens: &[Token], n: usize, slop: u32, is_term: impl Fn(usize, usize) -> bool) -> bool {
     if slop == 0 {
-        return tokens.iter().any(|first| is_term(0, first) && follows(tokens, n, first.position, &is_term));
+        return (0..tokens.len()).any(|at| is_term(0, at) && follows(tokens, n, tokens[at].position, &is_term));
     }
     if n <= INLINE_TERMS {
         let mut place = [(0, false); INLINE_TERMS];
@@ -23,19 +27,15 @@ pub(crate) fn matches(tokens: &[Token], n: usize, slop: u32, is_term: impl Fn(us
 }
 
 /// Whether term `i` stands at `first + i` for all `i` from 1.
-fn follows(tokens: &[Token], n: usize, first: u32, is_term: &impl Fn(usize, &Token) -> bool) -> bool {
-    (1..n).zip(first + 1..).all(|(at, position)| at_position(tokens, position).iter().any(|it| is_term(at, it)))
+fn follows(tokens: &[Token], n: usize, first: u32, is_term: &impl Fn(usize, usize) -> bool) -> bool {
+    (1..n).zip(i64::from(first) + 1..).all(|(term, at)| between(tokens, at, at).any(|token| is_term(term, token)))
 }
 
-/// The tokens at a position, or from it to another.
-fn at_position(tokens: &[Token], position: u32) -> &[Token] {
-    between(tokens, i64::from(position), i64::from(position))
-}
-
-fn between(tokens: &[Token], from: i64, to: i64) -> &[Token] {
+/// The numbers of the tokens from one position to another, both included.
+fn between(tokens: &[Token], from: i64, to: i64) -> Range<usize> {
     let start = tokens.partition_point(|token| i64::from(token.position) < from);
     let len = tokens[start..].partition_point(|token| i64::from(token.position) <= to);
-    &tokens[start..start + len]
+    start..start + len
 }
 
 /// The position that a term has taken, and whether it was asked to move in this round.
@@ -45,45 +45,49 @@ type Place = (i64, bool);
 const NOWHERE: i64 = i64::MIN;
 
 /// Tries each `m` that the smallest `p[i] - i` can be; then term `i` has to stand between `m + i` and `m + i + slop`.
-fn loosely(tokens: &[Token], slop: u32, place: &mut [Place], is_term: &impl Fn(usize, &Token) -> bool) -> bool {
+fn loosely(tokens: &[Token], slop: u32, place: &mut [Place], is_term: &impl Fn(usize, usize) -> bool) -> bool {
     let n = place.len();
     (0..n).any(|base| {
-        tokens.iter().filter(|token| is_term(base, token)).any(|token| {
-            let smallest = i64::from(token.position) - i64::try_from(base).unwrap_or(i64::MAX);
+        (0..tokens.len()).filter(|&at| is_term(base, at)).any(|at| {
+            let smallest = i64::from(tokens[at].position) - as_position(base);
             place.fill((NOWHERE, false));
-            (0..n).all(|at| {
+            (0..n).all(|term| {
                 for it in &mut *place {
                     it.1 = false;
                 }
-                take(tokens, smallest, i64::from(slop), at, place, is_term)
+                take(tokens, smallest, i64::from(slop), term, place, is_term)
             })
         })
     })
 }
 
-/// Gives term `at` a position of its own, and moves others when it must: an augmenting path of a bipartite matching.
+/// Gives a term a position of its own, and moves others when it must: an augmenting path of a bipartite matching.
 ///
-/// Almost always the first free position will do. Only terms that can stand at the same positions make others move.
+/// Almost always the first position will do. Only terms that can stand at the same positions make others move.
 fn take(
     tokens: &[Token],
     smallest: i64,
     slop: i64,
-    at: usize,
+    term: usize,
     place: &mut [Place],
-    is_term: &impl Fn(usize, &Token) -> bool,
+    is_term: &impl Fn(usize, usize) -> bool,
 ) -> bool {
-    place[at].1 = true;
-    let from = smallest + i64::try_from(at).unwrap_or(i64::MAX);
-    for token in between(tokens, from, from + slop).iter().filter(|token| is_term(at, token)) {
-        let position = i64::from(token.position);
+    place[term].1 = true;
+    let from = smallest + as_position(term);
+    for at in between(tokens, from, from + slop).filter(|&at| is_term(term, at)) {
+        let position = i64::from(tokens[at].position);
         let free = match place.iter().position(|it| it.0 == position) {
             None => true,
             Some(owner) => !place[owner].1 && take(tokens, smallest, slop, owner, place, is_term),
         };
         if free {
-            place[at].0 = position;
+            place[term].0 = position;
             return true;
         }
     }
     false
+}
+
+fn as_position(n: usize) -> i64 {
+    i64::try_from(n).expect("a phrase has fewer than 2^63 terms")
 }
