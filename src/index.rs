@@ -33,6 +33,7 @@ mod home;
 mod lower;
 mod phrase;
 mod shown;
+mod steady;
 mod tail;
 mod top;
 mod view;
@@ -76,7 +77,7 @@ pub struct IndexOptions {
     pub commit_tweets: usize,
     /// The memory that uncommitted documents may take in tantivy, in bytes; at least 15 MB.
     pub writer_memory_bytes: usize,
-    /// How many batches may wait for the writer. [`Index::append`] blocks while there are more.
+    /// How many batches may wait for the writer, at least 1. [`Index::append`] blocks while there are more.
     pub queue_batches: usize,
 }
 
@@ -206,8 +207,9 @@ impl Index {
             }),
         });
         let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options).map_err(failed)?;
-        let (messages, receiver) = sync_channel(options.queue_batches);
-        let room = Arc::new(Semaphore::new(options.queue_batches));
+        let queue_batches = options.queue_batches.max(1);
+        let (messages, receiver) = sync_channel(queue_batches);
+        let room = Arc::new(Semaphore::new(queue_batches));
         let (alarm, failure) = watch::channel(None);
         let alarm = Alarm { told: alarm, room: Arc::clone(&room) };
         let thread = std::thread::Builder::new()
