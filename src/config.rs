@@ -287,7 +287,7 @@ fn plugins(tables: Vec<Value>, section: &str, problems: &mut Vec<Problem>) -> Ve
                 problems.push(Problem::new(format!("{path}.type"), message));
             }
             None => {
-                problems.push(Problem::new(format!("{path}.type"), "is missing: it says which kind of plugin this is"))
+                problems.push(Problem::new(format!("{path}.type"), "is missing: it says which kind of plugin this is"));
             }
         }
     }

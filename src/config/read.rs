@@ -41,13 +41,12 @@ pub(super) fn read_lenient<T: DeserializeOwned>(mut table: Table) -> (Option<T>,
         let mut at = None;
         match T::deserialize(Fields { table: table.clone(), at: &mut at }) {
             Ok(value) => return (Some(value), problems),
-            Err(error) => match at {
-                Some(key) => {
+            Err(error) => {
+                if let Some(key) = at {
                     table.remove(&key);
                     problems.push(Problem::new(&key, plain_words(error.message())));
                     dropped.push(key);
-                }
-                None => {
+                } else {
                     let missing =
                         error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
                     match missing {
@@ -57,7 +56,7 @@ pub(super) fn read_lenient<T: DeserializeOwned>(mut table: Table) -> (Option<T>,
                     }
                     return (None, problems);
                 }
-            },
+            }
         }
     }
 }

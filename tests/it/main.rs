@@ -3,4 +3,9 @@
 mod support;
 
 mod binary;
+mod bulk;
 mod live;
+mod page;
+mod rest;
+mod sse;
+mod ws;
