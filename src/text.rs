@@ -17,6 +17,10 @@ pub use url::{url_query_words, url_words};
 
 use fold::{Class, Folder, Span, is_ignored};
 
+/// Longer terms are left out, on both sides, though they keep their position: nobody searches for them, and the
+/// index could not hold them.
+pub const MAX_TERM_BYTES: usize = 255;
+
 /// Calls `sink` with each word: folded term, position from 0, byte span in `text`.
 pub fn words(text: &str, sink: &mut (impl FnMut(&str, u32, (u32, u32)) + ?Sized)) {
     split::<true>(text, sink);

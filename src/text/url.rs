@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr3, memmem, memrchr};
 
+use super::MAX_TERM_BYTES;
 use super::{Span, at, fold, split};
-use crate::doc::MAX_TERM_BYTES;
 
 /// Calls `sink` with each term of an address: folded term, position, byte span in `url`.
 ///
