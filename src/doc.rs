@@ -209,3 +209,6 @@ impl<'a> DocBuilder<'a> {
         self.unsorted = false;
     }
 }
+
+#[cfg(test)]
+mod tests;
