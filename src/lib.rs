@@ -6,6 +6,7 @@
 // From the bottom up: a module may use those above it in this list, never those below.
 pub mod app;
 pub mod automaton;
+pub mod cli;
 pub mod config;
 pub mod doc;
 pub mod hub;

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 
 use self::split::Splitter;
 pub use self::split::{Piece, Place, RawChunk};
-use crate::tweet::Prepared;
+use crate::tweet::{self, Prepared};
 
 /// A stream of bytes.
 pub type Input = Box<dyn AsyncRead + Send + Unpin>;
@@ -326,9 +326,8 @@ fn read_chunk(raw: RawChunk, parse: Parse) -> Chunk {
 
 /// The tweets of one document.
 pub(super) fn tweets_of(json: &str) -> Result<Vec<Arc<Prepared>>, String> {
-    let v: serde_json::Value = serde_json::from_str(json).map_err(|e| e.to_string())?;
-    let id = v["id_str"].as_str().and_then(|i| i.parse().ok()).ok_or("no id")?;
-    Ok(vec![Arc::new(Prepared { id, json: json.into(), doc: crate::doc::Doc::default() })])
+    let tweets = tweet::read(json.as_bytes()).map_err(|error| error.to_string())?;
+    Ok(tweets.iter().map(|tweet| Arc::new(tweet::prepare(tweet))).collect())
 }
 
 #[cfg(test)]
