@@ -212,3 +212,6 @@ impl<'a> DocBuilder<'a> {
         self.unsorted = false;
     }
 }
+
+#[cfg(test)]
+mod tests;
