@@ -19,7 +19,8 @@ use super::{Transport, TransportContext};
 
 /// The server's routes: those of all transports, JSON errors for everything else.
 pub fn router(transports: &[Box<dyn Transport>], context: &TransportContext) -> Router {
-    let header = |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    let header =
+        |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     transports
         .iter()
         .fold(Router::new(), |router, transport| router.merge(transport.routes(context.clone())))

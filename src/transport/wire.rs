@@ -182,7 +182,10 @@ const SHAPE: &str = "a frame must be [event, payload] or [event, payload, ref]";
 fn command(event: &str, payload: Option<&RawValue>, max_page: usize) -> Result<Command, Fault> {
     let Some(&event) = event::COMMANDS.iter().find(|&&known| known == event) else {
         let there_is = event::COMMANDS.join(", ");
-        return Err(Fault::new(Code::BadEvent, format!("there is no event {:?} (there is: {there_is})", shorten(event))));
+        return Err(Fault::new(
+            Code::BadEvent,
+            format!("there is no event {:?} (there is: {there_is})", shorten(event)),
+        ));
     };
     let payload = payload.map_or(Ok(Value::Null), |payload| serde_json::from_str(payload.get()));
     let payload = payload
