@@ -219,8 +219,7 @@ fn read_note(dir: &Path, bytes: &[u8]) -> Result<Note, OpenError> {
     if version.schema_version != SCHEMA_VERSION {
         return Err(OpenError::Version { dir: dir.to_owned(), found: version.schema_version });
     }
-    serde_json::from_slice(bytes)
-        .map_err(|error| OpenError::damaged(dir, format!("{NOTE} can't be read: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| OpenError::damaged(dir, format!("{NOTE} can't be read: {error}")))
 }
 
 /// Writes `perch.json` so that a crash leaves the old or the new one.

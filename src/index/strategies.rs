@@ -53,7 +53,7 @@ prop_compose! {
         for tag in &tags {
             builder.text(HASHTAG, tag);
         }
-        for lang in &lang {
+        if let Some(lang) = lang {
             builder.text(LANG, lang);
         }
         for &number in &followers {
@@ -62,7 +62,7 @@ prop_compose! {
         for &number in &retweets {
             builder.integer(RETWEETS, number);
         }
-        for &number in &created {
+        if let Some(number) = created {
             builder.integer(CREATED, number);
         }
         for &point in &points {
