@@ -82,13 +82,12 @@ impl Fields {
             Value::Number(number) => number.as_u64(),
             _ => None,
         };
-        number
-            .and_then(|number| usize::try_from(number).ok())
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| {
+        number.and_then(|number| usize::try_from(number).ok()).filter(|number| range.contains(number)).ok_or_else(
+            || {
                 let expected = format!("must be a whole number from {} to {}", range.start(), range.end());
                 Fault::field(field, &expected)
-            })
+            },
+        )
     }
 
     /// A tweet's id.

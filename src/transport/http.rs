@@ -19,7 +19,8 @@ use super::{Transport, TransportContext};
 
 /// The server's routes: those of all transports, JSON errors for everything else.
 pub fn router(transports: &[Box<dyn Transport>], context: &TransportContext) -> Router {
-    let header = |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    let header =
+        |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     transports
         .iter()
         .fold(Router::new(), |router, transport| router.merge(transport.routes(context.clone())))
@@ -50,7 +51,6 @@ async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Fa
 }
 
 /// A panic is a mistake of perch: it ends one request and is logged by the panic hook.
-#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     Fault::new(Code::Internal, "perch made a mistake; this request failed").into_response()
 }

@@ -128,13 +128,8 @@ pub(super) async fn stream(
         .event(wire::event::PERCOLATE_OK)
         .id(start.to_string())
         .data(wire::percolate_ok_payload(None, registered));
-    let feed = Feed {
-        session,
-        ready: VecDeque::from([hello, ok]),
-        events: Vec::new(),
-        over: false,
-        _task: tasks.token(),
-    };
+    let feed =
+        Feed { session, ready: VecDeque::from([hello, ok]), events: Vec::new(), over: false, _task: tasks.token() };
     let keep_alive = KeepAlive::new().interval(Duration::from_millis(stage.options.keep_alive_ms));
     let mut response = Sse::new(feed.stream()).keep_alive(keep_alive).into_response();
     // For proxies that would collect the stream before they pass it on.
@@ -184,7 +179,8 @@ impl Feed {
                     Event::Tweet(delivery) => {
                         tweets += 1;
                         let frame = wire::tweet_new(&delivery);
-                        let event = sse::Event::default().event(wire::event::TWEET_NEW).id(delivery.hit.seq.to_string());
+                        let event =
+                            sse::Event::default().event(wire::event::TWEET_NEW).id(delivery.hit.seq.to_string());
                         self.ready.push_back(event.data(wire::tweet_new_payload(&frame)));
                     }
                     Event::CatchingUp { from } => {

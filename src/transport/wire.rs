@@ -159,7 +159,7 @@ pub(crate) fn parse(frame: &str, max_page: usize) -> (Option<Ref>, Result<Comman
         [event, payload, reference] => (*event, Some(*payload), Some(*reference)),
         _ => return bad_frame(format!("{SHAPE}, not an array of {}", parts.len())),
     };
-    let reference = match reference.map(|reference| reference.get()) {
+    let reference = match reference.map(RawValue::get) {
         None | Some("null") => None,
         Some(text) if text.len() > MAX_REF_BYTES => {
             return bad_frame(format!("the ref must be no longer than {MAX_REF_BYTES} bytes"));
@@ -182,7 +182,10 @@ const SHAPE: &str = "a frame must be [event, payload] or [event, payload, ref]";
 fn command(event: &str, payload: Option<&RawValue>, max_page: usize) -> Result<Command, Fault> {
     let Some(&event) = event::COMMANDS.iter().find(|&&known| known == event) else {
         let there_is = event::COMMANDS.join(", ");
-        return Err(Fault::new(Code::BadEvent, format!("there is no event {:?} (there is: {there_is})", shorten(event))));
+        return Err(Fault::new(
+            Code::BadEvent,
+            format!("there is no event {:?} (there is: {there_is})", shorten(event)),
+        ));
     };
     let payload = payload.map_or(Ok(Value::Null), |payload| serde_json::from_str(payload.get()));
     let payload = payload

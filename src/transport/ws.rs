@@ -96,7 +96,8 @@ fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>> {
         .map(|&(key, _)| Problem::new(key, "must be at least 1"))
         .collect::<Vec<_>>();
     if options.idle_timeout_ms <= options.ping_interval_ms {
-        let message = "must be longer than ping_interval_ms: a silent client's only sign of life is its answer to a ping";
+        let message =
+            "must be longer than ping_interval_ms: a silent client's only sign of life is its answer to a ping";
         problems.push(Problem::new("idle_timeout_ms", message));
     }
     if problems.is_empty() { Ok(Box::new(Kind { options })) } else { Err(problems) }
@@ -162,8 +163,7 @@ async fn serve(mut socket: WebSocket, ws: Arc<Ws>) {
     let span = tracing::info_span!("ws", uid = %session.uid());
     let overdue = Box::pin(overdue(ws.context.shutdown.clone()));
     let (searches, out) = (FuturesUnordered::new(), Vec::new());
-    let connection =
-        Connection { socket, session, ws, searches, out, out_tweets: 0, heard: Instant::now(), overdue };
+    let connection = Connection { socket, session, ws, searches, out, out_tweets: 0, heard: Instant::now(), overdue };
     connection.run().instrument(span).await;
 }
 

@@ -48,7 +48,11 @@ async fn every_form_is_taken() {
     for (body, accepted) in bodies {
         let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
         let (status, answer) = perch.post("/api/tweets", body).await;
-        assert_eq!((status, &answer["accepted"], &answer["refused"]), (200, &json!(accepted), &json!(0)), "{shown} {answer}");
+        assert_eq!(
+            (status, &answer["accepted"], &answer["refused"]),
+            (200, &json!(accepted), &json!(0)),
+            "{shown} {answer}"
+        );
         assert_eq!(answer["errors"], json!([]));
         let seq = answer["seq"].as_u64().expect("a seq");
         assert!(seq > last_seq, "{shown}");
@@ -102,7 +106,8 @@ async fn a_body_that_is_cut_keeps_what_was_complete() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         format!("{state:x}")
     };
-    let body: String = (1..=2_000).map(|id| format!("{}\n", tweet(id, &format!("rust {} {}", noise(), noise())))).collect();
+    let body: String =
+        (1..=2_000).map(|id| format!("{}\n", tweet(id, &format!("rust {} {}", noise(), noise())))).collect();
     let packed = gzip(body.as_bytes()).await;
     let (status, answer) = perch.post("/api/tweets", packed[..packed.len() - 1_000].to_vec()).await;
     assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_payload")), "{answer}");

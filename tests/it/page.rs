@@ -5,9 +5,13 @@ use crate::support::Perch;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_and_its_files_are_served_safely() {
     let perch = Perch::start().await;
-    for (path, media_type) in
-        [("/", "text/html"), ("/?q=rust", "text/html"), ("/app.js", "text/javascript"), ("/style.css", "text/css"), ("/icon.svg", "image/svg+xml")]
-    {
+    for (path, media_type) in [
+        ("/", "text/html"),
+        ("/?q=rust", "text/html"),
+        ("/app.js", "text/javascript"),
+        ("/style.css", "text/css"),
+        ("/icon.svg", "image/svg+xml"),
+    ] {
         let response = perch.http.get(perch.url(path)).send().await.expect("an answer");
         assert_eq!(response.status().as_u16(), 200, "{path}");
         let headers = response.headers().clone();

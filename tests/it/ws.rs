@@ -18,7 +18,9 @@ async fn next(client: &mut Client) -> Value {
     loop {
         let message = client.message().await;
         let frame: Value = serde_json::from_str(message.to_text().expect("a text frame")).expect("JSON");
-        if frame.as_array().is_some_and(|frame| frame.len() == 3) || !frame[0].as_str().is_some_and(|event| event.starts_with("stats/")) {
+        if frame.as_array().is_some_and(|frame| frame.len() == 3)
+            || !frame[0].as_str().is_some_and(|event| event.starts_with("stats/"))
+        {
             return frame;
         }
     }
@@ -68,16 +70,25 @@ async fn every_command_is_answered_with_its_ref() {
     assert_eq!((&page["result"][0]["id_str"], &page["total"], &page["next"]), (&json!("6"), &json!(2), &json!("6")));
 
     let answer = ask(client, r#"["cmd/query", {"query": "rust", "before_id": "6"}, -2.5]"#).await;
-    assert_eq!((&answer[1]["result"][0]["id_str"], &answer[1]["next"], &answer[2]), (&json!("5"), &Value::Null, &json!(-2.5)));
+    assert_eq!(
+        (&answer[1]["result"][0]["id_str"], &answer[1]["next"], &answer[2]),
+        (&json!("5"), &Value::Null, &json!(-2.5))
+    );
 
     let answer = ask(client, r#"["cmd/missing", {"id_str": "7"}, "\u00e9"]"#).await;
-    assert_eq!((&answer[0], &answer[1]["text"], &answer[2]), (&json!("tweet/missing-tweet"), &json!("java"), &json!("é")));
+    assert_eq!(
+        (&answer[0], &answer[1]["text"], &answer[2]),
+        (&json!("tweet/missing-tweet"), &json!("java"), &json!("é"))
+    );
     let answer = ask(client, r#"["cmd/missing", {"id_str": "8"}, "m"]"#).await;
     assert_eq!((&answer[0], &answer[1]["code"], &answer[2]), (&json!("cmd/error"), &json!("not_found"), &json!("m")));
 
     assert_eq!(ask(client, r#"["cmd/ping", {}, "p"]"#).await, json!(["pong", {}, "p"]));
     assert_eq!(ask(client, r#"["stats/users-count", {}, "u"]"#).await, json!(["stats/users-count", 1, "u"]));
-    assert_eq!(ask(client, r#"["stats/total-tweet-count", null, "t"]"#).await, json!(["stats/total-tweet-count", 3, "t"]));
+    assert_eq!(
+        ask(client, r#"["stats/total-tweet-count", null, "t"]"#).await,
+        json!(["stats/total-tweet-count", 3, "t"])
+    );
 
     let answer = ask(client, r#"["cmd/unpercolate", {"name": "left"}, "x"]"#).await;
     assert_eq!(answer, json!(["unpercolate/ok", {"name": "left"}, "x"]));

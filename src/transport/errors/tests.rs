@@ -22,7 +22,10 @@ async fn an_error_over_http_says_what_and_where_and_when_to_come_back() {
     );
 
     let response = Fault::from(IntakeError::Closed).into_response();
-    assert_eq!((response.status().as_u16(), &response.headers()[header::RETRY_AFTER]), (503, &HeaderValue::from_static("1")));
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()[header::RETRY_AFTER]),
+        (503, &HeaderValue::from_static("1"))
+    );
     assert_eq!(Fault::from(IntakeError::Full).into_response().status(), 507);
 }
 

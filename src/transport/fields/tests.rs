@@ -6,7 +6,8 @@ fn fields(parameters: &[(&str, &str)]) -> Result<Fields, Fault> {
 
 #[test]
 fn parameters_are_text() {
-    let mut fields = fields(&[("n", "10"), ("before_id", "18446744073709551615"), ("sort", "oldest"), ("from", "")]).unwrap();
+    let mut fields =
+        fields(&[("n", "10"), ("before_id", "18446744073709551615"), ("sort", "oldest"), ("from", "")]).unwrap();
     assert_eq!(fields.count("n", 5, 0..=10), Ok(10));
     assert_eq!(fields.id("before_id"), Ok(Some(u64::MAX)));
     assert_eq!(fields.sort("sort"), Ok(Sort::Oldest));

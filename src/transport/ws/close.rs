@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
-use futures_util::stream::FusedStream;
 use futures_util::StreamExt;
+use futures_util::stream::FusedStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite;
 
