@@ -10,6 +10,7 @@ mod interval;
 mod literal;
 mod pattern;
 mod plan;
+mod presearch;
 mod program;
 mod scratch;
 mod table;

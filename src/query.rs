@@ -8,7 +8,7 @@
 //! let query = Query::parse("Rust (jobs OR hiring) -unpaid", Schema::tweet(), &limits)?;
 //! let same = Query::parse("-unpaid (hiring OR jobs) AND rust", Schema::tweet(), &limits)?;
 //! assert_eq!(query.id(), same.id());
-//! assert_eq!(query.canonical(), "(hiring OR jobs) -unpaid rust");
+//! assert_eq!(query.canonical(), "-unpaid (hiring OR jobs) rust");
 //! # Ok::<(), perch::query::Diagnostics>(())
 //! ```
 //!
@@ -116,7 +116,7 @@ impl Query {
         limits: &QueryLimits,
         options: ParseOptions,
     ) -> Result<Query, Diagnostics> {
-        let (ast, mistakes) = parse::parse(text, schema, limits, options);
+        let (ast, mistakes) = parse::parse(text, &mut build::Builder::new(schema, limits), options);
         match Diagnostics::new(mistakes) {
             Some(diagnostics) => Err(diagnostics),
             None => Ok(Query::normalized(ast, schema)),
@@ -138,7 +138,7 @@ impl Query {
     ///
     /// When a field cannot answer what is asked of it, or a limit is exceeded.
     pub fn from_ast(ast: Ast, schema: &Schema, limits: &QueryLimits) -> Result<Query, Diagnostics> {
-        let checked = check(&ast, &mut build::Builder::new(schema, limits), 0);
+        let checked = check(&ast, &mut build::Builder::new(schema, limits));
         match checked {
             Ok(()) => Ok(Query::normalized(ast, schema)),
             Err(problem) => Err(Diagnostics::one(Diagnostic::in_json("", problem.message, problem.expected))),
@@ -171,15 +171,17 @@ impl Query {
     }
 }
 
-fn check(ast: &Ast, builder: &mut build::Builder<'_>, depth: usize) -> build::Built<()> {
-    builder.check_depth(depth)?;
+fn check(ast: &Ast, builder: &mut build::Builder<'_>) -> build::Built<()> {
+    builder.enter()?;
     match ast {
         Ast::And(parts) | Ast::Or(parts) | Ast::AtLeast { of: parts, .. } => {
-            parts.iter().try_for_each(|part| check(part, builder, depth + 1))
+            parts.iter().try_for_each(|part| check(part, builder))?;
         }
-        Ast::Not(part) => check(part, builder, depth + 1),
-        leaf => builder.check_leaf(leaf),
+        Ast::Not(part) => check(part, builder)?,
+        leaf => builder.check_leaf(leaf)?,
     }
+    builder.leave();
+    Ok(())
 }
 
 #[cfg(test)]

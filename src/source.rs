@@ -104,6 +104,15 @@ const GOOD_RUN: Duration = Duration::from_secs(60);
 
 /// Runs a source until it is done or the shutdown comes, and starts it again when it fails.
 pub async fn supervise(source: Box<dyn Source>, context: SourceContext, board: Arc<StatusBoard>) {
+    supervise_with(FIRST_PAUSE, source, context, board).await;
+}
+
+async fn supervise_with(
+    first_pause: Duration,
+    source: Box<dyn Source>,
+    context: SourceContext,
+    board: Arc<StatusBoard>,
+) {
     let mut failures = 0;
     loop {
         let started = Instant::now();
@@ -120,7 +129,7 @@ pub async fn supervise(source: Box<dyn Source>, context: SourceContext, board: A
         if started.elapsed() >= GOOD_RUN {
             failures = 0;
         }
-        let pause = pause_after(failures).mul_f64(rand::rng().random_range(0.5..1.0));
+        let pause = pause_after(first_pause, failures).mul_f64(rand::rng().random_range(0.5..1.0));
         failures += 1;
         telemetry::source_failed(&context.name, &error, pause);
         board.set(&context.name, SourceState::Failing { reason: format!("{error:#}") });
@@ -129,8 +138,8 @@ pub async fn supervise(source: Box<dyn Source>, context: SourceContext, board: A
     }
 }
 
-fn pause_after(failures: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
+fn pause_after(first_pause: Duration, failures: u32) -> Duration {
+    first_pause.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
 }
 
 #[cfg(test)]

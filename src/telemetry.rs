@@ -76,7 +76,11 @@ pub const METRICS: &[Metric] = &[
     row(QUERIES_SIZE, MetricKind::Gauge, "Memory of the registered queries."),
     row(SESSIONS, MetricKind::Gauge, "Open sessions."),
     row(FRAMES_SENT, MetricKind::Counter, "Tweets that were written to clients, by transport."),
-    row(FRAMES_DROPPED, MetricKind::Counter, "Tweets dropped from a full session queue, to be read again from the index."),
+    row(
+        FRAMES_DROPPED,
+        MetricKind::Counter,
+        "Tweets dropped from a full session queue, to be read again from the index.",
+    ),
     row(CATCH_UPS, MetricKind::Counter, "Times that a session began to be fed from the index."),
     row(SEARCH_TIME, MetricKind::Histogram(SECONDS), "Time of one search of history."),
     row(INDEX_SIZE, MetricKind::Gauge, "Size of the index on disk."),

@@ -17,7 +17,7 @@ pub(super) fn run() -> Result<(), Failure> {
     }
     writeln!(out, "percolator engines ([percolator])\n")?;
     for row in ENGINES {
-        write_row(&mut out, row.name, row.about, row.example)?;
+        write_row(&mut out, row.name, row.about, &format!("engine = \"{}\"", row.name))?;
     }
     writeln!(out, "transports ([[transport]])\n")?;
     for row in TRANSPORTS {

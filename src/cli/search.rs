@@ -68,7 +68,7 @@ pub(super) async fn run(args: &SearchArgs) -> Result<(), Failure> {
 
 fn table(tweets: &[Box<RawValue>]) -> Result<Table, Failure> {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["id", "created", "author", "text"]);
     for tweet in tweets {
         let tweet: Shown = serde_json::from_str(tweet.get()).context("the answer is not what perch sends")?;

@@ -30,6 +30,7 @@ use super::fields::{Fields, IndexDocument};
 use super::shown::Shown;
 use super::{IndexOptions, Shared};
 use crate::ids::Seq;
+use crate::telemetry;
 use crate::tweet::Item;
 
 /// tantivy refuses to work with less memory, or with more.
@@ -211,6 +212,7 @@ impl Writer {
         if let Err(error) = self.try_commit(last) {
             return Err(self.fail(&error));
         }
+        telemetry::committed(self.pending_tweets, started.elapsed());
         if let Err(error) = self.publish(last, Some(started)) {
             // The tail keeps the tweets until the next commit can show them: they are durable and can be found.
             tracing::error!(%error, "the index was committed but can't be opened to search");
@@ -252,6 +254,7 @@ impl Writer {
             state.tail.forget(last)
         };
         drop(gone);
+        telemetry::index_size(size_bytes, shown.documents());
         self.shown = shown;
         self.pending_ids.clear();
         Ok(())

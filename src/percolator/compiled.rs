@@ -12,16 +12,14 @@
 use crate::doc::Doc;
 use crate::ids::QueryKey;
 use crate::query::Ast;
-use crate::schema::FieldId;
 
-use super::frequency::{self, Frequencies};
-use super::grid::Grid;
-use super::interval::Intervals;
-use super::pattern::{self, Patterns};
+use super::frequency::Frequencies;
+use super::pattern;
 use super::plan::{Clause, Plan, Prices, plan};
+use super::presearch::Presearch;
 use super::program;
 use super::scratch::Scratch;
-use super::table::{AtomId, AtomKind, Atoms, Posting, TRUE, Wake};
+use super::table::{AtomId, AtomKind, Posting, TRUE, Wake};
 use super::{Engine, EngineKind, EngineOptions, Matches};
 
 /// The row in the table of engines.
@@ -43,7 +41,7 @@ const REPLAN_GAIN: f32 = 0.5;
 /// The engine.
 #[derive(Debug)]
 pub struct Compiled {
-    table: Table,
+    presearch: Presearch,
     /// By key.
     queries: Vec<Slot>,
     n_queries: usize,
@@ -55,21 +53,6 @@ pub struct Compiled {
     stale: Vec<(AtomId, u32)>,
     /// For the words of terms that are looked at.
     term: pattern::Term,
-}
-
-/// What is only read while documents are percolated.
-#[derive(Debug)]
-struct Table {
-    atoms: Atoms,
-    patterns: Patterns,
-    /// By field.
-    intervals: Vec<Intervals>,
-    /// By field.
-    grids: Vec<Grid>,
-    /// By field: the atom of its being there.
-    exists: Vec<Option<AtomId>>,
-    /// One bit for each field whose texts are split into words.
-    split: u64,
 }
 
 /// A registered query.
@@ -115,7 +98,7 @@ impl Program {
 }
 
 struct Known<'a> {
-    table: &'a Table,
+    presearch: &'a Presearch,
     frequencies: &'a Frequencies,
 }
 
@@ -125,7 +108,7 @@ impl Prices for Known<'_> {
     }
 
     fn lookup(&self, atom: AtomId) -> f32 {
-        match self.table.atoms.kind(atom) {
+        match self.presearch.atoms.kind(atom) {
             AtomKind::Prefix(..) => 0.01,
             AtomKind::Range(..) | AtomKind::Within(..) | AtomKind::Near(..) => 0.02,
             kind @ AtomKind::Pattern(_) => {
@@ -144,16 +127,8 @@ impl Compiled {
     /// An engine without queries.
     #[must_use]
     pub fn new(options: &EngineOptions) -> Compiled {
-        let words = options.schema.iter().filter(|(_, field)| field.kind.has_positions());
         Compiled {
-            table: Table {
-                atoms: Atoms::new(),
-                patterns: Patterns::default(),
-                intervals: Vec::new(),
-                grids: Vec::new(),
-                exists: Vec::new(),
-                split: words.fold(0, |split, (id, _)| split | 1 << id.0),
-            },
+            presearch: Presearch::new(&options.schema),
             queries: Vec::new(),
             n_queries: 0,
             scratch: Scratch::default(),
@@ -178,17 +153,17 @@ impl Compiled {
     /// How many different parts the registered queries have.
     #[must_use]
     pub fn n_parts(&self) -> usize {
-        self.table.atoms.n_used()
+        self.presearch.atoms.n_used()
     }
 
     fn known(&self) -> Known<'_> {
-        Known { table: &self.table, frequencies: &self.frequencies }
+        Known { presearch: &self.presearch, frequencies: &self.frequencies }
     }
 
     /// Lets a query wait as planned, and keeps where.
     fn wait(&mut self, query: u32, code: &[u32], plan: &Plan) -> Slot {
         if let (&[_], &[Clause { key: atom, guard: TRUE, sufficient: true }]) = (code, plan.clauses.as_slice()) {
-            let place = self.table.wait(atom, Posting::new(query, TRUE, Wake::Match));
+            let place = self.presearch.wait(atom, Posting::new(query, TRUE, Wake::Match));
             return Slot::Atom { atom, place };
         }
         let n = u32::try_from(plan.clauses.len()).expect("a query has fewer than 2^32 parts");
@@ -201,7 +176,7 @@ impl Compiled {
                 (false, 1) => Wake::Verify,
                 (false, _) => Wake::VerifyOnce,
             };
-            let place = self.table.wait(clause.key, Posting::new(query, clause.guard, wake));
+            let place = self.presearch.wait(clause.key, Posting::new(query, clause.guard, wake));
             words.extend([clause.key, place]);
         }
         words.extend(code);
@@ -224,7 +199,7 @@ impl Compiled {
 
     /// `own` are the waits that the same query still has.
     fn end_wait(&mut self, atom: AtomId, place: u32, own: &mut [[u32; 2]]) {
-        let Some((moved, from)) = self.table.unwait(atom, place) else { return };
+        let Some((moved, from)) = self.presearch.unwait(atom, place) else { return };
         let is_it = |wait: &&mut [u32; 2]| **wait == [atom, from];
         if let Some(wait) = own.iter_mut().find(is_it) {
             wait[1] = place;
@@ -259,11 +234,11 @@ impl Compiled {
         let mut left = REPLAN_AT_ONCE;
         while let Some((atom, mut at)) = self.stale.pop() {
             while left > 0 {
-                let Some(posting) = self.table.atoms.postings(atom).get(at as usize).copied() else { break };
+                let Some(posting) = self.presearch.atoms.postings(atom).get(at as usize).copied() else { break };
                 left -= 1;
                 self.replan(posting.query, REPLAN_GAIN);
                 // When the query went elsewhere, another one has its place.
-                if self.table.atoms.postings(atom).get(at as usize) == Some(&posting) {
+                if self.presearch.atoms.postings(atom).get(at as usize) == Some(&posting) {
                     at += 1;
                 }
             }
@@ -278,13 +253,13 @@ impl Compiled {
     fn count(&mut self, doc: &Doc) {
         self.frequencies.count_doc();
         for &atom in &self.scratch.there {
-            if self.frequencies.count(atom) && !self.table.atoms.postings(atom).is_empty() {
+            if self.frequencies.count(atom) && !self.presearch.atoms.postings(atom).is_empty() {
                 self.stale.push((atom, 0));
             }
         }
         for (token, atom) in doc.tokens().iter().zip(self.scratch.tokens()) {
             if atom.is_none() {
-                self.frequencies.count_other(self.table.atoms.hash(token.field, doc.term(token)));
+                self.frequencies.count_other(self.presearch.atoms.hash(token.field, doc.term(token)));
             }
         }
     }
@@ -299,7 +274,7 @@ fn price_now(words: &[u32], prices: &Known<'_>) -> f32 {
 impl Engine for Compiled {
     fn insert(&mut self, key: QueryKey, query: &Ast) {
         self.remove(key);
-        let code = program::compile(query, &mut self.table.atoms);
+        let code = program::compile(query, &mut self.presearch.atoms);
         self.start_counting();
         let plan = plan(&code, &self.known());
         if self.queries.len() <= key.index() {
@@ -317,11 +292,7 @@ impl Engine for Compiled {
             Slot::Atom { atom: NO_ATOM, .. } => return false,
             _ => self.unwait(&mut slot),
         }
-        let mut release = |atom| {
-            if let Some(AtomKind::Exists(field)) = self.table.atoms.release(atom) {
-                *grown(&mut self.table.exists, field) = None;
-            }
-        };
+        let mut release = |atom| self.presearch.release(atom);
         match &slot {
             Slot::Atom { atom, .. } => release(*atom),
             Slot::Program(words) => program::for_each_atom(Program::code(words), &mut release),
@@ -337,9 +308,9 @@ impl Engine for Compiled {
 
     fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches) {
         for (at, doc) in (0_u32..).zip(docs) {
-            self.scratch.start(self.table.atoms.len(), self.queries.len());
-            self.table.mark(doc, &mut self.scratch, &mut self.term);
-            wake(&self.table, &self.queries, &mut self.scratch, doc, at, matches);
+            self.scratch.start(self.presearch.atoms.len(), self.queries.len());
+            self.presearch.mark(doc, &mut self.scratch, &mut self.term);
+            wake(&self.presearch, &self.queries, &mut self.scratch, doc, at, matches);
             self.n_docs = self.n_docs.wrapping_add(1);
             if self.n_docs <= COUNT_FIRST || self.n_docs.is_multiple_of(COUNT_EVERY) {
                 self.count(doc);
@@ -358,7 +329,7 @@ impl Engine for Compiled {
         size_of::<Compiled>()
             + self.queries.capacity() * size_of::<Slot>()
             + programs.sum::<usize>()
-            + self.table.size_bytes()
+            + self.presearch.size_bytes()
             + self.scratch.size_bytes()
             + self.frequencies.size_bytes()
     }
@@ -367,12 +338,10 @@ impl Engine for Compiled {
 impl Compiled {
     /// Starts to count the atoms that are new.
     fn start_counting(&mut self) {
-        while let Some(atom) = self.table.atoms.pop_new() {
-            let (guess, hash) = self.table.guess(atom);
+        while let Some(atom) = self.presearch.atoms.pop_new() {
+            self.presearch.start(atom);
+            let (guess, hash) = self.presearch.guess(atom);
             self.frequencies.start(atom, guess, hash);
-            if let &AtomKind::Exists(field) = self.table.atoms.kind(atom) {
-                *grown(&mut self.table.exists, field) = Some(atom);
-            }
         }
     }
 
@@ -384,18 +353,18 @@ impl Compiled {
         if self.queries.len() * 4 < self.queries.capacity() {
             self.queries.shrink_to(self.queries.len() * 2);
         }
-        if self.table.atoms.trim() {
-            self.frequencies.truncate(self.table.atoms.len());
+        if self.presearch.atoms.trim() {
+            self.frequencies.truncate(self.presearch.atoms.len());
         }
     }
 }
 
 /// Looks at every query that waits for something that the document has.
-fn wake(table: &Table, queries: &[Slot], scratch: &mut Scratch, doc: &Doc, at: u32, matches: &mut Matches) {
+fn wake(presearch: &Presearch, queries: &[Slot], scratch: &mut Scratch, doc: &Doc, at: u32, matches: &mut Matches) {
     let there = std::mem::take(&mut scratch.there);
     let mut candidates = 0;
     for &atom in &there {
-        for posting in table.atoms.postings(atom) {
+        for posting in presearch.atoms.postings(atom) {
             candidates += 1;
             if !scratch.has(posting.guard()) {
                 continue;
@@ -406,7 +375,9 @@ fn wake(table: &Table, queries: &[Slot], scratch: &mut Scratch, doc: &Doc, at: u
                 wake @ (Wake::Verify | Wake::VerifyOnce) => {
                     (wake == Wake::Verify || scratch.visit(posting.query))
                         && match &queries[posting.query as usize] {
-                            Slot::Program(words) => program::matches(Program::code(words), &table.atoms, scratch, doc),
+                            Slot::Program(words) => {
+                                program::matches(Program::code(words), &presearch.atoms, scratch, doc)
+                            }
                             Slot::Atom { .. } => true,
                         }
                 }
@@ -418,111 +389,4 @@ fn wake(table: &Table, queries: &[Slot], scratch: &mut Scratch, doc: &Doc, at: u
     }
     matches.candidates += candidates;
     scratch.there = there;
-}
-
-impl Table {
-    /// Marks all atoms that the document has and that queries wait for.
-    fn mark(&self, doc: &Doc, scratch: &mut Scratch, term: &mut pattern::Term) {
-        scratch.mark(TRUE);
-        for token in doc.tokens() {
-            let text = doc.term(token);
-            let atom = self.atoms.find(self.atoms.hash(token.field, text), token.field, text);
-            scratch.token(atom);
-            let new = atom.is_none_or(|atom| scratch.mark(atom));
-            if new && self.patterns.active >> token.field.0 & 1 == 1 {
-                self.patterns.find(&self.atoms, term, token.field, text, &mut |atom| {
-                    scratch.mark(atom);
-                });
-            }
-        }
-        let mut present = doc.present();
-        while present != 0 {
-            if let Some(&Some(atom)) = self.exists.get(present.trailing_zeros() as usize) {
-                scratch.mark(atom);
-            }
-            present &= present - 1;
-        }
-        for &(field, value) in doc.values() {
-            if let Some(intervals) = self.intervals.get(field.index()).filter(|it| !it.is_empty()) {
-                intervals.stab(value, |atom| {
-                    scratch.mark(atom);
-                });
-            }
-        }
-        for &(field, point) in doc.points() {
-            if let Some(grid) = self.grids.get(field.index()).filter(|it| !it.is_empty()) {
-                for atom in grid.near(point) {
-                    if scratch.known(atom).is_none() && program::look(&self.atoms, atom, doc) {
-                        scratch.mark(atom);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Lets a query wait for an atom, which is looked for from now on. Tells the place of the posting.
-    fn wait(&mut self, atom: AtomId, posting: Posting) -> u32 {
-        let (place, first) = self.atoms.wait(atom, posting);
-        if first {
-            match self.atoms.kind(atom) {
-                kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.insert(atom, kind),
-                &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).insert(min, max, atom),
-                kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
-                    grown(&mut self.grids, *field).insert(atom, kind);
-                }
-                _ => {}
-            }
-        }
-        place
-    }
-
-    /// Ends a wait. Tells which posting moved to its place, and from where.
-    fn unwait(&mut self, atom: AtomId, place: u32) -> Option<(Posting, u32)> {
-        let moved = self.atoms.unwait(atom, place);
-        let postings = self.atoms.postings(atom);
-        if postings.is_empty() {
-            match self.atoms.kind(atom) {
-                kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.remove(atom, kind),
-                &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).remove(min, max, atom),
-                kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
-                    grown(&mut self.grids, *field).remove(atom, kind);
-                }
-                _ => {}
-            }
-        }
-        let from = u32::try_from(postings.len()).expect("a list has fewer than 2^32 postings");
-        moved.map(|posting| (posting, from))
-    }
-
-    /// What is believed of an atom before it is seen, and the hash of a term.
-    fn guess(&self, atom: AtomId) -> (f32, Option<u64>) {
-        match self.atoms.kind(atom) {
-            AtomKind::Free | AtomKind::True => (1.0, None),
-            AtomKind::Term(key) => {
-                let text = self.atoms.term_text(key);
-                let guess = frequency::guess_term(text.chars().count(), self.split >> key.field.0 & 1 == 1);
-                (guess, Some(self.atoms.hash(key.field, text)))
-            }
-            AtomKind::Exists(_) => (0.5, None),
-            AtomKind::Prefix(_, prefix) => (if prefix.len() < 3 { 0.1 } else { 0.02 }, None),
-            AtomKind::Pattern(_) => (0.02, None),
-            AtomKind::Range(..) => (0.5, None),
-            AtomKind::Within(..) | AtomKind::Near(..) => (0.01, None),
-        }
-    }
-
-    fn size_bytes(&self) -> usize {
-        self.atoms.size_bytes()
-            + self.patterns.size_bytes()
-            + self.intervals.iter().map(Intervals::size_bytes).sum::<usize>()
-            + self.grids.iter().map(Grid::size_bytes).sum::<usize>()
-    }
-}
-
-/// The entry of a field, made when it is not there.
-fn grown<T: Default>(all: &mut Vec<T>, field: FieldId) -> &mut T {
-    if all.len() <= field.index() {
-        all.resize_with(field.index() + 1, T::default);
-    }
-    &mut all[field.index()]
 }

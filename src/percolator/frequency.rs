@@ -121,7 +121,6 @@ impl Frequencies {
     }
 }
 
-#[expect(clippy::cast_possible_truncation)]
 fn slot(hash: u64) -> usize {
     (hash >> 24) as usize % SKETCH
 }

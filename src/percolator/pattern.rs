@@ -303,7 +303,6 @@ fn is_match(kind: &AtomKind, term: &str) -> bool {
 
 /// The word and bit of a hash in a filter of so many words, a power of two.
 #[inline]
-#[expect(clippy::cast_possible_truncation)]
 fn place(hash: u64, n_words: usize) -> (usize, u64) {
     ((hash >> 6) as usize & n_words.wrapping_sub(1), 1 << (hash & 63))
 }
@@ -339,7 +338,9 @@ impl Filed<'_> {
             return Filed::Nowhere;
         }
         if n_prefix >= n_suffix.min(MAX_GRAM) && n_prefix >= n_inner {
-            prefix.iter_mut().for_each(|chars| chars.truncate(MAX_EDGE));
+            for chars in &mut prefix {
+                chars.truncate(MAX_EDGE);
+            }
             Filed::Literals(Class::Prefix, prefix)
         } else if n_suffix >= n_inner {
             for chars in &mut suffix {
@@ -347,7 +348,9 @@ impl Filed<'_> {
             }
             Filed::Literals(Class::Suffix, suffix)
         } else {
-            inner.iter_mut().for_each(|chars| chars.truncate(MAX_GRAM));
+            for chars in &mut inner {
+                chars.truncate(MAX_GRAM);
+            }
             Filed::Literals(Class::Gram, inner)
         }
     }

@@ -78,21 +78,21 @@ pub(super) fn plan(code: &[u32], prices: &impl Prices) -> Plan {
             plan.cost = price(&plan.clauses, prices);
             plan
         }
-        Node::And(parts) => and(parts, prices),
+        Node::And(parts) => and(&parts, prices),
     }
 }
 
-fn and(parts: Parts<'_>, prices: &impl Prices) -> Plan {
-    let plans = parts.map(|part| plan(part, prices));
+fn and(parts: &Parts<'_>, prices: &impl Prices) -> Plan {
+    let plans = parts.clone().map(|part| plan(part, prices));
     let Some((best, mut plan)) = plans.enumerate().min_by(|(_, a), (_, b)| a.cost.total_cmp(&b.cost)) else {
         return Plan::default();
     };
     // Among all terms that the other parts require, the one that is there least often.
     let mut guard = None;
-    for (_, part) in parts.enumerate().filter(|&(at, _)| at != best) {
+    for (_, part) in parts.clone().enumerate().filter(|&(at, _)| at != best) {
         guard = rarer(guard, required(part, prices), prices);
     }
-    let leaves = parts.n() == 2 && parts.fold(true, |all, part| all && matches!(node(part), Node::Atom(_)));
+    let leaves = parts.n() == 2 && parts.clone().all(|part| matches!(node(part), Node::Atom(_)));
     for clause in &mut plan.clauses {
         clause.sufficient = false;
         if let (TRUE, Some(guard)) = (clause.guard, guard)

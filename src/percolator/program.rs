@@ -40,7 +40,7 @@ const MAX_PARTS: u32 = 1 << OPERATOR_SHIFT;
 const LAST_IS_PREFIX: u32 = 1 << 8;
 
 /// One node of a program.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Node<'a> {
     Atom(AtomId),
     Absent(AtomId),
@@ -53,7 +53,7 @@ pub(super) enum Node<'a> {
 }
 
 /// The parts of an operator, each as the program from there on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Parts<'a> {
     words: &'a [u32],
     n: u32,
@@ -317,7 +317,9 @@ fn flatten(parts: Vec<Tree>, open: impl Fn(Tree) -> Result<Vec<Tree>, Tree>) -> 
 /// Puts flat parts together; `decisive` is the value of a part that decides the whole.
 fn gather(mut parts: Vec<Tree>, decisive: bool, join: fn(Vec<Tree>) -> Tree, atoms: &mut Atoms) -> Tree {
     if parts.contains(&Tree::Constant(decisive)) {
-        parts.iter().for_each(|part| release(part, atoms));
+        for part in &parts {
+            release(part, atoms);
+        }
         return Tree::Constant(decisive);
     }
     parts.retain(|part| *part != Tree::Constant(!decisive));
@@ -341,7 +343,9 @@ fn at_least(min: usize, mut parts: Vec<Tree>, atoms: &mut Atoms) -> Tree {
     parts.retain(|part| !matches!(part, Tree::Constant(_)));
     let min = min.saturating_sub(n_true);
     if min == 0 || min > parts.len() {
-        parts.iter().for_each(|part| release(part, atoms));
+        for part in &parts {
+            release(part, atoms);
+        }
         return Tree::Constant(min == 0);
     }
     if min == 1 {
@@ -367,7 +371,9 @@ fn release(tree: &Tree, atoms: &mut Atoms) {
             }
         }
         Tree::And(parts) | Tree::Or(parts) | Tree::AtLeast(_, parts) => {
-            parts.iter().for_each(|part| release(part, atoms));
+            for part in parts {
+                release(part, atoms);
+            }
         }
         Tree::Not(part) => release(part, atoms),
     }
@@ -388,7 +394,9 @@ fn emit(tree: &Tree, code: &mut Vec<u32>) {
         Tree::Or(parts) => operator(OR, parts.len(), code, |code| parts.iter().for_each(|part| emit(part, code))),
         Tree::AtLeast(min, parts) => operator(AT_LEAST, parts.len(), code, |code| {
             code.push(*min);
-            parts.iter().for_each(|part| emit(part, code));
+            for part in parts {
+                emit(part, code);
+            }
         }),
         Tree::Not(part) => operator(NOT, 1, code, |code| emit(part, code)),
     }

@@ -18,25 +18,11 @@ mod value;
 const MAX_DIAGNOSTICS: usize = 5;
 
 /// Reads a query. With an empty list of mistakes, the [`Ast`] is what was meant; it is not normalised.
-pub(super) fn parse(
-    text: &str,
-    schema: &Schema,
-    limits: &QueryLimits,
-    options: ParseOptions,
-) -> (Ast, Vec<Diagnostic>) {
-    read(text, Builder::new(schema, limits), options)
-}
-
-/// Reads a canonical text again, without the cost of checking its patterns.
-pub(super) fn read_back(text: &str, schema: &Schema) -> Option<Ast> {
-    let limits = QueryLimits::NONE;
-    let (ast, mistakes) = read(text, Builder::trusting(schema, &limits), ParseOptions::default());
-    mistakes.is_empty().then_some(ast)
-}
-
-fn read(text: &str, builder: Builder<'_>, options: ParseOptions) -> (Ast, Vec<Diagnostic>) {
+///
+/// The builder counts what the query costs; several texts of one query share it.
+pub(super) fn parse(text: &str, builder: &mut Builder<'_>, options: ParseOptions) -> (Ast, Vec<Diagnostic>) {
     let (schema, limits) = (builder.schema, builder.limits);
-    let mut parser = Parser { text, pos: 0, builder, join: options.join, depth: 0, mistakes: Vec::new() };
+    let mut parser = Parser { text, pos: 0, builder, join: options.join, mistakes: Vec::new() };
     if text.len() > limits.max_bytes {
         let (len, limit) = (text.len(), limits.max_bytes);
         let problem = Problem::new(format!("the query is {len} bytes long, over the limit of {limit} (max_bytes)"));
@@ -52,9 +38,9 @@ fn read(text: &str, builder: Builder<'_>, options: ParseOptions) -> (Ast, Vec<Di
     let mut parts = vec![parser.expression(field).into_ast()];
     while !parser.at_end() {
         // Only a closing bracket stops an expression early.
-        let span = parser.pos..parser.pos + 1;
-        parser.report(span, Problem::new("`)` closes nothing").expected("expected a `(` before it"));
         parser.pos += 1;
+        let span = parser.pos - 1..parser.pos;
+        parser.report(span, Problem::new("`)` closes nothing").expected("expected a `(` before it"));
         parser.skip_space();
         if !parser.at_end() && parser.peek() != Some(')') {
             parts.push(parser.expression(field).into_ast());
@@ -63,13 +49,19 @@ fn read(text: &str, builder: Builder<'_>, options: ParseOptions) -> (Ast, Vec<Di
     (Ast::And(parts), parser.mistakes)
 }
 
-struct Parser<'a> {
-    text: &'a str,
+/// Reads a canonical text again, without the cost of checking its patterns.
+pub(super) fn read_back(text: &str, schema: &Schema) -> Option<Ast> {
+    let limits = QueryLimits::NONE;
+    let (ast, mistakes) = parse(text, &mut Builder::trusting(schema, &limits), ParseOptions::default());
+    mistakes.is_empty().then_some(ast)
+}
+
+struct Parser<'t, 'b, 's> {
+    text: &'t str,
     /// The byte that is read next.
     pos: usize,
-    builder: Builder<'a>,
+    builder: &'b mut Builder<'s>,
     join: Join,
-    depth: usize,
     mistakes: Vec<Diagnostic>,
 }
 
@@ -148,8 +140,8 @@ fn ends_word(char: char) -> bool {
     char.is_whitespace() || is_quote(char) || matches!(char, '(' | ')' | '[' | ']' | '{' | '}' | '^' | '~')
 }
 
-impl<'a> Parser<'a> {
-    fn rest(&self) -> &'a str {
+impl<'t> Parser<'t, '_, '_> {
+    fn rest(&self) -> &'t str {
         &self.text[self.pos..]
     }
 
@@ -415,8 +407,7 @@ impl<'a> Parser<'a> {
     fn group(&mut self, field: FieldId) -> Ast {
         let open = self.pos;
         self.pos += 1;
-        self.depth += 1;
-        if let Err(problem) = self.builder.check_depth(self.depth) {
+        if let Err(problem) = self.builder.enter() {
             self.report(open..open + 1, problem);
             self.pos = self.text.len();
             return Ast::None;
@@ -429,7 +420,7 @@ impl<'a> Parser<'a> {
         } else {
             self.expression(field)
         };
-        self.depth -= 1;
+        self.builder.leave();
         if !self.eat(")") {
             if self.mistakes.is_empty() {
                 self.report(open..open + 1, Problem::new("the bracket is not closed").expected("expected a `)`"));
@@ -621,6 +612,7 @@ impl<'a> Parser<'a> {
                     let problem = Problem::new("a number is missing behind `^`")
                         .expected("expected a boost, as in word^2; to search for the text, quote it");
                     self.report(at..self.pos, problem);
+                    self.take(|char| !char.is_whitespace() && char != ')');
                 }
             } else {
                 break;
@@ -635,7 +627,7 @@ impl<'a> Parser<'a> {
         suffix
     }
 
-    fn take(&mut self, accept: impl Fn(char) -> bool) -> &'a str {
+    fn take(&mut self, accept: impl Fn(char) -> bool) -> &'t str {
         let rest = self.rest();
         let taken = &rest[..rest.len() - rest.trim_start_matches(accept).len()];
         self.pos += taken.len();

@@ -197,7 +197,9 @@ impl DemoTweets {
         let moved = before.chars().count();
         let mut entities = original["entities"].clone();
         for list in entities.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
-            for index in list.as_array_mut().into_iter().flatten().flat_map(|entity| entity["indices"].as_array_mut()).flatten() {
+            for index in
+                list.as_array_mut().into_iter().flatten().flat_map(|entity| entity["indices"].as_array_mut()).flatten()
+            {
                 *index = json!(index.as_u64().unwrap_or(0) + moved as u64);
             }
         }
@@ -267,9 +269,10 @@ impl DemoTweets {
         }
         let name = NAMES.choose(random).expect("there are names");
         let sentence = sentence.replace("{city}", city).replace("{name}", name);
-        let sentence = sentence.split("{n}").map(str::to_owned).reduce(|before, after| {
-            format!("{before}{}{after}", random.random_range(2..9))
-        });
+        let sentence = sentence
+            .split("{n}")
+            .map(str::to_owned)
+            .reduce(|before, after| format!("{before}{}{after}", random.random_range(2..9)));
         text.word(&sentence.unwrap_or_default());
         if random.random_bool(0.35) {
             text.word(CLOSERS.choose(random).expect("there are closers"));

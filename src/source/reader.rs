@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 
 use self::split::Splitter;
 pub use self::split::{Piece, Place, RawChunk};
-use crate::tweet::Prepared;
+use crate::tweet::{self, Prepared};
 
 /// A stream of bytes.
 pub type Input = Box<dyn AsyncRead + Send + Unpin>;
@@ -326,8 +326,8 @@ fn read_chunk(raw: RawChunk, parse: Parse) -> Chunk {
 
 /// The tweets of one document.
 pub(super) fn tweets_of(json: &str) -> Result<Vec<Arc<Prepared>>, String> {
-    let _ = json;
-    Err("not read yet".to_owned())
+    let tweets = tweet::read(json.as_bytes()).map_err(|error| error.to_string())?;
+    Ok(tweets.iter().map(|tweet| Arc::new(tweet::prepare(tweet))).collect())
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(super) fn decode(text: &str) -> Cow<'_, str> {
 /// The hashtags, cashtags, mentions and addresses of a text with HTML entities, with their places in it.
 pub(super) fn extract(text: &str) -> Entities {
     let decoded = decode(text);
-    let searched = &decoded[..decoded.floor_char_boundary(MAX_TEXT_BYTES)];
+    let searched = &decoded[..boundary(&decoded, MAX_TEXT_BYTES)];
     let mut entities = Entities::default();
     let has_sign = memchr3(b'#', b'@', b'$', searched.as_bytes()).is_some() || searched.contains(['＃', '＠']);
     let has_dot = memchr(b'.', searched.as_bytes()).is_some();
@@ -54,6 +54,11 @@ pub(super) fn extract(text: &str) -> Entities {
         collect(units, &searched[start..end]);
     });
     entities
+}
+
+/// The last place up to `at` where the text can be cut.
+fn boundary(text: &str, at: usize) -> usize {
+    if at >= text.len() { text.len() } else { (0..=at).rfind(|&at| text.is_char_boundary(at)).unwrap_or(0) }
 }
 
 /// What the crate finds.
@@ -106,7 +111,7 @@ fn pieces(text: &str, mut each: impl FnMut(usize, usize)) {
     let mut upto = |start: usize, end: usize| {
         let mut start = start;
         while end - start > MAX_PIECE_BYTES {
-            let longest = text.floor_char_boundary(start + MAX_PIECE_BYTES);
+            let longest = boundary(text, start + MAX_PIECE_BYTES);
             let space = text[start..longest].rfind(char::is_whitespace).filter(|&space| space > 0);
             let cut = space.map_or(longest, |space| start + space);
             each(start, cut);

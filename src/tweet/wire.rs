@@ -2,6 +2,8 @@
 //!
 //! Everything can be missing, and null is missing. A field of a wrong type is an error.
 
+#![expect(clippy::struct_field_names, reason = "fields are called as in the JSON")]
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -195,14 +197,14 @@ pub(super) struct Includes<'a> {
     pub media: Option<Vec<Media<'a>>>,
 }
 
-/// GeoJSON. The numbers stay text, because `serde_json` does not read floats exactly.
+/// `GeoJSON`. The numbers stay text, because `serde_json` does not read floats exactly.
 #[derive(Debug, Deserialize)]
 pub(super) struct Coordinates<'a> {
     #[serde(borrow)]
     pub coordinates: Option<[&'a RawValue; 2]>,
 }
 
-/// v1.1: a point with the latitude first; v2: `coordinates` holds GeoJSON.
+/// v1.1: a point with the latitude first; v2: `coordinates` holds `GeoJSON`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Geo<'a> {
     #[serde(borrow)]
@@ -315,7 +317,7 @@ impl Visitor<'_> for NumberVisitor {
         if digits.len() < text.len() {
             return Ok(None);
         }
-        text.parse().map(Some).map_err(|_| E::custom(format_args!("{:.40} is too large for an id", text)))
+        text.parse().map(Some).map_err(|_| E::custom(format_args!("{text:.40} is too large for an id")))
     }
 }
 

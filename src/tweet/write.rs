@@ -1,4 +1,4 @@
-//! The stripped tweet as JSON, as BirdWatch's clients know it.
+//! The stripped tweet as JSON, as `BirdWatch`'s clients know it.
 
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 

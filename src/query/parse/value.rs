@@ -2,7 +2,7 @@
 
 use super::{Ast, Built, End, FieldId, Kind, Parser, Phrase, Problem, Range, Word, build, ends_word, is_quote};
 
-impl Parser<'_> {
+impl Parser<'_, '_, '_> {
     /// A field, of which the name was read, and what is asked of it.
     pub(super) fn fielded(&mut self, name: &Word) -> Ast {
         self.pos += 1;
@@ -297,6 +297,8 @@ impl Parser<'_> {
         };
         let Some(leaf) = leaf else {
             if self.mistakes.is_empty() {
+                self.take(|char| char != ')');
+                self.eat(")");
                 let problem = Problem::new("this is no list of terms").expected(r#"expected as in text:=("a" "b")"#);
                 self.report(start..self.pos, problem);
             }

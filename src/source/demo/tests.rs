@@ -74,9 +74,11 @@ fn topics_rise_and_fall() {
     let mut demo = DemoTweets::new(1);
     let mut share = |from: i64| {
         let tweets: Vec<_> = (0..500).map(|i| demo.tweet(at(from + i / 20))).collect();
-        let about = |tweet: &&Value| tweet["text"].as_str().unwrap().contains(TOPICS[0].host) || {
-            let sentences = TOPICS[0].sentences.iter().map(|(_, sentence)| sentence.split('{').next().unwrap());
-            sentences.filter(|start| start.len() > 5).any(|start| tweet["text"].as_str().unwrap().contains(start))
+        let about = |tweet: &&Value| {
+            tweet["text"].as_str().unwrap().contains(TOPICS[0].host) || {
+                let sentences = TOPICS[0].sentences.iter().map(|(_, sentence)| sentence.split('{').next().unwrap());
+                sentences.filter(|start| start.len() > 5).any(|start| tweet["text"].as_str().unwrap().contains(start))
+            }
         };
         tweets.iter().filter(about).count()
     };

@@ -16,8 +16,17 @@ pub(super) struct Topic {
 }
 
 /// How often tweets are in a language, before the topics have their say.
-pub(super) const LANGUAGES: &[(&str, f64)] =
-    &[("en", 10.0), ("es", 4.0), ("pt", 3.0), ("de", 2.0), ("fr", 2.0), ("ko", 2.0), ("zh", 1.5), ("it", 1.0), ("tr", 1.0)];
+pub(super) const LANGUAGES: &[(&str, f64)] = &[
+    ("en", 10.0),
+    ("es", 4.0),
+    ("pt", 3.0),
+    ("de", 2.0),
+    ("fr", 2.0),
+    ("ko", 2.0),
+    ("zh", 1.5),
+    ("it", 1.0),
+    ("tr", 1.0),
+];
 
 /// Cities with longitude and latitude.
 pub(super) const CITIES: &[(&str, f64, f64)] = &[
@@ -43,15 +52,16 @@ pub(super) const CITIES: &[(&str, f64, f64)] = &[
 
 /// First names.
 pub(super) const NAMES: &[&str] = &[
-    "Ann", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hugo", "Ines", "João", "Klara", "Lucía", "Mateo", "Noa", "Olga",
-    "Pablo", "Rosa", "Sofía", "Theo", "Uma", "Viktor", "Wanda", "Yusuf", "Zoë", "민준", "서연", "지우", "伟", "芳", "Chidi", "Amara",
-    "Elif", "Luca", "Giulia", "René", "Chloé",
+    "Ann", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hugo", "Ines", "João", "Klara", "Lucía", "Mateo", "Noa",
+    "Olga", "Pablo", "Rosa", "Sofía", "Theo", "Uma", "Viktor", "Wanda", "Yusuf", "Zoë", "민준", "서연", "지우", "伟",
+    "芳", "Chidi", "Amara", "Elif", "Luca", "Giulia", "René", "Chloé",
 ];
 
 /// Family names.
 pub(super) const FAMILIES: &[&str] = &[
-    "Abebe", "Brown", "Costa", "Díaz", "Eriksen", "Fischer", "García", "Haas", "Ito-Bell", "Jansen", "Kim", "Lefèvre", "Müller",
-    "Novak", "Okafor", "Petrov", "Quinn", "Rossi", "Silva", "Tanner", "Ulrich", "Vega", "Wang", "Yılmaz", "Zhang",
+    "Abebe", "Brown", "Costa", "Díaz", "Eriksen", "Fischer", "García", "Haas", "Ito-Bell", "Jansen", "Kim", "Lefèvre",
+    "Müller", "Novak", "Okafor", "Petrov", "Quinn", "Rossi", "Silva", "Tanner", "Ulrich", "Vega", "Wang", "Yılmaz",
+    "Zhang",
 ];
 
 /// What comes before a sentence, sometimes.
