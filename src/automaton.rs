@@ -5,7 +5,7 @@
 //! literals of wildcards and fuzzy terms too ([`crate::text::fold`]).
 //!
 //! Whatever it is made from, it ends as the same small table: bytes that no state tells apart share a column, and states
-//! that cannot reach a match are one state, [`DEAD`], so [`TermAutomaton::can_match`](tantivy_fst::Automaton) is exact.
+//! that cannot reach a match are one state, so `can_match` is exact.
 //!
 //! A pattern can ask for an automaton that is exponentially larger than itself; that is a *query of death*, and refused by
 //! a limit on the size that also bounds the work of building it.
@@ -64,7 +64,10 @@ pub struct TermAutomaton {
 
 impl std::fmt::Debug for TermAutomaton {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TermAutomaton").field("states", &self.accepts.len()).field("columns", &self.stride).finish()
+        f.debug_struct("TermAutomaton")
+            .field("states", &self.accepts.len())
+            .field("columns", &self.stride)
+            .finish_non_exhaustive()
     }
 }
 

@@ -12,8 +12,8 @@
 //! # Ok::<(), perch::query::Diagnostics>(())
 //! ```
 //!
-//! How a query is read: [`parse`] (text) or [`json`] know the form, `build` makes the leaves and knows the fields and limits,
-//! `canonical` normalises. What it means is said by [`matches`], and by nothing else: the index and the percolator are tested
+//! How a query is read: `parse` (text) or `json` know the form, `build` makes the leaves and knows the fields and limits,
+//! `canonical` normalizes. What it means is said by [`matches()`], and by nothing else: the index and the percolator are tested
 //! against it. The language is described for its users in `docs/QUERY.md`, whose examples are tests.
 
 mod ast;
@@ -87,7 +87,7 @@ pub struct ParseOptions {
     pub join: Join,
 }
 
-/// A query that was understood: normalised, with its canonical form and its id.
+/// A query that was understood: normalized, with its canonical form and its id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     id: QueryId,
@@ -145,14 +145,14 @@ impl Query {
         }
     }
 
-    /// Normalises what was checked.
+    /// Normalizes what was checked.
     fn normalized(ast: Ast, schema: &Schema) -> Query {
         let (ast, canonical) = canonical::canonical(ast, schema);
         let id = QueryId(Uuid::new_v5(&NAMESPACE, canonical.as_bytes()));
         Query { id, canonical, ast }
     }
 
-    /// The id: a UUIDv5 of the canonical form.
+    /// The id: a `UUIDv5` of the canonical form.
     #[must_use]
     pub fn id(&self) -> QueryId {
         self.id
@@ -164,7 +164,7 @@ impl Query {
         &self.canonical
     }
 
-    /// What it means, normalised.
+    /// What it means, normalized.
     #[must_use]
     pub fn ast(&self) -> &Ast {
         &self.ast

@@ -453,10 +453,9 @@ impl Reader<'_> {
             }
         };
         let (lower, upper) = (ends("gt", "gte")?, ends("lt", "lte")?);
-        fn end(written: Option<&(String, bool)>) -> Option<End<'_>> {
-            written.map(|(text, included)| End { text, included: *included })
-        }
-        at.built(self.builder.range(field, end(lower.as_ref()), end(upper.as_ref())))
+        let lower = lower.as_ref().map(|(text, included)| End { text, included: *included });
+        let upper = upper.as_ref().map(|(text, included)| End { text, included: *included });
+        at.built(self.builder.range(field, lower, upper))
     }
 
     fn bool(&mut self, value: &Value, at: &Path) -> Read {
@@ -501,20 +500,19 @@ impl Reader<'_> {
         let of = settings(value, &at, &[&corners[..], &["top", "left", "bottom", "right"]].concat())?;
         let point = |key: &str| of.get(key).map(|(at, value)| point(value, &at)).transpose();
         let edge = |key: &str| of.get(key).map(|(at, value)| number(value, &at)).transpose();
-        let (west, north, east, south) = match (point(corners[0])?, point(corners[1])?) {
-            (Some((west, north)), Some((east, south))) => (west, north, east, south),
-            _ => match (point(corners[2])?, point(corners[3])?) {
-                (Some((east, north)), Some((west, south))) => (west, north, east, south),
-                _ => match (edge("left")?, edge("top")?, edge("right")?, edge("bottom")?) {
-                    (Some(west), Some(north), Some(east), Some(south)) => (west, north, east, south),
-                    _ => {
-                        let expected = "expected top_left and bottom_right, or top, left, bottom and right";
-                        return at.fail(Problem::new("the box is not complete").expected(expected));
-                    }
-                },
-            },
+        let edges = if let (Some((west, north)), Some((east, south))) = (point(corners[0])?, point(corners[1])?) {
+            [west, south, east, north]
+        } else if let (Some((east, north)), Some((west, south))) = (point(corners[2])?, point(corners[3])?) {
+            [west, south, east, north]
+        } else if let (Some(west), Some(south), Some(east), Some(north)) =
+            (edge("left")?, edge("bottom")?, edge("right")?, edge("top")?)
+        {
+            [west, south, east, north]
+        } else {
+            let expected = "expected top_left and bottom_right, or top, left, bottom and right";
+            return at.fail(Problem::new("the box is not complete").expected(expected));
         };
-        at.built(self.builder.within(field, [west, south, east, north]))
+        at.built(self.builder.within(field, edges))
     }
 
     fn geo_distance(&mut self, value: &Value, at: &Path) -> Read {

@@ -17,7 +17,7 @@ mod value;
 /// So many mistakes are told at once.
 const MAX_DIAGNOSTICS: usize = 5;
 
-/// Reads a query. With an empty list of mistakes, the [`Ast`] is what was meant; it is not normalised.
+/// Reads a query. With an empty list of mistakes, the [`Ast`] is what was meant; it is not normalized.
 ///
 /// The builder counts what the query costs; several texts of one query share it.
 pub(super) fn parse(text: &str, builder: &mut Builder<'_>, options: ParseOptions) -> (Ast, Vec<Diagnostic>) {
@@ -434,8 +434,8 @@ impl<'t> Parser<'t, '_, '_> {
                 Ast::None
             }
             None => parts.into_ast(),
-            Some(Some(min)) => Ast::AtLeast { min: min as usize, of: parts.into_list() },
-            Some(None) => {
+            Some(Tilde::Number(min)) => Ast::AtLeast { min: min as usize, of: parts.into_list() },
+            Some(Tilde::Bare) => {
                 let problem = Problem::new("a number is missing behind `~`").expected("expected as in (a OR b OR c)~2");
                 self.report(suffix.span, problem);
                 Ast::None
@@ -514,10 +514,7 @@ impl<'t> Parser<'t, '_, '_> {
             Some(_) if word.has_wildcard() => {
                 Err(Problem::new("`~` and wildcards do not go together").expected("expected one of them"))
             }
-            Some(distance) => {
-                let distance = distance.map_or(build::MAX_DISTANCE, |it| u8::try_from(it).unwrap_or(u8::MAX));
-                self.builder.fuzzy(field, &word.text(), distance)
-            }
+            Some(tilde) => self.builder.fuzzy(field, &word.text(), tilde.distance()),
             None if word.has_wildcard() => self.builder.wildcard(field, &word.pattern()),
             None => self.builder.text(field, &word.text(), 0, false),
         };
@@ -530,7 +527,16 @@ impl<'t> Parser<'t, '_, '_> {
         let Some(text) = self.quoted_text() else { return Ast::None };
         let quoted = start..self.pos;
         let suffix = self.suffix();
-        let slop = suffix.tilde.flatten().unwrap_or(if suffix.tilde.is_some() { 1 } else { 0 });
+        let slop = match suffix.tilde {
+            None => 0,
+            Some(Tilde::Number(slop)) => slop,
+            Some(Tilde::Bare) => {
+                let problem =
+                    Problem::new("a number is missing behind `~`").expected("expected as in \"near words\"~2");
+                self.report(suffix.span, problem);
+                0
+            }
+        };
         let built = self.builder.text(field, &text, slop, suffix.star);
         self.leaf(quoted, built)
     }
@@ -599,9 +605,9 @@ impl<'t> Parser<'t, '_, '_> {
             } else if self.eat("~") {
                 let digits = self.take(|char| char.is_ascii_digit() || char == '.');
                 if digits.is_empty() {
-                    suffix.tilde = Some(None);
+                    suffix.tilde = Some(Tilde::Bare);
                 } else if let Ok(number) = digits.parse() {
-                    suffix.tilde = Some(Some(number));
+                    suffix.tilde = Some(Tilde::Number(number));
                 } else {
                     let problem = Problem::new(format!("`~{digits}` is no whole number")).expected("expected ~1 or ~2");
                     self.report(at..self.pos, problem);
@@ -643,10 +649,27 @@ impl<'t> Parser<'t, '_, '_> {
     }
 }
 
+/// `~`, alone or with a number.
+#[derive(Clone, Copy)]
+enum Tilde {
+    Bare,
+    Number(u32),
+}
+
+impl Tilde {
+    fn or(self, default: u32) -> u32 {
+        if let Tilde::Number(number) = self { number } else { default }
+    }
+
+    /// As a number of edits.
+    fn distance(self) -> u8 {
+        u8::try_from(self.or(build::MAX_DISTANCE.into())).unwrap_or(u8::MAX)
+    }
+}
+
 /// What stands right behind a part.
 struct Suffix {
     span: Range<usize>,
-    /// `~`, and the number behind it.
-    tilde: Option<Option<u32>>,
+    tilde: Option<Tilde>,
     star: bool,
 }

@@ -278,10 +278,7 @@ impl Parser<'_, '_, '_> {
             Some(char) if is_quote(char) => self.quoted_text().map(|term| {
                 let suffix = self.suffix();
                 match suffix.tilde {
-                    Some(distance) => {
-                        let distance = distance.map_or(build::MAX_DISTANCE, |it| u8::try_from(it).unwrap_or(u8::MAX));
-                        Ast::Fuzzy { field, term, distance }
-                    }
+                    Some(tilde) => Ast::Fuzzy { field, term, distance: tilde.distance() },
                     None if suffix.star => Ast::Prefix { field, prefix: term },
                     None => Ast::Term { field, term },
                 }
@@ -322,7 +319,7 @@ impl Parser<'_, '_, '_> {
             terms.push(self.quoted_text()?);
             last_is_prefix = self.eat("*");
         }
-        let slop = self.suffix().tilde.flatten().unwrap_or(0);
+        let slop = self.suffix().tilde.map_or(0, |tilde| tilde.or(1));
         Some(Ast::Phrase(Phrase { field, terms, slop, last_is_prefix }))
     }
 }
