@@ -174,7 +174,8 @@ fn read_query(text: &str) -> Result<Query, Failure> {
     let limits = QueryLimits { max_bytes: usize::MAX, max_clauses: usize::MAX, ..QueryLimits::default() };
     let schema = Schema::tweet();
     let query = if text.trim_start().starts_with('{') {
-        let value = serde_json::from_str(text).map_err(|error| Failure::Usage(format!("the query is no JSON: {error}")))?;
+        let value =
+            serde_json::from_str(text).map_err(|error| Failure::Usage(format!("the query is no JSON: {error}")))?;
         Query::from_json(&value, schema, &limits)
     } else {
         Query::parse(text, schema, &limits)

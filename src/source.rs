@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Problem;
 use crate::pipeline::Intake;
 use crate::telemetry;
+use crate::tweet::Prepared;
 
 /// A row of the table of sources.
 pub struct SourceKind {
@@ -34,8 +35,11 @@ pub struct SourceKind {
     /// An example `[[source]]` table; a test loads it.
     pub example: &'static str,
     /// Reads the table (without `type`) and makes the source. Touches nothing outside.
-    pub build: fn(toml::Table) -> Result<Box<dyn Source>, Vec<Problem>>,
+    pub build: BuildSource,
 }
+
+/// Makes a source from its table, or says everything that is wrong with it.
+pub type BuildSource = fn(toml::Table) -> Result<Box<dyn Source>, Vec<Problem>>;
 
 /// All sources that perch knows. The bulk endpoint, `POST /api/tweets`, is no row: it is always there.
 pub const SOURCES: &[SourceKind] = &[demo::KIND, file::KIND];
@@ -58,6 +62,11 @@ pub struct SourceContext {
 pub trait Source: Send + Sync {
     /// Brings tweets in until there are no more, or until the shutdown.
     fn run(&self, context: SourceContext) -> BoxFuture<'_, anyhow::Result<()>>;
+}
+
+/// Some made-up tweets, always the same: for whoever wants to try something on tweets.
+pub(crate) fn sample(n: usize) -> Vec<Arc<Prepared>> {
+    demo::sample(n)
 }
 
 /// How a source is.

@@ -6,6 +6,7 @@
 //! Recording is safe from any thread and costs well under a microsecond; events that are frequent are recorded per batch.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -111,9 +112,10 @@ pub fn init_log(config: &Telemetry) -> anyhow::Result<()> {
     Ok(())
 }
 
+static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+
 /// Starts counting, at the first call in a process, and answers with what `/metrics` shows.
 pub fn install_metrics() -> PrometheusHandle {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(install).clone()
 }
 
@@ -133,18 +135,6 @@ fn install() -> PrometheusHandle {
         return handle;
     }
     describe();
-    // Distributions collect single values until somebody asks for them: without this they would grow while nobody does.
-    let upkeep = handle.clone();
-    let thread = std::thread::Builder::new().name("metrics".to_owned());
-    let started = thread.spawn(move || {
-        loop {
-            std::thread::sleep(Duration::from_secs(5));
-            upkeep.run_upkeep();
-        }
-    });
-    if let Err(error) = started {
-        tracing::warn!(%error, "can't start the thread that keeps the metrics small");
-    }
     handle
 }
 
@@ -175,6 +165,20 @@ fn describe() {
     }
 }
 
+/// Adds to a distribution. It collects single values until somebody looks at it: so that it does not grow while nobody does,
+/// what was collected is put into the buckets now and then.
+fn record(distribution: &metrics::Histogram, took: Duration) {
+    /// How many values may wait.
+    const COLLECTED: u32 = 8_192;
+    static RECORDED: AtomicU32 = AtomicU32::new(0);
+    distribution.record(took);
+    if RECORDED.fetch_add(1, Ordering::Relaxed) % COLLECTED == COLLECTED - 1
+        && let Some(handle) = HANDLE.get()
+    {
+        handle.run_upkeep();
+    }
+}
+
 /// Prometheus numbers are floats: exact up to 2^53, which no count here reaches.
 #[expect(clippy::cast_precision_loss, reason = "see above")]
 fn number(n: usize) -> f64 {
@@ -196,7 +200,7 @@ pub(crate) fn tweet_refused(source: &str, reason: &'static str, line: u64, detai
 pub(crate) fn committed(tweets: usize, took: Duration) {
     tracing::debug!(tweets, took_ms = took.as_secs_f64() * 1e3, "committed");
     counter!(TWEETS_COMMITTED).increment(tweets as u64);
-    histogram!(COMMIT_TIME).record(took);
+    record(&histogram!(COMMIT_TIME), took);
 }
 
 /// The index has this size now.
@@ -216,7 +220,7 @@ pub(crate) fn percolated(tweets: usize, matches: usize, candidates: u64, took: D
     counter!(PERCOLATED).increment(tweets as u64);
     counter!(MATCHES).increment(matches as u64);
     counter!(CANDIDATES).increment(candidates);
-    histogram!(PERCOLATION_TIME).record(took);
+    record(&histogram!(PERCOLATION_TIME), took);
 }
 
 /// So many sessions are open now.
@@ -241,12 +245,12 @@ pub(crate) fn catch_up_started() {
 
 /// History was searched.
 pub(crate) fn searched(took: Duration) {
-    histogram!(SEARCH_TIME).record(took);
+    record(&histogram!(SEARCH_TIME), took);
 }
 
 /// A request was answered; `route` is the pattern, not the path.
 pub(crate) fn request_answered(route: &str, status: u16, took: Duration) {
-    histogram!(REQUEST_TIME, "route" => route.to_owned(), "status" => status.to_string()).record(took);
+    record(&histogram!(REQUEST_TIME, "route" => route.to_owned(), "status" => status.to_string()), took);
 }
 
 /// A source runs.

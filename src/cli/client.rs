@@ -33,7 +33,9 @@ pub(super) fn unreachable(server: &Url, error: &dyn std::error::Error) -> Failur
     while let Some(source) = cause.source() {
         cause = source;
     }
-    Failure::Other(anyhow!("no perch answers at {server} ({cause}); start it with `perch serve`, or name another one with --url"))
+    Failure::Other(anyhow!(
+        "no perch answers at {server} ({cause}); start it with `perch serve`, or name another one with --url"
+    ))
 }
 
 /// An error as perch sends it.

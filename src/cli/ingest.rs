@@ -185,11 +185,12 @@ impl Progress<'_> {
         let (answer, places) = sent.context("a request ended without an answer")??;
         self.accepted += answer.accepted;
         self.counts.accepted += answer.accepted;
-        let mistakes = answer.errors.iter().map(|error| match error.line.checked_sub(1).and_then(|at| places.get(at)) {
-            Some(Place::Line(line)) => (*line, error.reason.clone()),
-            Some(Place::Element(element)) => (*element, format!("element {element}: {}", error.reason)),
-            None => (0, error.reason.clone()),
-        });
+        let mistakes =
+            answer.errors.iter().map(|error| match error.line.checked_sub(1).and_then(|at| places.get(at)) {
+                Some(Place::Line(line)) => (*line, error.reason.clone()),
+                Some(Place::Element(element)) => (*element, format!("element {element}: {}", error.reason)),
+                None => (0, error.reason.clone()),
+            });
         self.list(answer.refused, mistakes.collect());
         self.show();
         match answer.error {
@@ -216,7 +217,12 @@ impl Progress<'_> {
         });
     }
 
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "for people")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "for people"
+    )]
     fn show(&self) {
         self.bar.set_position(self.read_bytes.load(Ordering::Relaxed));
         let rate = self.accepted as f64 / self.started.elapsed().as_secs_f64().max(0.001);
@@ -226,7 +232,11 @@ impl Progress<'_> {
     fn finish(&self) {
         self.bar.finish_and_clear();
         if self.refused > self.listed {
-            anstream::eprintln!("{}: {} more refused lines are not listed", self.path.display(), self.refused - self.listed);
+            anstream::eprintln!(
+                "{}: {} more refused lines are not listed",
+                self.path.display(),
+                self.refused - self.listed
+            );
         }
     }
 }
@@ -271,7 +281,8 @@ async fn send(portion: Portion, target: &Target) -> Sent {
         let request = target.client.post(target.url.clone()).header(header::CONTENT_TYPE, "application/x-ndjson");
         let (why, wait) = match request.body(body.clone()).send().await {
             Ok(answer) if is_temporary(answer.status()) => {
-                let wait = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+                let wait =
+                    answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
                 (format!("the server says: {}", answer.status()), wait.map(Duration::from_secs))
             }
             Ok(answer) => {
@@ -321,7 +332,11 @@ struct Counted {
 }
 
 impl AsyncRead for Counted {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let before = buffer.filled().len();
         let poll = Pin::new(&mut self.input).poll_read(context, buffer);
         self.read_bytes.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);

@@ -11,7 +11,8 @@ use crate::{app, telemetry};
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let (config, plugins) = load(args)?;
     telemetry::init_log(&config.telemetry)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")?;
     let outcome = runtime.block_on(async {
         let running = app::start(&config, plugins).await?;
         let mut out = std::io::stdout();

@@ -29,7 +29,10 @@ impl Shown {
         let Some(text) = &self.created_at else { return "-".to_owned() };
         let time = strtime::parse("%a %b %d %H:%M:%S %z %Y", text).and_then(|time| time.to_timestamp());
         let time = time.or_else(|_| text.parse::<jiff::Timestamp>());
-        time.map_or_else(|_| plain(text), |time| Zoned::new(time, jiff::tz::TimeZone::UTC).strftime("%F %T").to_string())
+        time.map_or_else(
+            |_| plain(text),
+            |time| Zoned::new(time, jiff::tz::TimeZone::UTC).strftime("%F %T").to_string(),
+        )
     }
 
     pub(super) fn author(&self) -> String {

@@ -26,6 +26,7 @@ use super::{Source, SourceContext, SourceKind};
 use crate::config::{self, Problem};
 use crate::pipeline::Batch;
 use crate::telemetry;
+use crate::tweet::Prepared;
 
 /// The row in the table of sources.
 pub(super) const KIND: SourceKind = SourceKind {
@@ -99,6 +100,14 @@ impl Source for DemoSource {
             Ok(())
         })
     }
+}
+
+/// The tweets of some minutes, always the same.
+pub(super) fn sample(n: usize) -> Vec<Arc<Prepared>> {
+    let mut demo = DemoTweets::new(1);
+    let start = Timestamp::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let times = (0..n).map(|at| start + Duration::from_millis(100 * at as u64));
+    times.flat_map(|now| tweets_of(&demo.tweet(now).to_string()).unwrap_or_default()).collect()
 }
 
 /// How many people there are.
@@ -177,7 +186,7 @@ impl DemoTweets {
         let first = (milliseconds << 22) | (self.worker << 12);
         // More than 4,096 in a millisecond, or a clock that was set back: go on behind the last one, in the worker's numbers.
         let next = self.last_id + 1;
-        let next = if next & 0xFFF == 0 { next - 0x1000 + (1 << 22) } else { next };
+        let next = if next.trailing_zeros() >= 12 { next - 0x1000 + (1 << 22) } else { next };
         self.last_id = first.max(next);
         self.last_id
     }
@@ -197,8 +206,12 @@ impl DemoTweets {
         let moved = before.chars().count();
         let mut entities = original["entities"].clone();
         for list in entities.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
-            for index in
-                list.as_array_mut().into_iter().flatten().flat_map(|entity| entity["indices"].as_array_mut()).flatten()
+            for index in list
+                .as_array_mut()
+                .into_iter()
+                .flatten()
+                .filter_map(|entity| entity["indices"].as_array_mut())
+                .flatten()
             {
                 *index = json!(index.as_u64().unwrap_or(0) + moved as u64);
             }
@@ -340,7 +353,7 @@ fn mention(user: &Value, start: usize) -> Value {
 /// A text that is being written, with what is in it. Places are counted in characters, as Twitter does.
 #[derive(Default)]
 struct Text {
-    text: String,
+    written: String,
     chars: usize,
     hashtags: Vec<Value>,
     symbols: Vec<Value>,
@@ -352,12 +365,12 @@ struct Text {
 impl Text {
     /// Adds words, behind a space, and says where they are.
     fn word(&mut self, word: &str) -> [usize; 2] {
-        if !self.text.is_empty() {
-            self.text.push(' ');
+        if !self.written.is_empty() {
+            self.written.push(' ');
             self.chars += 1;
         }
         let start = self.chars;
-        self.text.push_str(word);
+        self.written.push_str(word);
         self.chars += word.chars().count();
         [start, self.chars]
     }
@@ -396,7 +409,7 @@ impl Text {
     }
 
     fn put_into(self, tweet: &mut Value) {
-        tweet["text"] = json!(self.text);
+        tweet["text"] = json!(self.written);
         tweet["entities"] = json!({
             "hashtags": self.hashtags, "symbols": self.symbols, "urls": self.urls, "user_mentions": self.user_mentions,
         });

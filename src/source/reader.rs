@@ -123,7 +123,7 @@ pub struct BulkReader {
     /// Chunks that are read and analysed, in order.
     jobs: VecDeque<JoinHandle<Chunk>>,
     /// The input has ended, well or not; the error is given out once.
-    ended: Option<Option<ReadError>>,
+    ended: Option<Result<(), ReadError>>,
 }
 
 /// What makes tweets of one document.
@@ -164,8 +164,8 @@ impl BulkReader {
                     let parse = self.parse;
                     self.jobs.push_back(tokio::task::spawn_blocking(move || read_chunk(raw, parse)));
                 }
-                Poll::Ready(Ok(None)) => self.ended = Some(None),
-                Poll::Ready(Err(error)) => self.ended = Some(Some(error)),
+                Poll::Ready(Ok(None)) => self.ended = Some(Ok(())),
+                Poll::Ready(Err(error)) => self.ended = Some(Err(error)),
                 Poll::Pending => break,
             }
         }
@@ -175,7 +175,7 @@ impl BulkReader {
             return Poll::Ready(chunk.map(Some).map_err(|error| ReadError::Io(io::Error::other(error))));
         }
         match &mut self.ended {
-            Some(error) => Poll::Ready(error.take().map_or(Ok(None), Err)),
+            Some(end) => Poll::Ready(std::mem::replace(end, Ok(())).map(|()| None)),
             None => Poll::Pending,
         }
     }
@@ -189,7 +189,7 @@ pub struct RawReader {
     unpacked_bytes: u64,
     max_unpacked_bytes: u64,
     /// The input has ended, well or not; the error is given out once.
-    ended: Option<Option<ReadError>>,
+    ended: Option<Result<(), ReadError>>,
 }
 
 impl RawReader {
@@ -220,23 +220,23 @@ impl RawReader {
             if let Some(chunk) = self.splitter.next_chunk() {
                 return Poll::Ready(Ok(Some(chunk)));
             }
-            if let Some(error) = &mut self.ended {
-                return Poll::Ready(error.take().map_or(Ok(None), Err));
+            if let Some(end) = &mut self.ended {
+                return Poll::Ready(std::mem::replace(end, Ok(())).map(|()| None));
             }
             match self.stream.poll_read(context, &mut self.buffer) {
-                Poll::Ready(Ok(0)) => self.ended = Some(self.splitter.finish(false).err().map(ReadError::Cut)),
+                Poll::Ready(Ok(0)) => self.ended = Some(self.splitter.finish(false).map_err(ReadError::Cut)),
                 Poll::Ready(Ok(len)) => {
                     self.unpacked_bytes += len as u64;
                     if self.max_unpacked_bytes > 0 && self.unpacked_bytes > self.max_unpacked_bytes {
                         self.splitter.flush();
-                        self.ended = Some(Some(ReadError::TooLong(self.max_unpacked_bytes)));
+                        self.ended = Some(Err(ReadError::TooLong(self.max_unpacked_bytes)));
                     } else {
                         self.splitter.push(&self.buffer[..len]);
                     }
                 }
                 Poll::Ready(Err(error)) => {
                     let place = self.splitter.finish(true).err().unwrap_or_default();
-                    self.ended = Some(Some(self.stream.explain(error, place)));
+                    self.ended = Some(Err(self.stream.explain(error, place)));
                 }
                 Poll::Pending if hurry && self.splitter.has_pieces() => self.splitter.flush(),
                 Poll::Pending => return Poll::Pending,

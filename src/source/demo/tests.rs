@@ -106,3 +106,8 @@ fn entities_stand_where_they_say() {
         }
     }
 }
+
+#[test]
+fn every_made_up_tweet_is_a_tweet() {
+    assert_eq!(sample(500).len(), 500);
+}
