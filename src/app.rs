@@ -233,7 +233,7 @@ impl Running {
     /// When a stage failed, or the grace time was not enough.
     pub async fn run(mut self) -> anyhow::Result<()> {
         let failed = tokio::select! {
-            // The listener ends as soon as the shutdown begins, and that is no failure.
+            // The shutdown first: it ends the listener as well.
             biased;
             () = self.shutdown.cancelled() => None,
             end = &mut self.pipeline => Some(pipeline_error(end)),

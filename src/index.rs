@@ -427,7 +427,7 @@ fn open_error(options: &IndexOptions, error: TantivyError) -> OpenError {
     match error {
         TantivyError::LockFailure(..) => OpenError::Locked { dir: options.dir.clone() },
         TantivyError::IoError(error) => OpenError::io(&options.dir, io::Error::new(error.kind(), error.to_string())),
-        error => OpenError::damaged(&options.dir, error),
+        error => OpenError::damaged(&options.dir, error.to_string()),
     }
 }
 

@@ -117,7 +117,7 @@ impl Fields {
     }
 
     /// The document of a tweet.
-    pub(super) fn tweet_document(self: &Arc<Fields>, item: &Item) -> IndexDocument {
+    pub fn tweet_document(self: &Arc<Fields>, item: &Item) -> IndexDocument {
         IndexDocument::new(Arc::clone(self), Source::Tweet(item.seq, Arc::clone(&item.tweet)))
     }
 

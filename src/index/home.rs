@@ -92,8 +92,8 @@ impl OpenError {
         }
     }
 
-    pub(super) fn damaged(dir: &Path, reason: impl ToString) -> OpenError {
-        OpenError::Damaged { dir: dir.to_owned(), reason: reason.to_string() }
+    pub(super) fn damaged(dir: &Path, reason: impl Into<String>) -> OpenError {
+        OpenError::Damaged { dir: dir.to_owned(), reason: reason.into() }
     }
 }
 
@@ -215,12 +215,11 @@ fn read_note(dir: &Path, bytes: &[u8]) -> Result<Note, OpenError> {
     }
     // The version first: the rest may look different in another one.
     let version: Version = serde_json::from_slice(bytes)
-        .map_err(|error| OpenError::damaged(dir, format_args!("{NOTE} can't be read: {error}")))?;
+        .map_err(|error| OpenError::damaged(dir, format!("{NOTE} can't be read: {error}")))?;
     if version.schema_version != SCHEMA_VERSION {
         return Err(OpenError::Version { dir: dir.to_owned(), found: version.schema_version });
     }
-    serde_json::from_slice(bytes)
-        .map_err(|error| OpenError::damaged(dir, format_args!("{NOTE} can't be read: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| OpenError::damaged(dir, format!("{NOTE} can't be read: {error}")))
 }
 
 /// Writes `perch.json` so that a crash leaves the old or the new one.

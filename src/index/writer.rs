@@ -68,7 +68,7 @@ pub(super) struct Writer {
     reader: IndexReader,
     dir: PathBuf,
     /// None after a failure.
-    writer: Option<IndexWriter<IndexDocument>>,
+    tantivy: Option<IndexWriter<IndexDocument>>,
     memory_bytes: usize,
     commit_interval: Duration,
     commit_tweets: usize,
@@ -100,7 +100,7 @@ impl Writer {
             index,
             reader,
             dir,
-            writer: None,
+            tantivy: None,
             memory_bytes: options.writer_memory_bytes.clamp(*MEMORY_BYTES.start(), *MEMORY_BYTES.end()),
             commit_interval: options.commit_interval,
             commit_tweets: options.commit_tweets.max(1),
@@ -111,7 +111,7 @@ impl Writer {
             oldest: None,
             tidy: None,
         };
-        writer.tantivy()?;
+        writer.open_tantivy()?;
         Ok(writer)
     }
 
@@ -157,8 +157,8 @@ impl Writer {
     }
 
     /// tantivy's writer; a new one after a failure.
-    fn tantivy(&mut self) -> tantivy::Result<&mut IndexWriter<IndexDocument>> {
-        if self.writer.is_none() {
+    fn open_tantivy(&mut self) -> tantivy::Result<&mut IndexWriter<IndexDocument>> {
+        if self.tantivy.is_none() {
             let options = IndexWriterOptions::builder()
                 .num_worker_threads(1)
                 .num_merge_threads(1)
@@ -166,9 +166,9 @@ impl Writer {
                 .build();
             let writer = self.index.writer_with_options(options)?;
             writer.set_merge_policy(Box::new(merge_policy()));
-            self.writer = Some(writer);
+            self.tantivy = Some(writer);
         }
-        Ok(self.writer.as_mut().expect("it was just made"))
+        Ok(self.tantivy.as_mut().expect("it was just made"))
     }
 
     fn add(&mut self, items: &[Item], ack: Option<Ack>) {
@@ -178,7 +178,7 @@ impl Writer {
         self.oldest.get_or_insert_with(Instant::now);
         if let Err(error) = self.try_add(items) {
             // tantivy's thread is gone, and only a commit says why.
-            let cause = self.writer.as_mut().and_then(|writer| writer.prepare_commit().err());
+            let cause = self.tantivy.as_mut().and_then(|writer| writer.prepare_commit().err());
             self.fail(&cause.unwrap_or(error));
         }
     }
@@ -195,7 +195,7 @@ impl Writer {
                 self.pending_ids.insert(id);
                 operations.push(UserOperation::Add(fields.tweet_document(item)));
             }
-            self.tantivy()?.run(operations)?;
+            self.open_tantivy()?.run(operations)?;
         }
         Ok(())
     }
@@ -231,7 +231,7 @@ impl Writer {
 
     fn try_commit(&mut self, last: Seq) -> tantivy::Result<()> {
         let payload = serde_json::to_string(&Payload { last_seq: last.0 })?;
-        let mut commit = self.tantivy()?.prepare_commit()?;
+        let mut commit = self.open_tantivy()?.prepare_commit()?;
         commit.set_payload(&payload);
         commit.commit()?;
         Ok(())
@@ -264,7 +264,7 @@ impl Writer {
     fn fail(&mut self, error: &TantivyError) -> IntakeError {
         let reason = reason(error);
         tracing::error!(tweets = self.pending_tweets, %error, "the index can't be written");
-        self.writer = None;
+        self.tantivy = None;
         let last = self.pending.last().map_or(Seq::ZERO, |&(last, _)| last);
         // A commit that failed may have come through nevertheless: look what there is.
         if self.publish(last, None).is_err() {
