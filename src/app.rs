@@ -29,6 +29,9 @@ use crate::query::QueryLimits;
 use crate::source::{SOURCES, Source, SourceContext};
 use crate::transport::{TRANSPORTS, Transport, TransportContext};
 
+/// At the end of a shutdown, connections that still take nothing get so long.
+const STUCK_CONNECTIONS: Duration = Duration::from_secs(2);
+
 /// The plugins that a configuration asks for, made but not started.
 pub struct Plugins {
     engine: &'static EngineKind,
@@ -267,7 +270,11 @@ impl Running {
         self.live.close();
         self.connections.close();
         self.connections.wait().await;
-        self.server.await.context("the listener failed")??;
+        // A client that reads nothing would keep its connection open for ever; the others have ended by now.
+        match tokio::time::timeout(STUCK_CONNECTIONS, self.server).await {
+            Ok(served) => served.context("the listener failed")??,
+            Err(_) => tracing::warn!("connections that take nothing are cut off"),
+        }
         tracing::info!("stopped");
         Ok(())
     }
