@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
+use axum::serve::ListenerExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -165,10 +166,9 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
     };
     let router = crate::transport::router(&plugins.transports, &context);
     let stopping = shutdown.clone();
-    let server =
-        tokio::spawn(
-            async move { axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await },
-        );
+    let server = tokio::spawn(async move {
+        axum::serve(listener.tap_io(send_at_once), router).with_graceful_shutdown(stopping.cancelled_owned()).await
+    });
 
     for (name, source) in plugins.sources {
         let context = SourceContext { name, intake: intake.clone(), shutdown: shutdown.clone() };
@@ -206,6 +206,13 @@ fn spawn_pipeline(
     Ok(end)
 }
 
+/// Small frames must not wait for the acknowledgement of the one before.
+fn send_at_once(connection: &mut TcpStream) {
+    if let Err(error) = connection.set_nodelay(true) {
+        tracing::debug!(%error, "can't set TCP_NODELAY");
+    }
+}
+
 impl Running {
     /// Where perch listens.
     #[must_use]
@@ -226,6 +233,8 @@ impl Running {
     /// When a stage failed, or the grace time was not enough.
     pub async fn run(mut self) -> anyhow::Result<()> {
         let failed = tokio::select! {
+            // The shutdown first: it ends the listener as well.
+            biased;
             () = self.shutdown.cancelled() => None,
             end = &mut self.pipeline => Some(pipeline_error(end)),
             served = &mut self.server => Some(match served {

@@ -47,11 +47,9 @@ const older = () => {
 function fail({ code, message, at }, ref) {
   if (ref === `percolate ${run}` && code === "unrecoverable") return search();
   if (ref === `history ${run}`) $("older").disabled = false;
-  let text = message;
-  if (at?.column && ref === `percolate ${run}`) {
-    text = `${query}\n${" ".repeat(at.column - 1)}${"^".repeat(Math.max(1, at.length))}\ncolumn ${at.column}: ${message}`;
-  }
-  $("error").textContent = text;
+  const placed = at?.column && ref === `percolate ${run}`;
+  $("where").textContent = placed ? `${query}\n${" ".repeat(at.column - 1)}${"^".repeat(Math.max(1, at.length))}` : "";
+  $("what").textContent = placed ? `column ${at.column}: ${message}` : message;
   $("error").hidden = false;
   if (code === "bad_query") $("q").setAttribute("aria-invalid", "true");
 }
