@@ -127,6 +127,10 @@ impl Client {
 
     fn search(&mut self, to: ReplyTo, search: impl Future<Output = Found> + Send + 'static) {
         let max = self.endpoint.options.searches;
+        // A client that asks and doesn't fetch would fill the memory with pages.
+        if !self.outbox.has_room() {
+            return self.answer(to, Err(Fault::new(Code::Limit, "too much waits for this client already")));
+        }
         if self.searches.len() >= max {
             let message = format!("{max} searches of this client are running already; wait for an answer");
             return self.answer(to, Err(Fault::new(Code::Limit, message)));
@@ -139,11 +143,13 @@ impl Client {
         let profile = self.endpoint.options.profile;
         let is_page =
             matches!(&found, Ok(Pushed::Event(push)) if matches!(push.id, event::PREV_CHUNK | event::MISSING_TWEET));
+        let is_error = found.is_err();
         let pushed = found.unwrap_or_else(|fault| {
             tracing::debug!(code = fault.code.name(), message = fault.message, "command failed");
             Pushed::event(event::ERROR, wire::error_payload(&fault), profile.meta())
         });
         match to {
+            ReplyTo::Push if is_error && !self.outbox.has_room() => {}
             ReplyTo::Push if is_page || profile.is_told_everything() => {
                 self.outbox.push(pushed);
                 self.open_window();
