@@ -12,6 +12,7 @@ mod catch_up;
 mod session;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, oneshot};
@@ -180,6 +181,8 @@ struct Inner {
     /// One permit for each read of the index that may still start.
     searches: Arc<Semaphore>,
     queues: std::sync::Mutex<std::collections::HashMap<Uid, Arc<SessionQueue>>>,
+    /// How many sessions are kept for clients that are away.
+    away: AtomicU64,
 }
 
 impl Live {
@@ -187,7 +190,15 @@ impl Live {
         let sessions = Arc::new(Semaphore::new(limits.max_sessions));
         let searches = Arc::new(Semaphore::new(limits.max_searches));
         Live {
-            inner: Arc::new(Inner { index, pipeline, limits, sessions, searches, queues: std::sync::Mutex::default() }),
+            inner: Arc::new(Inner {
+                index,
+                pipeline,
+                limits,
+                sessions,
+                searches,
+                queues: std::sync::Mutex::default(),
+                away: AtomicU64::new(0),
+            }),
         }
     }
 
@@ -282,17 +293,17 @@ impl Live {
         let tweets = self.read(|view| Ok(view.count())).await?;
         Ok(Stats {
             tweets,
-            sessions: self.session_count() as u64,
+            sessions: self.sessions(),
             queries: self.inner.pipeline.position.queries(),
             seq: self.seq(),
             index_bytes,
         })
     }
 
-    /// How many sessions are open.
+    /// How many clients are connected: open sessions, but for those that are kept for a client that is away.
     #[must_use]
     pub fn sessions(&self) -> u64 {
-        self.session_count() as u64
+        (self.session_count() as u64).saturating_sub(self.inner.away.load(Ordering::Relaxed))
     }
 
     /// The life of the index.

@@ -173,13 +173,19 @@ pub(crate) fn parse(frame: &str, max_page: usize) -> (Option<Ref>, Result<Comman
         let fault = Fault::new(Code::BadFrame, format!("{SHAPE}; the event must be a string"));
         return (reference, Err(fault));
     };
-    (reference, command(&event, payload, max_page))
+    let payload = payload.map_or(Ok(Value::Null), |payload| serde_json::from_str(payload.get()));
+    let command = match payload {
+        Ok(payload) => command(&event, payload, max_page),
+        Err(error) => Err(Fault::new(Code::BadPayload, format!("the payload can't be read: {error}"))),
+    };
+    (reference, command)
 }
 
 /// What every frame is.
 const SHAPE: &str = "a frame must be [event, payload] or [event, payload, ref]";
 
-fn command(event: &str, payload: Option<&RawValue>, max_page: usize) -> Result<Command, Fault> {
+/// Reads the payload of a command, whatever frame it came in.
+pub(crate) fn command(event: &str, payload: Value, max_page: usize) -> Result<Command, Fault> {
     let Some(&event) = event::COMMANDS.iter().find(|&&known| known == event) else {
         let there_is = event::COMMANDS.join(", ");
         return Err(Fault::new(
@@ -187,9 +193,6 @@ fn command(event: &str, payload: Option<&RawValue>, max_page: usize) -> Result<C
             format!("there is no event {:?} (there is: {there_is})", shorten(event)),
         ));
     };
-    let payload = payload.map_or(Ok(Value::Null), |payload| serde_json::from_str(payload.get()));
-    let payload = payload
-        .map_err(|error| Fault::new(Code::BadPayload, format!("the payload of {event} can't be read: {error}")))?;
     let mut fields = Fields::of_payload(event, payload)?;
     let command = match event {
         event::PERCOLATE => Command::Percolate(PercolateCommand {
@@ -276,12 +279,17 @@ pub(crate) fn percolate_ok(name: Option<&str>, registered: Registered, reference
     frame(event::PERCOLATE_OK, &percolate_ok_payload(name, registered), reference)
 }
 
-pub(crate) fn unpercolate_ok(name: Option<&str>, reference: Option<&Ref>) -> String {
+/// The payload of `unpercolate/ok`.
+pub(crate) fn unpercolate_ok_payload(name: Option<&str>) -> String {
     #[derive(Serialize)]
     struct Ok<'a> {
         name: Option<&'a str>,
     }
-    frame(event::UNPERCOLATE_OK, &json(&Ok { name }), reference)
+    json(&Ok { name })
+}
+
+pub(crate) fn unpercolate_ok(name: Option<&str>, reference: Option<&Ref>) -> String {
+    frame(event::UNPERCOLATE_OK, &unpercolate_ok_payload(name), reference)
 }
 
 /// The payload of `tweet/prev-chunk`: `next` is a string, since JavaScript can't hold every id.
@@ -339,8 +347,13 @@ pub(crate) fn live(seq: Seq) -> String {
     frame(event::LIVE, &live_payload(seq), None)
 }
 
+/// The payload of `cmd/error`.
+pub(crate) fn error_payload(fault: &Fault) -> String {
+    json(fault)
+}
+
 pub(crate) fn error(fault: &Fault, reference: Option<&Ref>) -> String {
-    frame(event::ERROR, &json(fault), reference)
+    frame(event::ERROR, &error_payload(fault), reference)
 }
 
 /// The frame of `tweet/new`, encoded by whoever needs it first.

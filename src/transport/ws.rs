@@ -11,7 +11,6 @@
 //! `write_timeout_ms` is cut off. Everything is written in the order of `out`: `percolate/ok` before what its registration brings.
 
 mod close;
-mod counts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,11 +33,11 @@ use crate::config::{self, Problem};
 use crate::live::{CloseReason, Event, Percolate, Session};
 use crate::telemetry;
 
+use super::counts::{self, Counts};
 use super::errors::{Code, Fault};
 use super::wire::{self, Command, HelloLimits, PercolateCommand, QueryCommand, Ref};
 use super::{Route, Transport, TransportContext, TransportKind};
 use close::End;
-use counts::Counts;
 
 pub(super) const KIND: TransportKind = TransportKind {
     name: "ws",
@@ -222,8 +221,8 @@ impl Connection {
                 message = self.socket.next() => self.message(message).await?,
                 () = self.session.next(&mut events) => self.events(&mut events).await?,
                 Some(answer) = self.searches.next(), if !self.searches.is_empty() => self.text(answer),
-                Ok(()) = users.changed() => { let frame = users.borrow_and_update().clone(); self.text(frame) }
-                Ok(()) = tweets.changed() => { let frame = tweets.borrow_and_update().clone(); self.text(frame) }
+                Ok(()) = users.changed() => { let frame = users.borrow_and_update().frame.clone(); self.text(frame) }
+                Ok(()) = tweets.changed() => { let frame = tweets.borrow_and_update().frame.clone(); self.text(frame) }
                 _ = pings.tick() => self.ping()?,
             }
         }

@@ -7,5 +7,7 @@ mod bulk;
 mod live;
 mod page;
 mod rest;
+mod sente;
+mod sente_client;
 mod sse;
 mod ws;
