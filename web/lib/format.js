@@ -12,6 +12,9 @@ export function formats(locale) {
   const one = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
   const full = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'medium' });
   const day = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' });
+  const clock = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
+  const exact = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
+  const month = new Intl.DateTimeFormat(locale, { month: 'short', year: 'numeric' });
   const year = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' });
   const units = Object.fromEntries(
     ['second', 'minute', 'hour', 'day'].map((unit) => [unit, new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'narrow' })]),
@@ -39,6 +42,13 @@ export function formats(locale) {
       if (ms < 7 * DAY) return units.day?.format(Math.floor(ms / DAY));
       return new Date(time).getFullYear() === new Date(now).getFullYear() ? day.format(time) : year.format(time);
     },
+    /**
+     * A time on an axis: as exact as the axis is.
+     *
+     * @param {number} time
+     * @param {number} step from one to the next, in ms
+     */
+    tick: (time, step) => (step < MINUTE ? exact : step < DAY ? clock : step < 28 * DAY ? day : month).format(time),
     /** @param {number} n with one digit behind the point at most */
     decimal: (n) => one.format(n),
   };
