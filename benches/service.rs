@@ -19,6 +19,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
+use perch::ids::Seq;
+use perch::index::Fields;
+use perch::tweet::Item;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Zipf};
@@ -78,7 +81,8 @@ impl Corpus {
 /// A made-up word for a rank: frequent ones are short.
 fn word(mut rank: usize) -> String {
     const SYLLABLES: [&str; 20] = [
-        "ka", "to", "mi", "re", "su", "no", "la", "vi", "po", "de", "ri", "mo", "ta", "lu", "se", "ga", "ni", "bo", "fe", "zu",
+        "ka", "to", "mi", "re", "su", "no", "la", "vi", "po", "de", "ri", "mo", "ta", "lu", "se", "ga", "ni", "bo",
+        "fe", "zu",
     ];
     let mut word = String::new();
     loop {
@@ -99,7 +103,16 @@ impl Server {
     async fn start(dir: &Path) -> (Server, Duration) {
         let started = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_perch"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--set", "source=[]", "--set", "telemetry.log=warn", "--index-dir"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--set",
+                "source=[]",
+                "--set",
+                "telemetry.log=warn",
+                "--index-dir",
+            ])
             .arg(dir)
             .stdout(Stdio::piped())
             .spawn()
@@ -108,7 +121,12 @@ impl Server {
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("an address");
         let address = line.trim().strip_prefix("listening on http://").expect("an address").to_owned();
         let http = reqwest::Client::new();
-        while !http.get(format!("http://{address}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {}
+        while !http
+            .get(format!("http://{address}/readyz"))
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+        {}
         (Server { child, address }, started.elapsed())
     }
 
@@ -266,13 +284,21 @@ fn quantiles(times: &mut [Duration]) -> String {
 
 /// Tweets a second that a tantivy writer with one thread takes, from analyzed tweets to the commit.
 fn bare_writer(lines: &[String]) -> f64 {
-    let prepared: Vec<_> = lines
+    let items: Vec<Item> = lines
         .iter()
         .flat_map(|line| perch::tweet::read(line.as_bytes()).expect("a tweet"))
-        .map(|tweet| perch::tweet::prepare(&tweet))
+        .zip(1..)
+        .map(|(tweet, seq)| Item { seq: Seq(seq), tweet: Arc::new(perch::tweet::prepare(&tweet)) })
         .collect();
     let dir = tempfile::tempdir().expect("a directory");
+    let fields = Fields::tweet();
+    let index = tantivy::Index::create_in_dir(dir.path(), fields.tantivy_schema()).expect("an index");
+    Fields::register(&index);
+    let mut writer = index.writer_with_num_threads(1, 64 * 1024 * 1024).expect("a writer");
     let started = Instant::now();
-    perch::index::bare_writer(dir.path(), &prepared).expect("it is written");
-    prepared.len() as f64 / started.elapsed().as_secs_f64()
+    for item in &items {
+        writer.add_document(fields.tweet_document(item)).expect("it is taken");
+    }
+    writer.commit().expect("it is written");
+    items.len() as f64 / started.elapsed().as_secs_f64()
 }

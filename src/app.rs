@@ -123,7 +123,8 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         .await
         .with_context(|| format!("can't listen on {}", config.server.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
-    let index = tokio::task::spawn_blocking(move || Index::open(&options)).await.context("opening the index failed")??;
+    let index =
+        tokio::task::spawn_blocking(move || Index::open(&options)).await.context("opening the index failed")??;
 
     let engine = (plugins.engine.build)(&EngineOptions::default());
     let (intake, batches) = Intake::channel(config.limits.intake_batches);
@@ -164,9 +165,10 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
     };
     let router = crate::transport::router(&plugins.transports, &context);
     let stopping = shutdown.clone();
-    let server = tokio::spawn(async move {
-        axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await
-    });
+    let server =
+        tokio::spawn(
+            async move { axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await },
+        );
 
     for (name, source) in plugins.sources {
         let context = SourceContext { name, intake: intake.clone(), shutdown: shutdown.clone() };
@@ -224,6 +226,8 @@ impl Running {
     /// When a stage failed, or the grace time was not enough.
     pub async fn run(mut self) -> anyhow::Result<()> {
         let failed = tokio::select! {
+            // The shutdown first: it ends the listener as well.
+            biased;
             () = self.shutdown.cancelled() => None,
             end = &mut self.pipeline => Some(pipeline_error(end)),
             served = &mut self.server => Some(match served {

@@ -186,7 +186,7 @@ impl Config {
 
 fn file_table(file: &File, problems: &mut Vec<Problem>) -> Table {
     file.text.parse::<Table>().unwrap_or_else(|error| {
-        let before = &file.text[..error.span().map_or(0, |span| file.text.floor_char_boundary(span.start))];
+        let before = error.span().and_then(|span| file.text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         problems.push(Problem::new(format!("{}:{line}:{column}", file.name), error.message()));
@@ -287,7 +287,7 @@ fn plugins(tables: Vec<Value>, section: &str, problems: &mut Vec<Problem>) -> Ve
                 problems.push(Problem::new(format!("{path}.type"), message));
             }
             None => {
-                problems.push(Problem::new(format!("{path}.type"), "is missing: it says which kind of plugin this is"))
+                problems.push(Problem::new(format!("{path}.type"), "is missing: it says which kind of plugin this is"));
             }
         }
     }

@@ -1,8 +1,59 @@
 //! Where tweets are kept and searched: tantivy on disk, and the tail of what is not visible there yet.
+//!
+//! ```text
+//! pipeline ── append ─┬─> tail ──────────────────────────┐
+//!                     │                                  ├─> View ── page, after, get
+//!                     └─> writer ── commit ─> searchers ─┘
+//! ```
+//!
+//! A tweet can be found as soon as [`Index::append`] has returned: first in the tail, and when the writer has committed it, in
+//! the searchers. Both change hands under one lock, so a [`View`] holds every tweet exactly once, and no search waits for
+//! a commit. A batch is acknowledged when it is committed.
+//!
+//! A tweet id has one document: a newer version replaces the older one, everywhere.
 
-use std::sync::Arc;
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crate::ids::Seq;
+use tantivy::directory::MmapDirectory;
+use tantivy::store::Compressor;
+use tantivy::{IndexSettings, ReloadPolicy, TantivyError};
+use tokio::sync::{Semaphore, watch};
+
+use crate::ids::{Epoch, Seq};
+use crate::tweet::Item;
+
+mod ack;
+mod fields;
+mod home;
+mod lower;
+mod phrase;
+mod shown;
+mod steady;
+mod tail;
+mod top;
+mod view;
+mod writer;
+
+pub use ack::{Ack, IntakeError};
+pub use fields::{Fields, IndexDocument, Leaf};
+pub use home::{OpenError, SCHEMA_VERSION};
+pub use lower::lower;
+pub use view::{Page, PageRequest, Search, SearchError, View};
+
+use home::Home;
+use shown::Shown;
+use tail::{Chunk, Tail};
+use writer::{Message, Payload, Writer};
+
+/// A page of scattered hits reads one block for each: small blocks are read faster, large ones are packed better.
+const STORE_BLOCK_BYTES: usize = 4_096;
+/// How many unpacked blocks a segment keeps.
+const STORE_CACHE_BLOCKS: usize = 64;
 
 /// A stored tweet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,3 +65,373 @@ pub struct Hit {
     /// The stripped tweet as JSON.
     pub json: Arc<str>,
 }
+
+/// How to keep an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexOptions {
+    /// The directory. It is made when it does not exist.
+    pub dir: PathBuf,
+    /// How long a tweet waits for its commit at most.
+    pub commit_interval: Duration,
+    /// Commit earlier when this many tweets wait.
+    pub commit_tweets: usize,
+    /// The memory that uncommitted documents may take in tantivy, in bytes; at least 15 MB.
+    pub writer_memory_bytes: usize,
+    /// How many batches may wait for the writer, at least 1. [`Index::append`] blocks while there are more.
+    pub queue_batches: usize,
+}
+
+impl Default for IndexOptions {
+    fn default() -> IndexOptions {
+        IndexOptions {
+            dir: "index-data".into(),
+            commit_interval: Duration::from_millis(250),
+            commit_tweets: 50_000,
+            writer_memory_bytes: 64_000_000,
+            queue_batches: 64,
+        }
+    }
+}
+
+/// Counts of the present moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexStats {
+    /// Tweets that searchers show. [`View::count`] counts those in the tail too.
+    pub documents: u64,
+    /// Segments that searchers look through.
+    pub segments: usize,
+    /// Bytes on disk, as of the last commit.
+    pub size_bytes: u64,
+    /// Tweets in the tail, older versions included.
+    pub tail_tweets: usize,
+    /// Bytes of the tweets in the tail.
+    pub tail_bytes: usize,
+    /// Commits since the start.
+    pub commits: u64,
+    /// How long the last commit took, until its tweets could be searched.
+    pub last_commit: Duration,
+}
+
+/// An open index. Cheap to clone.
+///
+/// The last clone to go closes it; [`Index::close`] does it earlier and says how it went.
+#[derive(Clone)]
+pub struct Index {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    epoch: Epoch,
+    home: Mutex<Home>,
+    shared: Arc<Shared>,
+    /// The way to the writer. None when the index is closed.
+    messages: Mutex<Option<SyncSender<Message>>>,
+    thread: Mutex<Option<JoinHandle<Result<(), IntakeError>>>>,
+    /// One permit for each batch that the writer's queue has room for.
+    room: Arc<Semaphore>,
+    failure: watch::Receiver<Option<Arc<str>>>,
+}
+
+/// What the writer's thread and everyone else share.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    shown: Arc<Shown>,
+    tail: Tail,
+    last_seq: Seq,
+    /// The view of this state, once someone has asked for it.
+    view: Option<View>,
+    size_bytes: u64,
+    commits: u64,
+    last_commit: Duration,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn forget(&self, until: Seq) -> Vec<Arc<Chunk>> {
+        let mut state = self.lock();
+        state.view = None;
+        state.tail.forget(until)
+    }
+}
+
+/// Every section that holds one of our locks leaves its data whole, so a panic in another thread is no reason to stop.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Index {
+    /// Opens the index in a directory, or makes one there, and starts its writer.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], in words for the person who chose the directory.
+    pub fn open(options: &IndexOptions) -> Result<Index, OpenError> {
+        let mut home = Home::open(&options.dir)?;
+        let failed = |error| open_error(options, error);
+        let index = open_tantivy(&home).map_err(failed)?;
+        if index.schema() != Fields::tweet().tantivy_schema() {
+            return Err(OpenError::damaged(&options.dir, "its fields are not those of its schema version"));
+        }
+        Fields::register(&index);
+        let reader = index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .doc_store_cache_num_blocks(STORE_CACHE_BLOCKS)
+            .try_into()
+            .map_err(failed)?;
+        let shown = Arc::new(Shown::new(reader.searcher()).map_err(failed)?);
+
+        // Numbers below these are in use, whatever perch.json says: it may come from an older backup.
+        let payload = index.load_metas().map_err(failed)?.payload;
+        let committed: Payload = payload.and_then(|payload| serde_json::from_str(&payload).ok()).unwrap_or_default();
+        home.skip_to(shown.highest_seq().max(Seq(committed.last_seq)))
+            .map_err(|error| OpenError::io(&options.dir, error))?;
+
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                shown,
+                tail: Tail::default(),
+                last_seq: home.last_seq(),
+                view: None,
+                size_bytes: writer::size_of_dir(&home.tantivy()),
+                commits: 0,
+                last_commit: Duration::ZERO,
+            }),
+        });
+        let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options).map_err(failed)?;
+        let queue_batches = options.queue_batches.max(1);
+        let (messages, receiver) = sync_channel(queue_batches);
+        let room = Arc::new(Semaphore::new(queue_batches));
+        let (alarm, failure) = watch::channel(None);
+        let alarm = Alarm { told: alarm, room: Arc::clone(&room) };
+        let thread = std::thread::Builder::new()
+            .name("perch-index".into())
+            .spawn(move || writer.run(&receiver, &alarm.room))
+            .map_err(|error| OpenError::io(&options.dir, error))?;
+        Ok(Index {
+            inner: Arc::new(Inner {
+                epoch: home.epoch(),
+                home: Mutex::new(home),
+                shared,
+                messages: Mutex::new(Some(messages)),
+                thread: Mutex::new(Some(thread)),
+                room,
+                failure,
+            }),
+        })
+    }
+
+    /// The life of this index: made with it, gone with it.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.inner.epoch
+    }
+
+    /// The position from which everything can be had: nothing is ever removed but for a newer version of it.
+    #[must_use]
+    pub fn first_seq(&self) -> Seq {
+        Seq::ZERO
+    }
+
+    /// The position up to which every tweet that there is can be found, and behind which every new one will be.
+    ///
+    /// That is the highest seq that was appended. After a restart, seqs that a crash may have cost count as appended.
+    #[must_use]
+    pub fn last_seq(&self) -> Seq {
+        self.inner.shared.lock().last_seq
+    }
+
+    /// Takes the next `n` seqs for good, and answers with the first of them. For the one who appends.
+    ///
+    /// Now and then this writes to disk: no seq is given away before it is certain that no later start gives it away again.
+    ///
+    /// # Errors
+    ///
+    /// When that could not be written. No seq is lost then.
+    pub fn take_seqs(&self, n: usize) -> io::Result<Seq> {
+        lock(&self.inner.home).take_seqs(n)
+    }
+
+    /// Adds tweets, with seqs from [`Index::take_seqs`] in rising order. They can be found when this returns; they are durable
+    /// when the ack says so.
+    ///
+    /// Blocks while the writer's queue is full, so wait for [`Index::ready`] first. To be called by one thread, the pipeline's.
+    pub fn append(&self, items: Arc<[Item]>, ack: Option<Ack>) {
+        let answer = |ack: Option<Ack>, result| {
+            if let Some(ack) = ack {
+                // Whoever asked may be gone.
+                let _ = ack.send(result);
+            }
+        };
+        let Some(messages) = lock(&self.inner.messages).clone() else { return answer(ack, Err(IntakeError::Closed)) };
+        {
+            let mut state = self.inner.shared.lock();
+            let Some(last) = items.last() else { return answer(ack, Ok(state.last_seq)) };
+            state.last_seq = last.seq;
+            let highest_id = state.shown.highest_id();
+            state.tail.push(Arc::clone(&items), highest_id);
+            state.view = None;
+        }
+        if let Ok(permit) = self.inner.room.try_acquire() {
+            permit.forget();
+        }
+        if let Err(refused) = messages.send(Message::Batch(items, ack))
+            && let Message::Batch(_, ack) = refused.0
+        {
+            answer(ack, Err(self.gone()));
+        }
+    }
+
+    /// Waits until the writer's queue has room for a batch. Cancel safe. For the one who appends: only it takes room.
+    ///
+    /// # Errors
+    ///
+    /// When the writer is gone.
+    pub async fn ready(&self) -> Result<(), IntakeError> {
+        self.inner.room.acquire().await.map(drop).map_err(|_| self.gone())
+    }
+
+    /// Everything that was appended, as one snapshot.
+    #[must_use]
+    pub fn view(&self) -> View {
+        let mut state = self.inner.shared.lock();
+        if let Some(view) = &state.view {
+            return view.clone();
+        }
+        let view = View::new(Arc::clone(&state.shown), state.tail.chunks(), state.last_seq);
+        state.view = Some(view.clone());
+        view
+    }
+
+    /// Counts of the present moment.
+    #[must_use]
+    pub fn stats(&self) -> IndexStats {
+        let state = self.inner.shared.lock();
+        IndexStats {
+            documents: state.shown.documents(),
+            segments: state.shown.segments(),
+            size_bytes: state.size_bytes,
+            tail_tweets: state.tail.tweets(),
+            tail_bytes: state.tail.bytes(),
+            commits: state.commits,
+            last_commit: state.last_commit,
+        }
+    }
+
+    /// Commits what was appended before this call, without waiting for the commit interval.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be committed.
+    pub fn commit_now(&self) -> Result<(), IntakeError> {
+        let messages = lock(&self.inner.messages).clone().ok_or(IntakeError::Closed)?;
+        let (done, result) = sync_channel(1);
+        messages.send(Message::Commit(done)).map_err(|_| self.gone())?;
+        result.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// Commits what was appended and stops the writer. What is appended from now on is refused; searching goes on.
+    ///
+    /// # Errors
+    ///
+    /// Why the last tweets could not be committed. A second call has nothing to do.
+    pub fn close(&self) -> Result<(), IntakeError> {
+        self.inner.close()
+    }
+
+    /// Becomes `Some`, with the reason, when the writer has died: nothing can be appended any more.
+    ///
+    /// An error of the disk does not kill it: that is answered to those who wait for the batch.
+    #[must_use]
+    pub fn failure(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.inner.failure.clone()
+    }
+
+    /// Why the writer does not answer.
+    fn gone(&self) -> IntakeError {
+        match &*self.inner.failure.borrow() {
+            Some(reason) => IntakeError::Failed(reason.to_string()),
+            None => IntakeError::Closed,
+        }
+    }
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Index").field("epoch", &self.inner.epoch).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn close(&self) -> Result<(), IntakeError> {
+        let Some(messages) = lock(&self.messages).take() else { return Ok(()) };
+        // When the writer is gone already, its thread says why.
+        let _ = messages.send(Message::Close);
+        drop(messages);
+        let Some(thread) = lock(&self.thread).take() else { return Ok(()) };
+        thread.join().unwrap_or_else(|_| Err(IntakeError::Failed(PANICKED.into())))?;
+        lock(&self.home).give_back().map_err(|error| IntakeError::Failed(error.to_string()))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the index was not closed well");
+        }
+    }
+}
+
+const PANICKED: &str = "the writer of the index has panicked";
+
+/// Tells when the writer's thread dies.
+struct Alarm {
+    told: watch::Sender<Option<Arc<str>>>,
+    room: Arc<Semaphore>,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.told.send_replace(Some(PANICKED.into()));
+        }
+        // Nobody waits for room that will never be made.
+        self.room.close();
+    }
+}
+
+fn open_tantivy(home: &Home) -> tantivy::Result<tantivy::Index> {
+    let directory = MmapDirectory::open(home.tantivy())?;
+    if tantivy::Index::exists(&directory)? {
+        return tantivy::Index::open(directory);
+    }
+    let settings = IndexSettings {
+        docstore_compression: Compressor::Lz4,
+        docstore_blocksize: STORE_BLOCK_BYTES,
+        // A commit takes less than starting a thread for it is worth.
+        docstore_compress_dedicated_thread: false,
+        ..IndexSettings::default()
+    };
+    tantivy::Index::create(directory, Fields::tweet().tantivy_schema(), settings)
+}
+
+fn open_error(options: &IndexOptions, error: TantivyError) -> OpenError {
+    match error {
+        TantivyError::LockFailure(..) => OpenError::Locked { dir: options.dir.clone() },
+        TantivyError::IoError(error) => OpenError::io(&options.dir, io::Error::new(error.kind(), error.to_string())),
+        error => OpenError::damaged(&options.dir, error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod strategies;
+#[cfg(test)]
+mod tests;

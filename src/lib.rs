@@ -4,6 +4,9 @@
 //! to the clients whose query it matches, and the same query searches the tweets that came before.
 
 // From the bottom up: a module may use those above it in this list, never those below.
+pub mod app;
+pub mod automaton;
+pub mod cli;
 pub mod config;
 pub mod doc;
 pub mod hub;

@@ -279,7 +279,7 @@ impl Live {
     /// [`LiveError::Unavailable`].
     pub async fn stats(&self) -> Result<Stats, LiveError> {
         let index_bytes = self.inner.index.stats().size_bytes;
-        let tweets = self.read(|view| view.count()).await?;
+        let tweets = self.read(|view| Ok(view.count())).await?;
         Ok(Stats {
             tweets,
             sessions: self.session_count() as u64,

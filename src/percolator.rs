@@ -1,15 +1,35 @@
 //! Finds all registered queries that a document matches.
+//!
+//! The reverse of search: queries are kept, and documents come by. An [`Engine`] holds the queries under keys that its owner
+//! chooses; the table of them is [`ENGINES`].
+
+mod compiled;
+mod frequency;
+mod grid;
+mod interval;
+mod literal;
+mod pattern;
+mod plan;
+mod presearch;
+mod program;
+mod scratch;
+mod table;
+mod tantivy;
+
+pub use compiled::Compiled;
+pub use tantivy::Tantivy;
 
 use crate::doc::Doc;
 use crate::ids::QueryKey;
 use crate::query::Ast;
+use crate::schema::Schema;
 
 /// What a call of [`Engine::percolate`] found.
 #[derive(Debug, Default)]
 pub struct Matches {
     /// The index of the document in the batch, and a query that it matches. By document; within one in no order; no pair twice.
     pub pairs: Vec<(u32, QueryKey)>,
-    /// How many (document, query) pairs had to be verified.
+    /// How many (document, query) pairs the presearch could not rule out, those included that needed no verification.
     pub candidates: u64,
 }
 
@@ -45,3 +65,33 @@ pub trait Engine: Send {
     /// The memory that the queries take, in bytes, as near as the engine knows.
     fn size_bytes(&self) -> usize;
 }
+
+/// What an engine is built from.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// The fields of the documents.
+    pub schema: Schema,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions { schema: Schema::tweet().clone() }
+    }
+}
+
+/// A kind of engine.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineKind {
+    /// The `engine = "…"` in the configuration.
+    pub name: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// Makes an engine without queries.
+    pub build: fn(&EngineOptions) -> Box<dyn Engine>,
+}
+
+/// All engines; the first is the default. To add one: write the file, add the line.
+pub const ENGINES: &[EngineKind] = &[compiled::KIND, tantivy::KIND];
+
+#[cfg(test)]
+mod tests;

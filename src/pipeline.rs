@@ -130,7 +130,7 @@ impl Pipeline {
         let (control_sender, control) = mpsc::channel(CONTROL_CAPACITY);
         let departures = Arc::new(Departures::default());
         let position = Arc::new(Position {
-            seq: AtomicU64::new(index.position().0),
+            seq: AtomicU64::new(index.last_seq().0),
             queries: AtomicU64::new(hub.queries() as u64),
         });
         let handle =
@@ -224,7 +224,7 @@ impl Pipeline {
             })
             .collect();
         // Into the tail first: whoever is told of a tweet can find it, and a session that catches up up to the position misses nothing.
-        self.index.append(Arc::clone(&items), ack)?;
+        self.index.append(Arc::clone(&items), ack);
         if let Some(last) = items.last() {
             self.position.seq.store(last.seq.0, Ordering::Release);
         }

@@ -1,10 +1,46 @@
 //! Queries: text or JSON in, one [`Ast`], its canonical form and id out; and the plain evaluation.
+//!
+//! ```
+//! use perch::query::{Query, QueryLimits};
+//! use perch::schema::Schema;
+//!
+//! let limits = QueryLimits::default();
+//! let query = Query::parse("Rust (jobs OR hiring) -unpaid", Schema::tweet(), &limits)?;
+//! let same = Query::parse("-unpaid (hiring OR jobs) AND rust", Schema::tweet(), &limits)?;
+//! assert_eq!(query.id(), same.id());
+//! assert_eq!(query.canonical(), "-unpaid (hiring OR jobs) rust");
+//! # Ok::<(), perch::query::Diagnostics>(())
+//! ```
+//!
+//! How a query is read: `parse` (text) or `json` know the form, `build` makes the leaves and knows the fields and limits,
+//! `canonical` normalizes. What it means is said by [`matches()`], and by nothing else: the index and the percolator are tested
+//! against it. The language is described for its users in `docs/QUERY.md`, whose examples are tests.
 
 mod ast;
+mod build;
+mod canonical;
+mod dates;
+mod describe;
+mod diagnostic;
+mod eval;
+mod geo;
+mod json;
+pub(crate) mod naive;
+mod parse;
 
-pub use ast::{Ast, GeoBox, GeoCircle, Phrase};
+pub use ast::{Ast, Phrase};
+pub use describe::describe;
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use eval::matches;
+pub use geo::{GeoBox, GeoCircle};
+
+use uuid::Uuid;
 
 use crate::ids::QueryId;
+use crate::schema::{FieldId, Schema};
+
+/// The namespace of query ids, perch's own.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6c1f_9a52_0d3e_4b87_9f54_e2a7_71c8_3b06);
 
 /// How much a query may ask for. Anything beyond is refused with a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,12 +51,44 @@ pub struct QueryLimits {
     pub max_depth: usize,
     /// Terms, phrases, ranges and so on, in all.
     pub max_clauses: usize,
-    /// Size of the automaton of a wildcard or regular expression, in bytes.
+    /// Size of the automata of all wildcards, regular expressions and fuzzy terms of a query together, in bytes.
     pub max_automaton_bytes: usize,
 }
 
-/// A query that was understood: normalised, with its canonical form and its id.
-#[derive(Clone, Debug)]
+impl QueryLimits {
+    /// No limits but the depth, which keeps the stack safe: for what was checked before.
+    pub(crate) const NONE: QueryLimits =
+        QueryLimits { max_bytes: usize::MAX, max_depth: 256, max_clauses: usize::MAX, max_automaton_bytes: usize::MAX };
+}
+
+impl Default for QueryLimits {
+    /// 4 KiB of text, 32 levels, 256 clauses, 1 MiB of automata.
+    fn default() -> QueryLimits {
+        QueryLimits { max_bytes: 4_096, max_depth: 32, max_clauses: 256, max_automaton_bytes: 1 << 20 }
+    }
+}
+
+/// What words are joined by when nothing stands between them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Join {
+    /// All of them must match.
+    #[default]
+    And,
+    /// One of them must match; with `+` before some, those must match and the others are optional.
+    Or,
+}
+
+/// What a query text leaves open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ParseOptions {
+    /// The field of words without a field; None for the schema's own.
+    pub default_field: Option<FieldId>,
+    /// What words are joined by.
+    pub join: Join,
+}
+
+/// A query that was understood: normalized, with its canonical form and its id.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     id: QueryId,
     canonical: String,
@@ -28,7 +96,63 @@ pub struct Query {
 }
 
 impl Query {
-    /// The id: a UUIDv5 of the canonical form.
+    /// Reads query text.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong and where: mistakes, and limits that are exceeded.
+    pub fn parse(text: &str, schema: &Schema, limits: &QueryLimits) -> Result<Query, Diagnostics> {
+        Query::parse_with(text, schema, limits, ParseOptions::default())
+    }
+
+    /// Reads query text that leaves other things open than usual.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Query::parse`].
+    pub fn parse_with(
+        text: &str,
+        schema: &Schema,
+        limits: &QueryLimits,
+        options: ParseOptions,
+    ) -> Result<Query, Diagnostics> {
+        let (ast, mistakes) = parse::parse(text, &mut build::Builder::new(schema, limits), options);
+        match Diagnostics::new(mistakes) {
+            Some(diagnostics) => Err(diagnostics),
+            None => Ok(Query::normalized(ast, schema)),
+        }
+    }
+
+    /// Reads the JSON form; a string is query text.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong and where, with the path in the JSON.
+    pub fn from_json(value: &serde_json::Value, schema: &Schema, limits: &QueryLimits) -> Result<Query, Diagnostics> {
+        json::parse(value, schema, limits).map(|ast| Query::normalized(ast, schema))
+    }
+
+    /// Takes a query that a program made. Its terms are taken as they are, without analysis.
+    ///
+    /// # Errors
+    ///
+    /// When a field cannot answer what is asked of it, or a limit is exceeded.
+    pub fn from_ast(ast: Ast, schema: &Schema, limits: &QueryLimits) -> Result<Query, Diagnostics> {
+        let checked = check(&ast, &mut build::Builder::new(schema, limits));
+        match checked {
+            Ok(()) => Ok(Query::normalized(ast, schema)),
+            Err(problem) => Err(Diagnostics::one(Diagnostic::in_json("", problem.message, problem.expected))),
+        }
+    }
+
+    /// Normalizes what was checked.
+    fn normalized(ast: Ast, schema: &Schema) -> Query {
+        let (ast, canonical) = canonical::canonical(ast, schema);
+        let id = QueryId(Uuid::new_v5(&NAMESPACE, canonical.as_bytes()));
+        Query { id, canonical, ast }
+    }
+
+    /// The id: a `UUIDv5` of the canonical form.
     #[must_use]
     pub fn id(&self) -> QueryId {
         self.id
@@ -40,9 +164,27 @@ impl Query {
         &self.canonical
     }
 
-    /// What it means, normalised.
+    /// What it means, normalized.
     #[must_use]
     pub fn ast(&self) -> &Ast {
         &self.ast
     }
 }
+
+fn check(ast: &Ast, builder: &mut build::Builder<'_>) -> build::Built<()> {
+    builder.enter()?;
+    match ast {
+        Ast::And(parts) | Ast::Or(parts) | Ast::AtLeast { of: parts, .. } => {
+            parts.iter().try_for_each(|part| check(part, builder))?;
+        }
+        Ast::Not(part) => check(part, builder)?,
+        leaf => builder.check_leaf(leaf)?,
+    }
+    builder.leave();
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod arbitrary;
+#[cfg(test)]
+mod tests;

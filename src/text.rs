@@ -1,21 +1,262 @@
-//! The one analyzer.
+//! The one analyzer: what the words of a text are, for index, percolator and queries alike.
+//!
+//! A word is a run of letters, digits and marks; everything else separates. Words are folded ([`fold`]): lower case, without
+//! accents. Each character of a script without spaces, and each emoji, is a term of its own, so that a phrase of them finds
+//! any word inside. Addresses with a scheme are left out: they have a field of their own ([`url_words`]).
+//!
+//! The words of a text are those of the folded text: `words(fold(x))` and `words(x)` give the same terms. The analyzer knows no
+//! languages: no stemming, no stop words, no dictionaries.
 
-use std::borrow::Cow;
+mod fold;
+mod url;
+
+use std::ops::Range;
+
+pub use fold::fold;
+pub use url::{url_query_words, url_words};
+
+use fold::{Class, Folder, Span, is_ignored};
+
+/// Longer terms are left out, on both sides, though they keep their position: nobody searches for them, and the
+/// index could not hold them.
+pub const MAX_TERM_BYTES: usize = 255;
 
 /// Calls `sink` with each word: folded term, position from 0, byte span in `text`.
-pub fn words(text: &str, sink: &mut dyn FnMut(&str, u32, (u32, u32))) {
-    let _ = (text, sink);
-    todo!()
+pub fn words(text: &str, sink: &mut (impl FnMut(&str, u32, (u32, u32)) + ?Sized)) {
+    split::<true>(text, sink);
 }
 
-/// The terms of an address.
-pub fn url_words(url: &str, sink: &mut dyn FnMut(&str, u32, (u32, u32))) {
-    let _ = (url, sink);
-    todo!()
-}
-
-/// Lower case, without accents, compatibility forms unified; not split.
+/// The words that a query for this text asks for, in order, each with the bytes of `text` that it comes from.
 #[must_use]
-pub fn fold(text: &str) -> Cow<'_, str> {
-    text.into()
+pub fn query_words(text: &str) -> Vec<(String, Range<usize>)> {
+    let mut terms = Vec::new();
+    words(text, &mut |term, _, (start, end)| terms.push((term.to_owned(), start as usize..end as usize)));
+    terms
 }
+
+/// A place in the text as it is kept in tokens. Nothing that perch reads is near 4 GiB.
+fn at(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+const LOWER: u8 = 1;
+const UPPER: u8 = 2;
+/// Goes on with an address.
+const ADDRESS: u8 = 4;
+
+/// What each byte is; 0 for separators and for all of the bytes that are not ASCII.
+const BYTES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        let mut class = 0;
+        if byte.is_ascii_lowercase() || byte.is_ascii_digit() {
+            class |= LOWER;
+        }
+        if byte.is_ascii_uppercase() {
+            class |= UPPER;
+        }
+        if byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"') {
+            class |= ADDRESS;
+        }
+        table[byte as usize] = class;
+        byte += 1;
+    }
+    table
+};
+
+fn class_of_byte(byte: u8) -> u8 {
+    BYTES[usize::from(byte)]
+}
+
+/// Splits a text into folded terms; leaves addresses out if `SKIP_ADDRESSES`.
+///
+/// Runs of ASCII go straight to the terms; other characters take the way through the [`Folder`].
+fn split<const SKIP_ADDRESSES: bool>(text: &str, sink: &mut (impl FnMut(&str, u32, Span) + ?Sized)) {
+    let bytes = text.as_bytes();
+    let mut terms = Terms { sink, term: String::new(), span: (0, 0), position: 0, state: State::Gap };
+    let mut folder = Folder::default();
+    let mut here = 0;
+    while let Some(&byte) = bytes.get(here) {
+        if !byte.is_ascii() {
+            let c = text[here..].chars().next().expect("a byte that is not ASCII starts a character");
+            let end = here + c.len_utf8();
+            folder.push(c, (at(here), at(end)), &mut |c, class, span| terms.take(c, class, span));
+            here = end;
+            continue;
+        }
+        folder.flush(&mut |c, class, span| terms.take(c, class, span));
+        let start = here;
+        if terms.state == State::Address {
+            here += bytes[here..].iter().take_while(|&&byte| class_of_byte(byte) & ADDRESS != 0).count();
+            if bytes.get(here).is_some_and(u8::is_ascii) {
+                terms.state = State::Gap;
+            }
+            continue;
+        }
+        let mut seen = 0;
+        while let Some(&byte) = bytes.get(here)
+            && class_of_byte(byte) & (LOWER | UPPER) != 0
+        {
+            seen |= class_of_byte(byte);
+            here += 1;
+        }
+        if here == start {
+            here += 1;
+            if SKIP_ADDRESSES
+                && byte == b':'
+                && terms.state == State::Word
+                && is_scheme(&terms.term)
+                && let Some(behind) = behind_slashes(text, here)
+            {
+                terms.term.clear();
+                terms.state = State::Address;
+                here = behind;
+                continue;
+            }
+            terms.end();
+            continue;
+        }
+        let word = &text[start..here];
+        if terms.state == State::Gap && bytes.get(here).is_none_or(u8::is_ascii) {
+            if SKIP_ADDRESSES
+                && bytes.get(here) == Some(&b':')
+                && is_scheme(word)
+                && let Some(behind) = behind_slashes(text, here + 1)
+            {
+                terms.state = State::Address;
+                here = behind;
+                continue;
+            }
+            terms.ascii(word, seen & UPPER != 0, (at(start), at(here)));
+        } else {
+            terms.append_ascii(word, (at(start), at(here)));
+        }
+    }
+    folder.flush(&mut |c, class, span| terms.take(c, class, span));
+    terms.end();
+}
+
+fn is_scheme(word: &str) -> bool {
+    word.eq_ignore_ascii_case("http") || word.eq_ignore_ascii_case("https")
+}
+
+/// The place behind the two slashes that stand here. What folds to nothing may stand between them.
+fn behind_slashes(text: &str, here: usize) -> Option<usize> {
+    let mut seen = text[here..].char_indices().filter(|&(_, c)| !is_ignored(c));
+    match (seen.next(), seen.next()) {
+        (Some((_, '/')), Some((second, '/'))) => Some(here + second + 1),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Between words; `term` is empty.
+    Gap,
+    /// In a word.
+    Word,
+    /// Behind a character that is a term of its own and may get marks.
+    Solo,
+    /// In an address.
+    Address,
+}
+
+/// Collects folded characters to terms.
+struct Terms<'a, S: ?Sized> {
+    sink: &'a mut S,
+    /// The term so far.
+    term: String,
+    /// Where it comes from.
+    span: Span,
+    /// Its position.
+    position: u32,
+    state: State,
+}
+
+impl<S: FnMut(&str, u32, Span) + ?Sized> Terms<'_, S> {
+    /// A folded character.
+    fn take(&mut self, c: char, class: Class, span: Span) {
+        if self.state == State::Address {
+            if c.is_ascii() && class_of_byte(c as u8) & ADDRESS != 0 {
+                return;
+            }
+            self.state = State::Gap;
+        }
+        match class {
+            Class::Gap => self.end(),
+            Class::Word => {
+                if self.state == State::Solo {
+                    self.end();
+                }
+                self.append(c, span);
+                self.state = State::Word;
+            }
+            Class::Mark => {
+                self.append(c, span);
+                if self.state == State::Gap {
+                    self.state = State::Word;
+                }
+            }
+            Class::Solo => {
+                self.end();
+                self.append(c, span);
+                self.state = State::Solo;
+            }
+            Class::Picture => {
+                self.end();
+                self.append(c, span);
+                self.end();
+            }
+        }
+    }
+
+    fn append(&mut self, c: char, span: Span) {
+        self.widen(span);
+        self.term.push(c);
+    }
+
+    fn widen(&mut self, span: Span) {
+        if self.term.is_empty() {
+            self.span = span;
+        } else {
+            self.span.1 = self.span.1.max(span.1);
+        }
+    }
+
+    /// A run of ASCII letters and digits that is a part of a word.
+    fn append_ascii(&mut self, run: &str, span: Span) {
+        if self.state == State::Solo {
+            self.end();
+        }
+        self.widen(span);
+        let start = self.term.len();
+        self.term.push_str(run);
+        self.term[start..].make_ascii_lowercase();
+        self.state = State::Word;
+    }
+
+    /// A word of ASCII letters and digits, from its start to its end.
+    fn ascii(&mut self, word: &str, has_upper: bool, span: Span) {
+        if has_upper {
+            self.append_ascii(word, span);
+            self.end();
+        } else {
+            (self.sink)(word, self.position, span);
+            self.position += 1;
+        }
+    }
+
+    /// The term ends here, if there is one.
+    fn end(&mut self) {
+        if !self.term.is_empty() {
+            (self.sink)(&self.term, self.position, self.span);
+            self.position += 1;
+            self.term.clear();
+        }
+        self.state = State::Gap;
+    }
+}
+
+#[cfg(test)]
+mod tests;

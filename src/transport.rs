@@ -1,13 +1,42 @@
 //! Transports: views of the same live search for different clients. A transport is one file and one row of [`TRANSPORTS`].
+//!
+//! ```text
+//! Live ── Session::next ──> ws, sse ──> clients
+//! Live <── search, percolate, matching ── ws, sse, rest <── clients
+//! Intake <── bulk bodies ── ingest (a part of rest)
+//! ```
+//!
+//! [`router`] puts them together. Transports only translate: they hold no tweet longer than it takes to write it, and no state but that of
+//! their connections; what waits for a slow client waits in its [`crate::live::Session`], bounded there. All shapes are in `wire`, all errors
+//! in `errors`; `docs/PROTOCOL.md` describes both for clients.
+
+mod errors;
+mod fields;
+mod http;
+mod ingest;
+mod openapi;
+mod page;
+mod probes;
+mod query_form;
+mod rest;
+mod sse;
+mod wire;
+mod ws;
+
+use std::sync::Arc;
 
 use axum::Router;
+use axum::routing::MethodRouter;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Problem;
+use crate::config::{Limits, Problem};
 use crate::live::Live;
 use crate::pipeline::Intake;
 use crate::query::QueryLimits;
+use crate::source::StatusBoard;
+
+pub use http::router;
 
 /// A row of the table of transports.
 pub struct TransportKind {
@@ -22,7 +51,7 @@ pub struct TransportKind {
 }
 
 /// All transports that perch knows.
-pub const TRANSPORTS: &[TransportKind] = &[];
+pub const TRANSPORTS: &[TransportKind] = &[ws::KIND, sse::KIND, rest::KIND];
 
 /// What a transport may touch.
 #[derive(Clone, Debug)]
@@ -33,7 +62,12 @@ pub struct TransportContext {
     pub intake: Intake,
     /// What queries may ask for.
     pub query_limits: QueryLimits,
-    /// Cancelled when connections should end.
+    /// What clients may send and hold.
+    pub limits: Limits,
+    /// How the sources are.
+    pub sources: Arc<StatusBoard>,
+    /// Cancelled when perch begins to shut down: no new work is taken. Sessions go on until they are told that everything that was taken before
+    /// has come out of them ([`crate::live::Event::Closed`]).
     pub shutdown: CancellationToken,
     /// Every task of a connection is spawned here, so that the shutdown can wait for it.
     pub tasks: TaskTracker,
@@ -41,6 +75,26 @@ pub struct TransportContext {
 
 /// A transport.
 pub trait Transport: Send + Sync {
-    /// Its routes. Called once, at start.
+    /// Its routes. Called once, at start, in the runtime that serves them.
     fn routes(&self, context: TransportContext) -> Router;
 }
+
+/// One route of a transport: the router is made from the same list that the OpenAPI document is held against.
+struct Route<S> {
+    /// In capitals.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the test of the OpenAPI document reads it"))]
+    method: &'static str,
+    /// In axum's form, which is OpenAPI's as well: `/api/tweets/{id}`.
+    path: &'static str,
+    handler: fn() -> MethodRouter<S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Route<S> {
+    fn router(routes: &[Route<S>], state: S) -> Router {
+        let router = Router::new();
+        routes.iter().fold(router, |router, route| router.route(route.path, (route.handler)())).with_state(state)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -41,13 +41,12 @@ pub(super) fn read_lenient<T: DeserializeOwned>(mut table: Table) -> (Option<T>,
         let mut at = None;
         match T::deserialize(Fields { table: table.clone(), at: &mut at }) {
             Ok(value) => return (Some(value), problems),
-            Err(error) => match at {
-                Some(key) => {
+            Err(error) => {
+                if let Some(key) = at {
                     table.remove(&key);
                     problems.push(Problem::new(&key, plain_words(error.message())));
                     dropped.push(key);
-                }
-                None => {
+                } else {
                     let missing =
                         error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
                     match missing {
@@ -57,7 +56,7 @@ pub(super) fn read_lenient<T: DeserializeOwned>(mut table: Table) -> (Option<T>,
                     }
                     return (None, problems);
                 }
-            },
+            }
         }
     }
 }
@@ -107,7 +106,7 @@ impl<'de> Deserializer<'de> for Fields<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_map(Entries { entries: self.table.into_iter(), value: None, at: self.at })
+        visitor.visit_map(Entries { rest: self.table.into_iter(), value: None, at: self.at })
     }
 
     serde::forward_to_deserialize_any! {
@@ -117,7 +116,7 @@ impl<'de> Deserializer<'de> for Fields<'_> {
 }
 
 struct Entries<'a> {
-    entries: toml::map::IntoIter<String, Value>,
+    rest: toml::map::IntoIter<String, Value>,
     value: Option<(String, Value)>,
     at: &'a mut Option<String>,
 }
@@ -126,7 +125,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        let Some((key, value)) = self.rest.next() else { return Ok(None) };
         let name: StringDeserializer<Error> = key.clone().into_deserializer();
         self.value = Some((key, value));
         seed.deserialize(name).map(Some)

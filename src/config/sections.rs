@@ -211,7 +211,7 @@ pub enum LogFormat {
     Json,
 }
 
-fn within<T: PartialOrd + Display>(problems: &mut Vec<Problem>, path: &str, value: T, range: RangeInclusive<T>) {
+fn within<T: Copy + PartialOrd + Display>(problems: &mut Vec<Problem>, path: &str, value: T, range: RangeInclusive<T>) {
     if !range.contains(&value) {
         let message = format!("expected a number from {} to {}, found {value}", range.start(), range.end());
         problems.push(Problem::new(path, message));

@@ -4,10 +4,12 @@
 
 use std::ops::Bound;
 
+use super::{GeoBox, GeoCircle};
 use crate::schema::FieldId;
 
 /// A query: a condition on a [`crate::doc::Doc`].
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the fields of each kind are in its sentence")]
 pub enum Ast {
     /// Every document.
     All,
@@ -57,21 +59,4 @@ pub struct Phrase {
     pub slop: u32,
     /// Whether the last term is the start of a term only.
     pub last_is_prefix: bool,
-}
-
-/// A box between meridians and parallels, in degrees. With `west > east` it crosses the 180th meridian.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GeoBox {
-    pub west: f64,
-    pub south: f64,
-    pub east: f64,
-    pub north: f64,
-}
-
-/// All places at most `meters` from a point, on a sphere.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GeoCircle {
-    pub lon: f64,
-    pub lat: f64,
-    pub meters: f64,
 }

@@ -57,7 +57,9 @@ async fn history_and_pushes_hold_every_tweet_once_while_tweets_pour_in() {
     const TWEETS: u64 = 3_000;
     let perch = Perch::start_with("[index]\ncommit_interval_ms = 5\n").await;
     let bodies = (0..TWEETS / 20).map(|batch| {
-        (0..20).map(|at| format!("{}\n", tweet(1 + batch * 20 + at, if at % 2 == 0 { "rust" } else { "java" }))).collect()
+        (0..20)
+            .map(|at| format!("{}\n", tweet(1 + batch * 20 + at, if at % 2 == 0 { "rust" } else { "java" })))
+            .collect()
     });
     let bodies: Vec<String> = bodies.collect();
     let (http, url) = (perch.http.clone(), perch.url("/api/tweets"));
@@ -149,9 +151,8 @@ async fn who_comes_back_gets_what_was_missed_in_order_before_anything_new() {
     drop(client);
     // More than one page of the index, in several commits, with other tweets in between.
     for batch in 0..4 {
-        let tweets: Vec<_> = (0..300)
-            .map(|at| tweet(10 + batch * 300 + at, if at % 3 == 0 { "java" } else { "rust" }))
-            .collect();
+        let tweets: Vec<_> =
+            (0..300).map(|at| tweet(10 + batch * 300 + at, if at % 3 == 0 { "java" } else { "rust" })).collect();
         perch.ingest(&tweets).await;
     }
     let perch = perch.restart().await;

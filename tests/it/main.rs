@@ -2,4 +2,10 @@
 
 mod support;
 
+mod binary;
+mod bulk;
 mod live;
+mod page;
+mod rest;
+mod sse;
+mod ws;

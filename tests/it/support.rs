@@ -92,11 +92,7 @@ impl Perch {
 
     /// Opens a WebSocket and takes the hello.
     pub async fn connect(&self) -> Client {
-        let (socket, _) =
-            tokio_tungstenite::connect_async(format!("ws://{}/ws", self.address)).await.expect("the WebSocket opens");
-        let mut client = Client { socket, hello: Value::Null };
-        client.hello = client.expect("hello").await;
-        client
+        Client::open(&self.address.to_string()).await
     }
 }
 
@@ -123,6 +119,15 @@ pub struct Client {
 }
 
 impl Client {
+    /// Opens a WebSocket to `host:port` and takes the hello.
+    pub async fn open(address: &str) -> Client {
+        let (socket, _) =
+            tokio_tungstenite::connect_async(format!("ws://{address}/ws")).await.expect("the WebSocket opens");
+        let mut client = Client { socket, hello: Value::Null };
+        client.hello = client.expect("hello").await;
+        client
+    }
+
     pub async fn send(&mut self, event: &str, payload: Value) {
         self.send_text(json!([event, payload]).to_string()).await;
     }

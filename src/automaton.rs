@@ -1,0 +1,343 @@
+//! One deterministic automaton over the bytes of a term, for wildcards, regular expressions and fuzzy terms.
+//!
+//! The index walks it along tantivy's term dictionary and the percolator along the terms of a document, so both give the
+//! same answer by construction. It always matches whole terms. Terms are folded; it is up to the caller to fold the
+//! literals of wildcards and fuzzy terms too ([`crate::text::fold`]).
+//!
+//! Whatever it is made from, it ends as the same small table: bytes that no state tells apart share a column, and states
+//! that cannot reach a match are one state, so `can_match` is exact.
+//!
+//! A pattern can ask for an automaton that is exponentially larger than itself; that is a *query of death*, and refused by
+//! a limit on the size that also bounds the work of building it.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use levenshtein_automata::{DFA, Distance, LevenshteinAutomatonBuilder, SINK_STATE};
+use regex_automata::dfa::Automaton as _;
+use regex_automata::dfa::{StartKind, dense};
+use regex_automata::nfa::thompson;
+use regex_automata::util::primitives::StateID;
+use regex_automata::{Anchored, MatchKind};
+use regex_syntax::hir::{Dot, Hir, HirKind, Repetition};
+
+/// The state from which no match can be reached.
+const DEAD: u32 = 0;
+
+/// Why there is no automaton for a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AutomatonError {
+    /// The regular expression cannot be read.
+    #[error("{message}")]
+    Syntax {
+        /// What is wrong.
+        message: String,
+        /// Where, as bytes of the pattern: start and end.
+        at: (usize, usize),
+    },
+    /// The regular expression looks at what is around the match, and there is nothing around a term.
+    #[error(
+        "anchors and word boundaries (`^`, `$`, `\\b`) have no use here: a regular expression matches one whole word"
+    )]
+    Anchor,
+    /// It would take more memory than is allowed.
+    #[error("the pattern is too complex: its automaton needs more than the {limit} bytes that are left for it")]
+    TooLarge {
+        /// What was allowed, in bytes.
+        limit: usize,
+    },
+}
+
+/// A set of terms, as a deterministic automaton over their bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TermAutomaton {
+    /// The column of each byte.
+    columns: Box<[u8; 256]>,
+    /// How many columns there are; at least 1.
+    stride: usize,
+    /// The next state, by state and column. The row of [`DEAD`] leads to itself.
+    next: Box<[u32]>,
+    /// Whether a term may end here, by state.
+    accepts: Box<[bool]>,
+    start: u32,
+}
+
+impl std::fmt::Debug for TermAutomaton {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TermAutomaton")
+            .field("states", &self.accepts.len())
+            .field("columns", &self.stride)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TermAutomaton {
+    /// The terms of this form: `?` is any one character, `*` any number of them, `\` takes the next as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`AutomatonError::TooLarge`].
+    pub fn wildcard(pattern: &str, max_bytes: usize) -> Result<TermAutomaton, AutomatonError> {
+        let mut parts = Vec::new();
+        let mut chars = pattern.chars();
+        let any = || Hir::dot(Dot::AnyChar);
+        while let Some(char) = chars.next() {
+            let literal = match char {
+                '?' => {
+                    parts.push(any());
+                    continue;
+                }
+                '*' => {
+                    parts.push(Hir::repetition(Repetition { min: 0, max: None, greedy: true, sub: Box::new(any()) }));
+                    continue;
+                }
+                '\\' => chars.next().unwrap_or('\\'),
+                char => char,
+            };
+            parts.push(Hir::literal(literal.to_string().into_bytes()));
+        }
+        TermAutomaton::from_hir(&Hir::concat(parts), max_bytes)
+    }
+
+    /// The terms that this regular expression matches from their start to their end, ignoring case.
+    ///
+    /// The syntax is that of the `regex` crate, without anchors and word boundaries.
+    ///
+    /// # Errors
+    ///
+    /// All kinds of [`AutomatonError`].
+    pub fn regex(pattern: &str, max_bytes: usize) -> Result<TermAutomaton, AutomatonError> {
+        let parsed = regex_syntax::ParserBuilder::new().case_insensitive(true).nest_limit(64).build().parse(pattern);
+        let hir = parsed.map_err(|error| {
+            let (message, at) = match &error {
+                regex_syntax::Error::Parse(error) => (error.kind().to_string(), *error.span()),
+                regex_syntax::Error::Translate(error) => (error.kind().to_string(), *error.span()),
+                _ => return AutomatonError::Syntax { message: "no regular expression".into(), at: (0, pattern.len()) },
+            };
+            AutomatonError::Syntax { message, at: (at.start.offset, at.end.offset) }
+        })?;
+        if looks_around(&hir) {
+            return Err(AutomatonError::Anchor);
+        }
+        TermAutomaton::from_hir(&hir, max_bytes)
+    }
+
+    /// The terms within `distance` edits (at most 2) of this one: insert, remove or replace a character, swap two neighbors.
+    #[must_use]
+    pub fn fuzzy(term: &str, distance: u8) -> TermAutomaton {
+        static BUILDERS: [LazyLock<LevenshteinAutomatonBuilder>; 3] = [
+            LazyLock::new(|| LevenshteinAutomatonBuilder::new(0, true)),
+            LazyLock::new(|| LevenshteinAutomatonBuilder::new(1, true)),
+            LazyLock::new(|| LevenshteinAutomatonBuilder::new(2, true)),
+        ];
+        let dfa = BUILDERS[usize::from(distance.min(2))].build_dfa(term);
+        TermAutomaton::build(&dfa, &columns_of(&dfa), usize::MAX).expect("there is no limit to exceed")
+    }
+
+    fn from_hir(hir: &Hir, max_bytes: usize) -> Result<TermAutomaton, AutomatonError> {
+        let too_large = AutomatonError::TooLarge { limit: max_bytes };
+        let nfa = thompson::Compiler::new()
+            .configure(
+                thompson::Config::new()
+                    .which_captures(thompson::WhichCaptures::None)
+                    .nfa_size_limit(Some(max_bytes.saturating_mul(2))),
+            )
+            .build_from_hir(hir)
+            .map_err(|_| too_large.clone())?;
+        // `MatchKind::All` keeps the longer alternatives alive behind a shorter match: we ask for the whole term.
+        let dfa = dense::Builder::new()
+            .configure(
+                dense::Config::new()
+                    .match_kind(MatchKind::All)
+                    .start_kind(StartKind::Anchored)
+                    .accelerate(false)
+                    .dfa_size_limit(Some(max_bytes.saturating_mul(2)))
+                    .determinize_size_limit(Some(max_bytes.saturating_mul(4))),
+            )
+            .build_from_nfa(&nfa)
+            .map_err(|_| too_large.clone())?;
+        let mut columns = [0; 256];
+        for byte in 0..=255_u8 {
+            columns[usize::from(byte)] = dfa.byte_classes().get(byte);
+        }
+        TermAutomaton::build(&dfa, &columns, max_bytes).ok_or(too_large)
+    }
+
+    /// Copies what can be reached from the start and can reach a match. None when that needs more than `max_bytes`.
+    fn build<T: Table>(table: &T, columns: &[u8; 256], max_bytes: usize) -> Option<TermAutomaton> {
+        let stride = columns.iter().copied().max().map_or(1, |last| usize::from(last) + 1);
+        let mut representative = vec![0_u8; stride];
+        for byte in (0..=255_u8).rev() {
+            representative[usize::from(columns[usize::from(byte)])] = byte;
+        }
+        // All states that can be reached, numbered as they are found; `next` speaks in these numbers.
+        let mut found = vec![table.start()];
+        let mut number = HashMap::from([(table.start(), 0_usize)]);
+        let mut next = Vec::new();
+        let mut at = 0;
+        while let Some(&state) = found.get(at) {
+            for &byte in &representative {
+                let target = table.next(state, byte);
+                let target = *number.entry(target).or_insert_with(|| {
+                    found.push(target);
+                    found.len() - 1
+                });
+                next.push(target);
+            }
+            at += 1;
+        }
+        let alive = alive(&next, stride, &found.iter().map(|&state| table.accepts(state)).collect::<Vec<_>>());
+        let mut renumber = vec![DEAD; found.len()];
+        let mut states: u32 = DEAD;
+        for (at, _) in alive.iter().enumerate().filter(|(_, alive)| **alive) {
+            states += 1;
+            renumber[at] = states;
+        }
+        let mut compact = vec![DEAD; stride];
+        let mut accepts = vec![false];
+        for at in (0..found.len()).filter(|&at| alive[at]) {
+            compact.extend(next[at * stride..(at + 1) * stride].iter().map(|&to| renumber[to]));
+            accepts.push(table.accepts(found[at]));
+        }
+        let automaton = TermAutomaton {
+            columns: Box::new(*columns),
+            stride,
+            next: compact.into(),
+            accepts: accepts.into(),
+            start: renumber[0],
+        };
+        (automaton.size_bytes() <= max_bytes).then_some(automaton)
+    }
+
+    /// Whether this term is in the set.
+    #[must_use]
+    pub fn matches(&self, term: &str) -> bool {
+        let mut state = self.start;
+        for &byte in term.as_bytes() {
+            state = self.step(state, byte);
+            if state == DEAD {
+                return false;
+            }
+        }
+        self.accepts[state as usize]
+    }
+
+    #[inline]
+    fn step(&self, state: u32, byte: u8) -> u32 {
+        self.next[state as usize * self.stride + usize::from(self.columns[usize::from(byte)])]
+    }
+
+    /// The memory that it holds, in bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        size_of::<TermAutomaton>() + 256 + self.next.len() * size_of::<u32>() + self.accepts.len()
+    }
+}
+
+impl tantivy_fst::Automaton for TermAutomaton {
+    type State = u32;
+
+    fn start(&self) -> u32 {
+        self.start
+    }
+
+    fn is_match(&self, state: &u32) -> bool {
+        self.accepts[*state as usize]
+    }
+
+    fn can_match(&self, state: &u32) -> bool {
+        *state != DEAD
+    }
+
+    fn accept(&self, state: &u32, byte: u8) -> u32 {
+        self.step(*state, byte)
+    }
+}
+
+/// An automaton as one of the libraries builds it.
+trait Table {
+    type State: Copy + Eq + std::hash::Hash;
+    fn start(&self) -> Self::State;
+    fn next(&self, state: Self::State, byte: u8) -> Self::State;
+    fn accepts(&self, state: Self::State) -> bool;
+}
+
+impl Table for dense::DFA<Vec<u32>> {
+    type State = StateID;
+
+    fn start(&self) -> StateID {
+        self.universal_start_state(Anchored::Yes).expect("nothing looks behind, so there is one start")
+    }
+
+    fn next(&self, state: StateID, byte: u8) -> StateID {
+        self.next_state(state, byte)
+    }
+
+    fn accepts(&self, state: StateID) -> bool {
+        // Matches come one step late in a dense automaton: the end of the term is a step of its own.
+        self.is_match_state(self.next_eoi_state(state))
+    }
+}
+
+impl Table for DFA {
+    type State = u32;
+
+    fn start(&self) -> u32 {
+        self.initial_state()
+    }
+
+    fn next(&self, state: u32, byte: u8) -> u32 {
+        if state == SINK_STATE { SINK_STATE } else { self.transition(state, byte) }
+    }
+
+    fn accepts(&self, state: u32) -> bool {
+        matches!(self.distance(state), Distance::Exact(_))
+    }
+}
+
+/// Puts bytes that lead to the same states everywhere into one column.
+fn columns_of(dfa: &DFA) -> [u8; 256] {
+    let mut columns = [0_u8; 256];
+    let mut by_behavior: HashMap<Vec<u32>, u8> = HashMap::new();
+    for byte in 0..=255_u8 {
+        let behavior = (0..u32::try_from(dfa.num_states()).unwrap_or(u32::MAX)).map(|state| dfa.next(state, byte));
+        let new = u8::try_from(by_behavior.len()).expect("at most one column a byte");
+        columns[usize::from(byte)] = *by_behavior.entry(behavior.collect()).or_insert(new);
+    }
+    columns
+}
+
+/// Which states can reach one that accepts.
+fn alive(next: &[usize], stride: usize, accepts: &[bool]) -> Vec<bool> {
+    let mut sources = vec![Vec::new(); accepts.len()];
+    for (at, &to) in next.iter().enumerate() {
+        let from = at / stride;
+        if sources[to].last() != Some(&from) {
+            sources[to].push(from);
+        }
+    }
+    let mut alive = accepts.to_vec();
+    let mut open: Vec<usize> = (0..accepts.len()).filter(|&state| accepts[state]).collect();
+    while let Some(state) = open.pop() {
+        for &from in &sources[state] {
+            if !std::mem::replace(&mut alive[from], true) {
+                open.push(from);
+            }
+        }
+    }
+    alive
+}
+
+/// Whether the expression has anchors or word boundaries. Its nesting is limited, so recursion is safe.
+fn looks_around(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Look(_) => true,
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) => false,
+        HirKind::Repetition(repetition) => looks_around(&repetition.sub),
+        HirKind::Capture(capture) => looks_around(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(looks_around),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+use proptest::prelude::*;
+use tantivy_fst::Automaton as _;
+
+use super::*;
+use crate::query::naive;
+
+const LIMIT: usize = 1 << 20;
+
+#[test]
+fn wildcards_match_whole_terms() {
+    let automaton = TermAutomaton::wildcard("colo?r*", LIMIT).unwrap();
+    assert!(automaton.matches("colour"));
+    assert!(automaton.matches("coloürful"));
+    assert!(!automaton.matches("color"));
+    assert!(!automaton.matches("xcolour"));
+    let escaped = TermAutomaton::wildcard("a\\*b", LIMIT).unwrap();
+    assert!(escaped.matches("a*b"));
+    assert!(!escaped.matches("axb"));
+}
+
+#[test]
+fn regular_expressions_match_whole_terms_ignoring_case() {
+    let automaton = TermAutomaton::regex("joh?n|john(ath[oa]n)", LIMIT).unwrap();
+    for term in ["jon", "john", "johnathon", "JOHN"] {
+        assert!(automaton.matches(term), "{term}");
+    }
+    assert!(!automaton.matches("johnny"));
+    assert!(
+        TermAutomaton::regex("a|ab", LIMIT).unwrap().matches("ab"),
+        "the first alternative must not hide the second"
+    );
+}
+
+#[test]
+fn anchors_and_boundaries_are_refused() {
+    for pattern in ["^a", "a$", r"\ba", "(a|(b\\B))*", r"\Aa\z", "(?m)^a"] {
+        assert_eq!(TermAutomaton::regex(pattern, LIMIT), Err(AutomatonError::Anchor), "{pattern}");
+    }
+}
+
+#[test]
+fn mistakes_say_where() {
+    let Err(AutomatonError::Syntax { message, at }) = TermAutomaton::regex("ab(c", LIMIT) else { panic!("no mistake") };
+    assert_eq!((message.as_str(), at), ("unclosed group", (2, 3)));
+}
+
+#[test]
+fn a_query_of_death_is_refused() {
+    let death = format!("*a{}", "?".repeat(40));
+    assert_eq!(TermAutomaton::wildcard(&death, LIMIT), Err(AutomatonError::TooLarge { limit: LIMIT }));
+    for pattern in [r"(\w{100}){100}", "(a|b)*a(a|b){30}", r"((((\pL{20}){20}){20}){20}){20}"] {
+        assert_eq!(TermAutomaton::regex(pattern, LIMIT), Err(AutomatonError::TooLarge { limit: LIMIT }), "{pattern}");
+    }
+    assert!(TermAutomaton::regex(&"(".repeat(100_000), LIMIT).is_err());
+}
+
+#[test]
+fn fuzzy_counts_a_swap_as_one_edit() {
+    let one = TermAutomaton::fuzzy("color", 1);
+    for term in ["color", "colour", "colr", "cplor", "oclor"] {
+        assert!(one.matches(term), "{term}");
+    }
+    assert!(!one.matches("colours"));
+    assert!(TermAutomaton::fuzzy("color", 2).matches("colours"));
+    assert!(one.size_bytes() < 4_096, "{}", one.size_bytes());
+}
+
+#[test]
+fn states_without_a_way_to_a_match_are_dead() {
+    let automaton = TermAutomaton::wildcard("ab", LIMIT).unwrap();
+    let start = automaton.start();
+    let a = automaton.accept(&start, b'a');
+    let ab = automaton.accept(&a, b'b');
+    assert!(automaton.can_match(&a) && !automaton.is_match(&a));
+    assert!(automaton.can_match(&ab) && automaton.is_match(&ab));
+    assert!(!automaton.can_match(&automaton.accept(&ab, b'c')));
+    assert!(!automaton.can_match(&automaton.accept(&start, b'b')));
+    assert!(!TermAutomaton::regex("[a&&b]", LIMIT).unwrap().matches(""), "the empty set matches nothing");
+}
+
+/// Every prefix of a term that matches can match, and walking agrees with `matches`.
+fn walk(automaton: &TermAutomaton, term: &str) -> bool {
+    let mut state = automaton.start();
+    let mut can_match = automaton.can_match(&state);
+    for &byte in term.as_bytes() {
+        state = automaton.accept(&state, byte);
+        assert!(can_match || !automaton.can_match(&state), "dead states stay dead");
+        can_match = automaton.can_match(&state);
+    }
+    let found = automaton.is_match(&state);
+    assert!(can_match || !found, "a match in a dead state");
+    assert_eq!(found, automaton.matches(term));
+    found
+}
+
+proptest! {
+        #[test]
+    fn wildcard_equals_its_naive_twin(pattern in r"[ab?*é\\]{0,7}", terms in prop::collection::vec("[abcé*?日]{0,7}", 1..8)) {
+        let automaton = TermAutomaton::wildcard(&pattern, LIMIT).unwrap();
+        for term in terms {
+            prop_assert_eq!(walk(&automaton, &term), naive::wildcard(&pattern, &term), "{} on {}", pattern, term);
+        }
+    }
+
+    #[test]
+    fn regex_equals_the_regex_crate(
+        pattern in r"([abé.]|\[\^?[abÉ]\]|\(a\|b{1,2}\)|\(a\|ab\)|[ab][*+?]|[.]\{1,3\}|\\d|\|){0,5}",
+        terms in prop::collection::vec("[abcéÉAB日7]{0,6}", 1..8),
+    ) {
+        let plain = naive::regex(&pattern).unwrap();
+        let automaton = TermAutomaton::regex(&pattern, LIMIT << 2).unwrap();
+        for term in terms {
+            prop_assert_eq!(walk(&automaton, &term), plain.is_match(&term), "{} on {}", pattern, term);
+        }
+    }
+
+    #[test]
+    fn fuzzy_equals_its_naive_twin(
+        term in "[abé日😀]{0,6}",
+        others in prop::collection::vec("[abcé日本😀]{0,7}", 1..8),
+        distance in 0..=2_u8,
+    ) {
+        let automaton = TermAutomaton::fuzzy(&term, distance);
+        for other in others {
+            let plain = naive::edit_distance(&term, &other) <= usize::from(distance);
+            prop_assert_eq!(walk(&automaton, &other), plain, "{}~{} on {}", term, distance, other);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! How the index tells that a batch is durable, or why it is not.
+
+use tokio::sync::oneshot;
+
+use crate::ids::Seq;
+
+/// Why a batch is not durable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IntakeError {
+    /// perch is shutting down.
+    #[error("shutting down")]
+    Closed,
+    /// The disk is full.
+    #[error("no space left for the index")]
+    Full,
+    /// The index could not be written.
+    #[error("the index could not be written: {0}")]
+    Failed(String),
+}
+
+/// Told when a batch is durable: the seq of its last tweet.
+pub type Ack = oneshot::Sender<Result<Seq, IntakeError>>;

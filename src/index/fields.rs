@@ -1,0 +1,336 @@
+//! The fields of the index: how a [`Schema`] becomes a tantivy schema, and a [`Doc`] a tantivy document.
+//!
+//! The terms of a `Doc` go into the index exactly as they are, with their positions. tantivy wants to tokenize text, so the
+//! terms of a field are packed into one string that [`Words`] takes apart again: that costs one string a document, where
+//! tantivy's own form for such terms costs one a term.
+//!
+//! Numbers and dates are columns of `i64` (the ordered keys of the `Doc`), a place is a column of longitudes and one of
+//! latitudes, in the same order, and which fields have a value is one bit mask a document.
+
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+
+use tantivy::Document;
+use tantivy::schema::document::{ReferenceValue, ReferenceValueLeaf, Value};
+use tantivy::schema::{
+    FAST, Field, INDEXED, IndexRecordOption, STORED, Schema as TantivySchema, TextFieldIndexing, TextOptions,
+};
+use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
+
+use crate::doc::Doc;
+use crate::ids::Seq;
+use crate::schema::{FieldId, Kind, Schema};
+use crate::tweet::{Item, Prepared};
+
+/// The name under which [`Words`] is known to tantivy.
+const WORDS: &str = "perch-words";
+
+/// The column of tweet ids, which is also their dictionary.
+pub(super) const ID: &str = "_id";
+/// The column of seqs.
+pub(super) const SEQ: &str = "_seq";
+/// The column of bit masks: which fields have a value.
+pub(super) const PRESENT: &str = "_present";
+
+/// Where the values of a field are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Terms with positions.
+    Words(Field),
+    /// Terms without positions.
+    Keywords(Field),
+    /// A column of `i64`, by name.
+    Values(Field, String),
+    /// Two columns of `f64`: longitudes and latitudes.
+    Points { lon: (Field, String), lat: (Field, String) },
+}
+
+/// A [`Schema`] in tantivy's terms.
+#[derive(Debug)]
+pub struct Fields {
+    tantivy: TantivySchema,
+    places: Vec<Place>,
+    id: Field,
+    seq: Field,
+    present: Field,
+    json: Field,
+}
+
+impl Fields {
+    /// The fields of a schema. Equal schemas give equal fields.
+    #[must_use]
+    pub fn new(schema: &Schema) -> Fields {
+        let text = |tokenizer, option| {
+            let indexing =
+                TextFieldIndexing::default().set_tokenizer(tokenizer).set_index_option(option).set_fieldnorms(false);
+            TextOptions::default().set_indexing_options(indexing)
+        };
+        let mut builder = TantivySchema::builder();
+        let mut places = Vec::new();
+        for (_, field) in schema.iter() {
+            // A dot means nesting to tantivy.
+            let name = field.name.replace('.', "-");
+            places.push(match field.kind {
+                Kind::Text | Kind::Url => {
+                    Place::Words(builder.add_text_field(&name, text(WORDS, IndexRecordOption::WithFreqsAndPositions)))
+                }
+                Kind::Keyword => Place::Keywords(builder.add_text_field(&name, text("raw", IndexRecordOption::Basic))),
+                Kind::Integer | Kind::Float | Kind::Date => Place::Values(builder.add_i64_field(&name, FAST), name),
+                Kind::Point => {
+                    let (lon, lat) = (format!("{name}-lon"), format!("{name}-lat"));
+                    Place::Points {
+                        lon: (builder.add_f64_field(&lon, FAST), lon),
+                        lat: (builder.add_f64_field(&lat, FAST), lat),
+                    }
+                }
+            });
+        }
+        let id = builder.add_u64_field(ID, INDEXED | FAST);
+        let seq = builder.add_u64_field(SEQ, FAST);
+        let present = builder.add_u64_field(PRESENT, FAST);
+        let json = builder.add_text_field("_json", TextOptions::default() | STORED);
+        Fields { tantivy: builder.build(), places, id, seq, present, json }
+    }
+
+    /// The fields of [`Schema::tweet`].
+    #[must_use]
+    pub fn tweet() -> &'static Arc<Fields> {
+        static TWEET: LazyLock<Arc<Fields>> = LazyLock::new(|| Arc::new(Fields::new(Schema::tweet())));
+        &TWEET
+    }
+
+    /// The schema to make a tantivy index with. The index also needs [`Fields::register`].
+    #[must_use]
+    pub fn tantivy_schema(&self) -> TantivySchema {
+        self.tantivy.clone()
+    }
+
+    /// Teaches an index to read documents of these fields. To be called whenever one is made or opened.
+    pub fn register(index: &tantivy::Index) {
+        index.tokenizers().register(WORDS, Words::default());
+    }
+
+    /// A document that can be searched, but has no tweet to show: for an index that lives for one batch.
+    #[must_use]
+    pub fn document(self: &Arc<Fields>, doc: Doc) -> IndexDocument {
+        IndexDocument::new(Arc::clone(self), Source::Doc(doc))
+    }
+
+    /// The document of a tweet.
+    pub fn tweet_document(self: &Arc<Fields>, item: &Item) -> IndexDocument {
+        IndexDocument::new(Arc::clone(self), Source::Tweet(item.seq, Arc::clone(&item.tweet)))
+    }
+
+    /// Where the values of a field are.
+    pub(super) fn place(&self, field: FieldId) -> &Place {
+        &self.places[field.index()]
+    }
+
+    /// The dictionary of tweet ids.
+    pub(super) fn id(&self) -> Field {
+        self.id
+    }
+}
+
+/// A [`Doc`] in the form that tantivy indexes.
+#[derive(Debug)]
+pub struct IndexDocument {
+    fields: Arc<Fields>,
+    source: Source,
+    /// The packed terms of all fields with positions, and which part belongs to which.
+    words: String,
+    parts: Vec<(Field, Range<usize>)>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Doc(Doc),
+    Tweet(Seq, Arc<Prepared>),
+}
+
+impl Source {
+    fn doc(&self) -> &Doc {
+        match self {
+            Source::Doc(doc) => doc,
+            Source::Tweet(_, tweet) => &tweet.doc,
+        }
+    }
+}
+
+impl IndexDocument {
+    fn new(fields: Arc<Fields>, source: Source) -> IndexDocument {
+        let doc = source.doc();
+        let mut words = String::new();
+        let mut parts = Vec::new();
+        for of_field in doc.tokens().chunk_by(|a, b| a.field == b.field) {
+            if let Place::Words(field) = fields.place(of_field[0].field) {
+                let start = words.len();
+                let mut position = 0;
+                for token in of_field {
+                    pack(&mut words, doc.term(token), token.position - position);
+                    position = token.position;
+                }
+                parts.push((*field, start..words.len()));
+            }
+        }
+        IndexDocument { fields, source, words, parts }
+    }
+}
+
+impl Document for IndexDocument {
+    type Value<'a> = Leaf<'a>;
+    type FieldsValuesIter<'a> = Box<dyn Iterator<Item = (Field, Leaf<'a>)> + 'a>;
+
+    fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
+        let doc = self.source.doc();
+        let words = self.parts.iter().map(|(field, part)| (*field, Leaf::Text(&self.words[part.clone()])));
+        let keywords = doc.tokens().iter().filter_map(|token| match self.fields.place(token.field) {
+            Place::Keywords(field) => Some((*field, Leaf::Text(doc.term(token)))),
+            _ => None,
+        });
+        let values = doc.values().iter().filter_map(|&(field, value)| match self.fields.place(field) {
+            Place::Values(field, _) => Some((*field, Leaf::I64(value))),
+            _ => None,
+        });
+        let points = doc.points().iter().flat_map(|&(field, point)| match self.fields.place(field) {
+            Place::Points { lon, lat } => [Some((lon.0, Leaf::F64(point.lon))), Some((lat.0, Leaf::F64(point.lat)))],
+            _ => [None, None],
+        });
+        let present = std::iter::once((self.fields.present, Leaf::U64(doc.present())));
+        let tweet = match &self.source {
+            Source::Doc(_) => [None, None, None],
+            Source::Tweet(seq, tweet) => [
+                Some((self.fields.id, Leaf::U64(tweet.id))),
+                Some((self.fields.seq, Leaf::U64(seq.0))),
+                Some((self.fields.json, Leaf::Text(&tweet.json))),
+            ],
+        };
+        Box::new(
+            words
+                .chain(keywords)
+                .chain(values)
+                .chain(points.flatten())
+                .chain(present)
+                .chain(tweet.into_iter().flatten()),
+        )
+    }
+}
+
+/// One value of an [`IndexDocument`].
+#[derive(Clone, Copy, Debug)]
+pub enum Leaf<'a> {
+    /// Packed terms, a keyword, or JSON.
+    Text(&'a str),
+    /// An id, a seq or a mask.
+    U64(u64),
+    /// A number or a date.
+    I64(i64),
+    /// A longitude or a latitude.
+    F64(f64),
+}
+
+impl<'a> Value<'a> for Leaf<'a> {
+    type ArrayIter = std::iter::Empty<Self>;
+    type ObjectIter = std::iter::Empty<(&'a str, Self)>;
+
+    fn as_value(&self) -> ReferenceValue<'a, Self> {
+        ReferenceValue::Leaf(match *self {
+            Leaf::Text(text) => ReferenceValueLeaf::Str(text),
+            Leaf::U64(value) => ReferenceValueLeaf::U64(value),
+            Leaf::I64(value) => ReferenceValueLeaf::I64(value),
+            Leaf::F64(value) => ReferenceValueLeaf::F64(value),
+        })
+    }
+}
+
+/// The longest step from one position to the next that one packed term can take. Longer ones take empty terms between.
+const MAX_STEP: u32 = 0xD7FF;
+
+/// Packs a term: its length and its distance from the term before as one character each, then the term.
+fn pack(words: &mut String, term: &str, mut step: u32) {
+    let character = |number| char::from_u32(number).expect("below the surrogates");
+    while step > MAX_STEP {
+        words.push('\0');
+        words.push(character(MAX_STEP));
+        step -= MAX_STEP;
+    }
+    words.push(character(u32::try_from(term.len()).expect("a term is at most 255 bytes long")));
+    words.push(character(step));
+    words.push_str(term);
+}
+
+/// The tokenizer that takes packed terms apart.
+#[derive(Clone, Debug, Default)]
+struct Words {
+    token: Token,
+}
+
+impl Tokenizer for Words {
+    type TokenStream<'a> = WordsStream<'a>;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> WordsStream<'a> {
+        self.token.reset();
+        self.token.position = 0;
+        WordsStream { rest: text, token: &mut self.token }
+    }
+}
+
+#[derive(Debug)]
+struct WordsStream<'a> {
+    rest: &'a str,
+    token: &'a mut Token,
+}
+
+impl TokenStream for WordsStream<'_> {
+    fn advance(&mut self) -> bool {
+        loop {
+            let mut chars = self.rest.chars();
+            let (Some(len), Some(step)) = (chars.next(), chars.next()) else { return false };
+            self.token.position += step as usize;
+            if len != '\0' {
+                let (term, rest) = chars.as_str().split_at(len as usize);
+                self.token.text.clear();
+                self.token.text.push_str(term);
+                self.rest = rest;
+                return true;
+            }
+            self.rest = chars.as_str();
+        }
+    }
+
+    fn token(&self) -> &Token {
+        self.token
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        self.token
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_terms_come_apart_as_they_were() {
+        let long = "x".repeat(255);
+        let terms = [("a", 0), ("größe", 1), ("日本", 1), (&long, 3_000), ("far", 3_000 + 3 * MAX_STEP)];
+        let (mut packed, mut position) = (String::new(), 0);
+        for (term, at) in terms {
+            pack(&mut packed, term, at - position);
+            position = at;
+        }
+        let mut words = Words::default();
+        let mut stream = words.token_stream(&packed);
+        for (term, at) in terms {
+            let token = stream.next().expect("as many as were packed");
+            assert_eq!((token.text.as_str(), token.position), (term, at as usize));
+        }
+        assert!(stream.next().is_none());
+    }
+
+    #[test]
+    fn fields_of_a_schema_are_always_the_same() {
+        assert_eq!(Fields::new(Schema::tweet()).tantivy_schema(), Fields::tweet().tantivy_schema());
+    }
+}

@@ -1,0 +1,236 @@
+//! The directory of an index: who may use it, whose it is, and which seqs are given away.
+//!
+//! ```text
+//! perch.json   the schema version, the epoch, and the seq up to which numbers may have been used
+//! perch.lock   locked while a perch uses the directory
+//! tantivy/     the index itself
+//! ```
+//!
+//! Seqs are reserved in blocks: `perch.json` names the end of a block, durably, before the first seq of it is used. After a
+//! crash the next seq is one behind the block, so no seq is used twice, whether its tweet was committed or not.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::ids::{Epoch, Seq};
+
+/// Rises when an index of an older perch can't be read any more.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// How many seqs are reserved at once.
+const BLOCK: u64 = 1 << 20;
+
+const NOTE: &str = "perch.json";
+const LOCK: &str = "perch.lock";
+/// The directory of the tantivy index.
+const TANTIVY: &str = "tantivy";
+
+/// Why an index can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It was made by another version of perch.
+    #[error(
+        "the index in {} has schema version {found}, this perch reads version {SCHEMA_VERSION}: \
+         start with another directory and ingest the tweets again, or run the perch that made it", .dir.display()
+    )]
+    Version {
+        /// The directory.
+        dir: PathBuf,
+        /// Its schema version.
+        found: u32,
+    },
+    /// Another process has it open.
+    #[error("another perch uses the index in {}", .dir.display())]
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// This process may not read or write it.
+    #[error("no permission to read and write the index in {}: {source}", .dir.display())]
+    Permission {
+        /// The directory.
+        dir: PathBuf,
+        /// What was refused.
+        source: io::Error,
+    },
+    /// The directory holds something else.
+    #[error("{} is not the directory of an index: it holds {file}; choose an empty or a new one", .dir.display())]
+    Foreign {
+        /// The directory.
+        dir: PathBuf,
+        /// A file that perch didn't make.
+        file: String,
+    },
+    /// Files are missing or can't be understood.
+    #[error("the index in {} is damaged: {reason}; restore it from a backup, or start with another directory", .dir.display())]
+    Damaged {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Anything else that the file system refuses.
+    #[error("the index in {} can't be opened: {source}", .dir.display())]
+    Io {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    pub(super) fn io(dir: &Path, source: io::Error) -> OpenError {
+        let dir = dir.to_owned();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => OpenError::Permission { dir, source },
+            _ => OpenError::Io { dir, source },
+        }
+    }
+
+    pub(super) fn damaged(dir: &Path, reason: impl Into<String>) -> OpenError {
+        OpenError::Damaged { dir: dir.to_owned(), reason: reason.into() }
+    }
+}
+
+/// What `perch.json` says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    schema_version: u32,
+    epoch: Uuid,
+    reserved_seq: u64,
+}
+
+/// The directory of an index, locked for this process until it is dropped.
+#[derive(Debug)]
+pub(super) struct Home {
+    dir: PathBuf,
+    note: Note,
+    /// The last seq that was given away, or could have been by a perch before this one.
+    last: u64,
+    _lock: File,
+}
+
+impl Home {
+    /// Locks a directory and reads what it is, or makes it the home of a new index.
+    pub(super) fn open(dir: &Path) -> Result<Home, OpenError> {
+        let failed = |error| OpenError::io(dir, error);
+        fs::create_dir_all(dir).map_err(failed)?;
+        let is_new = !dir.join(NOTE).try_exists().map_err(failed)?;
+        if is_new {
+            refuse_foreign(dir)?;
+        }
+        let lock = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK)).map_err(failed)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => OpenError::Locked { dir: dir.to_owned() },
+            TryLockError::Error(error) => failed(error),
+        })?;
+        // Another process can have made it in the meantime: what counts is what is there now that it is ours.
+        let note = match fs::read(dir.join(NOTE)) {
+            Ok(bytes) => read_note(dir, &bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let note = Note { schema_version: SCHEMA_VERSION, epoch: Uuid::new_v4(), reserved_seq: 0 };
+                write_note(dir, &note).map_err(failed)?;
+                note
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let home = Home { dir: dir.to_owned(), last: note.reserved_seq, note, _lock: lock };
+        if home.last > 0 && !home.tantivy().join("meta.json").try_exists().map_err(failed)? {
+            return Err(OpenError::damaged(dir, "tantivy/meta.json is missing"));
+        }
+        fs::create_dir_all(home.tantivy()).map_err(failed)?;
+        Ok(home)
+    }
+
+    /// The directory of the tantivy index.
+    pub(super) fn tantivy(&self) -> PathBuf {
+        self.dir.join(TANTIVY)
+    }
+
+    /// The life of the index.
+    pub(super) fn epoch(&self) -> Epoch {
+        Epoch(self.note.epoch)
+    }
+
+    /// The last seq that was given away. Of those that an earlier perch had reserved, all count as given away.
+    pub(super) fn last_seq(&self) -> Seq {
+        Seq(self.last)
+    }
+
+    /// Gives away the next `n` seqs and answers with the first of them.
+    pub(super) fn take_seqs(&mut self, n: usize) -> io::Result<Seq> {
+        let last = u64::try_from(n).ok().and_then(|n| self.last.checked_add(n)).filter(|&last| last <= Seq::MAX.0);
+        let last = last.ok_or_else(|| io::Error::other("there are no seqs left"))?;
+        if last > self.note.reserved_seq {
+            self.reserve(last.saturating_add(BLOCK).min(Seq::MAX.0))?;
+        }
+        let first = Seq(self.last + 1);
+        self.last = last;
+        Ok(first)
+    }
+
+    /// Counts all seqs up to this one as given away.
+    pub(super) fn skip_to(&mut self, seq: Seq) -> io::Result<()> {
+        if seq.0 > self.last {
+            self.reserve(seq.0)?;
+            self.last = seq.0;
+        }
+        Ok(())
+    }
+
+    /// Gives back what was reserved and not given away: nobody will use it before the next start.
+    pub(super) fn give_back(&mut self) -> io::Result<()> {
+        self.reserve(self.last)
+    }
+
+    fn reserve(&mut self, until: u64) -> io::Result<()> {
+        let note = Note { reserved_seq: until, ..self.note };
+        write_note(&self.dir, &note)?;
+        self.note = note;
+        Ok(())
+    }
+}
+
+/// A directory that is to become an index may hold what people put next to one, and what a start that was cut short left.
+fn refuse_foreign(dir: &Path) -> Result<(), OpenError> {
+    for entry in fs::read_dir(dir).map_err(|error| OpenError::io(dir, error))? {
+        let name = entry.map_err(|error| OpenError::io(dir, error))?.file_name();
+        let name = name.to_string_lossy();
+        if !(name.starts_with('.') || ["README.md", LOCK].contains(&&*name) || name.starts_with(NOTE)) {
+            return Err(OpenError::Foreign { dir: dir.to_owned(), file: name.into_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn read_note(dir: &Path, bytes: &[u8]) -> Result<Note, OpenError> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema_version: u32,
+    }
+    // The version first: the rest may look different in another one.
+    let version: Version = serde_json::from_slice(bytes)
+        .map_err(|error| OpenError::damaged(dir, format!("{NOTE} can't be read: {error}")))?;
+    if version.schema_version != SCHEMA_VERSION {
+        return Err(OpenError::Version { dir: dir.to_owned(), found: version.schema_version });
+    }
+    serde_json::from_slice(bytes).map_err(|error| OpenError::damaged(dir, format!("{NOTE} can't be read: {error}")))
+}
+
+/// Writes `perch.json` so that a crash leaves the old or the new one.
+fn write_note(dir: &Path, note: &Note) -> io::Result<()> {
+    let temporary = dir.join(format!("{NOTE}.new"));
+    let mut file = File::create(&temporary)?;
+    let mut text = serde_json::to_string_pretty(note)?;
+    text.push('\n');
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, dir.join(NOTE))?;
+    // On Unix a rename is durable when its directory is; elsewhere a directory can't be opened like this.
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}

@@ -1,0 +1,261 @@
+//! What searchers show: one committed state of the index on disk, with the columns that every search needs at hand.
+
+use hashbrown::HashSet;
+use tantivy::columnar::{Cardinality, Column};
+use tantivy::fastfield::AliveBitSet;
+use tantivy::index::{SegmentId, SegmentReader};
+use tantivy::query::{EnableScoring, Query, Weight};
+use tantivy::schema::document::{DeserializeError, DocumentDeserialize, DocumentDeserializer};
+use tantivy::schema::{IndexRecordOption, Term};
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocAddress, DocId, DocSet as _, Searcher, TERMINATED, TantivyError};
+
+use super::Hit;
+use super::fields::{Fields, ID, SEQ};
+use crate::ids::Seq;
+
+/// One committed state of the index.
+pub(super) struct Shown {
+    searcher: Searcher,
+    /// By ordinal.
+    segments: Vec<Segment>,
+    highest_id: Option<u64>,
+}
+
+/// The columns of a segment.
+pub(super) struct Segment {
+    reader: SegmentReader,
+    ids: Column<u64>,
+    seqs: Column<u64>,
+}
+
+/// Which of the documents that match count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Filter<'a> {
+    /// Only those that arrived behind this.
+    pub(super) after: Seq,
+    /// Only those that arrived up to this.
+    pub(super) until: Seq,
+    /// Not those with these ids.
+    pub(super) hidden: &'a HashSet<u64>,
+}
+
+impl Shown {
+    /// Opens the columns of what a searcher shows.
+    pub(super) fn new(searcher: Searcher) -> tantivy::Result<Shown> {
+        let column = |reader: &SegmentReader, name: &str| -> tantivy::Result<Column<u64>> {
+            let column = reader.fast_fields().u64(name)?;
+            if column.get_cardinality() != Cardinality::Full {
+                return Err(TantivyError::InternalError(format!("not every document has one {name}")));
+            }
+            Ok(column)
+        };
+        let segments = (searcher.segment_readers().iter())
+            .map(|reader| Ok(Segment { ids: column(reader, ID)?, seqs: column(reader, SEQ)?, reader: reader.clone() }))
+            .collect::<tantivy::Result<Vec<Segment>>>()?;
+        let highest_id = segments.iter().map(|segment| segment.ids().1).max();
+        Ok(Shown { searcher, segments, highest_id })
+    }
+
+    /// How many documents there are.
+    pub(super) fn documents(&self) -> u64 {
+        self.searcher.num_docs()
+    }
+
+    /// How many segments there are.
+    pub(super) fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// The highest id that is or was in the index.
+    pub(super) fn highest_id(&self) -> Option<u64> {
+        self.highest_id
+    }
+
+    /// Whether this segment is one of them.
+    pub(super) fn holds(&self, segment: SegmentId) -> bool {
+        self.segments.iter().any(|it| it.reader.segment_id() == segment)
+    }
+
+    /// The highest seq that is or was in the index.
+    pub(super) fn highest_seq(&self) -> Seq {
+        self.segments.iter().map(|segment| segment.seqs().1).max().unwrap_or(Seq::ZERO)
+    }
+
+    /// A query, ready for these segments.
+    pub(super) fn weight(&self, query: &dyn Query) -> tantivy::Result<Box<dyn Weight>> {
+        query.weight(EnableScoring::disabled_from_searcher(&self.searcher))
+    }
+
+    /// The segments with their ordinals, highest key first.
+    pub(super) fn segments_by(&self, key: impl Fn(&Segment) -> u64) -> Vec<(&Segment, u32)> {
+        let mut segments: Vec<(&Segment, u32)> = self.segments.iter().zip(0..).collect();
+        segments.sort_by_key(|(segment, _)| std::cmp::Reverse(key(segment)));
+        segments
+    }
+
+    /// Where the tweet with this id is.
+    pub(super) fn find(&self, id: u64) -> tantivy::Result<Option<DocAddress>> {
+        let term = Term::from_field_u64(Fields::tweet().id(), id);
+        for (segment, ord) in self.segments.iter().zip(0..) {
+            let (low, high) = segment.ids();
+            if !(low..=high).contains(&id) {
+                continue;
+            }
+            let index = segment.reader.inverted_index(term.field())?;
+            let Some(mut postings) = index.read_postings(&term, IndexRecordOption::Basic)? else { continue };
+            let mut doc = postings.doc();
+            while doc != TERMINATED {
+                if !segment.reader.is_deleted(doc) {
+                    return Ok(Some(DocAddress::new(ord, doc)));
+                }
+                doc = postings.advance();
+            }
+        }
+        Ok(None)
+    }
+
+    /// How many tweets have one of these ids.
+    pub(super) fn count_ids(&self, ids: &HashSet<u64>) -> u64 {
+        let count = |segment: &Segment| {
+            let all = 0..segment.reader.max_doc();
+            let found = all.filter(|&doc| !segment.reader.is_deleted(doc) && ids.contains(&segment.id(doc)));
+            u64::try_from(found.count()).unwrap_or(u64::MAX)
+        };
+        if ids.is_empty() { 0 } else { self.segments.iter().map(count).sum() }
+    }
+
+    /// The stored tweet.
+    pub(super) fn hit(&self, address: DocAddress) -> tantivy::Result<Hit> {
+        let Json(json) = self.searcher.doc(address)?;
+        let segment = &self.segments[address.segment_ord as usize];
+        let seq = Seq(segment.seqs.values.get_val(address.doc_id));
+        Ok(Hit { seq, id: segment.id(address.doc_id), json: json.into() })
+    }
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shown").field("documents", &self.documents()).field("segments", &self.segments()).finish()
+    }
+}
+
+impl Segment {
+    /// The lowest and the highest id, deleted documents included.
+    pub(super) fn ids(&self) -> (u64, u64) {
+        (self.ids.min_value(), self.ids.max_value())
+    }
+
+    /// The lowest and the highest seq, deleted documents included.
+    pub(super) fn seqs(&self) -> (Seq, Seq) {
+        (Seq(self.seqs.min_value()), Seq(self.seqs.max_value()))
+    }
+
+    fn id(&self, doc: DocId) -> u64 {
+        self.ids.values.get_val(doc)
+    }
+
+    /// How many documents match.
+    pub(super) fn count(&self, weight: &dyn Weight, filter: &Filter<'_>) -> tantivy::Result<u64> {
+        let mut total = 0;
+        if self.is_inside(filter) && filter.hidden.is_empty() {
+            total = u64::from(weight.count(&self.reader)?);
+        } else {
+            self.for_each(weight, filter, |block, _| total += u64::try_from(block.len()).unwrap_or(u64::MAX))?;
+        }
+        Ok(total)
+    }
+
+    /// Calls `with` for each document that matches, with its id.
+    pub(super) fn for_each_id(
+        &self,
+        weight: &dyn Weight,
+        filter: &Filter<'_>,
+        mut with: impl FnMut(DocId, u64),
+    ) -> tantivy::Result<()> {
+        self.for_each(weight, filter, |docs, values| {
+            self.ids.values.get_vals(docs, values);
+            docs.iter().zip(values).for_each(|(&doc, id)| with(doc, *id));
+        })
+    }
+
+    /// Calls `with` for each document that matches, with its seq.
+    pub(super) fn for_each_seq(
+        &self,
+        weight: &dyn Weight,
+        filter: &Filter<'_>,
+        mut with: impl FnMut(DocId, u64),
+    ) -> tantivy::Result<()> {
+        self.for_each(weight, filter, |docs, values| {
+            self.seqs.values.get_vals(docs, values);
+            docs.iter().zip(values).for_each(|(&doc, seq)| with(doc, *seq));
+        })
+    }
+
+    /// Whether all documents arrived in time.
+    fn is_inside(&self, filter: &Filter<'_>) -> bool {
+        let (first, last) = self.seqs();
+        first > filter.after && last <= filter.until
+    }
+
+    /// Calls `with` for the documents that match, block by block, with room for as many values.
+    fn for_each(
+        &self,
+        weight: &dyn Weight,
+        filter: &Filter<'_>,
+        mut with: impl FnMut(&[DocId], &mut [u64]),
+    ) -> tantivy::Result<()> {
+        let alive = self.reader.alive_bitset();
+        let is_inside = self.is_inside(filter);
+        let mut kept = [0; COLLECT_BLOCK_BUFFER_LEN];
+        let mut values = [0; COLLECT_BLOCK_BUFFER_LEN];
+        weight.for_each_no_score(&self.reader, &mut |docs| {
+            let mut len = keep_alive(docs, alive, &mut kept);
+            if !is_inside {
+                self.seqs.values.get_vals(&kept[..len], &mut values[..len]);
+                let is_in_time = |seq| seq > filter.after.0 && seq <= filter.until.0;
+                len = retain(&mut kept[..len], &values, is_in_time);
+            }
+            if !filter.hidden.is_empty() {
+                self.ids.values.get_vals(&kept[..len], &mut values[..len]);
+                len = retain(&mut kept[..len], &values, |id| !filter.hidden.contains(&id));
+            }
+            with(&kept[..len], &mut values[..len]);
+        })
+    }
+}
+
+/// Copies the documents that are not deleted, and answers how many.
+fn keep_alive(docs: &[DocId], alive: Option<&AliveBitSet>, kept: &mut [DocId]) -> usize {
+    let Some(alive) = alive else {
+        kept[..docs.len()].copy_from_slice(docs);
+        return docs.len();
+    };
+    let mut len = 0;
+    for &doc in docs {
+        kept[len] = doc;
+        len += usize::from(alive.is_alive(doc));
+    }
+    len
+}
+
+/// Moves the documents to the front whose value is right, and answers how many.
+fn retain(docs: &mut [DocId], values: &[u64], is_right: impl Fn(u64) -> bool) -> usize {
+    let mut len = 0;
+    for at in 0..docs.len() {
+        docs[len] = docs[at];
+        len += usize::from(is_right(values[at]));
+    }
+    len
+}
+
+/// The one stored field of a document.
+struct Json(String);
+
+impl DocumentDeserialize for Json {
+    fn deserialize<'de, D: DocumentDeserializer<'de>>(mut document: D) -> Result<Json, DeserializeError> {
+        match document.next_field::<String>()? {
+            Some((_, json)) => Ok(Json(json)),
+            None => Err(DeserializeError::custom("the document has no JSON")),
+        }
+    }
+}

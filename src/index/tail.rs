@@ -1,0 +1,110 @@
+//! The tail: tweets that are accepted, but that searchers don't show yet.
+//!
+//! It is a row of chunks, one for each batch, in order of arrival. A chunk stays until searchers show its tweets. Of several
+//! versions of a tweet the newest counts: an older one in the tail knows the seq that replaced it, and one in the index is
+//! hidden by the ids in [`Chunk::replaces`]. Views share the chunks, so taking one copies pointers only, and what a view
+//! sees does not change: it compares those seqs with its own last one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hashbrown::HashMap;
+
+use crate::ids::Seq;
+use crate::tweet::Item;
+
+/// No newer version has come.
+const NEVER: u64 = u64::MAX;
+
+/// The tweets of one batch.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    items: Arc<[Item]>,
+    /// The seq of the next version, for each item.
+    replaced_at: Box<[AtomicU64]>,
+    /// Ids that an index which shows everything before this chunk may hold.
+    replaces: Box<[u64]>,
+    bytes: usize,
+}
+
+impl Chunk {
+    /// The tweets, without those that a newer version replaced at or before `at`.
+    pub(super) fn items(&self, at: Seq) -> impl DoubleEndedIterator<Item = &Item> {
+        let replaced_at = self.replaced_at.iter().map(|seq| seq.load(Ordering::Relaxed));
+        self.items.iter().zip(replaced_at).filter(move |&(_, seq)| seq > at.0).map(|(item, _)| item)
+    }
+
+    /// Ids that the index may hold in an older version.
+    pub(super) fn replaces(&self) -> &[u64] {
+        &self.replaces
+    }
+
+    fn last_seq(&self) -> Seq {
+        self.items.last().map_or(Seq::ZERO, |item| item.seq)
+    }
+}
+
+/// The chunks that searchers don't show yet.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    chunks: VecDeque<Arc<Chunk>>,
+    /// Where the newest version of each tweet is: its chunk and its index there.
+    newest: HashMap<u64, (Arc<Chunk>, usize)>,
+    tweets: usize,
+    bytes: usize,
+}
+
+impl Tail {
+    /// Adds a batch. `highest_id` is the highest id that searchers show.
+    pub(super) fn push(&mut self, items: Arc<[Item]>, highest_id: Option<u64>) {
+        let may_be_indexed =
+            |id: &u64| highest_id.is_some_and(|highest| *id <= highest) || self.newest.contains_key(id);
+        let chunk = Arc::new(Chunk {
+            replaced_at: items.iter().map(|_| AtomicU64::new(NEVER)).collect(),
+            replaces: items.iter().map(|item| item.tweet.id).filter(may_be_indexed).collect(),
+            bytes: items.iter().map(|item| item.tweet.json.len() + item.tweet.doc.size_bytes()).sum(),
+            items,
+        });
+        for (at, item) in chunk.items.iter().enumerate() {
+            if let Some((old, at)) = self.newest.insert(item.tweet.id, (Arc::clone(&chunk), at)) {
+                old.replaced_at[at].store(item.seq.0, Ordering::Relaxed);
+            }
+        }
+        self.tweets += chunk.items.len();
+        self.bytes += chunk.bytes;
+        self.chunks.push_back(chunk);
+    }
+
+    /// Lets go of everything up to a seq. The chunks are handed out because freeing them takes longer than a lock should
+    /// be held.
+    pub(super) fn forget(&mut self, until: Seq) -> Vec<Arc<Chunk>> {
+        let gone = self.chunks.partition_point(|chunk| chunk.last_seq() <= until);
+        let gone: Vec<Arc<Chunk>> = self.chunks.drain(..gone).collect();
+        for chunk in &gone {
+            self.tweets -= chunk.items.len();
+            self.bytes -= chunk.bytes;
+            for item in &*chunk.items {
+                if self.newest.get(&item.tweet.id).is_some_and(|(newest, at)| newest.items[*at].seq == item.seq) {
+                    self.newest.remove(&item.tweet.id);
+                }
+            }
+        }
+        gone
+    }
+
+    /// The chunks as they are now.
+    pub(super) fn chunks(&self) -> Arc<[Arc<Chunk>]> {
+        self.chunks.iter().map(Arc::clone).collect()
+    }
+
+    /// How many tweets it holds.
+    pub(super) fn tweets(&self) -> usize {
+        self.tweets
+    }
+
+    /// How much memory they take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

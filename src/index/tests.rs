@@ -1,0 +1,426 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::doc::{Doc, DocBuilder};
+use crate::query::{self, Ast};
+use crate::schema::{Schema, tweet};
+use crate::tweet::Prepared;
+
+/// Options under which nothing is committed unless a test says so.
+fn options(dir: &Path) -> IndexOptions {
+    IndexOptions {
+        dir: dir.to_owned(),
+        commit_interval: Duration::from_secs(3_600),
+        commit_tweets: usize::MAX,
+        writer_memory_bytes: 15_000_000,
+        queue_batches: 2,
+    }
+}
+
+fn prepared(id: u64, doc: Doc) -> Arc<Prepared> {
+    Arc::new(Prepared { id, json: format!("{{\"id_str\":\"{id}\",\"seed\":{}}}", doc.tokens().len()).into(), doc })
+}
+
+fn text(text: &str) -> Doc {
+    let mut builder = DocBuilder::new(Schema::tweet());
+    builder.text(tweet::TEXT, text);
+    builder.finish()
+}
+
+fn word(word: &str) -> Search {
+    Search::new(&Ast::Term { field: tweet::TEXT, term: word.into() })
+}
+
+/// Appends tweets and answers with the receiver of the acknowledgement.
+fn append(
+    index: &Index,
+    tweets: impl IntoIterator<Item = (u64, Doc)>,
+) -> (Vec<Item>, oneshot::Receiver<Result<Seq, IntakeError>>) {
+    let tweets: Vec<Arc<Prepared>> = tweets.into_iter().map(|(id, doc)| prepared(id, doc)).collect();
+    let first = index.take_seqs(tweets.len()).unwrap();
+    let items: Vec<Item> = (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| Item { seq, tweet }).collect();
+    let (ack, durable) = oneshot::channel();
+    index.append(items.clone().into(), Some(ack));
+    (items, durable)
+}
+
+fn ids(page: &Page) -> Vec<u64> {
+    page.hits.iter().map(|hit| hit.id).collect()
+}
+
+fn first_page(index: &Index, search: &Search) -> Page {
+    index.view().page(search, &PageRequest { n: 10, ..PageRequest::default() }).unwrap()
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_tweet_is_found_before_and_after_its_commit() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    let (items, mut durable) = append(&index, [(7, text("rust")), (9, text("rust too")), (8, text("other"))]);
+    let check = |index: &Index| {
+        assert_eq!(ids(&first_page(index, &word("rust"))), [9, 7]);
+        assert_eq!(index.view().get(8).unwrap().unwrap().seq, items[2].seq);
+        assert_eq!(index.view().get(6).unwrap(), None);
+        assert_eq!(index.view().count(), 3);
+    };
+    check(&index);
+    assert_eq!(index.stats().tail_tweets, 3);
+    assert!(durable.try_recv().is_err(), "nothing is durable before the commit");
+    index.commit_now().unwrap();
+    assert_eq!(durable.try_recv().unwrap().unwrap(), items[2].seq);
+    assert_eq!((index.stats().tail_tweets, index.stats().tail_bytes, index.stats().documents), (0, 0, 3));
+    check(&index);
+    drop(index);
+    let index = Index::open(&options(dir.path())).unwrap();
+    check(&index);
+    assert_eq!(index.view().last_seq(), items[2].seq);
+}
+
+#[test]
+fn the_writer_commits_by_itself() {
+    let dir = TempDir::new().unwrap();
+    let by_time = IndexOptions { commit_interval: Duration::from_millis(1), ..options(&dir.path().join("time")) };
+    let by_count = IndexOptions { commit_tweets: 2, ..options(&dir.path().join("count")) };
+    for options in [by_time, by_count] {
+        let index = Index::open(&options).unwrap();
+        let (items, durable) = append(&index, [(1, text("a")), (2, text("a"))]);
+        assert_eq!(durable.blocking_recv().unwrap().unwrap(), items[1].seq);
+        assert_eq!(index.stats().documents, 2);
+    }
+}
+
+#[test]
+fn a_newer_version_replaces_the_older_one_wherever_they_are() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    let check = |new: &str, old: &str| {
+        assert_eq!(ids(&first_page(&index, &word(new))), [5], "{new}");
+        assert_eq!(first_page(&index, &word(old)).total, 0, "{old} is replaced");
+        assert_eq!(index.view().count(), 1);
+    };
+    append(&index, [(5, text("one")), (5, text("two"))]);
+    check("two", "one");
+    append(&index, [(5, text("three"))]);
+    check("three", "two");
+    index.commit_now().unwrap();
+    check("three", "two");
+    let (items, _) = append(&index, [(5, text("four"))]);
+    check("four", "three");
+    // The older version is gone even where the newer one is not asked for: it comes again, with a new seq.
+    let until_seq = Some(Seq(items[0].seq.0 - 1));
+    let request = PageRequest { n: 10, until_seq, ..PageRequest::default() };
+    assert_eq!(index.view().page(&Search::new(&Ast::All), &request).unwrap(), Page::default());
+    index.commit_now().unwrap();
+    check("four", "three");
+    assert_eq!(index.stats().documents, 1);
+}
+
+#[test]
+fn a_view_does_not_change() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    append(&index, [(1, text("a")), (2, text("a"))]);
+    let view = index.view();
+    append(&index, [(2, text("b")), (3, text("a"))]);
+    index.commit_now().unwrap();
+    append(&index, [(1, text("b"))]);
+    let page = view.page(&word("a"), &PageRequest { n: 10, ..PageRequest::default() }).unwrap();
+    assert_eq!(ids(&page), [2, 1]);
+    assert_eq!(ids(&first_page(&index, &word("a"))), [3]);
+}
+
+#[test]
+fn the_largest_ids_and_the_smallest_keep_their_order() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    append(&index, [(u64::MAX, text("a")), (0, text("a")), (1 << 63, text("a"))]);
+    index.commit_now().unwrap();
+    append(&index, [(u64::MAX - 1, text("a")), (1, text("a"))]);
+    assert_eq!(ids(&first_page(&index, &word("a"))), [u64::MAX, u64::MAX - 1, 1 << 63, 1, 0]);
+}
+
+#[test]
+fn no_seq_is_used_twice_after_a_crash() {
+    let dir = TempDir::new().unwrap();
+    let (home, copy) = (dir.path().join("home"), dir.path().join("copy"));
+    let index = Index::open(&options(&home)).unwrap();
+    let (committed, _) = append(&index, [(1, text("a"))]);
+    index.commit_now().unwrap();
+    let (lost, _) = append(&index, [(2, text("a"))]);
+    // What is on disk now is what a crash would leave.
+    copy_dir(&home, &copy);
+    let after = Index::open(&options(&copy)).unwrap();
+    assert_eq!(ids(&first_page(&after, &word("a"))), [1]);
+    assert_eq!(after.epoch(), index.epoch());
+    assert!(after.last_seq() >= lost[0].seq, "what was pushed is not in the future");
+    let (next, _) = append(&after, [(3, text("a"))]);
+    assert!(next[0].seq > lost[0].seq && lost[0].seq > committed[0].seq);
+}
+
+#[test]
+fn seqs_go_on_where_they_were_after_a_close() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    assert_eq!(index.last_seq(), Seq::ZERO);
+    assert_eq!(index.take_seqs(3).unwrap(), Seq(1));
+    assert_eq!(index.take_seqs(5_000_000).unwrap(), Seq(4));
+    assert!(index.take_seqs(usize::MAX).is_err());
+    assert_eq!(index.take_seqs(1).unwrap(), Seq(5_000_004));
+    index.close().unwrap();
+    drop(index);
+    assert_eq!(Index::open(&options(dir.path())).unwrap().take_seqs(1).unwrap(), Seq(5_000_005));
+}
+
+#[test]
+fn what_is_appended_after_the_close_is_refused_and_searching_goes_on() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    let (_, durable) = append(&index, [(1, text("a"))]);
+    index.close().unwrap();
+    index.close().unwrap();
+    assert!(durable.blocking_recv().unwrap().is_ok(), "closing commits");
+    let (_, durable) = append(&index, [(2, text("a"))]);
+    assert_eq!(durable.blocking_recv().unwrap(), Err(IntakeError::Closed));
+    assert_eq!(index.commit_now(), Err(IntakeError::Closed));
+    assert_eq!(ids(&first_page(&index, &word("a"))), [1]);
+    assert!(index.failure().borrow().is_none());
+}
+
+#[test]
+fn a_batch_without_tweets_is_durable_at_once() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    let (ack, durable) = oneshot::channel();
+    index.append(Vec::new().into(), Some(ack));
+    assert_eq!(durable.blocking_recv().unwrap(), Ok(Seq::ZERO));
+}
+
+#[test]
+fn a_failed_commit_is_answered_and_the_writer_goes_on() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    append(&index, [(1, text("old")), (2, text("old"))]);
+    index.commit_now().unwrap();
+    let (tantivy, away) = (dir.path().join("tantivy"), dir.path().join("away"));
+    fs::rename(&tantivy, &away).unwrap();
+    let (_, durable) = append(&index, [(2, text("new")), (3, text("new"))]);
+    // It fails here, or has failed when the tweets were added.
+    let _ = index.commit_now();
+    assert!(matches!(durable.blocking_recv().unwrap(), Err(IntakeError::Failed(_))));
+    assert_eq!(ids(&first_page(&index, &word("old"))), [2, 1], "the older version is back");
+    assert_eq!((first_page(&index, &word("new")).total, index.stats().tail_tweets), (0, 0));
+    fs::rename(&away, &tantivy).unwrap();
+    let (_, durable) = append(&index, [(2, text("new")), (3, text("new"))]);
+    index.commit_now().unwrap();
+    assert!(durable.blocking_recv().unwrap().is_ok());
+    assert_eq!(ids(&first_page(&index, &word("new"))), [3, 2]);
+    assert_eq!(index.view().count(), 3);
+}
+
+#[test]
+fn a_directory_has_one_perch_at_a_time() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    let error = Index::open(&options(dir.path())).unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+    assert!(error.to_string().contains("another perch uses"), "{error}");
+    drop(index);
+    Index::open(&options(dir.path())).unwrap();
+}
+
+#[test]
+fn a_directory_with_other_files_is_refused_and_left_alone() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("README.md"), "").unwrap();
+    fs::write(dir.path().join(".gitignore"), "").unwrap();
+    fs::write(dir.path().join("thesis.tex"), "").unwrap();
+    let error = Index::open(&options(dir.path())).unwrap_err();
+    assert!(matches!(&error, OpenError::Foreign { file, .. } if file == "thesis.tex"), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+    fs::remove_file(dir.path().join("thesis.tex")).unwrap();
+    Index::open(&options(dir.path())).unwrap();
+}
+
+#[test]
+fn an_index_of_another_version_is_refused() {
+    let dir = TempDir::new().unwrap();
+    drop(Index::open(&options(dir.path())).unwrap());
+    let note = dir.path().join("perch.json");
+    let other = fs::read_to_string(&note).unwrap().replace("\"schema_version\": 1", "\"schema_version\": 99");
+    fs::write(&note, other).unwrap();
+    let error = Index::open(&options(dir.path())).unwrap_err();
+    assert!(matches!(error, OpenError::Version { found: 99, .. }), "{error}");
+}
+
+#[test]
+fn a_damaged_index_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    append(&index, [(1, text("a"))]);
+    drop(index);
+    let meta = dir.path().join("tantivy/meta.json");
+    let text = fs::read(&meta).unwrap();
+    fs::write(&meta, "{}").unwrap();
+    assert!(matches!(Index::open(&options(dir.path())).unwrap_err(), OpenError::Damaged { .. }));
+    fs::remove_file(&meta).unwrap();
+    assert!(matches!(Index::open(&options(dir.path())).unwrap_err(), OpenError::Damaged { .. }));
+    fs::write(&meta, text).unwrap();
+    fs::write(dir.path().join("perch.json"), "no JSON").unwrap();
+    assert!(matches!(Index::open(&options(dir.path())).unwrap_err(), OpenError::Damaged { .. }));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_without_permission_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = TempDir::new().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    match Index::open(&options(dir.path())) {
+        Err(error) => assert!(matches!(error, OpenError::Permission { .. }), "{error}"),
+        Ok(_) => assert!(fs::write(dir.path().join("it"), "").is_ok(), "only root may do that"),
+    }
+    let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+    assert!(OpenError::io(dir.path(), denied).to_string().starts_with("no permission"));
+}
+
+/// What an index is, plainly.
+#[derive(Clone, Debug, Default)]
+struct Model {
+    /// The newest version of each tweet.
+    tweets: BTreeMap<u64, Item>,
+}
+
+impl Model {
+    fn append(&mut self, items: &[Item]) {
+        self.tweets.extend(items.iter().map(|item| (item.tweet.id, item.clone())));
+    }
+
+    fn matching<'a>(&'a self, ast: &'a Ast, until: Seq) -> impl DoubleEndedIterator<Item = &'a Item> {
+        self.tweets.values().filter(move |item| item.seq <= until && query::matches(ast, &item.tweet.doc))
+    }
+
+    fn page(&self, ast: &Ast, request: &PageRequest) -> Page {
+        let until = request.until_seq.unwrap_or(Seq::MAX);
+        let mut hits: Vec<Hit> = self.matching(ast, until).map(hit).collect();
+        let total = hits.len() as u64;
+        if !request.oldest_first {
+            hits.reverse();
+        }
+        let is_beyond = |id, before| if request.oldest_first { id > before } else { id < before };
+        hits.retain(|hit| request.before_id.is_none_or(|before| is_beyond(hit.id, before)));
+        hits.drain(..request.from.min(hits.len()));
+        let is_more = hits.len() > request.n;
+        hits.truncate(request.n);
+        let next = if is_more { hits.last().map(|hit| hit.id) } else { None };
+        Page { hits, total, next }
+    }
+
+    fn after(&self, ast: &Ast, from: Seq, until: Seq, n: usize) -> Vec<Hit> {
+        let mut hits: Vec<Hit> = self.matching(ast, until).filter(|item| item.seq > from).map(hit).collect();
+        hits.sort_by_key(|hit| hit.seq);
+        hits.truncate(n);
+        hits
+    }
+}
+
+fn hit(item: &Item) -> Hit {
+    Hit { seq: item.seq, id: item.tweet.id, json: Arc::clone(&item.tweet.json) }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append(Vec<(u64, Doc)>),
+    Commit,
+    Reopen,
+    Look(Vec<(Ast, PageRequest)>),
+}
+
+fn request() -> impl Strategy<Value = PageRequest> {
+    (0_usize..8, 0_usize..4, proptest::option::of(0_u64..22), proptest::option::of(0_u64..60), any::<bool>()).prop_map(
+        |(n, from, before_id, until, oldest_first)| PageRequest {
+            n,
+            from,
+            before_id,
+            until_seq: until.map(Seq),
+            oldest_first,
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let tweet = (0_u64..20).prop_flat_map(|id| (Just(id), strategies::doc(i64::try_from(id).unwrap())));
+    prop_oneof![
+        6 => vec(tweet, 1..8).prop_map(Step::Append),
+        3 => Just(Step::Commit),
+        1 => Just(Step::Reopen),
+        6 => vec((strategies::ast(), request()), 4..8).prop_map(Step::Look),
+    ]
+}
+
+fn check(view: &View, model: &Model, looks: &[(Ast, PageRequest)]) {
+    assert_eq!(view.count(), model.tweets.len() as u64);
+    for id in 0..21 {
+        assert_eq!(view.get(id).unwrap(), model.tweets.get(&id).map(hit));
+    }
+    for (ast, request) in looks {
+        let search = Search::new(ast);
+        assert_eq!(view.page(&search, request).unwrap(), model.page(ast, request), "{ast:?} {request:?}");
+        let (from, until) = (Seq(request.before_id.unwrap_or(0)), request.until_seq.unwrap_or(Seq::MAX));
+        let after = view.after(&search, from, until, request.n).unwrap();
+        assert_eq!(after, model.after(ast, from, until, request.n), "{ast:?} {from} {until}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_index_is_what_the_model_says_at_every_moment(steps in vec(step(), 1..24)) {
+        let dir = TempDir::new().unwrap();
+        let mut index = Index::open(&options(dir.path())).unwrap();
+        let mut model = Model::default();
+        // A view that was taken earlier stays what it was.
+        let mut earlier = (index.view(), model.clone());
+        for step in &steps {
+            match step {
+                Step::Append(tweets) => {
+                    let (items, _) = append(&index, tweets.iter().cloned());
+                    model.append(&items);
+                    assert_eq!(index.view().last_seq(), items.last().unwrap().seq);
+                }
+                Step::Commit => index.commit_now().unwrap(),
+                Step::Reopen => {
+                    earlier.0 = index.view();
+                    earlier.1 = model.clone();
+                    drop(index);
+                    index = Index::open(&options(dir.path())).unwrap();
+                }
+                Step::Look(looks) => {
+                    check(&index.view(), &model, looks);
+                    check(&earlier.0, &earlier.1, looks);
+                    earlier = (index.view(), model.clone());
+                }
+            }
+        }
+    }
+}

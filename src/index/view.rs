@@ -1,0 +1,247 @@
+//! Searching: searchers and tail as one snapshot.
+//!
+//! A [`View`] never changes: it holds every tweet up to its last seq, each in its newest version, whether searchers show it
+//! already or not. The index on disk and the tail are searched with the same compiled query, and their hits are merged.
+//!
+//! Pages are in the order of tweet ids. Every matching document is visited once, because the total is asked for too;
+//! segments that can't add to the page are only counted, and JSON is read for the hits of the page alone.
+
+use std::sync::{Arc, OnceLock};
+
+use hashbrown::HashSet;
+use tantivy::{DocAddress, TantivyError};
+
+use super::Hit;
+use super::fields::Fields;
+use super::lower::lower;
+use super::shown::{Filter, Shown};
+use super::tail::Chunk;
+use super::top::Top;
+use crate::ids::Seq;
+use crate::matcher::Matcher;
+use crate::query::Ast;
+use crate::tweet::Item;
+
+/// The index could not be read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the index could not be read: {0}")]
+pub struct SearchError(#[from] TantivyError);
+
+/// A query, compiled for both the index and the tail. It can be used with any number of views.
+#[derive(Debug)]
+pub struct Search {
+    query: Box<dyn tantivy::query::Query>,
+    matcher: Matcher,
+}
+
+impl Search {
+    /// Compiles a query.
+    #[must_use]
+    pub fn new(ast: &Ast) -> Search {
+        Search { query: lower(ast, Fields::tweet()), matcher: Matcher::new(ast) }
+    }
+}
+
+/// Which part of the tweets that match is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PageRequest {
+    /// How many tweets at most.
+    pub n: usize,
+    /// How many to skip. The work grows with it; a deep page is asked for with `before_id`.
+    pub from: usize,
+    /// Only tweets on the far side of this id: lower ids, or higher ones with `oldest_first`.
+    pub before_id: Option<u64>,
+    /// Only tweets that arrived up to here.
+    pub until_seq: Option<Seq>,
+    /// Lowest id first instead of highest.
+    pub oldest_first: bool,
+}
+
+/// A part of the tweets that match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The tweets, in order.
+    pub hits: Vec<Hit>,
+    /// How many match in all, on any page.
+    pub total: u64,
+    /// The `before_id` of the next page. None when there is nothing more.
+    pub next: Option<u64>,
+}
+
+/// Everything that was accepted up to one seq. Cheap to clone.
+///
+/// A view keeps what it shows alive, in memory and on disk: take one for each search.
+#[derive(Clone, Debug)]
+pub struct View {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shown: Arc<Shown>,
+    chunks: Arc<[Arc<Chunk>]>,
+    last_seq: Seq,
+    /// Ids whose version in the index is not the newest.
+    hidden: OnceLock<HashSet<u64>>,
+    count: OnceLock<u64>,
+}
+
+/// Where a hit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Index(DocAddress),
+    /// The index in the list of matching items.
+    Tail(usize),
+}
+
+impl View {
+    pub(super) fn new(shown: Arc<Shown>, chunks: Arc<[Arc<Chunk>]>, last_seq: Seq) -> View {
+        View { inner: Arc::new(Inner { shown, chunks, last_seq, hidden: OnceLock::new(), count: OnceLock::new() }) }
+    }
+
+    /// Every tweet that was accepted up to here is in this view, and none behind it.
+    #[must_use]
+    pub fn last_seq(&self) -> Seq {
+        self.inner.last_seq
+    }
+
+    /// A page of the tweets that match, newest first by id.
+    ///
+    /// # Errors
+    ///
+    /// When the index can't be read.
+    pub fn page(&self, search: &Search, request: &PageRequest) -> Result<Page, SearchError> {
+        let &PageRequest { n, from, before_id, until_seq, oldest_first } = request;
+        let key = |id: u64| if oldest_first { !id } else { id };
+        let until = until_seq.unwrap_or(Seq::MAX);
+        let below = before_id.map(key);
+        // One more than asked for, to know whether there is more.
+        let mut top = Top::new(if n == 0 { 0 } else { from.saturating_add(n).saturating_add(1) });
+        let mut total = 0_u64;
+
+        let tail: Vec<&Item> = self.tail(search).filter(|item| item.seq <= until).collect();
+        for (at, item) in tail.iter().enumerate() {
+            total += 1;
+            let key = key(item.tweet.id);
+            if below.is_none_or(|below| key < below) {
+                top.push(key, Place::Tail(at));
+            }
+        }
+
+        let shown = &self.inner.shown;
+        let hidden = self.hidden();
+        let weight = shown.weight(&*search.query)?;
+        for (segment, ord) in shown.segments_by(|segment| {
+            let (low, high) = segment.ids();
+            key(low).max(key(high))
+        }) {
+            let (low, high) = segment.ids();
+            let (worst, best) = (key(low).min(key(high)), key(low).max(key(high)));
+            let can_add = top.takes(best) && below.is_none_or(|below| worst < below);
+            let filter = Filter { after: Seq::ZERO, until, hidden };
+            if !can_add {
+                total += segment.count(&*weight, &filter)?;
+                continue;
+            }
+            segment.for_each_id(&*weight, &filter, |doc, id| {
+                total += 1;
+                let key = key(id);
+                if top.takes(key) && below.is_none_or(|below| key < below) {
+                    top.push(key, Place::Index(DocAddress::new(ord, doc)));
+                }
+            })?;
+        }
+
+        let mut places = top.into_sorted();
+        let is_more = places.len() > from.saturating_add(n);
+        places.truncate(from.saturating_add(n));
+        let hits = self.hits(places.get(from..).unwrap_or(&[]), &tail)?;
+        let next = if is_more { hits.last().map(|hit| hit.id) } else { None };
+        Ok(Page { hits, total, next })
+    }
+
+    /// The first `n` of the tweets that match and arrived behind `from`, up to and with `until`: in order of arrival.
+    ///
+    /// # Errors
+    ///
+    /// When the index can't be read.
+    pub fn after(&self, search: &Search, from: Seq, until: Seq, n: usize) -> Result<Vec<Hit>, SearchError> {
+        let mut top = Top::new(n);
+        let tail: Vec<&Item> = self.tail(search).filter(|item| item.seq > from && item.seq <= until).take(n).collect();
+        for (at, item) in tail.iter().enumerate() {
+            top.push(!item.seq.0, Place::Tail(at));
+        }
+        let shown = &self.inner.shown;
+        let weight = shown.weight(&*search.query)?;
+        for (segment, ord) in shown.segments_by(|segment| !segment.seqs().0.0) {
+            let (first, last) = segment.seqs();
+            if last <= from || first > until || !top.takes(!first.0) {
+                continue;
+            }
+            let filter = Filter { after: from, until, hidden: self.hidden() };
+            segment.for_each_seq(&*weight, &filter, |doc, seq| {
+                top.push(!seq, Place::Index(DocAddress::new(ord, doc)));
+            })?;
+        }
+        self.hits(&top.into_sorted(), &tail)
+    }
+
+    /// The tweet with this id.
+    ///
+    /// # Errors
+    ///
+    /// When the index can't be read.
+    pub fn get(&self, id: u64) -> Result<Option<Hit>, SearchError> {
+        let last_seq = self.last_seq();
+        let mut items = self.inner.chunks.iter().rev().flat_map(|chunk| chunk.items(last_seq).rev());
+        if let Some(item) = items.find(|item| item.tweet.id == id) {
+            return Ok(Some(hit_of(item)));
+        }
+        Ok(match self.inner.shown.find(id)? {
+            Some(address) => Some(self.inner.shown.hit(address)?),
+            None => None,
+        })
+    }
+
+    /// How many tweets a search for everything finds.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        *self.inner.count.get_or_init(|| {
+            let last_seq = self.last_seq();
+            let tail: usize = self.inner.chunks.iter().map(|chunk| chunk.items(last_seq).count()).sum();
+            let hidden = self.inner.shown.count_ids(self.hidden());
+            self.inner.shown.documents().saturating_sub(hidden) + u64::try_from(tail).unwrap_or(u64::MAX)
+        })
+    }
+
+    /// The tweets of the tail that match, in order of arrival.
+    fn tail<'a>(&'a self, search: &'a Search) -> impl Iterator<Item = &'a Item> {
+        let items = self.inner.chunks.iter().flat_map(|chunk| chunk.items(self.inner.last_seq));
+        items.filter(|item| search.matcher.matches(&item.tweet.doc))
+    }
+
+    fn hidden(&self) -> &HashSet<u64> {
+        self.inner.hidden.get_or_init(|| self.inner.chunks.iter().flat_map(|chunk| chunk.replaces()).copied().collect())
+    }
+
+    fn hits(&self, places: &[Place], tail: &[&Item]) -> Result<Vec<Hit>, SearchError> {
+        // Neighbors in the index are stored in one block: read them one behind the other.
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        order.sort_unstable_by_key(|&at| match places[at] {
+            Place::Index(address) => (address.segment_ord, address.doc_id),
+            Place::Tail(_) => (0, 0),
+        });
+        let mut hits = vec![None; places.len()];
+        for at in order {
+            hits[at] = Some(match places[at] {
+                Place::Index(address) => self.inner.shown.hit(address)?,
+                Place::Tail(item) => hit_of(tail[item]),
+            });
+        }
+        Ok(hits.into_iter().flatten().collect())
+    }
+}
+
+fn hit_of(item: &Item) -> Hit {
+    Hit { seq: item.seq, id: item.tweet.id, json: Arc::clone(&item.tweet.json) }
+}

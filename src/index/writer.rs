@@ -1,0 +1,330 @@
+//! The writer: one thread that puts batches into tantivy, commits, and says when they are durable.
+//!
+//! It commits when the oldest uncommitted tweet has waited for the commit interval, or when so many wait that memory should
+//! be freed. After a commit it opens new searchers, publishes them together with a tail that has let go of what they show,
+//! and only then acknowledges.
+//!
+//! One document a tweet id: a tweet whose id is known, committed or not, is deleted first. tantivy applies a delete to what
+//! was added before it, within a commit too. Looking an id up is cheaper than a delete that finds nothing, and ids mostly
+//! rise, so most tweets are new at a glance.
+//!
+//! When tantivy fails, the batches since the last commit are answered with the reason and forgotten, and the next batch
+//! starts with a new tantivy writer: a full disk ends nothing.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+use hashbrown::HashSet;
+use serde::{Deserialize, Serialize};
+use tantivy::directory::error::{OpenReadError, OpenWriteError};
+use tantivy::indexer::{IndexWriterOptions, UserOperation};
+use tantivy::merge_policy::LogMergePolicy;
+use tantivy::{IndexReader, IndexWriter, TantivyError, Term};
+use tokio::sync::Semaphore;
+
+use super::ack::{Ack, IntakeError};
+use super::fields::{Fields, IndexDocument};
+use super::shown::Shown;
+use super::{IndexOptions, Shared};
+use crate::ids::Seq;
+use crate::telemetry;
+use crate::tweet::Item;
+
+/// tantivy refuses to work with less memory, or with more.
+const MEMORY_BYTES: std::ops::RangeInclusive<usize> = 15_000_000..=4_000_000_000;
+
+/// How many tweets go to tantivy's own thread at once.
+const GROUP: usize = 64;
+
+/// When to look, after a commit, for what merges have done since: first after this time, then after twice as long.
+const FIRST_TIDY: Duration = Duration::from_secs(1);
+/// Merges take no longer.
+const LAST_TIDY: Duration = Duration::from_secs(600);
+
+/// What the writer is told.
+pub(super) enum Message {
+    /// Write this, and tell when it is durable.
+    Batch(Arc<[Item]>, Option<Ack>),
+    /// Commit now, and tell when everything before this message is durable.
+    Commit(SyncSender<Result<(), IntakeError>>),
+    /// Commit and stop.
+    Close,
+}
+
+/// What is stored with a commit.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Payload {
+    /// The last seq that was committed.
+    pub(super) last_seq: u64,
+}
+
+/// The state of the writer's thread.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    index: tantivy::Index,
+    reader: IndexReader,
+    dir: PathBuf,
+    /// None after a failure.
+    tantivy: Option<IndexWriter<IndexDocument>>,
+    memory_bytes: usize,
+    commit_interval: Duration,
+    commit_tweets: usize,
+    /// What searchers show.
+    shown: Arc<Shown>,
+    /// The last seq of each batch since the last commit, and who waits for it.
+    pending: Vec<(Seq, Option<Ack>)>,
+    pending_tweets: usize,
+    /// The ids that were added and that searchers don't show yet.
+    pending_ids: HashSet<u64>,
+    /// When the oldest of the pending tweets came.
+    oldest: Option<Instant>,
+    /// When to look for merges that are done, and how long the writer has waited for them.
+    tidy: Option<(Instant, Duration)>,
+}
+
+impl Writer {
+    /// A writer that is ready to run. Fails when tantivy's own writer can't be made.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        index: tantivy::Index,
+        reader: IndexReader,
+        dir: PathBuf,
+        options: &IndexOptions,
+    ) -> tantivy::Result<Writer> {
+        let shown = Arc::clone(&shared.lock().shown);
+        let mut writer = Writer {
+            shared,
+            index,
+            reader,
+            dir,
+            tantivy: None,
+            memory_bytes: options.writer_memory_bytes.clamp(*MEMORY_BYTES.start(), *MEMORY_BYTES.end()),
+            commit_interval: options.commit_interval,
+            commit_tweets: options.commit_tweets.max(1),
+            shown,
+            pending: Vec::new(),
+            pending_tweets: 0,
+            pending_ids: HashSet::new(),
+            oldest: None,
+            tidy: None,
+        };
+        writer.open_tantivy()?;
+        Ok(writer)
+    }
+
+    /// Works until it is closed or nobody can send any more. Answers whether the last commit went well.
+    pub(super) fn run(mut self, messages: &Receiver<Message>, room: &Semaphore) -> Result<(), IntakeError> {
+        loop {
+            let commit_at = self.oldest.map(|oldest| oldest + self.commit_interval);
+            let wake_at = commit_at.into_iter().chain(self.tidy.map(|(at, _)| at)).min();
+            let message = match wake_at {
+                Some(at) => messages.recv_timeout(at.saturating_duration_since(Instant::now())),
+                None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match message {
+                Ok(Message::Batch(items, ack)) => {
+                    room.add_permits(1);
+                    self.add(&items, ack);
+                }
+                Ok(Message::Commit(done)) => {
+                    // Nobody needs to wait for the answer.
+                    let _ = done.send(self.commit());
+                }
+                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => {
+                    for message in messages.try_iter() {
+                        if let Message::Batch(items, ack) = message {
+                            self.add(&items, ack);
+                        }
+                    }
+                    return self.commit();
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = Instant::now();
+            if self.pending_tweets >= self.commit_tweets
+                || self.oldest.is_some_and(|at| now >= at + self.commit_interval)
+            {
+                // The batches have their answer.
+                let _ = self.commit();
+            }
+            if self.tidy.is_some_and(|(at, _)| now >= at) {
+                self.show_merges();
+            }
+        }
+    }
+
+    /// tantivy's writer; a new one after a failure.
+    fn open_tantivy(&mut self) -> tantivy::Result<&mut IndexWriter<IndexDocument>> {
+        if self.tantivy.is_none() {
+            let options = IndexWriterOptions::builder()
+                .num_worker_threads(1)
+                .num_merge_threads(1)
+                .memory_budget_per_thread(self.memory_bytes)
+                .build();
+            let writer = self.index.writer_with_options(options)?;
+            writer.set_merge_policy(Box::new(merge_policy()));
+            self.tantivy = Some(writer);
+        }
+        Ok(self.tantivy.as_mut().expect("it was just made"))
+    }
+
+    fn add(&mut self, items: &[Item], ack: Option<Ack>) {
+        let Some(last) = items.last() else { return };
+        self.pending.push((last.seq, ack));
+        self.pending_tweets += items.len();
+        self.oldest.get_or_insert_with(Instant::now);
+        if let Err(error) = self.try_add(items) {
+            // tantivy's thread is gone, and only a commit says why.
+            let cause = self.tantivy.as_mut().and_then(|writer| writer.prepare_commit().err());
+            self.fail(&cause.unwrap_or(error));
+        }
+    }
+
+    fn try_add(&mut self, items: &[Item]) -> tantivy::Result<()> {
+        let fields = Fields::tweet();
+        for group in items.chunks(GROUP) {
+            let mut operations = Vec::with_capacity(group.len());
+            for item in group {
+                let id = item.tweet.id;
+                if self.exists(id)? {
+                    operations.push(UserOperation::Delete(Term::from_field_u64(fields.id(), id)));
+                }
+                self.pending_ids.insert(id);
+                operations.push(UserOperation::Add(fields.tweet_document(item)));
+            }
+            self.open_tantivy()?.run(operations)?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is a tweet with this id, committed or not.
+    fn exists(&self, id: u64) -> tantivy::Result<bool> {
+        Ok(self.pending_ids.contains(&id)
+            || self.shown.highest_id().is_some_and(|highest| id <= highest) && self.shown.find(id)?.is_some())
+    }
+
+    fn commit(&mut self) -> Result<(), IntakeError> {
+        let Some(&(last, _)) = self.pending.last() else { return Ok(()) };
+        let started = Instant::now();
+        if let Err(error) = self.try_commit(last) {
+            return Err(self.fail(&error));
+        }
+        telemetry::committed(self.pending_tweets, started.elapsed());
+        if let Err(error) = self.publish(last, Some(started)) {
+            // The tail keeps the tweets until the next commit can show them: they are durable and can be found.
+            tracing::error!(%error, "the index was committed but can't be opened to search");
+        }
+        self.pending_tweets = 0;
+        self.oldest = None;
+        self.tidy = Some((Instant::now() + FIRST_TIDY, FIRST_TIDY));
+        for (seq, ack) in self.pending.drain(..) {
+            if let Some(ack) = ack {
+                // Whoever asked may be gone.
+                let _ = ack.send(Ok(seq));
+            }
+        }
+        Ok(())
+    }
+
+    fn try_commit(&mut self, last: Seq) -> tantivy::Result<()> {
+        let payload = serde_json::to_string(&Payload { last_seq: last.0 })?;
+        let mut commit = self.open_tantivy()?.prepare_commit()?;
+        commit.set_payload(&payload);
+        commit.commit()?;
+        Ok(())
+    }
+
+    /// Shows what is committed, up to `last`, and lets the tail go of it.
+    fn publish(&mut self, last: Seq, commit_started: Option<Instant>) -> tantivy::Result<()> {
+        self.reader.reload()?;
+        let shown = Arc::new(Shown::new(self.reader.searcher())?);
+        let size_bytes = size_of_dir(&self.dir);
+        let gone = {
+            let mut state = self.shared.lock();
+            state.shown = Arc::clone(&shown);
+            state.view = None;
+            state.size_bytes = size_bytes;
+            if let Some(started) = commit_started {
+                state.commits += 1;
+                state.last_commit = started.elapsed();
+            }
+            state.tail.forget(last)
+        };
+        drop(gone);
+        telemetry::index_size(size_bytes, shown.documents());
+        self.shown = shown;
+        self.pending_ids.clear();
+        Ok(())
+    }
+
+    /// Gives up what was added since the last commit, and answers everyone who waits for it.
+    fn fail(&mut self, error: &TantivyError) -> IntakeError {
+        let reason = reason(error);
+        tracing::error!(tweets = self.pending_tweets, %error, "the index can't be written");
+        self.tantivy = None;
+        let last = self.pending.last().map_or(Seq::ZERO, |&(last, _)| last);
+        // A commit that failed may have come through nevertheless: look what there is.
+        if self.publish(last, None).is_err() {
+            let gone = self.shared.forget(last);
+            drop(gone);
+        }
+        self.pending_tweets = 0;
+        self.oldest = None;
+        for (_, ack) in self.pending.drain(..) {
+            if let Some(ack) = ack {
+                let _ = ack.send(Err(reason.clone()));
+            }
+        }
+        reason
+    }
+
+    /// Shows the segments that merges have made, so that the old ones can be deleted.
+    fn show_merges(&mut self) {
+        let waited = self.tidy.take().map_or(FIRST_TIDY, |(_, waited)| waited);
+        // With tweets on the way, their commit does this.
+        if self.oldest.is_some() {
+            return;
+        }
+        let is_new = self.index.searchable_segment_ids().is_ok_and(|ids| ids.iter().any(|id| !self.shown.holds(*id)));
+        if is_new && let Err(error) = self.publish(Seq::ZERO, None) {
+            tracing::warn!(%error, "merged segments can't be opened");
+        }
+        let wait = waited * 2;
+        self.tidy = (wait <= LAST_TIDY).then(|| (Instant::now() + wait, wait));
+    }
+}
+
+/// Segments of about one size are merged, eight at a time, and four times the size is another size: some twenty segments
+/// for a million tweets that came in small commits.
+fn merge_policy() -> LogMergePolicy {
+    let mut policy = LogMergePolicy::default();
+    policy.set_min_num_segments(8);
+    policy.set_min_layer_size(4_000);
+    policy.set_level_log_size(2.0);
+    policy.set_del_docs_ratio_before_merge(0.3);
+    policy
+}
+
+/// The size of the files in a directory, in bytes.
+pub(super) fn size_of_dir(dir: &PathBuf) -> u64 {
+    // A file can be deleted while we look.
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|file| file.len()).sum()
+}
+
+/// What tantivy's error means to those who wait.
+fn reason(error: &TantivyError) -> IntakeError {
+    let io_error = match error {
+        TantivyError::IoError(error)
+        | TantivyError::OpenWriteError(OpenWriteError::IoError { io_error: error, .. })
+        | TantivyError::OpenReadError(OpenReadError::IoError { io_error: error, .. }) => Some(error),
+        _ => None,
+    };
+    match io_error.map(|error| error.kind()) {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => IntakeError::Full,
+        _ => IntakeError::Failed(error.to_string()),
+    }
+}

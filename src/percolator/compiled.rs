@@ -1,0 +1,392 @@
+//! The fast engine: queries wait for parts that they cannot match without, and little programs decide the rest.
+//!
+//! ```text
+//! insert   Ast ── program ──> code ── plan ──> clauses ── table ──> postings behind atoms
+//! percolate   doc ──> its atoms (terms, patterns, ranges, places) ──> their postings ──> guard ──> program ──> match
+//! ```
+//!
+//! Whatever a document has is marked first; then every query that waits for one of these marks is looked at, with the guard
+//! in the posting as a first and cheap doubt, and by construction no query with none of its clauses there is looked at at
+//! all. Queries whose plan leaves nothing open (single words, two words, either of some words) match without a program.
+
+use crate::doc::Doc;
+use crate::ids::QueryKey;
+use crate::query::Ast;
+
+use super::frequency::Frequencies;
+use super::pattern;
+use super::plan::{Clause, Plan, Prices, plan};
+use super::presearch::Presearch;
+use super::program;
+use super::scratch::Scratch;
+use super::table::{AtomId, AtomKind, Posting, TRUE, Wake};
+use super::{Engine, EngineKind, EngineOptions, Matches};
+
+/// The row in the table of engines.
+pub(super) const KIND: EngineKind = EngineKind {
+    name: "compiled",
+    about: "required parts of each query in one table, then a small program: the fast one",
+    build: |options| Box::new(Compiled::new(options)),
+};
+
+/// One document of so many is counted, once the first have been.
+const COUNT_EVERY: u32 = 8;
+/// The first documents are all counted.
+const COUNT_FIRST: u32 = 4096;
+/// Queries whose plan is looked at again in a call, at most.
+const REPLAN_AT_ONCE: usize = 64;
+/// A new plan must cost less than this share of the old one to be worth the change.
+const REPLAN_GAIN: f32 = 0.5;
+
+/// The engine.
+#[derive(Debug)]
+pub struct Compiled {
+    presearch: Presearch,
+    /// By key.
+    queries: Vec<Slot>,
+    n_queries: usize,
+    scratch: Scratch,
+    frequencies: Frequencies,
+    n_docs: u32,
+    /// Atoms that are so much more frequent than was believed that the queries behind them should wait elsewhere, and
+    /// the place in their postings up to which that was looked at.
+    stale: Vec<(AtomId, u32)>,
+    /// For the words of terms that are looked at.
+    term: pattern::Term,
+}
+
+/// A registered query.
+#[derive(Debug)]
+enum Slot {
+    /// It waits for one atom, which is all there is to it. With [`NO_ATOM`], the key is free.
+    Atom { atom: AtomId, place: u32 },
+    /// [`Program`].
+    Program(Box<[u32]>),
+}
+
+/// No query.
+const FREE: Slot = Slot::Atom { atom: NO_ATOM, place: 0 };
+const NO_ATOM: AtomId = AtomId::MAX;
+
+/// A program with the waits of its query: the number of waits, the cost of the plan, for each wait the atom and the place
+/// in its postings, then the code.
+struct Program;
+
+impl Program {
+    const WAITS: usize = 2;
+
+    fn n_waits(words: &[u32]) -> usize {
+        words[0] as usize
+    }
+
+    fn cost(words: &[u32]) -> f32 {
+        f32::from_bits(words[1])
+    }
+
+    fn waits(words: &[u32]) -> &[[u32; 2]] {
+        words[Self::WAITS..Self::WAITS + 2 * Self::n_waits(words)].as_chunks().0
+    }
+
+    fn waits_mut(words: &mut [u32]) -> &mut [[u32; 2]] {
+        let end = Self::WAITS + 2 * Self::n_waits(words);
+        words[Self::WAITS..end].as_chunks_mut().0
+    }
+
+    fn code(words: &[u32]) -> &[u32] {
+        &words[Self::WAITS + 2 * Self::n_waits(words)..]
+    }
+}
+
+struct Known<'a> {
+    presearch: &'a Presearch,
+    frequencies: &'a Frequencies,
+}
+
+impl Prices for Known<'_> {
+    fn share(&self, atom: AtomId) -> f32 {
+        if atom == TRUE { 1.0 } else { self.frequencies.share(atom) }
+    }
+
+    fn lookup(&self, atom: AtomId) -> f32 {
+        match self.presearch.atoms.kind(atom) {
+            AtomKind::Prefix(..) => 0.01,
+            AtomKind::Range(..) | AtomKind::Within(..) | AtomKind::Near(..) => 0.02,
+            kind @ AtomKind::Pattern(_) => {
+                if pattern::is_tried_always(kind) {
+                    4.0
+                } else {
+                    0.05
+                }
+            }
+            _ => 0.0,
+        }
+    }
+}
+
+impl Compiled {
+    /// An engine without queries.
+    #[must_use]
+    pub fn new(options: &EngineOptions) -> Compiled {
+        Compiled {
+            presearch: Presearch::new(&options.schema),
+            queries: Vec::new(),
+            n_queries: 0,
+            scratch: Scratch::default(),
+            frequencies: Frequencies::new(),
+            n_docs: 0,
+            stale: Vec::new(),
+            term: pattern::Term::default(),
+        }
+    }
+
+    /// Looks at the plans of all queries again and changes every one for which there is a cheaper one.
+    ///
+    /// The engine does this on its own, for a few queries at a call, when terms turn out to be more frequent than was
+    /// believed; this is for those who want it all at once, after a warm-up.
+    pub fn replan_all(&mut self) {
+        self.stale.clear();
+        for key in 0..self.queries.len() {
+            self.replan(u32::try_from(key).expect("keys are 32 bits"), 1.0);
+        }
+    }
+
+    /// How many different parts the registered queries have.
+    #[must_use]
+    pub fn n_parts(&self) -> usize {
+        self.presearch.atoms.n_used()
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known { presearch: &self.presearch, frequencies: &self.frequencies }
+    }
+
+    /// Lets a query wait as planned, and keeps where.
+    fn wait(&mut self, query: u32, code: &[u32], plan: &Plan) -> Slot {
+        if let (&[_], &[Clause { key: atom, guard: TRUE, sufficient: true }]) = (code, plan.clauses.as_slice()) {
+            let place = self.presearch.wait(atom, Posting::new(query, TRUE, Wake::Match));
+            return Slot::Atom { atom, place };
+        }
+        let n = u32::try_from(plan.clauses.len()).expect("a query has fewer than 2^32 parts");
+        let mut words = Vec::with_capacity(Program::WAITS + plan.clauses.len() * 2 + code.len());
+        words.extend([n, plan.cost.to_bits()]);
+        for clause in &plan.clauses {
+            let wake = match (clause.sufficient, n) {
+                (true, 1) => Wake::Match,
+                (true, _) => Wake::MatchOnce,
+                (false, 1) => Wake::Verify,
+                (false, _) => Wake::VerifyOnce,
+            };
+            let place = self.presearch.wait(clause.key, Posting::new(query, clause.guard, wake));
+            words.extend([clause.key, place]);
+        }
+        words.extend(code);
+        Slot::Program(words.into())
+    }
+
+    /// Ends the waits of a query. What stood last in a list takes the place, so another query must be told.
+    fn unwait(&mut self, slot: &mut Slot) {
+        match slot {
+            Slot::Atom { atom, place } => self.end_wait(*atom, *place, &mut []),
+            Slot::Program(words) => {
+                let waits = Program::waits_mut(words);
+                for at in 0..waits.len() {
+                    let [atom, place] = waits[at];
+                    self.end_wait(atom, place, &mut waits[at + 1..]);
+                }
+            }
+        }
+    }
+
+    /// `own` are the waits that the same query still has.
+    fn end_wait(&mut self, atom: AtomId, place: u32, own: &mut [[u32; 2]]) {
+        let Some((moved, from)) = self.presearch.unwait(atom, place) else { return };
+        let is_it = |wait: &&mut [u32; 2]| **wait == [atom, from];
+        if let Some(wait) = own.iter_mut().find(is_it) {
+            wait[1] = place;
+            return;
+        }
+        match &mut self.queries[moved.query as usize] {
+            Slot::Atom { place: old, .. } => *old = place,
+            Slot::Program(words) => {
+                if let Some(wait) = Program::waits_mut(words).iter_mut().find(is_it) {
+                    wait[1] = place;
+                }
+            }
+        }
+    }
+
+    fn replan(&mut self, query: u32, gain: f32) {
+        let Slot::Program(words) = &self.queries[query as usize] else { return };
+        let code = Program::code(words);
+        let plan = plan(code, &self.known());
+        let now = price_now(words, &self.known());
+        if plan.cost >= now * gain {
+            return;
+        }
+        let code = code.to_vec();
+        let mut slot = std::mem::replace(&mut self.queries[query as usize], FREE);
+        self.unwait(&mut slot);
+        self.queries[query as usize] = self.wait(query, &code, &plan);
+    }
+
+    /// Looks at some of the plans that rest on wrong beliefs.
+    fn replan_some(&mut self) {
+        let mut left = REPLAN_AT_ONCE;
+        while let Some((atom, mut at)) = self.stale.pop() {
+            while left > 0 {
+                let Some(posting) = self.presearch.atoms.postings(atom).get(at as usize).copied() else { break };
+                left -= 1;
+                self.replan(posting.query, REPLAN_GAIN);
+                // When the query went elsewhere, another one has its place.
+                if self.presearch.atoms.postings(atom).get(at as usize) == Some(&posting) {
+                    at += 1;
+                }
+            }
+            if left == 0 {
+                self.stale.push((atom, at));
+                return;
+            }
+        }
+    }
+
+    /// Counts the atoms of the document in `scratch`.
+    fn count(&mut self, doc: &Doc) {
+        self.frequencies.count_doc();
+        for &atom in &self.scratch.there {
+            if self.frequencies.count(atom) && !self.presearch.atoms.postings(atom).is_empty() {
+                self.stale.push((atom, 0));
+            }
+        }
+        for (token, atom) in doc.tokens().iter().zip(self.scratch.tokens()) {
+            if atom.is_none() {
+                self.frequencies.count_other(self.presearch.atoms.hash(token.field, doc.term(token)));
+            }
+        }
+    }
+}
+
+/// What the waits of a program cost per document, as far as is known now.
+fn price_now(words: &[u32], prices: &Known<'_>) -> f32 {
+    let keys: f32 = Program::waits(words).iter().map(|&[atom, _]| prices.share(atom) + prices.lookup(atom)).sum();
+    keys.max(Program::cost(words))
+}
+
+impl Engine for Compiled {
+    fn insert(&mut self, key: QueryKey, query: &Ast) {
+        self.remove(key);
+        let code = program::compile(query, &mut self.presearch.atoms);
+        self.start_counting();
+        let plan = plan(&code, &self.known());
+        if self.queries.len() <= key.index() {
+            self.queries.resize_with(key.index() + 1, || FREE);
+        }
+        let slot = self.wait(key.0, &code, &plan);
+        self.queries[key.index()] = slot;
+        self.n_queries += 1;
+    }
+
+    fn remove(&mut self, key: QueryKey) -> bool {
+        let Some(slot) = self.queries.get_mut(key.index()) else { return false };
+        let mut slot = std::mem::replace(slot, FREE);
+        match &slot {
+            Slot::Atom { atom: NO_ATOM, .. } => return false,
+            _ => self.unwait(&mut slot),
+        }
+        let mut release = |atom| self.presearch.release(atom);
+        match &slot {
+            Slot::Atom { atom, .. } => release(*atom),
+            Slot::Program(words) => program::for_each_atom(Program::code(words), &mut release),
+        }
+        self.n_queries -= 1;
+        self.give_back();
+        true
+    }
+
+    fn len(&self) -> usize {
+        self.n_queries
+    }
+
+    fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches) {
+        for (at, doc) in (0_u32..).zip(docs) {
+            self.scratch.start(self.presearch.atoms.len(), self.queries.len());
+            self.presearch.mark(doc, &mut self.scratch, &mut self.term);
+            wake(&self.presearch, &self.queries, &mut self.scratch, doc, at, matches);
+            self.n_docs = self.n_docs.wrapping_add(1);
+            if self.n_docs <= COUNT_FIRST || self.n_docs.is_multiple_of(COUNT_EVERY) {
+                self.count(doc);
+            }
+        }
+        self.frequencies.tick();
+        self.replan_some();
+    }
+
+    fn size_bytes(&self) -> usize {
+        let programs = self.queries.iter().map(|slot| match slot {
+            Slot::Atom { .. } => 0,
+            // What the allocator adds is counted as well.
+            Slot::Program(words) => words.len() * 4 + 8,
+        });
+        size_of::<Compiled>()
+            + self.queries.capacity() * size_of::<Slot>()
+            + programs.sum::<usize>()
+            + self.presearch.size_bytes()
+            + self.scratch.size_bytes()
+            + self.frequencies.size_bytes()
+    }
+}
+
+impl Compiled {
+    /// Starts to count the atoms that are new.
+    fn start_counting(&mut self) {
+        while let Some(atom) = self.presearch.atoms.pop_new() {
+            self.presearch.start(atom);
+            let (guess, hash) = self.presearch.guess(atom);
+            self.frequencies.start(atom, guess, hash);
+        }
+    }
+
+    /// Gives memory back that removed queries had.
+    fn give_back(&mut self) {
+        while matches!(self.queries.last(), Some(Slot::Atom { atom: NO_ATOM, .. })) {
+            self.queries.pop();
+        }
+        if self.queries.len() * 4 < self.queries.capacity() {
+            self.queries.shrink_to(self.queries.len() * 2);
+        }
+        if self.presearch.atoms.trim() {
+            self.frequencies.truncate(self.presearch.atoms.len());
+        }
+    }
+}
+
+/// Looks at every query that waits for something that the document has.
+fn wake(presearch: &Presearch, queries: &[Slot], scratch: &mut Scratch, doc: &Doc, at: u32, matches: &mut Matches) {
+    let there = std::mem::take(&mut scratch.there);
+    let mut candidates = 0;
+    for &atom in &there {
+        for posting in presearch.atoms.postings(atom) {
+            candidates += 1;
+            if !scratch.has(posting.guard()) {
+                continue;
+            }
+            let is_match = match posting.wake() {
+                Wake::Match => true,
+                Wake::MatchOnce => scratch.visit(posting.query),
+                wake @ (Wake::Verify | Wake::VerifyOnce) => {
+                    (wake == Wake::Verify || scratch.visit(posting.query))
+                        && match &queries[posting.query as usize] {
+                            Slot::Program(words) => {
+                                program::matches(Program::code(words), &presearch.atoms, scratch, doc)
+                            }
+                            Slot::Atom { .. } => true,
+                        }
+                }
+            };
+            if is_match {
+                matches.pairs.push((at, QueryKey(posting.query)));
+            }
+        }
+    }
+    matches.candidates += candidates;
+    scratch.there = there;
+}

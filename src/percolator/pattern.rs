@@ -1,0 +1,357 @@
+//! Which of many patterns a term matches, without trying one after the other.
+//!
+//! Each pattern is filed under a few *keys*; a term that matches it has at least one of them. A term asks for the keys that it
+//! has, and only the patterns found are tried. Keys are hashes of strings of characters:
+//!
+//! | pattern | keys |
+//! |---|---|
+//! | prefix, and wildcards and regular expressions that start with fixed characters | these first characters |
+//! | those that end with fixed characters | these last characters |
+//! | those with fixed characters inside | up to three of them in a row |
+//! | fuzzy terms | the first eight characters without any one (or two) of them: a term so near has one of these in common |
+//! | anything else | none: tried for each term of the field |
+//!
+//! The hash of a string grows by a character at a time and can be taken from any stretch of a term with two
+//! multiplications; a bit set answers most questions before the table is asked.
+
+use hashbrown::HashTable;
+
+use super::literal::{self, Literals};
+use super::table::{AtomId, AtomKind, Atoms, PatternSource};
+use crate::schema::FieldId;
+
+/// Longer prefixes and suffixes are filed under this many characters.
+const MAX_EDGE: usize = 12;
+/// The longest stretch from inside a term.
+const MAX_GRAM: usize = 3;
+/// How many characters of a fuzzy term are looked at.
+const FUZZY_PREFIX: usize = 8;
+
+/// What a key is the hash of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Prefix,
+    Suffix,
+    Gram,
+    Fuzzy,
+}
+
+/// The patterns that queries wait for.
+#[derive(Debug, Default)]
+pub(super) struct Patterns {
+    keys: HashTable<(u64, AtomId)>,
+    /// A bit for each hash in `keys`, and for some that are there no more; a power of two.
+    filter: Vec<u64>,
+    fields: Vec<FieldPatterns>,
+    /// One bit for each field that has patterns.
+    pub(super) active: u64,
+    buffer: Term,
+}
+
+/// What to ask for the terms of one field.
+#[derive(Clone, Debug, Default)]
+struct FieldPatterns {
+    /// How many keys there are, by class and length.
+    prefixes: [u32; MAX_EDGE + 1],
+    suffixes: [u32; MAX_EDGE + 1],
+    grams: [u32; MAX_GRAM + 1],
+    /// How many fuzzy terms there are, by distance.
+    fuzzy: [u32; 3],
+    /// Patterns without a key.
+    others: Vec<AtomId>,
+    n: u32,
+}
+
+/// The characters of a term, and the hashes of its beginnings.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Term {
+    /// `hashes[i]` is that of the first `i` characters.
+    hashes: Vec<u64>,
+}
+
+const BASE: u64 = 0x9e37_79b9_7f4a_7c55;
+
+/// `POWERS[i]` is the base to the power of `i`.
+const POWERS: [u64; 256] = {
+    let mut powers = [1_u64; 256];
+    let mut at = 1;
+    while at < 256 {
+        powers[at] = powers[at - 1].wrapping_mul(BASE);
+        at += 1;
+    }
+    powers
+};
+
+impl Term {
+    fn set(&mut self, chars: impl Iterator<Item = char>) {
+        self.hashes.clear();
+        let mut hash = 0_u64;
+        self.hashes.push(hash);
+        for char in chars.take(POWERS.len() - 1) {
+            hash = hash.wrapping_mul(BASE).wrapping_add(u64::from(u32::from(literal::simple(char))) + 1);
+            self.hashes.push(hash);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.hashes.len() - 1
+    }
+
+    /// The hash of the characters from one place to another.
+    #[inline]
+    fn stretch(&self, from: usize, to: usize) -> u64 {
+        self.hashes[to].wrapping_sub(self.hashes[from].wrapping_mul(POWERS[to - from]))
+    }
+
+    /// Calls `found` with the hash of each string that up to `distance` (at most 2) removals make of the first characters.
+    fn removals(&self, distance: usize, mut found: impl FnMut(u64)) {
+        let n = self.len().min(FUZZY_PREFIX);
+        found(self.hashes[n]);
+        if distance == 0 {
+            return;
+        }
+        for i in 0..n {
+            found(self.append(self.hashes[i], i + 1, n));
+            if distance == 1 {
+                continue;
+            }
+            for j in i + 1..n {
+                found(self.append(self.append(self.hashes[i], i + 1, j), j + 1, n));
+            }
+        }
+    }
+
+    /// The hash of a string with the characters from one place to another behind it.
+    #[inline]
+    fn append(&self, front: u64, from: usize, to: usize) -> u64 {
+        front.wrapping_mul(POWERS[to - from]).wrapping_add(self.stretch(from, to))
+    }
+}
+
+/// The hash of a key from that of its characters.
+#[inline]
+fn key(field: FieldId, class: Class, hash: u64) -> u64 {
+    let tag = u64::from(field.0) << 2 | class as u64;
+    let mixed = u128::from(hash ^ tag.wrapping_mul(0xd6e8_feb8_6659_fd93)) * 0xa076_1d64_78bd_642f;
+    #[expect(clippy::cast_possible_truncation)]
+    let folded = (mixed ^ mixed >> 64) as u64;
+    folded
+}
+
+impl Patterns {
+    /// Lets a pattern be found.
+    pub(super) fn insert(&mut self, atom: AtomId, kind: &AtomKind) {
+        self.change(atom, kind, true);
+    }
+
+    /// Lets a pattern be found no more.
+    pub(super) fn remove(&mut self, atom: AtomId, kind: &AtomKind) {
+        self.change(atom, kind, false);
+    }
+
+    fn change(&mut self, atom: AtomId, kind: &AtomKind, add: bool) {
+        let (field, filed) = match kind {
+            AtomKind::Prefix(field, prefix) => (*field, Filed::literals(literal::of_prefix(prefix))),
+            AtomKind::Pattern(pattern) => (
+                pattern.field,
+                match &pattern.source {
+                    PatternSource::Wildcard(source) => Filed::literals(literal::of_wildcard(source)),
+                    PatternSource::Regex(source) => Filed::literals(literal::of_regex(source)),
+                    PatternSource::Fuzzy(term, distance) => Filed::Fuzzy(term, *distance),
+                },
+            ),
+            _ => return,
+        };
+        if self.fields.len() <= field.index() {
+            self.fields.resize(field.index() + 1, FieldPatterns::default());
+        }
+        let mut keys = Vec::new();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let counts = &mut self.fields[field.index()];
+        let count = |n: &mut u32| *n = if add { *n + 1 } else { *n - 1 };
+        count(&mut counts.n);
+        match filed {
+            Filed::Literals(class, literals) => {
+                for chars in literals {
+                    buffer.set(chars.iter().copied());
+                    keys.push(key(field, class, buffer.hashes[buffer.len()]));
+                    count(match class {
+                        Class::Prefix => &mut counts.prefixes[buffer.len()],
+                        Class::Suffix => &mut counts.suffixes[buffer.len()],
+                        Class::Gram | Class::Fuzzy => &mut counts.grams[buffer.len()],
+                    });
+                }
+            }
+            Filed::Fuzzy(term, distance) => {
+                let distance = usize::from(distance.min(2));
+                count(&mut counts.fuzzy[distance]);
+                buffer.set(term.chars());
+                buffer.removals(distance, |hash| keys.push(key(field, Class::Fuzzy, hash)));
+            }
+            Filed::Nowhere if add => counts.others.push(atom),
+            Filed::Nowhere => counts.others.retain(|&other| other != atom),
+        }
+        self.buffer = buffer;
+        let bit = 1 << field.0;
+        self.active = if counts.n > 0 { self.active | bit } else { self.active & !bit };
+        if counts.n == 0 {
+            *counts = FieldPatterns::default();
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        for hash in keys {
+            if add { self.add_key(hash, atom) } else { self.remove_key(hash, atom) }
+        }
+    }
+
+    fn add_key(&mut self, hash: u64, atom: AtomId) {
+        self.keys.insert_unique(hash, (hash, atom), |&(hash, _)| hash);
+        // Some sixteen bits a key keep the share of false alarms at a few percent.
+        if self.keys.len() * 16 > self.filter.len() * 64 {
+            self.rebuild_filter();
+        } else {
+            self.set_bit(hash);
+        }
+    }
+
+    fn remove_key(&mut self, hash: u64, atom: AtomId) {
+        if let Ok(entry) = self.keys.find_entry(hash, |&it| it == (hash, atom)) {
+            entry.remove();
+        }
+        if self.keys.len() * 4 < self.keys.capacity() && self.keys.capacity() > 64 {
+            let room = self.keys.len() * 2;
+            self.keys.shrink_to(room, |&(hash, _)| hash);
+            self.rebuild_filter();
+        }
+    }
+
+    fn rebuild_filter(&mut self) {
+        self.filter = vec![0; (self.keys.len() / 2).next_power_of_two().max(64)];
+        let mut filter = std::mem::take(&mut self.filter);
+        for &(hash, _) in &self.keys {
+            let (word, bit) = place(hash, filter.len());
+            filter[word] |= bit;
+        }
+        self.filter = filter;
+    }
+
+    fn set_bit(&mut self, hash: u64) {
+        let (word, bit) = place(hash, self.filter.len());
+        self.filter[word] |= bit;
+    }
+
+    /// Calls `found` with the patterns of the field that match the term, some of them more than once.
+    pub(super) fn find(
+        &self,
+        atoms: &Atoms,
+        buffer: &mut Term,
+        field: FieldId,
+        term: &str,
+        found: &mut impl FnMut(AtomId),
+    ) {
+        let Some(counts) = self.fields.get(field.index()).filter(|counts| counts.n > 0) else { return };
+        buffer.set(term.chars());
+        let n = buffer.len();
+        let mut ask = |class, hash| {
+            let hash = key(field, class, hash);
+            let (word, bit) = place(hash, self.filter.len());
+            if self.filter.get(word).is_none_or(|bits| bits & bit == 0) {
+                return;
+            }
+            for &(_, atom) in self.keys.iter_hash(hash).filter(|(it, _)| *it == hash) {
+                if is_match(atoms.kind(atom), term) {
+                    found(atom);
+                }
+            }
+        };
+        for (len, _) in counts.prefixes.iter().enumerate().take(n + 1).filter(|(_, n)| **n > 0) {
+            ask(Class::Prefix, buffer.hashes[len]);
+        }
+        for (len, _) in counts.suffixes.iter().enumerate().take(n + 1).filter(|(_, n)| **n > 0) {
+            ask(Class::Suffix, buffer.stretch(n - len, n));
+        }
+        for (len, _) in counts.grams.iter().enumerate().take(n + 1).filter(|(_, n)| **n > 0) {
+            for start in 0..=n - len {
+                ask(Class::Gram, buffer.stretch(start, start + len));
+            }
+        }
+        if let Some(distance) = counts.fuzzy.iter().rposition(|&n| n > 0) {
+            buffer.removals(distance, |hash| ask(Class::Fuzzy, hash));
+        }
+        for &atom in &counts.others {
+            if is_match(atoms.kind(atom), term) {
+                found(atom);
+            }
+        }
+    }
+
+    /// The memory that it holds, in bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.keys.capacity() * (size_of::<(u64, AtomId)>() + 1)
+            + self.filter.capacity() * 8
+            + self.fields.iter().map(|field| size_of::<FieldPatterns>() + field.others.capacity() * 4).sum::<usize>()
+    }
+}
+
+fn is_match(kind: &AtomKind, term: &str) -> bool {
+    match kind {
+        AtomKind::Prefix(_, prefix) => term.starts_with(&**prefix),
+        AtomKind::Pattern(pattern) => pattern.automaton.matches(term),
+        _ => false,
+    }
+}
+
+/// The word and bit of a hash in a filter of so many words, a power of two.
+#[inline]
+fn place(hash: u64, n_words: usize) -> (usize, u64) {
+    ((hash >> 6) as usize & n_words.wrapping_sub(1), 1 << (hash & 63))
+}
+
+/// Whether a pattern is tried for every term of its field.
+pub(super) fn is_tried_always(kind: &AtomKind) -> bool {
+    let literals = match kind {
+        AtomKind::Pattern(pattern) => match &pattern.source {
+            PatternSource::Wildcard(source) => literal::of_wildcard(source),
+            PatternSource::Regex(source) => literal::of_regex(source),
+            PatternSource::Fuzzy(..) => return false,
+        },
+        _ => return false,
+    };
+    matches!(Filed::literals(literals), Filed::Nowhere)
+}
+
+/// Where a pattern is found.
+enum Filed<'a> {
+    Literals(Class, Vec<Vec<char>>),
+    Fuzzy(&'a str, u8),
+    Nowhere,
+}
+
+impl Filed<'_> {
+    /// Chooses the longest of what is known about the terms.
+    fn literals(literals: Literals) -> Self {
+        let Literals { mut prefix, mut suffix, mut inner } = literals;
+        let shortest = |set: &[Vec<char>]| set.iter().map(Vec::len).min().unwrap_or(0);
+        let (n_prefix, n_suffix, n_inner) = (shortest(&prefix), shortest(&suffix), shortest(&inner).min(MAX_GRAM));
+        if n_prefix == 0 && n_suffix == 0 && n_inner == 0 {
+            // The empty prefix is the start of any term; it is at home under "prefix" when it is all that is asked.
+            return Filed::Nowhere;
+        }
+        if n_prefix >= n_suffix.min(MAX_GRAM) && n_prefix >= n_inner {
+            for chars in &mut prefix {
+                chars.truncate(MAX_EDGE);
+            }
+            Filed::Literals(Class::Prefix, prefix)
+        } else if n_suffix >= n_inner {
+            for chars in &mut suffix {
+                chars.drain(..chars.len().saturating_sub(MAX_EDGE));
+            }
+            Filed::Literals(Class::Suffix, suffix)
+        } else {
+            for chars in &mut inner {
+                chars.truncate(MAX_GRAM);
+            }
+            Filed::Literals(Class::Gram, inner)
+        }
+    }
+}

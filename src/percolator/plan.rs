@@ -1,0 +1,152 @@
+//! What a document must have for a query to match it: the *clauses* of a program, chosen so that they wake it seldom.
+//!
+//! A clause is a pair of atoms, the key and the guard. A document that matches the query has both atoms of at least one of
+//! its clauses; so the query needs to wait for the keys only, and is looked at only where the guard is there too. A
+//! clause is *sufficient* when the other way round holds as well: a document that has both matches the query.
+//!
+//! | part | its clauses |
+//! |---|---|
+//! | an atom | itself, sufficient |
+//! | a phrase | its rarest full term, guarded by the next |
+//! | AND | those of the part that wakes least, guarded by the rarest other term that is required |
+//! | OR | those of all parts |
+//! | at least `min` of `n` | those of the `n - min + 1` parts that wake least: one of them has to be there |
+//! | NOT | the atom that every document has: the query is looked at for each |
+
+use super::program::{Node, Parts, node};
+use super::table::{AtomId, TRUE};
+
+/// A way to wake a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Clause {
+    pub(super) key: AtomId,
+    pub(super) guard: AtomId,
+    pub(super) sufficient: bool,
+}
+
+/// How a query waits.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plan {
+    /// One of them holds for each document that matches. None at all: nothing matches.
+    pub(super) clauses: Vec<Clause>,
+    /// What it costs per document, in looks at the program.
+    pub(super) cost: f32,
+}
+
+/// What the plan asks of those who know the atoms.
+pub(super) trait Prices {
+    /// The share of documents that have the atom, from 0 to 1.
+    fn share(&self, atom: AtomId) -> f32;
+    /// What it costs per document to find out in advance whether it has the atom, in looks at a program.
+    fn lookup(&self, atom: AtomId) -> f32;
+}
+
+/// What a match without verification costs, in looks at a program.
+const MATCH: f32 = 0.2;
+/// What a look at a guard that is not there costs.
+const GUARD: f32 = 0.3;
+
+/// Plans a program.
+pub(super) fn plan(code: &[u32], prices: &impl Prices) -> Plan {
+    match node(code) {
+        // The constant false is the absence of what every document has.
+        Node::Absent(TRUE) => Plan::default(),
+        Node::Atom(atom) | Node::Lazy(atom) => Plan {
+            cost: prices.share(atom) * MATCH + prices.lookup(atom),
+            clauses: vec![Clause { key: atom, guard: TRUE, sufficient: true }],
+        },
+        Node::Absent(_) | Node::Not(_) => {
+            Plan { cost: 1.0, clauses: vec![Clause { key: TRUE, guard: TRUE, sufficient: false }] }
+        }
+        Node::Phrase { terms, last_is_prefix, .. } => {
+            let full = if last_is_prefix { &terms[..terms.len() - 1] } else { terms };
+            let key = rarest(full.iter().copied(), prices).unwrap_or(TRUE);
+            let guard = rarest(full.iter().copied().filter(|&term| term != key), prices).unwrap_or(TRUE);
+            let clauses = vec![Clause { key, guard, sufficient: false }];
+            Plan { cost: price(&clauses, prices), clauses }
+        }
+        Node::Or(parts) => union(parts.map(|part| plan(part, prices)).collect()),
+        Node::AtLeast(min, parts) => {
+            let n = parts.n();
+            let mut plans: Vec<Plan> = parts.map(|part| plan(part, prices)).collect();
+            plans.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+            plans.truncate((n - min + 1) as usize);
+            let mut plan = union(plans);
+            for clause in &mut plan.clauses {
+                clause.sufficient = false;
+            }
+            plan.cost = price(&plan.clauses, prices);
+            plan
+        }
+        Node::And(parts) => and(&parts, prices),
+    }
+}
+
+fn and(parts: &Parts<'_>, prices: &impl Prices) -> Plan {
+    let plans = parts.clone().map(|part| plan(part, prices));
+    let Some((best, mut plan)) = plans.enumerate().min_by(|(_, a), (_, b)| a.cost.total_cmp(&b.cost)) else {
+        return Plan::default();
+    };
+    // Among all terms that the other parts require, the one that is there least often.
+    let mut guard = None;
+    for (_, part) in parts.clone().enumerate().filter(|&(at, _)| at != best) {
+        guard = rarer(guard, required(part, prices), prices);
+    }
+    let leaves = parts.n() == 2 && parts.clone().all(|part| matches!(node(part), Node::Atom(_)));
+    for clause in &mut plan.clauses {
+        clause.sufficient = false;
+        if let (TRUE, Some(guard)) = (clause.guard, guard)
+            && guard != clause.key
+        {
+            clause.guard = guard;
+            // Of two atoms, one is the key and one the guard: nothing is left to be looked at.
+            clause.sufficient = leaves;
+        }
+    }
+    plan.cost = price(&plan.clauses, prices);
+    plan
+}
+
+/// A term that a document must have for this part to match, and whose presence is known in advance.
+fn required(code: &[u32], prices: &impl Prices) -> Option<AtomId> {
+    match node(code) {
+        Node::Atom(atom) => Some(atom),
+        Node::Phrase { terms, last_is_prefix, .. } => {
+            let full = if last_is_prefix { &terms[..terms.len() - 1] } else { terms };
+            rarest(full.iter().copied(), prices)
+        }
+        Node::And(mut parts) => parts.try_fold(None, |best, part| Some(rarer(best, required(part, prices), prices)))?,
+        _ => None,
+    }
+}
+
+fn rarer(a: Option<AtomId>, b: Option<AtomId>, prices: &impl Prices) -> Option<AtomId> {
+    rarest(a.into_iter().chain(b), prices)
+}
+
+fn rarest(atoms: impl Iterator<Item = AtomId>, prices: &impl Prices) -> Option<AtomId> {
+    atoms.min_by(|&a, &b| prices.share(a).total_cmp(&prices.share(b)))
+}
+
+fn union(plans: Vec<Plan>) -> Plan {
+    let mut whole = Plan::default();
+    for plan in plans {
+        whole.cost += plan.cost;
+        for clause in plan.clauses {
+            if !whole.clauses.contains(&clause) {
+                whole.clauses.push(clause);
+            }
+        }
+    }
+    whole
+}
+
+fn price(clauses: &[Clause], prices: &impl Prices) -> f32 {
+    clauses.iter().map(|clause| prices.lookup(clause.key) + prices.share(clause.key) * look(clause, prices)).sum()
+}
+
+/// What it costs when the key is there.
+fn look(clause: &Clause, prices: &impl Prices) -> f32 {
+    let verify = if clause.sufficient { MATCH } else { 1.0 };
+    if clause.guard == TRUE { verify } else { GUARD + prices.share(clause.guard) * verify }
+}

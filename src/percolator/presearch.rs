@@ -1,0 +1,163 @@
+//! What is found out about a document in advance: which of the atoms that queries wait for it has.
+//!
+//! Terms come from the table of atoms, patterns, ranges and places from an index each, which knows an atom only as
+//! long as a query waits for it: what only programs ask for is found when they ask.
+
+use crate::doc::Doc;
+use crate::schema::{FieldId, Schema};
+
+use super::frequency;
+use super::grid::Grid;
+use super::interval::Intervals;
+use super::pattern::{self, Patterns};
+use super::program;
+use super::scratch::Scratch;
+use super::table::{AtomId, AtomKind, Atoms, Posting, TRUE};
+
+/// What is only read while documents are percolated.
+#[derive(Debug)]
+pub(super) struct Presearch {
+    pub(super) atoms: Atoms,
+    patterns: Patterns,
+    /// By field.
+    intervals: Vec<Intervals>,
+    /// By field.
+    grids: Vec<Grid>,
+    /// By field: the atom of its being there.
+    exists: Vec<Option<AtomId>>,
+    /// One bit for each field whose texts are split into words.
+    split: u64,
+}
+
+impl Presearch {
+    /// Nothing to look for, in documents of this schema.
+    pub(super) fn new(schema: &Schema) -> Presearch {
+        let words = schema.iter().filter(|(_, field)| field.kind.has_positions());
+        Presearch {
+            atoms: Atoms::new(),
+            patterns: Patterns::default(),
+            intervals: Vec::new(),
+            grids: Vec::new(),
+            exists: Vec::new(),
+            split: words.fold(0, |split, (id, _)| split | 1 << id.0),
+        }
+    }
+
+    /// Takes note of an atom that is new.
+    pub(super) fn start(&mut self, atom: AtomId) {
+        if let &AtomKind::Exists(field) = self.atoms.kind(atom) {
+            *grown(&mut self.exists, field) = Some(atom);
+        }
+    }
+
+    /// One mention of an atom less.
+    pub(super) fn release(&mut self, atom: AtomId) {
+        if let Some(AtomKind::Exists(field)) = self.atoms.release(atom) {
+            *grown(&mut self.exists, field) = None;
+        }
+    }
+
+    /// Marks all atoms that the document has and that queries wait for.
+    pub(super) fn mark(&self, doc: &Doc, scratch: &mut Scratch, term: &mut pattern::Term) {
+        scratch.mark(TRUE);
+        for token in doc.tokens() {
+            let text = doc.term(token);
+            let atom = self.atoms.find(self.atoms.hash(token.field, text), token.field, text);
+            scratch.token(atom);
+            let new = atom.is_none_or(|atom| scratch.mark(atom));
+            if new && self.patterns.active >> token.field.0 & 1 == 1 {
+                self.patterns.find(&self.atoms, term, token.field, text, &mut |atom| {
+                    scratch.mark(atom);
+                });
+            }
+        }
+        let mut present = doc.present();
+        while present != 0 {
+            if let Some(&Some(atom)) = self.exists.get(present.trailing_zeros() as usize) {
+                scratch.mark(atom);
+            }
+            present &= present - 1;
+        }
+        for &(field, value) in doc.values() {
+            if let Some(intervals) = self.intervals.get(field.index()).filter(|it| !it.is_empty()) {
+                intervals.stab(value, |atom| {
+                    scratch.mark(atom);
+                });
+            }
+        }
+        for &(field, point) in doc.points() {
+            if let Some(grid) = self.grids.get(field.index()).filter(|it| !it.is_empty()) {
+                for atom in grid.near(point) {
+                    if scratch.known(atom).is_none() && program::look(&self.atoms, atom, doc) {
+                        scratch.mark(atom);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets a query wait for an atom, which is looked for from now on. Tells the place of the posting.
+    pub(super) fn wait(&mut self, atom: AtomId, posting: Posting) -> u32 {
+        let (place, first) = self.atoms.wait(atom, posting);
+        if first {
+            match self.atoms.kind(atom) {
+                kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.insert(atom, kind),
+                &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).insert(min, max, atom),
+                kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
+                    grown(&mut self.grids, *field).insert(atom, kind);
+                }
+                _ => {}
+            }
+        }
+        place
+    }
+
+    /// Ends a wait. Tells which posting moved to its place, and from where.
+    pub(super) fn unwait(&mut self, atom: AtomId, place: u32) -> Option<(Posting, u32)> {
+        let moved = self.atoms.unwait(atom, place);
+        let postings = self.atoms.postings(atom);
+        if postings.is_empty() {
+            match self.atoms.kind(atom) {
+                kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.remove(atom, kind),
+                &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).remove(min, max, atom),
+                kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
+                    grown(&mut self.grids, *field).remove(atom, kind);
+                }
+                _ => {}
+            }
+        }
+        let from = u32::try_from(postings.len()).expect("a list has fewer than 2^32 postings");
+        moved.map(|posting| (posting, from))
+    }
+
+    /// What is believed of an atom before it is seen, and the hash of a term.
+    pub(super) fn guess(&self, atom: AtomId) -> (f32, Option<u64>) {
+        match self.atoms.kind(atom) {
+            AtomKind::Free | AtomKind::True => (1.0, None),
+            AtomKind::Term(key) => {
+                let text = self.atoms.term_text(key);
+                let guess = frequency::guess_term(text.chars().count(), self.split >> key.field.0 & 1 == 1);
+                (guess, Some(self.atoms.hash(key.field, text)))
+            }
+            AtomKind::Prefix(_, prefix) => (if prefix.len() < 3 { 0.1 } else { 0.02 }, None),
+            AtomKind::Pattern(_) => (0.02, None),
+            AtomKind::Exists(_) | AtomKind::Range(..) => (0.5, None),
+            AtomKind::Within(..) | AtomKind::Near(..) => (0.01, None),
+        }
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.atoms.size_bytes()
+            + self.patterns.size_bytes()
+            + self.intervals.iter().map(Intervals::size_bytes).sum::<usize>()
+            + self.grids.iter().map(Grid::size_bytes).sum::<usize>()
+    }
+}
+
+/// The entry of a field, made when it is not there.
+fn grown<T: Default>(all: &mut Vec<T>, field: FieldId) -> &mut T {
+    if all.len() <= field.index() {
+        all.resize_with(field.index() + 1, T::default);
+    }
+    &mut all[field.index()]
+}

@@ -1,0 +1,111 @@
+//! What is known of the one document that is being percolated. Everything is marked with the number of the document, so
+//! nothing has to be wiped between two of them.
+
+use crate::doc::{Doc, Token};
+use crate::schema::FieldId;
+
+use super::table::{AtomId, MAX_ATOMS};
+
+/// No atom.
+const NOTHING: AtomId = MAX_ATOMS;
+
+/// The marks, and buffers that are kept.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// The number of the document, from 1, times two; a mark with the low bit set says "there", without "not there".
+    now: u32,
+    /// By atom.
+    marks: Vec<u32>,
+    /// By query: whether it was looked at for this document.
+    seen: Vec<u32>,
+    /// The atoms that the document is known to have, each once.
+    pub(super) there: Vec<AtomId>,
+    /// By token of the document: its term's atom.
+    tokens: Vec<AtomId>,
+}
+
+impl Scratch {
+    /// Starts with a document.
+    pub(super) fn start(&mut self, n_atoms: usize, n_queries: usize) {
+        if self.now >= u32::MAX - 3 {
+            self.now = 0;
+            self.marks.fill(0);
+            self.seen.fill(0);
+        }
+        self.now += 2;
+        self.there.clear();
+        self.tokens.clear();
+        if self.marks.len() < n_atoms || self.marks.len() / 4 > n_atoms {
+            self.marks.resize(n_atoms, 0);
+            self.marks.shrink_to(n_atoms * 2);
+        }
+        if self.seen.len() < n_queries || self.seen.len() / 4 > n_queries {
+            self.seen.resize(n_queries, 0);
+            self.seen.shrink_to(n_queries * 2);
+        }
+    }
+
+    /// Whether the atom is marked as there.
+    #[inline]
+    pub(super) fn has(&self, atom: AtomId) -> bool {
+        self.marks[atom as usize] == self.now | 1
+    }
+
+    /// Whether the atom is there, if that was found out.
+    #[inline]
+    pub(super) fn known(&self, atom: AtomId) -> Option<bool> {
+        let mark = self.marks[atom as usize];
+        (mark & !1 == self.now).then_some(mark & 1 == 1)
+    }
+
+    /// Notes whether an atom is there.
+    #[inline]
+    pub(super) fn learn(&mut self, atom: AtomId, there: bool) {
+        self.marks[atom as usize] = self.now | u32::from(there);
+    }
+
+    /// Marks an atom as there. False when it was.
+    #[inline]
+    pub(super) fn mark(&mut self, atom: AtomId) -> bool {
+        let mark = &mut self.marks[atom as usize];
+        let new = *mark != self.now | 1;
+        if new {
+            *mark = self.now | 1;
+            self.there.push(atom);
+        }
+        new
+    }
+
+    /// Notes that a query is being looked at. False when it was before.
+    #[inline]
+    pub(super) fn visit(&mut self, query: u32) -> bool {
+        let seen = &mut self.seen[query as usize];
+        let new = *seen != self.now;
+        *seen = self.now;
+        new
+    }
+
+    /// Notes the atom of the next token.
+    #[inline]
+    pub(super) fn token(&mut self, atom: Option<AtomId>) {
+        self.tokens.push(atom.unwrap_or(NOTHING));
+    }
+
+    /// The atom of each token of the document.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = Option<AtomId>> {
+        self.tokens.iter().map(|&atom| (atom != NOTHING).then_some(atom))
+    }
+
+    /// The tokens of a field and the atoms of their terms.
+    pub(super) fn field_tokens<'a>(&'a self, doc: &'a Doc, field: FieldId) -> (&'a [Token], &'a [AtomId]) {
+        let tokens = doc.field_tokens(field);
+        let start = doc.tokens().partition_point(|token| token.field < field);
+        (tokens, &self.tokens[start..start + tokens.len()])
+    }
+
+    /// The memory that it holds, in bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        (self.marks.capacity() + self.seen.capacity() + self.there.capacity() + self.tokens.capacity())
+            * size_of::<u32>()
+    }
+}

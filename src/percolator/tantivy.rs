@@ -1,0 +1,124 @@
+//! The reference engine: an index in memory for each batch, and every registered query run over it, one after the other.
+//!
+//! Slow and simple: it shares nothing with the compiled engine, but its schema and the lowering of queries with the index
+//! on disk. What it finds is what history finds.
+
+use tantivy::collector::DocSetCollector;
+use tantivy::directory::RamDirectory;
+use tantivy::query::Query;
+use tantivy::tokenizer::TokenizerManager;
+use tantivy::{Index, ReloadPolicy, Searcher};
+
+use std::sync::Arc;
+
+use crate::doc::Doc;
+use crate::ids::QueryKey;
+use crate::index::{Fields, lower};
+use crate::query::Ast;
+
+use super::{Engine, EngineKind, EngineOptions, Matches};
+
+/// The row in the table of engines.
+pub(super) const KIND: EngineKind = EngineKind {
+    name: "tantivy",
+    about: "every query over an index in memory of each batch: the reference, slow and simple",
+    build: |options| Box::new(Tantivy::new(options)),
+};
+
+/// What the writer of a batch may use before it grumbles, in bytes.
+const WRITER_BYTES: usize = 15_000_000;
+/// What a lowered query takes, in bytes, as a guess.
+const QUERY_BYTES: usize = 512;
+
+/// The engine.
+pub struct Tantivy {
+    fields: Arc<Fields>,
+    tokenizers: TokenizerManager,
+    /// By key.
+    queries: Vec<Option<Box<dyn Query>>>,
+    n_queries: usize,
+}
+
+impl std::fmt::Debug for Tantivy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tantivy").field("queries", &self.n_queries).finish_non_exhaustive()
+    }
+}
+
+impl Tantivy {
+    /// An engine without queries.
+    #[must_use]
+    pub fn new(options: &EngineOptions) -> Tantivy {
+        let fields = Fields::new(&options.schema);
+        // The tokenizers have to be there before a writer is made; those of an index that is never used will do.
+        let index = Index::create_in_ram(fields.tantivy_schema());
+        Fields::register(&index);
+        let tokenizers = index.tokenizers().clone();
+        Tantivy { fields: Arc::new(fields), tokenizers, queries: Vec::new(), n_queries: 0 }
+    }
+
+    /// One segment of the documents, which keep their numbers.
+    fn index(&self, docs: &[&Doc]) -> tantivy::Result<Searcher> {
+        let mut writer = Index::builder()
+            .schema(self.fields.tantivy_schema())
+            .tokenizers(self.tokenizers.clone())
+            .single_segment_index_writer(RamDirectory::create(), WRITER_BYTES)?;
+        for &doc in docs {
+            writer.add_document(self.fields.document(doc.clone()))?;
+        }
+        let index = writer.finalize()?;
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(reader.searcher())
+    }
+
+    fn search(&self, docs: &[&Doc], matches: &mut Matches) -> tantivy::Result<()> {
+        let searcher = self.index(docs)?;
+        let first = matches.pairs.len();
+        for (key, query) in (0..).zip(&self.queries) {
+            let Some(query) = query else { continue };
+            let found = searcher.search(query, &DocSetCollector)?;
+            matches.pairs.extend(found.into_iter().map(|address| (address.doc_id, QueryKey(key))));
+        }
+        matches.pairs[first..].sort_unstable();
+        matches.candidates += (self.n_queries * docs.len()) as u64;
+        Ok(())
+    }
+}
+
+impl Engine for Tantivy {
+    fn insert(&mut self, key: QueryKey, query: &Ast) {
+        self.remove(key);
+        if self.queries.len() <= key.index() {
+            self.queries.resize_with(key.index() + 1, || None);
+        }
+        self.queries[key.index()] = Some(lower(query, &self.fields));
+        self.n_queries += 1;
+    }
+
+    fn remove(&mut self, key: QueryKey) -> bool {
+        let removed = self.queries.get_mut(key.index()).and_then(Option::take).is_some();
+        self.n_queries -= usize::from(removed);
+        while matches!(self.queries.last(), Some(None)) {
+            self.queries.pop();
+        }
+        if self.queries.len() * 4 < self.queries.capacity() {
+            self.queries.shrink_to(self.queries.len() * 2);
+        }
+        removed
+    }
+
+    fn len(&self) -> usize {
+        self.n_queries
+    }
+
+    fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches) {
+        if docs.is_empty() || self.n_queries == 0 {
+            return;
+        }
+        self.search(docs, matches).expect("an index in memory can be written and read");
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of::<Tantivy>() + self.queries.capacity() * size_of::<Box<dyn Query>>() + self.n_queries * QUERY_BYTES
+    }
+}

@@ -1,0 +1,161 @@
+//! Engines against the plainest model: a map of queries and [`query::matches`].
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseResult, TestRunner};
+
+use super::super::*;
+use crate::doc::Doc;
+use crate::query;
+use crate::query::arbitrary::{Parts, ast, parts};
+
+/// What can happen to an engine.
+#[derive(Clone, Debug)]
+enum Operation {
+    Insert(u32, Ast),
+    Remove(u32),
+    Percolate(Vec<Parts>),
+    /// The compiled engine chooses its plans anew, as it does when terms turn out to be frequent.
+    Replan,
+}
+
+/// Keys are few, so that they are used again and again.
+const KEYS: std::ops::Range<u32> = 0..24;
+
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    let one = prop_oneof![
+        12 => (KEYS, ast()).prop_map(|(key, ast)| Operation::Insert(key, ast)),
+        4 => KEYS.prop_map(Operation::Remove),
+        3 => prop::collection::vec(parts(), 1..6).prop_map(Operation::Percolate),
+        1 => Just(Operation::Replan),
+    ];
+    prop::collection::vec(one, 1..48)
+}
+
+/// An engine and what it should answer.
+struct Pair<E> {
+    engine: E,
+    model: BTreeMap<u32, Ast>,
+    n_pairs: usize,
+    n_matches: usize,
+}
+
+impl<E: Engine> Pair<E> {
+    fn new(engine: E) -> Pair<E> {
+        Pair { engine, model: BTreeMap::new(), n_pairs: 0, n_matches: 0 }
+    }
+
+    fn insert(&mut self, key: u32, ast: &Ast) {
+        self.remove(key);
+        self.engine.insert(QueryKey(key), ast);
+        self.model.insert(key, ast.clone());
+    }
+
+    fn remove(&mut self, key: u32) {
+        assert_eq!(self.engine.remove(QueryKey(key)), self.model.remove(&key).is_some());
+        assert_eq!(self.engine.len(), self.model.len());
+    }
+
+    fn percolate(&mut self, batch: &[Parts]) -> TestCaseResult {
+        let docs: Vec<Doc> = batch.iter().map(Parts::doc).collect();
+        let mut matches = Matches::default();
+        self.engine.percolate(&docs.iter().collect::<Vec<_>>(), &mut matches);
+        prop_assert!(matches.candidates >= matches.pairs.len() as u64);
+        prop_assert!(matches.pairs.is_sorted_by_key(|(doc, _)| *doc), "documents are out of order");
+        let mut found: Vec<(u32, u32)> = matches.pairs.iter().map(|&(doc, key)| (doc, key.0)).collect();
+        found.sort_unstable();
+        let mut expected = Vec::new();
+        for (at, doc) in (0..).zip(&docs) {
+            expected.extend(self.model.iter().filter(|(_, ast)| query::matches(ast, doc)).map(|(&key, _)| (at, key)));
+        }
+        self.n_pairs += docs.len() * self.model.len();
+        self.n_matches += expected.len();
+        if found != expected {
+            let wrong =
+                found.iter().find(|it| !expected.contains(it)).or(expected.iter().find(|it| !found.contains(it)));
+            let ast = wrong.and_then(|(_, key)| self.model.get(key));
+            prop_assert_eq!(&found, &expected, "first at {:?}: {:?} over {:?}", wrong, ast, batch);
+        }
+        Ok(())
+    }
+}
+
+fn long(cases: u32) -> ProptestConfig {
+    let cases = if std::env::var_os("PERCH_LONG_TESTS").is_some() { cases * 40 } else { cases };
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_local_rejects: u32::MAX,
+        max_shrink_iters: 4_000,
+        ..ProptestConfig::default()
+    }
+}
+
+#[test]
+fn compiled_agrees_with_the_model_over_lists_of_operations() {
+    let (mut n_pairs, mut n_matches) = (0, 0);
+    let counts = std::cell::RefCell::new((&mut n_pairs, &mut n_matches));
+    let result = TestRunner::new(long(300)).run(&operations(), |operations| {
+        let mut pair = Pair::new(Compiled::new(&EngineOptions::default()));
+        for operation in &operations {
+            match operation {
+                Operation::Insert(key, ast) => pair.insert(*key, ast),
+                Operation::Remove(key) => pair.remove(*key),
+                Operation::Percolate(batch) => pair.percolate(batch)?,
+                Operation::Replan => pair.engine.replan_all(),
+            }
+        }
+        for key in KEYS {
+            pair.remove(key);
+        }
+        prop_assert_eq!(pair.engine.n_parts(), 0, "parts of removed queries are still there");
+        let mut counts = counts.borrow_mut();
+        *counts.0 += pair.n_pairs;
+        *counts.1 += pair.n_matches;
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+    eprintln!("{n_pairs} pairs, {n_matches} matches");
+    assert!(n_matches * 20 > n_pairs && n_matches * 4 < n_pairs * 3, "matches are neither rare nor the rule");
+}
+
+#[test]
+fn every_engine_agrees_with_the_model() {
+    for kind in ENGINES {
+        let strategy = (prop::collection::vec(ast(), 1..40), prop::collection::vec(parts(), 1..10));
+        let result = TestRunner::new(long(60)).run(&strategy, |(queries, batch)| {
+            let mut pair = Pair::new(Boxed((kind.build)(&EngineOptions::default())));
+            for (key, ast) in (0..).zip(&queries) {
+                pair.insert(key, ast);
+            }
+            pair.percolate(&batch)
+        });
+        if let Err(error) = result {
+            panic!("{}: {error}", kind.name);
+        }
+    }
+}
+
+/// A box that is an engine itself.
+struct Boxed(Box<dyn Engine>);
+
+impl Engine for Boxed {
+    fn insert(&mut self, key: QueryKey, query: &Ast) {
+        self.0.insert(key, query);
+    }
+    fn remove(&mut self, key: QueryKey) -> bool {
+        self.0.remove(key)
+    }
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches) {
+        self.0.percolate(docs, matches);
+    }
+    fn size_bytes(&self) -> usize {
+        self.0.size_bytes()
+    }
+}

@@ -1,0 +1,640 @@
+//! Makes the leaves of an [`Ast`] from what was written: finds out what the field holds, analyzes, and checks the limits.
+//!
+//! The text form, the JSON form and [`super::Query::from_ast`] all come through here, so that a leaf means the same
+//! whoever wrote it.
+
+use std::ops::Bound;
+
+use super::{Ast, GeoBox, GeoCircle, Phrase, QueryLimits, dates};
+use crate::automaton::{AutomatonError, TermAutomaton};
+use crate::doc::{MAX_TERM_BYTES, POSITION_GAP};
+use crate::schema::{FieldId, Kind, Schema, float_key};
+use crate::text;
+
+/// The most edits of a fuzzy term.
+pub(super) const MAX_DISTANCE: u8 = 2;
+/// The longest fuzzy term, in characters: the automaton grows with it.
+const MAX_FUZZY_CHARS: usize = 64;
+/// The largest slop: with more, a phrase would reach from one value of a field into the next.
+const MAX_SLOP: u32 = POSITION_GAP - 1;
+
+/// What `has:` knows.
+const HAS: &[&str] = &["media", "links", "hashtags", "mentions", "cashtags", "coordinates"];
+/// What `is:` knows.
+const IS: &[&str] = &["retweet", "reply", "quote"];
+
+/// What is wrong with a leaf; the caller knows where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) message: String,
+    pub(super) expected: Option<String>,
+    /// Whether the query asks for too much; otherwise it is a mistake.
+    pub(super) is_limit: bool,
+}
+
+impl Problem {
+    pub(super) fn new(message: impl Into<String>) -> Problem {
+        Problem { message: message.into(), expected: None, is_limit: false }
+    }
+
+    /// The query asks for more than a limit allows.
+    pub(super) fn limit(message: impl Into<String>) -> Problem {
+        Problem { is_limit: true, ..Problem::new(message) }
+    }
+
+    pub(super) fn expected(mut self, expected: impl Into<String>) -> Problem {
+        self.expected = Some(expected.into());
+        self
+    }
+}
+
+pub(super) type Built<T = Ast> = Result<T, Problem>;
+
+/// One end of a range, as it was written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End<'t> {
+    pub(super) text: &'t str,
+    pub(super) included: bool,
+}
+
+/// Makes leaves and counts what they cost.
+#[derive(Debug)]
+pub(super) struct Builder<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) limits: &'a QueryLimits,
+    clauses: usize,
+    depth: usize,
+    automaton_bytes: usize,
+    /// Whether patterns are known to be right already.
+    trusting: bool,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(schema: &'a Schema, limits: &'a QueryLimits) -> Builder<'a> {
+        Builder { schema, limits, clauses: 0, depth: 0, automaton_bytes: 0, trusting: false }
+    }
+
+    /// A builder that builds no automata: for reading back what was checked before.
+    pub(super) fn trusting(schema: &'a Schema, limits: &'a QueryLimits) -> Builder<'a> {
+        Builder { trusting: true, ..Builder::new(schema, limits) }
+    }
+
+    /// Counts one more clause.
+    pub(super) fn clause(&mut self) -> Built<()> {
+        self.clauses += 1;
+        if self.clauses > self.limits.max_clauses {
+            let limit = self.limits.max_clauses;
+            return Err(Problem::limit(format!("the query has more than {limit} clauses, the limit (max_clauses)")));
+        }
+        Ok(())
+    }
+
+    /// Whether so many clauses were seen that there is no use in going on.
+    pub(super) fn is_full(&self) -> bool {
+        self.clauses > self.limits.max_clauses
+    }
+
+    /// Goes one level deeper.
+    pub(super) fn enter(&mut self) -> Built<()> {
+        self.depth += 1;
+        let limit = self.limits.max_depth;
+        if self.depth > limit {
+            return Err(Problem::limit(format!("the query nests deeper than {limit} levels, the limit (max_depth)")));
+        }
+        Ok(())
+    }
+
+    /// Comes back from one level.
+    pub(super) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// The field of that name or alias, in any case.
+    pub(super) fn field(&self, name: &str) -> Built<FieldId> {
+        let found = self.schema.find(name).or_else(|| self.schema.find(&name.to_ascii_lowercase()));
+        found.ok_or_else(|| {
+            let names = self.schema.iter().flat_map(|(_, field)| field.aliases.iter().chain([&field.name]));
+            let problem = Problem::new(format!("there is no field `{name}`"));
+            match nearest(name, names.map(String::as_str)) {
+                Some(near) => problem.expected(format!("did you mean `{near}`? To search for the text, quote it")),
+                None => problem.expected("to search for the text, quote it"),
+            }
+        })
+    }
+
+    fn kind(&self, field: FieldId) -> Kind {
+        self.schema.field(field).kind
+    }
+
+    fn name(&self, field: FieldId) -> &str {
+        &self.schema.field(field).name
+    }
+
+    /// Text without special signs: a word, or quoted words. What it means depends on what the field holds.
+    pub(super) fn text(&mut self, field: FieldId, text: &str, slop: u32, last_is_prefix: bool) -> Built {
+        self.clause()?;
+        match self.kind(field) {
+            kind @ (Kind::Text | Kind::Url) => {
+                let mut terms = analyze(kind, text);
+                if slop > MAX_SLOP {
+                    return Err(Problem::new(format!("{slop} is too much slop: the most is {MAX_SLOP}")));
+                }
+                if terms.iter().any(|term| term.len() > MAX_TERM_BYTES) {
+                    return Err(too_long());
+                }
+                match terms.len() {
+                    0 => Err(no_term(text)),
+                    1 if last_is_prefix => Ok(Ast::Prefix { field, prefix: terms.swap_remove(0) }),
+                    1 => Ok(Ast::Term { field, term: terms.swap_remove(0) }),
+                    _ => Ok(Ast::Phrase(Phrase { field, terms, slop, last_is_prefix })),
+                }
+            }
+            Kind::Keyword => {
+                let term = self.keyword(field, text);
+                if term.is_empty() {
+                    return Err(no_term(text));
+                }
+                if term.len() > MAX_TERM_BYTES {
+                    return Err(too_long());
+                }
+                if last_is_prefix {
+                    return Ok(Ast::Prefix { field, prefix: term });
+                }
+                self.check_known(field, &term)?;
+                Ok(Ast::Term { field, term })
+            }
+            Kind::Integer | Kind::Float | Kind::Date if last_is_prefix => Err(self.not_terms(field)),
+            Kind::Integer | Kind::Float | Kind::Date => {
+                let (first, last) = self.interval(field, text)?;
+                Ok(Ast::Range { field, lower: Bound::Included(first), upper: Bound::Included(last) })
+            }
+            Kind::Point => Err(self.not_terms(field)),
+        }
+    }
+
+    /// A keyword as it is kept: folded, and without the sign that people write before it.
+    fn keyword(&self, field: FieldId, text: &str) -> String {
+        let signs: &[char] = match self.name(field) {
+            "hashtag" => &['#', '＃'],
+            "cashtag" => &['$', '＄'],
+            "mention" | "user.screen_name" | "in_reply_to_screen_name" => &['@', '＠'],
+            _ => &[],
+        };
+        let folded = text::fold(text.strip_prefix(signs).unwrap_or(text)).into_owned();
+        if self.name(field) == "has" && folded == "geo" { "coordinates".into() } else { folded }
+    }
+
+    /// In a tweet, `has` and `is` know few values: another one is a mistake, not a search without results.
+    fn check_known(&self, field: FieldId, term: &str) -> Built<()> {
+        let known = match self.name(field) {
+            _ if !std::ptr::eq(self.schema, Schema::tweet()) => return Ok(()),
+            "has" => HAS,
+            "is" => IS,
+            _ => return Ok(()),
+        };
+        if known.contains(&term) {
+            return Ok(());
+        }
+        let name = self.name(field);
+        Err(Problem::new(format!("`{name}:` knows no `{term}`"))
+            .expected(format!("expected one of {}", known.join(", "))))
+    }
+
+    /// A pattern with `*` and `?`, and `\` before signs that stand for themselves.
+    pub(super) fn wildcard(&mut self, field: FieldId, pattern: &str) -> Built {
+        let parts = collapsed_parts(pattern);
+        if parts == [Part::Star] {
+            return self.exists(field);
+        }
+        // A star at the end and nothing else is a prefix, which may also end a phrase.
+        if let Some(literal) = literal_prefix(&parts) {
+            return self.text(field, &literal, 0, true);
+        }
+        self.clause()?;
+        match self.kind(field) {
+            Kind::Text => {
+                let stand_in: String = parts.iter().map(|part| part.literal().unwrap_or('a')).collect();
+                if analyze(Kind::Text, &stand_in).len() != 1 {
+                    return Err(Problem::new(format!(
+                        "`{pattern}` is more than one word, and `*` and `?` stand inside one"
+                    ))
+                    .expected("only a single `*` at the end may follow several words"));
+                }
+            }
+            Kind::Url if pattern.contains('/') => {
+                return Err(Problem::new("`*` and `?` stand inside the host or inside one word of the path")
+                    .expected("only a single `*` at the end may follow a path"));
+            }
+            Kind::Url | Kind::Keyword => {}
+            _ => return Err(self.not_terms(field)),
+        }
+        let ast = Ast::Wildcard { field, pattern: fold_pattern(&parts) };
+        self.check_automaton(&ast)?;
+        Ok(ast)
+    }
+
+    /// A regular expression over whole terms.
+    pub(super) fn regex(&mut self, field: FieldId, pattern: &str) -> Built {
+        self.clause()?;
+        if !self.kind(field).has_terms() {
+            return Err(self.not_terms(field));
+        }
+        if pattern.is_empty() {
+            return Err(Problem::new("an empty regular expression matches nothing"));
+        }
+        let ast = Ast::Regex { field, pattern: without_escaped_slashes(pattern) };
+        self.check_automaton(&ast)?;
+        Ok(ast)
+    }
+
+    /// A term with so many mistakes.
+    pub(super) fn fuzzy(&mut self, field: FieldId, text: &str, distance: u8) -> Built {
+        if distance == 0 {
+            return self.text(field, text, 0, false);
+        }
+        self.clause()?;
+        if distance > MAX_DISTANCE {
+            return Err(Problem::new(format!("{distance} edits are too many")).expected("expected ~1 or ~2"));
+        }
+        let term = match self.kind(field) {
+            kind @ (Kind::Text | Kind::Url) => {
+                let mut terms = analyze(kind, text);
+                match terms.len() {
+                    0 => return Err(no_term(text)),
+                    1 => terms.swap_remove(0),
+                    _ => {
+                        let message = format!("`{text}` is more than one word, and `~` allows mistakes in one");
+                        return Err(Problem::new(message).expected("to find the words near each other, quote them"));
+                    }
+                }
+            }
+            Kind::Keyword => self.keyword(field, text),
+            _ => return Err(self.not_terms(field)),
+        };
+        let ast = Ast::Fuzzy { field, term, distance };
+        self.check_automaton(&ast)?;
+        Ok(ast)
+    }
+
+    /// Builds the automaton of a leaf that needs one, only to see that it stays inside the limit.
+    pub(super) fn check_automaton(&mut self, leaf: &Ast) -> Built<()> {
+        if self.trusting {
+            return Ok(());
+        }
+        let left = self.limits.max_automaton_bytes.saturating_sub(self.automaton_bytes);
+        let automaton = match leaf {
+            Ast::Wildcard { pattern, .. } => TermAutomaton::wildcard(pattern, left),
+            Ast::Regex { pattern, .. } => TermAutomaton::regex(pattern, left),
+            Ast::Fuzzy { term, .. } if term.is_empty() => return Err(no_term(term)),
+            Ast::Fuzzy { term, .. } if term.chars().count() > MAX_FUZZY_CHARS => {
+                let message =
+                    format!("the word is too long for a fuzzy search: the most is {MAX_FUZZY_CHARS} characters");
+                return Err(Problem::new(message));
+            }
+            Ast::Fuzzy { term, distance, .. } => Ok(TermAutomaton::fuzzy(term, *distance)),
+            _ => return Ok(()),
+        };
+        let limit = self.limits.max_automaton_bytes;
+        let too_large = || {
+            Problem::limit(format!(
+                "the pattern is too complex: the automata of this query would take more than {limit} bytes, the limit \
+                 (max_automaton_bytes)"
+            ))
+            .expected("fewer `?`, `{n,m}`, `\\w` and `~` make it smaller")
+        };
+        match automaton {
+            Ok(automaton) => {
+                self.automaton_bytes += automaton.size_bytes();
+                if self.automaton_bytes > limit { Err(too_large()) } else { Ok(()) }
+            }
+            Err(AutomatonError::TooLarge { .. }) => Err(too_large()),
+            Err(error @ AutomatonError::Anchor) => Err(Problem::new(error.to_string())),
+            Err(AutomatonError::Syntax { message, at }) => {
+                let at = at.0 + 1;
+                Err(Problem::new(format!("the regular expression has a mistake at its byte {at}: {message}")))
+            }
+        }
+    }
+
+    /// A range of numbers or dates; an end that is None is open.
+    pub(super) fn range(&mut self, field: FieldId, lower: Option<End<'_>>, upper: Option<End<'_>>) -> Built {
+        self.clause()?;
+        if !self.kind(field).has_values() {
+            let name = self.name(field);
+            return Err(match self.kind(field) {
+                Kind::Point => self.not_terms(field),
+                _ => Problem::new(format!("`{name}` holds words, and words have no ranges"))
+                    .expected(format!("expected a word, or one of several: {name}:IN [a b]")),
+            });
+        }
+        let lower = match lower {
+            None => Bound::Unbounded,
+            Some(End { text, included: true }) => Bound::Included(self.interval(field, text)?.0),
+            Some(End { text, included: false }) => Bound::Excluded(self.interval(field, text)?.1),
+        };
+        let upper = match upper {
+            None => Bound::Unbounded,
+            Some(End { text, included: true }) => Bound::Included(self.interval(field, text)?.1),
+            Some(End { text, included: false }) => Bound::Excluded(self.interval(field, text)?.0),
+        };
+        Ok(Ast::Range { field, lower, upper })
+    }
+
+    /// The first and last key that a number or date stands for.
+    fn interval(&self, field: FieldId, text: &str) -> Built<(i64, i64)> {
+        let text = text.trim();
+        let name = self.name(field);
+        if text.is_empty() {
+            return Err(Problem::new(format!("a value is missing for `{name}`")));
+        }
+        match self.kind(field) {
+            Kind::Integer => match text.parse() {
+                Ok(value) => Ok((value, value)),
+                Err(_) => Err(Problem::new(format!("`{text}` is no whole number, and `{name}` holds nothing else"))
+                    .expected(format!("expected for example {name}:5, {name}:>=5 or {name}:[5 TO 9]"))),
+            },
+            Kind::Float => match text.parse::<f64>() {
+                Ok(value) if !value.is_nan() => Ok((float_key(value), float_key(value))),
+                _ => Err(Problem::new(format!("`{text}` is no number, and `{name}` holds nothing else"))
+                    .expected(format!("expected for example {name}:0.5, {name}:>=0.5 or {name}:[0 TO 1]"))),
+            },
+            Kind::Date => match dates::interval(text) {
+                Ok(interval) => Ok((*interval.start(), *interval.end())),
+                Err(message) => Err(Problem::new(message).expected(dates::EXPECTED)),
+            },
+            _ => Err(self.not_terms(field)),
+        }
+    }
+
+    /// Any value.
+    pub(super) fn exists(&mut self, field: FieldId) -> Built {
+        self.clause()?;
+        Ok(Ast::Exists { field })
+    }
+
+    /// The field that `within:` and `near:` search.
+    pub(super) fn place_field(&self) -> Built<FieldId> {
+        place_field(self.schema).ok_or_else(|| Problem::new("there is no field with places"))
+    }
+
+    /// Inside a box: west, south, east, north.
+    pub(super) fn within(&mut self, field: FieldId, edges: [f64; 4]) -> Built {
+        self.clause()?;
+        self.check_place_field(field)?;
+        let [west, south, east, north] = edges;
+        for (lon, lat) in [(west, south), (east, north)] {
+            check_place(lon, lat)?;
+        }
+        if south > north {
+            return Err(Problem::new(format!("the south edge {south} lies north of the north edge {north}"))
+                .expected("expected west south east north"));
+        }
+        let [west, south, east, north] = edges.map(|edge| edge + 0.0);
+        Ok(Ast::Within { field, bounds: GeoBox { west, south, east, north } })
+    }
+
+    /// Inside a circle.
+    pub(super) fn near(&mut self, field: FieldId, lon: f64, lat: f64, meters: f64) -> Built {
+        self.clause()?;
+        self.check_place_field(field)?;
+        check_place(lon, lat)?;
+        if !meters.is_finite() || meters < 0.0 {
+            return Err(Problem::new(format!("{meters} is no distance")));
+        }
+        Ok(Ast::Near { field, circle: GeoCircle { lon: lon + 0.0, lat: lat + 0.0, meters: meters + 0.0 } })
+    }
+
+    fn check_place_field(&self, field: FieldId) -> Built<()> {
+        if self.kind(field) == Kind::Point {
+            return Ok(());
+        }
+        Err(Problem::new(format!("`{}` holds no places", self.name(field))))
+    }
+
+    /// What to say when words are asked of a field that has none.
+    fn not_terms(&self, field: FieldId) -> Problem {
+        let name = self.name(field);
+        match self.kind(field) {
+            Kind::Point => Problem::new(format!("`{name}` holds places, not words"))
+                .expected("expected within:[west south east north], near:[lon lat 5km], or `:*` for any place"),
+            Kind::Date => Problem::new(format!("`{name}` holds dates, not words")).expected(dates::EXPECTED),
+            _ => Problem::new(format!("`{name}` holds numbers, not words"))
+                .expected(format!("expected for example {name}:5, {name}:>=5 or {name}:[5 TO 9]")),
+        }
+    }
+
+    /// Checks a leaf that was not made here: that its field can answer it, and the limits.
+    pub(super) fn check_leaf(&mut self, leaf: &Ast) -> Built<()> {
+        let check_term = |kind: Kind, term: &str| {
+            if !kind.has_terms() {
+                return Err(Problem::new("a field without words was asked for a word"));
+            }
+            if term.is_empty() { Err(no_term("")) } else { Ok(()) }
+        };
+        self.clause()?;
+        let (Ast::Term { field, .. }
+        | Ast::Prefix { field, .. }
+        | Ast::Wildcard { field, .. }
+        | Ast::Regex { field, .. }
+        | Ast::Fuzzy { field, .. }
+        | Ast::Range { field, .. }
+        | Ast::Exists { field }
+        | Ast::Within { field, .. }
+        | Ast::Near { field, .. }
+        | Ast::Phrase(Phrase { field, .. })) = leaf
+        else {
+            return Ok(());
+        };
+        if self.schema.iter().all(|(id, _)| id != *field) {
+            return Err(Problem::new(format!("there is no field number {}", field.0)));
+        }
+        let kind = self.kind(*field);
+        match leaf {
+            Ast::Term { term, .. } => check_term(kind, term),
+            Ast::Prefix { prefix, .. } => check_term(kind, prefix),
+            Ast::Phrase(phrase) => {
+                if !kind.has_positions() || phrase.terms.is_empty() || phrase.slop > MAX_SLOP {
+                    return Err(Problem::new(
+                        "a phrase needs words, in a field where words have an order, and less slop",
+                    ));
+                }
+                phrase.terms.iter().try_for_each(|term| check_term(kind, term))
+            }
+            Ast::Wildcard { pattern: of, .. } | Ast::Regex { pattern: of, .. } => {
+                check_term(kind, of)?;
+                self.check_automaton(leaf)
+            }
+            Ast::Fuzzy { term, distance, .. } => {
+                check_term(kind, term)?;
+                if *distance > MAX_DISTANCE {
+                    return Err(Problem::new(format!("{distance} edits are too many")));
+                }
+                self.check_automaton(leaf)
+            }
+            Ast::Range { .. } if !kind.has_values() => {
+                Err(Problem::new("a range was asked of a field without an order"))
+            }
+            Ast::Within { field, bounds } => {
+                self.within(*field, [bounds.west, bounds.south, bounds.east, bounds.north]).map(drop)
+            }
+            Ast::Near { field, circle } => self.near(*field, circle.lon, circle.lat, circle.meters).map(drop),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The field that `within:` and `near:` search: the first that holds places.
+pub(super) fn place_field(schema: &Schema) -> Option<FieldId> {
+    schema.iter().find(|(_, field)| field.kind == Kind::Point).map(|(id, _)| id)
+}
+
+/// Reads a distance with its unit, as meters.
+pub(super) fn distance(text: &str) -> Built<f64> {
+    let problem =
+        || Problem::new(format!("`{text}` is no distance")).expected("expected a number with km, m or mi: 5km");
+    let at = text.find(|char: char| char.is_alphabetic()).ok_or_else(problem)?;
+    let (number, unit) = text.split_at(at);
+    let meters = match unit.to_ascii_lowercase().as_str() {
+        "m" => 1.0,
+        "km" => 1_000.0,
+        "mi" => 1_609.344,
+        _ => return Err(problem()),
+    };
+    match number.trim_end().parse::<f64>() {
+        Ok(number) if number >= 0.0 && (number * meters).is_finite() => Ok(number * meters),
+        _ => Err(problem()),
+    }
+}
+
+fn check_place(lon: f64, lat: f64) -> Built<()> {
+    if !(-180.0..=180.0).contains(&lon) {
+        return Err(
+            Problem::new(format!("{lon} is no longitude")).expected("expected -180 to 180; longitude comes first")
+        );
+    }
+    if !(-90.0..=90.0).contains(&lat) {
+        return Err(Problem::new(format!("{lat} is no latitude")).expected("expected -90 to 90; longitude comes first"));
+    }
+    Ok(())
+}
+
+/// The terms of a text in a field of this kind, in order.
+pub(super) fn analyze(kind: Kind, text: &str) -> Vec<String> {
+    if kind == Kind::Url {
+        return text::url_query_words(text);
+    }
+    text::query_words(text).into_iter().map(|(term, _)| term).collect()
+}
+
+fn no_term(text: &str) -> Problem {
+    let what = if text.trim().is_empty() { "this".to_owned() } else { format!("`{text}`") };
+    Problem::new(format!("{what} has no searchable term")).expected("expected a letter, a digit or an emoji")
+}
+
+fn too_long() -> Problem {
+    Problem::new(format!("a word is longer than {MAX_TERM_BYTES} bytes, and no such word is kept"))
+}
+
+/// The name that is nearly this one.
+pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let name = name.to_ascii_lowercase();
+    let scored = names.map(|it| (strsim::damerau_levenshtein(&name, it), it));
+    scored.filter(|&(edits, it)| edits <= 1 + it.len() / 4 && edits < name.len()).min().map(|(_, it)| it)
+}
+
+/// One part of a wildcard pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// `*`
+    Star,
+    /// `?`
+    Any,
+    /// A character that stands for itself.
+    Literal(char),
+}
+
+impl Part {
+    pub(super) fn literal(self) -> Option<char> {
+        if let Part::Literal(char) = self { Some(char) } else { None }
+    }
+}
+
+/// The parts of a wildcard pattern; several stars side by side are one.
+pub(super) fn collapsed_parts(pattern: &str) -> Vec<Part> {
+    let mut chars = pattern.chars();
+    let mut parts = Vec::new();
+    while let Some(char) = chars.next() {
+        let part = match char {
+            '*' => Part::Star,
+            '?' => Part::Any,
+            '\\' => Part::Literal(chars.next().unwrap_or('\\')),
+            char => Part::Literal(char),
+        };
+        if part != Part::Star || parts.last() != Some(&Part::Star) {
+            parts.push(part);
+        }
+    }
+    parts
+}
+
+/// The wildcard pattern with these parts.
+pub(super) fn pattern_of(parts: &[Part]) -> String {
+    let mut pattern = String::new();
+    for part in parts {
+        match part {
+            Part::Star => pattern.push('*'),
+            Part::Any => pattern.push('?'),
+            Part::Literal(char) => push_literal(&mut pattern, char.encode_utf8(&mut [0; 4])),
+        }
+    }
+    pattern
+}
+
+/// The literal before a `*` that is the only sign in a pattern, and its last.
+fn literal_prefix(parts: &[Part]) -> Option<String> {
+    match parts.split_last() {
+        Some((Part::Star, before)) => before.iter().map(|part| part.literal()).collect(),
+        _ => None,
+    }
+}
+
+/// The pattern with its literals folded.
+fn fold_pattern(parts: &[Part]) -> String {
+    let mut folded = String::new();
+    for run in parts.chunk_by(|left, right| left.literal().is_some() && right.literal().is_some()) {
+        let literal: Option<String> = run.iter().map(|part| part.literal()).collect();
+        match literal {
+            Some(literal) => push_literal(&mut folded, &text::fold(&literal)),
+            None => folded.push_str(&pattern_of(run)),
+        }
+    }
+    folded
+}
+
+/// Appends text to a wildcard pattern so that it stands for itself.
+pub(super) fn push_literal(pattern: &mut String, literal: &str) {
+    for char in literal.chars() {
+        if matches!(char, '*' | '?' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(char);
+    }
+}
+
+/// `\/` is `/` in a regular expression: only its quotes need the backslash.
+pub(super) fn without_escaped_slashes(pattern: &str) -> String {
+    let mut plain = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(char) = chars.next() {
+        match (char, chars.clone().next()) {
+            ('\\', Some('/')) => {}
+            ('\\', Some(next)) => {
+                plain.push('\\');
+                plain.push(next);
+                chars.next();
+            }
+            (char, _) => plain.push(char),
+        }
+    }
+    plain
+}

@@ -1,0 +1,142 @@
+//! What is wrong with a query, said so that its author can mend it: where, what, and what was expected.
+
+use std::fmt;
+use std::ops::Range;
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// How much of a query is shown around a mistake, in columns of a terminal.
+const SHOWN_COLUMNS: usize = 100;
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Where in the JSON form, as in `bool.must[1].match`; empty for the text form and for the JSON form as a whole.
+    pub path: String,
+    /// The query text that the span counts in; empty when the mistake is not in a text.
+    pub text: String,
+    /// The bytes of the text that are wrong. Empty at a place where something is missing.
+    pub span: Range<usize>,
+    /// The first wrong character, counted from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What would have been right, or a way to mend it.
+    pub expected: Option<String>,
+}
+
+impl Diagnostic {
+    /// A mistake in a query text.
+    #[must_use]
+    pub fn in_text(text: &str, span: Range<usize>, message: String, expected: Option<String>) -> Diagnostic {
+        let column = text.get(..span.start).map_or(0, |before| before.chars().count()) + 1;
+        Diagnostic { path: String::new(), text: text.to_owned(), span, column, message, expected }
+    }
+
+    /// A mistake in the JSON form.
+    #[must_use]
+    pub fn in_json(path: &str, message: String, expected: Option<String>) -> Diagnostic {
+        Diagnostic { path: path.to_owned(), text: String::new(), span: 0..0, column: 1, message, expected }
+    }
+
+    /// The place in words: the JSON path, the column, or both.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match (self.path.is_empty(), self.text.is_empty()) {
+            (true, true) => String::new(),
+            (true, false) => format!("column {}", self.column),
+            (false, true) => self.path.clone(),
+            (false, false) => format!("{}, column {}", self.path, self.column),
+        }
+    }
+
+    /// The part of the text that is worth showing, as one line, and the caret line under it.
+    fn excerpt(&self) -> (String, String) {
+        let clean = |part: &str| part.replace(|c: char| c.is_control(), " ");
+        let (before, rest) = self.text.split_at(self.span.start);
+        let (wrong, after) = rest.split_at(self.span.len());
+        let wrong = keep(clean(wrong).chars(), SHOWN_COLUMNS / 2);
+        let mut line: String = keep(clean(before).chars().rev(), SHOWN_COLUMNS / 4).chars().rev().collect();
+        let indent = line.width();
+        line.push_str(&wrong);
+        line.push_str(&keep(clean(after).chars(), SHOWN_COLUMNS / 4));
+        (line, " ".repeat(indent) + &"^".repeat(wrong.width().max(1)))
+    }
+}
+
+/// The first characters, as many as fit, and a sign when there were more.
+fn keep(mut chars: impl Iterator<Item = char>, columns: usize) -> String {
+    let mut kept = String::new();
+    let mut width = 0;
+    while let Some(char) = chars.next() {
+        width += char.width().unwrap_or(0);
+        if width > columns && chars.by_ref().nth(2).is_some() {
+            kept.push('…');
+            break;
+        }
+        kept.push(char);
+    }
+    kept
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.place();
+        if !place.is_empty() {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if !self.text.is_empty() {
+            let (line, carets) = self.excerpt();
+            write!(f, "\n  {line}\n  {carets}")?;
+        }
+        if let Some(expected) = &self.expected {
+            write!(f, "\n  {expected}")?;
+        }
+        Ok(())
+    }
+}
+
+/// All mistakes that were found in a query, at least one, in the order of the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// None when the list is empty: then nothing is wrong.
+    #[must_use]
+    pub fn new(list: Vec<Diagnostic>) -> Option<Diagnostics> {
+        (!list.is_empty()).then_some(Diagnostics { list })
+    }
+
+    /// One mistake.
+    #[must_use]
+    pub fn one(diagnostic: Diagnostic) -> Diagnostics {
+        Diagnostics { list: vec![diagnostic] }
+    }
+
+    /// The mistakes.
+    #[must_use]
+    pub fn list(&self) -> &[Diagnostic] {
+        &self.list
+    }
+
+    /// The first mistake.
+    #[must_use]
+    pub fn first(&self) -> &Diagnostic {
+        self.list.first().expect("diagnostics are never empty")
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, diagnostic) in self.list.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            diagnostic.fmt(f)?;
+        }
+        Ok(())
+    }
+}
