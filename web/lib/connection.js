@@ -59,8 +59,10 @@ export const LONGEST_WAIT_MS = 30_000;
 export const SILENCE_MS = 10_000;
 /** What a command fails with when the connection is lost before its answer. */
 export const LOST = 'connection_lost';
+/** Commands that count as searches. */
+const SEARCHES = new Set(['cmd/query', 'cmd/missing']);
 /** Coming back makes no sense: who may not connect, and who speaks another protocol. */
-const FINAL_CODES = new Set([4001]);
+const FINAL_CODES = new Set([4001, 4003, 4004]);
 
 /** @type {Clock} */
 const SYSTEM_CLOCK = { now: () => Date.now(), set: (run, ms) => setTimeout(run, ms), clear: (timer) => clearTimeout(timer) };
@@ -74,6 +76,12 @@ export class Connection {
   #socket = null;
   /** @type {Map<string, Subscription>} */
   #subscriptions = new Map();
+  /** Searches that run on the server, and those that wait for one to end: more at one time are refused. */
+  #searches = 0;
+  /** @type {{frame: unknown[], ref: string}[]} */
+  #queue = [];
+  /** @type {Set<string>} */
+  #searchRefs = new Set();
   /** Commands that wait for their answer. @type {Map<string, {resolve: (payload: any) => void, reject: (fault: Fault) => void}>} */
   #pending = new Map();
   #nextRef = 1;
@@ -158,8 +166,32 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const ref = String(this.#nextRef++);
       this.#pending.set(ref, { resolve, reject });
-      this.#send([event, payload, ref]);
+      if (!SEARCHES.has(event)) {
+        this.#send([event, payload, ref]);
+        return;
+      }
+      this.#searchRefs.add(ref);
+      this.#queue.push({ frame: [event, payload, ref], ref });
+      this.#pump();
     });
+  }
+
+  /** Sends the searches that may run now. */
+  #pump() {
+    const most = this.hello?.limits?.searches ?? 1;
+    while (this.#searches < most) {
+      const next = this.#queue.shift();
+      if (!next) return;
+      this.#searches++;
+      this.#send(next.frame);
+    }
+  }
+
+  /** @param {string} ref of a command that was answered */
+  #answered(ref) {
+    if (!this.#searchRefs.delete(ref)) return;
+    this.#searches--;
+    this.#pump();
   }
 
   /** @returns {Promise<void>} when it is open, at once if it is */
@@ -205,6 +237,7 @@ export class Connection {
     else if (typeof ref === 'string' && this.#pending.has(ref)) {
       const waiting = this.#pending.get(ref);
       this.#pending.delete(ref);
+      this.#answered(ref);
       if (event === 'cmd/error') waiting?.reject(payload);
       else waiting?.resolve(payload);
     } else if (event === 'tweet/new') this.#tweet(payload);
@@ -212,7 +245,8 @@ export class Connection {
     else if (event === 'stream/catching-up') this.#set({ behind: true });
     else if (event === 'stream/live') {
       for (const subscription of this.#subscriptions.values()) {
-        if (subscription.since !== null) subscription.since = Math.max(subscription.since, Number(payload?.seq) || 0);
+        // One that is not registered on this connection yet is still owed what came before.
+        if (subscription.since !== null && subscription.asked === null) subscription.since = Math.max(subscription.since, Number(payload?.seq) || 0);
       }
       this.#set({ behind: false });
     } else this.onevent(event, payload);
@@ -226,6 +260,9 @@ export class Connection {
       if (subscription.since !== null && subscription.epoch !== hello.epoch) this.#restart(subscription);
       this.#register(subscription);
     }
+    // Pushed every few seconds; nobody should wait for the first.
+    this.#send(['stats/users-count', {}]);
+    this.#send(['stats/total-tweet-count', {}]);
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const resolve of waiters) resolve();
@@ -306,6 +343,9 @@ export class Connection {
   #fail() {
     const pending = [...this.#pending.values()];
     this.#pending.clear();
+    this.#queue = [];
+    this.#searchRefs.clear();
+    this.#searches = 0;
     for (const { reject } of pending) reject({ code: LOST, message: 'the connection was lost' });
   }
 }

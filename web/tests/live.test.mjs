@@ -61,7 +61,7 @@ function setUp(random = () => 1) {
         close: () => (socket.isClosed = true),
         says: (/** @type {unknown[]} */ ...frame) => socket.onmessage({ data: JSON.stringify(frame) }),
         dies: (code = 1006, reason = '') => socket.onclose({ code, reason }),
-        hello: (epoch = 'e1', seq = 0) => socket.says('hello', { uid: 'u', version: '1', epoch, seq, limits: { page: 1000 } }),
+        hello: (epoch = 'e1', seq = 0) => socket.says('hello', { uid: 'u', version: '1', epoch, seq, limits: { page: 1000, searches: 2 } }),
         /** Takes the oldest command of that kind that was sent. */
         take: (/** @type {string} */ event) => {
           const at = socket.sent.findIndex((/** @type {any[]} */ frame) => frame[0] === event);
@@ -241,6 +241,43 @@ test('commands are answered by their mark, and fail with the connection', async 
   await assert.rejects(/** @type {Promise<any>} */ (first), { code: 'bad_query' });
   socket().dies();
   await assert.rejects(/** @type {Promise<any>} */ (third), { code: 'connection_lost' });
+});
+
+test('no more searches run at one time than may', async () => {
+  const { connection, socket, clock } = setUp();
+  connection.connect();
+  socket().hello();
+  const answers = ['a', 'b', 'c', 'd'].map((query) => connection.request('cmd/query', { query }));
+  const sent = () => socket().sent.filter((/** @type {any[]} */ frame) => frame[0] === 'cmd/query').map((/** @type {any[]} */ frame) => frame[1].query);
+  assert.deepEqual(sent(), ['a', 'b']);
+  socket().says('cmd/error', { code: 'unavailable', message: '' }, socket().take('cmd/query')[2]);
+  assert.deepEqual(sent(), ['b', 'c']);
+  await assert.rejects(/** @type {Promise<any>} */ (answers[0]), { code: 'unavailable' });
+  const lost = answers.slice(1).map((answer) => assert.rejects(answer, { code: 'connection_lost' }));
+  socket().dies();
+  await Promise.all(lost);
+  clock.go(LONGEST_WAIT_MS);
+  socket().hello();
+  assert.deepEqual(sent(), [], 'what failed is not sent later');
+  void connection.request('cmd/query', { query: 'e' });
+  assert.deepEqual(sent(), ['e']);
+});
+
+test('a subscription that is not registered again yet is still owed what came before', () => {
+  const { connection, socket, clock, log, handlers } = setUp();
+  connection.subscribe('a', 'x', handlers);
+  connection.subscribe('b', 'y', handlers);
+  connection.connect();
+  socket().hello();
+  for (let n = 0; n < 2; n++) socket().says('percolate/ok', { seq: 5 }, socket().take('cmd/percolate')[2]);
+  socket().dies();
+  clock.go(LONGEST_WAIT_MS);
+  socket().hello();
+  socket().says('percolate/ok', { seq: 40 }, socket().take('cmd/percolate')[2]);
+  socket().says('stream/live', { seq: 40 });
+  socket().says('percolate/ok', { seq: 40 }, socket().take('cmd/percolate')[2]);
+  socket().says('tweet/new', { tweet: { id_str: '1' }, seq: 10, matches: ['b'] });
+  assert.deepEqual(log.at(-1), ['tweet', '1', 10]);
 });
 
 test('a server that does not want this client is left alone', () => {
