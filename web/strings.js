@@ -118,7 +118,7 @@ const TEXTS = /** @type {const} */ ({
   'tweet.followers': { one: '{count} follower', other: '{count} followers' },
   'tweet.seen': { one: '{count} retweet seen since the start', other: '{count} retweets seen since the start' },
   'tweet.reach': 'reach {count}',
-  'tweet.json': 'Tweet as JSON, {time}',
+  'tweet.json': ', {time}: show as JSON',
   'tweet.json.title': 'Tweet {id}',
   'tweet.image': 'Image',
   'tweet.more': 'Show all',

@@ -110,7 +110,7 @@ function read(value, depth) {
     replyTo: string(raw.in_reply_to_screen_name) || null,
     links,
     image: imageOf(entities, object(raw.extended_entities)),
-    originalId: original?.id ?? idOf(retweeted),
+    originalId: original?.id ?? idOf(retweeted) ?? idOf({ id_str: raw.retweeted_status_id_str }),
     original,
   };
 }

@@ -27,12 +27,11 @@ export function tweet(n, more = {}) {
     id: Number(id),
     id_str: id,
     text: `tweet number ${n}`,
-    created_at: new Date(1_760_000_000_000 + n * 1000).toUTCString(),
+    created_at: new Date(1_760_000_000_000 + n * 1000).toISOString(),
     lang: 'en',
     user: { name: 'Ann Example', screen_name: 'ann', followers_count: 10, ...user },
     retweet_count: 0,
     favorite_count: 0,
-    entities: { hashtags: [], urls: [], user_mentions: [] },
     ...rest,
   };
 }
@@ -65,7 +64,7 @@ export function lively(n, random, time) {
   const text = parts.join(' ').replace(/^\w/, (first) => first.toUpperCase());
   return tweet(n, {
     text,
-    created_at: new Date(time).toUTCString(),
+    created_at: new Date(time).toISOString(),
     lang: pick(LANGS),
     user: { name: person, screen_name: screen, followers_count: Math.floor(10 ** (1 + random() * 4.5)) },
     retweet_count: random() < 0.3 ? Math.floor(10 ** (random() * 3)) : 0,

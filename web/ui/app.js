@@ -17,7 +17,7 @@ import { Help, Json } from './sheets.js';
 const THEMES = /** @type {const} */ (['auto', 'light', 'dark']);
 /** As wide as this, the analysis of a single search has room beside it. */
 const WIDE = '(min-width: 1100px)';
-const TRY = ['*', '#rust', 'love -is:retweet', 'lang:en has:media', 'followers:>=1000'];
+const TRY = ['*', 'coffee OR tea', '#election', 'lang:en has:links', 'followers:>=1000 -is:retweet'];
 
 /** @param {{perch: Perch}} props */
 export function App({ perch }) {

@@ -37,8 +37,9 @@ function Age({ tweet, onJson }) {
   const isYoung = Date.now() - tweet.time < 60_000;
   const now = isYoung ? perch.second.value : perch.minute.value;
   const full = format.full(tweet.time);
-  return html`<button class="age" type="button" title=${full} aria-label=${t('tweet.json', { time: full })} onClick=${onJson}>
-    <time datetime=${Number.isFinite(tweet.time) ? new Date(tweet.time).toISOString() : undefined}>${format.age(tweet.time, Math.max(now, isYoung ? 0 : Date.now()))}</time>
+  return html`<button class="age" type="button" title=${full} onClick=${onJson}>
+    <time datetime=${Number.isFinite(tweet.time) ? new Date(tweet.time).toISOString() : undefined}>${format.age(tweet.time, Math.max(now, isYoung ? 0 : Date.now()))}</time
+    ><span class="unseen">${t('tweet.json', { time: full })}</span>
   </button>`;
 }
 
