@@ -30,7 +30,15 @@ async fn the_page_and_its_files_are_served_safely() {
         let again = perch.http.get(perch.url(path)).header("If-None-Match", header("etag")).send().await;
         assert_eq!(again.expect("an answer").status().as_u16(), 304, "{path}");
     }
-    for path in ["/web/app.js", "/../Cargo.toml", "/app.js/", "/lib/", "/jsconfig.json", "/tests/browser.mjs", "/vendor/preact.d.ts"] {
+    for path in [
+        "/web/app.js",
+        "/../Cargo.toml",
+        "/app.js/",
+        "/lib/",
+        "/jsconfig.json",
+        "/tests/browser.mjs",
+        "/vendor/preact.d.ts",
+    ] {
         assert_eq!(perch.get(path).await.0, 404, "{path}");
     }
     perch.stop().await;

@@ -60,7 +60,7 @@ export const SILENCE_MS = 10_000;
 /** What a command fails with when the connection is lost before its answer. */
 export const LOST = 'connection_lost';
 /** Commands that count as searches. */
-const SEARCHES = new Set(['cmd/query', 'cmd/missing']);
+const SEARCHES = new Set(['cmd/query', 'cmd/missing', 'cmd/aggregate', 'stats/total-tweet-count']);
 /** Coming back makes no sense: who may not connect, and who speaks another protocol. */
 const FINAL_CODES = new Set([4001, 4003, 4004]);
 
@@ -176,6 +176,14 @@ export class Connection {
     });
   }
 
+  /** Asks for what is else pushed now and then. @param {string} event */
+  #ask(event) {
+    this.request(event, {}).then(
+      (payload) => this.onevent(event, payload),
+      () => {},
+    );
+  }
+
   /** Sends the searches that may run now. */
   #pump() {
     const most = this.hello?.limits?.searches ?? 1;
@@ -261,8 +269,8 @@ export class Connection {
       this.#register(subscription);
     }
     // Pushed every few seconds; nobody should wait for the first.
-    this.#send(['stats/users-count', {}]);
-    this.#send(['stats/total-tweet-count', {}]);
+    this.#ask('stats/users-count');
+    this.#ask('stats/total-tweet-count');
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const resolve of waiters) resolve();

@@ -61,7 +61,11 @@ function setUp(random = () => 1) {
         close: () => (socket.isClosed = true),
         says: (/** @type {unknown[]} */ ...frame) => socket.onmessage({ data: JSON.stringify(frame) }),
         dies: (code = 1006, reason = '') => socket.onclose({ code, reason }),
-        hello: (epoch = 'e1', seq = 0) => socket.says('hello', { uid: 'u', version: '1', epoch, seq, limits: { page: 1000, searches: 2 } }),
+        hello: (epoch = 'e1', seq = 0) => {
+          socket.says('hello', { uid: 'u', version: '1', epoch, seq, limits: { page: 1000, searches: 2 } });
+          // The counts are asked for at once.
+          for (const event of ['stats/users-count', 'stats/total-tweet-count']) socket.says(event, 1, socket.take(event)[2]);
+        },
         /** Takes the oldest command of that kind that was sent. */
         take: (/** @type {string} */ event) => {
           const at = socket.sent.findIndex((/** @type {any[]} */ frame) => frame[0] === event);

@@ -99,7 +99,9 @@ export async function start({ port = 0, rate = 3, history = 1500, seed = 1, now 
       } else if (event === 'cmd/missing') {
         const tweet = tweets.find((tweet) => tweet.id_str === payload.id_str);
         send(tweet ? ['tweet/missing-tweet', tweet, ref] : ['cmd/error', { code: 'not_found', message: 'there is no such tweet' }, ref]);
-      } else if (event === 'cmd/ping') send(['pong', {}, ref]);
+      } else if (event === 'stats/users-count') send([event, sessions.size, ref]);
+      else if (event === 'stats/total-tweet-count') send([event, tweets.length, ref]);
+      else if (event === 'cmd/ping') send(['pong', {}, ref]);
       else send(['cmd/error', { code: 'bad_event', message: `there is no event ${event}` }, ref]);
     });
   });

@@ -141,7 +141,7 @@ function Time({ column, data }) {
           { ...axis, size: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000], space: 26 },
         ],
         series: [
-          { value: (_plot, value) => (value === null ? '–' : format.full(value * 1000)), label: '' },
+          { value: (_plot, value) => (value === null ? '' : format.full(value * 1000)), label: '' },
           {
             label: '',
             fill: colors.colors[0],

@@ -58,7 +58,10 @@ fn every_file_that_is_asked_for_is_served() {
         for marker in [" from '", "import '", " from\"", "import\"", "src=\"", "href=\""] {
             for found in text.split(marker).skip(1) {
                 let name = found.split(['\'', '"']).next().unwrap();
-                if !Path::new(name).extension().is_some_and(|end| ["js", "css", "svg"].iter().any(|known| end == *known)) {
+                if !Path::new(name)
+                    .extension()
+                    .is_some_and(|end| ["js", "css", "svg"].iter().any(|known| end == *known))
+                {
                     continue;
                 }
                 let mut asked = folder.to_owned();
