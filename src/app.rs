@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
+use axum::serve::ListenerExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +28,9 @@ use crate::pipeline::{Intake, Pipeline};
 use crate::query::QueryLimits;
 use crate::source::{SOURCES, Source, SourceContext};
 use crate::transport::{TRANSPORTS, Transport, TransportContext};
+
+/// At the end of a shutdown, connections that still take nothing get so long.
+const STUCK_CONNECTIONS: Duration = Duration::from_secs(2);
 
 /// The plugins that a configuration asks for, made but not started.
 pub struct Plugins {
@@ -165,10 +169,9 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
     };
     let router = crate::transport::router(&plugins.transports, &context);
     let stopping = shutdown.clone();
-    let server =
-        tokio::spawn(
-            async move { axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await },
-        );
+    let server = tokio::spawn(async move {
+        axum::serve(listener.tap_io(send_at_once), router).with_graceful_shutdown(stopping.cancelled_owned()).await
+    });
 
     for (name, source) in plugins.sources {
         let context = SourceContext { name, intake: intake.clone(), shutdown: shutdown.clone() };
@@ -204,6 +207,13 @@ fn spawn_pipeline(
         })
         .context("can't start the pipeline's thread")?;
     Ok(end)
+}
+
+/// Small frames must not wait for the acknowledgement of the one before.
+fn send_at_once(connection: &mut TcpStream) {
+    if let Err(error) = connection.set_nodelay(true) {
+        tracing::debug!(%error, "can't set TCP_NODELAY");
+    }
 }
 
 impl Running {
@@ -260,7 +270,11 @@ impl Running {
         self.live.close();
         self.connections.close();
         self.connections.wait().await;
-        self.server.await.context("the listener failed")??;
+        // A client that reads nothing would keep its connection open for ever; the others have ended by now.
+        match tokio::time::timeout(STUCK_CONNECTIONS, self.server).await {
+            Ok(served) => served.context("the listener failed")??,
+            Err(_) => tracing::warn!("connections that take nothing are cut off"),
+        }
         tracing::info!("stopped");
         Ok(())
     }

@@ -62,9 +62,9 @@ impl QueryLimits {
 }
 
 impl Default for QueryLimits {
-    /// 4 KiB of text, 32 levels, 256 clauses, 1 MiB of automata.
+    /// 16 KiB of text, 32 levels, 1,024 clauses (as many as Lucene takes), 1 MiB of automata.
     fn default() -> QueryLimits {
-        QueryLimits { max_bytes: 4_096, max_depth: 32, max_clauses: 256, max_automaton_bytes: 1 << 20 }
+        QueryLimits { max_bytes: 16_384, max_depth: 32, max_clauses: 1_024, max_automaton_bytes: 1 << 20 }
     }
 }
 

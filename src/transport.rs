@@ -38,6 +38,9 @@ use crate::source::StatusBoard;
 
 pub use http::router;
 
+/// Makes a transport of its table.
+pub type Build = fn(toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>>;
+
 /// A row of the table of transports.
 pub struct TransportKind {
     /// The `type` in `[[transport]]`, in kebab case.
@@ -47,7 +50,7 @@ pub struct TransportKind {
     /// An example `[[transport]]` table; a test loads it.
     pub example: &'static str,
     /// Reads the table (without `type`) and makes the transport. Touches nothing outside.
-    pub build: fn(toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>>,
+    pub build: Build,
 }
 
 /// All transports that perch knows.
@@ -79,20 +82,20 @@ pub trait Transport: Send + Sync {
     fn routes(&self, context: TransportContext) -> Router;
 }
 
-/// One route of a transport: the router is made from the same list that the OpenAPI document is held against.
+/// One route of a transport: the router is made from the same list that `/api/openapi.json` is held against.
 struct Route<S> {
     /// In capitals.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the test of the OpenAPI document reads it"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "the test of openapi.json reads it"))]
     method: &'static str,
-    /// In axum's form, which is OpenAPI's as well: `/api/tweets/{id}`.
+    /// In the form that axum and `/api/openapi.json` share: `/api/tweets/{id}`.
     path: &'static str,
     handler: fn() -> MethodRouter<S>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Route<S> {
     fn router(routes: &[Route<S>], state: S) -> Router {
-        let router = Router::new();
-        routes.iter().fold(router, |router, route| router.route(route.path, (route.handler)())).with_state(state)
+        let add = |router: Router<S>, route: &Route<S>| router.route(route.path, (route.handler)());
+        routes.iter().fold(Router::new(), add).with_state(state)
     }
 }
 

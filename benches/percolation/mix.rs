@@ -48,11 +48,11 @@ impl Source {
     /// A word as often as it is said.
     fn any(&self, random: &mut Random) -> &str {
         let tweet = random.pick(&self.tweets);
-        random.pick(tweet)
+        random.pick(tweet).as_str()
     }
 
     fn rare(&self, random: &mut Random) -> &str {
-        random.pick(&self.rare)
+        random.pick(&self.rare).as_str()
     }
 
     /// A word over so many letters.
@@ -78,11 +78,11 @@ impl Source {
     }
 }
 
-fn term(field: FieldId, term: &str) -> Ast {
-    Ast::Term { field, term: term.to_owned() }
+fn term(field: FieldId, term: impl AsRef<str>) -> Ast {
+    Ast::Term { field, term: term.as_ref().to_owned() }
 }
 
-fn word(word: &str) -> Ast {
+fn word(word: impl AsRef<str>) -> Ast {
     term(tweet::TEXT, word)
 }
 
@@ -171,7 +171,7 @@ fn range(field: FieldId, digits: u32, random: &mut Random) -> Ast {
 fn attributes(random: &mut Random) -> Ast {
     let lang = |random: &mut Random| term(tweet::LANG, LANGS[random.zipf(LANGS.len())]);
     let has = |random: &mut Random| term(tweet::HAS, random.pick(HAS));
-    let from = |random: &mut Random| term(tweet::SCREEN_NAME, &user(random));
+    let from = |random: &mut Random| term(tweet::SCREEN_NAME, user(random));
     match random.below(100) {
         0..30 => from(random),
         30..50 => Ast::And(vec![from(random), has(random)]),

@@ -36,7 +36,10 @@ impl Shown {
     }
 
     pub(super) fn author(&self) -> String {
-        format!("@{}", plain(&self.user.screen_name))
+        match plain(&self.user.screen_name) {
+            name if name.is_empty() => "-".to_owned(),
+            name => format!("@{name}"),
+        }
     }
 
     pub(super) fn text(&self) -> String {
@@ -48,6 +51,7 @@ impl Shown {
 fn plain(text: &str) -> String {
     text.split_whitespace()
         .map(|word| word.replace(|char: char| char.is_control() || is_bidirectional(char), ""))
+        .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
+use crate::query::QueryLimits;
 
 /// `[server]`: where perch listens and how it ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,7 +108,8 @@ pub struct Query {
 
 impl Default for Query {
     fn default() -> Query {
-        Query { max_bytes: 16 * 1024, max_depth: 32, max_clauses: 1_024, max_automaton_bytes: 1024 * 1024 }
+        let QueryLimits { max_bytes, max_depth, max_clauses, max_automaton_bytes } = QueryLimits::default();
+        Query { max_bytes, max_depth, max_clauses, max_automaton_bytes }
     }
 }
 

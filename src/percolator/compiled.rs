@@ -19,7 +19,7 @@ use super::plan::{Clause, Plan, Prices, plan};
 use super::presearch::Presearch;
 use super::program;
 use super::scratch::Scratch;
-use super::table::{AtomId, AtomKind, Posting, TRUE, Wake};
+use super::table::{AtomId, AtomKind, Atoms, Posting, TRUE, Wake};
 use super::{Engine, EngineKind, EngineOptions, Matches};
 
 /// The row in the table of engines.
@@ -154,6 +154,22 @@ impl Compiled {
     #[must_use]
     pub fn n_parts(&self) -> usize {
         self.presearch.atoms.n_used()
+    }
+
+    pub(super) fn atoms(&self) -> &Atoms {
+        &self.presearch.atoms
+    }
+
+    /// The clauses that wake a query: key and guard of each.
+    pub(super) fn clauses(&self, key: QueryKey) -> Vec<(AtomId, AtomId)> {
+        let guard = |atom, place: u32| self.atoms().postings(atom)[place as usize].guard();
+        match self.queries.get(key.index()) {
+            None | Some(Slot::Atom { atom: NO_ATOM, .. }) => Vec::new(),
+            Some(Slot::Atom { atom, .. }) => vec![(*atom, TRUE)],
+            Some(Slot::Program(words)) => {
+                Program::waits(words).iter().map(|&[atom, place]| (atom, guard(atom, place))).collect()
+            }
+        }
     }
 
     fn known(&self) -> Known<'_> {
@@ -318,6 +334,10 @@ impl Engine for Compiled {
         }
         self.frequencies.tick();
         self.replan_some();
+    }
+
+    fn presearch(&self, key: QueryKey) -> Ast {
+        self.waits_for(key)
     }
 
     fn size_bytes(&self) -> usize {

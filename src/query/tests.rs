@@ -448,10 +448,10 @@ fn limits_are_named() {
         let error = parse(text).expect_err("a limit").to_string();
         assert!(error.contains(limit), "{error}");
     };
-    fails(&"a".repeat(4_097), "4097 bytes long, over the limit of 4096 (max_bytes)");
+    fails(&"a".repeat(16_385), "16385 bytes long, over the limit of 16384 (max_bytes)");
     fails(&"(".repeat(4_000), "deeper than 32 levels, the limit (max_depth)");
     fails(&"lang:(".repeat(600), "max_depth");
-    fails(&"a ".repeat(257), "more than 256 clauses, the limit (max_clauses)");
+    fails(&"a ".repeat(1_025), "more than 1024 clauses, the limit (max_clauses)");
     fails(r"/(\w{50}){50}/", "more than 1048576 bytes, the limit (max_automaton_bytes)");
     fails(&format!("*a{}", "?".repeat(30)), "max_automaton_bytes");
     let fuzzy: Vec<String> = (0..60).map(|at| format!("{at}uncharacteristically~")).collect();

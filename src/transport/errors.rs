@@ -45,7 +45,8 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    /// All of them, for the documentation and its test.
+    /// All of them.
+    #[cfg(test)]
     pub(crate) const ALL: &[Code] = &[
         Code::BadFrame,
         Code::BadEvent,

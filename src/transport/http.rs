@@ -51,7 +51,6 @@ async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Fa
 }
 
 /// A panic is a mistake of perch: it ends one request and is logged by the panic hook.
-#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     Fault::new(Code::Internal, "perch made a mistake; this request failed").into_response()
 }

@@ -101,15 +101,13 @@ impl IngestAnswer {
 impl IntoResponse for IngestAnswer {
     fn into_response(self) -> Response {
         let mut response = Json(&self).into_response();
-        match &self.error {
-            Some(fault) => fault.with_status_headers(response),
-            None => {
-                if self.accepted == 0 && self.refused > 0 {
-                    *response.status_mut() = StatusCode::BAD_REQUEST;
-                }
-                response
-            }
+        if let Some(fault) = &self.error {
+            return fault.with_status_headers(response);
         }
+        if self.accepted == 0 && self.refused > 0 {
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+        }
+        response
     }
 }
 

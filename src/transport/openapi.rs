@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the handlers and from the shapes below.
+//! `/api/openapi.json`, made from the handlers and from the shapes below.
 //!
 //! The shapes of what is spliced rather than serialized (tweets, pages, errors) are written down here. Tests hold the document to the routes,
 //! and to `docs/openapi.json`, so that no change of the interface goes unseen.

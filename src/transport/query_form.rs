@@ -47,7 +47,7 @@ impl QueryForm {
 fn fault(diagnostics: &Diagnostics) -> Fault {
     let Diagnostic { path, text, span, column, message, expected } = diagnostics.first();
     let message = match expected {
-        Some(expected) => format!("{message}: {expected}"),
+        Some(expected) => format!("{message}; {expected}"),
         None => message.clone(),
     };
     let path = (!path.is_empty()).then(|| path.clone());

@@ -1,5 +1,5 @@
 //! The plain HTTP interface: history, single tweets, percolation without a session, explanation of queries, counts, bulk ingestion, probes,
-//! the OpenAPI document, and the page.
+//! the interface for programs, and the page.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -159,7 +159,7 @@ pub(crate) fn parse(frame: &str, max_page: usize) -> (Option<Ref>, Result<Comman
         [event, payload, reference] => (*event, Some(*payload), Some(*reference)),
         _ => return bad_frame(format!("{SHAPE}, not an array of {}", parts.len())),
     };
-    let reference = match reference.map(|reference| reference.get()) {
+    let reference = match reference.map(RawValue::get) {
         None | Some("null") => None,
         Some(text) if text.len() > MAX_REF_BYTES => {
             return bad_frame(format!("the ref must be no longer than {MAX_REF_BYTES} bytes"));

@@ -135,9 +135,9 @@ async fn probes_answer() {
     let mut client = perch.connect().await;
     client.percolate(json!({"query": "*"})).await;
     client.tweet().await;
-    let (_, stats) = perch.get("/api/stats").await;
-    assert_eq!((&stats["sessions"], &stats["queries"]), (&json!(1), &json!(1)));
-    assert!(stats["seq"].as_u64() >= Some(1) && stats["tweets"].as_u64() >= Some(1), "{stats}");
+    let (_, counts) = perch.get("/api/stats").await;
+    assert_eq!((&counts["sessions"], &counts["queries"]), (&json!(1), &json!(1)));
+    assert!(counts["seq"].as_u64() >= Some(1) && counts["tweets"].as_u64() >= Some(1), "{counts}");
 
     let response = perch.http.get(perch.url("/metrics")).send().await.expect("an answer");
     assert!(response.headers()["content-type"].to_str().is_ok_and(|media| media.starts_with("text/plain")));

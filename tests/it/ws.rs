@@ -231,8 +231,9 @@ async fn a_client_that_does_not_read_does_not_hold_up_the_shutdown() {
     let perch = Perch::start_with("[server]\ngrace_seconds = 8\n").await;
     let mut client = perch.connect().await;
     client.percolate(json!({"query": "rust"})).await;
-    let long = "rust ".repeat(400);
-    for batch in 0..20 {
+    // More than the socket's buffers hold, and quick to analyze.
+    let long = format!("rust {}", "x".repeat(5_000));
+    for batch in 0..4 {
         let tweets: Vec<_> = (0..500).map(|at| tweet(1 + batch * 500 + at, &long)).collect();
         perch.ingest(&tweets).await;
     }

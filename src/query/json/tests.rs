@@ -157,9 +157,9 @@ fn limits_hold_here_too() {
         deep = json!({"bool": {"must": deep}});
     }
     assert!(read(&deep).is_err_and(|error| error.to_string().contains("max_depth")));
-    let many: Vec<Value> = (0..300).map(|at| json!(at.to_string())).collect();
-    fails(&json!({"terms": {"lang": many}}), "terms.lang[256]", "max_clauses");
-    fails(&json!("a".repeat(5_000)), "", "max_bytes");
+    let many: Vec<Value> = (0..1_100).map(|at| json!(at.to_string())).collect();
+    fails(&json!({"terms": {"lang": many}}), "terms.lang[1024]", "max_clauses");
+    fails(&json!("a".repeat(20_000)), "", "max_bytes");
     let simple = json!({"simple_query_string": {"query": "(".repeat(1_000)}});
     assert!(read(&simple).is_err_and(|error| error.to_string().contains("max_depth")));
 }

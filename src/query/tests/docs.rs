@@ -136,9 +136,9 @@ fn the_table_of_fields_is_complete() {
 #[test]
 fn the_limits_are_as_the_page_says() {
     let limits = QueryLimits::default();
-    assert_eq!((limits.max_bytes, limits.max_depth, limits.max_clauses), (4_096, 32, 256));
+    assert_eq!((limits.max_bytes, limits.max_depth, limits.max_clauses), (16_384, 32, 1_024));
     assert_eq!(limits.max_automaton_bytes, 1 << 20);
-    for text in ["`max_bytes`, 4,096", "`max_depth`, 32", "`max_clauses`, 256", "`max_automaton_bytes`, 1 MiB"] {
+    for text in ["`max_bytes`, 16,384", "`max_depth`, 32", "`max_clauses`, 1,024", "`max_automaton_bytes`, 1 MiB"] {
         assert!(PAGE.contains(text), "{text}");
     }
 }
