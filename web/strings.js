@@ -130,7 +130,7 @@ const TEXTS = /** @type {const} */ ({
   'analysis.title': 'Analysis',
   'analysis.of': { one: 'of {count} loaded tweet', other: 'of {count} loaded tweets' },
   'analysis.time': 'Tweets over time',
-  'analysis.time.all': 'all tweets',
+  'analysis.time.all': { one: 'all {count}', other: 'all {count}' },
   'analysis.time.loaded': 'loaded tweets',
   'analysis.bar': '{n} per {interval}',
   'analysis.summary': '{n} tweets from {from} to {to}',

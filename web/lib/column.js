@@ -11,6 +11,7 @@ import { Feed } from './feed.js';
 import { RateMeter } from './format.js';
 import { marksOf } from './marks.js';
 import { readTweet } from './tweet.js';
+import { Timeline } from './words.js';
 
 /** @typedef {import('./connection.js').Connection} Connection */
 /** @typedef {import('./connection.js').Fault} Fault */
@@ -23,6 +24,10 @@ import { readTweet } from './tweet.js';
 /** The first page is small: it is there at once. */
 const FIRST_PAGE = 40;
 const PAGE = 200;
+/** How many bars the tweets over time have at most. */
+const BARS = 60;
+/** How many pushes are remembered for the count. More than that in one answer's time is more than can be read. */
+const MOST_BEFORE = 100_000;
 /** How much history comes by itself, and with each further wish. */
 export const HISTORY_SIZES = /** @type {const} */ ([100, 500, 2000, 10_000]);
 /** How many tweets a column can keep. */
@@ -54,12 +59,17 @@ export class Column {
   /** @type {number | null} */
   watermark = null;
   rate = new RateMeter();
+  /** All tweets over time, once the server has counted those of history. @type {Timeline | null} */
+  timeline = null;
+  /** When the tweets were written that were pushed before the server's count came. @type {number[]} */
+  #pushedBefore = [];
 
   /** @type {string | null} */
   #next = null;
   /** Counts up with each thing that ends a load under way. */
   #run = 0;
   #wanted = 0;
+  #hasEnded = false;
 
   /**
    * @param {object} options
@@ -90,7 +100,8 @@ export class Column {
         this.error.value = null;
         if (resumed) return;
         this.watermark = seq;
-        this.load(this.historySize.value);
+        void this.load(this.historySize.value);
+        void this.#count();
       },
       ontweet: (raw, _seq) => this.#push(raw),
       onerror: (fault) => {
@@ -102,6 +113,8 @@ export class Column {
         this.#next = null;
         this.watermark = null;
         this.feed.clear();
+        this.timeline = null;
+        this.#pushedBefore = [];
         this.phase.value = 'registering';
         this.history.value = 'none';
         this.changed();
@@ -112,6 +125,7 @@ export class Column {
   /** Ends it. */
   end() {
     this.#run++;
+    this.#hasEnded = true;
     this.connection.unsubscribe(this.name);
   }
 
@@ -129,8 +143,31 @@ export class Column {
     const tweet = readTweet(raw);
     if (!tweet || !this.feed.push(tweet)) return;
     this.rate.add(Date.now());
+    if (this.timeline) this.timeline.add(tweet.time);
+    else if (this.#pushedBefore.length < MOST_BEFORE) this.#pushedBefore.push(tweet.time);
     this.onpush(this, tweet);
     this.changed();
+  }
+
+  /** Has the server count history over time. What was pushed meanwhile is counted in. */
+  async #count() {
+    const watermark = this.watermark;
+    for (;;) {
+      try {
+        const answer = await this.connection.request('cmd/aggregate', { query: this.query, by: 'created', n: BARS, until_seq: watermark });
+        if (this.watermark !== watermark || this.#hasEnded || this.#pushedBefore.length >= MOST_BEFORE) return;
+        this.timeline = new Timeline(answer, BARS);
+        for (const time of this.#pushedBefore) this.timeline.add(time);
+        this.#pushedBefore = [];
+        this.changed();
+        return;
+      } catch (fault) {
+        // Without the count, what is loaded is shown over time.
+        if (/** @type {Fault} */ (fault)?.code !== LOST || this.#hasEnded) return;
+        await this.connection.whenOpen();
+        if (this.watermark !== watermark) return;
+      }
+    }
   }
 
   /** Loads so many more tweets of history, as far as there is room. @param {number} [n] */

@@ -476,6 +476,17 @@ live('analysis: words, trends and bars, and a click adds to the search', async (
   await total(page, 'pelican storm', 19);
 });
 
+live('tweets over time are all tweets, loaded or not, and live ones', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 900));
+  await open('?q=tweet');
+  const scope = page.locator('.analysis .scope');
+  await scope.filter({ hasText: /^all 900$/ }).waitFor();
+  await perch.post(...many(1000, 25));
+  await scope.filter({ hasText: /^all 925$/ }).waitFor();
+  await page.getByText('of 525 loaded tweets').waitFor();
+  await page.locator('.plot[aria-label^="925 tweets from"]').waitFor();
+});
+
 live('CSV holds what is loaded', async ({ perch, page, open }) => {
   await perch.post(tweet(1, { text: 'say "hi", ok' }));
   await open('?q=hi');

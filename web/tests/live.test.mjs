@@ -456,6 +456,8 @@ function opened(n, options) {
   column.start();
   const all = Array.from({ length: n }, (_, at) => tweet(at)).reverse();
   socket().says('percolate/ok', { name: 'a', query_id: 'q', seq: n }, socket().take('cmd/percolate')[2]);
+  const counted = (/** @type {number} */ total) =>
+    socket().says('aggregate/ok', { by: 'created', total, interval_ms: 1000, buckets: [{ key: 1_760_000_000_000, count: total }] }, socket().take('cmd/aggregate')[2]);
   /** Answers a page of history. */
   const answer = async () => {
     const [, payload, ref] = socket().take('cmd/query');
@@ -465,7 +467,7 @@ function opened(n, options) {
     socket().says('tweet/prev-chunk', { result, total: n, next: left.length > payload.n ? result.at(-1)?.id_str : null }, ref);
     await settle();
   };
-  return { ...played, column, answer };
+  return { ...played, column, answer, counted };
 }
 
 test('history is loaded below the watermark, page by page, while tweets come', async () => {
@@ -522,6 +524,20 @@ test('history goes on after the connection was lost', async () => {
   await answer();
   assert.equal(column.history.value, 'all');
   assert.equal(column.feed.size, 300);
+});
+
+test('the count over time holds history and every push, whichever comes first', async () => {
+  const { column, counted, socket } = opened(30);
+  socket().says('tweet/new', { tweet: tweet(30), seq: 31, matches: ['a'] });
+  assert.equal(column.timeline, null);
+  counted(30);
+  await settle();
+  socket().says('tweet/new', { tweet: tweet(31), seq: 32, matches: ['a'] });
+  assert.equal(column.timeline?.total, 32);
+  assert.equal(
+    column.timeline?.bars().counts.reduce((sum, n) => sum + n, 0),
+    32,
+  );
 });
 
 test('another epoch empties the column and fills it anew', async () => {

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
+import { histogram } from '../lib/words.js';
 import { chance, lively } from './support.mjs';
 
 const WEB = new URL('../', import.meta.url);
@@ -99,6 +100,11 @@ export async function start({ port = 0, rate = 3, history = 1500, seed = 1, now 
       } else if (event === 'cmd/missing') {
         const tweet = tweets.find((tweet) => tweet.id_str === payload.id_str);
         send(tweet ? ['tweet/missing-tweet', tweet, ref] : ['cmd/error', { code: 'not_found', message: 'there is no such tweet' }, ref]);
+      } else if (event === 'cmd/aggregate') {
+        const found = tweets.slice(0, payload.until_seq ?? tweets.length).filter((tweet) => matches(payload.query, tweet));
+        const { interval, starts, counts } = histogram(found.map((tweet) => Date.parse(tweet.created_at)));
+        const buckets = starts.map((key, at) => ({ key, count: counts[at] })).filter(({ count }) => count);
+        send(['aggregate/ok', { by: 'created', total: found.length, interval_ms: interval, buckets }, ref]);
       } else if (event === 'stats/users-count') send([event, sessions.size, ref]);
       else if (event === 'stats/total-tweet-count') send([event, tweets.length, ref]);
       else if (event === 'cmd/ping') send(['pong', {}, ref]);

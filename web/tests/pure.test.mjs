@@ -14,7 +14,7 @@ import { barsSvg, cloudSvg } from '../lib/picture.js';
 import { segments } from '../lib/text.js';
 import { hueOf, initials, readTweet, safeUrl } from '../lib/tweet.js';
 import { readPlaces, writePlaces } from '../lib/urls.js';
-import { direction, hashtagsOf, histogram, intervalOf, slope, topWords, trends, wordsOf } from '../lib/words.js';
+import { INTERVALS, Timeline, direction, hashtagsOf, histogram, intervalOf, slope, topWords, trends, wordsOf } from '../lib/words.js';
 import { vendored } from '../vendor.mjs';
 import { tweet } from './support.mjs';
 
@@ -210,14 +210,14 @@ test('a word can rise over all and fall lately', () => {
 
 test('bars over time count every tweet once, in intervals that fit the span', () => {
   assert.equal(intervalOf(30_000), 1000);
-  assert.equal(intervalOf(86_400_000), 3_600_000);
+  assert.equal(intervalOf(86_400_000), 1_800_000);
   const times = Array.from({ length: 500 }, (_, n) => n * 7000);
   const { interval, starts, counts } = histogram([...times, NaN]);
   assert.equal(
     counts.reduce((sum, n) => sum + n, 0),
     500,
   );
-  assert.ok(starts.length <= 41);
+  assert.ok(starts.length <= 61);
   assert.ok(starts.every((start, at) => start % interval === 0 && (at === 0 || start - /** @type {number} */ (starts[at - 1]) === interval)));
   assert.deepEqual(histogram([]), { interval: 0, starts: [], counts: [] });
   const stray = histogram([0, ...times.map((time) => time + 1.7e12)]);
@@ -225,7 +225,22 @@ test('bars over time count every tweet once, in intervals that fit the span', ()
     stray.counts.reduce((sum, n) => sum + n, 0),
     501,
   );
-  assert.ok(stray.starts.length <= 161);
+  assert.ok(stray.starts.length <= 241);
+});
+
+test('history counted by the server and pushes make one timeline', () => {
+  for (const [at, interval] of INTERVALS.slice(1).entries()) assert.equal(interval % /** @type {number} */ (INTERVALS[at]), 0);
+  const timeline = new Timeline({ total: 5, interval_ms: 1000, buckets: [{ key: 1000, count: 2 }, { key: 4000, count: 2 }] }, 10);
+  assert.deepEqual(timeline.bars(), { interval: 1000, starts: [1000, 2000, 3000, 4000], counts: [2, 0, 0, 2] });
+  for (let second = 4; second < 60; second++) timeline.add(second * 1000 + 999);
+  timeline.add(NaN);
+  const { interval, starts, counts } = timeline.bars();
+  assert.equal(interval, 10_000);
+  assert.deepEqual(starts, [0, 10_000, 20_000, 30_000, 40_000, 50_000]);
+  assert.deepEqual(counts, [10, 10, 10, 10, 10, 10]);
+  assert.equal(timeline.total, 5 + 57);
+  timeline.add(-1e12);
+  assert.ok(timeline.bars().starts.length <= 40);
 });
 
 test('no two words of the cloud lie on each other', () => {

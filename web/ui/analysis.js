@@ -43,7 +43,7 @@ export function Analysis({ column, onClose }) {
     <div class="body" tabindex="0" role="group" aria-label=${t('analysis.title')}>
       ${n === 0
         ? html`<p class="notice">${t('analysis.nothing')}</p>`
-        : html`<${Time} key=${theme} column=${column} data=${found.time} />
+        : html`<${Time} key=${theme} column=${column} data=${found.time} all=${found.all} />
             <${Cloud} words=${found.cloud} add=${add} column=${column} />
             <${Words} words=${found.words} trends=${found.trends} add=${add} />
             <${Bars} title=${t('analysis.hashtags')} counts=${found.hashtags} add=${add} />
@@ -60,7 +60,8 @@ function foundIn(column) {
   const words = cloud.slice(0, 12);
   return {
     tweets,
-    time: histogram(tweets.map((tweet) => tweet.time)),
+    time: column.timeline?.bars() ?? histogram(tweets.map((tweet) => tweet.time)),
+    all: column.timeline?.total ?? null,
     cloud,
     words,
     trends: trends(
@@ -117,8 +118,8 @@ function Save({ name, svg }) {
   </span>`;
 }
 
-/** @param {{column: Column, data: {interval: number, starts: number[], counts: number[]}}} props */
-function Time({ column, data }) {
+/** @param {{column: Column, data: {interval: number, starts: number[], counts: number[]}, all: number | null}} props */
+function Time({ column, data, all }) {
   const place = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {uPlot | null} */ (null));
   const dark = document.documentElement.dataset.theme;
@@ -169,7 +170,10 @@ function Time({ column, data }) {
   const values = { n: format.count(n), from: format.full(data.starts[0] ?? NaN), to: format.full(data.starts[data.starts.length - 1] ?? NaN) };
   const svg = () => barsSvg(data, { width: 720, height: 240, colors: colorsNow(), title: `${column.query} – ${t('analysis.time')}`, label: format.full });
   return html`<section>
-    <h3>${t('analysis.time')}<${Save} name=${`${fileName(column.query)}-time`} svg=${svg} /></h3>
+    <h3>
+      <span>${t('analysis.time')} <span class="scope">${all === null ? t('analysis.time.loaded') : t('analysis.time.all', { n: all, count: format.count(all) })}</span></span>
+      <${Save} name=${`${fileName(column.query)}-time`} svg=${svg} />
+    </h3>
     <div class="plot" ref=${place} role="img" aria-label=${t('analysis.summary', values)}></div>
   </section>`;
 }
