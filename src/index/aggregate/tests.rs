@@ -68,10 +68,12 @@ fn intervals_grow_until_the_buckets_are_few() {
     let dir = TempDir::new().unwrap();
     let index = open(dir.path());
     // One a minute for two hours, before and after 1970.
-    let tweets: Vec<Short> = (0..120).map(|n: i64| (n.unsigned_abs() + 1, true, vec![], Some((n - 60) * 60_000))).collect();
+    let tweets: Vec<Short> =
+        (0..120).map(|n: i64| (n.unsigned_abs() + 1, true, vec![], Some((n - 60) * 60_000))).collect();
     append(&index, &tweets);
     let view = index.view();
-    for (n, interval_ms, buckets) in [(1_000, 1_000, 120), (119, 300_000, 24), (24, 300_000, 24), (5, 1_800_000, 4), (1, 31_449_600_000, 2)]
+    for (n, interval_ms, buckets) in
+        [(1_000, 1_000, 120), (119, 300_000, 24), (24, 300_000, 24), (5, 1_800_000, 4), (1, 31_449_600_000, 2)]
     {
         let found = view.over_time(&search(), tweet::CREATED, None, n).unwrap();
         assert_eq!((found.total, found.interval_ms, found.buckets.len()), (120, interval_ms, buckets), "{n}");
