@@ -54,8 +54,10 @@ fn presearch_lines(presearch: &Ast) -> Vec<String> {
         one => std::slice::from_ref(one),
     };
     let line = |way: &Ast| match way {
-        Ast::And(parts) => parts.iter().map(|part| describe(part, schema)).collect::<Vec<_>>().join(" and "),
-        one => describe(one, schema),
+        Ast::And(parts) => {
+            parts.iter().map(|part| describe(part, schema).trim_end().to_owned()).collect::<Vec<_>>().join(" and ")
+        }
+        one => describe(one, schema).trim_end().to_owned(),
     };
     ways.iter().map(line).collect()
 }
