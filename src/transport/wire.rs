@@ -374,7 +374,7 @@ pub(crate) fn missing_tweet(tweet: &str, reference: Option<&Ref>) -> String {
 }
 
 /// The payload of `aggregate/ok`: starts of intervals and terms are both called keys.
-pub(crate) fn aggregate_ok(by: FieldId, aggregate: &Aggregate, reference: Option<&Ref>) -> String {
+pub(crate) fn aggregate_ok_payload(by: FieldId, aggregate: &Aggregate) -> String {
     #[derive(Serialize)]
     struct Bucket<Key> {
         key: Key,
@@ -389,7 +389,7 @@ pub(crate) fn aggregate_ok(by: FieldId, aggregate: &Aggregate, reference: Option
         buckets: Vec<Bucket<Key>>,
     }
     let by = &*Schema::tweet().field(by).name;
-    let payload = match aggregate {
+    match aggregate {
         Aggregate::OverTime(OverTime { total, interval_ms, buckets }) => {
             let buckets = buckets.iter().map(|&(key, count)| Bucket { key, count }).collect();
             json(&Ok { by, total: *total, interval_ms: Some(*interval_ms), buckets })
@@ -398,8 +398,11 @@ pub(crate) fn aggregate_ok(by: FieldId, aggregate: &Aggregate, reference: Option
             let buckets = buckets.iter().map(|(key, count)| Bucket { key, count: *count }).collect();
             json(&Ok { by, total: *total, interval_ms: None, buckets })
         }
-    };
-    frame(event::AGGREGATE_OK, &payload, reference)
+    }
+}
+
+pub(crate) fn aggregate_ok(by: FieldId, aggregate: &Aggregate, reference: Option<&Ref>) -> String {
+    frame(event::AGGREGATE_OK, &aggregate_ok_payload(by, aggregate), reference)
 }
 
 pub(crate) fn pong(reference: Option<&Ref>) -> String {
