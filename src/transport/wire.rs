@@ -21,6 +21,7 @@ use crate::query::QueryLimits;
 
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
+use super::pace::Withheld;
 use super::query_form::QueryForm;
 
 /// The events of the protocol. Each is described in `docs/PROTOCOL.md`; a test checks that.
@@ -42,6 +43,7 @@ pub(crate) mod event {
     pub(crate) const TWEET_NEW: &str = "tweet/new";
     pub(crate) const CATCHING_UP: &str = "stream/catching-up";
     pub(crate) const LIVE: &str = "stream/live";
+    pub(crate) const LIMITED: &str = "stream/limited";
     pub(crate) const ERROR: &str = "cmd/error";
 
     /// What a client may send.
@@ -61,6 +63,7 @@ pub(crate) mod event {
         TOTAL_TWEET_COUNT,
         CATCHING_UP,
         LIVE,
+        LIMITED,
         ERROR,
     ];
 }
@@ -337,6 +340,14 @@ pub(crate) fn live_payload(Seq(seq): Seq) -> String {
 
 pub(crate) fn live(seq: Seq) -> String {
     frame(event::LIVE, &live_payload(seq), None)
+}
+
+pub(crate) fn limited_payload(Withheld { count, seq: Seq(seq) }: Withheld) -> String {
+    format!("{{\"count\":{count},\"seq\":{seq}}}")
+}
+
+pub(crate) fn limited(withheld: Withheld) -> String {
+    frame(event::LIMITED, &limited_payload(withheld), None)
 }
 
 pub(crate) fn error(fault: &Fault, reference: Option<&Ref>) -> String {

@@ -7,5 +7,6 @@ mod bulk;
 mod live;
 mod page;
 mod rest;
+mod security;
 mod sse;
 mod ws;
