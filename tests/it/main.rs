@@ -7,6 +7,7 @@ mod bulk;
 mod live;
 mod page;
 mod rest;
+mod security;
 mod sente;
 mod sente_client;
 mod sse;
