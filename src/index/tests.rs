@@ -424,3 +424,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_block_of_seqs_that_can_not_be_reserved_costs_nothing() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    let obstacle = dir.path().join("perch.json.new");
+    fs::create_dir(&obstacle).unwrap();
+    index.take_seqs(5).unwrap_err();
+    fs::remove_dir(&obstacle).unwrap();
+    assert_eq!(index.take_seqs(5).unwrap(), Seq(1));
+    fs::create_dir(&obstacle).unwrap();
+    assert_eq!(index.take_seqs(5).unwrap(), Seq(6), "the block lasts");
+    index.close().unwrap();
+    drop(index);
+    fs::remove_dir(&obstacle).unwrap();
+    assert!(Index::open(&options(dir.path())).unwrap().take_seqs(1).unwrap() > Seq(10));
+}

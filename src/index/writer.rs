@@ -11,7 +11,6 @@
 //! When tantivy fails, the batches since the last commit are answered with the reason and forgotten, and the next batch
 //! starts with a new tantivy writer: a full disk ends nothing.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -19,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
-use tantivy::directory::error::{OpenReadError, OpenWriteError};
 use tantivy::indexer::{IndexWriterOptions, UserOperation};
 use tantivy::merge_policy::LogMergePolicy;
 use tantivy::{IndexReader, IndexWriter, TantivyError, Term};
@@ -166,6 +164,10 @@ impl Writer {
                 .build();
             let writer = self.index.writer_with_options(options)?;
             writer.set_merge_policy(Box::new(merge_policy()));
+            // What a crash or a full disk left half written takes space that the next commit may need.
+            if let Err(error) = writer.garbage_collect_files().wait() {
+                tracing::warn!(%error, "unused files of the index can't be deleted");
+            }
             self.tantivy = Some(writer);
         }
         Ok(self.tantivy.as_mut().expect("it was just made"))
@@ -317,14 +319,9 @@ pub(super) fn size_of_dir(dir: &PathBuf) -> u64 {
 
 /// What tantivy's error means to those who wait.
 fn reason(error: &TantivyError) -> IntakeError {
-    let io_error = match error {
-        TantivyError::IoError(error)
-        | TantivyError::OpenWriteError(OpenWriteError::IoError { io_error: error, .. })
-        | TantivyError::OpenReadError(OpenReadError::IoError { io_error: error, .. }) => Some(error),
-        _ => None,
-    };
-    match io_error.map(|error| error.kind()) {
-        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => IntakeError::Full,
-        _ => IntakeError::Failed(error.to_string()),
-    }
+    // tantivy turns most errors of the disk into text or wraps them: the kind, or the number (ENOSPC, EDQUOT), is left in it.
+    const FULL: [&str; 4] = ["StorageFull", "QuotaExceeded", "(os error 28)", "(os error 122)"];
+    let text = error.to_string();
+    let details = format!("{text} {error:?}");
+    if FULL.iter().any(|sign| details.contains(sign)) { IntakeError::Full } else { IntakeError::Failed(text) }
 }

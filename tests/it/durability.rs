@@ -124,7 +124,7 @@ async fn find_all(server: &Server) -> Vec<u64> {
     loop {
         let page = server.get(&format!("/api/search?q=kept&n=1000{before}")).await;
         ids.extend(page["result"].as_array().expect("tweets").iter().map(id_of));
-        match page["next"].as_u64() {
+        match page["next"].as_str() {
             Some(next) => before = format!("&before_id={next}"),
             None => {
                 assert_eq!(page["total"].as_u64(), u64::try_from(ids.len()).ok(), "the total is that of all pages");
@@ -190,6 +190,72 @@ async fn kill_again_and_again(index: &Path, seed: u64, rounds: u64) {
 fn kill_now(server: &Server) {
     let mut kill = std::process::Command::new("kill");
     assert!(kill.args(["-KILL", &server.child.id().to_string()]).status().expect("kill runs").success());
+}
+
+/// A batch of tweets with texts that can't be packed well.
+fn long_tweets(random: &mut StdRng, first: u64, n: u64) -> String {
+    let mut text = || (0..30).map(|_| format!(" {:x}", random.random::<u32>())).collect::<String>();
+    (first..first + n).map(|id| format!("{}\n", tweet(id, &format!("kept{}", text())))).collect()
+}
+
+async fn ingest(server: &Server, body: String) -> (u16, Value) {
+    let post = reqwest::Client::new().post(format!("{}/api/tweets", server.url)).body(body);
+    let answer = post.send().await.expect("perch answers");
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_stops_ingestion_only_and_ends_with_space() {
+    const BATCH: u64 = 200;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let disk = dir.path().join("disk");
+    std::fs::create_dir(&disk).expect("made");
+    let Some(server) = Server::start_on_disk(&disk, "6m") else {
+        eprintln!("no disk of its own can be mounted here: only the unit tests of `index` know what a full one does");
+        return;
+    };
+    let ballast = server.outside(&disk.join("ballast"));
+    std::fs::write(&ballast, vec![0; 4 << 20]).expect("there is space");
+    let address = server.url.strip_prefix("http://").expect("http");
+    let mut reader = Client::open(address).await;
+    reader.percolate(json!({"query": "kept"})).await;
+
+    // The tweets fill it.
+    let mut random = StdRng::seed_from_u64(7);
+    let mut kept = BTreeSet::new();
+    let mut next = 1;
+    let mut refused = 0;
+    while refused < 5 {
+        let (status, answer) = ingest(&server, long_tweets(&mut random, next, BATCH)).await;
+        match status {
+            200 => kept.extend(next..next + BATCH),
+            _ => {
+                assert_eq!((status, &answer["accepted"]), (507, &json!(0)), "{answer}");
+                assert_eq!(answer["error"]["code"], "no_space", "{answer}");
+                refused += 1;
+            }
+        }
+        next += BATCH;
+        assert!(next < 100_000, "the disk does not fill");
+    }
+    assert!(!kept.is_empty());
+
+    // Everything else goes on.
+    assert_eq!(find_all(&server).await.into_iter().rev().collect::<Vec<_>>(), kept.iter().copied().collect::<Vec<_>>());
+    assert_eq!(server.get("/healthz").await, json!({"alive": true}));
+    let mut pushed = reader.settle().await.iter().map(|push| id_of(&push["tweet"])).collect::<BTreeSet<_>>();
+    pushed.retain(|id| kept.contains(id));
+    while pushed.len() < kept.len() {
+        pushed.insert(id_of(&reader.tweet().await["tweet"]));
+        pushed.retain(|id| kept.contains(id));
+    }
+
+    // With space back the next request is taken.
+    std::fs::remove_file(&ballast).expect("removed");
+    let (status, answer) = ingest(&server, long_tweets(&mut random, next, BATCH)).await;
+    assert_eq!((status, &answer["accepted"]), (200, &json!(BATCH)), "{answer}");
+    kept.extend(next..next + BATCH);
+    assert_eq!(find_all(&server).await.into_iter().rev().collect::<Vec<_>>(), kept.into_iter().collect::<Vec<_>>());
 }
 
 /// `PERCH_LONG_TESTS=1` makes it a hundred kills.

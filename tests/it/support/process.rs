@@ -1,7 +1,7 @@
 //! perch as a process of its own.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -20,7 +20,34 @@ impl Server {
 
     /// The same with more arguments.
     pub fn start_with(index_dir: &Path, arguments: &[&str]) -> Server {
-        let mut child = perch()
+        Server::spawn(perch(), index_dir, arguments)
+    }
+
+    /// The same with a disk of its own, of this size, mounted at `disk`; others see it at [`Server::outside`]. `None` when this
+    /// machine lets nobody mount one.
+    pub fn start_on_disk(disk: &Path, size: &str) -> Option<Server> {
+        const MOUNT: &str = r#"mount -t tmpfs -o size="$1" tmpfs "$0" && shift && exec "$@""#;
+        let wrap = |program: &str| {
+            let mut command = perch_with("unshare");
+            command.args(["--map-root-user", "--mount", "sh", "-c", MOUNT]).arg(disk).args([size, program]);
+            command
+        };
+        if !wrap("true").status().is_ok_and(|status| status.success()) {
+            return None;
+        }
+        Some(Server::spawn(wrap(env!("CARGO_BIN_EXE_perch")), &disk.join("index"), &[]))
+    }
+
+    /// Where a path of a server with its own disk is for everyone else.
+    pub fn outside(&self, path: &Path) -> PathBuf {
+        Path::new("/proc")
+            .join(self.child.id().to_string())
+            .join("root")
+            .join(path.strip_prefix("/").expect("absolute"))
+    }
+
+    fn spawn(mut command: Command, index_dir: &Path, arguments: &[&str]) -> Server {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--set", "source=[]", "--index-dir"])
             .arg(index_dir)
             .args(arguments)
@@ -56,7 +83,11 @@ impl Drop for Server {
 
 /// The binary, untouched by the environment of whoever runs the tests.
 pub fn perch() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_perch"));
+    perch_with(env!("CARGO_BIN_EXE_perch"))
+}
+
+fn perch_with(program: &str) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PERCH_")) {
         command.env_remove(name);
     }
