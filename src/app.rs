@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::serve::ListenerExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -235,11 +235,13 @@ impl Running {
     ///
     /// When a stage failed, or the grace time was not enough.
     pub async fn run(mut self) -> anyhow::Result<()> {
+        let mut index_failure = self.index.failure();
         let failed = tokio::select! {
             // The shutdown first: it ends the listener as well.
             biased;
             () = self.shutdown.cancelled() => None,
             end = &mut self.pipeline => Some(pipeline_error(end)),
+            reason = writer_death(&mut index_failure) => Some(anyhow::anyhow!("{reason}")),
             served = &mut self.server => Some(match served {
                 Ok(Ok(())) => anyhow::anyhow!("the listener ended"),
                 Ok(Err(error)) => anyhow::Error::from(error).context("the listener failed"),
@@ -280,6 +282,16 @@ impl Running {
     }
 }
 
+/// Waits until the index's writer has died. One that was closed has not.
+async fn writer_death(failure: &mut watch::Receiver<Option<Arc<str>>>) -> Arc<str> {
+    if let Ok(reason) = failure.wait_for(Option::is_some).await
+        && let Some(reason) = &*reason
+    {
+        return Arc::clone(reason);
+    }
+    std::future::pending().await
+}
+
 fn pipeline_error(end: Result<anyhow::Result<()>, oneshot::error::RecvError>) -> anyhow::Error {
     match end {
         Ok(Ok(())) => anyhow::anyhow!("the pipeline ended by itself"),
@@ -287,3 +299,6 @@ fn pipeline_error(end: Result<anyhow::Result<()>, oneshot::error::RecvError>) ->
         Err(_) => anyhow::anyhow!("the pipeline panicked"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -355,6 +355,15 @@ impl Index {
         self.inner.failure.clone()
     }
 
+    /// Makes the writer panic.
+    #[cfg(test)]
+    pub(crate) fn break_writer(&self) {
+        if let Some(messages) = lock(&self.inner.messages).as_ref() {
+            // It can be gone already.
+            let _ = messages.send(Message::Panic);
+        }
+    }
+
     /// Why the writer does not answer.
     fn gone(&self) -> IntakeError {
         match &*self.inner.failure.borrow() {

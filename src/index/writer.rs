@@ -50,6 +50,9 @@ pub(super) enum Message {
     Commit(SyncSender<Result<(), IntakeError>>),
     /// Commit and stop.
     Close,
+    /// Panic, so that a test sees what comes of it.
+    #[cfg(test)]
+    Panic,
 }
 
 /// What is stored with a commit.
@@ -139,6 +142,8 @@ impl Writer {
                     }
                     return self.commit();
                 }
+                #[cfg(test)]
+                Ok(Message::Panic) => panic!("a test wants this"),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = Instant::now();
