@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Problem};
 use crate::hub::{Hub, QueueLimits};
-use crate::index::{Index, IndexOptions};
+use crate::index::{Index, IndexOptions, Retention};
 use crate::live::{Live, LiveLimits};
 use crate::percolator::{ENGINES, EngineKind, EngineOptions};
 use crate::pipeline::{Intake, Pipeline};
@@ -121,6 +121,11 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         commit_tweets: config.index.commit_tweets,
         writer_memory_bytes: config.index.writer_memory_mb * 1024 * 1024,
         queue_batches: config.index.queue_batches,
+        retention: Retention {
+            age: (config.index.retention_days > 0)
+                .then(|| Duration::from_secs(config.index.retention_days * 24 * 60 * 60)),
+            size_bytes: Some(config.index.retention_bytes).filter(|&bytes| bytes > 0),
+        },
     };
     // Bound first: a port that is taken is the most common mistake, and is found before the index is touched.
     let listener = TcpListener::bind(config.server.listen)

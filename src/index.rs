@@ -32,6 +32,7 @@ mod fields;
 mod home;
 mod lower;
 mod phrase;
+mod retention;
 mod shown;
 mod steady;
 mod tail;
@@ -43,6 +44,7 @@ pub use ack::{Ack, IntakeError};
 pub use fields::{Fields, IndexDocument, Leaf};
 pub use home::{OpenError, SCHEMA_VERSION};
 pub use lower::lower;
+pub use retention::Retention;
 pub use view::{Page, PageRequest, Search, SearchError, View};
 
 use home::Home;
@@ -79,6 +81,8 @@ pub struct IndexOptions {
     pub writer_memory_bytes: usize,
     /// How many batches may wait for the writer, at least 1. [`Index::append`] blocks while there are more.
     pub queue_batches: usize,
+    /// What to delete when it is too old or too much.
+    pub retention: Retention,
 }
 
 impl Default for IndexOptions {
@@ -89,6 +93,7 @@ impl Default for IndexOptions {
             commit_tweets: 50_000,
             writer_memory_bytes: 64_000_000,
             queue_batches: 64,
+            retention: Retention::default(),
         }
     }
 }
@@ -143,6 +148,10 @@ struct State {
     shown: Arc<Shown>,
     tail: Tail,
     last_seq: Seq,
+    /// Nothing before it is left.
+    first_seq: Seq,
+    /// The last seq that was committed.
+    committed: Seq,
     /// The view of this state, once someone has asked for it.
     view: Option<View>,
     size_bytes: u64,
@@ -190,23 +199,25 @@ impl Index {
         let shown = Arc::new(Shown::new(reader.searcher()).map_err(failed)?);
 
         // Numbers below these are in use, whatever perch.json says: it may come from an older backup.
-        let payload = index.load_metas().map_err(failed)?.payload;
-        let committed: Payload = payload.and_then(|payload| serde_json::from_str(&payload).ok()).unwrap_or_default();
-        home.skip_to(shown.highest_seq().max(Seq(committed.last_seq)))
-            .map_err(|error| OpenError::io(&options.dir, error))?;
+        let committed = Payload::of(&index).map_err(failed)?;
+        let last_committed = shown.highest_seq().max(Seq(committed.last_seq));
+        home.skip_to(last_committed).map_err(|error| OpenError::io(&options.dir, error))?;
 
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 shown,
                 tail: Tail::default(),
                 last_seq: home.last_seq(),
+                first_seq: committed.keeping.first_seq(),
+                committed: last_committed,
                 view: None,
                 size_bytes: writer::size_of_dir(&home.tantivy()),
                 commits: 0,
                 last_commit: Duration::ZERO,
             }),
         });
-        let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options).map_err(failed)?;
+        let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options, committed.keeping)
+            .map_err(failed)?;
         let queue_batches = options.queue_batches.max(1);
         let (messages, receiver) = sync_channel(queue_batches);
         let room = Arc::new(Semaphore::new(queue_batches));
@@ -235,10 +246,10 @@ impl Index {
         self.inner.epoch
     }
 
-    /// The position from which everything can be had: nothing is ever removed but for a newer version of it.
+    /// The position from which everything can be had: what came before it may have been deleted for its age or its size.
     #[must_use]
     pub fn first_seq(&self) -> Seq {
-        Seq::ZERO
+        self.inner.shared.lock().first_seq
     }
 
     /// The position up to which every tweet that there is can be found, and behind which every new one will be.
@@ -306,7 +317,7 @@ impl Index {
         if let Some(view) = &state.view {
             return view.clone();
         }
-        let view = View::new(Arc::clone(&state.shown), state.tail.chunks(), state.last_seq);
+        let view = View::new(Arc::clone(&state.shown), state.tail.chunks(), state.first_seq, state.last_seq);
         state.view = Some(view.clone());
         view
     }
