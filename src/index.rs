@@ -13,7 +13,7 @@
 //! A tweet id has one document: a newer version replaces the older one, everywhere.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -31,6 +31,7 @@ mod ack;
 mod fields;
 mod home;
 mod lower;
+pub mod offline;
 mod phrase;
 mod retention;
 mod shown;
@@ -437,6 +438,15 @@ fn open_tantivy(home: &Home) -> tantivy::Result<tantivy::Index> {
     if tantivy::Index::exists(&directory)? {
         return tantivy::Index::open(directory);
     }
+    create_in(directory)
+}
+
+/// A new tantivy index.
+fn create_tantivy(dir: &Path) -> tantivy::Result<tantivy::Index> {
+    create_in(MmapDirectory::open(dir)?)
+}
+
+fn create_in(directory: MmapDirectory) -> tantivy::Result<tantivy::Index> {
     let settings = IndexSettings {
         docstore_compression: Compressor::Lz4,
         docstore_blocksize: STORE_BLOCK_BYTES,

@@ -82,6 +82,17 @@ impl Shown {
         self.segments.iter().map(|segment| segment.seqs().1).max().unwrap_or(Seq::ZERO)
     }
 
+    /// Every document, in order of arrival.
+    pub(super) fn all(&self) -> Vec<(Seq, u64, DocAddress)> {
+        let documents = self.segments.iter().zip(0..).flat_map(|(segment, ord)| {
+            let alive = (0..segment.reader.max_doc()).filter(|&doc| !segment.reader.is_deleted(doc));
+            alive.map(move |doc| (Seq(segment.seqs.values.get_val(doc)), segment.id(doc), DocAddress::new(ord, doc)))
+        });
+        let mut documents: Vec<_> = documents.collect();
+        documents.sort_unstable_by_key(|&(seq, ..)| seq);
+        documents
+    }
+
     /// What the segments hold.
     pub(super) fn parts(&self) -> Vec<Part> {
         let part = |segment: &Segment| Part {

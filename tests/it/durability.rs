@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::process::Server;
+use crate::support::process::{Server, perch};
 use crate::support::{Client, PATIENCE, tweet};
 
 /// The ids of one feeder are of its own: `feeder * IDS + n`.
@@ -256,6 +256,40 @@ async fn a_full_disk_stops_ingestion_only_and_ends_with_space() {
     assert_eq!((status, &answer["accepted"]), (200, &json!(BATCH)), "{answer}");
     kept.extend(next..next + BATCH);
     assert_eq!(find_all(&server).await.into_iter().rev().collect::<Vec<_>>(), kept.into_iter().collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_taken_under_a_server_serves() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (index, copy) = (dir.path().join("index"), dir.path().join("copy"));
+    let server = Server::start(&index);
+    let mut random = StdRng::seed_from_u64(1);
+    let (status, _) = ingest(&server, long_tweets(&mut random, 1, 100)).await;
+    assert_eq!(status, 200);
+    let run = |command: &[&str], index: &Path| {
+        let output = perch().args(command).arg("--index-dir").arg(index).output().expect("perch runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), text)
+    };
+    let to = copy.display().to_string();
+    let (code, said) = run(&["backup", &to], &index);
+    assert!(code == Some(0) && said.starts_with("copied: 100 tweets"), "{said}");
+    let (code, said) = run(&["backup", &to], &index);
+    assert!(code == Some(1) && said.contains("not empty"), "{said}");
+    for command in ["check-index", "reindex"] {
+        let (code, said) = run(&[command], &index);
+        assert!(code == Some(1) && said.contains("another perch uses"), "{said}");
+        let (code, said) = run(&[command], &copy);
+        assert!(code == Some(0) && said.contains(": 100 tweets"), "{said}");
+        let (code, said) = run(&[command], dir.path());
+        assert!(code == Some(1) && said.contains("there is no index"), "{said}");
+    }
+    let (status, _) = ingest(&server, long_tweets(&mut random, 101, 100)).await;
+    assert_eq!((status, find_all(&server).await.len()), (200, 200));
+    let restored = Server::start(&copy);
+    assert_eq!(find_all(&restored).await, (1..=100).rev().collect::<Vec<_>>());
+    let epochs = [server.get("/api/stats").await["epoch"].clone(), restored.get("/api/stats").await["epoch"].clone()];
+    assert_ne!(epochs[0], epochs[1], "positions of one mean nothing in the other");
 }
 
 /// `PERCH_LONG_TESTS=1` makes it a hundred kills.
