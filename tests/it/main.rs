@@ -4,6 +4,7 @@ mod support;
 
 mod binary;
 mod bulk;
+mod durability;
 mod live;
 mod page;
 mod rest;
