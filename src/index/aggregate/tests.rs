@@ -24,6 +24,7 @@ fn open(dir: &Path) -> Index {
         commit_tweets: usize::MAX,
         writer_memory_bytes: 15_000_000,
         queue_batches: 2,
+        ..IndexOptions::default()
     };
     Index::open(&options).unwrap()
 }
