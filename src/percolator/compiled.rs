@@ -19,7 +19,7 @@ use super::plan::{Clause, Plan, Prices, plan};
 use super::presearch::Presearch;
 use super::program;
 use super::scratch::Scratch;
-use super::table::{AtomId, AtomKind, Posting, TRUE, Wake};
+use super::table::{AtomId, AtomKind, MAX_ATOMS, Posting, TRUE, Wake};
 use super::{Engine, EngineKind, EngineOptions, Matches};
 
 /// The row in the table of engines.
@@ -158,8 +158,8 @@ impl Compiled {
 
     /// Lets a query wait as planned, and keeps where.
     fn wait(&mut self, query: u32, code: &[u32], plan: &Plan) -> Slot {
-        if let (&[_], &[Clause { key: atom, guard: TRUE, sufficient: true }]) = (code, plan.clauses.as_slice()) {
-            let place = self.presearch.wait(atom, Posting::new(query, TRUE, Wake::Match));
+        if let (&[_], &[Clause { key: atom, guard: TRUE, sufficient: true, .. }]) = (code, plan.clauses.as_slice()) {
+            let place = self.presearch.wait_plainly(atom, query);
             return Slot::Atom { atom, place };
         }
         let n = u32::try_from(plan.clauses.len()).expect("a query has fewer than 2^32 parts");
@@ -172,7 +172,7 @@ impl Compiled {
                 (false, 1) => Wake::Verify,
                 (false, _) => Wake::VerifyOnce,
             };
-            let place = self.presearch.wait(clause.key, Posting::new(query, clause.guard, wake));
+            let place = self.presearch.wait(clause.key, Posting::new(query, clause.guard, clause.signature, wake));
             words.extend([clause.key, place]);
         }
         words.extend(code);
@@ -182,7 +182,13 @@ impl Compiled {
     /// Ends the waits of a query. What stood last in a list takes the place, so another query must be told.
     fn unwait(&mut self, slot: &mut Slot) {
         match slot {
-            Slot::Atom { atom, place } => self.end_wait(*atom, *place, &mut []),
+            Slot::Atom { atom, place } => {
+                if let Some(moved) = self.presearch.unwait_plainly(*atom, *place)
+                    && let Slot::Atom { place: old, .. } = &mut self.queries[moved as usize]
+                {
+                    *old = *place;
+                }
+            }
             Slot::Program(words) => {
                 let waits = Program::waits_mut(words);
                 for at in 0..waits.len() {
@@ -199,15 +205,10 @@ impl Compiled {
         let is_it = |wait: &&mut [u32; 2]| **wait == [atom, from];
         if let Some(wait) = own.iter_mut().find(is_it) {
             wait[1] = place;
-            return;
-        }
-        match &mut self.queries[moved.query as usize] {
-            Slot::Atom { place: old, .. } => *old = place,
-            Slot::Program(words) => {
-                if let Some(wait) = Program::waits_mut(words).iter_mut().find(is_it) {
-                    wait[1] = place;
-                }
-            }
+        } else if let Slot::Program(words) = &mut self.queries[moved as usize]
+            && let Some(wait) = Program::waits_mut(words).iter_mut().find(is_it)
+        {
+            wait[1] = place;
         }
     }
 
@@ -231,11 +232,11 @@ impl Compiled {
         let mut left = REPLAN_AT_ONCE;
         while let Some((atom, mut at)) = self.stale.pop() {
             while left > 0 {
-                let Some(posting) = self.presearch.atoms.postings(atom).get(at as usize).copied() else { break };
+                let Some(posting) = self.presearch.atoms.guarded(atom).get(at as usize).copied() else { break };
                 left -= 1;
                 self.replan(posting.query, REPLAN_GAIN);
                 // When the query went elsewhere, another one has its place.
-                if self.presearch.atoms.postings(atom).get(at as usize) == Some(&posting) {
+                if self.presearch.atoms.guarded(atom).get(at as usize) == Some(&posting) {
                     at += 1;
                 }
             }
@@ -247,16 +248,16 @@ impl Compiled {
     }
 
     /// Counts the atoms of the document in `scratch`.
-    fn count(&mut self, doc: &Doc) {
+    fn count(&mut self) {
         self.frequencies.count_doc();
         for &atom in &self.scratch.there {
-            if self.frequencies.count(atom) && !self.presearch.atoms.postings(atom).is_empty() {
+            if self.frequencies.count(atom) && !self.presearch.atoms.guarded(atom).is_empty() {
                 self.stale.push((atom, 0));
             }
         }
-        for (token, atom) in doc.tokens().iter().zip(self.scratch.tokens()) {
-            if atom.is_none() {
-                self.frequencies.count_other(self.presearch.atoms.hash(token.field, doc.term(token)));
+        for (&atom, probe) in self.scratch.tokens().iter().zip(&self.scratch.probes) {
+            if atom == MAX_ATOMS {
+                self.frequencies.count_other(probe.hash);
             }
         }
     }
@@ -309,7 +310,7 @@ impl Engine for Compiled {
             wake(&self.presearch, &self.queries, &mut self.scratch, doc, at, matches);
             self.n_docs = self.n_docs.wrapping_add(1);
             if self.n_docs <= COUNT_FIRST || self.n_docs.is_multiple_of(COUNT_EVERY) {
-                self.count(doc);
+                self.count();
             }
         }
         self.frequencies.tick();
@@ -360,9 +361,11 @@ fn wake(presearch: &Presearch, queries: &[Slot], scratch: &mut Scratch, doc: &Do
     let there = std::mem::take(&mut scratch.there);
     let mut candidates = 0;
     for &atom in &there {
-        for posting in presearch.atoms.postings(atom) {
-            candidates += 1;
-            if !scratch.has(posting.guard()) {
+        let (plain, guarded) = presearch.atoms.waiting(atom);
+        candidates += plain.len() + guarded.len();
+        matches.pairs.extend(plain.iter().map(|&query| (at, QueryKey(query))));
+        for posting in guarded {
+            if posting.signature & !scratch.signature != 0 || !scratch.has(posting.guard()) {
                 continue;
             }
             let is_match = match posting.wake() {
@@ -383,6 +386,6 @@ fn wake(presearch: &Presearch, queries: &[Slot], scratch: &mut Scratch, doc: &Do
             }
         }
     }
-    matches.candidates += candidates;
+    matches.candidates += candidates as u64;
     scratch.there = there;
 }

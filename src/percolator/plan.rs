@@ -14,14 +14,22 @@
 //! | NOT | the atom that every document has: the query is looked at for each |
 
 use super::program::{Node, Parts, node};
-use super::table::{AtomId, TRUE};
+use super::table::{AtomId, TRUE, signature};
 
 /// A way to wake a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Clause {
     pub(super) key: AtomId,
     pub(super) guard: AtomId,
+    /// The bits of all atoms that are known to be required.
+    pub(super) signature: u64,
     pub(super) sufficient: bool,
+}
+
+impl Clause {
+    fn of(key: AtomId, sufficient: bool) -> Clause {
+        Clause { key, guard: TRUE, signature: 0, sufficient }
+    }
 }
 
 /// How a query waits.
@@ -51,18 +59,16 @@ pub(super) fn plan(code: &[u32], prices: &impl Prices) -> Plan {
     match node(code) {
         // The constant false is the absence of what every document has.
         Node::Absent(TRUE) => Plan::default(),
-        Node::Atom(atom) | Node::Lazy(atom) => Plan {
-            cost: prices.share(atom) * MATCH + prices.lookup(atom),
-            clauses: vec![Clause { key: atom, guard: TRUE, sufficient: true }],
-        },
-        Node::Absent(_) | Node::Not(_) => {
-            Plan { cost: 1.0, clauses: vec![Clause { key: TRUE, guard: TRUE, sufficient: false }] }
+        Node::Atom(atom) | Node::Lazy(atom) => {
+            Plan { cost: prices.share(atom) * MATCH + prices.lookup(atom), clauses: vec![Clause::of(atom, true)] }
         }
+        Node::Absent(_) | Node::Not(_) => Plan { cost: 1.0, clauses: vec![Clause::of(TRUE, false)] },
         Node::Phrase { terms, last_is_prefix, .. } => {
             let full = if last_is_prefix { &terms[..terms.len() - 1] } else { terms };
             let key = rarest(full.iter().copied(), prices).unwrap_or(TRUE);
             let guard = rarest(full.iter().copied().filter(|&term| term != key), prices).unwrap_or(TRUE);
-            let clauses = vec![Clause { key, guard, sufficient: false }];
+            let signature = full.iter().fold(0, |all, &term| all | signature(term));
+            let clauses = vec![Clause { key, guard, signature, sufficient: false }];
             Plan { cost: price(&clauses, prices), clauses }
         }
         Node::Or(parts) => union(parts.map(|part| plan(part, prices)).collect()),
@@ -93,8 +99,10 @@ fn and(parts: &Parts<'_>, prices: &impl Prices) -> Plan {
         guard = rarer(guard, required(part, prices), prices);
     }
     let leaves = parts.n() == 2 && parts.clone().all(|part| matches!(node(part), Node::Atom(_)));
+    let signature = parts.clone().fold(0, |all, part| all | required_bits(part));
     for clause in &mut plan.clauses {
         clause.sufficient = false;
+        clause.signature |= signature;
         if let (TRUE, Some(guard)) = (clause.guard, guard)
             && guard != clause.key
         {
@@ -117,6 +125,19 @@ fn required(code: &[u32], prices: &impl Prices) -> Option<AtomId> {
         }
         Node::And(mut parts) => parts.try_fold(None, |best, part| Some(rarer(best, required(part, prices), prices)))?,
         _ => None,
+    }
+}
+
+/// The bits of the atoms that a document must have for this part to match.
+fn required_bits(code: &[u32]) -> u64 {
+    match node(code) {
+        Node::Atom(atom) => signature(atom),
+        Node::Phrase { terms, last_is_prefix, .. } => {
+            let full = if last_is_prefix { &terms[..terms.len() - 1] } else { terms };
+            full.iter().fold(0, |all, &term| all | signature(term))
+        }
+        Node::And(parts) => parts.fold(0, |all, part| all | required_bits(part)),
+        _ => 0,
     }
 }
 
