@@ -19,7 +19,7 @@ use super::plan::{Clause, Plan, Prices, plan};
 use super::presearch::Presearch;
 use super::program;
 use super::scratch::Scratch;
-use super::table::{AtomId, AtomKind, MAX_ATOMS, Posting, TRUE, Wake};
+use super::table::{AtomId, AtomKind, MAX_ATOMS, Posting, Rank, Wake};
 use super::{Engine, EngineKind, EngineOptions, Matches};
 
 /// The row in the table of engines.
@@ -33,8 +33,11 @@ pub(super) const KIND: EngineKind = EngineKind {
 const COUNT_EVERY: u32 = 8;
 /// The first documents are all counted.
 const COUNT_FIRST: u32 = 4096;
-/// Queries whose plan is looked at again in a call, at most.
-const REPLAN_AT_ONCE: usize = 64;
+/// Queries whose plan is looked at again for each document that passes, at most.
+const REPLAN_PER_DOC: usize = 4;
+/// After so many documents were counted, all plans are looked at again, a few at a time; and after so many times more.
+const FIRST_SWEEP: u64 = 1_000;
+const SWEEP_GROWTH: u64 = 8;
 /// A new plan must cost less than this share of the old one to be worth the change.
 const REPLAN_GAIN: f32 = 0.5;
 
@@ -51,6 +54,10 @@ pub struct Compiled {
     /// Atoms that are so much more frequent than was believed that the queries behind them should wait elsewhere, and
     /// the place in their postings up to which that was looked at.
     stale: Vec<(AtomId, u32)>,
+    /// The query up to which all plans were looked at again, while that goes on.
+    sweep: Option<u32>,
+    /// How many documents have to be counted before that starts again.
+    sweep_at: u64,
     /// For the words of terms that are looked at.
     term: pattern::Term,
 }
@@ -68,12 +75,14 @@ enum Slot {
 const FREE: Slot = Slot::Atom { atom: NO_ATOM, place: 0 };
 const NO_ATOM: AtomId = AtomId::MAX;
 
-/// A program with the waits of its query: the number of waits, for each wait the atom and the place
-/// in its postings, then the code.
+/// A program with the waits of its query: the number of waits, each of them, then the code.
+///
+/// A wait is two words: the atom, with the rank in its highest bits, and the place in the list of that rank.
 struct Program;
 
 impl Program {
     const WAITS: usize = 1;
+    const RANK_SHIFT: u32 = 30;
 
     fn n_waits(words: &[u32]) -> usize {
         words[0] as usize
@@ -91,6 +100,22 @@ impl Program {
     fn code(words: &[u32]) -> &[u32] {
         &words[Self::WAITS + 2 * Self::n_waits(words)..]
     }
+
+    fn wait(atom: AtomId, rank: Rank, place: u32) -> [u32; 2] {
+        [atom | (rank as u32) << Self::RANK_SHIFT, place]
+    }
+
+    fn atom(wait: [u32; 2]) -> AtomId {
+        wait[0] & (MAX_ATOMS - 1)
+    }
+
+    fn rank(wait: [u32; 2]) -> Rank {
+        match wait[0] >> Self::RANK_SHIFT {
+            0 => Rank::Plain,
+            1 => Rank::Either,
+            _ => Rank::Guarded,
+        }
+    }
 }
 
 struct Known<'a> {
@@ -100,20 +125,22 @@ struct Known<'a> {
 
 impl Prices for Known<'_> {
     fn share(&self, atom: AtomId) -> f32 {
-        if atom == TRUE { 1.0 } else { self.frequencies.share(atom) }
+        match self.presearch.atoms.kind(atom) {
+            AtomKind::True => 1.0,
+            &AtomKind::Range(field, min, max) => {
+                self.frequencies.share_of_range(field, min, max).unwrap_or_else(|| self.frequencies.share(atom))
+            }
+            _ => self.frequencies.share(atom),
+        }
     }
 
     fn lookup(&self, atom: AtomId) -> f32 {
         match self.presearch.atoms.kind(atom) {
             AtomKind::Prefix(..) => 0.01,
-            AtomKind::Range(..) | AtomKind::Within(..) | AtomKind::Near(..) => 0.02,
-            kind @ AtomKind::Pattern(_) => {
-                if pattern::is_tried_always(kind) {
-                    4.0
-                } else {
-                    0.05
-                }
-            }
+            AtomKind::Range(..) => 0.002 + 0.5 * self.share(atom),
+            AtomKind::Within(..) | AtomKind::Near(..) => 0.02,
+            AtomKind::Pattern(pattern) if pattern.is_blind => 4.0,
+            AtomKind::Pattern(_) => 0.05,
             _ => 0.0,
         }
     }
@@ -131,6 +158,8 @@ impl Compiled {
             frequencies: Frequencies::new(),
             n_docs: 0,
             stale: Vec::new(),
+            sweep: None,
+            sweep_at: FIRST_SWEEP,
             term: pattern::Term::default(),
         }
     }
@@ -158,9 +187,12 @@ impl Compiled {
 
     /// Lets a query wait as planned, and keeps where.
     fn wait(&mut self, query: u32, code: &[u32], plan: &Plan) -> Slot {
-        if let (&[_], &[Clause { key: atom, guard: TRUE, sufficient: true, .. }]) = (code, plan.clauses.as_slice()) {
-            let place = self.presearch.wait_plainly(atom, query);
-            return Slot::Atom { atom, place };
+        let posting = |clause: &Clause, wake| Posting::new(query, clause.guard, clause.signature, wake);
+        if let (&[_], [clause]) = (code, plan.clauses.as_slice())
+            && clause.is_plain()
+        {
+            let place = self.presearch.wait(clause.key, Rank::Plain, posting(clause, Wake::Match));
+            return Slot::Atom { atom: clause.key, place };
         }
         let n = u32::try_from(plan.clauses.len()).expect("a query has fewer than 2^32 parts");
         let mut words = Vec::with_capacity(Program::WAITS + plan.clauses.len() * 2 + code.len());
@@ -172,8 +204,9 @@ impl Compiled {
                 (false, 1) => Wake::Verify,
                 (false, _) => Wake::VerifyOnce,
             };
-            let place = self.presearch.wait(clause.key, Posting::new(query, clause.guard, clause.signature, wake));
-            words.extend([clause.key, place]);
+            let rank = if clause.is_plain() { Rank::Either } else { Rank::Guarded };
+            let place = self.presearch.wait(clause.key, rank, posting(clause, wake));
+            words.extend(Program::wait(clause.key, rank, place));
         }
         words.extend(code);
         Slot::Program(words.into())
@@ -183,7 +216,7 @@ impl Compiled {
     fn unwait(&mut self, slot: &mut Slot) {
         match slot {
             Slot::Atom { atom, place } => {
-                if let Some(moved) = self.presearch.unwait_plainly(*atom, *place)
+                if let Some((moved, _)) = self.presearch.unwait(*atom, Rank::Plain, *place)
                     && let Slot::Atom { place: old, .. } = &mut self.queries[moved as usize]
                 {
                     *old = *place;
@@ -192,17 +225,18 @@ impl Compiled {
             Slot::Program(words) => {
                 let waits = Program::waits_mut(words);
                 for at in 0..waits.len() {
-                    let [atom, place] = waits[at];
-                    self.end_wait(atom, place, &mut waits[at + 1..]);
+                    let (done, own) = waits.split_at_mut(at + 1);
+                    self.end_wait(done[at], own);
                 }
             }
         }
     }
 
     /// `own` are the waits that the same query still has.
-    fn end_wait(&mut self, atom: AtomId, place: u32, own: &mut [[u32; 2]]) {
-        let Some((moved, from)) = self.presearch.unwait(atom, place) else { return };
-        let is_it = |wait: &&mut [u32; 2]| **wait == [atom, from];
+    fn end_wait(&mut self, wait: [u32; 2], own: &mut [[u32; 2]]) {
+        let (atom, rank, place) = (Program::atom(wait), Program::rank(wait), wait[1]);
+        let Some((moved, from)) = self.presearch.unwait(atom, rank, place) else { return };
+        let is_it = |it: &&mut [u32; 2]| **it == [wait[0], from];
         if let Some(wait) = own.iter_mut().find(is_it) {
             wait[1] = place;
         } else if let Slot::Program(words) = &mut self.queries[moved as usize]
@@ -217,7 +251,7 @@ impl Compiled {
         let code = Program::code(words);
         let known = self.known();
         let plan = plan(code, &known);
-        let before = price_of_waits(Program::waits(words).iter().map(|&[atom, _]| atom), &known);
+        let before = price_of_waits(Program::waits(words).iter().map(|&wait| Program::atom(wait)), &known);
         if price_of_waits(plan.clauses.iter().map(|clause| clause.key), &known) >= before * gain {
             return;
         }
@@ -227,9 +261,13 @@ impl Compiled {
         self.queries[query as usize] = self.wait(query, &code, &plan);
     }
 
-    /// Looks at some of the plans that rest on wrong beliefs.
-    fn replan_some(&mut self) {
-        let mut left = REPLAN_AT_ONCE;
+    /// Looks at some of the plans that rest on wrong beliefs, then at some of all.
+    fn replan_some(&mut self, n_docs: usize) {
+        let mut left = REPLAN_PER_DOC * n_docs;
+        if self.sweep.is_none() && self.frequencies.n_counted() >= self.sweep_at {
+            self.sweep_at *= SWEEP_GROWTH;
+            self.sweep = Some(0);
+        }
         while let Some((atom, mut at)) = self.stale.pop() {
             while left > 0 {
                 let Some(posting) = self.presearch.atoms.guarded(atom).get(at as usize).copied() else { break };
@@ -245,11 +283,19 @@ impl Compiled {
                 return;
             }
         }
+        while let Some(query) = self.sweep.filter(|_| left > 0) {
+            left -= 1;
+            let more = (query as usize) < self.queries.len();
+            self.sweep = more.then_some(query + 1);
+            if more {
+                self.replan(query, REPLAN_GAIN);
+            }
+        }
     }
 
     /// Counts the atoms of the document in `scratch`.
-    fn count(&mut self) {
-        self.frequencies.count_doc();
+    fn count(&mut self, doc: &Doc) {
+        self.frequencies.count_doc(doc);
         for &atom in &self.scratch.there {
             if self.frequencies.count(atom) && !self.presearch.atoms.guarded(atom).is_empty() {
                 self.stale.push((atom, 0));
@@ -310,11 +356,11 @@ impl Engine for Compiled {
             wake(&self.presearch, &self.queries, &mut self.scratch, doc, at, matches);
             self.n_docs = self.n_docs.wrapping_add(1);
             if self.n_docs <= COUNT_FIRST || self.n_docs.is_multiple_of(COUNT_EVERY) {
-                self.count();
+                self.count(doc);
             }
         }
         self.frequencies.tick();
-        self.replan_some();
+        self.replan_some(docs.len());
     }
 
     fn size_bytes(&self) -> usize {
@@ -361,11 +407,20 @@ fn wake(presearch: &Presearch, queries: &[Slot], scratch: &mut Scratch, doc: &Do
     let there = std::mem::take(&mut scratch.there);
     let mut candidates = 0;
     for &atom in &there {
-        let (plain, guarded) = presearch.atoms.waiting(atom);
-        candidates += plain.len() + guarded.len();
-        matches.pairs.extend(plain.iter().map(|&query| (at, QueryKey(query))));
-        for posting in guarded {
-            if posting.signature & !scratch.signature != 0 || !scratch.has(posting.guard()) {
+        let waiting = presearch.atoms.waiting(atom);
+        candidates += waiting.n();
+        matches.pairs.extend(waiting.plain.iter().map(|&query| (at, QueryKey(query))));
+        for &query in waiting.either {
+            if scratch.visit(query) {
+                matches.pairs.push((at, QueryKey(query)));
+            }
+        }
+        for posting in waiting.guarded {
+            if posting.signature & !scratch.signature != 0 {
+                continue;
+            }
+            let (guard, there) = posting.guard();
+            if scratch.has(guard) != there {
                 continue;
             }
             let is_match = match posting.wake() {

@@ -11,26 +11,34 @@
 //! | AND | those of the part that wakes least, guarded by the rarest other term that is required |
 //! | OR | those of all parts |
 //! | at least `min` of `n` | those of the `n - min + 1` parts that wake least: one of them has to be there |
-//! | NOT | the atom that every document has: the query is looked at for each |
+//! | NOT | the atom that every document has: the query is looked at for each; of an atom: guarded by its absence, sufficient |
 
 use super::program::{Node, Parts, node};
-use super::table::{AtomId, TRUE, signature};
+use super::table::{AtomId, Guard, TRUE, signature};
 
 /// A way to wake a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Clause {
     pub(super) key: AtomId,
-    pub(super) guard: AtomId,
+    pub(super) guard: Guard,
     /// The bits of all atoms that are known to be required.
     pub(super) signature: u64,
     pub(super) sufficient: bool,
 }
 
 impl Clause {
+    /// Whether the key decides alone.
+    pub(super) fn is_plain(&self) -> bool {
+        self.sufficient && self.guard == NO_GUARD
+    }
+
     fn of(key: AtomId, sufficient: bool) -> Clause {
-        Clause { key, guard: TRUE, signature: 0, sufficient }
+        Clause { key, guard: NO_GUARD, signature: 0, sufficient }
     }
 }
+
+/// Always as it should be.
+const NO_GUARD: Guard = Guard::There(TRUE);
 
 /// How a query waits.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +76,7 @@ pub(super) fn plan(code: &[u32], prices: &impl Prices) -> Plan {
             let key = rarest(full.iter().copied(), prices).unwrap_or(TRUE);
             let guard = rarest(full.iter().copied().filter(|&term| term != key), prices).unwrap_or(TRUE);
             let signature = full.iter().fold(0, |all, &term| all | signature(term));
-            let clauses = vec![Clause { key, guard, signature, sufficient: false }];
+            let clauses = vec![Clause { key, guard: Guard::There(guard), signature, sufficient: false }];
             Plan { cost: price(&clauses, prices), clauses }
         }
         Node::Or(parts) => union(parts.map(|part| plan(part, prices)).collect()),
@@ -94,21 +102,32 @@ fn and(parts: &Parts<'_>, prices: &impl Prices) -> Plan {
         return Plan::default();
     };
     // Among all terms that the other parts require, the one that is there least often.
+    let others = || parts.clone().enumerate().filter(|&(at, _)| at != best).map(|(_, part)| part);
     let mut guard = None;
-    for (_, part) in parts.clone().enumerate().filter(|&(at, _)| at != best) {
+    for part in others() {
         guard = rarer(guard, required(part, prices), prices);
     }
-    let leaves = parts.n() == 2 && parts.clone().all(|part| matches!(node(part), Node::Atom(_)));
+    // A part that is an atom, and another one that is the guard: nothing is left to be looked at.
+    let only = (parts.n() == 2).then(|| others().next().map(node)).flatten();
     let signature = parts.clone().fold(0, |all, part| all | required_bits(part));
     for clause in &mut plan.clauses {
+        let complete = clause.sufficient;
         clause.sufficient = false;
         clause.signature |= signature;
-        if let (TRUE, Some(guard)) = (clause.guard, guard)
-            && guard != clause.key
-        {
-            clause.guard = guard;
-            // Of two atoms, one is the key and one the guard: nothing is left to be looked at.
-            clause.sufficient = leaves;
+        if clause.guard != NO_GUARD {
+            continue;
+        }
+        match (&only, guard) {
+            (&Some(Node::Atom(atom)), _) => {
+                clause.guard = Guard::There(atom);
+                clause.sufficient = complete;
+            }
+            (&Some(Node::Absent(atom)), _) => {
+                clause.guard = Guard::Absent(atom);
+                clause.sufficient = complete;
+            }
+            (_, Some(guard)) => clause.guard = Guard::There(guard),
+            (_, None) => {}
         }
     }
     plan.cost = price(&plan.clauses, prices);
@@ -153,11 +172,7 @@ fn union(plans: Vec<Plan>) -> Plan {
     let mut whole = Plan::default();
     for plan in plans {
         whole.cost += plan.cost;
-        for clause in plan.clauses {
-            if !whole.clauses.contains(&clause) {
-                whole.clauses.push(clause);
-            }
-        }
+        whole.clauses.extend(plan.clauses);
     }
     whole
 }
@@ -169,5 +184,9 @@ fn price(clauses: &[Clause], prices: &impl Prices) -> f32 {
 /// What it costs when the key is there.
 fn look(clause: &Clause, prices: &impl Prices) -> f32 {
     let verify = if clause.sufficient { MATCH } else { 1.0 };
-    if clause.guard == TRUE { verify } else { GUARD + prices.share(clause.guard) * verify }
+    match clause.guard {
+        NO_GUARD => verify,
+        Guard::There(atom) => GUARD + prices.share(atom) * verify,
+        Guard::Absent(atom) => GUARD + (1.0 - prices.share(atom)) * verify,
+    }
 }

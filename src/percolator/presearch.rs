@@ -12,7 +12,7 @@ use super::interval::Intervals;
 use super::pattern::{self, Patterns};
 use super::program;
 use super::scratch::Scratch;
-use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, Posting, TRUE};
+use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, Posting, Rank, TRUE};
 
 /// What is only read while documents are percolated.
 #[derive(Debug)]
@@ -130,35 +130,21 @@ impl Presearch {
         }
     }
 
-    /// Lets a query that asks for nothing more wait for an atom. Tells its place.
-    pub(super) fn wait_plainly(&mut self, atom: AtomId, query: u32) -> u32 {
-        let (place, first) = self.atoms.wait_plainly(atom, query);
-        if first {
-            self.watch(atom);
-        }
-        place
-    }
-
     /// Lets a query wait for an atom, which is looked for from now on. Tells the place of the posting.
-    pub(super) fn wait(&mut self, atom: AtomId, posting: Posting) -> u32 {
-        let (place, first) = self.atoms.wait(atom, posting);
+    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, posting: Posting) -> u32 {
+        let (place, first) = self.atoms.wait(atom, rank, posting);
         if first {
             self.watch(atom);
         }
         place
-    }
-
-    /// Ends a plain wait. Tells which query moved to its place.
-    pub(super) fn unwait_plainly(&mut self, atom: AtomId, place: u32) -> Option<u32> {
-        let moved = self.atoms.unwait_plainly(atom, place);
-        self.unwatch(atom);
-        moved
     }
 
     /// Ends a wait. Tells which query moved to its place, and from where.
-    pub(super) fn unwait(&mut self, atom: AtomId, place: u32) -> Option<(u32, u32)> {
-        let moved = self.atoms.unwait(atom, place);
-        self.unwatch(atom);
+    pub(super) fn unwait(&mut self, atom: AtomId, rank: Rank, place: u32) -> Option<(u32, u32)> {
+        let moved = self.atoms.unwait(atom, rank, place);
+        if self.atoms.waiting(atom).n() == 0 {
+            self.unwatch(atom);
+        }
         moved
     }
 
@@ -174,11 +160,8 @@ impl Presearch {
         }
     }
 
-    /// Looks for an atom no longer, if nobody waits for it.
+    /// Looks for an atom no longer.
     fn unwatch(&mut self, atom: AtomId) {
-        if self.atoms.is_waited_for(atom) {
-            return;
-        }
         match self.atoms.kind(atom) {
             kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.remove(atom, kind),
             &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).remove(min, max, atom),

@@ -15,6 +15,7 @@ use crate::matcher::{self, phrase};
 use crate::query::{Ast, Phrase};
 use crate::schema::FieldId;
 
+use super::pattern;
 use super::scratch::Scratch;
 use super::table::{AtomId, AtomKey, AtomKind, Atoms, MAX_ATOMS, Pattern, PatternSource, TRUE};
 
@@ -256,7 +257,8 @@ fn pattern_tree(ast: &Ast, atoms: &mut Atoms) -> Tree {
         return Tree::Leaf(LAZY | atom);
     }
     let Some((field, automaton)) = matcher::pattern(ast) else { return Tree::Constant(false) };
-    let pattern = Pattern { field, source: source.clone(), automaton };
+    let is_blind = pattern::is_blind(&source);
+    let pattern = Pattern { field, source: source.clone(), automaton, is_blind };
     Tree::Leaf(LAZY | atoms.other(AtomKey::Pattern(field, source), || AtomKind::Pattern(Box::new(pattern))))
 }
 
@@ -426,4 +428,4 @@ fn operator(kind: u32, n: usize, code: &mut Vec<u32>, body: impl FnOnce(&mut Vec
     code[start + 1] = u32::try_from(code.len() - start).expect("a program has fewer than 2^32 words");
 }
 
-const _: () = assert!(MAX_ATOMS == ABSENT, "the tags stand above the numbers of atoms");
+const _: () = assert!(MAX_ATOMS <= ABSENT, "the tags stand above the numbers of atoms");

@@ -23,8 +23,8 @@ pub(super) type AtomId = u32;
 /// The atom that every document has.
 pub(super) const TRUE: AtomId = 0;
 
-/// Two bits of a number are needed for other things.
-pub(super) const MAX_ATOMS: u32 = 1 << 30;
+/// Three bits of a number are needed for other things.
+pub(super) const MAX_ATOMS: u32 = 1 << 29;
 
 /// What an atom asks of a document.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub(super) struct Pattern {
     pub(super) field: FieldId,
     pub(super) source: PatternSource,
     pub(super) automaton: TermAutomaton,
+    /// Nothing is known about the terms that match, so it has to be tried for each.
+    pub(super) is_blind: bool,
 }
 
 /// What a pattern was written as.
@@ -85,7 +87,8 @@ pub(super) enum AtomKey {
 pub(super) struct Posting {
     /// The query's key.
     pub(super) query: u32,
-    /// The low bits name another atom that must be there, the high two bits are the [`Wake`].
+    /// The low bits name another atom, the next one says that it must not be there (else it must), the high two
+    /// bits are the [`Wake`].
     guarded: u32,
     /// One bit for each of the atoms that must be there ([`signature`]); often enough, one of them is not.
     pub(super) signature: u64,
@@ -97,7 +100,19 @@ pub(super) fn signature(atom: AtomId) -> u64 {
     1 << (atom.wrapping_mul(0x9e37_79b9) >> 26)
 }
 
-/// What happens when an atom and its guard are there.
+/// In the word of a guard: it must not be there.
+const ABSENT: u32 = MAX_ATOMS;
+
+/// What a posting asks for besides its atom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// This atom is there; [`TRUE`] always is.
+    There(AtomId),
+    /// This atom is not there.
+    Absent(AtomId),
+}
+
+/// What happens when an atom is there and its guard as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wake {
     /// The query matches, and no other posting of it can say so.
@@ -111,13 +126,18 @@ pub(super) enum Wake {
 }
 
 impl Posting {
-    pub(super) fn new(query: u32, guard: AtomId, signature: u64, wake: Wake) -> Posting {
-        debug_assert!(guard < MAX_ATOMS);
+    pub(super) fn new(query: u32, guard: Guard, signature: u64, wake: Wake) -> Posting {
+        let guard = match guard {
+            Guard::There(atom) => atom,
+            Guard::Absent(atom) => atom | ABSENT,
+        };
         Posting { query, guarded: guard | (wake as u32) << 30, signature }
     }
 
-    pub(super) fn guard(self) -> AtomId {
-        self.guarded & (MAX_ATOMS - 1)
+    /// The guard, and whether it must be there.
+    #[inline]
+    pub(super) fn guard(self) -> (AtomId, bool) {
+        (self.guarded & (MAX_ATOMS - 1), self.guarded & ABSENT == 0)
     }
 
     pub(super) fn wake(self) -> Wake {
@@ -195,10 +215,37 @@ fn place(at: usize) -> u32 {
 struct Atom {
     /// The queries that match when it is there, by key.
     plain: List<u32>,
+    /// The queries that match when it is there, and may have been found already by another atom, by key.
+    either: List<u32>,
     /// The queries that ask for more.
     guarded: List<Posting>,
     /// In how many places programs and pairs mention it.
     references: u32,
+}
+
+/// In which list of an atom a query waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rank {
+    /// It matches when the atom is there.
+    Plain,
+    /// So it does, and it waits for other atoms too.
+    Either,
+    /// It asks for more.
+    Guarded,
+}
+
+/// The queries that wait for an atom, by [`Rank`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting<'a> {
+    pub(super) plain: &'a [u32],
+    pub(super) either: &'a [u32],
+    pub(super) guarded: &'a [Posting],
+}
+
+impl Waiting<'_> {
+    pub(super) fn n(&self) -> usize {
+        self.plain.len() + self.either.len() + self.guarded.len()
+    }
 }
 
 /// All atoms.
@@ -244,11 +291,11 @@ impl Atoms {
         &self.kinds[atom as usize]
     }
 
-    /// The queries that match when the atom is there, by key, and those that ask for more.
+    /// The queries that wait for the atom.
     #[inline]
-    pub(super) fn waiting(&self, atom: AtomId) -> (&[u32], &[Posting]) {
+    pub(super) fn waiting(&self, atom: AtomId) -> Waiting<'_> {
         let atom = &self.hot[atom as usize];
-        (atom.plain.as_slice(), atom.guarded.as_slice())
+        Waiting { plain: atom.plain.as_slice(), either: atom.either.as_slice(), guarded: atom.guarded.as_slice() }
     }
 
     /// The queries that wait for the atom and ask for more.
@@ -340,10 +387,7 @@ impl Atoms {
             return None;
         }
         hot.references = 0;
-        debug_assert!(
-            hot.guarded.as_slice().is_empty() && hot.plain.as_slice().is_empty(),
-            "a posting mentions an atom that its program does not"
-        );
+        debug_assert!(self.waiting(atom).n() == 0, "a posting mentions an atom that its program does not");
         let kind = std::mem::replace(&mut self.kinds[atom as usize], AtomKind::Free);
         match &kind {
             AtomKind::Term(key) => self.terms.remove(key),
@@ -366,34 +410,27 @@ impl Atoms {
         Some(kind)
     }
 
-    /// Lets a query that asks for nothing more wait for an atom. Tells its place, and whether the atom is new to be waited for.
-    pub(super) fn wait_plainly(&mut self, atom: AtomId, query: u32) -> (u32, bool) {
+    /// Lets a query wait for an atom. Only a guarded posting has more than the key. Tells its place, and whether the atom
+    /// is new to be waited for.
+    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, posting: Posting) -> (u32, bool) {
+        let new = self.waiting(atom).n() == 0;
         let hot = &mut self.hot[atom as usize];
-        let place = hot.plain.push(query);
-        (place, place == 0 && hot.guarded.as_slice().is_empty())
+        let place = match rank {
+            Rank::Plain => hot.plain.push(posting.query),
+            Rank::Either => hot.either.push(posting.query),
+            Rank::Guarded => hot.guarded.push(posting),
+        };
+        (place, new)
     }
 
-    /// Lets a query wait for an atom. Tells the posting's place, and whether the atom is new to be waited for.
-    pub(super) fn wait(&mut self, atom: AtomId, posting: Posting) -> (u32, bool) {
+    /// Ends a wait. Tells which query moved to its place, and from where, if one did.
+    pub(super) fn unwait(&mut self, atom: AtomId, rank: Rank, place: u32) -> Option<(u32, u32)> {
         let hot = &mut self.hot[atom as usize];
-        let place = hot.guarded.push(posting);
-        (place, place == 0 && hot.plain.as_slice().is_empty())
-    }
-
-    /// Ends a plain wait. Tells which query moved to its place, if one did.
-    pub(super) fn unwait_plainly(&mut self, atom: AtomId, place: u32) -> Option<u32> {
-        self.hot[atom as usize].plain.swap_remove(place).map(|(query, _)| query)
-    }
-
-    /// Ends a wait. Tells which query moved to its place, and from where.
-    pub(super) fn unwait(&mut self, atom: AtomId, place: u32) -> Option<(u32, u32)> {
-        self.hot[atom as usize].guarded.swap_remove(place).map(|(posting, from)| (posting.query, from))
-    }
-
-    /// Whether any query waits for the atom.
-    pub(super) fn is_waited_for(&self, atom: AtomId) -> bool {
-        let (plain, guarded) = self.waiting(atom);
-        !plain.is_empty() || !guarded.is_empty()
+        match rank {
+            Rank::Plain => hot.plain.swap_remove(place),
+            Rank::Either => hot.either.swap_remove(place),
+            Rank::Guarded => hot.guarded.swap_remove(place).map(|(posting, from)| (posting.query, from)),
+        }
     }
 
     /// Gives back the numbers at the end that are free, when most numbers are. Tells whether it did.
@@ -420,7 +457,11 @@ impl Atoms {
         let terms = self.terms.size_bytes() + self.pairs.size_bytes();
         let others = self.others.capacity() * (size_of::<(AtomKey, AtomId)>() + 1);
         let hot = self.hot.capacity() * size_of::<Atom>();
-        let postings: usize = self.hot.iter().map(|atom| atom.plain.heap_bytes() + atom.guarded.heap_bytes()).sum();
+        let postings: usize = self
+            .hot
+            .iter()
+            .map(|atom| atom.plain.heap_bytes() + atom.either.heap_bytes() + atom.guarded.heap_bytes())
+            .sum();
         let kinds = self.kinds.capacity() * size_of::<AtomKind>();
         let behind: usize = self.kinds.iter().map(AtomKind::heap_bytes).sum();
         terms + others + hot + postings + kinds + behind + self.free.capacity() * size_of::<AtomId>()
