@@ -8,6 +8,7 @@ mod frequency;
 mod grid;
 mod interval;
 mod literal;
+mod pairs;
 mod pattern;
 mod plan;
 mod presearch;
@@ -15,6 +16,7 @@ mod program;
 mod scratch;
 mod table;
 mod tantivy;
+mod terms;
 mod waits;
 
 pub use compiled::Compiled;

@@ -19,7 +19,7 @@ use super::plan::{Clause, Plan, Prices, plan};
 use super::presearch::Presearch;
 use super::program;
 use super::scratch::Scratch;
-use super::table::{AtomId, AtomKind, Atoms, Posting, TRUE, Wake};
+use super::table::{AtomId, AtomKind, Atoms, Guard, MAX_ATOMS, Posting, Rank, TRUE, Wake};
 use super::{Engine, EngineKind, EngineOptions, Matches};
 
 /// The row in the table of engines.
@@ -33,8 +33,11 @@ pub(super) const KIND: EngineKind = EngineKind {
 const COUNT_EVERY: u32 = 8;
 /// The first documents are all counted.
 const COUNT_FIRST: u32 = 4096;
-/// Queries whose plan is looked at again in a call, at most.
-const REPLAN_AT_ONCE: usize = 64;
+/// Queries whose plan is looked at again for each document that passes, at most.
+const REPLAN_PER_DOC: usize = 4;
+/// After so many documents were counted, all plans are looked at again, a few at a time; and after so many times more.
+const FIRST_SWEEP: u64 = 1_000;
+const SWEEP_GROWTH: u64 = 8;
 /// A new plan must cost less than this share of the old one to be worth the change.
 const REPLAN_GAIN: f32 = 0.5;
 
@@ -51,6 +54,10 @@ pub struct Compiled {
     /// Atoms that are so much more frequent than was believed that the queries behind them should wait elsewhere, and
     /// the place in their postings up to which that was looked at.
     stale: Vec<(AtomId, u32)>,
+    /// The query up to which all plans were looked at again, while that goes on.
+    sweep: Option<u32>,
+    /// How many documents have to be counted before that starts again.
+    sweep_at: u64,
     /// For the words of terms that are looked at.
     term: pattern::Term,
 }
@@ -68,12 +75,14 @@ enum Slot {
 const FREE: Slot = Slot::Atom { atom: NO_ATOM, place: 0 };
 const NO_ATOM: AtomId = AtomId::MAX;
 
-/// A program with the waits of its query: the number of waits, for each wait the atom and the place
-/// in its postings, then the code.
+/// A program with the waits of its query: the number of waits, each of them, then the code.
+///
+/// A wait is two words: the atom, with the rank in its highest bits, and the place in the list of that rank.
 struct Program;
 
 impl Program {
     const WAITS: usize = 1;
+    const RANK_SHIFT: u32 = 30;
 
     fn n_waits(words: &[u32]) -> usize {
         words[0] as usize
@@ -91,6 +100,22 @@ impl Program {
     fn code(words: &[u32]) -> &[u32] {
         &words[Self::WAITS + 2 * Self::n_waits(words)..]
     }
+
+    fn wait(atom: AtomId, rank: Rank, place: u32) -> [u32; 2] {
+        [atom | (rank as u32) << Self::RANK_SHIFT, place]
+    }
+
+    fn atom(wait: [u32; 2]) -> AtomId {
+        wait[0] & (MAX_ATOMS - 1)
+    }
+
+    fn rank(wait: [u32; 2]) -> Rank {
+        match wait[0] >> Self::RANK_SHIFT {
+            0 => Rank::Plain,
+            1 => Rank::Either,
+            _ => Rank::Guarded,
+        }
+    }
 }
 
 struct Known<'a> {
@@ -100,20 +125,22 @@ struct Known<'a> {
 
 impl Prices for Known<'_> {
     fn share(&self, atom: AtomId) -> f32 {
-        if atom == TRUE { 1.0 } else { self.frequencies.share(atom) }
+        match self.presearch.atoms.kind(atom) {
+            AtomKind::True => 1.0,
+            &AtomKind::Range(field, min, max) => {
+                self.frequencies.share_of_range(field, min, max).unwrap_or_else(|| self.frequencies.share(atom))
+            }
+            _ => self.frequencies.share(atom),
+        }
     }
 
     fn lookup(&self, atom: AtomId) -> f32 {
         match self.presearch.atoms.kind(atom) {
             AtomKind::Prefix(..) => 0.01,
-            AtomKind::Range(..) | AtomKind::Within(..) | AtomKind::Near(..) => 0.02,
-            kind @ AtomKind::Pattern(_) => {
-                if pattern::is_tried_always(kind) {
-                    4.0
-                } else {
-                    0.05
-                }
-            }
+            AtomKind::Range(..) => 0.002 + 0.5 * self.share(atom),
+            AtomKind::Within(..) | AtomKind::Near(..) => 0.02,
+            AtomKind::Pattern(pattern) if pattern.is_blind => 4.0,
+            AtomKind::Pattern(_) => 0.05,
             _ => 0.0,
         }
     }
@@ -131,6 +158,8 @@ impl Compiled {
             frequencies: Frequencies::new(),
             n_docs: 0,
             stale: Vec::new(),
+            sweep: None,
+            sweep_at: FIRST_SWEEP,
             term: pattern::Term::default(),
         }
     }
@@ -157,14 +186,19 @@ impl Compiled {
     }
 
     /// The clauses that wake a query: key and guard of each.
-    pub(super) fn clauses(&self, key: QueryKey) -> Vec<(AtomId, AtomId)> {
-        let guard = |atom, place: u32| self.atoms().postings(atom)[place as usize].guard();
+    pub(super) fn clauses(&self, key: QueryKey) -> Vec<(AtomId, Guard)> {
+        let clause = |&wait: &[u32; 2]| {
+            let atom = Program::atom(wait);
+            let guard = match Program::rank(wait) {
+                Rank::Plain | Rank::Either => (TRUE, true),
+                Rank::Guarded => self.atoms().guarded(atom)[wait[1] as usize].guard(),
+            };
+            (atom, if guard.1 { Guard::There(guard.0) } else { Guard::Absent(guard.0) })
+        };
         match self.queries.get(key.index()) {
             None | Some(Slot::Atom { atom: NO_ATOM, .. }) => Vec::new(),
-            Some(Slot::Atom { atom, .. }) => vec![(*atom, TRUE)],
-            Some(Slot::Program(words)) => {
-                Program::waits(words).iter().map(|&[atom, place]| (atom, guard(atom, place))).collect()
-            }
+            Some(Slot::Atom { atom, .. }) => vec![(*atom, Guard::There(TRUE))],
+            Some(Slot::Program(words)) => Program::waits(words).iter().map(clause).collect(),
         }
     }
 
@@ -174,9 +208,12 @@ impl Compiled {
 
     /// Lets a query wait as planned, and keeps where.
     fn wait(&mut self, query: u32, code: &[u32], plan: &Plan) -> Slot {
-        if let (&[_], &[Clause { key: atom, guard: TRUE, sufficient: true }]) = (code, plan.clauses.as_slice()) {
-            let place = self.presearch.wait(atom, Posting::new(query, TRUE, Wake::Match));
-            return Slot::Atom { atom, place };
+        let posting = |clause: &Clause, wake| Posting::new(query, clause.guard, clause.signature, wake);
+        if let (&[_], [clause]) = (code, plan.clauses.as_slice())
+            && clause.is_plain()
+        {
+            let place = self.presearch.wait(clause.key, Rank::Plain, posting(clause, Wake::Match));
+            return Slot::Atom { atom: clause.key, place };
         }
         let n = u32::try_from(plan.clauses.len()).expect("a query has fewer than 2^32 parts");
         let mut words = Vec::with_capacity(Program::WAITS + plan.clauses.len() * 2 + code.len());
@@ -188,8 +225,9 @@ impl Compiled {
                 (false, 1) => Wake::Verify,
                 (false, _) => Wake::VerifyOnce,
             };
-            let place = self.presearch.wait(clause.key, Posting::new(query, clause.guard, wake));
-            words.extend([clause.key, place]);
+            let rank = if clause.is_plain() { Rank::Either } else { Rank::Guarded };
+            let place = self.presearch.wait(clause.key, rank, posting(clause, wake));
+            words.extend(Program::wait(clause.key, rank, place));
         }
         words.extend(code);
         Slot::Program(words.into())
@@ -198,32 +236,34 @@ impl Compiled {
     /// Ends the waits of a query. What stood last in a list takes the place, so another query must be told.
     fn unwait(&mut self, slot: &mut Slot) {
         match slot {
-            Slot::Atom { atom, place } => self.end_wait(*atom, *place, &mut []),
+            Slot::Atom { atom, place } => {
+                if let Some((moved, _)) = self.presearch.unwait(*atom, Rank::Plain, *place)
+                    && let Slot::Atom { place: old, .. } = &mut self.queries[moved as usize]
+                {
+                    *old = *place;
+                }
+            }
             Slot::Program(words) => {
                 let waits = Program::waits_mut(words);
                 for at in 0..waits.len() {
-                    let [atom, place] = waits[at];
-                    self.end_wait(atom, place, &mut waits[at + 1..]);
+                    let (done, own) = waits.split_at_mut(at + 1);
+                    self.end_wait(done[at], own);
                 }
             }
         }
     }
 
     /// `own` are the waits that the same query still has.
-    fn end_wait(&mut self, atom: AtomId, place: u32, own: &mut [[u32; 2]]) {
-        let Some((moved, from)) = self.presearch.unwait(atom, place) else { return };
-        let is_it = |wait: &&mut [u32; 2]| **wait == [atom, from];
+    fn end_wait(&mut self, wait: [u32; 2], own: &mut [[u32; 2]]) {
+        let (atom, rank, place) = (Program::atom(wait), Program::rank(wait), wait[1]);
+        let Some((moved, from)) = self.presearch.unwait(atom, rank, place) else { return };
+        let is_it = |it: &&mut [u32; 2]| **it == [wait[0], from];
         if let Some(wait) = own.iter_mut().find(is_it) {
             wait[1] = place;
-            return;
-        }
-        match &mut self.queries[moved.query as usize] {
-            Slot::Atom { place: old, .. } => *old = place,
-            Slot::Program(words) => {
-                if let Some(wait) = Program::waits_mut(words).iter_mut().find(is_it) {
-                    wait[1] = place;
-                }
-            }
+        } else if let Slot::Program(words) = &mut self.queries[moved as usize]
+            && let Some(wait) = Program::waits_mut(words).iter_mut().find(is_it)
+        {
+            wait[1] = place;
         }
     }
 
@@ -232,7 +272,7 @@ impl Compiled {
         let code = Program::code(words);
         let known = self.known();
         let plan = plan(code, &known);
-        let before = price_of_waits(Program::waits(words).iter().map(|&[atom, _]| atom), &known);
+        let before = price_of_waits(Program::waits(words).iter().map(|&wait| Program::atom(wait)), &known);
         if price_of_waits(plan.clauses.iter().map(|clause| clause.key), &known) >= before * gain {
             return;
         }
@@ -242,16 +282,20 @@ impl Compiled {
         self.queries[query as usize] = self.wait(query, &code, &plan);
     }
 
-    /// Looks at some of the plans that rest on wrong beliefs.
-    fn replan_some(&mut self) {
-        let mut left = REPLAN_AT_ONCE;
+    /// Looks at some of the plans that rest on wrong beliefs, then at some of all.
+    fn replan_some(&mut self, n_docs: usize) {
+        let mut left = REPLAN_PER_DOC * n_docs;
+        if self.sweep.is_none() && self.frequencies.n_counted() >= self.sweep_at {
+            self.sweep_at *= SWEEP_GROWTH;
+            self.sweep = Some(0);
+        }
         while let Some((atom, mut at)) = self.stale.pop() {
             while left > 0 {
-                let Some(posting) = self.presearch.atoms.postings(atom).get(at as usize).copied() else { break };
+                let Some(posting) = self.presearch.atoms.guarded(atom).get(at as usize).copied() else { break };
                 left -= 1;
                 self.replan(posting.query, REPLAN_GAIN);
                 // When the query went elsewhere, another one has its place.
-                if self.presearch.atoms.postings(atom).get(at as usize) == Some(&posting) {
+                if self.presearch.atoms.guarded(atom).get(at as usize) == Some(&posting) {
                     at += 1;
                 }
             }
@@ -260,19 +304,27 @@ impl Compiled {
                 return;
             }
         }
+        while let Some(query) = self.sweep.filter(|_| left > 0) {
+            left -= 1;
+            let more = (query as usize) < self.queries.len();
+            self.sweep = more.then_some(query + 1);
+            if more {
+                self.replan(query, REPLAN_GAIN);
+            }
+        }
     }
 
     /// Counts the atoms of the document in `scratch`.
     fn count(&mut self, doc: &Doc) {
-        self.frequencies.count_doc();
+        self.frequencies.count_doc(doc);
         for &atom in &self.scratch.there {
-            if self.frequencies.count(atom) && !self.presearch.atoms.postings(atom).is_empty() {
+            if self.frequencies.count(atom) && !self.presearch.atoms.guarded(atom).is_empty() {
                 self.stale.push((atom, 0));
             }
         }
-        for (token, atom) in doc.tokens().iter().zip(self.scratch.tokens()) {
-            if atom.is_none() {
-                self.frequencies.count_other(self.presearch.atoms.hash(token.field, doc.term(token)));
+        for (&atom, probe) in self.scratch.tokens().iter().zip(&self.scratch.probes) {
+            if atom == MAX_ATOMS {
+                self.frequencies.count_other(probe.hash);
             }
         }
     }
@@ -329,7 +381,7 @@ impl Engine for Compiled {
             }
         }
         self.frequencies.tick();
-        self.replan_some();
+        self.replan_some(docs.len());
     }
 
     fn presearch(&self, key: QueryKey) -> Ast {
@@ -380,9 +432,20 @@ fn wake(presearch: &Presearch, queries: &[Slot], scratch: &mut Scratch, doc: &Do
     let there = std::mem::take(&mut scratch.there);
     let mut candidates = 0;
     for &atom in &there {
-        for posting in presearch.atoms.postings(atom) {
-            candidates += 1;
-            if !scratch.has(posting.guard()) {
+        let waiting = presearch.atoms.waiting(atom);
+        candidates += waiting.n();
+        matches.pairs.extend(waiting.plain.iter().map(|&query| (at, QueryKey(query))));
+        for &query in waiting.either {
+            if scratch.visit(query) {
+                matches.pairs.push((at, QueryKey(query)));
+            }
+        }
+        for posting in waiting.guarded {
+            if posting.signature & !scratch.signature != 0 {
+                continue;
+            }
+            let (guard, there) = posting.guard();
+            if scratch.has(guard) != there {
                 continue;
             }
             let is_match = match posting.wake() {
@@ -403,6 +466,6 @@ fn wake(presearch: &Presearch, queries: &[Slot], scratch: &mut Scratch, doc: &Do
             }
         }
     }
-    matches.candidates += candidates;
+    matches.candidates += candidates as u64;
     scratch.there = there;
 }

@@ -5,6 +5,8 @@
 //! time all counts are halved, a few at a call.
 
 use super::table::{AtomId, TRUE};
+use crate::doc::Doc;
+use crate::schema::FieldId;
 
 /// Counters of the sketch. Terms that share one are taken for more frequent than they are.
 const SKETCH: usize = 1 << 16;
@@ -26,7 +28,24 @@ pub(super) struct Frequencies {
     sketch: Box<[u32]>,
     /// How far the halving has come, while it goes on.
     halving: Option<usize>,
+    /// Documents that were counted, ever.
+    n_counted: u64,
+    /// By field: numbers and dates that were seen lately.
+    values: Vec<Recent>,
 }
+
+/// Some of the numbers of a field.
+#[derive(Clone, Debug, Default)]
+struct Recent {
+    values: Vec<i64>,
+    /// The place of the oldest one.
+    oldest: usize,
+}
+
+/// How many numbers of a field are remembered.
+const RECENT: usize = 256;
+/// With fewer, no share is told from them.
+const ENOUGH: usize = 32;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
@@ -39,7 +58,14 @@ struct Count {
 
 impl Frequencies {
     pub(super) fn new() -> Frequencies {
-        Frequencies { docs: 0, counts: Vec::new(), sketch: vec![0; SKETCH].into(), halving: None }
+        Frequencies {
+            docs: 0,
+            counts: Vec::new(),
+            sketch: vec![0; SKETCH].into(),
+            halving: None,
+            n_counted: 0,
+            values: Vec::new(),
+        }
     }
 
     /// Starts to count an atom. A term comes with its hash, so that it is known if it was seen before.
@@ -53,9 +79,27 @@ impl Frequencies {
         self.counts[at].alarm = self.next_alarm(atom);
     }
 
+    /// How many documents were counted, ever.
+    pub(super) fn n_counted(&self) -> u64 {
+        self.n_counted
+    }
+
     /// A document more.
-    pub(super) fn count_doc(&mut self) {
+    pub(super) fn count_doc(&mut self, doc: &Doc) {
         self.docs += 1;
+        self.n_counted += 1;
+        for &(field, value) in doc.values() {
+            if self.values.len() <= field.index() {
+                self.values.resize(field.index() + 1, Recent::default());
+            }
+            let recent = &mut self.values[field.index()];
+            if recent.values.len() < RECENT {
+                recent.values.push(value);
+            } else {
+                recent.values[recent.oldest] = value;
+                recent.oldest = (recent.oldest + 1) % RECENT;
+            }
+        }
         if self.docs >= HALVE_AFTER && self.halving.is_none() {
             self.docs /= 2;
             self.halving = Some(0);
@@ -94,6 +138,15 @@ impl Frequencies {
         ((count.n as f32 + count.guess * GUESS_WEIGHT) / (self.docs as f32 + GUESS_WEIGHT)).min(1.0)
     }
 
+    /// The share of the field's values that lie between two, both included, once enough of them were seen.
+    #[expect(clippy::cast_precision_loss)]
+    pub(super) fn share_of_range(&self, field: FieldId, min: i64, max: i64) -> Option<f32> {
+        let values = &self.values.get(field.index())?.values;
+        let inside = values.iter().filter(|&value| (min..=max).contains(value)).count();
+        // One that was not seen may still come.
+        (values.len() >= ENOUGH).then(|| (inside as f32 + 0.5) / (values.len() as f32 + 1.0))
+    }
+
     /// Goes on with halving. To be called once a batch.
     pub(super) fn tick(&mut self) {
         let Some(at) = self.halving else { return };
@@ -117,7 +170,9 @@ impl Frequencies {
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        self.counts.capacity() * size_of::<Count>() + SKETCH * size_of::<u32>()
+        self.counts.capacity() * size_of::<Count>()
+            + SKETCH * size_of::<u32>()
+            + self.values.len() * RECENT * size_of::<i64>()
     }
 }
 

@@ -307,15 +307,12 @@ fn place(hash: u64, n_words: usize) -> (usize, u64) {
     ((hash >> 6) as usize & n_words.wrapping_sub(1), 1 << (hash & 63))
 }
 
-/// Whether a pattern is tried for every term of its field.
-pub(super) fn is_tried_always(kind: &AtomKind) -> bool {
-    let literals = match kind {
-        AtomKind::Pattern(pattern) => match &pattern.source {
-            PatternSource::Wildcard(source) => literal::of_wildcard(source),
-            PatternSource::Regex(source) => literal::of_regex(source),
-            PatternSource::Fuzzy(..) => return false,
-        },
-        _ => return false,
+/// Whether a pattern has no key, and is tried for every term of its field.
+pub(super) fn is_blind(source: &PatternSource) -> bool {
+    let literals = match source {
+        PatternSource::Wildcard(source) => literal::of_wildcard(source),
+        PatternSource::Regex(source) => literal::of_regex(source),
+        PatternSource::Fuzzy(..) => return false,
     };
     matches!(Filed::literals(literals), Filed::Nowhere)
 }

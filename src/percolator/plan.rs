@@ -11,18 +11,34 @@
 //! | AND | those of the part that wakes least, guarded by the rarest other term that is required |
 //! | OR | those of all parts |
 //! | at least `min` of `n` | those of the `n - min + 1` parts that wake least: one of them has to be there |
-//! | NOT | the atom that every document has: the query is looked at for each |
+//! | NOT | the atom that every document has: the query is looked at for each; of an atom: guarded by its absence, sufficient |
 
 use super::program::{Node, Parts, node};
-use super::table::{AtomId, TRUE};
+use super::table::{AtomId, Guard, TRUE, signature};
 
 /// A way to wake a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Clause {
     pub(super) key: AtomId,
-    pub(super) guard: AtomId,
+    pub(super) guard: Guard,
+    /// The bits of all atoms that are known to be required.
+    pub(super) signature: u64,
     pub(super) sufficient: bool,
 }
+
+impl Clause {
+    /// Whether the key decides alone.
+    pub(super) fn is_plain(&self) -> bool {
+        self.sufficient && self.guard == NO_GUARD
+    }
+
+    fn of(key: AtomId, sufficient: bool) -> Clause {
+        Clause { key, guard: NO_GUARD, signature: 0, sufficient }
+    }
+}
+
+/// Always as it should be.
+const NO_GUARD: Guard = Guard::There(TRUE);
 
 /// How a query waits.
 #[derive(Clone, Debug, Default)]
@@ -51,18 +67,16 @@ pub(super) fn plan(code: &[u32], prices: &impl Prices) -> Plan {
     match node(code) {
         // The constant false is the absence of what every document has.
         Node::Absent(TRUE) => Plan::default(),
-        Node::Atom(atom) | Node::Lazy(atom) => Plan {
-            cost: prices.share(atom) * MATCH + prices.lookup(atom),
-            clauses: vec![Clause { key: atom, guard: TRUE, sufficient: true }],
-        },
-        Node::Absent(_) | Node::Not(_) => {
-            Plan { cost: 1.0, clauses: vec![Clause { key: TRUE, guard: TRUE, sufficient: false }] }
+        Node::Atom(atom) | Node::Lazy(atom) => {
+            Plan { cost: prices.share(atom) * MATCH + prices.lookup(atom), clauses: vec![Clause::of(atom, true)] }
         }
+        Node::Absent(_) | Node::Not(_) => Plan { cost: 1.0, clauses: vec![Clause::of(TRUE, false)] },
         Node::Phrase { terms, last_is_prefix, .. } => {
             let full = if last_is_prefix { &terms[..terms.len() - 1] } else { terms };
             let key = rarest(full.iter().copied(), prices).unwrap_or(TRUE);
             let guard = rarest(full.iter().copied().filter(|&term| term != key), prices).unwrap_or(TRUE);
-            let clauses = vec![Clause { key, guard, sufficient: false }];
+            let signature = full.iter().fold(0, |all, &term| all | signature(term));
+            let clauses = vec![Clause { key, guard: Guard::There(guard), signature, sufficient: false }];
             Plan { cost: price(&clauses, prices), clauses }
         }
         Node::Or(parts) => union(parts.map(|part| plan(part, prices)).collect()),
@@ -88,19 +102,32 @@ fn and(parts: &Parts<'_>, prices: &impl Prices) -> Plan {
         return Plan::default();
     };
     // Among all terms that the other parts require, the one that is there least often.
+    let others = || parts.clone().enumerate().filter(|&(at, _)| at != best).map(|(_, part)| part);
     let mut guard = None;
-    for (_, part) in parts.clone().enumerate().filter(|&(at, _)| at != best) {
+    for part in others() {
         guard = rarer(guard, required(part, prices), prices);
     }
-    let leaves = parts.n() == 2 && parts.clone().all(|part| matches!(node(part), Node::Atom(_)));
+    // A part that is an atom, and another one that is the guard: nothing is left to be looked at.
+    let only = (parts.n() == 2).then(|| others().next().map(node)).flatten();
+    let signature = parts.clone().fold(0, |all, part| all | required_bits(part));
     for clause in &mut plan.clauses {
+        let complete = clause.sufficient;
         clause.sufficient = false;
-        if let (TRUE, Some(guard)) = (clause.guard, guard)
-            && guard != clause.key
-        {
-            clause.guard = guard;
-            // Of two atoms, one is the key and one the guard: nothing is left to be looked at.
-            clause.sufficient = leaves;
+        clause.signature |= signature;
+        if clause.guard != NO_GUARD {
+            continue;
+        }
+        match (&only, guard) {
+            (&Some(Node::Atom(atom)), _) => {
+                clause.guard = Guard::There(atom);
+                clause.sufficient = complete;
+            }
+            (&Some(Node::Absent(atom)), _) => {
+                clause.guard = Guard::Absent(atom);
+                clause.sufficient = complete;
+            }
+            (_, Some(guard)) => clause.guard = Guard::There(guard),
+            (_, None) => {}
         }
     }
     plan.cost = price(&plan.clauses, prices);
@@ -120,6 +147,19 @@ fn required(code: &[u32], prices: &impl Prices) -> Option<AtomId> {
     }
 }
 
+/// The bits of the atoms that a document must have for this part to match.
+fn required_bits(code: &[u32]) -> u64 {
+    match node(code) {
+        Node::Atom(atom) => signature(atom),
+        Node::Phrase { terms, last_is_prefix, .. } => {
+            let full = if last_is_prefix { &terms[..terms.len() - 1] } else { terms };
+            full.iter().fold(0, |all, &term| all | signature(term))
+        }
+        Node::And(parts) => parts.fold(0, |all, part| all | required_bits(part)),
+        _ => 0,
+    }
+}
+
 fn rarer(a: Option<AtomId>, b: Option<AtomId>, prices: &impl Prices) -> Option<AtomId> {
     rarest(a.into_iter().chain(b), prices)
 }
@@ -132,11 +172,7 @@ fn union(plans: Vec<Plan>) -> Plan {
     let mut whole = Plan::default();
     for plan in plans {
         whole.cost += plan.cost;
-        for clause in plan.clauses {
-            if !whole.clauses.contains(&clause) {
-                whole.clauses.push(clause);
-            }
-        }
+        whole.clauses.extend(plan.clauses);
     }
     whole
 }
@@ -148,5 +184,9 @@ fn price(clauses: &[Clause], prices: &impl Prices) -> f32 {
 /// What it costs when the key is there.
 fn look(clause: &Clause, prices: &impl Prices) -> f32 {
     let verify = if clause.sufficient { MATCH } else { 1.0 };
-    if clause.guard == TRUE { verify } else { GUARD + prices.share(clause.guard) * verify }
+    match clause.guard {
+        NO_GUARD => verify,
+        Guard::There(atom) => GUARD + prices.share(atom) * verify,
+        Guard::Absent(atom) => GUARD + (1.0 - prices.share(atom)) * verify,
+    }
 }

@@ -3,7 +3,7 @@
 //! Terms come from the table of atoms, patterns, ranges and places from an index each, which knows an atom only as
 //! long as a query waits for it: what only programs ask for is found when they ask.
 
-use crate::doc::Doc;
+use crate::doc::{Doc, Token};
 use crate::schema::{FieldId, Schema};
 
 use super::frequency;
@@ -12,7 +12,7 @@ use super::interval::Intervals;
 use super::pattern::{self, Patterns};
 use super::program;
 use super::scratch::Scratch;
-use super::table::{AtomId, AtomKind, Atoms, Posting, TRUE};
+use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, Posting, Rank, TRUE};
 
 /// What is only read while documents are percolated.
 #[derive(Debug)]
@@ -60,16 +60,28 @@ impl Presearch {
     /// Marks all atoms that the document has and that queries wait for.
     pub(super) fn mark(&self, doc: &Doc, scratch: &mut Scratch, term: &mut pattern::Term) {
         scratch.mark(TRUE);
-        for token in doc.tokens() {
+        let tokens = doc.tokens();
+        let terms = self.atoms.terms();
+        // What is needed next is asked for a while before, for all tokens: memory answers many questions at once.
+        let mut probes = std::mem::take(&mut scratch.probes);
+        probes.clear();
+        probes.extend(tokens.iter().map(|token| terms.probe(token.field, doc.term(token))));
+        let near = probes.iter().fold(0, |all, probe| all ^ terms.touch(probe));
+        std::hint::black_box(near);
+        for (token, probe) in tokens.iter().zip(&probes) {
             let text = doc.term(token);
-            let atom = self.atoms.find(self.atoms.hash(token.field, text), token.field, text);
-            scratch.token(atom);
+            let atom = terms.find(probe, text);
+            scratch.token(token.field, atom);
             let new = atom.is_none_or(|atom| scratch.mark(atom));
             if new && self.patterns.active >> token.field.0 & 1 == 1 {
                 self.patterns.find(&self.atoms, term, token.field, text, &mut |atom| {
                     scratch.mark(atom);
                 });
             }
+        }
+        scratch.probes = probes;
+        if !self.atoms.pairs().is_empty() {
+            self.mark_pairs(tokens, scratch);
         }
         let mut present = doc.present();
         while present != 0 {
@@ -96,38 +108,68 @@ impl Presearch {
         }
     }
 
-    /// Lets a query wait for an atom, which is looked for from now on. Tells the place of the posting.
-    pub(super) fn wait(&mut self, atom: AtomId, posting: Posting) -> u32 {
-        let (place, first) = self.atoms.wait(atom, posting);
-        if first {
-            match self.atoms.kind(atom) {
-                kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.insert(atom, kind),
-                &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).insert(min, max, atom),
-                kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
-                    grown(&mut self.grids, *field).insert(atom, kind);
-                }
-                _ => {}
+    fn mark_pairs(&self, tokens: &[Token], scratch: &mut Scratch) {
+        let pairs = self.atoms.pairs();
+        for (at, first) in tokens.iter().enumerate() {
+            let atom = scratch.tokens()[at];
+            if atom == MAX_ATOMS {
+                continue;
             }
+            for (next, second) in tokens.iter().enumerate().skip(at + 1) {
+                if second.field != first.field || second.position > first.position + 1 {
+                    break;
+                }
+                let next = scratch.tokens()[next];
+                if second.position == first.position + 1
+                    && next != MAX_ATOMS
+                    && let Some(pair) = pairs.find(atom, next)
+                {
+                    scratch.mark(pair);
+                }
+            }
+        }
+    }
+
+    /// Lets a query wait for an atom, which is looked for from now on. Tells the place of the posting.
+    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, posting: Posting) -> u32 {
+        let (place, first) = self.atoms.wait(atom, rank, posting);
+        if first {
+            self.watch(atom);
         }
         place
     }
 
-    /// Ends a wait. Tells which posting moved to its place, and from where.
-    pub(super) fn unwait(&mut self, atom: AtomId, place: u32) -> Option<(Posting, u32)> {
-        let moved = self.atoms.unwait(atom, place);
-        let postings = self.atoms.postings(atom);
-        if postings.is_empty() {
-            match self.atoms.kind(atom) {
-                kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.remove(atom, kind),
-                &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).remove(min, max, atom),
-                kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
-                    grown(&mut self.grids, *field).remove(atom, kind);
-                }
-                _ => {}
-            }
+    /// Ends a wait. Tells which query moved to its place, and from where.
+    pub(super) fn unwait(&mut self, atom: AtomId, rank: Rank, place: u32) -> Option<(u32, u32)> {
+        let moved = self.atoms.unwait(atom, rank, place);
+        if self.atoms.waiting(atom).n() == 0 {
+            self.unwatch(atom);
         }
-        let from = u32::try_from(postings.len()).expect("a list has fewer than 2^32 postings");
-        moved.map(|posting| (posting, from))
+        moved
+    }
+
+    /// Looks for an atom in documents from now on.
+    fn watch(&mut self, atom: AtomId) {
+        match self.atoms.kind(atom) {
+            kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.insert(atom, kind),
+            &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).insert(min, max, atom),
+            kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
+                grown(&mut self.grids, *field).insert(atom, kind);
+            }
+            _ => {}
+        }
+    }
+
+    /// Looks for an atom no longer.
+    fn unwatch(&mut self, atom: AtomId) {
+        match self.atoms.kind(atom) {
+            kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.remove(atom, kind),
+            &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).remove(min, max, atom),
+            kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
+                grown(&mut self.grids, *field).remove(atom, kind);
+            }
+            _ => {}
+        }
     }
 
     /// What is believed of an atom before it is seen, and the hash of a term.
@@ -135,10 +177,13 @@ impl Presearch {
         match self.atoms.kind(atom) {
             AtomKind::Free | AtomKind::True => (1.0, None),
             AtomKind::Term(key) => {
-                let text = self.atoms.term_text(key);
-                let guess = frequency::guess_term(text.chars().count(), self.split >> key.field.0 & 1 == 1);
-                (guess, Some(self.atoms.hash(key.field, text)))
+                let terms = self.atoms.terms();
+                let split = self.split >> key.field().0 & 1 == 1;
+                terms.text(key, |text| {
+                    (frequency::guess_term(text.chars().count(), split), Some(terms.probe(key.field(), text).hash))
+                })
             }
+            &AtomKind::Pair(first, second) => (self.guess(first).0.min(self.guess(second).0) * 0.1, None),
             AtomKind::Prefix(_, prefix) => (if prefix.len() < 3 { 0.1 } else { 0.02 }, None),
             AtomKind::Pattern(_) => (0.02, None),
             AtomKind::Exists(_) | AtomKind::Range(..) => (0.5, None),

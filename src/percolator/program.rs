@@ -15,6 +15,7 @@ use crate::matcher::{self, phrase};
 use crate::query::{Ast, Phrase};
 use crate::schema::FieldId;
 
+use super::pattern;
 use super::scratch::Scratch;
 use super::table::{AtomId, AtomKey, AtomKind, Atoms, MAX_ATOMS, Pattern, PatternSource, TRUE};
 
@@ -168,14 +169,14 @@ pub(super) fn matches(code: &[u32], atoms: &Atoms, scratch: &mut Scratch, doc: &
     }
 }
 
-/// Whether the document has an atom, found without any index.
+/// Whether the document has an atom whose presence is not known in advance, found without any index.
 pub(super) fn look(atoms: &Atoms, atom: AtomId, doc: &Doc) -> bool {
     let any_term = |field, is_it: &dyn Fn(&str) -> bool| doc.field_tokens(field).iter().any(|it| is_it(doc.term(it)));
     match atoms.kind(atom) {
-        AtomKind::Free => false,
-        AtomKind::True => true,
-        AtomKind::Term(key) => any_term(key.field, &|it| it == atoms.term_text(key)),
-        AtomKind::Exists(field) => doc.has(*field),
+        AtomKind::Free | AtomKind::True | AtomKind::Term(_) | AtomKind::Pair(..) | AtomKind::Exists(_) => {
+            debug_assert!(false, "this is known in advance");
+            false
+        }
         AtomKind::Prefix(field, prefix) => any_term(*field, &|it| it.starts_with(&**prefix)),
         AtomKind::Pattern(pattern) => any_term(pattern.field, &|it| pattern.automaton.matches(it)),
         AtomKind::Range(field, min, max) => {
@@ -256,7 +257,8 @@ fn pattern_tree(ast: &Ast, atoms: &mut Atoms) -> Tree {
         return Tree::Leaf(LAZY | atom);
     }
     let Some((field, automaton)) = matcher::pattern(ast) else { return Tree::Constant(false) };
-    let pattern = Pattern { field, source: source.clone(), automaton };
+    let is_blind = pattern::is_blind(&source);
+    let pattern = Pattern { field, source: source.clone(), automaton, is_blind };
     Tree::Leaf(LAZY | atoms.other(AtomKey::Pattern(field, source), || AtomKind::Pattern(Box::new(pattern))))
 }
 
@@ -269,8 +271,24 @@ fn phrase_tree(phrase: &Phrase, atoms: &mut Atoms) -> Tree {
         [full @ .., last] => {
             let mut numbers: Vec<AtomId> = full.iter().map(|term| atoms.term(*field, term)).collect();
             numbers.push(if *last_is_prefix { prefix_atom(*field, last, atoms) } else { atoms.term(*field, last) });
-            let field = u32::from(field.0) | if *last_is_prefix { LAST_IS_PREFIX } else { 0 };
-            Tree::Phrase { terms: numbers, field, slop: *slop }
+            let n_full = if *last_is_prefix { full.len() } else { full.len() + 1 };
+            let mut parts = Vec::new();
+            if *slop == 0 {
+                // Each term stands right behind the one before: pairs of them are rarer than any of them.
+                for at in 1..n_full {
+                    parts.push(Tree::Leaf(ATOM | atoms.pair(numbers[at - 1], numbers[at])));
+                }
+            }
+            if *slop == 0 && numbers.len() == 2 && n_full == 2 {
+                // The pair is all there is to it, and mentions the terms itself.
+                for atom in numbers {
+                    atoms.release(atom);
+                }
+            } else {
+                let field = u32::from(field.0) | if *last_is_prefix { LAST_IS_PREFIX } else { 0 };
+                parts.push(Tree::Phrase { terms: numbers, field, slop: *slop });
+            }
+            all(parts, atoms)
         }
     }
 }
@@ -410,4 +428,4 @@ fn operator(kind: u32, n: usize, code: &mut Vec<u32>, body: impl FnOnce(&mut Vec
     code[start + 1] = u32::try_from(code.len() - start).expect("a program has fewer than 2^32 words");
 }
 
-const _: () = assert!(MAX_ATOMS == ABSENT, "the tags stand above the numbers of atoms");
+const _: () = assert!(MAX_ATOMS <= ABSENT, "the tags stand above the numbers of atoms");

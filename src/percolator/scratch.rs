@@ -4,7 +4,8 @@
 use crate::doc::{Doc, Token};
 use crate::schema::FieldId;
 
-use super::table::{AtomId, MAX_ATOMS};
+use super::table::{AtomId, MAX_ATOMS, signature};
+use super::terms::Probe;
 
 /// No atom.
 const NOTHING: AtomId = MAX_ATOMS;
@@ -20,8 +21,14 @@ pub(super) struct Scratch {
     seen: Vec<u32>,
     /// The atoms that the document is known to have, each once.
     pub(super) there: Vec<AtomId>,
+    /// The bits of all atoms in `there`.
+    pub(super) signature: u64,
     /// By token of the document: its term's atom.
     tokens: Vec<AtomId>,
+    /// The first token of each field that has some.
+    fields: Vec<(FieldId, usize)>,
+    /// By token: what to look for, while that is going on.
+    pub(super) probes: Vec<Probe>,
 }
 
 impl Scratch {
@@ -34,7 +41,9 @@ impl Scratch {
         }
         self.now += 2;
         self.there.clear();
+        self.signature = 0;
         self.tokens.clear();
+        self.fields.clear();
         if self.marks.len() < n_atoms || self.marks.len() / 4 > n_atoms {
             self.marks.resize(n_atoms, 0);
             self.marks.shrink_to(n_atoms * 2);
@@ -71,6 +80,7 @@ impl Scratch {
         let new = *mark != self.now | 1;
         if new {
             *mark = self.now | 1;
+            self.signature |= signature(atom);
             self.there.push(atom);
         }
         new
@@ -87,20 +97,24 @@ impl Scratch {
 
     /// Notes the atom of the next token.
     #[inline]
-    pub(super) fn token(&mut self, atom: Option<AtomId>) {
+    pub(super) fn token(&mut self, field: FieldId, atom: Option<AtomId>) {
+        if self.fields.last().is_none_or(|&(last, _)| last != field) {
+            self.fields.push((field, self.tokens.len()));
+        }
         self.tokens.push(atom.unwrap_or(NOTHING));
     }
 
-    /// The atom of each token of the document.
-    pub(super) fn tokens(&self) -> impl Iterator<Item = Option<AtomId>> {
-        self.tokens.iter().map(|&atom| (atom != NOTHING).then_some(atom))
+    /// The atom of each token of the document; none is [`MAX_ATOMS`].
+    pub(super) fn tokens(&self) -> &[AtomId] {
+        &self.tokens
     }
 
     /// The tokens of a field and the atoms of their terms.
     pub(super) fn field_tokens<'a>(&'a self, doc: &'a Doc, field: FieldId) -> (&'a [Token], &'a [AtomId]) {
-        let tokens = doc.field_tokens(field);
-        let start = doc.tokens().partition_point(|token| token.field < field);
-        (tokens, &self.tokens[start..start + tokens.len()])
+        let Some(at) = self.fields.iter().position(|&(it, _)| it == field) else { return (&[], &[]) };
+        let start = self.fields[at].1;
+        let end = self.fields.get(at + 1).map_or(self.tokens.len(), |&(_, start)| start);
+        (&doc.tokens()[start..end], &self.tokens[start..end])
     }
 
     /// The memory that it holds, in bytes.

@@ -1,18 +1,18 @@
 //! The table of *atoms*: everything a registered query can ask of a document, each once, with the queries that wait for it.
 //!
-//! An atom is a term, a pattern, a range, a place, or that a field is there. Queries speak of atoms by number, so
-//! equal parts of different queries are looked up once per document. Each atom counts the programs that mention it and is
+//! An atom is a term, two terms side by side, a pattern, a range, a place, or that a field is there. Queries speak of atoms
+//! by number, so equal parts of different queries are looked up once per document. Each atom counts who mentions it and is
 //! forgotten with the last of them; its number is given out again.
 //!
-//! The queries that an atom may wake stand behind it in one flat list of [`Posting`]s. Terms are found through a hash table
-//! that holds short terms in place, so that a hit costs one cache line there and one for the list.
+//! Behind each atom stand the queries that it may wake, in two flat lists: those that match when it is there, by key, and
+//! those of which more is asked, as [`Posting`]s.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
+use super::pairs::Pairs;
+use super::terms::{TermKey, Terms};
 use crate::automaton::TermAutomaton;
 use crate::query::{GeoBox, GeoCircle};
 use crate::schema::FieldId;
@@ -23,8 +23,8 @@ pub(super) type AtomId = u32;
 /// The atom that every document has.
 pub(super) const TRUE: AtomId = 0;
 
-/// Two bits of a number are needed for other things.
-pub(super) const MAX_ATOMS: u32 = 1 << 30;
+/// Three bits of a number are needed for other things.
+pub(super) const MAX_ATOMS: u32 = 1 << 29;
 
 /// What an atom asks of a document.
 #[derive(Debug)]
@@ -33,8 +33,10 @@ pub(super) enum AtomKind {
     Free,
     /// Nothing: [`TRUE`].
     True,
-    /// A term of the field: where its text is.
+    /// A term of a field.
     Term(TermKey),
+    /// Two terms of a field, the second right behind the first.
+    Pair(AtomId, AtomId),
     /// The field has a value.
     Exists(FieldId),
     /// A term of the field starts like this.
@@ -55,6 +57,8 @@ pub(super) struct Pattern {
     pub(super) field: FieldId,
     pub(super) source: PatternSource,
     pub(super) automaton: TermAutomaton,
+    /// Nothing is known about the terms that match, so it has to be tried for each.
+    pub(super) is_blind: bool,
 }
 
 /// What a pattern was written as.
@@ -78,17 +82,37 @@ pub(super) enum AtomKey {
     Near(FieldId, [u64; 3]),
 }
 
-/// A query that waits for an atom.
+/// A query that waits for an atom and asks for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Posting {
     /// The query's key.
     pub(super) query: u32,
-    /// What is to be done when the atom is there: the low bits name another atom that must be there, the high two bits
-    /// are the [`Wake`].
+    /// The low bits name another atom, the next one says that it must not be there (else it must), the high two
+    /// bits are the [`Wake`].
     guarded: u32,
+    /// One bit for each of the atoms that must be there ([`signature`]); often enough, one of them is not.
+    pub(super) signature: u64,
 }
 
-/// What happens when an atom and its guard are there.
+/// The bit that stands for an atom among 64.
+#[inline]
+pub(super) fn signature(atom: AtomId) -> u64 {
+    1 << (atom.wrapping_mul(0x9e37_79b9) >> 26)
+}
+
+/// In the word of a guard: it must not be there.
+const ABSENT: u32 = MAX_ATOMS;
+
+/// What a posting asks for besides its atom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// This atom is there; [`TRUE`] always is.
+    There(AtomId),
+    /// This atom is not there.
+    Absent(AtomId),
+}
+
+/// What happens when an atom is there and its guard as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wake {
     /// The query matches, and no other posting of it can say so.
@@ -102,13 +126,18 @@ pub(super) enum Wake {
 }
 
 impl Posting {
-    pub(super) fn new(query: u32, guard: AtomId, wake: Wake) -> Posting {
-        debug_assert!(guard < MAX_ATOMS);
-        Posting { query, guarded: guard | (wake as u32) << 30 }
+    pub(super) fn new(query: u32, guard: Guard, signature: u64, wake: Wake) -> Posting {
+        let guard = match guard {
+            Guard::There(atom) => atom,
+            Guard::Absent(atom) => atom | ABSENT,
+        };
+        Posting { query, guarded: guard | (wake as u32) << 30, signature }
     }
 
-    pub(super) fn guard(self) -> AtomId {
-        self.guarded & (MAX_ATOMS - 1)
+    /// The guard, and whether it must be there.
+    #[inline]
+    pub(super) fn guard(self) -> (AtomId, bool) {
+        (self.guarded & (MAX_ATOMS - 1), self.guarded & ABSENT == 0)
     }
 
     pub(super) fn wake(self) -> Wake {
@@ -121,47 +150,48 @@ impl Posting {
     }
 }
 
-/// The queries that wait for one atom. Most atoms have one.
+/// A list that is mostly empty or has one entry.
 #[derive(Debug, Default)]
-enum Postings {
+enum List<T> {
     #[default]
     None,
-    One(Posting),
-    Many(Vec<Posting>),
+    One(T),
+    Many(Vec<T>),
 }
 
-impl Postings {
-    fn as_slice(&self) -> &[Posting] {
+impl<T: Copy> List<T> {
+    #[inline]
+    fn as_slice(&self) -> &[T] {
         match self {
-            Postings::None => &[],
-            Postings::One(posting) => std::slice::from_ref(posting),
-            Postings::Many(postings) => postings,
+            List::None => &[],
+            List::One(entry) => std::slice::from_ref(entry),
+            List::Many(entries) => entries,
         }
     }
 
-    /// Adds a posting and tells its place.
-    fn push(&mut self, posting: Posting) -> u32 {
+    /// Adds an entry and tells its place.
+    fn push(&mut self, entry: T) -> u32 {
         match self {
-            Postings::None => *self = Postings::One(posting),
-            Postings::One(first) => *self = Postings::Many(vec![*first, posting]),
-            Postings::Many(postings) => postings.push(posting),
+            List::None => *self = List::One(entry),
+            List::One(first) => *self = List::Many(vec![*first, entry]),
+            List::Many(entries) => entries.push(entry),
         }
         place(self.as_slice().len() - 1)
     }
 
-    /// Removes the posting at a place; the last one takes it. Tells which one that was, when it was another.
-    fn swap_remove(&mut self, at: u32) -> Option<Posting> {
-        let Postings::Many(postings) = self else {
-            *self = Postings::None;
+    /// Removes the entry at a place; the last one takes it. Tells which one that was and its place, when it was another.
+    fn swap_remove(&mut self, at: u32) -> Option<(T, u32)> {
+        let List::Many(entries) = self else {
+            *self = List::None;
             return None;
         };
-        postings.swap_remove(at as usize);
-        let moved = postings.get(at as usize).copied();
-        match postings.as_slice() {
-            [one] => *self = Postings::One(*one),
-            rest if rest.len() * 4 <= postings.capacity() => {
+        entries.swap_remove(at as usize);
+        let moved = entries.get(at as usize).map(|&entry| (entry, place(entries.len())));
+        match entries.as_slice() {
+            [one] => *self = List::One(*one),
+            rest if rest.len() * 4 <= entries.capacity() => {
                 let room = rest.len() * 2;
-                postings.shrink_to(room);
+                entries.shrink_to(room);
             }
             _ => {}
         }
@@ -170,7 +200,7 @@ impl Postings {
 
     fn heap_bytes(&self) -> usize {
         match self {
-            Postings::Many(postings) => postings.capacity() * size_of::<Posting>(),
+            List::Many(entries) => entries.capacity() * size_of::<T>(),
             _ => 0,
         }
     }
@@ -183,84 +213,38 @@ fn place(at: usize) -> u32 {
 /// What is read for each atom that a document has.
 #[derive(Debug, Default)]
 struct Atom {
-    postings: Postings,
-    /// In how many places programs mention it.
+    /// The queries that match when it is there, by key.
+    plain: List<u32>,
+    /// The queries that match when it is there, and may have been found already by another atom, by key.
+    either: List<u32>,
+    /// The queries that ask for more.
+    guarded: List<Posting>,
+    /// In how many places programs and pairs mention it.
     references: u32,
 }
 
-/// Terms of up to this many bytes are held in place.
-const SHORT: usize = 14;
-
-/// A term with its field. Short ones hold their text, others the place of it.
+/// In which list of an atom a query waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TermKey {
-    pub(super) field: FieldId,
-    len: u8,
-    bytes: [u8; SHORT],
+pub(super) enum Rank {
+    /// It matches when the atom is there.
+    Plain,
+    /// So it does, and it waits for other atoms too.
+    Either,
+    /// It asks for more.
+    Guarded,
 }
 
-/// The terms, by field and text.
-#[derive(Debug, Default)]
-struct Terms {
-    table: HashTable<(TermKey, AtomId)>,
-    hasher: RandomState,
-    /// The texts of long terms; free places are empty.
-    long: Vec<Box<str>>,
-    free_long: Vec<u32>,
+/// The queries that wait for an atom, by [`Rank`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting<'a> {
+    pub(super) plain: &'a [u32],
+    pub(super) either: &'a [u32],
+    pub(super) guarded: &'a [Posting],
 }
 
-impl Terms {
-    fn hash(&self, field: FieldId, term: &[u8]) -> u64 {
-        // The seed tells fields apart, so that the term alone is hashed.
-        hash_term(&self.hasher, field, term)
-    }
-
-    fn short(field: FieldId, term: &[u8]) -> Option<TermKey> {
-        let mut bytes = [0; SHORT];
-        bytes.get_mut(..term.len())?.copy_from_slice(term);
-        Some(TermKey { field, len: u8::try_from(term.len()).ok()?, bytes })
-    }
-
-    fn text<'a>(long: &'a [Box<str>], key: &'a TermKey) -> &'a [u8] {
-        if usize::from(key.len) <= SHORT { &key.bytes[..usize::from(key.len)] } else { long[key.long()].as_bytes() }
-    }
-
-    fn is(long: &[Box<str>], key: &TermKey, field: FieldId, term: &[u8]) -> bool {
-        key.field == field && usize::from(key.len) == term.len() && Terms::text(long, key) == term
-    }
-
-    #[inline]
-    fn find(&self, hash: u64, field: FieldId, term: &[u8]) -> Option<AtomId> {
-        let found = match Terms::short(field, term) {
-            Some(short) => self.table.find(hash, |(key, _)| *key == short),
-            None => self.table.find(hash, |(key, _)| Terms::is(&self.long, key, field, term)),
-        };
-        found.map(|&(_, atom)| atom)
-    }
-
-    fn key(&mut self, field: FieldId, term: &str) -> TermKey {
-        if let Some(key) = Terms::short(field, term.as_bytes()) {
-            return key;
-        }
-        let at = self.free_long.pop().unwrap_or_else(|| {
-            self.long.push(Box::default());
-            place(self.long.len() - 1)
-        });
-        self.long[at as usize] = term.into();
-        let mut bytes = [0; SHORT];
-        bytes[..4].copy_from_slice(&at.to_le_bytes());
-        TermKey { field, len: u8::try_from(term.len()).unwrap_or(u8::MAX), bytes }
-    }
-}
-
-fn hash_term(hasher: &RandomState, field: FieldId, term: &[u8]) -> u64 {
-    hasher.hash_one((field.0, term))
-}
-
-impl TermKey {
-    fn long(&self) -> usize {
-        let [a, b, c, d, ..] = self.bytes;
-        u32::from_le_bytes([a, b, c, d]) as usize
+impl Waiting<'_> {
+    pub(super) fn n(&self) -> usize {
+        self.plain.len() + self.either.len() + self.guarded.len()
     }
 }
 
@@ -268,6 +252,7 @@ impl TermKey {
 #[derive(Debug)]
 pub(super) struct Atoms {
     terms: Terms,
+    pairs: Pairs,
     others: HashMap<AtomKey, AtomId, RandomState>,
     hot: Vec<Atom>,
     kinds: Vec<AtomKind>,
@@ -281,7 +266,8 @@ pub(super) struct Atoms {
 impl Atoms {
     pub(super) fn new() -> Atoms {
         Atoms {
-            terms: Terms::default(),
+            terms: Terms::new(),
+            pairs: Pairs::default(),
             others: HashMap::default(),
             hot: vec![Atom { references: 1, ..Atom::default() }],
             kinds: vec![AtomKind::True],
@@ -305,40 +291,52 @@ impl Atoms {
         &self.kinds[atom as usize]
     }
 
+    /// The queries that wait for the atom.
     #[inline]
-    pub(super) fn postings(&self, atom: AtomId) -> &[Posting] {
-        self.hot[atom as usize].postings.as_slice()
+    pub(super) fn waiting(&self, atom: AtomId) -> Waiting<'_> {
+        let atom = &self.hot[atom as usize];
+        Waiting { plain: atom.plain.as_slice(), either: atom.either.as_slice(), guarded: atom.guarded.as_slice() }
     }
 
-    /// The hash under which a term is kept.
-    #[inline]
-    pub(super) fn hash(&self, field: FieldId, term: &str) -> u64 {
-        self.terms.hash(field, term.as_bytes())
+    /// The queries that wait for the atom and ask for more.
+    pub(super) fn guarded(&self, atom: AtomId) -> &[Posting] {
+        self.hot[atom as usize].guarded.as_slice()
     }
 
-    /// The atom of a term, if a query mentions it.
+    /// The terms.
     #[inline]
-    pub(super) fn find(&self, hash: u64, field: FieldId, term: &str) -> Option<AtomId> {
-        self.terms.find(hash, field, term.as_bytes())
+    pub(super) fn terms(&self) -> &Terms {
+        &self.terms
     }
 
-    /// The text of a term.
-    pub(super) fn term_text<'a>(&'a self, key: &'a TermKey) -> &'a str {
-        let text = Terms::text(&self.terms.long, key);
-        std::str::from_utf8(text).expect("terms are copied from strings as a whole")
+    /// The pairs of terms.
+    #[inline]
+    pub(super) fn pairs(&self) -> &Pairs {
+        &self.pairs
     }
 
     /// The number of a term, new or not; one more place mentions it.
     pub(super) fn term(&mut self, field: FieldId, term: &str) -> AtomId {
-        let hash = self.terms.hash(field, term.as_bytes());
-        if let Some(atom) = self.terms.find(hash, field, term.as_bytes()) {
+        let probe = self.terms.probe(field, term);
+        if let Some(atom) = self.terms.find(&probe, term) {
             self.hot[atom as usize].references += 1;
             return atom;
         }
-        let key = self.terms.key(field, term);
-        let atom = self.add(AtomKind::Term(key));
-        let Terms { table, hasher, long, .. } = &mut self.terms;
-        table.insert_unique(hash, (key, atom), |(key, _)| hash_term(hasher, key.field, Terms::text(long, key)));
+        let atom = self.add(AtomKind::Free);
+        self.kinds[atom as usize] = AtomKind::Term(self.terms.insert(&probe, term, atom));
+        atom
+    }
+
+    /// The number of two terms side by side, new or not; one more place mentions it. A new one mentions its terms.
+    pub(super) fn pair(&mut self, first: AtomId, second: AtomId) -> AtomId {
+        if let Some(atom) = self.pairs.find(first, second) {
+            self.hot[atom as usize].references += 1;
+            return atom;
+        }
+        let atom = self.add(AtomKind::Pair(first, second));
+        self.pairs.insert(first, second, atom);
+        self.hot[first as usize].references += 1;
+        self.hot[second as usize].references += 1;
         atom
     }
 
@@ -389,10 +387,15 @@ impl Atoms {
             return None;
         }
         hot.references = 0;
-        debug_assert!(hot.postings.as_slice().is_empty(), "a posting mentions an atom that its program does not");
+        debug_assert!(self.waiting(atom).n() == 0, "a posting mentions an atom that its program does not");
         let kind = std::mem::replace(&mut self.kinds[atom as usize], AtomKind::Free);
         match &kind {
-            AtomKind::Term(key) => self.forget_term(key, atom),
+            AtomKind::Term(key) => self.terms.remove(key),
+            &AtomKind::Pair(first, second) => {
+                self.pairs.remove(first, second);
+                self.release(first);
+                self.release(second);
+            }
             kind => {
                 if let Some(key) = key_of(kind) {
                     self.others.remove(&key);
@@ -407,31 +410,27 @@ impl Atoms {
         Some(kind)
     }
 
-    fn forget_term(&mut self, key: &TermKey, atom: AtomId) {
-        let Terms { table, hasher, long, free_long } = &mut self.terms;
-        let hash = hash_term(hasher, key.field, Terms::text(long, key));
-        if let Ok(entry) = table.find_entry(hash, |&(_, it)| it == atom) {
-            entry.remove();
-        }
-        if usize::from(key.len) > SHORT {
-            long[key.long()] = Box::default();
-            free_long.push(place(key.long()));
-        }
-        if table.len() * 4 < table.capacity() {
-            let room = table.len() * 2;
-            table.shrink_to(room, |(key, _)| hash_term(hasher, key.field, Terms::text(long, key)));
-        }
+    /// Lets a query wait for an atom. Only a guarded posting has more than the key. Tells its place, and whether the atom
+    /// is new to be waited for.
+    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, posting: Posting) -> (u32, bool) {
+        let new = self.waiting(atom).n() == 0;
+        let hot = &mut self.hot[atom as usize];
+        let place = match rank {
+            Rank::Plain => hot.plain.push(posting.query),
+            Rank::Either => hot.either.push(posting.query),
+            Rank::Guarded => hot.guarded.push(posting),
+        };
+        (place, new)
     }
 
-    /// Lets a query wait for an atom. Tells the posting's place, and whether it is the atom's first.
-    pub(super) fn wait(&mut self, atom: AtomId, posting: Posting) -> (u32, bool) {
-        let place = self.hot[atom as usize].postings.push(posting);
-        (place, place == 0)
-    }
-
-    /// Ends a wait. Tells which posting moved to its place, if one did.
-    pub(super) fn unwait(&mut self, atom: AtomId, place: u32) -> Option<Posting> {
-        self.hot[atom as usize].postings.swap_remove(place)
+    /// Ends a wait. Tells which query moved to its place, and from where, if one did.
+    pub(super) fn unwait(&mut self, atom: AtomId, rank: Rank, place: u32) -> Option<(u32, u32)> {
+        let hot = &mut self.hot[atom as usize];
+        match rank {
+            Rank::Plain => hot.plain.swap_remove(place),
+            Rank::Either => hot.either.swap_remove(place),
+            Rank::Guarded => hot.guarded.swap_remove(place).map(|(posting, from)| (posting.query, from)),
+        }
     }
 
     /// Gives back the numbers at the end that are free, when most numbers are. Tells whether it did.
@@ -455,11 +454,14 @@ impl Atoms {
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        let terms = self.terms.table.capacity() * (size_of::<(TermKey, AtomId)>() + 1)
-            + self.terms.long.iter().map(|text| text.len() + size_of::<Box<str>>()).sum::<usize>();
+        let terms = self.terms.size_bytes() + self.pairs.size_bytes();
         let others = self.others.capacity() * (size_of::<(AtomKey, AtomId)>() + 1);
         let hot = self.hot.capacity() * size_of::<Atom>();
-        let postings: usize = self.hot.iter().map(|atom| atom.postings.heap_bytes()).sum();
+        let postings: usize = self
+            .hot
+            .iter()
+            .map(|atom| atom.plain.heap_bytes() + atom.either.heap_bytes() + atom.guarded.heap_bytes())
+            .sum();
         let kinds = self.kinds.capacity() * size_of::<AtomKind>();
         let behind: usize = self.kinds.iter().map(AtomKind::heap_bytes).sum();
         terms + others + hot + postings + kinds + behind + self.free.capacity() * size_of::<AtomId>()
@@ -480,7 +482,7 @@ impl AtomKind {
 /// The key under which an atom that is no term is kept.
 pub(super) fn key_of(kind: &AtomKind) -> Option<AtomKey> {
     Some(match kind {
-        AtomKind::Free | AtomKind::True | AtomKind::Term(_) => return None,
+        AtomKind::Free | AtomKind::True | AtomKind::Term(_) | AtomKind::Pair(..) => return None,
         AtomKind::Exists(field) => AtomKey::Exists(*field),
         AtomKind::Prefix(field, prefix) => AtomKey::Prefix(*field, prefix.clone()),
         AtomKind::Pattern(pattern) => AtomKey::Pattern(pattern.field, pattern.source.clone()),

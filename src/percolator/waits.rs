@@ -3,9 +3,11 @@
 use std::ops::Bound;
 
 use super::compiled::Compiled;
-use super::table::{AtomId, AtomKind, Pattern, PatternSource, TRUE};
+use super::table::{AtomId, AtomKind, Guard, Pattern, PatternSource, TRUE};
+use super::terms::TermKey;
 use crate::ids::QueryKey;
-use crate::query::Ast;
+use crate::query::{Ast, Phrase};
+use crate::schema::FieldId;
 
 impl Compiled {
     /// What [`super::Engine::presearch`] answers.
@@ -14,8 +16,9 @@ impl Compiled {
         let mut parts: Vec<Ast> = clauses
             .into_iter()
             .map(|(key, guard)| match guard {
-                TRUE => self.atom(key),
-                guard => Ast::And(vec![self.atom(key), self.atom(guard)]),
+                Guard::There(TRUE) => self.atom(key),
+                Guard::There(guard) => Ast::And(vec![self.atom(key), self.atom(guard)]),
+                Guard::Absent(guard) => Ast::And(vec![self.atom(key), Ast::Not(Box::new(self.atom(guard)))]),
             })
             .collect();
         match parts.len() {
@@ -29,7 +32,17 @@ impl Compiled {
         match self.atoms().kind(atom) {
             AtomKind::Free => Ast::None,
             AtomKind::True => Ast::All,
-            AtomKind::Term(key) => Ast::Term { field: key.field, term: self.atoms().term_text(key).to_owned() },
+            AtomKind::Term(key) => {
+                let (field, term) = self.term(key);
+                Ast::Term { field, term }
+            }
+            &AtomKind::Pair(first, second) => match (self.atoms().kind(first), self.atoms().kind(second)) {
+                (AtomKind::Term(first), AtomKind::Term(second)) => {
+                    let ((field, first), (_, second)) = (self.term(first), self.term(second));
+                    Ast::Phrase(Phrase { field, terms: vec![first, second], slop: 0, last_is_prefix: false })
+                }
+                _ => Ast::All,
+            },
             &AtomKind::Exists(field) => Ast::Exists { field },
             AtomKind::Prefix(field, prefix) => Ast::Prefix { field: *field, prefix: prefix.to_string() },
             AtomKind::Pattern(pattern) => pattern_ast(pattern),
@@ -39,6 +52,12 @@ impl Compiled {
             AtomKind::Within(field, bounds) => Ast::Within { field: *field, bounds: **bounds },
             AtomKind::Near(field, circle) => Ast::Near { field: *field, circle: **circle },
         }
+    }
+}
+
+impl Compiled {
+    fn term(&self, key: &TermKey) -> (FieldId, String) {
+        (key.field(), self.atoms().terms().text(key, str::to_owned))
     }
 }
 
