@@ -39,7 +39,7 @@ pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "GET", path: "/api/openapi.json", handler: || get(openapi::document) },
     Route { method: "GET", path: "/healthz", handler: || get(probes::healthz) },
     Route { method: "GET", path: "/readyz", handler: || get(probes::readyz) },
-    Route { method: "GET", path: "/metrics", handler: || get(probes::metrics) },
+    Route { method: "GET", path: probes::METRICS, handler: || get(probes::metrics) },
 ];
 
 /// `[[transport]] type = "rest"`
@@ -67,7 +67,9 @@ struct Rest {
 
 impl Transport for Rest {
     fn routes(&self, context: TransportContext) -> Router {
-        let router = Route::router(ROUTES, Arc::new(context));
+        let elsewhere = context.admin_elsewhere;
+        let routes = ROUTES.iter().filter(|route| !(elsewhere && route.path == probes::METRICS));
+        let router = Route::router(routes, Arc::new(context));
         if self.options.page { router.merge(page::routes()) } else { router }
     }
 }

@@ -9,4 +9,5 @@ mod page;
 mod rest;
 mod security;
 mod sse;
+mod tls;
 mod ws;
