@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::Tokens;
 use crate::config::{Config, Problem};
 use crate::hub::{Hub, QueueLimits};
 use crate::index::{Index, IndexOptions};
@@ -134,6 +135,7 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         None => None,
     };
     let ingest_token = config.ingest.load_token().map_err(|problem| anyhow::anyhow!("config: {problem}"))?;
+    let tokens = Tokens::load(&config.auth).map_err(|problem| anyhow::anyhow!("config: {problem}"))?;
     let index =
         tokio::task::spawn_blocking(move || Index::open(&options)).await.context("opening the index failed")??;
 
@@ -172,7 +174,7 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         },
         limits: config.limits.clone(),
         admin_elsewhere: config.server.admin_listen.is_some(),
-        gate: Arc::new(Gate::new(&config.server, ingest_token, config.limits.max_sessions_per_address)),
+        gate: Arc::new(Gate::new(&config.server, ingest_token, tokens, config.limits.max_sessions_per_address)),
         sources: Arc::clone(&status),
         shutdown: shutdown.clone(),
         tasks: connections.clone(),

@@ -139,6 +139,29 @@ impl Ingest {
     }
 }
 
+/// `[auth]`: the key that clients' tokens are checked by; without one, clients need no token.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// A file with the secret of HS256; empty is none.
+    pub secret_file: PathBuf,
+    /// A file with the public key of RS256 or ES256, as PEM; empty is none.
+    pub public_key_file: PathBuf,
+    /// What `iss` must be; empty is anything.
+    pub issuer: String,
+    /// What `aud` must hold; empty is anything.
+    pub audience: String,
+}
+
+impl Auth {
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        if !self.secret_file.as_os_str().is_empty() && !self.public_key_file.as_os_str().is_empty() {
+            let message = "auth.secret_file is set as well: tokens are checked by one key";
+            problems.push(Problem::new("auth.public_key_file", message));
+        }
+    }
+}
+
 /// `[percolator]`: how tweets are matched against the registered queries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

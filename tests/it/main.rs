@@ -2,6 +2,7 @@
 
 mod support;
 
+mod auth;
 mod binary;
 mod bulk;
 mod live;
