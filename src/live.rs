@@ -201,6 +201,7 @@ impl Live {
     pub fn connect(&self) -> Result<Session, LiveError> {
         let permit = Arc::clone(&self.inner.sessions)
             .try_acquire_owned()
+            .inspect_err(|_| telemetry::turned_away("sessions"))
             .map_err(|_| LiveError::Limit(format!("all {} sessions are taken", self.inner.limits.max_sessions)))?;
         let queue = Arc::new(SessionQueue::new(Uid::random(), self.inner.limits.queue));
         self.queues().insert(queue.uid(), Arc::clone(&queue));

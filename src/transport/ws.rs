@@ -387,6 +387,7 @@ impl Connection {
         self.heard = Instant::now();
         match message {
             Some(Ok(Message::Text(frame))) if frame.len() > self.ws.context.limits.max_frame_bytes => {
+                telemetry::turned_away("frame_size");
                 Err(End::TooLarge)
             }
             Some(Ok(Message::Text(frame))) => {
@@ -414,6 +415,7 @@ impl Connection {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = done {
+            telemetry::error_answered(fault.code.name());
             tracing::debug!(code = fault.code.name(), message = fault.message, "command failed");
             self.text(wire::error(&fault, reference.as_ref()));
         }
