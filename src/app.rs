@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Tokens;
 use crate::config::{Config, Problem};
 use crate::hub::{Hub, QueueLimits};
-use crate::index::{Index, IndexOptions};
+use crate::index::{Index, IndexOptions, Retention};
 use crate::live::{Live, LiveLimits};
 use crate::percolator::{ENGINES, EngineKind, EngineOptions};
 use crate::pipeline::{Intake, Pipeline};
@@ -124,6 +124,11 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         commit_tweets: config.index.commit_tweets,
         writer_memory_bytes: config.index.writer_memory_mb * 1024 * 1024,
         queue_batches: config.index.queue_batches,
+        retention: Retention {
+            age: (config.index.retention_days > 0)
+                .then(|| Duration::from_secs(config.index.retention_days * 24 * 60 * 60)),
+            size_bytes: Some(config.index.retention_bytes).filter(|&bytes| bytes > 0),
+        },
     };
     // Bound first: a port that is taken is the most common mistake, and is found before the index is touched.
     let listener = TcpListener::bind(config.server.listen)
@@ -270,11 +275,13 @@ impl Running {
     ///
     /// When a stage failed, or the grace time was not enough.
     pub async fn run(mut self) -> anyhow::Result<()> {
+        let mut index_failure = self.index.failure();
         let failed = tokio::select! {
             // The shutdown first: it ends the listener as well.
             biased;
             () = self.shutdown.cancelled() => None,
             end = &mut self.pipeline => Some(pipeline_error(end)),
+            reason = writer_death(&mut index_failure) => Some(anyhow::anyhow!("{reason}")),
             served = &mut self.server => Some(match served {
                 Ok(()) => anyhow::anyhow!("the listener ended"),
                 Err(panic) => anyhow::Error::from(panic).context("the listener failed"),
@@ -314,6 +321,16 @@ impl Running {
     }
 }
 
+/// Waits until the index's writer has died. One that was closed has not.
+async fn writer_death(failure: &mut watch::Receiver<Option<Arc<str>>>) -> Arc<str> {
+    if let Ok(reason) = failure.wait_for(Option::is_some).await
+        && let Some(reason) = &*reason
+    {
+        return Arc::clone(reason);
+    }
+    std::future::pending().await
+}
+
 fn pipeline_error(end: Result<anyhow::Result<()>, oneshot::error::RecvError>) -> anyhow::Error {
     match end {
         Ok(Ok(())) => anyhow::anyhow!("the pipeline ended by itself"),
@@ -321,3 +338,6 @@ fn pipeline_error(end: Result<anyhow::Result<()>, oneshot::error::RecvError>) ->
         Err(_) => anyhow::anyhow!("the pipeline panicked"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,13 @@
 //!
 //! Results go to stdout, everything else to stderr. `serve` runs perch here; `ingest`, `search` and `tail` are clients of one that runs
 //! (and know nothing of it but its HTTP and WebSocket interface); `explain`, `check` and `plugins` need none.
+//! `backup`, `check-index` and `reindex` work on the directory of an index.
 
 mod check;
 mod client;
 mod explain;
 mod ingest;
+mod maintain;
 mod plugins;
 mod search;
 mod serve;
@@ -46,6 +48,12 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Check the configuration and say everything that is wrong with it
     Check(ConfigArgs),
+    /// Copy the index to another directory, also while a server uses it
+    Backup(maintain::BackupArgs),
+    /// Read the whole index, which no server may use, and say what is wrong with it
+    CheckIndex(ConfigArgs),
+    /// Build the index, which no server may use, anew from the tweets in it
+    Reindex(ConfigArgs),
     /// List the sources, percolator engines and transports, with examples
     Plugins,
 }
@@ -160,6 +168,9 @@ pub fn main() -> ExitCode {
         Some(Command::Tail(args)) => block_on(tail::run(&args)),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Backup(args)) => maintain::backup(&args),
+        Some(Command::CheckIndex(args)) => maintain::check_index(&args),
+        Some(Command::Reindex(args)) => maintain::reindex(&args),
         Some(Command::Plugins) => plugins::run(),
     };
     match outcome {

@@ -119,7 +119,7 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// `[[source]]`; without any in the file, one demo source.
     pub sources: Vec<Plugin>,
-    /// `[[transport]]`; without any in the file, `ws`, `sse` and `rest`.
+    /// `[[transport]]`; without any in the file, `ws`, `sse`, `rest`, and `sente` for both profiles of BirdWatch.
     pub transports: Vec<Plugin>,
 }
 
@@ -275,8 +275,14 @@ where
 }
 
 fn default_plugins(section: &str) -> Vec<Value> {
-    let kinds: &[&str] = if section == "source" { &["demo"] } else { &["ws", "sse", "rest"] };
-    kinds.iter().map(|&kind| Value::Table(Table::from_iter([("type".to_owned(), Value::from(kind))]))).collect()
+    let table = |pairs: &[(&str, &str)]| {
+        Value::Table(pairs.iter().map(|&(key, value)| (key.to_owned(), Value::from(value))).collect())
+    };
+    if section == "source" {
+        return vec![table(&[("type", "demo")])];
+    }
+    let head = [("type", "sente"), ("path", "/chsk-head"), ("packer", "transit"), ("profile", "birdwatch-head")];
+    ["ws", "sse", "rest", "sente"].map(|kind| table(&[("type", kind)])).into_iter().chain([table(&head)]).collect()
 }
 
 fn plugin_tables(table: &mut Table, section: &str, problems: &mut Vec<Problem>) -> Vec<Plugin> {

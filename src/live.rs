@@ -12,6 +12,7 @@ mod catch_up;
 mod session;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, oneshot};
@@ -19,9 +20,10 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::hub::SessionQueue;
 pub use crate::hub::{Delivery, Name, QueueLimits};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
-use crate::index::{Hit, Index, PageRequest, Search, SearchError, View};
+use crate::index::{Hit, Index, OverTime, PageRequest, Search, SearchError, TopTerms, View};
 use crate::pipeline::{Control, Handle};
 use crate::query::Query;
+use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
 use crate::tweet::Prepared;
 pub use session::Session;
@@ -136,6 +138,28 @@ pub struct SearchPage {
     pub next: Option<u64>,
 }
 
+/// A question of how what matches is spread.
+#[derive(Clone, Debug)]
+pub struct AggregateRequest {
+    /// What to count.
+    pub query: Query,
+    /// By which field: a date, or one of keywords.
+    pub by: FieldId,
+    /// How many buckets at most.
+    pub n: usize,
+    /// Only what arrived up to here.
+    pub until_seq: Option<Seq>,
+}
+
+/// How what matches is spread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aggregate {
+    /// By a date.
+    OverTime(OverTime),
+    /// By keywords.
+    TopTerms(TopTerms),
+}
+
 /// Counts of the present moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
@@ -182,6 +206,8 @@ struct Inner {
     /// One permit for each read of the index that may still start.
     searches: Arc<Semaphore>,
     queues: std::sync::Mutex<std::collections::HashMap<Uid, Arc<SessionQueue>>>,
+    /// How many sessions are kept for clients that are away.
+    away: AtomicU64,
 }
 
 impl Live {
@@ -189,7 +215,15 @@ impl Live {
         let sessions = Arc::new(Semaphore::new(limits.max_sessions));
         let searches = Arc::new(Semaphore::new(limits.max_searches));
         Live {
-            inner: Arc::new(Inner { index, pipeline, limits, sessions, searches, queues: std::sync::Mutex::default() }),
+            inner: Arc::new(Inner {
+                index,
+                pipeline,
+                limits,
+                sessions,
+                searches,
+                queues: std::sync::Mutex::default(),
+                away: AtomicU64::new(0),
+            }),
         }
     }
 
@@ -256,6 +290,27 @@ impl Live {
         .await
     }
 
+    /// How what matches is spread. Counts as a search.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Unavailable`].
+    pub async fn aggregate(&self, request: AggregateRequest) -> Result<Aggregate, LiveError> {
+        self.read_in_time(move |view| {
+            let started = Instant::now();
+            let AggregateRequest { query, by, n, until_seq } = request;
+            let search = Search::new(query.ast());
+            let aggregate = if Schema::tweet().field(by).kind == Kind::Date {
+                Aggregate::OverTime(view.over_time(&search, by, until_seq, n)?)
+            } else {
+                Aggregate::TopTerms(view.top_terms(&search, by, until_seq, n)?)
+            };
+            telemetry::searched(started.elapsed());
+            Ok(aggregate)
+        })
+        .await
+    }
+
     /// One tweet.
     ///
     /// # Errors
@@ -285,17 +340,17 @@ impl Live {
         let tweets = self.read_in_time(|view| Ok(view.count())).await?;
         Ok(Stats {
             tweets,
-            sessions: self.session_count() as u64,
+            sessions: self.sessions(),
             queries: self.inner.pipeline.position.queries(),
             seq: self.seq(),
             index_bytes,
         })
     }
 
-    /// How many sessions are open.
+    /// How many clients are connected: open sessions, but for those that are kept for a client that is away.
     #[must_use]
     pub fn sessions(&self) -> u64 {
-        self.session_count() as u64
+        (self.session_count() as u64).saturating_sub(self.inner.away.load(Ordering::Relaxed))
     }
 
     /// The life of the index.

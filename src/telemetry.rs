@@ -54,6 +54,7 @@ const QUERIES: &str = "perch_queries_registered";
 const QUERIES_SIZE: &str = "perch_queries_size_bytes";
 const SESSIONS: &str = "perch_sessions";
 const FRAMES_SENT: &str = "perch_frames_sent_total";
+const EVENTS_DROPPED: &str = "perch_client_events_dropped_total";
 const FRAMES_DROPPED: &str = "perch_frames_dropped_total";
 const WITHHELD: &str = "perch_tweets_withheld_total";
 const CATCH_UPS: &str = "perch_catch_ups_total";
@@ -81,6 +82,7 @@ pub const METRICS: &[Metric] = &[
     row(QUERIES_SIZE, MetricKind::Gauge, "Memory of the registered queries."),
     row(SESSIONS, MetricKind::Gauge, "Open sessions."),
     row(FRAMES_SENT, MetricKind::Counter, "Tweets that were written to clients, by transport."),
+    row(EVENTS_DROPPED, MetricKind::Counter, "Frames of clients that were of no use and got no answer, by transport."),
     row(
         FRAMES_DROPPED,
         MetricKind::Counter,
@@ -243,6 +245,12 @@ pub(crate) fn sessions(open: usize) {
 /// A transport wrote tweets to a client.
 pub(crate) fn frames_sent(transport: &'static str, frames: usize) {
     counter!(FRAMES_SENT, "transport" => transport).increment(frames as u64);
+}
+
+/// A client sent what can't be read or obeyed, and the protocol has no answer to it.
+pub(crate) fn event_dropped(transport: &'static str, reason: &dyn std::fmt::Display) {
+    counter!(EVENTS_DROPPED, "transport" => transport).increment(1);
+    tracing::debug!(transport, %reason, "event dropped");
 }
 
 /// A session's queue was full and was emptied; what was in it will be read from the index.

@@ -10,6 +10,7 @@
 //! their connections; what waits for a slow client waits in its [`crate::live::Session`], bounded there. All shapes are in `wire`, all errors
 //! in `errors`; `docs/PROTOCOL.md` describes both for clients.
 
+mod counts;
 mod errors;
 mod fields;
 mod gate;
@@ -21,6 +22,7 @@ mod page;
 mod probes;
 mod query_form;
 mod rest;
+pub mod sente;
 mod sse;
 mod wire;
 mod ws;
@@ -58,7 +60,7 @@ pub struct TransportKind {
 }
 
 /// All transports that perch knows.
-pub const TRANSPORTS: &[TransportKind] = &[ws::KIND, sse::KIND, rest::KIND];
+pub const TRANSPORTS: &[TransportKind] = &[ws::KIND, sse::KIND, rest::KIND, sente::KIND];
 
 /// What a transport may touch.
 #[derive(Clone, Debug)]

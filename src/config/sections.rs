@@ -84,6 +84,10 @@ pub struct Index {
     pub writer_memory_mb: usize,
     /// How many batches may wait for the writer; a full queue makes the pipeline wait.
     pub queue_batches: usize,
+    /// Tweets are deleted so many days after they came; 0 keeps them.
+    pub retention_days: u64,
+    /// The oldest tweets are deleted when the index is larger; 0 is any size.
+    pub retention_bytes: u64,
 }
 
 impl Default for Index {
@@ -94,6 +98,8 @@ impl Default for Index {
             commit_tweets: 50_000,
             writer_memory_mb: 64,
             queue_batches: 16,
+            retention_days: 0,
+            retention_bytes: 0,
         }
     }
 }
@@ -108,6 +114,10 @@ impl Index {
         // Tantivy takes at least 15 MB and less than 4 GiB a thread.
         within(problems, "index.writer_memory_mb", self.writer_memory_mb, 16..=4_000);
         within(problems, "index.queue_batches", self.queue_batches, 1..=10_000);
+        within(problems, "index.retention_days", self.retention_days, 0..=36_500);
+        if self.retention_bytes > 0 {
+            within(problems, "index.retention_bytes", self.retention_bytes, 1024 * 1024..=1 << 50);
+        }
     }
 }
 

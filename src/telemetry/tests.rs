@@ -40,6 +40,7 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     sessions(4);
     frames_sent("ws", 9);
     queue_overflowed(1);
+    event_dropped("sente", &"a bad package");
     catch_up_started();
     searched(Duration::from_micros(300));
     request_answered("/api/tweets/{id}", 200, Duration::from_micros(300));

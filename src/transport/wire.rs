@@ -17,8 +17,10 @@ use serde_json::value::RawValue;
 
 use crate::auth::Pass;
 use crate::ids::{Epoch, QueryId, Seq, Uid};
-use crate::live::{Delivery, Registered, SearchPage, SearchRequest, Sort};
+use crate::index::{OverTime, TopTerms};
+use crate::live::{Aggregate, AggregateRequest, Delivery, Registered, SearchPage, SearchRequest, Sort};
 use crate::query::QueryLimits;
+use crate::schema::{FieldId, Kind, Schema};
 
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
@@ -32,6 +34,7 @@ pub(crate) mod event {
     pub(crate) const UNPERCOLATE: &str = "cmd/unpercolate";
     pub(crate) const QUERY: &str = "cmd/query";
     pub(crate) const MISSING: &str = "cmd/missing";
+    pub(crate) const AGGREGATE: &str = "cmd/aggregate";
     pub(crate) const PING: &str = "cmd/ping";
     pub(crate) const USERS_COUNT: &str = "stats/users-count";
     pub(crate) const TOTAL_TWEET_COUNT: &str = "stats/total-tweet-count";
@@ -42,6 +45,7 @@ pub(crate) mod event {
     pub(crate) const UNPERCOLATE_OK: &str = "unpercolate/ok";
     pub(crate) const PREV_CHUNK: &str = "tweet/prev-chunk";
     pub(crate) const MISSING_TWEET: &str = "tweet/missing-tweet";
+    pub(crate) const AGGREGATE_OK: &str = "aggregate/ok";
     pub(crate) const PONG: &str = "pong";
     pub(crate) const TWEET_NEW: &str = "tweet/new";
     pub(crate) const CATCHING_UP: &str = "stream/catching-up";
@@ -51,7 +55,7 @@ pub(crate) mod event {
 
     /// What a client may send.
     pub(crate) const COMMANDS: &[&str] =
-        &[AUTH, PERCOLATE, UNPERCOLATE, QUERY, MISSING, PING, USERS_COUNT, TOTAL_TWEET_COUNT];
+        &[AUTH, PERCOLATE, UNPERCOLATE, QUERY, MISSING, AGGREGATE, PING, USERS_COUNT, TOTAL_TWEET_COUNT];
     /// What perch sends.
     #[cfg(test)]
     pub(crate) const PUSHES: &[&str] = &[
@@ -61,6 +65,7 @@ pub(crate) mod event {
         UNPERCOLATE_OK,
         PREV_CHUNK,
         MISSING_TWEET,
+        AGGREGATE_OK,
         PONG,
         TWEET_NEW,
         USERS_COUNT,
@@ -74,6 +79,12 @@ pub(crate) mod event {
 
 /// How many tweets a page of history has when the client doesn't say.
 pub(crate) const DEFAULT_PAGE: usize = 50;
+
+/// How many buckets an aggregation has at most when the client doesn't say.
+pub(crate) const DEFAULT_BUCKETS: usize = 50;
+
+/// The most buckets that an aggregation can be asked for.
+pub(crate) const MAX_BUCKETS: usize = 1_000;
 
 /// How many tweets can be skipped with `from`: beyond, `before_id` is the way, which costs nothing.
 pub(crate) const MAX_FROM: usize = 10_000;
@@ -114,6 +125,8 @@ pub(crate) enum Command {
         /// Its id.
         id: u64,
     },
+    /// How what matches is spread.
+    Aggregate(AggregateCommand),
     /// An answer.
     Ping,
     /// How many clients are connected.
@@ -164,6 +177,46 @@ impl QueryCommand {
     }
 }
 
+/// The payload of `cmd/aggregate`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AggregateCommand {
+    pub(crate) query: QueryForm,
+    pub(crate) by: FieldId,
+    pub(crate) n: usize,
+    pub(crate) until_seq: Option<Seq>,
+}
+
+impl AggregateCommand {
+    fn read(mut fields: Fields) -> Result<AggregateCommand, Fault> {
+        let command = AggregateCommand {
+            query: QueryForm::read("query", fields.required("query")?)?,
+            by: fields.required("by").and_then(|by| countable(&by))?,
+            n: fields.count("n", DEFAULT_BUCKETS, 1..=MAX_BUCKETS)?,
+            until_seq: fields.seq("until_seq")?,
+        };
+        fields.finish()?;
+        Ok(command)
+    }
+
+    /// What it asks of the live search.
+    pub(crate) fn request(self, limits: &QueryLimits) -> Result<AggregateRequest, Fault> {
+        let AggregateCommand { query, by, n, until_seq } = self;
+        Ok(AggregateRequest { query: query.parse(limits)?, by, n, until_seq })
+    }
+}
+
+/// A field that tweets can be counted by.
+fn countable(by: &Value) -> Result<FieldId, Fault> {
+    let is_countable = |kind: Kind| matches!(kind, Kind::Date | Kind::Keyword);
+    let schema = Schema::tweet();
+    let found = by.as_str().and_then(|name| schema.find(name)).filter(|&field| is_countable(schema.field(field).kind));
+    found.ok_or_else(|| {
+        let fields = schema.iter().filter(|(_, field)| is_countable(field.kind));
+        let names = fields.map(|(_, field)| field.name.as_str()).collect::<Vec<_>>();
+        Fault::field("by", &format!("must be the name of a date or of keywords: {}", names.join(", ")))
+    })
+}
+
 /// Reads a text frame. The `ref` is there even when the command is wrong, so that the error can carry it.
 pub(crate) fn parse(frame: &str, max_page: usize) -> (Option<Ref>, Result<Command, Fault>) {
     let bad_frame = |message: String| (None, Err(Fault::new(Code::BadFrame, message)));
@@ -192,13 +245,19 @@ pub(crate) fn parse(frame: &str, max_page: usize) -> (Option<Ref>, Result<Comman
         let fault = Fault::new(Code::BadFrame, format!("{SHAPE}; the event must be a string"));
         return (reference, Err(fault));
     };
-    (reference, command(&event, payload, max_page))
+    let payload = payload.map_or(Ok(Value::Null), |payload| serde_json::from_str(payload.get()));
+    let command = match payload {
+        Ok(payload) => command(&event, payload, max_page),
+        Err(error) => Err(Fault::new(Code::BadPayload, format!("the payload can't be read: {error}"))),
+    };
+    (reference, command)
 }
 
 /// What every frame is.
 const SHAPE: &str = "a frame must be [event, payload] or [event, payload, ref]";
 
-fn command(event: &str, payload: Option<&RawValue>, max_page: usize) -> Result<Command, Fault> {
+/// Reads the payload of a command, whatever frame it came in.
+pub(crate) fn command(event: &str, payload: Value, max_page: usize) -> Result<Command, Fault> {
     let Some(&event) = event::COMMANDS.iter().find(|&&known| known == event) else {
         let there_is = event::COMMANDS.join(", ");
         return Err(Fault::new(
@@ -206,9 +265,6 @@ fn command(event: &str, payload: Option<&RawValue>, max_page: usize) -> Result<C
             format!("there is no event {:?} (there is: {there_is})", shorten(event)),
         ));
     };
-    let payload = payload.map_or(Ok(Value::Null), |payload| serde_json::from_str(payload.get()));
-    let payload = payload
-        .map_err(|error| Fault::new(Code::BadPayload, format!("the payload of {event} can't be read: {error}")))?;
     let mut fields = Fields::of_payload(event, payload)?;
     let command = match event {
         event::PERCOLATE => Command::Percolate(PercolateCommand {
@@ -223,6 +279,7 @@ fn command(event: &str, payload: Option<&RawValue>, max_page: usize) -> Result<C
         },
         event::UNPERCOLATE => Command::Unpercolate { name: fields.name("name")? },
         event::QUERY => return QueryCommand::read(fields, "query", max_page).map(Command::Query),
+        event::AGGREGATE => return AggregateCommand::read(fields).map(Command::Aggregate),
         event::MISSING => {
             let id = fields.id("id_str")?.ok_or_else(|| Fault::field("id_str", "is missing"))?;
             Command::Missing { id }
@@ -299,12 +356,17 @@ pub(crate) fn percolate_ok(name: Option<&str>, registered: Registered, reference
     frame(event::PERCOLATE_OK, &percolate_ok_payload(name, registered), reference)
 }
 
-pub(crate) fn unpercolate_ok(name: Option<&str>, reference: Option<&Ref>) -> String {
+/// The payload of `unpercolate/ok`.
+pub(crate) fn unpercolate_ok_payload(name: Option<&str>) -> String {
     #[derive(Serialize)]
     struct Ok<'a> {
         name: Option<&'a str>,
     }
-    frame(event::UNPERCOLATE_OK, &json(&Ok { name }), reference)
+    json(&Ok { name })
+}
+
+pub(crate) fn unpercolate_ok(name: Option<&str>, reference: Option<&Ref>) -> String {
+    frame(event::UNPERCOLATE_OK, &unpercolate_ok_payload(name), reference)
 }
 
 /// The payload of `tweet/prev-chunk`: `next` is a string, since JavaScript can't hold every id.
@@ -337,6 +399,38 @@ pub(crate) fn missing_tweet(tweet: &str, reference: Option<&Ref>) -> String {
 pub(crate) fn auth_ok(pass: &Pass, reference: Option<&Ref>) -> String {
     let payload = format!("{{\"sub\":{},\"exp\":{}}}", json(&pass.subject), pass.expires_s);
     frame(event::AUTH_OK, &payload, reference)
+}
+
+/// The payload of `aggregate/ok`: starts of intervals and terms are both called keys.
+pub(crate) fn aggregate_ok_payload(by: FieldId, aggregate: &Aggregate) -> String {
+    #[derive(Serialize)]
+    struct Bucket<Key> {
+        key: Key,
+        count: u64,
+    }
+    #[derive(Serialize)]
+    struct Ok<'a, Key> {
+        by: &'a str,
+        total: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        interval_ms: Option<i64>,
+        buckets: Vec<Bucket<Key>>,
+    }
+    let by = &*Schema::tweet().field(by).name;
+    match aggregate {
+        Aggregate::OverTime(OverTime { total, interval_ms, buckets }) => {
+            let buckets = buckets.iter().map(|&(key, count)| Bucket { key, count }).collect();
+            json(&Ok { by, total: *total, interval_ms: Some(*interval_ms), buckets })
+        }
+        Aggregate::TopTerms(TopTerms { total, buckets }) => {
+            let buckets = buckets.iter().map(|(key, count)| Bucket { key, count: *count }).collect();
+            json(&Ok { by, total: *total, interval_ms: None, buckets })
+        }
+    }
+}
+
+pub(crate) fn aggregate_ok(by: FieldId, aggregate: &Aggregate, reference: Option<&Ref>) -> String {
+    frame(event::AGGREGATE_OK, &aggregate_ok_payload(by, aggregate), reference)
 }
 
 pub(crate) fn pong(reference: Option<&Ref>) -> String {
@@ -375,8 +469,13 @@ pub(crate) fn limited(withheld: Withheld) -> String {
     frame(event::LIMITED, &limited_payload(withheld), None)
 }
 
+/// The payload of `cmd/error`.
+pub(crate) fn error_payload(fault: &Fault) -> String {
+    json(fault)
+}
+
 pub(crate) fn error(fault: &Fault, reference: Option<&Ref>) -> String {
-    frame(event::ERROR, &json(fault), reference)
+    frame(event::ERROR, &error_payload(fault), reference)
 }
 
 /// The frame of `tweet/new`, encoded by whoever needs it first.

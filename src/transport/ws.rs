@@ -11,7 +11,6 @@
 //! `write_timeout_ms` is cut off. Everything is written in the order of `out`: `percolate/ok` before what its registration brings.
 
 mod close;
-mod counts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,13 +34,13 @@ use crate::config::{self, Problem};
 use crate::live::{CloseReason, Event, Percolate, Session};
 use crate::telemetry;
 
+use super::counts::{self, Counts};
 use super::errors::{Code, Fault};
 use super::gate::{Caller, Place};
 use super::pace::{Bucket, Pace};
-use super::wire::{self, Command, HelloLimits, PercolateCommand, QueryCommand, Ref};
+use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand, QueryCommand, Ref};
 use super::{Route, Transport, TransportContext, TransportKind};
 use close::End;
-use counts::Counts;
 
 pub(super) const KIND: TransportKind = TransportKind {
     name: "ws",
@@ -282,8 +281,8 @@ impl Connection {
                     return Err(if self.needs_token() { End::Unauthorized } else { End::Silent });
                 }
                 Some(answer) = self.searches.next(), if !self.searches.is_empty() => self.text(answer),
-                Ok(()) = users.changed() => { let frame = users.borrow_and_update().clone(); self.text(frame) }
-                Ok(()) = tweets.changed() => { let frame = tweets.borrow_and_update().clone(); self.text(frame) }
+                Ok(()) = users.changed() => { let frame = users.borrow_and_update().frame.clone(); self.text(frame) }
+                Ok(()) = tweets.changed() => { let frame = tweets.borrow_and_update().frame.clone(); self.text(frame) }
                 _ = pings.tick() => self.ping()?,
             }
         }
@@ -439,6 +438,7 @@ impl Connection {
                 self.text(wire::unpercolate_ok(name.as_deref(), reference.as_ref()));
             }
             Command::Query(command) => return self.query(command, reference),
+            Command::Aggregate(command) => return self.aggregate(command, reference),
             Command::Missing { id } => {
                 let live = live.clone();
                 return self.search(async move {
@@ -500,6 +500,18 @@ impl Connection {
         self.search(async move {
             match live.search(request).await {
                 Ok(page) => wire::prev_chunk(&page, reference.as_ref()),
+                Err(error) => wire::error(&error.into(), reference.as_ref()),
+            }
+        })
+    }
+
+    fn aggregate(&mut self, command: AggregateCommand, reference: Option<Ref>) -> Result<(), Fault> {
+        let request = command.request(&self.ws.context.query_limits)?;
+        let live = self.ws.context.live.clone();
+        self.search(async move {
+            let by = request.by;
+            match live.aggregate(request).await {
+                Ok(aggregate) => wire::aggregate_ok(by, &aggregate, reference.as_ref()),
                 Err(error) => wire::error(&error.into(), reference.as_ref()),
             }
         })
