@@ -18,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::Tokens;
 use crate::config::{Config, Problem};
 use crate::hub::{Hub, QueueLimits};
 use crate::index::{Index, IndexOptions, Retention};
@@ -25,7 +26,7 @@ use crate::live::{Live, LiveLimits};
 use crate::percolator::{ENGINES, EngineKind, EngineOptions};
 use crate::pipeline::{Intake, Pipeline};
 use crate::query::QueryLimits;
-use crate::server::{self, ServerOptions};
+use crate::server::{self, ServerOptions, Tls};
 use crate::source::{SOURCES, Source, SourceContext};
 use crate::transport::{Gate, TRANSPORTS, Transport, TransportContext};
 
@@ -92,6 +93,8 @@ fn find<T>(
 /// A running perch.
 pub struct Running {
     address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    tls: Option<Arc<Tls>>,
     grace: Duration,
     /// Cancelled when perch should stop.
     shutdown: CancellationToken,
@@ -132,7 +135,12 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         .await
         .with_context(|| format!("can't listen on {}", config.server.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
+    let admin_listener = match config.server.admin_listen {
+        Some(address) => Some(TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))?),
+        None => None,
+    };
     let ingest_token = config.ingest.load_token().map_err(|problem| anyhow::anyhow!("config: {problem}"))?;
+    let tokens = Tokens::load(&config.auth).map_err(|problem| anyhow::anyhow!("config: {problem}"))?;
     let index =
         tokio::task::spawn_blocking(move || Index::open(&options)).await.context("opening the index failed")??;
 
@@ -170,18 +178,32 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
             max_automaton_bytes: config.query.max_automaton_bytes,
         },
         limits: config.limits.clone(),
-        gate: Arc::new(Gate::new(&config.server, ingest_token, config.limits.max_sessions_per_address)),
+        admin_elsewhere: config.server.admin_listen.is_some(),
+        gate: Arc::new(Gate::new(&config.server, ingest_token, tokens, config.limits.max_sessions_per_address)),
         sources: Arc::clone(&status),
         shutdown: shutdown.clone(),
         tasks: connections.clone(),
     };
     let router = crate::transport::router(&plugins.transports, &context);
+    let tls = if config.server.tls_certificate_file.as_os_str().is_empty() {
+        None
+    } else {
+        Some(Arc::new(Tls::load(&config.server.tls_certificate_file, &config.server.tls_key_file)?))
+    };
     let options = ServerOptions {
         header_timeout: config.server.header_timeout,
         max_connections: config.limits.max_connections,
         max_headers: config.limits.max_headers,
         max_header_bytes: config.limits.max_header_bytes,
+        tls: tls.clone(),
     };
+    let mut admin_address = None;
+    if let Some(listener) = admin_listener {
+        admin_address = Some(listener.local_addr().context("the admin listener has no address")?);
+        let (router, options) =
+            (crate::transport::admin_router(&context), ServerOptions { tls: None, ..options.clone() });
+        connections.spawn(server::serve(listener, router, options, shutdown.clone()));
+    }
     let server = tokio::spawn(server::serve(listener, router, options, shutdown.clone()));
 
     for (name, source) in plugins.sources {
@@ -191,6 +213,8 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
     sources.close();
     Ok(Running {
         address,
+        admin_address,
+        tls,
         grace: config.server.grace,
         shutdown,
         pipeline_shutdown,
@@ -225,6 +249,18 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where `/metrics` is, when it has an address of its own.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// The certificate, when connections are encrypted.
+    #[must_use]
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
     }
 
     /// Cancel it to shut perch down.

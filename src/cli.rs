@@ -81,6 +81,8 @@ struct ServerArgs {
     /// Where perch runs
     #[arg(long, value_name = "URL", env = "PERCH_URL", default_value = "http://localhost:8888")]
     url: reqwest::Url,
+    #[command(flatten)]
+    token: TokenArgs,
 }
 
 /// What a server that asks for a token is shown. It is never an argument: those can be seen by everybody on the machine.

@@ -24,7 +24,7 @@ use toml::{Table, Value};
 
 pub use read::{nearest, read};
 pub use secret::{Origin, Secret};
-pub use sections::{Index, Ingest, Limits, LogFormat, Percolator, Query, Server, Telemetry};
+pub use sections::{Auth, Index, Ingest, Limits, LogFormat, Percolator, Query, Server, Telemetry};
 
 /// One mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +107,8 @@ pub struct Config {
     pub index: Index,
     /// `[ingest]`
     pub ingest: Ingest,
+    /// `[auth]`
+    pub auth: Auth,
     /// `[percolator]`
     pub percolator: Percolator,
     /// `[query]`
@@ -127,6 +129,7 @@ impl Default for Config {
             server: Server::default(),
             index: Index::default(),
             ingest: Ingest::default(),
+            auth: Auth::default(),
             percolator: Percolator::default(),
             query: Query::default(),
             limits: Limits::default(),
@@ -211,6 +214,7 @@ fn from_table(mut table: Table, problems: &mut Vec<Problem>) -> Config {
         server: section(&mut table, "server", problems),
         index: section(&mut table, "index", problems),
         ingest: section(&mut table, "ingest", problems),
+        auth: section(&mut table, "auth", problems),
         percolator: section(&mut table, "percolator", problems),
         query: section(&mut table, "query", problems),
         limits: section(&mut table, "limits", problems),
@@ -224,6 +228,7 @@ fn from_table(mut table: Table, problems: &mut Vec<Problem>) -> Config {
     }
     config.server.check(problems);
     config.index.check(problems);
+    config.auth.check(problems);
     config.query.check(problems);
     config.limits.check(problems);
     config
@@ -231,7 +236,7 @@ fn from_table(mut table: Table, problems: &mut Vec<Problem>) -> Config {
 
 /// Everything that may stand at the top of the file.
 const SECTIONS: &[&str] =
-    &["server", "index", "ingest", "percolator", "query", "limits", "telemetry", "source", "transport"];
+    &["server", "index", "ingest", "auth", "percolator", "query", "limits", "telemetry", "source", "transport"];
 
 /// The sections with their defaults, as a table: what keys there are and of which type they are.
 fn default_sections() -> Table {
@@ -243,6 +248,7 @@ fn default_sections() -> Table {
     add("server", Value::try_from(config.server));
     add("index", Value::try_from(config.index));
     add("ingest", Value::try_from(config.ingest));
+    add("auth", Value::try_from(config.auth));
     add("percolator", Value::try_from(config.percolator));
     add("query", Value::try_from(config.query));
     add("limits", Value::try_from(config.limits));

@@ -5,6 +5,7 @@
 
 // From the bottom up: a module may use those above it in this list, never those below.
 pub mod app;
+pub mod auth;
 pub mod automaton;
 pub mod cli;
 pub mod config;

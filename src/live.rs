@@ -235,6 +235,7 @@ impl Live {
     pub fn connect(&self) -> Result<Session, LiveError> {
         let permit = Arc::clone(&self.inner.sessions)
             .try_acquire_owned()
+            .inspect_err(|_| telemetry::turned_away("sessions"))
             .map_err(|_| LiveError::Limit(format!("all {} sessions are taken", self.inner.limits.max_sessions)))?;
         let queue = Arc::new(SessionQueue::new(Uid::random(), self.inner.limits.queue));
         self.queues().insert(queue.uid(), Arc::clone(&queue));
@@ -295,7 +296,7 @@ impl Live {
     ///
     /// [`LiveError::Unavailable`].
     pub async fn aggregate(&self, request: AggregateRequest) -> Result<Aggregate, LiveError> {
-        self.read(move |view| {
+        self.read_in_time(move |view| {
             let started = Instant::now();
             let AggregateRequest { query, by, n, until_seq } = request;
             let search = Search::new(query.ast());

@@ -1,12 +1,14 @@
 //! The server below HTTP: takes connections, guards them, and ends them at a shutdown.
 //!
 //! ```text
-//! listener ──> a place among the connections ──> first request in time ──> HTTP/1.1 or HTTP/2 ──> router
+//! listener ──> a place among the connections ──> TLS, if there is a certificate ──> first request in time ──> HTTP/1.1 or HTTP/2 ──> router
 //! ```
 //!
 //! A client that opens connections and sends nothing, or one byte now and then, is the cheapest attack there is: so connections are counted, and the
 //! head of each request has its time and its size. Bodies have their own limits, in the transports; WebSockets have theirs from the upgrade on, and keep
 //! their place.
+
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,6 +35,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::telemetry;
 
+pub use tls::Tls;
+
 /// After the listener has failed for a reason of its own, such as too many open files, it waits so long.
 const LISTENER_PAUSE: Duration = Duration::from_millis(200);
 
@@ -42,8 +46,8 @@ const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Requests of one HTTP/2 connection that run at one time.
 const HTTP2_STREAMS: u32 = 100;
 
-/// What connections may take.
-#[derive(Clone, Copy, Debug)]
+/// What connections may take, and what they speak.
+#[derive(Clone)]
 pub struct ServerOptions {
     /// The time of one request's head.
     pub header_timeout: Duration,
@@ -53,12 +57,14 @@ pub struct ServerOptions {
     pub max_headers: usize,
     /// The size of one request's head.
     pub max_header_bytes: usize,
+    /// The certificate, where connections are encrypted.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Serves until the shutdown, and then until every connection has ended its present request. A connection that became a WebSocket is no
 /// longer the server's.
 pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions, shutdown: CancellationToken) {
-    let builder = Arc::new(builder(options));
+    let builder = Arc::new(builder(&options));
     let places = Arc::new(Semaphore::new(options.max_connections));
     let open = Arc::new(AtomicUsize::new(0));
     let connections = TaskTracker::new();
@@ -84,8 +90,20 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
         send_at_once(&stream);
         let stream = Counted::new(stream, place, Arc::clone(&open));
         let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
+        let (tls, timeout) = (options.tls.clone(), options.header_timeout);
         connections.spawn(async move {
-            connection(stream, peer, &builder, router, options.header_timeout, shutdown).await;
+            let Some(tls) = tls else {
+                return connection(stream, peer, &builder, router, timeout, shutdown).await;
+            };
+            let handshake = tokio::time::timeout(timeout, tls.acceptor().accept(stream));
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                accepted = handshake => match accepted {
+                    Ok(Ok(stream)) => connection(stream, peer, &builder, router, timeout, shutdown.clone()).await,
+                    Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
+                    Err(_) => telemetry::turned_away("header_timeout"),
+                },
+            }
         });
     }
     drop(listener);
@@ -93,7 +111,7 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
     connections.wait().await;
 }
 
-fn builder(options: ServerOptions) -> Builder<TokioExecutor> {
+fn builder(options: &ServerOptions) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()

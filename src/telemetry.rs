@@ -63,6 +63,7 @@ const INDEX_SIZE: &str = "perch_index_size_bytes";
 const INDEX_TWEETS: &str = "perch_index_tweets";
 const REQUEST_TIME: &str = "perch_http_request_seconds";
 const TURNED_AWAY: &str = "perch_turned_away_total";
+const ERRORS: &str = "perch_errors_total";
 const CONNECTIONS: &str = "perch_connections";
 const SOURCE_UP: &str = "perch_source_up";
 const SOURCE_FAILURES: &str = "perch_source_failures_total";
@@ -98,6 +99,7 @@ pub const METRICS: &[Metric] = &[
         MetricKind::Counter,
         "Connections, requests and commands that a rule or a limit refused, by reason.",
     ),
+    row(ERRORS, MetricKind::Counter, "Errors that clients were answered with, by code."),
     row(CONNECTIONS, MetricKind::Gauge, "Open TCP connections."),
     row(SOURCE_UP, MetricKind::Gauge, "1 while the source runs, 0 when it has failed or is done, by source."),
     row(SOURCE_FAILURES, MetricKind::Counter, "Times that a source failed and was started again, by source."),
@@ -280,6 +282,11 @@ pub(crate) fn request_answered(route: &str, status: u16, took: Duration) {
 pub(crate) fn turned_away(reason: &'static str) {
     tracing::debug!(reason, "turned away");
     counter!(TURNED_AWAY, "reason" => reason).increment(1);
+}
+
+/// A client was answered with an error.
+pub(crate) fn error_answered(code: &'static str) {
+    counter!(ERRORS, "code" => code).increment(1);
 }
 
 /// So many TCP connections are open now.

@@ -42,6 +42,7 @@ use crate::source::StatusBoard;
 
 pub use gate::Gate;
 pub use http::router;
+pub use probes::admin_router;
 
 /// Makes a transport of its table.
 pub type Build = fn(toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>>;
@@ -72,6 +73,8 @@ pub struct TransportContext {
     pub query_limits: QueryLimits,
     /// What clients may send and hold.
     pub limits: Limits,
+    /// Whether `/metrics` has a listener of its own.
+    pub admin_elsewhere: bool,
     /// Who may come in.
     pub gate: Arc<Gate>,
     /// How the sources are.
@@ -100,9 +103,9 @@ struct Route<S> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Route<S> {
-    fn router(routes: &[Route<S>], state: S) -> Router {
+    fn router<'a>(routes: impl IntoIterator<Item = &'a Route<S>>, state: S) -> Router {
         let add = |router: Router<S>, route: &Route<S>| router.route(route.path, (route.handler)());
-        routes.iter().fold(Router::new(), add).with_state(state)
+        routes.into_iter().fold(Router::new(), add).with_state(state)
     }
 }
 

@@ -14,6 +14,7 @@ const LAYERS: &[&str] = &[
     "query",
     "config",
     "telemetry",
+    "auth",
     "matcher",
     "index",
     "percolator",

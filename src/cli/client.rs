@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use rand::RngExt as _;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, StatusCode, Url, header};
 use serde::Deserialize;
 
-use super::Failure;
+use super::{Failure, TokenArgs};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) fn http_client() -> Result<Client, Failure> {
-    Ok(Client::builder().connect_timeout(CONNECT_TIMEOUT).build()?)
+pub(super) fn http_client(token: &TokenArgs) -> Result<Client, Failure> {
+    let headers = token.authorization()?.map(|authorization| (header::AUTHORIZATION, authorization));
+    Ok(Client::builder().connect_timeout(CONNECT_TIMEOUT).default_headers(headers.into_iter().collect()).build()?)
 }
 
 /// The address of an interface of the server.

@@ -44,7 +44,11 @@ pub(super) async fn run(args: &SearchArgs) -> Result<(), Failure> {
     if let Some(before_id) = args.before_id {
         url.query_pairs_mut().append_pair("before_id", &before_id.to_string());
     }
-    let answer = http_client()?.get(url).send().await.map_err(|error| unreachable(&args.server.url, &error))?;
+    let answer = http_client(&args.server.token)?
+        .get(url)
+        .send()
+        .await
+        .map_err(|error| unreachable(&args.server.url, &error))?;
     let status = answer.status();
     let body = answer.text().await.context("the answer broke off")?;
     if !status.is_success() {

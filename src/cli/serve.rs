@@ -1,11 +1,14 @@
 //! `perch serve`: runs perch until a signal.
 
+use std::convert::Infallible;
 use std::io::Write as _;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArgs, Failure, load};
+use crate::server::Tls;
 use crate::{app, telemetry};
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
@@ -17,10 +20,16 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
         let running = app::start(&config, plugins).await?;
         let mut out = std::io::stdout();
         // The only line on stdout: whoever asked for port 0 reads it.
-        writeln!(out, "listening on http://{}", running.address()).and_then(|()| out.flush())?;
+        let tls = running.tls();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        writeln!(out, "listening on {scheme}://{}", running.address()).and_then(|()| out.flush())?;
         tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "serving");
+        if let Some(address) = running.admin_address() {
+            tracing::info!(%address, "serving metrics");
+        }
         let signals = wait_for_signals(running.shutdown_token());
         tokio::select! {
+            never = reload_on_hangup(tls) => match never {},
             outcome = running.run() => outcome,
             error = signals => Err(error),
         }
@@ -41,6 +50,24 @@ async fn wait_for_signals(shutdown: CancellationToken) -> anyhow::Error {
         Ok(()) => anyhow::anyhow!("a second signal came: ended at once"),
         Err(error) => error,
     }
+}
+
+/// Reads the certificate again at each SIGHUP.
+async fn reload_on_hangup(tls: Option<Arc<Tls>>) -> Infallible {
+    #[cfg(unix)]
+    if let (Some(tls), Ok(mut hangups)) = (tls, tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()))
+    {
+        while hangups.recv().await.is_some() {
+            match tls.reload() {
+                Ok(()) => tracing::info!("the certificate was read again"),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::error!(error, "the new certificate is no good, the old one stays");
+                }
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 async fn signal() -> anyhow::Result<()> {

@@ -13,10 +13,12 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use super::client::{Backoff, ServerError, address, unreachable};
+use super::client::{Backoff, ServerError, address, refusal, unreachable};
 use super::show::Shown;
 use super::{Failure, ServerArgs, read_query};
 
@@ -66,11 +68,16 @@ pub(super) async fn run(args: &TailArgs) -> Result<(), Failure> {
     read_query(&args.query)?;
     let mut url = address(&args.server.url, "/ws")?;
     url.set_scheme("ws").map_err(|()| Failure::Usage(format!("--url: {} is no address of perch", args.server.url)))?;
+    let authorization = args.server.token.authorization()?;
     let mut position = Position { since: args.since, epoch: args.epoch.clone() };
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     let mut connected_before = false;
     loop {
-        let why = match tokio_tungstenite::connect_async(url.as_str()).await {
+        let mut request = url.as_str().into_client_request()?;
+        if let Some(authorization) = &authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
+        let why = match tokio_tungstenite::connect_async(request).await {
             Ok((socket, _)) => {
                 let resumed = connected_before;
                 connected_before = true;
@@ -83,6 +90,11 @@ pub(super) async fn run(args: &TailArgs) -> Result<(), Failure> {
                     Lost::Retry(why) => why,
                     Lost::Failed(failure) => return Err(failure),
                 }
+            }
+            // The handshake's answer: trying again changes nothing.
+            Err(tungstenite::Error::Http(answer)) if answer.status().is_client_error() => {
+                let body = answer.body().as_deref().unwrap_or_default();
+                return Err(refusal(answer.status(), &String::from_utf8_lossy(body)));
             }
             Err(error) if !connected_before => return Err(unreachable(&args.server.url, &error)),
             Err(error) => error.to_string(),

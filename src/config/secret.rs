@@ -36,6 +36,11 @@ impl Secret {
         Secret::new(&text)
     }
 
+    /// For keys.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Whether somebody knows it. Takes the same time wherever the two differ, so that it can't be guessed byte by byte.
     #[must_use]
     pub fn is(&self, candidate: &[u8]) -> bool {

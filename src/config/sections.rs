@@ -21,6 +21,13 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Web pages that may connect beside those from the same origin: `https://example.org`, or `*` for all.
     pub allowed_origins: Vec<String>,
+    /// The certificate chain for TLS, as PEM; empty is plain HTTP.
+    pub tls_certificate_file: PathBuf,
+    /// Its private key, as PEM.
+    pub tls_key_file: PathBuf,
+    /// Where `/metrics` and the probes are served; empty is with everything else.
+    #[serde(with = "address")]
+    pub admin_listen: Option<SocketAddr>,
     /// How long the head of a request may take, from the opening of the connection or the end of the answer before it.
     #[serde(rename = "header_timeout_ms", with = "milliseconds")]
     pub header_timeout: Duration,
@@ -34,6 +41,9 @@ impl Default for Server {
         Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 8888)),
             allowed_origins: Vec::new(),
+            tls_certificate_file: PathBuf::new(),
+            tls_key_file: PathBuf::new(),
+            admin_listen: None,
             header_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(10),
         }
@@ -48,6 +58,11 @@ impl Server {
                     format!("expected an origin, such as \"https://example.org\", or \"*\", found {origin:?}");
                 problems.push(Problem::new(format!("server.allowed_origins[{at}]"), message));
             }
+        }
+        let (certificate, key) = (self.tls_certificate_file.as_os_str(), self.tls_key_file.as_os_str());
+        if certificate.is_empty() != key.is_empty() {
+            let missing = if key.is_empty() { "server.tls_key_file" } else { "server.tls_certificate_file" };
+            problems.push(Problem::new(missing, "is missing: a certificate and its key go together"));
         }
         within(problems, "server.header_timeout_ms", self.header_timeout.as_millis(), 100..=600_000);
         within(problems, "server.grace_seconds", self.grace.as_secs(), 0..=3_600);
@@ -130,6 +145,29 @@ impl Ingest {
             Some(token) => Ok(Some(token.clone())),
             None if self.token_file.as_os_str().is_empty() => Ok(None),
             None => of_file().map(Some),
+        }
+    }
+}
+
+/// `[auth]`: the key that clients' tokens are checked by; without one, clients need no token.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// A file with the secret of HS256; empty is none.
+    pub secret_file: PathBuf,
+    /// A file with the public key of RS256 or ES256, as PEM; empty is none.
+    pub public_key_file: PathBuf,
+    /// What `iss` must be; empty is anything.
+    pub issuer: String,
+    /// What `aud` must hold; empty is anything.
+    pub audience: String,
+}
+
+impl Auth {
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        if !self.secret_file.as_os_str().is_empty() && !self.public_key_file.as_os_str().is_empty() {
+            let message = "auth.secret_file is set as well: tokens are checked by one key";
+            problems.push(Problem::new("auth.public_key_file", message));
         }
     }
 }
@@ -319,6 +357,28 @@ mod seconds {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_secs)
+    }
+}
+
+/// An address, or an empty string for none.
+mod address {
+    use std::net::SocketAddr;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde hands over the field")]
+    pub(super) fn serialize<S: Serializer>(value: &Option<SocketAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&value.map(|address| address.to_string()).unwrap_or_default())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let expected = "expected an address and a port, such as \"127.0.0.1:9100\", or \"\"";
+        text.parse().map(Some).map_err(|_| D::Error::custom(expected))
     }
 }
 

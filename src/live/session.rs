@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::catch_up::{self, CatchUp, Reading};
-use super::{CloseReason, Event, Live, LiveError, Percolate, Registered};
+use super::{CloseReason, Event, Live, LiveError, Name, Percolate, Registered};
 use crate::hub::{Delivery, SessionQueue, Taken};
 use crate::ids::{Seq, Uid};
 use crate::pipeline::Control;
@@ -62,6 +62,18 @@ impl Session {
     #[must_use]
     pub fn uid(&self) -> Uid {
         self.queue.uid()
+    }
+
+    /// How many subscriptions it holds.
+    #[must_use]
+    pub fn subscriptions(&self) -> usize {
+        self.catch_up.len()
+    }
+
+    /// Whether it holds one of that name.
+    #[must_use]
+    pub fn has_subscription(&self, name: &Name) -> bool {
+        self.catch_up.contains(name)
     }
 
     /// Says whether the client is away. A transport may keep the session of a client that has gone and is expected back: what matches

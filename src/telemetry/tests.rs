@@ -45,6 +45,7 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     searched(Duration::from_micros(300));
     request_answered("/api/tweets/{id}", 200, Duration::from_micros(300));
     tweets_withheld(2);
+    error_answered("limit");
     turned_away("test");
     connections(2);
     source_started("test#1");

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::ids::Seq;
 use crate::live::LiveError;
 use crate::pipeline::IntakeError;
+use crate::telemetry;
 
 /// When a client that is told to wait should come back, in seconds.
 const RETRY_AFTER_S: &str = "1";
@@ -169,6 +170,7 @@ impl Fault {
 
     /// The answer over HTTP with something beside the error.
     pub(crate) fn with_status_headers(&self, mut response: Response) -> Response {
+        telemetry::error_answered(self.code.name());
         *response.status_mut() = self.code.status();
         if matches!(self.code, Code::Limit | Code::Unavailable) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));

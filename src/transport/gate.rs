@@ -16,6 +16,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 
+use crate::auth::{Pass, Tokens};
 use crate::config::{Origin, Secret, Server};
 use crate::telemetry;
 
@@ -32,6 +33,8 @@ pub struct Gate {
     /// Pages that may, beside those from the same origin.
     origins: Vec<Origin>,
     ingest_token: Option<Secret>,
+    /// The key of clients' tokens; `None` when they need none.
+    tokens: Option<Tokens>,
     max_per_address: usize,
     /// Sessions by address, those with none left out.
     addresses: Mutex<HashMap<IpAddr, usize>>,
@@ -77,11 +80,17 @@ impl Caller {
 impl Gate {
     /// The gate of a server.
     #[must_use]
-    pub fn new(server: &Server, ingest_token: Option<Secret>, max_sessions_per_address: usize) -> Gate {
+    pub fn new(
+        server: &Server,
+        ingest_token: Option<Secret>,
+        tokens: Option<Tokens>,
+        max_sessions_per_address: usize,
+    ) -> Gate {
         Gate {
             every_origin: server.allowed_origins.iter().any(|origin| origin == "*"),
             origins: server.allowed_origins.iter().filter_map(|origin| Origin::parse(origin)).collect(),
             ingest_token,
+            tokens,
             max_per_address: max_sessions_per_address,
             addresses: Mutex::default(),
         }
@@ -105,15 +114,57 @@ impl Gate {
     /// Whether the caller may bring tweets.
     pub(super) fn check_ingestion(&self, caller: &Caller) -> Result<(), Fault> {
         self.check_origin(caller)?;
-        let Some(token) = &self.ingest_token else { return Gate::check_local(caller) };
-        match caller.bearer() {
-            Some(candidate) if token.is(candidate.as_bytes()) => Ok(()),
-            candidate => {
-                telemetry::turned_away("token");
-                let message = if candidate.is_some() { "the token is wrong" } else { "a token is needed" };
-                Err(Fault::new(Code::Unauthorized, format!("{message}: Authorization: Bearer …")))
+        match (&self.ingest_token, caller.bearer()) {
+            (Some(token), Some(candidate)) if token.is(candidate.as_bytes()) => Ok(()),
+            (_, Some(candidate)) if self.tokens.is_some() => {
+                if self.check_token(candidate)?.rights.publish {
+                    return Ok(());
+                }
+                telemetry::turned_away("rights");
+                Err(Fault::new(Code::Forbidden, "this token is not good for publishing"))
             }
+            (Some(_), Some(_)) => Err(unauthorized("the token is wrong")),
+            (Some(_), None) => Err(unauthorized("a token is needed: Authorization: Bearer …")),
+            (None, _) => Gate::check_local(caller),
         }
+    }
+
+    /// Whether clients need a token.
+    pub(super) fn needs_token(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// What a client's token is good for.
+    pub(super) fn check_token(&self, token: &str) -> Result<Pass, Fault> {
+        match &self.tokens {
+            Some(tokens) => tokens.check(token).map_err(unauthorized),
+            None => Err(Fault::new(Code::Forbidden, "clients need no token here, and none is taken")),
+        }
+    }
+
+    /// The pass of a request's token; `None` where none is needed, or none came.
+    pub(super) fn pass(&self, caller: &Caller) -> Result<Option<Pass>, Fault> {
+        caller.bearer().filter(|_| self.needs_token()).map(|token| self.check_token(token)).transpose()
+    }
+
+    /// Whether a client with this pass may search.
+    pub(super) fn check_search(&self, pass: Option<&Pass>) -> Result<(), Fault> {
+        match pass {
+            _ if !self.needs_token() => Ok(()),
+            Some(pass) if pass.rights.search => Ok(()),
+            Some(_) => {
+                telemetry::turned_away("rights");
+                Err(Fault::new(Code::Forbidden, "this token is not good for searching"))
+            }
+            None => Err(unauthorized("a token is needed: Authorization: Bearer …, or cmd/auth")),
+        }
+    }
+
+    /// Whether a request may search.
+    pub(super) fn check_searcher(&self, caller: &Caller) -> Result<Option<Pass>, Fault> {
+        let pass = self.pass(caller)?;
+        self.check_search(pass.as_ref())?;
+        Ok(pass)
     }
 
     fn check_local(caller: &Caller) -> Result<(), Fault> {
@@ -150,6 +201,11 @@ impl Gate {
         // Nothing panics while it holds the lock.
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unauthorized(message: &str) -> Fault {
+    telemetry::turned_away("token");
+    Fault::new(Code::Unauthorized, message)
 }
 
 /// A host of IPv6 has a whole /64 to choose its addresses from.

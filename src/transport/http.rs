@@ -42,7 +42,7 @@ async fn measure(request: Request, next: Next) -> Response {
     response
 }
 
-async fn not_found(OriginalUri(uri): OriginalUri) -> Fault {
+pub(super) async fn not_found(OriginalUri(uri): OriginalUri) -> Fault {
     Fault::new(Code::NotFound, format!("there is nothing at {}", shorten(uri.path())))
 }
 

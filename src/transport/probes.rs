@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,6 +15,19 @@ use crate::source::{SourceState, StatusBoard};
 use crate::telemetry;
 
 use super::{TransportContext, http, openapi};
+
+/// Where the metrics are.
+pub(super) const METRICS: &str = "/metrics";
+
+/// The listener of its own that metrics and probes can have.
+pub fn admin_router(context: &TransportContext) -> Router {
+    Router::new()
+        .route(METRICS, get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(Arc::new(context.clone()))
+        .fallback(http::not_found)
+}
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize, ToSchema)]

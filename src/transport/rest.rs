@@ -39,7 +39,7 @@ pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "GET", path: "/api/openapi.json", handler: || get(openapi::document) },
     Route { method: "GET", path: "/healthz", handler: || get(probes::healthz) },
     Route { method: "GET", path: "/readyz", handler: || get(probes::readyz) },
-    Route { method: "GET", path: "/metrics", handler: || get(probes::metrics) },
+    Route { method: "GET", path: probes::METRICS, handler: || get(probes::metrics) },
 ];
 
 /// `[[transport]] type = "rest"`
@@ -67,7 +67,9 @@ struct Rest {
 
 impl Transport for Rest {
     fn routes(&self, context: TransportContext) -> Router {
-        let router = Route::router(ROUTES, Arc::new(context));
+        let elsewhere = context.admin_elsewhere;
+        let routes = ROUTES.iter().filter(|route| !(elsewhere && route.path == probes::METRICS));
+        let router = Route::router(routes, Arc::new(context));
         if self.options.page { router.merge(page::routes()) } else { router }
     }
 }
@@ -84,14 +86,17 @@ impl Transport for Rest {
     ),
     responses(
         (status = 200, description = "A page of tweets.", body = openapi::PageAnswer),
+        (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
         (status = 400, description = "A parameter is wrong, or the query is.", body = openapi::ErrorAnswer),
         (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
     )
 )]
 pub(super) async fn search(
     State(context): State<Arc<TransportContext>>,
+    caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
+    context.gate.check_searcher(&caller)?;
     let fields = http::parameters("/api/search", query.as_deref())?;
     let command = QueryCommand::read(fields, "q", context.limits.max_page)?;
     let page = context.live.search(command.request(&context.query_limits)?).await?;
@@ -103,6 +108,7 @@ pub(super) async fn search(
     params(("id" = u64, Path, description = "Its id.")),
     responses(
         (status = 200, description = "The tweet.", body = openapi::Tweet),
+        (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
         (status = 400, description = "Not an id.", body = openapi::ErrorAnswer),
         (status = 404, description = "There is no such tweet.", body = openapi::ErrorAnswer),
         (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
@@ -110,8 +116,10 @@ pub(super) async fn search(
 )]
 pub(super) async fn tweet(
     State(context): State<Arc<TransportContext>>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
+    context.gate.check_searcher(&caller)?;
     let id = fields::whole(&id).ok_or_else(|| Fault::field("id", "must be a whole number below 2^64"))?;
     let hit = context.live.tweet(id).await?;
     Ok(http::json(hit.json.to_string()))
@@ -192,13 +200,16 @@ pub(super) struct Explanation {
     params(("q" = String, Query, description = "The query, as text or in its JSON form.")),
     responses(
         (status = 200, description = "It is understood.", body = Explanation),
+        (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
         (status = 400, description = "It is not: what is wrong, and where.", body = openapi::ErrorAnswer),
     )
 )]
 pub(super) async fn explain(
     State(context): State<Arc<TransportContext>>,
+    caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Explanation>, Fault> {
+    context.gate.check_searcher(&caller)?;
     let mut fields = http::parameters("/api/explain", query.as_deref())?;
     let query = QueryForm::read("q", fields.required("q")?)?;
     fields.finish()?;
@@ -231,10 +242,15 @@ pub(super) struct StatsAnswer {
 #[utoipa::path(get, path = "/api/stats", tag = "operation",
     responses(
         (status = 200, description = "The counts.", body = StatsAnswer),
+        (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
         (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
     )
 )]
-pub(super) async fn stats(State(context): State<Arc<TransportContext>>) -> Result<Json<StatsAnswer>, Fault> {
+pub(super) async fn stats(
+    State(context): State<Arc<TransportContext>>,
+    caller: Caller,
+) -> Result<Json<StatsAnswer>, Fault> {
+    context.gate.check_searcher(&caller)?;
     let stats = context.live.stats().await?;
     Ok(Json(StatsAnswer {
         version: env!("CARGO_PKG_VERSION"),

@@ -16,15 +16,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::Stream;
 use serde::Deserialize;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::auth::{self, Pass};
 use crate::config::{self, Problem};
 use crate::ids::Seq;
 use crate::live::{Event, Percolate, Session};
 use crate::telemetry;
 
-use super::errors::Fault;
+use super::errors::{Code, Fault};
 use super::gate::{Caller, Place};
 use super::pace::Pace;
 use super::query_form::QueryForm;
@@ -97,6 +98,7 @@ pub(super) struct Stage {
     responses(
         (status = 200, description = "Events as docs/PROTOCOL.md describes them.", content_type = "text/event-stream"),
         (status = 400, description = "A parameter is wrong, or the query is.", body = super::openapi::ErrorAnswer),
+        (status = 401, description = "A token is needed, or it is not good.", body = super::openapi::ErrorAnswer),
         (status = 403, description = "A web page from an origin that may not connect.", body = super::openapi::ErrorAnswer),
         (status = 410, description = "The position can't be resumed from.", body = super::openapi::ErrorAnswer),
         (status = 429, description = "Too many sessions.", body = super::openapi::ErrorAnswer),
@@ -111,6 +113,10 @@ pub(super) async fn stream(
 ) -> Result<Response, Fault> {
     let TransportContext { live, limits, query_limits, tasks, gate, .. } = &stage.context;
     gate.check_origin(&caller)?;
+    let pass = gate.check_searcher(&caller)?;
+    if pass.as_ref().is_some_and(|pass| pass.rights.max_subscriptions == Some(0)) {
+        return Err(Fault::new(Code::Limit, "the token is good for 0 subscriptions"));
+    }
     let mut fields = http::parameters("/api/stream", query.as_deref())?;
     let query = QueryForm::read("q", fields.required("q")?)?.parse(query_limits)?;
     let since = fields.seq("since")?;
@@ -143,6 +149,7 @@ pub(super) async fn stream(
         session,
         ready: VecDeque::from([hello, ok]),
         events: Vec::new(),
+        pass,
         pace,
         over: false,
         _place: place,
@@ -171,6 +178,8 @@ struct Feed {
     ready: VecDeque<sse::Event>,
     /// Kept for its memory.
     events: Vec<Event>,
+    /// Who the client is, where that is asked. The stream ends with it.
+    pass: Option<Pass>,
     /// The tweets that the client may be sent.
     pace: Pace,
     /// When the session has ended and the stream ends after what is ready.
@@ -205,11 +214,10 @@ impl Feed {
             if let Some(pause) = self.pace.pause(Instant::now()) {
                 sleep(pause).await;
             }
-            let next = self.session.next(&mut self.events);
-            if !self.pace.has_withheld() {
-                next.await;
-            } else if timeout(SAY_WITHHELD, next).await.is_err() {
-                self.say_withheld();
+            tokio::select! {
+                () = auth::expiry(self.pass.as_ref()) => return None,
+                () = self.session.next(&mut self.events) => {}
+                () = sleep(SAY_WITHHELD), if self.pace.has_withheld() => self.say_withheld(),
             }
             let mut tweets = 0;
             let now = Instant::now();

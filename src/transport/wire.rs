@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::auth::Pass;
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{OverTime, TopTerms};
 use crate::live::{Aggregate, AggregateRequest, Delivery, Registered, SearchPage, SearchRequest, Sort};
@@ -28,6 +29,7 @@ use super::query_form::QueryForm;
 
 /// The events of the protocol. Each is described in `docs/PROTOCOL.md`; a test checks that.
 pub(crate) mod event {
+    pub(crate) const AUTH: &str = "cmd/auth";
     pub(crate) const PERCOLATE: &str = "cmd/percolate";
     pub(crate) const UNPERCOLATE: &str = "cmd/unpercolate";
     pub(crate) const QUERY: &str = "cmd/query";
@@ -38,6 +40,7 @@ pub(crate) mod event {
     pub(crate) const TOTAL_TWEET_COUNT: &str = "stats/total-tweet-count";
 
     pub(crate) const HELLO: &str = "hello";
+    pub(crate) const AUTH_OK: &str = "auth/ok";
     pub(crate) const PERCOLATE_OK: &str = "percolate/ok";
     pub(crate) const UNPERCOLATE_OK: &str = "unpercolate/ok";
     pub(crate) const PREV_CHUNK: &str = "tweet/prev-chunk";
@@ -52,11 +55,12 @@ pub(crate) mod event {
 
     /// What a client may send.
     pub(crate) const COMMANDS: &[&str] =
-        &[PERCOLATE, UNPERCOLATE, QUERY, MISSING, AGGREGATE, PING, USERS_COUNT, TOTAL_TWEET_COUNT];
+        &[AUTH, PERCOLATE, UNPERCOLATE, QUERY, MISSING, AGGREGATE, PING, USERS_COUNT, TOTAL_TWEET_COUNT];
     /// What perch sends.
     #[cfg(test)]
     pub(crate) const PUSHES: &[&str] = &[
         HELLO,
+        AUTH_OK,
         PERCOLATE_OK,
         UNPERCOLATE_OK,
         PREV_CHUNK,
@@ -92,9 +96,21 @@ const MAX_REF_BYTES: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ref(Box<str>);
 
+/// A client's token, which nothing shows.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Token(pub(crate) String);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
+    }
+}
+
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Command {
+    /// Say who it is.
+    Auth(Token),
     /// Register a query.
     Percolate(PercolateCommand),
     /// End a subscription.
@@ -257,6 +273,10 @@ pub(crate) fn command(event: &str, payload: Value, max_page: usize) -> Result<Co
             since: fields.seq("since")?,
             epoch: fields.epoch("epoch")?,
         }),
+        event::AUTH => match fields.required("token")? {
+            Value::String(token) => Command::Auth(Token(token)),
+            _ => return Err(Fault::field("token", "must be a string")),
+        },
         event::UNPERCOLATE => Command::Unpercolate { name: fields.name("name")? },
         event::QUERY => return QueryCommand::read(fields, "query", max_page).map(Command::Query),
         event::AGGREGATE => return AggregateCommand::read(fields).map(Command::Aggregate),
@@ -374,6 +394,11 @@ pub(crate) fn prev_chunk(page: &SearchPage, reference: Option<&Ref>) -> String {
 
 pub(crate) fn missing_tweet(tweet: &str, reference: Option<&Ref>) -> String {
     frame(event::MISSING_TWEET, tweet, reference)
+}
+
+pub(crate) fn auth_ok(pass: &Pass, reference: Option<&Ref>) -> String {
+    let payload = format!("{{\"sub\":{},\"exp\":{}}}", json(&pass.subject), pass.expires_s);
+    frame(event::AUTH_OK, &payload, reference)
 }
 
 /// The payload of `aggregate/ok`: starts of intervals and terms are both called keys.

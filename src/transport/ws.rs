@@ -29,6 +29,7 @@ use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::auth::{self, Pass};
 use crate::config::{self, Problem};
 use crate::live::{CloseReason, Event, Percolate, Session};
 use crate::telemetry;
@@ -132,6 +133,7 @@ pub(super) struct Ws {
 #[utoipa::path(get, path = "/ws", tag = "live", responses(
     (status = 101, description = "The event protocol, as docs/PROTOCOL.md describes it, in text frames."),
     (status = 400, description = "Not a WebSocket handshake.", body = super::openapi::ErrorAnswer),
+    (status = 401, description = "The token is not good.", body = super::openapi::ErrorAnswer),
     (status = 403, description = "A web page from an origin that may not connect.", body = super::openapi::ErrorAnswer),
     (status = 426, description = "Not a connection that can be upgraded.", body = super::openapi::ErrorAnswer),
 ))]
@@ -141,9 +143,11 @@ pub(super) async fn upgrade(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     // Before the upgrade: a page that may not connect learns nothing.
-    if let Err(fault) = ws.context.gate.check_origin(&caller) {
-        return fault.into_response();
-    }
+    let checked = ws.context.gate.check_origin(&caller).and_then(|()| ws.context.gate.pass(&caller));
+    let pass = match checked {
+        Ok(pass) => pass,
+        Err(fault) => return fault.into_response(),
+    };
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => {
@@ -160,10 +164,10 @@ pub(super) async fn upgrade(
         .max_frame_size(max_bytes)
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
-        .on_upgrade(move |socket| tasks.track_future(serve(socket, ws, caller)))
+        .on_upgrade(move |socket| tasks.track_future(serve(socket, ws, caller, pass)))
 }
 
-async fn serve(mut socket: WebSocket, ws: Arc<Ws>, caller: Caller) {
+async fn serve(mut socket: WebSocket, ws: Arc<Ws>, caller: Caller, pass: Option<Pass>) {
     let Ok(place) = ws.context.gate.admit(&caller) else {
         return close::close(&mut socket, End::TooMany).await;
     };
@@ -187,6 +191,7 @@ async fn serve(mut socket: WebSocket, ws: Arc<Ws>, caller: Caller) {
         socket,
         session,
         place,
+        pass,
         ws,
         searches,
         out,
@@ -213,6 +218,8 @@ struct Connection {
     session: Session,
     /// Held for its address.
     place: Place,
+    /// Who the client is, where that is asked.
+    pass: Option<Pass>,
     ws: Arc<Ws>,
     /// Answers that are being searched, at most [`Options::searches`].
     searches: FuturesUnordered<BoxFuture<'static, String>>,
@@ -261,15 +268,17 @@ impl Connection {
         loop {
             self.flush().await?;
             let pause = self.pace.pause(Instant::now());
+            let is_expected = !self.spoken || self.needs_token();
             tokio::select! {
                 () = &mut self.overdue => return Err(End::ShuttingDown),
+                () = auth::expiry(self.pass.as_ref()) => return Err(End::Unauthorized),
                 message = self.socket.next() => self.message(message).await?,
                 () = self.session.next(&mut events), if pause.is_none() => self.events(&mut events).await?,
                 () = sleep(pause.unwrap_or_default()), if pause.is_some() => {}
                 () = sleep(SAY_WITHHELD), if self.pace.has_withheld() => self.say_withheld(),
-                () = &mut mute, if !self.spoken && !first_frame.is_zero() => {
+                () = &mut mute, if is_expected && !first_frame.is_zero() => {
                     telemetry::turned_away("first_frame");
-                    return Err(End::Silent);
+                    return Err(if self.needs_token() { End::Unauthorized } else { End::Silent });
                 }
                 Some(answer) = self.searches.next(), if !self.searches.is_empty() => self.text(answer),
                 Ok(()) = users.changed() => { let frame = users.borrow_and_update().frame.clone(); self.text(frame) }
@@ -318,6 +327,7 @@ impl Connection {
         telemetry::frames_sent(KIND.name, std::mem::take(&mut self.out_tweets));
         tokio::select! {
             () = &mut self.overdue => Err(End::ShuttingDown),
+            () = auth::expiry(self.pass.as_ref()) => Err(End::Unauthorized),
             written = timeout(Duration::from_millis(self.ws.options.write_timeout_ms), write) => match written {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(_)) => Err(End::Gone),
@@ -360,6 +370,11 @@ impl Connection {
         }
     }
 
+    /// Whether the client has yet to say who it is.
+    fn needs_token(&self) -> bool {
+        self.pass.is_none() && self.ws.context.gate.needs_token()
+    }
+
     fn say_withheld(&mut self) {
         if let Some(withheld) = self.pace.take_withheld() {
             telemetry::tweets_withheld(withheld.count);
@@ -371,6 +386,7 @@ impl Connection {
         self.heard = Instant::now();
         match message {
             Some(Ok(Message::Text(frame))) if frame.len() > self.ws.context.limits.max_frame_bytes => {
+                telemetry::turned_away("frame_size");
                 Err(End::TooLarge)
             }
             Some(Ok(Message::Text(frame))) => {
@@ -398,14 +414,24 @@ impl Connection {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = done {
+            telemetry::error_answered(fault.code.name());
             tracing::debug!(code = fault.code.name(), message = fault.message, "command failed");
             self.text(wire::error(&fault, reference.as_ref()));
         }
     }
 
     async fn obey(&mut self, command: Command, reference: Option<Ref>) -> Result<(), Fault> {
-        let live = &self.ws.context.live;
+        let TransportContext { live, gate, .. } = &self.ws.context;
+        if !matches!(command, Command::Auth(_) | Command::Ping) {
+            gate.check_search(self.pass.as_ref())?;
+        }
         match command {
+            Command::Auth(token) => {
+                let pass = gate.check_token(&token.0)?;
+                self.renew(&pass)?;
+                self.text(wire::auth_ok(&pass, reference.as_ref()));
+                self.pass = Some(pass);
+            }
             Command::Percolate(command) => return self.percolate(command, reference).await,
             Command::Unpercolate { name } => {
                 self.session.unpercolate(name.as_deref()).await?;
@@ -440,7 +466,26 @@ impl Connection {
         Ok(())
     }
 
+    /// A later token prolongs a session; it makes it nobody else's, and takes nothing away that is in use.
+    fn renew(&self, new: &Pass) -> Result<(), Fault> {
+        let Some(old) = &self.pass else { return Ok(()) };
+        let fewer = (old.rights.search && !new.rights.search)
+            || new.rights.max_subscriptions.is_some_and(|max| self.session.subscriptions() > max);
+        let refuse = |message| Err(Fault::new(Code::Forbidden, message));
+        match () {
+            () if old.subject != new.subject => refuse("the token is somebody else's"),
+            () if fewer => refuse("the token is good for less than the session does"),
+            () => Ok(()),
+        }
+    }
+
     async fn percolate(&mut self, command: PercolateCommand, reference: Option<Ref>) -> Result<(), Fault> {
+        if let Some(max) = self.pass.as_ref().and_then(|pass| pass.rights.max_subscriptions)
+            && !self.session.has_subscription(&command.name)
+            && self.session.subscriptions() >= max
+        {
+            return Err(Fault::new(Code::Limit, format!("the token is good for {max} subscriptions")));
+        }
         let query = command.query.parse(&self.ws.context.query_limits)?;
         let name = command.name.clone();
         let request = Percolate { query, name: command.name, since: command.since, epoch: command.epoch };

@@ -153,3 +153,30 @@ async fn a_termination_signal_ends_it_in_order() {
     assert_eq!(server.child.wait().expect("it ends").code(), Some(0));
     std::io::stderr().flush().expect("flushed");
 }
+
+#[test]
+fn a_token_opens_ingestion_and_stands_in_no_log() {
+    const TOKEN: &str = "a-token-that-nobody-guesses";
+    let dir = dir();
+    std::fs::write(dir.path().join("token"), format!("{TOKEN}\n")).expect("written");
+    std::fs::write(dir.path().join("wrong"), "another-token-of-some-length").expect("written");
+    std::fs::write(dir.path().join("one.ndjson"), tweet(1, "rust").to_string()).expect("written");
+    let log = std::fs::File::create(dir.path().join("log")).expect("a file");
+    let mut command = perch();
+    command.env("PERCH_INGEST__TOKEN", TOKEN).env("PERCH_LOG", "trace").stderr(log);
+    let server = Server::spawn(command, &dir.path().join("index"), &[]);
+
+    let ingest = |more: &[&str]| run(dir.path(), &[&["ingest", "--url", &server.url, "one.ndjson"], more].concat());
+    let (code, _, stderr) = ingest(&[]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("a token is needed"), "{stderr}");
+    let (code, _, stderr) = ingest(&["--token-file", "wrong"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("the token is wrong"), "{stderr}");
+    let (code, stdout, stderr) = ingest(&["--token-file", "token"]);
+    assert_eq!((code, stdout.trim()), (Some(0), "1 accepted, 0 refused"), "{stderr}");
+    drop(server);
+    let log = std::fs::read_to_string(dir.path().join("log")).expect("a log");
+    assert!(log.contains("turned away"), "the log is there");
+    assert!(!log.contains(TOKEN) && !log.contains("another-token"), "a secret is in the log");
+}

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod auth;
 mod binary;
 mod bulk;
 mod durability;
@@ -12,4 +13,5 @@ mod security;
 mod sente;
 mod sente_client;
 mod sse;
+mod tls;
 mod ws;

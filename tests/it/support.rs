@@ -4,11 +4,13 @@ pub mod process;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use perch::app::{self, Plugins};
 use perch::config::{Config, File, Layers};
+use perch::server::Tls;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -24,6 +26,10 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Perch {
     pub address: SocketAddr,
     pub http: reqwest::Client,
+    /// Where the metrics are, when they have an address of their own.
+    pub admin_address: Option<SocketAddr>,
+    /// The certificate, if there is one.
+    pub tls: Option<Arc<Tls>>,
     shutdown: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
     dir: TempDir,
@@ -46,9 +52,19 @@ impl Perch {
         let plugins = Plugins::build(&config).expect("the plugins' settings are right");
         let running = app::start(&config, plugins).await.expect("perch starts");
         let address = running.address();
+        let (admin_address, tls) = (running.admin_address(), running.tls());
         let shutdown = running.shutdown_token();
         let running = tokio::spawn(running.run());
-        Perch { address, http: reqwest::Client::new(), shutdown, running, dir, settings: settings.to_owned() }
+        Perch {
+            address,
+            http: reqwest::Client::new(),
+            admin_address,
+            tls,
+            shutdown,
+            running,
+            dir,
+            settings: settings.to_owned(),
+        }
     }
 
     /// Shuts down in order and starts again with the same index.

@@ -5,7 +5,7 @@ const TOKEN: &str = "0123456789abcdef";
 fn gate(origins: &[&str], token: Option<&str>, max_per_address: usize) -> Arc<Gate> {
     let allowed_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
     let server = Server { allowed_origins, ..Server::default() };
-    Arc::new(Gate::new(&server, token.map(|token| Secret::new(token).unwrap()), max_per_address))
+    Arc::new(Gate::new(&server, token.map(|token| Secret::new(token).unwrap()), None, max_per_address))
 }
 
 fn caller(address: &str, headers: &[(&str, &str)]) -> Caller {

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::oneshot;
 
+use super::super::gate::Caller;
 use super::Endpoint;
 use super::client::{Answer, Input};
 use super::form::{self, Form};
@@ -59,6 +60,8 @@ const BAD_FRAME: Refusal = Refusal(StatusCode::BAD_REQUEST, "The ppstr is missin
 const BINARY: Refusal = Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Binary packers are not supported");
 const BAD_CSRF_TOKEN: Refusal = Refusal(StatusCode::FORBIDDEN, "Bad CSRF token");
 const BAD_ORIGIN: Refusal = Refusal(StatusCode::FORBIDDEN, "Unauthorized origin");
+const NO_TOKENS: Refusal =
+    Refusal(StatusCode::UNAUTHORIZED, "This server asks for tokens, which clients of Sente have none of");
 const TOO_LARGE: Refusal = Refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than allowed");
 const TOO_MANY: Refusal = Refusal(StatusCode::TOO_MANY_REQUESTS, "Too many requests of this client");
 const UNAVAILABLE: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "Unavailable: come back");
@@ -112,7 +115,11 @@ impl Endpoint {
     }
 
     /// Whether the page that sends this may.
-    fn check(&self, form: &Form, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn check(&self, form: &Form, headers: &HeaderMap, caller: &Caller) -> Result<(), Refusal> {
+        let gate = &self.context.gate;
+        if gate.needs_token() {
+            return Err(NO_TOKENS);
+        }
         if self.options.csrf == Csrf::Required {
             let cookies = header_text(headers, "cookie").unwrap_or_default();
             let expected = form::cookie(cookies, &self.options.csrf_cookie);
@@ -124,7 +131,10 @@ impl Endpoint {
                 return Err(BAD_CSRF_TOKEN);
             }
         }
-        if self.options.allowed_origins.is_empty() || self.allowed_origin(headers).is_some() {
+        if self.options.allowed_origins.is_empty() {
+            // Without a list of its own, the server's rule holds.
+            gate.check_origin(caller).map_err(|_| BAD_ORIGIN)
+        } else if self.allowed_origin(headers).is_some() {
             Ok(())
         } else {
             Err(BAD_ORIGIN)
@@ -196,13 +206,14 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
 async fn connect(
     State(endpoint): State<Arc<Endpoint>>,
     RawQuery(query): RawQuery,
+    caller: Caller,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let answer = async {
         let form = Form::parse(query.as_deref().unwrap_or_default().as_bytes()).ok_or(BAD_PARAMETERS)?;
         let id = client_id(&form)?.ok_or(NO_CLIENT_ID)?;
-        endpoint.check(&form, &headers)?;
+        endpoint.check(&form, &headers, &caller)?;
         if is_upgrade(&headers) {
             return match upgrade {
                 Ok(upgrade) => open(&endpoint, upgrade, id, &form),
@@ -266,6 +277,7 @@ async fn poll(endpoint: &Arc<Endpoint>, id: &str, form: &Form) -> Result<Respons
 async fn event(
     State(endpoint): State<Arc<Endpoint>>,
     RawQuery(query): RawQuery,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -283,7 +295,7 @@ async fn event(
             Some(id) => id.to_owned(),
             None => endpoint.old_client_id(&headers, ppstr).ok_or(NO_CLIENT_ID)?,
         };
-        endpoint.check(&form, &headers)?;
+        endpoint.check(&form, &headers, &caller)?;
         let ppstr = ppstr.ok_or(BAD_FRAME)?.to_owned();
         let (reply, answer) = oneshot::channel();
         table::deliver(&endpoint, &id, Input::Post { ppstr, reply }, false).await?;

@@ -87,8 +87,8 @@ fn frames_that_are_none_are_refused() {
             ["cmd/error",{"code":"bad_frame","message":"a frame must be [event, payload] or [event, payload, ref], not an array of 4"}]
             ["cmd/error",{"code":"bad_frame","message":"the ref must be a string or a number"}]
             ["cmd/error",{"code":"bad_frame","message":"the ref must be a string or a number"}]
-            ["cmd/error",{"code":"bad_event","message":"there is no event \"nonsense\" (there is: cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
-            ["cmd/error",{"code":"bad_event","message":"there is no event \"tweet/new\" (there is: cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
+            ["cmd/error",{"code":"bad_event","message":"there is no event \"nonsense\" (there is: cmd/auth, cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
+            ["cmd/error",{"code":"bad_event","message":"there is no event \"tweet/new\" (there is: cmd/auth, cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
         "#]],
     );
     let long = "x".repeat(100_000);

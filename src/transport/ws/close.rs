@@ -18,6 +18,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) enum End {
     /// perch is shutting down.
     ShuttingDown,
+    /// The client's token has expired, or none came in time.
+    Unauthorized,
     /// The index could not be read for this session.
     Failed,
     /// A binary frame, or a text frame that is not UTF-8.
@@ -41,6 +43,7 @@ impl End {
     #[cfg(test)]
     pub(super) const TOLD: &[End] = &[
         End::ShuttingDown,
+        End::Unauthorized,
         End::Failed,
         End::NotText,
         End::TooLarge,
@@ -50,10 +53,11 @@ impl End {
         End::Protocol,
     ];
 
-    /// The close code. 4001 is kept for authentication. `None` when there is nobody to tell.
+    /// The close code. `None` when there is nobody to tell.
     pub(super) fn code(self) -> Option<u16> {
         match self {
             End::ShuttingDown => Some(4000),
+            End::Unauthorized => Some(4001),
             End::Failed => Some(4002),
             End::NotText => Some(4003),
             End::TooLarge => Some(4004),
@@ -69,6 +73,7 @@ impl End {
     pub(super) fn reason(self) -> &'static str {
         match self {
             End::ShuttingDown => "shutting down: come back soon",
+            End::Unauthorized => "the token has expired, or none came: come back with a new one",
             End::Failed => "the index could not be read: come back later",
             End::NotText => "only text frames of UTF-8 are taken",
             End::TooLarge => "the frame is larger than hello's limits.frame_bytes",

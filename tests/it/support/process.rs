@@ -20,7 +20,9 @@ impl Server {
 
     /// The same with more arguments.
     pub fn start_with(index_dir: &Path, arguments: &[&str]) -> Server {
-        Server::spawn(perch(), index_dir, arguments)
+        let mut command = perch();
+        command.stderr(Stdio::null());
+        Server::spawn(command, index_dir, arguments)
     }
 
     /// The same with a disk of its own, of this size, mounted at `disk`; others see it at [`Server::outside`]. `None` when this
@@ -35,7 +37,9 @@ impl Server {
         if !wrap("true").status().is_ok_and(|status| status.success()) {
             return None;
         }
-        Some(Server::spawn(wrap(env!("CARGO_BIN_EXE_perch")), &disk.join("index"), &[]))
+        let mut command = wrap(env!("CARGO_BIN_EXE_perch"));
+        command.stderr(Stdio::null());
+        Some(Server::spawn(command, &disk.join("index"), &[]))
     }
 
     /// Where a path of a server with its own disk is for everyone else.
@@ -46,13 +50,13 @@ impl Server {
             .join(path.strip_prefix("/").expect("absolute"))
     }
 
-    fn spawn(mut command: Command, index_dir: &Path, arguments: &[&str]) -> Server {
+    /// Starts it by this command, whose log goes where the command says.
+    pub fn spawn(mut command: Command, index_dir: &Path, arguments: &[&str]) -> Server {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--set", "source=[]", "--index-dir"])
             .arg(index_dir)
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .spawn()
             .expect("perch starts");
         let mut line = String::new();

@@ -64,6 +64,10 @@ impl Client {
         let live = self.endpoint.context.live.clone();
         let profile = self.endpoint.options.profile;
         match command {
+            // Where tokens are asked for, no client of Sente gets this far.
+            Command::Auth(_) => {
+                self.answer(to, Err(Fault::new(Code::Forbidden, "no token is needed here, and none is taken")))
+            }
             Command::Percolate(command) => {
                 let found = self.percolate(command, meta).await;
                 self.answer(to, found);
