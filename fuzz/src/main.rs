@@ -7,6 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 const QUERIES: &[&str] = &[
     "java (job OR jobs OR hiring) -unpaid",
     "\"exact words\" \"near words\"~2 \"first wor\"*",
@@ -127,6 +129,10 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     own.into_iter().map(|seed| seed.as_bytes().to_vec()).collect()
 }
 
+fn query_seeds() -> Vec<Vec<u8>> {
+    QUERIES.iter().map(|query| query.as_bytes().to_vec()).collect()
+}
+
 /// xorshift64*: enough for this.
 struct Random(u64);
 
@@ -141,6 +147,74 @@ impl Random {
     fn below(&mut self, n: usize) -> usize {
         (self.next() >> 11) as usize % n.max(1)
     }
+}
+
+/// Changes a document so that it stays JSON: bytes that are no JSON reach little of what reads it.
+fn mutate_json(random: &mut Random, seeds: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let parse = |seed: &Vec<u8>| serde_json::from_slice::<Value>(seed).ok();
+    let mut value = parse(&seeds[random.below(seeds.len())])?;
+    let other = parse(&seeds[random.below(seeds.len())])?;
+    for _ in 0..=random.below(4) {
+        let put = match random.below(10) {
+            0 => Value::Null,
+            1 => Value::Bool(true),
+            2 => json!(random.next() as i64),
+            3 => json!(f64::from_bits(random.next())),
+            4 => json!(WORDS[random.below(WORDS.len())]),
+            5 => json!(String::from_utf8_lossy(&mutate(random, &query_seeds()))),
+            6 => json!([pick(random, &other), pick(random, &other)]),
+            7 => json!({WORDS[random.below(WORDS.len())]: pick(random, &other)}),
+            _ => pick(random, &other),
+        };
+        let n = count(&value);
+        replace(&mut value, &mut random.below(n), put, random.below(5) == 0);
+    }
+    serde_json::to_vec(&value).ok()
+}
+
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(values) => values.iter().map(count).sum(),
+        Value::Object(fields) => fields.values().map(count).sum(),
+        _ => 0,
+    }
+}
+
+fn pick(random: &mut Random, value: &Value) -> Value {
+    let mut value = value.clone();
+    let mut at = random.below(count(&value));
+    replace(&mut value, &mut at, Value::Null, false).unwrap_or(value)
+}
+
+/// Puts a value in the place of number `at`, or beside it, and answers with what was there.
+fn replace(value: &mut Value, at: &mut usize, put: Value, beside: bool) -> Option<Value> {
+    if *at == 0 {
+        return Some(match value {
+            Value::Array(values) if beside => {
+                values.push(put);
+                Value::Null
+            }
+            Value::Object(fields) if beside => {
+                let name = fields.keys().next().cloned().unwrap_or_default();
+                fields.remove(&name).unwrap_or(Value::Null)
+            }
+            _ => std::mem::replace(value, put),
+        });
+    }
+    *at -= 1;
+    let inside: Vec<&mut Value> = match value {
+        Value::Array(values) => values.iter_mut().collect(),
+        Value::Object(fields) => fields.values_mut().collect(),
+        _ => Vec::new(),
+    };
+    for value in inside {
+        let n = count(value);
+        if *at < n {
+            return replace(value, at, put, beside);
+        }
+        *at -= n;
+    }
+    None
 }
 
 fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
@@ -184,7 +258,8 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let (mut inputs, mut slowest) = (0_u64, (Duration::ZERO, Vec::new()));
     while started.elapsed() < Duration::from_secs(seconds) {
-        let input = mutate(&mut random, &seeds);
+        let structured = if random.below(3) > 0 { mutate_json(&mut random, &seeds) } else { None };
+        let input = structured.unwrap_or_else(|| mutate(&mut random, &seeds));
         let begun = Instant::now();
         if catch_unwind(AssertUnwindSafe(|| target(&input))).is_err() {
             eprintln!("{name}: failed on input {inputs}:\n{}\n{input:?}", String::from_utf8_lossy(&input));
