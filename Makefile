@@ -2,14 +2,14 @@
 
 CARGO ?= cargo
 
-.PHONY: test test-long lint bench web-tools chromium screenshots
+.PHONY: test test-long lint bench fuzz web-tools chromium screenshots
 
 # Every test. Installs first what only tests need and the machine lacks.
 test: web-tools chromium
 	$(CARGO) test --locked
 	node --test web/tests/*.test.mjs
 
-# The same with longer runs of the property tests.
+# The same with longer runs of the property tests, and a hundred kills instead of five.
 test-long: web-tools chromium
 	PERCH_LONG_TESTS=1 $(CARGO) test --locked
 	PERCH_LONG_TESTS=1 node --test web/tests/*.test.mjs
@@ -19,10 +19,17 @@ lint: web-tools
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	npx --no-install tsc --project web/jsconfig.json
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check licenses bans sources; \
+	else echo "skipped: cargo-deny is not installed (cargo install --locked cargo-deny), licenses and bans are not checked"; fi
 
 # The benchmarks; `make bench SHORT=1` takes a minute, the whole takes much longer.
 bench:
 	$(CARGO) bench --locked --benches -- $(if $(SHORT),--short)
+
+# Feeds each parser with broken input for a minute, on any toolchain; fuzz/README.md has more.
+fuzz:
+	for target in query json tweet frame bulk; do \
+		$(CARGO) run --manifest-path fuzz/Cargo.toml --no-default-features -- $$target $(or $(SECONDS_EACH),60) || exit 1; done
 
 web-tools: node_modules/.installed
 

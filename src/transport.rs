@@ -44,6 +44,18 @@ pub use gate::Gate;
 pub use http::router;
 pub use probes::admin_router;
 
+/// Reads a frame, and the query in it, as the WebSocket does: whether they are understood. For fuzzing.
+#[doc(hidden)]
+#[must_use]
+pub fn understands_frame(frame: &str, limits: &QueryLimits) -> bool {
+    match wire::parse(frame, 1_000).1 {
+        Ok(wire::Command::Percolate(command)) => command.query.parse(limits).is_ok(),
+        Ok(wire::Command::Query(command)) => command.request(limits).is_ok(),
+        Ok(_) => true,
+        Err(_) => false,
+    }
+}
+
 /// Makes a transport of its table.
 pub type Build = fn(toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>>;
 
