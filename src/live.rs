@@ -20,9 +20,10 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::hub::SessionQueue;
 pub use crate::hub::{Delivery, Name, QueueLimits};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
-use crate::index::{Hit, Index, PageRequest, Search, SearchError, View};
+use crate::index::{Hit, Index, OverTime, PageRequest, Search, SearchError, TopTerms, View};
 use crate::pipeline::{Control, Handle};
 use crate::query::Query;
+use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
 use crate::tweet::Prepared;
 pub use session::Session;
@@ -135,6 +136,28 @@ pub struct SearchPage {
     pub total: u64,
     /// The `before_id` of the next page; `None` when this is the last.
     pub next: Option<u64>,
+}
+
+/// A question of how what matches is spread.
+#[derive(Clone, Debug)]
+pub struct AggregateRequest {
+    /// What to count.
+    pub query: Query,
+    /// By which field: a date, or one of keywords.
+    pub by: FieldId,
+    /// How many buckets at most.
+    pub n: usize,
+    /// Only what arrived up to here.
+    pub until_seq: Option<Seq>,
+}
+
+/// How what matches is spread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aggregate {
+    /// By a date.
+    OverTime(OverTime),
+    /// By keywords.
+    TopTerms(TopTerms),
 }
 
 /// Counts of the present moment.
@@ -260,6 +283,27 @@ impl Live {
             )?;
             telemetry::searched(started.elapsed());
             Ok(SearchPage { hits: page.hits, total: page.total, next: page.next })
+        })
+        .await
+    }
+
+    /// How what matches is spread. Counts as a search.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Unavailable`].
+    pub async fn aggregate(&self, request: AggregateRequest) -> Result<Aggregate, LiveError> {
+        self.read(move |view| {
+            let started = Instant::now();
+            let AggregateRequest { query, by, n, until_seq } = request;
+            let search = Search::new(query.ast());
+            let aggregate = if Schema::tweet().field(by).kind == Kind::Date {
+                Aggregate::OverTime(view.over_time(&search, by, until_seq, n)?)
+            } else {
+                Aggregate::TopTerms(view.top_terms(&search, by, until_seq, n)?)
+            };
+            telemetry::searched(started.elapsed());
+            Ok(aggregate)
         })
         .await
     }

@@ -31,7 +31,7 @@ impl<T: Copy> Top<T> {
     pub(super) fn push(&mut self, key: u64, entry: T) {
         if self.takes(key) {
             self.entries.push((key, entry));
-            if self.entries.len() >= self.k.saturating_mul(2).max(64) {
+            if self.entries.len() >= self.k.saturating_mul(2).max(4) {
                 self.cut();
             }
         }

@@ -16,8 +16,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::ids::{Epoch, QueryId, Seq, Uid};
-use crate::live::{Delivery, Registered, SearchPage, SearchRequest, Sort};
+use crate::index::{OverTime, TopTerms};
+use crate::live::{Aggregate, AggregateRequest, Delivery, Registered, SearchPage, SearchRequest, Sort};
 use crate::query::QueryLimits;
+use crate::schema::{FieldId, Kind, Schema};
 
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
@@ -29,6 +31,7 @@ pub(crate) mod event {
     pub(crate) const UNPERCOLATE: &str = "cmd/unpercolate";
     pub(crate) const QUERY: &str = "cmd/query";
     pub(crate) const MISSING: &str = "cmd/missing";
+    pub(crate) const AGGREGATE: &str = "cmd/aggregate";
     pub(crate) const PING: &str = "cmd/ping";
     pub(crate) const USERS_COUNT: &str = "stats/users-count";
     pub(crate) const TOTAL_TWEET_COUNT: &str = "stats/total-tweet-count";
@@ -38,6 +41,7 @@ pub(crate) mod event {
     pub(crate) const UNPERCOLATE_OK: &str = "unpercolate/ok";
     pub(crate) const PREV_CHUNK: &str = "tweet/prev-chunk";
     pub(crate) const MISSING_TWEET: &str = "tweet/missing-tweet";
+    pub(crate) const AGGREGATE_OK: &str = "aggregate/ok";
     pub(crate) const PONG: &str = "pong";
     pub(crate) const TWEET_NEW: &str = "tweet/new";
     pub(crate) const CATCHING_UP: &str = "stream/catching-up";
@@ -46,7 +50,7 @@ pub(crate) mod event {
 
     /// What a client may send.
     pub(crate) const COMMANDS: &[&str] =
-        &[PERCOLATE, UNPERCOLATE, QUERY, MISSING, PING, USERS_COUNT, TOTAL_TWEET_COUNT];
+        &[PERCOLATE, UNPERCOLATE, QUERY, MISSING, AGGREGATE, PING, USERS_COUNT, TOTAL_TWEET_COUNT];
     /// What perch sends.
     #[cfg(test)]
     pub(crate) const PUSHES: &[&str] = &[
@@ -55,6 +59,7 @@ pub(crate) mod event {
         UNPERCOLATE_OK,
         PREV_CHUNK,
         MISSING_TWEET,
+        AGGREGATE_OK,
         PONG,
         TWEET_NEW,
         USERS_COUNT,
@@ -67,6 +72,12 @@ pub(crate) mod event {
 
 /// How many tweets a page of history has when the client doesn't say.
 pub(crate) const DEFAULT_PAGE: usize = 50;
+
+/// How many buckets an aggregation has at most when the client doesn't say.
+pub(crate) const DEFAULT_BUCKETS: usize = 50;
+
+/// The most buckets that an aggregation can be asked for.
+pub(crate) const MAX_BUCKETS: usize = 1_000;
 
 /// How many tweets can be skipped with `from`: beyond, `before_id` is the way, which costs nothing.
 pub(crate) const MAX_FROM: usize = 10_000;
@@ -95,6 +106,8 @@ pub(crate) enum Command {
         /// Its id.
         id: u64,
     },
+    /// How what matches is spread.
+    Aggregate(AggregateCommand),
     /// An answer.
     Ping,
     /// How many clients are connected.
@@ -143,6 +156,46 @@ impl QueryCommand {
         let QueryCommand { query, n, from, before_id, until_seq, sort } = self;
         Ok(SearchRequest { query: query.parse(limits)?, n, from, before_id, until_seq, sort })
     }
+}
+
+/// The payload of `cmd/aggregate`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AggregateCommand {
+    pub(crate) query: QueryForm,
+    pub(crate) by: FieldId,
+    pub(crate) n: usize,
+    pub(crate) until_seq: Option<Seq>,
+}
+
+impl AggregateCommand {
+    fn read(mut fields: Fields) -> Result<AggregateCommand, Fault> {
+        let command = AggregateCommand {
+            query: QueryForm::read("query", fields.required("query")?)?,
+            by: fields.required("by").and_then(|by| countable(&by))?,
+            n: fields.count("n", DEFAULT_BUCKETS, 1..=MAX_BUCKETS)?,
+            until_seq: fields.seq("until_seq")?,
+        };
+        fields.finish()?;
+        Ok(command)
+    }
+
+    /// What it asks of the live search.
+    pub(crate) fn request(self, limits: &QueryLimits) -> Result<AggregateRequest, Fault> {
+        let AggregateCommand { query, by, n, until_seq } = self;
+        Ok(AggregateRequest { query: query.parse(limits)?, by, n, until_seq })
+    }
+}
+
+/// A field that tweets can be counted by.
+fn countable(by: &Value) -> Result<FieldId, Fault> {
+    let is_countable = |kind: Kind| matches!(kind, Kind::Date | Kind::Keyword);
+    let schema = Schema::tweet();
+    let found = by.as_str().and_then(|name| schema.find(name)).filter(|&field| is_countable(schema.field(field).kind));
+    found.ok_or_else(|| {
+        let fields = schema.iter().filter(|(_, field)| is_countable(field.kind));
+        let names = fields.map(|(_, field)| field.name.as_str()).collect::<Vec<_>>();
+        Fault::field("by", &format!("must be the name of a date or of keywords: {}", names.join(", ")))
+    })
 }
 
 /// Reads a text frame. The `ref` is there even when the command is wrong, so that the error can carry it.
@@ -203,6 +256,7 @@ pub(crate) fn command(event: &str, payload: Value, max_page: usize) -> Result<Co
         }),
         event::UNPERCOLATE => Command::Unpercolate { name: fields.name("name")? },
         event::QUERY => return QueryCommand::read(fields, "query", max_page).map(Command::Query),
+        event::AGGREGATE => return AggregateCommand::read(fields).map(Command::Aggregate),
         event::MISSING => {
             let id = fields.id("id_str")?.ok_or_else(|| Fault::field("id_str", "is missing"))?;
             Command::Missing { id }
@@ -317,6 +371,38 @@ pub(crate) fn prev_chunk(page: &SearchPage, reference: Option<&Ref>) -> String {
 
 pub(crate) fn missing_tweet(tweet: &str, reference: Option<&Ref>) -> String {
     frame(event::MISSING_TWEET, tweet, reference)
+}
+
+/// The payload of `aggregate/ok`: starts of intervals and terms are both called keys.
+pub(crate) fn aggregate_ok_payload(by: FieldId, aggregate: &Aggregate) -> String {
+    #[derive(Serialize)]
+    struct Bucket<Key> {
+        key: Key,
+        count: u64,
+    }
+    #[derive(Serialize)]
+    struct Ok<'a, Key> {
+        by: &'a str,
+        total: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        interval_ms: Option<i64>,
+        buckets: Vec<Bucket<Key>>,
+    }
+    let by = &*Schema::tweet().field(by).name;
+    match aggregate {
+        Aggregate::OverTime(OverTime { total, interval_ms, buckets }) => {
+            let buckets = buckets.iter().map(|&(key, count)| Bucket { key, count }).collect();
+            json(&Ok { by, total: *total, interval_ms: Some(*interval_ms), buckets })
+        }
+        Aggregate::TopTerms(TopTerms { total, buckets }) => {
+            let buckets = buckets.iter().map(|(key, count)| Bucket { key, count: *count }).collect();
+            json(&Ok { by, total: *total, interval_ms: None, buckets })
+        }
+    }
+}
+
+pub(crate) fn aggregate_ok(by: FieldId, aggregate: &Aggregate, reference: Option<&Ref>) -> String {
+    frame(event::AGGREGATE_OK, &aggregate_ok_payload(by, aggregate), reference)
 }
 
 pub(crate) fn pong(reference: Option<&Ref>) -> String {

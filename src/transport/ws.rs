@@ -35,7 +35,7 @@ use crate::telemetry;
 
 use super::counts::{self, Counts};
 use super::errors::{Code, Fault};
-use super::wire::{self, Command, HelloLimits, PercolateCommand, QueryCommand, Ref};
+use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand, QueryCommand, Ref};
 use super::{Route, Transport, TransportContext, TransportKind};
 use close::End;
 
@@ -337,6 +337,7 @@ impl Connection {
                 self.text(wire::unpercolate_ok(name.as_deref(), reference.as_ref()));
             }
             Command::Query(command) => return self.query(command, reference),
+            Command::Aggregate(command) => return self.aggregate(command, reference),
             Command::Missing { id } => {
                 let live = live.clone();
                 return self.search(async move {
@@ -379,6 +380,18 @@ impl Connection {
         self.search(async move {
             match live.search(request).await {
                 Ok(page) => wire::prev_chunk(&page, reference.as_ref()),
+                Err(error) => wire::error(&error.into(), reference.as_ref()),
+            }
+        })
+    }
+
+    fn aggregate(&mut self, command: AggregateCommand, reference: Option<Ref>) -> Result<(), Fault> {
+        let request = command.request(&self.ws.context.query_limits)?;
+        let live = self.ws.context.live.clone();
+        self.search(async move {
+            let by = request.by;
+            match live.aggregate(request).await {
+                Ok(aggregate) => wire::aggregate_ok(by, &aggregate, reference.as_ref()),
                 Err(error) => wire::error(&error.into(), reference.as_ref()),
             }
         })

@@ -82,6 +82,14 @@ impl Client {
                 let hit = live.tweet(id).await?;
                 Ok(Pushed::event(event::MISSING_TWEET, hit.json.to_string(), meta))
             }),
+            Command::Aggregate(command) => match command.request(&self.endpoint.context.query_limits) {
+                Ok(request) => self.search(to, async move {
+                    let by = request.by;
+                    let aggregate = live.aggregate(request).await?;
+                    Ok(Pushed::event(event::AGGREGATE_OK, wire::aggregate_ok_payload(by, &aggregate), meta))
+                }),
+                Err(fault) => self.answer(to, Err(fault)),
+            },
             Command::Ping => self.answer(to, Ok(Pushed::event(event::PONG, "{}".to_owned(), meta))),
             Command::UsersCount => {
                 self.answer(to, Ok(Pushed::event(event::USERS_COUNT, live.sessions().to_string(), meta)));
