@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::frame::{Format, Inbound};
+use super::options::FrameFormat;
 use super::value::Value;
 use super::{Endpoint, KIND};
 use crate::live::{Event, Registered, Session};
@@ -253,6 +254,10 @@ impl Client {
         }
     }
 
+    fn is_raw(&self) -> bool {
+        self.endpoint.options.format == FrameFormat::Raw
+    }
+
     fn is_attached(&self) -> bool {
         self.socket.is_some() || self.poll.is_some()
     }
@@ -370,10 +375,10 @@ impl Client {
         self.outbox.send_again();
         let now = Instant::now();
         self.n_sockets += 1;
-        let handshake = self.format.handshake(&self.id);
+        let handshake = Message::Text(self.format.handshake(&self.id).into());
         self.socket = Some(Socket {
             stream,
-            out: vec![Message::Text(handshake.into())],
+            out: if self.is_raw() { Vec::new() } else { vec![handshake] },
             number: self.n_sockets,
             heard: now,
             next_ping: now + Duration::from_millis(self.endpoint.options.ping_interval_ms),
@@ -526,7 +531,8 @@ impl Client {
         if !self.budget.take() {
             return telemetry::event_dropped(KIND.name, &"too many events");
         }
-        match Format::read(frame, self.format.packing) {
+        let read = if self.is_raw() { Format::read_raw } else { Format::read };
+        match read(frame, self.format.packing) {
             Ok(inbound) => {
                 self.heard(&inbound);
                 let to = match inbound.callback {

@@ -57,6 +57,7 @@ const BAD_CLIENT_ID: Refusal = Refusal(StatusCode::BAD_REQUEST, "The client-id i
 const BAD_PARAMETERS: Refusal = Refusal(StatusCode::BAD_REQUEST, "The parameters can't be read");
 const BAD_FRAME: Refusal = Refusal(StatusCode::BAD_REQUEST, "The ppstr is missing or longer than allowed");
 const BINARY: Refusal = Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Binary packers are not supported");
+const ONLY_SOCKETS: Refusal = Refusal(StatusCode::UPGRADE_REQUIRED, "Only WebSockets are served here");
 const BAD_CSRF_TOKEN: Refusal = Refusal(StatusCode::FORBIDDEN, "Bad CSRF token");
 const BAD_ORIGIN: Refusal = Refusal(StatusCode::FORBIDDEN, "Unauthorized origin");
 const TOO_LARGE: Refusal = Refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than allowed");
@@ -161,6 +162,9 @@ impl Endpoint {
     /// How frames are written to a client that has sent none yet. Apps that can add parameters may say it; old and new clients give
     /// themselves away by how they poll.
     fn first_format(&self, form: &Form) -> Format {
+        if self.options.format == FrameFormat::Raw {
+            return self.options.packer.format(Version::Raw);
+        }
         let packer = form.get("packer").and_then(Packer::named).unwrap_or(self.options.packer);
         let asked = match form.get("fmt") {
             Some("1") => Some(Version::V1),
@@ -174,6 +178,7 @@ impl Endpoint {
         };
         let configured = || match self.options.format {
             FrameFormat::V2 => Version::V2,
+            FrameFormat::Raw => Version::Raw,
             // Only clients from 1.14 on bring a token, and with EDN all of them read v2, some by chance.
             FrameFormat::Auto if packer == Packer::Edn && form.get("csrf-token").is_some() => Version::V2,
             FrameFormat::V1 | FrameFormat::Auto => Version::V1,
@@ -201,8 +206,14 @@ async fn connect(
 ) -> Response {
     let answer = async {
         let form = Form::parse(query.as_deref().unwrap_or_default().as_bytes()).ok_or(BAD_PARAMETERS)?;
-        let id = client_id(&form)?.ok_or(NO_CLIENT_ID)?;
+        // A client that is none of Sente's brings no id, and gets a session for this connection.
+        let is_raw = endpoint.options.format == FrameFormat::Raw;
+        let fresh = if is_raw { uuid::Uuid::new_v4().to_string() } else { String::new() };
+        let id = client_id(&form)?.or(is_raw.then_some(&*fresh)).ok_or(NO_CLIENT_ID)?;
         endpoint.check(&form, &headers)?;
+        if is_raw && !is_upgrade(&headers) {
+            return Err(ONLY_SOCKETS);
+        }
         if is_upgrade(&headers) {
             return match upgrade {
                 Ok(upgrade) => open(&endpoint, upgrade, id, &form),
@@ -270,6 +281,9 @@ async fn event(
     body: Body,
 ) -> Response {
     let answer = async {
+        if endpoint.options.format == FrameFormat::Raw {
+            return Err(ONLY_SOCKETS);
+        }
         let url = Form::parse(query.as_deref().unwrap_or_default().as_bytes()).ok_or(BAD_PARAMETERS)?;
         if url.get("binary?").is_some() {
             return Err(BINARY);
