@@ -2,11 +2,13 @@
 //!
 //! Results go to stdout, everything else to stderr. `serve` runs perch here; `ingest`, `search` and `tail` are clients of one that runs
 //! (and know nothing of it but its HTTP and WebSocket interface); `explain`, `check` and `plugins` need none.
+//! `backup`, `check-index` and `reindex` work on the directory of an index.
 
 mod check;
 mod client;
 mod explain;
 mod ingest;
+mod maintain;
 mod plugins;
 mod search;
 mod serve;
@@ -46,6 +48,12 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Check the configuration and say everything that is wrong with it
     Check(ConfigArgs),
+    /// Copy the index to another directory, also while a server uses it
+    Backup(maintain::BackupArgs),
+    /// Read the whole index, which no server may use, and say what is wrong with it
+    CheckIndex(ConfigArgs),
+    /// Build the index, which no server may use, anew from the tweets in it
+    Reindex(ConfigArgs),
     /// List the sources, percolator engines and transports, with examples
     Plugins,
 }
@@ -73,6 +81,31 @@ struct ServerArgs {
     /// Where perch runs
     #[arg(long, value_name = "URL", env = "PERCH_URL", default_value = "http://localhost:8888")]
     url: reqwest::Url,
+}
+
+/// What a server that asks for a token is shown. It is never an argument: those can be seen by everybody on the machine.
+#[derive(Debug, Args)]
+struct TokenArgs {
+    /// A file with the server's token; the variable `PERCH_TOKEN` can hold it too
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<std::path::PathBuf>,
+}
+
+impl TokenArgs {
+    fn authorization(&self) -> Result<Option<reqwest::header::HeaderValue>, Failure> {
+        let token =
+            match &self.token_file {
+                Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
+                    Failure::Usage(format!("--token-file: {} can't be read: {error}", path.display()))
+                })?),
+                None => std::env::var("PERCH_TOKEN").ok(),
+            };
+        let Some(token) = token else { return Ok(None) };
+        let mut header = reqwest::header::HeaderValue::try_from(format!("Bearer {}", token.trim()))
+            .map_err(|_| Failure::Usage("the token has characters that no token has".to_owned()))?;
+        header.set_sensitive(true);
+        Ok(Some(header))
+    }
 }
 
 /// Why a command did not do what it should; each has its exit code.
@@ -133,6 +166,9 @@ pub fn main() -> ExitCode {
         Some(Command::Tail(args)) => block_on(tail::run(&args)),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Backup(args)) => maintain::backup(&args),
+        Some(Command::CheckIndex(args)) => maintain::check_index(&args),
+        Some(Command::Reindex(args)) => maintain::reindex(&args),
         Some(Command::Plugins) => plugins::run(),
     };
     match outcome {

@@ -13,7 +13,7 @@
 //! A tweet id has one document: a newer version replaces the older one, everywhere.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -32,7 +32,9 @@ mod aggregate;
 mod fields;
 mod home;
 mod lower;
+pub mod offline;
 mod phrase;
+mod retention;
 mod shown;
 mod steady;
 mod tail;
@@ -45,6 +47,7 @@ pub use aggregate::{INTERVALS_MS, OverTime, TopTerms};
 pub use fields::{Fields, IndexDocument, Leaf};
 pub use home::{OpenError, SCHEMA_VERSION};
 pub use lower::lower;
+pub use retention::Retention;
 pub use view::{Page, PageRequest, Search, SearchError, View};
 
 use home::Home;
@@ -81,6 +84,8 @@ pub struct IndexOptions {
     pub writer_memory_bytes: usize,
     /// How many batches may wait for the writer, at least 1. [`Index::append`] blocks while there are more.
     pub queue_batches: usize,
+    /// What to delete when it is too old or too much.
+    pub retention: Retention,
 }
 
 impl Default for IndexOptions {
@@ -91,6 +96,7 @@ impl Default for IndexOptions {
             commit_tweets: 50_000,
             writer_memory_bytes: 64_000_000,
             queue_batches: 64,
+            retention: Retention::default(),
         }
     }
 }
@@ -145,6 +151,10 @@ struct State {
     shown: Arc<Shown>,
     tail: Tail,
     last_seq: Seq,
+    /// Nothing before it is left.
+    first_seq: Seq,
+    /// The last seq that was committed.
+    committed: Seq,
     /// The view of this state, once someone has asked for it.
     view: Option<View>,
     size_bytes: u64,
@@ -192,23 +202,25 @@ impl Index {
         let shown = Arc::new(Shown::new(reader.searcher()).map_err(failed)?);
 
         // Numbers below these are in use, whatever perch.json says: it may come from an older backup.
-        let payload = index.load_metas().map_err(failed)?.payload;
-        let committed: Payload = payload.and_then(|payload| serde_json::from_str(&payload).ok()).unwrap_or_default();
-        home.skip_to(shown.highest_seq().max(Seq(committed.last_seq)))
-            .map_err(|error| OpenError::io(&options.dir, error))?;
+        let committed = Payload::of(&index).map_err(failed)?;
+        let last_committed = shown.highest_seq().max(Seq(committed.last_seq));
+        home.skip_to(last_committed).map_err(|error| OpenError::io(&options.dir, error))?;
 
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 shown,
                 tail: Tail::default(),
                 last_seq: home.last_seq(),
+                first_seq: committed.keeping.first_seq(),
+                committed: last_committed,
                 view: None,
                 size_bytes: writer::size_of_dir(&home.tantivy()),
                 commits: 0,
                 last_commit: Duration::ZERO,
             }),
         });
-        let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options).map_err(failed)?;
+        let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options, committed.keeping)
+            .map_err(failed)?;
         let queue_batches = options.queue_batches.max(1);
         let (messages, receiver) = sync_channel(queue_batches);
         let room = Arc::new(Semaphore::new(queue_batches));
@@ -237,10 +249,10 @@ impl Index {
         self.inner.epoch
     }
 
-    /// The position from which everything can be had: nothing is ever removed but for a newer version of it.
+    /// The position from which everything can be had: what came before it may have been deleted for its age or its size.
     #[must_use]
     pub fn first_seq(&self) -> Seq {
-        Seq::ZERO
+        self.inner.shared.lock().first_seq
     }
 
     /// The position up to which every tweet that there is can be found, and behind which every new one will be.
@@ -308,7 +320,7 @@ impl Index {
         if let Some(view) = &state.view {
             return view.clone();
         }
-        let view = View::new(Arc::clone(&state.shown), state.tail.chunks(), state.last_seq);
+        let view = View::new(Arc::clone(&state.shown), state.tail.chunks(), state.first_seq, state.last_seq);
         state.view = Some(view.clone());
         view
     }
@@ -357,6 +369,15 @@ impl Index {
         self.inner.failure.clone()
     }
 
+    /// Makes the writer panic.
+    #[cfg(test)]
+    pub(crate) fn break_writer(&self) {
+        if let Some(messages) = lock(&self.inner.messages).as_ref() {
+            // It can be gone already.
+            let _ = messages.send(Message::Panic);
+        }
+    }
+
     /// Why the writer does not answer.
     fn gone(&self) -> IntakeError {
         match &*self.inner.failure.borrow() {
@@ -380,7 +401,11 @@ impl Inner {
         drop(messages);
         let Some(thread) = lock(&self.thread).take() else { return Ok(()) };
         thread.join().unwrap_or_else(|_| Err(IntakeError::Failed(PANICKED.into())))?;
-        lock(&self.home).give_back().map_err(|error| IntakeError::Failed(error.to_string()))
+        if let Err(error) = lock(&self.home).give_back() {
+            // Everything is durable; the next start only skips some numbers.
+            tracing::warn!(%error, "numbers that were reserved can't be given back");
+        }
+        Ok(())
     }
 }
 
@@ -415,6 +440,15 @@ fn open_tantivy(home: &Home) -> tantivy::Result<tantivy::Index> {
     if tantivy::Index::exists(&directory)? {
         return tantivy::Index::open(directory);
     }
+    create_in(directory)
+}
+
+/// A new tantivy index.
+fn create_tantivy(dir: &Path) -> tantivy::Result<tantivy::Index> {
+    create_in(MmapDirectory::open(dir)?)
+}
+
+fn create_in(directory: MmapDirectory) -> tantivy::Result<tantivy::Index> {
     let settings = IndexSettings {
         docstore_compression: Compressor::Lz4,
         docstore_blocksize: STORE_BLOCK_BYTES,

@@ -186,6 +186,8 @@ pub struct LiveLimits {
     pub queue: QueueLimits,
     /// Searches and catch-up reads that run at once; others wait.
     pub max_searches: usize,
+    /// How long a search may take, its wait for a turn included.
+    pub search_timeout: std::time::Duration,
 }
 
 /// The handle for everything that clients want. Cheap to clone.
@@ -268,7 +270,7 @@ impl Live {
     ///
     /// [`LiveError::Unavailable`].
     pub async fn search(&self, request: SearchRequest) -> Result<SearchPage, LiveError> {
-        self.read(move |view| {
+        self.read_in_time(move |view| {
             let started = Instant::now();
             let search = Search::new(request.query.ast());
             let page = view.page(
@@ -314,7 +316,7 @@ impl Live {
     ///
     /// [`LiveError::NotFound`], [`LiveError::Unavailable`].
     pub async fn tweet(&self, id: u64) -> Result<Hit, LiveError> {
-        let hit = self.read(move |view| view.get(id)).await?;
+        let hit = self.read_in_time(move |view| view.get(id)).await?;
         hit.ok_or_else(|| LiveError::NotFound(format!("there is no tweet {id}")))
     }
 
@@ -334,7 +336,7 @@ impl Live {
     /// [`LiveError::Unavailable`].
     pub async fn stats(&self) -> Result<Stats, LiveError> {
         let index_bytes = self.inner.index.stats().size_bytes;
-        let tweets = self.read(|view| Ok(view.count())).await?;
+        let tweets = self.read_in_time(|view| Ok(view.count())).await?;
         Ok(Stats {
             tweets,
             sessions: self.sessions(),
@@ -374,6 +376,18 @@ impl Live {
         let (reply, answer) = oneshot::channel();
         self.inner.pipeline.control.send(control(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())
+    }
+
+    /// The same, for somebody who waits for the answer: only so long. A read that has begun goes on to its end and keeps its place until then.
+    async fn read_in_time<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(View) -> Result<T, SearchError> + Send + 'static,
+    ) -> Result<T, LiveError> {
+        let limit = self.inner.limits.search_timeout;
+        tokio::time::timeout(limit, self.read(read)).await.unwrap_or_else(|_| {
+            telemetry::turned_away("search_timeout");
+            Err(LiveError::Unavailable(format!("the search took longer than {} ms", limit.as_millis())))
+        })
     }
 
     /// Reads the index as it is when a thread is free for it.

@@ -142,7 +142,7 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// When no position can be reserved, or the index's writer is gone.
+    /// When the index's writer is gone.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let departures = Arc::clone(&self.departures);
         let mut closing = false;
@@ -165,7 +165,7 @@ impl Pipeline {
                 batch = next_batch(&self.index, &mut self.batches) => batch?,
             };
             let Some(batch) = batch else { return Ok(()) };
-            self.batch(batch)?;
+            self.batch(batch);
         }
     }
 
@@ -204,17 +204,27 @@ impl Pipeline {
         telemetry::queries_registered(queries, self.hub.engine_bytes());
     }
 
-    fn batch(&mut self, batch: Batch) -> anyhow::Result<()> {
+    fn batch(&mut self, batch: Batch) {
         let Batch { tweets, ack } = batch;
         if tweets.is_empty() {
             if let Some(ack) = ack {
                 let _ = ack.send(Ok(self.position.seq()));
             }
-            return Ok(());
+            return;
         }
         let span = tracing::debug_span!("batch", tweets = tweets.len());
         let _entered = span.enter();
-        let mut seq = self.index.take_seqs(tweets.len())?;
+        let mut seq = match self.index.take_seqs(tweets.len()) {
+            Ok(seq) => seq,
+            Err(error) => {
+                // The disk is full, say: that is told to whoever sent it, and the next batch may fare better.
+                tracing::error!(%error, tweets = tweets.len(), "no positions can be reserved");
+                if let Some(ack) = ack {
+                    let _ = ack.send(Err((&error).into()));
+                }
+                return;
+            }
+        };
         let items: Arc<[Item]> = tweets
             .into_iter()
             .map(|tweet| {
@@ -231,7 +241,6 @@ impl Pipeline {
         let started = Instant::now();
         let (matches, candidates) = self.hub.dispatch(&items);
         telemetry::percolated(items.len(), matches, candidates, started.elapsed());
-        Ok(())
     }
 }
 

@@ -12,10 +12,13 @@ mod demo;
 mod file;
 pub mod reader;
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rand::RngExt as _;
 use tokio::time::Instant;
@@ -127,7 +130,9 @@ async fn supervise_with(
         let started = Instant::now();
         telemetry::source_started(&context.name);
         board.set(&context.name, SourceState::Running);
-        let error = match source.run(context.clone()).await {
+        // A panic is a failure like any other: it must not leave a source that seems to run.
+        let run = AssertUnwindSafe(async { source.run(context.clone()).await }).catch_unwind().await;
+        let error = match run.unwrap_or_else(|panic| Err(panicked(&*panic))) {
             Err(error) if !context.shutdown.is_cancelled() => error,
             Ok(()) | Err(_) => {
                 telemetry::source_done(&context.name);
@@ -145,6 +150,11 @@ async fn supervise_with(
         // The shutdown ends the pause; the source then sees it at once and returns.
         let _ = context.shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
     }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> anyhow::Error {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    anyhow::anyhow!("it panicked: {}", text.unwrap_or("without a word"))
 }
 
 fn pause_after(first_pause: Duration, failures: u32) -> Duration {

@@ -56,11 +56,14 @@ const SESSIONS: &str = "perch_sessions";
 const FRAMES_SENT: &str = "perch_frames_sent_total";
 const EVENTS_DROPPED: &str = "perch_client_events_dropped_total";
 const FRAMES_DROPPED: &str = "perch_frames_dropped_total";
+const WITHHELD: &str = "perch_tweets_withheld_total";
 const CATCH_UPS: &str = "perch_catch_ups_total";
 const SEARCH_TIME: &str = "perch_search_seconds";
 const INDEX_SIZE: &str = "perch_index_size_bytes";
 const INDEX_TWEETS: &str = "perch_index_tweets";
 const REQUEST_TIME: &str = "perch_http_request_seconds";
+const TURNED_AWAY: &str = "perch_turned_away_total";
+const CONNECTIONS: &str = "perch_connections";
 const SOURCE_UP: &str = "perch_source_up";
 const SOURCE_FAILURES: &str = "perch_source_failures_total";
 
@@ -84,11 +87,18 @@ pub const METRICS: &[Metric] = &[
         MetricKind::Counter,
         "Tweets dropped from a full session queue, to be read again from the index.",
     ),
+    row(WITHHELD, MetricKind::Counter, "Tweets that a session was not sent because of its limit."),
     row(CATCH_UPS, MetricKind::Counter, "Times that a session began to be fed from the index."),
     row(SEARCH_TIME, MetricKind::Histogram(SECONDS), "Time of one search of history."),
     row(INDEX_SIZE, MetricKind::Gauge, "Size of the index on disk."),
     row(INDEX_TWEETS, MetricKind::Gauge, "Tweets in the index."),
     row(REQUEST_TIME, MetricKind::Histogram(SECONDS), "Time of one HTTP request, by route and status."),
+    row(
+        TURNED_AWAY,
+        MetricKind::Counter,
+        "Connections, requests and commands that a rule or a limit refused, by reason.",
+    ),
+    row(CONNECTIONS, MetricKind::Gauge, "Open TCP connections."),
     row(SOURCE_UP, MetricKind::Gauge, "1 while the source runs, 0 when it has failed or is done, by source."),
     row(SOURCE_FAILURES, MetricKind::Counter, "Times that a source failed and was started again, by source."),
 ];
@@ -246,6 +256,11 @@ pub(crate) fn queue_overflowed(dropped: usize) {
     counter!(FRAMES_DROPPED).increment(dropped as u64);
 }
 
+/// A session was told that so many tweets were withheld from it.
+pub(crate) fn tweets_withheld(tweets: u64) {
+    counter!(WITHHELD).increment(tweets);
+}
+
 /// A session is fed from the index from now on.
 pub(crate) fn catch_up_started() {
     counter!(CATCH_UPS).increment(1);
@@ -259,6 +274,17 @@ pub(crate) fn searched(took: Duration) {
 /// A request was answered; `route` is the pattern, not the path.
 pub(crate) fn request_answered(route: &str, status: u16, took: Duration) {
     record(&histogram!(REQUEST_TIME, "route" => route.to_owned(), "status" => status.to_string()), took);
+}
+
+/// A rule or a limit refused a connection, a request or a command; `reason` is one of a few.
+pub(crate) fn turned_away(reason: &'static str) {
+    tracing::debug!(reason, "turned away");
+    counter!(TURNED_AWAY, "reason" => reason).increment(1);
+}
+
+/// So many TCP connections are open now.
+pub(crate) fn connections(open: usize) {
+    gauge!(CONNECTIONS).set(number(open));
 }
 
 /// A source runs.

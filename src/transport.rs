@@ -13,9 +13,11 @@
 mod counts;
 mod errors;
 mod fields;
+mod gate;
 mod http;
 mod ingest;
 mod openapi;
+mod pace;
 mod page;
 mod probes;
 mod query_form;
@@ -38,6 +40,7 @@ use crate::pipeline::Intake;
 use crate::query::QueryLimits;
 use crate::source::StatusBoard;
 
+pub use gate::Gate;
 pub use http::router;
 
 /// Makes a transport of its table.
@@ -69,6 +72,8 @@ pub struct TransportContext {
     pub query_limits: QueryLimits,
     /// What clients may send and hold.
     pub limits: Limits,
+    /// Who may come in.
+    pub gate: Arc<Gate>,
     /// How the sources are.
     pub sources: Arc<StatusBoard>,
     /// Cancelled when perch begins to shut down: no new work is taken. Sessions go on until they are told that everything that was taken before

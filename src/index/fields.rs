@@ -130,6 +130,11 @@ impl Fields {
     pub(super) fn id(&self) -> Field {
         self.id
     }
+
+    /// The column of seqs.
+    pub(super) fn seq(&self) -> Field {
+        self.seq
+    }
 }
 
 /// A [`Doc`] in the form that tantivy indexes.

@@ -85,6 +85,7 @@ pub struct View {
 struct Inner {
     shown: Arc<Shown>,
     chunks: Arc<[Arc<Chunk>]>,
+    first_seq: Seq,
     last_seq: Seq,
     /// Ids whose version in the index is not the newest.
     hidden: OnceLock<HashSet<u64>>,
@@ -100,8 +101,15 @@ enum Place {
 }
 
 impl View {
-    pub(super) fn new(shown: Arc<Shown>, chunks: Arc<[Arc<Chunk>]>, last_seq: Seq) -> View {
-        View { inner: Arc::new(Inner { shown, chunks, last_seq, hidden: OnceLock::new(), count: OnceLock::new() }) }
+    pub(super) fn new(shown: Arc<Shown>, chunks: Arc<[Arc<Chunk>]>, first_seq: Seq, last_seq: Seq) -> View {
+        let (hidden, count) = (OnceLock::new(), OnceLock::new());
+        View { inner: Arc::new(Inner { shown, chunks, first_seq, last_seq, hidden, count }) }
+    }
+
+    /// What came before it may have been deleted.
+    #[must_use]
+    pub fn first_seq(&self) -> Seq {
+        self.inner.first_seq
     }
 
     /// Every tweet that was accepted up to here is in this view, and none behind it.

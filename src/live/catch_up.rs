@@ -118,6 +118,17 @@ pub(super) fn read(live: &Live, catch_up: &CatchUp) -> Reading {
         // Taken before the view, which so holds everything up to it. After a crash it lies beyond the last tweet that was kept,
         // because no position is used twice.
         let position = live.seq();
-        live.read(move |view| catch_up.page(&view, view.last_seq().max(position))).await
+        let page = live.read(move |view| {
+            let first_seq = view.first_seq();
+            // Nobody is to take what was deleted before it was read for something that never was.
+            if catch_up.position().is_some_and(|position| position.next() < first_seq) {
+                return Ok(Err(first_seq));
+            }
+            catch_up.page(&view, view.last_seq().max(position)).map(Ok)
+        });
+        page.await?.map_err(|first_seq| LiveError::Unrecoverable {
+            message: format!("tweets before position {first_seq} are gone"),
+            first_seq,
+        })
     }))
 }

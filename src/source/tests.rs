@@ -188,3 +188,25 @@ async fn the_demo_keeps_its_rate_and_ends_with_the_shutdown() {
     shutdown.cancel();
     run.await.unwrap().unwrap();
 }
+
+/// Panics once, then is done.
+struct Panicking(Arc<AtomicUsize>);
+
+impl Source for Panicking {
+    fn run(&self, _: SourceContext) -> BoxFuture<'_, anyhow::Result<()>> {
+        Box::pin(async {
+            assert!(self.0.fetch_add(1, Ordering::Relaxed) > 0, "a test wants this");
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_panics_is_started_again() {
+    let (context, _batches) = context(1);
+    let (runs, board) = (Arc::default(), Arc::new(StatusBoard::default()));
+    let source = Box::new(Panicking(Arc::clone(&runs)));
+    supervise_with(Duration::from_millis(1), source, context, Arc::clone(&board)).await;
+    assert_eq!(runs.load(Ordering::Relaxed), 2);
+    assert_eq!(board.snapshot(), [("test#1".to_owned(), SourceState::Done)]);
+}

@@ -23,6 +23,7 @@ use crate::schema::{FieldId, Kind, Schema};
 
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
+use super::pace::Withheld;
 use super::query_form::QueryForm;
 
 /// The events of the protocol. Each is described in `docs/PROTOCOL.md`; a test checks that.
@@ -46,6 +47,7 @@ pub(crate) mod event {
     pub(crate) const TWEET_NEW: &str = "tweet/new";
     pub(crate) const CATCHING_UP: &str = "stream/catching-up";
     pub(crate) const LIVE: &str = "stream/live";
+    pub(crate) const LIMITED: &str = "stream/limited";
     pub(crate) const ERROR: &str = "cmd/error";
 
     /// What a client may send.
@@ -66,6 +68,7 @@ pub(crate) mod event {
         TOTAL_TWEET_COUNT,
         CATCHING_UP,
         LIVE,
+        LIMITED,
         ERROR,
     ];
 }
@@ -431,6 +434,14 @@ pub(crate) fn live_payload(Seq(seq): Seq) -> String {
 
 pub(crate) fn live(seq: Seq) -> String {
     frame(event::LIVE, &live_payload(seq), None)
+}
+
+pub(crate) fn limited_payload(Withheld { count, seq: Seq(seq) }: Withheld) -> String {
+    format!("{{\"count\":{count},\"seq\":{seq}}}")
+}
+
+pub(crate) fn limited(withheld: Withheld) -> String {
+    frame(event::LIMITED, &limited_payload(withheld), None)
 }
 
 /// The payload of `cmd/error`.

@@ -1,61 +1,14 @@
-//! The binary as a user starts it: its one line on stdout, its exit codes, and what is left after it was killed.
+//! The binary as a user starts it: its one line on stdout, and its exit codes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::process::{Server, perch};
 use crate::support::tweet;
-
-/// A server process; killed when dropped.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    fn start(index_dir: &Path) -> Server {
-        let mut child = perch()
-            .args(["serve", "--listen", "127.0.0.1:0", "--set", "source=[]", "--index-dir"])
-            .arg(index_dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("perch starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("stdout is piped")).read_line(&mut line).expect("a line");
-        let url = line.trim().strip_prefix("listening on ").expect("the address is the first line").to_owned();
-        Server { child, url }
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        let answer = reqwest::get(format!("{}{path}", self.url)).await.expect("perch answers");
-        answer.json().await.expect("JSON")
-    }
-
-    fn kill(mut self) {
-        self.child.kill().expect("the process is there");
-        self.child.wait().expect("it ends");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn perch() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_perch"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PERCH_")) {
-        command.env_remove(name);
-    }
-    command.env("NO_COLOR", "1").stdin(Stdio::null());
-    command
-}
 
 fn run(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = perch().current_dir(dir).args(arguments).output().expect("perch runs");
@@ -64,45 +17,6 @@ fn run(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
 
 fn dir() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_acknowledged_tweet_survives_a_kill() {
-    let dir = dir();
-    let index = dir.path().join("index");
-    let http = reqwest::Client::new();
-    let mut last_seq = 0;
-    let mut epoch = Value::Null;
-    for round in 0..5_u64 {
-        let server = Server::start(&index);
-        let url = format!("{}/api/tweets", server.url);
-        let stats = server.get("/api/stats").await;
-        assert!(round == 0 || stats["epoch"] == epoch, "the epoch changed");
-        epoch = stats["epoch"].clone();
-        let found = server.get("/api/search?q=acknowledged&n=1").await;
-        assert_eq!(found["total"].as_u64(), Some(round * 50), "round {round}");
-        // The same tweets were sent in each round and cut off in each: all or some are there, none twice.
-        let found = server.get("/api/search?q=unanswered&n=1000").await;
-        let ids: Vec<_> =
-            found["result"].as_array().expect("tweets").iter().map(|tweet| tweet["id"].as_u64()).collect();
-        assert!(ids.windows(2).all(|pair| pair[0] > pair[1]), "{ids:?}");
-
-        let body: String = (0..50).map(|at| format!("{}\n", tweet(1 + round * 50 + at, "acknowledged"))).collect();
-        let answer = http.post(&url).body(body).send().await.expect("perch answers");
-        let answer: Value = answer.json().await.expect("JSON");
-        assert_eq!(answer["accepted"], 50, "{answer}");
-        let seq = answer["seq"].as_u64().expect("a seq");
-        assert!(seq >= last_seq + 50, "seq {seq} was used before");
-
-        // Once a tweet of the second request was pushed, its seq is used up, though nobody acknowledged it.
-        let mut client = crate::support::Client::open(server.url.strip_prefix("http://").expect("http")).await;
-        client.percolate(json!({"query": "unanswered"})).await;
-        let body: String = (0..500).map(|at| format!("{}\n", tweet(1_000_000 + at, "unanswered"))).collect();
-        let unanswered = tokio::spawn(http.post(&url).body(body).send());
-        last_seq = client.tweet().await["seq"].as_u64().expect("a seq");
-        server.kill();
-        let _ = unanswered.await;
-    }
 }
 
 #[test]

@@ -4,9 +4,11 @@ mod support;
 
 mod binary;
 mod bulk;
+mod durability;
 mod live;
 mod page;
 mod rest;
+mod security;
 mod sente;
 mod sente_client;
 mod sse;

@@ -1,5 +1,7 @@
 //! A perch on a free port with an index of its own, and clients for it. Everything is gone when the test ends.
 
+pub mod process;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
