@@ -21,6 +21,7 @@ use super::frame::{Format, Version};
 use super::options::{Csrf, FrameFormat, Packer};
 use super::table::{self, Refused};
 use super::value::Value;
+use crate::transport::gate::Caller;
 
 /// The longest client-id. Clients make UUIDs.
 const MAX_CLIENT_ID_BYTES: usize = 256;
@@ -62,6 +63,7 @@ const BAD_CSRF_TOKEN: Refusal = Refusal(StatusCode::FORBIDDEN, "Bad CSRF token")
 const BAD_ORIGIN: Refusal = Refusal(StatusCode::FORBIDDEN, "Unauthorized origin");
 const TOO_LARGE: Refusal = Refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than allowed");
 const TOO_MANY: Refusal = Refusal(StatusCode::TOO_MANY_REQUESTS, "Too many requests of this client");
+const TOO_MANY_OF_ADDRESS: Refusal = Refusal(StatusCode::TOO_MANY_REQUESTS, "Too many sessions of this address");
 const UNAVAILABLE: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "Unavailable: come back");
 
 impl IntoResponse for Refusal {
@@ -73,8 +75,11 @@ impl IntoResponse for Refusal {
 }
 
 impl From<Refused> for Refusal {
-    fn from(_: Refused) -> Refusal {
-        UNAVAILABLE
+    fn from(refused: Refused) -> Refusal {
+        match refused {
+            Refused::Unknown | Refused::Full => UNAVAILABLE,
+            Refused::AddressFull => TOO_MANY_OF_ADDRESS,
+        }
     }
 }
 
@@ -113,7 +118,7 @@ impl Endpoint {
     }
 
     /// Whether the page that sends this may.
-    fn check(&self, form: &Form, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn check(&self, form: &Form, headers: &HeaderMap, caller: &Caller) -> Result<(), Refusal> {
         if self.options.csrf == Csrf::Required {
             let cookies = header_text(headers, "cookie").unwrap_or_default();
             let expected = form::cookie(cookies, &self.options.csrf_cookie);
@@ -125,11 +130,13 @@ impl Endpoint {
                 return Err(BAD_CSRF_TOKEN);
             }
         }
-        if self.options.allowed_origins.is_empty() || self.allowed_origin(headers).is_some() {
-            Ok(())
+        // Without a list of its own the endpoint has the server's, which lets in what is no web page.
+        let is_allowed = if self.options.allowed_origins.is_empty() {
+            self.context.gate.check_origin(caller).is_ok()
         } else {
-            Err(BAD_ORIGIN)
-        }
+            self.allowed_origin(headers).is_some()
+        };
+        if is_allowed { Ok(()) } else { Err(BAD_ORIGIN) }
     }
 
     /// The origin of the page that sends this, if it is in the list.
@@ -201,6 +208,7 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
 async fn connect(
     State(endpoint): State<Arc<Endpoint>>,
     RawQuery(query): RawQuery,
+    caller: Caller,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -210,25 +218,31 @@ async fn connect(
         let is_raw = endpoint.options.format == FrameFormat::Raw;
         let fresh = if is_raw { uuid::Uuid::new_v4().to_string() } else { String::new() };
         let id = client_id(&form)?.or(is_raw.then_some(&*fresh)).ok_or(NO_CLIENT_ID)?;
-        endpoint.check(&form, &headers)?;
+        endpoint.check(&form, &headers, &caller)?;
         if is_raw && !is_upgrade(&headers) {
             return Err(ONLY_SOCKETS);
         }
         if is_upgrade(&headers) {
             return match upgrade {
-                Ok(upgrade) => open(&endpoint, upgrade, id, &form),
+                Ok(upgrade) => open(&endpoint, upgrade, id, &form, &caller),
                 Err(rejection) => Ok(rejection.into_response()),
             };
         }
-        poll(&endpoint, id, &form).await
+        poll(&endpoint, id, &form, &caller).await
     };
     let response = answer.await.unwrap_or_else(IntoResponse::into_response);
     endpoint.share(&headers, response)
 }
 
-fn open(endpoint: &Arc<Endpoint>, upgrade: WebSocketUpgrade, id: &str, form: &Form) -> Result<Response, Refusal> {
+fn open(
+    endpoint: &Arc<Endpoint>,
+    upgrade: WebSocketUpgrade,
+    id: &str,
+    form: &Form,
+    caller: &Caller,
+) -> Result<Response, Refusal> {
     let format = endpoint.first_format(form);
-    let inbox = table::open(endpoint, id, true)?;
+    let inbox = table::open(endpoint, id, Some(caller))?;
     let max_bytes = endpoint.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR);
     let tasks = endpoint.context.tasks.clone();
     let upgrade = upgrade
@@ -244,15 +258,15 @@ fn open(endpoint: &Arc<Endpoint>, upgrade: WebSocketUpgrade, id: &str, form: &Fo
     }))
 }
 
-async fn poll(endpoint: &Arc<Endpoint>, id: &str, form: &Form) -> Result<Response, Refusal> {
+async fn poll(endpoint: &Arc<Endpoint>, id: &str, form: &Form, caller: &Caller) -> Result<Response, Refusal> {
     let wants_handshake = form.get("handshake?").is_some();
     let is_oldest = form.get("_").is_some();
     let format = endpoint.first_format(form);
     // After a restart a client goes on as if nothing had happened. Turned away, it comes back with a handshake that shows its format;
     // the oldest clients never ask for one.
-    let create = wants_handshake || is_oldest || endpoint.options.format != FrameFormat::Auto;
+    let is_new = wants_handshake || is_oldest || endpoint.options.format != FrameFormat::Auto;
     let (reply, answer) = oneshot::channel();
-    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, reply }, create).await?;
+    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, reply }, is_new.then_some(caller)).await?;
     match answer.await {
         Ok(Answer::Frame(frame)) => {
             let mut response = text(frame);
@@ -277,6 +291,7 @@ async fn poll(endpoint: &Arc<Endpoint>, id: &str, form: &Form) -> Result<Respons
 async fn event(
     State(endpoint): State<Arc<Endpoint>>,
     RawQuery(query): RawQuery,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -297,10 +312,10 @@ async fn event(
             Some(id) => id.to_owned(),
             None => endpoint.old_client_id(&headers, ppstr).ok_or(NO_CLIENT_ID)?,
         };
-        endpoint.check(&form, &headers)?;
+        endpoint.check(&form, &headers, &caller)?;
         let ppstr = ppstr.ok_or(BAD_FRAME)?.to_owned();
         let (reply, answer) = oneshot::channel();
-        table::deliver(&endpoint, &id, Input::Post { ppstr, reply }, false).await?;
+        table::deliver(&endpoint, &id, Input::Post { ppstr, reply }, None).await?;
         match answer.await {
             Ok(Answer::Frame(frame)) => Ok(text(frame)),
             Ok(Answer::TooMany) => Err(TOO_MANY),
