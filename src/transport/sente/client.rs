@@ -21,18 +21,24 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::frame::{Format, Inbound};
+use super::options::FrameFormat;
 use super::value::Value;
 use super::{Endpoint, KIND};
 use crate::live::{Event, Registered, Session};
 use crate::telemetry;
+use crate::transport::gate::Place;
+use crate::transport::pace::{Bucket, Pace};
 use commands::{Found, ReplyTo};
 use outbox::{Outbox, Pushed};
 
 /// How long a client may take to fetch what is left when perch shuts down.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What was withheld is said after so long, if no tweet comes before.
+const SAY_WITHHELD: Duration = Duration::from_secs(1);
 
 /// How often a socket is asked whether it got what was sent.
 const ACKNOWLEDGE_EVERY: Duration = Duration::from_secs(1);
@@ -85,31 +91,6 @@ struct Poll {
     until: Instant,
 }
 
-/// How much a client may still send now: a bucket that fills with time.
-struct Budget {
-    per_second: f64,
-    left: f64,
-    at: Instant,
-}
-
-impl Budget {
-    fn new(per_second: u32) -> Budget {
-        let per_second = f64::from(per_second);
-        Budget { per_second, left: per_second, at: Instant::now() }
-    }
-
-    fn take(&mut self) -> bool {
-        let now = Instant::now();
-        self.left = (self.left + now.duration_since(self.at).as_secs_f64() * self.per_second).min(self.per_second);
-        self.at = now;
-        let is_enough = self.left >= 1.0;
-        if is_enough {
-            self.left -= 1.0;
-        }
-        is_enough
-    }
-}
-
 /// Everything about one client.
 struct Client {
     endpoint: Arc<Endpoint>,
@@ -134,7 +115,12 @@ struct Client {
     /// The unnamed search and its watermark: pages of it that name no position are asked at this one, so that they don't shift.
     registered: Option<Registered>,
     has_subscribed: bool,
-    budget: Budget,
+    /// The events, polls and connections that the client may begin.
+    budget: Bucket,
+    /// The tweets that it may be sent.
+    pace: Pace,
+    /// Held for its address.
+    _place: Place,
     presence: Presence,
 }
 
@@ -150,8 +136,14 @@ enum Presence {
 }
 
 /// Runs until the client has gone for good.
-pub(super) async fn run(endpoint: Arc<Endpoint>, id: Box<str>, session: Session, inbox: mpsc::Receiver<Input>) {
-    let budget = Budget::new(endpoint.options.events_per_second);
+pub(super) async fn run(
+    endpoint: Arc<Endpoint>,
+    id: Box<str>,
+    session: Session,
+    place: Place,
+    inbox: mpsc::Receiver<Input>,
+) {
+    let now = Instant::now();
     let format = endpoint.options.packer.format(super::frame::Version::V1);
     let mut client = Client {
         endpoint: Arc::clone(&endpoint),
@@ -169,8 +161,10 @@ pub(super) async fn run(endpoint: Arc<Endpoint>, id: Box<str>, session: Session,
         searches: FuturesUnordered::new(),
         registered: None,
         has_subscribed: false,
-        budget,
-        presence: Presence::Between(Instant::now()),
+        budget: Bucket::new(endpoint.options.events_per_second, 1, now),
+        pace: Pace::new(endpoint.context.limits.pushes_per_second, now),
+        _place: place,
+        presence: Presence::Between(now),
     };
     tracing::debug!("client comes");
     client.serve().await;
@@ -224,7 +218,9 @@ impl Client {
             let now = Instant::now();
             let Some(wake) = self.tick(now) else { return };
             let is_attached = self.is_attached();
-            let takes_tweets = is_attached && self.outbox.has_room();
+            let pause = self.pace.pause(now);
+            let takes_tweets = is_attached && self.outbox.has_room() && pause.is_none();
+            let wake = pause.map_or(wake, |pause| wake.min(now + pause));
             tokio::select! {
                 () = &mut overdue => return,
                 () = shutdown.cancelled(), if !is_attached => return,
@@ -248,9 +244,17 @@ impl Client {
                     self.outbox.tweets = Some(tweets.borrow_and_update().n);
                     self.open_window();
                 }
+                () = sleep(SAY_WITHHELD), if self.pace.has_withheld() => {
+                    self.say_withheld();
+                    self.open_window();
+                }
                 () = sleep_until(wake) => {}
             }
         }
+    }
+
+    fn is_raw(&self) -> bool {
+        self.endpoint.options.format == FrameFormat::Raw
     }
 
     fn is_attached(&self) -> bool {
@@ -318,7 +322,7 @@ impl Client {
     }
 
     async fn input(&mut self, input: Input) {
-        if !self.budget.take() {
+        if !self.budget.take(Instant::now()) {
             match input {
                 // The client comes again, slower and slower.
                 Input::Socket { .. } => {}
@@ -370,10 +374,10 @@ impl Client {
         self.outbox.send_again();
         let now = Instant::now();
         self.n_sockets += 1;
-        let handshake = self.format.handshake(&self.id);
+        let handshake = Message::Text(self.format.handshake(&self.id).into());
         self.socket = Some(Socket {
             stream,
-            out: vec![Message::Text(handshake.into())],
+            out: if self.is_raw() { Vec::new() } else { vec![handshake] },
             number: self.n_sockets,
             heard: now,
             next_ping: now + Duration::from_millis(self.endpoint.options.ping_interval_ms),
@@ -421,16 +425,35 @@ impl Client {
     /// Takes events of the session. False when it has ended.
     fn events(&mut self, events: &mut Vec<Event>) -> bool {
         let mut is_open = true;
+        let now = Instant::now();
         for event in events.drain(..) {
             match event {
-                Event::Tweet(delivery) => self.outbox.push(Pushed::Tweet(delivery)),
-                Event::CatchingUp { from } => self.tell(commands::catching_up(from)),
-                Event::Live { seq } => self.tell(commands::live(seq)),
+                Event::Tweet(delivery) if self.pace.admit(delivery.hit.seq, now) => {
+                    self.say_withheld();
+                    self.outbox.push(Pushed::Tweet(delivery));
+                }
+                Event::Tweet(_) => {}
+                Event::CatchingUp { from } => {
+                    self.say_withheld();
+                    self.pace.catching_up(true);
+                    self.tell(commands::catching_up(from));
+                }
+                Event::Live { seq } => {
+                    self.pace.catching_up(false);
+                    self.tell(commands::live(seq));
+                }
                 Event::Closed(_) => is_open = false,
             }
         }
         self.open_window();
         is_open
+    }
+
+    fn say_withheld(&mut self) {
+        if let Some(withheld) = self.pace.take_withheld() {
+            telemetry::tweets_withheld(withheld.count);
+            self.tell(commands::limited(withheld));
+        }
     }
 
     /// Pushes what only clients that know all events are told.
@@ -523,10 +546,11 @@ impl Client {
         if frame.len() > self.endpoint.context.limits.max_frame_bytes {
             return telemetry::event_dropped(KIND.name, &"a frame that is too large");
         }
-        if !self.budget.take() {
+        if !self.budget.take(Instant::now()) {
             return telemetry::event_dropped(KIND.name, &"too many events");
         }
-        match Format::read(frame, self.format.packing) {
+        let read = if self.is_raw() { Format::read_raw } else { Format::read };
+        match read(frame, self.format.packing) {
             Ok(inbound) => {
                 self.heard(&inbound);
                 let to = match inbound.callback {

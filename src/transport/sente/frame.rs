@@ -3,7 +3,10 @@
 //! ```text
 //! v1   +[x]  +[x cb]  -x       to 1.17
 //! v2   [x]   [x cb]            from 1.17
+//! raw  x, which is [id data] or [id data cb]
 //! ```
+//!
+//! The raw form is none of Sente's: it is for clients that open a WebSocket of their own and speak Transit or EDN over it.
 //!
 //! `x` is packed as EDN or Transit; the flexible packer of old puts a letter in front of it that says which. What comes in is read in any format;
 //! what goes out is a format's prefix, `[`, pieces, `]`, so pieces can be packed before the format is known.
@@ -28,6 +31,8 @@ pub enum Version {
     V1,
     /// Without.
     V2,
+    /// Nothing but the event: for clients that are none of Sente's.
+    Raw,
 }
 
 /// How a frame is written.
@@ -76,7 +81,22 @@ pub enum FrameError {
 const MAX_CALLBACK_BYTES: usize = 64;
 
 impl Format {
-    /// Reads a frame in any format. `packing` is what it is packed in when no letter says otherwise.
+    /// Reads the frame of a client that writes nothing but events.
+    ///
+    /// # Errors
+    ///
+    /// Why it is of no use.
+    pub fn read_raw(frame: &str, packing: Packing) -> Result<Inbound, FrameError> {
+        let (Value::Vector(mut parts) | Value::List(mut parts)) = packing.read(frame)? else {
+            return Err(FrameError::Event);
+        };
+        let callback = if parts.len() == 3 { parts.pop() } else { None };
+        let callback = check_callback(callback)?;
+        let format = Format { version: Version::Raw, packing, letter: false };
+        Ok(Inbound { event: Value::Vector(parts).try_into()?, callback, format })
+    }
+
+    /// Reads a frame in any format of Sente. `packing` is what it is packed in when no letter says otherwise.
     ///
     /// # Errors
     ///
@@ -100,27 +120,24 @@ impl Format {
             match value {
                 Value::Vector(mut wrapped) | Value::List(mut wrapped) if matches!(wrapped.len(), 1 | 2) => {
                     let callback = if wrapped.len() == 2 { wrapped.pop() } else { None };
-                    (wrapped.pop().ok_or(FrameError::Event)?, callback.filter(Value::is_truthy))
+                    (wrapped.pop().ok_or(FrameError::Event)?, callback)
                 }
                 _ => return Err(FrameError::Event),
             }
         };
-        let callback_is_right = match &callback {
-            None | Some(Value::Int(_) | Value::Bool(_)) => true,
-            Some(Value::Str(id) | Value::Keyword(id)) => id.len() <= MAX_CALLBACK_BYTES,
-            Some(_) => false,
-        };
-        if !callback_is_right {
-            return Err(FrameError::Event);
-        }
+        let callback = check_callback(callback)?;
         // Whoever understands a letter understands both; Transit is the shorter.
         let packing = if letter { Packing::Transit } else { packing };
         Ok(Inbound { event: event.try_into()?, callback, format: Format { version, packing, letter } })
     }
 
-    /// A frame around what is packed already: one value, or several that are the elements of a vector.
+    /// A frame around what is packed already.
     fn write(self, body: impl FnOnce(&mut String), capacity: usize) -> String {
         let mut frame = String::with_capacity(capacity + 16);
+        if self.version == Version::Raw {
+            body(&mut frame);
+            return frame;
+        }
         if self.version == Version::V1 {
             frame.push('+');
         }
@@ -142,11 +159,15 @@ impl Format {
     /// The answer to a callback. `reply` is packed as this format says.
     #[must_use]
     pub fn reply(self, reply: &str, callback: &Value) -> String {
+        // An event has room for it at its end; every answer to a raw frame is an event.
+        let reply = if self.version == Version::Raw { reply.strip_suffix(']').unwrap_or(reply) } else { reply };
+        let end = if self.version == Version::Raw { "]" } else { "" };
         self.write(
             |frame| {
                 frame.push_str(reply);
                 frame.push_str(self.packing.separator());
                 self.packing.write(callback, frame);
+                frame.push_str(end);
             },
             reply.len() + 16,
         )
@@ -158,9 +179,18 @@ impl Format {
         self.write(|frame| frame.push_str(reply), reply.len())
     }
 
-    /// A batch of events, each packed as this format says. None at all is legal, and does nothing.
+    /// Whether one frame can hold several events.
+    #[must_use]
+    pub fn has_batches(self) -> bool {
+        self.version != Version::Raw
+    }
+
+    /// A batch of events, each packed as this format says. None at all is legal, and does nothing. Where there are no batches, it must be one.
     #[must_use]
     pub fn batch<'a>(self, events: impl Iterator<Item = &'a str> + Clone) -> String {
+        if !self.has_batches() {
+            return events.take(1).collect();
+        }
         let capacity = events.clone().map(|event| event.len() + 1).sum::<usize>();
         self.write(
             |frame| {
@@ -180,9 +210,19 @@ impl Format {
     pub fn handshake(self, uid: &str) -> String {
         let details = match self.version {
             Version::V1 => vec![Value::str(uid), Value::Nil],
-            Version::V2 => vec![Value::str(uid), Value::Nil, Value::Nil],
+            Version::V2 | Version::Raw => vec![Value::str(uid), Value::Nil, Value::Nil],
         };
         self.value(&Value::Vector(vec![Value::keyword("chsk/handshake"), Value::Vector(details)]))
+    }
+}
+
+/// What may stand in the place of a callback.
+fn check_callback(callback: Option<Value>) -> Result<Option<Value>, FrameError> {
+    match callback.filter(Value::is_truthy) {
+        None => Ok(None),
+        Some(Value::Str(id) | Value::Keyword(id)) if id.len() > MAX_CALLBACK_BYTES => Err(FrameError::Event),
+        Some(callback @ (Value::Str(_) | Value::Keyword(_) | Value::Int(_) | Value::Bool(_))) => Ok(Some(callback)),
+        Some(_) => Err(FrameError::Event),
     }
 }
 

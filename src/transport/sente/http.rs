@@ -58,12 +58,14 @@ const BAD_CLIENT_ID: Refusal = Refusal(StatusCode::BAD_REQUEST, "The client-id i
 const BAD_PARAMETERS: Refusal = Refusal(StatusCode::BAD_REQUEST, "The parameters can't be read");
 const BAD_FRAME: Refusal = Refusal(StatusCode::BAD_REQUEST, "The ppstr is missing or longer than allowed");
 const BINARY: Refusal = Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Binary packers are not supported");
+const ONLY_SOCKETS: Refusal = Refusal(StatusCode::UPGRADE_REQUIRED, "Only WebSockets are served here");
 const BAD_CSRF_TOKEN: Refusal = Refusal(StatusCode::FORBIDDEN, "Bad CSRF token");
 const BAD_ORIGIN: Refusal = Refusal(StatusCode::FORBIDDEN, "Unauthorized origin");
 const NO_TOKENS: Refusal =
     Refusal(StatusCode::UNAUTHORIZED, "This server asks for tokens, which clients of Sente have none of");
 const TOO_LARGE: Refusal = Refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than allowed");
 const TOO_MANY: Refusal = Refusal(StatusCode::TOO_MANY_REQUESTS, "Too many requests of this client");
+const TOO_MANY_OF_ADDRESS: Refusal = Refusal(StatusCode::TOO_MANY_REQUESTS, "Too many sessions of this address");
 const UNAVAILABLE: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "Unavailable: come back");
 
 impl IntoResponse for Refusal {
@@ -75,8 +77,11 @@ impl IntoResponse for Refusal {
 }
 
 impl From<Refused> for Refusal {
-    fn from(_: Refused) -> Refusal {
-        UNAVAILABLE
+    fn from(refused: Refused) -> Refusal {
+        match refused {
+            Refused::Unknown | Refused::Full => UNAVAILABLE,
+            Refused::AddressFull => TOO_MANY_OF_ADDRESS,
+        }
     }
 }
 
@@ -116,8 +121,7 @@ impl Endpoint {
 
     /// Whether the page that sends this may.
     fn check(&self, form: &Form, headers: &HeaderMap, caller: &Caller) -> Result<(), Refusal> {
-        let gate = &self.context.gate;
-        if gate.needs_token() {
+        if self.context.gate.needs_token() {
             return Err(NO_TOKENS);
         }
         if self.options.csrf == Csrf::Required {
@@ -131,14 +135,13 @@ impl Endpoint {
                 return Err(BAD_CSRF_TOKEN);
             }
         }
-        if self.options.allowed_origins.is_empty() {
-            // Without a list of its own, the server's rule holds.
-            gate.check_origin(caller).map_err(|_| BAD_ORIGIN)
-        } else if self.allowed_origin(headers).is_some() {
-            Ok(())
+        // Without a list of its own the endpoint has the server's, which lets in what is no web page.
+        let is_allowed = if self.options.allowed_origins.is_empty() {
+            self.context.gate.check_origin(caller).is_ok()
         } else {
-            Err(BAD_ORIGIN)
-        }
+            self.allowed_origin(headers).is_some()
+        };
+        if is_allowed { Ok(()) } else { Err(BAD_ORIGIN) }
     }
 
     /// The origin of the page that sends this, if it is in the list.
@@ -171,6 +174,9 @@ impl Endpoint {
     /// How frames are written to a client that has sent none yet. Apps that can add parameters may say it; old and new clients give
     /// themselves away by how they poll.
     fn first_format(&self, form: &Form) -> Format {
+        if self.options.format == FrameFormat::Raw {
+            return self.options.packer.format(Version::Raw);
+        }
         let packer = form.get("packer").and_then(Packer::named).unwrap_or(self.options.packer);
         let asked = match form.get("fmt") {
             Some("1") => Some(Version::V1),
@@ -184,6 +190,7 @@ impl Endpoint {
         };
         let configured = || match self.options.format {
             FrameFormat::V2 => Version::V2,
+            FrameFormat::Raw => Version::Raw,
             // Only clients from 1.14 on bring a token, and with EDN all of them read v2, some by chance.
             FrameFormat::Auto if packer == Packer::Edn && form.get("csrf-token").is_some() => Version::V2,
             FrameFormat::V1 | FrameFormat::Auto => Version::V1,
@@ -212,23 +219,35 @@ async fn connect(
 ) -> Response {
     let answer = async {
         let form = Form::parse(query.as_deref().unwrap_or_default().as_bytes()).ok_or(BAD_PARAMETERS)?;
-        let id = client_id(&form)?.ok_or(NO_CLIENT_ID)?;
+        // A client that is none of Sente's brings no id, and gets a session for this connection.
+        let is_raw = endpoint.options.format == FrameFormat::Raw;
+        let fresh = if is_raw { uuid::Uuid::new_v4().to_string() } else { String::new() };
+        let id = client_id(&form)?.or(is_raw.then_some(&*fresh)).ok_or(NO_CLIENT_ID)?;
         endpoint.check(&form, &headers, &caller)?;
+        if is_raw && !is_upgrade(&headers) {
+            return Err(ONLY_SOCKETS);
+        }
         if is_upgrade(&headers) {
             return match upgrade {
-                Ok(upgrade) => open(&endpoint, upgrade, id, &form),
+                Ok(upgrade) => open(&endpoint, upgrade, id, &form, &caller),
                 Err(rejection) => Ok(rejection.into_response()),
             };
         }
-        poll(&endpoint, id, &form).await
+        poll(&endpoint, id, &form, &caller).await
     };
     let response = answer.await.unwrap_or_else(IntoResponse::into_response);
     endpoint.share(&headers, response)
 }
 
-fn open(endpoint: &Arc<Endpoint>, upgrade: WebSocketUpgrade, id: &str, form: &Form) -> Result<Response, Refusal> {
+fn open(
+    endpoint: &Arc<Endpoint>,
+    upgrade: WebSocketUpgrade,
+    id: &str,
+    form: &Form,
+    caller: &Caller,
+) -> Result<Response, Refusal> {
     let format = endpoint.first_format(form);
-    let inbox = table::open(endpoint, id, true)?;
+    let inbox = table::open(endpoint, id, Some(caller))?;
     let max_bytes = endpoint.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR);
     let tasks = endpoint.context.tasks.clone();
     let upgrade = upgrade
@@ -244,15 +263,15 @@ fn open(endpoint: &Arc<Endpoint>, upgrade: WebSocketUpgrade, id: &str, form: &Fo
     }))
 }
 
-async fn poll(endpoint: &Arc<Endpoint>, id: &str, form: &Form) -> Result<Response, Refusal> {
+async fn poll(endpoint: &Arc<Endpoint>, id: &str, form: &Form, caller: &Caller) -> Result<Response, Refusal> {
     let wants_handshake = form.get("handshake?").is_some();
     let is_oldest = form.get("_").is_some();
     let format = endpoint.first_format(form);
     // After a restart a client goes on as if nothing had happened. Turned away, it comes back with a handshake that shows its format;
     // the oldest clients never ask for one.
-    let create = wants_handshake || is_oldest || endpoint.options.format != FrameFormat::Auto;
+    let is_new = wants_handshake || is_oldest || endpoint.options.format != FrameFormat::Auto;
     let (reply, answer) = oneshot::channel();
-    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, reply }, create).await?;
+    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, reply }, is_new.then_some(caller)).await?;
     match answer.await {
         Ok(Answer::Frame(frame)) => {
             let mut response = text(frame);
@@ -282,6 +301,9 @@ async fn event(
     body: Body,
 ) -> Response {
     let answer = async {
+        if endpoint.options.format == FrameFormat::Raw {
+            return Err(ONLY_SOCKETS);
+        }
         let url = Form::parse(query.as_deref().unwrap_or_default().as_bytes()).ok_or(BAD_PARAMETERS)?;
         if url.get("binary?").is_some() {
             return Err(BINARY);
@@ -298,7 +320,7 @@ async fn event(
         endpoint.check(&form, &headers, &caller)?;
         let ppstr = ppstr.ok_or(BAD_FRAME)?.to_owned();
         let (reply, answer) = oneshot::channel();
-        table::deliver(&endpoint, &id, Input::Post { ppstr, reply }, false).await?;
+        table::deliver(&endpoint, &id, Input::Post { ppstr, reply }, None).await?;
         match answer.await {
             Ok(Answer::Frame(frame)) => Ok(text(frame)),
             Ok(Answer::TooMany) => Err(TOO_MANY),

@@ -53,6 +53,8 @@ pub(super) enum FrameFormat {
     V2,
     /// As the request lets guess.
     Auto,
+    /// No frames of Sente: each message of a WebSocket is an event, as on `/ws`, but packed.
+    Raw,
 }
 
 /// Whether requests must carry a token.
@@ -161,6 +163,12 @@ pub(super) fn read(table: toml::Table) -> Result<Options, Vec<Problem>> {
         let message =
             "must be longer than ping_interval_ms: a silent client's only sign of life is its answer to a ping";
         problems.push(Problem::new("idle_timeout_ms", message));
+    }
+    if options.format == FrameFormat::Raw && options.packer == Packer::Flexi {
+        problems.push(Problem::new(
+            "packer",
+            "expected \"edn\" or \"transit\": format = \"raw\" has no place for a letter",
+        ));
     }
     if problems.is_empty() { Ok(options) } else { Err(problems) }
 }

@@ -11,6 +11,7 @@ use tracing::Instrument;
 use super::Endpoint;
 use super::client::{self, Input};
 use crate::live::LiveError;
+use crate::transport::gate::Caller;
 
 /// How many requests may wait for a client's task. When it is full, the client's own next requests wait.
 const INBOX_CAPACITY: usize = 16;
@@ -28,6 +29,8 @@ pub(super) enum Refused {
     Unknown,
     /// There are as many sessions as there may be, or perch is shutting down.
     Full,
+    /// There are as many sessions from this address as there may be.
+    AddressFull,
 }
 
 impl Table {
@@ -45,10 +48,15 @@ impl Table {
     }
 }
 
-/// Hands an input to the client's task. `create` says whether a client that is not known is new.
-pub(super) async fn deliver(endpoint: &Arc<Endpoint>, id: &str, mut input: Input, create: bool) -> Result<(), Refused> {
+/// Hands an input to the client's task. A client that is not known is new when there is a caller to admit.
+pub(super) async fn deliver(
+    endpoint: &Arc<Endpoint>,
+    id: &str,
+    mut input: Input,
+    new: Option<&Caller>,
+) -> Result<(), Refused> {
     loop {
-        let sender = open(endpoint, id, create)?;
+        let sender = open(endpoint, id, new)?;
         match sender.send(input).await {
             Ok(()) => return Ok(()),
             // The task has just ended.
@@ -57,17 +65,16 @@ pub(super) async fn deliver(endpoint: &Arc<Endpoint>, id: &str, mut input: Input
     }
 }
 
-/// The way to a client's task, which is started when it is not known and `create` is set.
-pub(super) fn open(endpoint: &Arc<Endpoint>, id: &str, create: bool) -> Result<mpsc::Sender<Input>, Refused> {
+/// The way to a client's task, which is started when it is not known and there is a caller to admit.
+pub(super) fn open(endpoint: &Arc<Endpoint>, id: &str, new: Option<&Caller>) -> Result<mpsc::Sender<Input>, Refused> {
     let mut clients = endpoint.table.clients();
     if let Some(sender) = clients.get(id)
         && !sender.is_closed()
     {
         return Ok(sender.clone());
     }
-    if !create {
-        return Err(Refused::Unknown);
-    }
+    let caller = new.ok_or(Refused::Unknown)?;
+    let place = endpoint.context.gate.admit(caller).map_err(|_| Refused::AddressFull)?;
     let session = endpoint.context.live.connect().map_err(|error: LiveError| {
         tracing::debug!(%error, "client refused");
         Refused::Full
@@ -77,6 +84,7 @@ pub(super) fn open(endpoint: &Arc<Endpoint>, id: &str, create: bool) -> Result<m
     clients.insert(id.into(), sender.clone());
     drop(clients);
     // The id is as good as a password: it is never logged; the session's name is.
-    endpoint.context.tasks.spawn(client::run(Arc::clone(endpoint), id.into(), session, inbox).instrument(span));
+    let run = client::run(Arc::clone(endpoint), id.into(), session, place, inbox);
+    endpoint.context.tasks.spawn(run.instrument(span));
     Ok(sender)
 }

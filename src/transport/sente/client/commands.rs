@@ -8,6 +8,7 @@ use super::{Answer, Client};
 use crate::ids::Seq;
 use crate::live::Percolate;
 use crate::transport::errors::{Code, Fault};
+use crate::transport::pace::Withheld;
 use crate::transport::sente::frame::{Event, Format};
 use crate::transport::sente::profile;
 use crate::transport::sente::value::Value;
@@ -32,6 +33,10 @@ pub(super) fn catching_up(from: Seq) -> Pushed {
 
 pub(super) fn live(seq: Seq) -> Pushed {
     Pushed::event(event::LIVE, wire::live_payload(seq), None)
+}
+
+pub(super) fn limited(withheld: Withheld) -> Pushed {
+    Pushed::event(event::LIMITED, wire::limited_payload(withheld), None)
 }
 
 impl Client {

@@ -142,8 +142,9 @@ impl Outbox {
         self.frames += 1;
         let mut packed: Vec<Utf8Bytes> = Vec::new();
         let (mut bytes, mut tweets) = (0, 0);
+        let max_events = if format.has_batches() { MAX_EVENTS - 2 } else { 1 };
         while let Some(pushed) = self.waiting.front() {
-            if !packed.is_empty() && (pushed.is_alone() || packed.len() >= MAX_EVENTS - 2 || bytes >= MAX_BYTES) {
+            if !packed.is_empty() && (pushed.is_alone() || packed.len() >= max_events || bytes >= MAX_BYTES) {
                 break;
             }
             let is_alone = pushed.is_alone();
@@ -160,21 +161,26 @@ impl Outbox {
         }
         if self.waiting.is_empty() {
             let meta = profile.meta();
-            let mut count = |id, data: String| {
-                let count = packing.event(id, &data, meta.as_ref(), Codes::None);
-                packed.push(count.expect("a number is JSON").into());
+            let count = |id, data: &str| {
+                let count = packing.event(id, data, meta.as_ref(), Codes::None);
+                Utf8Bytes::from(count.expect("a number is JSON"))
             };
-            if let Some(n) = self.users.take() {
-                count(event::USERS_COUNT, n.to_string());
+            let has_room = |packed: usize| format.has_batches() || packed == 0;
+            if has_room(packed.len())
+                && let Some(n) = self.users.take()
+            {
+                packed.push(count(event::USERS_COUNT, &n.to_string()));
             }
-            if let Some(n) = self.tweets.take() {
-                count(event::TOTAL_TWEET_COUNT, profile.total_tweet_count(n));
+            if has_room(packed.len())
+                && let Some(n) = self.tweets.take()
+            {
+                packed.push(count(event::TOTAL_TWEET_COUNT, &profile.total_tweet_count(n)));
             }
-            self.due = None;
-            self.is_overdue = false;
-        } else {
-            self.is_overdue = true;
         }
+        if self.is_empty() {
+            self.due = None;
+        }
+        self.is_overdue = !self.is_empty();
         (format.batch(packed.iter().map(Utf8Bytes::as_str)), tweets)
     }
 

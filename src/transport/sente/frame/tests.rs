@@ -161,3 +161,24 @@ fn events_with_json_data() {
     );
     assert!(Edn.event("a/b", "{", None, Codes::None).is_err());
 }
+
+#[test]
+fn clients_that_are_none_of_sentes() {
+    const RAW: Format = Format { version: Version::Raw, packing: Transit, letter: false };
+    let read = |frame: &str| Format::read_raw(frame, Transit);
+    let event = |id: &str, data: Value| Event { id: id.into(), data };
+    let cb = Some(Value::Int(7));
+    assert_eq!(
+        read(r#"["~:cmd/ping"]"#),
+        Ok(Inbound { event: event("cmd/ping", Value::Nil), callback: None, format: RAW })
+    );
+    assert_eq!(
+        read(r#"["~:a/b",["^ "],7]"#),
+        Ok(Inbound { event: event("a/b", Value::Map(vec![])), callback: cb, format: RAW })
+    );
+    for frame in ["[]", "1", r#"["~:a",1]"#, r#"["~:a/b",1,[]]"#, r#"["~:a/b",1,2,3]"#, r#"[["~:a/b"],null]"#] {
+        assert_eq!(read(frame), Err(FrameError::Event), "{frame}");
+    }
+    assert_eq!(RAW.batch([r#"["~:a/b",1]"#].into_iter()), r#"["~:a/b",1]"#);
+    assert_eq!(RAW.reply(r#"["~:pong",["^ "]]"#, &Value::Int(7)), r#"["~:pong",["^ "],7]"#);
+}

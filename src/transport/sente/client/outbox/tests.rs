@@ -118,3 +118,27 @@ fn what_is_on_its_way_is_bounded() {
     outbox.acknowledge_all();
     assert!(outbox.has_room());
 }
+
+#[test]
+fn without_batches_each_event_has_a_frame() {
+    let raw = Format { version: Version::Raw, ..EDN };
+    let mut outbox = Outbox::default();
+    outbox.push(tweet(1));
+    outbox.push(tweet(2));
+    outbox.users = Some(3);
+    outbox.tweets = Some(4);
+    outbox.make_due();
+    let mut frames = Vec::new();
+    while outbox.is_due(Instant::now()) {
+        frames.push(outbox.frame(raw, Profile::Birdwatch).0);
+    }
+    assert_eq!(
+        frames,
+        [
+            "[:tweet/new {:id 1}]",
+            "[:tweet/new {:id 2}]",
+            "[:stats/users-count 3]",
+            "[:stats/total-tweet-count \"              4\"]"
+        ]
+    );
+}
