@@ -23,6 +23,7 @@ use crate::schema::{FieldId, Kind, Schema};
 
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
+use super::pace::Withheld;
 use super::query_form::QueryForm;
 
 /// The events of the protocol. Each is described in `docs/PROTOCOL.md`; a test checks that.
@@ -46,6 +47,7 @@ pub(crate) mod event {
     pub(crate) const TWEET_NEW: &str = "tweet/new";
     pub(crate) const CATCHING_UP: &str = "stream/catching-up";
     pub(crate) const LIVE: &str = "stream/live";
+    pub(crate) const LIMITED: &str = "stream/limited";
     pub(crate) const ERROR: &str = "cmd/error";
 
     /// What a client may send.
@@ -66,6 +68,7 @@ pub(crate) mod event {
         TOTAL_TWEET_COUNT,
         CATCHING_UP,
         LIVE,
+        LIMITED,
         ERROR,
     ];
 }
@@ -226,13 +229,19 @@ pub(crate) fn parse(frame: &str, max_page: usize) -> (Option<Ref>, Result<Comman
         let fault = Fault::new(Code::BadFrame, format!("{SHAPE}; the event must be a string"));
         return (reference, Err(fault));
     };
-    (reference, command(&event, payload, max_page))
+    let payload = payload.map_or(Ok(Value::Null), |payload| serde_json::from_str(payload.get()));
+    let command = match payload {
+        Ok(payload) => command(&event, payload, max_page),
+        Err(error) => Err(Fault::new(Code::BadPayload, format!("the payload can't be read: {error}"))),
+    };
+    (reference, command)
 }
 
 /// What every frame is.
 const SHAPE: &str = "a frame must be [event, payload] or [event, payload, ref]";
 
-fn command(event: &str, payload: Option<&RawValue>, max_page: usize) -> Result<Command, Fault> {
+/// Reads the payload of a command, whatever frame it came in.
+pub(crate) fn command(event: &str, payload: Value, max_page: usize) -> Result<Command, Fault> {
     let Some(&event) = event::COMMANDS.iter().find(|&&known| known == event) else {
         let there_is = event::COMMANDS.join(", ");
         return Err(Fault::new(
@@ -240,9 +249,6 @@ fn command(event: &str, payload: Option<&RawValue>, max_page: usize) -> Result<C
             format!("there is no event {:?} (there is: {there_is})", shorten(event)),
         ));
     };
-    let payload = payload.map_or(Ok(Value::Null), |payload| serde_json::from_str(payload.get()));
-    let payload = payload
-        .map_err(|error| Fault::new(Code::BadPayload, format!("the payload of {event} can't be read: {error}")))?;
     let mut fields = Fields::of_payload(event, payload)?;
     let command = match event {
         event::PERCOLATE => Command::Percolate(PercolateCommand {
@@ -330,12 +336,17 @@ pub(crate) fn percolate_ok(name: Option<&str>, registered: Registered, reference
     frame(event::PERCOLATE_OK, &percolate_ok_payload(name, registered), reference)
 }
 
-pub(crate) fn unpercolate_ok(name: Option<&str>, reference: Option<&Ref>) -> String {
+/// The payload of `unpercolate/ok`.
+pub(crate) fn unpercolate_ok_payload(name: Option<&str>) -> String {
     #[derive(Serialize)]
     struct Ok<'a> {
         name: Option<&'a str>,
     }
-    frame(event::UNPERCOLATE_OK, &json(&Ok { name }), reference)
+    json(&Ok { name })
+}
+
+pub(crate) fn unpercolate_ok(name: Option<&str>, reference: Option<&Ref>) -> String {
+    frame(event::UNPERCOLATE_OK, &unpercolate_ok_payload(name), reference)
 }
 
 /// The payload of `tweet/prev-chunk`: `next` is a string, since JavaScript can't hold every id.
@@ -366,7 +377,7 @@ pub(crate) fn missing_tweet(tweet: &str, reference: Option<&Ref>) -> String {
 }
 
 /// The payload of `aggregate/ok`: starts of intervals and terms are both called keys.
-pub(crate) fn aggregate_ok(by: FieldId, aggregate: &Aggregate, reference: Option<&Ref>) -> String {
+pub(crate) fn aggregate_ok_payload(by: FieldId, aggregate: &Aggregate) -> String {
     #[derive(Serialize)]
     struct Bucket<Key> {
         key: Key,
@@ -381,7 +392,7 @@ pub(crate) fn aggregate_ok(by: FieldId, aggregate: &Aggregate, reference: Option
         buckets: Vec<Bucket<Key>>,
     }
     let by = &*Schema::tweet().field(by).name;
-    let payload = match aggregate {
+    match aggregate {
         Aggregate::OverTime(OverTime { total, interval_ms, buckets }) => {
             let buckets = buckets.iter().map(|&(key, count)| Bucket { key, count }).collect();
             json(&Ok { by, total: *total, interval_ms: Some(*interval_ms), buckets })
@@ -390,8 +401,11 @@ pub(crate) fn aggregate_ok(by: FieldId, aggregate: &Aggregate, reference: Option
             let buckets = buckets.iter().map(|(key, count)| Bucket { key, count: *count }).collect();
             json(&Ok { by, total: *total, interval_ms: None, buckets })
         }
-    };
-    frame(event::AGGREGATE_OK, &payload, reference)
+    }
+}
+
+pub(crate) fn aggregate_ok(by: FieldId, aggregate: &Aggregate, reference: Option<&Ref>) -> String {
+    frame(event::AGGREGATE_OK, &aggregate_ok_payload(by, aggregate), reference)
 }
 
 pub(crate) fn pong(reference: Option<&Ref>) -> String {
@@ -422,8 +436,21 @@ pub(crate) fn live(seq: Seq) -> String {
     frame(event::LIVE, &live_payload(seq), None)
 }
 
+pub(crate) fn limited_payload(Withheld { count, seq: Seq(seq) }: Withheld) -> String {
+    format!("{{\"count\":{count},\"seq\":{seq}}}")
+}
+
+pub(crate) fn limited(withheld: Withheld) -> String {
+    frame(event::LIMITED, &limited_payload(withheld), None)
+}
+
+/// The payload of `cmd/error`.
+pub(crate) fn error_payload(fault: &Fault) -> String {
+    json(fault)
+}
+
 pub(crate) fn error(fault: &Fault, reference: Option<&Ref>) -> String {
-    frame(event::ERROR, &json(fault), reference)
+    frame(event::ERROR, &error_payload(fault), reference)
 }
 
 /// The frame of `tweet/new`, encoded by whoever needs it first.

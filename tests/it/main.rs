@@ -7,5 +7,8 @@ mod bulk;
 mod live;
 mod page;
 mod rest;
+mod security;
+mod sente;
+mod sente_client;
 mod sse;
 mod ws;
