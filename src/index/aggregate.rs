@@ -141,7 +141,9 @@ impl View {
                 segment.for_each(&*weight, &filter, |docs, _| {
                     total += docs.len() as u64;
                     any |= !docs.is_empty();
-                    docs.iter().for_each(|&doc| matches[doc as usize] = true);
+                    for &doc in docs {
+                        matches[doc as usize] = true;
+                    }
                 })?;
                 if !any {
                     continue;

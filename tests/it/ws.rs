@@ -252,9 +252,10 @@ async fn plain_http_at_the_websocket_gets_a_plain_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_aggregation_and_the_pushes_behind_its_watermark_add_up() {
+    const DAY_MS: u64 = 86_400_000;
     let perch = Perch::start().await;
     let made = |id: u64, day: u64| {
-        json!({"id_str": id.to_string(), "text": "rust #one #two", "lang": if id % 2 == 0 { "en" } else { "de" },
+        json!({"id_str": id.to_string(), "text": "rust #one #two", "lang": if id.is_multiple_of(2) { "en" } else { "de" },
             "created_at": format!("2026-01-{day:02}T12:00:00Z")})
     };
     let tweets: Vec<Value> = (1..=9).map(|id| made(id, id.div_ceil(4))).collect();
@@ -269,7 +270,6 @@ async fn an_aggregation_and_the_pushes_behind_its_watermark_add_up() {
         client.send("cmd/aggregate", json!({"query": "rust", "by": by, "n": 3, "until_seq": until})).await;
         client.expect("aggregate/ok").await
     };
-    const DAY_MS: u64 = 86_400_000;
     let first = 1_767_225_600_000 + DAY_MS / 2;
     assert_eq!(
         count("created", &watermark).await,

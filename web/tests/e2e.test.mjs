@@ -325,6 +325,7 @@ live('the server dies and comes back: nothing lost, nothing twice', async ({ per
   for (let round = 1; round <= 2; round++) {
     await perch.kill();
     await page.getByText('The connection is lost').waitFor();
+    if (round === 1) await accessible(page, 'connection lost');
     await perch.again();
     // What comes while the page is away.
     await perch.post(...many(round * 1000, 40));
