@@ -33,8 +33,11 @@ fn settings(config: &str, replace: &[(&str, &str)]) -> String {
 
 const REST: &str = "\n[[transport]]\ntype = \"rest\"\n";
 
-async fn stats(perch: &Perch, name: &str) -> u64 {
-    perch.get("/api/stats").await.1[name].as_u64().expect("a number")
+/// A count of the server's, asked with a token.
+async fn stats(perch: &Perch, token: &str, name: &str) -> u64 {
+    let request = perch.http.get(perch.url("/api/stats")).bearer_auth(token);
+    let stats: serde_json::Value = request.send().await.expect("perch answers").json().await.expect("JSON");
+    stats[name].as_u64().unwrap_or_else(|| panic!("{stats}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,6 +115,7 @@ async fn spectators_see_exactly_those_whom_they_follow() {
     let url = format!("ws://{}/ws", perch.address);
     let token =
         |name: &str, publish: bool| sign(&json!({"sub": name, "exp": seconds_from_now(600), "publish": publish}));
+    let anybody = token("anybody", false);
     // Who only looks may not run, and nobody comes without a token.
     let mut watcher = Runner::join(&url, &token("watcher", false)).await.expect("a spectator");
     watcher.watch("within:[10 50 10.5 51]").await.expect("a search");
@@ -150,10 +154,10 @@ async fn spectators_see_exactly_those_whom_they_follow() {
     let inside =
         (0..RUNNERS).flat_map(|at| (0..STEPS).map(move |step| (at, step))).filter(|&(at, step)| is_inside(at, step));
     assert_eq!(seen.len(), inside.count());
-    assert_eq!(stats(&perch, "queries").await, RUNNERS as u64 + 1);
+    assert_eq!(stats(&perch, &anybody, "queries").await, RUNNERS as u64 + 1);
     // When they go, nothing of them stays.
     drop((runners, watcher));
-    until(async || stats(&perch, "sessions").await == 0).await;
-    until(async || stats(&perch, "queries").await == 0).await;
+    until(async || stats(&perch, &anybody, "sessions").await == 0).await;
+    until(async || stats(&perch, &anybody, "queries").await == 0).await;
     perch.stop().await;
 }
