@@ -231,6 +231,7 @@ fn from_table(mut table: Table, problems: &mut Vec<Problem>) -> Config {
     config.auth.check(problems);
     config.query.check(problems);
     config.limits.check(problems);
+    config.telemetry.check(problems);
     config
 }
 
