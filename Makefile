@@ -2,16 +2,17 @@
 
 CARGO ?= cargo
 
-.PHONY: test test-long lint bench fuzz web-tools
+.PHONY: test test-long lint bench fuzz web-tools chromium screenshots
 
 # Every test. Installs first what only tests need and the machine lacks.
-test: web-tools
+test: web-tools chromium
 	$(CARGO) test --locked
-	node --test web/tests/
+	node --test web/tests/*.test.mjs
 
 # The same with longer runs of the property tests, and a hundred kills instead of five.
-test-long: web-tools
+test-long: web-tools chromium
 	PERCH_LONG_TESTS=1 $(CARGO) test --locked
+	PERCH_LONG_TESTS=1 node --test web/tests/*.test.mjs
 
 lint: web-tools
 	$(CARGO) fmt --all --check
@@ -27,7 +28,7 @@ bench:
 
 # Feeds each parser with broken input for a minute, on any toolchain; fuzz/README.md has more.
 fuzz:
-	for target in query json tweet frame bulk; do \
+	for target in query json tweet frame bulk transit edn; do \
 		$(CARGO) run --manifest-path fuzz/Cargo.toml --no-default-features -- $$target $(or $(SECONDS_EACH),60) || exit 1; done
 
 web-tools: node_modules/.installed
@@ -35,3 +36,12 @@ web-tools: node_modules/.installed
 node_modules/.installed: package-lock.json
 	npm ci --no-audit --no-fund --silent
 	touch $@
+
+# The browser that the page is tested in. CHROMIUM=/path/to/it uses another one than Debian's.
+chromium:
+	@test -n "$$CHROMIUM" || command -v chromium >/dev/null || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+
+# The pictures in docs/screenshots, of made-up tweets.
+screenshots: web-tools chromium
+	node web/tests/screenshots.mjs

@@ -13,8 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,8 +25,9 @@ use crate::live::{Live, LiveLimits};
 use crate::percolator::{ENGINES, EngineKind, EngineOptions};
 use crate::pipeline::{Intake, Pipeline};
 use crate::query::QueryLimits;
+use crate::server::{self, ServerOptions};
 use crate::source::{SOURCES, Source, SourceContext};
-use crate::transport::{TRANSPORTS, Transport, TransportContext};
+use crate::transport::{Gate, TRANSPORTS, Transport, TransportContext};
 
 /// At the end of a shutdown, connections that still take nothing get so long.
 const STUCK_CONNECTIONS: Duration = Duration::from_secs(2);
@@ -105,7 +105,7 @@ pub struct Running {
     sources: TaskTracker,
     /// Connections.
     connections: TaskTracker,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    server: tokio::task::JoinHandle<()>,
 }
 
 /// Starts perch. It serves when this returns.
@@ -132,6 +132,7 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         .await
         .with_context(|| format!("can't listen on {}", config.server.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
+    let ingest_token = config.ingest.load_token().map_err(|problem| anyhow::anyhow!("config: {problem}"))?;
     let index =
         tokio::task::spawn_blocking(move || Index::open(&options)).await.context("opening the index failed")??;
 
@@ -149,6 +150,7 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
                 max_bytes: config.limits.session_queue_bytes,
             },
             max_searches: config.limits.search_concurrency,
+            search_timeout: config.limits.search_timeout,
         },
     );
     let shutdown = CancellationToken::new();
@@ -168,15 +170,19 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
             max_automaton_bytes: config.query.max_automaton_bytes,
         },
         limits: config.limits.clone(),
+        gate: Arc::new(Gate::new(&config.server, ingest_token, config.limits.max_sessions_per_address)),
         sources: Arc::clone(&status),
         shutdown: shutdown.clone(),
         tasks: connections.clone(),
     };
     let router = crate::transport::router(&plugins.transports, &context);
-    let stopping = shutdown.clone();
-    let server = tokio::spawn(async move {
-        axum::serve(listener.tap_io(send_at_once), router).with_graceful_shutdown(stopping.cancelled_owned()).await
-    });
+    let options = ServerOptions {
+        header_timeout: config.server.header_timeout,
+        max_connections: config.limits.max_connections,
+        max_headers: config.limits.max_headers,
+        max_header_bytes: config.limits.max_header_bytes,
+    };
+    let server = tokio::spawn(server::serve(listener, router, options, shutdown.clone()));
 
     for (name, source) in plugins.sources {
         let context = SourceContext { name, intake: intake.clone(), shutdown: shutdown.clone() };
@@ -214,13 +220,6 @@ fn spawn_pipeline(
     Ok(end)
 }
 
-/// Small frames must not wait for the acknowledgement of the one before.
-fn send_at_once(connection: &mut TcpStream) {
-    if let Err(error) = connection.set_nodelay(true) {
-        tracing::debug!(%error, "can't set TCP_NODELAY");
-    }
-}
-
 impl Running {
     /// Where perch listens.
     #[must_use]
@@ -248,8 +247,7 @@ impl Running {
             end = &mut self.pipeline => Some(pipeline_error(end)),
             reason = writer_death(&mut index_failure) => Some(anyhow::anyhow!("{reason}")),
             served = &mut self.server => Some(match served {
-                Ok(Ok(())) => anyhow::anyhow!("the listener ended"),
-                Ok(Err(error)) => anyhow::Error::from(error).context("the listener failed"),
+                Ok(()) => anyhow::anyhow!("the listener ended"),
                 Err(panic) => anyhow::Error::from(panic).context("the listener failed"),
             }),
         };
@@ -279,7 +277,7 @@ impl Running {
         self.connections.wait().await;
         // A client that reads nothing would keep its connection open for ever; the others have ended by now.
         match tokio::time::timeout(STUCK_CONNECTIONS, self.server).await {
-            Ok(served) => served.context("the listener failed")??,
+            Ok(served) => served.context("the listener failed")?,
             Err(_) => tracing::warn!("connections that take nothing are cut off"),
         }
         tracing::info!("stopped");

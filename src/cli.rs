@@ -83,6 +83,31 @@ struct ServerArgs {
     url: reqwest::Url,
 }
 
+/// What a server that asks for a token is shown. It is never an argument: those can be seen by everybody on the machine.
+#[derive(Debug, Args)]
+struct TokenArgs {
+    /// A file with the server's token; the variable `PERCH_TOKEN` can hold it too
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<std::path::PathBuf>,
+}
+
+impl TokenArgs {
+    fn authorization(&self) -> Result<Option<reqwest::header::HeaderValue>, Failure> {
+        let token =
+            match &self.token_file {
+                Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
+                    Failure::Usage(format!("--token-file: {} can't be read: {error}", path.display()))
+                })?),
+                None => std::env::var("PERCH_TOKEN").ok(),
+            };
+        let Some(token) = token else { return Ok(None) };
+        let mut header = reqwest::header::HeaderValue::try_from(format!("Bearer {}", token.trim()))
+            .map_err(|_| Failure::Usage("the token has characters that no token has".to_owned()))?;
+        header.set_sensitive(true);
+        Ok(Some(header))
+    }
+}
+
 /// Why a command did not do what it should; each has its exit code.
 #[derive(Debug)]
 enum Failure {

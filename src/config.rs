@@ -14,6 +14,7 @@
 
 mod overrides;
 mod read;
+mod secret;
 mod sections;
 
 use std::fmt;
@@ -22,7 +23,8 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 pub use read::{nearest, read};
-pub use sections::{Index, Limits, LogFormat, Percolator, Query, Server, Telemetry};
+pub use secret::{Origin, Secret};
+pub use sections::{Index, Ingest, Limits, LogFormat, Percolator, Query, Server, Telemetry};
 
 /// One mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +105,8 @@ pub struct Config {
     pub server: Server,
     /// `[index]`
     pub index: Index,
+    /// `[ingest]`
+    pub ingest: Ingest,
     /// `[percolator]`
     pub percolator: Percolator,
     /// `[query]`
@@ -113,7 +117,7 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// `[[source]]`; without any in the file, one demo source.
     pub sources: Vec<Plugin>,
-    /// `[[transport]]`; without any in the file, `ws`, `sse` and `rest`.
+    /// `[[transport]]`; without any in the file, `ws`, `sse`, `rest`, and `sente` for both profiles of BirdWatch.
     pub transports: Vec<Plugin>,
 }
 
@@ -122,6 +126,7 @@ impl Default for Config {
         Config {
             server: Server::default(),
             index: Index::default(),
+            ingest: Ingest::default(),
             percolator: Percolator::default(),
             query: Query::default(),
             limits: Limits::default(),
@@ -168,7 +173,8 @@ impl Config {
             table.entry(name).or_insert_with(|| Value::Array(default_plugins(name)));
         }
         let origins = overrides::apply(layers, &mut table, &mut problems);
-        let config = from_table(table, &mut problems);
+        let mut config = from_table(table, &mut problems);
+        config.ingest.token = secret_variable(layers, &mut problems);
         overrides::name_origins(&origins, &mut problems);
         (config, problems)
     }
@@ -182,6 +188,12 @@ impl Config {
         };
         sections.iter().flat_map(|(name, section)| keys(name, section)).collect()
     }
+}
+
+/// The token of ingestion is no key: in a file, it would be read by whoever may read the configuration.
+fn secret_variable(layers: &Layers, problems: &mut Vec<Problem>) -> Option<Secret> {
+    let (name, text) = layers.environment.iter().find(|(name, _)| overrides::INGEST_TOKEN.contains(&name.as_str()))?;
+    Secret::new(text).map_err(|message| problems.push(Problem::new(name, message))).ok()
 }
 
 fn file_table(file: &File, problems: &mut Vec<Problem>) -> Table {
@@ -198,6 +210,7 @@ fn from_table(mut table: Table, problems: &mut Vec<Problem>) -> Config {
     let config = Config {
         server: section(&mut table, "server", problems),
         index: section(&mut table, "index", problems),
+        ingest: section(&mut table, "ingest", problems),
         percolator: section(&mut table, "percolator", problems),
         query: section(&mut table, "query", problems),
         limits: section(&mut table, "limits", problems),
@@ -217,7 +230,8 @@ fn from_table(mut table: Table, problems: &mut Vec<Problem>) -> Config {
 }
 
 /// Everything that may stand at the top of the file.
-const SECTIONS: &[&str] = &["server", "index", "percolator", "query", "limits", "telemetry", "source", "transport"];
+const SECTIONS: &[&str] =
+    &["server", "index", "ingest", "percolator", "query", "limits", "telemetry", "source", "transport"];
 
 /// The sections with their defaults, as a table: what keys there are and of which type they are.
 fn default_sections() -> Table {
@@ -228,6 +242,7 @@ fn default_sections() -> Table {
     };
     add("server", Value::try_from(config.server));
     add("index", Value::try_from(config.index));
+    add("ingest", Value::try_from(config.ingest));
     add("percolator", Value::try_from(config.percolator));
     add("query", Value::try_from(config.query));
     add("limits", Value::try_from(config.limits));
@@ -254,8 +269,14 @@ where
 }
 
 fn default_plugins(section: &str) -> Vec<Value> {
-    let kinds: &[&str] = if section == "source" { &["demo"] } else { &["ws", "sse", "rest"] };
-    kinds.iter().map(|&kind| Value::Table(Table::from_iter([("type".to_owned(), Value::from(kind))]))).collect()
+    let table = |pairs: &[(&str, &str)]| {
+        Value::Table(pairs.iter().map(|&(key, value)| (key.to_owned(), Value::from(value))).collect())
+    };
+    if section == "source" {
+        return vec![table(&[("type", "demo")])];
+    }
+    let head = [("type", "sente"), ("path", "/chsk-head"), ("packer", "transit"), ("profile", "birdwatch-head")];
+    ["ws", "sse", "rest", "sente"].map(|kind| table(&[("type", kind)])).into_iter().chain([table(&head)]).collect()
 }
 
 fn plugin_tables(table: &mut Table, section: &str, problems: &mut Vec<Problem>) -> Vec<Plugin> {

@@ -39,13 +39,35 @@ pub struct Delivery {
     pub names: Arc<[Name]>,
     /// The frame of `/ws`, encoded by the first session that needs it and shared.
     pub frame: OnceLock<Utf8Bytes>,
+    /// What other transports make of it.
+    pub encodings: Encodings,
+}
+
+/// How many ways there are to encode a delivery, besides the frame of `/ws`.
+const MAX_ENCODINGS: usize = 6;
+
+/// Encodings of a delivery, each made by the first session that needs it and shared. Takes next to no memory while nobody needs any.
+#[derive(Debug, Default)]
+pub struct Encodings {
+    slots: OnceLock<Box<[OnceLock<Utf8Bytes>; MAX_ENCODINGS]>>,
+}
+
+impl Encodings {
+    /// The encoding of that number, made now when nobody needed it before.
+    ///
+    /// # Panics
+    ///
+    /// When the number is 6 or more.
+    pub fn get_or_init(&self, number: usize, encode: impl FnOnce() -> Utf8Bytes) -> Utf8Bytes {
+        self.slots.get_or_init(Box::default)[number].get_or_init(encode).clone()
+    }
 }
 
 impl Delivery {
     /// A delivery that nobody has encoded yet.
     #[must_use]
     pub fn new(hit: Hit, names: Arc<[Name]>) -> Delivery {
-        Delivery { hit, names, frame: OnceLock::new() }
+        Delivery { hit, names, frame: OnceLock::new(), encodings: Encodings::default() }
     }
 
     /// What it counts in a session's queue: the bytes of the tweet, about those of its frame.

@@ -28,6 +28,7 @@ use crate::ids::{Epoch, Seq};
 use crate::tweet::Item;
 
 mod ack;
+mod aggregate;
 mod fields;
 mod home;
 mod lower;
@@ -42,6 +43,7 @@ mod view;
 mod writer;
 
 pub use ack::{Ack, IntakeError};
+pub use aggregate::{INTERVALS_MS, OverTime, TopTerms};
 pub use fields::{Fields, IndexDocument, Leaf};
 pub use home::{OpenError, SCHEMA_VERSION};
 pub use lower::lower;

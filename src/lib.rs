@@ -18,6 +18,7 @@ pub mod percolator;
 pub mod pipeline;
 pub mod query;
 pub mod schema;
+pub mod server;
 pub mod source;
 pub mod telemetry;
 pub mod text;

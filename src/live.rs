@@ -12,6 +12,7 @@ mod catch_up;
 mod session;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, oneshot};
@@ -19,9 +20,10 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::hub::SessionQueue;
 pub use crate::hub::{Delivery, Name, QueueLimits};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
-use crate::index::{Hit, Index, PageRequest, Search, SearchError, View};
+use crate::index::{Hit, Index, OverTime, PageRequest, Search, SearchError, TopTerms, View};
 use crate::pipeline::{Control, Handle};
 use crate::query::Query;
+use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
 use crate::tweet::Prepared;
 pub use session::Session;
@@ -136,6 +138,28 @@ pub struct SearchPage {
     pub next: Option<u64>,
 }
 
+/// A question of how what matches is spread.
+#[derive(Clone, Debug)]
+pub struct AggregateRequest {
+    /// What to count.
+    pub query: Query,
+    /// By which field: a date, or one of keywords.
+    pub by: FieldId,
+    /// How many buckets at most.
+    pub n: usize,
+    /// Only what arrived up to here.
+    pub until_seq: Option<Seq>,
+}
+
+/// How what matches is spread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aggregate {
+    /// By a date.
+    OverTime(OverTime),
+    /// By keywords.
+    TopTerms(TopTerms),
+}
+
 /// Counts of the present moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
@@ -162,6 +186,8 @@ pub struct LiveLimits {
     pub queue: QueueLimits,
     /// Searches and catch-up reads that run at once; others wait.
     pub max_searches: usize,
+    /// How long a search may take, its wait for a turn included.
+    pub search_timeout: std::time::Duration,
 }
 
 /// The handle for everything that clients want. Cheap to clone.
@@ -180,6 +206,8 @@ struct Inner {
     /// One permit for each read of the index that may still start.
     searches: Arc<Semaphore>,
     queues: std::sync::Mutex<std::collections::HashMap<Uid, Arc<SessionQueue>>>,
+    /// How many sessions are kept for clients that are away.
+    away: AtomicU64,
 }
 
 impl Live {
@@ -187,7 +215,15 @@ impl Live {
         let sessions = Arc::new(Semaphore::new(limits.max_sessions));
         let searches = Arc::new(Semaphore::new(limits.max_searches));
         Live {
-            inner: Arc::new(Inner { index, pipeline, limits, sessions, searches, queues: std::sync::Mutex::default() }),
+            inner: Arc::new(Inner {
+                index,
+                pipeline,
+                limits,
+                sessions,
+                searches,
+                queues: std::sync::Mutex::default(),
+                away: AtomicU64::new(0),
+            }),
         }
     }
 
@@ -234,7 +270,7 @@ impl Live {
     ///
     /// [`LiveError::Unavailable`].
     pub async fn search(&self, request: SearchRequest) -> Result<SearchPage, LiveError> {
-        self.read(move |view| {
+        self.read_in_time(move |view| {
             let started = Instant::now();
             let search = Search::new(request.query.ast());
             let page = view.page(
@@ -253,13 +289,34 @@ impl Live {
         .await
     }
 
+    /// How what matches is spread. Counts as a search.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Unavailable`].
+    pub async fn aggregate(&self, request: AggregateRequest) -> Result<Aggregate, LiveError> {
+        self.read(move |view| {
+            let started = Instant::now();
+            let AggregateRequest { query, by, n, until_seq } = request;
+            let search = Search::new(query.ast());
+            let aggregate = if Schema::tweet().field(by).kind == Kind::Date {
+                Aggregate::OverTime(view.over_time(&search, by, until_seq, n)?)
+            } else {
+                Aggregate::TopTerms(view.top_terms(&search, by, until_seq, n)?)
+            };
+            telemetry::searched(started.elapsed());
+            Ok(aggregate)
+        })
+        .await
+    }
+
     /// One tweet.
     ///
     /// # Errors
     ///
     /// [`LiveError::NotFound`], [`LiveError::Unavailable`].
     pub async fn tweet(&self, id: u64) -> Result<Hit, LiveError> {
-        let hit = self.read(move |view| view.get(id)).await?;
+        let hit = self.read_in_time(move |view| view.get(id)).await?;
         hit.ok_or_else(|| LiveError::NotFound(format!("there is no tweet {id}")))
     }
 
@@ -279,20 +336,20 @@ impl Live {
     /// [`LiveError::Unavailable`].
     pub async fn stats(&self) -> Result<Stats, LiveError> {
         let index_bytes = self.inner.index.stats().size_bytes;
-        let tweets = self.read(|view| Ok(view.count())).await?;
+        let tweets = self.read_in_time(|view| Ok(view.count())).await?;
         Ok(Stats {
             tweets,
-            sessions: self.session_count() as u64,
+            sessions: self.sessions(),
             queries: self.inner.pipeline.position.queries(),
             seq: self.seq(),
             index_bytes,
         })
     }
 
-    /// How many sessions are open.
+    /// How many clients are connected: open sessions, but for those that are kept for a client that is away.
     #[must_use]
     pub fn sessions(&self) -> u64 {
-        self.session_count() as u64
+        (self.session_count() as u64).saturating_sub(self.inner.away.load(Ordering::Relaxed))
     }
 
     /// The life of the index.
@@ -319,6 +376,18 @@ impl Live {
         let (reply, answer) = oneshot::channel();
         self.inner.pipeline.control.send(control(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())
+    }
+
+    /// The same, for somebody who waits for the answer: only so long. A read that has begun goes on to its end and keeps its place until then.
+    async fn read_in_time<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(View) -> Result<T, SearchError> + Send + 'static,
+    ) -> Result<T, LiveError> {
+        let limit = self.inner.limits.search_timeout;
+        tokio::time::timeout(limit, self.read(read)).await.unwrap_or_else(|_| {
+            telemetry::turned_away("search_timeout");
+            Err(LiveError::Unavailable(format!("the search took longer than {} ms", limit.as_millis())))
+        })
     }
 
     /// Reads the index as it is when a thread is free for it.

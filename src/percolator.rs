@@ -15,6 +15,7 @@ mod program;
 mod scratch;
 mod table;
 mod tantivy;
+mod waits;
 
 pub use compiled::Compiled;
 pub use tantivy::Tantivy;
@@ -64,6 +65,13 @@ pub trait Engine: Send {
 
     /// The memory that the queries take, in bytes, as near as the engine knows.
     fn size_bytes(&self) -> usize;
+
+    /// What the engine waits for on behalf of a query: a weaker query, so that only documents that match it are looked at. An engine without
+    /// a presearch looks at all of them.
+    fn presearch(&self, key: QueryKey) -> Ast {
+        let _ = key;
+        Ast::All
+    }
 }
 
 /// What an engine is built from.

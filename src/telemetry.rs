@@ -54,12 +54,16 @@ const QUERIES: &str = "perch_queries_registered";
 const QUERIES_SIZE: &str = "perch_queries_size_bytes";
 const SESSIONS: &str = "perch_sessions";
 const FRAMES_SENT: &str = "perch_frames_sent_total";
+const EVENTS_DROPPED: &str = "perch_client_events_dropped_total";
 const FRAMES_DROPPED: &str = "perch_frames_dropped_total";
+const WITHHELD: &str = "perch_tweets_withheld_total";
 const CATCH_UPS: &str = "perch_catch_ups_total";
 const SEARCH_TIME: &str = "perch_search_seconds";
 const INDEX_SIZE: &str = "perch_index_size_bytes";
 const INDEX_TWEETS: &str = "perch_index_tweets";
 const REQUEST_TIME: &str = "perch_http_request_seconds";
+const TURNED_AWAY: &str = "perch_turned_away_total";
+const CONNECTIONS: &str = "perch_connections";
 const SOURCE_UP: &str = "perch_source_up";
 const SOURCE_FAILURES: &str = "perch_source_failures_total";
 
@@ -77,16 +81,24 @@ pub const METRICS: &[Metric] = &[
     row(QUERIES_SIZE, MetricKind::Gauge, "Memory of the registered queries."),
     row(SESSIONS, MetricKind::Gauge, "Open sessions."),
     row(FRAMES_SENT, MetricKind::Counter, "Tweets that were written to clients, by transport."),
+    row(EVENTS_DROPPED, MetricKind::Counter, "Frames of clients that were of no use and got no answer, by transport."),
     row(
         FRAMES_DROPPED,
         MetricKind::Counter,
         "Tweets dropped from a full session queue, to be read again from the index.",
     ),
+    row(WITHHELD, MetricKind::Counter, "Tweets that a session was not sent because of its limit."),
     row(CATCH_UPS, MetricKind::Counter, "Times that a session began to be fed from the index."),
     row(SEARCH_TIME, MetricKind::Histogram(SECONDS), "Time of one search of history."),
     row(INDEX_SIZE, MetricKind::Gauge, "Size of the index on disk."),
     row(INDEX_TWEETS, MetricKind::Gauge, "Tweets in the index."),
     row(REQUEST_TIME, MetricKind::Histogram(SECONDS), "Time of one HTTP request, by route and status."),
+    row(
+        TURNED_AWAY,
+        MetricKind::Counter,
+        "Connections, requests and commands that a rule or a limit refused, by reason.",
+    ),
+    row(CONNECTIONS, MetricKind::Gauge, "Open TCP connections."),
     row(SOURCE_UP, MetricKind::Gauge, "1 while the source runs, 0 when it has failed or is done, by source."),
     row(SOURCE_FAILURES, MetricKind::Counter, "Times that a source failed and was started again, by source."),
 ];
@@ -233,9 +245,20 @@ pub(crate) fn frames_sent(transport: &'static str, frames: usize) {
     counter!(FRAMES_SENT, "transport" => transport).increment(frames as u64);
 }
 
+/// A client sent what can't be read or obeyed, and the protocol has no answer to it.
+pub(crate) fn event_dropped(transport: &'static str, reason: &dyn std::fmt::Display) {
+    counter!(EVENTS_DROPPED, "transport" => transport).increment(1);
+    tracing::debug!(transport, %reason, "event dropped");
+}
+
 /// A session's queue was full and was emptied; what was in it will be read from the index.
 pub(crate) fn queue_overflowed(dropped: usize) {
     counter!(FRAMES_DROPPED).increment(dropped as u64);
+}
+
+/// A session was told that so many tweets were withheld from it.
+pub(crate) fn tweets_withheld(tweets: u64) {
+    counter!(WITHHELD).increment(tweets);
 }
 
 /// A session is fed from the index from now on.
@@ -251,6 +274,17 @@ pub(crate) fn searched(took: Duration) {
 /// A request was answered; `route` is the pattern, not the path.
 pub(crate) fn request_answered(route: &str, status: u16, took: Duration) {
     record(&histogram!(REQUEST_TIME, "route" => route.to_owned(), "status" => status.to_string()), took);
+}
+
+/// A rule or a limit refused a connection, a request or a command; `reason` is one of a few.
+pub(crate) fn turned_away(reason: &'static str) {
+    tracing::debug!(reason, "turned away");
+    counter!(TURNED_AWAY, "reason" => reason).increment(1);
+}
+
+/// So many TCP connections are open now.
+pub(crate) fn connections(open: usize) {
+    gauge!(CONNECTIONS).set(number(open));
 }
 
 /// A source runs.

@@ -10,15 +10,19 @@
 //! their connections; what waits for a slow client waits in its [`crate::live::Session`], bounded there. All shapes are in `wire`, all errors
 //! in `errors`; `docs/PROTOCOL.md` describes both for clients.
 
+mod counts;
 mod errors;
 mod fields;
+mod gate;
 mod http;
 mod ingest;
 mod openapi;
+mod pace;
 mod page;
 mod probes;
 mod query_form;
 mod rest;
+pub mod sente;
 mod sse;
 mod wire;
 mod ws;
@@ -36,6 +40,7 @@ use crate::pipeline::Intake;
 use crate::query::QueryLimits;
 use crate::source::StatusBoard;
 
+pub use gate::Gate;
 pub use http::router;
 
 /// Reads a frame, and the query in it, as the WebSocket does: whether they are understood. For fuzzing.
@@ -66,7 +71,7 @@ pub struct TransportKind {
 }
 
 /// All transports that perch knows.
-pub const TRANSPORTS: &[TransportKind] = &[ws::KIND, sse::KIND, rest::KIND];
+pub const TRANSPORTS: &[TransportKind] = &[ws::KIND, sse::KIND, rest::KIND, sente::KIND];
 
 /// What a transport may touch.
 #[derive(Clone, Debug)]
@@ -79,6 +84,8 @@ pub struct TransportContext {
     pub query_limits: QueryLimits,
     /// What clients may send and hold.
     pub limits: Limits,
+    /// Who may come in.
+    pub gate: Arc<Gate>,
     /// How the sources are.
     pub sources: Arc<StatusBoard>,
     /// Cancelled when perch begins to shut down: no new work is taken. Sessions go on until they are told that everything that was taken before

@@ -22,6 +22,7 @@ const LAYERS: &[&str] = &[
     "live",
     "source",
     "transport",
+    "server",
     "app",
     "cli",
 ];

@@ -9,7 +9,7 @@ use clap::Args;
 use super::{Failure, read_query};
 use crate::ids::QueryKey;
 use crate::percolator::{ENGINES, EngineOptions, Matches};
-use crate::query::{Query, describe};
+use crate::query::{Ast, Query, describe};
 use crate::schema::Schema;
 use crate::source::sample;
 
@@ -32,6 +32,10 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     writeln!(out, "{bold}canonical form{bold:#}\n  {}", query.canonical())?;
     writeln!(out, "{bold}query id{bold:#}\n  {}", query.id())?;
     let cost = cost(&query);
+    writeln!(out, "{bold}presearch{bold:#} (a tweet is looked at only when it has one of)")?;
+    for line in presearch_lines(&cost.presearch) {
+        writeln!(out, "  {line}")?;
+    }
     writeln!(out, "{bold}cost{bold:#}")?;
     writeln!(out, "  {} bytes while it is registered", cost.size_bytes)?;
     writeln!(out, "  looked at for {} of {SAMPLE} made-up tweets, {} of them match", cost.candidates, cost.matches)?;
@@ -42,7 +46,24 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
 /// How many tweets the query is tried on.
 const SAMPLE: usize = 1_000;
 
+/// One way to be looked at a line.
+fn presearch_lines(presearch: &Ast) -> Vec<String> {
+    let schema = Schema::tweet();
+    let ways = match presearch {
+        Ast::Or(ways) => ways.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let line = |way: &Ast| match way {
+        Ast::And(parts) => {
+            parts.iter().map(|part| describe(part, schema).trim_end().to_owned()).collect::<Vec<_>>().join(" and ")
+        }
+        one => describe(one, schema).trim_end().to_owned(),
+    };
+    ways.iter().map(line).collect()
+}
+
 struct Cost {
+    presearch: Ast,
     size_bytes: usize,
     candidates: u64,
     matches: usize,
@@ -62,5 +83,11 @@ fn cost(query: &Query) -> Cost {
     let mut matches = Matches::default();
     let started = Instant::now();
     engine.percolate(&docs, &mut matches);
-    Cost { size_bytes, candidates: matches.candidates, matches: matches.pairs.len(), time: started.elapsed() }
+    Cost {
+        presearch: engine.presearch(QueryKey(0)),
+        size_bytes,
+        candidates: matches.candidates,
+        matches: matches.pairs.len(),
+        time: started.elapsed(),
+    }
 }

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::client::{Backoff, address, http_client, refusal, unreachable};
-use super::{Failure, ServerArgs};
+use super::{Failure, ServerArgs, TokenArgs};
 use crate::source::reader::{Input, Place, RawChunk, RawReader, ReaderOptions, Refused};
 
 /// A portion has at most so many tweets.
@@ -47,11 +47,14 @@ pub(super) struct IngestArgs {
     parallel: u8,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    token: TokenArgs,
 }
 
 pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
     let client = http_client()?;
-    let target = Arc::new(Target { client, url: address(&args.server.url, "/api/tweets")? });
+    let url = address(&args.server.url, "/api/tweets")?;
+    let target = Arc::new(Target { client, url, authorization: args.token.authorization()? });
     // Before anything is read: the most common mistake is that there is no server.
     let health = address(&args.server.url, "/healthz")?;
     target.client.get(health).send().await.map_err(|error| unreachable(&args.server.url, &error))?;
@@ -81,6 +84,8 @@ struct Counts {
 struct Target {
     client: Client,
     url: Url,
+    /// For a server that asks who is there.
+    authorization: Option<header::HeaderValue>,
 }
 
 /// Some tweets as NDJSON, and where each line stands in the file.
@@ -278,7 +283,10 @@ async fn send(portion: Portion, target: &Target) -> Sent {
     let started = Instant::now();
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
     loop {
-        let request = target.client.post(target.url.clone()).header(header::CONTENT_TYPE, "application/x-ndjson");
+        let mut request = target.client.post(target.url.clone()).header(header::CONTENT_TYPE, "application/x-ndjson");
+        if let Some(authorization) = &target.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         let (why, wait) = match request.body(body.clone()).send().await {
             Ok(answer) if is_temporary(answer.status()) => {
                 let wait =

@@ -5,7 +5,10 @@ use toml::{Table, Value};
 use super::{Config, Layers, Problem, default_sections, nearest};
 
 /// Variables that start with `PERCH_` and are no keys: they are read elsewhere.
-const OTHER_VARIABLES: &[&str] = &["PERCH_CORPUS", "PERCH_CONFIG", "PERCH_LONG_TESTS", "PERCH_URL"];
+const OTHER_VARIABLES: &[&str] = &["PERCH_CORPUS", "PERCH_CONFIG", "PERCH_LONG_TESTS", "PERCH_TOKEN", "PERCH_URL"];
+
+/// The token of ingestion, which is no key.
+pub(super) const INGEST_TOKEN: &[&str] = &["PERCH_INGEST__TOKEN", "PERCH_INGEST_TOKEN"];
 
 /// A path and what set it, so that a mistake can name the variable or the flag.
 pub(super) type Origins = Vec<(String, String)>;
@@ -24,7 +27,7 @@ pub(super) fn apply(layers: &Layers, table: &mut Table, problems: &mut Vec<Probl
     let mut variables: Vec<_> = layers.environment.iter().filter(|(name, _)| name.starts_with("PERCH_")).collect();
     variables.sort();
     for (name, text) in variables {
-        if OTHER_VARIABLES.contains(&name.as_str()) {
+        if OTHER_VARIABLES.contains(&name.as_str()) || INGEST_TOKEN.contains(&name.as_str()) {
             continue;
         }
         match path_of_variable(name) {

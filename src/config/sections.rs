@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Problem;
+use super::{Origin, Problem, Secret};
 use crate::query::QueryLimits;
 
 /// `[server]`: where perch listens and how it ends.
@@ -19,6 +19,11 @@ use crate::query::QueryLimits;
 pub struct Server {
     /// Address and port of the HTTP server; port 0 takes any that is free.
     pub listen: SocketAddr,
+    /// Web pages that may connect beside those from the same origin: `https://example.org`, or `*` for all.
+    pub allowed_origins: Vec<String>,
+    /// How long the head of a request may take, from the opening of the connection or the end of the answer before it.
+    #[serde(rename = "header_timeout_ms", with = "milliseconds")]
+    pub header_timeout: Duration,
     /// How long a shutdown may take before what is left is cut off.
     #[serde(rename = "grace_seconds", with = "seconds")]
     pub grace: Duration,
@@ -26,12 +31,25 @@ pub struct Server {
 
 impl Default for Server {
     fn default() -> Server {
-        Server { listen: SocketAddr::from(([127, 0, 0, 1], 8888)), grace: Duration::from_secs(10) }
+        Server {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8888)),
+            allowed_origins: Vec::new(),
+            header_timeout: Duration::from_secs(30),
+            grace: Duration::from_secs(10),
+        }
     }
 }
 
 impl Server {
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        for (at, origin) in self.allowed_origins.iter().enumerate() {
+            if origin != "*" && Origin::parse(origin).is_none() {
+                let message =
+                    format!("expected an origin, such as \"https://example.org\", or \"*\", found {origin:?}");
+                problems.push(Problem::new(format!("server.allowed_origins[{at}]"), message));
+            }
+        }
+        within(problems, "server.header_timeout_ms", self.header_timeout.as_millis(), 100..=600_000);
         within(problems, "server.grace_seconds", self.grace.as_secs(), 0..=3_600);
     }
 }
@@ -88,6 +106,34 @@ impl Index {
     }
 }
 
+/// `[ingest]`: who may bring tweets over HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ingest {
+    /// A file with the token; empty is none.
+    pub token_file: PathBuf,
+    /// The token itself, which comes from the environment only and wins over the file.
+    #[serde(skip)]
+    pub token: Option<Secret>,
+}
+
+impl Ingest {
+    /// The token, if there is one. Reads its file.
+    ///
+    /// # Errors
+    ///
+    /// When the file can't be read, or holds no token.
+    pub fn load_token(&self) -> Result<Option<Secret>, Problem> {
+        let of_file =
+            || Secret::of_file(&self.token_file).map_err(|message| Problem::new("ingest.token_file", message));
+        match &self.token {
+            Some(token) => Ok(Some(token.clone())),
+            None if self.token_file.as_os_str().is_empty() => Ok(None),
+            None => of_file().map(Some),
+        }
+    }
+}
+
 /// `[percolator]`: how tweets are matched against the registered queries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -139,8 +185,26 @@ impl Query {
 pub struct Limits {
     /// Batches that may wait for the pipeline; a full queue makes the sources wait.
     pub intake_batches: usize,
+    /// Open TCP connections.
+    pub max_connections: usize,
     /// Open sessions (WebSocket and SSE connections).
     pub max_sessions: usize,
+    /// Open sessions from one address; 0 is any number.
+    pub max_sessions_per_address: usize,
+    /// How long a WebSocket may take until its first frame; 0 is any time.
+    #[serde(rename = "first_frame_ms", with = "milliseconds")]
+    pub first_frame: Duration,
+    /// Commands that one connection may send in a second; twice as many at once.
+    pub commands_per_second: u32,
+    /// Tweets that one session is sent in a second at most; 0 is any number.
+    pub pushes_per_second: u32,
+    /// The time that a search may take.
+    #[serde(rename = "search_timeout_ms", with = "milliseconds")]
+    pub search_timeout: Duration,
+    /// Header fields of a request.
+    pub max_headers: usize,
+    /// The longest head of a request.
+    pub max_header_bytes: usize,
     /// Subscriptions of one session.
     pub max_subscriptions_per_session: usize,
     /// Registered queries.
@@ -167,7 +231,15 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             intake_batches: 8,
+            max_connections: 20_000,
             max_sessions: 10_000,
+            max_sessions_per_address: 0,
+            first_frame: Duration::from_secs(60),
+            commands_per_second: 100,
+            pushes_per_second: 0,
+            search_timeout: Duration::from_secs(10),
+            max_headers: 100,
+            max_header_bytes: 64 * 1024,
             max_subscriptions_per_session: 100,
             max_queries: 1_000_000,
             session_queue_frames: 1_024,
@@ -185,7 +257,13 @@ impl Default for Limits {
 impl Limits {
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         within(problems, "limits.intake_batches", self.intake_batches, 1..=10_000);
+        within(problems, "limits.max_connections", self.max_connections, 1..=10_000_000);
         within(problems, "limits.max_sessions", self.max_sessions, 1..=10_000_000);
+        within(problems, "limits.first_frame_ms", self.first_frame.as_millis(), 0..=86_400_000);
+        within(problems, "limits.commands_per_second", self.commands_per_second, 1..=1_000_000);
+        within(problems, "limits.search_timeout_ms", self.search_timeout.as_millis(), 1..=600_000);
+        within(problems, "limits.max_headers", self.max_headers, 16..=1_000);
+        within(problems, "limits.max_header_bytes", self.max_header_bytes, 8_192..=1024 * 1024);
         within(problems, "limits.max_subscriptions_per_session", self.max_subscriptions_per_session, 1..=100_000);
         within(problems, "limits.max_queries", self.max_queries, 1..=100_000_000);
         within(problems, "limits.session_queue_frames", self.session_queue_frames, 1..=1_000_000);

@@ -69,7 +69,7 @@ fn all_mistakes_are_reported_at_once_with_their_path() {
         "#,
         &expect![[r#"
             server.grace_secconds: there is no such key; did you mean "grace_seconds"?
-            server.port: there is no such key (there is: listen, grace_seconds)
+            server.port: there is no such key (there is: listen, allowed_origins, header_timeout_ms, grace_seconds)
             server.listen: expected an address and a port, such as "127.0.0.1:8888"
             index.commit_interval_ms: expected a whole number, 0 or more, found the string "often"
             index.commit_tweets: expected a whole number, 0 or more, found the number -4
@@ -77,7 +77,7 @@ fn all_mistakes_are_reported_at_once_with_their_path() {
             telemetry.log: expected a string, found the number 4
             source[0].type: is missing: it says which kind of plugin this is
             source[1]: expected a table, found the number 3
-            colour: there is no such key (there is: server, index, percolator, query, limits, telemetry, source, transport)
+            colour: there is no such key (there is: server, index, ingest, percolator, query, limits, telemetry, source, transport)
             servr: there is no such key; did you mean "server"?
             index.writer_memory_mb: expected a number from 16 to 4000, found 1
         "#]],

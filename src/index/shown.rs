@@ -178,6 +178,11 @@ impl Segment {
         (Seq(self.seqs.min_value()), Seq(self.seqs.max_value()))
     }
 
+    /// The segment as tantivy has it.
+    pub(super) fn reader(&self) -> &SegmentReader {
+        &self.reader
+    }
+
     fn id(&self, doc: DocId) -> u64 {
         self.ids.values.get_val(doc)
     }
@@ -226,7 +231,7 @@ impl Segment {
     }
 
     /// Calls `with` for the documents that match, block by block, with room for as many values.
-    fn for_each(
+    pub(super) fn for_each(
         &self,
         weight: &dyn Weight,
         filter: &Filter<'_>,

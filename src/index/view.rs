@@ -40,6 +40,11 @@ impl Search {
     pub fn new(ast: &Ast) -> Search {
         Search { query: lower(ast, Fields::tweet()), matcher: Matcher::new(ast) }
     }
+
+    /// The query for the index.
+    pub(super) fn query(&self) -> &dyn tantivy::query::Query {
+        &*self.query
+    }
 }
 
 /// Which part of the tweets that match is wanted.
@@ -223,13 +228,19 @@ impl View {
     }
 
     /// The tweets of the tail that match, in order of arrival.
-    fn tail<'a>(&'a self, search: &'a Search) -> impl Iterator<Item = &'a Item> {
+    pub(super) fn tail<'a>(&'a self, search: &'a Search) -> impl Iterator<Item = &'a Item> {
         let items = self.inner.chunks.iter().flat_map(|chunk| chunk.items(self.inner.last_seq));
         items.filter(|item| search.matcher.matches(&item.tweet.doc))
     }
 
-    fn hidden(&self) -> &HashSet<u64> {
+    /// Ids whose version in the index is not the newest.
+    pub(super) fn hidden(&self) -> &HashSet<u64> {
         self.inner.hidden.get_or_init(|| self.inner.chunks.iter().flat_map(|chunk| chunk.replaces()).copied().collect())
+    }
+
+    /// What searchers show.
+    pub(super) fn shown(&self) -> &Shown {
+        &self.inner.shown
     }
 
     fn hits(&self, places: &[Place], tail: &[&Item]) -> Result<Vec<Hit>, SearchError> {

@@ -5,6 +5,7 @@
 //! a call of [`Session::next`] can be dropped at any time.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -35,6 +36,7 @@ pub struct Session {
     /// Reused between calls.
     deliveries: Vec<Arc<Delivery>>,
     closed: bool,
+    is_away: bool,
     /// Gives the place back when the session ends.
     _permit: OwnedSemaphorePermit,
 }
@@ -51,6 +53,7 @@ impl Session {
             reading: None,
             deliveries: Vec::new(),
             closed: false,
+            is_away: false,
             _permit: permit,
         }
     }
@@ -59,6 +62,20 @@ impl Session {
     #[must_use]
     pub fn uid(&self) -> Uid {
         self.queue.uid()
+    }
+
+    /// Says whether the client is away. A transport may keep the session of a client that has gone and is expected back: what matches
+    /// meanwhile waits, or is read from the index when the client is back. Those who are away don't count as connected.
+    pub fn set_away(&mut self, is_away: bool) {
+        if self.is_away != is_away {
+            self.is_away = is_away;
+            let away = &self.live.inner.away;
+            if is_away {
+                away.fetch_add(1, Ordering::Relaxed)
+            } else {
+                away.fetch_sub(1, Ordering::Relaxed)
+            };
+        }
     }
 
     /// Registers; what matches from the next tweet on comes out of [`Session::next`]. With `since`, what came after that
@@ -215,6 +232,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.set_away(false);
         self.live.disconnect(self.uid());
     }
 }

@@ -40,7 +40,13 @@ impl Stages {
         let (intake, batches) = Intake::channel(4);
         let (pipeline, handle) =
             Pipeline::new(Hub::new(Box::new(PlainEngine::default()), 1_000), index.clone(), batches);
-        let limits = LiveLimits { max_sessions: 1_000, max_subscriptions: 4, queue, max_searches: 4 };
+        let limits = LiveLimits {
+            max_sessions: 1_000,
+            max_subscriptions: 4,
+            queue,
+            max_searches: 4,
+            search_timeout: Duration::from_secs(60),
+        };
         let live = Live::new(index.clone(), handle, limits);
         let shutdown = CancellationToken::new();
         let (runtime, token) = (tokio::runtime::Handle::current(), shutdown.clone());

@@ -19,7 +19,7 @@ use super::plan::{Clause, Plan, Prices, plan};
 use super::presearch::Presearch;
 use super::program;
 use super::scratch::Scratch;
-use super::table::{AtomId, AtomKind, Posting, TRUE, Wake};
+use super::table::{AtomId, AtomKind, Atoms, Posting, TRUE, Wake};
 use super::{Engine, EngineKind, EngineOptions, Matches};
 
 /// The row in the table of engines.
@@ -68,19 +68,15 @@ enum Slot {
 const FREE: Slot = Slot::Atom { atom: NO_ATOM, place: 0 };
 const NO_ATOM: AtomId = AtomId::MAX;
 
-/// A program with the waits of its query: the number of waits, the cost of the plan, for each wait the atom and the place
+/// A program with the waits of its query: the number of waits, for each wait the atom and the place
 /// in its postings, then the code.
 struct Program;
 
 impl Program {
-    const WAITS: usize = 2;
+    const WAITS: usize = 1;
 
     fn n_waits(words: &[u32]) -> usize {
         words[0] as usize
-    }
-
-    fn cost(words: &[u32]) -> f32 {
-        f32::from_bits(words[1])
     }
 
     fn waits(words: &[u32]) -> &[[u32; 2]] {
@@ -156,6 +152,22 @@ impl Compiled {
         self.presearch.atoms.n_used()
     }
 
+    pub(super) fn atoms(&self) -> &Atoms {
+        &self.presearch.atoms
+    }
+
+    /// The clauses that wake a query: key and guard of each.
+    pub(super) fn clauses(&self, key: QueryKey) -> Vec<(AtomId, AtomId)> {
+        let guard = |atom, place: u32| self.atoms().postings(atom)[place as usize].guard();
+        match self.queries.get(key.index()) {
+            None | Some(Slot::Atom { atom: NO_ATOM, .. }) => Vec::new(),
+            Some(Slot::Atom { atom, .. }) => vec![(*atom, TRUE)],
+            Some(Slot::Program(words)) => {
+                Program::waits(words).iter().map(|&[atom, place]| (atom, guard(atom, place))).collect()
+            }
+        }
+    }
+
     fn known(&self) -> Known<'_> {
         Known { presearch: &self.presearch, frequencies: &self.frequencies }
     }
@@ -168,7 +180,7 @@ impl Compiled {
         }
         let n = u32::try_from(plan.clauses.len()).expect("a query has fewer than 2^32 parts");
         let mut words = Vec::with_capacity(Program::WAITS + plan.clauses.len() * 2 + code.len());
-        words.extend([n, plan.cost.to_bits()]);
+        words.push(n);
         for clause in &plan.clauses {
             let wake = match (clause.sufficient, n) {
                 (true, 1) => Wake::Match,
@@ -218,9 +230,10 @@ impl Compiled {
     fn replan(&mut self, query: u32, gain: f32) {
         let Slot::Program(words) = &self.queries[query as usize] else { return };
         let code = Program::code(words);
-        let plan = plan(code, &self.known());
-        let now = price_now(words, &self.known());
-        if plan.cost >= now * gain {
+        let known = self.known();
+        let plan = plan(code, &known);
+        let before = price_of_waits(Program::waits(words).iter().map(|&[atom, _]| atom), &known);
+        if price_of_waits(plan.clauses.iter().map(|clause| clause.key), &known) >= before * gain {
             return;
         }
         let code = code.to_vec();
@@ -265,10 +278,9 @@ impl Compiled {
     }
 }
 
-/// What the waits of a program cost per document, as far as is known now.
-fn price_now(words: &[u32], prices: &Known<'_>) -> f32 {
-    let keys: f32 = Program::waits(words).iter().map(|&[atom, _]| prices.share(atom) + prices.lookup(atom)).sum();
-    keys.max(Program::cost(words))
+/// What it costs per document to wait for these atoms, as far as is known now.
+fn price_of_waits(atoms: impl Iterator<Item = AtomId>, prices: &Known<'_>) -> f32 {
+    atoms.map(|atom| prices.share(atom) + prices.lookup(atom)).sum()
 }
 
 impl Engine for Compiled {
@@ -318,6 +330,10 @@ impl Engine for Compiled {
         }
         self.frequencies.tick();
         self.replan_some();
+    }
+
+    fn presearch(&self, key: QueryKey) -> Ast {
+        self.waits_for(key)
     }
 
     fn size_bytes(&self) -> usize {

@@ -40,9 +40,13 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     sessions(4);
     frames_sent("ws", 9);
     queue_overflowed(1);
+    event_dropped("sente", &"a bad package");
     catch_up_started();
     searched(Duration::from_micros(300));
     request_answered("/api/tweets/{id}", 200, Duration::from_micros(300));
+    tweets_withheld(2);
+    turned_away("test");
+    connections(2);
     source_started("test#1");
     source_failed("test#1", &anyhow::anyhow!("broken"), Duration::from_secs(1));
     source_done("test#1");

@@ -26,6 +26,10 @@ pub(crate) enum Code {
     BadPayload,
     /// The query can't be understood or asks for too much.
     BadQuery,
+    /// No token, or none that is good for this.
+    Unauthorized,
+    /// Not for this client.
+    Forbidden,
     /// There is no such tweet, subscription or path.
     NotFound,
     /// The path is right and the method is not.
@@ -52,6 +56,8 @@ impl Code {
         Code::BadEvent,
         Code::BadPayload,
         Code::BadQuery,
+        Code::Unauthorized,
+        Code::Forbidden,
         Code::NotFound,
         Code::MethodNotAllowed,
         Code::Unrecoverable,
@@ -69,6 +75,8 @@ impl Code {
             Code::BadEvent => "bad_event",
             Code::BadPayload => "bad_payload",
             Code::BadQuery => "bad_query",
+            Code::Unauthorized => "unauthorized",
+            Code::Forbidden => "forbidden",
             Code::NotFound => "not_found",
             Code::MethodNotAllowed => "method_not_allowed",
             Code::Unrecoverable => "unrecoverable",
@@ -84,6 +92,8 @@ impl Code {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Code::BadFrame | Code::BadEvent | Code::BadPayload | Code::BadQuery => StatusCode::BAD_REQUEST,
+            Code::Unauthorized => StatusCode::UNAUTHORIZED,
+            Code::Forbidden => StatusCode::FORBIDDEN,
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Code::Unrecoverable => StatusCode::GONE,
@@ -162,6 +172,9 @@ impl Fault {
         *response.status_mut() = self.code.status();
         if matches!(self.code, Code::Limit | Code::Unavailable) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        if self.code == Code::Unauthorized {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

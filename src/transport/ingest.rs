@@ -33,6 +33,7 @@ use crate::source::reader::{BulkReader, Chunk, ReadError, ReaderOptions, Refused
 use crate::telemetry;
 
 use super::errors::{Code, Fault};
+use super::gate::Caller;
 use super::{TransportContext, openapi};
 
 /// The source's name in metrics.
@@ -120,6 +121,8 @@ impl IntoResponse for IngestAnswer {
     responses(
         (status = 200, description = "Something was accepted, or nothing was sent.", body = IngestAnswer),
         (status = 400, description = "Every line was refused, or the body is cut or damaged.", body = IngestAnswer),
+        (status = 401, description = "The token of ingestion is missing or wrong.", body = openapi::ErrorAnswer),
+        (status = 403, description = "A web page from an origin that may not connect.", body = openapi::ErrorAnswer),
         (status = 413, description = "The body is too long; what came before its limit stays.", body = IngestAnswer),
         (status = 503, description = "perch is shutting down: send again what was not accepted.", body = IngestAnswer),
         (status = 507, description = "The disk is full.", body = IngestAnswer),
@@ -127,9 +130,11 @@ impl IntoResponse for IngestAnswer {
 )]
 pub(super) async fn ingest(
     State(context): State<Arc<TransportContext>>,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<IngestAnswer, Fault> {
+    context.gate.check_ingestion(&caller)?;
     check_encoding(&headers)?;
     let max_bytes = context.limits.max_body_bytes;
     let (bytes, too_long) = limited(body, max_bytes);

@@ -17,6 +17,7 @@ use crate::config::{self, Problem};
 use crate::source::reader::{BulkReader, ReaderOptions};
 
 use super::errors::{Code, Fault};
+use super::gate::Caller;
 use super::query_form::QueryForm;
 use super::wire::{self, QueryCommand};
 use super::{Route, Transport, TransportContext, TransportKind, fields, http, ingest, openapi, page, probes};
@@ -138,14 +139,18 @@ pub(super) struct MatchingQuery {
     responses(
         (status = 200, description = "The queries.", body = Matching),
         (status = 400, description = "Not one tweet.", body = openapi::ErrorAnswer),
+        (status = 401, description = "The token of ingestion is missing or wrong.", body = openapi::ErrorAnswer),
+        (status = 403, description = "A web page from an origin that may not connect.", body = openapi::ErrorAnswer),
         (status = 413, description = "Too large for a tweet.", body = openapi::ErrorAnswer),
         (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
     )
 )]
 pub(super) async fn percolate(
     State(context): State<Arc<TransportContext>>,
+    caller: Caller,
     body: Body,
 ) -> Result<Json<Matching>, Fault> {
+    context.gate.check_ingestion(&caller)?;
     let max_bytes = context.limits.max_line_bytes;
     let options =
         ReaderOptions { max_line_bytes: max_bytes, max_unpacked_bytes: max_bytes as u64, ..ReaderOptions::default() };

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::Stream;
 use serde::Deserialize;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::config::{self, Problem};
@@ -24,6 +25,8 @@ use crate::live::{Event, Percolate, Session};
 use crate::telemetry;
 
 use super::errors::Fault;
+use super::gate::{Caller, Place};
+use super::pace::Pace;
 use super::query_form::QueryForm;
 use super::wire::{self, HelloLimits};
 use super::{Route, Transport, TransportContext, TransportKind, fields, http};
@@ -37,6 +40,9 @@ pub(super) const KIND: TransportKind = TransportKind {
 
 pub(super) const ROUTES: &[Route<Arc<Stage>>] =
     &[Route { method: "GET", path: "/api/stream", handler: || get(stream) }];
+
+/// What was withheld is said after so long, if no tweet comes before.
+const SAY_WITHHELD: Duration = Duration::from_secs(1);
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -91,6 +97,7 @@ pub(super) struct Stage {
     responses(
         (status = 200, description = "Events as docs/PROTOCOL.md describes them.", content_type = "text/event-stream"),
         (status = 400, description = "A parameter is wrong, or the query is.", body = super::openapi::ErrorAnswer),
+        (status = 403, description = "A web page from an origin that may not connect.", body = super::openapi::ErrorAnswer),
         (status = 410, description = "The position can't be resumed from.", body = super::openapi::ErrorAnswer),
         (status = 429, description = "Too many sessions.", body = super::openapi::ErrorAnswer),
         (status = 503, description = "Not now.", body = super::openapi::ErrorAnswer),
@@ -98,10 +105,12 @@ pub(super) struct Stage {
 )]
 pub(super) async fn stream(
     State(stage): State<Arc<Stage>>,
+    caller: Caller,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    let TransportContext { live, limits, query_limits, tasks, .. } = &stage.context;
+    let TransportContext { live, limits, query_limits, tasks, gate, .. } = &stage.context;
+    gate.check_origin(&caller)?;
     let mut fields = http::parameters("/api/stream", query.as_deref())?;
     let query = QueryForm::read("q", fields.required("q")?)?.parse(query_limits)?;
     let since = fields.seq("since")?;
@@ -109,8 +118,10 @@ pub(super) async fn stream(
     fields.finish()?;
     let since = last_event_id(&headers)?.or(since);
 
+    let place = gate.admit(&caller)?;
     let mut session = live.connect()?;
     let registered = session.percolate(Percolate { query, name: None, since, epoch }).await?;
+    let pace = Pace::new(limits.pushes_per_second, Instant::now());
     let limits = HelloLimits {
         frame_bytes: limits.max_frame_bytes,
         query_bytes: query_limits.max_bytes,
@@ -128,8 +139,15 @@ pub(super) async fn stream(
         .event(wire::event::PERCOLATE_OK)
         .id(start.to_string())
         .data(wire::percolate_ok_payload(None, registered));
-    let feed =
-        Feed { session, ready: VecDeque::from([hello, ok]), events: Vec::new(), over: false, _task: tasks.token() };
+    let feed = Feed {
+        session,
+        ready: VecDeque::from([hello, ok]),
+        events: Vec::new(),
+        pace,
+        over: false,
+        _place: place,
+        _task: tasks.token(),
+    };
     let keep_alive = KeepAlive::new().interval(Duration::from_millis(stage.options.keep_alive_ms));
     let mut response = Sse::new(feed.stream()).keep_alive(keep_alive).into_response();
     // For proxies that would collect the stream before they pass it on.
@@ -153,8 +171,12 @@ struct Feed {
     ready: VecDeque<sse::Event>,
     /// Kept for its memory.
     events: Vec<Event>,
+    /// The tweets that the client may be sent.
+    pace: Pace,
     /// When the session has ended and the stream ends after what is ready.
     over: bool,
+    /// Held for its address.
+    _place: Place,
     /// Lets the shutdown wait for the stream.
     _task: TaskTrackerToken,
 }
@@ -162,6 +184,14 @@ struct Feed {
 impl Feed {
     fn stream(self) -> impl Stream<Item = Result<sse::Event, Infallible>> {
         futures_util::stream::unfold(self, |mut feed| async move { feed.next().await.map(|event| (Ok(event), feed)) })
+    }
+
+    fn say_withheld(&mut self) {
+        if let Some(withheld) = self.pace.take_withheld() {
+            telemetry::tweets_withheld(withheld.count);
+            self.ready
+                .push_back(sse::Event::default().event(wire::event::LIMITED).data(wire::limited_payload(withheld)));
+        }
     }
 
     async fn next(&mut self) -> Option<sse::Event> {
@@ -172,11 +202,23 @@ impl Feed {
             if self.over {
                 return None;
             }
-            self.session.next(&mut self.events).await;
+            if let Some(pause) = self.pace.pause(Instant::now()) {
+                sleep(pause).await;
+            }
+            let next = self.session.next(&mut self.events);
+            if !self.pace.has_withheld() {
+                next.await;
+            } else if timeout(SAY_WITHHELD, next).await.is_err() {
+                self.say_withheld();
+            }
             let mut tweets = 0;
-            for event in self.events.drain(..) {
+            let now = Instant::now();
+            let mut events = std::mem::take(&mut self.events);
+            for event in events.drain(..) {
                 match event {
+                    Event::Tweet(delivery) if !self.pace.admit(delivery.hit.seq, now) => {}
                     Event::Tweet(delivery) => {
+                        self.say_withheld();
                         tweets += 1;
                         let frame = wire::tweet_new(&delivery);
                         let event =
@@ -184,16 +226,20 @@ impl Feed {
                         self.ready.push_back(event.data(wire::tweet_new_payload(&frame)));
                     }
                     Event::CatchingUp { from } => {
+                        self.say_withheld();
+                        self.pace.catching_up(true);
                         let event = sse::Event::default().event(wire::event::CATCHING_UP);
                         self.ready.push_back(event.data(wire::catching_up_payload(from)));
                     }
                     Event::Live { seq } => {
+                        self.pace.catching_up(false);
                         let event = sse::Event::default().event(wire::event::LIVE);
                         self.ready.push_back(event.data(wire::live_payload(seq)));
                     }
                     Event::Closed(_) => self.over = true,
                 }
             }
+            self.events = events;
             telemetry::frames_sent(KIND.name, tweets);
         }
     }

@@ -16,11 +16,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::ids::{Epoch, QueryId, Seq, Uid};
-use crate::live::{Delivery, Registered, SearchPage, SearchRequest, Sort};
+use crate::index::{OverTime, TopTerms};
+use crate::live::{Aggregate, AggregateRequest, Delivery, Registered, SearchPage, SearchRequest, Sort};
 use crate::query::QueryLimits;
+use crate::schema::{FieldId, Kind, Schema};
 
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
+use super::pace::Withheld;
 use super::query_form::QueryForm;
 
 /// The events of the protocol. Each is described in `docs/PROTOCOL.md`; a test checks that.
@@ -29,6 +32,7 @@ pub(crate) mod event {
     pub(crate) const UNPERCOLATE: &str = "cmd/unpercolate";
     pub(crate) const QUERY: &str = "cmd/query";
     pub(crate) const MISSING: &str = "cmd/missing";
+    pub(crate) const AGGREGATE: &str = "cmd/aggregate";
     pub(crate) const PING: &str = "cmd/ping";
     pub(crate) const USERS_COUNT: &str = "stats/users-count";
     pub(crate) const TOTAL_TWEET_COUNT: &str = "stats/total-tweet-count";
@@ -38,15 +42,17 @@ pub(crate) mod event {
     pub(crate) const UNPERCOLATE_OK: &str = "unpercolate/ok";
     pub(crate) const PREV_CHUNK: &str = "tweet/prev-chunk";
     pub(crate) const MISSING_TWEET: &str = "tweet/missing-tweet";
+    pub(crate) const AGGREGATE_OK: &str = "aggregate/ok";
     pub(crate) const PONG: &str = "pong";
     pub(crate) const TWEET_NEW: &str = "tweet/new";
     pub(crate) const CATCHING_UP: &str = "stream/catching-up";
     pub(crate) const LIVE: &str = "stream/live";
+    pub(crate) const LIMITED: &str = "stream/limited";
     pub(crate) const ERROR: &str = "cmd/error";
 
     /// What a client may send.
     pub(crate) const COMMANDS: &[&str] =
-        &[PERCOLATE, UNPERCOLATE, QUERY, MISSING, PING, USERS_COUNT, TOTAL_TWEET_COUNT];
+        &[PERCOLATE, UNPERCOLATE, QUERY, MISSING, AGGREGATE, PING, USERS_COUNT, TOTAL_TWEET_COUNT];
     /// What perch sends.
     #[cfg(test)]
     pub(crate) const PUSHES: &[&str] = &[
@@ -55,18 +61,26 @@ pub(crate) mod event {
         UNPERCOLATE_OK,
         PREV_CHUNK,
         MISSING_TWEET,
+        AGGREGATE_OK,
         PONG,
         TWEET_NEW,
         USERS_COUNT,
         TOTAL_TWEET_COUNT,
         CATCHING_UP,
         LIVE,
+        LIMITED,
         ERROR,
     ];
 }
 
 /// How many tweets a page of history has when the client doesn't say.
 pub(crate) const DEFAULT_PAGE: usize = 50;
+
+/// How many buckets an aggregation has at most when the client doesn't say.
+pub(crate) const DEFAULT_BUCKETS: usize = 50;
+
+/// The most buckets that an aggregation can be asked for.
+pub(crate) const MAX_BUCKETS: usize = 1_000;
 
 /// How many tweets can be skipped with `from`: beyond, `before_id` is the way, which costs nothing.
 pub(crate) const MAX_FROM: usize = 10_000;
@@ -95,6 +109,8 @@ pub(crate) enum Command {
         /// Its id.
         id: u64,
     },
+    /// How what matches is spread.
+    Aggregate(AggregateCommand),
     /// An answer.
     Ping,
     /// How many clients are connected.
@@ -145,6 +161,46 @@ impl QueryCommand {
     }
 }
 
+/// The payload of `cmd/aggregate`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AggregateCommand {
+    pub(crate) query: QueryForm,
+    pub(crate) by: FieldId,
+    pub(crate) n: usize,
+    pub(crate) until_seq: Option<Seq>,
+}
+
+impl AggregateCommand {
+    fn read(mut fields: Fields) -> Result<AggregateCommand, Fault> {
+        let command = AggregateCommand {
+            query: QueryForm::read("query", fields.required("query")?)?,
+            by: fields.required("by").and_then(|by| countable(&by))?,
+            n: fields.count("n", DEFAULT_BUCKETS, 1..=MAX_BUCKETS)?,
+            until_seq: fields.seq("until_seq")?,
+        };
+        fields.finish()?;
+        Ok(command)
+    }
+
+    /// What it asks of the live search.
+    pub(crate) fn request(self, limits: &QueryLimits) -> Result<AggregateRequest, Fault> {
+        let AggregateCommand { query, by, n, until_seq } = self;
+        Ok(AggregateRequest { query: query.parse(limits)?, by, n, until_seq })
+    }
+}
+
+/// A field that tweets can be counted by.
+fn countable(by: &Value) -> Result<FieldId, Fault> {
+    let is_countable = |kind: Kind| matches!(kind, Kind::Date | Kind::Keyword);
+    let schema = Schema::tweet();
+    let found = by.as_str().and_then(|name| schema.find(name)).filter(|&field| is_countable(schema.field(field).kind));
+    found.ok_or_else(|| {
+        let fields = schema.iter().filter(|(_, field)| is_countable(field.kind));
+        let names = fields.map(|(_, field)| field.name.as_str()).collect::<Vec<_>>();
+        Fault::field("by", &format!("must be the name of a date or of keywords: {}", names.join(", ")))
+    })
+}
+
 /// Reads a text frame. The `ref` is there even when the command is wrong, so that the error can carry it.
 pub(crate) fn parse(frame: &str, max_page: usize) -> (Option<Ref>, Result<Command, Fault>) {
     let bad_frame = |message: String| (None, Err(Fault::new(Code::BadFrame, message)));
@@ -173,13 +229,19 @@ pub(crate) fn parse(frame: &str, max_page: usize) -> (Option<Ref>, Result<Comman
         let fault = Fault::new(Code::BadFrame, format!("{SHAPE}; the event must be a string"));
         return (reference, Err(fault));
     };
-    (reference, command(&event, payload, max_page))
+    let payload = payload.map_or(Ok(Value::Null), |payload| serde_json::from_str(payload.get()));
+    let command = match payload {
+        Ok(payload) => command(&event, payload, max_page),
+        Err(error) => Err(Fault::new(Code::BadPayload, format!("the payload can't be read: {error}"))),
+    };
+    (reference, command)
 }
 
 /// What every frame is.
 const SHAPE: &str = "a frame must be [event, payload] or [event, payload, ref]";
 
-fn command(event: &str, payload: Option<&RawValue>, max_page: usize) -> Result<Command, Fault> {
+/// Reads the payload of a command, whatever frame it came in.
+pub(crate) fn command(event: &str, payload: Value, max_page: usize) -> Result<Command, Fault> {
     let Some(&event) = event::COMMANDS.iter().find(|&&known| known == event) else {
         let there_is = event::COMMANDS.join(", ");
         return Err(Fault::new(
@@ -187,9 +249,6 @@ fn command(event: &str, payload: Option<&RawValue>, max_page: usize) -> Result<C
             format!("there is no event {:?} (there is: {there_is})", shorten(event)),
         ));
     };
-    let payload = payload.map_or(Ok(Value::Null), |payload| serde_json::from_str(payload.get()));
-    let payload = payload
-        .map_err(|error| Fault::new(Code::BadPayload, format!("the payload of {event} can't be read: {error}")))?;
     let mut fields = Fields::of_payload(event, payload)?;
     let command = match event {
         event::PERCOLATE => Command::Percolate(PercolateCommand {
@@ -200,6 +259,7 @@ fn command(event: &str, payload: Option<&RawValue>, max_page: usize) -> Result<C
         }),
         event::UNPERCOLATE => Command::Unpercolate { name: fields.name("name")? },
         event::QUERY => return QueryCommand::read(fields, "query", max_page).map(Command::Query),
+        event::AGGREGATE => return AggregateCommand::read(fields).map(Command::Aggregate),
         event::MISSING => {
             let id = fields.id("id_str")?.ok_or_else(|| Fault::field("id_str", "is missing"))?;
             Command::Missing { id }
@@ -276,12 +336,17 @@ pub(crate) fn percolate_ok(name: Option<&str>, registered: Registered, reference
     frame(event::PERCOLATE_OK, &percolate_ok_payload(name, registered), reference)
 }
 
-pub(crate) fn unpercolate_ok(name: Option<&str>, reference: Option<&Ref>) -> String {
+/// The payload of `unpercolate/ok`.
+pub(crate) fn unpercolate_ok_payload(name: Option<&str>) -> String {
     #[derive(Serialize)]
     struct Ok<'a> {
         name: Option<&'a str>,
     }
-    frame(event::UNPERCOLATE_OK, &json(&Ok { name }), reference)
+    json(&Ok { name })
+}
+
+pub(crate) fn unpercolate_ok(name: Option<&str>, reference: Option<&Ref>) -> String {
+    frame(event::UNPERCOLATE_OK, &unpercolate_ok_payload(name), reference)
 }
 
 /// The payload of `tweet/prev-chunk`: `next` is a string, since JavaScript can't hold every id.
@@ -309,6 +374,38 @@ pub(crate) fn prev_chunk(page: &SearchPage, reference: Option<&Ref>) -> String {
 
 pub(crate) fn missing_tweet(tweet: &str, reference: Option<&Ref>) -> String {
     frame(event::MISSING_TWEET, tweet, reference)
+}
+
+/// The payload of `aggregate/ok`: starts of intervals and terms are both called keys.
+pub(crate) fn aggregate_ok_payload(by: FieldId, aggregate: &Aggregate) -> String {
+    #[derive(Serialize)]
+    struct Bucket<Key> {
+        key: Key,
+        count: u64,
+    }
+    #[derive(Serialize)]
+    struct Ok<'a, Key> {
+        by: &'a str,
+        total: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        interval_ms: Option<i64>,
+        buckets: Vec<Bucket<Key>>,
+    }
+    let by = &*Schema::tweet().field(by).name;
+    match aggregate {
+        Aggregate::OverTime(OverTime { total, interval_ms, buckets }) => {
+            let buckets = buckets.iter().map(|&(key, count)| Bucket { key, count }).collect();
+            json(&Ok { by, total: *total, interval_ms: Some(*interval_ms), buckets })
+        }
+        Aggregate::TopTerms(TopTerms { total, buckets }) => {
+            let buckets = buckets.iter().map(|(key, count)| Bucket { key, count: *count }).collect();
+            json(&Ok { by, total: *total, interval_ms: None, buckets })
+        }
+    }
+}
+
+pub(crate) fn aggregate_ok(by: FieldId, aggregate: &Aggregate, reference: Option<&Ref>) -> String {
+    frame(event::AGGREGATE_OK, &aggregate_ok_payload(by, aggregate), reference)
 }
 
 pub(crate) fn pong(reference: Option<&Ref>) -> String {
@@ -339,8 +436,21 @@ pub(crate) fn live(seq: Seq) -> String {
     frame(event::LIVE, &live_payload(seq), None)
 }
 
+pub(crate) fn limited_payload(Withheld { count, seq: Seq(seq) }: Withheld) -> String {
+    format!("{{\"count\":{count},\"seq\":{seq}}}")
+}
+
+pub(crate) fn limited(withheld: Withheld) -> String {
+    frame(event::LIMITED, &limited_payload(withheld), None)
+}
+
+/// The payload of `cmd/error`.
+pub(crate) fn error_payload(fault: &Fault) -> String {
+    json(fault)
+}
+
 pub(crate) fn error(fault: &Fault, reference: Option<&Ref>) -> String {
-    frame(event::ERROR, &json(fault), reference)
+    frame(event::ERROR, &error_payload(fault), reference)
 }
 
 /// The frame of `tweet/new`, encoded by whoever needs it first.

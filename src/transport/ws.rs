@@ -11,7 +11,6 @@
 //! `write_timeout_ms` is cut off. Everything is written in the order of `out`: `percolate/ok` before what its registration brings.
 
 mod close;
-mod counts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +25,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
-use tokio::time::{Instant, interval_at, timeout};
+use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -34,11 +33,13 @@ use crate::config::{self, Problem};
 use crate::live::{CloseReason, Event, Percolate, Session};
 use crate::telemetry;
 
+use super::counts::{self, Counts};
 use super::errors::{Code, Fault};
-use super::wire::{self, Command, HelloLimits, PercolateCommand, QueryCommand, Ref};
+use super::gate::{Caller, Place};
+use super::pace::{Bucket, Pace};
+use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand, QueryCommand, Ref};
 use super::{Route, Transport, TransportContext, TransportKind};
 use close::End;
-use counts::Counts;
 
 pub(super) const KIND: TransportKind = TransportKind {
     name: "ws",
@@ -58,6 +59,12 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 /// What is written at once: many small frames go out in one packet.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+
+/// A client may save up the commands of so many seconds.
+const SAVED_UP_S: u32 = 2;
+
+/// What was withheld is said after so long, if no tweet comes before.
+const SAY_WITHHELD: Duration = Duration::from_secs(1);
 
 /// How long after the beginning of a shutdown a client may take what is left.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -125,13 +132,18 @@ pub(super) struct Ws {
 #[utoipa::path(get, path = "/ws", tag = "live", responses(
     (status = 101, description = "The event protocol, as docs/PROTOCOL.md describes it, in text frames."),
     (status = 400, description = "Not a WebSocket handshake.", body = super::openapi::ErrorAnswer),
+    (status = 403, description = "A web page from an origin that may not connect.", body = super::openapi::ErrorAnswer),
     (status = 426, description = "Not a connection that can be upgraded.", body = super::openapi::ErrorAnswer),
 ))]
 pub(super) async fn upgrade(
     State(ws): State<Arc<Ws>>,
+    caller: Caller,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    // Whoever may not connect is turned away here, before the upgrade.
+    // Before the upgrade: a page that may not connect learns nothing.
+    if let Err(fault) = ws.context.gate.check_origin(&caller) {
+        return fault.into_response();
+    }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => {
@@ -148,10 +160,14 @@ pub(super) async fn upgrade(
         .max_frame_size(max_bytes)
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
-        .on_upgrade(move |socket| tasks.track_future(serve(socket, ws)))
+        .on_upgrade(move |socket| tasks.track_future(serve(socket, ws, caller)))
 }
 
-async fn serve(mut socket: WebSocket, ws: Arc<Ws>) {
+async fn serve(mut socket: WebSocket, ws: Arc<Ws>, caller: Caller) {
+    let Ok(place) = ws.context.gate.admit(&caller) else {
+        return close::close(&mut socket, End::TooMany).await;
+    };
+    drop(caller);
     let session = match ws.context.live.connect() {
         Ok(session) => session,
         Err(error) => {
@@ -163,7 +179,24 @@ async fn serve(mut socket: WebSocket, ws: Arc<Ws>) {
     let span = tracing::info_span!("ws", uid = %session.uid());
     let overdue = Box::pin(overdue(ws.context.shutdown.clone()));
     let (searches, out) = (FuturesUnordered::new(), Vec::new());
-    let connection = Connection { socket, session, ws, searches, out, out_tweets: 0, heard: Instant::now(), overdue };
+    let now = Instant::now();
+    let limits = &ws.context.limits;
+    let commands = Bucket::new(limits.commands_per_second, SAVED_UP_S, now);
+    let pace = Pace::new(limits.pushes_per_second, now);
+    let connection = Connection {
+        socket,
+        session,
+        place,
+        ws,
+        searches,
+        out,
+        out_tweets: 0,
+        commands,
+        pace,
+        spoken: false,
+        heard: now,
+        overdue,
+    };
     connection.run().instrument(span).await;
 }
 
@@ -178,6 +211,8 @@ struct Connection {
     socket: WebSocket,
     /// Dropped with the connection, which ends its subscriptions.
     session: Session,
+    /// Held for its address.
+    place: Place,
     ws: Arc<Ws>,
     /// Answers that are being searched, at most [`Options::searches`].
     searches: FuturesUnordered<BoxFuture<'static, String>>,
@@ -185,6 +220,12 @@ struct Connection {
     out: Vec<Message>,
     /// How many of them are tweets.
     out_tweets: usize,
+    /// The commands that the client may send.
+    commands: Bucket,
+    /// The tweets that it may be sent.
+    pace: Pace,
+    /// Whether the client has sent anything but pongs.
+    spoken: bool,
     /// When the client last gave a sign of life.
     heard: Instant,
     /// See [`overdue`]. Polled wherever the task waits, and never after it has ended.
@@ -200,8 +241,8 @@ impl Connection {
         };
         tracing::debug!(reason = end.reason(), "disconnected");
         // The session goes first: nothing more is matched for a client that is told goodbye.
-        let Connection { mut socket, session, .. } = self;
-        drop(session);
+        let Connection { mut socket, session, place, .. } = self;
+        drop((session, place));
         close::close(&mut socket, end).await;
     }
 
@@ -214,16 +255,25 @@ impl Connection {
         let ping_interval = Duration::from_millis(ws.options.ping_interval_ms);
         let mut pings = interval_at(Instant::now() + ping_interval, ping_interval);
         let mut events = Vec::new();
+        let first_frame = ws.context.limits.first_frame;
+        let mut mute = Box::pin(sleep(first_frame));
         self.hello();
         loop {
             self.flush().await?;
+            let pause = self.pace.pause(Instant::now());
             tokio::select! {
                 () = &mut self.overdue => return Err(End::ShuttingDown),
                 message = self.socket.next() => self.message(message).await?,
-                () = self.session.next(&mut events) => self.events(&mut events).await?,
+                () = self.session.next(&mut events), if pause.is_none() => self.events(&mut events).await?,
+                () = sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+                () = sleep(SAY_WITHHELD), if self.pace.has_withheld() => self.say_withheld(),
+                () = &mut mute, if !self.spoken && !first_frame.is_zero() => {
+                    telemetry::turned_away("first_frame");
+                    return Err(End::Silent);
+                }
                 Some(answer) = self.searches.next(), if !self.searches.is_empty() => self.text(answer),
-                Ok(()) = users.changed() => { let frame = users.borrow_and_update().clone(); self.text(frame) }
-                Ok(()) = tweets.changed() => { let frame = tweets.borrow_and_update().clone(); self.text(frame) }
+                Ok(()) = users.changed() => { let frame = users.borrow_and_update().frame.clone(); self.text(frame) }
+                Ok(()) = tweets.changed() => { let frame = tweets.borrow_and_update().frame.clone(); self.text(frame) }
                 _ = pings.tick() => self.ping()?,
             }
         }
@@ -278,14 +328,25 @@ impl Connection {
 
     async fn events(&mut self, events: &mut Vec<Event>) -> Result<(), End> {
         let mut end = None;
+        let now = Instant::now();
         for event in events.drain(..) {
             match event {
                 Event::Tweet(delivery) => {
-                    self.out_tweets += 1;
-                    self.text(wire::tweet_new(&delivery));
+                    if self.pace.admit(delivery.hit.seq, now) {
+                        self.say_withheld();
+                        self.out_tweets += 1;
+                        self.text(wire::tweet_new(&delivery));
+                    }
                 }
-                Event::CatchingUp { from } => self.text(wire::catching_up(from)),
-                Event::Live { seq } => self.text(wire::live(seq)),
+                Event::CatchingUp { from } => {
+                    self.say_withheld();
+                    self.pace.catching_up(true);
+                    self.text(wire::catching_up(from));
+                }
+                Event::Live { seq } => {
+                    self.pace.catching_up(false);
+                    self.text(wire::live(seq));
+                }
                 Event::Closed(CloseReason::ShuttingDown) => end = Some(End::ShuttingDown),
                 Event::Closed(CloseReason::Failed) => end = Some(End::Failed),
             }
@@ -299,6 +360,13 @@ impl Connection {
         }
     }
 
+    fn say_withheld(&mut self) {
+        if let Some(withheld) = self.pace.take_withheld() {
+            telemetry::tweets_withheld(withheld.count);
+            self.text(wire::limited(withheld));
+        }
+    }
+
     async fn message(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
         self.heard = Instant::now();
         match message {
@@ -306,6 +374,7 @@ impl Connection {
                 Err(End::TooLarge)
             }
             Some(Ok(Message::Text(frame))) => {
+                self.spoken = true;
                 self.command(&frame).await;
                 Ok(())
             }
@@ -320,6 +389,11 @@ impl Connection {
     async fn command(&mut self, frame: &str) {
         let (reference, command) = wire::parse(frame, self.ws.context.limits.max_page);
         let done = match command {
+            Ok(_) if !self.commands.take(self.heard) => {
+                telemetry::turned_away("commands");
+                let max = self.ws.context.limits.commands_per_second;
+                Err(Fault::new(Code::Limit, format!("{max} commands a second are taken; this one was not")))
+            }
             Ok(command) => self.obey(command, reference.clone()).await,
             Err(fault) => Err(fault),
         };
@@ -338,6 +412,7 @@ impl Connection {
                 self.text(wire::unpercolate_ok(name.as_deref(), reference.as_ref()));
             }
             Command::Query(command) => return self.query(command, reference),
+            Command::Aggregate(command) => return self.aggregate(command, reference),
             Command::Missing { id } => {
                 let live = live.clone();
                 return self.search(async move {
@@ -380,6 +455,18 @@ impl Connection {
         self.search(async move {
             match live.search(request).await {
                 Ok(page) => wire::prev_chunk(&page, reference.as_ref()),
+                Err(error) => wire::error(&error.into(), reference.as_ref()),
+            }
+        })
+    }
+
+    fn aggregate(&mut self, command: AggregateCommand, reference: Option<Ref>) -> Result<(), Fault> {
+        let request = command.request(&self.ws.context.query_limits)?;
+        let live = self.ws.context.live.clone();
+        self.search(async move {
+            let by = request.by;
+            match live.aggregate(request).await {
+                Ok(aggregate) => wire::aggregate_ok(by, &aggregate, reference.as_ref()),
                 Err(error) => wire::error(&error.into(), reference.as_ref()),
             }
         })

@@ -91,7 +91,7 @@ fn ingest_search_and_explain_work_against_a_server() {
     assert!(stderr.contains('^'), "there is no caret:\n{stderr}");
     let (code, stdout, _) = run(dir.path(), &["explain", "Rust (fast OR safe)"]);
     assert_eq!(code, Some(0));
-    assert!(stdout.contains("rust"), "{stdout}");
+    assert!(stdout.contains("presearch") && stdout.contains("rust"), "{stdout}");
     let (code, stdout, _) = run(dir.path(), &["plugins"]);
     assert_eq!(code, Some(0));
     for name in ["demo", "file", "compiled", "tantivy", "ws", "sse", "rest"] {

@@ -8,5 +8,8 @@ mod durability;
 mod live;
 mod page;
 mod rest;
+mod security;
+mod sente;
+mod sente_client;
 mod sse;
 mod ws;

@@ -11,6 +11,9 @@ async fn the_page_and_its_files_are_served_safely() {
         ("/app.js", "text/javascript"),
         ("/style.css", "text/css"),
         ("/icon.svg", "image/svg+xml"),
+        ("/lib/state.js", "text/javascript"),
+        ("/vendor/preact.js", "text/javascript"),
+        ("/vendor/LICENSES.txt", "text/plain"),
     ] {
         let response = perch.http.get(perch.url(path)).send().await.expect("an answer");
         assert_eq!(response.status().as_u16(), 200, "{path}");
@@ -27,7 +30,15 @@ async fn the_page_and_its_files_are_served_safely() {
         let again = perch.http.get(perch.url(path)).header("If-None-Match", header("etag")).send().await;
         assert_eq!(again.expect("an answer").status().as_u16(), 304, "{path}");
     }
-    for path in ["/web/app.js", "/../Cargo.toml", "/app.js/"] {
+    for path in [
+        "/web/app.js",
+        "/../Cargo.toml",
+        "/app.js/",
+        "/lib/",
+        "/jsconfig.json",
+        "/tests/browser.mjs",
+        "/vendor/preact.d.ts",
+    ] {
         assert_eq!(perch.get(path).await.0, 404, "{path}");
     }
     perch.stop().await;

@@ -249,3 +249,42 @@ async fn plain_http_at_the_websocket_gets_a_plain_answer() {
     assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_payload")));
     perch.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregation_and_the_pushes_behind_its_watermark_add_up() {
+    let perch = Perch::start().await;
+    let made = |id: u64, day: u64| {
+        json!({"id_str": id.to_string(), "text": "rust #one #two", "lang": if id % 2 == 0 { "en" } else { "de" },
+            "created_at": format!("2026-01-{day:02}T12:00:00Z")})
+    };
+    let tweets: Vec<Value> = (1..=9).map(|id| made(id, id.div_ceil(4))).collect();
+    perch.ingest(&tweets).await;
+    perch.ingest(&[tweet(100, "java")]).await;
+    let mut client = perch.connect().await;
+    let watermark = client.percolate(json!({"query": "rust", "name": "a"})).await["seq"].clone();
+    perch.ingest(&[made(20, 1)]).await;
+    assert_eq!(client.tweet().await["tweet"]["id_str"], "20");
+
+    let mut count = async |by: &str, until: &Value| {
+        client.send("cmd/aggregate", json!({"query": "rust", "by": by, "n": 3, "until_seq": until})).await;
+        client.expect("aggregate/ok").await
+    };
+    const DAY_MS: u64 = 86_400_000;
+    let first = 1_767_225_600_000 + DAY_MS / 2;
+    assert_eq!(
+        count("created", &watermark).await,
+        json!({"by": "created_at", "total": 9, "interval_ms": 1_000, "buckets": [
+            {"key": first, "count": 4}, {"key": first + DAY_MS, "count": 4}, {"key": first + 2 * DAY_MS, "count": 1}]})
+    );
+    assert_eq!(count("created", &Value::Null).await["buckets"][0]["count"], 5);
+    assert_eq!(
+        count("lang", &watermark).await,
+        json!({"by": "lang", "total": 9, "buckets": [{"key": "de", "count": 5}, {"key": "en", "count": 4}]})
+    );
+    let tags = count("hashtags", &watermark).await;
+    assert_eq!(
+        tags,
+        json!({"by": "hashtag", "total": 9, "buckets": [{"key": "one", "count": 9}, {"key": "two", "count": 9}]})
+    );
+    perch.stop().await;
+}

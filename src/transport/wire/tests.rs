@@ -31,6 +31,8 @@ fn commands_are_read() {
             r#"["cmd/query", {"query": "", "before_id": "18446744073709551615", "until_seq": "5", "sort": "newest"}]"#,
             r#"["cmd/missing", {"id_str": "1"}]"#,
             r#"["cmd/missing", {"id_str": 1}]"#,
+            r#"["cmd/aggregate", {"query": "rust", "by": "created"}]"#,
+            r#"["cmd/aggregate", {"query": "rust", "by": "hashtags", "n": 1000, "until_seq": 5}, 1]"#,
             r#" [ "cmd/ping" , { } , "\u00e9" ] "#,
             r#"["cmd/ping", null, null]"#,
             r#"["stats/users-count"]"#,
@@ -47,6 +49,8 @@ fn commands_are_read() {
             Query(QueryCommand { query: Text(""), n: 50, from: 0, before_id: Some(18446744073709551615), until_seq: Some(Seq(5)), sort: Newest }) None
             Missing { id: 1 } None
             Missing { id: 1 } None
+            Aggregate(AggregateCommand { query: Text("rust"), by: FieldId(15), n: 50, until_seq: None }) None
+            Aggregate(AggregateCommand { query: Text("rust"), by: FieldId(3), n: 1000, until_seq: Some(Seq(5)) }) Some("1")
             Ping Some("\"\\u00e9\"")
             Ping None
             UsersCount None
@@ -83,8 +87,8 @@ fn frames_that_are_none_are_refused() {
             ["cmd/error",{"code":"bad_frame","message":"a frame must be [event, payload] or [event, payload, ref], not an array of 4"}]
             ["cmd/error",{"code":"bad_frame","message":"the ref must be a string or a number"}]
             ["cmd/error",{"code":"bad_frame","message":"the ref must be a string or a number"}]
-            ["cmd/error",{"code":"bad_event","message":"there is no event \"nonsense\" (there is: cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
-            ["cmd/error",{"code":"bad_event","message":"there is no event \"tweet/new\" (there is: cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
+            ["cmd/error",{"code":"bad_event","message":"there is no event \"nonsense\" (there is: cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
+            ["cmd/error",{"code":"bad_event","message":"there is no event \"tweet/new\" (there is: cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
         "#]],
     );
     let long = "x".repeat(100_000);
@@ -118,6 +122,9 @@ fn fields_that_are_wrong_are_named() {
             r#"["cmd/query", {"query": "rust", "sort": "best"}, 1]"#,
             r#"["cmd/missing", {}, 1]"#,
             r#"["cmd/missing", {"id_str": "x"}, 1]"#,
+            r#"["cmd/aggregate", {"query": "rust"}, 1]"#,
+            r#"["cmd/aggregate", {"query": "rust", "by": "text"}, 1]"#,
+            r#"["cmd/aggregate", {"query": "rust", "by": "lang", "n": 0}, 1]"#,
             r#"["cmd/ping", [], 1]"#,
             r#"["cmd/ping", {"x": 1}, 1]"#,
         ],
@@ -143,6 +150,9 @@ fn fields_that_are_wrong_are_named() {
             ["cmd/error",{"code":"bad_payload","message":"`sort` must be \"newest\" or \"oldest\"","at":{"field":"sort"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`id_str` is missing","at":{"field":"id_str"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`id_str` must be a whole number or a string of digits, below 2^64","at":{"field":"id_str"}},1]
+            ["cmd/error",{"code":"bad_payload","message":"`by` is missing","at":{"field":"by"}},1]
+            ["cmd/error",{"code":"bad_payload","message":"`by` must be the name of a date or of keywords: hashtag, mention, cashtag, lang, user.screen_name, in_reply_to_screen_name, has, is, created_at","at":{"field":"by"}},1]
+            ["cmd/error",{"code":"bad_payload","message":"`n` must be a whole number from 1 to 1000","at":{"field":"n"}},1]
             ["cmd/error",{"code":"bad_payload","message":"the payload of cmd/ping must be an object, not an array"},1]
             ["cmd/error",{"code":"bad_payload","message":"cmd/ping has no field `x` (none is known)","at":{"field":"x"}},1]
         "#]],

@@ -74,7 +74,7 @@ impl End {
             End::TooLarge => "the frame is larger than hello's limits.frame_bytes",
             End::TooSlow => "nothing was read for too long: come back and resume",
             End::TooMany => "too many sessions: come back later",
-            End::Silent => "no sign of life for too long: come back and resume",
+            End::Silent => "nothing was heard for too long: come back and resume",
             End::Protocol => "not a WebSocket frame as RFC 6455 has it",
             End::Gone => "closed by the client",
         }
