@@ -396,9 +396,7 @@ impl Compiled {
         if self.queries.len() * 4 < self.queries.capacity() {
             self.queries.shrink_to(self.queries.len() * 2);
         }
-        if self.presearch.atoms.trim() {
-            self.frequencies.truncate(self.presearch.atoms.len());
-        }
+        self.frequencies.truncate(self.presearch.atoms.len());
     }
 }
 

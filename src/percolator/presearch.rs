@@ -186,7 +186,8 @@ impl Presearch {
             &AtomKind::Pair(first, second) => (self.guess(first).0.min(self.guess(second).0) * 0.1, None),
             AtomKind::Prefix(_, prefix) => (if prefix.len() < 3 { 0.1 } else { 0.02 }, None),
             AtomKind::Pattern(_) => (0.02, None),
-            AtomKind::Exists(_) | AtomKind::Range(..) => (0.5, None),
+            AtomKind::Exists(_) | AtomKind::Range(_, i64::MIN, _) | AtomKind::Range(_, _, i64::MAX) => (0.5, None),
+            AtomKind::Range(..) => (0.1, None),
             AtomKind::Within(..) | AtomKind::Near(..) => (0.01, None),
         }
     }

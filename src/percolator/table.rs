@@ -256,9 +256,8 @@ pub(super) struct Atoms {
     others: HashMap<AtomKey, AtomId, RandomState>,
     hot: Vec<Atom>,
     kinds: Vec<AtomKind>,
+    /// Numbers that are free; some may be in use again, or beyond the last one.
     free: Vec<AtomId>,
-    /// How many free numbers make it worth the while to look for those at the end.
-    trim_at: usize,
     /// Atoms that nobody was told of yet.
     new: Vec<AtomId>,
 }
@@ -272,7 +271,6 @@ impl Atoms {
             hot: vec![Atom { references: 1, ..Atom::default() }],
             kinds: vec![AtomKind::True],
             free: Vec::new(),
-            trim_at: 0,
             new: Vec::new(),
         }
     }
@@ -284,7 +282,7 @@ impl Atoms {
 
     /// How many atoms there are, without [`TRUE`].
     pub(super) fn n_used(&self) -> usize {
-        self.kinds.len() - 1 - self.free.len()
+        self.kinds.iter().filter(|kind| !matches!(kind, AtomKind::Free | AtomKind::True)).count()
     }
 
     pub(super) fn kind(&self, atom: AtomId) -> &AtomKind {
@@ -360,7 +358,11 @@ impl Atoms {
 
     fn add(&mut self, kind: AtomKind) -> AtomId {
         let new = Atom { references: 1, ..Atom::default() };
-        if let Some(atom) = self.free.pop() {
+        while let Some(atom) = self.free.pop() {
+            // Numbers at the end were given back, and may have come again, since this one was noted.
+            if !matches!(self.kinds.get(atom as usize), Some(AtomKind::Free)) {
+                continue;
+            }
             self.hot[atom as usize] = new;
             self.kinds[atom as usize] = kind;
             self.new.push(atom);
@@ -376,7 +378,13 @@ impl Atoms {
 
     /// An atom that is new since it was last asked.
     pub(super) fn pop_new(&mut self) -> Option<AtomId> {
-        self.new.pop()
+        while let Some(atom) = self.new.pop() {
+            // It may be gone again: parts of a query that can't change its meaning are.
+            if !matches!(self.kinds.get(atom as usize), None | Some(AtomKind::Free)) {
+                return Some(atom);
+            }
+        }
+        None
     }
 
     /// One place less mentions the atom; the last one takes it along. Tells what it was when it is gone.
@@ -407,6 +415,7 @@ impl Atoms {
             }
         }
         self.free.push(atom);
+        self.trim();
         Some(kind)
     }
 
@@ -433,23 +442,19 @@ impl Atoms {
         }
     }
 
-    /// Gives back the numbers at the end that are free, when most numbers are. Tells whether it did.
-    pub(super) fn trim(&mut self) -> bool {
-        if self.free.len() < self.trim_at.max(1024) {
-            return false;
-        }
+    /// Gives memory back that is not needed any more.
+    fn trim(&mut self) {
         while matches!(self.kinds.last(), Some(AtomKind::Free)) {
             self.kinds.pop();
             self.hot.pop();
         }
-        let len = place(self.kinds.len());
-        self.free.retain(|&atom| atom < len);
-        self.free.shrink_to_fit();
-        self.kinds.shrink_to(self.kinds.len() * 2);
-        self.hot.shrink_to(self.hot.len() * 2);
-        // The next time when as many more have become free, so that the work stays a small part of theirs.
-        self.trim_at = self.free.len() * 2 + self.kinds.len() / 2;
-        true
+        let len = self.kinds.len();
+        if len * 4 < self.kinds.capacity() {
+            self.kinds.shrink_to(len * 2);
+            self.hot.shrink_to(len * 2);
+            self.free.retain(|&atom| (atom as usize) < len);
+            self.free.shrink_to(len);
+        }
     }
 
     /// The memory that it holds, in bytes.
