@@ -35,6 +35,7 @@
 //! # Ok::<(), perch::query::Diagnostics>(())
 //! ```
 
+mod arena;
 mod compiled;
 mod frequency;
 mod grid;
@@ -49,6 +50,7 @@ mod scratch;
 mod table;
 mod tantivy;
 mod terms;
+mod waits;
 
 pub use compiled::Compiled;
 pub use tantivy::Tantivy;
