@@ -12,12 +12,14 @@ use super::interval::Intervals;
 use super::pattern::{self, Patterns};
 use super::program;
 use super::scratch::Scratch;
-use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, Posting, Rank, TRUE};
+use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
+use super::waits::{Posting, Rank, Waits};
 
 /// What is only read while documents are percolated.
 #[derive(Debug)]
 pub(super) struct Presearch {
     pub(super) atoms: Atoms,
+    pub(super) waits: Waits,
     patterns: Patterns,
     /// By field.
     intervals: Vec<Intervals>,
@@ -35,6 +37,7 @@ impl Presearch {
         let words = schema.iter().filter(|(_, field)| field.kind.has_positions());
         Presearch {
             atoms: Atoms::new(),
+            waits: Waits::default(),
             patterns: Patterns::default(),
             intervals: Vec::new(),
             grids: Vec::new(),
@@ -132,7 +135,7 @@ impl Presearch {
 
     /// Lets a query wait for an atom, which is looked for from now on. Tells the place of the posting.
     pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, posting: Posting) -> u32 {
-        let (place, first) = self.atoms.wait(atom, rank, posting);
+        let (place, first) = self.waits.wait(atom, rank, posting);
         if first {
             self.watch(atom);
         }
@@ -141,8 +144,8 @@ impl Presearch {
 
     /// Ends a wait. Tells which query moved to its place, and from where.
     pub(super) fn unwait(&mut self, atom: AtomId, rank: Rank, place: u32) -> Option<(u32, u32)> {
-        let moved = self.atoms.unwait(atom, rank, place);
-        if self.atoms.waiting(atom).n() == 0 {
+        let moved = self.waits.unwait(atom, rank, place);
+        if self.waits.waiting(atom).n() == 0 {
             self.unwatch(atom);
         }
         moved
@@ -186,13 +189,15 @@ impl Presearch {
             &AtomKind::Pair(first, second) => (self.guess(first).0.min(self.guess(second).0) * 0.1, None),
             AtomKind::Prefix(_, prefix) => (if prefix.len() < 3 { 0.1 } else { 0.02 }, None),
             AtomKind::Pattern(_) => (0.02, None),
-            AtomKind::Exists(_) | AtomKind::Range(..) => (0.5, None),
+            AtomKind::Exists(_) | AtomKind::Range(_, i64::MIN, _) | AtomKind::Range(_, _, i64::MAX) => (0.5, None),
+            AtomKind::Range(..) => (0.1, None),
             AtomKind::Within(..) | AtomKind::Near(..) => (0.01, None),
         }
     }
 
     pub(super) fn size_bytes(&self) -> usize {
         self.atoms.size_bytes()
+            + self.waits.size_bytes()
             + self.patterns.size_bytes()
             + self.intervals.iter().map(Intervals::size_bytes).sum::<usize>()
             + self.grids.iter().map(Grid::size_bytes).sum::<usize>()

@@ -4,8 +4,9 @@
 use crate::doc::{Doc, Token};
 use crate::schema::FieldId;
 
-use super::table::{AtomId, MAX_ATOMS, signature};
+use super::table::{AtomId, MAX_ATOMS};
 use super::terms::Probe;
+use super::waits::signature;
 
 /// No atom.
 const NOTHING: AtomId = MAX_ATOMS;
@@ -27,6 +28,8 @@ pub(super) struct Scratch {
     tokens: Vec<AtomId>,
     /// The first token of each field that has some.
     fields: Vec<(FieldId, usize)>,
+    /// Queries of which a program must decide, where it starts, and whether they may have been found already.
+    pub(super) open: Vec<(u32, u32, bool)>,
     /// By token: what to look for, while that is going on.
     pub(super) probes: Vec<Probe>,
 }
@@ -44,6 +47,7 @@ impl Scratch {
         self.signature = 0;
         self.tokens.clear();
         self.fields.clear();
+        self.open.clear();
         if self.marks.len() < n_atoms || self.marks.len() / 4 > n_atoms {
             self.marks.resize(n_atoms, 0);
             self.marks.shrink_to(n_atoms * 2);
