@@ -37,6 +37,7 @@
 
 mod arena;
 mod compiled;
+mod distance;
 mod frequency;
 mod grid;
 mod interval;

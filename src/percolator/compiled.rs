@@ -148,8 +148,13 @@ impl Prices for Known<'_> {
             AtomKind::Prefix(..) => 0.01,
             AtomKind::Range(..) => 0.002 + 0.5 * self.share(atom),
             AtomKind::Within(..) | AtomKind::Near(..) => 0.02,
-            AtomKind::Pattern(pattern) if pattern.is_blind => 4.0,
-            AtomKind::Pattern(_) => 0.05,
+            kind @ (AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..)) => {
+                if pattern::is_blind(kind) {
+                    4.0
+                } else {
+                    0.05
+                }
+            }
             _ => 0.0,
         }
     }

@@ -154,7 +154,9 @@ impl Presearch {
     /// Looks for an atom in documents from now on.
     fn watch(&mut self, atom: AtomId) {
         match self.atoms.kind(atom) {
-            kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.insert(atom, kind),
+            kind @ (AtomKind::Prefix(..) | AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..)) => {
+                self.patterns.insert(atom, kind);
+            }
             &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).insert(min, max, atom),
             kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
                 grown(&mut self.grids, *field).insert(atom, kind);
@@ -166,7 +168,9 @@ impl Presearch {
     /// Looks for an atom no longer.
     fn unwatch(&mut self, atom: AtomId) {
         match self.atoms.kind(atom) {
-            kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.remove(atom, kind),
+            kind @ (AtomKind::Prefix(..) | AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..)) => {
+                self.patterns.remove(atom, kind);
+            }
             &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).remove(min, max, atom),
             kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
                 grown(&mut self.grids, *field).remove(atom, kind);
@@ -188,7 +192,7 @@ impl Presearch {
             }
             &AtomKind::Pair(first, second) => (self.guess(first).0.min(self.guess(second).0) * 0.1, None),
             AtomKind::Prefix(_, prefix) => (if prefix.len() < 3 { 0.1 } else { 0.02 }, None),
-            AtomKind::Pattern(_) => (0.02, None),
+            AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..) => (0.02, None),
             AtomKind::Exists(_) | AtomKind::Range(_, i64::MIN, _) | AtomKind::Range(_, _, i64::MAX) => (0.5, None),
             AtomKind::Range(..) => (0.1, None),
             AtomKind::Within(..) | AtomKind::Near(..) => (0.01, None),
