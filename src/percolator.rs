@@ -42,6 +42,7 @@ mod frequency;
 mod grid;
 mod interval;
 mod literal;
+mod memo;
 mod pairs;
 mod pattern;
 mod plan;

@@ -15,6 +15,7 @@ use crate::query::Ast;
 
 use super::arena::{Arena, Span};
 use super::frequency::Frequencies;
+use super::memo::Memo;
 use super::pattern;
 use super::plan::{Clause, Plan, Prices, plan};
 use super::presearch::Presearch;
@@ -432,6 +433,9 @@ impl Compiled {
             self.queries.shrink_to(self.queries.len() * 2);
         }
         self.compact();
+        if self.presearch.patterns.active == 0 {
+            self.scratch.memo = Memo::default();
+        }
         self.frequencies.truncate(self.presearch.atoms.len());
     }
 }
@@ -439,11 +443,13 @@ impl Compiled {
 /// Looks at every query that waits for something that the document has.
 fn wake(presearch: &Presearch, codes: &Arena<u32>, scratch: &mut Scratch, doc: &Doc, at: u32, matches: &mut Matches) {
     let there = std::mem::take(&mut scratch.there);
+    let ranges = std::mem::take(&mut scratch.ranges);
     let mut open = std::mem::take(&mut scratch.open);
     // Reading a little of each list first lets memory fetch them all at once.
-    std::hint::black_box(there.iter().fold(0, |near, &atom| near ^ presearch.waits.touch(atom)));
+    let all = || there.iter().chain(&ranges);
+    std::hint::black_box(all().fold(0, |near, &atom| near ^ presearch.waits.touch(atom)));
     let mut candidates = 0;
-    for &atom in &there {
+    for &atom in all() {
         let waiting = presearch.waits.waiting(atom);
         candidates += waiting.n();
         matches.pairs.extend(waiting.plain.iter().map(|&query| (at, QueryKey(query))));
@@ -477,5 +483,6 @@ fn wake(presearch: &Presearch, codes: &Arena<u32>, scratch: &mut Scratch, doc: &
     }
     matches.candidates += candidates as u64;
     scratch.there = there;
+    scratch.ranges = ranges;
     scratch.open = open;
 }

@@ -46,6 +46,8 @@ pub(super) struct Patterns {
     fields: Vec<FieldPatterns>,
     /// One bit for each field that has patterns.
     pub(super) active: u64,
+    /// Another one after each change; never 0 when there are patterns.
+    pub(super) version: u32,
     buffer: Term,
 }
 
@@ -151,6 +153,7 @@ impl Patterns {
     }
 
     fn change(&mut self, atom: AtomId, kind: &AtomKind, add: bool) {
+        self.version = self.version.wrapping_add(1).max(1);
         let (field, filed) = match kind {
             AtomKind::Prefix(field, _) | AtomKind::Wildcard(field, _) | AtomKind::Regex(field, _) => {
                 (*field, Filed::literals(literals(kind)))

@@ -71,7 +71,7 @@ impl<'a> Iterator for Parts<'a> {
         let len = if first & TAG == OPERATOR { self.words[1] as usize } else { 1 };
         let (part, rest) = self.words.split_at(len);
         self.words = rest;
-        self.n -= 1;
+        self.n = self.n.saturating_sub(1);
         Some(part)
     }
 }
@@ -135,7 +135,23 @@ pub(super) fn matches(code: &[u32], atoms: &Atoms, scratch: &mut Scratch, doc: &
             scratch.learn(atom, there);
             there
         }),
-        Node::And(mut parts) => parts.all(|part| matches(part, atoms, scratch, doc)),
+        Node::And(parts) => {
+            // Leaves come first and are all there is in most programs.
+            let mut rest = parts.words;
+            while let Some((&word, more)) = rest.split_first() {
+                let is_there = match word & TAG {
+                    ATOM => scratch.has(word & !TAG),
+                    ABSENT => !scratch.has(word & !TAG),
+                    LAZY => matches(rest, atoms, scratch, doc),
+                    _ => return Parts { words: rest, n: 0 }.all(|part| matches(part, atoms, scratch, doc)),
+                };
+                if !is_there {
+                    return false;
+                }
+                rest = more;
+            }
+            true
+        }
         Node::Or(mut parts) => parts.any(|part| matches(part, atoms, scratch, doc)),
         Node::Not(part) => !matches(part, atoms, scratch, doc),
         Node::AtLeast(min, parts) => {
