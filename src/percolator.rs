@@ -37,11 +37,13 @@
 
 mod arena;
 mod compiled;
+mod distance;
 mod explain;
 mod frequency;
 mod grid;
 mod interval;
 mod literal;
+mod memo;
 mod pairs;
 mod pattern;
 mod plan;

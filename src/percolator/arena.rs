@@ -163,6 +163,11 @@ impl<T: Copy + Default> Arena<T> {
         self.n_free += room(class);
     }
 
+    /// How much room there is in all blocks.
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// Whether so much waits for new lists that all should move to a fresh arena.
     pub(super) fn is_sparse(&self) -> bool {
         self.items.len() > SMALL && self.n_free * 2 > self.items.len()

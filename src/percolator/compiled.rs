@@ -15,8 +15,9 @@ use crate::query::Ast;
 
 use super::arena::{Arena, Span};
 use super::frequency::Frequencies;
+use super::memo::Memo;
 use super::pattern;
-use super::plan::{Clause, Plan, Prices, plan};
+use super::plan::{Plan, Prices, plan};
 use super::presearch::Presearch;
 use super::program;
 use super::scratch::Scratch;
@@ -148,8 +149,13 @@ impl Prices for Known<'_> {
             AtomKind::Prefix(..) => 0.01,
             AtomKind::Range(..) => 0.002 + 0.5 * self.share(atom),
             AtomKind::Within(..) | AtomKind::Near(..) => 0.02,
-            AtomKind::Pattern(pattern) if pattern.is_blind => 4.0,
-            AtomKind::Pattern(_) => 0.05,
+            kind @ (AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..)) => {
+                if pattern::is_blind(kind) {
+                    4.0
+                } else {
+                    0.05
+                }
+            }
             _ => 0.0,
         }
     }
@@ -461,6 +467,9 @@ impl Compiled {
             self.queries.shrink_to(self.queries.len() * 2);
         }
         self.compact();
+        if self.presearch.patterns.active == 0 {
+            self.scratch.memo = Memo::default();
+        }
         self.frequencies.truncate(self.presearch.atoms.len());
     }
 }
@@ -468,11 +477,13 @@ impl Compiled {
 /// Looks at every query that waits for something that the document has.
 fn wake(presearch: &Presearch, codes: &Arena<u32>, scratch: &mut Scratch, doc: &Doc, at: u32, matches: &mut Matches) {
     let there = std::mem::take(&mut scratch.there);
+    let ranges = std::mem::take(&mut scratch.ranges);
     let mut open = std::mem::take(&mut scratch.open);
     // Reading a little of each list first lets memory fetch them all at once.
-    std::hint::black_box(there.iter().fold(0, |near, &atom| near ^ presearch.waits.touch(atom)));
+    let all = || there.iter().chain(&ranges);
+    std::hint::black_box(all().fold(0, |near, &atom| near ^ presearch.waits.touch(atom)));
     let mut candidates = 0;
-    for &atom in &there {
+    for &atom in all() {
         let waiting = presearch.waits.waiting(atom);
         candidates += waiting.n();
         matches.pairs.extend(waiting.plain.iter().map(|&query| (at, QueryKey(query))));
@@ -506,5 +517,6 @@ fn wake(presearch: &Presearch, codes: &Arena<u32>, scratch: &mut Scratch, doc: &
     }
     matches.candidates += candidates as u64;
     scratch.there = there;
+    scratch.ranges = ranges;
     scratch.open = open;
 }

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use super::compiled::Compiled;
-use super::table::{AtomId, AtomKind, Pattern, PatternSource, TRUE};
+use super::table::{AtomId, AtomKind, TRUE};
 use super::terms::TermKey;
 use super::waits::Guard;
 use crate::ids::QueryKey;
@@ -46,7 +46,11 @@ impl Compiled {
             },
             &AtomKind::Exists(field) => Ast::Exists { field },
             AtomKind::Prefix(field, prefix) => Ast::Prefix { field: *field, prefix: prefix.to_string() },
-            AtomKind::Pattern(pattern) => pattern_ast(pattern),
+            AtomKind::Wildcard(field, pattern) => Ast::Wildcard { field: *field, pattern: pattern.to_string() },
+            AtomKind::Fuzzy(field, distance, term) => {
+                Ast::Fuzzy { field: *field, term: term.to_string(), distance: *distance }
+            }
+            AtomKind::Regex(field, regex) => Ast::Regex { field: *field, pattern: regex.source.to_string() },
             &AtomKind::Range(field, low, high) => {
                 Ast::Range { field, lower: bound(low, i64::MIN), upper: bound(high, i64::MAX) }
             }
@@ -59,15 +63,6 @@ impl Compiled {
 impl Compiled {
     fn term(&self, key: &TermKey) -> (FieldId, String) {
         (key.field(), self.atoms().terms().text(key, str::to_owned))
-    }
-}
-
-fn pattern_ast(pattern: &Pattern) -> Ast {
-    let field = pattern.field;
-    match &pattern.source {
-        PatternSource::Wildcard(pattern) => Ast::Wildcard { field, pattern: pattern.to_string() },
-        PatternSource::Regex(pattern) => Ast::Regex { field, pattern: pattern.to_string() },
-        PatternSource::Fuzzy(term, distance) => Ast::Fuzzy { field, term: term.to_string(), distance: *distance },
     }
 }
 

@@ -6,9 +6,10 @@
 //!
 //! Who waits for an atom is known to [`super::waits`].
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hash, Hasher};
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use super::pairs::Pairs;
 use super::terms::{TermKey, Terms};
@@ -40,8 +41,12 @@ pub(super) enum AtomKind {
     Exists(FieldId),
     /// A term of the field starts like this.
     Prefix(FieldId, Box<str>),
-    /// A term of the field is in this set.
-    Pattern(Box<Pattern>),
+    /// A term of the field has this form.
+    Wildcard(FieldId, Box<str>),
+    /// A term of the field is within so many edits of this one.
+    Fuzzy(FieldId, u8, Box<str>),
+    /// This expression matches a term of the field.
+    Regex(FieldId, Box<Regex>),
     /// A value of the field lies between these, both included.
     Range(FieldId, i64, i64),
     /// A place of the field lies in the box.
@@ -50,35 +55,13 @@ pub(super) enum AtomKind {
     Near(FieldId, Box<GeoCircle>),
 }
 
-/// A wildcard, regular expression or fuzzy term.
+/// A regular expression.
 #[derive(Debug)]
-pub(super) struct Pattern {
-    pub(super) field: FieldId,
-    pub(super) source: PatternSource,
+pub(super) struct Regex {
+    pub(super) source: Box<str>,
     pub(super) automaton: TermAutomaton,
-    /// Nothing is known about the terms that match, so it has to be tried for each.
+    /// No character of what it matches is fixed.
     pub(super) is_blind: bool,
-}
-
-/// What a pattern was written as.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum PatternSource {
-    Wildcard(Box<str>),
-    Regex(Box<str>),
-    Fuzzy(Box<str>, u8),
-}
-
-/// What makes two atoms other than terms the same one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum AtomKey {
-    Exists(FieldId),
-    Prefix(FieldId, Box<str>),
-    Pattern(FieldId, PatternSource),
-    Range(FieldId, i64, i64),
-    /// The field and the bits of west, south, east, north.
-    Within(FieldId, [u64; 4]),
-    /// The field and the bits of longitude, latitude, radius.
-    Near(FieldId, [u64; 3]),
 }
 
 fn number(at: usize) -> u32 {
@@ -90,7 +73,9 @@ fn number(at: usize) -> u32 {
 pub(super) struct Atoms {
     terms: Terms,
     pairs: Pairs,
-    others: HashMap<AtomKey, AtomId, RandomState>,
+    /// All other atoms, by what they ask.
+    others: HashTable<AtomId>,
+    hasher: RandomState,
     /// By atom: in how many places programs and pairs mention it.
     references: Vec<u32>,
     kinds: Vec<AtomKind>,
@@ -105,7 +90,8 @@ impl Atoms {
         Atoms {
             terms: Terms::new(),
             pairs: Pairs::default(),
-            others: HashMap::default(),
+            others: HashTable::new(),
+            hasher: RandomState::default(),
             references: vec![1],
             kinds: vec![AtomKind::True],
             free: Vec::new(),
@@ -164,22 +150,27 @@ impl Atoms {
         atom
     }
 
-    /// The number of an atom that is no term, if there is one; one more place mentions it.
-    pub(super) fn find_other(&mut self, key: &AtomKey) -> Option<AtomId> {
-        let &atom = self.others.get(key)?;
-        self.references[atom as usize] += 1;
-        Some(atom)
-    }
-
-    /// The number of another atom, new or not; one more place mentions it.
-    pub(super) fn other(&mut self, key: AtomKey, kind: impl FnOnce() -> AtomKind) -> AtomId {
-        if let Some(&atom) = self.others.get(&key) {
+    /// The number of an atom that is neither a term nor a pair, new or not; one more place mentions it.
+    pub(super) fn other(&mut self, kind: AtomKind) -> AtomId {
+        let hash = self.hasher.hash_one(&kind);
+        if let Some(&atom) = self.others.find(hash, |&atom| self.kinds[atom as usize].asks_the_same(&kind)) {
             self.references[atom as usize] += 1;
             return atom;
         }
-        let atom = self.add(kind());
-        self.others.insert(key, atom);
+        let atom = self.add(kind);
+        let Atoms { others, hasher, kinds, .. } = self;
+        others.insert_unique(hash, atom, |&atom| hasher.hash_one(&kinds[atom as usize]));
         atom
+    }
+
+    /// The number of a regular expression, if there is one that is written like this; one more place mentions it.
+    pub(super) fn find_regex(&mut self, field: FieldId, source: &str) -> Option<AtomId> {
+        let hash = self.hasher.hash_one(Written(REGEX, field, source));
+        let is_it =
+            |kind: &AtomKind| matches!(kind, AtomKind::Regex(of, regex) if *of == field && *regex.source == *source);
+        let &atom = self.others.find(hash, |&atom| is_it(&self.kinds[atom as usize]))?;
+        self.references[atom as usize] += 1;
+        Some(atom)
     }
 
     fn add(&mut self, kind: AtomKind) -> AtomId {
@@ -229,12 +220,13 @@ impl Atoms {
                 self.release(second);
             }
             kind => {
-                if let Some(key) = key_of(kind) {
-                    self.others.remove(&key);
-                    if self.others.len() * 4 < self.others.capacity() {
-                        let room = self.others.len() * 2;
-                        self.others.shrink_to(room);
-                    }
+                if let Ok(entry) = self.others.find_entry(self.hasher.hash_one(kind), |&it| it == atom) {
+                    entry.remove();
+                }
+                if self.others.len() * 4 < self.others.capacity() {
+                    let room = self.others.len() * 2;
+                    let Atoms { others, hasher, kinds, .. } = self;
+                    others.shrink_to(room, |&atom| hasher.hash_one(&kinds[atom as usize]));
                 }
             }
         }
@@ -261,7 +253,7 @@ impl Atoms {
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         let terms = self.terms.size_bytes() + self.pairs.size_bytes();
-        let others = self.others.capacity() * (size_of::<(AtomKey, AtomId)>() + 1);
+        let others = self.others.capacity() * (size_of::<AtomId>() + 1);
         let kinds = self.kinds.capacity() * size_of::<AtomKind>();
         let behind: usize = self.kinds.iter().map(AtomKind::heap_bytes).sum();
         let numbers = self.references.capacity() + self.free.capacity();
@@ -272,25 +264,56 @@ impl Atoms {
 impl AtomKind {
     fn heap_bytes(&self) -> usize {
         match self {
-            AtomKind::Prefix(_, prefix) => prefix.len() * 2,
-            AtomKind::Pattern(pattern) => size_of::<Pattern>() + pattern.automaton.size_bytes(),
-            AtomKind::Within(..) | AtomKind::Near(..) => 32,
+            AtomKind::Prefix(_, text) | AtomKind::Wildcard(_, text) | AtomKind::Fuzzy(_, _, text) => text.len() + 8,
+            AtomKind::Regex(_, regex) => size_of::<Regex>() + regex.source.len() + regex.automaton.size_bytes() + 16,
+            AtomKind::Within(..) | AtomKind::Near(..) => 40,
             _ => 0,
+        }
+    }
+
+    /// Whether two atoms that are no terms or pairs ask the same.
+    fn asks_the_same(&self, other: &AtomKind) -> bool {
+        match (self, other) {
+            (AtomKind::Exists(a), AtomKind::Exists(b)) => a == b,
+            (AtomKind::Prefix(a, x), AtomKind::Prefix(b, y)) | (AtomKind::Wildcard(a, x), AtomKind::Wildcard(b, y)) => {
+                (a, x) == (b, y)
+            }
+            (AtomKind::Fuzzy(a, n, x), AtomKind::Fuzzy(b, m, y)) => (a, n, x) == (b, m, y),
+            (AtomKind::Regex(a, x), AtomKind::Regex(b, y)) => (a, &x.source) == (b, &y.source),
+            (AtomKind::Range(a, min, max), AtomKind::Range(b, from, to)) => (a, min, max) == (b, from, to),
+            (AtomKind::Within(a, x), AtomKind::Within(b, y)) => (a, x) == (b, y),
+            (AtomKind::Near(a, x), AtomKind::Near(b, y)) => (a, x) == (b, y),
+            _ => false,
         }
     }
 }
 
-/// The key under which an atom that is no term is kept.
-pub(super) fn key_of(kind: &AtomKind) -> Option<AtomKey> {
-    Some(match kind {
-        AtomKind::Free | AtomKind::True | AtomKind::Term(_) | AtomKind::Pair(..) => return None,
-        AtomKind::Exists(field) => AtomKey::Exists(*field),
-        AtomKind::Prefix(field, prefix) => AtomKey::Prefix(*field, prefix.clone()),
-        AtomKind::Pattern(pattern) => AtomKey::Pattern(pattern.field, pattern.source.clone()),
-        AtomKind::Range(field, min, max) => AtomKey::Range(*field, *min, *max),
-        AtomKind::Within(field, it) => {
-            AtomKey::Within(*field, [it.west, it.south, it.east, it.north].map(f64::to_bits))
+/// How a pattern is written, as it is hashed.
+#[derive(Hash)]
+struct Written<'a>(u8, FieldId, &'a str);
+
+const PREFIX: u8 = 1;
+const WILDCARD: u8 = 2;
+const FUZZY: u8 = 3;
+const REGEX: u8 = 4;
+
+/// Equal for atoms that ask the same.
+impl Hash for AtomKind {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            AtomKind::Free | AtomKind::True | AtomKind::Term(_) | AtomKind::Pair(..) => {}
+            AtomKind::Exists(field) => field.hash(state),
+            AtomKind::Prefix(field, text) => Written(PREFIX, *field, text).hash(state),
+            AtomKind::Wildcard(field, text) => Written(WILDCARD, *field, text).hash(state),
+            AtomKind::Fuzzy(field, distance, text) => Written(FUZZY + (distance << 4), *field, text).hash(state),
+            AtomKind::Regex(field, regex) => Written(REGEX, *field, &regex.source).hash(state),
+            AtomKind::Range(field, min, max) => (field, min, max).hash(state),
+            AtomKind::Within(field, it) => {
+                (field, [it.west, it.south, it.east, it.north].map(|degrees| (degrees + 0.0).to_bits())).hash(state);
+            }
+            AtomKind::Near(field, it) => {
+                (field, [it.lon, it.lat, it.meters].map(|number| (number + 0.0).to_bits())).hash(state);
+            }
         }
-        AtomKind::Near(field, it) => AtomKey::Near(*field, [it.lon, it.lat, it.meters].map(f64::to_bits)),
-    })
+    }
 }

@@ -19,7 +19,7 @@ const NONE: AtomId = AtomId::MAX;
 const MIN_ENTRIES: usize = 16;
 
 /// A term with its field, in 16 bytes: field and length, then the text, or of a long term its hash and the place of its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TermKey {
     low: u64,
     high: u64,
@@ -70,6 +70,14 @@ fn up_to_eight(bytes: &[u8]) -> u64 {
         [a] => u64::from(a),
         [a, b] => u64::from(a) | u64::from(b) << 8,
         [a, b, c, ..] => u64::from(a) | u64::from(b) << 8 | u64::from(c) << 16,
+    }
+}
+
+impl Probe {
+    /// What is the same for no other term; nothing for long terms.
+    #[inline]
+    pub(super) fn short_key(&self) -> Option<TermKey> {
+        (self.key.len() <= SHORT).then_some(self.key)
     }
 }
 
