@@ -20,6 +20,7 @@ mod openapi;
 mod pace;
 mod page;
 mod probes;
+mod publish;
 mod query_form;
 mod rest;
 pub mod sente;

@@ -236,6 +236,8 @@ pub struct Limits {
     pub commands_per_second: u32,
     /// Tweets that one session is sent in a second at most; 0 is any number.
     pub pushes_per_second: u32,
+    /// Tweets that one session may publish in a second, on average; 0 is none at all.
+    pub publish_per_second: u32,
     /// The time that a search may take.
     #[serde(rename = "search_timeout_ms", with = "milliseconds")]
     pub search_timeout: Duration,
@@ -277,6 +279,7 @@ impl Default for Limits {
             first_frame: Duration::from_secs(60),
             commands_per_second: 100,
             pushes_per_second: 0,
+            publish_per_second: 0,
             search_timeout: Duration::from_secs(10),
             max_headers: 100,
             max_header_bytes: 64 * 1024,

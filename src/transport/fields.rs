@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::doc::Point;
 use crate::ids::{Epoch, Seq};
 use crate::live::Sort;
 
@@ -117,6 +118,28 @@ impl Fields {
                 let expected = format!("must be a string of 1 to {MAX_NAME_BYTES} bytes, or left out");
                 Err(Fault::field(field, &expected))
             }
+        }
+    }
+
+    /// A text of 1 to `max_chars` characters that is not all blank.
+    pub(crate) fn text(&mut self, field: &'static str, max_chars: usize) -> Result<Option<String>, Fault> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.trim().is_empty() && text.chars().count() <= max_chars => Ok(Some(text)),
+            Some(_) => Err(Fault::field(field, &format!("must be a text of 1 to {max_chars} characters"))),
+        }
+    }
+
+    /// A place: longitude and latitude in degrees.
+    pub(crate) fn point(&mut self, field: &'static str) -> Result<Option<Point>, Fault> {
+        let Some(value) = self.take(field) else { return Ok(None) };
+        let place = match value.as_array().map(Vec::as_slice) {
+            Some([lon, lat]) => lon.as_f64().zip(lat.as_f64()),
+            _ => None,
+        };
+        match place {
+            Some((lon, lat)) if lon.abs() <= 180.0 && lat.abs() <= 90.0 => Ok(Some(Point { lon, lat })),
+            _ => Err(Fault::field(field, "must be [longitude, latitude], in degrees")),
         }
     }
 

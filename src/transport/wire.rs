@@ -16,6 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::auth::Pass;
+use crate::doc::Point;
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{OverTime, TopTerms};
 use crate::live::{Aggregate, AggregateRequest, Delivery, Registered, SearchPage, SearchRequest, Sort};
@@ -25,6 +26,7 @@ use crate::schema::{FieldId, Kind, Schema};
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
 use super::pace::Withheld;
+use super::publish::{MAX_TEXT_CHARS, Published};
 use super::query_form::QueryForm;
 
 /// The events of the protocol. Each is described in `docs/PROTOCOL.md`; a test checks that.
@@ -35,6 +37,7 @@ pub(crate) mod event {
     pub(crate) const QUERY: &str = "cmd/query";
     pub(crate) const MISSING: &str = "cmd/missing";
     pub(crate) const AGGREGATE: &str = "cmd/aggregate";
+    pub(crate) const PUBLISH: &str = "cmd/publish";
     pub(crate) const PING: &str = "cmd/ping";
     pub(crate) const USERS_COUNT: &str = "stats/users-count";
     pub(crate) const TOTAL_TWEET_COUNT: &str = "stats/total-tweet-count";
@@ -46,6 +49,7 @@ pub(crate) mod event {
     pub(crate) const PREV_CHUNK: &str = "tweet/prev-chunk";
     pub(crate) const MISSING_TWEET: &str = "tweet/missing-tweet";
     pub(crate) const AGGREGATE_OK: &str = "aggregate/ok";
+    pub(crate) const PUBLISH_OK: &str = "publish/ok";
     pub(crate) const PONG: &str = "pong";
     pub(crate) const TWEET_NEW: &str = "tweet/new";
     pub(crate) const CATCHING_UP: &str = "stream/catching-up";
@@ -55,7 +59,7 @@ pub(crate) mod event {
 
     /// What a client may send.
     pub(crate) const COMMANDS: &[&str] =
-        &[AUTH, PERCOLATE, UNPERCOLATE, QUERY, MISSING, AGGREGATE, PING, USERS_COUNT, TOTAL_TWEET_COUNT];
+        &[AUTH, PERCOLATE, UNPERCOLATE, QUERY, MISSING, AGGREGATE, PUBLISH, PING, USERS_COUNT, TOTAL_TWEET_COUNT];
     /// What perch sends.
     #[cfg(test)]
     pub(crate) const PUSHES: &[&str] = &[
@@ -66,6 +70,7 @@ pub(crate) mod event {
         PREV_CHUNK,
         MISSING_TWEET,
         AGGREGATE_OK,
+        PUBLISH_OK,
         PONG,
         TWEET_NEW,
         USERS_COUNT,
@@ -88,6 +93,9 @@ pub(crate) const MAX_BUCKETS: usize = 1_000;
 
 /// How many tweets can be skipped with `from`: beyond, `before_id` is the way, which costs nothing.
 pub(crate) const MAX_FROM: usize = 10_000;
+
+/// The longest code of a language.
+const MAX_LANG_CHARS: usize = 8;
 
 /// The longest `ref`, in bytes: it is only ever echoed.
 const MAX_REF_BYTES: usize = 128;
@@ -127,6 +135,8 @@ pub(crate) enum Command {
     },
     /// How what matches is spread.
     Aggregate(AggregateCommand),
+    /// Publish a tweet.
+    Publish(PublishCommand),
     /// An answer.
     Ping,
     /// How many clients are connected.
@@ -175,6 +185,14 @@ impl QueryCommand {
         let QueryCommand { query, n, from, before_id, until_seq, sort } = self;
         Ok(SearchRequest { query: query.parse(limits)?, n, from, before_id, until_seq, sort })
     }
+}
+
+/// The payload of `cmd/publish`. Whose the tweet is, is nothing that a client can say.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PublishCommand {
+    pub(crate) text: String,
+    pub(crate) lang: Option<String>,
+    pub(crate) coordinates: Option<Point>,
 }
 
 /// The payload of `cmd/aggregate`.
@@ -279,6 +297,11 @@ pub(crate) fn command(event: &str, payload: Value, max_page: usize) -> Result<Co
         },
         event::UNPERCOLATE => Command::Unpercolate { name: fields.name("name")? },
         event::QUERY => return QueryCommand::read(fields, "query", max_page).map(Command::Query),
+        event::PUBLISH => Command::Publish(PublishCommand {
+            text: fields.text("text", MAX_TEXT_CHARS)?.ok_or_else(|| Fault::field("text", "is missing"))?,
+            lang: fields.text("lang", MAX_LANG_CHARS)?,
+            coordinates: fields.point("coordinates")?,
+        }),
         event::AGGREGATE => return AggregateCommand::read(fields).map(Command::Aggregate),
         event::MISSING => {
             let id = fields.id("id_str")?.ok_or_else(|| Fault::field("id_str", "is missing"))?;
@@ -399,6 +422,22 @@ pub(crate) fn missing_tweet(tweet: &str, reference: Option<&Ref>) -> String {
 pub(crate) fn auth_ok(pass: &Pass, reference: Option<&Ref>) -> String {
     let payload = format!("{{\"sub\":{},\"exp\":{}}}", json(&pass.subject), pass.expires_s);
     frame(event::AUTH_OK, &payload, reference)
+}
+
+/// The payload of `publish/ok`.
+pub(crate) fn publish_ok_payload(published: &Published) -> String {
+    #[derive(Serialize)]
+    struct Ok<'a> {
+        id_str: String,
+        screen_name: &'a str,
+        seq: u64,
+    }
+    let Published { id, screen_name, seq: Seq(seq) } = published;
+    json(&Ok { id_str: id.to_string(), screen_name, seq: *seq })
+}
+
+pub(crate) fn publish_ok(published: &Published, reference: Option<&Ref>) -> String {
+    frame(event::PUBLISH_OK, &publish_ok_payload(published), reference)
 }
 
 /// The payload of `aggregate/ok`: starts of intervals and terms are both called keys.

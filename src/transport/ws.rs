@@ -38,7 +38,8 @@ use super::counts::{self, Counts};
 use super::errors::{Code, Fault};
 use super::gate::{Caller, Place};
 use super::pace::{Bucket, Pace};
-use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand, QueryCommand, Ref};
+use super::publish::{Publisher, Right};
+use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand, PublishCommand, QueryCommand, Ref};
 use super::{Route, Transport, TransportContext, TransportKind};
 use close::End;
 
@@ -171,6 +172,7 @@ async fn serve(mut socket: WebSocket, ws: Arc<Ws>, caller: Caller, pass: Option<
     let Ok(place) = ws.context.gate.admit(&caller) else {
         return close::close(&mut socket, End::TooMany).await;
     };
+    let right = Right::of(&caller, &ws.context);
     drop(caller);
     let session = match ws.context.live.connect() {
         Ok(session) => session,
@@ -187,9 +189,12 @@ async fn serve(mut socket: WebSocket, ws: Arc<Ws>, caller: Caller, pass: Option<
     let limits = &ws.context.limits;
     let commands = Bucket::new(limits.commands_per_second, SAVED_UP_S, now);
     let pace = Pace::new(limits.pushes_per_second, now);
+    let publisher = Publisher::new(session.uid(), limits.publish_per_second);
     let connection = Connection {
         socket,
         session,
+        right,
+        publisher,
         place,
         pass,
         ws,
@@ -216,6 +221,9 @@ struct Connection {
     socket: WebSocket,
     /// Dropped with the connection, which ends its subscriptions.
     session: Session,
+    /// Whether the client may publish without a token.
+    right: Right,
+    publisher: Publisher,
     /// Held for its address.
     place: Place,
     /// Who the client is, where that is asked.
@@ -422,7 +430,7 @@ impl Connection {
 
     async fn obey(&mut self, command: Command, reference: Option<Ref>) -> Result<(), Fault> {
         let TransportContext { live, gate, .. } = &self.ws.context;
-        if !matches!(command, Command::Auth(_) | Command::Ping) {
+        if !matches!(command, Command::Auth(_) | Command::Ping | Command::Publish(_)) {
             gate.check_search(self.pass.as_ref())?;
         }
         match command {
@@ -439,6 +447,7 @@ impl Connection {
             }
             Command::Query(command) => return self.query(command, reference),
             Command::Aggregate(command) => return self.aggregate(command, reference),
+            Command::Publish(command) => return self.publish(command, reference),
             Command::Missing { id } => {
                 let live = live.clone();
                 return self.search(async move {
@@ -464,6 +473,17 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    fn publish(&mut self, command: PublishCommand, reference: Option<Ref>) -> Result<(), Fault> {
+        let right = (self.right, self.pass.as_ref());
+        let published = self.publisher.publish(command, right, &self.ws.context.intake)?;
+        self.search(async move {
+            match published.await {
+                Ok(published) => wire::publish_ok(&published, reference.as_ref()),
+                Err(fault) => wire::error(&fault, reference.as_ref()),
+            }
+        })
     }
 
     /// A later token prolongs a session; it makes it nobody else's, and takes nothing away that is in use.

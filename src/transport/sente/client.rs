@@ -31,6 +31,7 @@ use crate::live::{Event, Registered, Session};
 use crate::telemetry;
 use crate::transport::gate::Place;
 use crate::transport::pace::{Bucket, Pace};
+use crate::transport::publish::{Publisher, Right};
 use commands::{Found, ReplyTo};
 use outbox::{Outbox, Pushed};
 
@@ -50,11 +51,12 @@ pub(super) enum Input {
         socket: Box<WebSocket>,
         /// How to write to a client that has sent nothing yet.
         format: Format,
+        right: Right,
     },
     /// A poll.
     Poll { wants_handshake: bool, format: Format, reply: oneshot::Sender<Answer> },
     /// An event.
-    Post { ppstr: String, reply: oneshot::Sender<Answer> },
+    Post { ppstr: String, right: Right, reply: oneshot::Sender<Answer> },
 }
 
 /// The answer to a request. Without one, perch is unavailable.
@@ -78,6 +80,8 @@ struct Socket {
     out: Vec<Message>,
     /// Tells this socket from the one before, for answers that belong to one.
     number: u64,
+    /// Whether who opened it may publish.
+    right: Right,
     /// When the client last gave a sign of life.
     heard: Instant,
     next_ping: Instant,
@@ -119,6 +123,7 @@ struct Client {
     budget: Bucket,
     /// The tweets that it may be sent.
     pace: Pace,
+    publisher: Publisher,
     /// Held for its address.
     _place: Place,
     presence: Presence,
@@ -145,6 +150,7 @@ pub(super) async fn run(
 ) {
     let now = Instant::now();
     let format = endpoint.options.packer.format(super::frame::Version::V1);
+    let publisher = Publisher::new(session.uid(), endpoint.context.limits.publish_per_second);
     let mut client = Client {
         endpoint: Arc::clone(&endpoint),
         id,
@@ -163,6 +169,7 @@ pub(super) async fn run(
         has_subscribed: false,
         budget: Bucket::new(endpoint.options.events_per_second, 1, now),
         pace: Pace::new(endpoint.context.limits.pushes_per_second, now),
+        publisher,
         _place: place,
         presence: Presence::Between(now),
     };
@@ -333,13 +340,13 @@ impl Client {
             return;
         }
         match input {
-            Input::Socket { socket, format } => self.attach_socket(socket, format),
+            Input::Socket { socket, format, right } => self.attach_socket(socket, format, right),
             Input::Poll { wants_handshake, format, reply } => self.attach_poll(wants_handshake, format, reply),
-            Input::Post { ppstr, reply } => self.post(&ppstr, reply).await,
+            Input::Post { ppstr, right, reply } => self.post(&ppstr, right, reply).await,
         }
     }
 
-    async fn post(&mut self, ppstr: &str, reply: oneshot::Sender<Answer>) {
+    async fn post(&mut self, ppstr: &str, right: Right, reply: oneshot::Sender<Answer>) {
         let inbound = match Format::read(ppstr, self.format.packing) {
             Ok(inbound) => inbound,
             Err(error) => {
@@ -356,7 +363,7 @@ impl Client {
             let _ = reply.send(Answer::Frame(inbound.format.value(&no_callback())));
             ReplyTo::Push
         };
-        self.event(inbound.event, to).await;
+        self.event(inbound.event, right, to).await;
     }
 
     fn heard(&mut self, inbound: &Inbound) {
@@ -364,7 +371,7 @@ impl Client {
         self.has_spoken = true;
     }
 
-    fn attach_socket(&mut self, stream: Box<WebSocket>, format: Format) {
+    fn attach_socket(&mut self, stream: Box<WebSocket>, format: Format, right: Right) {
         if !self.has_spoken {
             self.format = format;
         }
@@ -379,6 +386,7 @@ impl Client {
             stream,
             out: if self.is_raw() { Vec::new() } else { vec![handshake] },
             number: self.n_sockets,
+            right,
             heard: now,
             next_ping: now + Duration::from_millis(self.endpoint.options.ping_interval_ms),
             next_question: now,
@@ -531,8 +539,8 @@ impl Client {
         socket.heard = Instant::now();
         match message {
             Some(Ok(Message::Text(frame))) => {
-                let number = socket.number;
-                self.frame(&frame, number).await;
+                let (number, right) = (socket.number, socket.right);
+                self.frame(&frame, number, right).await;
             }
             Some(Ok(Message::Binary(_))) => telemetry::event_dropped(KIND.name, &"a binary frame"),
             Some(Ok(Message::Pong(payload))) => self.outbox.acknowledge(&payload),
@@ -542,7 +550,7 @@ impl Client {
         }
     }
 
-    async fn frame(&mut self, frame: &str, number: u64) {
+    async fn frame(&mut self, frame: &str, number: u64, right: Right) {
         if frame.len() > self.endpoint.context.limits.max_frame_bytes {
             return telemetry::event_dropped(KIND.name, &"a frame that is too large");
         }
@@ -557,7 +565,7 @@ impl Client {
                     Some(callback) => ReplyTo::Socket { callback, format: inbound.format, number },
                     None => ReplyTo::Push,
                 };
-                self.event(inbound.event, to).await;
+                self.event(inbound.event, right, to).await;
             }
             Err(error) => telemetry::event_dropped(KIND.name, &error),
         }

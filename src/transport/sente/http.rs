@@ -15,6 +15,7 @@ use axum::routing::get;
 use tokio::sync::oneshot;
 
 use super::super::gate::Caller;
+use super::super::publish::Right;
 use super::Endpoint;
 use super::client::{Answer, Input};
 use super::form::{self, Form};
@@ -250,6 +251,7 @@ fn open(
     let inbox = table::open(endpoint, id, Some(caller))?;
     let max_bytes = endpoint.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR);
     let tasks = endpoint.context.tasks.clone();
+    let right = Right::of(caller, &endpoint.context);
     let upgrade = upgrade
         .max_message_size(max_bytes)
         .max_frame_size(max_bytes)
@@ -258,7 +260,7 @@ fn open(
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track_future(async move {
             // When the task has ended meanwhile the socket is dropped, and the client comes again.
-            let _ = inbox.send(Input::Socket { socket: Box::new(socket), format }).await;
+            let _ = inbox.send(Input::Socket { socket: Box::new(socket), format, right }).await;
         })
     }))
 }
@@ -320,7 +322,8 @@ async fn event(
         endpoint.check(&form, &headers, &caller)?;
         let ppstr = ppstr.ok_or(BAD_FRAME)?.to_owned();
         let (reply, answer) = oneshot::channel();
-        table::deliver(&endpoint, &id, Input::Post { ppstr, reply }, None).await?;
+        let right = Right::of(&caller, &endpoint.context);
+        table::deliver(&endpoint, &id, Input::Post { ppstr, right, reply }, None).await?;
         match answer.await {
             Ok(Answer::Frame(frame)) => Ok(text(frame)),
             Ok(Answer::TooMany) => Err(TOO_MANY),

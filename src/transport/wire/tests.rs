@@ -87,8 +87,8 @@ fn frames_that_are_none_are_refused() {
             ["cmd/error",{"code":"bad_frame","message":"a frame must be [event, payload] or [event, payload, ref], not an array of 4"}]
             ["cmd/error",{"code":"bad_frame","message":"the ref must be a string or a number"}]
             ["cmd/error",{"code":"bad_frame","message":"the ref must be a string or a number"}]
-            ["cmd/error",{"code":"bad_event","message":"there is no event \"nonsense\" (there is: cmd/auth, cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
-            ["cmd/error",{"code":"bad_event","message":"there is no event \"tweet/new\" (there is: cmd/auth, cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
+            ["cmd/error",{"code":"bad_event","message":"there is no event \"nonsense\" (there is: cmd/auth, cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/publish, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
+            ["cmd/error",{"code":"bad_event","message":"there is no event \"tweet/new\" (there is: cmd/auth, cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/publish, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
         "#]],
     );
     let long = "x".repeat(100_000);
@@ -193,6 +193,7 @@ fn frames_are_written() {
         prev_chunk(&page, reference),
         prev_chunk(&empty, None),
         missing_tweet(&hit(1, 1).json, reference),
+        publish_ok(&Published { id: 7, screen_name: "guest_1".to_owned(), seq: Seq(8) }, reference),
         pong(reference),
         users_count(3, None),
         total_tweet_count(4, reference),
@@ -216,6 +217,7 @@ fn frames_are_written() {
         ["tweet/prev-chunk",{"result":[{"id":20,"text":"a \"quoted\"\nline"},{"id":10,"text":"a \"quoted\"\nline"}],"total":7,"next":"10"},"r"]
         ["tweet/prev-chunk",{"result":[],"total":0,"next":null}]
         ["tweet/missing-tweet",{"id":1,"text":"a \"quoted\"\nline"},"r"]
+        ["publish/ok",{"id_str":"7","screen_name":"guest_1","seq":8},"r"]
         ["pong",{},"r"]
         ["stats/users-count",3]
         ["stats/total-tweet-count",4,"r"]

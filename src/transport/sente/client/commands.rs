@@ -9,10 +9,11 @@ use crate::ids::Seq;
 use crate::live::Percolate;
 use crate::transport::errors::{Code, Fault};
 use crate::transport::pace::Withheld;
+use crate::transport::publish::Right;
 use crate::transport::sente::frame::{Event, Format};
 use crate::transport::sente::profile;
 use crate::transport::sente::value::Value;
-use crate::transport::wire::{self, Command, PercolateCommand, QueryCommand, event};
+use crate::transport::wire::{self, Command, PercolateCommand, PublishCommand, QueryCommand, event};
 
 /// Where an answer goes.
 pub(super) enum ReplyTo {
@@ -41,7 +42,7 @@ pub(super) fn limited(withheld: Withheld) -> Pushed {
 
 impl Client {
     /// Obeys an event.
-    pub(super) async fn event(&mut self, event: Event, to: ReplyTo) {
+    pub(super) async fn event(&mut self, event: Event, right: Right, to: ReplyTo) {
         let Event { id, data } = event;
         if &*id == "chsk/ws-ping" {
             // A ping that wants no answer gets none.
@@ -60,12 +61,12 @@ impl Client {
         }
         let profile::Command { payload, meta } = profile.open(data);
         match wire::command(&id, payload, self.endpoint.context.limits.max_page) {
-            Ok(command) => self.obey(command, meta, to).await,
+            Ok(command) => self.obey(command, right, meta, to).await,
             Err(fault) => self.answer(to, Err(fault)),
         }
     }
 
-    async fn obey(&mut self, command: Command, meta: Option<Value>, to: ReplyTo) {
+    async fn obey(&mut self, command: Command, right: Right, meta: Option<Value>, to: ReplyTo) {
         let live = self.endpoint.context.live.clone();
         let profile = self.endpoint.options.profile;
         match command {
@@ -99,6 +100,7 @@ impl Client {
                 }),
                 Err(fault) => self.answer(to, Err(fault)),
             },
+            Command::Publish(command) => self.publish(command, right, meta, to),
             Command::Ping => self.answer(to, Ok(Pushed::event(event::PONG, "{}".to_owned(), meta))),
             Command::UsersCount => {
                 self.answer(to, Ok(Pushed::event(event::USERS_COUNT, live.sessions().to_string(), meta)));
@@ -140,6 +142,16 @@ impl Client {
             let page = live.search(request).await?;
             Ok(Pushed::event(event::PREV_CHUNK, profile.page(&page), meta))
         });
+    }
+
+    fn publish(&mut self, command: PublishCommand, right: Right, meta: Option<Value>, to: ReplyTo) {
+        match self.publisher.publish(command, (right, None), &self.endpoint.context.intake) {
+            Ok(published) => self.search(to, async move {
+                let published = published.await?;
+                Ok(Pushed::event(event::PUBLISH_OK, wire::publish_ok_payload(&published), meta))
+            }),
+            Err(fault) => self.answer(to, Err(fault)),
+        }
     }
 
     fn search(&mut self, to: ReplyTo, search: impl Future<Output = Found> + Send + 'static) {
