@@ -324,9 +324,10 @@ impl Running {
         self.connections.close();
         self.connections.wait().await;
         // A client that reads nothing would keep its connection open for ever; the others have ended by now.
-        match tokio::time::timeout(STUCK_CONNECTIONS, self.server).await {
-            Ok(served) => served.context("the listener failed")?,
-            Err(_) => tracing::warn!("connections that take nothing are cut off"),
+        if let Ok(served) = tokio::time::timeout(STUCK_CONNECTIONS, self.server).await {
+            served.context("the listener failed")?;
+        } else {
+            tracing::warn!("connections that take nothing are cut off");
         }
         tracing::info!("stopped");
         Ok(())

@@ -61,6 +61,7 @@ fn hub() -> Hub {
     Hub::new(Box::new(PlainEngine::default()), 3, 1_000)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "that is what a name is")]
 fn name(name: &str) -> Name {
     Some(name.into())
 }

@@ -72,7 +72,7 @@ impl Client {
         match command {
             // Where tokens are asked for, no client of Sente gets this far.
             Command::Auth(_) => {
-                self.answer(to, Err(Fault::new(Code::Forbidden, "no token is needed here, and none is taken")))
+                self.answer(to, Err(Fault::new(Code::Forbidden, "no token is needed here, and none is taken")));
             }
             Command::Percolate(command) => {
                 let found = self.percolate(command, meta).await;
