@@ -28,7 +28,7 @@ bench:
 
 # Feeds each parser with broken input for a minute, on any toolchain; fuzz/README.md has more.
 fuzz:
-	for target in query json tweet frame bulk; do \
+	for target in query json tweet frame bulk transit edn; do \
 		$(CARGO) run --manifest-path fuzz/Cargo.toml --no-default-features -- $$target $(or $(SECONDS_EACH),60) || exit 1; done
 
 web-tools: node_modules/.installed

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Tokens;
-use crate::config::{Config, Problem};
+use crate::config::{Config, Plugin, Problem};
 use crate::hub::{Hub, QueueLimits};
 use crate::index::{Index, IndexOptions, Retention};
 use crate::live::{Live, LiveLimits};
@@ -58,7 +58,15 @@ impl Plugins {
             }
         }
         let mut transports = Vec::new();
-        for plugin in &config.transports {
+        for (at, plugin) in config.transports.iter().enumerate() {
+            let is_same =
+                |other: &Plugin| other.kind == plugin.kind && other.table.get("path") == plugin.table.get("path");
+            if config.transports[..at].iter().any(is_same) {
+                problems.push(Problem::new(
+                    format!("{}.type", plugin.path),
+                    format!("there is another {:?} transport with this path already", plugin.kind),
+                ));
+            }
             let row = find(TRANSPORTS, |row| row.name, &plugin.kind, &format!("{}.type", plugin.path), &mut problems);
             match row.map(|row| (row.build)(plugin.table.clone())) {
                 Some(Ok(transport)) => transports.push(transport),
@@ -146,7 +154,11 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
 
     let engine = (plugins.engine.build)(&EngineOptions::default());
     let (intake, batches) = Intake::channel(config.limits.intake_batches);
-    let (pipeline, handle) = Pipeline::new(Hub::new(engine, config.limits.max_queries), index.clone(), batches);
+    let (pipeline, handle) = Pipeline::new(
+        Hub::new(engine, config.limits.max_queries, config.limits.max_queries_mb * 1024 * 1024),
+        index.clone(),
+        batches,
+    );
     let live = Live::new(
         index.clone(),
         handle,
@@ -312,9 +324,10 @@ impl Running {
         self.connections.close();
         self.connections.wait().await;
         // A client that reads nothing would keep its connection open for ever; the others have ended by now.
-        match tokio::time::timeout(STUCK_CONNECTIONS, self.server).await {
-            Ok(served) => served.context("the listener failed")?,
-            Err(_) => tracing::warn!("connections that take nothing are cut off"),
+        if let Ok(served) = tokio::time::timeout(STUCK_CONNECTIONS, self.server).await {
+            served.context("the listener failed")?;
+        } else {
+            tracing::warn!("connections that take nothing are cut off");
         }
         tracing::info!("stopped");
         Ok(())

@@ -70,7 +70,7 @@ struct ConfigArgs {
     /// Where the tweets are kept
     #[arg(long, value_name = "DIR")]
     index_dir: Option<String>,
-    /// Set any key of the configuration, as in 'source[0].rate=5'
+    /// Set any key of the configuration, as in `limits.max_page=50`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }

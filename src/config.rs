@@ -119,7 +119,7 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// `[[source]]`; without any in the file, one demo source.
     pub sources: Vec<Plugin>,
-    /// `[[transport]]`; without any in the file, `ws`, `sse`, `rest`, and `sente` for both profiles of BirdWatch.
+    /// `[[transport]]`; without any in the file, `ws`, `sse`, `rest`, and `sente` for both profiles of `BirdWatch`.
     pub transports: Vec<Plugin>,
 }
 
@@ -231,6 +231,7 @@ fn from_table(mut table: Table, problems: &mut Vec<Problem>) -> Config {
     config.auth.check(problems);
     config.query.check(problems);
     config.limits.check(problems);
+    config.telemetry.check(problems);
     config
 }
 

@@ -76,6 +76,17 @@ impl Delivery {
     }
 }
 
+/// Why no other query can be registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Full {
+    /// There are so many.
+    #[error("perch holds at most {0} different queries")]
+    Queries(usize),
+    /// They take so much memory.
+    #[error("the registered queries take all of the {0} bytes that they may")]
+    Bytes(usize),
+}
+
 /// Sessions that are gone, told by their `Drop` without waiting. Bounded by the number of sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Departures {
@@ -122,10 +133,14 @@ pub(crate) struct Hub {
     names: Vec<Vec<Name>>,
     matches: Matches,
     max_queries: usize,
+    max_bytes: usize,
+    /// The memory that the engine held when it was asked last, and how many registrations and removals ago that was.
+    engine_bytes: usize,
+    changes: usize,
 }
 
 impl Hub {
-    pub(crate) fn new(engine: Box<dyn Engine>, max_queries: usize) -> Hub {
+    pub(crate) fn new(engine: Box<dyn Engine>, max_queries: usize, max_bytes: usize) -> Hub {
         Hub {
             engine,
             registry: Registry::default(),
@@ -136,6 +151,9 @@ impl Hub {
             names: Vec::new(),
             matches: Matches::default(),
             max_queries,
+            max_bytes,
+            engine_bytes: 0,
+            changes: 0,
         }
     }
 
@@ -144,25 +162,40 @@ impl Hub {
         self.registry.len()
     }
 
-    /// The memory that the engine holds, in bytes.
+    /// The memory that the engine holds, in bytes, as of a few changes ago.
     pub(crate) fn engine_bytes(&self) -> usize {
-        self.engine.size_bytes()
+        self.engine_bytes
+    }
+
+    /// Counts a registration or removal. An engine counts its memory query by query, so it is asked after a share of them has changed.
+    fn changed(&mut self) {
+        self.changes += 1;
+        if self.changes > self.registry.len() / 16 {
+            self.changes = 0;
+            self.engine_bytes = self.engine.size_bytes();
+        }
     }
 
     /// Adds a subscription, or gives an existing one of that name another query. What waits in the queue for the old one goes.
     ///
     /// # Errors
     ///
-    /// The number of queries, when one more would be too many.
-    pub(crate) fn subscribe(&mut self, queue: &Arc<SessionQueue>, name: &Name, query: &Query) -> Result<(), usize> {
-        if !self.registry.contains(query.id()) && self.registry.len() >= self.max_queries {
-            return Err(self.max_queries);
+    /// [`Full`], when one more query would be too many.
+    pub(crate) fn subscribe(&mut self, queue: &Arc<SessionQueue>, name: &Name, query: &Query) -> Result<(), Full> {
+        if !self.registry.contains(query.id()) {
+            if self.registry.len() >= self.max_queries {
+                return Err(Full::Queries(self.max_queries));
+            }
+            if self.engine_bytes >= self.max_bytes {
+                return Err(Full::Bytes(self.max_bytes));
+            }
         }
         let session = self.session(queue);
         // The new one first: where it is the same query it stays registered.
         let (key, is_new) = self.registry.acquire(query);
         if is_new {
             self.engine.insert(key, query.ast());
+            self.changed();
             if self.subscriptions.len() <= key.index() {
                 self.subscriptions.resize_with(key.index() + 1, Vec::new);
             }
@@ -227,6 +260,7 @@ impl Hub {
         }
         if self.registry.release(key) {
             self.engine.remove(key);
+            self.changed();
             self.subscriptions[key.index()] = Vec::new();
         }
     }

@@ -1,13 +1,49 @@
 //! Finds all registered queries that a document matches.
 //!
 //! The reverse of search: queries are kept, and documents come by. An [`Engine`] holds the queries under keys that its owner
-//! chooses; the table of them is [`ENGINES`].
+//! chooses; the table of them is [`ENGINES`]. Nothing here knows of tweets: documents have the fields of any
+//! [`Schema`]. How the compiled engine works is described in `docs/PERCOLATOR.md`.
+//!
+//! ```
+//! use perch::doc::DocBuilder;
+//! use perch::ids::QueryKey;
+//! use perch::percolator::{Compiled, Engine, EngineOptions, Matches};
+//! use perch::query::{Query, QueryLimits};
+//! use perch::schema::{Kind, Schema};
+//!
+//! let mut schema = Schema::new();
+//! let body = schema.add("body", Kind::Text, &[]);
+//! let price = schema.add("price", Kind::Float, &[]);
+//!
+//! let mut engine = Compiled::new(&EngineOptions { schema: schema.clone() });
+//! for (key, text) in (0..).zip(["bicycle price:<100", "\"racing bike\" OR bicycle", "unicycle"]) {
+//!     let query = Query::parse(text, &schema, &QueryLimits::default())?;
+//!     engine.insert(QueryKey(key), query.ast());
+//! }
+//!
+//! let mut builder = DocBuilder::new(&schema);
+//! builder.text(body, "A nearly new bicycle");
+//! builder.float(price, 120.0);
+//! let mut matches = Matches::default();
+//! engine.percolate(&[builder.doc()], &mut matches);
+//! assert_eq!(matches.pairs, [(0, QueryKey(1))]);
+//!
+//! engine.remove(QueryKey(1));
+//! matches.clear();
+//! engine.percolate(&[builder.doc()], &mut matches);
+//! assert!(matches.pairs.is_empty());
+//! # Ok::<(), perch::query::Diagnostics>(())
+//! ```
 
+mod arena;
 mod compiled;
+mod distance;
+mod explain;
 mod frequency;
 mod grid;
 mod interval;
 mod literal;
+mod memo;
 mod pairs;
 mod pattern;
 mod plan;

@@ -16,7 +16,7 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::{Departures, Hub, Name, SessionQueue};
+use crate::hub::{Departures, Full, Hub, Name, SessionQueue};
 use crate::ids::{QueryId, Seq, Uid};
 use crate::index::Index;
 pub use crate::index::{Ack, IntakeError};
@@ -73,13 +73,13 @@ impl Intake {
 
 /// What sessions ask of the loop. Each is carried out between two tweets.
 pub(crate) enum Control {
-    /// Answers with the watermark, or with the number of queries when one more would be too many.
+    /// Answers with the watermark, or why there is no room for another query.
     Subscribe {
         queue: Arc<SessionQueue>,
         name: Name,
         query: Query,
         resume: bool,
-        reply: oneshot::Sender<Result<Seq, usize>>,
+        reply: oneshot::Sender<Result<Seq, Full>>,
     },
     /// Answers whether there was one.
     Unsubscribe { uid: Uid, name: Name, reply: oneshot::Sender<bool> },

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A client that opens connections and sends nothing, or one byte now and then, is the cheapest attack there is: so connections are counted, and the
-//! head of each request has its time and its size. Bodies have their own limits, in the transports; WebSockets have theirs from the upgrade on, and keep
+//! head of each request has its time and its size. Bodies have their own limits, in the transports; `WebSockets` have theirs from the upgrade on, and keep
 //! their place.
 
 mod tls;

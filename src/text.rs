@@ -1,6 +1,6 @@
 //! The one analyzer: what the words of a text are, for index, percolator and queries alike.
 //!
-//! A word is a run of letters, digits and marks; everything else separates. Words are folded ([`fold`]): lower case, without
+//! A word is a run of letters, digits and marks; everything else separates. Words are folded ([`fold()`]): lower case, without
 //! accents. Each character of a script without spaces, and each emoji, is a term of its own, so that a phrase of them finds
 //! any word inside. Addresses with a scheme are left out: they have a field of their own ([`url_words`]).
 //!

@@ -1,6 +1,6 @@
 //! The tweet: what comes in, what is kept of it, and its analysis.
 //!
-//! [`read`] takes a tweet in any of the forms that Twitter's APIs give, [`Tweet`] is what is kept of it, [`Tweet::to_json`] is the
+//! [`read()`] takes a tweet in any of the forms that Twitter's APIs give, [`Tweet`] is what is kept of it, [`Tweet::to_json`] is the
 //! one form in which it is stored and sent, [`Tweet::analyze`] is what queries see. Reading what was written gives the same tweet,
 //! so that an index can be made again from the tweets that it stores.
 //!

@@ -8,7 +8,8 @@
 //! words of the queries and passes the engine first, so that it knows how often words occur; the others are what is
 //! measured. All choices come from one seed.
 //!
-//! Each row runs in a process of its own, on one thread. Its times include the analysis of the text. The two floors are
+//! Each row runs in a process of its own, on one thread. Rates count the time that the thread has run, `p50` and `p99` the
+//! clock. All times include the analysis of the text. The two floors are
 //! measured in turn with the engine over the same tweets: `plain` is tantivy's `SimpleTokenizer` and `LowerCaser` and nothing
 //! else, `analysis` our own. Of all rounds the fastest counts. `x plain` is the time for a tweet over that of `plain`.
 

@@ -1,5 +1,7 @@
 //! The parsers that read what strangers send. Each function takes any bytes, and panics when something does not hold.
 
+mod sente;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::OnceLock;
@@ -11,9 +13,18 @@ use perch::source::reader::{BulkReader, ReaderOptions};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::runtime::Runtime;
 
+pub use sente::{edn, transit};
+
 /// A target by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] =
-    &[("query", query), ("json", json), ("tweet", tweet), ("frame", frame), ("bulk", bulk)];
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("query", query),
+    ("json", json),
+    ("tweet", tweet),
+    ("frame", frame),
+    ("bulk", bulk),
+    ("transit", transit),
+    ("edn", edn),
+];
 
 /// Query text: what is understood has a canonical form that means the same.
 pub fn query(input: &[u8]) {

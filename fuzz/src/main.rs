@@ -51,6 +51,19 @@ const FRAMES: &[&str] = &[
     r##"["cmd/users-count"]"##,
 ];
 
+const TRANSIT: &[&str] = &[
+    r##"["^ ","~:query","~$symbol","~:n",["~#set",[1,2,"~i9223372036854775807"]],"^0","~u00000000-0000-4000-8000-000000000000"]"##,
+    r##"[["~:cmd/percolate",["^ ","~:query","rust","~:uid","~d1.5"]],"~~tilde","~^hat","~?t","~_","~cx","~n123","~zNaN"]"##,
+    r##"["~#cmap",[["~:a"],1,["^ "],"^1"]]"##,
+];
+
+const EDN: &[&str] = &[
+    r##"[:cmd/percolate {:query "rust \"x\" \u00e9" :n 5 :f -1.5e3 :big 12345678901234567890N :exact 1.0M}]"##,
+    r##"#{1 2 nil true} ; comment"##,
+    r##"[#uuid "00000000-0000-4000-8000-000000000000" #inst "2024-01-01" \a \newline \u0041 #_ (discarded) 'sym]"##,
+    r##"+[[:chsk/ws-ping] :ajax-cb]"##,
+];
+
 const WORDS: &[&str] = &[
     "\"",
     "\\",
@@ -116,6 +129,8 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "json" => JSON.to_vec(),
         "tweet" => TWEETS.to_vec(),
         "frame" => FRAMES.to_vec(),
+        "transit" => [TRANSIT, FRAMES, TWEETS].concat(),
+        "edn" => EDN.to_vec(),
         _ => {
             let lines = TWEETS.join("\n");
             let array = format!("\u{3}[{}]", TWEETS[..3].join(",\n"));
@@ -250,7 +265,7 @@ fn main() -> ExitCode {
     let number = |at: usize| arguments.get(at).and_then(|number| number.parse::<u64>().ok());
     let target = perch_fuzz::TARGETS.iter().find(|(name, _)| arguments.first().is_some_and(|wanted| wanted == name));
     let (Some((name, target)), Some(seconds)) = (target, number(1)) else {
-        eprintln!("usage: perch-fuzz query|json|tweet|frame|bulk SECONDS [SEED]");
+        eprintln!("usage: perch-fuzz query|json|tweet|frame|bulk|transit|edn SECONDS [SEED]");
         return ExitCode::from(2);
     };
     let mut random = Random(number(2).unwrap_or(1).max(1));

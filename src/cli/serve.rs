@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,8 @@ async fn wait_for_signals(shutdown: CancellationToken) -> anyhow::Error {
         return error;
     }
     shutdown.cancel();
+    // Some wrappers send the same signal to the process and to its group: that is still the first one.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     match signal().await {
         Ok(()) => anyhow::anyhow!("a second signal came: ended at once"),
         Err(error) => error,

@@ -249,6 +249,8 @@ pub struct Limits {
     pub max_subscriptions_per_session: usize,
     /// Registered queries.
     pub max_queries: usize,
+    /// The memory of all registered queries, in MiB.
+    pub max_queries_mb: usize,
     /// Tweets that may wait for one session before it is fed from the index.
     pub session_queue_frames: usize,
     /// Bytes that may wait for one session before it is fed from the index.
@@ -283,6 +285,7 @@ impl Default for Limits {
             max_header_bytes: 64 * 1024,
             max_subscriptions_per_session: 100,
             max_queries: 1_000_000,
+            max_queries_mb: 1_024,
             session_queue_frames: 1_024,
             session_queue_bytes: 1024 * 1024,
             max_frame_bytes: 64 * 1024,
@@ -307,6 +310,7 @@ impl Limits {
         within(problems, "limits.max_header_bytes", self.max_header_bytes, 8_192..=1024 * 1024);
         within(problems, "limits.max_subscriptions_per_session", self.max_subscriptions_per_session, 1..=100_000);
         within(problems, "limits.max_queries", self.max_queries, 1..=100_000_000);
+        within(problems, "limits.max_queries_mb", self.max_queries_mb, 1..=1_000_000);
         within(problems, "limits.session_queue_frames", self.session_queue_frames, 1..=1_000_000);
         within(problems, "limits.session_queue_bytes", self.session_queue_bytes, 4_096..=1024 * 1024 * 1024);
         within(problems, "limits.max_frame_bytes", self.max_frame_bytes, 1_024..=16 * 1024 * 1024);
@@ -329,6 +333,18 @@ pub struct Telemetry {
 impl Default for Telemetry {
     fn default() -> Telemetry {
         Telemetry { log: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+impl Telemetry {
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log) {
+            let message = format!(
+                "expected a level, or levels by module such as \"info,perch::pipeline=debug\", found {:?}: {error}",
+                self.log
+            );
+            problems.push(Problem::new("telemetry.log", message));
+        }
     }
 }
 

@@ -88,9 +88,9 @@ fn all_mistakes_are_reported_at_once_with_their_path() {
 fn a_file_that_is_no_toml_says_where() {
     check(
         "[server]\nlisten = \n",
-        &expect![[r#"
+        &expect![[r"
             config.toml:2:10: string values must be quoted, expected literal string
-        "#]],
+        "]],
     );
 }
 

@@ -34,7 +34,7 @@ impl Engine for PlainEngine {
     }
 
     fn size_bytes(&self) -> usize {
-        0
+        self.queries.len() * 400
     }
 }
 
@@ -58,9 +58,10 @@ fn queue(max_frames: usize) -> Arc<SessionQueue> {
 }
 
 fn hub() -> Hub {
-    Hub::new(Box::new(PlainEngine::default()), 3)
+    Hub::new(Box::new(PlainEngine::default()), 3, 1_000)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "that is what a name is")]
 fn name(name: &str) -> Name {
     Some(name.into())
 }
@@ -177,7 +178,7 @@ fn there_are_never_more_queries_than_allowed() {
     for word in ["one", "two", "three"] {
         hub.subscribe(&session, &name(word), &query(word)).expect("room");
     }
-    assert_eq!(hub.subscribe(&session, &name("four"), &query("four")), Err(3));
+    assert_eq!(hub.subscribe(&session, &name("four"), &query("four")), Err(Full::Queries(3)));
     hub.subscribe(&session, &name("again"), &query("one")).expect("it is registered already");
     assert_eq!(hub.matching(&item(1, "one three").tweet.doc).len(), 2);
 }
@@ -192,4 +193,16 @@ fn the_place_of_a_session_that_went_is_given_out_again() {
     hub.dispatch(&[item(1, "rust"), item(2, "java")]);
     assert_eq!(taken(&first), (Taken::Empty, vec![]));
     assert_eq!(taken(&second).1, [(2, vec!["-".to_owned()])]);
+}
+
+#[test]
+fn queries_take_no_more_memory_than_allowed() {
+    let session = queue(10);
+    let mut hub = Hub::new(Box::new(PlainEngine::default()), 100, 800);
+    for word in ["one", "two"] {
+        hub.subscribe(&session, &name(word), &query(word)).expect("room");
+    }
+    assert_eq!(hub.subscribe(&session, &name("three"), &query("three")), Err(Full::Bytes(800)));
+    assert!(hub.unsubscribe(session.uid(), &name("one")));
+    hub.subscribe(&session, &name("three"), &query("three")).expect("room again");
 }

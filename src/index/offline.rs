@@ -192,7 +192,8 @@ fn files_of(dir: &Path, meta: &[u8]) -> Result<BTreeSet<String>, OfflineError> {
         let name = entry.map_err(doing(dir.display().to_string()))?.file_name().to_string_lossy().into_owned();
         let is_wanted = |(id, deletes): &(String, Option<String>)| {
             name.strip_prefix(&**id).is_some_and(|rest| rest.starts_with('.'))
-                && (!name.ends_with(".del") || deletes.as_ref() == Some(&name))
+                && (Path::new(&name).extension().is_none_or(|extension| extension != "del")
+                    || deletes.as_ref() == Some(&name))
         };
         if segments.iter().any(is_wanted) {
             files.insert(name);

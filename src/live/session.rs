@@ -113,11 +113,7 @@ impl Session {
             resume: since.is_some(),
             reply,
         };
-        let seq = self
-            .live
-            .ask(subscribe)
-            .await?
-            .map_err(|max| LiveError::Limit(format!("perch holds at most {max} different queries")))?;
+        let seq = self.live.ask(subscribe).await?.map_err(|full| LiveError::Limit(full.to_string()))?;
         // What was read for the subscriptions as they were is of no use any more.
         self.reading = None;
         if since.is_some() {

@@ -39,7 +39,7 @@ impl Stages {
         let index = Index::open(&options).expect("it opens");
         let (intake, batches) = Intake::channel(4);
         let (pipeline, handle) =
-            Pipeline::new(Hub::new(Box::new(PlainEngine::default()), 1_000), index.clone(), batches);
+            Pipeline::new(Hub::new(Box::new(PlainEngine::default()), 1_000, usize::MAX), index.clone(), batches);
         let limits = LiveLimits {
             max_sessions: 1_000,
             max_subscriptions: 4,

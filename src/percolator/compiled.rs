@@ -13,13 +13,16 @@ use crate::doc::Doc;
 use crate::ids::QueryKey;
 use crate::query::Ast;
 
+use super::arena::{Arena, Span};
 use super::frequency::Frequencies;
+use super::memo::Memo;
 use super::pattern;
-use super::plan::{Clause, Plan, Prices, plan};
+use super::plan::{Plan, Prices, plan};
 use super::presearch::Presearch;
 use super::program;
 use super::scratch::Scratch;
-use super::table::{AtomId, AtomKind, Atoms, Guard, MAX_ATOMS, Posting, Rank, TRUE, Wake};
+use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
+use super::waits::{Guard, Posting, Rank, Wake};
 use super::{Engine, EngineKind, EngineOptions, Matches};
 
 /// The row in the table of engines.
@@ -47,6 +50,8 @@ pub struct Compiled {
     presearch: Presearch,
     /// By key.
     queries: Vec<Slot>,
+    /// The programs.
+    codes: Arena<u32>,
     n_queries: usize,
     scratch: Scratch,
     frequencies: Frequencies,
@@ -67,8 +72,8 @@ pub struct Compiled {
 enum Slot {
     /// It waits for one atom, which is all there is to it. With [`NO_ATOM`], the key is free.
     Atom { atom: AtomId, place: u32 },
-    /// [`Program`].
-    Program(Box<[u32]>),
+    /// It has a [`Program`], at this place.
+    Program(Span),
 }
 
 /// No query.
@@ -89,16 +94,21 @@ impl Program {
     }
 
     fn waits(words: &[u32]) -> &[[u32; 2]] {
-        words[Self::WAITS..Self::WAITS + 2 * Self::n_waits(words)].as_chunks().0
+        words[Self::WAITS..Self::code_at(Self::n_waits(words))].as_chunks().0
     }
 
     fn waits_mut(words: &mut [u32]) -> &mut [[u32; 2]] {
-        let end = Self::WAITS + 2 * Self::n_waits(words);
+        let end = Self::code_at(Self::n_waits(words));
         words[Self::WAITS..end].as_chunks_mut().0
     }
 
+    /// Where the code is in the words of a program with so many waits.
+    fn code_at(n_waits: usize) -> usize {
+        Self::WAITS + 2 * n_waits
+    }
+
     fn code(words: &[u32]) -> &[u32] {
-        &words[Self::WAITS + 2 * Self::n_waits(words)..]
+        &words[Self::code_at(Self::n_waits(words))..]
     }
 
     fn wait(atom: AtomId, rank: Rank, place: u32) -> [u32; 2] {
@@ -139,8 +149,13 @@ impl Prices for Known<'_> {
             AtomKind::Prefix(..) => 0.01,
             AtomKind::Range(..) => 0.002 + 0.5 * self.share(atom),
             AtomKind::Within(..) | AtomKind::Near(..) => 0.02,
-            AtomKind::Pattern(pattern) if pattern.is_blind => 4.0,
-            AtomKind::Pattern(_) => 0.05,
+            kind @ (AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..)) => {
+                if pattern::is_blind(kind) {
+                    4.0
+                } else {
+                    0.05
+                }
+            }
             _ => 0.0,
         }
     }
@@ -153,6 +168,7 @@ impl Compiled {
         Compiled {
             presearch: Presearch::new(&options.schema),
             queries: Vec::new(),
+            codes: Arena::default(),
             n_queries: 0,
             scratch: Scratch::default(),
             frequencies: Frequencies::new(),
@@ -185,20 +201,29 @@ impl Compiled {
         &self.presearch.atoms
     }
 
-    /// The clauses that wake a query: key and guard of each.
+    /// The clauses that wake a query: key and guard of each. Where a program decides, the guards are bits of a signature, and none is told.
     pub(super) fn clauses(&self, key: QueryKey) -> Vec<(AtomId, Guard)> {
         let clause = |&wait: &[u32; 2]| {
             let atom = Program::atom(wait);
             let guard = match Program::rank(wait) {
-                Rank::Plain | Rank::Either => (TRUE, true),
-                Rank::Guarded => self.atoms().guarded(atom)[wait[1] as usize].guard(),
+                Rank::Plain | Rank::Either => Guard::There(TRUE),
+                Rank::Guarded => {
+                    let posting = self.presearch.waits.waiting(atom).guarded[wait[1] as usize];
+                    match posting.wake() {
+                        Wake::Verify | Wake::VerifyOnce => Guard::There(TRUE),
+                        Wake::Match | Wake::MatchOnce => match posting.guard() {
+                            (guard, true) => Guard::There(guard),
+                            (guard, false) => Guard::Absent(guard),
+                        },
+                    }
+                }
             };
-            (atom, if guard.1 { Guard::There(guard.0) } else { Guard::Absent(guard.0) })
+            (atom, guard)
         };
         match self.queries.get(key.index()) {
             None | Some(Slot::Atom { atom: NO_ATOM, .. }) => Vec::new(),
             Some(Slot::Atom { atom, .. }) => vec![(*atom, Guard::There(TRUE))],
-            Some(Slot::Program(words)) => Program::waits(words).iter().map(clause).collect(),
+            Some(&Slot::Program(span)) => Program::waits(self.codes.get(span)).iter().map(clause).collect(),
         }
     }
 
@@ -208,67 +233,87 @@ impl Compiled {
 
     /// Lets a query wait as planned, and keeps where.
     fn wait(&mut self, query: u32, code: &[u32], plan: &Plan) -> Slot {
-        let posting = |clause: &Clause, wake| Posting::new(query, clause.guard, clause.signature, wake);
         if let (&[_], [clause]) = (code, plan.clauses.as_slice())
             && clause.is_plain()
         {
-            let place = self.presearch.wait(clause.key, Rank::Plain, posting(clause, Wake::Match));
+            let posting = Posting::guarded(query, clause.guard, 0, false);
+            let place = self.presearch.wait(clause.key, Rank::Plain, posting);
             return Slot::Atom { atom: clause.key, place };
         }
-        let n = u32::try_from(plan.clauses.len()).expect("a query has fewer than 2^32 parts");
-        let mut words = Vec::with_capacity(Program::WAITS + plan.clauses.len() * 2 + code.len());
-        words.push(n);
-        for clause in &plan.clauses {
-            let wake = match (clause.sufficient, n) {
-                (true, 1) => Wake::Match,
-                (true, _) => Wake::MatchOnce,
-                (false, 1) => Wake::Verify,
-                (false, _) => Wake::VerifyOnce,
-            };
-            let rank = if clause.is_plain() { Rank::Either } else { Rank::Guarded };
-            let place = self.presearch.wait(clause.key, rank, posting(clause, wake));
-            words.extend(Program::wait(clause.key, rank, place));
-        }
+        let n = plan.clauses.len();
+        let mut words = Vec::with_capacity(Program::code_at(n) + code.len());
+        words.push(u32::try_from(n).expect("a query has fewer than 2^32 parts"));
+        words.resize(Program::code_at(n), 0);
         words.extend(code);
-        Slot::Program(words.into())
+        let span = self.codes.store(&words);
+        let code = span.start() + u32::try_from(Program::code_at(n)).expect("as above");
+        for (at, clause) in plan.clauses.iter().enumerate() {
+            let (rank, posting) = match clause.sufficient {
+                true if clause.is_plain() && n > 1 => (Rank::Either, Posting::guarded(query, clause.guard, 0, true)),
+                true => (Rank::Guarded, Posting::guarded(query, clause.guard, clause.signature, n > 1)),
+                false => (Rank::Guarded, Posting::verified(query, code, clause.signature, n > 1)),
+            };
+            let place = self.presearch.wait(clause.key, rank, posting);
+            Program::waits_mut(self.codes.get_mut(span))[at] = Program::wait(clause.key, rank, place);
+        }
+        Slot::Program(span)
     }
 
     /// Ends the waits of a query. What stood last in a list takes the place, so another query must be told.
-    fn unwait(&mut self, slot: &mut Slot) {
-        match slot {
+    fn unwait(&mut self, slot: &Slot) {
+        match *slot {
             Slot::Atom { atom, place } => {
-                if let Some((moved, _)) = self.presearch.unwait(*atom, Rank::Plain, *place)
+                if let Some((moved, _)) = self.presearch.unwait(atom, Rank::Plain, place)
                     && let Slot::Atom { place: old, .. } = &mut self.queries[moved as usize]
                 {
-                    *old = *place;
+                    *old = place;
                 }
             }
-            Slot::Program(words) => {
-                let waits = Program::waits_mut(words);
-                for at in 0..waits.len() {
-                    let (done, own) = waits.split_at_mut(at + 1);
-                    self.end_wait(done[at], own);
+            Slot::Program(span) => {
+                for at in 0..Program::n_waits(self.codes.get(span)) {
+                    let wait = Program::waits(self.codes.get(span))[at];
+                    self.end_wait(wait, span, at + 1);
                 }
             }
         }
     }
 
-    /// `own` are the waits that the same query still has.
-    fn end_wait(&mut self, wait: [u32; 2], own: &mut [[u32; 2]]) {
+    /// `own` is the program of the query itself, which may wait for the same atom once more; its waits before `done` are over.
+    fn end_wait(&mut self, wait: [u32; 2], own: Span, done: usize) {
         let (atom, rank, place) = (Program::atom(wait), Program::rank(wait), wait[1]);
         let Some((moved, from)) = self.presearch.unwait(atom, rank, place) else { return };
-        let is_it = |it: &&mut [u32; 2]| **it == [wait[0], from];
-        if let Some(wait) = own.iter_mut().find(is_it) {
-            wait[1] = place;
-        } else if let Slot::Program(words) = &mut self.queries[moved as usize]
-            && let Some(wait) = Program::waits_mut(words).iter_mut().find(is_it)
-        {
-            wait[1] = place;
+        let (span, done) = match self.queries[moved as usize] {
+            Slot::Program(span) => (span, 0),
+            Slot::Atom { .. } => (own, done),
+        };
+        let mut waits = Program::waits_mut(self.codes.get_mut(span)).iter_mut().skip(done);
+        if let Some(it) = waits.find(|it| **it == [wait[0], from]) {
+            it[1] = place;
         }
+    }
+
+    /// Moves all programs together when much was freed.
+    fn compact(&mut self) {
+        if !self.codes.is_sparse() {
+            return;
+        }
+        let mut fresh = Arena::default();
+        for slot in &mut self.queries {
+            let Slot::Program(span) = slot else { continue };
+            let words = self.codes.get(*span);
+            let moved = fresh.store(words);
+            let code = moved.start() + u32::try_from(Program::code_at(Program::n_waits(words))).expect("as above");
+            for &wait in Program::waits(words).iter().filter(|&&wait| Program::rank(wait) == Rank::Guarded) {
+                self.presearch.waits.set_code(Program::atom(wait), wait[1], code);
+            }
+            *span = moved;
+        }
+        self.codes = fresh;
     }
 
     fn replan(&mut self, query: u32, gain: f32) {
-        let Slot::Program(words) = &self.queries[query as usize] else { return };
+        let Slot::Program(mut span) = self.queries[query as usize] else { return };
+        let words = self.codes.get(span);
         let code = Program::code(words);
         let known = self.known();
         let plan = plan(code, &known);
@@ -277,8 +322,9 @@ impl Compiled {
             return;
         }
         let code = code.to_vec();
-        let mut slot = std::mem::replace(&mut self.queries[query as usize], FREE);
-        self.unwait(&mut slot);
+        let slot = std::mem::replace(&mut self.queries[query as usize], FREE);
+        self.unwait(&slot);
+        self.codes.free(&mut span);
         self.queries[query as usize] = self.wait(query, &code, &plan);
     }
 
@@ -291,11 +337,11 @@ impl Compiled {
         }
         while let Some((atom, mut at)) = self.stale.pop() {
             while left > 0 {
-                let Some(posting) = self.presearch.atoms.guarded(atom).get(at as usize).copied() else { break };
+                let Some(posting) = self.presearch.waits.waiting(atom).guarded.get(at as usize).copied() else { break };
                 left -= 1;
                 self.replan(posting.query, REPLAN_GAIN);
                 // When the query went elsewhere, another one has its place.
-                if self.presearch.atoms.guarded(atom).get(at as usize) == Some(&posting) {
+                if self.presearch.waits.waiting(atom).guarded.get(at as usize) == Some(&posting) {
                     at += 1;
                 }
             }
@@ -318,7 +364,7 @@ impl Compiled {
     fn count(&mut self, doc: &Doc) {
         self.frequencies.count_doc(doc);
         for &atom in &self.scratch.there {
-            if self.frequencies.count(atom) && !self.presearch.atoms.guarded(atom).is_empty() {
+            if self.frequencies.count(atom) && !self.presearch.waits.waiting(atom).guarded.is_empty() {
                 self.stale.push((atom, 0));
             }
         }
@@ -352,14 +398,17 @@ impl Engine for Compiled {
     fn remove(&mut self, key: QueryKey) -> bool {
         let Some(slot) = self.queries.get_mut(key.index()) else { return false };
         let mut slot = std::mem::replace(slot, FREE);
-        match &slot {
-            Slot::Atom { atom: NO_ATOM, .. } => return false,
-            _ => self.unwait(&mut slot),
+        if let Slot::Atom { atom: NO_ATOM, .. } = slot {
+            return false;
         }
+        self.unwait(&slot);
         let mut release = |atom| self.presearch.release(atom);
-        match &slot {
+        match &mut slot {
             Slot::Atom { atom, .. } => release(*atom),
-            Slot::Program(words) => program::for_each_atom(Program::code(words), &mut release),
+            Slot::Program(span) => {
+                program::for_each_atom(Program::code(self.codes.get(*span)), &mut release);
+                self.codes.free(span);
+            }
         }
         self.n_queries -= 1;
         self.give_back();
@@ -374,7 +423,7 @@ impl Engine for Compiled {
         for (at, doc) in (0_u32..).zip(docs) {
             self.scratch.start(self.presearch.atoms.len(), self.queries.len());
             self.presearch.mark(doc, &mut self.scratch, &mut self.term);
-            wake(&self.presearch, &self.queries, &mut self.scratch, doc, at, matches);
+            wake(&self.presearch, &self.codes, &mut self.scratch, doc, at, matches);
             self.n_docs = self.n_docs.wrapping_add(1);
             if self.n_docs <= COUNT_FIRST || self.n_docs.is_multiple_of(COUNT_EVERY) {
                 self.count(doc);
@@ -382,6 +431,7 @@ impl Engine for Compiled {
         }
         self.frequencies.tick();
         self.replan_some(docs.len());
+        self.compact();
     }
 
     fn presearch(&self, key: QueryKey) -> Ast {
@@ -389,14 +439,9 @@ impl Engine for Compiled {
     }
 
     fn size_bytes(&self) -> usize {
-        let programs = self.queries.iter().map(|slot| match slot {
-            Slot::Atom { .. } => 0,
-            // What the allocator adds is counted as well.
-            Slot::Program(words) => words.len() * 4 + 8,
-        });
         size_of::<Compiled>()
             + self.queries.capacity() * size_of::<Slot>()
-            + programs.sum::<usize>()
+            + self.codes.size_bytes()
             + self.presearch.size_bytes()
             + self.scratch.size_bytes()
             + self.frequencies.size_bytes()
@@ -421,18 +466,25 @@ impl Compiled {
         if self.queries.len() * 4 < self.queries.capacity() {
             self.queries.shrink_to(self.queries.len() * 2);
         }
-        if self.presearch.atoms.trim() {
-            self.frequencies.truncate(self.presearch.atoms.len());
+        self.compact();
+        if self.presearch.patterns.active == 0 {
+            self.scratch.memo = Memo::default();
         }
+        self.frequencies.truncate(self.presearch.atoms.len());
     }
 }
 
 /// Looks at every query that waits for something that the document has.
-fn wake(presearch: &Presearch, queries: &[Slot], scratch: &mut Scratch, doc: &Doc, at: u32, matches: &mut Matches) {
+fn wake(presearch: &Presearch, codes: &Arena<u32>, scratch: &mut Scratch, doc: &Doc, at: u32, matches: &mut Matches) {
     let there = std::mem::take(&mut scratch.there);
+    let ranges = std::mem::take(&mut scratch.ranges);
+    let mut open = std::mem::take(&mut scratch.open);
+    // Reading a little of each list first lets memory fetch them all at once.
+    let all = || there.iter().chain(&ranges);
+    std::hint::black_box(all().fold(0, |near, &atom| near ^ presearch.waits.touch(atom)));
     let mut candidates = 0;
-    for &atom in &there {
-        let waiting = presearch.atoms.waiting(atom);
+    for &atom in all() {
+        let waiting = presearch.waits.waiting(atom);
         candidates += waiting.n();
         matches.pairs.extend(waiting.plain.iter().map(|&query| (at, QueryKey(query))));
         for &query in waiting.either {
@@ -444,28 +496,27 @@ fn wake(presearch: &Presearch, queries: &[Slot], scratch: &mut Scratch, doc: &Do
             if posting.signature & !scratch.signature != 0 {
                 continue;
             }
-            let (guard, there) = posting.guard();
-            if scratch.has(guard) != there {
+            let wake = posting.wake();
+            if matches!(wake, Wake::Verify | Wake::VerifyOnce) {
+                open.push((posting.query, posting.code(), wake == Wake::VerifyOnce));
                 continue;
             }
-            let is_match = match posting.wake() {
-                Wake::Match => true,
-                Wake::MatchOnce => scratch.visit(posting.query),
-                wake @ (Wake::Verify | Wake::VerifyOnce) => {
-                    (wake == Wake::Verify || scratch.visit(posting.query))
-                        && match &queries[posting.query as usize] {
-                            Slot::Program(words) => {
-                                program::matches(Program::code(words), &presearch.atoms, scratch, doc)
-                            }
-                            Slot::Atom { .. } => true,
-                        }
-                }
-            };
-            if is_match {
+            let (guard, there) = posting.guard();
+            if scratch.has(guard) == there && (wake == Wake::Match || scratch.visit(posting.query)) {
                 matches.pairs.push((at, QueryKey(posting.query)));
             }
         }
     }
+    // The same for the programs.
+    std::hint::black_box(open.iter().fold(0, |near, &(_, code, _)| near ^ codes.from(code)[0]));
+    for &(query, code, once) in &open {
+        let is_match = program::matches(codes.from(code), &presearch.atoms, scratch, doc);
+        if is_match && (!once || scratch.visit(query)) {
+            matches.pairs.push((at, QueryKey(query)));
+        }
+    }
     matches.candidates += candidates as u64;
     scratch.there = there;
+    scratch.ranges = ranges;
+    scratch.open = open;
 }

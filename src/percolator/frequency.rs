@@ -165,7 +165,9 @@ impl Frequencies {
     /// Forgets atoms from this number on.
     pub(super) fn truncate(&mut self, n_atoms: usize) {
         self.counts.truncate(n_atoms);
-        self.counts.shrink_to(n_atoms * 2);
+        if n_atoms * 4 < self.counts.capacity() {
+            self.counts.shrink_to(n_atoms * 2);
+        }
     }
 
     /// The memory that it holds, in bytes.

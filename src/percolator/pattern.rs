@@ -16,8 +16,9 @@
 
 use hashbrown::HashTable;
 
+use super::distance;
 use super::literal::{self, Literals};
-use super::table::{AtomId, AtomKind, Atoms, PatternSource};
+use super::table::{AtomId, AtomKind, Atoms};
 use crate::schema::FieldId;
 
 /// Longer prefixes and suffixes are filed under this many characters.
@@ -45,6 +46,8 @@ pub(super) struct Patterns {
     fields: Vec<FieldPatterns>,
     /// One bit for each field that has patterns.
     pub(super) active: u64,
+    /// Another one after each change; never 0 when there are patterns.
+    pub(super) version: u32,
     buffer: Term,
 }
 
@@ -150,16 +153,12 @@ impl Patterns {
     }
 
     fn change(&mut self, atom: AtomId, kind: &AtomKind, add: bool) {
+        self.version = self.version.wrapping_add(1).max(1);
         let (field, filed) = match kind {
-            AtomKind::Prefix(field, prefix) => (*field, Filed::literals(literal::of_prefix(prefix))),
-            AtomKind::Pattern(pattern) => (
-                pattern.field,
-                match &pattern.source {
-                    PatternSource::Wildcard(source) => Filed::literals(literal::of_wildcard(source)),
-                    PatternSource::Regex(source) => Filed::literals(literal::of_regex(source)),
-                    PatternSource::Fuzzy(term, distance) => Filed::Fuzzy(term, *distance),
-                },
-            ),
+            AtomKind::Prefix(field, _) | AtomKind::Wildcard(field, _) | AtomKind::Regex(field, _) => {
+                (*field, Filed::literals(literals(kind)))
+            }
+            AtomKind::Fuzzy(field, distance, term) => (*field, Filed::Fuzzy(term, *distance)),
             _ => return,
         };
         if self.fields.len() <= field.index() {
@@ -293,11 +292,24 @@ impl Patterns {
     }
 }
 
-fn is_match(kind: &AtomKind, term: &str) -> bool {
+/// Whether the term is what the pattern asks for.
+pub(super) fn is_match(kind: &AtomKind, term: &str) -> bool {
     match kind {
         AtomKind::Prefix(_, prefix) => term.starts_with(&**prefix),
-        AtomKind::Pattern(pattern) => pattern.automaton.matches(term),
+        AtomKind::Wildcard(_, pattern) => distance::is_wildcard(pattern, term),
+        AtomKind::Fuzzy(_, distance, near) => distance::is_near(near, term, *distance),
+        AtomKind::Regex(_, regex) => regex.automaton.matches(term),
         _ => false,
+    }
+}
+
+/// What is known of the terms that match a pattern.
+fn literals(kind: &AtomKind) -> Literals {
+    match kind {
+        AtomKind::Prefix(_, prefix) => literal::of_prefix(prefix),
+        AtomKind::Wildcard(_, pattern) => literal::of_wildcard(pattern),
+        AtomKind::Regex(_, regex) => literal::of_regex(&regex.source),
+        _ => literal::of_prefix(""),
     }
 }
 
@@ -307,14 +319,19 @@ fn place(hash: u64, n_words: usize) -> (usize, u64) {
     ((hash >> 6) as usize & n_words.wrapping_sub(1), 1 << (hash & 63))
 }
 
-/// Whether a pattern has no key, and is tried for every term of its field.
-pub(super) fn is_blind(source: &PatternSource) -> bool {
-    let literals = match source {
-        PatternSource::Wildcard(source) => literal::of_wildcard(source),
-        PatternSource::Regex(source) => literal::of_regex(source),
-        PatternSource::Fuzzy(..) => return false,
-    };
+/// Whether these say nothing.
+pub(super) fn has_no_key(literals: Literals) -> bool {
     matches!(Filed::literals(literals), Filed::Nowhere)
+}
+
+/// Whether a pattern has no key, and is tried for every term of its field.
+pub(super) fn is_blind(kind: &AtomKind) -> bool {
+    match kind {
+        AtomKind::Wildcard(_, pattern) => !pattern.chars().any(|char| !matches!(char, '*' | '?')),
+        AtomKind::Prefix(_, prefix) => prefix.is_empty(),
+        AtomKind::Regex(_, regex) => regex.is_blind,
+        _ => false,
+    }
 }
 
 /// Where a pattern is found.

@@ -14,7 +14,8 @@
 //! | NOT | the atom that every document has: the query is looked at for each; of an atom: guarded by its absence, sufficient |
 
 use super::program::{Node, Parts, node};
-use super::table::{AtomId, Guard, TRUE, signature};
+use super::table::{AtomId, TRUE};
+use super::waits::{Guard, signature};
 
 /// A way to wake a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

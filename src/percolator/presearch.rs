@@ -12,13 +12,16 @@ use super::interval::Intervals;
 use super::pattern::{self, Patterns};
 use super::program;
 use super::scratch::Scratch;
-use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, Posting, Rank, TRUE};
+use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
+use super::terms::Probe;
+use super::waits::{Posting, Rank, Waits};
 
 /// What is only read while documents are percolated.
 #[derive(Debug)]
 pub(super) struct Presearch {
     pub(super) atoms: Atoms,
-    patterns: Patterns,
+    pub(super) waits: Waits,
+    pub(super) patterns: Patterns,
     /// By field.
     intervals: Vec<Intervals>,
     /// By field.
@@ -35,6 +38,7 @@ impl Presearch {
         let words = schema.iter().filter(|(_, field)| field.kind.has_positions());
         Presearch {
             atoms: Atoms::new(),
+            waits: Waits::default(),
             patterns: Patterns::default(),
             intervals: Vec::new(),
             grids: Vec::new(),
@@ -74,9 +78,7 @@ impl Presearch {
             scratch.token(token.field, atom);
             let new = atom.is_none_or(|atom| scratch.mark(atom));
             if new && self.patterns.active >> token.field.0 & 1 == 1 {
-                self.patterns.find(&self.atoms, term, token.field, text, &mut |atom| {
-                    scratch.mark(atom);
-                });
+                self.mark_patterns(token.field, text, probe, scratch, term);
             }
         }
         scratch.probes = probes;
@@ -90,11 +92,18 @@ impl Presearch {
             }
             present &= present - 1;
         }
-        for &(field, value) in doc.values() {
-            if let Some(intervals) = self.intervals.get(field.index()).filter(|it| !it.is_empty()) {
-                intervals.stab(value, |atom| {
-                    scratch.mark(atom);
-                });
+        for values in doc.values().chunk_by(|a, b| a.0 == b.0) {
+            let Some(intervals) = self.intervals.get(values[0].0.index()).filter(|it| !it.is_empty()) else { continue };
+            match values {
+                &[(_, value)] => intervals.stab(value, |atom| scratch.ranges.push(atom)),
+                values => {
+                    // Two numbers may lie in one range.
+                    for &(_, value) in values {
+                        intervals.stab(value, |atom| {
+                            scratch.mark(atom);
+                        });
+                    }
+                }
             }
         }
         for &(field, point) in doc.points() {
@@ -106,6 +115,32 @@ impl Presearch {
                 }
             }
         }
+    }
+
+    /// Marks the patterns that a term matches.
+    fn mark_patterns(
+        &self,
+        field: FieldId,
+        text: &str,
+        probe: &Probe,
+        scratch: &mut Scratch,
+        buffer: &mut pattern::Term,
+    ) {
+        let mut memo = std::mem::take(&mut scratch.memo);
+        let version = self.patterns.version;
+        if let Some(patterns) = memo.get(probe, version) {
+            for &atom in patterns {
+                scratch.mark(atom);
+            }
+        } else {
+            memo.found.clear();
+            self.patterns.find(&self.atoms, buffer, field, text, &mut |atom| memo.found.push(atom));
+            for &atom in &memo.found {
+                scratch.mark(atom);
+            }
+            memo.keep(probe, version);
+        }
+        scratch.memo = memo;
     }
 
     fn mark_pairs(&self, tokens: &[Token], scratch: &mut Scratch) {
@@ -132,7 +167,7 @@ impl Presearch {
 
     /// Lets a query wait for an atom, which is looked for from now on. Tells the place of the posting.
     pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, posting: Posting) -> u32 {
-        let (place, first) = self.atoms.wait(atom, rank, posting);
+        let (place, first) = self.waits.wait(atom, rank, posting);
         if first {
             self.watch(atom);
         }
@@ -141,8 +176,8 @@ impl Presearch {
 
     /// Ends a wait. Tells which query moved to its place, and from where.
     pub(super) fn unwait(&mut self, atom: AtomId, rank: Rank, place: u32) -> Option<(u32, u32)> {
-        let moved = self.atoms.unwait(atom, rank, place);
-        if self.atoms.waiting(atom).n() == 0 {
+        let moved = self.waits.unwait(atom, rank, place);
+        if self.waits.waiting(atom).n() == 0 {
             self.unwatch(atom);
         }
         moved
@@ -151,7 +186,9 @@ impl Presearch {
     /// Looks for an atom in documents from now on.
     fn watch(&mut self, atom: AtomId) {
         match self.atoms.kind(atom) {
-            kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.insert(atom, kind),
+            kind @ (AtomKind::Prefix(..) | AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..)) => {
+                self.patterns.insert(atom, kind);
+            }
             &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).insert(min, max, atom),
             kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
                 grown(&mut self.grids, *field).insert(atom, kind);
@@ -163,7 +200,9 @@ impl Presearch {
     /// Looks for an atom no longer.
     fn unwatch(&mut self, atom: AtomId) {
         match self.atoms.kind(atom) {
-            kind @ (AtomKind::Prefix(..) | AtomKind::Pattern(_)) => self.patterns.remove(atom, kind),
+            kind @ (AtomKind::Prefix(..) | AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..)) => {
+                self.patterns.remove(atom, kind);
+            }
             &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).remove(min, max, atom),
             kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
                 grown(&mut self.grids, *field).remove(atom, kind);
@@ -185,14 +224,16 @@ impl Presearch {
             }
             &AtomKind::Pair(first, second) => (self.guess(first).0.min(self.guess(second).0) * 0.1, None),
             AtomKind::Prefix(_, prefix) => (if prefix.len() < 3 { 0.1 } else { 0.02 }, None),
-            AtomKind::Pattern(_) => (0.02, None),
-            AtomKind::Exists(_) | AtomKind::Range(..) => (0.5, None),
+            AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..) => (0.02, None),
+            AtomKind::Exists(_) | AtomKind::Range(_, i64::MIN, _) | AtomKind::Range(_, _, i64::MAX) => (0.5, None),
+            AtomKind::Range(..) => (0.1, None),
             AtomKind::Within(..) | AtomKind::Near(..) => (0.01, None),
         }
     }
 
     pub(super) fn size_bytes(&self) -> usize {
         self.atoms.size_bytes()
+            + self.waits.size_bytes()
             + self.patterns.size_bytes()
             + self.intervals.iter().map(Intervals::size_bytes).sum::<usize>()
             + self.grids.iter().map(Grid::size_bytes).sum::<usize>()

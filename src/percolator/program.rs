@@ -10,14 +10,16 @@
 //! NOT 1 | length | part
 //! ```
 
+use crate::automaton::TermAutomaton;
 use crate::doc::Doc;
 use crate::matcher::{self, phrase};
 use crate::query::{Ast, Phrase};
 use crate::schema::FieldId;
 
+use super::literal;
 use super::pattern;
 use super::scratch::Scratch;
-use super::table::{AtomId, AtomKey, AtomKind, Atoms, MAX_ATOMS, Pattern, PatternSource, TRUE};
+use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, Regex, TRUE};
 
 /// The atom is marked in the document: known for all atoms whose presence is found in advance.
 pub(super) const ATOM: u32 = 0;
@@ -69,7 +71,7 @@ impl<'a> Iterator for Parts<'a> {
         let len = if first & TAG == OPERATOR { self.words[1] as usize } else { 1 };
         let (part, rest) = self.words.split_at(len);
         self.words = rest;
-        self.n -= 1;
+        self.n = self.n.saturating_sub(1);
         Some(part)
     }
 }
@@ -133,7 +135,23 @@ pub(super) fn matches(code: &[u32], atoms: &Atoms, scratch: &mut Scratch, doc: &
             scratch.learn(atom, there);
             there
         }),
-        Node::And(mut parts) => parts.all(|part| matches(part, atoms, scratch, doc)),
+        Node::And(parts) => {
+            // Leaves come first and are all there is in most programs.
+            let mut rest = parts.words;
+            while let Some((&word, more)) = rest.split_first() {
+                let is_there = match word & TAG {
+                    ATOM => scratch.has(word & !TAG),
+                    ABSENT => !scratch.has(word & !TAG),
+                    LAZY => matches(rest, atoms, scratch, doc),
+                    _ => return Parts { words: rest, n: 0 }.all(|part| matches(part, atoms, scratch, doc)),
+                };
+                if !is_there {
+                    return false;
+                }
+                rest = more;
+            }
+            true
+        }
         Node::Or(mut parts) => parts.any(|part| matches(part, atoms, scratch, doc)),
         Node::Not(part) => !matches(part, atoms, scratch, doc),
         Node::AtLeast(min, parts) => {
@@ -177,8 +195,10 @@ pub(super) fn look(atoms: &Atoms, atom: AtomId, doc: &Doc) -> bool {
             debug_assert!(false, "this is known in advance");
             false
         }
-        AtomKind::Prefix(field, prefix) => any_term(*field, &|it| it.starts_with(&**prefix)),
-        AtomKind::Pattern(pattern) => any_term(pattern.field, &|it| pattern.automaton.matches(it)),
+        kind @ (AtomKind::Prefix(field, _)
+        | AtomKind::Wildcard(field, _)
+        | AtomKind::Fuzzy(field, ..)
+        | AtomKind::Regex(field, _)) => any_term(*field, &|it| pattern::is_match(kind, it)),
         AtomKind::Range(field, min, max) => {
             doc.values().iter().any(|(of, value)| of == field && (min..=max).contains(&value))
         }
@@ -218,18 +238,17 @@ fn tree(ast: &Ast, atoms: &mut Atoms) -> Tree {
         Ast::None => Tree::Constant(false),
         Ast::Term { field, term } => Tree::Leaf(ATOM | atoms.term(*field, term)),
         Ast::Phrase(phrase) => phrase_tree(phrase, atoms),
-        Ast::Exists { field } => Tree::Leaf(ATOM | atoms.other(AtomKey::Exists(*field), || AtomKind::Exists(*field))),
-        Ast::Prefix { field, prefix } => Tree::Leaf(LAZY | prefix_atom(*field, prefix, atoms)),
-        Ast::Wildcard { .. } | Ast::Regex { .. } | Ast::Fuzzy { .. } => pattern_tree(ast, atoms),
+        Ast::Exists { field } => Tree::Leaf(ATOM | atoms.other(AtomKind::Exists(*field))),
+        Ast::Prefix { field, prefix } => lazy(AtomKind::Prefix(*field, prefix.as_str().into()), atoms),
+        Ast::Wildcard { field, pattern } => lazy(AtomKind::Wildcard(*field, pattern.as_str().into()), atoms),
+        Ast::Fuzzy { field, term, distance } => lazy(AtomKind::Fuzzy(*field, *distance, term.as_str().into()), atoms),
+        Ast::Regex { field, pattern } => regex(*field, pattern, atoms),
         Ast::Range { field, lower, upper } => match matcher::closed(*lower, *upper) {
-            Some((min, max)) => {
-                let kind = || AtomKind::Range(*field, min, max);
-                Tree::Leaf(LAZY | atoms.other(AtomKey::Range(*field, min, max), kind))
-            }
+            Some((min, max)) => lazy(AtomKind::Range(*field, min, max), atoms),
             None => Tree::Constant(false),
         },
-        Ast::Within { field, bounds } => other(AtomKind::Within(*field, Box::new(*bounds)), atoms),
-        Ast::Near { field, circle } => other(AtomKind::Near(*field, Box::new(*circle)), atoms),
+        Ast::Within { field, bounds } => lazy(AtomKind::Within(*field, Box::new(*bounds)), atoms),
+        Ast::Near { field, circle } => lazy(AtomKind::Near(*field, Box::new(*circle)), atoms),
         Ast::And(of) => all(of.iter().map(|part| tree(part, atoms)).collect(), atoms),
         Ast::Or(of) => any(of.iter().map(|part| tree(part, atoms)).collect(), atoms),
         Ast::AtLeast { min, of } => at_least(*min, of.iter().map(|part| tree(part, atoms)).collect(), atoms),
@@ -237,40 +256,37 @@ fn tree(ast: &Ast, atoms: &mut Atoms) -> Tree {
     }
 }
 
-fn other(kind: AtomKind, atoms: &mut Atoms) -> Tree {
-    let key = super::table::key_of(&kind).expect("a place has a key");
-    Tree::Leaf(LAZY | atoms.other(key, || kind))
+fn lazy(kind: AtomKind, atoms: &mut Atoms) -> Tree {
+    Tree::Leaf(LAZY | atoms.other(kind))
 }
 
-fn prefix_atom(field: FieldId, prefix: &str, atoms: &mut Atoms) -> AtomId {
-    atoms.other(AtomKey::Prefix(field, prefix.into()), || AtomKind::Prefix(field, prefix.into()))
-}
-
-fn pattern_tree(ast: &Ast, atoms: &mut Atoms) -> Tree {
-    let (field, source) = match ast {
-        Ast::Wildcard { field, pattern } => (*field, PatternSource::Wildcard(pattern.as_str().into())),
-        Ast::Regex { field, pattern } => (*field, PatternSource::Regex(pattern.as_str().into())),
-        Ast::Fuzzy { field, term, distance } => (*field, PatternSource::Fuzzy(term.as_str().into(), *distance)),
-        _ => return Tree::Constant(false),
-    };
-    if let Some(atom) = atoms.find_other(&AtomKey::Pattern(field, source.clone())) {
+/// An expression that can't be compiled matches nothing; the parser lets none through.
+fn regex(field: FieldId, pattern: &str, atoms: &mut Atoms) -> Tree {
+    if let Some(atom) = atoms.find_regex(field, pattern) {
         return Tree::Leaf(LAZY | atom);
     }
-    let Some((field, automaton)) = matcher::pattern(ast) else { return Tree::Constant(false) };
-    let is_blind = pattern::is_blind(&source);
-    let pattern = Pattern { field, source: source.clone(), automaton, is_blind };
-    Tree::Leaf(LAZY | atoms.other(AtomKey::Pattern(field, source), || AtomKind::Pattern(Box::new(pattern))))
+    match TermAutomaton::regex(pattern, usize::MAX / 8) {
+        Ok(automaton) => {
+            let is_blind = pattern::has_no_key(literal::of_regex(pattern));
+            lazy(AtomKind::Regex(field, Box::new(Regex { source: pattern.into(), automaton, is_blind })), atoms)
+        }
+        Err(_) => Tree::Constant(false),
+    }
 }
 
 fn phrase_tree(phrase: &Phrase, atoms: &mut Atoms) -> Tree {
     let Phrase { field, terms, slop, last_is_prefix } = phrase;
     match terms.as_slice() {
         [] => Tree::Constant(false),
-        [prefix] if *last_is_prefix => Tree::Leaf(LAZY | prefix_atom(*field, prefix, atoms)),
+        [prefix] if *last_is_prefix => lazy(AtomKind::Prefix(*field, prefix.as_str().into()), atoms),
         [term] => Tree::Leaf(ATOM | atoms.term(*field, term)),
         [full @ .., last] => {
             let mut numbers: Vec<AtomId> = full.iter().map(|term| atoms.term(*field, term)).collect();
-            numbers.push(if *last_is_prefix { prefix_atom(*field, last, atoms) } else { atoms.term(*field, last) });
+            numbers.push(if *last_is_prefix {
+                atoms.other(AtomKind::Prefix(*field, last.as_str().into()))
+            } else {
+                atoms.term(*field, last)
+            });
             let n_full = if *last_is_prefix { full.len() } else { full.len() + 1 };
             let mut parts = Vec::new();
             if *slop == 0 {

@@ -4,8 +4,10 @@
 use crate::doc::{Doc, Token};
 use crate::schema::FieldId;
 
-use super::table::{AtomId, MAX_ATOMS, signature};
+use super::memo::Memo;
+use super::table::{AtomId, MAX_ATOMS};
 use super::terms::Probe;
+use super::waits::signature;
 
 /// No atom.
 const NOTHING: AtomId = MAX_ATOMS;
@@ -14,19 +16,26 @@ const NOTHING: AtomId = MAX_ATOMS;
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// The number of the document, from 1, times two; a mark with the low bit set says "there", without "not there".
-    now: u32,
-    /// By atom.
-    marks: Vec<u32>,
+    now: u16,
+    /// By atom. Small, so that many are near.
+    marks: Vec<u16>,
     /// By query: whether it was looked at for this document.
-    seen: Vec<u32>,
-    /// The atoms that the document is known to have, each once.
+    seen: Vec<u16>,
+    /// The atoms that the document is known to have and that are marked, each once.
     pub(super) there: Vec<AtomId>,
+    /// The ranges that hold a number of the document, each once. They are not marked: there can be many, and programs
+    /// find out as fast.
+    pub(super) ranges: Vec<AtomId>,
+    /// The patterns that terms matched.
+    pub(super) memo: Memo,
     /// The bits of all atoms in `there`.
     pub(super) signature: u64,
     /// By token of the document: its term's atom.
     tokens: Vec<AtomId>,
     /// The first token of each field that has some.
     fields: Vec<(FieldId, usize)>,
+    /// Queries of which a program must decide, where it starts, and whether they may have been found already.
+    pub(super) open: Vec<(u32, u32, bool)>,
     /// By token: what to look for, while that is going on.
     pub(super) probes: Vec<Probe>,
 }
@@ -34,16 +43,18 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Starts with a document.
     pub(super) fn start(&mut self, n_atoms: usize, n_queries: usize) {
-        if self.now >= u32::MAX - 3 {
+        if self.now >= u16::MAX - 3 {
             self.now = 0;
             self.marks.fill(0);
             self.seen.fill(0);
         }
         self.now += 2;
         self.there.clear();
+        self.ranges.clear();
         self.signature = 0;
         self.tokens.clear();
         self.fields.clear();
+        self.open.clear();
         if self.marks.len() < n_atoms || self.marks.len() / 4 > n_atoms {
             self.marks.resize(n_atoms, 0);
             self.marks.shrink_to(n_atoms * 2);
@@ -70,7 +81,7 @@ impl Scratch {
     /// Notes whether an atom is there.
     #[inline]
     pub(super) fn learn(&mut self, atom: AtomId, there: bool) {
-        self.marks[atom as usize] = self.now | u32::from(there);
+        self.marks[atom as usize] = self.now | u16::from(there);
     }
 
     /// Marks an atom as there. False when it was.
@@ -119,7 +130,7 @@ impl Scratch {
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        (self.marks.capacity() + self.seen.capacity() + self.there.capacity() + self.tokens.capacity())
-            * size_of::<u32>()
+        let marks = (self.marks.capacity() + self.seen.capacity()) * size_of::<u16>();
+        marks + (self.there.capacity() + self.ranges.capacity()) * size_of::<AtomId>() + self.memo.size_bytes()
     }
 }

@@ -4,12 +4,12 @@
 //! by number, so equal parts of different queries are looked up once per document. Each atom counts who mentions it and is
 //! forgotten with the last of them; its number is given out again.
 //!
-//! Behind each atom stand the queries that it may wake, in two flat lists: those that match when it is there, by key, and
-//! those of which more is asked, as [`Posting`]s.
+//! Who waits for an atom is known to [`super::waits`].
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hash, Hasher};
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use super::pairs::Pairs;
 use super::terms::{TermKey, Terms};
@@ -41,8 +41,12 @@ pub(super) enum AtomKind {
     Exists(FieldId),
     /// A term of the field starts like this.
     Prefix(FieldId, Box<str>),
-    /// A term of the field is in this set.
-    Pattern(Box<Pattern>),
+    /// A term of the field has this form.
+    Wildcard(FieldId, Box<str>),
+    /// A term of the field is within so many edits of this one.
+    Fuzzy(FieldId, u8, Box<str>),
+    /// This expression matches a term of the field.
+    Regex(FieldId, Box<Regex>),
     /// A value of the field lies between these, both included.
     Range(FieldId, i64, i64),
     /// A place of the field lies in the box.
@@ -51,201 +55,17 @@ pub(super) enum AtomKind {
     Near(FieldId, Box<GeoCircle>),
 }
 
-/// A wildcard, regular expression or fuzzy term.
+/// A regular expression.
 #[derive(Debug)]
-pub(super) struct Pattern {
-    pub(super) field: FieldId,
-    pub(super) source: PatternSource,
+pub(super) struct Regex {
+    pub(super) source: Box<str>,
     pub(super) automaton: TermAutomaton,
-    /// Nothing is known about the terms that match, so it has to be tried for each.
+    /// No character of what it matches is fixed.
     pub(super) is_blind: bool,
 }
 
-/// What a pattern was written as.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum PatternSource {
-    Wildcard(Box<str>),
-    Regex(Box<str>),
-    Fuzzy(Box<str>, u8),
-}
-
-/// What makes two atoms other than terms the same one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum AtomKey {
-    Exists(FieldId),
-    Prefix(FieldId, Box<str>),
-    Pattern(FieldId, PatternSource),
-    Range(FieldId, i64, i64),
-    /// The field and the bits of west, south, east, north.
-    Within(FieldId, [u64; 4]),
-    /// The field and the bits of longitude, latitude, radius.
-    Near(FieldId, [u64; 3]),
-}
-
-/// A query that waits for an atom and asks for more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Posting {
-    /// The query's key.
-    pub(super) query: u32,
-    /// The low bits name another atom, the next one says that it must not be there (else it must), the high two
-    /// bits are the [`Wake`].
-    guarded: u32,
-    /// One bit for each of the atoms that must be there ([`signature`]); often enough, one of them is not.
-    pub(super) signature: u64,
-}
-
-/// The bit that stands for an atom among 64.
-#[inline]
-pub(super) fn signature(atom: AtomId) -> u64 {
-    1 << (atom.wrapping_mul(0x9e37_79b9) >> 26)
-}
-
-/// In the word of a guard: it must not be there.
-const ABSENT: u32 = MAX_ATOMS;
-
-/// What a posting asks for besides its atom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Guard {
-    /// This atom is there; [`TRUE`] always is.
-    There(AtomId),
-    /// This atom is not there.
-    Absent(AtomId),
-}
-
-/// What happens when an atom is there and its guard as it should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wake {
-    /// The query matches, and no other posting of it can say so.
-    Match,
-    /// The query matches; another posting may have said so before.
-    MatchOnce,
-    /// The program decides.
-    Verify,
-    /// The program decides; another posting may have asked it before.
-    VerifyOnce,
-}
-
-impl Posting {
-    pub(super) fn new(query: u32, guard: Guard, signature: u64, wake: Wake) -> Posting {
-        let guard = match guard {
-            Guard::There(atom) => atom,
-            Guard::Absent(atom) => atom | ABSENT,
-        };
-        Posting { query, guarded: guard | (wake as u32) << 30, signature }
-    }
-
-    /// The guard, and whether it must be there.
-    #[inline]
-    pub(super) fn guard(self) -> (AtomId, bool) {
-        (self.guarded & (MAX_ATOMS - 1), self.guarded & ABSENT == 0)
-    }
-
-    pub(super) fn wake(self) -> Wake {
-        match self.guarded >> 30 {
-            0 => Wake::Match,
-            1 => Wake::MatchOnce,
-            2 => Wake::Verify,
-            _ => Wake::VerifyOnce,
-        }
-    }
-}
-
-/// A list that is mostly empty or has one entry.
-#[derive(Debug, Default)]
-enum List<T> {
-    #[default]
-    None,
-    One(T),
-    Many(Vec<T>),
-}
-
-impl<T: Copy> List<T> {
-    #[inline]
-    fn as_slice(&self) -> &[T] {
-        match self {
-            List::None => &[],
-            List::One(entry) => std::slice::from_ref(entry),
-            List::Many(entries) => entries,
-        }
-    }
-
-    /// Adds an entry and tells its place.
-    fn push(&mut self, entry: T) -> u32 {
-        match self {
-            List::None => *self = List::One(entry),
-            List::One(first) => *self = List::Many(vec![*first, entry]),
-            List::Many(entries) => entries.push(entry),
-        }
-        place(self.as_slice().len() - 1)
-    }
-
-    /// Removes the entry at a place; the last one takes it. Tells which one that was and its place, when it was another.
-    fn swap_remove(&mut self, at: u32) -> Option<(T, u32)> {
-        let List::Many(entries) = self else {
-            *self = List::None;
-            return None;
-        };
-        entries.swap_remove(at as usize);
-        let moved = entries.get(at as usize).map(|&entry| (entry, place(entries.len())));
-        match entries.as_slice() {
-            [one] => *self = List::One(*one),
-            rest if rest.len() * 4 <= entries.capacity() => {
-                let room = rest.len() * 2;
-                entries.shrink_to(room);
-            }
-            _ => {}
-        }
-        moved
-    }
-
-    fn heap_bytes(&self) -> usize {
-        match self {
-            List::Many(entries) => entries.capacity() * size_of::<T>(),
-            _ => 0,
-        }
-    }
-}
-
-fn place(at: usize) -> u32 {
-    u32::try_from(at).expect("a query waits for one atom a few times at most, and keys are 32 bits")
-}
-
-/// What is read for each atom that a document has.
-#[derive(Debug, Default)]
-struct Atom {
-    /// The queries that match when it is there, by key.
-    plain: List<u32>,
-    /// The queries that match when it is there, and may have been found already by another atom, by key.
-    either: List<u32>,
-    /// The queries that ask for more.
-    guarded: List<Posting>,
-    /// In how many places programs and pairs mention it.
-    references: u32,
-}
-
-/// In which list of an atom a query waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rank {
-    /// It matches when the atom is there.
-    Plain,
-    /// So it does, and it waits for other atoms too.
-    Either,
-    /// It asks for more.
-    Guarded,
-}
-
-/// The queries that wait for an atom, by [`Rank`].
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting<'a> {
-    pub(super) plain: &'a [u32],
-    pub(super) either: &'a [u32],
-    pub(super) guarded: &'a [Posting],
-}
-
-impl Waiting<'_> {
-    pub(super) fn n(&self) -> usize {
-        self.plain.len() + self.either.len() + self.guarded.len()
-    }
+fn number(at: usize) -> u32 {
+    u32::try_from(at).expect("fewer than 2^29 different parts of queries fit into memory")
 }
 
 /// All atoms.
@@ -253,12 +73,14 @@ impl Waiting<'_> {
 pub(super) struct Atoms {
     terms: Terms,
     pairs: Pairs,
-    others: HashMap<AtomKey, AtomId, RandomState>,
-    hot: Vec<Atom>,
+    /// All other atoms, by what they ask.
+    others: HashTable<AtomId>,
+    hasher: RandomState,
+    /// By atom: in how many places programs and pairs mention it.
+    references: Vec<u32>,
     kinds: Vec<AtomKind>,
+    /// Numbers that are free; some may be in use again, or beyond the last one.
     free: Vec<AtomId>,
-    /// How many free numbers make it worth the while to look for those at the end.
-    trim_at: usize,
     /// Atoms that nobody was told of yet.
     new: Vec<AtomId>,
 }
@@ -268,39 +90,27 @@ impl Atoms {
         Atoms {
             terms: Terms::new(),
             pairs: Pairs::default(),
-            others: HashMap::default(),
-            hot: vec![Atom { references: 1, ..Atom::default() }],
+            others: HashTable::new(),
+            hasher: RandomState::default(),
+            references: vec![1],
             kinds: vec![AtomKind::True],
             free: Vec::new(),
-            trim_at: 0,
             new: Vec::new(),
         }
     }
 
     /// How many numbers were ever given out at the same time; all are below this.
     pub(super) fn len(&self) -> usize {
-        self.hot.len()
+        self.kinds.len()
     }
 
     /// How many atoms there are, without [`TRUE`].
     pub(super) fn n_used(&self) -> usize {
-        self.kinds.len() - 1 - self.free.len()
+        self.kinds.iter().filter(|kind| !matches!(kind, AtomKind::Free | AtomKind::True)).count()
     }
 
     pub(super) fn kind(&self, atom: AtomId) -> &AtomKind {
         &self.kinds[atom as usize]
-    }
-
-    /// The queries that wait for the atom.
-    #[inline]
-    pub(super) fn waiting(&self, atom: AtomId) -> Waiting<'_> {
-        let atom = &self.hot[atom as usize];
-        Waiting { plain: atom.plain.as_slice(), either: atom.either.as_slice(), guarded: atom.guarded.as_slice() }
-    }
-
-    /// The queries that wait for the atom and ask for more.
-    pub(super) fn guarded(&self, atom: AtomId) -> &[Posting] {
-        self.hot[atom as usize].guarded.as_slice()
     }
 
     /// The terms.
@@ -319,7 +129,7 @@ impl Atoms {
     pub(super) fn term(&mut self, field: FieldId, term: &str) -> AtomId {
         let probe = self.terms.probe(field, term);
         if let Some(atom) = self.terms.find(&probe, term) {
-            self.hot[atom as usize].references += 1;
+            self.references[atom as usize] += 1;
             return atom;
         }
         let atom = self.add(AtomKind::Free);
@@ -330,45 +140,53 @@ impl Atoms {
     /// The number of two terms side by side, new or not; one more place mentions it. A new one mentions its terms.
     pub(super) fn pair(&mut self, first: AtomId, second: AtomId) -> AtomId {
         if let Some(atom) = self.pairs.find(first, second) {
-            self.hot[atom as usize].references += 1;
+            self.references[atom as usize] += 1;
             return atom;
         }
         let atom = self.add(AtomKind::Pair(first, second));
         self.pairs.insert(first, second, atom);
-        self.hot[first as usize].references += 1;
-        self.hot[second as usize].references += 1;
+        self.references[first as usize] += 1;
+        self.references[second as usize] += 1;
         atom
     }
 
-    /// The number of an atom that is no term, if there is one; one more place mentions it.
-    pub(super) fn find_other(&mut self, key: &AtomKey) -> Option<AtomId> {
-        let &atom = self.others.get(key)?;
-        self.hot[atom as usize].references += 1;
+    /// The number of an atom that is neither a term nor a pair, new or not; one more place mentions it.
+    pub(super) fn other(&mut self, kind: AtomKind) -> AtomId {
+        let hash = self.hasher.hash_one(&kind);
+        if let Some(&atom) = self.others.find(hash, |&atom| self.kinds[atom as usize].asks_the_same(&kind)) {
+            self.references[atom as usize] += 1;
+            return atom;
+        }
+        let atom = self.add(kind);
+        let Atoms { others, hasher, kinds, .. } = self;
+        others.insert_unique(hash, atom, |&atom| hasher.hash_one(&kinds[atom as usize]));
+        atom
+    }
+
+    /// The number of a regular expression, if there is one that is written like this; one more place mentions it.
+    pub(super) fn find_regex(&mut self, field: FieldId, source: &str) -> Option<AtomId> {
+        let hash = self.hasher.hash_one(Written(REGEX, field, source));
+        let is_it =
+            |kind: &AtomKind| matches!(kind, AtomKind::Regex(of, regex) if *of == field && *regex.source == *source);
+        let &atom = self.others.find(hash, |&atom| is_it(&self.kinds[atom as usize]))?;
+        self.references[atom as usize] += 1;
         Some(atom)
     }
 
-    /// The number of another atom, new or not; one more place mentions it.
-    pub(super) fn other(&mut self, key: AtomKey, kind: impl FnOnce() -> AtomKind) -> AtomId {
-        if let Some(&atom) = self.others.get(&key) {
-            self.hot[atom as usize].references += 1;
-            return atom;
-        }
-        let atom = self.add(kind());
-        self.others.insert(key, atom);
-        atom
-    }
-
     fn add(&mut self, kind: AtomKind) -> AtomId {
-        let new = Atom { references: 1, ..Atom::default() };
-        if let Some(atom) = self.free.pop() {
-            self.hot[atom as usize] = new;
+        while let Some(atom) = self.free.pop() {
+            // Numbers at the end were given back, and may have come again, since this one was noted.
+            if !matches!(self.kinds.get(atom as usize), Some(AtomKind::Free)) {
+                continue;
+            }
+            self.references[atom as usize] = 1;
             self.kinds[atom as usize] = kind;
             self.new.push(atom);
             return atom;
         }
-        let atom = place(self.hot.len());
+        let atom = number(self.kinds.len());
         assert!(atom < MAX_ATOMS, "fewer than 2^30 different terms fit into memory");
-        self.hot.push(new);
+        self.references.push(1);
         self.kinds.push(kind);
         self.new.push(atom);
         atom
@@ -376,18 +194,23 @@ impl Atoms {
 
     /// An atom that is new since it was last asked.
     pub(super) fn pop_new(&mut self) -> Option<AtomId> {
-        self.new.pop()
+        while let Some(atom) = self.new.pop() {
+            // It may be gone again: parts of a query that can't change its meaning are.
+            if !matches!(self.kinds.get(atom as usize), None | Some(AtomKind::Free)) {
+                return Some(atom);
+            }
+        }
+        None
     }
 
     /// One place less mentions the atom; the last one takes it along. Tells what it was when it is gone.
     pub(super) fn release(&mut self, atom: AtomId) -> Option<AtomKind> {
-        let hot = &mut self.hot[atom as usize];
-        if atom == TRUE || hot.references > 1 {
-            hot.references -= u32::from(atom != TRUE);
+        let references = &mut self.references[atom as usize];
+        if atom == TRUE || *references > 1 {
+            *references -= u32::from(atom != TRUE);
             return None;
         }
-        hot.references = 0;
-        debug_assert!(self.waiting(atom).n() == 0, "a posting mentions an atom that its program does not");
+        *references = 0;
         let kind = std::mem::replace(&mut self.kinds[atom as usize], AtomKind::Free);
         match &kind {
             AtomKind::Term(key) => self.terms.remove(key),
@@ -397,99 +220,100 @@ impl Atoms {
                 self.release(second);
             }
             kind => {
-                if let Some(key) = key_of(kind) {
-                    self.others.remove(&key);
-                    if self.others.len() * 4 < self.others.capacity() {
-                        let room = self.others.len() * 2;
-                        self.others.shrink_to(room);
-                    }
+                if let Ok(entry) = self.others.find_entry(self.hasher.hash_one(kind), |&it| it == atom) {
+                    entry.remove();
+                }
+                if self.others.len() * 4 < self.others.capacity() {
+                    let room = self.others.len() * 2;
+                    let Atoms { others, hasher, kinds, .. } = self;
+                    others.shrink_to(room, |&atom| hasher.hash_one(&kinds[atom as usize]));
                 }
             }
         }
         self.free.push(atom);
+        self.trim();
         Some(kind)
     }
 
-    /// Lets a query wait for an atom. Only a guarded posting has more than the key. Tells its place, and whether the atom
-    /// is new to be waited for.
-    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, posting: Posting) -> (u32, bool) {
-        let new = self.waiting(atom).n() == 0;
-        let hot = &mut self.hot[atom as usize];
-        let place = match rank {
-            Rank::Plain => hot.plain.push(posting.query),
-            Rank::Either => hot.either.push(posting.query),
-            Rank::Guarded => hot.guarded.push(posting),
-        };
-        (place, new)
-    }
-
-    /// Ends a wait. Tells which query moved to its place, and from where, if one did.
-    pub(super) fn unwait(&mut self, atom: AtomId, rank: Rank, place: u32) -> Option<(u32, u32)> {
-        let hot = &mut self.hot[atom as usize];
-        match rank {
-            Rank::Plain => hot.plain.swap_remove(place),
-            Rank::Either => hot.either.swap_remove(place),
-            Rank::Guarded => hot.guarded.swap_remove(place).map(|(posting, from)| (posting.query, from)),
-        }
-    }
-
-    /// Gives back the numbers at the end that are free, when most numbers are. Tells whether it did.
-    pub(super) fn trim(&mut self) -> bool {
-        if self.free.len() < self.trim_at.max(1024) {
-            return false;
-        }
+    /// Gives memory back that is not needed any more.
+    fn trim(&mut self) {
         while matches!(self.kinds.last(), Some(AtomKind::Free)) {
             self.kinds.pop();
-            self.hot.pop();
+            self.references.pop();
         }
-        let len = place(self.kinds.len());
-        self.free.retain(|&atom| atom < len);
-        self.free.shrink_to_fit();
-        self.kinds.shrink_to(self.kinds.len() * 2);
-        self.hot.shrink_to(self.hot.len() * 2);
-        // The next time when as many more have become free, so that the work stays a small part of theirs.
-        self.trim_at = self.free.len() * 2 + self.kinds.len() / 2;
-        true
+        let len = self.kinds.len();
+        if len * 4 < self.kinds.capacity() {
+            self.kinds.shrink_to(len * 2);
+            self.references.shrink_to(len * 2);
+            self.free.retain(|&atom| (atom as usize) < len);
+            self.free.shrink_to(len);
+        }
     }
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         let terms = self.terms.size_bytes() + self.pairs.size_bytes();
-        let others = self.others.capacity() * (size_of::<(AtomKey, AtomId)>() + 1);
-        let hot = self.hot.capacity() * size_of::<Atom>();
-        let postings: usize = self
-            .hot
-            .iter()
-            .map(|atom| atom.plain.heap_bytes() + atom.either.heap_bytes() + atom.guarded.heap_bytes())
-            .sum();
+        let others = self.others.capacity() * (size_of::<AtomId>() + 1);
         let kinds = self.kinds.capacity() * size_of::<AtomKind>();
         let behind: usize = self.kinds.iter().map(AtomKind::heap_bytes).sum();
-        terms + others + hot + postings + kinds + behind + self.free.capacity() * size_of::<AtomId>()
+        let numbers = self.references.capacity() + self.free.capacity();
+        terms + others + kinds + behind + numbers * size_of::<u32>()
     }
 }
 
 impl AtomKind {
     fn heap_bytes(&self) -> usize {
         match self {
-            AtomKind::Prefix(_, prefix) => prefix.len() * 2,
-            AtomKind::Pattern(pattern) => size_of::<Pattern>() + pattern.automaton.size_bytes(),
-            AtomKind::Within(..) | AtomKind::Near(..) => 32,
+            AtomKind::Prefix(_, text) | AtomKind::Wildcard(_, text) | AtomKind::Fuzzy(_, _, text) => text.len() + 8,
+            AtomKind::Regex(_, regex) => size_of::<Regex>() + regex.source.len() + regex.automaton.size_bytes() + 16,
+            AtomKind::Within(..) | AtomKind::Near(..) => 40,
             _ => 0,
+        }
+    }
+
+    /// Whether two atoms that are no terms or pairs ask the same.
+    fn asks_the_same(&self, other: &AtomKind) -> bool {
+        match (self, other) {
+            (AtomKind::Exists(a), AtomKind::Exists(b)) => a == b,
+            (AtomKind::Prefix(a, x), AtomKind::Prefix(b, y)) | (AtomKind::Wildcard(a, x), AtomKind::Wildcard(b, y)) => {
+                (a, x) == (b, y)
+            }
+            (AtomKind::Fuzzy(a, n, x), AtomKind::Fuzzy(b, m, y)) => (a, n, x) == (b, m, y),
+            (AtomKind::Regex(a, x), AtomKind::Regex(b, y)) => (a, &x.source) == (b, &y.source),
+            (AtomKind::Range(a, min, max), AtomKind::Range(b, from, to)) => (a, min, max) == (b, from, to),
+            (AtomKind::Within(a, x), AtomKind::Within(b, y)) => (a, x) == (b, y),
+            (AtomKind::Near(a, x), AtomKind::Near(b, y)) => (a, x) == (b, y),
+            _ => false,
         }
     }
 }
 
-/// The key under which an atom that is no term is kept.
-pub(super) fn key_of(kind: &AtomKind) -> Option<AtomKey> {
-    Some(match kind {
-        AtomKind::Free | AtomKind::True | AtomKind::Term(_) | AtomKind::Pair(..) => return None,
-        AtomKind::Exists(field) => AtomKey::Exists(*field),
-        AtomKind::Prefix(field, prefix) => AtomKey::Prefix(*field, prefix.clone()),
-        AtomKind::Pattern(pattern) => AtomKey::Pattern(pattern.field, pattern.source.clone()),
-        AtomKind::Range(field, min, max) => AtomKey::Range(*field, *min, *max),
-        AtomKind::Within(field, it) => {
-            AtomKey::Within(*field, [it.west, it.south, it.east, it.north].map(f64::to_bits))
+/// How a pattern is written, as it is hashed.
+#[derive(Hash)]
+struct Written<'a>(u8, FieldId, &'a str);
+
+const PREFIX: u8 = 1;
+const WILDCARD: u8 = 2;
+const FUZZY: u8 = 3;
+const REGEX: u8 = 4;
+
+/// Equal for atoms that ask the same.
+impl Hash for AtomKind {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            AtomKind::Free | AtomKind::True | AtomKind::Term(_) | AtomKind::Pair(..) => {}
+            AtomKind::Exists(field) => field.hash(state),
+            AtomKind::Prefix(field, text) => Written(PREFIX, *field, text).hash(state),
+            AtomKind::Wildcard(field, text) => Written(WILDCARD, *field, text).hash(state),
+            AtomKind::Fuzzy(field, distance, text) => Written(FUZZY + (distance << 4), *field, text).hash(state),
+            AtomKind::Regex(field, regex) => Written(REGEX, *field, &regex.source).hash(state),
+            AtomKind::Range(field, min, max) => (field, min, max).hash(state),
+            AtomKind::Within(field, it) => {
+                (field, [it.west, it.south, it.east, it.north].map(|degrees| (degrees + 0.0).to_bits())).hash(state);
+            }
+            AtomKind::Near(field, it) => {
+                (field, [it.lon, it.lat, it.meters].map(|number| (number + 0.0).to_bits())).hash(state);
+            }
         }
-        AtomKind::Near(field, it) => AtomKey::Near(*field, [it.lon, it.lat, it.meters].map(f64::to_bits)),
-    })
+    }
 }

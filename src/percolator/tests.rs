@@ -1,7 +1,7 @@
 //! One suite for every engine: against a plain model over lists of operations, and cases that were found.
 
 mod model;
-mod table;
+mod wakes;
 
 use super::*;
 

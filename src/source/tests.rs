@@ -42,14 +42,14 @@ fn wrong_tables_are_refused_with_every_mistake() {
         path: is missing
     "#]]
     .assert_eq(&mistakes("type = 'file'\nrate = 'fast'\npth = 'a'"));
-    expect_test::expect![[r#"
+    expect_test::expect![[r"
         rate: expected more than 0 and at most 1000000 tweets/s, found 0
         max_line_bytes: expected a number from 1024 to 67108864, found 1
-    "#]]
+    "]]
     .assert_eq(&mistakes("type = 'file'\npath = '-'\nrate = 0\nmax_line_bytes = 1"));
-    expect_test::expect![[r#"
+    expect_test::expect![[r"
         rate: expected more than 0 and at most 100000 tweets/s, found -1
-    "#]]
+    "]]
     .assert_eq(&mistakes("type = 'demo'\nrate = -1"));
 }
 

@@ -31,8 +31,8 @@ fn every_metric_is_in_the_operations_page() {
 fn events_show_up_as_metrics_however_often_it_is_installed() {
     let handle = install_metrics();
     let _ = install_metrics();
-    tweets_received("test#1", 3);
-    tweet_refused("test#1", "too_long", 7, "too long");
+    tweets_received("telemetry#1", 3);
+    tweet_refused("telemetry#1", "too_long", 7, "too long");
     percolated(3, 2, 5, Duration::from_millis(2));
     committed(3, Duration::from_millis(20));
     index_size(10, 3);
@@ -48,15 +48,15 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     error_answered("limit");
     turned_away("test");
     connections(2);
-    source_started("test#1");
-    source_failed("test#1", &anyhow::anyhow!("broken"), Duration::from_secs(1));
-    source_done("test#1");
+    source_started("telemetry#1");
+    source_failed("telemetry#1", &anyhow::anyhow!("broken"), Duration::from_secs(1));
+    source_done("telemetry#1");
     let page = handle.render();
     for metric in METRICS {
         assert!(page.contains(&format!("# TYPE {} ", metric.name)), "{} is missing:\n{page}", metric.name);
     }
-    assert!(page.contains(r#"perch_tweets_received_total{source="test#1"} 3"#), "{page}");
-    assert!(page.contains(r#"perch_tweets_refused_total{source="test#1",reason="too_long"} 1"#), "{page}");
+    assert!(page.contains(r#"perch_tweets_received_total{source="telemetry#1"} 3"#), "{page}");
+    assert!(page.contains(r#"perch_tweets_refused_total{source="telemetry#1",reason="too_long"} 1"#), "{page}");
     assert!(page.contains(r#"perch_search_seconds_bucket{le="0.0005"}"#), "{page}");
 }
 

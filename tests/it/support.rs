@@ -1,6 +1,6 @@
 //! A perch on a free port with an index of its own, and clients for it. Everything is gone when the test ends.
 
-pub mod process;
+pub(crate) mod process;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,10 +20,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use tokio_util::sync::CancellationToken;
 
 /// Longer than anything takes on a busy machine: a test that waits for it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running perch.
-pub struct Perch {
+pub(crate) struct Perch {
     pub address: SocketAddr,
     pub http: reqwest::Client,
     /// Where the metrics are, when they have an address of their own.
@@ -38,12 +38,12 @@ pub struct Perch {
 
 impl Perch {
     /// A perch without sources and an empty index.
-    pub async fn start() -> Perch {
+    pub(crate) async fn start() -> Perch {
         Perch::start_with("").await
     }
 
     /// The same with these settings (TOML) over the defaults.
-    pub async fn start_with(settings: &str) -> Perch {
+    pub(crate) async fn start_with(settings: &str) -> Perch {
         Perch::start_in(tempfile::tempdir().expect("a temporary directory"), settings).await
     }
 
@@ -68,40 +68,40 @@ impl Perch {
     }
 
     /// Shuts down in order and starts again with the same index.
-    pub async fn restart(self) -> Perch {
+    pub(crate) async fn restart(self) -> Perch {
         let settings = self.settings.clone();
         let dir = self.stop().await;
         Perch::start_in(dir, &settings).await
     }
 
     /// Shuts down in order. Hands out the index directory.
-    pub async fn stop(self) -> TempDir {
+    pub(crate) async fn stop(self) -> TempDir {
         self.shutdown.cancel();
         drop(self.http);
         self.running.await.expect("perch does not panic").expect("perch ends well");
         self.dir
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// GETs a path: status and JSON body.
-    pub async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         let response = self.http.get(self.url(path)).send().await.expect("perch answers");
         let status = response.status().as_u16();
         (status, response.json().await.expect("the answer is JSON"))
     }
 
     /// POSTs a body: status and JSON body.
-    pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
         let response = self.http.post(self.url(path)).body(body).send().await.expect("perch answers");
         let status = response.status().as_u16();
         (status, response.json().await.expect("the answer is JSON"))
     }
 
     /// Sends tweets through the bulk endpoint and waits until they are durable. Answers with the last seq.
-    pub async fn ingest(&self, tweets: &[Value]) -> u64 {
+    pub(crate) async fn ingest(&self, tweets: &[Value]) -> u64 {
         let body: String = tweets.iter().map(|tweet| format!("{tweet}\n")).collect();
         let (status, answer) = self.post("/api/tweets", body).await;
         assert_eq!((status, &answer["refused"]), (200, &json!(0)), "{answer}");
@@ -109,7 +109,7 @@ impl Perch {
     }
 
     /// Opens a WebSocket and takes the hello.
-    pub async fn connect(&self) -> Client {
+    pub(crate) async fn connect(&self) -> Client {
         Client::open(&self.address.to_string()).await
     }
 }
@@ -126,19 +126,19 @@ fn config(dir: &Path, settings: &str) -> Config {
 }
 
 /// A tweet with this id and text, and nothing else.
-pub fn tweet(id: u64, text: &str) -> Value {
+pub(crate) fn tweet(id: u64, text: &str) -> Value {
     json!({"id_str": id.to_string(), "text": text})
 }
 
 /// A WebSocket client.
-pub struct Client {
+pub(crate) struct Client {
     pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub hello: Value,
 }
 
 impl Client {
     /// Opens a WebSocket to `host:port` and takes the hello.
-    pub async fn open(address: &str) -> Client {
+    pub(crate) async fn open(address: &str) -> Client {
         let (socket, _) =
             tokio_tungstenite::connect_async(format!("ws://{address}/ws")).await.expect("the WebSocket opens");
         let mut client = Client { socket, hello: Value::Null };
@@ -146,16 +146,16 @@ impl Client {
         client
     }
 
-    pub async fn send(&mut self, event: &str, payload: Value) {
+    pub(crate) async fn send(&mut self, event: &str, payload: Value) {
         self.send_text(json!([event, payload]).to_string()).await;
     }
 
-    pub async fn send_text(&mut self, text: impl Into<String>) {
+    pub(crate) async fn send_text(&mut self, text: impl Into<String>) {
         self.socket.send(Message::text(text.into())).await.expect("the frame goes out");
     }
 
     /// The next message of any kind that is not a ping.
-    pub async fn message(&mut self) -> Message {
+    pub(crate) async fn message(&mut self) -> Message {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a frame comes");
             match message.expect("the connection is open").expect("the frame is whole") {
@@ -166,7 +166,7 @@ impl Client {
     }
 
     /// The next event with its payload, statistics left out.
-    pub async fn event(&mut self) -> (String, Value) {
+    pub(crate) async fn event(&mut self) -> (String, Value) {
         loop {
             let message = self.message().await;
             let frame: Value = serde_json::from_str(message.to_text().expect("a text frame")).expect("JSON");
@@ -178,20 +178,20 @@ impl Client {
     }
 
     /// The payload of the next event, which must be this one.
-    pub async fn expect(&mut self, wanted: &str) -> Value {
+    pub(crate) async fn expect(&mut self, wanted: &str) -> Value {
         let (event, payload) = self.event().await;
         assert_eq!(event, wanted, "{payload}");
         payload
     }
 
     /// Registers and takes the answer.
-    pub async fn percolate(&mut self, payload: Value) -> Value {
+    pub(crate) async fn percolate(&mut self, payload: Value) -> Value {
         self.send("cmd/percolate", payload).await;
         self.expect("percolate/ok").await
     }
 
     /// Takes events until a tweet comes; the catching-up events in between are left out.
-    pub async fn tweet(&mut self) -> Value {
+    pub(crate) async fn tweet(&mut self) -> Value {
         loop {
             let (event, payload) = self.event().await;
             match event.as_str() {
@@ -203,7 +203,7 @@ impl Client {
     }
 
     /// One round trip: everything that was sent before it has come. Answers with the tweets that came in between.
-    pub async fn settle(&mut self) -> Vec<Value> {
+    pub(crate) async fn settle(&mut self) -> Vec<Value> {
         self.send("cmd/ping", json!({})).await;
         let mut tweets = Vec::new();
         loop {

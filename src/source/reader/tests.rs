@@ -1,5 +1,6 @@
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
+use std::fmt::Write as _;
 use tokio::io::AsyncWriteExt as _;
 
 use super::*;
@@ -62,7 +63,7 @@ async fn lines() {
 #[tokio::test]
 async fn a_line_that_is_too_long_or_not_utf8_is_refused_alone() {
     let mut input = b"{\"id\":1}\n{\"text\":\"".to_vec();
-    input.extend([b'x'; 300_000]);
+    input.extend(vec![b'x'; 300_000]);
     input.extend(b"\"}\n{\"id\":2}\n{\"text\":\"\xFF\"}\n{\"id\":3}\n");
     check(
         input,
@@ -282,7 +283,7 @@ fn split(input: &[u8], cuts: &[usize], max_bytes: usize) -> String {
         while let Some(chunk) = splitter.next_chunk() {
             for piece in &chunk.pieces {
                 let bytes = String::from_utf8_lossy(&chunk.bytes[piece.range.clone()]).into_owned();
-                out += &format!("{:?} {bytes:?}\n", piece.place);
+                let _ = writeln!(out, "{:?} {bytes:?}", piece.place);
             }
             refused.extend(chunk.refused.iter().map(|refused| format!("{refused:?}\n")));
         }

@@ -7,19 +7,19 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 /// A server process; killed when dropped.
-pub struct Server {
+pub(crate) struct Server {
     pub child: Child,
     pub url: String,
 }
 
 impl Server {
     /// A server without sources on a free port. It serves when this returns.
-    pub fn start(index_dir: &Path) -> Server {
+    pub(crate) fn start(index_dir: &Path) -> Server {
         Server::start_with(index_dir, &[])
     }
 
     /// The same with more arguments.
-    pub fn start_with(index_dir: &Path, arguments: &[&str]) -> Server {
+    pub(crate) fn start_with(index_dir: &Path, arguments: &[&str]) -> Server {
         let mut command = perch();
         command.stderr(Stdio::null());
         Server::spawn(command, index_dir, arguments)
@@ -27,7 +27,7 @@ impl Server {
 
     /// The same with a disk of its own, of this size, mounted at `disk`; others see it at [`Server::outside`]. `None` when this
     /// machine lets nobody mount one.
-    pub fn start_on_disk(disk: &Path, size: &str) -> Option<Server> {
+    pub(crate) fn start_on_disk(disk: &Path, size: &str) -> Option<Server> {
         const MOUNT: &str = r#"mount -t tmpfs -o size="$1" tmpfs "$0" && shift && exec "$@""#;
         let wrap = |program: &str| {
             let mut command = perch_with("unshare");
@@ -43,7 +43,7 @@ impl Server {
     }
 
     /// Where a path of a server with its own disk is for everyone else.
-    pub fn outside(&self, path: &Path) -> PathBuf {
+    pub(crate) fn outside(&self, path: &Path) -> PathBuf {
         Path::new("/proc")
             .join(self.child.id().to_string())
             .join("root")
@@ -51,7 +51,7 @@ impl Server {
     }
 
     /// Starts it by this command, whose log goes where the command says.
-    pub fn spawn(mut command: Command, index_dir: &Path, arguments: &[&str]) -> Server {
+    pub(crate) fn spawn(mut command: Command, index_dir: &Path, arguments: &[&str]) -> Server {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--set", "source=[]", "--index-dir"])
             .arg(index_dir)
@@ -66,13 +66,13 @@ impl Server {
     }
 
     /// GETs a path that answers with JSON.
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let answer = reqwest::get(format!("{}{path}", self.url)).await.expect("perch answers");
         answer.json().await.expect("JSON")
     }
 
     /// Ends the process as `kill -9` does.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("the process is there");
         self.child.wait().expect("it ends");
     }
@@ -86,7 +86,7 @@ impl Drop for Server {
 }
 
 /// The binary, untouched by the environment of whoever runs the tests.
-pub fn perch() -> Command {
+pub(crate) fn perch() -> Command {
     perch_with(env!("CARGO_BIN_EXE_perch"))
 }
 

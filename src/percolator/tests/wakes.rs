@@ -1,0 +1,143 @@
+//! What wakes a query in the compiled engine, and what does not; and that memory comes back.
+
+use std::ops::Bound;
+
+use super::super::*;
+use crate::doc::DocBuilder;
+use crate::query::Phrase;
+use crate::schema::{FieldId, tweet};
+
+fn word(term: &str) -> Ast {
+    Ast::Term { field: tweet::TEXT, term: term.to_owned() }
+}
+
+fn phrase(words: &str) -> Ast {
+    let terms = words.split(' ').map(str::to_owned).collect();
+    Ast::Phrase(Phrase { field: tweet::TEXT, terms, slop: 0, last_is_prefix: false })
+}
+
+/// An engine with these queries.
+fn engine(queries: &[Ast]) -> Compiled {
+    let mut engine = Compiled::new(&EngineOptions::default());
+    for (key, ast) in (0..).zip(queries) {
+        engine.insert(QueryKey(key), ast);
+    }
+    engine
+}
+
+/// How many candidates and matches a text has.
+fn candidates(engine: &mut Compiled, text: &str) -> (u64, usize) {
+    let mut builder = DocBuilder::new(Schema::tweet());
+    builder.text(tweet::TEXT, text);
+    builder.integer(tweet::FOLLOWERS, 1_000);
+    let mut matches = Matches::default();
+    engine.percolate(&[builder.doc()], &mut matches);
+    (matches.candidates, matches.pairs.len())
+}
+
+#[test]
+fn a_phrase_wakes_only_where_two_of_its_terms_are_neighbors() {
+    let mut engine = engine(&[phrase("new york"), phrase("in new york")]);
+    assert_eq!(candidates(&mut engine, "york is not new in that"), (0, 0));
+    assert_eq!(candidates(&mut engine, "in new york"), (2, 2));
+}
+
+#[test]
+fn queries_wait_for_what_turned_out_to_be_rare() {
+    // By length, the long word is the rare one; in this stream it is in every tweet.
+    let mut engine = engine(&[Ast::And(vec![word("everywhere"), word("cat"), word("dog")])]);
+    assert_eq!(candidates(&mut engine, "everywhere").0, 1);
+    for _ in 0..2_000 {
+        candidates(&mut engine, "everywhere");
+    }
+    assert_eq!(candidates(&mut engine, "everywhere"), (0, 0));
+    assert_eq!(candidates(&mut engine, "cat and dog everywhere"), (1, 1));
+}
+
+#[test]
+fn new_queries_know_what_was_seen_before_them() {
+    let mut engine = engine(&[]);
+    for _ in 0..500 {
+        candidates(&mut engine, "everywhere");
+    }
+    engine.insert(QueryKey(0), &Ast::And(vec![word("everywhere"), word("cat")]));
+    assert_eq!(candidates(&mut engine, "everywhere"), (0, 0));
+}
+
+#[test]
+fn ranges_wake_for_the_numbers_inside_them_only() {
+    let above = |from| Ast::Range { field: tweet::FOLLOWERS, lower: Bound::Excluded(from), upper: Bound::Unbounded };
+    let mut engine = engine(&[above(1_000_000), above(10), Ast::And(vec![word("rust"), above(1)])]);
+    assert_eq!(candidates(&mut engine, "go"), (1, 1));
+    assert_eq!(candidates(&mut engine, "rust"), (2, 2));
+}
+
+#[test]
+fn patterns_wake_for_the_terms_that_match_them_only() {
+    let field = tweet::TEXT;
+    let mut queries: Vec<Ast> = (0..200)
+        .flat_map(|n| {
+            [
+                Ast::Prefix { field, prefix: format!("pre{n}x") },
+                Ast::Wildcard { field, pattern: format!("w?ld{n}*") },
+                Ast::Regex { field, pattern: format!("re(g|x)+{n}") },
+                Ast::Fuzzy { field, term: format!("fuzzy{n}term"), distance: 2 },
+            ]
+        })
+        .collect();
+    queries.push(Ast::Wildcard { field, pattern: "*".into() });
+    let mut engine = engine(&queries);
+    assert_eq!(candidates(&mut engine, "nothing of that"), (1, 1));
+    assert_eq!(candidates(&mut engine, "pre7xy wild70card regg7"), (1 + 1 + 2 + 1, 5));
+}
+
+#[test]
+fn at_least_some_wakes_for_the_rare_ones_of_them_only() {
+    let of = ["the", "of", "zebra", "giraffe"].map(word).to_vec();
+    let mut engine = engine(&[Ast::AtLeast { min: 3, of }]);
+    assert_eq!(candidates(&mut engine, "the and of").0, 0);
+    assert_eq!(candidates(&mut engine, "the zebra of the zoo"), (1, 1));
+}
+
+#[test]
+fn removed_queries_give_their_memory_back() {
+    let mut engine = engine(&[]);
+    candidates(&mut engine, "warm up");
+    let empty = engine.size_bytes();
+    let n = 3_000;
+    for key in 0..n {
+        let ast = match key % 5 {
+            0 => word(&format!("word{key}")),
+            1 => Ast::And(vec![word(&format!("a word of more than fourteen bytes {key}")), word("the")]),
+            2 => Ast::Or(vec![phrase(&format!("a{key} b{key} c")), word("rare")]),
+            3 => Ast::Prefix { field: tweet::TEXT, prefix: format!("prefix{key}") },
+            _ => Ast::Range { field: tweet::ID, lower: Bound::Included(i64::from(key)), upper: Bound::Unbounded },
+        };
+        engine.insert(QueryKey(key), &ast);
+    }
+    candidates(&mut engine, "the rare");
+    let full = engine.size_bytes();
+    for key in 0..n {
+        assert!(engine.remove(QueryKey(key)));
+    }
+    candidates(&mut engine, "the rare");
+    let rest = engine.size_bytes() - empty;
+    assert!(rest * 10 < full - empty, "of {} bytes, {rest} are still there", full - empty);
+    assert_eq!(engine.n_parts(), 0);
+}
+
+#[test]
+fn a_field_without_number_below_the_largest_is_no_problem() {
+    let mut schema = Schema::new();
+    for n in 0..Schema::MAX_FIELDS {
+        schema.add(&format!("f{n}"), crate::schema::Kind::Integer, &[]);
+    }
+    let mut engine = Compiled::new(&EngineOptions { schema: schema.clone() });
+    let last = FieldId(63);
+    engine.insert(QueryKey(5), &Ast::Exists { field: last });
+    let mut builder = DocBuilder::new(&schema);
+    builder.integer(last, 1);
+    let mut matches = Matches::default();
+    engine.percolate(&[builder.doc()], &mut matches);
+    assert_eq!(matches.pairs, [(0, QueryKey(5))]);
+}
