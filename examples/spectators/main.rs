@@ -43,8 +43,12 @@ async fn main() -> anyhow::Result<()> {
                 let (lon, lat) = (rand::rng().random_range(13.0..13.8), rand::rng().random_range(52.3..52.7));
                 runner.run_to(lon, lat).await?;
             }
-            for _ in 0..followed.len() * STEPS {
-                let seen = runner.sighting().await?;
+            // What came while the runner ran, and what comes until the others have arrived.
+            let mut sightings = runner.sightings().await?;
+            while sightings.len() < followed.len() * STEPS {
+                sightings.push(runner.sighting().await?);
+            }
+            for seen in sightings {
                 println!("{name} sees {} at {:.4}, {:.4}", seen.runner, seen.lat, seen.lon);
             }
             anyhow::Ok(())

@@ -80,7 +80,6 @@ impl Publisher {
     }
 
     /// Makes the tweet, and what hands it over and waits until it is durable.
-    #[expect(clippy::needless_pass_by_value, reason = "the tweet is made of the command, once for all callers")]
     pub(super) fn publish(
         &mut self,
         command: &PublishCommand,

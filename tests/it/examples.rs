@@ -128,7 +128,8 @@ async fn spectators_see_exactly_those_whom_they_follow() {
         runner.watch(&followed.join(" OR ")).await.expect("a search");
         runners.push(runner);
     }
-    let place = |at: usize, step: usize| (10.0 + at as f64 / 100.0, 50.0 + step as f64 / 10.0);
+    let part = |n: usize, of: u32| f64::from(u32::try_from(n).expect("few")) / f64::from(of);
+    let place = |at: usize, step: usize| (10.0 + part(at, 100), 50.0 + part(step, 10));
     let running = runners.into_iter().enumerate().map(|(at, mut runner)| async move {
         for step in 0..STEPS {
             let (lon, lat) = place(at, step);
@@ -149,7 +150,8 @@ async fn spectators_see_exactly_those_whom_they_follow() {
             assert_eq!(of_one, expected, "runner{at}");
         }
     }
-    let seen = watcher.sightings().await.expect("sightings");
+    let mut seen = vec![watcher.sighting().await.expect("a sighting")];
+    seen.extend(watcher.sightings().await.expect("sightings"));
     let is_inside = |at: usize, step: usize| place(at, step).0 <= 10.5 && place(at, step).1 <= 51.0;
     let inside =
         (0..RUNNERS).flat_map(|at| (0..STEPS).map(move |step| (at, step))).filter(|&(at, step)| is_inside(at, step));

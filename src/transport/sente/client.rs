@@ -218,7 +218,7 @@ impl Client {
                 self.input(input).await;
                 continue;
             }
-            if self.outbox.is_due(Instant::now()) {
+            if is_open && self.outbox.is_due(Instant::now()) {
                 is_open = self.gather(&mut events);
             }
             self.send_batch();
@@ -229,7 +229,10 @@ impl Client {
             if !is_open {
                 self.outbox.make_due();
                 self.send_batch();
-                self.write().await;
+                tokio::select! {
+                    () = self.write() => {}
+                    () = &mut overdue => {}
+                }
                 return;
             }
             let now = Instant::now();
