@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::explain::tweet::{Explained, Explainer};
 use crate::hub::SessionQueue;
 pub use crate::hub::{Delivery, Name, QueueLimits};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
@@ -330,6 +331,32 @@ impl Live {
         self.ask(|reply| Control::Matching { tweet, reply }).await
     }
 
+    /// Why a stored tweet matches a query, or why not. Counts as a search.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::NotFound`], [`LiveError::Unavailable`].
+    pub async fn explain(&self, query: Query, id: u64) -> Result<Explained, LiveError> {
+        let found = self.read_in_time(move |view| {
+            let hit = view.get(id)?;
+            Ok(hit.map(|hit| explained(&hit.json, [&query]).pop()))
+        });
+        match found.await? {
+            None => Err(LiveError::NotFound(format!("there is no tweet {id}"))),
+            Some(Some(explained)) => Ok(explained),
+            Some(None) => Err(LiveError::Unavailable(format!("the stored tweet {id} can't be read"))),
+        }
+    }
+
+    /// Why a tweet matches these queries. Counts as a search.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Unavailable`].
+    pub async fn explain_all(&self, tweet: Arc<Prepared>, queries: Vec<Query>) -> Result<Vec<Explained>, LiveError> {
+        self.read_in_time(move |_| Ok(explained(&tweet.json, &queries))).await
+    }
+
     /// Counts of the present moment.
     ///
     /// # Errors
@@ -417,6 +444,14 @@ impl Live {
             }
         }
     }
+}
+
+/// What is to be said of each query and a tweet as it is stored; nothing when it can't be read, which a stored tweet always can.
+fn explained<'a>(json: &str, queries: impl IntoIterator<Item = &'a Query>) -> Vec<Explained> {
+    let tweet = crate::tweet::read(json.as_bytes()).ok().and_then(|mut tweets| tweets.pop());
+    let Some(tweet) = tweet else { return Vec::new() };
+    let explainer = Explainer::new(&tweet);
+    queries.into_iter().map(|query| explainer.explain(query)).collect()
 }
 
 #[cfg(test)]

@@ -98,6 +98,43 @@ async fn percolating_without_a_session_indexes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn matches_are_explained_on_request() {
+    let perch = Perch::start().await;
+    let mut client = perch.connect().await;
+    client.percolate(json!({"query": "rust -java", "name": "words"})).await;
+    client.percolate(json!({"query": "#rust OR lang:de", "name": "tag"})).await;
+    let rust = json!({"id_str": "7", "text": "R&amp;D in #Rust", "lang": "en"});
+    let (status, answer) = perch.post("/api/percolate?explain=true", rust.to_string()).await;
+    assert_eq!(status, 200, "{answer}");
+    let mut parts: Vec<&Value> = answer["matches"].as_array().expect("matches").iter().map(|it| &it["parts"]).collect();
+    parts.sort_by_key(|parts| parts.as_array().map(Vec::len));
+    let of_tag = json!([{"query": "#rust", "field": "hashtag", "values": [], "ranges": [
+        {"at": "entities.hashtags[0].text", "start": 0, "end": 4, "text": "Rust"},
+        {"at": "text", "start": 11, "end": 16, "text": "#Rust"},
+    ]}]);
+    let of_words = json!([
+        {"query": "-java", "field": "text", "ranges": [], "values": []},
+        {"query": "rust", "field": "text", "ranges": [{"at": "text", "start": 12, "end": 16, "text": "Rust"}], "values": []},
+    ]);
+    assert_eq!(parts, [&of_tag, &of_words]);
+    let (_, answer) = perch.post("/api/percolate", rust.to_string()).await;
+    assert!(answer["matches"][0].get("parts").is_none(), "{answer}");
+    let (status, answer) = perch.post("/api/percolate?explain=maybe", rust.to_string()).await;
+    assert_eq!((status, &answer["error"]["at"]["field"]), (400, &json!("explain")));
+
+    perch.ingest(&[rust]).await;
+    let (status, answer) = perch.get("/api/explain?q=rust%20-java&id=7").await;
+    assert_eq!((status, &answer["canonical"], &answer["tweet"]["matches"]), (200, &json!("-java rust"), &json!(true)));
+    assert_eq!((&answer["tweet"]["parts"], &answer["tweet"]["failed"]), (&of_words, &Value::Null));
+    let (_, answer) = perch.get("/api/explain?q=rust%20lang:de&id=7").await;
+    let failed = json!({"query": "lang:de", "start": 0, "end": 7, "field": "lang", "excluded": [], "instead": ["en"]});
+    assert_eq!(answer["tweet"], json!({"id_str": "7", "matches": false, "parts": [], "failed": failed}));
+    let (status, answer) = perch.get("/api/explain?q=rust&id=8").await;
+    assert_eq!((status, &answer["error"]["code"]), (404, &json!("not_found")));
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_answered_in_one_shape() {
     let perch = Perch::start().await;
     for (path, status, code, at) in [
