@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub(crate) use analyze::{Origin, Source};
 #[cfg(test)]
 pub(crate) use extract::decode;
-pub(crate) use extract::raw_range;
+pub(crate) use extract::{decoded_parts, raw_range};
 pub use read::read;
 
 use crate::doc::{Doc, DocBuilder, Point};

@@ -1,4 +1,6 @@
-//! `perch explain`: what a query means and costs.
+//! `perch explain`: what a query means and costs, and why tweets match it.
+
+mod why;
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -6,7 +8,7 @@ use std::time::{Duration, Instant};
 use anstyle::Style;
 use clap::Args;
 
-use super::{Failure, read_query};
+use super::{Failure, block_on, read_query};
 use crate::ids::QueryKey;
 use crate::percolator::{ENGINES, EngineOptions, Matches};
 use crate::query::{Ast, Query, describe};
@@ -18,11 +20,26 @@ pub(super) struct ExplainArgs {
     /// The query: text, or its JSON form
     #[arg(allow_hyphen_values = true)]
     query: String,
+    /// Say why the tweets in this file match, or why not; `-` is standard input. The exit code is 0 when one matches and 1 when none does
+    #[arg(long, value_name = "FILE")]
+    tweet: Option<String>,
+    /// With --tweet: print one JSON object a tweet, as `/api/explain` answers it
+    #[arg(long, requires = "tweet")]
+    json: bool,
+}
+
+/// Says what is to be said of a query, or of tweets and a query.
+pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
+    let query = read_query(&args.query)?;
+    match &args.tweet {
+        // Failing is told from not matching by the exit code.
+        Some(file) => block_on(why::run(&query, file, args.json)).map_err(Failure::unlike_no_match),
+        None => meaning(&query),
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a small number")]
-pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
-    let query = read_query(&args.query)?;
+fn meaning(query: &Query) -> Result<(), Failure> {
     let bold = Style::new().bold();
     let mut out = anstream::stdout();
     writeln!(out, "{bold}meaning{bold:#}")?;
@@ -31,7 +48,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     }
     writeln!(out, "{bold}canonical form{bold:#}\n  {}", query.canonical())?;
     writeln!(out, "{bold}query id{bold:#}\n  {}", query.id())?;
-    let cost = cost(&query);
+    let cost = cost(query);
     writeln!(out, "{bold}presearch{bold:#} (a tweet is looked at only when it has one of)")?;
     for line in presearch_lines(&cost.presearch) {
         writeln!(out, "  {line}")?;

@@ -181,7 +181,7 @@ pub(crate) fn raw_range(text: &str, decoded: Range<usize>) -> Range<usize> {
 }
 
 /// The characters and HTML entities of a text, each with what it means.
-fn decoded_parts(text: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+pub(crate) fn decoded_parts(text: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let c = rest.chars().next()?;
