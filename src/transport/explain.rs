@@ -2,10 +2,13 @@
 //!
 //! The shapes of the answers, as `/api/explain`, `/api/percolate` and `cmd/explain` send them and `perch explain --json` prints them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::explain::tweet::{Explained, ExplainedPart, FailedPart, Place};
+use crate::live::Price;
+use crate::query::{Ast, canonical_text};
+use crate::schema::Schema;
 
 /// Why a tweet matches a query, or why not.
 #[derive(Debug, Serialize, ToSchema)]
@@ -77,6 +80,40 @@ impl ExplainedTweet {
             instead,
         });
         ExplainedTweet { id_str: id.to_string(), matches, parts: query_parts(parts), failed }
+    }
+}
+
+/// What a query costs and brings, judged by the newest tweets.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct QueryPrice {
+    /// Query texts: a tweet is looked at for this query only when it matches one of them.
+    pub(crate) waits_for: Vec<String>,
+    /// How many of the newest tweets this is judged by: 1,000, or all that there are.
+    pub(crate) tweets: usize,
+    /// How many of them are looked at for this query.
+    pub(crate) candidates: usize,
+    /// How many of them match.
+    pub(crate) matches: usize,
+    /// How many tweets come in an hour, by the times at which those were written; null when fewer than two say it.
+    pub(crate) tweets_per_hour: Option<f64>,
+    /// How many matches an hour that makes: `tweets_per_hour` × `matches` / `tweets`.
+    pub(crate) matches_per_hour: Option<f64>,
+}
+
+impl QueryPrice {
+    pub(crate) fn new(price: &Price) -> QueryPrice {
+        let ways = match &price.presearch {
+            Ast::Or(ways) => ways.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        QueryPrice {
+            waits_for: ways.iter().map(|way| canonical_text(way, Schema::tweet())).collect(),
+            tweets: price.tweets,
+            candidates: price.candidates,
+            matches: price.matches,
+            tweets_per_hour: price.tweets_per_hour,
+            matches_per_hour: price.matches_per_hour(),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::schema::Schema;
 use crate::source::reader::{BulkReader, ReaderOptions};
 
 use super::errors::{Code, Fault};
-use super::explain::{ExplainedTweet, QueryPart, query_parts};
+use super::explain::{ExplainedTweet, QueryPart, QueryPrice, query_parts};
 use super::gate::Caller;
 use super::query_form::QueryForm;
 use super::wire::{self, QueryCommand};
@@ -217,6 +217,9 @@ pub(super) struct Explanation {
     /// Why the tweet matches or why not, when one was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     tweet: Option<ExplainedTweet>,
+    /// What the query costs and brings, when that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<QueryPrice>,
 }
 
 /// Says how a query is understood, or what is wrong with it; and why a tweet matches it.
@@ -224,6 +227,7 @@ pub(super) struct Explanation {
     params(
         ("q" = String, Query, description = "The query, as text or in its JSON form."),
         ("id" = Option<u64>, Query, description = "A tweet: answers with the parts by which it matches, or the first that fails."),
+        ("price" = Option<bool>, Query, description = "Whether to say what it costs and brings."),
     ),
     responses(
         (status = 200, description = "It is understood.", body = Explanation),
@@ -241,15 +245,19 @@ pub(super) async fn explain(
     context.gate.check_searcher(&caller)?;
     let mut fields = http::parameters("/api/explain", query.as_deref())?;
     let query = QueryForm::read("q", fields.required("q")?)?;
-    let id = fields.id("id")?;
+    let (id, wants_price) = (fields.id("id")?, fields.flag("price")?);
     fields.finish()?;
     let query = query.parse(&context.query_limits)?;
     let (query_id, canonical) = (query.id().to_string(), query.canonical().to_owned());
+    let price = match wants_price {
+        true => Some(QueryPrice::new(&context.live.price(query.clone()).await?)),
+        false => None,
+    };
     let tweet = match id {
         Some(id) => Some(ExplainedTweet::new(id, context.live.explain(query, id).await?)),
         None => None,
     };
-    Ok(Json(Explanation { query_id, canonical, tweet }))
+    Ok(Json(Explanation { query_id, canonical, tweet, price }))
 }
 
 /// The answer of `/api/stats`.

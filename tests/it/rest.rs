@@ -135,6 +135,43 @@ async fn matches_are_explained_on_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_query_has_its_price_before_it_is_registered() {
+    let perch = Perch::start().await;
+    let price = async |query: &str| {
+        let (status, answer) = perch.get(&format!("/api/explain?price=true&q={query}")).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["price"].clone()
+    };
+    let nothing = json!({"waits_for": ["rust"], "tweets": 0, "candidates": 0, "matches": 0, "tweets_per_hour": null,
+        "matches_per_hour": null});
+    assert_eq!(price("rust").await, nothing);
+    perch.stop().await;
+
+    let perch = Perch::start().await;
+    // The oldest are too many for the sample, and are all rust.
+    let tweets: Vec<Value> = (0..1_200)
+        .map(|at: u64| {
+            let text = if at < 200 { "rust" } else { ["rust jobs", "rust", "jobs", "nothing"][(at % 4) as usize] };
+            let written = format!("2024-01-01T00:{:02}:{:02}Z", at / 60, at % 60);
+            json!({"id_str": (9_999 - at).to_string(), "text": text, "created_at": written})
+        })
+        .collect();
+    perch.ingest(&tweets).await;
+    let price = async |query: &str| perch.get(&format!("/api/explain?price=true&q={query}")).await.1["price"].clone();
+    let rust_jobs = price("rust%20jobs%20-java").await;
+    assert_eq!((&rust_jobs["tweets"], &rust_jobs["matches"]), (&json!(1_000), &json!(250)), "{rust_jobs}");
+    // It waits for one of the words, or for both.
+    assert!(rust_jobs["candidates"].as_u64().is_some_and(|n| n == 250 || n == 500), "{rust_jobs}");
+    assert_eq!((&rust_jobs["tweets_per_hour"], &rust_jobs["matches_per_hour"]), (&json!(3_600.0), &json!(900.0)));
+    let not_rust = price("-rust").await;
+    assert_eq!((&not_rust["waits_for"], &not_rust["candidates"]), (&json!(["*"]), &json!(1_000)), "{not_rust}");
+    assert_eq!(price("rust%20OR%20%23tag").await["waits_for"], json!(["#tag", "rust"]));
+    // Asking registers nothing.
+    assert_eq!(perch.get("/api/stats").await.1["queries"], 0);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_answered_in_one_shape() {
     let perch = Perch::start().await;
     for (path, status, code, at) in [
