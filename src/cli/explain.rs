@@ -40,16 +40,14 @@ pub(super) struct ExplainArgs {
 /// Says what is to be said of a query, or of tweets and a query.
 pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let query = read_query(&args.query)?;
-    match &args.tweet {
+    if let Some(file) = &args.tweet {
         // Failing is told from not matching by the exit code.
-        Some(file) => block_on(why::run(&query, file, args.json)).map_err(Failure::unlike_no_match),
-        None => {
-            meaning(&query)?;
-            match &args.url {
-                Some(url) => block_on(price(&args.query, url, &args.token)),
-                None => made_up_price(&query),
-            }
-        }
+        return block_on(why::run(&query, file, args.json)).map_err(Failure::unlike_no_match);
+    }
+    meaning(&query)?;
+    match &args.url {
+        Some(url) => block_on(price(&args.query, url, &args.token)),
+        None => made_up_price(&query),
     }
 }
 

@@ -8,7 +8,7 @@
 //! The sample is taken by order of arrival and holds analyzed tweets only. What the engine waits for is asked of the engine that runs, so it is what would be waited
 //! for now.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::doc::Doc;
@@ -59,7 +59,7 @@ pub(super) struct Sample {
 
 impl Sample {
     /// The newest tweets of a view.
-    pub(super) fn take(view: &View) -> Result<Sample, SearchError> {
+    fn take(view: &View) -> Result<Sample, SearchError> {
         let hits = view.newest(SAMPLE)?;
         // What is stored can be read: it was, and is checked to be the same again.
         let tweets = hits.iter().filter_map(|hit| tweet::read(hit.json.as_bytes()).ok()).flatten();
@@ -73,7 +73,7 @@ impl Sample {
     }
 
     /// Whether it still serves.
-    pub(super) fn is_fresh(&self) -> bool {
+    fn is_fresh(&self) -> bool {
         self.taken.elapsed() < FRESH
     }
 
@@ -89,7 +89,24 @@ impl Sample {
 }
 
 /// The sample that is kept.
-pub(super) type Kept = std::sync::Mutex<Option<Arc<Sample>>>;
+#[derive(Debug, Default)]
+pub(super) struct KeptSample {
+    sample: Mutex<Option<Arc<Sample>>>,
+}
+
+impl KeptSample {
+    /// The sample that is kept, or one of the view when that is too old.
+    pub(super) fn get_or_take(&self, view: &View) -> Result<Arc<Sample>, SearchError> {
+        let kept = self.sample.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(sample) = kept.filter(|sample| sample.is_fresh()) {
+            return Ok(sample);
+        }
+        // Whoever asks meanwhile takes one too, and waits for nobody.
+        let sample = Arc::new(Sample::take(view)?);
+        *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&sample));
+        Ok(sample)
+    }
+}
 
 /// How many events an hour has, by the times (milliseconds) of some: those in the middle nine tenths, over the time from the first to the last of
 /// them and the second that it takes to tell one from the next.
