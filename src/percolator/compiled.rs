@@ -37,7 +37,9 @@ const COUNT_EVERY: u32 = 8;
 /// The first documents are all counted.
 const COUNT_FIRST: u32 = 4096;
 /// Queries whose plan is looked at again for each document that passes, at most.
-const REPLAN_PER_DOC: usize = 4;
+const REPLAN_PER_DOC: usize = 2;
+/// And one more for so many candidates: where plans are bad, they get better sooner.
+const CANDIDATES_PER_REPLAN: usize = 64;
 /// After so many documents were counted, all plans are looked at again, a few at a time; and after so many times more.
 const FIRST_SWEEP: u64 = 1_000;
 const SWEEP_GROWTH: u64 = 8;
@@ -138,9 +140,13 @@ impl Prices for Known<'_> {
         match self.presearch.atoms.kind(atom) {
             AtomKind::True => 1.0,
             &AtomKind::Range(field, min, max) => {
-                self.frequencies.share_of_range(field, min, max).unwrap_or_else(|| self.frequencies.share(atom))
+                self.frequencies.share_of_range(field, min, max).unwrap_or_else(|| self.frequencies.share(atom, 0.0))
             }
-            _ => self.frequencies.share(atom),
+            // What many queries ask for of few values, like a language, many documents have.
+            AtomKind::Term(key) if !self.presearch.is_split(key.field()) => {
+                self.frequencies.share(atom, self.presearch.atoms.popularity(atom, key.field()))
+            }
+            _ => self.frequencies.share(atom, 0.0),
         }
     }
 
@@ -299,8 +305,9 @@ impl Compiled {
     }
 
     /// Looks at some of the plans that rest on wrong beliefs, then at some of all.
-    fn replan_some(&mut self, n_docs: usize) {
-        let mut left = REPLAN_PER_DOC * n_docs;
+    fn replan_some(&mut self, n_docs: usize, n_candidates: u64) {
+        let candidates = usize::try_from(n_candidates).unwrap_or(usize::MAX);
+        let mut left = REPLAN_PER_DOC * n_docs + candidates / CANDIDATES_PER_REPLAN;
         if self.sweep.is_none() && self.frequencies.n_counted() >= self.sweep_at {
             self.sweep_at *= SWEEP_GROWTH;
             self.sweep = Some(0);
@@ -390,6 +397,7 @@ impl Engine for Compiled {
     }
 
     fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches) {
+        let candidates = matches.candidates;
         for (at, doc) in (0_u32..).zip(docs) {
             self.scratch.start(self.presearch.atoms.len(), self.queries.len());
             self.presearch.mark(doc, &mut self.scratch, &mut self.term);
@@ -400,7 +408,7 @@ impl Engine for Compiled {
             }
         }
         self.frequencies.tick();
-        self.replan_some(docs.len());
+        self.replan_some(docs.len(), matches.candidates - candidates);
         self.compact();
     }
 

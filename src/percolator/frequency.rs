@@ -131,11 +131,12 @@ impl Frequencies {
         (count.n.max(believed).saturating_mul(4)).max(FIRST_ALARM)
     }
 
-    /// The share of documents that have the atom, as far as is known.
+    /// The share of documents that have the atom, as far as is known, when `at_least` is believed before it was counted.
     #[expect(clippy::cast_precision_loss)]
-    pub(super) fn share(&self, atom: AtomId) -> f32 {
+    pub(super) fn share(&self, atom: AtomId, at_least: f32) -> f32 {
         let Some(count) = self.counts.get(atom as usize) else { return 1.0 };
-        ((count.n as f32 + count.guess * GUESS_WEIGHT) / (self.docs as f32 + GUESS_WEIGHT)).min(1.0)
+        let guess = count.guess.max(at_least);
+        ((count.n as f32 + guess * GUESS_WEIGHT) / (self.docs as f32 + GUESS_WEIGHT)).min(1.0)
     }
 
     /// The share of the field's values that lie between two, both included, once enough of them were seen.

@@ -97,11 +97,21 @@ pub(super) fn plan(code: &[u32], prices: &impl Prices) -> Plan {
     }
 }
 
+/// What waiting for a part costs, without the plan.
+fn cost(code: &[u32], prices: &impl Prices) -> f32 {
+    match node(code) {
+        Node::Absent(TRUE) => 0.0,
+        Node::Atom(atom) | Node::Lazy(atom) => prices.share(atom) * MATCH + prices.lookup(atom),
+        Node::Absent(_) | Node::Not(_) => 1.0,
+        Node::Or(parts) => parts.map(|part| cost(part, prices)).sum(),
+        Node::Phrase { .. } | Node::And(_) | Node::AtLeast(..) => plan(code, prices).cost,
+    }
+}
+
 fn and(parts: &Parts<'_>, prices: &impl Prices) -> Plan {
-    let plans = parts.clone().map(|part| plan(part, prices));
-    let Some((best, mut plan)) = plans.enumerate().min_by(|(_, a), (_, b)| a.cost.total_cmp(&b.cost)) else {
-        return Plan::default();
-    };
+    let costs = parts.clone().map(|part| cost(part, prices)).enumerate();
+    let Some((best, _)) = costs.min_by(|(_, a), (_, b)| a.total_cmp(b)) else { return Plan::default() };
+    let Some(mut plan) = parts.clone().nth(best).map(|part| plan(part, prices)) else { return Plan::default() };
     // Among all terms that the other parts require, the one that is there least often.
     let others = || parts.clone().enumerate().filter(|&(at, _)| at != best).map(|(_, part)| part);
     let mut guard = None;

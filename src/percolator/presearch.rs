@@ -47,6 +47,11 @@ impl Presearch {
         }
     }
 
+    /// Whether the field's texts are split into words.
+    pub(super) fn is_split(&self, field: FieldId) -> bool {
+        self.split >> field.0 & 1 == 1
+    }
+
     /// Takes note of an atom that is new.
     pub(super) fn start(&mut self, atom: AtomId) {
         if let &AtomKind::Exists(field) = self.atoms.kind(atom) {
@@ -217,7 +222,7 @@ impl Presearch {
             AtomKind::Free | AtomKind::True => (1.0, None),
             AtomKind::Term(key) => {
                 let terms = self.atoms.terms();
-                let split = self.split >> key.field().0 & 1 == 1;
+                let split = self.is_split(key.field());
                 terms.text(key, |text| {
                     (frequency::guess_term(text.chars().count(), split), Some(terms.probe(key.field(), text).hash))
                 })
@@ -226,7 +231,7 @@ impl Presearch {
             AtomKind::Prefix(_, prefix) => (if prefix.len() < 3 { 0.1 } else { 0.02 }, None),
             AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..) => (0.02, None),
             AtomKind::Exists(_) | AtomKind::Range(_, i64::MIN, _) | AtomKind::Range(_, _, i64::MAX) => (0.5, None),
-            AtomKind::Range(..) => (0.1, None),
+            AtomKind::Range(..) => (0.03, None),
             AtomKind::Within(..) | AtomKind::Near(..) => (0.01, None),
         }
     }
