@@ -18,6 +18,8 @@ use super::waits::{Wake, signature};
 /// How many documents fit into a mask.
 pub(super) const MAX_DOCS: usize = 64;
 
+/// How many bits of a signature are looked at.
+const BITS: usize = 4;
 /// How many lists and programs are touched before they are read.
 const AHEAD: usize = 16;
 
@@ -47,7 +49,7 @@ pub(super) struct Many {
     found: Vec<Mask>,
     /// By atom that programs looked for: the documents that were looked at, and those that have it.
     looked: hashbrown::HashMap<AtomId, (Mask, Mask), foldhash::fast::RandomState>,
-    /// By bit of signatures: the documents that have it.
+    /// By bit of signatures: the documents that have it; and behind these, all.
     signatures: Vec<Mask>,
     /// By document.
     tokens: Vec<Tokens>,
@@ -72,6 +74,7 @@ impl Many {
         self.open.clear();
         self.signatures.clear();
         self.signatures.resize(64, 0);
+        self.signatures.push(Mask::MAX);
         if self.tokens.len() < n_docs {
             self.tokens.resize_with(n_docs, Tokens::default);
             self.matches.resize_with(n_docs, Vec::new);
@@ -125,12 +128,7 @@ impl Many {
                     self.add(query, new);
                 }
                 for posting in waiting.guarded {
-                    let mut want = mask;
-                    let mut bits = posting.signature;
-                    while bits != 0 && want != 0 {
-                        want &= self.signatures[bits.trailing_zeros() as usize];
-                        bits &= bits - 1;
-                    }
+                    let mut want = mask & self.may_match(posting.signature);
                     if want == 0 {
                         continue;
                     }
@@ -163,6 +161,18 @@ impl Many {
         }
         self.open = open;
         candidates
+    }
+
+    /// The documents that have the first few bits of a signature. Always as many steps: guessing where to stop costs more.
+    #[inline]
+    fn may_match(&self, mut signature: u64) -> Mask {
+        let mut mask = Mask::MAX;
+        for _ in 0..BITS {
+            // Without a bit that is 64, where all documents are.
+            mask &= self.signatures[signature.trailing_zeros() as usize];
+            signature &= signature.wrapping_sub(1);
+        }
+        mask
     }
 
     /// Notes that a query matches these documents.
