@@ -5,7 +5,7 @@
 //! literals of wildcards and fuzzy terms too ([`crate::text::fold`]).
 //!
 //! Whatever it is made from, it ends as the same small table: bytes that no state tells apart share a column, and states
-//! that cannot reach a match are one state, [`DEAD`], so [`TermAutomaton::can_match`](tantivy_fst::Automaton) is exact.
+//! that cannot reach a match are one state, so `can_match` is exact.
 //!
 //! A pattern can ask for an automaton that is exponentially larger than itself; that is a *query of death*, and refused by
 //! a limit on the size that also bounds the work of building it.
@@ -48,6 +48,9 @@ pub enum AutomatonError {
     },
 }
 
+/// Longer patterns are too large whatever is in them: terms are shorter.
+const MAX_PATTERN_BYTES: usize = 1_024;
+
 /// A set of terms, as a deterministic automaton over their bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TermAutomaton {
@@ -64,7 +67,10 @@ pub struct TermAutomaton {
 
 impl std::fmt::Debug for TermAutomaton {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TermAutomaton").field("states", &self.accepts.len()).field("columns", &self.stride).finish()
+        f.debug_struct("TermAutomaton")
+            .field("states", &self.accepts.len())
+            .field("columns", &self.stride)
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,6 +81,9 @@ impl TermAutomaton {
     ///
     /// [`AutomatonError::TooLarge`].
     pub fn wildcard(pattern: &str, max_bytes: usize) -> Result<TermAutomaton, AutomatonError> {
+        if pattern.len() > MAX_PATTERN_BYTES {
+            return Err(AutomatonError::TooLarge { limit: max_bytes });
+        }
         let mut parts = Vec::new();
         let mut chars = pattern.chars();
         let any = || Hir::dot(Dot::AnyChar);
@@ -104,6 +113,9 @@ impl TermAutomaton {
     ///
     /// All kinds of [`AutomatonError`].
     pub fn regex(pattern: &str, max_bytes: usize) -> Result<TermAutomaton, AutomatonError> {
+        if pattern.len() > MAX_PATTERN_BYTES {
+            return Err(AutomatonError::TooLarge { limit: max_bytes });
+        }
         let parsed = regex_syntax::ParserBuilder::new().case_insensitive(true).nest_limit(64).build().parse(pattern);
         let hir = parsed.map_err(|error| {
             let (message, at) = match &error {
@@ -133,11 +145,12 @@ impl TermAutomaton {
 
     fn from_hir(hir: &Hir, max_bytes: usize) -> Result<TermAutomaton, AutomatonError> {
         let too_large = AutomatonError::TooLarge { limit: max_bytes };
+        // The limits bound the work as well as the result: finding out that a pattern is too large must be cheap.
         let nfa = thompson::Compiler::new()
             .configure(
                 thompson::Config::new()
                     .which_captures(thompson::WhichCaptures::None)
-                    .nfa_size_limit(Some(max_bytes.saturating_mul(2))),
+                    .nfa_size_limit(Some(max_bytes / 2)),
             )
             .build_from_hir(hir)
             .map_err(|_| too_large.clone())?;
@@ -149,7 +162,7 @@ impl TermAutomaton {
                     .start_kind(StartKind::Anchored)
                     .accelerate(false)
                     .dfa_size_limit(Some(max_bytes.saturating_mul(2)))
-                    .determinize_size_limit(Some(max_bytes.saturating_mul(4))),
+                    .determinize_size_limit(Some(max_bytes)),
             )
             .build_from_nfa(&nfa)
             .map_err(|_| too_large.clone())?;

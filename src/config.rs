@@ -1,6 +1,30 @@
 //! The configuration: raw tables in, checked values out, every mistake reported at once with its TOML path.
+//!
+//! ```text
+//! defaults <- config.toml <- PERCH_… variables <- flags      one table
+//!                                                  -> read   typed sections, unknown keys and wrong types noted
+//!                                                  -> check  ranges noted
+//! ```
+//!
+//! [`Config::parse`] is pure: it reads no file, no environment and touches nothing; [`Layers`] brings all that it may
+//! see. The tables of plugins (`[[source]]`, `[[transport]]`) are kept as they are: whoever owns the plugin table
+//! builds them, with [`read()`], and puts their place in front of what is wrong ([`Problem::within`]).
+//!
+//! Every key is in `config.toml` with its default and a reason; a test holds the two together.
 
-use serde::de::DeserializeOwned;
+mod overrides;
+mod read;
+mod secret;
+mod sections;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+pub use read::{nearest, read};
+pub use secret::{Origin, Secret};
+pub use sections::{Auth, Index, Ingest, Limits, LogFormat, Percolator, Query, Server, Telemetry};
 
 /// One mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,11 +35,301 @@ pub struct Problem {
     pub message: String,
 }
 
-/// Reads a plugin's table into its options. Unknown keys are mistakes, with the nearest known key as a hint.
-///
-/// # Errors
-///
-/// All that is wrong; paths are relative to the table.
-pub fn read<T: DeserializeOwned>(table: toml::Table) -> Result<T, Vec<Problem>> {
-    T::deserialize(table).map_err(|error| vec![Problem { path: String::new(), message: error.to_string() }])
+impl Problem {
+    /// A mistake at this path.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Problem {
+        Problem { path: path.into(), message: message.into() }
+    }
+
+    /// The same mistake, seen from the table that holds this one at `path`.
+    #[must_use]
+    pub fn within(self, path: &str) -> Problem {
+        let path = match self.path.as_str() {
+            "" => path.to_owned(),
+            inner => format!("{path}.{inner}"),
+        };
+        Problem { path, message: self.message }
+    }
 }
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" => self.message.fmt(f),
+            path => write!(f, "{path}: {}", self.message),
+        }
+    }
+}
+
+/// The table of one plugin, not built yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plugin {
+    /// Its `type`.
+    pub kind: String,
+    /// Its name in logs, metrics and `/readyz`: its type and its place, `file#2`.
+    pub name: String,
+    /// Its TOML path: `source[1]`.
+    pub path: String,
+    /// The table without `type`.
+    pub table: Table,
+}
+
+/// The text of a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// How messages call it.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// Everything that a configuration is made from, the weakest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layers {
+    /// The configuration file, if there is one.
+    pub file: Option<File>,
+    /// Environment variables; those that don't start with `PERCH_` are passed over.
+    pub environment: Vec<(String, String)>,
+    /// What `--set` gives: `KEY=VALUE`.
+    pub set: Vec<String>,
+    /// What `--listen` gives.
+    pub listen: Option<String>,
+    /// What `--index-dir` gives.
+    pub index_dir: Option<String>,
+}
+
+/// The checked configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[index]`
+    pub index: Index,
+    /// `[ingest]`
+    pub ingest: Ingest,
+    /// `[auth]`
+    pub auth: Auth,
+    /// `[percolator]`
+    pub percolator: Percolator,
+    /// `[query]`
+    pub query: Query,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
+    /// `[[source]]`; without any in the file, one demo source.
+    pub sources: Vec<Plugin>,
+    /// `[[transport]]`; without any in the file, `ws`, `sse`, `rest`, and `sente` for both profiles of `BirdWatch`.
+    pub transports: Vec<Plugin>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            server: Server::default(),
+            index: Index::default(),
+            ingest: Ingest::default(),
+            auth: Auth::default(),
+            percolator: Percolator::default(),
+            query: Query::default(),
+            limits: Limits::default(),
+            telemetry: Telemetry::default(),
+            sources: plugins(default_plugins("source"), "source", &mut Vec::new()),
+            transports: plugins(default_plugins("transport"), "transport", &mut Vec::new()),
+        }
+    }
+}
+
+impl Config {
+    /// Makes a configuration from its layers.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn load(layers: &Layers) -> Result<Config, Vec<Problem>> {
+        match Config::parse(layers) {
+            (config, problems) if problems.is_empty() => Ok(config),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// A configuration from the text of a file alone.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn from_toml(text: &str) -> Result<Config, Vec<Problem>> {
+        let file = File { name: "config.toml".to_owned(), text: text.to_owned() };
+        Config::load(&Layers { file: Some(file), ..Layers::default() })
+    }
+
+    /// Makes a configuration and says everything that is wrong. Where something is wrong the default stands in, so that
+    /// the caller can go on and look for mistakes in the plugins' tables as well.
+    #[must_use]
+    pub fn parse(layers: &Layers) -> (Config, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let mut table = match &layers.file {
+            Some(file) => file_table(file, &mut problems),
+            None => Table::new(),
+        };
+        for name in ["source", "transport"] {
+            table.entry(name).or_insert_with(|| Value::Array(default_plugins(name)));
+        }
+        let origins = overrides::apply(layers, &mut table, &mut problems);
+        let mut config = from_table(table, &mut problems);
+        config.ingest.token = secret_variable(layers, &mut problems);
+        overrides::name_origins(&origins, &mut problems);
+        (config, problems)
+    }
+
+    /// The path of every key outside of the plugins' tables, in order: `server.listen`.
+    #[must_use]
+    pub fn keys() -> Vec<String> {
+        let sections = default_sections();
+        let keys = |name: &String, section: &Value| {
+            section.as_table().into_iter().flatten().map(|(key, _)| format!("{name}.{key}")).collect::<Vec<_>>()
+        };
+        sections.iter().flat_map(|(name, section)| keys(name, section)).collect()
+    }
+}
+
+/// The token of ingestion is no key: in a file, it would be read by whoever may read the configuration.
+fn secret_variable(layers: &Layers, problems: &mut Vec<Problem>) -> Option<Secret> {
+    let (name, text) = layers.environment.iter().find(|(name, _)| overrides::INGEST_TOKEN.contains(&name.as_str()))?;
+    Secret::new(text).map_err(|message| problems.push(Problem::new(name, message))).ok()
+}
+
+fn file_table(file: &File, problems: &mut Vec<Problem>) -> Table {
+    file.text.parse::<Table>().unwrap_or_else(|error| {
+        let before = error.span().and_then(|span| file.text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        problems.push(Problem::new(format!("{}:{line}:{column}", file.name), error.message()));
+        Table::new()
+    })
+}
+
+fn from_table(mut table: Table, problems: &mut Vec<Problem>) -> Config {
+    let config = Config {
+        server: section(&mut table, "server", problems),
+        index: section(&mut table, "index", problems),
+        ingest: section(&mut table, "ingest", problems),
+        auth: section(&mut table, "auth", problems),
+        percolator: section(&mut table, "percolator", problems),
+        query: section(&mut table, "query", problems),
+        limits: section(&mut table, "limits", problems),
+        telemetry: section(&mut table, "telemetry", problems),
+        sources: plugin_tables(&mut table, "source", problems),
+        transports: plugin_tables(&mut table, "transport", problems),
+    };
+    for key in table.keys() {
+        let hint = nearest(key, SECTIONS.iter().copied());
+        problems.push(Problem::new(key, read::unknown_key(hint, SECTIONS)));
+    }
+    config.server.check(problems);
+    config.index.check(problems);
+    config.auth.check(problems);
+    config.query.check(problems);
+    config.limits.check(problems);
+    config.telemetry.check(problems);
+    config
+}
+
+/// Everything that may stand at the top of the file.
+const SECTIONS: &[&str] =
+    &["server", "index", "ingest", "auth", "percolator", "query", "limits", "telemetry", "source", "transport"];
+
+/// The sections with their defaults, as a table: what keys there are and of which type they are.
+fn default_sections() -> Table {
+    let mut table = Table::new();
+    let config = Config::default();
+    let mut add = |name: &str, section: Result<Value, toml::ser::Error>| {
+        table.insert(name.to_owned(), section.expect("a section is made of numbers and strings"));
+    };
+    add("server", Value::try_from(config.server));
+    add("index", Value::try_from(config.index));
+    add("ingest", Value::try_from(config.ingest));
+    add("auth", Value::try_from(config.auth));
+    add("percolator", Value::try_from(config.percolator));
+    add("query", Value::try_from(config.query));
+    add("limits", Value::try_from(config.limits));
+    add("telemetry", Value::try_from(config.telemetry));
+    table
+}
+
+fn section<T>(table: &mut Table, name: &str, problems: &mut Vec<Problem>) -> T
+where
+    T: for<'de> Deserialize<'de> + Serialize + Default,
+{
+    match table.remove(name) {
+        None => T::default(),
+        Some(Value::Table(section)) => {
+            let (value, found) = read::read_lenient::<T>(section);
+            problems.extend(found.into_iter().map(|problem| problem.within(name)));
+            value.unwrap_or_default()
+        }
+        Some(other) => {
+            problems.push(Problem::new(name, format!("expected a table, [{name}], found {}", read::describe(&other))));
+            T::default()
+        }
+    }
+}
+
+fn default_plugins(section: &str) -> Vec<Value> {
+    let table = |pairs: &[(&str, &str)]| {
+        Value::Table(pairs.iter().map(|&(key, value)| (key.to_owned(), Value::from(value))).collect())
+    };
+    if section == "source" {
+        return vec![table(&[("type", "demo")])];
+    }
+    let head = [("type", "sente"), ("path", "/chsk-head"), ("packer", "transit"), ("profile", "birdwatch-head")];
+    ["ws", "sse", "rest", "sente"].map(|kind| table(&[("type", kind)])).into_iter().chain([table(&head)]).collect()
+}
+
+fn plugin_tables(table: &mut Table, section: &str, problems: &mut Vec<Problem>) -> Vec<Plugin> {
+    match table.remove(section) {
+        None => Vec::new(),
+        Some(Value::Array(tables)) => plugins(tables, section, problems),
+        Some(other) => {
+            let message = format!("expected tables, [[{section}]], found {}", read::describe(&other));
+            problems.push(Problem::new(section, message));
+            Vec::new()
+        }
+    }
+}
+
+fn plugins(tables: Vec<Value>, section: &str, problems: &mut Vec<Problem>) -> Vec<Plugin> {
+    let mut plugins = Vec::with_capacity(tables.len());
+    for (at, value) in tables.into_iter().enumerate() {
+        let path = format!("{section}[{at}]");
+        let Value::Table(mut table) = value else {
+            problems.push(Problem::new(path, format!("expected a table, found {}", read::describe(&value))));
+            continue;
+        };
+        match table.remove("type") {
+            Some(Value::String(kind)) => {
+                plugins.push(Plugin { name: format!("{kind}#{}", at + 1), kind, path, table });
+            }
+            Some(other) => {
+                let message = format!("expected a string, found {}", read::describe(&other));
+                problems.push(Problem::new(format!("{path}.type"), message));
+            }
+            None => {
+                problems.push(Problem::new(format!("{path}.type"), "is missing: it says which kind of plugin this is"));
+            }
+        }
+    }
+    plugins
+}
+
+/// What a plugin table says to a `type` that it does not know.
+#[must_use]
+pub fn unknown_type(plugin: &Plugin, known: &[&str]) -> Problem {
+    let hint = nearest(&plugin.kind, known.iter().copied());
+    let hint = hint.map(|hint| format!("; did you mean \"{hint}\"?")).unwrap_or_default();
+    let message = format!("there is no \"{}\"{hint} (there is: {})", plugin.kind, known.join(", "));
+    Problem::new(format!("{}.type", plugin.path), message)
+}
+
+#[cfg(test)]
+mod tests;

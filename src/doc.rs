@@ -5,10 +5,7 @@
 
 use crate::schema::{FieldId, Kind, Schema};
 use crate::text;
-
-/// Longer terms are left out, on both sides, though they keep their position: nobody searches for them, and the
-/// index could not hold them.
-pub const MAX_TERM_BYTES: usize = 255;
+pub use crate::text::MAX_TERM_BYTES;
 
 /// How far apart two values of one field are, so that no phrase reaches from one into the next.
 pub const POSITION_GAP: u32 = 1_000;
@@ -212,3 +209,6 @@ impl<'a> DocBuilder<'a> {
         self.unsorted = false;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,7 @@ impl fmt::Display for Seq {
     }
 }
 
-/// The UUIDv5 of a query's canonical form: equal searches have equal ids, whoever asks and whenever.
+/// The `UUIDv5` of a query's canonical form: equal searches have equal ids, whoever asks and whenever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryId(pub Uuid);
 

@@ -13,7 +13,7 @@
 //! A tweet id has one document: a newer version replaces the older one, everywhere.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -22,26 +22,32 @@ use std::time::Duration;
 use tantivy::directory::MmapDirectory;
 use tantivy::store::Compressor;
 use tantivy::{IndexSettings, ReloadPolicy, TantivyError};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::ids::{Epoch, Seq};
 use crate::tweet::Item;
 
 mod ack;
+mod aggregate;
 mod fields;
 mod home;
 mod lower;
+pub mod offline;
 mod phrase;
+mod retention;
 mod shown;
+mod steady;
 mod tail;
 mod top;
 mod view;
 mod writer;
 
 pub use ack::{Ack, IntakeError};
+pub use aggregate::{INTERVALS_MS, OverTime, TopTerms};
 pub use fields::{Fields, IndexDocument, Leaf};
 pub use home::{OpenError, SCHEMA_VERSION};
 pub use lower::lower;
+pub use retention::Retention;
 pub use view::{Page, PageRequest, Search, SearchError, View};
 
 use home::Home;
@@ -76,8 +82,10 @@ pub struct IndexOptions {
     pub commit_tweets: usize,
     /// The memory that uncommitted documents may take in tantivy, in bytes; at least 15 MB.
     pub writer_memory_bytes: usize,
-    /// How many batches may wait for the writer. [`Index::append`] blocks while there are more.
+    /// How many batches may wait for the writer, at least 1. [`Index::append`] blocks while there are more.
     pub queue_batches: usize,
+    /// What to delete when it is too old or too much.
+    pub retention: Retention,
 }
 
 impl Default for IndexOptions {
@@ -88,6 +96,7 @@ impl Default for IndexOptions {
             commit_tweets: 50_000,
             writer_memory_bytes: 64_000_000,
             queue_batches: 64,
+            retention: Retention::default(),
         }
     }
 }
@@ -126,6 +135,8 @@ struct Inner {
     /// The way to the writer. None when the index is closed.
     messages: Mutex<Option<SyncSender<Message>>>,
     thread: Mutex<Option<JoinHandle<Result<(), IntakeError>>>>,
+    /// One permit for each batch that the writer's queue has room for.
+    room: Arc<Semaphore>,
     failure: watch::Receiver<Option<Arc<str>>>,
 }
 
@@ -140,6 +151,10 @@ struct State {
     shown: Arc<Shown>,
     tail: Tail,
     last_seq: Seq,
+    /// Nothing before it is left.
+    first_seq: Seq,
+    /// The last seq that was committed.
+    committed: Seq,
     /// The view of this state, once someone has asked for it.
     view: Option<View>,
     size_bytes: u64,
@@ -187,31 +202,33 @@ impl Index {
         let shown = Arc::new(Shown::new(reader.searcher()).map_err(failed)?);
 
         // Numbers below these are in use, whatever perch.json says: it may come from an older backup.
-        let payload = index.load_metas().map_err(failed)?.payload;
-        let committed: Payload = payload.and_then(|payload| serde_json::from_str(&payload).ok()).unwrap_or_default();
-        home.skip_to(shown.highest_seq().max(Seq(committed.last_seq)))
-            .map_err(|error| OpenError::io(&options.dir, error))?;
+        let committed = Payload::of(&index).map_err(failed)?;
+        let last_committed = shown.highest_seq().max(Seq(committed.last_seq));
+        home.skip_to(last_committed).map_err(|error| OpenError::io(&options.dir, error))?;
 
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 shown,
                 tail: Tail::default(),
                 last_seq: home.last_seq(),
+                first_seq: committed.keeping.first_seq(),
+                committed: last_committed,
                 view: None,
                 size_bytes: writer::size_of_dir(&home.tantivy()),
                 commits: 0,
                 last_commit: Duration::ZERO,
             }),
         });
-        let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options).map_err(failed)?;
-        let (messages, receiver) = sync_channel(options.queue_batches);
+        let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options, committed.keeping)
+            .map_err(failed)?;
+        let queue_batches = options.queue_batches.max(1);
+        let (messages, receiver) = sync_channel(queue_batches);
+        let room = Arc::new(Semaphore::new(queue_batches));
         let (alarm, failure) = watch::channel(None);
+        let alarm = Alarm { told: alarm, room: Arc::clone(&room) };
         let thread = std::thread::Builder::new()
             .name("perch-index".into())
-            .spawn(move || {
-                let _alarm = Alarm(alarm);
-                writer.run(&receiver)
-            })
+            .spawn(move || writer.run(&receiver, &alarm.room))
             .map_err(|error| OpenError::io(&options.dir, error))?;
         Ok(Index {
             inner: Arc::new(Inner {
@@ -220,6 +237,7 @@ impl Index {
                 shared,
                 messages: Mutex::new(Some(messages)),
                 thread: Mutex::new(Some(thread)),
+                room,
                 failure,
             }),
         })
@@ -231,10 +249,10 @@ impl Index {
         self.inner.epoch
     }
 
-    /// The position from which everything can be had: nothing is ever removed but for a newer version of it.
+    /// The position from which everything can be had: what came before it may have been deleted for its age or its size.
     #[must_use]
     pub fn first_seq(&self) -> Seq {
-        Seq::ZERO
+        self.inner.shared.lock().first_seq
     }
 
     /// The position up to which every tweet that there is can be found, and behind which every new one will be.
@@ -259,7 +277,7 @@ impl Index {
     /// Adds tweets, with seqs from [`Index::take_seqs`] in rising order. They can be found when this returns; they are durable
     /// when the ack says so.
     ///
-    /// Blocks while the writer's queue is full. To be called by one thread, the pipeline's.
+    /// Blocks while the writer's queue is full, so wait for [`Index::ready`] first. To be called by one thread, the pipeline's.
     pub fn append(&self, items: Arc<[Item]>, ack: Option<Ack>) {
         let answer = |ack: Option<Ack>, result| {
             if let Some(ack) = ack {
@@ -276,11 +294,23 @@ impl Index {
             state.tail.push(Arc::clone(&items), highest_id);
             state.view = None;
         }
+        if let Ok(permit) = self.inner.room.try_acquire() {
+            permit.forget();
+        }
         if let Err(refused) = messages.send(Message::Batch(items, ack))
             && let Message::Batch(_, ack) = refused.0
         {
             answer(ack, Err(self.gone()));
         }
+    }
+
+    /// Waits until the writer's queue has room for a batch. Cancel safe. For the one who appends: only it takes room.
+    ///
+    /// # Errors
+    ///
+    /// When the writer is gone.
+    pub async fn ready(&self) -> Result<(), IntakeError> {
+        self.inner.room.acquire().await.map(drop).map_err(|_| self.gone())
     }
 
     /// Everything that was appended, as one snapshot.
@@ -290,7 +320,7 @@ impl Index {
         if let Some(view) = &state.view {
             return view.clone();
         }
-        let view = View::new(Arc::clone(&state.shown), state.tail.chunks(), state.last_seq);
+        let view = View::new(Arc::clone(&state.shown), state.tail.chunks(), state.first_seq, state.last_seq);
         state.view = Some(view.clone());
         view
     }
@@ -339,6 +369,15 @@ impl Index {
         self.inner.failure.clone()
     }
 
+    /// Makes the writer panic.
+    #[cfg(test)]
+    pub(crate) fn break_writer(&self) {
+        if let Some(messages) = lock(&self.inner.messages).as_ref() {
+            // It can be gone already.
+            let _ = messages.send(Message::Panic);
+        }
+    }
+
     /// Why the writer does not answer.
     fn gone(&self) -> IntakeError {
         match &*self.inner.failure.borrow() {
@@ -362,7 +401,11 @@ impl Inner {
         drop(messages);
         let Some(thread) = lock(&self.thread).take() else { return Ok(()) };
         thread.join().unwrap_or_else(|_| Err(IntakeError::Failed(PANICKED.into())))?;
-        lock(&self.home).give_back().map_err(|error| IntakeError::Failed(error.to_string()))
+        if let Err(error) = lock(&self.home).give_back() {
+            // Everything is durable; the next start only skips some numbers.
+            tracing::warn!(%error, "numbers that were reserved can't be given back");
+        }
+        Ok(())
     }
 }
 
@@ -377,13 +420,18 @@ impl Drop for Inner {
 const PANICKED: &str = "the writer of the index has panicked";
 
 /// Tells when the writer's thread dies.
-struct Alarm(watch::Sender<Option<Arc<str>>>);
+struct Alarm {
+    told: watch::Sender<Option<Arc<str>>>,
+    room: Arc<Semaphore>,
+}
 
 impl Drop for Alarm {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.send_replace(Some(PANICKED.into()));
+            self.told.send_replace(Some(PANICKED.into()));
         }
+        // Nobody waits for room that will never be made.
+        self.room.close();
     }
 }
 
@@ -392,6 +440,15 @@ fn open_tantivy(home: &Home) -> tantivy::Result<tantivy::Index> {
     if tantivy::Index::exists(&directory)? {
         return tantivy::Index::open(directory);
     }
+    create_in(directory)
+}
+
+/// A new tantivy index.
+fn create_tantivy(dir: &Path) -> tantivy::Result<tantivy::Index> {
+    create_in(MmapDirectory::open(dir)?)
+}
+
+fn create_in(directory: MmapDirectory) -> tantivy::Result<tantivy::Index> {
     let settings = IndexSettings {
         docstore_compression: Compressor::Lz4,
         docstore_blocksize: STORE_BLOCK_BYTES,
@@ -406,7 +463,7 @@ fn open_error(options: &IndexOptions, error: TantivyError) -> OpenError {
     match error {
         TantivyError::LockFailure(..) => OpenError::Locked { dir: options.dir.clone() },
         TantivyError::IoError(error) => OpenError::io(&options.dir, io::Error::new(error.kind(), error.to_string())),
-        error => OpenError::damaged(&options.dir, error),
+        error => OpenError::damaged(&options.dir, error.to_string()),
     }
 }
 

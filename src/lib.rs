@@ -4,9 +4,13 @@
 //! to the clients whose query it matches, and the same query searches the tweets that came before.
 
 // From the bottom up: a module may use those above it in this list, never those below.
+pub mod app;
+pub mod auth;
 pub mod automaton;
+pub mod cli;
 pub mod config;
 pub mod doc;
+pub mod hub;
 pub mod ids;
 pub mod index;
 pub mod live;
@@ -15,7 +19,9 @@ pub mod percolator;
 pub mod pipeline;
 pub mod query;
 pub mod schema;
+pub mod server;
 pub mod source;
+pub mod telemetry;
 pub mod text;
 pub mod transport;
 pub mod tweet;

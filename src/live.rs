@@ -1,10 +1,32 @@
 //! Live search: register, watermark, history, live, catch up. What transports talk to.
+//!
+//! ```text
+//! percolate(query) ──> watermark W      search(until W) ──> history      session.next() ──> everything after W
+//! ```
+//!
+//! A registration lies between two tweets in the pipeline's loop, so its watermark is exact: history up to W and pushes after W are
+//! disjoint and leave nothing out. A session that comes back, or has fallen behind, is fed from the index by the same query until
+//! it has passed what the hub kept back; then it is live again. There is no third way for a tweet to reach a client.
+
+mod catch_up;
+mod session;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::hub::SessionQueue;
+pub use crate::hub::{Delivery, Name, QueueLimits};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
-use crate::index::Hit;
+use crate::index::{Hit, Index, OverTime, PageRequest, Search, SearchError, TopTerms, View};
+use crate::pipeline::{Control, Handle};
 use crate::query::Query;
+use crate::schema::{FieldId, Kind, Schema};
+use crate::telemetry;
+use crate::tweet::Prepared;
+pub use session::Session;
 
 /// What a client asked for that can't be had; each has a stable code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,17 +48,6 @@ pub enum LiveError {
     /// `unavailable`: the index can't be read, or perch is shutting down.
     #[error("{0}")]
     Unavailable(String),
-}
-
-/// A tweet for one session: shared by all sessions that get it under the same names.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The tweet.
-    pub hit: Hit,
-    /// The names of the subscriptions that it matches, sorted; `None` is the unnamed one.
-    pub names: Arc<[Option<Arc<str>>]>,
-    /// The frame of `/ws`, encoded by the first session that needs it and shared.
-    pub frame: std::sync::OnceLock<axum::extract::ws::Utf8Bytes>,
 }
 
 /// What happens to a session.
@@ -73,7 +84,7 @@ pub struct Percolate {
     /// What to match.
     pub query: Query,
     /// The client's name for it; `None` replaces the unnamed subscription.
-    pub name: Option<Arc<str>>,
+    pub name: Name,
     /// Send what came after this position first.
     pub since: Option<Seq>,
     /// The epoch that `since` belongs to. With `since` and no epoch, the present one is meant.
@@ -127,67 +138,26 @@ pub struct SearchPage {
     pub next: Option<u64>,
 }
 
-/// The handle for everything that clients want. Cheap to clone.
+/// A question of how what matches is spread.
 #[derive(Clone, Debug)]
-pub struct Live {}
+pub struct AggregateRequest {
+    /// What to count.
+    pub query: Query,
+    /// By which field: a date, or one of keywords.
+    pub by: FieldId,
+    /// How many buckets at most.
+    pub n: usize,
+    /// Only what arrived up to here.
+    pub until_seq: Option<Seq>,
+}
 
-impl Live {
-    /// Opens a session.
-    ///
-    /// # Errors
-    ///
-    /// [`LiveError::Limit`] when there are too many.
-    pub fn connect(&self) -> Result<Session, LiveError> {
-        todo!()
-    }
-
-    /// A page of history. Runs on a blocking thread; how many run at once is bounded.
-    ///
-    /// # Errors
-    ///
-    /// [`LiveError::Unavailable`].
-    pub async fn search(&self, request: SearchRequest) -> Result<SearchPage, LiveError> {
-        let _ = request;
-        todo!()
-    }
-
-    /// One tweet.
-    ///
-    /// # Errors
-    ///
-    /// [`LiveError::NotFound`], [`LiveError::Unavailable`].
-    pub async fn tweet(&self, id: u64) -> Result<Hit, LiveError> {
-        let _ = id;
-        todo!()
-    }
-
-    /// Which registered queries match this tweet: id and canonical form. Indexes nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`LiveError::Unavailable`].
-    pub async fn matching(&self, tweet: Arc<crate::tweet::Prepared>) -> Result<Vec<(QueryId, Arc<str>)>, LiveError> {
-        let _ = tweet;
-        todo!()
-    }
-
-    /// Counts of the present moment.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        todo!()
-    }
-
-    /// The life of the index.
-    #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        todo!()
-    }
-
-    /// The position of the newest tweet.
-    #[must_use]
-    pub fn seq(&self) -> Seq {
-        todo!()
-    }
+/// How what matches is spread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aggregate {
+    /// By a date.
+    OverTime(OverTime),
+    /// By keywords.
+    TopTerms(TopTerms),
 }
 
 /// Counts of the present moment.
@@ -205,42 +175,249 @@ pub struct Stats {
     pub index_bytes: u64,
 }
 
-/// One client's session. Ends when it is dropped: its subscriptions are removed.
+/// How much sessions may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveLimits {
+    /// Open sessions.
+    pub max_sessions: usize,
+    /// Subscriptions of one session.
+    pub max_subscriptions: usize,
+    /// What may wait for one session.
+    pub queue: QueueLimits,
+    /// Searches and catch-up reads that run at once; others wait.
+    pub max_searches: usize,
+    /// How long a search may take, its wait for a turn included.
+    pub search_timeout: std::time::Duration,
+}
+
+/// The handle for everything that clients want. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Live {
+    inner: Arc<Inner>,
+}
+
 #[derive(Debug)]
-pub struct Session {}
+struct Inner {
+    index: Index,
+    pipeline: Handle,
+    limits: LiveLimits,
+    /// One permit for each session that may still be opened.
+    sessions: Arc<Semaphore>,
+    /// One permit for each read of the index that may still start.
+    searches: Arc<Semaphore>,
+    queues: std::sync::Mutex<std::collections::HashMap<Uid, Arc<SessionQueue>>>,
+    /// How many sessions are kept for clients that are away.
+    away: AtomicU64,
+}
 
-impl Session {
-    /// The session's name.
+impl Live {
+    pub(crate) fn new(index: Index, pipeline: Handle, limits: LiveLimits) -> Live {
+        let sessions = Arc::new(Semaphore::new(limits.max_sessions));
+        let searches = Arc::new(Semaphore::new(limits.max_searches));
+        Live {
+            inner: Arc::new(Inner {
+                index,
+                pipeline,
+                limits,
+                sessions,
+                searches,
+                queues: std::sync::Mutex::default(),
+                away: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Limit`] when there are too many.
+    pub fn connect(&self) -> Result<Session, LiveError> {
+        let permit = Arc::clone(&self.inner.sessions)
+            .try_acquire_owned()
+            .inspect_err(|_| telemetry::turned_away("sessions"))
+            .map_err(|_| LiveError::Limit(format!("all {} sessions are taken", self.inner.limits.max_sessions)))?;
+        let queue = Arc::new(SessionQueue::new(Uid::random(), self.inner.limits.queue));
+        self.queues().insert(queue.uid(), Arc::clone(&queue));
+        telemetry::sessions(self.session_count());
+        Ok(Session::new(self.clone(), queue, permit))
+    }
+
+    /// Ends every session once what waits for it is taken.
+    pub(crate) fn close(&self) {
+        self.inner.sessions.close();
+        for queue in self.queues().values() {
+            queue.close();
+        }
+    }
+
+    fn disconnect(&self, uid: Uid) {
+        self.queues().remove(&uid);
+        self.inner.pipeline.departures.push(uid);
+        telemetry::sessions(self.session_count());
+    }
+
+    fn queues(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<Uid, Arc<SessionQueue>>> {
+        self.inner.queues.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn session_count(&self) -> usize {
+        self.queues().len()
+    }
+
+    /// A page of history. Runs on a blocking thread; how many run at once is bounded.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Unavailable`].
+    pub async fn search(&self, request: SearchRequest) -> Result<SearchPage, LiveError> {
+        self.read_in_time(move |view| {
+            let started = Instant::now();
+            let search = Search::new(request.query.ast());
+            let page = view.page(
+                &search,
+                &PageRequest {
+                    n: request.n,
+                    from: request.from,
+                    before_id: request.before_id,
+                    until_seq: request.until_seq,
+                    oldest_first: request.sort == Sort::Oldest,
+                },
+            )?;
+            telemetry::searched(started.elapsed());
+            Ok(SearchPage { hits: page.hits, total: page.total, next: page.next })
+        })
+        .await
+    }
+
+    /// How what matches is spread. Counts as a search.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Unavailable`].
+    pub async fn aggregate(&self, request: AggregateRequest) -> Result<Aggregate, LiveError> {
+        self.read_in_time(move |view| {
+            let started = Instant::now();
+            let AggregateRequest { query, by, n, until_seq } = request;
+            let search = Search::new(query.ast());
+            let aggregate = if Schema::tweet().field(by).kind == Kind::Date {
+                Aggregate::OverTime(view.over_time(&search, by, until_seq, n)?)
+            } else {
+                Aggregate::TopTerms(view.top_terms(&search, by, until_seq, n)?)
+            };
+            telemetry::searched(started.elapsed());
+            Ok(aggregate)
+        })
+        .await
+    }
+
+    /// One tweet.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::NotFound`], [`LiveError::Unavailable`].
+    pub async fn tweet(&self, id: u64) -> Result<Hit, LiveError> {
+        let hit = self.read_in_time(move |view| view.get(id)).await?;
+        hit.ok_or_else(|| LiveError::NotFound(format!("there is no tweet {id}")))
+    }
+
+    /// Which registered queries match this tweet: id and canonical form. Indexes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Unavailable`].
+    pub async fn matching(&self, tweet: Arc<Prepared>) -> Result<Vec<(QueryId, Arc<str>)>, LiveError> {
+        self.ask(|reply| Control::Matching { tweet, reply }).await
+    }
+
+    /// Counts of the present moment.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Unavailable`].
+    pub async fn stats(&self) -> Result<Stats, LiveError> {
+        let index_bytes = self.inner.index.stats().size_bytes;
+        let tweets = self.read_in_time(|view| Ok(view.count())).await?;
+        Ok(Stats {
+            tweets,
+            sessions: self.sessions(),
+            queries: self.inner.pipeline.position.queries(),
+            seq: self.seq(),
+            index_bytes,
+        })
+    }
+
+    /// How many clients are connected: open sessions, but for those that are kept for a client that is away.
     #[must_use]
-    pub fn uid(&self) -> Uid {
-        todo!()
+    pub fn sessions(&self) -> u64 {
+        (self.session_count() as u64).saturating_sub(self.inner.away.load(Ordering::Relaxed))
     }
 
-    /// Registers; what matches from the next tweet on comes out of [`Session::next`].
-    ///
-    /// # Errors
-    ///
-    /// [`LiveError::Limit`], [`LiveError::Unrecoverable`], [`LiveError::Unavailable`].
-    pub async fn percolate(&mut self, request: Percolate) -> Result<Registered, LiveError> {
-        let _ = request;
-        todo!()
+    /// The life of the index.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.inner.index.epoch()
     }
 
-    /// Ends a subscription. Nothing that matches only it comes out any more.
-    ///
-    /// # Errors
-    ///
-    /// [`LiveError::NotFound`] when there is none of that name.
-    pub async fn unpercolate(&mut self, name: Option<&str>) -> Result<(), LiveError> {
-        let _ = name;
-        todo!()
+    /// The position of the newest tweet.
+    #[must_use]
+    pub fn seq(&self) -> Seq {
+        self.inner.pipeline.position.seq()
     }
 
-    /// Waits until something happens, then appends all that is ready, at least one event, to `events`.
-    ///
-    /// Cancel safe: what is not appended comes with the next call. Transports call it in a `select!` with their socket.
-    pub async fn next(&mut self, events: &mut Vec<Event>) {
-        let _ = events;
-        todo!()
+    /// What sessions may take.
+    #[must_use]
+    pub fn limits(&self) -> &LiveLimits {
+        &self.inner.limits
+    }
+
+    /// Asks the pipeline's loop.
+    async fn ask<T>(&self, control: impl FnOnce(oneshot::Sender<T>) -> Control) -> Result<T, LiveError> {
+        let gone = || LiveError::Unavailable("perch is shutting down".to_owned());
+        let (reply, answer) = oneshot::channel();
+        self.inner.pipeline.control.send(control(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
+    }
+
+    /// The same, for somebody who waits for the answer: only so long. A read that has begun goes on to its end and keeps its place until then.
+    async fn read_in_time<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(View) -> Result<T, SearchError> + Send + 'static,
+    ) -> Result<T, LiveError> {
+        let limit = self.inner.limits.search_timeout;
+        tokio::time::timeout(limit, self.read(read)).await.unwrap_or_else(|_| {
+            telemetry::turned_away("search_timeout");
+            Err(LiveError::Unavailable(format!("the search took longer than {} ms", limit.as_millis())))
+        })
+    }
+
+    /// Reads the index as it is when a thread is free for it.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(View) -> Result<T, SearchError> + Send + 'static,
+    ) -> Result<T, LiveError> {
+        let permit = Arc::clone(&self.inner.searches)
+            .acquire_owned()
+            .await
+            .map_err(|_| LiveError::Unavailable("perch is shutting down".to_owned()))?;
+        let index = self.inner.index.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read(index.view())
+        });
+        match read.await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the index can't be read");
+                Err(LiveError::Unavailable("the index can't be read".to_owned()))
+            }
+            Err(panic) => {
+                tracing::error!(error = %panic, "a search failed");
+                Err(LiveError::Unavailable("the search failed".to_owned()))
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

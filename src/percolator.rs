@@ -39,6 +39,7 @@ mod arena;
 mod compile;
 mod compiled;
 mod distance;
+mod explain;
 mod facts;
 mod frequency;
 mod grid;
@@ -105,6 +106,13 @@ pub trait Engine: Send {
 
     /// The memory that the queries take, in bytes, as near as the engine knows.
     fn size_bytes(&self) -> usize;
+
+    /// What the engine waits for on behalf of a query: a weaker query, so that only documents that match it are looked at. An engine without
+    /// a presearch looks at all of them.
+    fn presearch(&self, key: QueryKey) -> Ast {
+        let _ = key;
+        Ast::All
+    }
 }
 
 /// What an engine is built from.

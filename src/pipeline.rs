@@ -1,13 +1,31 @@
 //! The one loop that numbers tweets, percolates them, and hands them to index and hub.
+//!
+//! ```text
+//! sources ──Batch──> [number → tail → percolate → session queues → writer] ──> ack when committed
+//! sessions ─Control─>  between two batches
+//! ```
+//!
+//! The loop runs on its own thread and owns the [`Hub`]: registrations and tweets pass through it one after the other, so a
+//! registration lies between two seqs and its watermark is exact. Nothing is lost here: the loop takes a batch only when the index's writer
+//! has room for it, and a full intake makes the sources wait. Control comes before data, so nobody waits for a stream to end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
-use crate::ids::Seq;
-use crate::tweet::Prepared;
-
+use crate::hub::{Departures, Full, Hub, Name, SessionQueue};
+use crate::ids::{QueryId, Seq, Uid};
+use crate::index::Index;
 pub use crate::index::{Ack, IntakeError};
+use crate::query::Query;
+use crate::telemetry;
+use crate::tweet::{Item, Prepared};
+
+/// How many commands may wait for the loop. When it is full, the asking sessions wait.
+const CONTROL_CAPACITY: usize = 256;
 
 /// What a source hands over.
 #[derive(Debug)]
@@ -51,4 +69,183 @@ impl Intake {
         let (batches, receiver) = mpsc::channel(capacity);
         (Intake { batches }, receiver)
     }
+}
+
+/// What sessions ask of the loop. Each is carried out between two tweets.
+pub(crate) enum Control {
+    /// Answers with the watermark, or why there is no room for another query.
+    Subscribe {
+        queue: Arc<SessionQueue>,
+        name: Name,
+        query: Query,
+        resume: bool,
+        reply: oneshot::Sender<Result<Seq, Full>>,
+    },
+    /// Answers whether there was one.
+    Unsubscribe { uid: Uid, name: Name, reply: oneshot::Sender<bool> },
+    /// Answers with the queries that the tweet matches.
+    Matching { tweet: Arc<Prepared>, reply: oneshot::Sender<Vec<(QueryId, Arc<str>)>> },
+}
+
+/// What the loop lets others see.
+#[derive(Debug)]
+pub(crate) struct Position {
+    seq: AtomicU64,
+    queries: AtomicU64,
+}
+
+impl Position {
+    /// The newest tweet that the loop has passed.
+    pub(crate) fn seq(&self) -> Seq {
+        Seq(self.seq.load(Ordering::Acquire))
+    }
+
+    /// How many queries are registered.
+    pub(crate) fn queries(&self) -> u64 {
+        self.queries.load(Ordering::Relaxed)
+    }
+}
+
+/// The ends of the loop that sessions hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    pub(crate) control: mpsc::Sender<Control>,
+    pub(crate) departures: Arc<Departures>,
+    pub(crate) position: Arc<Position>,
+}
+
+/// The loop and what it owns.
+pub(crate) struct Pipeline {
+    hub: Hub,
+    index: Index,
+    batches: mpsc::Receiver<Batch>,
+    control: mpsc::Receiver<Control>,
+    departures: Arc<Departures>,
+    position: Arc<Position>,
+}
+
+impl Pipeline {
+    /// A pipeline that reads from `batches`. The position starts behind everything that was ever numbered.
+    pub(crate) fn new(hub: Hub, index: Index, batches: mpsc::Receiver<Batch>) -> (Pipeline, Handle) {
+        let (control_sender, control) = mpsc::channel(CONTROL_CAPACITY);
+        let departures = Arc::new(Departures::default());
+        let position = Arc::new(Position {
+            seq: AtomicU64::new(index.last_seq().0),
+            queries: AtomicU64::new(hub.queries() as u64),
+        });
+        let handle =
+            Handle { control: control_sender, departures: Arc::clone(&departures), position: Arc::clone(&position) };
+        (Pipeline { hub, index, batches, control, departures, position }, handle)
+    }
+
+    /// Runs until `shutdown` is cancelled and everything that was handed over before is in the index and in the queues.
+    ///
+    /// # Errors
+    ///
+    /// When the index's writer is gone.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let departures = Arc::clone(&self.departures);
+        let mut closing = false;
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = departures.notify.notified() => {
+                    self.disconnect();
+                    continue;
+                }
+                Some(control) = self.control.recv() => {
+                    self.control(control);
+                    continue;
+                }
+                () = shutdown.cancelled(), if !closing => {
+                    closing = true;
+                    self.batches.close();
+                    continue;
+                }
+                batch = next_batch(&self.index, &mut self.batches) => batch?,
+            };
+            let Some(batch) = batch else { return Ok(()) };
+            self.batch(batch);
+        }
+    }
+
+    fn disconnect(&mut self) {
+        for uid in self.departures.take() {
+            self.hub.disconnect(uid);
+        }
+        self.count_queries();
+    }
+
+    fn control(&mut self, control: Control) {
+        // A reply that nobody waits for any more belongs to a session that is gone; its departure follows.
+        match control {
+            Control::Subscribe { queue, name, query, resume, reply } => {
+                let subscribed = self.hub.subscribe(&queue, &name, &query);
+                if subscribed.is_ok() && resume {
+                    queue.resume();
+                }
+                self.count_queries();
+                let _ = reply.send(subscribed.map(|()| self.position.seq()));
+            }
+            Control::Unsubscribe { uid, name, reply } => {
+                let existed = self.hub.unsubscribe(uid, &name);
+                self.count_queries();
+                let _ = reply.send(existed);
+            }
+            Control::Matching { tweet, reply } => {
+                let _ = reply.send(self.hub.matching(&tweet.doc));
+            }
+        }
+    }
+
+    fn count_queries(&self) {
+        let queries = self.hub.queries();
+        self.position.queries.store(queries as u64, Ordering::Relaxed);
+        telemetry::queries_registered(queries, self.hub.engine_bytes());
+    }
+
+    fn batch(&mut self, batch: Batch) {
+        let Batch { tweets, ack } = batch;
+        if tweets.is_empty() {
+            if let Some(ack) = ack {
+                let _ = ack.send(Ok(self.position.seq()));
+            }
+            return;
+        }
+        let span = tracing::debug_span!("batch", tweets = tweets.len());
+        let _entered = span.enter();
+        let mut seq = match self.index.take_seqs(tweets.len()) {
+            Ok(seq) => seq,
+            Err(error) => {
+                // The disk is full, say: that is told to whoever sent it, and the next batch may fare better.
+                tracing::error!(%error, tweets = tweets.len(), "no positions can be reserved");
+                if let Some(ack) = ack {
+                    let _ = ack.send(Err((&error).into()));
+                }
+                return;
+            }
+        };
+        let items: Arc<[Item]> = tweets
+            .into_iter()
+            .map(|tweet| {
+                let item = Item { seq, tweet };
+                seq = seq.next();
+                item
+            })
+            .collect();
+        // Into the tail first: whoever is told of a tweet can find it, and a session that catches up up to the position misses nothing.
+        self.index.append(Arc::clone(&items), ack);
+        if let Some(last) = items.last() {
+            self.position.seq.store(last.seq.0, Ordering::Release);
+        }
+        let started = Instant::now();
+        let (matches, candidates) = self.hub.dispatch(&items);
+        telemetry::percolated(items.len(), matches, candidates, started.elapsed());
+    }
+}
+
+/// The next batch, once the index has room for it. Cancel safe.
+async fn next_batch(index: &Index, batches: &mut mpsc::Receiver<Batch>) -> anyhow::Result<Option<Batch>> {
+    index.ready().await?;
+    Ok(batches.recv().await)
 }

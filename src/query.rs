@@ -8,12 +8,12 @@
 //! let query = Query::parse("Rust (jobs OR hiring) -unpaid", Schema::tweet(), &limits)?;
 //! let same = Query::parse("-unpaid (hiring OR jobs) AND rust", Schema::tweet(), &limits)?;
 //! assert_eq!(query.id(), same.id());
-//! assert_eq!(query.canonical(), "(hiring OR jobs) -unpaid rust");
+//! assert_eq!(query.canonical(), "-unpaid (hiring OR jobs) rust");
 //! # Ok::<(), perch::query::Diagnostics>(())
 //! ```
 //!
-//! How a query is read: [`parse`] (text) or [`json`] know the form, `build` makes the leaves and knows the fields and limits,
-//! `canonical` normalises. What it means is said by [`matches`], and by nothing else: the index and the percolator are tested
+//! How a query is read: `parse` (text) or `json` know the form, `build` makes the leaves and knows the fields and limits,
+//! `canonical` normalizes. What it means is said by [`matches()`], and by nothing else: the index and the percolator are tested
 //! against it. The language is described for its users in `docs/QUERY.md`, whose examples are tests.
 
 mod ast;
@@ -62,9 +62,9 @@ impl QueryLimits {
 }
 
 impl Default for QueryLimits {
-    /// 4 KiB of text, 32 levels, 256 clauses, 1 MiB of automata.
+    /// 16 KiB of text, 32 levels, 1,024 clauses (as many as Lucene takes), 1 MiB of automata.
     fn default() -> QueryLimits {
-        QueryLimits { max_bytes: 4_096, max_depth: 32, max_clauses: 256, max_automaton_bytes: 1 << 20 }
+        QueryLimits { max_bytes: 16_384, max_depth: 32, max_clauses: 1_024, max_automaton_bytes: 1 << 20 }
     }
 }
 
@@ -87,7 +87,7 @@ pub struct ParseOptions {
     pub join: Join,
 }
 
-/// A query that was understood: normalised, with its canonical form and its id.
+/// A query that was understood: normalized, with its canonical form and its id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     id: QueryId,
@@ -116,7 +116,7 @@ impl Query {
         limits: &QueryLimits,
         options: ParseOptions,
     ) -> Result<Query, Diagnostics> {
-        let (ast, mistakes) = parse::parse(text, schema, limits, options);
+        let (ast, mistakes) = parse::parse(text, &mut build::Builder::new(schema, limits), options);
         match Diagnostics::new(mistakes) {
             Some(diagnostics) => Err(diagnostics),
             None => Ok(Query::normalized(ast, schema)),
@@ -138,21 +138,21 @@ impl Query {
     ///
     /// When a field cannot answer what is asked of it, or a limit is exceeded.
     pub fn from_ast(ast: Ast, schema: &Schema, limits: &QueryLimits) -> Result<Query, Diagnostics> {
-        let checked = check(&ast, &mut build::Builder::new(schema, limits), 0);
+        let checked = check(&ast, &mut build::Builder::new(schema, limits));
         match checked {
             Ok(()) => Ok(Query::normalized(ast, schema)),
             Err(problem) => Err(Diagnostics::one(Diagnostic::in_json("", problem.message, problem.expected))),
         }
     }
 
-    /// Normalises what was checked.
+    /// Normalizes what was checked.
     fn normalized(ast: Ast, schema: &Schema) -> Query {
         let (ast, canonical) = canonical::canonical(ast, schema);
         let id = QueryId(Uuid::new_v5(&NAMESPACE, canonical.as_bytes()));
         Query { id, canonical, ast }
     }
 
-    /// The id: a UUIDv5 of the canonical form.
+    /// The id: a `UUIDv5` of the canonical form.
     #[must_use]
     pub fn id(&self) -> QueryId {
         self.id
@@ -164,22 +164,24 @@ impl Query {
         &self.canonical
     }
 
-    /// What it means, normalised.
+    /// What it means, normalized.
     #[must_use]
     pub fn ast(&self) -> &Ast {
         &self.ast
     }
 }
 
-fn check(ast: &Ast, builder: &mut build::Builder<'_>, depth: usize) -> build::Built<()> {
-    builder.check_depth(depth)?;
+fn check(ast: &Ast, builder: &mut build::Builder<'_>) -> build::Built<()> {
+    builder.enter()?;
     match ast {
         Ast::And(parts) | Ast::Or(parts) | Ast::AtLeast { of: parts, .. } => {
-            parts.iter().try_for_each(|part| check(part, builder, depth + 1))
+            parts.iter().try_for_each(|part| check(part, builder))?;
         }
-        Ast::Not(part) => check(part, builder, depth + 1),
-        leaf => builder.check_leaf(leaf),
+        Ast::Not(part) => check(part, builder)?,
+        leaf => builder.check_leaf(leaf)?,
     }
+    builder.leave();
+    Ok(())
 }
 
 #[cfg(test)]

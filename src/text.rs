@@ -1,6 +1,6 @@
 //! The one analyzer: what the words of a text are, for index, percolator and queries alike.
 //!
-//! A word is a run of letters, digits and marks; everything else separates. Words are folded ([`fold`]): lower case, without
+//! A word is a run of letters, digits and marks; everything else separates. Words are folded ([`fold()`]): lower case, without
 //! accents. Each character of a script without spaces, and each emoji, is a term of its own, so that a phrase of them finds
 //! any word inside. Addresses with a scheme are left out: they have a field of their own ([`url_words`]).
 //!
@@ -16,6 +16,10 @@ pub use fold::fold;
 pub use url::{url_query_words, url_words};
 
 use fold::{Class, Folder, Span, is_ignored};
+
+/// Longer terms are left out, on both sides, though they keep their position: nobody searches for them, and the
+/// index could not hold them.
+pub const MAX_TERM_BYTES: usize = 255;
 
 /// Calls `sink` with each word: folded term, position from 0, byte span in `text`.
 pub fn words(text: &str, sink: &mut (impl FnMut(&str, u32, (u32, u32)) + ?Sized)) {
@@ -99,25 +103,30 @@ fn split<const SKIP_ADDRESSES: bool>(text: &str, sink: &mut (impl FnMut(&str, u3
         }
         if here == start {
             here += 1;
-            if SKIP_ADDRESSES && byte == b':' && terms.state == State::Word && is_scheme(&terms.term) {
-                if let Some(behind) = behind_slashes(text, here) {
-                    terms.term.clear();
-                    terms.state = State::Address;
-                    here = behind;
-                    continue;
-                }
+            if SKIP_ADDRESSES
+                && byte == b':'
+                && terms.state == State::Word
+                && is_scheme(&terms.term)
+                && let Some(behind) = behind_slashes(text, here)
+            {
+                terms.term.clear();
+                terms.state = State::Address;
+                here = behind;
+                continue;
             }
             terms.end();
             continue;
         }
         let word = &text[start..here];
         if terms.state == State::Gap && bytes.get(here).is_none_or(u8::is_ascii) {
-            if SKIP_ADDRESSES && bytes.get(here) == Some(&b':') && is_scheme(word) {
-                if let Some(behind) = behind_slashes(text, here + 1) {
-                    terms.state = State::Address;
-                    here = behind;
-                    continue;
-                }
+            if SKIP_ADDRESSES
+                && bytes.get(here) == Some(&b':')
+                && is_scheme(word)
+                && let Some(behind) = behind_slashes(text, here + 1)
+            {
+                terms.state = State::Address;
+                here = behind;
+                continue;
             }
             terms.ascii(word, seen & UPPER != 0, (at(start), at(here)));
         } else {

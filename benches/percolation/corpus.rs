@@ -1,6 +1,6 @@
 //! The tweets: from a file, or made from a seed in the shape of such a file.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 /// A generator of numbers that is the same everywhere: `SplitMix64`.
 pub(crate) struct Random(u64);
@@ -21,7 +21,7 @@ impl Random {
     /// A number below `n`.
     #[expect(clippy::cast_possible_truncation)]
     pub(crate) fn below(&mut self, n: usize) -> usize {
-        (u128::from(self.next()) * n as u128 >> 64) as usize
+        ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
@@ -57,7 +57,7 @@ fn made(n: usize) -> Vec<String> {
     let mut random = Random::new(2009);
     let mut said: Vec<u32> = Vec::new();
     let mut words: Vec<String> = Vec::new();
-    let mut known = HashMap::new();
+    let mut known = HashSet::new();
     (0..n)
         .map(|_| {
             let mut tweet = String::new();
@@ -67,7 +67,7 @@ fn made(n: usize) -> Vec<String> {
                 if new {
                     let word = loop {
                         let word = spell(&mut random, words.len());
-                        if known.insert(word.clone(), ()).is_none() {
+                        if known.insert(word.clone()) {
                             break word;
                         }
                     };

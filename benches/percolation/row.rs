@@ -300,7 +300,7 @@ impl Busy {
 
     fn elapsed(&self) -> Duration {
         match (self.ran, Busy::ran()) {
-            (Some(before), Some(now)) if now > before => now - before,
+            (Some(before), Some(now)) if now > before => now.saturating_sub(before),
             _ => self.start.elapsed(),
         }
     }

@@ -94,9 +94,7 @@ fn walk(automaton: &TermAutomaton, term: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
-    #[test]
+        #[test]
     fn wildcard_equals_its_naive_twin(pattern in r"[ab?*é\\]{0,7}", terms in prop::collection::vec("[abcé*?日]{0,7}", 1..8)) {
         let automaton = TermAutomaton::wildcard(&pattern, LIMIT).unwrap();
         for term in terms {
@@ -106,11 +104,11 @@ proptest! {
 
     #[test]
     fn regex_equals_the_regex_crate(
-        pattern in r"([abé.]|\[\^?[abÉ]\]|\(a\|b{1,2}\)|\(a\|ab\)|[ab][*+?]|[.]\{1,3\}|\\w|\|){0,5}",
-        terms in prop::collection::vec("[abcéÉAB日]{0,6}", 1..8),
+        pattern in r"([abé.]|\[\^?[abÉ]\]|\(a\|b{1,2}\)|\(a\|ab\)|[ab][*+?]|[.]\{1,3\}|\\d|\|){0,5}",
+        terms in prop::collection::vec("[abcéÉAB日7]{0,6}", 1..8),
     ) {
-        let plain = regex::RegexBuilder::new(&format!("^(?:{pattern})$")).case_insensitive(true).build().unwrap();
-        let automaton = TermAutomaton::regex(&pattern, LIMIT << 6).unwrap();
+        let plain = naive::regex(&pattern).unwrap();
+        let automaton = TermAutomaton::regex(&pattern, LIMIT << 2).unwrap();
         for term in terms {
             prop_assert_eq!(walk(&automaton, &term), plain.is_match(&term), "{} on {}", pattern, term);
         }

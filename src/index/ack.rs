@@ -1,5 +1,7 @@
 //! How the index tells that a batch is durable, or why it is not.
 
+use std::io;
+
 use tokio::sync::oneshot;
 
 use crate::ids::Seq;
@@ -16,6 +18,15 @@ pub enum IntakeError {
     /// The index could not be written.
     #[error("the index could not be written: {0}")]
     Failed(String),
+}
+
+impl From<&io::Error> for IntakeError {
+    fn from(error: &io::Error) -> IntakeError {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => IntakeError::Full,
+            _ => IntakeError::Failed(error.to_string()),
+        }
+    }
 }
 
 /// Told when a batch is durable: the seq of its last tweet.

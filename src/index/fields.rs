@@ -117,7 +117,7 @@ impl Fields {
     }
 
     /// The document of a tweet.
-    pub(super) fn tweet_document(self: &Arc<Fields>, item: &Item) -> IndexDocument {
+    pub fn tweet_document(self: &Arc<Fields>, item: &Item) -> IndexDocument {
         IndexDocument::new(Arc::clone(self), Source::Tweet(item.seq, Arc::clone(&item.tweet)))
     }
 
@@ -129,6 +129,11 @@ impl Fields {
     /// The dictionary of tweet ids.
     pub(super) fn id(&self) -> Field {
         self.id
+    }
+
+    /// The column of seqs.
+    pub(super) fn seq(&self) -> Field {
+        self.seq
     }
 }
 

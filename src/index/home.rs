@@ -27,7 +27,7 @@ const BLOCK: u64 = 1 << 20;
 const NOTE: &str = "perch.json";
 const LOCK: &str = "perch.lock";
 /// The directory of the tantivy index.
-const TANTIVY: &str = "tantivy";
+pub(super) const TANTIVY: &str = "tantivy";
 
 /// Why an index can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum OpenError {
     /// It was made by another version of perch.
     #[error(
         "the index in {} has schema version {found}, this perch reads version {SCHEMA_VERSION}: \
-         start with another directory and ingest the tweets again, or run the perch that made it", .dir.display()
+         `perch reindex` builds it anew from the tweets in it", .dir.display()
     )]
     Version {
         /// The directory.
@@ -65,6 +65,12 @@ pub enum OpenError {
         /// A file that perch didn't make.
         file: String,
     },
+    /// There is none.
+    #[error("there is no index in {}", .dir.display())]
+    Missing {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// Files are missing or can't be understood.
     #[error("the index in {} is damaged: {reason}; restore it from a backup, or start with another directory", .dir.display())]
     Damaged {
@@ -92,8 +98,8 @@ impl OpenError {
         }
     }
 
-    pub(super) fn damaged(dir: &Path, reason: impl ToString) -> OpenError {
-        OpenError::Damaged { dir: dir.to_owned(), reason: reason.to_string() }
+    pub(super) fn damaged(dir: &Path, reason: impl Into<String>) -> OpenError {
+        OpenError::Damaged { dir: dir.to_owned(), reason: reason.into() }
     }
 }
 
@@ -118,6 +124,50 @@ pub(super) struct Home {
 impl Home {
     /// Locks a directory and reads what it is, or makes it the home of a new index.
     pub(super) fn open(dir: &Path) -> Result<Home, OpenError> {
+        let home = Home::lock(dir, false)?;
+        let failed = |error| OpenError::io(dir, error);
+        if home.last > 0 && !home.tantivy().join("meta.json").try_exists().map_err(failed)? {
+            return Err(OpenError::damaged(dir, "tantivy/meta.json is missing"));
+        }
+        fs::create_dir_all(home.tantivy()).map_err(failed)?;
+        Ok(home)
+    }
+
+    /// Locks a directory that is an index already.
+    pub(super) fn open_existing(dir: &Path) -> Result<Home, OpenError> {
+        Home::read_epoch(dir)?;
+        Home::lock(dir, false)
+    }
+
+    /// The same, also when it was made by another version of perch.
+    pub(super) fn open_any_version(dir: &Path) -> Result<Home, OpenError> {
+        Home::read_epoch(dir)?;
+        Home::lock(dir, true)
+    }
+
+    /// Whose index is in a directory.
+    pub(super) fn read_epoch(dir: &Path) -> Result<Epoch, OpenError> {
+        match fs::read(dir.join(NOTE)) {
+            Ok(bytes) => Ok(Epoch(read_note(dir, &bytes, true)?.epoch)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::Missing { dir: dir.to_owned() }),
+            Err(error) => Err(OpenError::io(dir, error)),
+        }
+    }
+
+    /// Makes a copied directory an index: with the seqs of the other, and an epoch of its own.
+    pub(super) fn copy_note(from: &Path, to: &Path) -> Result<(), OpenError> {
+        let bytes = fs::read(from.join(NOTE)).map_err(|error| OpenError::io(from, error))?;
+        let note = Note { epoch: Uuid::new_v4(), ..read_note(from, &bytes, true)? };
+        write_note(to, &note).map_err(|error| OpenError::io(to, error))
+    }
+
+    /// Says that the index is one of this version now.
+    pub(super) fn set_version(&mut self) -> io::Result<()> {
+        self.note.schema_version = SCHEMA_VERSION;
+        write_note(&self.dir, &self.note)
+    }
+
+    fn lock(dir: &Path, any_version: bool) -> Result<Home, OpenError> {
         let failed = |error| OpenError::io(dir, error);
         fs::create_dir_all(dir).map_err(failed)?;
         let is_new = !dir.join(NOTE).try_exists().map_err(failed)?;
@@ -131,7 +181,7 @@ impl Home {
         })?;
         // Another process can have made it in the meantime: what counts is what is there now that it is ours.
         let note = match fs::read(dir.join(NOTE)) {
-            Ok(bytes) => read_note(dir, &bytes)?,
+            Ok(bytes) => read_note(dir, &bytes, any_version)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let note = Note { schema_version: SCHEMA_VERSION, epoch: Uuid::new_v4(), reserved_seq: 0 };
                 write_note(dir, &note).map_err(failed)?;
@@ -139,12 +189,7 @@ impl Home {
             }
             Err(error) => return Err(failed(error)),
         };
-        let home = Home { dir: dir.to_owned(), last: note.reserved_seq, note, _lock: lock };
-        if home.last > 0 && !home.tantivy().join("meta.json").try_exists().map_err(failed)? {
-            return Err(OpenError::damaged(dir, "tantivy/meta.json is missing"));
-        }
-        fs::create_dir_all(home.tantivy()).map_err(failed)?;
-        Ok(home)
+        Ok(Home { dir: dir.to_owned(), last: note.reserved_seq, note, _lock: lock })
     }
 
     /// The directory of the tantivy index.
@@ -208,19 +253,18 @@ fn refuse_foreign(dir: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn read_note(dir: &Path, bytes: &[u8]) -> Result<Note, OpenError> {
+fn read_note(dir: &Path, bytes: &[u8], any_version: bool) -> Result<Note, OpenError> {
     #[derive(Deserialize)]
     struct Version {
         schema_version: u32,
     }
     // The version first: the rest may look different in another one.
     let version: Version = serde_json::from_slice(bytes)
-        .map_err(|error| OpenError::damaged(dir, format_args!("{NOTE} can't be read: {error}")))?;
-    if version.schema_version != SCHEMA_VERSION {
+        .map_err(|error| OpenError::damaged(dir, format!("{NOTE} can't be read: {error}")))?;
+    if version.schema_version != SCHEMA_VERSION && !any_version {
         return Err(OpenError::Version { dir: dir.to_owned(), found: version.schema_version });
     }
-    serde_json::from_slice(bytes)
-        .map_err(|error| OpenError::damaged(dir, format_args!("{NOTE} can't be read: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| OpenError::damaged(dir, format!("{NOTE} can't be read: {error}")))
 }
 
 /// Writes `perch.json` so that a crash leaves the old or the new one.

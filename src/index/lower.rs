@@ -21,6 +21,7 @@ use tantivy::{BitSet, DocId, Score, TantivyError};
 
 use super::fields::{Fields, PRESENT, Place};
 use super::phrase::{NearQuery, terms_with_prefix};
+use super::steady::Steady;
 use crate::automaton::{AutomatonError, TermAutomaton};
 use crate::doc::Point;
 use crate::query::{Ast, Phrase};
@@ -154,8 +155,8 @@ fn predicate<P: Fn(DocId) -> bool + Send + Sync + 'static>(
 fn all_of(of: &[Ast], fields: &Fields) -> Box<dyn Query> {
     let mut clauses: Vec<(Occur, Box<dyn Query>)> = (of.iter())
         .map(|part| match part {
-            Ast::Not(part) => (Occur::MustNot, lower(part, fields)),
-            part => (Occur::Must, lower(part, fields)),
+            Ast::Not(part) => (Occur::MustNot, lower_part(part, fields)),
+            part => (Occur::Must, lower_part(part, fields)),
         })
         .collect();
     if !clauses.iter().any(|(occur, _)| *occur == Occur::Must) {
@@ -167,13 +168,19 @@ fn all_of(of: &[Ast], fields: &Fields) -> Box<dyn Query> {
     }
 }
 
+/// Lowers a part of another query.
+fn lower_part(ast: &Ast, fields: &Fields) -> Box<dyn Query> {
+    let query = lower(ast, fields);
+    if query.is::<BooleanQuery>() { Box::new(Steady(query)) } else { query }
+}
+
 fn at_least(min: usize, of: &[Ast], fields: &Fields) -> Box<dyn Query> {
     match of {
         _ if min == 0 => Box::new(AllQuery),
         _ if min > of.len() => Box::new(EmptyQuery),
         [only] => lower(only, fields),
         _ => {
-            let of = of.iter().map(|part| lower(part, fields)).collect();
+            let of = of.iter().map(|part| lower_part(part, fields)).collect();
             Box::new(BooleanQuery::union_with_minimum_required_clauses(of, min))
         }
     }

@@ -43,30 +43,34 @@ impl NearQuery {
             }
         }
         let mut candidates = holding_all(&mut postings.clone());
-        let mut ends = Vec::new();
-        if let Some(prefix) = self.phrase.terms.get(whole) {
-            ends = vec![Vec::new(); candidates.len()];
+        // Which candidate holds a term with the prefix, and where.
+        let mut ends: Vec<(usize, u32)> = Vec::new();
+        let prefix = self.phrase.terms.get(whole);
+        if let Some(prefix) = prefix {
+            let mut of_doc = Vec::new();
             for info in terms_with_prefix(&index, prefix)? {
                 let mut of_term = index.read_postings_from_terminfo(&info, IndexRecordOption::WithFreqsAndPositions)?;
-                join(&candidates, &mut of_term, |at, of_term| of_term.append_positions_with_offset(0, &mut ends[at]));
+                join(&candidates, &mut of_term, |at, of_term| {
+                    of_term.positions(&mut of_doc);
+                    ends.extend(of_doc.iter().map(|&position| (at, position)));
+                });
             }
+            ends.sort_unstable();
         }
+        let mut ends = ends.chunk_by(|a, b| a.0 == b.0).peekable();
         let mut at = 0;
-        let mut positions = vec![Vec::new(); whole];
+        let mut positions = vec![Vec::new(); self.phrase.terms.len()];
         candidates.retain(|&doc| {
-            let ends = ends.get_mut(at);
+            let this = at;
             at += 1;
-            if ends.as_ref().is_some_and(|ends| ends.is_empty()) {
-                return false;
+            if prefix.is_some() {
+                let Some(ends) = ends.next_if(|ends| ends[0].0 == this) else { return false };
+                positions[whole].clear();
+                positions[whole].extend(ends.iter().map(|&(_, position)| position));
             }
-            positions.truncate(whole);
             for (postings, positions) in postings.iter_mut().zip(&mut positions) {
                 postings.seek(doc);
                 postings.positions(positions);
-            }
-            if let Some(ends) = ends {
-                ends.sort_unstable();
-                positions.push(std::mem::take(ends));
             }
             near(&positions, self.phrase.slop)
         });
@@ -149,6 +153,11 @@ fn join(docs: &[DocId], postings: &mut SegmentPostings, mut with: impl FnMut(usi
 /// Whether there are different positions `p[i]`, one from each list, such that the largest `p[i] - i` is at most `slop` more
 /// than the smallest. The lists are sorted.
 fn near(positions: &[Vec<u32>], slop: u32) -> bool {
+    let Some((first, others)) = positions.split_first() else { return false };
+    if slop == 0 {
+        let follow = |start: u32| (start + 1..).zip(others).all(|(at, list)| list.binary_search(&at).is_ok());
+        return first.iter().any(|&start| follow(start));
+    }
     let shift = |at: usize, position: u32| i64::from(position) - i64::try_from(at).expect("a phrase is short");
     // The part of a list with shifted positions from `low` to `low + slop`.
     let window = |at: usize, low: i64| -> Range<usize> {
@@ -163,7 +172,7 @@ fn near(positions: &[Vec<u32>], slop: u32) -> bool {
             let low = shift(first, position);
             windows.clear();
             windows.extend((0..positions.len()).map(|at| window(at, low)));
-            !windows.iter().any(Range::is_empty) && (slop == 0 || can_differ(positions, &windows))
+            !windows.iter().any(Range::is_empty) && can_differ(positions, &windows)
         })
     })
 }
@@ -241,7 +250,7 @@ mod tests {
     /// All ways to choose.
     fn near_naive(positions: &[Vec<u32>], chosen: &mut Vec<u32>, slop: u32) -> bool {
         let Some(list) = positions.get(chosen.len()) else {
-            let shifted = || chosen.iter().enumerate().map(|(at, &p)| i64::from(p) - at as i64);
+            let shifted = || chosen.iter().enumerate().map(|(at, &p)| i64::from(p) - i64::try_from(at).unwrap());
             return shifted().max().unwrap_or(0) - shifted().min().unwrap_or(0) <= i64::from(slop);
         };
         list.iter().any(|&position| {

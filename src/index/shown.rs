@@ -11,6 +11,7 @@ use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocAddress, DocId, DocSet as _, Searcher
 
 use super::Hit;
 use super::fields::{Fields, ID, SEQ};
+use super::retention::Part;
 use crate::ids::Seq;
 
 /// One committed state of the index.
@@ -79,6 +80,33 @@ impl Shown {
     /// The highest seq that is or was in the index.
     pub(super) fn highest_seq(&self) -> Seq {
         self.segments.iter().map(|segment| segment.seqs().1).max().unwrap_or(Seq::ZERO)
+    }
+
+    /// Every document, in order of arrival.
+    pub(super) fn all(&self) -> Vec<(Seq, u64, DocAddress)> {
+        let documents = self.segments.iter().zip(0..).flat_map(|(segment, ord)| {
+            let alive = (0..segment.reader.max_doc()).filter(|&doc| !segment.reader.is_deleted(doc));
+            alive.map(move |doc| (Seq(segment.seqs.values.get_val(doc)), segment.id(doc), DocAddress::new(ord, doc)))
+        });
+        let mut documents: Vec<_> = documents.collect();
+        documents.sort_unstable_by_key(|&(seq, ..)| seq);
+        documents
+    }
+
+    /// What the segments hold.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let part = |segment: &Segment| Part {
+            seqs: segment.seqs(),
+            alive: u64::from(segment.reader.num_docs()),
+            all: u64::from(segment.reader.max_doc()),
+        };
+        self.segments.iter().map(part).collect()
+    }
+
+    /// The segments of which more than a tenth is deleted.
+    pub(super) fn wasteful_segments(&self) -> Vec<SegmentId> {
+        let is_wasteful = |segment: &&Segment| segment.reader.num_deleted_docs() > segment.reader.max_doc() / 10;
+        self.segments.iter().filter(is_wasteful).map(|segment| segment.reader.segment_id()).collect()
     }
 
     /// A query, ready for these segments.
@@ -150,6 +178,11 @@ impl Segment {
         (Seq(self.seqs.min_value()), Seq(self.seqs.max_value()))
     }
 
+    /// The segment as tantivy has it.
+    pub(super) fn reader(&self) -> &SegmentReader {
+        &self.reader
+    }
+
     fn id(&self, doc: DocId) -> u64 {
         self.ids.values.get_val(doc)
     }
@@ -198,7 +231,7 @@ impl Segment {
     }
 
     /// Calls `with` for the documents that match, block by block, with room for as many values.
-    fn for_each(
+    pub(super) fn for_each(
         &self,
         weight: &dyn Weight,
         filter: &Filter<'_>,

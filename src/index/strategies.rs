@@ -43,15 +43,31 @@ prop_compose! {
     ) -> Doc {
         let mut builder = DocBuilder::new(Schema::tweet());
         builder.integer(ID, id);
-        texts.iter().for_each(|text| builder.text(TEXT, text));
+        for text in &texts {
+            builder.text(TEXT, text);
+        }
         builder.text(USER_NAME, &name);
-        urls.iter().for_each(|url| builder.text(URL, url));
-        tags.iter().for_each(|tag| builder.text(HASHTAG, tag));
-        lang.iter().for_each(|lang| builder.text(LANG, lang));
-        followers.iter().for_each(|&number| builder.integer(FOLLOWERS, number));
-        retweets.iter().for_each(|&number| builder.integer(RETWEETS, number));
-        created.iter().for_each(|&number| builder.integer(CREATED, number));
-        points.iter().for_each(|&point| builder.point(COORDINATES, point));
+        for url in &urls {
+            builder.text(URL, url);
+        }
+        for tag in &tags {
+            builder.text(HASHTAG, tag);
+        }
+        if let Some(lang) = lang {
+            builder.text(LANG, lang);
+        }
+        for &number in &followers {
+            builder.integer(FOLLOWERS, number);
+        }
+        for &number in &retweets {
+            builder.integer(RETWEETS, number);
+        }
+        if let Some(number) = created {
+            builder.integer(CREATED, number);
+        }
+        for &point in &points {
+            builder.point(COORDINATES, point);
+        }
         if !tags.is_empty() {
             builder.text(HAS, "hashtags");
         }

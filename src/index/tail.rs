@@ -108,3 +108,55 @@ impl Tail {
         self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doc::Doc;
+    use crate::tweet::Prepared;
+
+    fn items(tweets: &[(u64, u64)]) -> Arc<[Item]> {
+        let item = |&(seq, id)| Item {
+            seq: Seq(seq),
+            tweet: Arc::new(Prepared { id, json: "{}".into(), doc: Doc::default() }),
+        };
+        tweets.iter().map(item).collect()
+    }
+
+    fn seqs(tail: &Tail, at: u64) -> Vec<u64> {
+        tail.chunks().iter().flat_map(|chunk| chunk.items(Seq(at)).map(|item| item.seq.0).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn a_chunk_knows_which_ids_may_be_in_the_index_before_it() {
+        let mut tail = Tail::default();
+        tail.push(items(&[(1, 10), (2, 50)]), Some(20));
+        // 50 is higher than all that is committed, but the chunk before may be committed without this one.
+        tail.push(items(&[(3, 50), (4, 60)]), Some(20));
+        let replaces: Vec<Vec<u64>> = tail.chunks().iter().map(|chunk| chunk.replaces().to_vec()).collect();
+        assert_eq!(replaces, [vec![10], vec![50]]);
+    }
+
+    #[test]
+    fn a_tweet_is_replaced_from_the_seq_of_its_next_version_on() {
+        let mut tail = Tail::default();
+        tail.push(items(&[(1, 7), (2, 8), (3, 7)]), None);
+        tail.push(items(&[(4, 8), (5, 9)]), None);
+        assert_eq!(seqs(&tail, 2), [1, 2, 3, 4, 5]);
+        assert_eq!(seqs(&tail, 3), [2, 3, 4, 5]);
+        assert_eq!(seqs(&tail, 5), [3, 4, 5]);
+    }
+
+    #[test]
+    fn what_is_forgotten_takes_no_memory_and_replaces_nothing() {
+        let mut tail = Tail::default();
+        tail.push(items(&[(1, 7)]), None);
+        tail.push(items(&[(2, 8)]), None);
+        assert_eq!(tail.forget(Seq(1)).len(), 1);
+        tail.push(items(&[(3, 7), (4, 8)]), Some(7));
+        assert_eq!(seqs(&tail, 4), [3, 4]);
+        assert_eq!(tail.chunks()[1].replaces(), [7, 8]);
+        tail.forget(Seq(4));
+        assert_eq!((tail.tweets(), tail.bytes(), tail.newest.len()), (0, 0, 0));
+    }
+}

@@ -21,6 +21,7 @@ fn options(dir: &Path) -> IndexOptions {
         commit_tweets: usize::MAX,
         writer_memory_bytes: 15_000_000,
         queue_batches: 2,
+        retention: Retention::default(),
     }
 }
 
@@ -423,4 +424,70 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_block_of_seqs_that_can_not_be_reserved_costs_nothing() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    let obstacle = dir.path().join("perch.json.new");
+    fs::create_dir(&obstacle).unwrap();
+    index.take_seqs(5).unwrap_err();
+    fs::remove_dir(&obstacle).unwrap();
+    assert_eq!(index.take_seqs(5).unwrap(), Seq(1));
+    fs::create_dir(&obstacle).unwrap();
+    assert_eq!(index.take_seqs(5).unwrap(), Seq(6), "the block lasts");
+    index.close().unwrap();
+    drop(index);
+    fs::remove_dir(&obstacle).unwrap();
+    assert!(Index::open(&options(dir.path())).unwrap().take_seqs(1).unwrap() > Seq(10));
+}
+
+#[test]
+fn tweets_go_when_they_are_too_old_and_the_first_seq_says_so() {
+    let dir = TempDir::new().unwrap();
+    let retention = Retention { age: Some(Duration::from_millis(300)), size_bytes: None };
+    let options = IndexOptions { retention, ..options(dir.path()) };
+    let index = Index::open(&options).unwrap();
+    let (items, _) = append(&index, (1..=50).map(|id| (id, text("rust"))));
+    index.commit_now().unwrap();
+    assert_eq!((index.view().count(), index.first_seq()), (50, Seq::ZERO));
+    // Nothing else comes: they go by themselves.
+    let started = std::time::Instant::now();
+    while index.view().count() > 0 {
+        assert!(started.elapsed() < Duration::from_secs(60), "they stay");
+        std::thread::yield_now();
+    }
+    assert!(started.elapsed() >= Duration::from_millis(200), "they went too early");
+    assert_eq!(index.first_seq(), items[49].seq.next());
+    assert_eq!(first_page(&index, &word("rust")).total, 0);
+    drop(index);
+    let index = Index::open(&options).unwrap();
+    assert_eq!(index.first_seq(), items[49].seq.next());
+    let (items, _) = append(&index, [(7, text("rust"))]);
+    index.commit_now().unwrap();
+    assert_eq!(index.view().get(7).unwrap().map(|hit| hit.seq), Some(items[0].seq));
+}
+
+#[test]
+fn the_oldest_tweets_go_when_the_index_is_too_large() {
+    let dir = TempDir::new().unwrap();
+    let retention = Retention { age: None, size_bytes: Some(400_000) };
+    let index = Index::open(&IndexOptions { retention, ..options(dir.path()) }).unwrap();
+    let mut seqs = Vec::new();
+    for round in 0..40_u64 {
+        let words = |id: u64| (0..20).map(|n| format!("word{} ", id.wrapping_mul(n + 7) % 9_973)).collect::<String>();
+        let (items, _) = append(&index, (0..100).map(|n| round * 100 + n).map(|id| (id, text(&words(id)))));
+        seqs.extend(items.iter().map(|item| item.seq));
+        index.commit_now().unwrap();
+    }
+    let first_seq = index.first_seq();
+    let kept: Vec<Seq> = seqs.into_iter().filter(|&seq| seq >= first_seq).collect();
+    assert!(first_seq > Seq::ZERO && kept.len() > 200, "{first_seq} is the first, {} are left", kept.len());
+    let all = Search::new(&Ast::All);
+    let found = index.view().after(&all, Seq::ZERO, Seq::MAX, 10_000).unwrap();
+    assert_eq!(found.iter().map(|hit| hit.seq).collect::<Vec<_>>(), kept);
+    // Merges take what was deleted off the disk.
+    let size = index.stats().size_bytes;
+    assert!(size < 800_000, "{size} bytes");
 }

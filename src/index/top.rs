@@ -1,5 +1,7 @@
 //! The `k` entries with the highest keys, found in one pass.
 
+use std::cmp::Reverse;
+
 /// Collects entries and keeps those with the highest keys.
 ///
 /// It buffers up to twice as many as are wanted and then throws away the lower half, so that an entry costs a comparison
@@ -29,7 +31,7 @@ impl<T: Copy> Top<T> {
     pub(super) fn push(&mut self, key: u64, entry: T) {
         if self.takes(key) {
             self.entries.push((key, entry));
-            if self.entries.len() >= self.k.saturating_mul(2).max(64) {
+            if self.entries.len() >= self.k.saturating_mul(2).max(4) {
                 self.cut();
             }
         }
@@ -37,7 +39,7 @@ impl<T: Copy> Top<T> {
 
     fn cut(&mut self) {
         if self.entries.len() >= self.k {
-            let (_, last, _) = self.entries.select_nth_unstable_by(self.k - 1, |a, b| b.0.cmp(&a.0));
+            let (_, last, _) = self.entries.select_nth_unstable_by_key(self.k - 1, |&(key, _)| Reverse(key));
             self.floor = Some(last.0);
             self.entries.truncate(self.k);
         }
@@ -45,7 +47,7 @@ impl<T: Copy> Top<T> {
 
     /// The highest, from high to low.
     pub(super) fn into_sorted(mut self) -> Vec<T> {
-        self.entries.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        self.entries.sort_unstable_by_key(|&(key, _)| Reverse(key));
         self.entries.truncate(self.k);
         self.entries.into_iter().map(|(_, entry)| entry).collect()
     }

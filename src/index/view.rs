@@ -40,6 +40,11 @@ impl Search {
     pub fn new(ast: &Ast) -> Search {
         Search { query: lower(ast, Fields::tweet()), matcher: Matcher::new(ast) }
     }
+
+    /// The query for the index.
+    pub(super) fn query(&self) -> &dyn tantivy::query::Query {
+        &*self.query
+    }
 }
 
 /// Which part of the tweets that match is wanted.
@@ -80,6 +85,7 @@ pub struct View {
 struct Inner {
     shown: Arc<Shown>,
     chunks: Arc<[Arc<Chunk>]>,
+    first_seq: Seq,
     last_seq: Seq,
     /// Ids whose version in the index is not the newest.
     hidden: OnceLock<HashSet<u64>>,
@@ -95,8 +101,15 @@ enum Place {
 }
 
 impl View {
-    pub(super) fn new(shown: Arc<Shown>, chunks: Arc<[Arc<Chunk>]>, last_seq: Seq) -> View {
-        View { inner: Arc::new(Inner { shown, chunks, last_seq, hidden: OnceLock::new(), count: OnceLock::new() }) }
+    pub(super) fn new(shown: Arc<Shown>, chunks: Arc<[Arc<Chunk>]>, first_seq: Seq, last_seq: Seq) -> View {
+        let (hidden, count) = (OnceLock::new(), OnceLock::new());
+        View { inner: Arc::new(Inner { shown, chunks, first_seq, last_seq, hidden, count }) }
+    }
+
+    /// What came before it may have been deleted.
+    #[must_use]
+    pub fn first_seq(&self) -> Seq {
+        self.inner.first_seq
     }
 
     /// Every tweet that was accepted up to here is in this view, and none behind it.
@@ -215,13 +228,19 @@ impl View {
     }
 
     /// The tweets of the tail that match, in order of arrival.
-    fn tail<'a>(&'a self, search: &'a Search) -> impl Iterator<Item = &'a Item> {
+    pub(super) fn tail<'a>(&'a self, search: &'a Search) -> impl Iterator<Item = &'a Item> {
         let items = self.inner.chunks.iter().flat_map(|chunk| chunk.items(self.inner.last_seq));
         items.filter(|item| search.matcher.matches(&item.tweet.doc))
     }
 
-    fn hidden(&self) -> &HashSet<u64> {
+    /// Ids whose version in the index is not the newest.
+    pub(super) fn hidden(&self) -> &HashSet<u64> {
         self.inner.hidden.get_or_init(|| self.inner.chunks.iter().flat_map(|chunk| chunk.replaces()).copied().collect())
+    }
+
+    /// What searchers show.
+    pub(super) fn shown(&self) -> &Shown {
+        &self.inner.shown
     }
 
     fn hits(&self, places: &[Place], tail: &[&Item]) -> Result<Vec<Hit>, SearchError> {

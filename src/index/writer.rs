@@ -11,24 +11,27 @@
 //! When tantivy fails, the batches since the last commit are answered with the reason and forgotten, and the next batch
 //! starts with a new tantivy writer: a full disk ends nothing.
 
-use std::io;
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
-use tantivy::directory::error::{OpenReadError, OpenWriteError};
 use tantivy::indexer::{IndexWriterOptions, UserOperation};
 use tantivy::merge_policy::LogMergePolicy;
+use tantivy::query::RangeQuery;
 use tantivy::{IndexReader, IndexWriter, TantivyError, Term};
+use tokio::sync::Semaphore;
 
 use super::ack::{Ack, IntakeError};
 use super::fields::{Fields, IndexDocument};
+use super::retention::{Keeping, Retention};
 use super::shown::Shown;
 use super::{IndexOptions, Shared};
 use crate::ids::Seq;
+use crate::telemetry;
 use crate::tweet::Item;
 
 /// tantivy refuses to work with less memory, or with more.
@@ -50,6 +53,9 @@ pub(super) enum Message {
     Commit(SyncSender<Result<(), IntakeError>>),
     /// Commit and stop.
     Close,
+    /// Panic, so that a test sees what comes of it.
+    #[cfg(test)]
+    Panic,
 }
 
 /// What is stored with a commit.
@@ -57,6 +63,17 @@ pub(super) enum Message {
 pub(super) struct Payload {
     /// The last seq that was committed.
     pub(super) last_seq: u64,
+    /// What is kept.
+    #[serde(flatten)]
+    pub(super) keeping: Keeping,
+}
+
+impl Payload {
+    /// What the last commit said; the default when there was none.
+    pub(super) fn of(index: &tantivy::Index) -> tantivy::Result<Payload> {
+        let payload = index.load_metas()?.payload;
+        Ok(payload.and_then(|payload| serde_json::from_str(&payload).ok()).unwrap_or_default())
+    }
 }
 
 /// The state of the writer's thread.
@@ -66,7 +83,7 @@ pub(super) struct Writer {
     reader: IndexReader,
     dir: PathBuf,
     /// None after a failure.
-    writer: Option<IndexWriter<IndexDocument>>,
+    tantivy: Option<IndexWriter<IndexDocument>>,
     memory_bytes: usize,
     commit_interval: Duration,
     commit_tweets: usize,
@@ -79,6 +96,11 @@ pub(super) struct Writer {
     pending_ids: HashSet<u64>,
     /// When the oldest of the pending tweets came.
     oldest: Option<Instant>,
+    retention: Retention,
+    /// What is kept as of the last commit.
+    keeping: Keeping,
+    /// When to look for tweets that are to be deleted, if no commit comes before.
+    retain_at: Option<Instant>,
     /// When to look for merges that are done, and how long the writer has waited for them.
     tidy: Option<(Instant, Duration)>,
 }
@@ -91,6 +113,7 @@ impl Writer {
         reader: IndexReader,
         dir: PathBuf,
         options: &IndexOptions,
+        keeping: Keeping,
     ) -> tantivy::Result<Writer> {
         let shown = Arc::clone(&shared.lock().shown);
         let mut writer = Writer {
@@ -98,7 +121,7 @@ impl Writer {
             index,
             reader,
             dir,
-            writer: None,
+            tantivy: None,
             memory_bytes: options.writer_memory_bytes.clamp(*MEMORY_BYTES.start(), *MEMORY_BYTES.end()),
             commit_interval: options.commit_interval,
             commit_tweets: options.commit_tweets.max(1),
@@ -107,23 +130,29 @@ impl Writer {
             pending_tweets: 0,
             pending_ids: HashSet::new(),
             oldest: None,
+            retention: options.retention,
+            keeping,
+            retain_at: options.retention.interval().map(|_| Instant::now()),
             tidy: None,
         };
-        writer.tantivy()?;
+        writer.open_tantivy()?;
         Ok(writer)
     }
 
     /// Works until it is closed or nobody can send any more. Answers whether the last commit went well.
-    pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<(), IntakeError> {
+    pub(super) fn run(mut self, messages: &Receiver<Message>, room: &Semaphore) -> Result<(), IntakeError> {
         loop {
             let commit_at = self.oldest.map(|oldest| oldest + self.commit_interval);
-            let wake_at = commit_at.into_iter().chain(self.tidy.map(|(at, _)| at)).min();
+            let wake_at = commit_at.into_iter().chain(self.tidy.map(|(at, _)| at)).chain(self.retain_at).min();
             let message = match wake_at {
                 Some(at) => messages.recv_timeout(at.saturating_duration_since(Instant::now())),
                 None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match message {
-                Ok(Message::Batch(items, ack)) => self.add(&items, ack),
+                Ok(Message::Batch(items, ack)) => {
+                    room.add_permits(1);
+                    self.add(&items, ack);
+                }
                 Ok(Message::Commit(done)) => {
                     // Nobody needs to wait for the answer.
                     let _ = done.send(self.commit());
@@ -136,6 +165,8 @@ impl Writer {
                     }
                     return self.commit();
                 }
+                #[cfg(test)]
+                Ok(Message::Panic) => panic!("a test wants this"),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = Instant::now();
@@ -145,6 +176,9 @@ impl Writer {
                 // The batches have their answer.
                 let _ = self.commit();
             }
+            if self.retain_at.is_some_and(|at| now >= at) {
+                self.retain();
+            }
             if self.tidy.is_some_and(|(at, _)| now >= at) {
                 self.show_merges();
             }
@@ -152,8 +186,8 @@ impl Writer {
     }
 
     /// tantivy's writer; a new one after a failure.
-    fn tantivy(&mut self) -> tantivy::Result<&mut IndexWriter<IndexDocument>> {
-        if self.writer.is_none() {
+    fn open_tantivy(&mut self) -> tantivy::Result<&mut IndexWriter<IndexDocument>> {
+        if self.tantivy.is_none() {
             let options = IndexWriterOptions::builder()
                 .num_worker_threads(1)
                 .num_merge_threads(1)
@@ -161,9 +195,13 @@ impl Writer {
                 .build();
             let writer = self.index.writer_with_options(options)?;
             writer.set_merge_policy(Box::new(merge_policy()));
-            self.writer = Some(writer);
+            // What a crash or a full disk left half written takes space that the next commit may need.
+            if let Err(error) = writer.garbage_collect_files().wait() {
+                tracing::warn!(%error, "unused files of the index can't be deleted");
+            }
+            self.tantivy = Some(writer);
         }
-        Ok(self.writer.as_mut().expect("it was just made"))
+        Ok(self.tantivy.as_mut().expect("it was just made"))
     }
 
     fn add(&mut self, items: &[Item], ack: Option<Ack>) {
@@ -173,7 +211,7 @@ impl Writer {
         self.oldest.get_or_insert_with(Instant::now);
         if let Err(error) = self.try_add(items) {
             // tantivy's thread is gone, and only a commit says why.
-            let cause = self.writer.as_mut().and_then(|writer| writer.prepare_commit().err());
+            let cause = self.tantivy.as_mut().and_then(|writer| writer.prepare_commit().err());
             self.fail(&cause.unwrap_or(error));
         }
     }
@@ -190,7 +228,7 @@ impl Writer {
                 self.pending_ids.insert(id);
                 operations.push(UserOperation::Add(fields.tweet_document(item)));
             }
-            self.tantivy()?.run(operations)?;
+            self.open_tantivy()?.run(operations)?;
         }
         Ok(())
     }
@@ -204,9 +242,13 @@ impl Writer {
     fn commit(&mut self) -> Result<(), IntakeError> {
         let Some(&(last, _)) = self.pending.last() else { return Ok(()) };
         let started = Instant::now();
-        if let Err(error) = self.try_commit(last) {
+        let mut keeping = self.keeping.clone();
+        keeping.mark(&self.retention, last, now_ms());
+        let deletes = self.cut(&mut keeping);
+        if let Err(error) = self.try_commit(last, keeping, deletes) {
             return Err(self.fail(&error));
         }
+        telemetry::committed(self.pending_tweets, started.elapsed());
         if let Err(error) = self.publish(last, Some(started)) {
             // The tail keeps the tweets until the next commit can show them: they are durable and can be found.
             tracing::error!(%error, "the index was committed but can't be opened to search");
@@ -223,12 +265,66 @@ impl Writer {
         Ok(())
     }
 
-    fn try_commit(&mut self, last: Seq) -> tantivy::Result<()> {
-        let payload = serde_json::to_string(&Payload { last_seq: last.0 })?;
-        let mut commit = self.tantivy()?.prepare_commit()?;
+    fn try_commit(&mut self, last: Seq, keeping: Keeping, deletes: bool) -> tantivy::Result<()> {
+        let payload = serde_json::to_string(&Payload { last_seq: last.0, keeping: keeping.clone() })?;
+        let writer = self.open_tantivy()?;
+        if deletes {
+            let first = Term::from_field_u64(Fields::tweet().seq(), keeping.first_seq().0);
+            writer.delete_query(Box::new(RangeQuery::new(Bound::Unbounded, Bound::Excluded(first))))?;
+        }
+        let mut commit = writer.prepare_commit()?;
         commit.set_payload(&payload);
         commit.commit()?;
+        self.keeping = keeping;
         Ok(())
+    }
+
+    /// Finds out what is too old or too much now.
+    fn cut(&mut self, keeping: &mut Keeping) -> bool {
+        let Some(interval) = self.retention.interval() else { return false };
+        self.retain_at = Some(Instant::now() + interval);
+        let size_bytes = self.shared.lock().size_bytes;
+        keeping.cut(&self.retention, now_ms(), size_bytes, &self.shown.parts())
+    }
+
+    /// Deletes what is too old or too much, when there is such and no commit comes anyway.
+    fn retain(&mut self) {
+        let mut keeping = self.keeping.clone();
+        let last = self.shared.lock().committed;
+        if self.retention.age.is_some() && !keeping.is_marked() {
+            // The index was made without an age to keep to: what is there counts as new.
+            keeping.mark(&self.retention, last, now_ms());
+        }
+        let deletes = self.cut(&mut keeping);
+        if self.oldest.is_some() || keeping == self.keeping {
+            self.reclaim();
+            return;
+        }
+        let done = self.try_commit(last, keeping, deletes).and_then(|()| self.publish(Seq::ZERO, None));
+        match done {
+            Ok(()) => self.tidy = Some((Instant::now() + FIRST_TIDY, FIRST_TIDY)),
+            Err(error) => {
+                tracing::error!(%error, "old tweets can't be deleted");
+                self.tantivy = None;
+            }
+        }
+        self.reclaim();
+    }
+
+    /// Rewrites segments without what was deleted in them, when the index is too large because of that.
+    fn reclaim(&mut self) {
+        let size_bytes = self.shared.lock().size_bytes;
+        if self.retention.size_bytes.is_none_or(|limit| size_bytes <= limit) {
+            return;
+        }
+        let wasteful = self.shown.wasteful_segments();
+        if let Some(writer) = &mut self.tantivy {
+            for segment in wasteful {
+                // It runs in the background. One that is merged already is refused, which is as good.
+                drop(writer.merge(&[segment]));
+                self.tidy = Some((Instant::now() + FIRST_TIDY, FIRST_TIDY));
+            }
+        }
     }
 
     /// Shows what is committed, up to `last`, and lets the tail go of it.
@@ -241,6 +337,8 @@ impl Writer {
             state.shown = Arc::clone(&shown);
             state.view = None;
             state.size_bytes = size_bytes;
+            state.first_seq = self.keeping.first_seq();
+            state.committed = state.committed.max(last);
             if let Some(started) = commit_started {
                 state.commits += 1;
                 state.last_commit = started.elapsed();
@@ -248,6 +346,7 @@ impl Writer {
             state.tail.forget(last)
         };
         drop(gone);
+        telemetry::index_size(size_bytes, shown.documents());
         self.shown = shown;
         self.pending_ids.clear();
         Ok(())
@@ -257,9 +356,12 @@ impl Writer {
     fn fail(&mut self, error: &TantivyError) -> IntakeError {
         let reason = reason(error);
         tracing::error!(tweets = self.pending_tweets, %error, "the index can't be written");
-        self.writer = None;
+        self.tantivy = None;
         let last = self.pending.last().map_or(Seq::ZERO, |&(last, _)| last);
         // A commit that failed may have come through nevertheless: look what there is.
+        if let Ok(payload) = Payload::of(&self.index) {
+            self.keeping = payload.keeping;
+        }
         if self.publish(last, None).is_err() {
             let gone = self.shared.forget(last);
             drop(gone);
@@ -290,6 +392,11 @@ impl Writer {
     }
 }
 
+fn now_ms() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Segments of about one size are merged, eight at a time, and four times the size is another size: some twenty segments
 /// for a million tweets that came in small commits.
 fn merge_policy() -> LogMergePolicy {
@@ -310,14 +417,9 @@ pub(super) fn size_of_dir(dir: &PathBuf) -> u64 {
 
 /// What tantivy's error means to those who wait.
 fn reason(error: &TantivyError) -> IntakeError {
-    let io_error = match error {
-        TantivyError::IoError(error)
-        | TantivyError::OpenWriteError(OpenWriteError::IoError { io_error: error, .. })
-        | TantivyError::OpenReadError(OpenReadError::IoError { io_error: error, .. }) => Some(error),
-        _ => None,
-    };
-    match io_error.map(|error| error.kind()) {
-        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => IntakeError::Full,
-        _ => IntakeError::Failed(error.to_string()),
-    }
+    // tantivy turns most errors of the disk into text or wraps them: the kind, or the number (ENOSPC, EDQUOT), is left in it.
+    const FULL: [&str; 4] = ["StorageFull", "QuotaExceeded", "(os error 28)", "(os error 122)"];
+    let text = error.to_string();
+    let details = format!("{text} {error:?}");
+    if FULL.iter().any(|sign| details.contains(sign)) { IntakeError::Full } else { IntakeError::Failed(text) }
 }

@@ -24,8 +24,8 @@ use super::pattern;
 use super::plan::{Plan, Prices, plan};
 use super::presearch::Presearch;
 use super::program;
-use super::table::{AtomId, AtomKind, MAX_ATOMS};
-use super::waits::{Posting, Rank};
+use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
+use super::waits::{Guard, Posting, Rank, Wake};
 use super::{Engine, EngineKind, EngineOptions, Matches};
 
 /// The row in the table of engines.
@@ -212,6 +212,36 @@ impl Compiled {
     #[must_use]
     pub fn n_parts(&self) -> usize {
         self.presearch.atoms.n_used()
+    }
+
+    pub(super) fn atoms(&self) -> &Atoms {
+        &self.presearch.atoms
+    }
+
+    /// The clauses that wake a query: key and guard of each. Where a program decides, the guards are bits of a signature, and none is told.
+    pub(super) fn clauses(&self, key: QueryKey) -> Vec<(AtomId, Guard)> {
+        let clause = |&wait: &[u32; 2]| {
+            let atom = Program::atom(wait);
+            let guard = match Program::rank(wait) {
+                Rank::Plain | Rank::Either => Guard::There(TRUE),
+                Rank::Guarded => {
+                    let posting = self.presearch.waits.waiting(atom).guarded[wait[1] as usize];
+                    match posting.wake() {
+                        Wake::Verify | Wake::VerifyOnce => Guard::There(TRUE),
+                        Wake::Match | Wake::MatchOnce => match posting.guard() {
+                            (guard, true) => Guard::There(guard),
+                            (guard, false) => Guard::Absent(guard),
+                        },
+                    }
+                }
+            };
+            (atom, guard)
+        };
+        match self.queries.get(key.index()) {
+            None | Some(Slot::Atom { atom: NO_ATOM, .. }) => Vec::new(),
+            Some(Slot::Atom { atom, .. }) => vec![(*atom, Guard::There(TRUE))],
+            Some(&Slot::Program(span)) => Program::waits(self.codes.get(span)).iter().map(clause).collect(),
+        }
     }
 
     fn known(&self) -> Known<'_> {
@@ -432,6 +462,10 @@ impl Engine for Compiled {
         self.learn();
         self.replan_some(docs.len(), matches.candidates - candidates);
         self.compact();
+    }
+
+    fn presearch(&self, key: QueryKey) -> Ast {
+        self.waits_for(key)
     }
 
     fn size_bytes(&self) -> usize {

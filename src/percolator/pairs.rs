@@ -22,6 +22,7 @@ fn key(first: AtomId, second: AtomId) -> u64 {
 }
 
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the halves of the product are put together")]
 fn hash(key: u64) -> u64 {
     // Numbers of atoms are given out in order, so nobody can choose those that collide.
     let product = u128::from(key ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93_u128;

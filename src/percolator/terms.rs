@@ -102,12 +102,12 @@ impl TermKey {
         FieldId(self.low.to_le_bytes()[0])
     }
 
-    #[expect(clippy::len_without_is_empty)]
     pub(super) fn len(&self) -> usize {
         usize::from(self.low.to_le_bytes()[1])
     }
 
     /// Where the text of a long term is.
+    #[expect(clippy::cast_possible_truncation, reason = "it has 32 bits, behind the field and the length")]
     fn place(&self) -> usize {
         (self.low >> 16) as u32 as usize
     }
@@ -120,6 +120,7 @@ impl TermKey {
 
 /// Both halves of the product of two numbers, put together.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the halves of the product are put together")]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product >> 64) as u64 ^ product as u64
@@ -153,7 +154,7 @@ impl Terms {
     /// The place where an entry with this hash should be: its highest bits.
     #[inline]
     fn home(&self, hash: u32) -> usize {
-        (u64::from(hash) * self.entries.len() as u64 >> 32) as usize
+        ((u64::from(hash) * self.entries.len() as u64) >> 32) as usize
     }
 
     /// Reads what [`Terms::find`] will need, so that it is near when it is asked for.

@@ -35,7 +35,7 @@ const ABSENT: u32 = MAX_ATOMS;
 /// What a posting asks for besides its atom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Guard {
-    /// This atom is there; [`TRUE`] always is.
+    /// This atom is there; `TRUE` always is.
     There(AtomId),
     /// This atom is not there.
     Absent(AtomId),

@@ -9,6 +9,7 @@ use crate::schema::FieldId;
 
 /// A query: a condition on a [`crate::doc::Doc`].
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the fields of each kind are in its sentence")]
 pub enum Ast {
     /// Every document.
     All,

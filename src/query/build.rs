@@ -28,11 +28,18 @@ const IS: &[&str] = &["retweet", "reply", "quote"];
 pub(super) struct Problem {
     pub(super) message: String,
     pub(super) expected: Option<String>,
+    /// Whether the query asks for too much; otherwise it is a mistake.
+    pub(super) is_limit: bool,
 }
 
 impl Problem {
     pub(super) fn new(message: impl Into<String>) -> Problem {
-        Problem { message: message.into(), expected: None }
+        Problem { message: message.into(), expected: None, is_limit: false }
+    }
+
+    /// The query asks for more than a limit allows.
+    pub(super) fn limit(message: impl Into<String>) -> Problem {
+        Problem { is_limit: true, ..Problem::new(message) }
     }
 
     pub(super) fn expected(mut self, expected: impl Into<String>) -> Problem {
@@ -56,6 +63,7 @@ pub(super) struct Builder<'a> {
     pub(super) schema: &'a Schema,
     pub(super) limits: &'a QueryLimits,
     clauses: usize,
+    depth: usize,
     automaton_bytes: usize,
     /// Whether patterns are known to be right already.
     trusting: bool,
@@ -63,7 +71,7 @@ pub(super) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(schema: &'a Schema, limits: &'a QueryLimits) -> Builder<'a> {
-        Builder { schema, limits, clauses: 0, automaton_bytes: 0, trusting: false }
+        Builder { schema, limits, clauses: 0, depth: 0, automaton_bytes: 0, trusting: false }
     }
 
     /// A builder that builds no automata: for reading back what was checked before.
@@ -76,7 +84,7 @@ impl<'a> Builder<'a> {
         self.clauses += 1;
         if self.clauses > self.limits.max_clauses {
             let limit = self.limits.max_clauses;
-            return Err(Problem::new(format!("the query has more than {limit} clauses, the limit (max_clauses)")));
+            return Err(Problem::limit(format!("the query has more than {limit} clauses, the limit (max_clauses)")));
         }
         Ok(())
     }
@@ -86,12 +94,19 @@ impl<'a> Builder<'a> {
         self.clauses > self.limits.max_clauses
     }
 
-    pub(super) fn check_depth(&self, depth: usize) -> Built<()> {
+    /// Goes one level deeper.
+    pub(super) fn enter(&mut self) -> Built<()> {
+        self.depth += 1;
         let limit = self.limits.max_depth;
-        if depth > limit {
-            return Err(Problem::new(format!("the query nests deeper than {limit} levels, the limit (max_depth)")));
+        if self.depth > limit {
+            return Err(Problem::limit(format!("the query nests deeper than {limit} levels, the limit (max_depth)")));
         }
         Ok(())
+    }
+
+    /// Comes back from one level.
+    pub(super) fn leave(&mut self) {
+        self.depth -= 1;
     }
 
     /// The field of that name or alias, in any case.
@@ -281,7 +296,7 @@ impl<'a> Builder<'a> {
         };
         let limit = self.limits.max_automaton_bytes;
         let too_large = || {
-            Problem::new(format!(
+            Problem::limit(format!(
                 "the pattern is too complex: the automata of this query would take more than {limit} bytes, the limit \
                  (max_automaton_bytes)"
             ))
@@ -329,6 +344,9 @@ impl<'a> Builder<'a> {
     fn interval(&self, field: FieldId, text: &str) -> Built<(i64, i64)> {
         let text = text.trim();
         let name = self.name(field);
+        if text.is_empty() {
+            return Err(Problem::new(format!("a value is missing for `{name}`")));
+        }
         match self.kind(field) {
             Kind::Integer => match text.parse() {
                 Ok(value) => Ok((value, value)),

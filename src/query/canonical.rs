@@ -11,13 +11,13 @@ use std::ops::Bound;
 use super::{Ast, Phrase, build, dates, parse};
 use crate::schema::{FieldId, Kind, Schema, float_key, float_of_key};
 
-/// Normalises a query and writes it down.
+/// Normalizes a query and writes it down.
 pub(super) fn canonical(ast: Ast, schema: &Schema) -> (Ast, String) {
     let node = normalize(ast, schema);
     (node.head.into_ast(), node.text)
 }
 
-/// A normalised query and its text.
+/// A normalized query and its text.
 struct Node {
     head: Head,
     text: String,
@@ -176,7 +176,7 @@ fn normalize_leaf(leaf: Ast, schema: &Schema) -> Ast {
 
 fn normalize_wildcard(field: FieldId, pattern: &str, schema: &Schema) -> Ast {
     let parts = build::collapsed_parts(pattern);
-    let literal: Option<String> = parts.iter().copied().map(|part| part.literal()).collect();
+    let literal: Option<String> = parts.iter().copied().map(build::Part::literal).collect();
     if let Some(term) = literal {
         return Ast::Term { field, term };
     }
@@ -235,7 +235,7 @@ fn leaf_text(leaf: &Ast, schema: &Schema) -> String {
     candidates.swap_remove(at)
 }
 
-/// The ways to write a normalised leaf, the pretty ones first. The last one is always right.
+/// The ways to write a normalized leaf, the pretty ones first. The last one is always right.
 fn candidates(leaf: &Ast, schema: &Schema) -> Vec<String> {
     let name = |field: FieldId| schema.field(field).name.as_str();
     let short = |field: FieldId, rest: &str| {
@@ -345,7 +345,7 @@ fn pattern_text(pattern: &str) -> String {
     text
 }
 
-/// A normalised range.
+/// A normalized range.
 fn range_text(lower: Bound<i64>, upper: Bound<i64>, kind: Kind) -> String {
     let show = |key: i64| match kind {
         Kind::Float => format!("{:?}", float_of_key(key)),

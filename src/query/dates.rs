@@ -26,11 +26,10 @@ pub(super) fn interval(text: &str) -> Result<RangeInclusive<i64>, String> {
 
 fn read(text: &str) -> Option<RangeInclusive<i64>> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
-    if unsigned.len() != text.len() || unsigned.len() != 4 {
-        if !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
-            let millis = text.parse().ok()?;
-            return Some(millis..=millis);
-        }
+    let is_year = text.len() == 4;
+    if !is_year && !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+        let millis = text.parse().ok()?;
+        return Some(millis..=millis);
     }
     let (date, time) = match text.split_once(['T', 't', ' ']) {
         Some((date, time)) => (date, Some(time)),

@@ -32,7 +32,10 @@ fn line(ast: &Ast, schema: &Schema, depth: usize, text: &mut String) {
         Ast::Prefix { field, prefix } => format!("{}: prefix {prefix:?}", name(*field)),
         Ast::Wildcard { field, pattern } => format!("{}: wildcard {pattern:?}", name(*field)),
         Ast::Regex { field, pattern } => format!("{}: regular expression /{pattern}/", name(*field)),
-        Ast::Fuzzy { field, term, distance } => format!("{}: within {distance} edits of {term:?}", name(*field)),
+        Ast::Fuzzy { field, term, distance } => {
+            let s = if *distance == 1 { "" } else { "s" };
+            format!("{}: at most {distance} edit{s} from {term:?}", name(*field))
+        }
         Ast::Range { field, lower, upper } => {
             let kind = schema.field(*field).kind;
             format!("{}: {}", name(*field), range(*lower, *upper, kind))

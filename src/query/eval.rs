@@ -19,7 +19,10 @@ pub fn matches(ast: &Ast, doc: &Doc) -> bool {
         Ast::Phrase(phrase) => matches_phrase(phrase, doc),
         Ast::Prefix { field, prefix } => any_term(doc, *field, |it| it.starts_with(prefix.as_str())),
         Ast::Wildcard { field, pattern } => any_term(doc, *field, |it| naive::wildcard(pattern, it)),
-        Ast::Regex { field, pattern } => any_term(doc, *field, |it| naive::regex(pattern, it)),
+        Ast::Regex { field, pattern } => {
+            let regex = naive::regex(pattern);
+            any_term(doc, *field, |it| regex.as_ref().is_some_and(|regex| regex.is_match(it)))
+        }
         Ast::Fuzzy { field, term, distance } => {
             any_term(doc, *field, |it| naive::edit_distance(term, it) <= usize::from(*distance))
         }

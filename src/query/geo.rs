@@ -23,7 +23,7 @@ impl GeoBox {
     #[must_use]
     pub fn contains(&self, point: Point) -> bool {
         // The 180th meridian has two names.
-        let turned = if point.lon.abs() == 180.0 { -point.lon } else { point.lon };
+        let turned = if point.lon.abs() >= 180.0 { -point.lon } else { point.lon };
         self.south <= point.lat
             && point.lat <= self.north
             && (self.contains_meridian(point.lon) || self.contains_meridian(turned))

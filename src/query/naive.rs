@@ -17,12 +17,9 @@ pub(crate) fn wildcard(pattern: &str, term: &str) -> bool {
     }
 }
 
-/// Whether the regular expression matches the term from its start to its end, ignoring case.
-pub(crate) fn regex(pattern: &str, term: &str) -> bool {
-    regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
-        .case_insensitive(true)
-        .build()
-        .is_ok_and(|regex| regex.is_match(term))
+/// The regular expression that matches a term from its start to its end, ignoring case. None when there is a mistake in it.
+pub(crate) fn regex(pattern: &str) -> Option<regex::Regex> {
+    regex::RegexBuilder::new(&format!("^(?:{pattern})$")).case_insensitive(true).build().ok()
 }
 
 /// How many characters must be inserted, removed, replaced or swapped with their neighbor to make one of the other, where

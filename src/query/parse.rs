@@ -17,26 +17,12 @@ mod value;
 /// So many mistakes are told at once.
 const MAX_DIAGNOSTICS: usize = 5;
 
-/// Reads a query. With an empty list of mistakes, the [`Ast`] is what was meant; it is not normalised.
-pub(super) fn parse(
-    text: &str,
-    schema: &Schema,
-    limits: &QueryLimits,
-    options: ParseOptions,
-) -> (Ast, Vec<Diagnostic>) {
-    read(text, Builder::new(schema, limits), options)
-}
-
-/// Reads a canonical text again, without the cost of checking its patterns.
-pub(super) fn read_back(text: &str, schema: &Schema) -> Option<Ast> {
-    let limits = QueryLimits::NONE;
-    let (ast, mistakes) = read(text, Builder::trusting(schema, &limits), ParseOptions::default());
-    mistakes.is_empty().then_some(ast)
-}
-
-fn read(text: &str, builder: Builder<'_>, options: ParseOptions) -> (Ast, Vec<Diagnostic>) {
+/// Reads a query. With an empty list of mistakes, the [`Ast`] is what was meant; it is not normalized.
+///
+/// The builder counts what the query costs; several texts of one query share it.
+pub(super) fn parse(text: &str, builder: &mut Builder<'_>, options: ParseOptions) -> (Ast, Vec<Diagnostic>) {
     let (schema, limits) = (builder.schema, builder.limits);
-    let mut parser = Parser { text, pos: 0, builder, join: options.join, depth: 0, mistakes: Vec::new() };
+    let mut parser = Parser { text, pos: 0, builder, join: options.join, mistakes: Vec::new() };
     if text.len() > limits.max_bytes {
         let (len, limit) = (text.len(), limits.max_bytes);
         let problem = Problem::new(format!("the query is {len} bytes long, over the limit of {limit} (max_bytes)"));
@@ -52,9 +38,9 @@ fn read(text: &str, builder: Builder<'_>, options: ParseOptions) -> (Ast, Vec<Di
     let mut parts = vec![parser.expression(field).into_ast()];
     while !parser.at_end() {
         // Only a closing bracket stops an expression early.
-        let span = parser.pos..parser.pos + 1;
-        parser.report(span, Problem::new("`)` closes nothing").expected("expected a `(` before it"));
         parser.pos += 1;
+        let span = parser.pos - 1..parser.pos;
+        parser.report(span, Problem::new("`)` closes nothing").expected("expected a `(` before it"));
         parser.skip_space();
         if !parser.at_end() && parser.peek() != Some(')') {
             parts.push(parser.expression(field).into_ast());
@@ -63,13 +49,19 @@ fn read(text: &str, builder: Builder<'_>, options: ParseOptions) -> (Ast, Vec<Di
     (Ast::And(parts), parser.mistakes)
 }
 
-struct Parser<'a> {
-    text: &'a str,
+/// Reads a canonical text again, without the cost of checking its patterns.
+pub(super) fn read_back(text: &str, schema: &Schema) -> Option<Ast> {
+    let limits = QueryLimits::NONE;
+    let (ast, mistakes) = parse(text, &mut Builder::trusting(schema, &limits), ParseOptions::default());
+    mistakes.is_empty().then_some(ast)
+}
+
+struct Parser<'t, 'b, 's> {
+    text: &'t str,
     /// The byte that is read next.
     pos: usize,
-    builder: Builder<'a>,
+    builder: &'b mut Builder<'s>,
     join: Join,
-    depth: usize,
     mistakes: Vec<Diagnostic>,
 }
 
@@ -148,8 +140,8 @@ fn ends_word(char: char) -> bool {
     char.is_whitespace() || is_quote(char) || matches!(char, '(' | ')' | '[' | ']' | '{' | '}' | '^' | '~')
 }
 
-impl<'a> Parser<'a> {
-    fn rest(&self) -> &'a str {
+impl<'t> Parser<'t, '_, '_> {
+    fn rest(&self) -> &'t str {
         &self.text[self.pos..]
     }
 
@@ -415,8 +407,7 @@ impl<'a> Parser<'a> {
     fn group(&mut self, field: FieldId) -> Ast {
         let open = self.pos;
         self.pos += 1;
-        self.depth += 1;
-        if let Err(problem) = self.builder.check_depth(self.depth) {
+        if let Err(problem) = self.builder.enter() {
             self.report(open..open + 1, problem);
             self.pos = self.text.len();
             return Ast::None;
@@ -429,7 +420,7 @@ impl<'a> Parser<'a> {
         } else {
             self.expression(field)
         };
-        self.depth -= 1;
+        self.builder.leave();
         if !self.eat(")") {
             if self.mistakes.is_empty() {
                 self.report(open..open + 1, Problem::new("the bracket is not closed").expected("expected a `)`"));
@@ -443,8 +434,8 @@ impl<'a> Parser<'a> {
                 Ast::None
             }
             None => parts.into_ast(),
-            Some(Some(min)) => Ast::AtLeast { min: min as usize, of: parts.into_list() },
-            Some(None) => {
+            Some(Tilde::Number(min)) => Ast::AtLeast { min: min as usize, of: parts.into_list() },
+            Some(Tilde::Bare) => {
                 let problem = Problem::new("a number is missing behind `~`").expected("expected as in (a OR b OR c)~2");
                 self.report(suffix.span, problem);
                 Ast::None
@@ -523,10 +514,7 @@ impl<'a> Parser<'a> {
             Some(_) if word.has_wildcard() => {
                 Err(Problem::new("`~` and wildcards do not go together").expected("expected one of them"))
             }
-            Some(distance) => {
-                let distance = distance.map_or(build::MAX_DISTANCE, |it| u8::try_from(it).unwrap_or(u8::MAX));
-                self.builder.fuzzy(field, &word.text(), distance)
-            }
+            Some(tilde) => self.builder.fuzzy(field, &word.text(), tilde.distance()),
             None if word.has_wildcard() => self.builder.wildcard(field, &word.pattern()),
             None => self.builder.text(field, &word.text(), 0, false),
         };
@@ -539,7 +527,16 @@ impl<'a> Parser<'a> {
         let Some(text) = self.quoted_text() else { return Ast::None };
         let quoted = start..self.pos;
         let suffix = self.suffix();
-        let slop = suffix.tilde.flatten().unwrap_or(if suffix.tilde.is_some() { 1 } else { 0 });
+        let slop = match suffix.tilde {
+            None => 0,
+            Some(Tilde::Number(slop)) => slop,
+            Some(Tilde::Bare) => {
+                let problem =
+                    Problem::new("a number is missing behind `~`").expected("expected as in \"near words\"~2");
+                self.report(suffix.span, problem);
+                0
+            }
+        };
         let built = self.builder.text(field, &text, slop, suffix.star);
         self.leaf(quoted, built)
     }
@@ -608,9 +605,9 @@ impl<'a> Parser<'a> {
             } else if self.eat("~") {
                 let digits = self.take(|char| char.is_ascii_digit() || char == '.');
                 if digits.is_empty() {
-                    suffix.tilde = Some(None);
+                    suffix.tilde = Some(Tilde::Bare);
                 } else if let Ok(number) = digits.parse() {
-                    suffix.tilde = Some(Some(number));
+                    suffix.tilde = Some(Tilde::Number(number));
                 } else {
                     let problem = Problem::new(format!("`~{digits}` is no whole number")).expected("expected ~1 or ~2");
                     self.report(at..self.pos, problem);
@@ -621,6 +618,7 @@ impl<'a> Parser<'a> {
                     let problem = Problem::new("a number is missing behind `^`")
                         .expected("expected a boost, as in word^2; to search for the text, quote it");
                     self.report(at..self.pos, problem);
+                    self.take(|char| !char.is_whitespace() && char != ')');
                 }
             } else {
                 break;
@@ -635,7 +633,7 @@ impl<'a> Parser<'a> {
         suffix
     }
 
-    fn take(&mut self, accept: impl Fn(char) -> bool) -> &'a str {
+    fn take(&mut self, accept: impl Fn(char) -> bool) -> &'t str {
         let rest = self.rest();
         let taken = &rest[..rest.len() - rest.trim_start_matches(accept).len()];
         self.pos += taken.len();
@@ -651,10 +649,27 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// `~`, alone or with a number.
+#[derive(Clone, Copy)]
+enum Tilde {
+    Bare,
+    Number(u32),
+}
+
+impl Tilde {
+    fn or(self, default: u32) -> u32 {
+        if let Tilde::Number(number) = self { number } else { default }
+    }
+
+    /// As a number of edits.
+    fn distance(self) -> u8 {
+        u8::try_from(self.or(build::MAX_DISTANCE.into())).unwrap_or(u8::MAX)
+    }
+}
+
 /// What stands right behind a part.
 struct Suffix {
     span: Range<usize>,
-    /// `~`, and the number behind it.
-    tilde: Option<Option<u32>>,
+    tilde: Option<Tilde>,
     star: bool,
 }

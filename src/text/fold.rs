@@ -34,13 +34,13 @@ pub fn fold(text: &str) -> Cow<'_, str> {
             text.into()
         };
     }
-    let mut folded = String::with_capacity(text.len());
+    let mut result = String::with_capacity(text.len());
     let mut folder = Folder::default();
     for c in text.chars() {
-        folder.push(c, (0, 0), &mut |c, _, _| folded.push(c));
+        folder.push(c, (0, 0), &mut |c, _, _| result.push(c));
     }
-    folder.flush(&mut |c, _, _| folded.push(c));
-    folded.into()
+    folder.flush(&mut |c, _, _| result.push(c));
+    result.into()
 }
 
 /// Where something stands in the text: its first byte and the one behind its last.
@@ -217,10 +217,9 @@ fn is_word_part(c: char) -> bool {
 /// Whether the character is more than a gap or a picture.
 fn is_folded(c: char) -> bool {
     match c {
-        // Letters for single sounds of Hangul would be composed to syllables with their neighbors: ㅋㅋㅠㅠ.
-        '\u{3131}'..='\u{318e}' | '\u{ffa0}'..='\u{ffdc}' => false,
-        // Signs that are one or more letters: ㈱, ㌔, ㎏. Two of them are emoji.
-        '\u{3297}' | '\u{3299}' => false,
+        // Letters for single sounds of Hangul would be composed to syllables with their neighbors: ㅋㅋㅠㅠ. Two of the signs are emoji.
+        '\u{3131}'..='\u{318e}' | '\u{ffa0}'..='\u{ffdc}' | '\u{3297}' | '\u{3299}' => false,
+        // Signs that are one or more letters: ㈱, ㌔, ㎏.
         '\u{3200}'..='\u{33ff}' => true,
         c => is_word_part(c),
     }

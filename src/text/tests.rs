@@ -126,6 +126,8 @@ fn an_address_is_its_host_the_domains_above_and_its_words() {
     check_url("http://x.y/100%&%zz%ff", &[(0, "x.y"), (1, "100"), (2, "zz"), (3, "ff")]);
     check_url("localhost:8888/x", &[(0, "localhost"), (1, "x")]);
     check_url("http://", &[]);
+    check_url("\u{200d}://", &[]);
+    check_url("http://\u{200d}/x", &[(1, "x")]);
     check_url("", &[]);
 }
 
@@ -139,6 +141,7 @@ fn a_query_for_an_address_names_no_other_domains() {
     assert_eq!(url_query_words("http://localhost:8888/x"), ["localhost", "x"]);
     assert_eq!(url_query_words("two words.x"), ["two", "words", "x"]);
     assert_eq!(url_query_words("..."), Vec::<String>::new());
+    assert_eq!(url_query_words("\u{200d}://"), Vec::<String>::new());
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr3, memmem, memrchr};
 
+use super::MAX_TERM_BYTES;
 use super::{Span, at, fold, split};
-use crate::doc::MAX_TERM_BYTES;
 
 /// Calls `sink` with each term of an address: folded term, position, byte span in `url`.
 ///
@@ -16,7 +16,10 @@ pub fn url_words(url: &str, sink: &mut (impl FnMut(&str, u32, (u32, u32)) + ?Siz
     let host = host(url);
     let mut start = host.start;
     while start < host.end {
-        sink(&fold(&url[start..host.end]), 0, (at(start), at(host.end)));
+        let term = fold(&url[start..host.end]);
+        if !term.is_empty() {
+            sink(&term, 0, (at(start), at(host.end)));
+        }
         let domain = &url[start..host.end];
         // The second condition keeps the work linear for a host of nothing but dots.
         let parent = memchr(b'.', domain.as_bytes()).filter(|_| domain.len() <= MAX_TERM_BYTES && !is_ip(domain));
@@ -42,10 +45,10 @@ pub fn url_query_words(text: &str) -> Vec<String> {
     let mut terms = Vec::new();
     let host = host(text);
     let has_scheme = memmem::find(text.as_bytes(), b"://").is_some();
-    let name = &text[host.clone()];
+    let name = fold(&text[host]);
     let is_host = !name.is_empty() && !name.contains(char::is_whitespace) && (has_scheme || name.contains('.'));
     if is_host {
-        terms.push(fold(name).into_owned());
+        terms.push(name.into_owned());
         let rest = end_of_authority(text, authority(text).start);
         split::<false>(&decoded(&text[rest..]), &mut |term: &str, _, _| terms.push(term.to_owned()));
     } else {
@@ -106,15 +109,12 @@ fn decoded(text: &str) -> Cow<'_, str> {
     let mut rest = text.as_bytes();
     while let Some((&first, behind)) = rest.split_first() {
         let hex = |at: usize| behind.get(at).and_then(|&byte| char::from(byte).to_digit(16));
-        match (first, hex(0), hex(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(u8::try_from(high * 16 + low).expect("two hexadecimal digits are a byte"));
-                rest = &behind[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = behind;
-            }
+        if let (b'%', Some(high), Some(low)) = (first, hex(0), hex(1)) {
+            bytes.push(u8::try_from(high * 16 + low).expect("two hexadecimal digits are a byte"));
+            rest = &behind[2..];
+        } else {
+            bytes.push(first);
+            rest = behind;
         }
     }
     String::from_utf8(bytes).map_or(text.into(), Cow::Owned)

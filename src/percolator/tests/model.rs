@@ -72,6 +72,11 @@ impl<E: Engine> Pair<E> {
         for (at, doc) in (0..).zip(&docs) {
             expected.extend(self.model.iter().filter(|(_, ast)| query::matches(ast, doc)).map(|(&key, _)| (at, key)));
         }
+        for &(at, key) in &expected {
+            let presearch = self.engine.presearch(QueryKey(key));
+            let doc = &docs[at as usize];
+            prop_assert!(query::matches(&presearch, doc), "{:?} matches without {:?}", self.model[&key], presearch);
+        }
         self.n_pairs += docs.len() * self.model.len();
         self.n_matches += expected.len();
         if found != expected {
@@ -157,6 +162,9 @@ impl Engine for Boxed {
     }
     fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches) {
         self.0.percolate(docs, matches);
+    }
+    fn presearch(&self, key: QueryKey) -> Ast {
+        self.0.presearch(key)
     }
     fn size_bytes(&self) -> usize {
         self.0.size_bytes()

@@ -2,7 +2,7 @@
 
 use super::{Ast, Built, End, FieldId, Kind, Parser, Phrase, Problem, Range, Word, build, ends_word, is_quote};
 
-impl Parser<'_> {
+impl Parser<'_, '_, '_> {
     /// A field, of which the name was read, and what is asked of it.
     pub(super) fn fielded(&mut self, name: &Word) -> Ast {
         self.pos += 1;
@@ -278,10 +278,7 @@ impl Parser<'_> {
             Some(char) if is_quote(char) => self.quoted_text().map(|term| {
                 let suffix = self.suffix();
                 match suffix.tilde {
-                    Some(distance) => {
-                        let distance = distance.map_or(build::MAX_DISTANCE, |it| u8::try_from(it).unwrap_or(u8::MAX));
-                        Ast::Fuzzy { field, term, distance }
-                    }
+                    Some(tilde) => Ast::Fuzzy { field, term, distance: tilde.distance() },
                     None if suffix.star => Ast::Prefix { field, prefix: term },
                     None => Ast::Term { field, term },
                 }
@@ -297,6 +294,8 @@ impl Parser<'_> {
         };
         let Some(leaf) = leaf else {
             if self.mistakes.is_empty() {
+                self.take(|char| char != ')');
+                self.eat(")");
                 let problem = Problem::new("this is no list of terms").expected(r#"expected as in text:=("a" "b")"#);
                 self.report(start..self.pos, problem);
             }
@@ -320,7 +319,7 @@ impl Parser<'_> {
             terms.push(self.quoted_text()?);
             last_is_prefix = self.eat("*");
         }
-        let slop = self.suffix().tilde.flatten().unwrap_or(0);
+        let slop = self.suffix().tilde.map_or(0, |tilde| tilde.or(1));
         Some(Ast::Phrase(Phrase { field, terms, slop, last_is_prefix }))
     }
 }

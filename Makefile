@@ -1,0 +1,47 @@
+# perch: what there is to run. CI calls `make test`.
+
+CARGO ?= cargo
+
+.PHONY: test test-long lint bench fuzz web-tools chromium screenshots
+
+# Every test. Installs first what only tests need and the machine lacks.
+test: web-tools chromium
+	$(CARGO) test --locked
+	node --test web/tests/*.test.mjs
+
+# The same with longer runs of the property tests, and a hundred kills instead of five.
+test-long: web-tools chromium
+	PERCH_LONG_TESTS=1 $(CARGO) test --locked
+	PERCH_LONG_TESTS=1 node --test web/tests/*.test.mjs
+
+lint: web-tools
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	npx --no-install tsc --project web/jsconfig.json
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check licenses bans sources; \
+	else echo "skipped: cargo-deny is not installed (cargo install --locked cargo-deny), licenses and bans are not checked"; fi
+
+# The benchmarks; `make bench SHORT=1` takes a minute, the whole takes much longer.
+bench:
+	$(CARGO) bench --locked --benches -- $(if $(SHORT),--short)
+
+# Feeds each parser with broken input for a minute, on any toolchain; fuzz/README.md has more.
+fuzz:
+	for target in query json tweet frame bulk transit edn; do \
+		$(CARGO) run --manifest-path fuzz/Cargo.toml --no-default-features -- $$target $(or $(SECONDS_EACH),60) || exit 1; done
+
+web-tools: node_modules/.installed
+
+node_modules/.installed: package-lock.json
+	npm ci --no-audit --no-fund --silent
+	touch $@
+
+# The browser that the page is tested in. CHROMIUM=/path/to/it uses another one than Debian's.
+chromium:
+	@test -n "$$CHROMIUM" || command -v chromium >/dev/null || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+
+# The pictures in docs/screenshots, of made-up tweets.
+screenshots: web-tools chromium
+	node web/tests/screenshots.mjs

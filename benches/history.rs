@@ -1,0 +1,216 @@
+//! How long do history searches take over a million tweets, and how long does it take to open them?
+//!
+//! Corpus: synthetic tweets with rising ids, their words drawn from 50,000 by Zipf's law, about 600 bytes of JSON each;
+//! seed 1. They come in batches of 500 with the default commit interval, so the segments are those of a live index.
+//!
+//! `cargo bench --bench history` takes a million, `-- --short` 50,000, `-- --tweets N` any number. Times are the median of 20
+//! runs, warm. The ratio is to the first page of the rare word, in the same run.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use perch::doc::{DocBuilder, Point};
+use perch::ids::Seq;
+use perch::index::{Index, IndexOptions, PageRequest, Search};
+use perch::query::{Ast, Phrase};
+use perch::schema::{Schema, tweet};
+use perch::tweet::{Item, Prepared};
+
+const WORDS: usize = 50_000;
+const BATCH: usize = 500;
+const PAGE: usize = 250;
+const RUNS: usize = 20;
+
+/// `SplitMix64`: enough randomness for words, and the same on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(end).expect("64 bits")).expect("below end")
+    }
+}
+
+/// Word numbers, the first the most frequent.
+struct Zipf(Vec<f64>);
+
+impl Zipf {
+    fn new(words: usize) -> Zipf {
+        let mut sum = 0.0;
+        let weights = (1..=u32::try_from(words).expect("few words")).map(|rank| {
+            sum += 1.0 / f64::from(rank);
+            sum
+        });
+        Zipf(weights.collect())
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn word(&self, random: &mut Random) -> usize {
+        let at = (random.next() >> 11) as f64 / (1_u64 << 53) as f64 * self.0.last().expect("there are words");
+        self.0.partition_point(|&sum| sum < at)
+    }
+}
+
+fn prepared(number: u64, zipf: &Zipf, random: &mut Random, builder: &mut DocBuilder<'_>) -> Prepared {
+    let words: Vec<String> = (0..12).map(|_| format!("w{}", zipf.word(random))).collect();
+    let text = words.join(" ");
+    // As many a millisecond as Twitter's ids leave room for.
+    let id = 1_000_000_000_000_000_000 + (number << 12) + u64::from(number.is_multiple_of(3));
+    let lang = ["en", "en", "en", "de", "ja", "es"][random.below(6)];
+    let name = format!("user{}", random.below(100_000));
+    let followers = i64::try_from(random.below(100_000)).expect("small");
+    let created = 1_700_000_000_000 + i64::try_from(number * 10).expect("small");
+    builder.clear();
+    builder.text(tweet::TEXT, &text);
+    builder.text(tweet::USER_NAME, &name);
+    builder.text(tweet::SCREEN_NAME, &name);
+    builder.text(tweet::LANG, lang);
+    builder.integer(tweet::ID, i64::try_from(id).expect("below 2^63"));
+    builder.integer(tweet::FOLLOWERS, followers);
+    builder.integer(tweet::RETWEETS, i64::try_from(random.below(50)).expect("small"));
+    builder.integer(tweet::FAVORITES, i64::try_from(random.below(50)).expect("small"));
+    builder.integer(tweet::CREATED, created);
+    if number.is_multiple_of(4) {
+        builder.text(tweet::HASHTAG, &words[0]);
+        builder.text(tweet::HAS, "hashtags");
+    }
+    if number.is_multiple_of(50) {
+        builder.point(tweet::COORDINATES, Point { lon: 13.4, lat: 52.5 });
+    }
+    let json = format!(
+        r#"{{"id":{id},"id_str":"{id}","text":"{text}","created_at":"Tue Nov 14 22:13:20 +0000 2023","lang":"{lang}","retweet_count":0,"favorite_count":0,"entities":{{"hashtags":[],"urls":[],"user_mentions":[],"media":[{{"type":"photo","media_url_https":"https://pbs.example/media/{id:x}.jpg"}}]}},"user":{{"name":"{name}","screen_name":"{name}","profile_image_url":"https://pbs.example/profile_images/{id:x}/normal.jpg","followers_count":{followers}}}}}"#
+    );
+    Prepared { id, json: json.into(), doc: builder.finish() }
+}
+
+fn fill(index: &Index, tweets: usize) -> Duration {
+    let zipf = Zipf::new(WORDS);
+    let mut random = Random(1);
+    let mut builder = DocBuilder::new(Schema::tweet());
+    let mut number = 0;
+    let mut time = Duration::ZERO;
+    while number < tweets {
+        let batch = BATCH.min(tweets - number);
+        let prepared: Vec<Prepared> = (number..number + batch)
+            .map(|number| prepared(u64::try_from(number).expect("64 bits"), &zipf, &mut random, &mut builder))
+            .collect();
+        number += batch;
+        let start = Instant::now();
+        let first = index.take_seqs(batch).expect("the disk has room");
+        let tweets = prepared.into_iter().map(Arc::new);
+        let items: Arc<[Item]> = (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| Item { seq, tweet }).collect();
+        index.append(items, None);
+        time += start.elapsed();
+    }
+    let start = Instant::now();
+    index.commit_now().expect("the disk has room");
+    time + start.elapsed()
+}
+
+fn median(mut run: impl FnMut()) -> f64 {
+    let mut times: Vec<Duration> = (0..RUNS)
+        .map(|_| {
+            let start = Instant::now();
+            run();
+            start.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[RUNS / 2].as_secs_f64() * 1e3
+}
+
+/// A line of `/proc/self/status`, in MiB.
+fn memory(name: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    line.trim_matches(|c: char| !c.is_ascii_digit()).parse::<f64>().unwrap_or(f64::NAN) / 1024.0
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let number = arguments.iter().position(|it| it == "--tweets").and_then(|at| arguments.get(at + 1)?.parse().ok());
+    let short = arguments.iter().any(|it| it == "--short");
+    let tweets: usize = number.unwrap_or(if short { 50_000 } else { 1_000_000 });
+
+    let dir = tempfile::TempDir::new().expect("there is a temporary directory");
+    let options = IndexOptions { dir: dir.path().to_owned(), ..IndexOptions::default() };
+    let index = Index::open(&options).expect("it is new");
+    let time = fill(&index, tweets);
+    let stats = index.stats();
+    #[allow(clippy::cast_precision_loss)]
+    let (rate, size) = (tweets as f64 / time.as_secs_f64(), stats.size_bytes as f64 / tweets as f64);
+    println!("{tweets} tweets in {time:.1?} of appending: {rate:.0} a second, {} commits", stats.commits);
+    println!("{} segments, {size:.0} bytes on disk a tweet", stats.segments);
+    println!("memory: {:.0} MiB without the page cache, {:.0} with", memory("RssAnon:"), memory("VmRSS:"));
+
+    let view = index.view();
+    let word = |number: usize| Ast::Term { field: tweet::TEXT, term: format!("w{number}") };
+    let terms = vec!["w1".to_owned(), "w2".to_owned()];
+    let phrase =
+        |slop, last_is_prefix| Ast::Phrase(Phrase { field: tweet::TEXT, terms: terms.clone(), slop, last_is_prefix });
+    let page = PageRequest { n: PAGE, ..PageRequest::default() };
+    let middle = 1_000_000_000_000_000_000 + (u64::try_from(tweets / 2).expect("64 bits") << 12);
+    let deep = PageRequest { before_id: Some(middle), ..page };
+    let watermark = PageRequest { until_seq: Some(Seq(view.last_seq().0 - 100)), ..page };
+    let cases = [
+        ("rare word (rank 1000), first page", word(1_000), page),
+        ("rare word, deep page by before_id", word(1_000), deep),
+        ("common word (rank 20), first page", word(20), page),
+        ("common word, deep page by before_id", word(20), deep),
+        ("common word, first page at a watermark", word(20), watermark),
+        ("most common word (rank 0), first page", word(0), page),
+        ("most common word, deep page by before_id", word(0), deep),
+        ("*, first page", Ast::All, page),
+        ("*, deep page by before_id", Ast::All, deep),
+        ("phrase of two common words, first page", phrase(0, false), page),
+        ("phrase with slop 2, first page", phrase(2, false), page),
+        ("phrase with a prefix, first page", phrase(0, true), page),
+        ("prefix w10*, first page", Ast::Prefix { field: tweet::TEXT, prefix: "w10".into() }, page),
+        ("two words, first page", Ast::And(vec![word(3), word(40)]), page),
+    ];
+    let mut unit = None;
+    for (name, ast, request) in cases {
+        let search = Search::new(&ast);
+        let mut total = 0;
+        let ms = median(|| {
+            let page = view.page(&search, &request).expect("it can be read");
+            assert!(page.hits.len() <= PAGE);
+            total = page.total;
+        });
+        let unit = *unit.get_or_insert(ms);
+        println!("{name:44} {ms:8.3} ms {:6.2} x  of {total}", ms / unit);
+    }
+
+    for (name, ast) in [("common word", word(20)), ("*", Ast::All)] {
+        let search = Search::new(&ast);
+        let (mut from, mut hits, mut pages) = (Seq::ZERO, 0_u32, 0_u32);
+        let start = Instant::now();
+        loop {
+            let found = view.after(&search, from, view.last_seq(), 1_000).expect("it can be read");
+            let Some(last) = found.last() else { break };
+            from = last.seq;
+            hits += u32::try_from(found.len()).expect("at most 1000");
+            pages += 1;
+        }
+        let time = start.elapsed().as_secs_f64();
+        let (each, rate) = (time * 1e3 / f64::from(pages.max(1)), f64::from(hits) / time);
+        println!("catching up on {name:29} {each:8.3} ms a page of 1000, {rate:.0} tweets a second");
+    }
+    println!("memory: {:.0} MiB without the page cache, {:.0} with", memory("RssAnon:"), memory("VmRSS:"));
+
+    drop(view);
+    let start = Instant::now();
+    drop(index);
+    println!("{:44} {:8.3} ms", "close", start.elapsed().as_secs_f64() * 1e3);
+    let start = Instant::now();
+    let index = Index::open(&options).expect("it was closed");
+    println!("{:44} {:8.3} ms", "open", start.elapsed().as_secs_f64() * 1e3);
+    assert_eq!(index.view().count(), u64::try_from(tweets).expect("64 bits"));
+}

@@ -1,0 +1,311 @@
+//! How fast is the whole service, from the HTTP request to the committed index and to the push on a WebSocket?
+//!
+//! The binary runs beside this program on loopback, so the machine's cores are shared by both. Corpus: made-up tweets of about 600 bytes
+//! of JSON, words drawn from a Zipf distribution, seed 7. Rows:
+//!
+//! - `bulk`: tweets a second through `POST /api/tweets`, 10,000 queries registered, acknowledged (so committed), as a ratio to a bare tantivy
+//!   writer with one indexing thread, the same fields and the same analyzed tweets, in the same run.
+//! - `push`: from sending a request with one tweet to its frame on a WebSocket, 1,000 sessions; one that matches, and all.
+//! - `memory`: resident memory that is not backed by files, after 1 M tweets with 10,000 queries and 100 sessions.
+//! - `history`: the first page of 250 of a one-word query over all tweets, over HTTP.
+//! - `start`: from `exec` to the first 200 of `/readyz`, with the index of all tweets.
+//!
+//! `cargo bench --bench service`, `-- --short` for a small run.
+
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures for people"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use perch::ids::Seq;
+use perch::index::Fields;
+use perch::tweet::Item;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use rand_distr::{Distribution, Zipf};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+const WORDS: usize = 50_000;
+
+fn main() {
+    let short = std::env::args().any(|arg| arg == "--short");
+    let tweets = if short { 50_000 } else { 1_000_000 };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(run(tweets));
+}
+
+struct Corpus {
+    rng: SmallRng,
+    zipf: Zipf<f64>,
+    next_id: u64,
+}
+
+impl Corpus {
+    fn new() -> Corpus {
+        Corpus {
+            rng: SmallRng::seed_from_u64(7),
+            zipf: Zipf::new(WORDS as f64, 1.05).expect("a distribution"),
+            next_id: 1_500_000_000_000_000_000,
+        }
+    }
+
+    fn word(&mut self) -> String {
+        word(self.zipf.sample(&mut self.rng) as usize - 1)
+    }
+
+    /// One line of NDJSON.
+    fn tweet(&mut self, extra: &str) -> String {
+        self.next_id += 1 + self.rng.random_range(0..1_000_u64);
+        let mut text = extra.to_owned();
+        for _ in 0..14 {
+            text.push(' ');
+            text.push_str(&self.word());
+        }
+        let tag = self.word();
+        let author = self.rng.random_range(0..20_000_u32);
+        let tweet = json!({
+            "id": self.next_id, "id_str": self.next_id.to_string(), "text": format!("{text} #{tag}"),
+            "created_at": "Sun Aug 31 00:29:15 +0000 2014", "lang": "en", "retweet_count": author % 7, "favorite_count": author % 11,
+            "entities": {"hashtags": [{"text": tag, "indices": [100, 106]}], "urls": [], "user_mentions": [], "symbols": []},
+            "user": {"id_str": author.to_string(), "name": format!("Author {author}"), "screen_name": format!("author{author}"),
+                     "profile_image_url": "http://pbs.example/profile_images/497760886795153410/normal.jpeg",
+                     "followers_count": author * 3}
+        });
+        format!("{tweet}\n")
+    }
+}
+
+/// A made-up word for a rank: frequent ones are short.
+fn word(mut rank: usize) -> String {
+    const SYLLABLES: [&str; 20] = [
+        "ka", "to", "mi", "re", "su", "no", "la", "vi", "po", "de", "ri", "mo", "ta", "lu", "se", "ga", "ni", "bo",
+        "fe", "zu",
+    ];
+    let mut word = String::new();
+    loop {
+        word.push_str(SYLLABLES[rank % SYLLABLES.len()]);
+        rank /= SYLLABLES.len();
+        if rank == 0 {
+            return word;
+        }
+    }
+}
+
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    async fn start(dir: &Path) -> (Server, Duration) {
+        let started = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_perch"))
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--set",
+                "source=[]",
+                "--set",
+                "telemetry.log=warn",
+                "--index-dir",
+            ])
+            .arg(dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("perch starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("an address");
+        let address = line.trim().strip_prefix("listening on http://").expect("an address").to_owned();
+        let http = reqwest::Client::new();
+        while !http
+            .get(format!("http://{address}/readyz"))
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+        {}
+        (Server { child, address }, started.elapsed())
+    }
+
+    /// Anonymous resident memory, MiB.
+    fn memory_mib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
+        let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("RssAnon");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("KiB") / 1024.0
+    }
+
+    fn stop(mut self) {
+        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let _ = self.child.wait();
+    }
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn connect(address: &str) -> Socket {
+    tokio_tungstenite::connect_async(format!("ws://{address}/ws")).await.expect("a WebSocket").0
+}
+
+async fn percolate(socket: &mut Socket, name: &str, query: &str) {
+    let frame = json!(["cmd/percolate", {"query": query, "name": name}, 1]);
+    socket.send(Message::text(frame.to_string())).await.expect("sent");
+    loop {
+        let message = socket.next().await.expect("open").expect("a frame");
+        if message.to_text().is_ok_and(|text| text.starts_with("[\"percolate/ok\"")) {
+            return;
+        }
+    }
+}
+
+async fn run(tweets: usize) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut corpus = Corpus::new();
+    println!("{tweets} tweets of {} bytes\n", corpus.tweet("").len());
+
+    let lines: Vec<String> = (0..tweets).map(|_| corpus.tweet("")).collect();
+    let bare = bare_writer(&lines);
+    println!("bulk     bare tantivy writer        {bare:>10.0} tweets/s");
+
+    let (server, _) = Server::start(&dir.path().join("index")).await;
+    // 100 sessions with 100 queries each: rare and common words, pairs, tags.
+    let mut sockets = Vec::new();
+    for session in 0..100 {
+        let mut socket = connect(&server.address).await;
+        for at in 0..100 {
+            let rank = 2_000 + session * 100 + at;
+            let query = match at % 4 {
+                0 => word(rank),
+                1 => format!("{} {}", word(rank), word(rank % 300)),
+                2 => format!("#{}", word(rank)),
+                _ => format!("{} -{}", word(rank + 20_000), word(at)),
+            };
+            percolate(&mut socket, &format!("q{at}"), &query).await;
+        }
+        sockets.push(socket);
+    }
+    let drains: Vec<_> = sockets
+        .into_iter()
+        .map(|mut socket| tokio::spawn(async move { while let Some(Ok(_)) = socket.next().await {} }))
+        .collect();
+
+    let started = Instant::now();
+    let http = reqwest::Client::new();
+    let bodies: Arc<Vec<String>> = Arc::new(lines.chunks(tweets / 20).map(<[String]>::concat).collect());
+    let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let senders: Vec<_> = (0..4)
+        .map(|_| {
+            let (http, bodies, next) = (http.clone(), Arc::clone(&bodies), Arc::clone(&next));
+            let url = format!("http://{}/api/tweets", server.address);
+            tokio::spawn(async move {
+                while let Some(body) = bodies.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    let answer = http.post(&url).body(body.clone()).send().await.expect("an answer");
+                    assert!(answer.status().is_success(), "{}", answer.status());
+                }
+            })
+        })
+        .collect();
+    for sender in senders {
+        sender.await.expect("sent");
+    }
+    let bulk = tweets as f64 / started.elapsed().as_secs_f64();
+    println!("bulk     over HTTP, 10,000 queries  {bulk:>10.0} tweets/s   {:.2} of bare", bulk / bare);
+    println!("memory   anonymous                  {:>10.0} MiB", server.memory_mib());
+    for drain in drains {
+        drain.abort();
+    }
+
+    for (name, rank) in [("frequent", 50), ("rare", 5_000)] {
+        let url = format!("http://{}/api/search?n=250&q={}", server.address, word(rank));
+        let mut times = Vec::new();
+        let mut total = Value::Null;
+        for _ in 0..50 {
+            let started = Instant::now();
+            let answer: Value = http.get(&url).send().await.expect("an answer").json().await.expect("JSON");
+            times.push(started.elapsed());
+            total = answer["total"].clone();
+        }
+        println!("history  250 of {total} ({name} word): {}", quantiles(&mut times));
+    }
+
+    push_latency(&server, &http, &mut corpus).await;
+    server.stop();
+
+    let (server, start) = Server::start(&dir.path().join("index")).await;
+    println!("start    to /readyz                 {:>10.0} ms", start.as_secs_f64() * 1e3);
+    println!("memory   anonymous, after the start {:>10.0} MiB", server.memory_mib());
+    server.stop();
+}
+
+async fn push_latency(server: &Server, http: &reqwest::Client, corpus: &mut Corpus) {
+    let (told, mut pushes) = tokio::sync::mpsc::channel::<Instant>(10_000);
+    let mut readers = Vec::new();
+    for session in 0..1_000 {
+        let mut socket = connect(&server.address).await;
+        percolate(&mut socket, "own", &format!("session{session}")).await;
+        percolate(&mut socket, "all", "everybody").await;
+        let told = told.clone();
+        readers.push(tokio::spawn(async move {
+            while let Some(Ok(message)) = socket.next().await {
+                if message.to_text().is_ok_and(|text| text.starts_with("[\"tweet/new\"")) {
+                    let _ = told.send(Instant::now()).await;
+                }
+            }
+        }));
+    }
+    let url = format!("http://{}/api/tweets", server.address);
+    for (name, expected) in [("one session", 1), ("all 1,000 sessions", 1_000)] {
+        let mut times = Vec::new();
+        for round in 0..if expected == 1 { 500 } else { 100 } {
+            let extra = if expected == 1 { format!("session{round}") } else { "everybody".to_owned() };
+            let body = corpus.tweet(&extra);
+            let started = Instant::now();
+            let (http, url) = (http.clone(), url.clone());
+            let request = tokio::spawn(async move { http.post(url).body(body).send().await });
+            for _ in 0..expected {
+                times.push(pushes.recv().await.expect("a push") - started);
+            }
+            request.await.expect("sent").expect("an answer");
+        }
+        println!("push     one tweet to {name}: {}", quantiles(&mut times));
+    }
+    for reader in readers {
+        reader.abort();
+    }
+}
+
+fn quantiles(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    let at = |q: f64| times[((times.len() - 1) as f64 * q) as usize].as_secs_f64() * 1e3;
+    format!("p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", at(0.5), at(0.99), at(1.0))
+}
+
+/// Tweets a second that a tantivy writer with one thread takes, from analyzed tweets to the commit.
+fn bare_writer(lines: &[String]) -> f64 {
+    let items: Vec<Item> = lines
+        .iter()
+        .flat_map(|line| perch::tweet::read(line.as_bytes()).expect("a tweet"))
+        .zip(1..)
+        .map(|(tweet, seq)| Item { seq: Seq(seq), tweet: Arc::new(perch::tweet::prepare(&tweet)) })
+        .collect();
+    let dir = tempfile::tempdir().expect("a directory");
+    let fields = Fields::tweet();
+    let index = tantivy::Index::create_in_dir(dir.path(), fields.tantivy_schema()).expect("an index");
+    Fields::register(&index);
+    let mut writer = index.writer_with_num_threads(1, 64 * 1024 * 1024).expect("a writer");
+    let started = Instant::now();
+    for item in &items {
+        writer.add_document(fields.tweet_document(item)).expect("it is taken");
+    }
+    writer.commit().expect("it is written");
+    items.len() as f64 / started.elapsed().as_secs_f64()
+}

@@ -1,0 +1,356 @@
+//! Wires the stages together, runs them, and takes them down in the order in which the tweets flow.
+//!
+//! ```text
+//! start:     index ─> pipeline ─> live ─> transports ─> listener ─> sources
+//! shutdown:  listener and sources ─> pipeline (what was handed over) ─> index (last commit) ─> sessions ─> connections
+//! ```
+//!
+//! This is the only place that knows all stages. A stage that dies takes the process down with a message, because
+//! tweets would be lost without a sign otherwise; a session that dies takes only itself.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::Tokens;
+use crate::config::{Config, Plugin, Problem};
+use crate::hub::{Hub, QueueLimits};
+use crate::index::{Index, IndexOptions, Retention};
+use crate::live::{Live, LiveLimits};
+use crate::percolator::{ENGINES, EngineKind, EngineOptions};
+use crate::pipeline::{Intake, Pipeline};
+use crate::query::QueryLimits;
+use crate::server::{self, ServerOptions, Tls};
+use crate::source::{SOURCES, Source, SourceContext};
+use crate::transport::{Gate, TRANSPORTS, Transport, TransportContext};
+
+/// At the end of a shutdown, connections that still take nothing get so long.
+const STUCK_CONNECTIONS: Duration = Duration::from_secs(2);
+
+/// The plugins that a configuration asks for, made but not started.
+pub struct Plugins {
+    engine: &'static EngineKind,
+    sources: Vec<(String, Box<dyn Source>)>,
+    transports: Vec<Box<dyn Transport>>,
+}
+
+impl Plugins {
+    /// Makes them. Touches nothing outside.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with their tables.
+    pub fn build(config: &Config) -> Result<Plugins, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut sources = Vec::new();
+        for plugin in &config.sources {
+            let row = find(SOURCES, |row| row.name, &plugin.kind, &format!("{}.type", plugin.path), &mut problems);
+            match row.map(|row| (row.build)(plugin.table.clone())) {
+                Some(Ok(source)) => sources.push((plugin.name.clone(), source)),
+                Some(Err(wrong)) => problems.extend(wrong.into_iter().map(|problem| problem.within(&plugin.path))),
+                None => {}
+            }
+        }
+        let mut transports = Vec::new();
+        for (at, plugin) in config.transports.iter().enumerate() {
+            let is_same =
+                |other: &Plugin| other.kind == plugin.kind && other.table.get("path") == plugin.table.get("path");
+            if config.transports[..at].iter().any(is_same) {
+                problems.push(Problem::new(
+                    format!("{}.type", plugin.path),
+                    format!("there is another {:?} transport with this path already", plugin.kind),
+                ));
+            }
+            let row = find(TRANSPORTS, |row| row.name, &plugin.kind, &format!("{}.type", plugin.path), &mut problems);
+            match row.map(|row| (row.build)(plugin.table.clone())) {
+                Some(Ok(transport)) => transports.push(transport),
+                Some(Err(wrong)) => problems.extend(wrong.into_iter().map(|problem| problem.within(&plugin.path))),
+                None => {}
+            }
+        }
+        let engine = find(ENGINES, |row| row.name, &config.percolator.engine, "percolator.engine", &mut problems);
+        match engine {
+            Some(engine) if problems.is_empty() => Ok(Plugins { engine, sources, transports }),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// The row of that name in a table of plugins.
+fn find<T>(
+    table: &'static [T],
+    name: fn(&T) -> &'static str,
+    wanted: &str,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<&'static T> {
+    let found = table.iter().find(|row| name(row) == wanted);
+    if found.is_none() {
+        let known: Vec<_> = table.iter().map(name).collect();
+        problems.push(Problem::new(path, format!("{wanted:?} is not known, expected one of {}", known.join(", "))));
+    }
+    found
+}
+
+/// A running perch.
+pub struct Running {
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    tls: Option<Arc<Tls>>,
+    grace: Duration,
+    /// Cancelled when perch should stop.
+    shutdown: CancellationToken,
+    /// Cancelled when the pipeline should finish what it has.
+    pipeline_shutdown: CancellationToken,
+    index: Index,
+    live: Live,
+    /// Runs until the pipeline's loop ends.
+    pipeline: oneshot::Receiver<anyhow::Result<()>>,
+    /// Sources and their supervisors.
+    sources: TaskTracker,
+    /// Connections.
+    connections: TaskTracker,
+    server: tokio::task::JoinHandle<()>,
+}
+
+/// Starts perch. It serves when this returns.
+///
+/// # Errors
+///
+/// When the index can't be opened or the address is taken.
+pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running> {
+    crate::telemetry::install_metrics();
+    let options = IndexOptions {
+        dir: config.index.dir.clone(),
+        commit_interval: config.index.commit_interval,
+        commit_tweets: config.index.commit_tweets,
+        writer_memory_bytes: config.index.writer_memory_mb * 1024 * 1024,
+        queue_batches: config.index.queue_batches,
+        retention: Retention {
+            age: (config.index.retention_days > 0)
+                .then(|| Duration::from_secs(config.index.retention_days * 24 * 60 * 60)),
+            size_bytes: Some(config.index.retention_bytes).filter(|&bytes| bytes > 0),
+        },
+    };
+    // Bound first: a port that is taken is the most common mistake, and is found before the index is touched.
+    let listener = TcpListener::bind(config.server.listen)
+        .await
+        .with_context(|| format!("can't listen on {}", config.server.listen))?;
+    let address = listener.local_addr().context("the listener has no address")?;
+    let admin_listener = match config.server.admin_listen {
+        Some(address) => Some(TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))?),
+        None => None,
+    };
+    let ingest_token = config.ingest.load_token().map_err(|problem| anyhow::anyhow!("config: {problem}"))?;
+    let tokens = Tokens::load(&config.auth).map_err(|problem| anyhow::anyhow!("config: {problem}"))?;
+    let index =
+        tokio::task::spawn_blocking(move || Index::open(&options)).await.context("opening the index failed")??;
+
+    let engine = (plugins.engine.build)(&EngineOptions::default());
+    let (intake, batches) = Intake::channel(config.limits.intake_batches);
+    let (pipeline, handle) = Pipeline::new(
+        Hub::new(engine, config.limits.max_queries, config.limits.max_queries_mb * 1024 * 1024),
+        index.clone(),
+        batches,
+    );
+    let live = Live::new(
+        index.clone(),
+        handle,
+        LiveLimits {
+            max_sessions: config.limits.max_sessions,
+            max_subscriptions: config.limits.max_subscriptions_per_session,
+            queue: QueueLimits {
+                max_frames: config.limits.session_queue_frames,
+                max_bytes: config.limits.session_queue_bytes,
+            },
+            max_searches: config.limits.search_concurrency,
+            search_timeout: config.limits.search_timeout,
+        },
+    );
+    let shutdown = CancellationToken::new();
+    let pipeline_shutdown = CancellationToken::new();
+    let pipeline = spawn_pipeline(pipeline, pipeline_shutdown.clone())?;
+
+    let connections = TaskTracker::new();
+    let sources = TaskTracker::new();
+    let status = Arc::new(crate::source::StatusBoard::default());
+    let context = TransportContext {
+        live: live.clone(),
+        intake: intake.clone(),
+        query_limits: QueryLimits {
+            max_bytes: config.query.max_bytes,
+            max_depth: config.query.max_depth,
+            max_clauses: config.query.max_clauses,
+            max_automaton_bytes: config.query.max_automaton_bytes,
+        },
+        limits: config.limits.clone(),
+        admin_elsewhere: config.server.admin_listen.is_some(),
+        gate: Arc::new(Gate::new(&config.server, ingest_token, tokens, config.limits.max_sessions_per_address)),
+        sources: Arc::clone(&status),
+        shutdown: shutdown.clone(),
+        tasks: connections.clone(),
+    };
+    let router = crate::transport::router(&plugins.transports, &context);
+    let tls = if config.server.tls_certificate_file.as_os_str().is_empty() {
+        None
+    } else {
+        Some(Arc::new(Tls::load(&config.server.tls_certificate_file, &config.server.tls_key_file)?))
+    };
+    let options = ServerOptions {
+        header_timeout: config.server.header_timeout,
+        max_connections: config.limits.max_connections,
+        max_headers: config.limits.max_headers,
+        max_header_bytes: config.limits.max_header_bytes,
+        tls: tls.clone(),
+    };
+    let mut admin_address = None;
+    if let Some(listener) = admin_listener {
+        admin_address = Some(listener.local_addr().context("the admin listener has no address")?);
+        let (router, options) =
+            (crate::transport::admin_router(&context), ServerOptions { tls: None, ..options.clone() });
+        connections.spawn(server::serve(listener, router, options, shutdown.clone()));
+    }
+    let server = tokio::spawn(server::serve(listener, router, options, shutdown.clone()));
+
+    for (name, source) in plugins.sources {
+        let context = SourceContext { name, intake: intake.clone(), shutdown: shutdown.clone() };
+        sources.spawn(crate::source::supervise(source, context, Arc::clone(&status)));
+    }
+    sources.close();
+    Ok(Running {
+        address,
+        admin_address,
+        tls,
+        grace: config.server.grace,
+        shutdown,
+        pipeline_shutdown,
+        index,
+        live,
+        pipeline,
+        sources,
+        connections,
+        server,
+    })
+}
+
+/// Runs the loop on a thread of its own, because it computes: a worker thread of the runtime would be blocked by it.
+fn spawn_pipeline(
+    pipeline: Pipeline,
+    shutdown: CancellationToken,
+) -> anyhow::Result<oneshot::Receiver<anyhow::Result<()>>> {
+    let (ended, end) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::Builder::new()
+        .name("pipeline".to_owned())
+        .spawn(move || {
+            // When the loop panics nothing is sent, and the receiver learns that the thread is gone.
+            let _ = ended.send(runtime.block_on(pipeline.run(shutdown)));
+        })
+        .context("can't start the pipeline's thread")?;
+    Ok(end)
+}
+
+impl Running {
+    /// Where perch listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where `/metrics` is, when it has an address of its own.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// The certificate, when connections are encrypted.
+    #[must_use]
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
+    }
+
+    /// Cancel it to shut perch down.
+    #[must_use]
+    pub fn shutdown_token(&self) -> CancellationToken {
+        self.shutdown.clone()
+    }
+
+    /// Runs until the shutdown, then ends in order, within the grace time.
+    ///
+    /// # Errors
+    ///
+    /// When a stage failed, or the grace time was not enough.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        let mut index_failure = self.index.failure();
+        let failed = tokio::select! {
+            // The shutdown first: it ends the listener as well.
+            biased;
+            () = self.shutdown.cancelled() => None,
+            end = &mut self.pipeline => Some(pipeline_error(end)),
+            reason = writer_death(&mut index_failure) => Some(anyhow::anyhow!("{reason}")),
+            served = &mut self.server => Some(match served {
+                Ok(()) => anyhow::anyhow!("the listener ended"),
+                Err(panic) => anyhow::Error::from(panic).context("the listener failed"),
+            }),
+        };
+        if let Some(error) = failed {
+            self.shutdown.cancel();
+            self.live.close();
+            return Err(error);
+        }
+        tracing::info!("shutting down");
+        let grace = self.grace;
+        tokio::time::timeout(grace, self.stop())
+            .await
+            .with_context(|| format!("the shutdown took longer than {} s and was cut off", grace.as_secs()))?
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        self.sources.wait().await;
+        self.pipeline_shutdown.cancel();
+        match self.pipeline.await {
+            Ok(Ok(())) => {}
+            end => return Err(pipeline_error(end)),
+        }
+        let index = self.index;
+        tokio::task::spawn_blocking(move || index.close()).await.context("closing the index failed")??;
+        self.live.close();
+        self.connections.close();
+        self.connections.wait().await;
+        // A client that reads nothing would keep its connection open for ever; the others have ended by now.
+        if let Ok(served) = tokio::time::timeout(STUCK_CONNECTIONS, self.server).await {
+            served.context("the listener failed")?;
+        } else {
+            tracing::warn!("connections that take nothing are cut off");
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Waits until the index's writer has died. One that was closed has not.
+async fn writer_death(failure: &mut watch::Receiver<Option<Arc<str>>>) -> Arc<str> {
+    if let Ok(reason) = failure.wait_for(Option::is_some).await
+        && let Some(reason) = &*reason
+    {
+        return Arc::clone(reason);
+    }
+    std::future::pending().await
+}
+
+fn pipeline_error(end: Result<anyhow::Result<()>, oneshot::error::RecvError>) -> anyhow::Error {
+    match end {
+        Ok(Ok(())) => anyhow::anyhow!("the pipeline ended by itself"),
+        Ok(Err(error)) => error.context("the pipeline failed"),
+        Err(_) => anyhow::anyhow!("the pipeline panicked"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

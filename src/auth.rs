@@ -1,0 +1,219 @@
+//! Who a client is and what it may do: JSON Web Tokens, checked by one key.
+//!
+//! ```text
+//! token ──signature, exp, iss, aud──> Claims ──> Pass: until when, and which rights
+//! ```
+//!
+//! The key is a secret that perch shares with whoever issues the tokens (HS256), or the issuer's public key (RS256, ES256). Which algorithm is allowed
+//! follows from the key and never from the token. Nothing here keeps a token: what is left of it is its [`Pass`].
+//!
+//! The signatures themselves are checked by ring, which TLS needs anyway.
+
+use std::sync::Once;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
+use jsonwebtoken::errors::{Error, ErrorKind};
+use jsonwebtoken::signature::Verifier;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use serde::Deserialize;
+
+use crate::config::{Auth, Problem, Secret};
+
+/// The clocks of perch and of the issuer may differ by so many seconds.
+const LEEWAY_S: u64 = 5;
+
+/// The longest token that is looked at.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// What a token says.
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+    exp: u64,
+    search: Option<bool>,
+    publish: Option<bool>,
+    max_subscriptions: Option<usize>,
+}
+
+/// What a client may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Search, now and live.
+    pub search: bool,
+    /// Bring tweets.
+    pub publish: bool,
+    /// Subscriptions of one session; `None` is as many as anybody may have.
+    pub max_subscriptions: Option<usize>,
+}
+
+/// A token that was good when it was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// Whose it is.
+    pub subject: String,
+    /// When it ends, in seconds since 1970.
+    pub expires_s: u64,
+    /// What it is good for.
+    pub rights: Rights,
+}
+
+impl Pass {
+    /// How long it lasts from now on.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Duration::from_secs(self.expires_s).saturating_sub(now)
+    }
+}
+
+/// Ends with the pass; never where there is none.
+pub(crate) fn expiry(pass: Option<&Pass>) -> impl Future<Output = ()> + Send + use<> {
+    let remaining = pass.map(Pass::remaining);
+    async move {
+        match remaining {
+            Some(remaining) => tokio::time::sleep(remaining).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The key that tokens are checked by.
+#[derive(Debug)]
+pub struct Tokens {
+    key: DecodingKey,
+    validation: Validation,
+}
+
+impl Tokens {
+    /// Reads the key; `None` when clients need no token.
+    ///
+    /// # Errors
+    ///
+    /// When a file can't be read, or holds no key.
+    pub fn load(config: &Auth) -> Result<Option<Tokens>, Problem> {
+        let (key, algorithm) = if !config.secret_file.as_os_str().is_empty() {
+            let secret =
+                Secret::of_file(&config.secret_file).map_err(|message| Problem::new("auth.secret_file", message))?;
+            (DecodingKey::from_secret(secret.bytes()), Algorithm::HS256)
+        } else if !config.public_key_file.as_os_str().is_empty() {
+            let problem = |message| Problem::new("auth.public_key_file", message);
+            let path = &config.public_key_file;
+            let pem =
+                std::fs::read(path).map_err(|error| problem(format!("{} can't be read: {error}", path.display())))?;
+            public_key(&pem).ok_or_else(|| {
+                problem("expected a public key of RSA (2048 bits or more) or of the curve P-256, as PEM".to_owned())
+            })?
+        } else {
+            return Ok(None);
+        };
+        install();
+        let mut validation = Validation::new(algorithm);
+        validation.leeway = LEEWAY_S;
+        validation.validate_nbf = true;
+        validation.set_required_spec_claims(&["exp", "sub"]);
+        validation.validate_aud = !config.audience.is_empty();
+        if !config.audience.is_empty() {
+            validation.set_audience(&[&config.audience]);
+            validation.required_spec_claims.insert("aud".to_owned());
+        }
+        if !config.issuer.is_empty() {
+            validation.set_issuer(&[&config.issuer]);
+            validation.required_spec_claims.insert("iss".to_owned());
+        }
+        Ok(Some(Tokens { key, validation }))
+    }
+
+    /// Checks a token.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, for its owner; nothing of what it says.
+    pub fn check(&self, token: &str) -> Result<Pass, &'static str> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err("the token is too long");
+        }
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation).map_err(|e| reason(&e))?.claims;
+        let rights = Rights {
+            search: claims.search.unwrap_or(true),
+            publish: claims.publish.unwrap_or(false),
+            max_subscriptions: claims.max_subscriptions,
+        };
+        Ok(Pass { subject: claims.sub, expires_s: claims.exp, rights })
+    }
+}
+
+fn reason(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::ExpiredSignature => "the token has expired",
+        ErrorKind::ImmatureSignature => "the token is not valid yet",
+        ErrorKind::InvalidIssuer => "the token is of another issuer",
+        ErrorKind::InvalidAudience => "the token is for somebody else",
+        ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) | ErrorKind::Json(_) => {
+            "the token lacks sub or exp, or a claim is not what it should be"
+        }
+        _ => "the token is not good",
+    }
+}
+
+/// The key and what it signs with.
+fn public_key(pem: &[u8]) -> Option<(DecodingKey, Algorithm)> {
+    /// A point of P-256, not compressed.
+    const P256_BYTES: usize = 65;
+    if let Ok(key) = DecodingKey::from_ec_pem(pem) {
+        let fits = key.try_get_as_bytes().is_ok_and(|point| point.len() == P256_BYTES);
+        return fits.then_some((key, Algorithm::ES256));
+    }
+    DecodingKey::from_rsa_pem(pem).ok().map(|key| (key, Algorithm::RS256))
+}
+
+/// Gives the reader of tokens its cryptography, once in a process.
+fn install() {
+    static INSTALLED: Once = Once::new();
+    static RING: CryptoProvider = CryptoProvider {
+        signer_factory: |_, _| Err(ErrorKind::UnsupportedAlgorithm.into()),
+        verifier_factory: |algorithm, key| {
+            let key = key.try_get_as_bytes()?.to_vec();
+            match algorithm {
+                Algorithm::HS256 | Algorithm::RS256 | Algorithm::ES256 => {
+                    Ok(Box::new(Ring { algorithm: *algorithm, key }))
+                }
+                _ => Err(ErrorKind::UnsupportedAlgorithm.into()),
+            }
+        },
+        key_utils: KeyUtils::new_unimplemented(),
+    };
+    INSTALLED.call_once(|| {
+        // Nobody else in this process checks tokens.
+        let _ = RING.install_default();
+    });
+}
+
+/// A key for one of the three algorithms.
+struct Ring {
+    algorithm: Algorithm,
+    key: Vec<u8>,
+}
+
+impl Verifier<Vec<u8>> for Ring {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), jsonwebtoken::signature::Error> {
+        let outcome = match self.algorithm {
+            Algorithm::HS256 => {
+                ring::hmac::verify(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &self.key), message, signature)
+            }
+            Algorithm::ES256 => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.key).verify(message, signature),
+            _ => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.key).verify(message, signature),
+        };
+        outcome.map_err(|_| jsonwebtoken::signature::Error::new())
+    }
+}
+
+impl JwtVerifier for Ring {
+    fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+}
+
+#[cfg(test)]
+mod tests;

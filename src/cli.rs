@@ -1,0 +1,236 @@
+//! The command line: subcommands, what they print, and exit codes.
+//!
+//! Results go to stdout, everything else to stderr. `serve` runs perch here; `ingest`, `search` and `tail` are clients of one that runs
+//! (and know nothing of it but its HTTP and WebSocket interface); `explain`, `check` and `plugins` need none.
+//! `backup`, `check-index` and `reindex` work on the directory of an index.
+
+mod check;
+mod client;
+mod explain;
+mod ingest;
+mod maintain;
+mod plugins;
+mod search;
+mod serve;
+mod show;
+mod tail;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, File, Layers, Problem};
+use crate::query::{Diagnostics, Query, QueryLimits};
+use crate::schema::Schema;
+
+/// Percolation search push: live search over tweets, history and future in one result.
+#[derive(Debug, Parser)]
+#[command(name = "perch", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ConfigArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (also without any command)
+    Serve(ConfigArgs),
+    /// Send files of tweets to a server
+    Ingest(ingest::IngestArgs),
+    /// Search the tweets that a server has
+    Search(search::SearchArgs),
+    /// Print matching tweets as they come in
+    Tail(tail::TailArgs),
+    /// Show what a query means, without a server
+    Explain(explain::ExplainArgs),
+    /// Check the configuration and say everything that is wrong with it
+    Check(ConfigArgs),
+    /// Copy the index to another directory, also while a server uses it
+    Backup(maintain::BackupArgs),
+    /// Read the whole index, which no server may use, and say what is wrong with it
+    CheckIndex(ConfigArgs),
+    /// Build the index, which no server may use, anew from the tweets in it
+    Reindex(ConfigArgs),
+    /// List the sources, percolator engines and transports, with examples
+    Plugins,
+}
+
+/// What makes the configuration.
+#[derive(Debug, Default, Args)]
+struct ConfigArgs {
+    /// The configuration file [default: config.toml, when it is there]
+    #[arg(long, value_name = "FILE", env = "PERCH_CONFIG")]
+    config: Option<String>,
+    /// Where to listen, as in 127.0.0.1:8888; port 0 takes any that is free
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Where the tweets are kept
+    #[arg(long, value_name = "DIR")]
+    index_dir: Option<String>,
+    /// Set any key of the configuration, as in `limits.max_page=50`
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// Which server to ask.
+#[derive(Debug, Args)]
+struct ServerArgs {
+    /// Where perch runs
+    #[arg(long, value_name = "URL", env = "PERCH_URL", default_value = "http://localhost:8888")]
+    url: reqwest::Url,
+    #[command(flatten)]
+    token: TokenArgs,
+}
+
+/// What a server that asks for a token is shown. It is never an argument: those can be seen by everybody on the machine.
+#[derive(Debug, Args)]
+struct TokenArgs {
+    /// A file with the server's token; the variable `PERCH_TOKEN` can hold it too
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<std::path::PathBuf>,
+}
+
+impl TokenArgs {
+    fn authorization(&self) -> Result<Option<reqwest::header::HeaderValue>, Failure> {
+        let token =
+            match &self.token_file {
+                Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
+                    Failure::Usage(format!("--token-file: {} can't be read: {error}", path.display()))
+                })?),
+                None => std::env::var("PERCH_TOKEN").ok(),
+            };
+        let Some(token) = token else { return Ok(None) };
+        let mut header = reqwest::header::HeaderValue::try_from(format!("Bearer {}", token.trim()))
+            .map_err(|_| Failure::Usage("the token has characters that no token has".to_owned()))?;
+        header.set_sensitive(true);
+        Ok(Some(header))
+    }
+}
+
+/// Why a command did not do what it should; each has its exit code.
+#[derive(Debug)]
+enum Failure {
+    /// Wrong usage, or a query that can't be understood.
+    Usage(String),
+    /// The configuration is wrong.
+    Config(Vec<Problem>),
+    /// Anything else.
+    Other(anyhow::Error),
+    /// It was said already.
+    Told,
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure::Other(error.into())
+    }
+}
+
+impl Failure {
+    /// Says it on stderr. Whoever closed our stdout has seen enough: that is no failure.
+    fn report(self) -> ExitCode {
+        match self {
+            Failure::Usage(message) => {
+                anstream::eprintln!("{}", message.trim_end());
+                ExitCode::from(2)
+            }
+            Failure::Config(problems) => {
+                for problem in problems {
+                    anstream::eprintln!("config: {problem}");
+                }
+                ExitCode::from(64)
+            }
+            Failure::Other(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+            Failure::Other(error) => {
+                anstream::eprintln!("perch: {error:#}");
+                ExitCode::FAILURE
+            }
+            Failure::Told => ExitCode::FAILURE,
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Runs the command that the arguments ask for.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        None => serve::run(&cli.serve),
+        Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Ingest(args)) => block_on(ingest::run(&args)),
+        Some(Command::Search(args)) => block_on(search::run(&args)),
+        Some(Command::Tail(args)) => block_on(tail::run(&args)),
+        Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Backup(args)) => maintain::backup(&args),
+        Some(Command::CheckIndex(args)) => maintain::check_index(&args),
+        Some(Command::Reindex(args)) => maintain::reindex(&args),
+        Some(Command::Plugins) => plugins::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Runs a client, and does not wait for what blocks, as a read of standard input does.
+fn block_on(client: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let outcome = runtime.block_on(client);
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Brings all layers of the configuration together. The one place where the command line reads the environment for it.
+fn layers(args: &ConfigArgs) -> Result<Layers, Failure> {
+    const DEFAULT: &str = "config.toml";
+    let name = args.config.as_deref().unwrap_or(DEFAULT);
+    let file = match std::fs::read_to_string(name) {
+        Ok(text) => Some(File { name: name.to_owned(), text }),
+        Err(error) if args.config.is_none() && error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Failure::Config(vec![Problem::new(name, format!("can't be read: {error}"))])),
+    };
+    Ok(Layers {
+        file,
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+            .collect(),
+        set: args.set.clone(),
+        listen: args.listen.clone(),
+        index_dir: args.index_dir.clone(),
+    })
+}
+
+/// Reads a query as perch does; the limits are the server's affair.
+fn read_query(text: &str) -> Result<Query, Failure> {
+    let limits = QueryLimits { max_bytes: usize::MAX, max_clauses: usize::MAX, ..QueryLimits::default() };
+    let schema = Schema::tweet();
+    let query = if text.trim_start().starts_with('{') {
+        let value =
+            serde_json::from_str(text).map_err(|error| Failure::Usage(format!("the query is no JSON: {error}")))?;
+        Query::from_json(&value, schema, &limits)
+    } else {
+        Query::parse(text, schema, &limits)
+    };
+    query.map_err(|diagnostics: Diagnostics| Failure::Usage(format!("{diagnostics}")))
+}
+
+/// The checked configuration and its plugins, or everything that is wrong.
+fn load(args: &ConfigArgs) -> Result<(Config, crate::app::Plugins), Failure> {
+    let (config, mut problems) = Config::parse(&layers(args)?);
+    match crate::app::Plugins::build(&config) {
+        Ok(plugins) if problems.is_empty() => return Ok((config, plugins)),
+        Ok(_) => {}
+        Err(more) => problems.extend(more),
+    }
+    Err(Failure::Config(problems))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,349 @@
+//! `perch ingest`: sends files to `POST /api/tweets`.
+//!
+//! ```text
+//! file -> pieces (as the server would cut it) -> portions of NDJSON -> several requests at a time -> counts, refused lines by file and line
+//! ```
+//!
+//! A portion that may have got lost is sent again: that is safe, because a tweet replaces itself.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use bytes::Bytes;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::{Client, StatusCode, Url, header};
+use serde::Deserialize;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::client::{Backoff, address, http_client, refusal, unreachable};
+use super::{Failure, ServerArgs};
+use crate::source::reader::{Input, Place, RawChunk, RawReader, ReaderOptions, Refused};
+
+/// A portion has at most so many tweets.
+const PORTION_TWEETS: usize = 5_000;
+/// A portion is sent when it has so many bytes.
+const PORTION_BYTES: usize = 4 * 1024 * 1024;
+/// For so long a portion is sent again.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// So many refused lines of a file are listed; the others are only counted.
+const LISTED: u64 = 1_000;
+
+#[derive(Debug, Args)]
+pub(super) struct IngestArgs {
+    /// NDJSON, JSON arrays or Twitter search answers; plain, gzip or zstd; - is standard input
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// How many requests run at one time; with 1, tweets arrive in the order of the file
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    parallel: u8,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
+    let client = http_client(&args.server.token)?;
+    let url = address(&args.server.url, "/api/tweets")?;
+    let target = Arc::new(Target { client, url });
+    // Before anything is read: the most common mistake is that there is no server.
+    let health = address(&args.server.url, "/healthz")?;
+    target.client.get(health).send().await.map_err(|error| unreachable(&args.server.url, &error))?;
+
+    let mut counts = Counts::default();
+    let mut outcome = Ok(());
+    for path in &args.files {
+        let sent = send_file(path, &target, usize::from(args.parallel), &mut counts).await;
+        if let Err(error) = sent {
+            match error {
+                Failure::Other(error) => anstream::eprintln!("perch: {}: {error:#}", path.display()),
+                other => return Err(other),
+            }
+            outcome = Err(Failure::Told);
+        }
+    }
+    writeln!(anstream::stdout(), "{} accepted, {} refused", counts.accepted, counts.refused)?;
+    if counts.refused > 0 { Err(Failure::Told) } else { outcome }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    accepted: u64,
+    refused: u64,
+}
+
+struct Target {
+    client: Client,
+    url: Url,
+}
+
+/// Some tweets as NDJSON, and where each line stands in the file.
+#[derive(Debug, Default)]
+struct Portion {
+    body: Vec<u8>,
+    places: Vec<Place>,
+}
+
+/// What the bulk endpoint answers.
+#[derive(Debug, Default, Deserialize)]
+struct Answer {
+    accepted: u64,
+    refused: u64,
+    #[serde(default)]
+    errors: Vec<AnswerError>,
+    #[serde(default)]
+    error: Option<AnswerFailure>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AnswerError {
+    line: usize,
+    reason: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct AnswerFailure {
+    message: String,
+}
+
+/// One file on its way.
+struct Progress<'a> {
+    path: &'a Path,
+    bar: ProgressBar,
+    read_bytes: Arc<AtomicU64>,
+    started: Instant,
+    counts: &'a mut Counts,
+    accepted: u64,
+    refused: u64,
+    listed: u64,
+}
+
+async fn send_file(path: &Path, target: &Arc<Target>, parallel: usize, counts: &mut Counts) -> Result<(), Failure> {
+    let read_bytes = Arc::new(AtomicU64::new(0));
+    let (input, len): (Input, Option<u64>) = if path.as_os_str() == "-" {
+        (Box::new(tokio::io::stdin()), None)
+    } else {
+        let file = tokio::fs::File::open(path).await.context("can't be opened")?;
+        let metadata = file.metadata().await.context("can't be read")?;
+        if metadata.is_dir() {
+            return Err(anyhow!("is a directory").into());
+        }
+        (Box::new(file), metadata.is_file().then_some(metadata.len()))
+    };
+    let input = Counted { input, read_bytes: Arc::clone(&read_bytes) };
+    let options = ReaderOptions { max_line_bytes: 64 * 1024 * 1024, ..ReaderOptions::default() };
+    let mut reader = RawReader::new(input, options);
+    let bar = progress_bar(len);
+    let mut progress =
+        Progress { path, bar, read_bytes, started: Instant::now(), counts, accepted: 0, refused: 0, listed: 0 };
+    let mut requests = JoinSet::new();
+    let mut portion = Portion::default();
+    let mut end = Ok(());
+    loop {
+        let chunk = match reader.next_chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(error) => {
+                end = Err(error);
+                break;
+            }
+        };
+        progress.refuse(chunk.refused.len() as u64, chunk.refused.iter().map(Refused::clone));
+        portion.add(&chunk);
+        if portion.is_full() {
+            while requests.len() >= parallel {
+                progress.take_one(&mut requests).await?;
+            }
+            let (portion, target) = (std::mem::take(&mut portion), Arc::clone(target));
+            requests.spawn(async move { send(portion, &target).await });
+        }
+        progress.show();
+    }
+    if !portion.places.is_empty() {
+        let target = Arc::clone(target);
+        requests.spawn(async move { send(portion, &target).await });
+    }
+    while !requests.is_empty() {
+        progress.take_one(&mut requests).await?;
+    }
+    progress.finish();
+    end.map_err(Failure::from)
+}
+
+type Sent = Result<(Answer, Vec<Place>), Failure>;
+
+impl Progress<'_> {
+    /// Waits for one request and counts its answer.
+    async fn take_one(&mut self, requests: &mut JoinSet<Sent>) -> Result<(), Failure> {
+        let Some(sent) = requests.join_next().await else { return Ok(()) };
+        let (answer, places) = sent.context("a request ended without an answer")??;
+        self.accepted += answer.accepted;
+        self.counts.accepted += answer.accepted;
+        let mistakes =
+            answer.errors.iter().map(|error| match error.line.checked_sub(1).and_then(|at| places.get(at)) {
+                Some(Place::Line(line)) => (*line, error.reason.clone()),
+                Some(Place::Element(element)) => (*element, format!("element {element}: {}", error.reason)),
+                None => (0, error.reason.clone()),
+            });
+        self.list(answer.refused, mistakes.collect());
+        self.show();
+        match answer.error {
+            Some(error) => Err(anyhow!("the server says: {}", error.message).into()),
+            None => Ok(()),
+        }
+    }
+
+    fn refuse(&mut self, refused: u64, mistakes: impl Iterator<Item = Refused>) {
+        self.list(refused, mistakes.map(|refused| (refused.line, refused.reason)).collect());
+    }
+
+    fn list(&mut self, refused: u64, mistakes: Vec<(u64, String)>) {
+        self.refused += refused;
+        self.counts.refused += refused;
+        let path = self.path;
+        self.bar.suspend(|| {
+            for (line, reason) in mistakes {
+                if self.listed < LISTED {
+                    anstream::eprintln!("{}:{line}: {reason}", path.display());
+                    self.listed += 1;
+                }
+            }
+        });
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "for people"
+    )]
+    fn show(&self) {
+        self.bar.set_position(self.read_bytes.load(Ordering::Relaxed));
+        let rate = self.accepted as f64 / self.started.elapsed().as_secs_f64().max(0.001);
+        self.bar.set_message(format!("{} tweets, {}/s, {} refused", self.accepted, rate as u64, self.refused));
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+        if self.refused > self.listed {
+            anstream::eprintln!(
+                "{}: {} more refused lines are not listed",
+                self.path.display(),
+                self.refused - self.listed
+            );
+        }
+    }
+}
+
+/// Draws on a terminal only.
+fn progress_bar(len: Option<u64>) -> ProgressBar {
+    let (bar, template) = match len {
+        Some(len) => (ProgressBar::new(len), "{bar:30} {percent:>3}%  {msg}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {msg}"),
+    };
+    bar.set_style(ProgressStyle::with_template(template).expect("the template is right"));
+    bar
+}
+
+impl Portion {
+    fn add(&mut self, chunk: &RawChunk) {
+        for piece in &chunk.pieces {
+            let start = self.body.len();
+            self.body.extend_from_slice(&chunk.bytes[piece.range.clone()]);
+            // Between the parts of a JSON document a line break means no more than a space.
+            for byte in &mut self.body[start..] {
+                if matches!(byte, b'\n' | b'\r') {
+                    *byte = b' ';
+                }
+            }
+            self.body.push(b'\n');
+            self.places.push(piece.place);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.places.len() >= PORTION_TWEETS || self.body.len() >= PORTION_BYTES
+    }
+}
+
+/// Sends a portion until it is answered, or the patience is over.
+async fn send(portion: Portion, target: &Target) -> Sent {
+    let body = Bytes::from(portion.body);
+    let started = Instant::now();
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+    loop {
+        let request = target.client.post(target.url.clone()).header(header::CONTENT_TYPE, "application/x-ndjson");
+        let (why, wait) = match request.body(body.clone()).send().await {
+            Ok(answer) if is_temporary(answer.status()) => {
+                let wait =
+                    answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+                (format!("the server says: {}", answer.status()), wait.map(Duration::from_secs))
+            }
+            Ok(answer) => {
+                let status = answer.status();
+                match answer.text().await {
+                    Ok(text) => return understand(status, &text).map(|answer| (answer, portion.places)),
+                    Err(error) => (error.to_string(), None),
+                }
+            }
+            Err(error) => (unreachable_text(&target.url, &error), None),
+        };
+        let pause = wait.unwrap_or_default().max(backoff.pause());
+        if started.elapsed() + pause > PATIENCE {
+            return Err(Failure::Other(anyhow!("given up after {} s: {why}", started.elapsed().as_secs())));
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn unreachable_text(url: &Url, error: &reqwest::Error) -> String {
+    match unreachable(url, error) {
+        Failure::Other(error) => error.to_string(),
+        _ => error.to_string(),
+    }
+}
+
+fn is_temporary(status: StatusCode) -> bool {
+    use StatusCode as S;
+    matches!(status, S::TOO_MANY_REQUESTS | S::BAD_GATEWAY | S::SERVICE_UNAVAILABLE | S::GATEWAY_TIMEOUT)
+}
+
+/// Counts come with success, and with 400 when every line was refused.
+fn understand(status: StatusCode, text: &str) -> Result<Answer, Failure> {
+    if let Ok(answer) = serde_json::from_str::<Answer>(text) {
+        return Ok(answer);
+    }
+    if status.is_success() {
+        return Err(anyhow!("the answer is not what perch sends").into());
+    }
+    Err(refusal(status, text))
+}
+
+/// Counts what is read, so that the bar knows how far the file is.
+struct Counted {
+    input: Input,
+    read_bytes: Arc<AtomicU64>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        let poll = Pin::new(&mut self.input).poll_read(context, buffer);
+        self.read_bytes.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
+        poll
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! `perch search`: a page of history.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use clap::Args;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::client::{address, http_client, refusal, unreachable};
+use super::show::Shown;
+use super::{Failure, ServerArgs, read_query};
+
+#[derive(Debug, Args)]
+pub(super) struct SearchArgs {
+    /// The query: text, or its JSON form
+    #[arg(allow_hyphen_values = true)]
+    query: String,
+    /// How many tweets at most
+    #[arg(short, default_value_t = 20)]
+    n: usize,
+    /// Only tweets before this id: the next page
+    #[arg(long, value_name = "ID")]
+    before_id: Option<u64>,
+    /// Print the tweets as JSON, one a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    result: Vec<Box<RawValue>>,
+    total: u64,
+    next: Option<String>,
+}
+
+pub(super) async fn run(args: &SearchArgs) -> Result<(), Failure> {
+    read_query(&args.query)?;
+    let mut url = address(&args.server.url, "/api/search")?;
+    url.query_pairs_mut().append_pair("q", &args.query).append_pair("n", &args.n.to_string());
+    if let Some(before_id) = args.before_id {
+        url.query_pairs_mut().append_pair("before_id", &before_id.to_string());
+    }
+    let answer = http_client(&args.server.token)?
+        .get(url)
+        .send()
+        .await
+        .map_err(|error| unreachable(&args.server.url, &error))?;
+    let status = answer.status();
+    let body = answer.text().await.context("the answer broke off")?;
+    if !status.is_success() {
+        return Err(refusal(status, &body));
+    }
+    let page: Page = serde_json::from_str(&body).context("the answer is not what perch sends")?;
+    let mut out = anstream::stdout();
+    if args.json {
+        for tweet in &page.result {
+            writeln!(out, "{tweet}")?;
+        }
+        return Ok(());
+    }
+    if !page.result.is_empty() {
+        writeln!(out, "{}", table(&page.result)?)?;
+    }
+    let next = page.next.map(|next| format!("; the next page: --before-id {next}")).unwrap_or_default();
+    anstream::eprintln!("{} of {}{next}", page.result.len(), page.total);
+    Ok(())
+}
+
+fn table(tweets: &[Box<RawValue>]) -> Result<Table, Failure> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["id", "created", "author", "text"]);
+    for tweet in tweets {
+        let tweet: Shown = serde_json::from_str(tweet.get()).context("the answer is not what perch sends")?;
+        table.add_row([tweet.id_str.clone(), tweet.time(), tweet.author(), tweet.text()]);
+    }
+    Ok(table)
+}

@@ -1,0 +1,88 @@
+//! `perch serve`: runs perch until a signal.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigArgs, Failure, load};
+use crate::server::Tls;
+use crate::{app, telemetry};
+
+pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
+    let (config, plugins) = load(args)?;
+    telemetry::init_log(&config.telemetry)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")?;
+    let outcome = runtime.block_on(async {
+        let running = app::start(&config, plugins).await?;
+        let mut out = std::io::stdout();
+        // The only line on stdout: whoever asked for port 0 reads it.
+        let tls = running.tls();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        writeln!(out, "listening on {scheme}://{}", running.address()).and_then(|()| out.flush())?;
+        tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "serving");
+        if let Some(address) = running.admin_address() {
+            tracing::info!(%address, "serving metrics");
+        }
+        let signals = wait_for_signals(running.shutdown_token());
+        tokio::select! {
+            never = reload_on_hangup(tls) => match never {},
+            outcome = running.run() => outcome,
+            error = signals => Err(error),
+        }
+    });
+    // Standard input may be read on a thread that can't be stopped.
+    runtime.shutdown_background();
+    outcome.map_err(Failure::Other)
+}
+
+/// The first signal shuts down, the second one ends this.
+async fn wait_for_signals(shutdown: CancellationToken) -> anyhow::Error {
+    let first = signal().await;
+    if let Err(error) = first {
+        return error;
+    }
+    shutdown.cancel();
+    // Some wrappers send the same signal to the process and to its group: that is still the first one.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    match signal().await {
+        Ok(()) => anyhow::anyhow!("a second signal came: ended at once"),
+        Err(error) => error,
+    }
+}
+
+/// Reads the certificate again at each SIGHUP.
+async fn reload_on_hangup(tls: Option<Arc<Tls>>) -> Infallible {
+    #[cfg(unix)]
+    if let (Some(tls), Ok(mut hangups)) = (tls, tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()))
+    {
+        while hangups.recv().await.is_some() {
+            match tls.reload() {
+                Ok(()) => tracing::info!("the certificate was read again"),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::error!(error, "the new certificate is no good, the old one stays");
+                }
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+async fn signal() -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .context("can't listen for signals")?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted.context("can't listen for signals"),
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.context("can't listen for signals")
+}

@@ -1,0 +1,238 @@
+//! `perch tail`: matching tweets as they come in.
+//!
+//! One session at `/ws`. When the connection is lost it is made again, and goes on behind the last tweet that was printed.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::client::{Backoff, ServerError, address, refusal, unreachable};
+use super::show::Shown;
+use super::{Failure, ServerArgs, read_query};
+
+/// The server gives a sign of life at least every 25 s.
+const SILENCE: Duration = Duration::from_secs(90);
+
+#[derive(Debug, Args)]
+pub(super) struct TailArgs {
+    /// The query: text, or its JSON form
+    #[arg(allow_hyphen_values = true)]
+    query: String,
+    /// Print what came after this position first; 0 is everything
+    #[arg(long, value_name = "SEQ")]
+    since: Option<u64>,
+    /// The life of the index that --since belongs to
+    #[arg(long, value_name = "EPOCH", requires = "since")]
+    epoch: Option<String>,
+    /// Print {"tweet", "seq", "matches"} as JSON, one a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Where to go on.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Position {
+    since: Option<u64>,
+    epoch: Option<String>,
+}
+
+/// Why a connection is over.
+enum Lost {
+    /// Try again, after this message.
+    Retry(String),
+    /// Don't.
+    Failed(Failure),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Lost {
+    fn from(error: E) -> Lost {
+        Lost::Failed(Failure::Other(error.into()))
+    }
+}
+
+pub(super) async fn run(args: &TailArgs) -> Result<(), Failure> {
+    read_query(&args.query)?;
+    let mut url = address(&args.server.url, "/ws")?;
+    url.set_scheme("ws").map_err(|()| Failure::Usage(format!("--url: {} is no address of perch", args.server.url)))?;
+    let authorization = args.server.token.authorization()?;
+    let mut position = Position { since: args.since, epoch: args.epoch.clone() };
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+    let mut connected_before = false;
+    loop {
+        let mut request = url.as_str().into_client_request()?;
+        if let Some(authorization) = &authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
+        let why = match tokio_tungstenite::connect_async(request).await {
+            Ok((socket, _)) => {
+                let resumed = connected_before;
+                connected_before = true;
+                let before = position.clone();
+                let lost = follow(socket, args, &mut position, resumed).await;
+                if position != before {
+                    backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+                }
+                match lost {
+                    Lost::Retry(why) => why,
+                    Lost::Failed(failure) => return Err(failure),
+                }
+            }
+            // The handshake's answer: trying again changes nothing.
+            Err(tungstenite::Error::Http(answer)) if answer.status().is_client_error() => {
+                let body = answer.body().as_deref().unwrap_or_default();
+                return Err(refusal(answer.status(), &String::from_utf8_lossy(body)));
+            }
+            Err(error) if !connected_before => return Err(unreachable(&args.server.url, &error)),
+            Err(error) => error.to_string(),
+        };
+        let pause = backoff.pause();
+        anstream::eprintln!("connection lost ({why}); trying again in {:.1} s", pause.as_secs_f64());
+        tokio::time::sleep(pause).await;
+    }
+}
+
+#[derive(Deserialize)]
+struct New<'a> {
+    #[serde(borrow)]
+    tweet: &'a RawValue,
+    seq: u64,
+}
+
+#[derive(Deserialize)]
+struct Hello {
+    epoch: String,
+}
+
+#[derive(Deserialize)]
+struct At {
+    seq: u64,
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Registers and prints until the connection is over.
+async fn follow(mut socket: Socket, args: &TailArgs, position: &mut Position, resumed: bool) -> Lost {
+    match follow_to_end(&mut socket, args, position, resumed).await {
+        Ok(never) => match never {},
+        Err(lost) => lost,
+    }
+}
+
+async fn follow_to_end(
+    socket: &mut Socket,
+    args: &TailArgs,
+    position: &mut Position,
+    resumed: bool,
+) -> Result<std::convert::Infallible, Lost> {
+    register(socket, args, position).await?;
+    loop {
+        let text = match tokio::time::timeout(SILENCE, socket.next()).await {
+            Err(_) => return Err(Lost::Retry("no sign of life".to_owned())),
+            Ok(None) => return Err(Lost::Retry("the server is gone".to_owned())),
+            Ok(Some(Err(error))) => return Err(Lost::Retry(error.to_string())),
+            Ok(Some(Ok(Message::Text(text)))) => text,
+            Ok(Some(Ok(Message::Close(frame)))) => return Err(closed(frame)),
+            Ok(Some(Ok(_))) => continue,
+        };
+        let (event, payload) = event(&text)?;
+        match event.as_ref() {
+            "hello" => {
+                let hello: Hello = read(payload)?;
+                // With --since and no --epoch the present one is meant.
+                position.epoch.get_or_insert(hello.epoch);
+            }
+            "percolate/ok" => {
+                let ok: At = read(payload)?;
+                if position.since.is_none() {
+                    position.since = Some(ok.seq);
+                }
+            }
+            "tweet/new" => {
+                let new: New<'_> = read(payload)?;
+                print(&new, payload, args.json)?;
+                position.since = Some(new.seq);
+            }
+            "stream/catching-up" => anstream::eprintln!("catching up…"),
+            "stream/live" => {
+                let live: At = read(payload)?;
+                position.since = Some(live.seq);
+                anstream::eprintln!("live");
+            }
+            "cmd/error" => {
+                let error: ServerError = read(payload)?;
+                match error.code.as_str() {
+                    "bad_query" => return Err(Lost::Failed(Failure::Usage(error.message))),
+                    "unrecoverable" if resumed => {
+                        anstream::eprintln!("{}; going on from now, what came meanwhile is left out", error.message);
+                        *position = Position::default();
+                        return Err(Lost::Retry("another index".to_owned()));
+                    }
+                    "unavailable" => return Err(Lost::Retry(error.message)),
+                    code => return Err(anyhow!("the server says: {} ({code})", error.message).into()),
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn register(socket: &mut Socket, args: &TailArgs, position: &Position) -> Result<(), Lost> {
+    let mut payload = json!({"query": args.query});
+    if let Some(since) = position.since {
+        payload["since"] = json!(since);
+        if let Some(epoch) = &position.epoch {
+            payload["epoch"] = json!(epoch);
+        }
+    }
+    let frame = json!(["cmd/percolate", payload, 1]).to_string();
+    socket.send(Message::text(frame)).await.map_err(|error| Lost::Retry(error.to_string()))
+}
+
+/// The event and the payload of a frame.
+fn event(text: &str) -> anyhow::Result<(std::borrow::Cow<'_, str>, &RawValue)> {
+    let parts: Vec<&RawValue> = serde_json::from_str(text).context("the server sent a frame that is none")?;
+    let [event, payload, ..] = parts[..] else { return Err(anyhow!("the server sent a frame that is none")) };
+    Ok((serde_json::from_str(event.get()).context("the server sent a frame that is none")?, payload))
+}
+
+fn read<'a, T: Deserialize<'a>>(payload: &'a RawValue) -> anyhow::Result<T> {
+    serde_json::from_str(payload.get()).context("the server sent a frame that is not what perch sends")
+}
+
+fn closed(frame: Option<tungstenite::protocol::CloseFrame>) -> Lost {
+    let Some(frame) = frame else { return Lost::Retry("the server is gone".to_owned()) };
+    let code = u16::from(frame.code);
+    let why = if frame.reason.is_empty() { format!("close code {code}") } else { frame.reason.to_string() };
+    match code {
+        1002 | 4001 | 4003 | 4004 => Lost::Failed(Failure::Other(anyhow!("the server ended the connection: {why}"))),
+        _ => Lost::Retry(why),
+    }
+}
+
+fn print(new: &New<'_>, payload: &RawValue, as_json: bool) -> anyhow::Result<()> {
+    let mut out = anstream::stdout();
+    if as_json {
+        writeln!(out, "{payload}")?;
+    } else {
+        let tweet: Shown = serde_json::from_str(new.tweet.get()).context("the server sent a tweet that is none")?;
+        let dim = Style::new().dimmed();
+        let name = AnsiColor::Cyan.on_default().bold();
+        writeln!(out, "{dim}{}{dim:#} {name}{}{name:#} {}", tweet.time(), tweet.author(), tweet.text())?;
+    }
+    out.flush()?;
+    Ok(())
+}

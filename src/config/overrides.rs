@@ -1,0 +1,157 @@
+//! What stands above the file: `PERCH_…` variables and flags, as changes to the one table.
+
+use toml::{Table, Value};
+
+use super::{Config, Layers, Problem, default_sections, nearest};
+
+/// Variables that start with `PERCH_` and are no keys: they are read elsewhere.
+const OTHER_VARIABLES: &[&str] = &["PERCH_CORPUS", "PERCH_CONFIG", "PERCH_LONG_TESTS", "PERCH_TOKEN", "PERCH_URL"];
+
+/// The token of ingestion, which is no key.
+pub(super) const INGEST_TOKEN: &[&str] = &["PERCH_INGEST__TOKEN", "PERCH_INGEST_TOKEN"];
+
+/// A path and what set it, so that a mistake can name the variable or the flag.
+pub(super) type Origins = Vec<(String, String)>;
+
+/// Applies all layers above the file to the table.
+pub(super) fn apply(layers: &Layers, table: &mut Table, problems: &mut Vec<Problem>) -> Origins {
+    let mut origins = Origins::new();
+    let mut set = |origin: String, path: &str, value: Value, problems: &mut Vec<Problem>| match put(table, path, value)
+    {
+        Ok(()) => {
+            origins.retain(|(known, _)| known != path);
+            origins.push((path.to_owned(), origin));
+        }
+        Err(message) => problems.push(Problem::new(path, format!("{message} (set by {origin})"))),
+    };
+    let mut variables: Vec<_> = layers.environment.iter().filter(|(name, _)| name.starts_with("PERCH_")).collect();
+    variables.sort();
+    for (name, text) in variables {
+        if OTHER_VARIABLES.contains(&name.as_str()) || INGEST_TOKEN.contains(&name.as_str()) {
+            continue;
+        }
+        match path_of_variable(name) {
+            Ok(path) => {
+                let value = value_of(&path, text);
+                set(name.clone(), &path, value, problems);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    for assignment in &layers.set {
+        match assignment.split_once('=') {
+            Some((path, text)) => {
+                let path = path.trim();
+                set("--set".to_owned(), path, value_of(path, text.trim()), problems);
+            }
+            None => problems.push(Problem::new("--set", format!("expected KEY=VALUE, found \"{assignment}\""))),
+        }
+    }
+    let shorthands = [("--listen", "server.listen", &layers.listen), ("--index-dir", "index.dir", &layers.index_dir)];
+    for (flag, path, text) in shorthands {
+        if let Some(text) = text {
+            set(flag.to_owned(), path, Value::from(text.as_str()), problems);
+        }
+    }
+    origins
+}
+
+/// Says where the value came from, for each mistake in one that a variable or a flag set.
+pub(super) fn name_origins(origins: &Origins, problems: &mut [Problem]) {
+    for problem in problems {
+        let of_path = |(path, _): &&(String, String)| {
+            problem.path.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        if let Some((_, origin)) = origins.iter().find(of_path)
+            && !problem.message.ends_with(')')
+        {
+            problem.message = format!("{} (set by {origin})", problem.message);
+        }
+    }
+}
+
+/// `PERCH_SERVER__LISTEN`, or `PERCH_SERVER_LISTEN` where that can only be one key.
+fn path_of_variable(name: &str) -> Result<String, Problem> {
+    let rest = name.strip_prefix("PERCH_").unwrap_or(name);
+    if rest == "LOG" {
+        return Ok("telemetry.log".to_owned());
+    }
+    let mut keys = Config::keys();
+    keys.extend(["source".to_owned(), "transport".to_owned()]);
+    let exact = rest.replace("__", ".").to_lowercase();
+    if keys.contains(&exact) {
+        return Ok(exact);
+    }
+    let mut like = keys.iter().filter(|key| key.replace('.', "_").eq_ignore_ascii_case(rest));
+    if let (Some(key), None) = (like.next(), like.next()) {
+        return Ok(key.clone());
+    }
+    let names: Vec<_> = keys.iter().map(|key| variable_of_path(key)).collect();
+    let hint = nearest(name, names.iter().map(String::as_str));
+    let hint = hint.map(|hint| format!("; did you mean {hint}?")).unwrap_or_default();
+    Err(Problem::new(name, format!("no key has this variable{hint}")))
+}
+
+fn variable_of_path(path: &str) -> String {
+    format!("PERCH_{}", path.replace('.', "__").to_uppercase())
+}
+
+/// The text as TOML, or as a plain string where it is none, or where the key holds a string.
+fn value_of(path: &str, text: &str) -> Value {
+    let parsed = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
+    let value = parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::from(text));
+    let defaults = default_sections();
+    let default = path.split_once('.').and_then(|(section, key)| defaults.get(section)?.get(key));
+    if default.is_some_and(Value::is_str) && !value.is_str() { Value::from(text) } else { value }
+}
+
+/// One step of a path: `name` or `[3]`.
+enum Step {
+    Key(String),
+    Place(usize),
+}
+
+fn steps(path: &str) -> Option<Vec<Step>> {
+    let mut steps = Vec::new();
+    for part in path.split('.') {
+        let (key, places) = part.split_at(part.find('[').unwrap_or(part.len()));
+        if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+            return None;
+        }
+        steps.push(Step::Key(key.to_owned()));
+        if !places.is_empty() {
+            let inner = places.strip_prefix('[')?.strip_suffix(']')?;
+            for place in inner.split("][") {
+                steps.push(Step::Place(place.parse().ok()?));
+            }
+        }
+    }
+    Some(steps)
+}
+
+fn put(table: &mut Table, path: &str, value: Value) -> Result<(), String> {
+    let steps = steps(path).ok_or("expected a TOML path such as server.listen or source[0].rate")?;
+    let mut steps = steps.into_iter();
+    let Some(Step::Key(first)) = steps.next() else { return Err("expected a TOML path".to_owned()) };
+    let mut at = table.entry(first).or_insert_with(|| Value::Table(Table::new()));
+    for step in steps {
+        at = match step {
+            Step::Key(key) => at
+                .as_table_mut()
+                .ok_or_else(|| format!("\"{key}\" is inside of something that is no table"))?
+                .entry(key)
+                .or_insert_with(|| Value::Table(Table::new())),
+            Step::Place(place) => {
+                let array =
+                    at.as_array_mut().ok_or_else(|| format!("[{place}] is inside of something that is no array"))?;
+                let len = array.len();
+                if place == len {
+                    array.push(Value::Table(Table::new()));
+                }
+                array.get_mut(place).ok_or_else(|| format!("there is no [{place}], only {len} before it"))?
+            }
+        };
+    }
+    *at = value;
+    Ok(())
+}

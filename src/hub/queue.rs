@@ -1,0 +1,181 @@
+//! What waits for one session, bounded; and whether the session is live or behind.
+//!
+//! The hub offers, the session takes. A session is *live* while everything that matches goes through the queue, and *behind*
+//! after the queue has overflowed or while it resumes: then the hub only notes the position of the newest tweet it kept
+//! back, and the session reads from the index until it has passed that position ([`SessionQueue::go_live`]).
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::{Delivery, Name};
+use crate::ids::{Seq, Uid};
+
+/// How much may wait for one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Deliveries.
+    pub max_frames: usize,
+    /// Bytes of tweets.
+    pub max_bytes: usize,
+}
+
+/// The queue of one session, shared by the hub and the session.
+#[derive(Debug)]
+pub struct SessionQueue {
+    uid: Uid,
+    limits: QueueLimits,
+    state: Mutex<State>,
+    /// Told when there is something to take.
+    ready: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Arc<Delivery>>,
+    bytes: usize,
+    behind: bool,
+    /// While live: tweets up to here came from the index already.
+    after: Seq,
+    /// The newest tweet that was kept back while the session was behind.
+    missed: Seq,
+    /// perch is shutting down; what waits may still be taken.
+    closed: bool,
+}
+
+/// What [`SessionQueue::take`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Deliveries were appended.
+    Some,
+    /// Nothing waits.
+    Empty,
+    /// The session has fallen behind.
+    Behind,
+    /// Nothing waits and nothing will.
+    Closed,
+}
+
+impl SessionQueue {
+    pub(crate) fn new(uid: Uid, limits: QueueLimits) -> SessionQueue {
+        SessionQueue { uid, limits, state: Mutex::default(), ready: Notify::new() }
+    }
+
+    pub(crate) fn uid(&self) -> Uid {
+        self.uid
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock; if it did, the state would still be whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a delivery into the queue of a live session. On overflow the queue goes and the session is behind.
+    pub(super) fn offer(&self, delivery: &Arc<Delivery>) {
+        let seq = delivery.hit.seq;
+        let mut state = self.state();
+        if state.behind {
+            state.missed = seq;
+            return;
+        }
+        if seq <= state.after {
+            return;
+        }
+        let bytes = state.bytes + delivery.size_bytes();
+        if state.waiting.len() >= self.limits.max_frames || (bytes > self.limits.max_bytes && !state.waiting.is_empty())
+        {
+            let dropped = state.waiting.len() + 1;
+            state.fall_behind();
+            state.missed = seq;
+            drop(state);
+            crate::telemetry::queue_overflowed(dropped);
+        } else {
+            state.bytes = bytes;
+            state.waiting.push_back(Arc::clone(delivery));
+            // The session drains the queue each time it is told, so only the first delivery needs to tell.
+            if state.waiting.len() > 1 {
+                return;
+            }
+            drop(state);
+        }
+        self.ready.notify_one();
+    }
+
+    /// Makes the session read from the index, from the position that it has taken. Called between two tweets.
+    pub(crate) fn resume(&self) {
+        self.state().fall_behind();
+        self.ready.notify_one();
+    }
+
+    /// Drops what waits for the subscription of this name, and takes the name off what others wait for too.
+    pub(super) fn purge(&self, name: &Name) {
+        let mut state = self.state();
+        if !state.waiting.iter().any(|delivery| delivery.names.contains(name)) {
+            return;
+        }
+        let waiting = std::mem::take(&mut state.waiting);
+        state.waiting = waiting
+            .into_iter()
+            .filter_map(|delivery| {
+                if !delivery.names.contains(name) {
+                    return Some(delivery);
+                }
+                let names: Arc<[Name]> = delivery.names.iter().filter(|&other| other != name).cloned().collect();
+                (!names.is_empty()).then(|| Arc::new(Delivery::new(delivery.hit.clone(), names)))
+            })
+            .collect();
+        state.bytes = state.waiting.iter().map(|delivery| delivery.size_bytes()).sum();
+    }
+
+    /// Appends up to `max` waiting deliveries to `deliveries`.
+    pub(crate) fn take(&self, max: usize, deliveries: &mut Vec<Arc<Delivery>>) -> Taken {
+        let mut state = self.state();
+        if state.behind && !state.closed {
+            return Taken::Behind;
+        }
+        if state.waiting.is_empty() {
+            return if state.closed { Taken::Closed } else { Taken::Empty };
+        }
+        let n = state.waiting.len().min(max);
+        let first = deliveries.len();
+        deliveries.extend(state.waiting.drain(..n));
+        state.bytes -= deliveries[first..].iter().map(|delivery| delivery.size_bytes()).sum::<usize>();
+        Taken::Some
+    }
+
+    /// Waits until [`SessionQueue::take`] may find something. Cancel safe.
+    pub(crate) async fn ready(&self) {
+        self.ready.notified().await;
+    }
+
+    /// Makes a session that has read everything up to `until` live again. False when more was kept back since: read on.
+    pub(crate) fn go_live(&self, until: Seq) -> bool {
+        let mut state = self.state();
+        if state.missed > until {
+            return false;
+        }
+        state.behind = false;
+        state.after = until;
+        true
+    }
+
+    /// Ends the session once what waits is taken.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.ready.notify_one();
+    }
+
+    /// Whether [`SessionQueue::close`] was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+}
+
+impl State {
+    fn fall_behind(&mut self) {
+        self.behind = true;
+        self.waiting = VecDeque::new();
+        self.bytes = 0;
+    }
+}

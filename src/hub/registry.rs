@@ -1,0 +1,71 @@
+//! Registrations, counted by reference: equal searches share one key, and the last to go removes the query.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::ids::{QueryId, QueryKey};
+use crate::query::Query;
+
+#[derive(Debug)]
+struct Entry {
+    id: QueryId,
+    canonical: Arc<str>,
+    references: usize,
+}
+
+/// Query id ↔ query key. Keys are dense, those of removed queries are given out again.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    keys: HashMap<QueryId, QueryKey>,
+    /// By key; `None` is free.
+    entries: Vec<Option<Entry>>,
+    free: Vec<QueryKey>,
+}
+
+impl Registry {
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(super) fn contains(&self, id: QueryId) -> bool {
+        self.keys.contains_key(&id)
+    }
+
+    pub(super) fn get(&self, key: QueryKey) -> Option<(QueryId, Arc<str>)> {
+        let entry = self.entries.get(key.index())?.as_ref()?;
+        Some((entry.id, Arc::clone(&entry.canonical)))
+    }
+
+    /// The query's key, with one more reference; and whether it is new.
+    pub(super) fn acquire(&mut self, query: &Query) -> (QueryKey, bool) {
+        if let Some(&key) = self.keys.get(&query.id()) {
+            if let Some(entry) = &mut self.entries[key.index()] {
+                entry.references += 1;
+            }
+            return (key, false);
+        }
+        let entry = Some(Entry { id: query.id(), canonical: query.canonical().into(), references: 1 });
+        let key = if let Some(key) = self.free.pop() {
+            self.entries[key.index()] = entry;
+            key
+        } else {
+            self.entries.push(entry);
+            QueryKey(u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 queries"))
+        };
+        self.keys.insert(query.id(), key);
+        (key, true)
+    }
+
+    /// Takes one reference back. True when it was the last: the key is free.
+    pub(super) fn release(&mut self, key: QueryKey) -> bool {
+        let Some(entry) = &mut self.entries[key.index()] else { return false };
+        entry.references -= 1;
+        if entry.references > 0 {
+            return false;
+        }
+        self.keys.remove(&entry.id);
+        self.entries[key.index()] = None;
+        self.free.push(key);
+        true
+    }
+}

@@ -1,0 +1,208 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::doc::{Doc, DocBuilder};
+use crate::ids::Seq;
+use crate::query::{Ast, QueryLimits};
+use crate::schema::{Schema, tweet};
+use crate::tweet::Prepared;
+
+/// Evaluates every query for every document, by the definition of the language.
+#[derive(Default)]
+pub(crate) struct PlainEngine {
+    queries: BTreeMap<QueryKey, Ast>,
+}
+
+impl Engine for PlainEngine {
+    fn insert(&mut self, key: QueryKey, query: &Ast) {
+        assert!(self.queries.insert(key, query.clone()).is_none(), "{key:?} is taken");
+    }
+
+    fn remove(&mut self, key: QueryKey) -> bool {
+        self.queries.remove(&key).is_some()
+    }
+
+    fn len(&self) -> usize {
+        self.queries.len()
+    }
+
+    fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches) {
+        for (at, doc) in (0..).zip(docs) {
+            let found = self.queries.iter().filter(|(_, query)| crate::query::matches(query, doc));
+            matches.pairs.extend(found.map(|(&key, _)| (at, key)));
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.queries.len() * 400
+    }
+}
+
+fn query(text: &str) -> Query {
+    Query::parse(text, Schema::tweet(), &QueryLimits::default()).expect("a query")
+}
+
+fn item(seq: u64, text: &str) -> Item {
+    let mut builder = DocBuilder::new(Schema::tweet());
+    builder.text(tweet::TEXT, text);
+    let tweet = Prepared { id: 1_000 + seq, json: text.into(), doc: builder.finish() };
+    Item { seq: Seq(seq), tweet: Arc::new(tweet) }
+}
+
+fn delivery(seq: u64) -> Arc<Delivery> {
+    Arc::new(Delivery::new(Hit { seq: Seq(seq), id: seq, json: "0123456789".into() }, Arc::new([None])))
+}
+
+fn queue(max_frames: usize) -> Arc<SessionQueue> {
+    Arc::new(SessionQueue::new(Uid::random(), QueueLimits { max_frames, max_bytes: 1_000 }))
+}
+
+fn hub() -> Hub {
+    Hub::new(Box::new(PlainEngine::default()), 3, 1_000)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "that is what a name is")]
+fn name(name: &str) -> Name {
+    Some(name.into())
+}
+
+/// What waits: seqs and names.
+fn taken(queue: &SessionQueue) -> (Taken, Vec<(u64, Vec<String>)>) {
+    let mut deliveries = Vec::new();
+    let taken = queue.take(100, &mut deliveries);
+    let names = |d: &Delivery| d.names.iter().map(|name| name.as_deref().unwrap_or("-").to_owned()).collect();
+    (taken, deliveries.iter().map(|d| (d.hit.seq.0, names(d))).collect())
+}
+
+#[test]
+fn a_full_queue_goes_and_the_session_is_behind_until_it_has_read_past_what_was_kept_back() {
+    let queue = queue(2);
+    for seq in 1..=5 {
+        queue.offer(&delivery(seq));
+    }
+    assert_eq!(taken(&queue), (Taken::Behind, vec![]));
+    assert!(!queue.go_live(Seq(4)), "5 was kept back");
+    assert!(queue.go_live(Seq(5)));
+    assert_eq!(taken(&queue), (Taken::Empty, vec![]));
+    queue.offer(&delivery(6));
+    assert_eq!(taken(&queue).1, [(6, vec!["-".to_owned()])]);
+}
+
+#[test]
+fn what_came_from_the_index_already_is_not_queued_again() {
+    let queue = queue(2);
+    queue.resume();
+    // The index is ahead of the hub: a tweet is in the tail before it is percolated.
+    assert!(queue.go_live(Seq(10)));
+    queue.offer(&delivery(9));
+    queue.offer(&delivery(10));
+    queue.offer(&delivery(11));
+    assert_eq!(taken(&queue).1, [(11, vec!["-".to_owned()])]);
+}
+
+#[test]
+fn a_queue_is_bounded_in_bytes_but_takes_one_tweet_of_any_size() {
+    let queue = SessionQueue::new(Uid::random(), QueueLimits { max_frames: 1_000, max_bytes: 25 });
+    queue.offer(&delivery(1));
+    queue.offer(&delivery(2));
+    assert_eq!(taken(&queue).1.len(), 2);
+    for seq in 3..=5 {
+        queue.offer(&delivery(seq));
+    }
+    assert_eq!(taken(&queue).0, Taken::Behind);
+    assert!(queue.go_live(Seq(5)));
+    let large = Hit { seq: Seq(6), id: 6, json: "x".repeat(100).into() };
+    queue.offer(&Arc::new(Delivery::new(large, Arc::new([None]))));
+    assert_eq!(taken(&queue).1.len(), 1);
+}
+
+#[test]
+fn a_closed_queue_is_emptied_first() {
+    let queue = queue(10);
+    queue.offer(&delivery(1));
+    queue.close();
+    assert_eq!(taken(&queue).0, Taken::Some);
+    assert_eq!(taken(&queue).0, Taken::Closed);
+}
+
+#[test]
+fn equal_queries_are_one_registration() {
+    let (mut hub, first, second) = (hub(), queue(10), queue(10));
+    hub.subscribe(&first, &None, &query("rust fast")).expect("room");
+    hub.subscribe(&second, &name("mine"), &query("+Fast (rust)")).expect("room");
+    assert_eq!((hub.queries(), hub.engine.len()), (1, 1));
+    assert_eq!(hub.dispatch(&[item(1, "fast rust"), item(2, "rust")]).0, 1);
+    assert_eq!(taken(&first).1, [(1, vec!["-".to_owned()])]);
+    assert_eq!(taken(&second).1, [(1, vec!["mine".to_owned()])]);
+    assert!(hub.unsubscribe(first.uid(), &None));
+    assert_eq!(hub.queries(), 1);
+    hub.disconnect(second.uid());
+    assert_eq!((hub.queries(), hub.engine.len()), (0, 0));
+    assert!(!hub.unsubscribe(first.uid(), &None));
+}
+
+#[test]
+fn a_tweet_comes_once_with_all_names_and_equal_names_share_it() {
+    let (mut hub, first, second) = (hub(), queue(10), queue(10));
+    for queue in [&first, &second] {
+        hub.subscribe(queue, &name("b"), &query("rust")).expect("room");
+        hub.subscribe(queue, &name("a"), &query("fast")).expect("room");
+    }
+    hub.dispatch(&[item(1, "fast rust"), item(2, "slow rust")]);
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    first.take(10, &mut one);
+    second.take(10, &mut two);
+    assert_eq!(one.len(), 2);
+    assert!(one.iter().zip(&two).all(|(one, two)| Arc::ptr_eq(one, two)), "encoded once for both");
+    assert_eq!(&*one[0].names, [name("a"), name("b")]);
+    assert_eq!(&*one[1].names, [name("b")]);
+}
+
+#[test]
+fn a_subscription_that_ends_or_is_replaced_takes_what_waits_for_it_along() {
+    let (mut hub, session) = (hub(), queue(10));
+    hub.subscribe(&session, &name("a"), &query("rust")).expect("room");
+    hub.subscribe(&session, &name("b"), &query("fast")).expect("room");
+    hub.dispatch(&[item(1, "rust"), item(2, "fast rust"), item(3, "fast")]);
+    hub.subscribe(&session, &name("a"), &query("java")).expect("room");
+    assert_eq!(taken(&session).1, [(2, vec!["b".to_owned()]), (3, vec!["b".to_owned()])]);
+    hub.dispatch(&[item(4, "rust"), item(5, "java")]);
+    assert!(hub.unsubscribe(session.uid(), &name("a")));
+    assert_eq!(taken(&session), (Taken::Empty, vec![]));
+    assert_eq!(hub.queries(), 1);
+}
+
+#[test]
+fn there_are_never_more_queries_than_allowed() {
+    let (mut hub, session) = (hub(), queue(10));
+    for word in ["one", "two", "three"] {
+        hub.subscribe(&session, &name(word), &query(word)).expect("room");
+    }
+    assert_eq!(hub.subscribe(&session, &name("four"), &query("four")), Err(Full::Queries(3)));
+    hub.subscribe(&session, &name("again"), &query("one")).expect("it is registered already");
+    assert_eq!(hub.matching(&item(1, "one three").tweet.doc).len(), 2);
+}
+
+#[test]
+fn the_place_of_a_session_that_went_is_given_out_again() {
+    let (mut hub, first, second) = (hub(), queue(10), queue(10));
+    hub.subscribe(&first, &None, &query("rust")).expect("room");
+    hub.disconnect(first.uid());
+    hub.subscribe(&second, &None, &query("java")).expect("room");
+    assert_eq!(hub.sessions.len(), 1);
+    hub.dispatch(&[item(1, "rust"), item(2, "java")]);
+    assert_eq!(taken(&first), (Taken::Empty, vec![]));
+    assert_eq!(taken(&second).1, [(2, vec!["-".to_owned()])]);
+}
+
+#[test]
+fn queries_take_no_more_memory_than_allowed() {
+    let session = queue(10);
+    let mut hub = Hub::new(Box::new(PlainEngine::default()), 100, 800);
+    for word in ["one", "two"] {
+        hub.subscribe(&session, &name(word), &query(word)).expect("room");
+    }
+    assert_eq!(hub.subscribe(&session, &name("three"), &query("three")), Err(Full::Bytes(800)));
+    assert!(hub.unsubscribe(session.uid(), &name("one")));
+    hub.subscribe(&session, &name("three"), &query("three")).expect("room again");
+}

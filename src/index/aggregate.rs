@@ -1,0 +1,213 @@
+//! Counting what matches, without reading a tweet: over time, and by term.
+//!
+//! Like a page, an aggregation is taken of one [`View`], bounded at a seq: it and what is pushed behind that seq add up
+//! exactly, each tweet in its newest version.
+//!
+//! Over time, the column of a date is read for every document that matches. By term, the documents that match are marked, and
+//! the dictionary of the field is walked once with its postings: that costs what the field holds, not what the tweets say.
+
+use hashbrown::{HashMap, HashSet};
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocSet as _, TERMINATED};
+
+use super::fields::{Fields, Place};
+use super::shown::Filter;
+use super::view::{Search, SearchError, View};
+use crate::ids::Seq;
+use crate::schema::FieldId;
+use crate::tweet::Item;
+
+/// How long the buckets of time may be, in milliseconds: each length divides the next, so that fine buckets can be put
+/// together when there are too many.
+pub const INTERVALS_MS: [i64; 16] = {
+    const SECOND: i64 = 1_000;
+    const MINUTE: i64 = 60 * SECOND;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    const WEEK: i64 = 7 * DAY;
+    [
+        SECOND,
+        5 * SECOND,
+        10 * SECOND,
+        30 * SECOND,
+        MINUTE,
+        5 * MINUTE,
+        10 * MINUTE,
+        30 * MINUTE,
+        HOUR,
+        3 * HOUR,
+        6 * HOUR,
+        12 * HOUR,
+        DAY,
+        WEEK,
+        4 * WEEK,
+        52 * WEEK,
+    ]
+};
+
+/// What matches, over time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OverTime {
+    /// How many tweets match, dated or not.
+    pub total: u64,
+    /// How long a bucket is, in milliseconds: one of [`INTERVALS_MS`].
+    pub interval_ms: i64,
+    /// The start of each bucket that is not empty, in milliseconds since 1970, a multiple of the interval; and how many
+    /// tweets are in it. In order of time.
+    pub buckets: Vec<(i64, u64)>,
+}
+
+/// The most frequent terms of what matches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopTerms {
+    /// How many tweets match, with a term or without.
+    pub total: u64,
+    /// The terms, folded, and how many tweets have them: most frequent first, then in the order of the terms.
+    pub buckets: Vec<(String, u64)>,
+}
+
+impl View {
+    /// How many tweets match, by a date: in the finest intervals that make `n` buckets at most.
+    ///
+    /// Dates are never so far apart that the longest interval makes more than some thousands.
+    ///
+    /// # Errors
+    ///
+    /// When the index can't be read.
+    pub fn over_time(
+        &self,
+        search: &Search,
+        field: FieldId,
+        until: Option<Seq>,
+        n: usize,
+    ) -> Result<OverTime, SearchError> {
+        let until = until.unwrap_or(Seq::MAX);
+        let mut buckets = Buckets::new(n);
+        let mut total = 0;
+        for item in self.matching_tail(search, until) {
+            total += 1;
+            let values = item.tweet.doc.values().iter().filter(|(of, _)| *of == field);
+            values.take(1).for_each(|&(_, time)| buckets.add(time));
+        }
+        if let Place::Values(_, name) = Fields::tweet().place(field) {
+            let filter = Filter { after: Seq::ZERO, until, hidden: self.hidden() };
+            let weight = self.shown().weight(search.query())?;
+            for (segment, _) in self.shown().segments_by(|_| 0) {
+                let column = segment.reader().fast_fields().column_opt::<i64>(name)?;
+                segment.for_each(&*weight, &filter, |docs, _| {
+                    total += docs.len() as u64;
+                    let Some(column) = &column else { return };
+                    docs.iter().filter_map(|&doc| column.first(doc)).for_each(|time| buckets.add(time));
+                })?;
+            }
+        }
+        let interval_ms = INTERVALS_MS[buckets.level];
+        let mut buckets: Vec<(i64, u64)> =
+            buckets.counts.into_iter().map(|(bucket, count)| (bucket * interval_ms, count)).collect();
+        buckets.sort_unstable();
+        Ok(OverTime { total, interval_ms, buckets })
+    }
+
+    /// The `n` most frequent terms of a field of keywords, among the tweets that match.
+    ///
+    /// # Errors
+    ///
+    /// When the index can't be read.
+    pub fn top_terms(
+        &self,
+        search: &Search,
+        field: FieldId,
+        until: Option<Seq>,
+        n: usize,
+    ) -> Result<TopTerms, SearchError> {
+        let until = until.unwrap_or(Seq::MAX);
+        let mut counts: HashMap<String, u64> = HashMap::new();
+        let mut total = 0;
+        for item in self.matching_tail(search, until) {
+            total += 1;
+            let doc = &item.tweet.doc;
+            // A tweet counts once, however often it says something.
+            let terms: HashSet<&str> = doc.field_tokens(field).iter().map(|token| doc.term(token)).collect();
+            for term in terms {
+                *counts.entry_ref(term).or_default() += 1;
+            }
+        }
+        if let Place::Keywords(of_tantivy) = Fields::tweet().place(field) {
+            let filter = Filter { after: Seq::ZERO, until, hidden: self.hidden() };
+            let weight = self.shown().weight(search.query())?;
+            for (segment, _) in self.shown().segments_by(|_| 0) {
+                let mut matches = vec![false; segment.reader().max_doc() as usize];
+                let mut any = false;
+                segment.for_each(&*weight, &filter, |docs, _| {
+                    total += docs.len() as u64;
+                    any |= !docs.is_empty();
+                    for &doc in docs {
+                        matches[doc as usize] = true;
+                    }
+                })?;
+                if !any {
+                    continue;
+                }
+                let index = segment.reader().inverted_index(*of_tantivy)?;
+                let mut terms = index.terms().stream().map_err(tantivy::TantivyError::from)?;
+                while terms.advance() {
+                    let mut postings = index
+                        .read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic)
+                        .map_err(tantivy::TantivyError::from)?;
+                    let mut count = 0;
+                    let mut doc = postings.doc();
+                    while doc != TERMINATED {
+                        count += u64::from(matches[doc as usize]);
+                        doc = postings.advance();
+                    }
+                    if count > 0
+                        && let Ok(term) = std::str::from_utf8(terms.key())
+                    {
+                        *counts.entry_ref(term).or_default() += count;
+                    }
+                }
+            }
+        }
+        let mut buckets: Vec<(String, u64)> = counts.into_iter().collect();
+        let most_first = |a: &(String, u64), b: &(String, u64)| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0));
+        if buckets.len() > n && n > 0 {
+            buckets.select_nth_unstable_by(n - 1, most_first);
+        }
+        buckets.truncate(n);
+        buckets.sort_unstable_by(most_first);
+        Ok(TopTerms { total, buckets })
+    }
+
+    fn matching_tail<'a>(&'a self, search: &'a Search, until: Seq) -> impl Iterator<Item = &'a Item> {
+        self.tail(search).filter(move |item| item.seq <= until)
+    }
+}
+
+/// Counts by time, in intervals that grow when there are too many.
+struct Buckets {
+    /// The number of the interval.
+    level: usize,
+    /// By the start, in intervals since 1970.
+    counts: HashMap<i64, u64>,
+    most: usize,
+}
+
+impl Buckets {
+    fn new(most: usize) -> Buckets {
+        Buckets { level: 0, counts: HashMap::new(), most }
+    }
+
+    fn add(&mut self, time_ms: i64) {
+        *self.counts.entry(time_ms.div_euclid(INTERVALS_MS[self.level])).or_default() += 1;
+        while self.counts.len() > self.most && self.level + 1 < INTERVALS_MS.len() {
+            let factor = INTERVALS_MS[self.level + 1] / INTERVALS_MS[self.level];
+            self.level += 1;
+            for (bucket, count) in std::mem::take(&mut self.counts) {
+                *self.counts.entry(bucket.div_euclid(factor)).or_default() += count;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::index::{Index, IndexOptions};
+
+fn tweets(n: usize, from: u64) -> Vec<Arc<tweet::Prepared>> {
+    let json = |id: u64| format!("{{\"id_str\":\"{id}\",\"text\":\"rust number{id} #fast\",\"lang\":\"en\"}}");
+    let read = |id: u64| Arc::new(tweet::prepare(&tweet::read(json(id).as_bytes()).unwrap()[0]));
+    (from..).take(n).map(read).collect()
+}
+
+fn open_in(dir: &Path) -> Index {
+    Index::open(&IndexOptions { dir: dir.to_owned(), ..IndexOptions::default() }).unwrap()
+}
+
+fn append(
+    index: &Index,
+    tweets: Vec<Arc<tweet::Prepared>>,
+) -> oneshot::Receiver<Result<Seq, crate::index::IntakeError>> {
+    let first = index.take_seqs(tweets.len()).unwrap();
+    let items: Vec<Item> = (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| Item { seq, tweet }).collect();
+    let (ack, durable) = oneshot::channel();
+    index.append(items.into(), Some(ack));
+    durable
+}
+
+fn content(index: &Index) -> Vec<(Seq, u64, Arc<str>)> {
+    let all = crate::index::Search::new(&crate::query::Ast::All);
+    let hits = index.view().after(&all, Seq::ZERO, Seq::MAX, 100_000).unwrap();
+    hits.into_iter().map(|hit| (hit.seq, hit.id, hit.json)).collect()
+}
+
+#[test]
+fn a_backup_of_an_index_in_use_holds_what_was_committed() {
+    let dir = TempDir::new().unwrap();
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    let index = open_in(&from);
+    for round in 0..30 {
+        append(&index, tweets(20, round * 15 + 1));
+        index.commit_now().unwrap();
+    }
+    let before = content(&index);
+    let report = backup(&from, &to).unwrap();
+    assert_eq!(report.tweets, before.len() as u64);
+    append(&index, tweets(20, 10_000));
+    index.commit_now().unwrap();
+    let copy = open_in(&to);
+    assert_eq!(content(&copy), before);
+    assert_ne!(copy.epoch(), index.epoch());
+    append(&copy, tweets(20, 5));
+    copy.commit_now().unwrap();
+    assert_eq!(copy.view().count(), before.len() as u64);
+    drop(copy);
+    assert_eq!(check(&to).unwrap().problems, Vec::<String>::new());
+    assert!(matches!(backup(&from, &to), Err(OfflineError::NotEmpty(_))));
+    assert!(matches!(backup(&dir.path().join("nothing"), &dir.path().join("b")), Err(OfflineError::Open(_))));
+}
+
+#[test]
+fn backups_under_load_are_whole() {
+    let dir = TempDir::new().unwrap();
+    let from = dir.path().join("from");
+    let index = open_in(&from);
+    append(&index, tweets(10, 1));
+    index.commit_now().unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0.. {
+                append(&index, tweets(10, round * 7 + 1));
+                index.commit_now().unwrap();
+                if done.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let mut tweets = 0;
+        for number in 0..10 {
+            let to = dir.path().join(number.to_string());
+            let outcome = backup(&from, &to).and_then(|_| check(&to));
+            done.store(number == 9 || outcome.is_err(), std::sync::atomic::Ordering::Relaxed);
+            let report = outcome.unwrap();
+            assert_eq!(report.problems, Vec::<String>::new());
+            assert!(report.tweets >= tweets, "the later one holds no less");
+            tweets = report.tweets;
+        }
+    });
+}
+
+#[test]
+fn damage_is_found() {
+    let dir = TempDir::new().unwrap();
+    let index = open_in(dir.path());
+    append(&index, tweets(200, 1));
+    index.commit_now().unwrap();
+    assert!(matches!(check(dir.path()), Err(OfflineError::Open(OpenError::Locked { .. }))), "it is in use");
+    drop(index);
+    let report = check(dir.path()).unwrap();
+    assert_eq!((report.tweets, report.problems.len()), (200, 0));
+    let entries = fs::read_dir(dir.path().join(TANTIVY)).unwrap().map(|entry| entry.unwrap().path());
+    let postings = entries.into_iter().find(|path| path.extension().is_some_and(|it| it == "idx")).unwrap();
+    let mut bytes = fs::read(&postings).unwrap();
+    bytes[10] ^= 0x55;
+    fs::write(&postings, bytes).unwrap();
+    let report = check(dir.path()).unwrap();
+    assert!(report.problems[0].contains(".idx is damaged"), "{:?}", report.problems);
+}
+
+#[test]
+fn an_index_of_another_version_is_built_anew() {
+    let dir = TempDir::new().unwrap();
+    let index = open_in(dir.path());
+    let epoch = index.epoch();
+    append(&index, tweets(100, 1));
+    index.commit_now().unwrap();
+    append(&index, tweets(100, 51));
+    index.commit_now().unwrap();
+    let before = content(&index);
+    drop(index);
+    let note = dir.path().join("perch.json");
+    let text = fs::read_to_string(&note).unwrap();
+    let older = text.replace("\"schema_version\": 1", "\"schema_version\": 0");
+    assert_ne!(text, older);
+    fs::write(&note, &older).unwrap();
+    let options = IndexOptions { dir: dir.path().to_owned(), ..IndexOptions::default() };
+    assert!(matches!(Index::open(&options), Err(OpenError::Version { found: 0, .. })));
+    assert_eq!(reindex(dir.path()).unwrap().tweets, 150);
+    let index = open_in(dir.path());
+    assert_eq!((content(&index), index.epoch()), (before.clone(), epoch));
+    drop(index);
+    assert_eq!(check(dir.path()).unwrap().problems, Vec::<String>::new());
+
+    // Cut off between the renames, it is run again.
+    fs::write(&note, older).unwrap();
+    fs::rename(dir.path().join(TANTIVY), dir.path().join(OLD)).unwrap();
+    fs::create_dir(dir.path().join(NEW)).unwrap();
+    assert_eq!(reindex(dir.path()).unwrap().tweets, 150);
+    let index = open_in(dir.path());
+    assert_eq!(content(&index), before);
+}

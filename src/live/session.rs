@@ -1,0 +1,246 @@
+//! One client's session: its subscriptions, and the events that come out of it in order.
+//!
+//! A session has two sources of tweets and never uses both at once: the queue that the hub fills while it is live, and the index while it is
+//! behind. `taken` and the subscriptions' cursors say what was handed out; they move only when events are handed out, so
+//! a call of [`Session::next`] can be dropped at any time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::catch_up::{self, CatchUp, Reading};
+use super::{CloseReason, Event, Live, LiveError, Name, Percolate, Registered};
+use crate::hub::{Delivery, SessionQueue, Taken};
+use crate::ids::{Seq, Uid};
+use crate::pipeline::Control;
+
+/// How many events one call of [`Session::next`] hands out at most, so that the caller gets to its other work.
+const MAX_EVENTS: usize = 256;
+
+/// One client's session. Ends when it is dropped: its subscriptions are removed.
+#[derive(Debug)]
+pub struct Session {
+    live: Live,
+    queue: Arc<SessionQueue>,
+    /// The subscriptions, with what each was sent; the hub has the same by query.
+    catch_up: CatchUp,
+    /// Whether the session is fed from the index now.
+    behind: bool,
+    /// Whether [`Event::CatchingUp`] is due.
+    announce: bool,
+    /// While live: the position of the last tweet that was handed out.
+    taken: Seq,
+    /// A read of the index that is under way; kept here, so that a dropped `next` does not begin it again.
+    reading: Option<Reading>,
+    /// Reused between calls.
+    deliveries: Vec<Arc<Delivery>>,
+    closed: bool,
+    is_away: bool,
+    /// Gives the place back when the session ends.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Session {
+    pub(super) fn new(live: Live, queue: Arc<SessionQueue>, permit: OwnedSemaphorePermit) -> Session {
+        Session {
+            live,
+            queue,
+            catch_up: CatchUp::default(),
+            behind: false,
+            announce: false,
+            taken: Seq::ZERO,
+            reading: None,
+            deliveries: Vec::new(),
+            closed: false,
+            is_away: false,
+            _permit: permit,
+        }
+    }
+
+    /// The session's name.
+    #[must_use]
+    pub fn uid(&self) -> Uid {
+        self.queue.uid()
+    }
+
+    /// How many subscriptions it holds.
+    #[must_use]
+    pub fn subscriptions(&self) -> usize {
+        self.catch_up.len()
+    }
+
+    /// Whether it holds one of that name.
+    #[must_use]
+    pub fn has_subscription(&self, name: &Name) -> bool {
+        self.catch_up.contains(name)
+    }
+
+    /// Says whether the client is away. A transport may keep the session of a client that has gone and is expected back: what matches
+    /// meanwhile waits, or is read from the index when the client is back. Those who are away don't count as connected.
+    pub fn set_away(&mut self, is_away: bool) {
+        if self.is_away != is_away {
+            self.is_away = is_away;
+            let away = &self.live.inner.away;
+            if is_away {
+                away.fetch_add(1, Ordering::Relaxed)
+            } else {
+                away.fetch_sub(1, Ordering::Relaxed)
+            };
+        }
+    }
+
+    /// Registers; what matches from the next tweet on comes out of [`Session::next`]. With `since`, what came after that
+    /// position comes out first, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Limit`], [`LiveError::Unrecoverable`], [`LiveError::Unavailable`].
+    pub async fn percolate(&mut self, request: Percolate) -> Result<Registered, LiveError> {
+        let Percolate { query, name, since, epoch } = request;
+        let max_subscriptions = self.live.limits().max_subscriptions;
+        if !self.catch_up.contains(&name) && self.catch_up.len() >= max_subscriptions {
+            return Err(LiveError::Limit(format!("a session holds at most {max_subscriptions} subscriptions")));
+        }
+        if let Some(since) = since {
+            self.check_position(since, epoch)?;
+        }
+        let query_id = query.id();
+        let subscribe = |reply| Control::Subscribe {
+            queue: Arc::clone(&self.queue),
+            name: name.clone(),
+            query: query.clone(),
+            resume: since.is_some(),
+            reply,
+        };
+        let seq = self.live.ask(subscribe).await?.map_err(|full| LiveError::Limit(full.to_string()))?;
+        // What was read for the subscriptions as they were is of no use any more.
+        self.reading = None;
+        if since.is_some() {
+            self.fall_behind();
+        }
+        self.catch_up.insert(name, query, since.unwrap_or(seq));
+        Ok(Registered { query_id, seq })
+    }
+
+    fn check_position(&self, since: Seq, epoch: Option<crate::ids::Epoch>) -> Result<(), LiveError> {
+        let first_seq = self.live.inner.index.first_seq();
+        let unrecoverable = |message: String| Err(LiveError::Unrecoverable { message, first_seq });
+        let (ours, newest) = (self.live.epoch(), self.live.seq());
+        if let Some(theirs) = epoch.filter(|theirs| *theirs != ours) {
+            return unrecoverable(format!("the position is of epoch {theirs}, this is epoch {ours}"));
+        }
+        if since > newest {
+            return unrecoverable(format!("position {since} was never reached, the newest is {newest}"));
+        }
+        if since.next() < first_seq {
+            return unrecoverable(format!("tweets before position {first_seq} are gone"));
+        }
+        Ok(())
+    }
+
+    /// Ends a subscription. Nothing that matches only it comes out any more.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::NotFound`] when there is none of that name.
+    pub async fn unpercolate(&mut self, name: Option<&str>) -> Result<(), LiveError> {
+        let name = name.map(Arc::from);
+        let uid = self.uid();
+        let existed = self.live.ask(|reply| Control::Unsubscribe { uid, name: name.clone(), reply }).await?;
+        self.reading = None;
+        self.catch_up.remove(&name);
+        if existed {
+            return Ok(());
+        }
+        Err(LiveError::NotFound(match name {
+            Some(name) => format!("there is no subscription called {name:?}"),
+            None => "there is no unnamed subscription".to_owned(),
+        }))
+    }
+
+    /// Waits until something happens, then appends all that is ready, at least one event, to `events`.
+    ///
+    /// Cancel safe: what is not appended comes with the next call. Transports call it in a `select!` with their socket. After
+    /// [`Event::Closed`] it waits for ever.
+    pub async fn next(&mut self, events: &mut Vec<Event>) {
+        if self.closed {
+            return std::future::pending().await;
+        }
+        loop {
+            if self.behind {
+                return self.next_from_index(events).await;
+            }
+            match self.queue.take(MAX_EVENTS, &mut self.deliveries) {
+                Taken::Some => {
+                    if let Some(last) = self.deliveries.last() {
+                        self.taken = last.hit.seq;
+                    }
+                    events.extend(self.deliveries.drain(..).map(Event::Tweet));
+                    return;
+                }
+                Taken::Empty => self.queue.ready().await,
+                Taken::Behind => self.fall_behind(),
+                Taken::Closed => return self.close(CloseReason::ShuttingDown, events),
+            }
+        }
+    }
+
+    fn fall_behind(&mut self) {
+        if !self.behind {
+            self.behind = true;
+            self.announce = true;
+            self.catch_up.sent_until(self.taken);
+            crate::telemetry::catch_up_started();
+        }
+    }
+
+    fn close(&mut self, reason: CloseReason, events: &mut Vec<Event>) {
+        self.closed = true;
+        events.push(Event::Closed(reason));
+    }
+
+    async fn next_from_index(&mut self, events: &mut Vec<Event>) {
+        if std::mem::take(&mut self.announce) {
+            events.push(Event::CatchingUp { from: self.catch_up.position().unwrap_or(self.taken) });
+            return;
+        }
+        while self.behind {
+            if self.queue.is_closed() {
+                // What is not sent yet is in the index, and the client says where it was when it comes back.
+                return self.close(CloseReason::ShuttingDown, events);
+            }
+            let reading = match &mut self.reading {
+                Some(reading) => reading,
+                None => self.reading.insert(catch_up::read(&self.live, &self.catch_up)),
+            };
+            let page = (&mut reading.0).await;
+            self.reading = None;
+            match page {
+                Ok(page) => {
+                    let n = page.deliveries.len();
+                    events.extend(page.deliveries.into_iter().map(Event::Tweet));
+                    self.catch_up.sent_until(page.until);
+                    if page.is_last && self.queue.go_live(page.until) {
+                        self.behind = false;
+                        self.taken = page.until;
+                        events.push(Event::Live { seq: page.until });
+                        return;
+                    }
+                    if n > 0 {
+                        return;
+                    }
+                }
+                Err(LiveError::Unavailable(_)) if self.queue.is_closed() => {}
+                Err(_) => return self.close(CloseReason::Failed, events),
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.set_away(false);
+        self.live.disconnect(self.uid());
+    }
+}

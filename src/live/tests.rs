@@ -1,0 +1,288 @@
+//! Whatever is asked at whatever moment: history at the watermark and the pushes behind it hold every tweet once.
+//!
+//! Real stages (index, pipeline, hub, sessions), no sockets. Each scenario uses words and tweet ids of its own, so that all of them run
+//! on one index whose commits come at their own times.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::doc::DocBuilder;
+use crate::hub::Hub;
+use crate::hub::tests::PlainEngine;
+use crate::index::IndexOptions;
+use crate::pipeline::{Intake, Pipeline};
+use crate::query::QueryLimits;
+use crate::schema::{Schema, tweet};
+
+struct Stages {
+    live: Live,
+    intake: Intake,
+    index: Index,
+    shutdown: CancellationToken,
+    thread: std::thread::JoinHandle<anyhow::Result<()>>,
+    dir: tempfile::TempDir,
+}
+
+impl Stages {
+    fn start(commit_interval: Duration, queue: QueueLimits) -> Stages {
+        Stages::start_in(tempfile::tempdir().expect("a directory"), commit_interval, queue)
+    }
+
+    fn start_in(dir: tempfile::TempDir, commit_interval: Duration, queue: QueueLimits) -> Stages {
+        let options = IndexOptions { dir: dir.path().to_owned(), commit_interval, ..IndexOptions::default() };
+        let index = Index::open(&options).expect("it opens");
+        let (intake, batches) = Intake::channel(4);
+        let (pipeline, handle) =
+            Pipeline::new(Hub::new(Box::new(PlainEngine::default()), 1_000, usize::MAX), index.clone(), batches);
+        let limits = LiveLimits {
+            max_sessions: 1_000,
+            max_subscriptions: 4,
+            queue,
+            max_searches: 4,
+            search_timeout: Duration::from_secs(60),
+        };
+        let live = Live::new(index.clone(), handle, limits);
+        let shutdown = CancellationToken::new();
+        let (runtime, token) = (tokio::runtime::Handle::current(), shutdown.clone());
+        let thread = std::thread::spawn(move || runtime.block_on(pipeline.run(token)));
+        Stages { live, intake, index, shutdown, thread, dir }
+    }
+
+    async fn stop(self) -> tempfile::TempDir {
+        self.shutdown.cancel();
+        let (thread, index) = (self.thread, self.index);
+        tokio::task::spawn_blocking(move || {
+            thread.join().expect("the loop does not panic").expect("the loop ends well");
+            index.close().expect("the index closes");
+        })
+        .await
+        .expect("no panic");
+        self.dir
+    }
+}
+
+fn query(text: &str) -> Query {
+    Query::parse(text, Schema::tweet(), &QueryLimits::default()).expect("a query")
+}
+
+fn prepared(id: u64, text: &str) -> Arc<Prepared> {
+    let mut builder = DocBuilder::new(Schema::tweet());
+    builder.text(tweet::TEXT, text);
+    let json = format!(r#"{{"id_str":"{id}","text":"{text}"}}"#).into();
+    Arc::new(Prepared { id, json, doc: builder.finish() })
+}
+
+fn percolate(name: &str, text: &str, since: Option<Seq>) -> Percolate {
+    Percolate { query: query(text), name: Some(name.into()), since, epoch: None }
+}
+
+/// The tweets as they came, for comparison.
+#[derive(Default)]
+struct Model {
+    /// Seq, id and words of each arrival.
+    arrivals: Vec<(Seq, u64, Vec<String>)>,
+}
+
+impl Model {
+    /// The newest version of each tweet that matches the word: seq by id.
+    fn newest(&self, word: &str) -> BTreeMap<u64, Seq> {
+        let mut newest = HashMap::new();
+        for (seq, id, words) in &self.arrivals {
+            newest.insert(*id, (*seq, words.iter().any(|found| found == word)));
+        }
+        newest.into_iter().filter(|(_, (_, matches))| *matches).map(|(id, (seq, _))| (id, seq)).collect()
+    }
+
+    fn matches(&self, seq: Seq, word: &str) -> bool {
+        self.arrivals.iter().any(|(at, _, words)| *at == seq && words.iter().any(|found| found == word))
+    }
+}
+
+/// A client: what it registered and what it was sent.
+struct Client {
+    session: Session,
+    words: Vec<String>,
+    /// By word: the watermark (or the position it came back with), and the seqs and ids that came under its name.
+    seen: HashMap<String, (Seq, Vec<(Seq, u64)>)>,
+    live: bool,
+}
+
+impl Client {
+    fn take(&mut self, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::Tweet(delivery) => {
+                    for name in &*delivery.names {
+                        let name = name.as_deref().expect("all are named");
+                        let (_, seen) = self.seen.get_mut(name).expect("a name that was registered");
+                        seen.push((delivery.hit.seq, delivery.hit.id));
+                    }
+                }
+                Event::CatchingUp { .. } => {
+                    assert!(self.live, "told twice");
+                    self.live = false;
+                }
+                Event::Live { .. } => self.live = true,
+                Event::Closed(reason) => panic!("{reason:?}"),
+            }
+        }
+    }
+
+    /// Takes what is ready now.
+    async fn take_some(&mut self) {
+        let mut events = Vec::new();
+        // Never waits longer than for what is on its way; dropping `next` must lose nothing.
+        let _ = tokio::time::timeout(Duration::from_micros(300), self.session.next(&mut events)).await;
+        self.take(events);
+    }
+}
+
+async fn scenario(stages: &Stages, seed: u64) {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let words: Vec<String> = (0..3).map(|at| format!("s{seed}w{at}")).collect();
+    let first_id = seed * 10_000 + 1;
+    let mut next_id = first_id;
+    let mut model = Model::default();
+    let mut clients: Vec<Client> = Vec::new();
+    let mut pending = Vec::new();
+    for _ in 0..rng.random_range(5..40) {
+        match rng.random_range(0..10) {
+            // A batch, sometimes with tweets that are there already.
+            0..5 => {
+                let n = if rng.random_bool(0.1) { rng.random_range(1..1_000) } else { rng.random_range(1..20) };
+                let mut batch = Vec::new();
+                for _ in 0..n {
+                    let id = if rng.random_bool(0.1) && next_id > first_id {
+                        rng.random_range(first_id..next_id)
+                    } else {
+                        next_id += 1;
+                        next_id - 1
+                    };
+                    let found: Vec<_> = words.iter().filter(|_| rng.random_bool(0.3)).cloned().collect();
+                    batch.push((id, found));
+                }
+                let tweets = batch.iter().map(|(id, found)| prepared(*id, &found.join(" "))).collect();
+                let (ack, acked) = tokio::sync::oneshot::channel();
+                stages.intake.send(crate::pipeline::Batch { tweets, ack: Some(ack) }).await.expect("it is taken");
+                pending.push((batch, acked));
+            }
+            5 | 6 => {
+                let session = stages.live.connect().expect("there is room");
+                let mut client = Client { session, words: Vec::new(), seen: HashMap::new(), live: true };
+                for word in &words {
+                    if rng.random_bool(0.6) {
+                        let since = rng.random_bool(0.2).then_some(Seq::ZERO);
+                        let registered =
+                            client.session.percolate(percolate(word, word, since)).await.expect("it is registered");
+                        client.words.push(word.clone());
+                        client.seen.insert(word.clone(), (since.unwrap_or(registered.seq), Vec::new()));
+                    }
+                }
+                clients.push(client);
+            }
+            7 => {
+                // Goes and comes back with the last seq it saw of each word.
+                if let Some(mut client) = (!clients.is_empty()).then(|| {
+                    let at = rng.random_range(0..clients.len());
+                    clients.swap_remove(at)
+                }) {
+                    client.session = stages.live.connect().expect("there is room");
+                    client.live = true;
+                    for word in &client.words {
+                        let (watermark, seen) = &client.seen[word];
+                        let since = seen.last().map_or(*watermark, |&(seq, _)| seq);
+                        let request = percolate(word, word, Some(since));
+                        client.session.percolate(request).await.expect("it is registered");
+                    }
+                    clients.push(client);
+                }
+            }
+            _ => {
+                if !clients.is_empty() {
+                    let at = rng.random_range(0..clients.len());
+                    clients[at].take_some().await;
+                }
+            }
+        }
+    }
+    for (batch, acked) in pending {
+        let last = acked.await.expect("an answer").expect("it is durable");
+        let first = last.0 + 1 - batch.len() as u64;
+        model.arrivals.extend((first..).zip(batch).map(|(seq, (id, found))| (Seq(seq), id, found)));
+    }
+    model.arrivals.sort();
+    for client in &mut clients {
+        let words = client.words.clone();
+        for word in &words {
+            check(stages, client, word, &model, seed).await;
+        }
+    }
+}
+
+/// Takes until everything came, then compares.
+async fn check(stages: &Stages, client: &mut Client, word: &str, model: &Model, seed: u64) {
+    let newest = model.newest(word);
+    let watermark = client.seen[word].0;
+    let last_owed = newest.values().copied().filter(|&seq| seq > watermark).max();
+    // Everything comes in order, so the last that is owed comes last.
+    while last_owed.is_some_and(|owed| client.seen[word].1.last().is_none_or(|&(seq, _)| seq < owed)) {
+        let mut events = Vec::new();
+        client.session.next(&mut events).await;
+        client.take(events);
+    }
+    let pushed = &client.seen[word].1;
+    assert!(pushed.is_sorted_by(|a, b| a.0 < b.0), "seed {seed}: out of order or twice: {pushed:?}");
+    for &(seq, _) in pushed {
+        assert!(seq > watermark && model.matches(seq, word), "seed {seed}: {seq} is not owed");
+    }
+    let request = SearchRequest {
+        query: query(word),
+        n: 100_000,
+        from: 0,
+        before_id: None,
+        until_seq: Some(watermark),
+        sort: Sort::Newest,
+    };
+    let page = stages.live.search(request).await.expect("it is found");
+    // An older version may have been pushed too, before the newer one came: the newest counts, and it comes once.
+    let mut held: BTreeMap<u64, Vec<Seq>> = BTreeMap::new();
+    for hit in &page.hits {
+        held.entry(hit.id).or_default().push(hit.seq);
+    }
+    for &(seq, id) in pushed {
+        if newest.get(&id) == Some(&seq) {
+            held.entry(id).or_default().push(seq);
+        }
+    }
+    let expected: BTreeMap<u64, Vec<Seq>> = newest.into_iter().map(|(id, seq)| (id, vec![seq])).collect();
+    assert_eq!(held, expected, "seed {seed}, watermark {watermark}");
+}
+
+fn runs(short: u64, long: u64) -> u64 {
+    if std::env::var_os("PERCH_LONG_TESTS").is_some() { long } else { short }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_and_pushes_hold_every_tweet_once() {
+    let queue = QueueLimits { max_frames: 8, max_bytes: 1_000_000 };
+    let stages = Arc::new(Stages::start(Duration::from_millis(3), queue));
+    let runs = runs(400, 20_000);
+    let mut scenarios = tokio::task::JoinSet::new();
+    for seed in 0..runs {
+        let stages = Arc::clone(&stages);
+        scenarios.spawn(async move { scenario(&stages, seed).await });
+        if scenarios.len() >= 8 {
+            scenarios.join_next().await.expect("one").expect("no seam");
+        }
+    }
+    while let Some(ended) = scenarios.join_next().await {
+        ended.expect("no seam");
+    }
+    Arc::into_inner(stages).expect("all ended").stop().await;
+}

@@ -1,0 +1,245 @@
+//! The server below HTTP: takes connections, guards them, and ends them at a shutdown.
+//!
+//! ```text
+//! listener ──> a place among the connections ──> TLS, if there is a certificate ──> first request in time ──> HTTP/1.1 or HTTP/2 ──> router
+//! ```
+//!
+//! A client that opens connections and sends nothing, or one byte now and then, is the cheapest attack there is: so connections are counted, and the
+//! head of each request has its time and its size. Bodies have their own limits, in the transports; `WebSockets` have theirs from the upgrade on, and keep
+//! their place.
+
+mod tls;
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::Service as _;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::telemetry;
+
+pub use tls::Tls;
+
+/// After the listener has failed for a reason of its own, such as too many open files, it waits so long.
+const LISTENER_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often HTTP/2 asks whether the client is still there, and how long the client may take to say so.
+const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Requests of one HTTP/2 connection that run at one time.
+const HTTP2_STREAMS: u32 = 100;
+
+/// What connections may take, and what they speak.
+#[derive(Clone)]
+pub struct ServerOptions {
+    /// The time of one request's head.
+    pub header_timeout: Duration,
+    /// Open connections.
+    pub max_connections: usize,
+    /// Header fields of one request.
+    pub max_headers: usize,
+    /// The size of one request's head.
+    pub max_header_bytes: usize,
+    /// The certificate, where connections are encrypted.
+    pub tls: Option<Arc<Tls>>,
+}
+
+/// Serves until the shutdown, and then until every connection has ended its present request. A connection that became a WebSocket is no
+/// longer the server's.
+pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions, shutdown: CancellationToken) {
+    let builder = Arc::new(builder(&options));
+    let places = Arc::new(Semaphore::new(options.max_connections));
+    let open = Arc::new(AtomicUsize::new(0));
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_connection(&error) => continue,
+            Err(error) => {
+                tracing::error!(%error, "no connection can be taken");
+                tokio::time::sleep(LISTENER_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            telemetry::turned_away("connections");
+            continue;
+        };
+        send_at_once(&stream);
+        let stream = Counted::new(stream, place, Arc::clone(&open));
+        let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
+        let (tls, timeout) = (options.tls.clone(), options.header_timeout);
+        connections.spawn(async move {
+            let Some(tls) = tls else {
+                return connection(stream, peer, &builder, router, timeout, shutdown).await;
+            };
+            let handshake = tokio::time::timeout(timeout, tls.acceptor().accept(stream));
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                accepted = handshake => match accepted {
+                    Ok(Ok(stream)) => connection(stream, peer, &builder, router, timeout, shutdown.clone()).await,
+                    Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
+                    Err(_) => telemetry::turned_away("header_timeout"),
+                },
+            }
+        });
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+fn builder(options: &ServerOptions) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_headers(options.max_headers)
+        // What is read at once, and so the longest head; bodies come in pieces of this size.
+        .max_buf_size(options.max_header_bytes);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HTTP2_KEEP_ALIVE)
+        .keep_alive_timeout(HTTP2_KEEP_ALIVE)
+        .max_concurrent_streams(HTTP2_STREAMS)
+        .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX));
+    builder
+}
+
+/// Serves one connection to its end.
+async fn connection<S>(
+    stream: S,
+    peer: SocketAddr,
+    builder: &Builder<TokioExecutor>,
+    router: Router,
+    timeout: Duration,
+    shutdown: CancellationToken,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let asked = Arc::new(AtomicBool::new(false));
+    let service = hyper::service::service_fn({
+        let asked = Arc::clone(&asked);
+        move |mut request: Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            TowerToHyperService::new(router.clone()).call(request.map(Body::new))
+        }
+    });
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut stopping = pin!(shutdown.cancelled());
+    let mut late = pin!(tokio::time::sleep(timeout));
+    let (mut is_stopping, mut is_timed) = (false, true);
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%peer, %error, "a connection failed");
+                }
+                return;
+            }
+            () = &mut stopping, if !is_stopping => {
+                is_stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            // Until it is known which HTTP the client speaks, HTTP's own timeout does not run.
+            () = &mut late, if is_timed => {
+                is_timed = false;
+                if !asked.load(Ordering::Relaxed) {
+                    telemetry::turned_away("header_timeout");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A connection and its place, which it keeps when it becomes a WebSocket.
+struct Counted {
+    stream: TcpStream,
+    /// How many there are, for the metric.
+    open: Arc<AtomicUsize>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Counted {
+    fn new(stream: TcpStream, place: OwnedSemaphorePermit, open: Arc<AtomicUsize>) -> Counted {
+        telemetry::connections(open.fetch_add(1, Ordering::Relaxed) + 1);
+        Counted { stream, open, _place: place }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        telemetry::connections(self.open.fetch_sub(1, Ordering::Relaxed) - 1);
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Small frames must not wait for the acknowledgement of the one before.
+fn send_at_once(connection: &TcpStream) {
+    if let Err(error) = connection.set_nodelay(true) {
+        tracing::debug!(%error, "can't set TCP_NODELAY");
+    }
+}
+
+/// Whether only this one connection is lost.
+fn is_of_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    matches!(error.kind(), K::ConnectionRefused | K::ConnectionAborted | K::ConnectionReset | K::Interrupted)
+}

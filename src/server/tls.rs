@@ -1,0 +1,65 @@
+//! TLS: the certificate and its key, which can be changed while perch runs.
+//!
+//! Certificates are renewed every few weeks: on SIGHUP the files are read again. New connections get the new certificate, open ones keep theirs; when
+//! the files are wrong, the old certificate stays.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::Context as _;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// The present certificate.
+pub struct Tls {
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+    config: RwLock<Arc<ServerConfig>>,
+}
+
+impl Tls {
+    /// Reads the certificate chain and its key, both PEM.
+    ///
+    /// # Errors
+    ///
+    /// When a file can't be read, or they don't go together.
+    pub fn load(certificate_file: &Path, key_file: &Path) -> anyhow::Result<Tls> {
+        let config = RwLock::new(read(certificate_file, key_file)?);
+        Ok(Tls { certificate_file: certificate_file.to_owned(), key_file: key_file.to_owned(), config })
+    }
+
+    /// Reads the files again, for the connections that come from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tls::load`]; the old certificate stays.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        let config = read(&self.certificate_file, &self.key_file)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
+    }
+
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+fn read(certificate_file: &Path, key_file: &Path) -> anyhow::Result<Arc<ServerConfig>> {
+    let certificates = CertificateDer::pem_file_iter(certificate_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("server.tls_certificate_file: {} can't be read", certificate_file.display()))?;
+    anyhow::ensure!(!certificates.is_empty(), "server.tls_certificate_file: {} has none", certificate_file.display());
+    let key = PrivateKeyDer::from_pem_file(key_file)
+        .with_context(|| format!("server.tls_key_file: {} can't be read", key_file.display()))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .context("TLS can't be set up")?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .context("server.tls_key_file: the key is not the certificate's")?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

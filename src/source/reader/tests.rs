@@ -1,0 +1,373 @@
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+use std::fmt::Write as _;
+use tokio::io::AsyncWriteExt as _;
+
+use super::*;
+use crate::doc::Doc;
+
+/// Any JSON object is a tweet here: its id is `id`, or 0.
+fn plain(json: &str) -> Result<Vec<Arc<Prepared>>, String> {
+    let value: serde_json::Value = serde_json::from_str(json).map_err(|error| format!("no JSON: {error}"))?;
+    let object = value.as_object().ok_or("no tweet")?;
+    let id = object.get("id").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    Ok(vec![Arc::new(Prepared { id, json: value.to_string().into(), doc: Doc::default() })])
+}
+
+const OPTIONS: ReaderOptions = ReaderOptions { max_line_bytes: 40, max_unpacked_bytes: 0, parallel: 2 };
+
+/// What comes out, as text.
+async fn outcome(reader: &mut BulkReader) -> String {
+    let mut out = String::new();
+    let mut refused = Vec::new();
+    let error = loop {
+        match reader.next_chunk().await {
+            Ok(Some(chunk)) => {
+                assert!(!chunk.tweets.is_empty() || !chunk.refused.is_empty(), "a chunk is never empty");
+                out.extend(chunk.tweets.iter().map(|tweet| format!("{}\n", tweet.json)));
+                refused.extend(chunk.refused);
+            }
+            Ok(None) => break String::new(),
+            Err(error) => break format!("error: {error}\n"),
+        }
+    };
+    assert!(matches!(reader.next_chunk().await, Ok(None)), "the end stays the end");
+    out.extend(refused.iter().map(|refused| format!("line {}: {}\n", refused.line, refused.reason)));
+    out + &error
+}
+
+async fn read_all(input: impl Into<Vec<u8>>, options: ReaderOptions) -> String {
+    outcome(&mut BulkReader::with_parse(io::Cursor::new(input.into()), options, plain)).await
+}
+
+async fn check(input: impl Into<Vec<u8>>, expected: &Expect) {
+    expected.assert_eq(&read_all(input, OPTIONS).await);
+}
+
+#[tokio::test]
+async fn lines() {
+    check(
+        "\u{FEFF}{\"id\":1}\r\n\n  \n{\"id\":2}\nnonsense\n{\"id\":\n[1]\n{\"id\":3}",
+        &expect![[r#"
+            {"id":1}
+            {"id":2}
+            {"id":3}
+            line 5: no JSON: expected ident at line 1 column 2
+            line 6: no JSON: EOF while parsing a value at line 1 column 6
+            line 7: no tweet
+        "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_line_that_is_too_long_or_not_utf8_is_refused_alone() {
+    let mut input = b"{\"id\":1}\n{\"text\":\"".to_vec();
+    input.extend(vec![b'x'; 300_000]);
+    input.extend(b"\"}\n{\"id\":2}\n{\"text\":\"\xFF\"}\n{\"id\":3}\n");
+    check(
+        input,
+        &expect![[r#"
+            {"id":1}
+            {"id":2}
+            {"id":3}
+            line 2: too long: more than 40 bytes
+            line 4: not UTF-8
+        "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_broken_first_line_does_not_make_it_a_document() {
+    for first in ["{\"id\": 1, \"text\": \"cut", "{\"id\": 1, ", "{\"id\": 1", "{\"id\": ", "{"] {
+        let out = read_all(format!("{first}\n{{\"id\":2}}\n{{\"id\":3}}\n"), OPTIONS).await;
+        let expected = if first.ends_with(": ") { "error" } else { "{\"id\":2}\n{\"id\":3}\nline 1: " };
+        assert!(out.starts_with(expected) || first.ends_with(": "), "{first}: {out}");
+    }
+}
+
+#[tokio::test]
+async fn an_array() {
+    let long = format!("{{\"text\":\"{}]}}[\\\"\"}}", "x".repeat(50));
+    check(
+        format!(" [\n {{\"id\":1,\n \"a\":[{{}}, \"}}\\\"]\"]}},{long}, 5,\"x\" ,{{\"id\":2}}\n]\n"),
+        &expect![[r#"
+            {"a":[{},"}\"]"],"id":1}
+            {"id":2}
+            line 2: element 2: too long: more than 40 bytes
+            line 3: element 3: no tweet
+            line 4: element 4: no tweet
+        "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_search_answer() {
+    let expected = expect![[r#"
+        {"id":1}
+        {"id":2,"statuses":[{"id":3}]}
+    "#]];
+    let statuses = "\"statuses\": [{\"id\":1}, {\"id\":2, \"statuses\": [{\"id\":3}]}]";
+    let meta = "\"meta\": {\"a\": [\"]\"]}";
+    for input in [
+        format!("{{{statuses}}}"),
+        format!("{{{statuses}, {meta}}}\n"),
+        format!("{{{meta},\n{statuses}}}"),
+        format!("{{\n  {statuses},\n  {meta},\n \"long\": \"{}\"\n}}\n", "x".repeat(100)),
+        format!("{{{statuses}}}").replace(", ", ",\n"),
+    ] {
+        check(input, &expected).await;
+    }
+    check("{\"statuses\": []}", &expect![""]).await;
+    check(
+        "{\"statuses\": [{\"id\":1}]}\n{\"statuses\": [{\"id\":2}]}",
+        &expect![[r#"
+        {"id":1}
+        {"id":2}
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn documents_over_several_lines() {
+    check(
+        "{\n  \"id\": 1\n}\n{\n  \"id\": 2\n}\n",
+        &expect![[r#"
+            {"id":1}
+            {"id":2}
+        "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_at_all() {
+    for input in ["", "\n\r\n  ", "\u{FEFF}", "[]", "[\n]\n"] {
+        assert_eq!(read_all(input, OPTIONS).await, "", "{input:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_cut_says_so_and_keeps_the_rest() {
+    check(
+        "[{\"id\":1}, {\"id\"",
+        &expect![[r#"
+        {"id":1}
+        error: the input is cut: it ends inside of element 2
+    "#]],
+    )
+    .await;
+    check(
+        "[{\"id\":1}, ",
+        &expect![[r#"
+        {"id":1}
+        error: the input is cut: it ends inside of its array, after element 1
+    "#]],
+    )
+    .await;
+    check(
+        "{\"statuses\":[{\"id\":1}], ",
+        &expect![[r#"
+        {"id":1}
+        error: the input is cut: it ends inside of the search answer, after its statuses
+    "#]],
+    )
+    .await;
+}
+
+async fn pack_gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = async_compression::tokio::write::GzipEncoder::new(Vec::new());
+    encoder.write_all(bytes).await.unwrap();
+    encoder.shutdown().await.unwrap();
+    encoder.into_inner()
+}
+
+async fn pack_zstd(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = async_compression::tokio::write::ZstdEncoder::new(Vec::new());
+    encoder.write_all(bytes).await.unwrap();
+    encoder.shutdown().await.unwrap();
+    encoder.into_inner()
+}
+
+/// Lines that don't pack well, so that a cut loses only the last of them.
+fn many_lines() -> String {
+    let mut state = 1_u64;
+    let mut line = |id| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{{\"id\":{id},\"r\":{state}}}\n")
+    };
+    (1..20_000).map(&mut line).collect()
+}
+
+#[tokio::test]
+async fn packed_input_is_unpacked_and_a_cut_is_found() {
+    let lines = many_lines();
+    let expected = read_all(lines.clone(), OPTIONS).await;
+    let (gzip, zstd) = (pack_gzip(lines.as_bytes()).await, pack_zstd(lines.as_bytes()).await);
+    for packed in [gzip, zstd] {
+        assert_eq!(read_all(packed.clone(), OPTIONS).await, expected);
+        assert_eq!(read_all([&packed[..], &packed[..]].concat(), OPTIONS).await, expected.repeat(2));
+
+        let out = read_all(&packed[..packed.len() - 10_000], OPTIONS).await;
+        let (tweets, error) = out.split_once("error: ").unwrap();
+        assert!(tweets.len() > 1_000 && expected.starts_with(tweets), "what was complete is kept");
+        assert!(error.starts_with("the input is cut: it ends "), "{error}");
+
+        let mut damaged = packed.clone();
+        damaged[packed.len() / 2..packed.len() / 2 + 100].fill(0);
+        let out = read_all(damaged, OPTIONS).await;
+        assert!(out.contains("error: "), "{}", &out[out.len() - 200..]);
+    }
+}
+
+#[tokio::test]
+async fn a_bomb_is_stopped() {
+    let bomb = pack_gzip(&vec![b' '; 4 << 20]).await;
+    let options = ReaderOptions { max_unpacked_bytes: 1 << 20, ..OPTIONS };
+    assert!(read_all(bomb, options).await.ends_with("error: the input is longer than 1048576 bytes\n"));
+}
+
+#[tokio::test]
+async fn what_is_complete_is_not_held_back() {
+    let (mut client, server) = tokio::io::duplex(1024);
+    let mut reader = BulkReader::with_parse(server, OPTIONS, plain);
+    for id in 1..4 {
+        client.write_all(format!("{{\"id\":{id}}}\n{{").as_bytes()).await.unwrap();
+        let chunk = reader.next_chunk().await.unwrap().unwrap();
+        assert_eq!(chunk.tweets.iter().map(|tweet| tweet.id).collect::<Vec<_>>(), [id]);
+        client.write_all(b"}\n").await.unwrap();
+        assert_eq!(reader.next_chunk().await.unwrap().unwrap().tweets[0].id, 0);
+    }
+    drop(client);
+    assert!(reader.next_chunk().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_order_is_kept_over_many_chunks() {
+    let lines = many_lines();
+    let mut reader = BulkReader::with_parse(io::Cursor::new(lines), OPTIONS, plain);
+    let mut next = 1;
+    while let Some(chunk) = reader.next_chunk().await.unwrap() {
+        for tweet in chunk.tweets {
+            assert_eq!(tweet.id, next);
+            next += 1;
+        }
+    }
+    assert_eq!(next, 20_000);
+}
+
+#[test]
+fn memory_is_bounded_by_the_longest_line() {
+    let mut splitter = Splitter::new(40);
+    for start in ["", "[", "{\"statuses\":["] {
+        splitter.push(start.as_bytes());
+        for filler in [b' ', b'x', b'\n', b'[', b'"'] {
+            for _ in 0..100 {
+                splitter.push(&[filler; 10_000]);
+                while splitter.next_chunk().is_some() {}
+                assert!(splitter.held_bytes() < 400_000, "{} bytes are held", splitter.held_bytes());
+            }
+        }
+    }
+}
+
+/// Everything that the splitter makes of the input, given in these portions.
+fn split(input: &[u8], cuts: &[usize], max_bytes: usize) -> String {
+    let mut splitter = Splitter::new(max_bytes);
+    let mut out = String::new();
+    let mut refused = String::new();
+    let mut take = |splitter: &mut Splitter| {
+        while let Some(chunk) = splitter.next_chunk() {
+            for piece in &chunk.pieces {
+                let bytes = String::from_utf8_lossy(&chunk.bytes[piece.range.clone()]).into_owned();
+                let _ = writeln!(out, "{:?} {bytes:?}", piece.place);
+            }
+            refused.extend(chunk.refused.iter().map(|refused| format!("{refused:?}\n")));
+        }
+    };
+    let mut rest = input;
+    for &cut in cuts {
+        let (portion, after) = rest.split_at(cut.min(rest.len()));
+        splitter.push(portion);
+        if cut % 3 == 0 {
+            splitter.flush();
+        }
+        take(&mut splitter);
+        rest = after;
+    }
+    splitter.push(rest);
+    let end = splitter.finish(false);
+    take(&mut splitter);
+    out + &refused + &format!("{end:?}")
+}
+
+fn input() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        Just(&b"{"[..]),
+        Just(&b"}"[..]),
+        Just(&b"["[..]),
+        Just(&b"]"[..]),
+        Just(&b","[..]),
+        Just(&b":"[..]),
+        Just(&b"\n"[..]),
+        Just(&b"\r\n"[..]),
+        Just(&b" "[..]),
+        Just(&b"\""[..]),
+        Just(&b"\\"[..]),
+        Just(&b"12"[..]),
+        Just(&b"\xEF\xBB\xBF"[..]),
+        Just(&b"\"statuses\""[..]),
+        Just(&b"\"statuses\": ["[..]),
+        Just(&b"{\"statuses\": ["[..]),
+        Just(&b"{\"id\":1}"[..]),
+        Just(&b"{\"id\":1}\n"[..]),
+        Just(&b"{\"id\":1},\n"[..]),
+        Just(&b"{\"text\":\"0123456789 0123456789 0123456789\"}"[..]),
+    ];
+    proptest::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #[test]
+    fn how_the_input_comes_changes_nothing(
+        input in input(),
+        cuts in proptest::collection::vec(0_usize..12, 0..60),
+        max_bytes in prop_oneof![Just(4_usize), Just(20), Just(1000)],
+    ) {
+        let whole = split(&input, &[], max_bytes);
+        prop_assert_eq!(&whole, &split(&input, &cuts, max_bytes));
+        prop_assert_eq!(&whole, &split(&input, &vec![1; input.len()], max_bytes));
+    }
+
+    #[test]
+    fn the_same_tweets_come_out_of_every_form(ids in proptest::collection::vec(0_u64..100, 0..30), pretty: bool, newline: bool) {
+        let tweets: Vec<_> = ids.iter().map(|id| serde_json::json!({"id": id, "a": {"b": ["]", "}\""]}})).collect();
+        let text = |value: &serde_json::Value| {
+            let text = if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+            text.unwrap() + if newline { "\n" } else { "" }
+        };
+        let lines: String = tweets.iter().map(|tweet| format!("{tweet}\n")).collect();
+        let array = text(&serde_json::Value::from(tweets.clone()));
+        let answer = text(&serde_json::json!({"search_metadata": {"n": 1}, "statuses": tweets}));
+        let several: String = tweets.iter().map(|tweet| text(tweet) + "\n").collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let options = ReaderOptions { max_line_bytes: 1000, ..OPTIONS };
+        let expected = runtime.block_on(read_all(lines, options));
+        for form in [array, answer, several] {
+            prop_assert_eq!(&expected, &runtime.block_on(read_all(form, options)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_raw_reader_gives_the_bytes_as_they_are() {
+    let packed = pack_gzip(b"[{\"id\": 1},\n {\"id\":\n2}]").await;
+    let mut reader = RawReader::new(io::Cursor::new(packed), OPTIONS);
+    let chunk = reader.next_chunk().await.unwrap().unwrap();
+    let pieces: Vec<_> = chunk.pieces.iter().map(|piece| (piece.place, &chunk.bytes[piece.range.clone()])).collect();
+    assert_eq!(pieces, [(Place::Element(1), &b"{\"id\": 1}"[..]), (Place::Element(2), &b"{\"id\":\n2}"[..])]);
+    assert!(reader.next_chunk().await.unwrap().is_none());
+}

@@ -1,0 +1,67 @@
+use super::*;
+
+#[test]
+fn names_are_unique_and_carry_their_unit() {
+    let mut names = std::collections::BTreeSet::new();
+    for metric in METRICS {
+        let name = metric.name;
+        assert!(names.insert(name), "{name} is there twice");
+        assert!(name.starts_with("perch_") && metric.about.ends_with('.'), "{name}");
+        match metric.kind {
+            MetricKind::Counter => assert!(name.ends_with("_total"), "{name}"),
+            MetricKind::Gauge => assert!(!name.ends_with("_total"), "{name}"),
+            MetricKind::Histogram(buckets) => {
+                assert!(name.ends_with("_seconds"), "{name}");
+                assert!(buckets.is_sorted(), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_in_the_operations_page() {
+    let page = include_str!("../../docs/OPERATIONS.md");
+    for metric in METRICS {
+        let row = format!("| `{}` | {} |", metric.name, metric.about);
+        assert!(page.contains(&row), "docs/OPERATIONS.md has no line {row}");
+    }
+}
+
+#[test]
+fn events_show_up_as_metrics_however_often_it_is_installed() {
+    let handle = install_metrics();
+    let _ = install_metrics();
+    tweets_received("telemetry#1", 3);
+    tweet_refused("telemetry#1", "too_long", 7, "too long");
+    percolated(3, 2, 5, Duration::from_millis(2));
+    committed(3, Duration::from_millis(20));
+    index_size(10, 3);
+    queries_registered(1, 100);
+    sessions(4);
+    frames_sent("ws", 9);
+    queue_overflowed(1);
+    event_dropped("sente", &"a bad package");
+    catch_up_started();
+    searched(Duration::from_micros(300));
+    request_answered("/api/tweets/{id}", 200, Duration::from_micros(300));
+    tweets_withheld(2);
+    error_answered("limit");
+    turned_away("test");
+    connections(2);
+    source_started("telemetry#1");
+    source_failed("telemetry#1", &anyhow::anyhow!("broken"), Duration::from_secs(1));
+    source_done("telemetry#1");
+    let page = handle.render();
+    for metric in METRICS {
+        assert!(page.contains(&format!("# TYPE {} ", metric.name)), "{} is missing:\n{page}", metric.name);
+    }
+    assert!(page.contains(r#"perch_tweets_received_total{source="telemetry#1"} 3"#), "{page}");
+    assert!(page.contains(r#"perch_tweets_refused_total{source="telemetry#1",reason="too_long"} 1"#), "{page}");
+    assert!(page.contains(r#"perch_search_seconds_bucket{le="0.0005"}"#), "{page}");
+}
+
+#[test]
+fn a_log_filter_that_is_none_is_an_error() {
+    let config = Telemetry { log: "perch=loud".to_owned(), ..Telemetry::default() };
+    assert!(init_log(&config).is_err());
+}

@@ -1,0 +1,222 @@
+//! What can go wrong for a client, in one place: a stable code, a sentence, and where.
+//!
+//! Every door says it in the same words: `/ws` as the payload of `cmd/error`, HTTP as `{"error": …}` with the code's status. Causes inside
+//! perch are logged where they happen and never sent.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::ids::Seq;
+use crate::live::LiveError;
+use crate::pipeline::IntakeError;
+use crate::telemetry;
+
+/// When a client that is told to wait should come back, in seconds.
+const RETRY_AFTER_S: &str = "1";
+
+/// What went wrong, for programs. The names are part of the protocol: none is ever changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// No JSON, or not `[event, payload, ref]`.
+    BadFrame,
+    /// There is no such event.
+    BadEvent,
+    /// A field, parameter or body that is missing, unknown or of the wrong kind.
+    BadPayload,
+    /// The query can't be understood or asks for too much.
+    BadQuery,
+    /// No token, or none that is good for this.
+    Unauthorized,
+    /// Not for this client.
+    Forbidden,
+    /// There is no such tweet, subscription or path.
+    NotFound,
+    /// The path is right and the method is not.
+    MethodNotAllowed,
+    /// The position can't be resumed from.
+    Unrecoverable,
+    /// Longer than may be sent.
+    TooLarge,
+    /// More than one client may have, or than perch holds.
+    Limit,
+    /// Not now: perch is starting, shutting down, or can't read its index.
+    Unavailable,
+    /// The disk is full.
+    NoSpace,
+    /// A mistake of perch.
+    Internal,
+}
+
+impl Code {
+    /// All of them.
+    #[cfg(test)]
+    pub(crate) const ALL: &[Code] = &[
+        Code::BadFrame,
+        Code::BadEvent,
+        Code::BadPayload,
+        Code::BadQuery,
+        Code::Unauthorized,
+        Code::Forbidden,
+        Code::NotFound,
+        Code::MethodNotAllowed,
+        Code::Unrecoverable,
+        Code::TooLarge,
+        Code::Limit,
+        Code::Unavailable,
+        Code::NoSpace,
+        Code::Internal,
+    ];
+
+    /// As it is sent.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Code::BadFrame => "bad_frame",
+            Code::BadEvent => "bad_event",
+            Code::BadPayload => "bad_payload",
+            Code::BadQuery => "bad_query",
+            Code::Unauthorized => "unauthorized",
+            Code::Forbidden => "forbidden",
+            Code::NotFound => "not_found",
+            Code::MethodNotAllowed => "method_not_allowed",
+            Code::Unrecoverable => "unrecoverable",
+            Code::TooLarge => "too_large",
+            Code::Limit => "limit",
+            Code::Unavailable => "unavailable",
+            Code::NoSpace => "no_space",
+            Code::Internal => "internal",
+        }
+    }
+
+    /// The status that says it over HTTP.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Code::BadFrame | Code::BadEvent | Code::BadPayload | Code::BadQuery => StatusCode::BAD_REQUEST,
+            Code::Unauthorized => StatusCode::UNAUTHORIZED,
+            Code::Forbidden => StatusCode::FORBIDDEN,
+            Code::NotFound => StatusCode::NOT_FOUND,
+            Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Code::Unrecoverable => StatusCode::GONE,
+            Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::Limit => StatusCode::TOO_MANY_REQUESTS,
+            Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+            Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// Where it went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum At {
+    /// In this field of a payload, or this parameter of a URL.
+    Field {
+        /// Its name.
+        field: String,
+    },
+    /// In a query's text.
+    Query {
+        /// The first wrong character, counted from 1.
+        column: usize,
+        /// How many characters are wrong; 0 where something is missing.
+        length: usize,
+        /// When the text stands in a JSON form: the way to it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+    },
+    /// In a query's JSON form.
+    Path {
+        /// The way to the value, `bool.must[0].term`.
+        path: String,
+    },
+    /// Before the first position that can be had.
+    Position {
+        /// That position.
+        first_seq: u64,
+    },
+}
+
+/// A request or command that failed, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Fault {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<At>,
+}
+
+impl Fault {
+    /// A fault without a place.
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Fault {
+        Fault { code, message: message.into(), at: None }
+    }
+
+    /// A field or parameter that is not what it should be. The message starts with its name.
+    pub(crate) fn field(field: &str, expected: &str) -> Fault {
+        Fault {
+            code: Code::BadPayload,
+            message: format!("`{field}` {expected}"),
+            at: Some(At::Field { field: field.to_owned() }),
+        }
+    }
+
+    /// The answer over HTTP with something beside the error.
+    pub(crate) fn with_status_headers(&self, mut response: Response) -> Response {
+        telemetry::error_answered(self.code.name());
+        *response.status_mut() = self.code.status();
+        if matches!(self.code, Code::Limit | Code::Unavailable) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        if self.code == Code::Unauthorized {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: &'a Fault,
+        }
+        let response = Json(Body { error: &self }).into_response();
+        self.with_status_headers(response)
+    }
+}
+
+impl From<LiveError> for Fault {
+    fn from(error: LiveError) -> Fault {
+        match error {
+            LiveError::Limit(message) => Fault::new(Code::Limit, message),
+            LiveError::NotFound(message) => Fault::new(Code::NotFound, message),
+            LiveError::Unrecoverable { message, first_seq: Seq(first_seq) } => {
+                Fault { code: Code::Unrecoverable, message, at: Some(At::Position { first_seq }) }
+            }
+            LiveError::Unavailable(message) => Fault::new(Code::Unavailable, message),
+        }
+    }
+}
+
+impl From<IntakeError> for Fault {
+    fn from(error: IntakeError) -> Fault {
+        let code = match error {
+            IntakeError::Closed => Code::Unavailable,
+            IntakeError::Full => Code::NoSpace,
+            // The writer logs the cause, which names files.
+            IntakeError::Failed(_) => return Fault::new(Code::Internal, "the index could not be written"),
+        };
+        Fault::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! What all doors of the HTTP server share: the router that puts transports together, its fallbacks, and its headers.
+
+use std::any::Any;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{MatchedPath, OriginalUri, Query, Request};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::telemetry;
+
+use super::errors::{Code, Fault};
+use super::fields::{Fields, shorten};
+use super::{Transport, TransportContext};
+
+/// The server's routes: those of all transports, JSON errors for everything else.
+pub fn router(transports: &[Box<dyn Transport>], context: &TransportContext) -> Router {
+    let header =
+        |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    transports
+        .iter()
+        .fold(Router::new(), |router, transport| router.merge(transport.routes(context.clone())))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(measure))
+        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(header::REFERRER_POLICY, "no-referrer"))
+}
+
+/// Counts and times every answer. For streams that is the time to their beginning.
+async fn measure(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    telemetry::request_answered(route, response.status().as_u16(), started.elapsed());
+    response
+}
+
+pub(super) async fn not_found(OriginalUri(uri): OriginalUri) -> Fault {
+    Fault::new(Code::NotFound, format!("there is nothing at {}", shorten(uri.path())))
+}
+
+async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Fault {
+    Fault::new(Code::MethodNotAllowed, format!("{} does not take {method}", shorten(uri.path())))
+}
+
+/// A panic is a mistake of perch: it ends one request and is logged by the panic hook.
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    Fault::new(Code::Internal, "perch made a mistake; this request failed").into_response()
+}
+
+/// The parameters of a URL, read one by one.
+pub(super) fn parameters(path: &'static str, query: Option<&str>) -> Result<Fields, Fault> {
+    let uri = format!("/?{}", query.unwrap_or_default());
+    let uri = uri.parse().map_err(|_| Fault::new(Code::BadPayload, "the parameters can't be read"))?;
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri)
+        .map_err(|_| Fault::new(Code::BadPayload, "the parameters can't be read"))?;
+    Fields::of_url(path, pairs)
+}
+
+/// An answer that is JSON already.
+pub(super) fn json(body: impl Into<axum::body::Body>) -> Response {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,231 @@
+//! `POST /api/tweets`: bulk ingestion.
+//!
+//! ```text
+//! body ──bytes──> BulkReader ──chunks──> Intake ──> acks ──┐
+//!   ^                                                      v
+//!   └── as fast as the pipeline takes it ──         counts, answer
+//! ```
+//!
+//! The body is never held: chunks go to the pipeline as soon as they are read, many of them on their way to the disk at once, and the answer
+//! waits until all are committed. So tweets are pushed while a long body is still coming in. Memory is bounded by the reader and the intake.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use serde::Serialize;
+use tokio::sync::oneshot;
+use tokio_util::io::StreamReader;
+use utoipa::ToSchema;
+
+use crate::ids::Seq;
+use crate::pipeline::{Batch, IntakeError};
+use crate::source::reader::{BulkReader, Chunk, ReadError, ReaderOptions, Refused};
+use crate::telemetry;
+
+use super::errors::{Code, Fault};
+use super::gate::Caller;
+use super::{TransportContext, openapi};
+
+/// The source's name in metrics.
+const SOURCE: &str = "http";
+
+/// How many refused lines an answer lists.
+const MAX_ERRORS: usize = 100;
+
+/// How many batches of one body may wait for their commit. When there are more, the body waits. It is far above what one commit takes,
+/// and there so that a body can't pile up acknowledgements if commits take very long.
+const MAX_UNCOMMITTED: usize = 4_096;
+
+/// The answer of bulk ingestion.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct IngestAnswer {
+    /// Tweets that are durable now.
+    accepted: u64,
+    /// Lines that are no tweet.
+    refused: u64,
+    /// The first of them, at most 100.
+    errors: Vec<RefusedLine>,
+    /// The position of the last tweet; null when none was accepted.
+    seq: Option<u64>,
+    /// Why the body was not read to its end, if so. What was accepted before stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<openapi::ErrorBody>)]
+    error: Option<Fault>,
+}
+
+/// A line that is no tweet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RefusedLine {
+    /// Counted from 1.
+    line: u64,
+    /// Why.
+    reason: String,
+}
+
+impl IngestAnswer {
+    fn refuse(&mut self, refused: Vec<Refused>) {
+        for Refused { line, kind, reason } in &refused {
+            telemetry::tweet_refused(SOURCE, kind.label(), *line, reason);
+        }
+        self.refused += refused.len() as u64;
+        let room = MAX_ERRORS.saturating_sub(self.errors.len());
+        let lines = refused.into_iter().take(room);
+        self.errors.extend(lines.map(|Refused { line, reason, .. }| RefusedLine { line, reason }));
+    }
+
+    fn committed(&mut self, tweets: u64, outcome: Result<Seq, IntakeError>) {
+        match outcome {
+            Ok(Seq(seq)) => {
+                self.accepted += tweets;
+                self.seq = self.seq.max(Some(seq));
+            }
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    /// The first fault is the cause of those that follow.
+    fn fail(&mut self, fault: Fault) {
+        self.error.get_or_insert(fault);
+    }
+}
+
+impl IntoResponse for IngestAnswer {
+    fn into_response(self) -> Response {
+        let mut response = Json(&self).into_response();
+        if let Some(fault) = &self.error {
+            return fault.with_status_headers(response);
+        }
+        if self.accepted == 0 && self.refused > 0 {
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+        }
+        response
+    }
+}
+
+/// Takes tweets in bulk.
+///
+/// The body is NDJSON, a JSON array, or a search answer (`{"statuses": […]}`), plain or packed with gzip or zstd. The answer comes when
+/// everything is durable; pushes do not wait for it.
+#[utoipa::path(post, path = "/api/tweets", tag = "ingestion",
+    request_body(content = String, description = "Tweets.", content_type = "application/x-ndjson"),
+    responses(
+        (status = 200, description = "Something was accepted, or nothing was sent.", body = IngestAnswer),
+        (status = 400, description = "Every line was refused, or the body is cut or damaged.", body = IngestAnswer),
+        (status = 401, description = "The token of ingestion is missing or wrong.", body = openapi::ErrorAnswer),
+        (status = 403, description = "A web page from an origin that may not connect.", body = openapi::ErrorAnswer),
+        (status = 413, description = "The body is too long; what came before its limit stays.", body = IngestAnswer),
+        (status = 503, description = "perch is shutting down: send again what was not accepted.", body = IngestAnswer),
+        (status = 507, description = "The disk is full.", body = IngestAnswer),
+    )
+)]
+pub(super) async fn ingest(
+    State(context): State<Arc<TransportContext>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<IngestAnswer, Fault> {
+    context.gate.check_ingestion(&caller)?;
+    check_encoding(&headers)?;
+    let max_bytes = context.limits.max_body_bytes;
+    let (bytes, too_long) = limited(body, max_bytes);
+    let options = ReaderOptions {
+        max_line_bytes: context.limits.max_line_bytes,
+        max_unpacked_bytes: context.limits.max_unpacked_bytes,
+        ..ReaderOptions::default()
+    };
+    let mut answer = IngestAnswer::default();
+    let ended = take_in(&context, BulkReader::new(StreamReader::new(bytes), options), &mut answer).await;
+    if let Err(error) = ended {
+        answer.fail(fault(&error, &too_long, max_bytes));
+    }
+    Ok(answer)
+}
+
+/// Reads to the end of the body, or to the first fault, and waits for all commits.
+async fn take_in(
+    context: &TransportContext,
+    mut reader: BulkReader,
+    answer: &mut IngestAnswer,
+) -> Result<(), ReadError> {
+    let mut commits = FuturesUnordered::new();
+    let mut ended = None;
+    loop {
+        let reading = ended.is_none() && answer.error.is_none();
+        if !reading && commits.is_empty() {
+            return ended.unwrap_or(Ok(()));
+        }
+        tokio::select! {
+            Some((tweets, outcome)) = commits.next(), if !commits.is_empty() => answer.committed(tweets, outcome),
+            chunk = reader.next_chunk(), if reading && commits.len() < MAX_UNCOMMITTED => match chunk {
+                Ok(Some(Chunk { tweets, refused })) => {
+                    answer.refuse(refused);
+                    if tweets.is_empty() {
+                        continue;
+                    }
+                    telemetry::tweets_received(SOURCE, tweets.len());
+                    let n = tweets.len() as u64;
+                    let (ack, committed) = oneshot::channel();
+                    match context.intake.send(Batch { tweets, ack: Some(ack) }).await {
+                        Ok(()) => commits.push(async move { (n, committed.await.unwrap_or(Err(IntakeError::Closed))) }),
+                        Err(error) => answer.fail(error.into()),
+                    }
+                }
+                Ok(None) => ended = Some(Ok(())),
+                Err(error) => ended = Some(Err(error)),
+            },
+            () = context.shutdown.cancelled(), if reading => answer.fail(IntakeError::Closed.into()),
+        }
+    }
+}
+
+/// What the body is packed with is read from its first bytes; here only what nobody could unpack is turned away.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Fault> {
+    let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Ok(()) };
+    let known = |encoding: &str| ["gzip", "x-gzip", "zstd", "identity"].contains(&encoding.trim());
+    match encoding.to_str() {
+        Ok(encoding) if known(&encoding.to_ascii_lowercase()) => Ok(()),
+        _ => Err(Fault::field("Content-Encoding", "must be gzip, zstd or identity")),
+    }
+}
+
+/// Set when a body is longer than it may be.
+pub(super) type TooLong = Arc<AtomicBool>;
+
+/// The bytes of a body, up to `max_bytes` (0 is any number); then an error, and the flag is set.
+pub(super) fn limited(body: Body, max_bytes: u64) -> (Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>, TooLong) {
+    let too_long = TooLong::default();
+    let flag = Arc::clone(&too_long);
+    let mut len_bytes = 0_u64;
+    let bytes = body.into_data_stream().map_err(io::Error::other).and_then(move |bytes| {
+        len_bytes += bytes.len() as u64;
+        let fits = max_bytes == 0 || len_bytes <= max_bytes;
+        flag.fetch_or(!fits, Ordering::Relaxed);
+        std::future::ready(if fits { Ok(bytes) } else { Err(io::Error::other("too long")) })
+    });
+    (Box::pin(bytes), too_long)
+}
+
+/// Why a body was not read to its end. The flag is asked first: on its way through a decoder, an error loses its kind.
+pub(super) fn fault(error: &ReadError, too_long: &TooLong, max_bytes: u64) -> Fault {
+    match error {
+        _ if too_long.load(Ordering::Relaxed) => {
+            Fault::new(Code::TooLarge, format!("the body is longer than {max_bytes} bytes"))
+        }
+        ReadError::TooLong(_) => Fault::new(Code::TooLarge, error.to_string()),
+        ReadError::Cut(_) | ReadError::Packed(_) => Fault::new(Code::BadPayload, error.to_string()),
+        ReadError::Io(_) => Fault::new(Code::BadPayload, "the body ended too early"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+use super::*;
+use crate::source::reader::RefusedKind;
+
+fn refused(lines: std::ops::Range<u64>) -> Vec<Refused> {
+    lines.map(|line| Refused { line, kind: RefusedKind::NoTweet, reason: "no JSON".to_owned() }).collect()
+}
+
+async fn said(answer: IngestAnswer) -> (u16, serde_json::Value) {
+    let response = answer.into_response();
+    let status = response.status().as_u16();
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn nothing_sent_is_no_error() {
+    let expected = serde_json::json!({"accepted": 0, "refused": 0, "errors": [], "seq": null});
+    assert_eq!(said(IngestAnswer::default()).await, (200, expected));
+}
+
+#[tokio::test]
+async fn a_refused_line_hurts_no_other() {
+    let mut answer = IngestAnswer::default();
+    answer.committed(2, Ok(Seq(8)));
+    answer.committed(3, Ok(Seq(5)));
+    answer.refuse(refused(4..5));
+    let expected =
+        serde_json::json!({"accepted": 5, "refused": 1, "errors": [{"line": 4, "reason": "no JSON"}], "seq": 8});
+    assert_eq!(said(answer).await, (200, expected));
+}
+
+#[tokio::test]
+async fn all_refused_is_an_error_and_a_hundred_are_listed() {
+    let mut answer = IngestAnswer::default();
+    answer.refuse(refused(1..81));
+    answer.refuse(refused(81..201));
+    let (status, body) = said(answer).await;
+    assert_eq!((status, &body["refused"]), (400, &serde_json::json!(200)));
+    assert_eq!(body["errors"].as_array().unwrap().len(), MAX_ERRORS);
+    assert_eq!(body["errors"][99]["line"], 100);
+}
+
+#[tokio::test]
+async fn the_first_fault_is_told_with_what_was_accepted_before() {
+    let mut answer = IngestAnswer::default();
+    answer.committed(2, Ok(Seq(8)));
+    answer.committed(3, Err(IntakeError::Full));
+    answer.committed(3, Err(IntakeError::Closed));
+    let (status, body) = said(answer).await;
+    assert_eq!((status, &body["accepted"], &body["error"]["code"]), (507, &serde_json::json!(2), &"no_space".into()));
+}
+
+#[test]
+fn only_what_can_be_unpacked_is_taken() {
+    let with = |encoding: &'static str| {
+        check_encoding(&HeaderMap::from_iter([(header::CONTENT_ENCODING, encoding.parse().unwrap())]))
+    };
+    assert_eq!(check_encoding(&HeaderMap::new()), Ok(()));
+    assert_eq!(with("GZIP"), Ok(()));
+    assert_eq!(with("zstd"), Ok(()));
+    assert!(with("br").unwrap_err().message.contains("Content-Encoding"));
+    assert!(with("gzip, gzip").is_err());
+}
+
+#[tokio::test]
+async fn a_body_has_its_limit() {
+    for (max_bytes, fits) in [(0, true), (11, true), (10, false)] {
+        let chunks = ["hello ", "world"].map(Ok::<_, io::Error>);
+        let (bytes, too_long) = limited(Body::from_stream(futures_util::stream::iter(chunks)), max_bytes);
+        let read = bytes.try_collect::<Vec<_>>().await;
+        assert_eq!((read.is_ok(), too_long.load(Ordering::Relaxed)), (fits, !fits), "{max_bytes}");
+    }
+}

@@ -1,0 +1,90 @@
+//! For those who run perch: is it alive, is it ready, and how is it doing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::source::{SourceState, StatusBoard};
+use crate::telemetry;
+
+use super::{TransportContext, http, openapi};
+
+/// Where the metrics are.
+pub(super) const METRICS: &str = "/metrics";
+
+/// The listener of its own that metrics and probes can have.
+pub fn admin_router(context: &TransportContext) -> Router {
+    Router::new()
+        .route(METRICS, get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(Arc::new(context.clone()))
+        .fallback(http::not_found)
+}
+
+/// The answer of `/readyz`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
+    /// Whether tweets and clients are taken.
+    ready: bool,
+    /// By name.
+    sources: BTreeMap<String, SourceStatus>,
+}
+
+/// How a source is.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct SourceStatus {
+    /// `running`, `failing` (and started again soon), or `done`.
+    state: &'static str,
+    /// Why it is failing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// How all sources are, by name.
+pub(super) fn sources(board: &StatusBoard) -> BTreeMap<String, SourceStatus> {
+    let status = |state| match state {
+        SourceState::Running => SourceStatus { state: "running", reason: None },
+        SourceState::Failing { reason } => SourceStatus { state: "failing", reason: Some(reason) },
+        SourceState::Done => SourceStatus { state: "done", reason: None },
+    };
+    board.snapshot().into_iter().map(|(name, state)| (name, status(state))).collect()
+}
+
+/// Says that the process answers.
+#[utoipa::path(get, path = "/healthz", tag = "operation",
+    responses((status = 200, description = "It does: `{\"alive\": true}`.", body = openapi::Health))
+)]
+pub(super) async fn healthz() -> Response {
+    http::json(r#"{"alive":true}"#)
+}
+
+/// Says whether tweets and clients are taken, and how the sources are.
+#[utoipa::path(get, path = "/readyz", tag = "operation",
+    responses(
+        (status = 200, description = "They are.", body = Ready),
+        (status = 503, description = "Not yet, or no longer.", body = Ready),
+    )
+)]
+pub(super) async fn readyz(State(context): State<Arc<TransportContext>>) -> Response {
+    // The listener is bound before the index is open, but nothing is answered until everything is in place.
+    let ready = !context.shutdown.is_cancelled();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Ready { ready, sources: sources(&context.sources) })).into_response()
+}
+
+/// Metrics for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "operation",
+    responses((status = 200, description = "In Prometheus' text format.", body = String, content_type = "text/plain"))
+)]
+pub(super) async fn metrics() -> Response {
+    const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, TEXT_FORMAT)], telemetry::install_metrics().render()).into_response()
+}

@@ -1,0 +1,265 @@
+//! The plain HTTP interface: history, single tweets, percolation without a session, explanation of queries, counts, bulk ingestion, probes,
+//! the interface for programs, and the page.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use tokio_util::io::StreamReader;
+use utoipa::ToSchema;
+
+use crate::config::{self, Problem};
+use crate::source::reader::{BulkReader, ReaderOptions};
+
+use super::errors::{Code, Fault};
+use super::gate::Caller;
+use super::query_form::QueryForm;
+use super::wire::{self, QueryCommand};
+use super::{Route, Transport, TransportContext, TransportKind, fields, http, ingest, openapi, page, probes};
+
+pub(super) const KIND: TransportKind = TransportKind {
+    name: "rest",
+    about: "search, bulk ingestion, probes and metrics over HTTP, under /api, and the page at /",
+    example: "page = true\n",
+    build,
+};
+
+pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
+    Route { method: "GET", path: "/api/search", handler: || get(search) },
+    Route { method: "GET", path: "/api/tweets/{id}", handler: || get(tweet) },
+    Route { method: "POST", path: "/api/tweets", handler: || post(ingest::ingest) },
+    Route { method: "POST", path: "/api/percolate", handler: || post(percolate) },
+    Route { method: "GET", path: "/api/explain", handler: || get(explain) },
+    Route { method: "GET", path: "/api/stats", handler: || get(stats) },
+    Route { method: "GET", path: "/api/openapi.json", handler: || get(openapi::document) },
+    Route { method: "GET", path: "/healthz", handler: || get(probes::healthz) },
+    Route { method: "GET", path: "/readyz", handler: || get(probes::readyz) },
+    Route { method: "GET", path: probes::METRICS, handler: || get(probes::metrics) },
+];
+
+/// `[[transport]] type = "rest"`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Options {
+    /// Whether the page is served at `/`.
+    page: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { page: true }
+    }
+}
+
+fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>> {
+    let options = config::read::<Options>(table)?;
+    Ok(Box::new(Rest { options }))
+}
+
+struct Rest {
+    options: Options,
+}
+
+impl Transport for Rest {
+    fn routes(&self, context: TransportContext) -> Router {
+        let elsewhere = context.admin_elsewhere;
+        let routes = ROUTES.iter().filter(|route| !(elsewhere && route.path == probes::METRICS));
+        let router = Route::router(routes, Arc::new(context));
+        if self.options.page { router.merge(page::routes()) } else { router }
+    }
+}
+
+/// Searches history.
+#[utoipa::path(get, path = "/api/search", tag = "history",
+    params(
+        ("q" = String, Query, description = "The query, as text or in its JSON form."),
+        ("n" = Option<usize>, Query, description = "How many tweets at most: 50 when left out."),
+        ("from" = Option<usize>, Query, description = "How many to skip. To go far back, use `before_id`."),
+        ("before_id" = Option<u64>, Query, description = "Only tweets beyond this id: the `next` of the page before."),
+        ("until_seq" = Option<u64>, Query, description = "Only what arrived up to this position."),
+        ("sort" = Option<String>, Query, description = "`newest`, highest id first, or `oldest`."),
+    ),
+    responses(
+        (status = 200, description = "A page of tweets.", body = openapi::PageAnswer),
+        (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
+        (status = 400, description = "A parameter is wrong, or the query is.", body = openapi::ErrorAnswer),
+        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+    )
+)]
+pub(super) async fn search(
+    State(context): State<Arc<TransportContext>>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Fault> {
+    context.gate.check_searcher(&caller)?;
+    let fields = http::parameters("/api/search", query.as_deref())?;
+    let command = QueryCommand::read(fields, "q", context.limits.max_page)?;
+    let page = context.live.search(command.request(&context.query_limits)?).await?;
+    Ok(http::json(wire::page_payload(&page)))
+}
+
+/// Gives one tweet.
+#[utoipa::path(get, path = "/api/tweets/{id}", tag = "history",
+    params(("id" = u64, Path, description = "Its id.")),
+    responses(
+        (status = 200, description = "The tweet.", body = openapi::Tweet),
+        (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
+        (status = 400, description = "Not an id.", body = openapi::ErrorAnswer),
+        (status = 404, description = "There is no such tweet.", body = openapi::ErrorAnswer),
+        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+    )
+)]
+pub(super) async fn tweet(
+    State(context): State<Arc<TransportContext>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Fault> {
+    context.gate.check_searcher(&caller)?;
+    let id = fields::whole(&id).ok_or_else(|| Fault::field("id", "must be a whole number below 2^64"))?;
+    let hit = context.live.tweet(id).await?;
+    Ok(http::json(hit.json.to_string()))
+}
+
+/// The answer of `/api/percolate`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Matching {
+    /// The registered queries that match, in no order.
+    matches: Vec<MatchingQuery>,
+}
+
+/// A registered query.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MatchingQuery {
+    /// The UUID of the canonical form.
+    query_id: String,
+    /// The canonical form.
+    query: String,
+}
+
+/// Finds the registered queries that a tweet matches, and indexes nothing.
+#[utoipa::path(post, path = "/api/percolate", tag = "live",
+    request_body(content = openapi::Tweet, description = "One tweet in any form that bulk ingestion takes."),
+    responses(
+        (status = 200, description = "The queries.", body = Matching),
+        (status = 400, description = "Not one tweet.", body = openapi::ErrorAnswer),
+        (status = 401, description = "The token of ingestion is missing or wrong.", body = openapi::ErrorAnswer),
+        (status = 403, description = "A web page from an origin that may not connect.", body = openapi::ErrorAnswer),
+        (status = 413, description = "Too large for a tweet.", body = openapi::ErrorAnswer),
+        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+    )
+)]
+pub(super) async fn percolate(
+    State(context): State<Arc<TransportContext>>,
+    caller: Caller,
+    body: Body,
+) -> Result<Json<Matching>, Fault> {
+    context.gate.check_ingestion(&caller)?;
+    let max_bytes = context.limits.max_line_bytes;
+    let options =
+        ReaderOptions { max_line_bytes: max_bytes, max_unpacked_bytes: max_bytes as u64, ..ReaderOptions::default() };
+    let (bytes, too_long) = ingest::limited(body, max_bytes as u64);
+    let mut reader = BulkReader::new(StreamReader::new(bytes), options);
+    let mut tweets = Vec::new();
+    loop {
+        match reader.next_chunk().await {
+            Ok(Some(chunk)) => match chunk.refused.into_iter().next() {
+                Some(refused) => return Err(Fault::new(Code::BadPayload, refused.reason)),
+                None => tweets.extend(chunk.tweets),
+            },
+            Ok(None) => break,
+            Err(error) => return Err(ingest::fault(&error, &too_long, max_bytes as u64)),
+        }
+    }
+    let (Some(tweet), true) = (tweets.pop(), tweets.is_empty()) else {
+        return Err(Fault::new(Code::BadPayload, "the body must be one tweet"));
+    };
+    let matches = context.live.matching(tweet).await?;
+    let matches = matches
+        .into_iter()
+        .map(|(id, query)| MatchingQuery { query_id: id.to_string(), query: query.to_string() })
+        .collect();
+    Ok(Json(Matching { matches }))
+}
+
+/// The answer of `/api/explain`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Explanation {
+    /// The UUID of the canonical form: the same for queries that mean the same.
+    query_id: String,
+    /// The canonical form, which is query text.
+    canonical: String,
+}
+
+/// Says how a query is understood, or what is wrong with it.
+#[utoipa::path(get, path = "/api/explain", tag = "history",
+    params(("q" = String, Query, description = "The query, as text or in its JSON form.")),
+    responses(
+        (status = 200, description = "It is understood.", body = Explanation),
+        (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
+        (status = 400, description = "It is not: what is wrong, and where.", body = openapi::ErrorAnswer),
+    )
+)]
+pub(super) async fn explain(
+    State(context): State<Arc<TransportContext>>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Explanation>, Fault> {
+    context.gate.check_searcher(&caller)?;
+    let mut fields = http::parameters("/api/explain", query.as_deref())?;
+    let query = QueryForm::read("q", fields.required("q")?)?;
+    fields.finish()?;
+    let query = query.parse(&context.query_limits)?;
+    Ok(Json(Explanation { query_id: query.id().to_string(), canonical: query.canonical().to_owned() }))
+}
+
+/// The answer of `/api/stats`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StatsAnswer {
+    /// Of perch.
+    version: &'static str,
+    /// The life of the index.
+    epoch: String,
+    /// The position of the newest tweet.
+    seq: u64,
+    /// Tweets that a search for everything would find.
+    tweets: u64,
+    /// Open sessions.
+    sessions: u64,
+    /// Registered queries.
+    queries: u64,
+    /// The index on disk.
+    index_bytes: u64,
+    /// How the sources are, by name.
+    sources: BTreeMap<String, probes::SourceStatus>,
+}
+
+/// Counts of the present moment.
+#[utoipa::path(get, path = "/api/stats", tag = "operation",
+    responses(
+        (status = 200, description = "The counts.", body = StatsAnswer),
+        (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
+        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+    )
+)]
+pub(super) async fn stats(
+    State(context): State<Arc<TransportContext>>,
+    caller: Caller,
+) -> Result<Json<StatsAnswer>, Fault> {
+    context.gate.check_searcher(&caller)?;
+    let stats = context.live.stats().await?;
+    Ok(Json(StatsAnswer {
+        version: env!("CARGO_PKG_VERSION"),
+        epoch: context.live.epoch().to_string(),
+        seq: stats.seq.0,
+        tweets: stats.tweets,
+        sessions: stats.sessions,
+        queries: stats.queries,
+        index_bytes: stats.index_bytes,
+        sources: probes::sources(&context.sources),
+    }))
+}

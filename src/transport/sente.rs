@@ -1,0 +1,67 @@
+//! The Sente-compatible transport: clients that were written for Sente and http-kit work against perch as they are.
+//!
+//! ```text
+//! GET with upgrade ──┐                      ┌─ Session (live search)
+//! GET, long poll ────┼─> http ──> table ──> client's task ── searches
+//! POST, one event ───┘     checks  by id    └─ socket, or the poll that waits
+//! ```
+//!
+//! One URL serves WebSocket, long poll and POST. A client is known by the id that it brings; one task owns everything about it: its session, the
+//! socket or poll that is attached, and what waits to be sent. The task outlives its connections by a grace time, so a client that comes back
+//! goes on where it was. While nothing is attached, nothing is taken from the session: what waits is bounded there and read again from the
+//! index when it is too much.
+//!
+//! `value`, `edn`, `transit`, `reencode` and `frame` are pure. What clients may ask is read by the same code as on `/ws` (`wire`), and asked
+//! of the same live search. `docs/SENTE.md` says how clients of each version are served.
+
+mod client;
+pub mod edn;
+mod form;
+pub mod frame;
+mod http;
+mod options;
+mod profile;
+pub mod reencode;
+mod table;
+pub mod transit;
+pub mod value;
+
+use axum::Router;
+
+use crate::config::Problem;
+
+use super::counts::{self, Counts};
+use super::{Transport, TransportContext, TransportKind};
+use options::Options;
+use table::Table;
+
+pub(super) const KIND: TransportKind = TransportKind {
+    name: "sente",
+    about: "clients of Sente: WebSocket, long poll and POST at one URL, in EDN or Transit",
+    example: "path = \"/chsk\"\npacker = \"flexi\"\nformat = \"v1\"\nprofile = \"birdwatch\"\ncsrf = \"off\"\ngrace_seconds = 60\n",
+    build,
+};
+
+fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>> {
+    options::read(table).map(|options| Box::new(Kind { options }) as Box<dyn Transport>)
+}
+
+struct Kind {
+    options: Options,
+}
+
+impl Transport for Kind {
+    fn routes(&self, context: TransportContext) -> Router {
+        let counts = counts::spawn(&context);
+        let endpoint = Endpoint { options: self.options.clone(), context, counts, table: Table::default() };
+        http::router(std::sync::Arc::new(endpoint))
+    }
+}
+
+/// What all clients of one URL share.
+struct Endpoint {
+    options: Options,
+    context: TransportContext,
+    counts: Counts,
+    table: Table,
+}

@@ -1,0 +1,573 @@
+//! One client's task: what is attached to it, what it asks, what waits for it.
+//!
+//! ```text
+//! inbox ──> attach socket or poll, obey events ──┐
+//! socket ──> obey events ────────────────────────┤
+//! session, searches, counts ──> outbox ──────────┴──> batches ──> socket, or answer of the poll
+//! ```
+//!
+//! Tweets are taken from the session only while something is attached, and are kept in the outbox until the client has shown that it got
+//! them: a socket by answering a ping that was sent behind them, a poll by the next poll. When the connection breaks before,
+//! they are sent again to the next one. A socket is closed by dropping it: clients of some versions don't come back after a close frame.
+
+mod commands;
+mod outbox;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::frame::{Format, Inbound};
+use super::options::FrameFormat;
+use super::value::Value;
+use super::{Endpoint, KIND};
+use crate::live::{Event, Registered, Session};
+use crate::telemetry;
+use crate::transport::gate::Place;
+use crate::transport::pace::{Bucket, Pace};
+use crate::transport::publish::{Publisher, Right};
+use commands::{Found, ReplyTo};
+use outbox::{Outbox, Pushed};
+
+/// How long a client may take to fetch what is left when perch shuts down.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What was withheld is said after so long, if no tweet comes before.
+const SAY_WITHHELD: Duration = Duration::from_secs(1);
+
+/// How often a socket is asked whether it got what was sent.
+const ACKNOWLEDGE_EVERY: Duration = Duration::from_secs(1);
+
+/// What reaches a client's task from its requests.
+pub(super) enum Input {
+    /// A socket that was opened.
+    Socket {
+        socket: Box<WebSocket>,
+        /// How to write to a client that has sent nothing yet.
+        format: Format,
+        right: Right,
+    },
+    /// A poll.
+    Poll { wants_handshake: bool, format: Format, reply: oneshot::Sender<Answer> },
+    /// An event.
+    Post { ppstr: String, right: Right, reply: oneshot::Sender<Answer> },
+}
+
+/// The answer to a request. Without one, perch is unavailable.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// A frame.
+    Frame(String),
+    /// More than one client may send.
+    TooMany,
+}
+
+/// The answer to an event that wants none.
+fn no_callback() -> Value {
+    Value::keyword("chsk/dummy-cb-200")
+}
+
+/// An open socket.
+struct Socket {
+    stream: Box<WebSocket>,
+    /// Ready to be written.
+    out: Vec<Message>,
+    /// Tells this socket from the one before, for answers that belong to one.
+    number: u64,
+    /// Whether who opened it may publish.
+    right: Right,
+    /// When the client last gave a sign of life.
+    heard: Instant,
+    next_ping: Instant,
+    /// Not before this time, what was sent is followed by a ping.
+    next_question: Instant,
+}
+
+/// A poll that waits for something to say.
+struct Poll {
+    reply: oneshot::Sender<Answer>,
+    until: Instant,
+}
+
+/// Everything about one client.
+struct Client {
+    endpoint: Arc<Endpoint>,
+    id: Box<str>,
+    /// Dropped with the task, which ends its subscriptions.
+    session: Session,
+    inbox: mpsc::Receiver<Input>,
+    /// What came while a socket was being written to.
+    stashed: Option<Input>,
+    /// How frames are written: as the client last wrote one itself.
+    format: Format,
+    /// Whether the client has sent a frame.
+    has_spoken: bool,
+    /// Whether a poll was answered with a handshake.
+    has_polled: bool,
+    socket: Option<Socket>,
+    n_sockets: u64,
+    poll: Option<Poll>,
+    outbox: Outbox,
+    /// Answers that are being searched.
+    searches: FuturesUnordered<BoxFuture<'static, (ReplyTo, Found)>>,
+    /// The unnamed search and its watermark: pages of it that name no position are asked at this one, so that they don't shift.
+    registered: Option<Registered>,
+    has_subscribed: bool,
+    /// The events, polls and connections that the client may begin.
+    budget: Bucket,
+    /// The tweets that it may be sent.
+    pace: Pace,
+    publisher: Publisher,
+    /// Held for its address.
+    _place: Place,
+    presence: Presence,
+}
+
+/// Whether the client is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    /// Something is attached.
+    Here,
+    /// Since then nothing is; it is expected back at once, as between two polls.
+    Between(Instant),
+    /// Since then nothing is; it doesn't count as connected.
+    Away(Instant),
+}
+
+/// Runs until the client has gone for good.
+pub(super) async fn run(
+    endpoint: Arc<Endpoint>,
+    id: Box<str>,
+    session: Session,
+    place: Place,
+    inbox: mpsc::Receiver<Input>,
+) {
+    let now = Instant::now();
+    let format = endpoint.options.packer.format(super::frame::Version::V1);
+    let publisher = Publisher::new(session.uid(), endpoint.context.limits.publish_per_second);
+    let mut client = Client {
+        endpoint: Arc::clone(&endpoint),
+        id,
+        session,
+        inbox,
+        stashed: None,
+        format,
+        has_spoken: false,
+        has_polled: false,
+        socket: None,
+        n_sockets: 0,
+        poll: None,
+        outbox: Outbox::default(),
+        searches: FuturesUnordered::new(),
+        registered: None,
+        has_subscribed: false,
+        budget: Bucket::new(endpoint.options.events_per_second, 1, now),
+        pace: Pace::new(endpoint.context.limits.pushes_per_second, now),
+        publisher,
+        _place: place,
+        presence: Presence::Between(now),
+    };
+    tracing::debug!("client comes");
+    client.serve().await;
+    client.inbox.close();
+    endpoint.table.remove_closed(&client.id);
+    tracing::debug!("client goes");
+}
+
+/// The next message of a socket; without one, never.
+async fn next_message(socket: &mut Option<Socket>) -> Option<Result<Message, axum::Error>> {
+    match socket {
+        Some(socket) => socket.stream.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// When the sender of a poll has gone; without a poll, never.
+async fn poll_gone(poll: &mut Option<Poll>) {
+    match poll {
+        Some(poll) => poll.reply.closed().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Client {
+    async fn serve(&mut self) {
+        let endpoint = Arc::clone(&self.endpoint);
+        let shutdown = &endpoint.context.shutdown;
+        let mut users = endpoint.counts.users.clone();
+        let mut tweets = endpoint.counts.tweets.clone();
+        users.mark_unchanged();
+        tweets.mark_unchanged();
+        let mut overdue: BoxFuture<'static, ()> = {
+            let shutdown = shutdown.clone();
+            Box::pin(async move {
+                shutdown.cancelled().await;
+                tokio::time::sleep(LAST_WORDS).await;
+            })
+        };
+        let mut events = Vec::new();
+        loop {
+            if let Some(input) = self.stashed.take() {
+                self.input(input).await;
+                continue;
+            }
+            self.send_batch();
+            tokio::select! {
+                () = self.write() => {}
+                () = &mut overdue => return,
+            }
+            let now = Instant::now();
+            let Some(wake) = self.tick(now) else { return };
+            let is_attached = self.is_attached();
+            let pause = self.pace.pause(now);
+            let takes_tweets = is_attached && self.outbox.has_room() && pause.is_none();
+            let wake = pause.map_or(wake, |pause| wake.min(now + pause));
+            tokio::select! {
+                () = &mut overdue => return,
+                () = shutdown.cancelled(), if !is_attached => return,
+                Some(input) = self.inbox.recv() => self.input(input).await,
+                message = next_message(&mut self.socket) => self.message(message).await,
+                () = poll_gone(&mut self.poll) => self.poll = None,
+                () = self.session.next(&mut events), if takes_tweets => {
+                    if !self.events(&mut events) {
+                        self.outbox.make_due();
+                        self.send_batch();
+                        self.write().await;
+                        return;
+                    }
+                }
+                Some((to, found)) = self.searches.next(), if !self.searches.is_empty() => self.answer(to, found),
+                Ok(()) = users.changed(), if !self.is_away() => {
+                    self.outbox.users = Some(users.borrow_and_update().n);
+                    self.open_window();
+                }
+                Ok(()) = tweets.changed(), if !self.is_away() => {
+                    self.outbox.tweets = Some(tweets.borrow_and_update().n);
+                    self.open_window();
+                }
+                () = sleep(SAY_WITHHELD), if self.pace.has_withheld() => {
+                    self.say_withheld();
+                    self.open_window();
+                }
+                () = sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn is_raw(&self) -> bool {
+        self.endpoint.options.format == FrameFormat::Raw
+    }
+
+    fn is_attached(&self) -> bool {
+        self.socket.is_some() || self.poll.is_some()
+    }
+
+    /// Does what is due, and answers when to look again; `None` when the client has gone for good.
+    fn tick(&mut self, now: Instant) -> Option<Instant> {
+        let options = &self.endpoint.options;
+        let mut wake = now + Duration::from_secs(60);
+        if self.is_attached() {
+            self.set_presence(Presence::Here);
+            if let Some(due) = self.outbox.due() {
+                wake = wake.min(due);
+            }
+        } else {
+            let left = match self.presence {
+                Presence::Here => now,
+                Presence::Between(left) | Presence::Away(left) => left,
+            };
+            let away = left + Duration::from_millis(options.away_after_ms);
+            // Whoever has asked for nothing has nothing to come back to.
+            let grace = Duration::from_secs(if self.has_subscribed { options.grace_seconds } else { 0 });
+            let gone = (left + grace).max(away);
+            if now >= gone {
+                return None;
+            }
+            let (presence, next) =
+                if now >= away { (Presence::Away(left), gone) } else { (Presence::Between(left), away) };
+            wake = wake.min(next);
+            self.set_presence(presence);
+        }
+        if let Some(poll) = &self.poll {
+            wake = wake.min(poll.until);
+            if now >= poll.until {
+                self.answer_poll(self.format.batch([].into_iter()));
+                return Some(now);
+            }
+        }
+        if let Some(socket) = &mut self.socket {
+            let options = &self.endpoint.options;
+            if now.duration_since(socket.heard) > Duration::from_millis(options.idle_timeout_ms) {
+                tracing::debug!("socket is silent");
+                self.drop_socket();
+                return Some(now);
+            }
+            if now >= socket.next_ping {
+                socket.next_ping = now + Duration::from_millis(options.ping_interval_ms);
+                socket.next_question = now + ACKNOWLEDGE_EVERY;
+                socket.out.push(Message::Ping(self.outbox.ping()));
+                return Some(now);
+            }
+            wake = wake.min(socket.next_ping);
+        }
+        Some(wake)
+    }
+
+    fn is_away(&self) -> bool {
+        matches!(self.presence, Presence::Away(_))
+    }
+
+    fn set_presence(&mut self, presence: Presence) {
+        self.presence = presence;
+        self.session.set_away(self.is_away());
+    }
+
+    async fn input(&mut self, input: Input) {
+        if !self.budget.take(Instant::now()) {
+            match input {
+                // The client comes again, slower and slower.
+                Input::Socket { .. } => {}
+                Input::Poll { reply, .. } | Input::Post { reply, .. } => {
+                    let _ = reply.send(Answer::TooMany);
+                }
+            }
+            return;
+        }
+        match input {
+            Input::Socket { socket, format, right } => self.attach_socket(socket, format, right),
+            Input::Poll { wants_handshake, format, reply } => self.attach_poll(wants_handshake, format, reply),
+            Input::Post { ppstr, right, reply } => self.post(&ppstr, right, reply).await,
+        }
+    }
+
+    async fn post(&mut self, ppstr: &str, right: Right, reply: oneshot::Sender<Answer>) {
+        let inbound = match Format::read(ppstr, self.format.packing) {
+            Ok(inbound) => inbound,
+            Err(error) => {
+                // What was sent is lost, as it would be on a socket; the request is answered as if it wanted nothing.
+                telemetry::event_dropped(KIND.name, &error);
+                let _ = reply.send(Answer::Frame(self.format.value(&no_callback())));
+                return;
+            }
+        };
+        self.heard(&inbound);
+        let to = if inbound.callback.is_some() {
+            ReplyTo::Post { reply, format: inbound.format }
+        } else {
+            let _ = reply.send(Answer::Frame(inbound.format.value(&no_callback())));
+            ReplyTo::Push
+        };
+        self.event(inbound.event, right, to).await;
+    }
+
+    fn heard(&mut self, inbound: &Inbound) {
+        self.format = inbound.format;
+        self.has_spoken = true;
+    }
+
+    fn attach_socket(&mut self, stream: Box<WebSocket>, format: Format, right: Right) {
+        if !self.has_spoken {
+            self.format = format;
+        }
+        self.drop_socket();
+        self.answer_poll(self.format.batch([].into_iter()));
+        // What the last connection may not have got comes first.
+        self.outbox.send_again();
+        let now = Instant::now();
+        self.n_sockets += 1;
+        let handshake = Message::Text(self.format.handshake(&self.id).into());
+        self.socket = Some(Socket {
+            stream,
+            out: if self.is_raw() { Vec::new() } else { vec![handshake] },
+            number: self.n_sockets,
+            right,
+            heard: now,
+            next_ping: now + Duration::from_millis(self.endpoint.options.ping_interval_ms),
+            next_question: now,
+        });
+        tracing::debug!("socket opens");
+        self.outbox.make_due();
+    }
+
+    fn attach_poll(&mut self, wants_handshake: bool, format: Format, reply: oneshot::Sender<Answer>) {
+        self.drop_socket();
+        self.answer_poll(self.format.batch([].into_iter()));
+        if wants_handshake || !self.has_polled {
+            if wants_handshake || !self.has_spoken {
+                // A handshake shows which versions the client can be.
+                let packing = if self.has_spoken { self.format } else { format };
+                self.format = Format { version: format.version, ..packing };
+            }
+            self.has_polled = true;
+            self.outbox.send_again();
+            self.outbox.make_due();
+            let _ = reply.send(Answer::Frame(self.format.handshake(&self.id)));
+            self.set_presence(Presence::Between(Instant::now()));
+            return;
+        }
+        self.outbox.acknowledge_all();
+        let until = Instant::now() + Duration::from_millis(self.endpoint.options.poll_timeout_ms);
+        self.poll = Some(Poll { reply, until });
+    }
+
+    fn drop_socket(&mut self) {
+        if self.socket.take().is_some() {
+            self.outbox.send_again();
+            tracing::debug!("socket closes");
+        }
+    }
+
+    /// Answers the poll that waits, if one does. True when its sender was still there.
+    fn answer_poll(&mut self, frame: String) -> bool {
+        let Some(poll) = self.poll.take() else { return false };
+        self.set_presence(Presence::Between(Instant::now()));
+        poll.reply.send(Answer::Frame(frame)).is_ok()
+    }
+
+    /// Takes events of the session. False when it has ended.
+    fn events(&mut self, events: &mut Vec<Event>) -> bool {
+        let mut is_open = true;
+        let now = Instant::now();
+        for event in events.drain(..) {
+            match event {
+                Event::Tweet(delivery) if self.pace.admit(delivery.hit.seq, now) => {
+                    self.say_withheld();
+                    self.outbox.push(Pushed::Tweet(delivery));
+                }
+                Event::Tweet(_) => {}
+                Event::CatchingUp { from } => {
+                    self.say_withheld();
+                    self.pace.catching_up(true);
+                    self.tell(commands::catching_up(from));
+                }
+                Event::Live { seq } => {
+                    self.pace.catching_up(false);
+                    self.tell(commands::live(seq));
+                }
+                Event::Closed(_) => is_open = false,
+            }
+        }
+        self.open_window();
+        is_open
+    }
+
+    fn say_withheld(&mut self) {
+        if let Some(withheld) = self.pace.take_withheld() {
+            telemetry::tweets_withheld(withheld.count);
+            self.tell(commands::limited(withheld));
+        }
+    }
+
+    /// Pushes what only clients that know all events are told.
+    fn tell(&mut self, pushed: Pushed) {
+        if self.endpoint.options.profile.is_told_everything() {
+            self.outbox.push(pushed);
+        }
+    }
+
+    /// Collects what comes in the next moment into one batch.
+    fn open_window(&mut self) {
+        let options = &self.endpoint.options;
+        let window = if self.socket.is_some() { options.batch_ws_ms } else { options.batch_ajax_ms };
+        self.outbox.open_window(Instant::now() + Duration::from_millis(window));
+    }
+
+    /// Hands what is due to the socket or the poll.
+    fn send_batch(&mut self) {
+        let profile = self.endpoint.options.profile;
+        while self.is_attached() && self.outbox.is_due(Instant::now()) {
+            let (frame, tweets) = self.outbox.frame(self.format, profile);
+            if let Some(socket) = &mut self.socket {
+                socket.out.push(Message::Text(frame.into()));
+            } else if !self.answer_poll(frame) {
+                self.outbox.send_again();
+                return;
+            }
+            telemetry::frames_sent(KIND.name, tweets);
+        }
+        if let Some(socket) = &mut self.socket
+            && self.outbox.waits_for_acknowledgement()
+        {
+            socket.next_ping = socket.next_ping.min(socket.next_question);
+        }
+    }
+
+    /// Writes all that is ready to the socket. A socket that takes nothing is dropped, at once when the client has opened another.
+    async fn write(&mut self) {
+        let Some(socket) = &mut self.socket else { return };
+        if socket.out.is_empty() {
+            return;
+        }
+        let Socket { stream, out, .. } = socket;
+        let write = async {
+            for message in out.drain(..) {
+                stream.feed(message).await?;
+            }
+            stream.flush().await
+        };
+        let give_up = Instant::now() + Duration::from_millis(self.endpoint.options.write_timeout_ms);
+        let is_written = {
+            tokio::pin!(write);
+            loop {
+                tokio::select! {
+                    biased;
+                    written = &mut write => break written.is_ok(),
+                    () = sleep_until(give_up) => break false,
+                    Some(input) = self.inbox.recv(), if self.stashed.is_none() => {
+                        let is_other_socket = matches!(input, Input::Socket { .. });
+                        self.stashed = Some(input);
+                        if is_other_socket {
+                            break false;
+                        }
+                    }
+                }
+            }
+        };
+        if !is_written {
+            self.drop_socket();
+        }
+    }
+
+    async fn message(&mut self, message: Option<Result<Message, axum::Error>>) {
+        let Some(socket) = &mut self.socket else { return };
+        socket.heard = Instant::now();
+        match message {
+            Some(Ok(Message::Text(frame))) => {
+                let (number, right) = (socket.number, socket.right);
+                self.frame(&frame, number, right).await;
+            }
+            Some(Ok(Message::Binary(_))) => telemetry::event_dropped(KIND.name, &"a binary frame"),
+            Some(Ok(Message::Pong(payload))) => self.outbox.acknowledge(&payload),
+            // The socket answers both by itself; behind a close it ends.
+            Some(Ok(Message::Ping(_) | Message::Close(_))) => {}
+            Some(Err(_)) | None => self.drop_socket(),
+        }
+    }
+
+    async fn frame(&mut self, frame: &str, number: u64, right: Right) {
+        if frame.len() > self.endpoint.context.limits.max_frame_bytes {
+            return telemetry::event_dropped(KIND.name, &"a frame that is too large");
+        }
+        if !self.budget.take(Instant::now()) {
+            return telemetry::event_dropped(KIND.name, &"too many events");
+        }
+        let read = if self.is_raw() { Format::read_raw } else { Format::read };
+        match read(frame, self.format.packing) {
+            Ok(inbound) => {
+                self.heard(&inbound);
+                let to = match inbound.callback {
+                    Some(callback) => ReplyTo::Socket { callback, format: inbound.format, number },
+                    None => ReplyTo::Push,
+                };
+                self.event(inbound.event, right, to).await;
+            }
+            Err(error) => telemetry::event_dropped(KIND.name, &error),
+        }
+    }
+}

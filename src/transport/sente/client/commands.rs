@@ -1,0 +1,204 @@
+//! What a client asks, and the answers.
+
+use axum::extract::ws::Message;
+use tokio::sync::oneshot;
+
+use super::outbox::Pushed;
+use super::{Answer, Client};
+use crate::ids::Seq;
+use crate::live::Percolate;
+use crate::transport::errors::{Code, Fault};
+use crate::transport::pace::Withheld;
+use crate::transport::publish::Right;
+use crate::transport::sente::frame::{Event, Format};
+use crate::transport::sente::profile;
+use crate::transport::sente::value::Value;
+use crate::transport::wire::{self, Command, PercolateCommand, PublishCommand, QueryCommand, event};
+
+/// Where an answer goes.
+pub(super) enum ReplyTo {
+    /// To whatever is attached, as a push.
+    Push,
+    /// To a callback on the socket of this number.
+    Socket { callback: Value, format: Format, number: u64 },
+    /// Into the answer to a POST.
+    Post { reply: oneshot::Sender<Answer>, format: Format },
+}
+
+/// What a command found: an event, or what went wrong.
+pub(super) type Found = Result<Pushed, Fault>;
+
+pub(super) fn catching_up(from: Seq) -> Pushed {
+    Pushed::event(event::CATCHING_UP, wire::catching_up_payload(from), None)
+}
+
+pub(super) fn live(seq: Seq) -> Pushed {
+    Pushed::event(event::LIVE, wire::live_payload(seq), None)
+}
+
+pub(super) fn limited(withheld: Withheld) -> Pushed {
+    Pushed::event(event::LIMITED, wire::limited_payload(withheld), None)
+}
+
+impl Client {
+    /// Obeys an event.
+    pub(super) async fn event(&mut self, event: Event, right: Right, to: ReplyTo) {
+        let Event { id, data } = event;
+        if &*id == "chsk/ws-ping" {
+            // A ping that wants no answer gets none.
+            return match to {
+                ReplyTo::Push => {}
+                to => self.reply(to, |_| "\"pong\"".to_owned()),
+            };
+        }
+        let profile = self.endpoint.options.profile;
+        if id.starts_with("chsk/") || !profile.takes(&id) {
+            // A callback that nobody answers runs into its client's own time-out; a POST must be answered.
+            if let ReplyTo::Post { reply, format } = to {
+                let _ = reply.send(Answer::Frame(format.value(&Value::keyword("chsk/timeout"))));
+            }
+            return;
+        }
+        let profile::Command { payload, meta } = profile.open(data);
+        match wire::command(&id, payload, self.endpoint.context.limits.max_page) {
+            Ok(command) => self.obey(command, right, meta, to).await,
+            Err(fault) => self.answer(to, Err(fault)),
+        }
+    }
+
+    async fn obey(&mut self, command: Command, right: Right, meta: Option<Value>, to: ReplyTo) {
+        let live = self.endpoint.context.live.clone();
+        let profile = self.endpoint.options.profile;
+        match command {
+            // Where tokens are asked for, no client of Sente gets this far.
+            Command::Auth(_) => {
+                self.answer(to, Err(Fault::new(Code::Forbidden, "no token is needed here, and none is taken")));
+            }
+            Command::Percolate(command) => {
+                let found = self.percolate(command, meta).await;
+                self.answer(to, found);
+            }
+            Command::Unpercolate { name } => {
+                let found = match self.session.unpercolate(name.as_deref()).await {
+                    Ok(()) => {
+                        Ok(Pushed::event(event::UNPERCOLATE_OK, wire::unpercolate_ok_payload(name.as_deref()), meta))
+                    }
+                    Err(error) => Err(error.into()),
+                };
+                self.answer(to, found);
+            }
+            Command::Query(command) => self.query(command, meta, to),
+            Command::Missing { id } => self.search(to, async move {
+                let hit = live.tweet(id).await?;
+                Ok(Pushed::event(event::MISSING_TWEET, hit.json.to_string(), meta))
+            }),
+            Command::Aggregate(command) => match command.request(&self.endpoint.context.query_limits) {
+                Ok(request) => self.search(to, async move {
+                    let by = request.by;
+                    let aggregate = live.aggregate(request).await?;
+                    Ok(Pushed::event(event::AGGREGATE_OK, wire::aggregate_ok_payload(by, &aggregate), meta))
+                }),
+                Err(fault) => self.answer(to, Err(fault)),
+            },
+            Command::Publish(command) => self.publish(command, right, meta, to),
+            Command::Ping => self.answer(to, Ok(Pushed::event(event::PONG, "{}".to_owned(), meta))),
+            Command::UsersCount => {
+                self.answer(to, Ok(Pushed::event(event::USERS_COUNT, live.sessions().to_string(), meta)));
+            }
+            Command::TotalTweetCount => self.search(to, async move {
+                let stats = live.stats().await?;
+                Ok(Pushed::event(event::TOTAL_TWEET_COUNT, profile.total_tweet_count(stats.tweets), meta))
+            }),
+        }
+    }
+
+    async fn percolate(&mut self, command: PercolateCommand, meta: Option<Value>) -> Found {
+        let PercolateCommand { query, name, since, epoch } = command;
+        let query = query.parse(&self.endpoint.context.query_limits)?;
+        let registered = self.session.percolate(Percolate { query, name: name.clone(), since, epoch }).await?;
+        self.has_subscribed = true;
+        if name.is_none() {
+            self.registered = Some(registered);
+        }
+        Ok(Pushed::event(event::PERCOLATE_OK, wire::percolate_ok_payload(name.as_deref(), registered), meta))
+    }
+
+    fn query(&mut self, command: QueryCommand, meta: Option<Value>, to: ReplyTo) {
+        let profile = self.endpoint.options.profile;
+        let mut request = match command.request(&self.endpoint.context.query_limits) {
+            Ok(request) => request,
+            Err(fault) => return self.answer(to, Err(fault)),
+        };
+        // Clients of BirdWatch can't name a position: without this, each tweet that comes in would shift the pages that they count off.
+        if !profile.is_told_everything()
+            && request.until_seq.is_none()
+            && let Some(registered) = self.registered
+            && registered.query_id == request.query.id()
+        {
+            request.until_seq = Some(registered.seq);
+        }
+        let live = self.endpoint.context.live.clone();
+        self.search(to, async move {
+            let page = live.search(request).await?;
+            Ok(Pushed::event(event::PREV_CHUNK, profile.page(&page), meta))
+        });
+    }
+
+    fn publish(&mut self, command: PublishCommand, right: Right, meta: Option<Value>, to: ReplyTo) {
+        match self.publisher.publish(command, (right, None), &self.endpoint.context.intake) {
+            Ok(published) => self.search(to, async move {
+                let published = published.await?;
+                Ok(Pushed::event(event::PUBLISH_OK, wire::publish_ok_payload(&published), meta))
+            }),
+            Err(fault) => self.answer(to, Err(fault)),
+        }
+    }
+
+    fn search(&mut self, to: ReplyTo, search: impl Future<Output = Found> + Send + 'static) {
+        let max = self.endpoint.options.searches;
+        // A client that asks and doesn't fetch would fill the memory with pages.
+        if !self.outbox.has_room() {
+            return self.answer(to, Err(Fault::new(Code::Limit, "too much waits for this client already")));
+        }
+        if self.searches.len() >= max {
+            let message = format!("{max} searches of this client are running already; wait for an answer");
+            return self.answer(to, Err(Fault::new(Code::Limit, message)));
+        }
+        self.searches.push(Box::pin(async move { (to, search.await) }));
+    }
+
+    /// Sends what a command found to whoever asked.
+    pub(super) fn answer(&mut self, to: ReplyTo, found: Found) {
+        let profile = self.endpoint.options.profile;
+        let is_page =
+            matches!(&found, Ok(Pushed::Event(push)) if matches!(push.id, event::PREV_CHUNK | event::MISSING_TWEET));
+        let is_error = found.is_err();
+        let pushed = found.unwrap_or_else(|fault| {
+            tracing::debug!(code = fault.code.name(), message = fault.message, "command failed");
+            Pushed::event(event::ERROR, wire::error_payload(&fault), profile.meta())
+        });
+        match to {
+            ReplyTo::Push if is_error && !self.outbox.has_room() => {}
+            ReplyTo::Push if is_page || profile.is_told_everything() => {
+                self.outbox.push(pushed);
+                self.open_window();
+            }
+            ReplyTo::Push => {}
+            to => self.reply(to, |format| pushed.packed(format.packing, profile).to_string()),
+        }
+    }
+
+    fn reply(&mut self, to: ReplyTo, packed: impl FnOnce(Format) -> String) {
+        match to {
+            ReplyTo::Push => {}
+            ReplyTo::Socket { callback, format, number } => {
+                if let Some(socket) = self.socket.as_mut().filter(|socket| socket.number == number) {
+                    socket.out.push(Message::Text(format.reply(&packed(format), &callback).into()));
+                }
+            }
+            ReplyTo::Post { reply, format } => {
+                let _ = reply.send(Answer::Frame(format.body(&packed(format))));
+            }
+        }
+    }
+}

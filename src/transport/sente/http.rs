@@ -1,0 +1,364 @@
+//! The requests: who may, which client it is, and the answer's status. What goes on behind them is the client's task's.
+//!
+//! The order of the checks is that of Sente: client-id, token, origin. No answer holds anything that the request said.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::oneshot;
+
+use super::super::gate::Caller;
+use super::super::publish::Right;
+use super::Endpoint;
+use super::client::{Answer, Input};
+use super::form::{self, Form};
+use super::frame::{Format, Version};
+use super::options::{Csrf, FrameFormat, Packer};
+use super::table::{self, Refused};
+use super::value::Value;
+
+/// The longest client-id. Clients make UUIDs.
+const MAX_CLIENT_ID_BYTES: usize = 256;
+
+/// How much longer than a frame the form around it may be: percent-encoding triples it, and there are other fields.
+const FORM_FACTOR: usize = 3;
+const FORM_EXTRA_BYTES: usize = 4 * 1024;
+
+/// How much larger than allowed a frame may be and still be read and dropped. Beyond, the connection ends.
+const READABLE_FACTOR: usize = 4;
+
+/// What a socket reads and writes at once.
+const BUFFER_BYTES: usize = 8 * 1024;
+
+/// The cookie by which a POST that names no client is known: clients up to 1.7 send none.
+const CLIENT_COOKIE: &str = "perch-sente";
+
+pub(super) fn router(endpoint: Arc<Endpoint>) -> Router {
+    let path = endpoint.options.path.clone();
+    let router = Router::new().route(&path, get(connect).post(event).options(preflight));
+    let router = match endpoint.options.csrf {
+        Csrf::Off => router,
+        Csrf::Required => router.route(&format!("{path}/csrf-token"), get(csrf_token)),
+    };
+    router.with_state(endpoint)
+}
+
+/// A request that is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Refusal(StatusCode, &'static str);
+
+const NO_CLIENT_ID: Refusal = Refusal(StatusCode::BAD_REQUEST, "The request has no client-id");
+const BAD_CLIENT_ID: Refusal = Refusal(StatusCode::BAD_REQUEST, "The client-id is longer than 256 bytes");
+const BAD_PARAMETERS: Refusal = Refusal(StatusCode::BAD_REQUEST, "The parameters can't be read");
+const BAD_FRAME: Refusal = Refusal(StatusCode::BAD_REQUEST, "The ppstr is missing or longer than allowed");
+const BINARY: Refusal = Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Binary packers are not supported");
+const ONLY_SOCKETS: Refusal = Refusal(StatusCode::UPGRADE_REQUIRED, "Only WebSockets are served here");
+const BAD_CSRF_TOKEN: Refusal = Refusal(StatusCode::FORBIDDEN, "Bad CSRF token");
+const BAD_ORIGIN: Refusal = Refusal(StatusCode::FORBIDDEN, "Unauthorized origin");
+const NO_TOKENS: Refusal =
+    Refusal(StatusCode::UNAUTHORIZED, "This server asks for tokens, which clients of Sente have none of");
+const TOO_LARGE: Refusal = Refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than allowed");
+const TOO_MANY: Refusal = Refusal(StatusCode::TOO_MANY_REQUESTS, "Too many requests of this client");
+const TOO_MANY_OF_ADDRESS: Refusal = Refusal(StatusCode::TOO_MANY_REQUESTS, "Too many sessions of this address");
+const UNAVAILABLE: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "Unavailable: come back");
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Refusal(status, message) = self;
+        tracing::debug!(status = status.as_u16(), message, "request refused");
+        (status, text(message)).into_response()
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Refusal {
+        match refused {
+            Refused::Unknown | Refused::Full => UNAVAILABLE,
+            Refused::AddressFull => TOO_MANY_OF_ADDRESS,
+        }
+    }
+}
+
+/// A text that nobody may keep.
+fn text(body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
+}
+
+/// The client's id, as a URL or form gives it.
+fn client_id(form: &Form) -> Result<Option<&str>, Refusal> {
+    match form.get("client-id") {
+        Some(id) if id.len() > MAX_CLIENT_ID_BYTES => Err(BAD_CLIENT_ID),
+        Some(id) if id.trim().is_empty() => Ok(None),
+        id => Ok(id),
+    }
+}
+
+impl Endpoint {
+    /// Which client sends a POST that doesn't say it: `BirdWatch`'s writes its uid into the payload, others have a cookie of their poll.
+    fn old_client_id(&self, headers: &HeaderMap, ppstr: Option<&str>) -> Option<String> {
+        let inbound = ppstr.and_then(|ppstr| Format::read(ppstr, self.options.packer.packing()).ok());
+        if let Some(inbound) = &inbound
+            && let Some(Value::Str(uid)) = inbound.event.data.get("uid")
+        {
+            return Some(uid.to_string()).filter(|uid| uid.len() <= MAX_CLIENT_ID_BYTES);
+        }
+        form::cookie(header_text(headers, "cookie")?, CLIENT_COOKIE)
+    }
+
+    /// Whether the page that sends this may.
+    fn check(&self, form: &Form, headers: &HeaderMap, caller: &Caller) -> Result<(), Refusal> {
+        if self.context.gate.needs_token() {
+            return Err(NO_TOKENS);
+        }
+        if self.options.csrf == Csrf::Required {
+            let cookies = header_text(headers, "cookie").unwrap_or_default();
+            let expected = form::cookie(cookies, &self.options.csrf_cookie);
+            // A client without a token says so by these letters.
+            let given =
+                [form.get("csrf-token"), header_text(headers, "x-csrf-token"), header_text(headers, "x-xsrf-token")];
+            let given = given.into_iter().flatten().find(|token| *token != "null");
+            if !expected.zip(given).is_some_and(|(expected, given)| is_equal(expected.as_bytes(), given.as_bytes())) {
+                return Err(BAD_CSRF_TOKEN);
+            }
+        }
+        // Without a list of its own the endpoint has the server's, which lets in what is no web page.
+        let is_allowed = if self.options.allowed_origins.is_empty() {
+            self.context.gate.check_origin(caller).is_ok()
+        } else {
+            self.allowed_origin(headers).is_some()
+        };
+        if is_allowed { Ok(()) } else { Err(BAD_ORIGIN) }
+    }
+
+    /// The origin of the page that sends this, if it is in the list.
+    fn allowed_origin(&self, headers: &HeaderMap) -> Option<&str> {
+        let origin = header_text(headers, "origin");
+        let referer = header_text(headers, "referer");
+        let is_it = |allowed: &str| match (origin, referer) {
+            (Some(origin), _) => origin == allowed,
+            (None, Some(referer)) => {
+                referer.strip_prefix(allowed).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+            (None, None) => false,
+        };
+        self.options.allowed_origins.iter().find(|allowed| is_it(allowed)).map(String::as_str)
+    }
+
+    /// Lets the page of an allowed origin read the answer.
+    fn share(&self, headers: &HeaderMap, mut response: Response) -> Response {
+        if header_text(headers, "origin").is_some()
+            && let Some(origin) = self.allowed_origin(headers).and_then(|origin| HeaderValue::from_str(origin).ok())
+        {
+            let headers = response.headers_mut();
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            headers.append(header::VARY, HeaderValue::from_static("origin"));
+        }
+        response
+    }
+
+    /// How frames are written to a client that has sent none yet. Apps that can add parameters may say it; old and new clients give
+    /// themselves away by how they poll.
+    fn first_format(&self, form: &Form) -> Format {
+        if self.options.format == FrameFormat::Raw {
+            return self.options.packer.format(Version::Raw);
+        }
+        let packer = form.get("packer").and_then(Packer::named).unwrap_or(self.options.packer);
+        let asked = match form.get("fmt") {
+            Some("1") => Some(Version::V1),
+            Some("2") => Some(Version::V2),
+            _ => None,
+        };
+        let shown = match form.get("handshake?") {
+            Some("1") => Some(Version::V2),
+            Some(_) => Some(Version::V1),
+            None => form.get("_").map(|_| Version::V1),
+        };
+        let configured = || match self.options.format {
+            FrameFormat::V2 => Version::V2,
+            FrameFormat::Raw => Version::Raw,
+            // Only clients from 1.14 on bring a token, and with EDN all of them read v2, some by chance.
+            FrameFormat::Auto if packer == Packer::Edn && form.get("csrf-token").is_some() => Version::V2,
+            FrameFormat::V1 | FrameFormat::Auto => Version::V1,
+        };
+        packer.format(asked.or(shown).unwrap_or_else(configured))
+    }
+}
+
+/// Compares without telling by its time where the difference is.
+fn is_equal(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len()
+        && left.iter().zip(right).fold(0, |differing, (left, right)| differing | (left ^ right)) == 0
+}
+
+fn is_upgrade(headers: &HeaderMap) -> bool {
+    header_text(headers, "upgrade").is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+}
+
+/// A GET: an upgrade or a poll.
+async fn connect(
+    State(endpoint): State<Arc<Endpoint>>,
+    RawQuery(query): RawQuery,
+    caller: Caller,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let answer = async {
+        let form = Form::parse(query.as_deref().unwrap_or_default().as_bytes()).ok_or(BAD_PARAMETERS)?;
+        // A client that is none of Sente's brings no id, and gets a session for this connection.
+        let is_raw = endpoint.options.format == FrameFormat::Raw;
+        let fresh = if is_raw { uuid::Uuid::new_v4().to_string() } else { String::new() };
+        let id = client_id(&form)?.or(is_raw.then_some(&*fresh)).ok_or(NO_CLIENT_ID)?;
+        endpoint.check(&form, &headers, &caller)?;
+        if is_raw && !is_upgrade(&headers) {
+            return Err(ONLY_SOCKETS);
+        }
+        if is_upgrade(&headers) {
+            return match upgrade {
+                Ok(upgrade) => open(&endpoint, upgrade, id, &form, &caller),
+                Err(rejection) => Ok(rejection.into_response()),
+            };
+        }
+        poll(&endpoint, id, &form, &caller).await
+    };
+    let response = answer.await.unwrap_or_else(IntoResponse::into_response);
+    endpoint.share(&headers, response)
+}
+
+fn open(
+    endpoint: &Arc<Endpoint>,
+    upgrade: WebSocketUpgrade,
+    id: &str,
+    form: &Form,
+    caller: &Caller,
+) -> Result<Response, Refusal> {
+    let format = endpoint.first_format(form);
+    let inbox = table::open(endpoint, id, Some(caller))?;
+    let max_bytes = endpoint.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR);
+    let tasks = endpoint.context.tasks.clone();
+    let right = Right::of(caller, &endpoint.context);
+    let upgrade = upgrade
+        .max_message_size(max_bytes)
+        .max_frame_size(max_bytes)
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES);
+    Ok(upgrade.on_upgrade(move |socket| {
+        tasks.track_future(async move {
+            // When the task has ended meanwhile the socket is dropped, and the client comes again.
+            let _ = inbox.send(Input::Socket { socket: Box::new(socket), format, right }).await;
+        })
+    }))
+}
+
+async fn poll(endpoint: &Arc<Endpoint>, id: &str, form: &Form, caller: &Caller) -> Result<Response, Refusal> {
+    let wants_handshake = form.get("handshake?").is_some();
+    let is_oldest = form.get("_").is_some();
+    let format = endpoint.first_format(form);
+    // After a restart a client goes on as if nothing had happened. Turned away, it comes back with a handshake that shows its format;
+    // the oldest clients never ask for one.
+    let is_new = wants_handshake || is_oldest || endpoint.options.format != FrameFormat::Auto;
+    let (reply, answer) = oneshot::channel();
+    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, reply }, is_new.then_some(caller)).await?;
+    match answer.await {
+        Ok(Answer::Frame(frame)) => {
+            let mut response = text(frame);
+            if is_oldest {
+                let cookie = format!(
+                    "{CLIENT_COOKIE}={}; Path={}; HttpOnly; SameSite=Strict",
+                    form::encode(id),
+                    endpoint.options.path
+                );
+                response
+                    .headers_mut()
+                    .insert(header::SET_COOKIE, HeaderValue::from_str(&cookie).map_err(|_| BAD_CLIENT_ID)?);
+            }
+            Ok(response)
+        }
+        Ok(Answer::TooMany) => Err(TOO_MANY),
+        Err(_) => Err(UNAVAILABLE),
+    }
+}
+
+/// A POST: one event.
+async fn event(
+    State(endpoint): State<Arc<Endpoint>>,
+    RawQuery(query): RawQuery,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let answer = async {
+        if endpoint.options.format == FrameFormat::Raw {
+            return Err(ONLY_SOCKETS);
+        }
+        let url = Form::parse(query.as_deref().unwrap_or_default().as_bytes()).ok_or(BAD_PARAMETERS)?;
+        if url.get("binary?").is_some() {
+            return Err(BINARY);
+        }
+        let max_frame_bytes = endpoint.context.limits.max_frame_bytes;
+        let max_bytes = max_frame_bytes.saturating_mul(FORM_FACTOR).saturating_add(FORM_EXTRA_BYTES);
+        let body = axum::body::to_bytes(body, max_bytes).await.map_err(|_| TOO_LARGE)?;
+        let form = Form::parse(&body).ok_or(BAD_PARAMETERS)?;
+        let ppstr = form.get("ppstr").filter(|ppstr| ppstr.len() <= max_frame_bytes);
+        let id = match client_id(&form)? {
+            Some(id) => id.to_owned(),
+            None => endpoint.old_client_id(&headers, ppstr).ok_or(NO_CLIENT_ID)?,
+        };
+        endpoint.check(&form, &headers, &caller)?;
+        let ppstr = ppstr.ok_or(BAD_FRAME)?.to_owned();
+        let (reply, answer) = oneshot::channel();
+        let right = Right::of(&caller, &endpoint.context);
+        table::deliver(&endpoint, &id, Input::Post { ppstr, right, reply }, None).await?;
+        match answer.await {
+            Ok(Answer::Frame(frame)) => Ok(text(frame)),
+            Ok(Answer::TooMany) => Err(TOO_MANY),
+            Err(_) => Err(UNAVAILABLE),
+        }
+    };
+    let response = answer.await.unwrap_or_else(IntoResponse::into_response);
+    endpoint.share(&headers, response)
+}
+
+/// Before a request of another origin.
+async fn preflight(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
+    const ALLOWED: [(HeaderName, &str); 3] = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "X-CSRF-Token, X-Requested-With, Content-Type"),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if endpoint.allowed_origin(&headers).is_some() {
+        for (name, value) in ALLOWED {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    }
+    endpoint.share(&headers, response)
+}
+
+/// Gives the page its token, and the browser the cookie that it is held against. Pages of other origins can't read it.
+async fn csrf_token(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
+    let name = &endpoint.options.csrf_cookie;
+    let token = form::cookie(header_text(&headers, "cookie").unwrap_or_default(), name)
+        .unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
+    let cookie = format!("{name}={}; Path=/; HttpOnly; SameSite=Strict", form::encode(&token));
+    let mut response = text(token);
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}

@@ -1,0 +1,34 @@
+use super::*;
+
+fn check(text: &str) -> Result<Options, Vec<String>> {
+    let table = text.parse().expect("TOML");
+    read(table).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn the_defaults_are_those_of_birdwatch() {
+    let options = check("").expect("all is optional");
+    assert_eq!(options, Options::default());
+    assert_eq!((options.path.as_str(), options.packer, options.profile), ("/chsk", Packer::Flexi, Profile::Birdwatch));
+}
+
+#[test]
+fn every_mistake_is_named() {
+    let problems = check(
+        r#"
+        path = "chsk/{id}"
+        csrf_cookie = "a;b"
+        allowed_origins = ["https://a.example", "a.example", "https://a.example/"]
+        ping_interval_ms = 60000
+        searches = 0
+        "#,
+    );
+    let problems = problems.expect_err("much is wrong");
+    let paths: Vec<_> = problems.iter().filter_map(|problem| problem.split(':').next()).collect();
+    assert_eq!(
+        paths,
+        ["path", "csrf_cookie", "allowed_origins[1]", "allowed_origins[2]", "searches", "idle_timeout_ms"]
+    );
+    assert!(check("packer = \"msgpack\"").is_err());
+    assert!(check("frmat = \"v1\"").is_err());
+}

@@ -1,0 +1,143 @@
+//! Which events and payloads the clients of an endpoint know.
+//!
+//! All profiles say the same things of the same live search; they differ in what a payload looks like, and in whether it is said at all:
+//! `BirdWatch`'s client has no answer to an event that it doesn't know but an exception.
+
+use axum::extract::ws::Utf8Bytes;
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::frame::Packing;
+use super::transit::Codes;
+use super::value::Value;
+use crate::live::{Delivery, SearchPage};
+use crate::transport::wire::{self, event};
+
+/// The events and payloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Profile {
+    /// Those of `/ws`, as docs/PROTOCOL.md has them, with keywords for names.
+    Plain,
+    /// `BirdWatch` of 2014.
+    Birdwatch,
+    /// `BirdWatch` of 2017: each payload is `{:msg … :msg-meta …}`.
+    BirdwatchHead,
+}
+
+/// A command, out of its envelope.
+pub(super) struct Command {
+    /// The payload as JSON.
+    pub(super) payload: Json,
+    /// What comes back with the answer.
+    pub(super) meta: Option<Value>,
+}
+
+impl Profile {
+    /// Whether a client of this kind may send the event.
+    pub(super) fn takes(self, id: &str) -> bool {
+        match self {
+            Profile::Plain => true,
+            Profile::Birdwatch | Profile::BirdwatchHead => {
+                matches!(id, event::PERCOLATE | event::QUERY | event::MISSING)
+            }
+        }
+    }
+
+    /// Whether clients know events beyond tweets and counts: answers to commands, errors, catching up.
+    pub(super) fn is_told_everything(self) -> bool {
+        self == Profile::Plain
+    }
+
+    /// Takes a payload out of its envelope. The uid in it is left out: who sent it is known.
+    pub(super) fn open(self, mut data: Value) -> Command {
+        let mut meta = self.meta();
+        if self == Profile::BirdwatchHead
+            && let Value::Map(entries) = &mut data
+            && entries.iter().any(|(key, _)| is_keyword(key, "msg"))
+        {
+            let mut message = Value::Nil;
+            for (key, value) in std::mem::take(entries) {
+                if is_keyword(&key, "msg") {
+                    message = value;
+                } else if is_keyword(&key, "msg-meta") && matches!(value, Value::Map(_)) {
+                    meta = Some(value);
+                }
+            }
+            data = message;
+        }
+        let mut payload = data.to_json();
+        if let Json::Object(fields) = &mut payload {
+            fields.remove("uid");
+        }
+        Command { payload, meta }
+    }
+
+    /// The meta of what is pushed to all; `None` where payloads have no envelope.
+    pub(super) fn meta(self) -> Option<Value> {
+        (self == Profile::BirdwatchHead).then(|| Value::Map(Vec::new()))
+    }
+
+    /// `tweet/new`, packed once for all clients that get it alike.
+    pub(super) fn tweet(self, delivery: &Delivery, packing: Packing) -> Utf8Bytes {
+        let number = self as usize * 2 + packing as usize;
+        delivery.encodings.get_or_init(number, || {
+            let packed = if self == Profile::Plain {
+                let frame = wire::tweet_new(delivery);
+                packing.event(event::TWEET_NEW, wire::tweet_new_payload(&frame), None, Codes::None)
+            } else {
+                packing.event(event::TWEET_NEW, &delivery.hit.json, self.meta().as_ref(), Codes::None)
+            };
+            packed.expect("a stored tweet is JSON").into()
+        })
+    }
+
+    /// The payload of `tweet/prev-chunk`, as JSON.
+    pub(super) fn page(self, page: &SearchPage) -> String {
+        match self {
+            Profile::Plain => wire::page_payload(page),
+            Profile::Birdwatch => tweets("[", page, "]"),
+            Profile::BirdwatchHead => tweets("{\"result\":[", page, "]}"),
+        }
+    }
+
+    /// The payload of `stats/total-tweet-count`, as JSON: `BirdWatch` shows it as it comes.
+    pub(super) fn total_tweet_count(self, n: u64) -> String {
+        match self {
+            Profile::Plain => n.to_string(),
+            Profile::Birdwatch => format!("\"{:>15}\"", with_commas(n)),
+            Profile::BirdwatchHead => format!("\"{}\"", with_commas(n)),
+        }
+    }
+}
+
+fn is_keyword(key: &Value, name: &str) -> bool {
+    matches!(key, Value::Keyword(key) if **key == *name)
+}
+
+fn tweets(open: &str, page: &SearchPage, close: &str) -> String {
+    let len = page.hits.iter().map(|hit| hit.json.len() + 1).sum::<usize>();
+    let mut payload = String::with_capacity(len + open.len() + close.len());
+    payload.push_str(open);
+    for (at, hit) in page.hits.iter().enumerate() {
+        payload.push_str(if at > 0 { "," } else { "" });
+        payload.push_str(&hit.json);
+    }
+    payload.push_str(close);
+    payload
+}
+
+fn with_commas(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! Writes Transit.
+
+use std::fmt::Write as _;
+
+use super::cache::{WriteCache, push_code};
+use crate::transport::sente::value::{MAX_SAFE_INTEGER, Value};
+
+/// Whether strings that come again are replaced by codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codes {
+    /// Never: what is written can stand anywhere in a text.
+    None,
+    /// Always: a third shorter, and right only when the text has no cacheable string before it.
+    Short,
+}
+
+/// Appends the value as the first or only value of a text.
+pub fn write(value: &Value, codes: Codes, out: &mut String) {
+    Writer::new(codes, out).value(value);
+}
+
+/// Whether a string with this first byte takes an escape.
+pub(in crate::transport::sente) fn escapes_string(first: u8) -> bool {
+    matches!(first, b'~' | b'^' | b'`')
+}
+
+/// Writes values behind each other into one text, with the codes of that text.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    out: &'a mut String,
+    cache: Option<WriteCache>,
+    /// Reused: the string that is being written, before JSON's escapes.
+    wire: String,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer at the start of a text, but for brackets.
+    pub fn new(codes: Codes, out: &'a mut String) -> Writer<'a> {
+        let cache = (codes == Codes::Short).then(WriteCache::default);
+        Writer { out, cache, wire: String::new() }
+    }
+
+    /// Appends what is JSON already and holds no cacheable string.
+    pub(in crate::transport::sente) fn raw(&mut self, json: &str) {
+        self.out.push_str(json);
+    }
+
+    /// Appends a keyword, given without its colon.
+    pub(in crate::transport::sente) fn keyword(&mut self, name: &str) {
+        self.string(format_args!("~:{name}"), false);
+    }
+
+    /// Appends a keyword as the key of a map.
+    pub(in crate::transport::sente) fn keyword_key(&mut self, name: &str) {
+        self.string(format_args!("~:{name}"), true);
+    }
+
+    /// Appends a value.
+    pub fn value(&mut self, value: &Value) {
+        match value {
+            Value::Nil => self.out.push_str("null"),
+            Value::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
+            Value::Int(number) if number.unsigned_abs() <= MAX_SAFE_INTEGER => self.display(format_args!("{number}")),
+            Value::Float(number) if number.is_finite() => match serde_json::Number::from_f64(*number) {
+                Some(number) => self.display(format_args!("{number}")),
+                None => self.out.push_str("null"),
+            },
+            Value::Vector(elements) => self.array(elements),
+            Value::List(elements) => self.tagged("list", |writer| writer.array(elements)),
+            Value::Set(elements) => self.tagged("set", |writer| writer.array(elements)),
+            Value::Map(entries) if entries.iter().all(|(key, _)| is_scalar(key)) => self.map(entries),
+            Value::Map(entries) => self.tagged("cmap", |writer| {
+                writer.out.push('[');
+                for (at, (key, value)) in entries.iter().enumerate() {
+                    writer.out.push_str(if at > 0 { "," } else { "" });
+                    writer.value(key);
+                    writer.out.push(',');
+                    writer.value(value);
+                }
+                writer.out.push(']');
+            }),
+            Value::Tagged(tag, value) if !is_short_tag(tag, value) => self.tagged(tag, |writer| writer.value(value)),
+            scalar => self.scalar(scalar, false),
+        }
+    }
+
+    fn display(&mut self, text: std::fmt::Arguments<'_>) {
+        self.out.write_fmt(text).expect("a string takes everything");
+    }
+
+    fn array(&mut self, elements: &[Value]) {
+        self.out.push('[');
+        for (at, element) in elements.iter().enumerate() {
+            self.out.push_str(if at > 0 { "," } else { "" });
+            self.value(element);
+        }
+        self.out.push(']');
+    }
+
+    fn map(&mut self, entries: &[(Value, Value)]) {
+        self.out.push_str("[\"^ \"");
+        for (key, value) in entries {
+            self.out.push(',');
+            self.scalar(key, true);
+            self.out.push(',');
+            self.value(value);
+        }
+        self.out.push(']');
+    }
+
+    fn tagged(&mut self, tag: &str, value: impl FnOnce(&mut Self)) {
+        self.out.push('[');
+        self.string(format_args!("~#{tag}"), false);
+        self.out.push(',');
+        value(self);
+        self.out.push(']');
+    }
+
+    /// What fits into a string: as a key, everything that [`is_scalar`].
+    fn scalar(&mut self, value: &Value, is_key: bool) {
+        match value {
+            Value::Nil => self.string(format_args!("~_"), is_key),
+            Value::Bool(value) => self.string(format_args!("~?{}", if *value { 't' } else { 'f' }), is_key),
+            Value::Int(number) => self.string(format_args!("~i{number}"), is_key),
+            Value::BigInt(digits) => self.string(format_args!("~n{digits}"), is_key),
+            Value::Float(number) if number.is_nan() => self.string(format_args!("~zNaN"), is_key),
+            Value::Float(number) if number.is_infinite() => {
+                self.string(format_args!("~z{}", if *number > 0.0 { "INF" } else { "-INF" }), is_key);
+            }
+            Value::Float(number) => self.string(format_args!("~d{number:?}"), is_key),
+            Value::Decimal(text) => self.string(format_args!("~f{text}"), is_key),
+            Value::Char(char) => self.string(format_args!("~c{char}"), is_key),
+            Value::Str(text) => {
+                let escape = if text.as_bytes().first().is_some_and(|first| escapes_string(*first)) { "~" } else { "" };
+                self.string(format_args!("{escape}{text}"), is_key);
+            }
+            Value::Keyword(name) => self.string(format_args!("~:{name}"), is_key),
+            Value::Symbol(name) => self.string(format_args!("~${name}"), is_key),
+            Value::Inst(millisecond) => self.string(format_args!("~m{millisecond}"), is_key),
+            Value::Uuid(text) => self.string(format_args!("~u{text}"), is_key),
+            Value::Tagged(tag, value) => match &**value {
+                Value::Str(text) => self.string(format_args!("~{tag}{text}"), is_key),
+                value => self.scalar(value, is_key),
+            },
+            Value::Vector(_) | Value::List(_) | Value::Set(_) | Value::Map(_) => {
+                debug_assert!(false, "a collection is no scalar");
+                self.out.push_str("null");
+            }
+        }
+    }
+
+    /// Appends a string of the wire, or its code.
+    fn string(&mut self, wire: std::fmt::Arguments<'_>, is_key: bool) {
+        self.wire.clear();
+        self.wire.write_fmt(wire).expect("a string takes everything");
+        if let Some(number) = self.cache.as_mut().and_then(|cache| cache.number(&self.wire, is_key)) {
+            self.out.push('"');
+            push_code(number, self.out);
+            self.out.push('"');
+        } else {
+            json_string(&self.wire, self.out);
+        }
+    }
+
+    /// Appends a string of the wire that is JSON already, quotes included, or its code.
+    pub(in crate::transport::sente) fn json_string(&mut self, prefix: &str, json: &str, is_key: bool) {
+        if let Some(cache) = &mut self.cache {
+            self.wire.clear();
+            self.wire.push_str(prefix);
+            if json.as_bytes().contains(&b'\\') {
+                self.wire.push_str(&serde_json::from_str::<String>(json).unwrap_or_default());
+            } else {
+                self.wire.push_str(json.get(1..json.len() - 1).unwrap_or_default());
+            }
+            if let Some(number) = cache.number(&self.wire, is_key) {
+                self.out.push('"');
+                push_code(number, self.out);
+                self.out.push('"');
+                return;
+            }
+        }
+        self.out.push('"');
+        self.out.push_str(prefix);
+        self.out.push_str(&json[1..]);
+    }
+}
+
+/// Whether the value fits into a string, so that a map with it as a key is written in the short form.
+fn is_scalar(value: &Value) -> bool {
+    match value {
+        Value::Vector(_) | Value::List(_) | Value::Set(_) | Value::Map(_) => false,
+        Value::Tagged(tag, value) => is_short_tag(tag, value),
+        _ => true,
+    }
+}
+
+/// Whether the tag is one letter before a string, and none that means something else.
+fn is_short_tag(tag: &str, value: &Value) -> bool {
+    matches!(value, Value::Str(_)) && tag.len() == 1 && !"~^`:$#_?infdzcmtu".contains(tag)
+}
+
+fn json_string(text: &str, out: &mut String) {
+    out.push('"');
+    let mut written = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escape = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0x0c => "\\f",
+            0x08 => "\\b",
+            0..0x20 => "",
+            _ => continue,
+        };
+        out.push_str(&text[written..at]);
+        if escape.is_empty() {
+            write!(out, "\\u{byte:04x}").expect("a string takes everything");
+        } else {
+            out.push_str(escape);
+        }
+        written = at + 1;
+    }
+    out.push_str(&text[written..]);
+    out.push('"');
+}

@@ -1,0 +1,257 @@
+//! `/api/stream`: one live search as server-sent events, for everything that speaks HTTP.
+//!
+//! One request is one session with one unnamed subscription. A tweet's `id:` is its seq, so the `Last-Event-ID` that a client sends when it
+//! comes back is the position to resume from. A client that reads slowly isn't polled for more, so what waits for it waits in its session.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::Stream;
+use serde::Deserialize;
+use tokio::time::{Instant, sleep};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::auth::{self, Pass};
+use crate::config::{self, Problem};
+use crate::ids::Seq;
+use crate::live::{Event, Percolate, Session};
+use crate::telemetry;
+
+use super::errors::{Code, Fault};
+use super::gate::{Caller, Place};
+use super::pace::Pace;
+use super::query_form::QueryForm;
+use super::wire::{self, HelloLimits};
+use super::{Route, Transport, TransportContext, TransportKind, fields, http};
+
+pub(super) const KIND: TransportKind = TransportKind {
+    name: "sse",
+    about: "one live search as server-sent events, at /api/stream",
+    example: "keep_alive_ms = 15000\nretry_ms = 2000\n",
+    build,
+};
+
+pub(super) const ROUTES: &[Route<Arc<Stage>>] =
+    &[Route { method: "GET", path: "/api/stream", handler: || get(stream) }];
+
+/// What was withheld is said after so long, if no tweet comes before.
+const SAY_WITHHELD: Duration = Duration::from_secs(1);
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// `[[transport]] type = "sse"`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Options {
+    /// How often a comment is sent when there is nothing else: often enough for proxies that cut off silent connections.
+    keep_alive_ms: u64,
+    /// How long a client is asked to wait before it comes back.
+    retry_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { keep_alive_ms: 15_000, retry_ms: 2_000 }
+    }
+}
+
+fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>> {
+    let options = config::read::<Options>(table)?;
+    if options.keep_alive_ms == 0 {
+        return Err(vec![Problem::new("keep_alive_ms", "must be at least 1")]);
+    }
+    Ok(Box::new(Kind { options }))
+}
+
+struct Kind {
+    options: Options,
+}
+
+impl Transport for Kind {
+    fn routes(&self, context: TransportContext) -> Router {
+        Route::router(ROUTES, Arc::new(Stage { options: self.options, context }))
+    }
+}
+
+/// What all streams share.
+pub(super) struct Stage {
+    options: Options,
+    context: TransportContext,
+}
+
+/// Streams a live search.
+#[utoipa::path(get, path = "/api/stream", tag = "live",
+    params(
+        ("q" = String, Query, description = "The query, as text or in its JSON form."),
+        ("since" = Option<u64>, Query, description = "Send what came after this position first."),
+        ("epoch" = Option<String>, Query, description = "The epoch that the position belongs to."),
+        ("Last-Event-ID" = Option<u64>, Header, description = "As `since`, and before it."),
+    ),
+    responses(
+        (status = 200, description = "Events as docs/PROTOCOL.md describes them.", content_type = "text/event-stream"),
+        (status = 400, description = "A parameter is wrong, or the query is.", body = super::openapi::ErrorAnswer),
+        (status = 401, description = "A token is needed, or it is not good.", body = super::openapi::ErrorAnswer),
+        (status = 403, description = "A web page from an origin that may not connect.", body = super::openapi::ErrorAnswer),
+        (status = 410, description = "The position can't be resumed from.", body = super::openapi::ErrorAnswer),
+        (status = 429, description = "Too many sessions.", body = super::openapi::ErrorAnswer),
+        (status = 503, description = "Not now.", body = super::openapi::ErrorAnswer),
+    )
+)]
+pub(super) async fn stream(
+    State(stage): State<Arc<Stage>>,
+    caller: Caller,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Fault> {
+    let TransportContext { live, limits, query_limits, tasks, gate, .. } = &stage.context;
+    gate.check_origin(&caller)?;
+    let pass = gate.check_searcher(&caller)?;
+    if pass.as_ref().is_some_and(|pass| pass.rights.max_subscriptions == Some(0)) {
+        return Err(Fault::new(Code::Limit, "the token is good for 0 subscriptions"));
+    }
+    let mut fields = http::parameters("/api/stream", query.as_deref())?;
+    let query = QueryForm::read("q", fields.required("q")?)?.parse(query_limits)?;
+    let since = fields.seq("since")?;
+    let epoch = fields.epoch("epoch")?;
+    fields.finish()?;
+    let since = last_event_id(&headers)?.or(since);
+
+    let place = gate.admit(&caller)?;
+    let mut session = live.connect()?;
+    let registered = session.percolate(Percolate { query, name: None, since, epoch }).await?;
+    let pace = Pace::new(limits.pushes_per_second, Instant::now());
+    let limits = HelloLimits {
+        frame_bytes: limits.max_frame_bytes,
+        query_bytes: query_limits.max_bytes,
+        subscriptions: 1,
+        page: limits.max_page,
+        searches: 0,
+    };
+    let hello = sse::Event::default()
+        .event(wire::event::HELLO)
+        .retry(Duration::from_millis(stage.options.retry_ms))
+        .data(wire::hello_payload(session.uid(), live.epoch(), registered.seq, limits));
+    // The position where this stream starts: whoever is cut off before the first tweet resumes from here.
+    let Seq(start) = since.unwrap_or(registered.seq);
+    let ok = sse::Event::default()
+        .event(wire::event::PERCOLATE_OK)
+        .id(start.to_string())
+        .data(wire::percolate_ok_payload(None, registered));
+    let feed = Feed {
+        session,
+        ready: VecDeque::from([hello, ok]),
+        events: Vec::new(),
+        pass,
+        pace,
+        over: false,
+        _place: place,
+        _task: tasks.token(),
+    };
+    let keep_alive = KeepAlive::new().interval(Duration::from_millis(stage.options.keep_alive_ms));
+    let mut response = Sse::new(feed.stream()).keep_alive(keep_alive).into_response();
+    // For proxies that would collect the stream before they pass it on.
+    response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// Where the client wants to go on, as its browser says it.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Seq>, Fault> {
+    match headers.get(LAST_EVENT_ID) {
+        None => Ok(None),
+        Some(id) if id.is_empty() => Ok(None),
+        Some(id) => fields::seq("Last-Event-ID", id.to_str().ok().and_then(fields::whole)).map(Some),
+    }
+}
+
+/// One stream.
+struct Feed {
+    session: Session,
+    /// What can be sent at once.
+    ready: VecDeque<sse::Event>,
+    /// Kept for its memory.
+    events: Vec<Event>,
+    /// Who the client is, where that is asked. The stream ends with it.
+    pass: Option<Pass>,
+    /// The tweets that the client may be sent.
+    pace: Pace,
+    /// When the session has ended and the stream ends after what is ready.
+    over: bool,
+    /// Held for its address.
+    _place: Place,
+    /// Lets the shutdown wait for the stream.
+    _task: TaskTrackerToken,
+}
+
+impl Feed {
+    fn stream(self) -> impl Stream<Item = Result<sse::Event, Infallible>> {
+        futures_util::stream::unfold(self, |mut feed| async move { feed.next().await.map(|event| (Ok(event), feed)) })
+    }
+
+    fn say_withheld(&mut self) {
+        if let Some(withheld) = self.pace.take_withheld() {
+            telemetry::tweets_withheld(withheld.count);
+            self.ready
+                .push_back(sse::Event::default().event(wire::event::LIMITED).data(wire::limited_payload(withheld)));
+        }
+    }
+
+    async fn next(&mut self) -> Option<sse::Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            if self.over {
+                return None;
+            }
+            if let Some(pause) = self.pace.pause(Instant::now()) {
+                sleep(pause).await;
+            }
+            tokio::select! {
+                () = auth::expiry(self.pass.as_ref()) => return None,
+                () = self.session.next(&mut self.events) => {}
+                () = sleep(SAY_WITHHELD), if self.pace.has_withheld() => self.say_withheld(),
+            }
+            let mut tweets = 0;
+            let now = Instant::now();
+            let mut events = std::mem::take(&mut self.events);
+            for event in events.drain(..) {
+                match event {
+                    Event::Tweet(delivery) if !self.pace.admit(delivery.hit.seq, now) => {}
+                    Event::Tweet(delivery) => {
+                        self.say_withheld();
+                        tweets += 1;
+                        let frame = wire::tweet_new(&delivery);
+                        let event =
+                            sse::Event::default().event(wire::event::TWEET_NEW).id(delivery.hit.seq.to_string());
+                        self.ready.push_back(event.data(wire::tweet_new_payload(&frame)));
+                    }
+                    Event::CatchingUp { from } => {
+                        self.say_withheld();
+                        self.pace.catching_up(true);
+                        let event = sse::Event::default().event(wire::event::CATCHING_UP);
+                        self.ready.push_back(event.data(wire::catching_up_payload(from)));
+                    }
+                    Event::Live { seq } => {
+                        self.pace.catching_up(false);
+                        let event = sse::Event::default().event(wire::event::LIVE);
+                        self.ready.push_back(event.data(wire::live_payload(seq)));
+                    }
+                    Event::Closed(_) => self.over = true,
+                }
+            }
+            self.events = events;
+            telemetry::frames_sent(KIND.name, tweets);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

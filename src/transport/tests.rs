@@ -1,0 +1,38 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn table(text: &str) -> toml::Table {
+    text.parse().unwrap()
+}
+
+#[test]
+fn names_are_kebab_case_and_unique() {
+    let names = TRANSPORTS.iter().map(|kind| kind.name).collect::<BTreeSet<_>>();
+    assert_eq!(names.len(), TRANSPORTS.len());
+    for kind in TRANSPORTS {
+        let legal = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-';
+        assert!(kind.name.chars().all(legal) && kind.name.starts_with(|char: char| char.is_ascii_lowercase()));
+        assert!(!kind.about.is_empty() && !kind.about.ends_with('.'), "{}: one line", kind.name);
+    }
+}
+
+#[test]
+fn every_example_builds_and_so_does_an_empty_table() {
+    for kind in TRANSPORTS {
+        assert!((kind.build)(table(kind.example)).is_ok(), "{}", kind.name);
+        assert!((kind.build)(toml::Table::new()).is_ok(), "{}", kind.name);
+    }
+}
+
+#[test]
+fn mistakes_in_the_table_are_named() {
+    for kind in TRANSPORTS {
+        let problems = (kind.build)(table("nonsense = 1")).err().unwrap();
+        assert_eq!(problems[0].path, "nonsense", "{}", kind.name);
+    }
+    let problems = (ws::KIND.build)(table("searches = 0\nidle_timeout_ms = 10")).err().unwrap();
+    let paths = problems.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>();
+    assert_eq!(paths, ["searches", "idle_timeout_ms"]);
+    assert_eq!((sse::KIND.build)(table("keep_alive_ms = 0")).err().unwrap()[0].path, "keep_alive_ms");
+}

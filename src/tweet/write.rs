@@ -1,0 +1,142 @@
+//! The stripped tweet as JSON, as `BirdWatch`'s clients know it.
+
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+
+use super::{Entities, Media, Mention, Retweet, Tag, Tweet, Url, User, date};
+
+impl Tweet {
+    /// The stripped tweet: what is stored and what clients get.
+    ///
+    /// Counts, the five lists of `entities` and the four fields of `user` are always there; nothing is ever null.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a tweet has string keys only, and its numbers are numbers")
+    }
+}
+
+impl Serialize for Tweet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("id_str", &Digits(self.id))?;
+        map.serialize_entry("text", &self.text)?;
+        if let Some(at) = self.created_at {
+            map.serialize_entry("created_at", &date::format(at))?;
+        }
+        if let Some(lang) = &self.lang {
+            map.serialize_entry("lang", lang)?;
+        }
+        map.serialize_entry("retweet_count", &self.retweet_count)?;
+        map.serialize_entry("favorite_count", &self.favorite_count)?;
+        map.serialize_entry("entities", &self.entities)?;
+        map.serialize_entry("user", &self.user)?;
+        if let Some(id) = self.in_reply_to_status_id {
+            map.serialize_entry("in_reply_to_status_id_str", &Digits(id))?;
+        }
+        if let Some(id) = self.in_reply_to_user_id {
+            map.serialize_entry("in_reply_to_user_id_str", &Digits(id))?;
+        }
+        if let Some(name) = &self.in_reply_to_screen_name {
+            map.serialize_entry("in_reply_to_screen_name", name)?;
+        }
+        if self.is_quote {
+            map.serialize_entry("is_quote_status", &true)?;
+        }
+        if let Some(point) = self.coordinates {
+            map.serialize_entry("coordinates", &Coordinates { kind: "Point", coordinates: [point.lon, point.lat] })?;
+        }
+        match &self.retweet {
+            Some(Retweet::Tweet(tweet)) => map.serialize_entry("retweeted_status", tweet)?,
+            Some(Retweet::Id(id)) => map.serialize_entry("retweeted_status_id_str", &Digits(*id))?,
+            None => {}
+        }
+        map.end()
+    }
+}
+
+/// An id in quotes.
+struct Digits(u64);
+
+impl Serialize for Digits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Coordinates {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    coordinates: [f64; 2],
+}
+
+impl Serialize for User {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut user = serializer.serialize_struct("User", 4)?;
+        user.serialize_field("name", &self.name)?;
+        user.serialize_field("screen_name", &self.screen_name)?;
+        user.serialize_field("profile_image_url", &self.profile_image_url)?;
+        user.serialize_field("followers_count", &self.followers_count)?;
+        user.end()
+    }
+}
+
+impl Serialize for Entities {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut entities = serializer.serialize_struct("Entities", 5)?;
+        entities.serialize_field("hashtags", &self.hashtags)?;
+        entities.serialize_field("urls", &self.urls)?;
+        entities.serialize_field("user_mentions", &self.user_mentions)?;
+        entities.serialize_field("media", &self.media)?;
+        entities.serialize_field("symbols", &self.symbols)?;
+        entities.end()
+    }
+}
+
+impl Serialize for Tag {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("text", &self.text)?;
+        present(&mut map, "indices", self.indices.as_ref())?;
+        map.end()
+    }
+}
+
+impl Serialize for Url {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("url", &self.url)?;
+        map.serialize_entry("expanded_url", &self.expanded_url)?;
+        map.serialize_entry("display_url", &self.display_url)?;
+        present(&mut map, "indices", self.indices.as_ref())?;
+        map.end()
+    }
+}
+
+impl Serialize for Mention {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("screen_name", &self.screen_name)?;
+        present(&mut map, "name", self.name.as_ref())?;
+        present(&mut map, "indices", self.indices.as_ref())?;
+        map.end()
+    }
+}
+
+impl Serialize for Media {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &self.kind)?;
+        map.serialize_entry("url", &self.url)?;
+        map.serialize_entry("media_url", &self.media_url)?;
+        present(&mut map, "media_url_https", self.media_url_https.as_ref())?;
+        present(&mut map, "expanded_url", self.expanded_url.as_ref())?;
+        present(&mut map, "display_url", self.display_url.as_ref())?;
+        present(&mut map, "indices", self.indices.as_ref())?;
+        map.end()
+    }
+}
+
+fn present<M: SerializeMap>(map: &mut M, key: &'static str, value: Option<&impl Serialize>) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(key, value))
+}

@@ -1,0 +1,173 @@
+//! Clients with tokens.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message, http::HeaderValue};
+
+use crate::support::{Client, PATIENCE, Perch, tweet};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+fn base64url(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = (0..3).fold(0_u32, |bits, at| bits << 8 | u32::from(chunk.get(at).copied().unwrap_or(0)));
+        for at in 0..=chunk.len() {
+            text.push(char::from(ALPHABET[(bits >> (18 - 6 * at) & 63) as usize]));
+        }
+    }
+    text
+}
+
+/// A token with these claims.
+fn sign(claims: &Value) -> String {
+    let header = base64url(br#"{"alg":"HS256","typ":"JWT"}"#);
+    let message = format!("{header}.{}", base64url(claims.to_string().as_bytes()));
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
+    format!("{message}.{}", base64url(ring::hmac::sign(&key, message.as_bytes()).as_ref()))
+}
+
+fn seconds_from_now(seconds: u64) -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() + seconds
+}
+
+/// A token of Ann's, with these claims beside.
+fn token(more: &Value) -> String {
+    let mut claims = json!({"sub": "ann", "exp": seconds_from_now(600)});
+    for (name, value) in more.as_object().expect("claims") {
+        claims[name] = value.clone();
+    }
+    sign(&claims)
+}
+
+async fn start(settings: &str) -> (Perch, TempDir) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("secret");
+    std::fs::write(&file, SECRET).expect("written");
+    let settings = format!("[auth]\nsecret_file = {:?}\n{settings}", file.display().to_string());
+    (Perch::start_with(&settings).await, dir)
+}
+
+/// The next event that is no count, answered with `code` or not.
+async fn ask(client: &mut Client, event: &str, payload: Value) -> (String, Value) {
+    client.send(event, payload).await;
+    client.event().await
+}
+
+async fn closed(mut client: Client) -> u16 {
+    loop {
+        match tokio::time::timeout(PATIENCE, client.socket.next()).await.expect("the server closes") {
+            Some(Ok(Message::Close(Some(frame)))) => return u16::from(frame.code),
+            Some(Ok(_)) => {}
+            other => panic!("closed without a frame: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_searched_without_a_token() {
+    let (perch, _dir) = start("").await;
+    perch.ingest(&[tweet(1, "rust")]).await;
+    for path in ["/api/search?q=rust", "/api/tweets/1", "/api/stream?q=rust", "/api/stats", "/api/explain?q=rust"] {
+        let (status, answer) = perch.get(path).await;
+        assert_eq!((status, &answer["error"]["code"]), (401, &json!("unauthorized")), "{path}");
+        for (token, status) in [
+            (token(&json!({})), 200),
+            (token(&json!({"search": false})), 403),
+            (token(&json!({"exp": 1000})), 401),
+            ("nonsense".to_owned(), 401),
+        ] {
+            let answer = perch.http.get(perch.url(path)).bearer_auth(token).send().await.expect("perch answers");
+            assert_eq!(answer.status().as_u16(), status, "{path}");
+        }
+    }
+    for path in ["/healthz", "/readyz", "/api/openapi.json"] {
+        assert_eq!(perch.get(path).await.0, 200, "{path}");
+    }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_says_who_it_is_in_a_frame_or_a_header() {
+    let (perch, _dir) = start("").await;
+    let mut client = perch.connect().await;
+    for (event, payload) in [("cmd/percolate", json!({"query": "rust"})), ("cmd/query", json!({"query": "rust"}))] {
+        assert_eq!(ask(&mut client, event, payload).await.1["code"], "unauthorized");
+    }
+    let (event, payload) = ask(&mut client, "cmd/auth", json!({"token": "nonsense"})).await;
+    assert_eq!((event.as_str(), &payload["code"]), ("cmd/error", &json!("unauthorized")));
+    assert!(!payload.to_string().contains("nonsense"));
+    let (event, payload) = ask(&mut client, "cmd/auth", json!({"token": token(&json!({}))})).await;
+    assert_eq!((event.as_str(), &payload["sub"]), ("auth/ok", &json!("ann")));
+    client.percolate(json!({"query": "rust"})).await;
+    perch.ingest(&[tweet(1, "rust")]).await;
+    assert_eq!(client.tweet().await["tweet"]["id"], 1);
+
+    let handshake = |token: String| {
+        let mut request = format!("ws://{}/ws", perch.address).into_client_request().expect("a request");
+        let header = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header");
+        request.headers_mut().insert("Authorization", header);
+        tokio_tungstenite::connect_async(request)
+    };
+    let (socket, _) = handshake(token(&json!({}))).await.expect("the WebSocket opens");
+    let mut client = Client { socket, hello: Value::Null };
+    client.expect("hello").await;
+    client.percolate(json!({"query": "rust"})).await;
+    let Err(tungstenite::Error::Http(refused)) = handshake("nonsense".to_owned()).await else { panic!("refused") };
+    assert_eq!(refused.status().as_u16(), 401);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_has_rights() {
+    let (perch, _dir) = start("").await;
+    let mut client = perch.connect().await;
+    ask(&mut client, "cmd/auth", json!({"token": token(&json!({"max_subscriptions": 1}))})).await;
+    client.percolate(json!({"query": "rust"})).await;
+    client.percolate(json!({"query": "java"})).await;
+    let (_, payload) = ask(&mut client, "cmd/percolate", json!({"query": "rust", "name": "second"})).await;
+    assert_eq!(payload["code"], "limit");
+    for claims in [json!({"sub": "bob"}), json!({"search": false}), json!({"max_subscriptions": 0})] {
+        let (_, payload) = ask(&mut client, "cmd/auth", json!({"token": token(&claims)})).await;
+        assert_eq!(payload["code"], "forbidden", "{claims}");
+    }
+    assert_eq!(ask(&mut client, "cmd/auth", json!({"token": token(&json!({}))})).await.0, "auth/ok");
+    client.percolate(json!({"query": "rust", "name": "second"})).await;
+
+    for (claims, status) in [(json!({"publish": true}), 200), (json!({}), 403)] {
+        let request = perch.http.post(perch.url("/api/tweets")).bearer_auth(token(&claims));
+        let answer = request.body(tweet(1, "rust").to_string()).send().await.expect("perch answers");
+        assert_eq!(answer.status().as_u16(), status, "{claims}");
+    }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_with_its_token_unless_it_has_a_new_one() {
+    let (perch, _dir) = start("").await;
+    let short = sign(&json!({"sub": "ann", "exp": seconds_from_now(3)}));
+    let (mut ending, mut renewed) = (perch.connect().await, perch.connect().await);
+    for client in [&mut ending, &mut renewed] {
+        assert_eq!(ask(client, "cmd/auth", json!({"token": short})).await.0, "auth/ok");
+    }
+    assert_eq!(ask(&mut renewed, "cmd/auth", json!({"token": token(&json!({}))})).await.0, "auth/ok");
+    let stream = perch.http.get(perch.url("/api/stream?q=rust")).bearer_auth(&short).send().await.expect("an answer");
+    assert_eq!(closed(ending).await, 4001);
+    tokio::time::timeout(PATIENCE, stream.bytes()).await.expect("the stream ends").expect("in order");
+    renewed.percolate(json!({"query": "rust"})).await;
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_never_says_who_it_is_is_closed() {
+    let (perch, _dir) = start("[limits]\nfirst_frame_ms = 300\n").await;
+    let mut client = perch.connect().await;
+    client.settle().await;
+    assert_eq!(tokio::time::timeout(Duration::from_secs(30), closed(client)).await.expect("in time"), 4001);
+    perch.stop().await;
+}

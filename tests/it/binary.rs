@@ -1,0 +1,182 @@
+//! The binary as a user starts it: its one line on stdout, and its exit codes.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::process::{Server, perch};
+use crate::support::tweet;
+
+fn run(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = perch().current_dir(dir).args(arguments).output().expect("perch runs");
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+fn dir() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+#[test]
+fn mistakes_in_the_configuration_are_told_at_once() {
+    let dir = dir();
+    std::fs::write(
+        dir.path().join("config.toml"),
+        "[server]\nlissten = \"127.0.0.1:0\"\n[index]\ncommit_interval_ms = \"fast\"\n[percolator]\nengine = \"magic\"\n",
+    )
+    .expect("written");
+    let (code, stdout, stderr) = run(dir.path(), &["serve"]);
+    assert_eq!((code, stdout.as_str()), (Some(64), ""));
+    for told in ["server.lissten", "listen", "index.commit_interval_ms", "percolator.engine", "compiled"] {
+        assert!(stderr.contains(told), "{told} is not told:\n{stderr}");
+    }
+    let (code, _, _) = run(dir.path(), &["check"]);
+    assert_eq!(code, Some(64));
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let (code, stdout, stderr) = run(dir().path(), &["serve", "--listen", &address, "--set", "source=[]"]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.contains(&address), "{stderr}");
+}
+
+#[test]
+fn an_index_that_can_not_be_had_is_named() {
+    let dir = dir();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "no directory").expect("written");
+    let path = file.display().to_string();
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--set", "source=[]", "--index-dir", &path];
+    let (code, stdout, stderr) = run(dir.path(), &arguments);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.contains(&path), "{stderr}");
+}
+
+#[test]
+fn two_servers_do_not_share_an_index() {
+    let dir = dir();
+    let index = dir.path().join("index");
+    let server = Server::start(&index);
+    let path = index.display().to_string();
+    let (code, _, stderr) =
+        run(dir.path(), &["serve", "--listen", "127.0.0.1:0", "--set", "source=[]", "--index-dir", &path]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains(&path) && stderr.contains("another perch"), "{stderr}");
+    server.kill();
+}
+
+#[test]
+fn ingest_search_and_explain_work_against_a_server() {
+    let dir = dir();
+    let server = Server::start(&dir.path().join("index"));
+    let tweets: Vec<_> = (0..100)
+        .map(|at| json!({"id_str": (at + 1).to_string(), "text": format!("tweet {at} #rust"), "lang": "en"}))
+        .collect();
+    std::fs::write(dir.path().join("search.json"), json!({"statuses": tweets}).to_string()).expect("written");
+    for _ in 0..2 {
+        let (code, stdout, stderr) = run(dir.path(), &["ingest", "--url", &server.url, "search.json"]);
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stdout.contains("100 accepted, 0 refused"), "{stdout}");
+    }
+    let (code, stdout, _) = run(dir.path(), &["search", "--url", &server.url, "--json", "-n", "1000", "#rust lang:en"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(stdout.lines().count(), 100, "{stdout}");
+    let (code, _, stderr) = run(dir.path(), &["search", "--url", &server.url, "rust AND (fast"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains('^'), "there is no caret:\n{stderr}");
+    let (code, stdout, _) = run(dir.path(), &["explain", "Rust (fast OR safe)"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("presearch") && stdout.contains("rust"), "{stdout}");
+    let (code, stdout, _) = run(dir.path(), &["plugins"]);
+    assert_eq!(code, Some(0));
+    for name in ["demo", "file", "compiled", "tantivy", "ws", "sse", "rest"] {
+        assert!(stdout.contains(name), "{name} is not listed:\n{stdout}");
+    }
+    server.kill();
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let (code, _, stderr) = run(dir().path(), &["search", "--url", "http://127.0.0.1:9", "rust"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("127.0.0.1:9"), "{stderr}");
+}
+
+#[test]
+fn tail_prints_what_matches_and_stops_when_nobody_reads() {
+    let dir = dir();
+    let server = Server::start(&dir.path().join("index"));
+    let mut tail = perch()
+        .args(["tail", "--url", &server.url, "--json", "--since", "0", "rust"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    std::fs::write(dir.path().join("one.ndjson"), format!("{}\n", tweet(1, "rust one"))).expect("written");
+    let (code, ..) = run(dir.path(), &["ingest", "--url", &server.url, "one.ndjson"]);
+    assert_eq!(code, Some(0));
+    let mut lines = BufReader::new(tail.stdout.take().expect("piped"));
+    let mut line = String::new();
+    lines.read_line(&mut line).expect("a line");
+    assert!(line.contains("rust one"), "{line}");
+    drop(lines);
+    std::fs::write(dir.path().join("two.ndjson"), format!("{}\n{}\n", tweet(2, "rust two"), tweet(3, "rust")))
+        .expect("written");
+    let (code, ..) = run(dir.path(), &["ingest", "--url", &server.url, "two.ndjson"]);
+    assert_eq!(code, Some(0));
+    let status = tail.wait().expect("it ends by itself");
+    let mut stderr = String::new();
+    tail.stderr.take().expect("piped").read_to_string(&mut stderr).expect("read");
+    assert!(!stderr.contains("panic"), "{stderr}");
+    assert!(status.code().is_some(), "{status}");
+    server.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_termination_signal_ends_it_in_order() {
+    let dir = dir();
+    let mut server = Server::start(&dir.path().join("index"));
+    let answer = reqwest::Client::new()
+        .post(format!("{}/api/tweets", server.url))
+        .body(format!("{}\n", tweet(1, "rust")))
+        .send()
+        .await
+        .expect("perch answers");
+    assert_eq!(answer.status().as_u16(), 200);
+    let mut kill = Command::new("kill");
+    assert!(kill.args(["-TERM", &server.child.id().to_string()]).status().expect("kill runs").success());
+    assert_eq!(server.child.wait().expect("it ends").code(), Some(0));
+    std::io::stderr().flush().expect("flushed");
+}
+
+#[test]
+fn a_token_opens_ingestion_and_stands_in_no_log() {
+    const TOKEN: &str = "a-token-that-nobody-guesses";
+    let dir = dir();
+    std::fs::write(dir.path().join("token"), format!("{TOKEN}\n")).expect("written");
+    std::fs::write(dir.path().join("wrong"), "another-token-of-some-length").expect("written");
+    std::fs::write(dir.path().join("one.ndjson"), tweet(1, "rust").to_string()).expect("written");
+    let log = std::fs::File::create(dir.path().join("log")).expect("a file");
+    let mut command = perch();
+    command.env("PERCH_INGEST__TOKEN", TOKEN).env("PERCH_LOG", "trace").stderr(log);
+    let server = Server::spawn(command, &dir.path().join("index"), &[]);
+
+    let ingest = |more: &[&str]| run(dir.path(), &[&["ingest", "--url", &server.url, "one.ndjson"], more].concat());
+    let (code, _, stderr) = ingest(&[]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("a token is needed"), "{stderr}");
+    let (code, _, stderr) = ingest(&["--token-file", "wrong"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("the token is wrong"), "{stderr}");
+    let (code, stdout, stderr) = ingest(&["--token-file", "token"]);
+    assert_eq!((code, stdout.trim()), (Some(0), "1 accepted, 0 refused"), "{stderr}");
+    drop(server);
+    let log = std::fs::read_to_string(dir.path().join("log")).expect("a log");
+    assert!(log.contains("turned away"), "the log is there");
+    assert!(!log.contains(TOKEN) && !log.contains("another-token"), "a secret is in the log");
+}

@@ -1,0 +1,17 @@
+//! perch as its clients see it: the real application on a port of its own, in this process or as the binary.
+
+mod support;
+
+mod auth;
+mod binary;
+mod bulk;
+mod durability;
+mod live;
+mod page;
+mod rest;
+mod security;
+mod sente;
+mod sente_client;
+mod sse;
+mod tls;
+mod ws;

@@ -1,0 +1,164 @@
+//! History, single tweets, percolation without a session, explanation, probes and their errors over HTTP.
+
+use serde_json::{Value, json};
+
+use crate::support::{Perch, tweet};
+
+fn ids(page: &Value) -> Vec<&str> {
+    page["result"].as_array().expect("tweets").iter().map(|tweet| tweet["id_str"].as_str().expect("an id")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_paged_by_id() {
+    let perch = Perch::start().await;
+    // Ids that a float can't hold, in an order of arrival that isn't theirs.
+    let id = |at: u64| 1_500_000_000_000_000_001 + at;
+    let tweets: Vec<_> = [4, 1, 3, 0, 2].map(|at| tweet(id(at), "rust")).into();
+    perch.ingest(&tweets).await;
+    perch.ingest(&[tweet(9, "java")]).await;
+
+    let mut seen = Vec::new();
+    let mut path = "/api/search?q=rust&n=2".to_owned();
+    loop {
+        let (status, page) = perch.get(&path).await;
+        assert_eq!((status, &page["total"]), (200, &json!(5)));
+        seen.extend(ids(&page).into_iter().map(|id| id.parse::<u64>().expect("a number")));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/api/search?q=rust&n=2&before_id={next}");
+    }
+    assert_eq!(seen, [4, 3, 2, 1, 0].map(id));
+
+    let (_, page) = perch.get("/api/search?q=rust&n=2&sort=oldest&from=1").await;
+    assert_eq!(ids(&page), [id(1).to_string(), id(2).to_string()]);
+    let (_, page) = perch.get("/api/search?q=rust&until_seq=2").await;
+    assert_eq!((ids(&page), &page["total"]), (vec![id(4).to_string().as_str(), &id(1).to_string()], &json!(2)));
+    let (_, page) = perch.get("/api/search?q=*&n=0").await;
+    assert_eq!((ids(&page).len(), &page["total"]), (0, &json!(6)));
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_and_json_queries_search_the_same() {
+    let perch = Perch::start().await;
+    perch.ingest(&[tweet(1, "rust"), tweet(2, "java")]).await;
+    for query in ["rust", r#"{"match": {"text": "rust"}}"#, r#"{"query_string": {"query": "RUST"}}"#] {
+        let url = reqwest::Url::parse_with_params(&perch.url("/api/search"), [("q", query)]).expect("a URL");
+        let page: Value = perch.http.get(url).send().await.expect("an answer").json().await.expect("JSON");
+        assert_eq!(ids(&page), ["1"], "{query}");
+    }
+    let (_, one) = perch.get("/api/explain?q=%2Brust%20-java").await;
+    let (_, two) = perch.get("/api/explain?q=(NOT%20java)%20AND%20Rust").await;
+    assert_eq!(one, two);
+    assert!(one["canonical"].is_string() && one["query_id"].is_string());
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_tweet_or_none() {
+    let perch = Perch::start().await;
+    perch.ingest(&[tweet(u64::MAX, "the last id")]).await;
+    let (status, found) = perch.get(&format!("/api/tweets/{}", u64::MAX)).await;
+    assert_eq!((status, &found["text"], &found["id"]), (200, &json!("the last id"), &json!(u64::MAX)));
+    for (path, status, code) in [
+        ("/api/tweets/1", 404, "not_found"),
+        ("/api/tweets/x", 400, "bad_payload"),
+        ("/api/tweets/1.0", 400, "bad_payload"),
+        ("/api/tweets/18446744073709551616", 400, "bad_payload"),
+    ] {
+        let (answered, body) = perch.get(path).await;
+        assert_eq!((answered, &body["error"]["code"]), (status, &json!(code)), "{path}");
+    }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn percolating_without_a_session_indexes_nothing() {
+    let perch = Perch::start_with("[limits]\nmax_line_bytes = 2000\n").await;
+    let mut client = perch.connect().await;
+    let registered = client.percolate(json!({"query": "rust"})).await;
+    client.percolate(json!({"query": "java", "name": "other"})).await;
+    let (status, answer) = perch.post("/api/percolate", tweet(1, "Rust!").to_string()).await;
+    assert_eq!((status, answer["matches"].as_array().map(Vec::len)), (200, Some(1)), "{answer}");
+    assert_eq!(answer["matches"][0]["query_id"], registered["query_id"]);
+    assert!(answer["matches"][0]["query"].is_string());
+    assert!(client.settle().await.is_empty());
+    assert_eq!(perch.get("/api/search?q=*").await.1["total"], 0);
+
+    for (body, status, code) in [
+        (String::new(), 400, "bad_payload"),
+        ("nonsense".to_owned(), 400, "bad_payload"),
+        ("{\"id_str\": \"1\"}".to_owned(), 400, "bad_payload"),
+        (format!("{}\n{}\n", tweet(1, "a"), tweet(2, "b")), 400, "bad_payload"),
+        (tweet(1, &"x".repeat(3_000)).to_string(), 413, "too_large"),
+    ] {
+        let (answered, answer) = perch.post("/api/percolate", body).await;
+        assert_eq!((answered, &answer["error"]["code"]), (status, &json!(code)), "{answer}");
+    }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_are_answered_in_one_shape() {
+    let perch = Perch::start().await;
+    for (path, status, code, at) in [
+        ("/api/search", 400, "bad_payload", json!({"field": "q"})),
+        ("/api/search?q=rust&n=1001", 400, "bad_payload", json!({"field": "n"})),
+        ("/api/search?q=rust&m=1", 400, "bad_payload", json!({"field": "m"})),
+        ("/api/search?q=rust&q=java", 400, "bad_payload", json!({"field": "q"})),
+        ("/api/search?q=rust&before_id=1e3", 400, "bad_payload", json!({"field": "before_id"})),
+        ("/api/nonsense", 404, "not_found", Value::Null),
+        ("/nonsense", 404, "not_found", Value::Null),
+        ("/api/percolate", 405, "method_not_allowed", Value::Null),
+    ] {
+        let (answered, body) = perch.get(path).await;
+        assert_eq!((answered, &body["error"]["code"], &body["error"]["at"]), (status, &json!(code), &at), "{path}");
+        assert!(body["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{path}");
+    }
+    for path in ["/api/search?q=rust%20nonsense:1", "/api/explain?q=rust%20nonsense:1"] {
+        let (answered, body) = perch.get(path).await;
+        let error = &body["error"];
+        assert_eq!((answered, &error["code"], &error["at"]["column"]), (400, &json!("bad_query"), &json!(6)), "{path}");
+    }
+    let (status, _) = perch.post("/api/search", "").await;
+    assert_eq!(status, 405);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_answer() {
+    let perch = Perch::start_with("[[source]]\ntype = \"demo\"\nrate = 50\n").await;
+    assert_eq!(perch.get("/healthz").await, (200, json!({"alive": true})));
+    let (status, ready) = perch.get("/readyz").await;
+    assert_eq!((status, &ready["ready"]), (200, &json!(true)));
+    assert_eq!(ready["sources"]["demo#1"], json!({"state": "running"}));
+
+    let mut client = perch.connect().await;
+    client.percolate(json!({"query": "*"})).await;
+    client.tweet().await;
+    let (_, counts) = perch.get("/api/stats").await;
+    assert_eq!((&counts["sessions"], &counts["queries"]), (&json!(1), &json!(1)));
+    assert!(counts["seq"].as_u64() >= Some(1) && counts["tweets"].as_u64() >= Some(1), "{counts}");
+
+    let response = perch.http.get(perch.url("/metrics")).send().await.expect("an answer");
+    assert!(response.headers()["content-type"].to_str().is_ok_and(|media| media.starts_with("text/plain")));
+    let metrics = response.text().await.expect("text");
+    let samples = metrics.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    for sample in samples.clone() {
+        let (_, value) = sample.rsplit_once(' ').expect("a value");
+        assert!(value.parse::<f64>().is_ok(), "{sample}");
+    }
+    assert!(samples.clone().count() > 10, "{metrics}");
+    assert!(metrics.contains("transport=\"ws\"") && metrics.contains("route=\"/api/stats\""), "{metrics}");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_interface_is_described_and_answers_are_not_sniffed() {
+    let perch = Perch::start().await;
+    let response = perch.http.get(perch.url("/api/openapi.json")).send().await.expect("an answer");
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    let document: Value = response.json().await.expect("JSON");
+    assert!(document["paths"]["/api/search"]["get"].is_object());
+    perch.stop().await;
+}

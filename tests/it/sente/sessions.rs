@@ -1,0 +1,373 @@
+//! What holds over the connections of a client: subscriptions, order, nothing lost and nothing twice.
+
+use std::time::Duration;
+
+use perch::transport::sente::value::Value;
+use serde_json::json;
+
+use super::*;
+use crate::sente_client::{SentePoller, SenteSocket, data, id, until};
+use crate::support::{Perch, tweet};
+
+/// A `BirdWatch` endpoint with these settings.
+async fn start(settings: &str) -> Perch {
+    let endpoint = "[[transport]]\ntype = \"ws\"\n[[transport]]\ntype = \"rest\"\n[[transport]]\ntype = \"sente\"\n";
+    let (limits, settings) = settings.split_once("--").unwrap_or(("", settings));
+    Perch::start_with(&format!("{limits}{endpoint}{settings}")).await
+}
+
+async fn sessions(perch: &Perch) -> u64 {
+    perch.get("/api/stats").await.1["sessions"].as_u64().expect("a number")
+}
+
+async fn queries(perch: &Perch) -> u64 {
+    perch.get("/api/stats").await.1["queries"].as_u64().expect("a number")
+}
+
+/// Registers and waits until it is so; `BirdWatch` gets no answer.
+async fn subscribe(perch: &Perch, socket: &mut SenteSocket, query: &str) {
+    let before = queries(perch).await;
+    let event = percolate(&socket.setup, query);
+    socket.send(&event).await;
+    until(async || queries(perch).await > before).await;
+}
+
+fn ids(tweets: impl IntoIterator<Item = Value>) -> Vec<u64> {
+    let id = |tweet: Value| match tweet.get("id_str") {
+        Some(Value::Str(id)) => id.parse().expect("an id"),
+        other => panic!("{other:?}"),
+    };
+    tweets.into_iter().map(id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_in_time_goes_on_and_who_does_not_is_forgotten() {
+    let perch = start("grace_seconds = 4\naway_after_ms = 300\n").await;
+    let mut socket = SenteSocket::connect(&perch, birdwatch()).await;
+    subscribe(&perch, &mut socket, "rust").await;
+    let other = SenteSocket::connect(&perch, birdwatch().with_id("other")).await;
+    assert_eq!(sessions(&perch).await, 2);
+    socket.settle().await;
+    let mut socket = socket.reconnect(&perch).await;
+    perch.ingest(&[tweet(1, "rust one")]).await;
+    assert_eq!(ids([socket.expect("tweet/new").await]), [1]);
+    // Away it doesn't count, and its subscription is still there.
+    socket.settle().await;
+    let setup = socket.setup.clone();
+    drop(socket);
+    until(async || sessions(&perch).await == 1).await;
+    assert_eq!(queries(&perch).await, 1);
+    perch.ingest(&[tweet(2, "rust two")]).await;
+    let mut socket = SenteSocket::connect(&perch, setup).await;
+    assert_eq!(ids([socket.expect("tweet/new").await]), [2]);
+    assert_eq!(sessions(&perch).await, 2);
+    // Gone for longer than the grace time.
+    drop(socket);
+    until(async || queries(&perch).await == 0).await;
+    assert_eq!(sessions(&perch).await, 1);
+    drop(other);
+    until(async || sessions(&perch).await == 0).await;
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_broken_connection_swallowed_is_sent_again() {
+    let perch = start("").await;
+    let mut socket = SenteSocket::connect(&perch, birdwatch()).await;
+    subscribe(&perch, &mut socket, "rust").await;
+    // Nothing of this is read, and the connection breaks.
+    let tweets: Vec<_> = (1..=700).map(|id| tweet(id, "rust")).collect();
+    perch.ingest(&tweets).await;
+    let mut socket = socket.reconnect(&perch).await;
+    let mut seen = Vec::new();
+    while seen.len() < 700 {
+        let frame = socket.frame().await;
+        let (events, _) = socket.setup.read(&frame);
+        let events = events.elements().expect("a batch").to_vec();
+        assert!(events.len() <= 512, "{} events in a batch", events.len());
+        seen.extend(ids(events.iter().filter(|event| id(event) == "tweet/new").map(|event| data(event).clone())));
+    }
+    assert_eq!(seen, (1..=700).collect::<Vec<_>>());
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_socket_takes_the_place_of_the_old_one() {
+    let perch = start("").await;
+    let mut old = SenteSocket::connect(&perch, birdwatch()).await;
+    subscribe(&perch, &mut old, "rust").await;
+    let mut new = SenteSocket::connect(&perch, birdwatch()).await;
+    assert!(!old.ends_with_close_frame().await);
+    perch.ingest(&[tweet(1, "rust")]).await;
+    assert_eq!(ids([new.expect("tweet/new").await]), [1]);
+    assert_eq!(sessions(&perch).await, 1);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn perch_goes_without_a_close_frame_and_every_client_comes_back() {
+    let perch = Perch::start_with(ENDPOINTS).await;
+    let mut sockets = Vec::new();
+    for (n, setup) in all().into_iter().enumerate() {
+        let setup = setup.with_id(&format!("page-{n}"));
+        sockets.push(SenteSocket::connect(&perch, setup).await);
+    }
+    let stopping = tokio::spawn(perch.restart());
+    for socket in &mut sockets {
+        assert!(!socket.ends_with_close_frame().await, "{:?}", socket.setup);
+    }
+    let perch = stopping.await.expect("perch restarts");
+    for socket in sockets {
+        socket.reconnect(&perch).await;
+    }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pollers_find_their_way_after_a_restart() {
+    let perch = Perch::start_with(ENDPOINTS).await;
+    let mut oldest = SentePoller::connect(&perch, birdwatch()).await;
+    let mut older = SentePoller::connect(&perch, edn(Group::B)).await;
+    let mut newest = SentePoller::connect(&perch, edn_csrf(Group::F)).await;
+    let perch = perch.restart().await;
+    let moved = |poller: &mut SentePoller| {
+        poller.url = perch.url(poller.setup.path);
+        poller.http = perch.http.clone();
+    };
+    moved(&mut oldest);
+    moved(&mut older);
+    moved(&mut newest);
+    // The oldest clients never ask for a handshake; they are given one.
+    oldest.handshake(false).await;
+    // The others are turned away, and come back with a handshake that shows which format they read.
+    for poller in [&mut older, &mut newest] {
+        let (status, body) = poller.get(false).await;
+        assert_eq!(status, 503, "{body}");
+        let event = percolate(&poller.setup, "rust");
+        let frame = poller.setup.frame(&event, None);
+        assert_eq!(poller.post(&frame).await.0, 503);
+        poller.handshake(true).await;
+        poller.send(&event).await;
+        poller.expect("percolate/ok").await;
+    }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_with_nothing_to_say_is_answered_with_an_empty_batch() {
+    for (setup, packer, expected) in [
+        (birdwatch(), "flexi", "+j[[]]"),
+        (edn(Group::A), "edn", "+[[]]"),
+        (edn(Group::D), "edn", "+[[]]"),
+        (edn(Group::F), "edn", "[[]]"),
+        (transit(Group::B), "transit", "+[[]]"),
+        (transit(Group::F), "transit", "[[]]"),
+    ] {
+        let perch = start(&format!("packer = \"{packer}\"\npoll_timeout_ms = 100\n")).await;
+        let setup = Setup { path: "/chsk", ..setup };
+        let mut poller = SentePoller::connect(&perch, setup).await;
+        let (status, frame) = poller.get(false).await;
+        assert_eq!((status, frame.as_str()), (200, expected));
+        perch.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_poll_takes_the_place_of_the_one_that_waits() {
+    let perch = start("").await;
+    let mut poller = SentePoller::connect(&perch, birdwatch()).await;
+    poller.send(&percolate(&birdwatch(), "rust")).await;
+    let mut other = SentePoller::new(&perch, birdwatch());
+    let first = tokio::spawn(async move { poller.get(false).await });
+    let second = tokio::spawn(async move {
+        loop {
+            let event = other.event().await;
+            if id(&event) == "tweet/new" {
+                return data(&event).clone();
+            }
+        }
+    });
+    assert_eq!(first.await.expect("it is answered").0, 200);
+    perch.ingest(&[tweet(1, "rust")]).await;
+    assert_eq!(ids([second.await.expect("it is answered")]), [1]);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polling_loses_nothing_and_gets_nothing_twice() {
+    const TWEETS: u64 = 2_000;
+    // The queue overflows between two polls.
+    let perch = start("[limits]\nsession_queue_frames = 16\n--batch_ajax_ms = 5\nevents_per_second = 10000\n").await;
+    let mut poller = SentePoller::connect(&perch, birdwatch()).await;
+    poller.send(&percolate(&birdwatch(), "rust")).await;
+    let polling = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        while (seen.len() as u64) < TWEETS {
+            let events = poller.poll().await;
+            assert!(events.len() <= 512);
+            seen.extend(ids(events.iter().map(|event| data(event).clone())));
+        }
+        seen
+    });
+    for batch in 0..TWEETS / 50 {
+        let tweets: Vec<_> = (1..=50).map(|at| tweet(batch * 50 + at, "rust")).collect();
+        perch.ingest(&tweets).await;
+    }
+    assert_eq!(polling.await.expect("all comes"), (1..=TWEETS).collect::<Vec<_>>());
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_took_is_sent_again() {
+    let perch = start("").await;
+    let mut poller = SentePoller::connect(&perch, birdwatch()).await;
+    poller.send(&percolate(&birdwatch(), "rust")).await;
+    // A poll that its client gives up, as it does when the page sleeps.
+    let query = format!("{}?udt=1&client-id={}", perch.url("/chsk"), birdwatch().client_id);
+    let given_up = perch.http.get(query).timeout(Duration::from_millis(50)).send().await;
+    assert!(given_up.is_err_and(|error| error.is_timeout()));
+    perch.ingest(&[tweet(1, "rust one")]).await;
+    assert_eq!(ids([poller.expect("tweet/new").await]), [1]);
+    // An answer that was lost: the client asks for a handshake, and gets it again.
+    perch.ingest(&[tweet(2, "rust two")]).await;
+    let lost = poller.poll().await;
+    assert_eq!(lost.len(), 1);
+    poller.handshake(true).await;
+    assert_eq!(ids([poller.expect("tweet/new").await]), [2]);
+    perch.ingest(&[tweet(3, "rust three")]).await;
+    assert_eq!(ids([poller.expect("tweet/new").await]), [3]);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_storm_hurts_only_the_one_who_makes_it() {
+    let perch = start("events_per_second = 20\n").await;
+    let mut socket = SenteSocket::connect(&perch, birdwatch()).await;
+    subscribe(&perch, &mut socket, "rust").await;
+    let storm = (0..200).map(|_| {
+        let mut poller = SentePoller::new(&perch, birdwatch().with_id("storm"));
+        async move { poller.get(true).await.0 }
+    });
+    let answers = futures_util::future::join_all(storm).await;
+    assert!(answers.contains(&429) && answers.contains(&200), "{answers:?}");
+    perch.ingest(&[tweet(1, "rust")]).await;
+    assert_eq!(ids([socket.expect("tweet/new").await]), [1]);
+    // Events beyond the limit are dropped, and the connection stays.
+    for _ in 0..100 {
+        socket.send(r#"["~:chsk/ws-ping"]"#).await;
+    }
+    perch.ingest(&[tweet(2, "rust")]).await;
+    assert_eq!(ids([socket.expect("tweet/new").await]), [2]);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn birdwatch_gets_what_it_knows_and_nothing_else() {
+    let perch = start("").await;
+    perch.ingest(&(1..=1_234).map(|id| tweet(id, "rust")).collect::<Vec<_>>()).await;
+    let mut socket = SenteSocket::connect(&perch, birdwatch()).await;
+    subscribe(&perch, &mut socket, "rust").await;
+    // What it asks of a search that is no search, and events that only its server knew.
+    let query = |n: u64, from: u64| {
+        format!(
+            r#"["~:cmd/query",["^ ","~:query",["^ ","~:query_string",["^ ","^1","rust"]],"~:n",{n},"~:uid","u","~:from",{from}]]"#
+        )
+    };
+    socket.send(&percolate(&birdwatch(), "rust AND (")).await;
+    socket.send(r#"["~:some/state",["^ ","~:by-followers",["^ "]]]"#).await;
+    socket.send(r#"["~:cmd/nothing",1]"#).await;
+    socket.send(r#"["~:cmd/query",5]"#).await;
+    // A tweet that comes in between two pages doesn't shift them.
+    socket.send(&query(1_000, 0)).await;
+    let first = socket.expect("tweet/prev-chunk").await;
+    perch.ingest(&[tweet(5_000, "rust")]).await;
+    assert_eq!(ids([socket.expect("tweet/new").await]), [5_000]);
+    socket.send(&query(1_000, 1_000)).await;
+    let second = socket.expect("tweet/prev-chunk").await;
+    let all: Vec<_> = [first, second].iter().flat_map(|page| page.elements().expect("a vector").to_vec()).collect();
+    assert!(ids(all).into_iter().eq((1..=1_234).rev()), "the pages overlap");
+    let (mut users, mut tweets) = (None, None);
+    while users.is_none() || tweets.is_none() {
+        let frame = socket.frame().await;
+        for event in socket.setup.read(&frame).0.elements().expect("a batch") {
+            match id(event) {
+                "stats/users-count" => users = Some(data(event).clone()),
+                "stats/total-tweet-count" => tweets = Some(data(event).clone()),
+                other => panic!("{other}"),
+            }
+        }
+    }
+    assert_eq!(users, Some(Value::Int(1)));
+    assert_eq!(tweets, Some(Value::str("          1,235")));
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_clients_post_without_saying_who_they_are() {
+    let perch = start("").await;
+    let query = format!("{}?_=1&client-id=client-a&handshake%3F=true", perch.url("/chsk"));
+    let response = perch.http.get(query).send().await.expect("perch answers");
+    let cookie = response.headers()["set-cookie"].to_str().expect("text").to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    let mut poller = SentePoller::new(&perch, birdwatch());
+    let post = async |cookie: Option<&str>, event: &str| {
+        let form =
+            format!("_=1&csrf-token=null&ppstr={}", crate::sente_client::percent(&birdwatch().frame(event, None)));
+        let mut request = perch.http.post(perch.url("/chsk")).body(form);
+        if let Some(cookie) = cookie {
+            request = request.header("cookie", cookie);
+        }
+        request.send().await.expect("perch answers").status().as_u16()
+    };
+    // By the uid in the payload, as BirdWatch does it.
+    let event = r#"["~:cmd/percolate",["^ ","~:query","rust","~:uid","client-a"]]"#;
+    assert_eq!(post(None, event).await, 200);
+    perch.ingest(&[tweet(1, "rust")]).await;
+    assert_eq!(ids([poller.expect("tweet/new").await]), [1]);
+    // By the cookie that came with a poll.
+    let event = percolate(&birdwatch(), "java");
+    assert_eq!(post(None, &event).await, 400);
+    assert_eq!(post(cookie.split(';').next(), &event).await, 200);
+    perch.ingest(&[tweet(2, "java")]).await;
+    assert_eq!(ids([poller.expect("tweet/new").await]), [2]);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_says_how_to_write_before_the_client_has_written() {
+    let perch = start("profile = \"plain\"\n").await;
+    let get = async |query: &str| {
+        let response = perch.http.get(format!("{}?{query}", perch.url("/chsk"))).send().await.expect("perch answers");
+        response.text().await.expect("a body")
+    };
+    assert_eq!(get("client-id=1&udt=1&handshake%3F=1").await, r#"j[["~:chsk/handshake",["1",null,null]]]"#);
+    assert_eq!(get("packer=edn&client-id=2&udt=1&handshake%3F=true").await, r#"+[[:chsk/handshake ["2" nil]]]"#);
+    assert_eq!(get("packer=transit&fmt=2&client-id=3&udt=1").await, r#"[["~:chsk/handshake",["3",null,null]]]"#);
+    // It is remembered: later requests of newer clients don't repeat it.
+    let form = "udt=1&client-id=3&ppstr=%5B%5B%22~%3Acmd%2Fping%22%5D%2C%22~%3Aajax%22%5D";
+    let response = perch.http.post(perch.url("/chsk")).body(form).send().await.expect("perch answers");
+    assert_eq!(response.text().await.expect("a body"), r#"[["~:pong",["^ "]]]"#);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_kinds_of_client_see_the_same() {
+    let perch = Perch::start_with(ENDPOINTS).await;
+    let mut ws = perch.connect().await;
+    ws.percolate(json!({"query": "rust", "name": "a"})).await;
+    let mut socket = SenteSocket::connect(&perch, edn_csrf(Group::F)).await;
+    let registered = socket.ask(r#"[:cmd/percolate {:query "rust" :name "a"}]"#, "abc123").await;
+    assert_eq!(id(&registered), "percolate/ok");
+    perch.ingest(&[tweet(1, "rust")]).await;
+    let expected = ws.tweet().await;
+    assert_eq!(socket.expect("tweet/new").await.to_json(), expected);
+    let error = socket.ask(r#"[:cmd/percolate {:query "rust AND ("}]"#, "abc124").await;
+    assert_eq!(id(&error), "cmd/error");
+    ws.send("cmd/percolate", json!({"query": "rust AND ("})).await;
+    assert_eq!(data(&error).to_json(), ws.expect("cmd/error").await);
+    let gone = socket.ask(r#"[:cmd/unpercolate {:name "a"}]"#, "abc125").await;
+    assert_eq!((id(&gone), data(&gone).to_json()), ("unpercolate/ok", json!({"name": "a"})));
+    let count = socket.ask("[:stats/total-tweet-count]", "abc126").await;
+    assert_eq!(data(&count), &Value::Int(1));
+    perch.stop().await;
+}

@@ -1,0 +1,111 @@
+//! Encrypted connections, HTTP/2, and the listener for metrics.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::support::Perch;
+
+/// Writes a new certificate and its key.
+fn certificate(dir: &Path) -> CertificateDer<'static> {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    std::fs::write(dir.join("cert.pem"), cert.pem()).expect("written");
+    std::fs::write(dir.join("key.pem"), signing_key.serialize_pem()).expect("written");
+    cert.der().clone()
+}
+
+async fn encrypted(
+    perch: &Perch,
+    trusted: &CertificateDer<'static>,
+    protocol: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).expect("a certificate");
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    let stream = TcpStream::connect(perch.address).await?;
+    let name = ServerName::try_from("localhost").expect("a name");
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+async fn healthz(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> String {
+    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("it goes out");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    answer
+}
+
+/// Greets as HTTP/2 does: the kind of the first frame that comes back; 4 is SETTINGS.
+async fn greet(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> u8 {
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("it goes out");
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.expect("a frame");
+    head[3]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_encrypted_and_certificates_renewed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let first = certificate(dir.path());
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    let settings =
+        format!("[server]\ntls_certificate_file = {:?}\ntls_key_file = {:?}\n", file("cert.pem"), file("key.pem"));
+    let perch = Perch::start_with(&settings).await;
+    let stream = encrypted(&perch, &first, "http/1.1").await.expect("it is trusted");
+    assert!(healthz(stream).await.starts_with("HTTP/1.1 200"));
+    let stream = encrypted(&perch, &first, "h2").await.expect("it is trusted");
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    assert_eq!(greet(stream).await, 4);
+    // Plain HTTP is no TLS.
+    let mut plain = TcpStream::connect(perch.address).await.expect("a connection");
+    plain.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("it goes out");
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP"));
+
+    let tls = perch.tls.clone().expect("TLS is on");
+    let second = certificate(dir.path());
+    tls.reload().expect("the new files are right");
+    assert!(encrypted(&perch, &first, "http/1.1").await.is_err(), "the old certificate is gone");
+    assert!(healthz(encrypted(&perch, &second, "http/1.1").await.expect("trusted")).await.starts_with("HTTP/1.1 200"));
+
+    std::fs::write(dir.path().join("key.pem"), "nonsense").expect("written");
+    assert!(tls.reload().is_err());
+    assert!(encrypted(&perch, &second, "http/1.1").await.is_ok(), "what is wrong changes nothing");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_connections_speak_http_2_to_those_who_begin_so() {
+    let perch = Perch::start().await;
+    assert_eq!(greet(TcpStream::connect(perch.address).await.expect("a connection")).await, 4);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_can_have_an_address_of_their_own() {
+    let perch = Perch::start_with("[server]\nadmin_listen = \"127.0.0.1:0\"\n").await;
+    let admin = perch.admin_address.expect("an address");
+    for (path, status) in [("/metrics", 200), ("/healthz", 200), ("/readyz", 200), ("/api/search?q=*", 404), ("/", 404)]
+    {
+        let answer = perch.http.get(format!("http://{admin}{path}")).send().await.expect("perch answers");
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+    }
+    assert_eq!(perch.get("/metrics").await.0, 404, "and nowhere else");
+    assert_eq!(perch.get("/healthz").await.0, 200);
+    perch.stop().await;
+}

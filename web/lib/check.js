@@ -1,0 +1,57 @@
+// What the server says of a query while it is typed.
+
+import { estimateRate } from './format.js';
+import { readTweet } from './tweet.js';
+
+/** @typedef {import('./connection.js').Connection} Connection */
+/**
+ * @typedef {object} Checked
+ * @property {string} query
+ * @property {string} [canonical] how it is understood
+ * @property {string} [message] what is wrong
+ * @property {number} [column] the first wrong character, from 1
+ * @property {number} [length] how many are wrong
+ * @property {number} [total] how many tweets match
+ * @property {number | null} [rate] how many come a second
+ */
+
+/** How many tweets the rate is estimated by. */
+const SAMPLE = 30;
+
+/**
+ * @param {string} query
+ * @param {AbortSignal} signal
+ * @returns {Promise<Checked>}
+ */
+export async function check(query, signal) {
+  const answer = await fetch(`api/explain?q=${encodeURIComponent(query)}`, { signal });
+  const body = await answer.json();
+  if (answer.ok) return { query, canonical: String(body.canonical ?? '') };
+  const { message, at } = body.error ?? {};
+  return { query, message: String(message ?? answer.statusText), column: at?.column, length: at?.length };
+}
+
+/**
+ * @param {Connection} connection
+ * @param {string} query
+ * @returns {Promise<Pick<Checked, 'total' | 'rate'>>}
+ */
+export async function estimate(connection, query) {
+  const answer = await connection.request('cmd/query', { query, n: SAMPLE });
+  const tweets = (Array.isArray(answer?.result) ? answer.result : []).flatMap((/** @type {unknown} */ raw) => readTweet(raw) ?? []);
+  return { total: Number(answer?.total) || 0, rate: estimateRate(tweets.map((/** @type {import('./tweet.js').Tweet} */ tweet) => tweet.time), Date.now()) };
+}
+
+/**
+ * A query in three parts: before the mistake, the mistake, and behind it.
+ *
+ * @param {string} query
+ * @param {number} column in characters, from 1
+ * @param {number} length in characters
+ * @returns {[string, string, string]}
+ */
+export function around(query, column, length) {
+  const signs = [...query];
+  const at = Math.max(0, Math.min(column - 1, signs.length));
+  return [signs.slice(0, at).join(''), signs.slice(at, at + length).join(''), signs.slice(at + length).join('')];
+}

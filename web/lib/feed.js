@@ -1,0 +1,343 @@
+// The tweets of one column: bounded, in the order asked for, standing still while someone reads.
+//
+//   history ──> add ──┐
+//   pushes ──> push ──┼──> loaded ──> view(): what is shown, in order
+//                     └──> waiting, while paused: counted, and brought in by resume()
+//
+// Knows nothing of the page and of the connection. A tweet is here once, by its id; a newer version takes the place of the older one.
+// When there are more than `cap` the oldest go, and the counts stay: they count what was found, not what is kept.
+
+/** @typedef {import('./tweet.js').Tweet} Tweet */
+/** @typedef {'latest' | 'followers' | 'retweets' | 'seen' | 'reach' | 'favorites'} Order */
+
+/** All orders, as they are offered. @type {readonly Order[]} */
+export const ORDERS = ['latest', 'followers', 'retweets', 'seen', 'reach', 'favorites'];
+
+/**
+ * What is shown in one place: a tweet, and the retweet it came by.
+ *
+ * @typedef {object} Item
+ * @property {string} id what it is known by in the view
+ * @property {Tweet} tweet as it came: in `latest` and `followers` it may be a retweet
+ * @property {number} seen retweets of it that came since the search started
+ * @property {number} reach followers of all who brought it
+ */
+
+/**
+ * A tweet and its retweets.
+ *
+ * @typedef {object} Group
+ * @property {string} id
+ * @property {Tweet | null} tweet the original; null when it is not loaded
+ * @property {Tweet} last what came last of it
+ * @property {number} seen
+ * @property {number} retweets
+ * @property {number} favorites
+ * @property {number} reach
+ * @property {Set<string>} who brought it, so that nobody counts twice
+ */
+
+/** How many ids of tweets that are gone are remembered, per tweet that is kept: a tweet that comes again is no new one. */
+const REMEMBERED = 10;
+
+export class Feed {
+  /** Matching tweets at the watermark, as the server counted them. @type {number | null} */
+  historyTotal = null;
+  /** Tweets that were pushed. */
+  pushed = 0;
+  /** Tweets of history that were loaded. */
+  loaded = 0;
+  /** @type {Order} */
+  #order = 'latest';
+  #cap;
+  /** Loaded tweets, oldest first. @type {Tweet[]} */
+  #tweets = [];
+  /** @type {Map<string, Tweet>} */
+  #byId = new Map();
+  /** Ids of tweets that were pushed here once and had to go. @type {Set<string>} */
+  #gone = new Set();
+  /** @type {Map<string, Group>} */
+  #groups = new Map();
+  #isPaused = false;
+  /** Pushed while paused, by id. @type {Map<string, Tweet>} */
+  #waiting = new Map();
+  #waitingCount = 0;
+  /** What was shown when it was paused, in an order that isn't by age. @type {Item[] | null} */
+  #frozen = null;
+
+  /** @param {{cap?: number, order?: Order}} [options] */
+  constructor({ cap = 2000, order = 'latest' } = {}) {
+    this.#cap = cap;
+    this.#order = order;
+  }
+
+  get order() {
+    return this.#order;
+  }
+
+  /** @param {Order} order */
+  set order(order) {
+    this.#order = order;
+    if (this.#isPaused) this.#frozen = order === 'latest' ? null : this.#ordered();
+  }
+
+  get cap() {
+    return this.#cap;
+  }
+
+  /** @param {number} cap */
+  set cap(cap) {
+    this.#cap = cap;
+    this.#trim();
+  }
+
+  get isPaused() {
+    return this.#isPaused;
+  }
+
+  /** Tweets that wait for the pause to end; not all of them need still be here. */
+  get waitingCount() {
+    return this.#waitingCount;
+  }
+
+  /** How many tweets are here. */
+  get size() {
+    return this.#tweets.length;
+  }
+
+  /** How many more tweets of history there is room for. */
+  get room() {
+    return Math.max(0, this.#cap - this.#tweets.length);
+  }
+
+  /** All matching tweets so far, loaded or not; null before the first page of history. */
+  get total() {
+    return this.historyTotal === null ? null : this.historyTotal + this.pushed;
+  }
+
+  /** Tweets that are here, newest first, those that wait not among them. @returns {Tweet[]} */
+  get tweets() {
+    return this.#tweets.toReversed();
+  }
+
+  /** The oldest tweet here. @returns {Tweet | undefined} */
+  get oldest() {
+    return this.#tweets[0];
+  }
+
+  /** @param {string} id @returns {Tweet | undefined} */
+  get(id) {
+    return this.#byId.get(id) ?? this.#groups.get(id)?.tweet ?? undefined;
+  }
+
+  /** Takes tweets of history. @param {Tweet[]} page @returns {number} how many were new */
+  add(page) {
+    let added = 0;
+    for (const tweet of page) {
+      if (this.#byId.has(tweet.id) || this.#waiting.has(tweet.id)) continue;
+      this.#insert(tweet);
+      added++;
+    }
+    this.loaded += added;
+    this.#trim();
+    return added;
+  }
+
+  /** Takes a tweet that was pushed. @param {Tweet} tweet @returns {boolean} whether it is a new one */
+  push(tweet) {
+    const isKnown = this.#byId.has(tweet.id) || this.#waiting.has(tweet.id) || this.#gone.has(tweet.id);
+    if (this.#isPaused && !this.#byId.has(tweet.id)) {
+      if (this.#gone.has(tweet.id)) return false;
+      this.#waiting.set(tweet.id, tweet);
+      if (this.#waiting.size > this.#cap) {
+        const first = /** @type {string} */ (this.#waiting.keys().next().value);
+        this.#waiting.delete(first);
+        this.#forget(first);
+      }
+      if (!isKnown) this.#waitingCount++;
+    } else if (this.#byId.has(tweet.id)) this.#replace(tweet);
+    else if (!this.#gone.has(tweet.id)) {
+      this.#insert(tweet);
+      this.#trim();
+    }
+    if (!isKnown) this.pushed++;
+    return !isKnown;
+  }
+
+  /** From here on the view stands still. */
+  pause() {
+    if (this.#isPaused) return;
+    this.#frozen = this.#order === 'latest' ? null : this.#ordered();
+    this.#isPaused = true;
+  }
+
+  /** Brings in what waits. */
+  resume() {
+    this.#isPaused = false;
+    this.#frozen = null;
+    for (const tweet of this.#waiting.values()) this.#insert(tweet);
+    this.#waiting.clear();
+    this.#waitingCount = 0;
+    this.#trim();
+  }
+
+  /** The tweet that retweets here are of, fetched by its id. @param {Tweet} tweet */
+  found(tweet) {
+    const group = this.#groups.get(tweet.id);
+    if (!group) return;
+    this.#original(group, tweet);
+  }
+
+  /**
+   * Originals that are not here, of the newest retweets.
+   *
+   * @param {number} among how many tweets are looked at
+   * @param {(id: string) => boolean} isAsked what was asked for already
+   * @returns {string[]} the originals' ids
+   */
+  missing(among, isAsked) {
+    /** @type {Set<string>} */
+    const ids = new Set();
+    for (const tweet of this.#tweets.slice(-among)) {
+      const id = tweet.originalId;
+      if (id && !tweet.original && !this.get(id) && !isAsked(id)) ids.add(id);
+    }
+    return [...ids];
+  }
+
+  /** The original of a retweet, when it is here. @param {Tweet} tweet @returns {Tweet | null} */
+  originalOf(tweet) {
+    return tweet.originalId ? (this.#groups.get(tweet.originalId)?.tweet ?? tweet.original) : null;
+  }
+
+  /** Everything is forgotten but the order and the cap. */
+  clear() {
+    this.historyTotal = null;
+    this.pushed = 0;
+    this.loaded = 0;
+    this.#tweets = [];
+    this.#byId.clear();
+    this.#gone.clear();
+    this.#groups.clear();
+    this.#waiting.clear();
+    this.#waitingCount = 0;
+    if (this.#frozen) this.#frozen = [];
+  }
+
+  /** What is shown, in order. @param {number} [from] @param {number} [most] @returns {Item[]} */
+  view(from = 0, most = Infinity) {
+    if (this.#order === 'latest') {
+      const end = this.#tweets.length - from;
+      const start = Math.max(0, end - most);
+      return end <= 0 ? [] : this.#tweets.slice(start, end).reverse().map((tweet) => this.#item(tweet));
+    }
+    return (this.#frozen ?? this.#ordered()).slice(from, from + most);
+  }
+
+  /** How many items {@link view} has in all. */
+  get viewSize() {
+    if (this.#order === 'latest' || this.#order === 'followers') return this.#frozen?.length ?? this.#tweets.length;
+    return this.#frozen?.length ?? this.#groups.size;
+  }
+
+  /** @param {Tweet} tweet @returns {Item} */
+  #item(tweet) {
+    const group = this.#groups.get(tweet.originalId ?? tweet.id);
+    return { id: tweet.id, tweet, seen: group?.seen ?? 0, reach: group?.reach ?? tweet.followers };
+  }
+
+  /** @returns {Item[]} */
+  #ordered() {
+    if (this.#order === 'latest') return this.#tweets.toReversed().map((tweet) => this.#item(tweet));
+    if (this.#order === 'followers') {
+      const byFollowers = this.#tweets.toSorted((a, b) => b.followers - a.followers || (a.key < b.key ? 1 : -1));
+      return byFollowers.map((tweet) => this.#item(tweet));
+    }
+    const order = this.#order;
+    const groups = [...this.#groups.values()];
+    groups.sort((a, b) => b[order] - a[order] || (a.last.key < b.last.key ? 1 : -1));
+    return groups.map((group) => ({ id: group.id, tweet: group.tweet ?? group.last, seen: group.seen, reach: group.reach }));
+  }
+
+  /** @param {Tweet} tweet that is not here yet */
+  #insert(tweet) {
+    this.#byId.set(tweet.id, tweet);
+    this.#tweets.splice(this.#place(tweet.key), 0, tweet);
+    this.#count(tweet);
+  }
+
+  /** @param {Tweet} tweet a newer version of one that is here */
+  #replace(tweet) {
+    this.#byId.set(tweet.id, tweet);
+    this.#tweets[this.#place(tweet.key)] = tweet;
+    this.#count(tweet);
+  }
+
+  /** The place of a key in the loaded tweets. @param {string} key */
+  #place(key) {
+    // Almost all tweets are newer than all that are here.
+    const last = this.#tweets[this.#tweets.length - 1];
+    if (!last || last.key < key) return this.#tweets.length;
+    let low = 0;
+    let high = this.#tweets.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (/** @type {Tweet} */ (this.#tweets[middle]).key < key) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Counts a tweet in with what it retweets. @param {Tweet} tweet */
+  #count(tweet) {
+    const id = tweet.originalId ?? tweet.id;
+    const known = this.#groups.get(id);
+    const group = known ?? { id, tweet: null, last: tweet, seen: 0, retweets: 0, favorites: 0, reach: 0, who: new Set() };
+    // Moved to the end: the first groups are those that nothing came of for the longest time.
+    this.#groups.delete(id);
+    this.#groups.set(id, group);
+    if (group.last.key <= tweet.key) group.last = tweet;
+    if (tweet.originalId) {
+      if (!group.who.has(tweet.id)) {
+        group.who.add(tweet.id);
+        group.seen++;
+        group.reach += tweet.followers;
+      }
+      group.retweets = Math.max(group.retweets, tweet.retweets);
+      const original = group.tweet ?? tweet.original ?? this.#byId.get(id);
+      if (original) this.#original(group, original);
+      if (tweet.original) {
+        group.retweets = Math.max(group.retweets, tweet.original.retweets);
+        group.favorites = Math.max(group.favorites, tweet.original.favorites);
+      }
+    } else this.#original(group, tweet);
+    if (this.#groups.size > this.#cap * 2) this.#groups.delete(/** @type {string} */ (this.#groups.keys().next().value));
+  }
+
+  /** @param {Group} group @param {Tweet} tweet */
+  #original(group, tweet) {
+    if (!group.who.has(tweet.id)) {
+      group.who.add(tweet.id);
+      group.reach += tweet.followers;
+    }
+    group.tweet = tweet;
+    group.retweets = Math.max(group.retweets, tweet.retweets);
+    group.favorites = Math.max(group.favorites, tweet.favorites);
+  }
+
+  #trim() {
+    // What is read does not go away; while paused nothing is brought in but history, which stops when there is no room.
+    const excess = this.#tweets.length - this.#cap;
+    if (excess <= 0 || this.#isPaused) return;
+    for (const { id } of this.#tweets.splice(0, excess)) {
+      this.#byId.delete(id);
+      this.#forget(id);
+    }
+  }
+
+  /** @param {string} id */
+  #forget(id) {
+    this.#gone.add(id);
+    if (this.#gone.size > this.#cap * REMEMBERED) this.#gone.delete(/** @type {string} */ (this.#gone.keys().next().value));
+  }
+}

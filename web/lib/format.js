@@ -1,0 +1,116 @@
+// Numbers and times for people, by the browser's own rules.
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** @param {string} [locale] */
+export function formats(locale) {
+  const whole = new Intl.NumberFormat(locale);
+  const compact = new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 1 });
+  const one = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+  const full = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'medium' });
+  const day = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' });
+  const clock = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
+  const exact = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
+  const month = new Intl.DateTimeFormat(locale, { month: 'short', year: 'numeric' });
+  const year = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' });
+  const units = Object.fromEntries(
+    ['second', 'minute', 'hour', 'day'].map((unit) => [unit, new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'narrow' })]),
+  );
+  return {
+    /** @param {number} n 12,345 */
+    count: (n) => whole.format(n),
+    /** @param {number} n 12.3K */
+    short: (n) => (n < 1000 ? whole.format(n) : compact.format(n)),
+    /** @param {number} time */
+    full: (time) => (Number.isFinite(time) ? full.format(time) : ''),
+    /**
+     * How long ago: 5s, 3m, 2h, 4d, then the date.
+     *
+     * @param {number} time
+     * @param {number} now
+     */
+    age(time, now) {
+      if (!Number.isFinite(time)) return '–';
+      // Clocks differ a little: what comes from the future was just now.
+      const ms = Math.max(0, now - time);
+      if (ms < MINUTE) return units.second?.format(Math.floor(ms / SECOND));
+      if (ms < HOUR) return units.minute?.format(Math.floor(ms / MINUTE));
+      if (ms < DAY) return units.hour?.format(Math.floor(ms / HOUR));
+      if (ms < 7 * DAY) return units.day?.format(Math.floor(ms / DAY));
+      return new Date(time).getFullYear() === new Date(now).getFullYear() ? day.format(time) : year.format(time);
+    },
+    /**
+     * A time on an axis: as exact as the axis is.
+     *
+     * @param {number} time
+     * @param {number} step from one to the next, in ms
+     */
+    tick: (time, step) => (step < MINUTE ? exact : step < DAY ? clock : step < 28 * DAY ? day : month).format(time),
+    /** @param {number} n with one digit behind the point at most */
+    decimal: (n) => one.format(n),
+  };
+}
+
+/** How often an age changes, so that nothing is drawn for nothing. @param {number} age in ms */
+export const tickOf = (age) => (age < MINUTE ? SECOND : age < HOUR ? MINUTE : HOUR);
+
+/**
+ * A rate in the unit that makes it a number between 1 and a hundred or so.
+ *
+ * @param {number} perSecond
+ * @returns {{n: number, unit: 'second' | 'minute' | 'hour' | 'day'}}
+ */
+export function rateOf(perSecond) {
+  if (perSecond >= 1) return { n: perSecond < 10 ? Math.round(perSecond * 10) / 10 : Math.round(perSecond), unit: 'second' };
+  if (perSecond * 60 >= 2) return { n: Math.round(perSecond * 60), unit: 'minute' };
+  if (perSecond * 3600 >= 1) return { n: Math.round(perSecond * 3600), unit: 'hour' };
+  return { n: Math.max(perSecond > 0 ? 1 : 0, Math.round(perSecond * 86_400)), unit: 'day' };
+}
+
+/**
+ * How often tweets come, judged by the newest ones.
+ *
+ * @param {number[]} times of the newest tweets, in ms, in any order
+ * @param {number} now
+ * @returns {number | null} a second; null when there is nothing to judge by
+ */
+export function estimateRate(times, now) {
+  const known = times.filter(Number.isFinite);
+  if (known.length < 2) return null;
+  const oldest = Math.min(...known);
+  const span = Math.max(now, Math.max(...known)) - oldest;
+  return span > 0 ? ((known.length - 1) / span) * SECOND : null;
+}
+
+/** Tweets a second over the last few seconds. */
+export class RateMeter {
+  /** Counts of the last seconds, by second. @type {Map<number, number>} */
+  #counts = new Map();
+  /** @type {number | null} */
+  #first = null;
+
+  /** @param {number} [seconds] how far it looks back */
+  constructor(seconds = 10) {
+    this.seconds = seconds;
+  }
+
+  /** @param {number} now in ms @param {number} [n] */
+  add(now, n = 1) {
+    const second = Math.floor(now / SECOND);
+    this.#first ??= second;
+    this.#counts.set(second, (this.#counts.get(second) ?? 0) + n);
+    for (const old of this.#counts.keys()) if (old <= second - this.seconds - 1) this.#counts.delete(old);
+  }
+
+  /** @param {number} now in ms */
+  rate(now) {
+    if (this.#first === null) return 0;
+    const second = Math.floor(now / SECOND);
+    let sum = 0;
+    for (const [at, n] of this.#counts) if (at > second - this.seconds && at <= second) sum += n;
+    return sum / Math.min(this.seconds, Math.max(1, second - this.#first + 1));
+  }
+}

@@ -1,0 +1,72 @@
+// What the browser remembers for the person: recent and saved searches, settings. Nothing of it is needed.
+
+/** @typedef {{query: string, name: string}} Saved */
+/** @typedef {{recent: string[], saved: Saved[], theme: 'auto' | 'light' | 'dark'}} Memory */
+
+const KEY = 'perch';
+const MOST_RECENT = 12;
+const MOST_SAVED = 200;
+
+/** @param {unknown} value */
+const query = (value) => (typeof value === 'string' && value.trim() !== '' && value.length <= 16_384 ? value.trim() : null);
+
+/** @param {unknown} value what was stored or imported: anything @returns {Memory} */
+export function checked(value) {
+  const object = value !== null && typeof value === 'object' ? /** @type {Record<string, unknown>} */ (value) : {};
+  /** @param {unknown} list */
+  const array = (list) => (Array.isArray(list) ? list : []);
+  const recent = array(object.recent).flatMap((entry) => query(entry) ?? []);
+  const saved = array(object.saved).flatMap((entry) => {
+    const text = query(typeof entry === 'string' ? entry : entry?.query);
+    return text ? [{ query: text, name: typeof entry?.name === 'string' && entry.name ? entry.name.slice(0, 100) : text }] : [];
+  });
+  const theme = object.theme === 'light' || object.theme === 'dark' ? object.theme : 'auto';
+  return { recent: [...new Set(recent)].slice(0, MOST_RECENT), saved: unique(saved), theme };
+}
+
+/** @param {Saved[]} saved */
+const unique = (saved) => [...new Map(saved.map((entry) => [entry.query, entry])).values()].slice(0, MOST_SAVED);
+
+/** @param {Pick<Storage, 'getItem'>} storage @returns {Memory} */
+export function load(storage) {
+  try {
+    return checked(JSON.parse(storage.getItem(KEY) ?? 'null'));
+  } catch {
+    return checked(null);
+  }
+}
+
+/** @param {Pick<Storage, 'setItem'>} storage @param {Memory} memory */
+export function store(storage, memory) {
+  try {
+    storage.setItem(KEY, JSON.stringify(memory));
+  } catch {
+    // No room, or not allowed: it is forgotten with the page.
+  }
+}
+
+/** @param {Memory} memory @param {string} text @returns {Memory} */
+export const used = (memory, text) => ({ ...memory, recent: [text, ...memory.recent.filter((other) => other !== text)].slice(0, MOST_RECENT) });
+
+/** @param {Memory} memory @param {string} text @returns {Memory} saved, or not any more */
+export const toggled = (memory, text) =>
+  memory.saved.some((entry) => entry.query === text)
+    ? { ...memory, saved: memory.saved.filter((entry) => entry.query !== text) }
+    : { ...memory, saved: unique([...memory.saved, { query: text, name: text }]) };
+
+/** @param {Memory} memory @returns {string} a file for another browser */
+export const exported = (memory) => `${JSON.stringify({ perch: 1, saved: memory.saved, recent: memory.recent }, null, 2)}\n`;
+
+/**
+ * @param {Memory} memory
+ * @param {string} file
+ * @returns {{memory: Memory, added: number}}
+ * @throws {SyntaxError} when it is no such file
+ */
+export function imported(memory, file) {
+  const value = JSON.parse(file);
+  if (value === null || typeof value !== 'object' || (!Array.isArray(value) && !Array.isArray(value.saved))) throw new SyntaxError('no searches');
+  const { saved } = checked(Array.isArray(value) ? { saved: value } : value);
+  const all = unique([...memory.saved, ...saved]);
+  return { memory: { ...memory, saved: all }, added: all.length - memory.saved.length };
+}

@@ -1,0 +1,225 @@
+// The whole page's state: columns, what the server says, what the browser remembers. The view reads its signals and calls its methods.
+
+import { signal } from '../vendor/signals-core.js';
+import { Column } from './column.js';
+import { Connection } from './connection.js';
+import { Frames } from './frames.js';
+import * as memory from './memory.js';
+import { readTweet } from './tweet.js';
+import { MOST_COLUMNS, readPlaces, writePlaces } from './urls.js';
+
+/** @typedef {import('./feed.js').Order} Order */
+/** @typedef {import('./tweet.js').Tweet} Tweet */
+/** @typedef {import('./urls.js').Place} Place */
+
+/** Originals that are asked for at one time, and remembered as asked for. */
+const MOST_ASKING = 4;
+const MOST_ASKED = 20_000;
+/** Between two notifications of one column, in ms. */
+const NOTIFY_MS = 5000;
+
+export class Perch {
+  /** @type {import('../vendor/signals-core.js').Signal<Column[]>} */
+  columns = signal(/** @type {Column[]} */ ([]));
+  /** The name of the column that keys and the search field speak to. */
+  active = signal('');
+  /** @type {import('../vendor/signals-core.js').Signal<import('./connection.js').Status>} */
+  connection$;
+  users = signal(0);
+  tweets = signal(0);
+  /** The time, every second, and every half minute. */
+  second = signal(Date.now());
+  minute = signal(Date.now());
+  /** @type {import('../vendor/signals-core.js').Signal<memory.Memory>} */
+  memory;
+  frames = new Frames();
+
+  #nextName = 1;
+  /** Originals that were asked for. @type {Set<string>} */
+  #asked = new Set();
+  #asking = 0;
+  /** @type {Map<string, number>} */
+  #notified = new Map();
+
+  /** @param {{open: () => import('./connection.js').Socket, storage: Storage}} options */
+  constructor({ open, storage }) {
+    this.storage = storage;
+    this.memory = signal(memory.load(storage));
+    this.connection = new Connection({
+      open,
+      onstatus: (status) => (this.connection$.value = status),
+      onevent: (event, payload) => {
+        if (event === 'stats/users-count') this.users.value = Number(payload) || 0;
+        else if (event === 'stats/total-tweet-count') this.tweets.value = Number(payload) || 0;
+      },
+    });
+    this.connection$ = signal(this.connection.status);
+  }
+
+  /** Connects, and opens what the address says. */
+  start() {
+    this.connection.connect();
+    this.go(readPlaces(location.search));
+    addEventListener('popstate', () => this.go(readPlaces(location.search)));
+    addEventListener('online', () => this.connection.status.state === 'waiting' && this.connection.connect());
+    setInterval(() => (this.second.value = Date.now()), 1000);
+    setInterval(() => (this.minute.value = Date.now()), 30_000);
+    document.addEventListener('visibilitychange', () => this.#seen());
+  }
+
+  /** The column that is spoken to. */
+  get activeColumn() {
+    return this.columns.value.find((column) => column.name === this.active.value);
+  }
+
+  /**
+   * Shows these searches. Columns that are open already stay as they are.
+   *
+   * @param {Place[]} places
+   */
+  go(places) {
+    const left = [...this.columns.value];
+    const columns = places.map(({ query, order }) => {
+      const at = left.findIndex((column) => column.query === query);
+      const [column] = at < 0 ? [] : left.splice(at, 1);
+      if (column && column.order.value !== order) column.setOrder(order);
+      return column ?? this.#open(query, order);
+    });
+    for (const column of left) column.end();
+    this.columns.value = columns;
+    if (!columns.some((column) => column.name === this.active.value)) this.active.value = columns[0]?.name ?? '';
+    this.#title();
+  }
+
+  /** @param {string} query @param {Order} order */
+  #open(query, order) {
+    const column = new Column({
+      name: `c${this.#nextName++}`,
+      query,
+      order,
+      connection: this.connection,
+      frame: (run) => this.frames.ask(run),
+      onpush: (column, tweet) => this.#pushed(column, tweet),
+    });
+    column.version.subscribe(() => this.#fetchMissing(column));
+    column.start();
+    return column;
+  }
+
+  /**
+   * Starts a search: in the active column, or in one of its own.
+   *
+   * @param {string} text
+   * @param {{own?: boolean}} [options]
+   */
+  search(text, { own = false } = {}) {
+    const query = text.trim();
+    if (!query) return;
+    this.remember(memory.used(this.memory.value, query));
+    const columns = this.columns.value;
+    const at = columns.findIndex((column) => column.name === this.active.value);
+    const places = columns.map(placeOf);
+    const isNew = own || at < 0;
+    if (isNew && places.length >= MOST_COLUMNS) return;
+    const target = isNew ? places.length : at;
+    if (places[target]?.query === query) return;
+    places[target] = { query, order: places[target]?.order ?? 'latest' };
+    this.visit(places);
+    this.active.value = this.columns.value[target]?.name ?? this.active.value;
+  }
+
+  /** Goes to these searches, so that one can come back. @param {Place[]} places */
+  visit(places) {
+    history.pushState(null, '', writePlaces(places) || location.pathname);
+    this.go(places);
+  }
+
+  /** @param {Column} column */
+  close(column) {
+    this.visit(this.columns.value.filter((other) => other !== column).map(placeOf));
+  }
+
+  /** @param {Column} column @param {number} to its place among the columns */
+  move(column, to) {
+    const columns = this.columns.value.filter((other) => other !== column);
+    columns.splice(Math.max(0, Math.min(to, columns.length)), 0, column);
+    this.columns.value = columns;
+    this.#replaceAddress();
+  }
+
+  /** @param {Column} column @param {Order} order */
+  setOrder(column, order) {
+    column.setOrder(order);
+    this.#replaceAddress();
+  }
+
+  #replaceAddress() {
+    history.replaceState(null, '', writePlaces(this.columns.value.map(placeOf)) || location.pathname);
+  }
+
+  /** @param {memory.Memory} next */
+  remember(next) {
+    this.memory.value = next;
+    memory.store(this.storage, next);
+  }
+
+  /** @param {Column} column */
+  #fetchMissing(column) {
+    if (this.#asking >= MOST_ASKING || this.connection.status.state !== 'open') return;
+    for (const id of column.feed.missing(60, (id) => this.#asked.has(id)).slice(-MOST_ASKING)) {
+      this.#asked.add(id);
+      if (this.#asked.size > MOST_ASKED) this.#asked.delete(/** @type {string} */ (this.#asked.values().next().value));
+      this.#asking++;
+      this.connection
+        .request('cmd/missing', { id_str: id })
+        .then((raw) => {
+          const tweet = readTweet(raw);
+          for (const other of tweet ? this.columns.value : []) {
+            other.feed.found(/** @type {Tweet} */ (tweet));
+            other.changed();
+          }
+        })
+        .catch((fault) => {
+          if (fault?.code !== 'not_found') this.#asked.delete(id);
+        })
+        .finally(() => {
+          this.#asking--;
+          if (this.connection.status.state === 'open') column.changed();
+        });
+    }
+  }
+
+  /** @param {Column} column @param {Tweet} tweet */
+  #pushed(column, tweet) {
+    if (!document.hidden) return;
+    if (column.countInTitle.value) {
+      column.unseen++;
+      this.frames.ask(this.#title);
+    }
+    const now = Date.now();
+    if (!column.notify.value || now - (this.#notified.get(column.name) ?? 0) < NOTIFY_MS) return;
+    this.#notified.set(column.name, now);
+    try {
+      new Notification(column.query, { body: `${tweet.name}: ${tweet.text}`.slice(0, 300), tag: column.name });
+    } catch {
+      // Not allowed any more, or only from a service worker.
+      column.notify.value = false;
+    }
+  }
+
+  #seen() {
+    if (document.hidden) return;
+    for (const column of this.columns.value) column.unseen = 0;
+    this.#title();
+  }
+
+  #title = () => {
+    const columns = this.columns.value;
+    const unseen = columns.reduce((sum, column) => sum + column.unseen, 0);
+    const queries = columns.map((column) => column.query).join(' · ');
+    document.title = `${unseen > 0 ? `(${unseen}) ` : ''}${queries ? `${queries} – ` : ''}perch`;
+  };
+}
+
+/** @param {Column} column @returns {Place} */
+const placeOf = (column) => ({ query: column.query, order: column.order.value });

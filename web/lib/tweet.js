@@ -1,0 +1,146 @@
+// A tweet as the page uses it, read from JSON that anybody may have written: nothing about its shape is taken for granted.
+//
+// Ids are strings throughout: they are larger than JavaScript's numbers can hold.
+
+/**
+ * @typedef {object} Link
+ * @property {string} url as it stands in the text
+ * @property {string} href where it leads
+ * @property {string} label what is shown
+ */
+
+/**
+ * @typedef {object} Tweet
+ * @property {string} id
+ * @property {string} key the id, padded: keys sort as ids do
+ * @property {any} raw the JSON as it came
+ * @property {string} text
+ * @property {string} name
+ * @property {string} screen
+ * @property {string | null} avatar
+ * @property {number} followers
+ * @property {number} time in milliseconds since 1970; NaN when unknown
+ * @property {string} lang
+ * @property {number} retweets
+ * @property {number} favorites
+ * @property {string | null} replyTo
+ * @property {Link[]} links
+ * @property {{src: string, href: string, alt: string} | null} image
+ * @property {string | null} originalId what this retweets
+ * @property {Tweet | null} original the same, when it came along
+ */
+
+/** The longest id: 2^64 has 20 digits. */
+const ID_DIGITS = 20;
+
+/** @param {string} id */
+export const keyOf = (id) => id.padStart(ID_DIGITS, '0');
+
+/** @param {unknown} value @returns {Record<string, any>} */
+const object = (value) => (value !== null && typeof value === 'object' ? /** @type {any} */ (value) : {});
+
+/** @param {unknown} value @returns {any[]} */
+const array = (value) => (Array.isArray(value) ? value : []);
+
+/** @param {unknown} value */
+const string = (value) => (typeof value === 'string' ? value : '');
+
+/** @param {unknown} value */
+const count = (value) => (typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0);
+
+/**
+ * The id of an object: `id_str`, or `id` when it is small enough to be exact.
+ *
+ * @param {Record<string, any>} raw
+ */
+function idOf(raw) {
+  if (typeof raw.id_str === 'string' && /^\d{1,20}$/.test(raw.id_str)) return raw.id_str;
+  return Number.isSafeInteger(raw.id) && raw.id >= 0 ? String(raw.id) : null;
+}
+
+/** @param {unknown} value an address to go to or to load from: only http and https will do */
+export function safeUrl(value) {
+  if (typeof value !== 'string') return null;
+  try {
+    const url = new URL(value);
+    return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string} text Twitter escapes these three in the text, and nothing else */
+const unescape = (text) => text.replace(/&(lt|gt|amp);/g, (_, name) => (name === 'lt' ? '<' : name === 'gt' ? '>' : '&'));
+
+/**
+ * @param {unknown} value
+ * @returns {Tweet | null} null when it has no id
+ */
+export function readTweet(value) {
+  return read(value, 0);
+}
+
+/** @param {unknown} value @param {number} depth @returns {Tweet | null} */
+function read(value, depth) {
+  const raw = object(value);
+  const id = idOf(raw);
+  if (id === null) return null;
+  const user = object(raw.user);
+  const entities = object(raw.entities);
+  const retweeted = object(raw.retweeted_status);
+  const links = array(entities.urls).concat(array(entities.media)).flatMap((entity) => {
+    const { url, expanded_url: expanded, display_url: label } = object(entity);
+    const href = safeUrl(expanded) ?? safeUrl(url);
+    return typeof url === 'string' && href ? [{ url, href, label: string(label) || url }] : [];
+  });
+  const original = depth === 0 && (typeof retweeted.text === 'string' || typeof retweeted.full_text === 'string') ? read(retweeted, 1) : null;
+  return {
+    id,
+    key: keyOf(id),
+    raw: value,
+    text: unescape(string(raw.full_text) || string(raw.text)),
+    name: string(user.name),
+    screen: string(user.screen_name),
+    avatar: safeUrl(user.profile_image_url_https) ?? safeUrl(user.profile_image_url),
+    followers: count(user.followers_count),
+    time: timeOf(raw.created_at),
+    lang: string(raw.lang),
+    retweets: count(raw.retweet_count),
+    favorites: count(raw.favorite_count),
+    replyTo: string(raw.in_reply_to_screen_name) || null,
+    links,
+    image: imageOf(entities, object(raw.extended_entities)),
+    originalId: original?.id ?? idOf(retweeted) ?? idOf({ id_str: raw.retweeted_status_id_str }),
+    original,
+  };
+}
+
+/** @param {unknown} value */
+function timeOf(value) {
+  if (typeof value === 'number') return value > 1e11 ? value : value * 1000;
+  return typeof value === 'string' ? Date.parse(value) : NaN;
+}
+
+/** @param {Record<string, any>} entities @param {Record<string, any>} extended */
+function imageOf(entities, extended) {
+  for (const entity of array(extended.media).concat(array(entities.media))) {
+    const { media_url_https: https, media_url: http, expanded_url: expanded, url, ext_alt_text: alt } = object(entity);
+    const src = safeUrl(https) ?? safeUrl(http);
+    if (src) return { src, href: safeUrl(expanded) ?? safeUrl(url) ?? src, alt: string(alt) };
+  }
+  return null;
+}
+
+/** @param {Tweet} tweet up to two letters that stand for a picture */
+export function initials(tweet) {
+  const words = (tweet.name || tweet.screen).match(/[\p{L}\p{N}]+/gu) ?? [];
+  const first = (/** @type {string} */ word) => [...word][0] ?? '';
+  return ((words[0] ? first(words[0]) : '?') + (words.length > 1 ? first(words[words.length - 1]) : '')).toLocaleUpperCase();
+}
+
+/** @param {string} text a hue from 0 to 359, always the same for the same text */
+export function hueOf(text) {
+  let hash = 7;
+  for (let at = 0; at < text.length; at++) hash = (hash * 31 + text.charCodeAt(at)) % 360_000;
+  return hash % 360;
+}

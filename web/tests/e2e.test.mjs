@@ -1,0 +1,625 @@
+// The page in a real browser, on the real server.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { launch } from './browser.mjs';
+import { Perch } from './perch.mjs';
+import { tweet } from './support.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+
+const AXE = fileURLToPath(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url));
+const LONG = Boolean(process.env.PERCH_LONG_TESTS);
+/** Longer than anything takes on a busy machine: a test that waits for it has failed. */
+const PATIENCE_MS = 30_000;
+
+/** @type {import('playwright-core').Browser} */
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+/**
+ * Runs a test with a server and a page of its own. Errors on the page fail it.
+ *
+ * @param {string} name
+ * @param {(parts: {perch: Perch, page: Page, open: (path: string) => Promise<void>}) => Promise<void>} run
+ * @param {{source?: string, size?: [number, number], dark?: boolean}} [options]
+ */
+function live(name, run, { source, size = [1280, 800], dark = false } = {}) {
+  test(name, async () => {
+    const perch = await Perch.start(source);
+    const context = await browser.newContext({
+      viewport: { width: size[0], height: size[1] },
+      colorScheme: dark ? 'dark' : 'light',
+      locale: 'en-US',
+      timezoneId: 'UTC',
+      acceptDownloads: true,
+    });
+    context.setDefaultTimeout(PATIENCE_MS);
+    // Nothing is loaded from elsewhere.
+    await context.route(
+      (url) => url.hostname !== '127.0.0.1',
+      (route) => route.abort(),
+    );
+    const page = await context.newPage();
+    /** @type {string[]} */
+    const errors = [];
+    page.on('pageerror', (error) => errors.push(String(error.stack)));
+    page.on('console', (message) => {
+      if (/Content Security Policy/i.test(message.text())) errors.push(message.text());
+    });
+    const open = async (/** @type {string} */ path) => {
+      await page.goto(perch.url + path);
+      await page.locator('.connection[data-state="open"]').waitFor();
+    };
+    try {
+      await run({ perch, page, open });
+      assert.deepEqual(errors, []);
+    } finally {
+      await context.close();
+      await perch.stop();
+    }
+  });
+}
+
+/** @param {Page} page @param {string} query */
+const column = (page, query) => page.locator('.column', { has: page.locator('.query', { hasText: new RegExp(`^${query.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`) }) });
+
+/** Waits until a column's heading says so many. @param {Page} page @param {string} query @param {number} n */
+const total = (page, query, n) =>
+  column(page, query)
+    .locator('.total', { hasText: new RegExp(`^${new Intl.NumberFormat('en').format(n)} tweets?$`) })
+    .waitFor();
+
+/** @param {Page} page @param {string} text */
+const shown = (page, text) => page.locator('.tweet', { hasText: text }).first().waitFor();
+
+/** The texts of the tweets in view, in order. @param {Page} page */
+const texts = (page) => page.locator('.tweet .text').allTextContents();
+
+/** @param {number} from @param {number} n @param {any} [more] */
+const many = (from, n, more) => Array.from({ length: n }, (_, at) => tweet(from + at, more));
+
+/** Everything a column has loaded, by its export. @param {Page} page @returns {Promise<any[]>} */
+async function exported(page) {
+  await page.locator('.menu summary').first().click();
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'NDJSON' }).click()]);
+  await page.keyboard.press('Escape');
+  const text = await readFile(await download.path(), 'utf8');
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+/** Fails on serious findings. @param {Page} page @param {string} state */
+async function accessible(page, state) {
+  // As it is once it stands: what fades in has not its color yet.
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  await page.evaluate(await readFile(AXE, 'utf8'));
+  const found = await page.evaluate(async () => {
+    // @ts-expect-error axe is put into the page above
+    const { violations } = await globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] });
+    return violations
+      .filter((/** @type {any} */ { impact }) => impact === 'serious' || impact === 'critical')
+      .map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes.slice(0, 3).map((/** @type {any} */ node) => `${node.html.slice(0, 160)} ${node.failureSummary}`)}`);
+  });
+  assert.deepEqual(found, [], state);
+}
+
+live('a search, from typing to the first live tweet', async ({ perch, page, open }) => {
+  await perch.post(tweet(1, { text: 'old rust news' }), tweet(2, { text: 'old java news' }));
+  await open('');
+  await page.getByRole('searchbox').fill('rust');
+  await page.keyboard.press('Enter');
+  await shown(page, 'old rust news');
+  await total(page, 'rust', 1);
+  assert.equal(new URL(page.url()).search, '?q=rust');
+  assert.match(await page.title(), /rust/);
+  // The fastest of a few, since the machine may be busy.
+  const times = [];
+  for (let n = 0; n < 5; n++) {
+    const started = performance.now();
+    const posted = perch.post(tweet(10 + n, { text: `fresh rust ${n}` }));
+    await shown(page, `fresh rust ${n}`);
+    times.push(performance.now() - started);
+    await posted;
+  }
+  assert.ok(Math.min(...times) < 1000, `${times}`);
+  assert.deepEqual(await texts(page), ['fresh rust 4', 'fresh rust 3', 'fresh rust 2', 'fresh rust 1', 'fresh rust 0', 'old rust news']);
+  assert.deepEqual(await page.locator('.tweet .text').first().locator('mark').allTextContents(), ['rust']);
+});
+
+live('history and live tweets meet without a seam, while tweets pour in', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 400));
+  let isOpen = false;
+  let n = 400;
+  const pouring = (async () => {
+    // Until the page has been live for a while.
+    for (let after = 0; after < 12; after += isOpen ? 1 : 0, n += 30) await perch.post(...many(n, 30));
+  })();
+  await open('?q=tweet');
+  isOpen = true;
+  await pouring;
+  await total(page, 'tweet', n);
+  await page.locator('.menu summary').click();
+  await page.getByLabel('History to load').selectOption('2000');
+  await page.keyboard.press('Escape');
+  await page.waitForFunction((n) => document.querySelector('.column')?.getAttribute('data-size') === String(n), n);
+  const got = await exported(page);
+  assert.deepEqual(
+    got.map((tweet) => tweet.id_str),
+    await perch.search('tweet'),
+  );
+});
+
+live('history stops when told to, and can be gone on with', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 700));
+  await open('?q=tweet');
+  await page.waitForFunction(() => document.querySelector('.column')?.getAttribute('data-size') === '500');
+  await page.locator('.scroller').focus();
+  // The end of what is loaded, as one reaches it by scrolling.
+  await page.waitForFunction(() => {
+    const scroller = document.querySelector('.scroller');
+    if (scroller) scroller.scrollTop = scroller.scrollHeight;
+    return document.querySelector('.end')?.textContent?.includes('That is all there is');
+  });
+  assert.equal(await page.locator('.tweet').count(), 700);
+});
+
+live('back and forward walk through the searches', async ({ perch, page, open }) => {
+  await perch.post(tweet(1, { text: 'about rust #crates' }), tweet(2, { text: 'about java' }));
+  await open('?q=rust');
+  await shown(page, 'about rust');
+  await page.getByRole('searchbox').fill('java');
+  await page.keyboard.press('Enter');
+  await shown(page, 'about java');
+  await page.goBack();
+  await shown(page, 'about rust');
+  assert.equal(await page.getByRole('searchbox').inputValue(), 'rust');
+  await page.getByRole('link', { name: '#crates' }).click();
+  await column(page, '#crates').waitFor();
+  await page.goBack();
+  await page.goBack();
+  await page.goForward();
+  await page.goForward();
+  await column(page, '#crates').waitFor();
+  assert.equal(new URL(page.url()).searchParams.get('q'), '#crates');
+  await page.getByRole('link', { name: '#crates' }).click({ modifiers: ['Shift'] });
+  assert.equal(new URL(page.url()).searchParams.get('q'), '#crates #crates');
+});
+
+live('columns: side by side over one connection, each tweet sent once', async ({ perch, page, open }) => {
+  /** @type {any[]} */
+  const frames = [];
+  let sockets = 0;
+  page.on('websocket', (socket) => {
+    sockets++;
+    socket.on('framereceived', ({ payload }) => frames.push(JSON.parse(String(payload))));
+  });
+  await open('?q=rust');
+  await page.getByRole('searchbox').fill('java');
+  await page.keyboard.press('Shift+Enter');
+  await column(page, 'java').waitFor();
+  await total(page, 'java', 0);
+  await perch.post(tweet(1, { text: 'rust and java' }), tweet(2, { text: 'rust only' }));
+  await total(page, 'rust', 2);
+  await total(page, 'java', 1);
+  assert.equal(sockets, 1);
+  const pushed = frames.filter(([event]) => event === 'tweet/new').map(([, payload]) => payload.matches.length);
+  assert.deepEqual(pushed, [2, 1]);
+  // By keyboard, and by hand.
+  await column(page, 'java').locator('.grip').focus();
+  await page.keyboard.press('ArrowLeft');
+  const order = () => page.locator('.query').allTextContents();
+  await page.waitForFunction(() => document.querySelector('.query')?.textContent === 'java');
+  assert.deepEqual(await order(), ['java', 'rust']);
+  assert.equal(new URL(page.url()).search, '?q=java&q=rust');
+  await column(page, 'java').locator('.grip').dragTo(column(page, 'rust'));
+  await page.waitForFunction(() => document.querySelector('.query')?.textContent === 'rust');
+  await column(page, 'rust').getByRole('button', { name: 'Close column' }).click();
+  await column(page, 'rust').waitFor({ state: 'detached' });
+  assert.equal(new URL(page.url()).search, '?q=java');
+  await perch.post(tweet(3, { text: 'java again' }));
+  await total(page, 'java', 2);
+});
+
+live('a pause counts what comes and brings it in', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 5));
+  await open('?q=tweet');
+  await total(page, 'tweet', 5);
+  await page.keyboard.press('p');
+  await page.locator('.state.paused').waitFor();
+  await perch.post(...many(5, 37));
+  await page.getByRole('button', { name: 'Show 37 new tweets' }).click();
+  await shown(page, 'tweet number 41');
+  assert.equal((await texts(page))[0], 'tweet number 41');
+  await page.locator('.state.live').waitFor();
+});
+
+live('who scrolls down reads: the place does not move', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 60));
+  await open('?q=tweet');
+  await total(page, 'tweet', 60);
+  await page.locator('.scroller').hover();
+  await page.mouse.wheel(0, 1000);
+  await page.locator('.state.paused').waitFor();
+  const visible = await page.evaluate(() => {
+    const top = /** @type {Element} */ (document.querySelector('.scroller')).getBoundingClientRect().top;
+    const tweets = [...document.querySelectorAll('.tweet')];
+    return /** @type {HTMLElement} */ (tweets.find((tweet) => tweet.getBoundingClientRect().top > top + 50)).dataset.id;
+  });
+  const place = () => page.locator(`[data-id="${visible}"]`).evaluate((element) => element.getBoundingClientRect().top);
+  const before = await place();
+  await perch.post(...many(100, 50));
+  await page.getByRole('button', { name: 'Show 50 new tweets' }).waitFor();
+  assert.equal(await place(), before);
+  await page.mouse.wheel(0, -5000);
+  await shown(page, 'tweet number 149');
+  await page.locator('.state.live').waitFor();
+});
+
+live('orders, and pages of a size', async ({ perch, page, open }) => {
+  const original = tweet(0, { text: 'the tweet itself', favorite_count: 3, retweet_count: 2 });
+  await perch.post(
+    original,
+    tweet(1, { text: 'a tweet of a star', user: { followers_count: 9000 } }),
+    tweet(2, { text: 'a tweet many like', favorite_count: 500 }),
+    tweet(3, { text: 'RT @ann: the tweet itself', retweeted_status: original }),
+    tweet(4, { text: 'RT @ann: the tweet itself', retweeted_status: original }),
+  );
+  await open('?q=tweet');
+  await total(page, 'tweet', 5);
+  const first = async (/** @type {string} */ order, /** @type {string} */ text) => {
+    await page.getByLabel('Order').selectOption(order);
+    await page.locator('.tweets li:first-child', { hasText: text }).waitFor();
+  };
+  await first('followers', 'a tweet of a star');
+  await first('favorites', 'a tweet many like');
+  await first('retweets', 'the tweet itself');
+  await first('seen', '2 retweets seen');
+  await first('reach', 'a tweet of a star');
+  assert.equal(new URL(page.url()).searchParams.get('o'), 'reach');
+  assert.equal(await page.locator('.tweet').count(), 3, 'retweets are with their original');
+  await page.reload();
+  await page.locator('.tweets li:first-child', { hasText: 'a tweet of a star' }).waitFor();
+  await first('latest', 'the tweet itself');
+  await perch.post(...many(10, 12));
+  await total(page, 'tweet', 17);
+  await page.locator('.menu summary').click();
+  await page.getByLabel('Tweets to a page').selectOption('5');
+  await page.keyboard.press('Escape');
+  await page.getByText('Page 1 of 4').waitFor();
+  assert.deepEqual(await texts(page), [21, 20, 19, 18, 17].map((n) => `tweet number ${n}`));
+  await page.getByRole('button', { name: 'Next page' }).click();
+  await page.locator('.tweets li:first-child', { hasText: 'tweet number 16' }).waitFor();
+  await perch.post(tweet(50));
+  await page.getByRole('button', { name: 'Show 1 new tweet' }).click();
+  await page.locator('.tweets li:first-child', { hasText: 'tweet number 50' }).waitFor();
+});
+
+live('what is retweeted and not here is fetched', async ({ perch, page, open }) => {
+  const original = tweet(1, { text: 'the whole original', user: { name: 'Olga Original', screen_name: 'olga' } });
+  await perch.post(original);
+  await open('?q=from:rita');
+  await total(page, 'from:rita', 0);
+  await perch.post(tweet(2, { text: 'RT @olga: the whole', user: { name: 'Rita', screen_name: 'rita' }, retweeted_status_id_str: original.id_str }));
+  await shown(page, 'the whole original');
+  assert.equal(await page.locator('.tweet .name').textContent(), 'Olga Original');
+  assert.match((await page.locator('.tweet .context').textContent()) ?? '', /Rita retweeted/);
+  // One that nobody has stays as it came.
+  await perch.post(tweet(3, { text: 'RT @nobody: of old', user: { name: 'Rita', screen_name: 'rita' }, retweeted_status_id_str: '12' }));
+  await shown(page, 'RT @nobody: of old');
+});
+
+live('the server dies and comes back: nothing lost, nothing twice', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 50));
+  await open('?q=tweet&q=number');
+  await total(page, 'tweet', 50);
+  for (let round = 1; round <= 2; round++) {
+    await perch.kill();
+    await page.getByText('The connection is lost').waitFor();
+    if (round === 1) await accessible(page, 'connection lost');
+    await perch.again();
+    // What comes while the page is away.
+    await perch.post(...many(round * 1000, 40));
+    await page.locator('.connection[data-state="open"]').waitFor();
+    await perch.post(...many(round * 1000 + 40, 20));
+    await total(page, 'tweet', 50 + round * 60);
+    await total(page, 'number', 50 + round * 60);
+  }
+  const got = await exported(page);
+  assert.deepEqual(
+    got.map((tweet) => tweet.id_str),
+    await perch.search('tweet'),
+  );
+  assert.equal(await page.locator('.banner').count(), 0);
+});
+
+live('hostile tweets are text', async ({ perch, page, open }) => {
+  const script = '<script>window.pwned = 1</script><img src=x onerror="window.pwned=1">';
+  const hostile = [
+    script,
+    '"><svg onload=window.pwned=1>',
+    'left \u202Eright to left\u202C \u2066x',
+    `Z${'\u0335\u0321\u0489'.repeat(200)}algo`,
+    'long '.repeat(2000),
+    'x'.repeat(10_000),
+    'javascript:window.pwned=1 https://[broken http:// https://a.b/"onclick="window.pwned=1',
+    '👩‍👩‍👧‍👦🏳️‍🌈 \u0000\u0007 \uFFFF ﷽﷽﷽',
+    '{{constructor.constructor("window.pwned=1")()}} ${window.pwned=1}',
+  ];
+  await perch.post(
+    ...hostile.map((text, n) =>
+      tweet(n, {
+        text,
+        lang: script,
+        user: { name: n % 2 ? script : '\u202Eevil'.repeat(50), screen_name: script, profile_image_url_https: n % 2 ? 'javascript:window.pwned=1' : 'https://example.invalid/x.png' },
+        entities: {
+          urls: [{ url: 'https://t.co/a', expanded_url: 'javascript:window.pwned=1', display_url: script }],
+          media: [{ media_url_https: 'data:text/html,<script>window.pwned=1</script>', url: 'x' }],
+        },
+      }),
+    ),
+  );
+  await open('?q=*');
+  await total(page, '*', hostile.length);
+  await page.locator('.tweet').nth(hostile.length - 1).waitFor();
+  // An address is shown without its scheme.
+  assert.deepEqual((await texts(page)).reverse(), hostile.map((text) => text.replace('https://a.b/', 'a.b/')));
+  const { links, scripts, pwned, wide } = await page.evaluate(() => ({
+    links: [...document.querySelectorAll('.tweet a')].map((link) => /** @type {HTMLAnchorElement} */ (link).protocol),
+    scripts: document.querySelectorAll('.tweet script, .tweet svg[onload], .tweet [onclick], .tweet [onerror]').length,
+    // @ts-expect-error set by none
+    pwned: globalThis.pwned,
+    wide: [...document.querySelectorAll('.tweet')].some((tweet) => tweet.getBoundingClientRect().width > 800 || tweet.getBoundingClientRect().height > 800),
+  }));
+  assert.ok(links.every((protocol) => protocol === 'http:' || protocol === 'https:'), `${links}`);
+  assert.deepEqual({ scripts, pwned, wide }, { scripts: 0, pwned: undefined, wide: false });
+  // The long ones open up.
+  await page.getByRole('button', { name: 'Show all' }).first().click();
+  await page.getByRole('button', { name: 'Show less' }).waitFor();
+  // And the JSON is text, with the id as it was.
+  await page.locator('.age').last().click();
+  const json = JSON.parse((await page.locator('.json').textContent()) ?? '');
+  assert.equal(json.text, script);
+  assert.match((await page.locator('.json').textContent()) ?? '', /"id": 1800000000000000001,/);
+  await accessible(page, 'hostile tweets');
+});
+
+live('a wrong query is shown where it is wrong, and replaces nothing', async ({ perch, page, open }) => {
+  await perch.post(tweet(1, { text: 'java job' }));
+  await open('?q=java');
+  const field = page.getByRole('searchbox');
+  await field.fill('java (job OR');
+  await page.locator('.mistake').waitFor();
+  assert.match((await page.locator('.mistake p').textContent()) ?? '', /^Column \d+: /);
+  assert.ok(await page.locator('.mistake pre .wrong').isVisible());
+  assert.equal(await field.getAttribute('aria-invalid'), 'true');
+  await page.keyboard.press('Enter');
+  assert.equal(new URL(page.url()).search, '?q=java');
+  await accessible(page, 'wrong query');
+  await field.fill('java job');
+  await page.locator('.understood', { hasText: '1 tweet so far' }).waitFor();
+  assert.equal(await page.locator('.mistake').count(), 0);
+  // One that comes by the address says so in its column.
+  await open(`?q=${encodeURIComponent('(')}`);
+  await page.locator('.notice.bad').waitFor();
+});
+
+live('the rate is estimated while typing', async ({ perch, page, open }) => {
+  const now = Date.now();
+  // One each minute and a half.
+  await perch.post(...Array.from({ length: 40 }, (_, n) => tweet(n, { created_at: new Date(now - (40 - n) * 90_000).toISOString() })));
+  await open('');
+  await page.getByRole('searchbox').fill('tweet');
+  await page.locator('.estimate', { hasText: /40 tweets so far, about (39|40|41) an hour/ }).waitFor();
+});
+
+live('recent and saved searches, out and in again', async ({ page, open }) => {
+  await open('');
+  const field = page.getByRole('searchbox');
+  await field.fill('rust');
+  await page.getByRole('button', { name: 'Save this search' }).click();
+  await field.fill('java');
+  await page.keyboard.press('Enter');
+  await column(page, 'java').waitFor();
+  await open('');
+  await field.click();
+  await page.locator('.suggestion', { hasText: 'java' }).waitFor();
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Export searches' }).click()]);
+  const file = await readFile(await download.path());
+  assert.deepEqual(JSON.parse(String(file)).saved, [{ query: 'rust', name: 'rust' }]);
+  await page.evaluate(() => localStorage.clear());
+  await open('');
+  await field.click();
+  await page.setInputFiles('input[type=file]', { name: 'searches.json', mimeType: 'application/json', buffer: file });
+  await page.locator('.keep', { hasText: '1 search added' }).waitFor();
+  await page.locator('.suggestion', { hasText: 'rust' }).click();
+  await column(page, 'rust').waitFor();
+});
+
+live('analysis: words, trends and bars, and a click adds to the search', async ({ perch, page, open }) => {
+  const now = Date.now();
+  await perch.post(
+    ...Array.from({ length: 60 }, (_, n) =>
+      tweet(n, {
+        text: `pelican ${n % 2 ? 'feather #birds' : 'beak #sea'} ${n > 40 ? 'storm' : 'calm'}`,
+        created_at: new Date(now - (60 - n) * 60_000).toISOString(),
+        lang: n % 3 ? 'en' : 'de',
+        user: { screen_name: n % 4 ? 'ann' : 'bob' },
+      }),
+    ),
+  );
+  await open('?q=pelican');
+  const panel = page.getByRole('complementary', { name: 'Analysis' });
+  await panel.getByText('of 60 loaded tweets').waitFor();
+  const rows = await panel.locator('.bars li').allTextContents();
+  for (const expected of ['pelican', '#birds', '@ann', 'English']) assert.ok(rows.some((row) => row.includes(expected)), `${expected} in ${rows}`);
+  const storm = panel.locator('.bars li', { hasText: 'storm' });
+  assert.match((await storm.textContent()) ?? '', /rising over all/);
+  assert.match((await panel.locator('.plot').getAttribute('aria-label')) ?? '', /^60 tweets from/);
+  await panel.locator('.word', { hasText: 'feather' }).waitFor();
+  for (const format of ['SVG', 'PNG']) {
+    const [download] = await Promise.all([page.waitForEvent('download'), panel.getByRole('button', { name: `Save as ${format}` }).first().click()]);
+    const bytes = await readFile(await download.path());
+    assert.ok(format === 'SVG' ? String(bytes).startsWith('<svg') : bytes.subarray(1, 4).toString() === 'PNG');
+  }
+  await accessible(page, 'analysis');
+  await storm.getByRole('button').click();
+  await column(page, 'pelican storm').waitFor();
+  await total(page, 'pelican storm', 19);
+});
+
+live('tweets over time are all tweets, loaded or not, and live ones', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 900));
+  await open('?q=tweet');
+  const scope = page.locator('.analysis .scope');
+  await scope.filter({ hasText: /^all 900$/ }).waitFor();
+  await perch.post(...many(1000, 25));
+  await scope.filter({ hasText: /^all 925$/ }).waitFor();
+  await page.getByText('of 525 loaded tweets').waitFor();
+  await page.locator('.plot[aria-label^="925 tweets from"]').waitFor();
+});
+
+live('CSV holds what is loaded', async ({ perch, page, open }) => {
+  await perch.post(tweet(1, { text: 'say "hi", ok' }));
+  await open('?q=hi');
+  await total(page, 'hi', 1);
+  await page.locator('.menu summary').click();
+  await accessible(page, 'menu');
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'CSV' }).click()]);
+  const lines = (await readFile(await download.path(), 'utf8')).split('\r\n');
+  assert.match(lines[1] ?? '', /^1800000000000004097,.*"say ""hi"", ok"/);
+});
+
+live(
+  'five hundred a second: the page answers, and stays small',
+  async ({ page, open }) => {
+    await page.addInitScript(() => {
+      /** @type {number[]} */
+      const delays = [];
+      Object.assign(globalThis, { delays });
+      addEventListener('keydown', (event) => delays.push(performance.now() - event.timeStamp), true);
+    });
+    await open('?q=*');
+    const field = page.getByRole('searchbox');
+    await field.focus();
+    const seconds = LONG ? 30 : 8;
+    const end = Date.now() + seconds * 1000;
+    for (let n = 0; Date.now() < end; n++) await page.keyboard.press(n % 12 === 11 ? 'ControlOrMeta+a' : 'a');
+    await page.waitForFunction((least) => Number(document.querySelector('.total')?.textContent?.replace(/\D/g, '')) >= least, seconds * 250);
+    const { delays, size, nodes } = await page.evaluate(() => ({
+      // @ts-expect-error set above
+      delays: /** @type {number[]} */ (globalThis.delays),
+      size: Number(document.querySelector('.column')?.getAttribute('data-size')),
+      nodes: document.querySelectorAll('*').length,
+    }));
+    delays.sort((a, b) => a - b);
+    const delay = delays[Math.floor(delays.length * 0.75)] ?? Infinity;
+    assert.ok(delays.length > 20 && delay < 100, `${delays.length} keys, 75th percentile ${delay} ms`);
+    assert.ok(size <= 2000, `${size} tweets`);
+    assert.ok(nodes < 4000, `${nodes} nodes`);
+  },
+  { source: '[{type="demo",rate=500.0,seed=7}]' },
+);
+
+live(
+  'on a phone',
+  async ({ perch, page, open }) => {
+    await perch.post(...many(0, 30), tweet(40, { text: `wide${'w'.repeat(300)} rust tweet` }));
+    await open('?q=tweet&q=rust');
+    await total(page, 'tweet', 31);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 360));
+    const widths = await page.locator('.column').evaluateAll((columns) => columns.map((column) => column.getBoundingClientRect().width));
+    assert.deepEqual(widths, [360, 360]);
+    for (const name of ['Pause', 'Analysis', 'Close column']) assert.ok(await page.getByRole('button', { name }).first().isVisible(), name);
+    await accessible(page, 'phone');
+    await page.getByRole('button', { name: 'Analysis' }).first().click();
+    await page.getByRole('complementary', { name: 'Analysis' }).waitFor();
+    await accessible(page, 'phone, analysis');
+  },
+  { size: [360, 740] },
+);
+
+live(
+  'dark by the system and light by hand',
+  async ({ perch, page, open }) => {
+    await perch.post(...many(0, 10));
+    await open('?q=tweet');
+    await total(page, 'tweet', 10);
+    const lightness = (/** @type {number} */ from, /** @type {number} */ to) =>
+      page.waitForFunction(
+        ([from, to]) => {
+          const red = Number(/\d+/.exec(getComputedStyle(document.body).backgroundColor)?.[0]);
+          return red >= /** @type {number} */ (from) && red <= /** @type {number} */ (to);
+        },
+        [from, to],
+      );
+    await lightness(0, 60);
+    await accessible(page, 'dark');
+    await page.getByRole('button', { name: 'Colors: as the system' }).click();
+    await lightness(200, 255);
+    await page.reload();
+    await page.locator('.column').waitFor();
+    await lightness(200, 255);
+  },
+  { dark: true },
+);
+
+live('with the keyboard only', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 10));
+  await open('');
+  await accessible(page, 'start');
+  await page.keyboard.press('/');
+  await page.keyboard.type('tweet');
+  await page.keyboard.press('Enter');
+  await total(page, 'tweet', 10);
+  await accessible(page, 'live');
+  const focused = () => page.evaluate(() => document.activeElement?.querySelector('.text')?.textContent);
+  await page.locator('.tweet').nth(9).waitFor();
+  await page.keyboard.press('j');
+  assert.equal(await focused(), 'tweet number 9');
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await page.keyboard.press('k');
+  assert.equal(await focused(), 'tweet number 8');
+  await page.locator('.state.paused').waitFor();
+  await page.keyboard.press('t');
+  await page.locator('.state.live').waitFor();
+  await page.keyboard.press('p');
+  await page.locator('.state.paused').waitFor();
+  await page.keyboard.press('p');
+  await page.keyboard.press('?');
+  const help = page.getByRole('dialog', { name: 'How to search' });
+  await help.waitFor();
+  await accessible(page, 'help');
+  await page.keyboard.press('Escape');
+  await help.waitFor({ state: 'detached' });
+  await page.keyboard.press('a');
+  await page.getByRole('complementary', { name: 'Analysis' }).waitFor({ state: 'detached' });
+  await page.keyboard.press('?');
+  await help.getByRole('button', { name: 'Try *', exact: true }).focus();
+  await page.keyboard.press('Enter');
+  await column(page, '*').waitFor();
+  await total(page, '*', 10);
+});
+
+live('real tweets, where there are some', async ({ perch, page, open }) => {
+  const folder = process.env.PERCH_CORPUS ?? fileURLToPath(new URL('../../../shared/data', import.meta.url));
+  const path = join(folder, 'twitter-api-v1-search.json');
+  if (existsSync(path)) await perch.postText(await readFile(path, 'utf8'));
+  else await perch.post(...many(0, 100));
+  await open('?q=*');
+  const n = (await perch.search('*')).length;
+  await total(page, '*', n);
+  await page.waitForFunction((n) => document.querySelector('.column')?.getAttribute('data-size') === String(n), n);
+  assert.equal((await exported(page)).length, n);
+  await accessible(page, 'real tweets');
+});

@@ -1,0 +1,327 @@
+// The parts that need no browser: what a tweet says, how it is marked, counted and exported.
+
+import assert from 'node:assert/strict';
+import { readFile, readdir } from 'node:fs/promises';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { around } from '../lib/check.js';
+import { layout, overlaps } from '../lib/cloud.js';
+import { exactJson, toCsv, toNdjson } from '../lib/export.js';
+import { RateMeter, estimateRate, formats, rateOf } from '../lib/format.js';
+import { isNear, marksOf } from '../lib/marks.js';
+import * as memory from '../lib/memory.js';
+import { barsSvg, cloudSvg } from '../lib/picture.js';
+import { segments } from '../lib/text.js';
+import { hueOf, initials, readTweet, safeUrl } from '../lib/tweet.js';
+import { readPlaces, writePlaces } from '../lib/urls.js';
+import { INTERVALS, Timeline, direction, hashtagsOf, histogram, intervalOf, slope, topWords, trends, wordsOf } from '../lib/words.js';
+import { vendored } from '../vendor.mjs';
+import { tweet } from './support.mjs';
+
+/** @param {any} raw */
+const read = (raw) => /** @type {import('../lib/tweet.js').Tweet} */ (readTweet(raw));
+
+/** Segments in one line, so that they can be compared at a glance. @param {string} text @param {string} [query] @param {any[]} [links] */
+const shown = (text, query = '', links = []) =>
+  segments(text, links, marksOf(query))
+    .map((part) => (part.kind === 'text' ? part.text : `<${part.kind}${part.marked && part.kind !== 'mark' ? '!' : ''} ${part.text}>`))
+    .join('');
+
+test('a tweet is read from anything', () => {
+  for (const raw of [null, 1, 'text', [], {}, { id: 1.5 }, { id_str: 'x' }, { id_str: '1'.repeat(21) }, { id: 2 ** 60 }]) assert.equal(readTweet(raw), null);
+  const odd = read({ id_str: '7', text: 5, user: 'nobody', entities: { urls: 'no', media: [null, 3] }, retweeted_status: [], created_at: {} });
+  assert.equal(odd.text, '');
+  assert.equal(odd.name, '');
+  assert.deepEqual(odd.links, []);
+  assert.equal(odd.image, null);
+  assert.ok(Number.isNaN(odd.time));
+  assert.equal(read({ id: 7 }).id, '7');
+});
+
+test('ids that numbers can not hold stay apart and in order', () => {
+  const [a, b] = [read({ id_str: '505874924095815681' }), read({ id_str: '505874924095815700' })];
+  assert.notEqual(a.key, b.key);
+  assert.ok(a.key < b.key);
+  assert.ok(read({ id_str: '99' }).key < read({ id_str: '100' }).key);
+});
+
+test('only http and https lead anywhere', () => {
+  for (const url of ['javascript:alert(1)', 'data:text/html,x', 'JaVaScRiPt:alert(1)', 'vbscript:x', 'file:///etc/passwd', 'nonsense', 'http://', 5, null])
+    assert.equal(safeUrl(url), null, String(url));
+  assert.equal(safeUrl('https://example.org/a'), 'https://example.org/a');
+  const hostile = read({
+    id_str: '1',
+    text: 'https://t.co/a',
+    user: { profile_image_url_https: 'javascript:alert(1)' },
+    entities: { urls: [{ url: 'https://t.co/a', expanded_url: 'javascript:alert(1)', display_url: 'x' }], media: [{ media_url_https: 'data:image/svg+xml,x' }] },
+  });
+  assert.equal(hostile.avatar, null);
+  assert.equal(hostile.image, null);
+  assert.deepEqual(
+    hostile.links.map((link) => link.href),
+    ['https://t.co/a'],
+  );
+});
+
+test('an address in the text is not taken for a link when it is none', () => {
+  assert.equal(shown('see http:// and https://[bad'), 'see http:// and https://[bad');
+  assert.equal(shown('javascript:alert(1)'), 'javascript:alert(1)');
+});
+
+test('text falls into links, tags, names and words', () => {
+  assert.equal(shown('Hi @ann, #rust at https://example.org/x. $TSLA'), 'Hi <mention @ann>, <hashtag #rust> at <link example.org/x>. <cashtag $TSLA>');
+  assert.equal(shown('mail a@b.org, page#part, AT&T, 5$, @'), 'mail a@b.org, page#part, AT&T, 5$, @');
+  assert.equal(shown('#日本語 ＃全角 #é́'), '<hashtag #日本語> <hashtag ＃全角> <hashtag #é́>');
+  assert.equal(shown('(https://t.co/a)', '', [{ url: 'https://t.co/a', href: 'https://example.org/', label: 'example.org' }]), '(<link example.org>)');
+});
+
+test('every character of a text is shown, once and as it is', () => {
+  const nasty = ['<script>alert(1)</script> & "quotes"', '\u202Eevil\u202C @a', 'Z̷̧a̴l̸g̶o #t̷ag', `${'a'.repeat(5000)} ${'#'.repeat(5000)}`, '👩‍👩‍👧‍👦 #👍 \u0000 \uD800'];
+  for (const text of nasty)
+    for (const query of ['', 'a', 'script', 'al*'])
+      assert.equal(segments(text, [], marksOf(query)).map((part) => part.text).join(''), text);
+});
+
+test('long hostile texts take no time', () => {
+  for (const text of ['@'.repeat(100_000), 'https://'.repeat(20_000), '#a'.repeat(50_000), 'a'.repeat(100_000)]) {
+    const started = performance.now();
+    segments(text, [], marksOf('a* b?c "a a a" x~2'));
+    assert.ok(performance.now() - started < 1000);
+  }
+});
+
+test('words that were asked for are marked', () => {
+  const cases = [
+    ['rust', 'Rust and #Rust, rusty', '<mark Rust> and <hashtag! #Rust>, rusty'],
+    ['cafe', 'Café', '<mark Café>'],
+    ['rust*', 'rusty rust crust', '<mark rusty> <mark rust> crust'],
+    ['colo?r', 'colour color colonr', '<mark colour> color <mark colonr>'],
+    ['color~1', 'colour colr collars', '<mark colour> <mark colr> collars'],
+    ['"good morning"', 'good morning, good evening', '<mark good> <mark morning>, good evening'],
+    ['"good mor"*', 'good morning', '<mark good> <mark morning>'],
+    ['"good day"~3', 'good sunny day', '<mark good> sunny <mark day>'],
+    ['#rust', 'rust #rust', 'rust <hashtag! #rust>'],
+    ['@ann', 'ann @Ann', 'ann <mention! @Ann>'],
+    ['java -unpaid', 'java unpaid', '<mark java> unpaid'],
+    ['java NOT (free OR unpaid) job', 'free java job', 'free <mark java> <mark job>'],
+    ['-(a -b)', 'a b', 'a <mark b>'],
+    ['lang:en from:ann text:word followers:>=10', 'en ann word 10', 'en ann <mark word> 10'],
+    ['created:[2024-01-01 TO *] x', 'TO 2024 x', 'TO 2024 <mark x>'],
+    ['text:(a OR b) c', 'a b c', '<mark a> <mark b> <mark c>'],
+    ['from:(a OR b) c', 'a b c', 'a b <mark c>'],
+    ['a AND b OR c', 'AND a b OR c', 'AND <mark a> <mark b> OR <mark c>'],
+    ['rust^2', 'rust 2', '<mark rust> 2'],
+    ['/joh?n/', 'john', 'john'],
+    ['{"query_string": {"query": "rust"}}', 'query rust', 'query <mark rust>'],
+    ['*', 'anything', 'anything'],
+    ['((("', 'broken', 'broken'],
+  ];
+  for (const [query, text, expected] of cases) assert.equal(shown(text ?? '', query), expected, query);
+});
+
+test('near words are those a few edits apart', () => {
+  assert.ok(isNear('color', 'colour', 1));
+  assert.ok(!isNear('color', 'colours', 1));
+  assert.ok(isNear('', 'ab', 2));
+});
+
+test('initials and hues stand for a picture', () => {
+  assert.equal(initials(read(tweet(1))), 'AE');
+  assert.equal(initials(read(tweet(1, { user: { name: '🦀', screen_name: '' } }))), '?');
+  assert.equal(hueOf('ann'), hueOf('ann'));
+  assert.ok(hueOf('x'.repeat(1000)) < 360);
+});
+
+test('ages and counts are for people', () => {
+  const format = formats('en');
+  const now = Date.UTC(2026, 5, 15, 12);
+  const ages = [0, 59_000, 60_000, 3_600_000, 86_400_000, 40 * 86_400_000, 400 * 86_400_000].map((ago) => format.age(now - ago, now));
+  assert.deepEqual(ages, ['0s', '59s', '1m', '1h', '1d', 'May 6', 'May 11, 2025']);
+  assert.equal(format.age(now + 5000, now), '0s');
+  assert.equal(format.age(NaN, now), '–');
+  assert.equal(format.short(999), '999');
+  assert.equal(format.short(12_345), '12.3K');
+});
+
+test('rates are said in a unit that fits', () => {
+  assert.deepEqual(rateOf(25), { n: 25, unit: 'second' });
+  assert.deepEqual(rateOf(0.5), { n: 30, unit: 'minute' });
+  assert.deepEqual(rateOf(40 / 3600), { n: 40, unit: 'hour' });
+  assert.deepEqual(rateOf(3 / 86_400), { n: 3, unit: 'day' });
+  assert.deepEqual(rateOf(0), { n: 0, unit: 'day' });
+  assert.equal(estimateRate([0, 1000, 2000, 3000], 3000), 1);
+  assert.equal(estimateRate([0, 1000], 4000), 0.25);
+  assert.equal(estimateRate([5], 10), null);
+  assert.equal(estimateRate([NaN, NaN], 10), null);
+});
+
+test('the rate is that of the last seconds', () => {
+  const meter = new RateMeter(10);
+  assert.equal(meter.rate(0), 0);
+  for (let second = 0; second < 20; second++) meter.add(second * 1000, 5);
+  assert.equal(meter.rate(19_000), 5);
+  assert.equal(meter.rate(24_000), 2.5);
+  assert.equal(meter.rate(60_000), 0);
+});
+
+test('a mistake is shown where it is, by characters', () => {
+  assert.deepEqual(around('👍 (a', 3, 1), ['👍 ', '(', 'a']);
+  assert.deepEqual(around('ab', 3, 0), ['ab', '', '']);
+  assert.deepEqual(around('ab', 99, 5), ['ab', '', '']);
+});
+
+test('words are counted without noise', () => {
+  const one = read(tweet(1, { text: 'RT @bob: The Compiler is good, https://x.org/compiler compiler’s #rust &amp; 42 A1' }));
+  assert.deepEqual(wordsOf(one), ['compiler', 'good', 'compiler’s', 'a1']);
+  assert.deepEqual(hashtagsOf(one), ['#rust']);
+  assert.deepEqual(
+    topWords([one, read(tweet(2, { text: 'good good day' }))], 2).map(({ term, count }) => [term, count]),
+    [
+      ['good', 2],
+      ['a1', 1],
+    ],
+  );
+});
+
+test('regression finds where a series goes', () => {
+  assert.equal(slope([1, 2, 3]), 1);
+  assert.equal(slope([5]), 0);
+  assert.equal(direction([0, 1, 2, 3, 4]), 1);
+  assert.equal(direction([4, 3, 2, 1, 0]), -1);
+  assert.equal(direction([3, 3, 4, 3, 3]), 0);
+  assert.equal(direction([0, 0, 0]), 0);
+});
+
+test('a word can rise over all and fall lately', () => {
+  const chronological = Array.from({ length: 200 }, (_, n) => {
+    const words = ['filler'];
+    // Fades in up to three quarters, and out again at the end.
+    const isIn = n < 150 ? n % 200 < n / 1.5 && n % 3 !== 0 : n < 165;
+    if (isIn) words.push('wave');
+    if (n >= 100) words.push('late');
+    return read(tweet(n, { text: words.join(' ') }));
+  });
+  const found = trends(chronological.toReversed(), ['filler', 'late', 'wave', 'absent']);
+  assert.deepEqual(found.get('filler'), { long: 0, short: 0 });
+  assert.deepEqual(found.get('late'), { long: 1, short: 0 });
+  assert.equal(found.get('wave')?.short, -1);
+  assert.deepEqual(found.get('absent'), { long: 0, short: 0 });
+});
+
+test('bars over time count every tweet once, in intervals that fit the span', () => {
+  assert.equal(intervalOf(30_000), 1000);
+  assert.equal(intervalOf(86_400_000), 1_800_000);
+  const times = Array.from({ length: 500 }, (_, n) => n * 7000);
+  const { interval, starts, counts } = histogram([...times, NaN]);
+  assert.equal(
+    counts.reduce((sum, n) => sum + n, 0),
+    500,
+  );
+  assert.ok(starts.length <= 61);
+  assert.ok(starts.every((start, at) => start % interval === 0 && (at === 0 || start - /** @type {number} */ (starts[at - 1]) === interval)));
+  assert.deepEqual(histogram([]), { interval: 0, starts: [], counts: [] });
+  const stray = histogram([0, ...times.map((time) => time + 1.7e12)]);
+  assert.equal(
+    stray.counts.reduce((sum, n) => sum + n, 0),
+    501,
+  );
+  assert.ok(stray.starts.length <= 241);
+});
+
+test('history counted by the server and pushes make one timeline', () => {
+  for (const [at, interval] of INTERVALS.slice(1).entries()) assert.equal(interval % /** @type {number} */ (INTERVALS[at]), 0);
+  const timeline = new Timeline({ total: 5, interval_ms: 1000, buckets: [{ key: 1000, count: 2 }, { key: 4000, count: 2 }] }, 10);
+  assert.deepEqual(timeline.bars(), { interval: 1000, starts: [1000, 2000, 3000, 4000], counts: [2, 0, 0, 2] });
+  for (let second = 4; second < 60; second++) timeline.add(second * 1000 + 999);
+  timeline.add(NaN);
+  const { interval, starts, counts } = timeline.bars();
+  assert.equal(interval, 10_000);
+  assert.deepEqual(starts, [0, 10_000, 20_000, 30_000, 40_000, 50_000]);
+  assert.deepEqual(counts, [10, 10, 10, 10, 10, 10]);
+  assert.equal(timeline.total, 5 + 57);
+  timeline.add(-1e12);
+  assert.ok(timeline.bars().starts.length <= 40);
+});
+
+test('no two words of the cloud lie on each other', () => {
+  const words = Array.from({ length: 80 }, (_, n) => ({ text: 'w'.repeat(2 + (n % 9)), count: 100 - n }));
+  const placed = layout(words, { width: 380, height: 230, measure: (text, size) => text.length * size * 0.6 });
+  assert.ok(placed.length > 20);
+  placed.forEach((word, at) => {
+    assert.ok(Math.abs(word.x) + word.width / 2 <= 190.001 && Math.abs(word.y) <= 115);
+    for (const other of placed.slice(0, at)) assert.ok(!overlaps(word, other), `${word.text} on ${other.text}`);
+  });
+  assert.deepEqual(layout([], { width: 10, height: 10, measure: () => 1 }), []);
+});
+
+test('exported JSON has the ids as they were', () => {
+  const raw = JSON.parse('{"id":505874924095815681,"id_str":"505874924095815681","in_reply_to_status_id":505874924095815999,"in_reply_to_status_id_str":"505874924095815999","user":{"id":1,"id_str":"1"},"text":"@@505 \\"@@1\\""}');
+  assert.equal(
+    exactJson(raw),
+    '{"id":505874924095815681,"id_str":"505874924095815681","in_reply_to_status_id":505874924095815999,"in_reply_to_status_id_str":"505874924095815999","user":{"id":1,"id_str":"1"},"text":"@@505 \\"@@1\\""}',
+  );
+  assert.equal(toNdjson([read(tweet(0)), read(tweet(1))]).trim().split('\n').length, 2);
+});
+
+test('exported CSV can hold everything and runs nothing', () => {
+  const csv = toCsv([read(tweet(0, { text: '=cmd|"x"\nsecond, line', user: { name: '@evil' } }))]);
+  assert.match(csv, /^id,created_at,/);
+  assert.ok(csv.includes(`"'=cmd|""x""\nsecond, line"`));
+  assert.ok(csv.includes(",'@evil,"));
+  assert.ok(csv.includes('1800000000000000001,'));
+  assert.ok(csv.endsWith('\r\n'));
+});
+
+test('pictures hold no markup of tweets', () => {
+  const colors = { text: '#000', back: '#fff', faint: '#888', colors: ['#111'] };
+  const cloud = cloudSvg([{ text: '<script>"&', size: 10, x: 0, y: 0, width: 10 }], { width: 10, height: 10, colors });
+  assert.ok(!cloud.includes('<script'));
+  const bars = barsSvg({ starts: [0, 1], counts: [1, 2] }, { width: 100, height: 100, colors, title: '<b>', label: String });
+  assert.ok(!bars.includes('<b>'));
+  assert.equal(bars.match(/<rect/g)?.length, 3);
+});
+
+test('searches go into the address and come back', () => {
+  /** @type {import('../lib/urls.js').Place[][]} */
+  const cases = [[], [{ query: '#c++ & "a b"', order: 'latest' }], [{ query: 'a', order: 'latest' }, { query: 'b', order: 'reach' }]];
+  for (const places of cases) assert.deepEqual(readPlaces(writePlaces(places)), places);
+  assert.deepEqual(readPlaces('?q=+&q=a&o=nonsense&o=nonsense'), [{ query: 'a', order: 'latest' }]);
+  assert.equal(readPlaces(`?${'q=a&'.repeat(100)}`).length, 20);
+});
+
+test('what is remembered is checked', () => {
+  assert.deepEqual(memory.checked('nonsense'), { recent: [], saved: [], theme: 'auto' });
+  assert.deepEqual(memory.checked({ recent: [1, 'a', 'a', ' '], saved: ['b', { query: 'b' }, { query: 5 }], theme: 'pink' }), {
+    recent: ['a'],
+    saved: [{ query: 'b', name: 'b' }],
+    theme: 'auto',
+  });
+  let state = memory.checked(null);
+  for (let n = 0; n < 20; n++) state = memory.used(state, `q${n % 15}`);
+  assert.equal(state.recent[0], 'q4');
+  assert.equal(state.recent.length, 12);
+  state = memory.toggled(memory.toggled(memory.toggled(state, 'x'), 'y'), 'x');
+  assert.deepEqual(state.saved, [{ query: 'y', name: 'y' }]);
+  const other = memory.imported(memory.checked(null), memory.exported(state));
+  assert.equal(other.added, 1);
+  assert.deepEqual(other.memory.saved, state.saved);
+  for (const file of ['', 'null', '{}', '5']) assert.throws(() => memory.imported(state, file), SyntaxError);
+  const broken = { getItem: () => '{', setItem: () => { throw new Error('full'); } };
+  assert.deepEqual(memory.load(broken), memory.checked(null));
+  memory.store(broken, state);
+});
+
+test('the vendored libraries are what the script makes of the packages', async () => {
+  const files = await vendored();
+  for (const [name, content] of files) assert.equal(await readFile(new URL(`../vendor/${name}`, import.meta.url), 'utf8'), content, name);
+  const there = await readdir(new URL('../vendor/', import.meta.url));
+  assert.deepEqual(there.toSorted(), [...files.keys()].toSorted());
+});
+
+test('everything that is served is under 200 KB compressed', async () => {
+  let sum = 0;
+  for (const folder of ['', 'lib/', 'ui/', 'vendor/'])
+    for (const name of await readdir(new URL(`../${folder}`, import.meta.url)))
+      if (/^(?!.*\.d\.ts).*\.(js|css|html|svg)$/.test(name)) sum += gzipSync(await readFile(new URL(`../${folder}${name}`, import.meta.url))).length;
+  assert.ok(sum < 200_000, `${sum} bytes`);
+});

@@ -1,0 +1,265 @@
+// What a search is about: over time, in words, tags, people and languages.
+
+import { useContext, useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
+import uPlot from '../vendor/uplot.js';
+import { t } from '../strings.js';
+import { layout } from '../lib/cloud.js';
+import { barsSvg, cloudSvg, pngOf } from '../lib/picture.js';
+import { histogram, topAuthors, topHashtags, topLanguages, topWords, trends } from '../lib/words.js';
+import { Page } from './context.js';
+import { Icon, fileName, format, html, saveBlob, saveFile } from './html.js';
+
+/** @typedef {import('../lib/column.js').Column} Column */
+/** @typedef {import('../lib/words.js').Count} Count */
+
+const CHART_HEIGHT = 130;
+const CLOUD = { width: 380, height: 230 };
+const CLOUD_WORDS = 60;
+const TOP = 8;
+/** The words of the cloud move only so often: one wants to read them. In refreshes of the panel. */
+const CLOUD_EVERY = 5;
+
+/** @returns {import('../lib/picture.js').Colors} */
+function colorsNow() {
+  const style = getComputedStyle(document.documentElement);
+  const color = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+  return { text: color('--ink'), faint: color('--faint'), back: color('--card'), colors: ['--chart-1', '--chart-2', '--chart-3', '--chart-4', '--chart-5'].map(color) };
+}
+
+/** @param {{column: Column, onClose: () => void}} props */
+export function Analysis({ column, onClose }) {
+  const { perch, searchTerm } = useContext(Page);
+  const found = useFound(column);
+  const { theme } = perch.memory.value;
+  /** @param {string} term */
+  const add = (term) => searchTerm(column, term, true);
+  const n = found.tweets.length;
+  return html`<aside class="analysis" aria-label=${t('analysis.title')}>
+    <header>
+      <h2>${t('analysis.title')}</h2>
+      <span dir="auto" class="of">${t('analysis.of', { n, count: format.count(n) })}</span>
+      <button type="button" class="bare" aria-label=${t('close')} title=${t('close')} onClick=${onClose}><${Icon} name="close" /></button>
+    </header>
+    <div class="body" tabindex="0" role="group" aria-label=${t('analysis.title')}>
+      ${n === 0
+        ? html`<p class="notice">${t('analysis.nothing')}</p>`
+        : html`<${Time} key=${theme} column=${column} data=${found.time} all=${found.all} />
+            <${Cloud} words=${found.cloud} add=${add} column=${column} />
+            <${Words} words=${found.words} trends=${found.trends} add=${add} />
+            <${Bars} title=${t('analysis.hashtags')} counts=${found.hashtags} add=${add} />
+            <${Bars} title=${t('analysis.authors')} counts=${found.authors} add=${(/** @type {string} */ term) => add(`from:${term.slice(1)}`)} />
+            <${Bars} title=${t('analysis.languages')} counts=${found.languages} add=${(/** @type {string} */ term) => add(`lang:${term}`)} />`}
+    </div>
+  </aside>`;
+}
+
+/** @param {Column} column */
+function foundIn(column) {
+  const { tweets } = column.feed;
+  const cloud = topWords(tweets, CLOUD_WORDS);
+  const words = cloud.slice(0, 12);
+  return {
+    tweets,
+    time: column.timeline?.bars() ?? histogram(tweets.map((tweet) => tweet.time)),
+    all: column.timeline?.total ?? null,
+    cloud,
+    words,
+    trends: trends(
+      tweets,
+      words.map(({ term }) => term),
+    ),
+    hashtags: topHashtags(tweets, TOP),
+    authors: topAuthors(tweets, TOP),
+    languages: named(topLanguages(tweets, TOP)),
+  };
+}
+
+const languageNames = new Intl.DisplayNames(undefined, { type: 'language', fallback: 'code' });
+
+/** @param {Count[]} counts */
+const named = (counts) =>
+  counts.map((count) => {
+    try {
+      return { ...count, label: languageNames.of(count.term) ?? count.term };
+    } catch {
+      return count;
+    }
+  });
+
+/** Looked at anew each second, when there is something new. @param {Column} column */
+function useFound(column) {
+  const { perch } = useContext(Page);
+  const [found, setFound] = useState(() => foundIn(column));
+  const last = useRef({ version: column.version.peek(), turn: 0 });
+  useEffect(
+    () =>
+      perch.second.subscribe(() => {
+        const version = column.version.peek();
+        if (version === last.current.version) return;
+        last.current.version = version;
+        last.current.turn++;
+        setFound((before) => {
+          const next = foundIn(column);
+          const isSteady = before.cloud.length >= 20 && last.current.turn % CLOUD_EVERY !== 0;
+          return isSteady ? { ...next, cloud: before.cloud } : next;
+        });
+      }),
+    [column],
+  );
+  return found;
+}
+
+/** @param {{name: string, svg: () => string}} props */
+function Save({ name, svg }) {
+  const png = async () => saveBlob(`${name}.png`, await pngOf(svg()));
+  return html`<span class="save">
+    <button type="button" class="small" aria-label=${t('analysis.save', { format: 'SVG' })} onClick=${() => saveFile(`${name}.svg`, svg(), 'image/svg+xml')}>${t('analysis.svg')}</button>
+    <button type="button" class="small" aria-label=${t('analysis.save', { format: 'PNG' })} onClick=${png}>${t('analysis.png')}</button>
+  </span>`;
+}
+
+/** @param {{column: Column, data: {interval: number, starts: number[], counts: number[]}, all: number | null}} props */
+function Time({ column, data, all }) {
+  const place = useRef(/** @type {HTMLElement | null} */ (null));
+  const plot = useRef(/** @type {uPlot | null} */ (null));
+  const dark = document.documentElement.dataset.theme;
+  const numbers = () => /** @type {uPlot.AlignedData} */ ([data.starts.map((time) => time / 1000), data.counts]);
+  useEffect(() => {
+    const element = place.current;
+    if (!element) return undefined;
+    const colors = colorsNow();
+    const axis = { stroke: colors.faint, grid: { stroke: colors.faint, width: 0.25 }, ticks: { show: false }, font: '11px system-ui' };
+    const width = () => Math.max(200, element.clientWidth);
+    const drawn = new uPlot(
+      {
+        width: width(),
+        height: CHART_HEIGHT,
+        legend: { show: true, live: true },
+        cursor: { y: false, drag: { x: false, y: false } },
+        scales: { y: { range: (_plot, _min, max) => [0, Math.max(1, max)] } },
+        axes: [
+          { ...axis, space: 70, size: 28, values: (_plot, splits, _axis, _space, step) => splits.map((time) => format.tick(time * 1000, step * 1000)) },
+          { ...axis, size: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000], space: 26 },
+        ],
+        series: [
+          { value: (_plot, value) => (value === null ? '' : format.full(value * 1000)), label: '' },
+          {
+            label: '',
+            fill: colors.colors[0],
+            stroke: colors.colors[0],
+            width: 0,
+            points: { show: false },
+            paths: uPlot.paths.bars?.({ size: [0.86, 60], align: 1 }),
+            value: (_plot, value) => (value === null ? '' : format.count(value)),
+          },
+        ],
+      },
+      numbers(),
+      element,
+    );
+    plot.current = drawn;
+    const observer = new ResizeObserver(() => drawn.setSize({ width: width(), height: CHART_HEIGHT }));
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      drawn.destroy();
+    };
+  }, [dark]);
+  useEffect(() => plot.current?.setData(numbers()), [data]);
+  const n = data.counts.reduce((sum, count) => sum + count, 0);
+  const values = { n: format.count(n), from: format.full(data.starts[0] ?? NaN), to: format.full(data.starts[data.starts.length - 1] ?? NaN) };
+  const svg = () => barsSvg(data, { width: 720, height: 240, colors: colorsNow(), title: `${column.query} – ${t('analysis.time')}`, label: format.full });
+  return html`<section>
+    <h3>
+      <span>${t('analysis.time')} <span class="scope">${all === null ? t('analysis.time.loaded') : t('analysis.time.all', { n: all, count: format.count(all) })}</span></span>
+      <${Save} name=${`${fileName(column.query)}-time`} svg=${svg} />
+    </h3>
+    <div class="plot" ref=${place} role="img" aria-label=${t('analysis.summary', values)}></div>
+  </section>`;
+}
+
+/** @type {CanvasRenderingContext2D | null} */
+let ruler = null;
+/** @param {string} text @param {number} size */
+function measure(text, size) {
+  ruler ??= document.createElement('canvas').getContext('2d');
+  if (!ruler) return text.length * size * 0.6;
+  ruler.font = `600 ${size}px system-ui, sans-serif`;
+  return ruler.measureText(text).width;
+}
+
+/** @param {{words: Count[], add: (term: string) => void, column: Column}} props */
+function Cloud({ words, add, column }) {
+  const placed = useMemo(() => layout(words.map(({ label, count }) => ({ text: label, count })), { ...CLOUD, measure }), [words]);
+  if (placed.length === 0) return null;
+  const svg = () => cloudSvg(placed, { ...CLOUD, colors: colorsNow() });
+  return html`<section>
+    <h3>${t('analysis.cloud')}<${Save} name=${`${fileName(column.query)}-words`} svg=${svg} /></h3>
+    <svg class="cloud" viewBox=${`${-CLOUD.width / 2} ${-CLOUD.height / 2} ${CLOUD.width} ${CLOUD.height}`} role="group" aria-label=${t('analysis.cloud')}>
+      ${placed.map(
+        ({ text, size, x, y }, at) => html`<text
+          key=${text}
+          class=${`word c${(at % 5) + 1}`}
+          x=${x.toFixed(1)}
+          y=${y.toFixed(1)}
+          font-size=${size}
+          role="button"
+          tabindex=${at === 0 ? 0 : -1}
+          aria-label=${t('analysis.add', { term: text })}
+          onClick=${() => add(text)}
+          onKeyDown=${(/** @type {KeyboardEvent} */ event) => onWordKey(event, () => add(text))}
+        >
+          ${text}
+        </text>`,
+      )}
+    </svg>
+  </section>`;
+}
+
+/** Enter takes the word; arrows go from word to word. @param {KeyboardEvent} event @param {() => void} take */
+function onWordKey(event, take) {
+  const element = /** @type {Element} */ (event.currentTarget);
+  const next = event.key === 'ArrowRight' || event.key === 'ArrowDown' ? element.nextElementSibling : event.key === 'ArrowLeft' || event.key === 'ArrowUp' ? element.previousElementSibling : null;
+  if (event.key === 'Enter' || event.key === ' ') take();
+  else if (next) /** @type {SVGElement} */ (next).focus();
+  else return;
+  event.preventDefault();
+}
+
+const TREND_ICONS = /** @type {const} */ ({ 1: 'up', 0: 'flat', '-1': 'down' });
+
+/** @param {{words: Count[], trends: Map<string, {long: import('../lib/words.js').Direction, short: import('../lib/words.js').Direction}>, add: (term: string) => void}} props */
+function Words({ words, trends, add }) {
+  return html`<${Bars}
+    title=${t('analysis.words')}
+    counts=${words}
+    add=${add}
+    extra=${(/** @type {Count} */ { term }) => {
+      const { long, short } = trends.get(term) ?? { long: 0, short: 0 };
+      const label = t('analysis.trend', { long: t(`trend.${TREND_ICONS[long]}`), short: t(`trend.${TREND_ICONS[short]}`) });
+      return html`<span class="trends" title=${label}
+        ><span class=${`trend ${TREND_ICONS[long]}`}><${Icon} name=${TREND_ICONS[long]} /></span><span class=${`trend ${TREND_ICONS[short]}`}><${Icon} name=${TREND_ICONS[short]} /></span
+        ><span class="unseen">${label}</span></span
+      >`;
+    }}
+  />`;
+}
+
+/** @param {{title: string, counts: Count[], add: (term: string) => void, extra?: (count: Count) => any}} props */
+function Bars({ title, counts, add, extra }) {
+  if (counts.length === 0) return null;
+  const most = counts[0]?.count ?? 1;
+  return html`<section>
+    <h3>${title}</h3>
+    <ul class="bars">
+      ${counts.map(
+        (count) => html`<li key=${count.term}>
+          <button type="button" title=${t('analysis.add', { term: count.label })} onClick=${() => add(count.term)}>
+            <span class="bar" style=${{ width: `${((count.count / most) * 100).toFixed(1)}%` }}></span><bdi>${count.label}</bdi>
+          </button>
+          ${extra?.(count)}<span class="n">${format.count(count.count)}</span>
+        </li>`,
+      )}
+    </ul>
+  </section>`;
+}

@@ -1,0 +1,340 @@
+// A column: its heading, its tweets, and what there is to say about them.
+
+import { useContext, useEffect, useLayoutEffect, useRef, useState } from '../vendor/hooks.js';
+import { t } from '../strings.js';
+import { CAPS, HISTORY_SIZES, PAGE_SIZES } from '../lib/column.js';
+import { toCsv, toNdjson } from '../lib/export.js';
+import { ORDERS } from '../lib/feed.js';
+import { Page } from './context.js';
+import { Icon, fileName, format, html, saveFile } from './html.js';
+import { TweetItem } from './tweet.js';
+
+/** @typedef {import('../lib/column.js').Column} Column */
+
+/** How many tweets an endless column draws at first, and how many more each time its end comes near. */
+const FIRST = 40;
+const MORE = 60;
+/** Scrolled further than this, somebody reads. */
+const READING_PX = 40;
+
+/** @param {{column: Column, at: number, n: number}} props */
+export function ColumnView({ column, at, n }) {
+  const { perch, announce } = useContext(Page);
+  const isActive = perch.active.value === column.name;
+  const scroller = useRef(/** @type {HTMLElement | null} */ (null));
+  // Reading the version makes the column be drawn when there is something new.
+  void column.version.value;
+  useAnnouncement(column, announce);
+
+  /** @param {KeyboardEvent} event */
+  const onGripKey = (event) => {
+    const to = event.key === 'ArrowLeft' ? at - 1 : event.key === 'ArrowRight' ? at + 1 : at;
+    if (to === at || to < 0 || to >= n) return;
+    event.preventDefault();
+    perch.move(column, to);
+    announce(t('column.moved', { at: to + 1, n }));
+    // The handle keeps the focus where the column went.
+    requestAnimationFrame(() => /** @type {HTMLElement | null} */ (document.querySelector(`[data-column="${column.name}"] .grip`))?.focus());
+  };
+  /** @param {DragEvent} event */
+  const onDragStart = (event) => {
+    event.dataTransfer?.setData('text/x-perch-column', column.name);
+    if (event.dataTransfer) event.dataTransfer.effectAllowed = 'move';
+  };
+  /** @param {DragEvent} event */
+  const onDragOver = (event) => {
+    if (event.dataTransfer?.types.includes('text/x-perch-column')) event.preventDefault();
+  };
+  /** @param {DragEvent} event */
+  const onDrop = (event) => {
+    const name = event.dataTransfer?.getData('text/x-perch-column');
+    const moved = perch.columns.value.find((other) => other.name === name);
+    if (!moved) return;
+    event.preventDefault();
+    perch.move(moved, at);
+  };
+
+  return html`<section
+    class=${`column ${isActive ? 'active' : ''}`}
+    data-column=${column.name}
+    data-size=${column.feed.size}
+    aria-label=${t('column.label', { query: column.query })}
+    onFocusIn=${() => (perch.active.value = column.name)}
+    onPointerDown=${() => (perch.active.value = column.name)}
+    onDragOver=${onDragOver}
+    onDrop=${onDrop}
+  >
+    <${Heading} column=${column} at=${at} n=${n} onGripKey=${onGripKey} onDragStart=${onDragStart} scroller=${scroller} />
+    <${Progress} column=${column} />
+    <${NewButton} column=${column} scroller=${scroller} />
+    <${Tweets} column=${column} scroller=${scroller} />
+  </section>`;
+}
+
+/** Says how many are new, now and then. @param {Column} column @param {(text: string) => void} announce */
+function useAnnouncement(column, announce) {
+  const said = useRef(0);
+  useEffect(() => {
+    const timer = setInterval(() => {
+      const n = column.feed.pushed - said.current;
+      said.current = column.feed.pushed;
+      if (n > 0) announce(t('column.announce', { n, query: column.query }));
+    }, 20_000);
+    return () => clearInterval(timer);
+  }, [column]);
+}
+
+/** @param {{column: Column, at: number, n: number, onGripKey: any, onDragStart: any, scroller: {current: HTMLElement | null}}} props */
+function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
+  const { perch, edit, toggleAnalysis, analysis } = useContext(Page);
+  void column.version.value;
+  const total = column.feed.total;
+  const isPaused = column.pause.value !== '';
+  const isHeld = column.pause.value === 'hand';
+  const goOn = () => {
+    column.resume();
+    if (scroller.current) scroller.current.scrollTop = 0;
+  };
+  return html`<header class="heading">
+    ${n > 1 &&
+    html`<button type="button" class="grip bare" draggable="true" aria-label=${t('column.drag')} title=${t('column.drag')} onKeyDown=${onGripKey} onDragStart=${onDragStart}>
+      <${Icon} name="grip" />
+    </button>`}
+    <div class="about">
+      <h2><button type="button" class="query" dir="auto" title=${t('column.edit')} onClick=${() => edit(column)}>${column.query}</button></h2>
+      <div class="facts">
+        <span class="total">${total === null ? t('column.registering') : t('column.count', { n: total, count: format.count(total) })}</span>
+        <${Rate} column=${column} />
+      </div>
+    </div>
+    <select class="order" aria-label=${t('column.order')} value=${column.order.value} onChange=${(/** @type {any} */ event) => perch.setOrder(column, event.target.value)}>
+      ${ORDERS.map((order) => html`<option value=${order} selected=${order === column.order.value}>${t(`order.${order}`)}</option>`)}
+    </select>
+    <button
+      type="button"
+      class=${`bare pause ${isHeld ? 'on' : ''}`}
+      aria-pressed=${isPaused}
+      title=${t(isPaused ? 'column.resume' : 'column.pause')}
+      aria-label=${t('column.pause')}
+      onClick=${() => (isPaused ? goOn() : column.stand('hand'))}
+    >
+      <${Icon} name=${isPaused ? 'play' : 'pause'} />
+    </button>
+    <button
+      type="button"
+      class=${`bare ${analysis.value === column.name ? 'on' : ''}`}
+      aria-pressed=${analysis.value === column.name}
+      aria-label=${t('column.analysis')}
+      title=${t('column.analysis')}
+      onClick=${() => toggleAnalysis(column)}
+    >
+      <${Icon} name="chart" />
+    </button>
+    <${Menu} column=${column} at=${at} n=${n} />
+    <button type="button" class="bare close" aria-label=${t('column.close')} title=${t('column.close')} onClick=${() => perch.close(column)}><${Icon} name="close" /></button>
+  </header>`;
+}
+
+/** @param {{column: Column}} props */
+function Rate({ column }) {
+  const { perch } = useContext(Page);
+  const rate = column.rate.rate(perch.second.value);
+  const isPaused = column.pause.value !== '';
+  const phase = column.phase.value;
+  const state = phase !== 'live' ? '' : isPaused ? 'paused' : 'live';
+  return html`${state && html`<span class=${`state ${state}`}>${t(state === 'live' ? 'column.live' : 'column.paused')}</span>`}
+    ${rate > 0 && html`<span class="rate" data-rate=${rate}>${format.decimal(rate)} ${t('stats.rate')}</span>`}`;
+}
+
+/** @param {{column: Column, at: number, n: number}} props */
+function Menu({ column, at, n }) {
+  const { perch, announce } = useContext(Page);
+  const details = useRef(/** @type {HTMLDetailsElement | null} */ (null));
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => {
+    if (!isOpen) return undefined;
+    /** @param {Event} event */
+    const close = (event) => {
+      const element = details.current;
+      if (!element) return;
+      const isEscape = event instanceof KeyboardEvent && event.key === 'Escape';
+      if (event instanceof KeyboardEvent ? !isEscape : element.contains(/** @type {Node} */ (event.target))) return;
+      element.open = false;
+      if (isEscape) element.querySelector('summary')?.focus();
+    };
+    document.addEventListener('pointerdown', close);
+    document.addEventListener('keydown', close);
+    return () => {
+      document.removeEventListener('pointerdown', close);
+      document.removeEventListener('keydown', close);
+    };
+  }, [isOpen]);
+  /** @param {import('../vendor/signals-core.js').Signal<number>} signal @param {(n: number) => void} [then] */
+  const number = (signal, then) => (/** @type {any} */ event) => {
+    signal.value = Number(event.target.value);
+    then?.(signal.value);
+    column.changed();
+  };
+  const notify = async (/** @type {any} */ event) => {
+    const wanted = event.target.checked;
+    const allowed = wanted && 'Notification' in window && (await Notification.requestPermission()) === 'granted';
+    column.notify.value = allowed;
+    event.target.checked = allowed;
+    if (wanted && !allowed) announce(t('column.notify.denied'));
+  };
+  return html`<details class="menu" ref=${details} onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)}>
+    <summary class="bare" aria-label=${t('column.menu')} title=${t('column.menu')}><${Icon} name="menu" /></summary>
+    ${isOpen &&
+    html`<div class="panel">
+      <label class="row"
+        >${t('column.pagesize')}
+        <select onChange=${number(column.pageSize, () => (column.page.value = 0))}>
+          ${PAGE_SIZES.map((size) => html`<option value=${size} selected=${size === column.pageSize.value}>${size || t('column.pagesize.endless')}</option>`)}
+        </select></label
+      >
+      <label class="row"
+        >${t('column.history')}
+        <select onChange=${number(column.historySize, (size) => void column.load(Math.max(0, size - column.feed.loaded)))}>
+          ${HISTORY_SIZES.map((size) => html`<option value=${size} selected=${size === column.historySize.value}>${format.count(size)}</option>`)}
+        </select></label
+      >
+      <label class="row"
+        >${t('column.cap')}
+        <select onChange=${(/** @type {any} */ event) => column.setCap(Number(event.target.value))}>
+          ${CAPS.map((size) => html`<option value=${size} selected=${size === column.feed.cap}>${format.count(size)}</option>`)}
+        </select></label
+      >
+      <label class="row">${t('column.notify')}<input type="checkbox" checked=${column.notify.value} onChange=${notify} /></label>
+      <label class="row"
+        >${t('column.title')}<input type="checkbox" checked=${column.countInTitle.value} onChange=${(/** @type {any} */ event) => (column.countInTitle.value = event.target.checked)}
+      /></label>
+      <div class="row">
+        ${t('column.export')}
+        <span
+          ><button type="button" class="small" onClick=${() => saveFile(`${fileName(column.query)}.ndjson`, toNdjson(column.feed.tweets), 'application/x-ndjson')}>
+            ${t('column.ndjson')}
+          </button>
+          <button type="button" class="small" onClick=${() => saveFile(`${fileName(column.query)}.csv`, toCsv(column.feed.tweets), 'text/csv;charset=utf-8')}>
+            ${t('column.csv')}
+          </button></span
+        >
+      </div>
+      ${n > 1 &&
+      html`<div class="row">
+        <button type="button" class="small" disabled=${at === 0} onClick=${() => perch.move(column, at - 1)}>${t('column.left')}</button>
+        <button type="button" class="small" disabled=${at === n - 1} onClick=${() => perch.move(column, at + 1)}>${t('column.right')}</button>
+      </div>`}
+    </div>`}
+  </details>`;
+}
+
+/** How far history is. @param {{column: Column}} props */
+function Progress({ column }) {
+  if (column.history.value !== 'loading') return null;
+  void column.version.value;
+  const { loaded, historyTotal } = column.feed;
+  const total = historyTotal ?? 0;
+  return html`<div class="progress">
+    <progress max=${Math.max(1, Math.min(total, column.historySize.value))} value=${loaded} aria-label=${t('history.loading', { loaded, total })}></progress>
+    <span>${t('history.loading', { loaded: format.count(loaded), total: historyTotal === null ? '…' : format.count(total) })}</span>
+    <button type="button" class="small" onClick=${() => column.stop()}>${t('history.stop')}</button>
+  </div>`;
+}
+
+/** @param {{column: Column, scroller: {current: HTMLElement | null}}} props */
+function NewButton({ column, scroller }) {
+  void column.version.value;
+  const n = column.feed.waitingCount;
+  if (n === 0) return null;
+  const count = format.count(n);
+  const show = () => {
+    column.resume();
+    if (scroller.current) scroller.current.scrollTop = 0;
+  };
+  return html`<button type="button" class="new" aria-label=${t('column.new.label', { n, count })} onClick=${show}><${Icon} name="up" />${t('column.new', { n, count })}</button>`;
+}
+
+/** @param {{column: Column, scroller: {current: HTMLElement | null}}} props */
+function Tweets({ column, scroller }) {
+  void column.version.value;
+  const { feed } = column;
+  const order = column.order.value;
+  const pageSize = column.pageSize.value;
+  const [shown, setShown] = useState(FIRST);
+  const end = useRef(/** @type {HTMLElement | null} */ (null));
+  const size = feed.viewSize;
+  const pages = pageSize ? Math.max(1, Math.ceil(size / pageSize)) : 1;
+  const page = Math.min(column.page.value, pages - 1);
+  const items = pageSize ? feed.view(page * pageSize, pageSize) : feed.view(0, shown);
+
+  const onScroll = () => {
+    const top = scroller.current?.scrollTop ?? 0;
+    if (top > READING_PX && column.pause.value === '') column.stand('reading');
+    else if (top <= READING_PX && column.pause.value === 'reading' && page === 0) {
+      column.resume();
+      setShown(FIRST);
+    }
+  };
+  const reachEnd = useRef(() => {});
+  reachEnd.current = () => {
+    if (pageSize) return;
+    if (shown < feed.viewSize) setShown(shown + MORE);
+    else if (column.history.value === 'more' && (scroller.current?.scrollTop ?? 0) > READING_PX) void column.load();
+  };
+  useEffect(() => {
+    const element = end.current;
+    if (!element) return undefined;
+    const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && reachEnd.current(), {
+      root: scroller.current,
+      rootMargin: '600px',
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+    // Observed anew after each growth: an end that stays in sight is not reported again.
+  }, [shown, size >= shown, column.history.value]);
+  useLayoutEffect(() => setShown(FIRST), [order]);
+
+  /** @param {number} to */
+  const turn = (to) => {
+    if (to > 0 && column.pause.value === '') column.stand('reading');
+    column.page.value = to;
+    if (to === 0 && column.pause.value === 'reading') column.resume();
+    if (scroller.current) scroller.current.scrollTop = 0;
+    column.changed();
+  };
+
+  const error = column.error.value;
+  return html`<div class="scroller" ref=${scroller} tabindex="0" role="group" aria-label=${t('column.label', { query: column.query })} onScroll=${onScroll}>
+    ${error && html`<div class="notice bad"><strong>${t('column.failed')}</strong> <span dir="auto">${error.message}</span></div>`}
+    ${!error && items.length === 0 && (column.history.value === 'all' || column.history.value === 'more') && html`<p class="notice">${t('column.empty')}</p>`}
+    <ol class="tweets">
+      ${items.map((item) => html`<li key=${item.id}><${TweetItem} item=${item} original=${feed.originalOf(item.tweet)} column=${column} order=${order} /></li>`)}
+    </ol>
+    ${pageSize > 0 &&
+    size > 0 &&
+    html`<nav class="pager" aria-label=${t('page.of', { at: page + 1, n: pages })}>
+      <button type="button" class="small" disabled=${page === 0} onClick=${() => turn(page - 1)}>${t('page.previous')}</button>
+      <span>${t('page.of', { at: format.count(page + 1), n: format.count(pages) })}</span>
+      <button type="button" class="small" disabled=${page >= pages - 1} onClick=${() => turn(page + 1)}>${t('page.next')}</button>
+    </nav>`}
+    <div ref=${end}></div>
+    <${End} column=${column} isLast=${pageSize > 0 || shown >= size} />
+  </div>`;
+}
+
+/** What is at the end of the loaded tweets. @param {{column: Column, isLast: boolean}} props */
+function End({ column, isLast }) {
+  const { feed } = column;
+  const state = column.history.value;
+  if (!isLast || feed.historyTotal === null) return null;
+  const values = { loaded: format.count(feed.loaded), total: format.count(feed.historyTotal) };
+  if (state === 'all') return feed.size > 0 ? html`<p class="end">${t('history.all')}</p>` : null;
+  if (state === 'full') return html`<p class="end">${t('history.full', { n: feed.cap, count: format.count(feed.cap) })}</p>`;
+  if (state === 'failed')
+    return html`<p class="end">${t('history.failed')} <button type="button" class="small" onClick=${() => column.load()}>${t('history.retry')}</button></p>`;
+  if (state !== 'stopped' && state !== 'more') return null;
+  return html`<p class="end">
+    ${t(state === 'stopped' ? 'history.stopped' : 'history.more', values)}
+    <button type="button" class="small" onClick=${() => column.load()}>${t('history.load')}</button>
+  </p>`;
+}

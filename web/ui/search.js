@@ -1,0 +1,199 @@
+// The search field: what is typed is checked while it is typed; recent and saved searches are below it.
+
+import { useContext, useEffect, useRef, useState } from '../vendor/hooks.js';
+import { t } from '../strings.js';
+import { around, check, estimate } from '../lib/check.js';
+import { rateOf } from '../lib/format.js';
+import * as memory from '../lib/memory.js';
+import { Page } from './context.js';
+import { Icon, format, html, saveFile } from './html.js';
+
+/** @typedef {import('../lib/check.js').Checked} Checked */
+
+/** So long nothing is typed before it is checked. */
+const PAUSE_MS = 200;
+
+/** @param {{text: string, setText: (text: string) => void, field: {current: HTMLInputElement | null}}} props */
+export function SearchBar({ text, setText, field }) {
+  const { perch } = useContext(Page);
+  const [isOpen, setOpen] = useState(false);
+  const [checked, setChecked] = useState(/** @type {Checked | null} */ (null));
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+  const query = text.trim();
+  const isWrong = checked?.query === query && checked.message !== undefined;
+
+  useEffect(() => {
+    if (!query || !isOpen) return undefined;
+    const abort = new AbortController();
+    const timer = setTimeout(async () => {
+      try {
+        const answer = await check(query, abort.signal);
+        if (abort.signal.aborted) return;
+        setChecked(answer);
+        if (answer.message !== undefined) return;
+        const rest = await estimate(perch.connection, query);
+        if (!abort.signal.aborted) setChecked({ ...answer, ...rest });
+      } catch {
+        // Not checked, then: the search itself will say.
+      }
+    }, PAUSE_MS);
+    return () => {
+      clearTimeout(timer);
+      abort.abort();
+    };
+  }, [query, isOpen]);
+
+  /** @param {string} wanted @param {boolean} own */
+  const go = (wanted, own) => {
+    setText(wanted);
+    setOpen(false);
+    perch.search(wanted, { own });
+    field.current?.blur();
+  };
+  /** @param {SubmitEvent} event */
+  const onSubmit = async (event) => {
+    event.preventDefault();
+    if (!query) return;
+    const own = /** @type {HTMLElement | null} */ (event.submitter)?.dataset.own !== undefined;
+    await submit(own);
+  };
+  /** @param {boolean} own */
+  const submit = async (own) => {
+    if (isWrong) return;
+    // A mistake stays in the field, where it can be mended, and replaces no search.
+    const answer = await check(query, AbortSignal.timeout(3000)).catch(() => null);
+    if (answer?.message !== undefined) setChecked(answer);
+    else go(query, own);
+  };
+  /** @param {KeyboardEvent} event */
+  const onKeyDown = (event) => {
+    if (event.key === 'Enter' && event.shiftKey) {
+      event.preventDefault();
+      void submit(true);
+    } else if (event.key === 'Escape' && isOpen) {
+      event.preventDefault();
+      setOpen(false);
+    } else if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
+      const stops = [.../** @type {NodeListOf<HTMLElement>} */ (form.current?.querySelectorAll('input[type=search], .suggestion'))];
+      const at = stops.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+      const next = stops[at + (event.key === 'ArrowDown' ? 1 : -1)];
+      if (at < 0 || !next) return;
+      event.preventDefault();
+      next.focus();
+    }
+  };
+  /** @param {FocusEvent} event */
+  const onFocusOut = (event) => {
+    if (!form.current?.contains(/** @type {Node | null} */ (event.relatedTarget))) setOpen(false);
+  };
+
+  const isSaved = perch.memory.value.saved.some((entry) => entry.query === query);
+  return html`<form class="search" role="search" ref=${form} onSubmit=${onSubmit} onKeyDown=${onKeyDown} onFocusOut=${onFocusOut}>
+    <div class=${`field ${isWrong ? 'wrong' : ''}`}>
+      <${Icon} name="search" />
+      <input
+        ref=${field}
+        type="search"
+        name="q"
+        dir="auto"
+        autocomplete="off"
+        autocapitalize="off"
+        spellcheck=${false}
+        maxlength="16384"
+        enterkeyhint="search"
+        aria-label=${t('search.label')}
+        aria-describedby="search-says"
+        aria-invalid=${isWrong}
+        placeholder=${t('search.placeholder')}
+        value=${text}
+        onInput=${(/** @type {any} */ event) => {
+          setText(event.target.value);
+          setOpen(true);
+        }}
+        onFocus=${() => setOpen(true)}
+        onClick=${() => setOpen(true)}
+      />
+      ${query &&
+      html`<button
+        type="button"
+        class=${`bare star ${isSaved ? 'on' : ''}`}
+        aria-pressed=${isSaved}
+        aria-label=${t('search.save')}
+        title=${t(isSaved ? 'search.unsave' : 'search.save')}
+        onClick=${() => perch.remember(memory.toggled(perch.memory.value, query))}
+      >
+        <${Icon} name=${isSaved ? 'starred' : 'star'} />
+      </button>`}
+      <button type="submit" class="go">${t('search.go')}</button>
+      ${perch.columns.value.length > 0 &&
+      html`<button type="submit" class="bare own" data-own aria-label=${t('search.add')} title=${`${t('search.add')} (${t('search.add.hint')})`}><${Icon} name="plus" /></button>`}
+    </div>
+    <div class="below" hidden=${!isOpen}>
+      <div id="search-says" aria-live="polite">${query && html`<${Says} query=${query} checked=${checked} />`}</div>
+      ${isOpen && html`<${Remembered} query=${query} go=${go} />`}
+    </div>
+  </form>`;
+}
+
+/** @param {{query: string, checked: Checked | null}} props */
+function Says({ query, checked }) {
+  if (!checked || checked.query !== query) return null;
+  if (checked.message !== undefined) {
+    const [before, wrong, after] = checked.column ? around(query, checked.column, checked.length ?? 0) : [query, '', ''];
+    return html`<div class="mistake">
+      ${checked.column !== undefined && html`<pre dir="ltr" aria-hidden="true">${before}<span class=${wrong ? 'wrong' : 'wrong gap'}>${wrong || '\u2038'}</span>${after}</pre>`}
+      <p>${checked.column ? t('search.wrong', { column: checked.column, message: checked.message }) : checked.message}</p>
+    </div>`;
+  }
+  const rate = checked.rate ? rateOf(checked.rate) : null;
+  return html`<div class="understood">
+    ${checked.canonical && checked.canonical !== query && html`<p>${t('search.understood')} <code>${checked.canonical}</code></p>`}
+    ${checked.total !== undefined &&
+    html`<p class="estimate">
+      ${checked.total > 0 ? t('search.total', { n: checked.total, count: format.count(checked.total) }) : t('search.none')}${rate &&
+      html`, <strong>${t('search.rate', { n: format.decimal(rate.n), unit: t(`unit.${rate.unit}`) })}</strong>`}
+    </p>`}
+  </div>`;
+}
+
+/** @param {{query: string, go: (query: string, own: boolean) => void}} props */
+function Remembered({ query, go }) {
+  const { perch, announce } = useContext(Page);
+  const { recent, saved } = perch.memory.value;
+  const [says, setSays] = useState('');
+  /** @param {string} other */
+  const fits = (other) => other !== query && other.toLowerCase().includes(query.toLowerCase());
+  const shownSaved = saved.filter((entry) => fits(entry.query) || fits(entry.name)).slice(0, 8);
+  const shownRecent = recent.filter((other) => fits(other) && !saved.some((entry) => entry.query === other)).slice(0, 6);
+  const onFile = async (/** @type {any} */ event) => {
+    const file = event.target.files[0];
+    if (!file) return;
+    let message;
+    try {
+      const { memory: next, added } = memory.imported(perch.memory.value, await file.text());
+      perch.remember(next);
+      message = t('search.imported', { n: added });
+    } catch {
+      message = t('search.import.wrong');
+    }
+    setSays(message);
+    announce(message);
+  };
+  /** @param {string} text @param {string} label */
+  const button = (text, label) =>
+    html`<li>
+      <button type="button" class="suggestion" dir="auto" onClick=${(/** @type {MouseEvent} */ event) => go(text, event.shiftKey)}>${label}</button>
+    </li>`;
+  return html`<div class="remembered">
+    ${shownSaved.length > 0 && html`<h3>${t('search.saved')}</h3><ul>${shownSaved.map((entry) => button(entry.query, entry.name))}</ul>`}
+    ${shownRecent.length > 0 && html`<h3>${t('search.recent')}</h3><ul>${shownRecent.map((other) => button(other, other))}</ul>`}
+    ${!query &&
+    html`<div class="keep">
+      ${saved.length + recent.length > 0 &&
+      html`<button type="button" class="small" onClick=${() => saveFile('perch-searches.json', memory.exported(perch.memory.value), 'application/json')}>${t('search.export')}</button>`}
+      <label class="small file" tabindex="-1">${t('search.import')}<input type="file" accept=".json,application/json" onChange=${onFile} /></label>
+      ${recent.length > 0 && html`<button type="button" class="small" onClick=${() => perch.remember({ ...perch.memory.value, recent: [] })}>${t('search.forget')}</button>`}
+      <span>${says}</span>
+    </div>`}
+  </div>`;
+}

@@ -1,0 +1,137 @@
+// What opens over the page: help, and a tweet's JSON.
+
+import { useContext, useEffect, useRef, useState } from '../vendor/hooks.js';
+import { t } from '../strings.js';
+import { exactJson } from '../lib/export.js';
+import { Page } from './context.js';
+import { Icon, html } from './html.js';
+
+/** @typedef {import('../strings.js').Key} Key */
+
+/**
+ * A dialog: the browser keeps the focus in it and closes it with Escape.
+ *
+ * @param {{title: string, kind: string, onClose: () => void, children?: any}} props
+ */
+export function Sheet({ title, kind, onClose, children }) {
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  useEffect(() => {
+    dialog.current?.showModal();
+  }, []);
+  /** A click beside it. @param {MouseEvent} event */
+  const onClick = (event) => {
+    if (event.target === dialog.current) dialog.current?.close();
+  };
+  return html`<dialog ref=${dialog} class=${`sheet ${kind}`} aria-labelledby="sheet-title" onClose=${onClose} onClick=${onClick}>
+    <header>
+      <h2 id="sheet-title">${title}</h2>
+      <button type="button" class="bare" aria-label=${t('close')} title=${t('close')} onClick=${() => dialog.current?.close()}><${Icon} name="close" /></button>
+    </header>
+    <div class="body" tabindex="0">${children}</div>
+  </dialog>`;
+}
+
+/** Queries and what they mean. @type {[Key, [string, Key][]][]} */
+export const EXAMPLES = [
+  [
+    'help.words',
+    [
+      ['java job', 'help.and'],
+      ['java (job OR jobs) -unpaid', 'help.or'],
+      ['"good morning"', 'help.phrase'],
+      ['"good day"~3', 'help.near'],
+      ['*', 'help.everything'],
+    ],
+  ],
+  [
+    'help.entities',
+    [
+      ['#rust', 'help.hashtag'],
+      ['@user', 'help.mention'],
+      ['from:user', 'help.from'],
+      ['to:user', 'help.to'],
+      ['url:github.com', 'help.url'],
+    ],
+  ],
+  [
+    'help.attributes',
+    [
+      ['lang:en', 'help.lang'],
+      ['lang:IN [en de]', 'help.in'],
+      ['has:media', 'help.media'],
+      ['-is:retweet', 'help.noretweet'],
+      ['is:reply', 'help.reply'],
+    ],
+  ],
+  [
+    'help.ranges',
+    [
+      ['followers:>=1000', 'help.followers'],
+      ['retweets:[10 TO *]', 'help.retweets'],
+      ['since:2024-01-01', 'help.since'],
+      ['within:[-0.5 51.3 0.3 51.7]', 'help.within'],
+      ['near:[13.4 52.5 5km]', 'help.near.place'],
+    ],
+  ],
+  [
+    'help.patterns',
+    [
+      ['rust*', 'help.prefix'],
+      ['colo?r', 'help.wildcard'],
+      ['color~1', 'help.fuzzy'],
+      ['/joh?n(ath[oa]n)/', 'help.regex'],
+    ],
+  ],
+];
+
+/** @type {[string[], Key][]} */
+const KEYS = [
+  [['/'], 'keys.search'],
+  [['Shift', 'Enter'], 'keys.add'],
+  [['j', 'k'], 'keys.jk'],
+  [['[', ']'], 'keys.columns'],
+  [['t'], 'keys.top'],
+  [['p'], 'keys.pause'],
+  [['a'], 'keys.analysis'],
+  [['?'], 'keys.help'],
+  [['Esc'], 'keys.escape'],
+  [['Shift', 'click'], 'keys.shift'],
+];
+
+/** @param {{onClose: () => void, onTry: (query: string) => void}} props */
+export function Help({ onClose, onTry }) {
+  return html`<${Sheet} title=${t('help.title')} kind="side" onClose=${onClose}>
+    <p>${t('help.words.text')}</p>
+    ${EXAMPLES.map(
+      ([title, examples]) => html`<h3>${t(title)}</h3>
+        <ul class="examples">
+          ${examples.map(
+            ([query, meaning]) => html`<li>
+              <button type="button" class="example" aria-label=${t('help.try', { query })} onClick=${() => onTry(query)}><code>${query}</code></button>
+              <span>${t(meaning)}</span>
+            </li>`,
+          )}
+        </ul>`,
+    )}
+    <h3>${t('help.keys')}</h3>
+    <ul class="keys">
+      ${KEYS.map(([keys, meaning]) => html`<li><span>${keys.map((key) => html`<kbd>${key}</kbd> `)}</span><span>${t(meaning)}</span></li>`)}
+    </ul>
+  <//>`;
+}
+
+/** @param {{tweet: import('../lib/tweet.js').Tweet, onClose: () => void}} props */
+export function Json({ tweet, onClose }) {
+  const { announce } = useContext(Page);
+  const [isCopied, setCopied] = useState(false);
+  const text = exactJson(tweet.raw, 2);
+  const copy = async () => {
+    await navigator.clipboard?.writeText(text);
+    setCopied(true);
+    announce(t('tweet.copied'));
+  };
+  return html`<${Sheet} title=${t('tweet.json.title', { id: tweet.id })} kind="middle" onClose=${onClose}>
+    <button type="button" class="small copy" onClick=${copy}>${t(isCopied ? 'tweet.copied' : 'tweet.copy')}</button>
+    <pre class="json" dir="ltr">${text}</pre>
+  <//>`;
+}
