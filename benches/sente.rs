@@ -4,8 +4,8 @@
 //! spent on a core. Corpus: tweets of about 600 bytes of JSON, all alike but for their ids. Rows:
 //!
 //! - `pack`: one stored tweet to Transit and to EDN, as a ratio to `serde_json` writing the same tweet from its value.
-//! - `push`: 100 clients that get every tweet, 250 tweets a second: time on a core for each delivery, without what it costs to take the
-//!   tweets in, over `/ws` and over a Sente socket.
+//! - `push`: 100 clients that get every tweet, 250 tweets a second, one by one and five at a time: time on a core for each delivery, without
+//!   what it costs to take the tweets in, over `/ws` and over a Sente socket.
 //! - `poll`: 2,000 clients that poll, one tweet a second for each of them: time on a core, and that nothing is lost or doubled.
 //!
 //! `cargo bench --bench sente`, `-- --short` for a small run.
@@ -35,10 +35,12 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let seconds = if short { 3 } else { 15 };
-        let idle = push(Kind::Nobody, seconds, 0.0).await;
-        let ws = push(Kind::Ws, seconds, idle).await;
-        let sente = push(Kind::Sente, seconds, idle).await;
-        println!("push     /ws costs {:.2} times what a Sente socket does", ws / sente);
+        for batch in [1, 5] {
+            let idle = push(Kind::Nobody, batch, seconds, 0.0).await;
+            let ws = push(Kind::Ws, batch, seconds, idle).await;
+            let sente = push(Kind::Sente, batch, seconds, idle).await;
+            println!("push     {batch} at a time: /ws costs {:.2} times what a Sente socket does", ws / sente);
+        }
         poll(if short { 200 } else { 2_000 }, seconds).await;
     });
 }
@@ -117,11 +119,16 @@ impl Server {
         ticks / 100.0
     }
 
-    async fn ingest(&self, tweets: impl Iterator<Item = Value>) {
-        let body: String = tweets.map(|tweet| format!("{tweet}\n")).collect();
-        let url = format!("http://{}/api/tweets", self.address);
-        let answer = self.http.post(url).body(body).send().await.expect("an answer");
-        assert!(answer.status().is_success(), "{}", answer.status());
+    fn body(tweets: impl Iterator<Item = Value>) -> String {
+        tweets.map(|tweet| format!("{tweet}\n")).collect()
+    }
+
+    fn ingest(&self, body: String) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let request = self.http.post(format!("http://{}/api/tweets", self.address)).body(body).send();
+        async move {
+            let answer = request.await.expect("an answer");
+            assert!(answer.status().is_success(), "{}", answer.status());
+        }
     }
 
     fn stop(mut self) {
@@ -138,10 +145,9 @@ enum Kind {
 }
 
 /// Time on a core for each delivery, less `idle`, which is the time for each second without clients.
-async fn push(kind: Kind, seconds: u64, idle: f64) -> f64 {
+async fn push(kind: Kind, batch_tweets: u64, seconds: u64, idle: f64) -> f64 {
     const CLIENTS: usize = 100;
     const PER_SECOND: u64 = 250;
-    const BATCH: u64 = 5;
     let server = Server::start();
     let received = Arc::new(AtomicUsize::new(0));
     let n_clients = if kind == Kind::Nobody { 0 } else { CLIENTS };
@@ -169,12 +175,16 @@ async fn push(kind: Kind, seconds: u64, idle: f64) -> f64 {
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     let before = server.cpu();
-    let mut ticks = tokio::time::interval(Duration::from_millis(1_000 * BATCH / PER_SECOND));
+    let mut ticks = tokio::time::interval(Duration::from_millis(1_000 * batch_tweets / PER_SECOND));
+    let mut requests = tokio::task::JoinSet::new();
     let tweets = seconds * PER_SECOND;
-    for batch in 0..tweets / BATCH {
+    for batch in 0..tweets / batch_tweets {
         ticks.tick().await;
-        server.ingest((0..BATCH).map(|at| tweet(1_000 + batch * BATCH + at))).await;
+        // An answer waits for the commit; the next request does not.
+        let body = Server::body((0..batch_tweets).map(|at| tweet(1_000 + batch * batch_tweets + at)));
+        requests.spawn(server.ingest(body));
     }
+    requests.join_all().await;
     let expected = n_clients * usize::try_from(tweets).expect("it fits");
     while received.load(Ordering::Relaxed) < expected {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -237,7 +247,7 @@ async fn poll(clients: usize, seconds: u64) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     for id in 1..=seconds {
         ticks.tick().await;
-        server.ingest(std::iter::once(tweet(id))).await;
+        server.ingest(format!("{}\n", tweet(id))).await;
     }
     let mut polls = 0;
     for poller in pollers {

@@ -182,7 +182,7 @@ impl Pipeline {
             Control::Subscribe { queue, name, query, resume, reply } => {
                 let subscribed = self.hub.subscribe(&queue, &name, &query);
                 if subscribed.is_ok() && resume {
-                    queue.resume();
+                    queue.resume(self.position.seq());
                 }
                 self.count_queries();
                 let _ = reply.send(subscribed.map(|()| self.position.seq()));

@@ -80,10 +80,9 @@ impl Publisher {
     }
 
     /// Makes the tweet, and what hands it over and waits until it is durable.
-    #[expect(clippy::needless_pass_by_value, reason = "the tweet is made of the command, once for all callers")]
     pub(super) fn publish(
         &mut self,
-        command: PublishCommand,
+        command: &PublishCommand,
         (right, pass): (Right, Option<&Pass>),
         intake: &Intake,
     ) -> Result<impl Future<Output = Result<Published, Fault>> + Send + use<>, Fault> {
@@ -103,7 +102,7 @@ impl Publisher {
             return Err(Fault::new(Code::Limit, "too many tweets in too short a time; this one was not taken"));
         }
         let screen_name = screen_name(self.uid, pass);
-        let prepared = prepare(&command, next_id(SystemTime::now()), &screen_name)?;
+        let prepared = prepare(command, next_id(SystemTime::now()), &screen_name)?;
         let (id, intake) = (prepared.id, intake.clone());
         Ok(async move {
             telemetry::tweets_received(SOURCE, 1);

@@ -447,7 +447,7 @@ impl Connection {
             }
             Command::Query(command) => return self.query(command, reference),
             Command::Aggregate(command) => return self.aggregate(command, reference),
-            Command::Publish(command) => return self.publish(command, reference),
+            Command::Publish(command) => return self.publish(&command, reference),
             Command::Missing { id } => {
                 let live = live.clone();
                 return self.search(async move {
@@ -475,7 +475,7 @@ impl Connection {
         Ok(())
     }
 
-    fn publish(&mut self, command: PublishCommand, reference: Option<Ref>) -> Result<(), Fault> {
+    fn publish(&mut self, command: &PublishCommand, reference: Option<Ref>) -> Result<(), Fault> {
         let right = (self.right, self.pass.as_ref());
         let published = self.publisher.publish(command, right, &self.ws.context.intake)?;
         self.search(async move {

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::{self, Message, http::HeaderValue};
 
 use crate::support::{Client, PATIENCE, Perch, tweet};
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 fn base64url(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -25,14 +25,14 @@ fn base64url(bytes: &[u8]) -> String {
 }
 
 /// A token with these claims.
-fn sign(claims: &Value) -> String {
+pub(crate) fn sign(claims: &Value) -> String {
     let header = base64url(br#"{"alg":"HS256","typ":"JWT"}"#);
     let message = format!("{header}.{}", base64url(claims.to_string().as_bytes()));
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
     format!("{message}.{}", base64url(ring::hmac::sign(&key, message.as_bytes()).as_ref()))
 }
 
-fn seconds_from_now(seconds: u64) -> u64 {
+pub(crate) fn seconds_from_now(seconds: u64) -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() + seconds
 }
 

@@ -6,6 +6,7 @@ mod auth;
 mod binary;
 mod bulk;
 mod durability;
+mod examples;
 mod live;
 mod page;
 mod rest;

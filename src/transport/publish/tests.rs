@@ -61,7 +61,7 @@ async fn only_who_may_can_and_not_too_often() {
     let (intake, mut batches) = Intake::channel(16);
     let mut publisher = Publisher::new(uid(), 1);
     let mut publish = |right, pass: Option<&Pass>| {
-        publisher.publish(command("hello"), (right, pass), &intake).map(drop).map_err(|fault| fault.code)
+        publisher.publish(&command("hello"), (right, pass), &intake).map(drop).map_err(|fault| fault.code)
     };
     assert_eq!(publish(Right::Off, None), Err(Code::Forbidden));
     assert_eq!(publish(Right::Stranger, None), Err(Code::Unauthorized));
@@ -72,16 +72,16 @@ async fn only_who_may_can_and_not_too_often() {
         assert_eq!(publish(Right::Trusted, None), Ok(()));
     }
     assert_eq!(publish(Right::Trusted, None), Err(Code::Limit));
-    assert!(Publisher::new(uid(), 0).publish(command("a"), (Right::Trusted, None), &intake).is_err());
+    assert!(Publisher::new(uid(), 0).publish(&command("a"), (Right::Trusted, None), &intake).is_err());
     // Nothing is handed over before it is waited for.
     assert!(batches.try_recv().is_err());
     let mut publisher = Publisher::new(uid(), 1);
-    let published = publisher.publish(command("hello"), (Right::Trusted, None), &intake).expect("it may");
+    let told = publisher.publish(&command("hello"), (Right::Trusted, None), &intake).expect("it may");
     let hand_over = async {
         let batch = batches.recv().await.expect("a batch");
         batch.ack.expect("an ack").send(Ok(Seq(5))).expect("it is waited for");
         batch.tweets[0].id
     };
-    let (published, id) = tokio::join!(published, hand_over);
-    assert_eq!(published, Ok(Published { id, screen_name: "guest_3f2b8c1e5".to_owned(), seq: Seq(5) }));
+    let (told, id) = tokio::join!(told, hand_over);
+    assert_eq!(told, Ok(Published { id, screen_name: "guest_3f2b8c1e5".to_owned(), seq: Seq(5) }));
 }

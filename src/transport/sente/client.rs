@@ -19,7 +19,7 @@ use std::time::Duration;
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -212,21 +212,35 @@ impl Client {
             })
         };
         let mut events = Vec::new();
+        let mut is_open = true;
         loop {
             if let Some(input) = self.stashed.take() {
                 self.input(input).await;
                 continue;
+            }
+            if is_open && self.outbox.is_due(Instant::now()) {
+                is_open = self.gather(&mut events);
             }
             self.send_batch();
             tokio::select! {
                 () = self.write() => {}
                 () = &mut overdue => return,
             }
+            if !is_open {
+                self.outbox.make_due();
+                self.send_batch();
+                tokio::select! {
+                    () = self.write() => {}
+                    () = &mut overdue => {}
+                }
+                return;
+            }
             let now = Instant::now();
             let Some(wake) = self.tick(now) else { return };
             let is_attached = self.is_attached();
             let pause = self.pace.pause(now);
-            let takes_tweets = is_attached && self.outbox.has_room() && pause.is_none();
+            // While a batch is collected, what matches waits in the session: it is taken at once when the batch is due.
+            let takes_tweets = is_attached && self.outbox.due().is_none() && self.outbox.has_room() && pause.is_none();
             let wake = pause.map_or(wake, |pause| wake.min(now + pause));
             tokio::select! {
                 () = &mut overdue => return,
@@ -235,12 +249,7 @@ impl Client {
                 message = next_message(&mut self.socket) => self.message(message).await,
                 () = poll_gone(&mut self.poll) => self.poll = None,
                 () = self.session.next(&mut events), if takes_tweets => {
-                    if !self.events(&mut events) {
-                        self.outbox.make_due();
-                        self.send_batch();
-                        self.write().await;
-                        return;
-                    }
+                    is_open = self.events(&mut events);
                 }
                 Some((to, found)) = self.searches.next(), if !self.searches.is_empty() => self.answer(to, found),
                 Ok(()) = users.changed(), if !self.is_away() => {
@@ -428,6 +437,19 @@ impl Client {
         let Some(poll) = self.poll.take() else { return false };
         self.set_presence(Presence::Between(Instant::now()));
         poll.reply.send(Answer::Frame(frame)).is_ok()
+    }
+
+    /// Takes what has come while a batch was collected. False when the session has ended.
+    fn gather(&mut self, events: &mut Vec<Event>) -> bool {
+        let may_take = |client: &Client| {
+            client.is_attached() && client.outbox.has_room() && client.pace.pause(Instant::now()).is_none()
+        };
+        while may_take(self) && self.session.next(events).now_or_never().is_some() {
+            if !self.events(events) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Takes events of the session. False when it has ended.

@@ -371,3 +371,60 @@ async fn both_kinds_of_client_see_the_same() {
     assert_eq!(data(&count), &Value::Int(1));
     perch.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_publish_where_they_may_and_never_for_another() {
+    let text = r#"[:cmd/publish {:text "hello #rust" :coordinates [13.4 52.5]}]"#;
+    let perch = Perch::start_with(ENDPOINTS).await;
+    let mut off = SenteSocket::connect(&perch, edn(Group::B)).await;
+    let refused = off.ask(text, "aaaaaa").await;
+    assert_eq!(data(&refused).get("code"), Some(&Value::str("forbidden")));
+    perch.stop().await;
+    let perch = Perch::start_with(&format!("[limits]\npublish_per_second = 1\n{ENDPOINTS}")).await;
+    let mut socket = SenteSocket::connect(&perch, edn(Group::B)).await;
+    socket.ask(r#"[:cmd/percolate {:query "near:[13.4 52.5 1km] #rust"}]"#, "aaaaab").await;
+    let published = socket.ask(text, "aaaaac").await;
+    let author = data(&published).get("screen_name").expect("an author").clone();
+    let pushed = socket.expect("tweet/new").await;
+    let user = pushed.get("tweet").and_then(|tweet| tweet.get("user")).expect("an author");
+    assert_eq!(user.get("screen_name"), Some(&author));
+    assert_eq!(data(&published).get("seq"), pushed.get("seq"));
+    // By POST as well, with the same name; over `/ws` with another.
+    let mut poller = SentePoller::connect(&perch, edn(Group::F)).await;
+    let posted = poller.ask(text).await;
+    assert_eq!(id(&posted), "publish/ok");
+    assert_ne!(data(&posted).get("screen_name"), Some(&author));
+    let mut ws = perch.connect().await;
+    ws.send("cmd/publish", json!({"text": "hello"})).await;
+    assert_ne!(
+        Some(&Value::str(ws.expect("publish/ok").await["screen_name"].as_str().expect("a name"))),
+        Some(&author)
+    );
+    for (event, code) in [
+        (r#"[:cmd/publish {:text "a" :user {:screen_name "ann"}}]"#, "bad_payload"),
+        (r#"[:cmd/publish {:text "  "}]"#, "bad_payload"),
+        (r#"[:cmd/publish {:text "a" :coordinates [200 0]}]"#, "bad_payload"),
+        ("[:cmd/publish {}]", "bad_payload"),
+    ] {
+        let refused = socket.ask(event, "aaaaad").await;
+        assert_eq!(data(&refused).get("code"), Some(&Value::str(code)), "{event}");
+    }
+    // Five seconds' worth may be saved up, and no more.
+    let mut limited = false;
+    for _ in 0..7 {
+        let answer = socket.ask(r#"[:cmd/publish {:text "again"}]"#, "aaaaae").await;
+        limited |= data(&answer).get("code") == Some(&Value::str("limit"));
+    }
+    assert!(limited);
+    // A request that a proxy has passed on is not from this machine.
+    let form = format!("udt=1&client-id=client-f&ppstr={}", crate::sente_client::percent(&format!("[{text} :ajax]")));
+    let request = perch.http.post(perch.url("/chsk-edn")).header("x-forwarded-for", "192.0.2.1").body(form);
+    let answer = request.send().await.expect("perch answers").text().await.expect("a body");
+    assert!(answer.contains(":code \"unauthorized\""), "{answer}");
+    // BirdWatch's clients never knew it.
+    let mut birdwatch = SenteSocket::connect(&perch, birdwatch()).await;
+    birdwatch.send(r#"["~:cmd/publish",["^ ","~:text","from a bird"]]"#).await;
+    birdwatch.settle().await;
+    assert!(perch.get("/api/search?q=bird").await.1["result"].as_array().expect("tweets").is_empty());
+    perch.stop().await;
+}

@@ -100,7 +100,7 @@ impl Client {
                 }),
                 Err(fault) => self.answer(to, Err(fault)),
             },
-            Command::Publish(command) => self.publish(command, right, meta, to),
+            Command::Publish(command) => self.publish(&command, right, meta, to),
             Command::Ping => self.answer(to, Ok(Pushed::event(event::PONG, "{}".to_owned(), meta))),
             Command::UsersCount => {
                 self.answer(to, Ok(Pushed::event(event::USERS_COUNT, live.sessions().to_string(), meta)));
@@ -144,7 +144,7 @@ impl Client {
         });
     }
 
-    fn publish(&mut self, command: PublishCommand, right: Right, meta: Option<Value>, to: ReplyTo) {
+    fn publish(&mut self, command: &PublishCommand, right: Right, meta: Option<Value>, to: ReplyTo) {
         match self.publisher.publish(command, (right, None), &self.endpoint.context.intake) {
             Ok(published) => self.search(to, async move {
                 let published = published.await?;
