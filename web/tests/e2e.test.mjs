@@ -192,7 +192,9 @@ live('back and forward walk through the searches', async ({ perch, page, open })
   await column(page, '#crates').waitFor();
   assert.equal(new URL(page.url()).searchParams.get('q'), '#crates');
   await page.getByRole('link', { name: '#crates' }).click({ modifiers: ['Shift'] });
-  assert.equal(new URL(page.url()).searchParams.get('q'), '#crates #crates');
+  assert.equal(new URL(page.url()).searchParams.get('q'), '#crates');
+  await page.locator('.tweet .screen').click({ modifiers: ['Shift'] });
+  assert.equal(new URL(page.url()).searchParams.get('q'), '#crates from:ann');
 });
 
 live('columns: side by side over one connection, each tweet sent once', async ({ perch, page, open }) => {
@@ -459,7 +461,7 @@ live('analysis: words, trends and bars, and a click adds to the search', async (
   );
   await open('?q=pelican');
   const panel = page.getByRole('complementary', { name: 'Analysis' });
-  await panel.getByText('of 60 loaded tweets').waitFor();
+  await panel.getByText('all 60 tweets').waitFor();
   const rows = await panel.locator('.bars li').allTextContents();
   for (const expected of ['pelican', '#birds', '@ann', 'English']) assert.ok(rows.some((row) => row.includes(expected)), `${expected} in ${rows}`);
   const storm = panel.locator('.bars li', { hasText: 'storm' });
@@ -480,11 +482,10 @@ live('analysis: words, trends and bars, and a click adds to the search', async (
 live('tweets over time are all tweets, loaded or not, and live ones', async ({ perch, page, open }) => {
   await perch.post(...many(0, 900));
   await open('?q=tweet');
-  const scope = page.locator('.analysis .scope');
-  await scope.filter({ hasText: /^all 900$/ }).waitFor();
+  const scope = page.locator('.analysis .of');
+  await scope.filter({ hasText: /^all 900 tweets$/ }).waitFor();
   await perch.post(...many(1000, 25));
-  await scope.filter({ hasText: /^all 925$/ }).waitFor();
-  await page.getByText('of 525 loaded tweets').waitFor();
+  await scope.filter({ hasText: /^all 925 tweets$/ }).waitFor();
   await page.locator('.plot[aria-label^="925 tweets from"]').waitFor();
 });
 
