@@ -49,9 +49,9 @@ export function Analysis({ column, onClose }) {
         : html`<${Time} key=${theme} column=${column} data=${found.time} />
             <${Cloud} words=${found.cloud} add=${add} column=${column} />
             <${Words} words=${found.words} trends=${found.trends} add=${add} scope=${found.areWordsLoaded && found.all !== null ? scope(true) : ''} />
-            <${Bars} title=${t('analysis.hashtags')} counts=${found.hashtags} add=${(/** @type {string} */ term) => add(`#${term}`)} />
-            <${Bars} title=${t('analysis.authors')} counts=${found.authors} add=${(/** @type {string} */ term) => add(`from:${term}`)} />
-            <${Bars} title=${t('analysis.languages')} counts=${found.languages} add=${(/** @type {string} */ term) => add(`lang:${term}`)} />`}
+            <${Bars} title=${t('analysis.hashtags')} counts=${found.hashtags} search=${(/** @type {string} */ term) => `#${term}`} add=${add} />
+            <${Bars} title=${t('analysis.authors')} counts=${found.authors} search=${(/** @type {string} */ term) => `from:${term}`} add=${add} />
+            <${Bars} title=${t('analysis.languages')} counts=${found.languages} search=${(/** @type {string} */ term) => `lang:${term}`} add=${add} />`}
     </div>
   </aside>`;
 }
@@ -270,8 +270,8 @@ function Words({ words, trends, add, scope }) {
   />`;
 }
 
-/** @param {{title: string, counts: Labelled[], add: (term: string) => void, scope?: string, extra?: (count: Labelled) => any}} props */
-function Bars({ title, counts, add, scope = '', extra }) {
+/** @param {{title: string, counts: Labelled[], add: (term: string) => void, search?: (term: string) => string, scope?: string, extra?: (count: Labelled) => any}} props */
+function Bars({ title, counts, add, search = (term) => term, scope = '', extra }) {
   if (counts.length === 0) return null;
   const most = counts[0]?.count ?? 1;
   return html`<section>
@@ -279,7 +279,7 @@ function Bars({ title, counts, add, scope = '', extra }) {
     <ul class="bars">
       ${counts.map(
         (count) => html`<li key=${count.term}>
-          <button type="button" title=${t('analysis.add', { term: count.label })} onClick=${() => add(count.term)}>
+          <button type="button" data-term=${search(count.term)} title=${t('analysis.add', { term: count.label })} onClick=${() => add(search(count.term))}>
             <span class="bar" style=${{ width: `${((count.count / most) * 100).toFixed(1)}%` }}></span><bdi>${count.label}</bdi>
           </button>
           ${extra?.(count)}<span class="n">${format.count(count.count)}</span>
