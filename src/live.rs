@@ -147,7 +147,7 @@ pub struct SearchPage {
 pub struct AggregateRequest {
     /// What to count.
     pub query: Query,
-    /// By which field: a date, or one of keywords.
+    /// By which field: a date, or one of words or keywords.
     pub by: FieldId,
     /// How many buckets at most.
     pub n: usize,
@@ -160,7 +160,7 @@ pub struct AggregateRequest {
 pub enum Aggregate {
     /// By a date.
     OverTime(OverTime),
-    /// By keywords.
+    /// By words or keywords.
     TopTerms(TopTerms),
 }
 

@@ -36,20 +36,23 @@
 //! ```
 
 mod arena;
+mod compile;
 mod compiled;
 mod distance;
 mod explain;
+mod facts;
 mod frequency;
 mod grid;
 mod interval;
 mod literal;
+mod many;
 mod memo;
+mod one;
 mod pairs;
 mod pattern;
 mod plan;
 mod presearch;
 mod program;
-mod scratch;
 mod table;
 mod tantivy;
 mod terms;
