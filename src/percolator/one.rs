@@ -1,6 +1,8 @@
 //! Percolates one document. Everything is marked with the number of the document, so that nothing has to be wiped between
 //! two of them; and what will be read is touched before, so that memory answers many questions at once.
 
+use std::time::{Duration, Instant};
+
 use crate::doc::Doc;
 use crate::ids::QueryKey;
 
@@ -120,6 +122,49 @@ impl One {
         self.there = there;
         self.ranges = ranges;
         self.open = open;
+    }
+
+    /// Looks at one document query by query: appends each query that waits for something that it has, once, with the time that its
+    /// program took.
+    pub(super) fn inspect(
+        &mut self,
+        presearch: &Presearch,
+        codes: &Arena<u32>,
+        tools: &mut Tools,
+        n_queries: usize,
+        doc: &Doc,
+        candidates: &mut Vec<(QueryKey, Duration)>,
+    ) {
+        self.start(presearch.atoms.len(), n_queries);
+        let mut tokens = std::mem::take(&mut self.tokens);
+        presearch.mark(doc, &mut tokens, tools, self);
+        self.tokens = tokens;
+        let there = std::mem::take(&mut self.there);
+        let ranges = std::mem::take(&mut self.ranges);
+        for &atom in there.iter().chain(&ranges) {
+            let waiting = presearch.waits.waiting(atom);
+            for &query in waiting.plain.iter().chain(waiting.either) {
+                if self.find(query) {
+                    candidates.push((QueryKey(query), Duration::ZERO));
+                }
+            }
+            for posting in waiting.guarded.iter() {
+                if !self.find(posting.query) {
+                    continue;
+                }
+                let mut took = Duration::ZERO;
+                let is_open = posting.signature & !self.signature == 0;
+                if is_open && matches!(posting.wake(), Wake::Verify | Wake::VerifyOnce) {
+                    let started = Instant::now();
+                    let code = codes.from(posting.code());
+                    std::hint::black_box(program::matches(code, &presearch.atoms, &mut OneDoc(self, doc), 1));
+                    took = started.elapsed();
+                }
+                candidates.push((QueryKey(posting.query), took));
+            }
+        }
+        self.there = there;
+        self.ranges = ranges;
     }
 
     #[inline]
