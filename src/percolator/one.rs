@@ -148,7 +148,7 @@ impl One {
                     candidates.push((QueryKey(query), Duration::ZERO));
                 }
             }
-            for posting in waiting.guarded.iter() {
+            for posting in waiting.guarded {
                 if !self.find(posting.query) {
                     continue;
                 }
