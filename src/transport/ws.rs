@@ -230,6 +230,7 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
     let line = Line::new(TokioIo::new(upgraded));
     let mut socket = WebSocketStream::from_raw_socket(line, Role::Server, Some(config)).await;
     let Ok(place) = ws.context.gate.admit(&caller) else {
+        telemetry::disconnected(KIND.name, End::TooMany.name());
         return close::close(&mut socket, End::TooMany).await;
     };
     let right = Right::of(&caller, &ws.context);
@@ -239,6 +240,7 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
         Err(error) => {
             tracing::debug!(%error, "connection refused");
             let end = if ws.context.shutdown.is_cancelled() { End::ShuttingDown } else { End::refused(&error) };
+            telemetry::disconnected(KIND.name, end.name());
             return close::close(&mut socket, end).await;
         }
     };
