@@ -49,6 +49,11 @@ export function formats(locale) {
      * @param {number} step from one to the next, in ms
      */
     tick: (time, step) => (step < MINUTE ? exact : step < DAY ? clock : step < 28 * DAY ? day : month).format(time),
+    /** @param {number} ms a length of time: 5 min, 7 days */
+    interval(ms) {
+      const [unit, length] = ms < MINUTE ? ['second', SECOND] : ms < HOUR ? ['minute', MINUTE] : ms < DAY ? ['hour', HOUR] : ['day', DAY];
+      return new Intl.NumberFormat(locale, { style: 'unit', unit: String(unit), unitDisplay: 'long' }).format(ms / Number(length));
+    },
     /** @param {number} n with one digit behind the point at most */
     decimal: (n) => one.format(n),
   };

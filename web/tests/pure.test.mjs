@@ -143,6 +143,7 @@ test('ages and counts are for people', () => {
   assert.deepEqual(ages, ['0s', '59s', '1m', '1h', '1d', 'May 6', 'May 11, 2025']);
   assert.equal(format.age(now + 5000, now), '0s');
   assert.equal(format.age(NaN, now), '–');
+  assert.deepEqual([1000, 300_000, 10_800_000, 604_800_000].map(format.interval), ['1 second', '5 minutes', '3 hours', '7 days']);
   assert.equal(format.short(999), '999');
   assert.equal(format.short(12_345), '12.3K');
 });
