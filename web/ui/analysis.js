@@ -61,6 +61,10 @@ const SPELLED = 500;
 /** With fewer words than this, those of scripts without spaces are counted, as far as tweets are loaded. */
 const FEW_WORDS = 6;
 
+/** So many tweets say something by how often they say it. */
+const SOME = 20;
+const NEARLY_ALL = 0.9;
+
 /** @param {Column} column */
 function foundIn(column) {
   column.analyze();
@@ -69,8 +73,13 @@ function foundIn(column) {
   const tallies = spread?.tallies ?? talliesOf(tweets);
   /** @param {import('../lib/spread.js').Part} part @param {number} n @param {(term: string, count: number) => boolean} [fits] */
   const top = (part, n, fits) => spread?.top(part, n, fits) ?? tallies[part].top(n, fits).top;
-  // A name that is mostly mentioned is no word, even though a search for it finds it.
-  const counted = top('words', CLOUD_WORDS, (term, count) => isTelling(term) && tallies.mentions.countOf(term) * 2 < count);
+  const n = spread?.timeline?.total ?? tweets.length;
+  // What nearly every tweet says is what was searched for, what one of many says is chance, and a name that is mostly mentioned is no word.
+  const counted = top(
+    'words',
+    CLOUD_WORDS,
+    (term, count) => isTelling(term) && (n < SOME || (count > 1 && count < n * NEARLY_ALL)) && tallies.mentions.countOf(term) * 2 < count,
+  );
   const areFew = counted.length < FEW_WORDS;
   const spelling = spellings(counted.map(({ term }) => term), tweets.slice(0, SPELLED));
   const ofLoaded = areFew ? topSpelled(tweets, CLOUD_WORDS) : [];
