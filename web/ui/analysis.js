@@ -82,8 +82,9 @@ function foundIn(column) {
   );
   const areFew = counted.length < FEW_WORDS;
   const spelling = spellings(counted.map(({ term }) => term), tweets.slice(0, SPELLED));
-  const ofLoaded = areFew ? topSpelled(tweets, CLOUD_WORDS) : [];
-  const cloud = ofLoaded.length > counted.length ? labelled(ofLoaded, (term) => term) : labelled(counted, (term) => spelling.get(term) ?? term);
+  const ofLoaded = areFew ? topSpelled(tweets, CLOUD_WORDS).filter(({ count }) => tweets.length < SOME || count > 1) : [];
+  const areWordsLoaded = ofLoaded.length > counted.length;
+  const cloud = areWordsLoaded ? labelled(ofLoaded, (term) => term) : labelled(counted, (term) => spelling.get(term) ?? term);
   const words = cloud.slice(0, 12);
   const newest = tweets.slice(0, SPELLED);
   const screens = new Map(newest.map(({ screen }) => [fold(screen), screen]));
@@ -94,11 +95,13 @@ function foundIn(column) {
     time: column.spread?.timeline?.bars() ?? histogram(tweets.map((tweet) => tweet.time)),
     cloud,
     words,
-    areWordsLoaded: ofLoaded.length > counted.length,
-    trends: trends(
-      tweets,
-      words.map(({ term }) => term),
-    ),
+    areWordsLoaded,
+    trends: areWordsLoaded
+      ? null
+      : trends(
+          tweets,
+          words.map(({ term }) => term),
+        ),
     hashtags: labelled(top('hashtags', TOP), (term) => `#${tags.get(term) ?? term}`),
     authors: labelled(top('authors', TOP), (term) => `@${screens.get(term) ?? term}`),
     languages: labelled(top('languages', TOP), languageName),
@@ -281,25 +284,26 @@ function onWordKey(event, take) {
 
 const TREND_ICONS = /** @type {const} */ ({ 1: 'up', 0: 'flat', '-1': 'down' });
 
-/** @param {{words: Labelled[], trends: Map<string, {long: import('../lib/words.js').Direction, short: import('../lib/words.js').Direction}>, add: (term: string) => void, scope: string}} props */
+/** @param {{words: Labelled[], trends: Map<string, {long: import('../lib/words.js').Direction, short: import('../lib/words.js').Direction}> | null, add: (term: string) => void, scope: string}} props */
 function Words({ words, trends, add, scope }) {
   return html`<${Bars}
     title=${t('analysis.words')}
     scope=${scope}
     counts=${words}
     add=${add}
-    extra=${(/** @type {Labelled} */ { term }) => {
+    extra=${trends &&
+    ((/** @type {Labelled} */ { term }) => {
       const { long, short } = trends.get(term) ?? { long: 0, short: 0 };
       const label = t('analysis.trend', { long: t(`trend.${TREND_ICONS[long]}`), short: t(`trend.${TREND_ICONS[short]}`) });
       return html`<span class="trends" title=${label}
         ><span class=${`trend ${TREND_ICONS[long]}`}><${Icon} name=${TREND_ICONS[long]} /></span><span class=${`trend ${TREND_ICONS[short]}`}><${Icon} name=${TREND_ICONS[short]} /></span
         ><span class="unseen">${label}</span></span
       >`;
-    }}
+    })}
   />`;
 }
 
-/** @param {{title: string, counts: Labelled[], add: (term: string) => void, search?: (term: string) => string, scope?: string, extra?: (count: Labelled) => any}} props */
+/** @param {{title: string, counts: Labelled[], add: (term: string) => void, search?: (term: string) => string, scope?: string, extra?: ((count: Labelled) => any) | null}} props */
 function Bars({ title, counts, add, search = (term) => term, scope = '', extra }) {
   if (counts.length === 0) return null;
   const most = counts[0]?.count ?? 1;
