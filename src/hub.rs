@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use crate::ids::{QueryId, QueryKey, Uid};
 use crate::index::Hit;
 use crate::percolator::{Engine, Matches};
-use crate::query::Query;
+use crate::query::{Ast, Query};
 use crate::tweet::Item;
 
 pub(crate) use queue::Taken;
@@ -302,6 +302,19 @@ impl Hub {
             deliveries.clear();
         }
         (self.matches.pairs.len(), self.matches.candidates)
+    }
+
+    /// What the engine would wait for on behalf of a query. It is registered for the moment if it is not.
+    pub(crate) fn presearch(&mut self, query: &Query) -> Ast {
+        let (key, is_new) = self.registry.acquire(query);
+        if is_new {
+            self.engine.insert(key, query.ast());
+        }
+        let presearch = self.engine.presearch(key);
+        if self.registry.release(key) {
+            self.engine.remove(key);
+        }
+        presearch
     }
 
     /// Which registered queries a document matches: id and canonical form, by id.

@@ -20,7 +20,7 @@ use crate::hub::{Departures, Full, Hub, Name, SessionQueue};
 use crate::ids::{QueryId, Seq, Uid};
 use crate::index::Index;
 pub use crate::index::{Ack, IntakeError};
-use crate::query::Query;
+use crate::query::{Ast, Query};
 use crate::telemetry;
 use crate::tweet::{Item, Prepared};
 
@@ -85,6 +85,8 @@ pub(crate) enum Control {
     Unsubscribe { uid: Uid, name: Name, reply: oneshot::Sender<bool> },
     /// Answers with the queries that the tweet matches.
     Matching { tweet: Arc<Prepared>, reply: oneshot::Sender<Vec<(QueryId, Arc<str>)>> },
+    /// Answers with what the engine would wait for on behalf of the query.
+    Presearch { query: Query, reply: oneshot::Sender<Ast> },
 }
 
 /// What the loop lets others see.
@@ -182,7 +184,7 @@ impl Pipeline {
             Control::Subscribe { queue, name, query, resume, reply } => {
                 let subscribed = self.hub.subscribe(&queue, &name, &query);
                 if subscribed.is_ok() && resume {
-                    queue.resume();
+                    queue.resume(self.position.seq());
                 }
                 self.count_queries();
                 let _ = reply.send(subscribed.map(|()| self.position.seq()));
@@ -194,6 +196,9 @@ impl Pipeline {
             }
             Control::Matching { tweet, reply } => {
                 let _ = reply.send(self.hub.matching(&tweet.doc));
+            }
+            Control::Presearch { query, reply } => {
+                let _ = reply.send(self.hub.presearch(&query));
             }
         }
     }

@@ -12,6 +12,7 @@
 
 mod counts;
 mod errors;
+pub(crate) mod explain;
 mod fields;
 mod gate;
 mod http;

@@ -91,7 +91,7 @@ fn a_full_queue_goes_and_the_session_is_behind_until_it_has_read_past_what_was_k
 #[test]
 fn what_came_from_the_index_already_is_not_queued_again() {
     let queue = queue(2);
-    queue.resume();
+    queue.resume(Seq(8));
     // The index is ahead of the hub: a tweet is in the tail before it is percolated.
     assert!(queue.go_live(Seq(10)));
     queue.offer(&delivery(9));

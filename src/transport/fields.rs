@@ -91,6 +91,17 @@ impl Fields {
         )
     }
 
+    /// Yes or no; no when left out.
+    pub(crate) fn flag(&mut self, field: &'static str) -> Result<bool, Fault> {
+        match self.take(field) {
+            None | Some(Value::Bool(false)) => Ok(false),
+            Some(Value::Bool(true)) => Ok(true),
+            Some(Value::String(text)) if self.numbers_are_text && text == "true" => Ok(true),
+            Some(Value::String(text)) if self.numbers_are_text && text == "false" => Ok(false),
+            Some(_) => Err(Fault::field(field, "must be true or false")),
+        }
+    }
+
     /// A tweet's id.
     pub(crate) fn id(&mut self, field: &'static str) -> Result<Option<u64>, Fault> {
         self.take(field).as_ref().map(|value| id(field, value)).transpose()

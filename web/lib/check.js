@@ -13,6 +13,7 @@ import { readTweet } from './tweet.js';
  * @property {number} [length] how many are wrong
  * @property {number} [total] how many tweets match
  * @property {number | null} [rate] how many come a second
+ * @property {number | null} [share] of how many tweets it is looked at, from 0 to 1
  */
 
 /** How many tweets the rate is estimated by. */
@@ -40,6 +41,17 @@ export async function estimate(connection, query) {
   const answer = await connection.request('cmd/query', { query, n: SAMPLE });
   const tweets = (Array.isArray(answer?.result) ? answer.result : []).flatMap((/** @type {unknown} */ raw) => readTweet(raw) ?? []);
   return { total: Number(answer?.total) || 0, rate: estimateRate(tweets.map((/** @type {import('./tweet.js').Tweet} */ tweet) => tweet.time), Date.now()) };
+}
+
+/**
+ * @param {string} query
+ * @param {AbortSignal} signal
+ * @returns {Promise<Pick<Checked, 'share'>>}
+ */
+export async function price(query, signal) {
+  const answer = await fetch(`api/explain?q=${encodeURIComponent(query)}&price=true`, { signal });
+  const { candidates, tweets } = (await answer.json()).price ?? {};
+  return { share: tweets > 0 ? candidates / tweets : null };
 }
 
 /**
