@@ -176,7 +176,7 @@ fn one(mix: &str, size: usize, options: &Options) -> Result<()> {
     for row in &mut rows {
         row.compare_count(&tally);
     }
-    rows.push(peer_mokaccino::measure(&queries, &before, &tweets, cap));
+    rows.push(peer_mokaccino::measure(&queries, &before, &tweets, cap, CHECKED));
     let dir = scratch()?.join(format!("{mix}-{size}"));
     if !options.no_lucene && peer_lucene::built(&scratch()?) {
         files::write(&dir, &queries, &before, &tweets)?;
@@ -184,11 +184,11 @@ fn one(mix: &str, size: usize, options: &Options) -> Result<()> {
         rows.extend(peer_lucene::measure(&scratch()?, &dir, mix, cap, CHECKED, &queries, &tally)?);
         std::fs::remove_dir_all(&dir)?;
     }
-    let base = rows.first().map_or(f64::NAN, |row| row.docs_per_s);
+    let base = rows.first().map_or(0.0, |row| row.docs_per_s);
     for mut row in rows {
         row.mix = mix.to_owned();
         row.size = size;
-        row.ratio = base / row.docs_per_s;
+        row.ratio = (row.docs > 0).then(|| base / row.docs_per_s);
         println!("{}", serde_json::to_string(&row)?);
     }
     Ok(())

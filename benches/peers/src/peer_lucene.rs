@@ -67,7 +67,6 @@ fn java_home() -> Result<PathBuf> {
 struct Measured {
     way: String,
     lucene: String,
-    java: String,
     batch: usize,
     docs_per_s: f64,
     docs: usize,
@@ -97,7 +96,7 @@ pub(crate) fn measure(
         "frequency/standard/single",
     ];
     if mix == "patterns" {
-        ways.push("substrings/words/single");
+        ways.extend(["tuned/words/single", "tuned/words/batch"]);
     }
     let output = Command::new(Path::new(home).join("bin/java"))
         .args([HEAP, "-XX:+UseParallelGC", "--add-modules", "jdk.incubator.vector", "-cp"])
@@ -110,6 +109,7 @@ pub(crate) fn measure(
     if !output.status.success() {
         bail!("Lucene Monitor fails:\n{}", String::from_utf8_lossy(&output.stderr));
     }
+    let queries: Vec<&Ast> = queries.iter().collect();
     let mut rows = Vec::new();
     for line in std::str::from_utf8(&output.stdout)?.lines() {
         let measured: Measured = serde_json::from_str(line).with_context(|| line.to_owned())?;
@@ -124,14 +124,11 @@ pub(crate) fn measure(
             matches: measured.matches,
             candidates: Some(measured.candidates),
             registered_per_s: measured.registered_per_s,
-            ratio: f64::NAN,
+            ratio: None,
             same: String::new(),
         };
         row.compare_count(tally);
-        if let Some(differences) = tally.differences(&found, queries) {
-            eprintln!("{mix}, {} on Java {}: {differences}", row.peer, measured.java);
-            row.same = format!("{}; {}", row.same, differences.lines().next().unwrap_or_default());
-        }
+        row.compare_pairs(tally, &found, &queries);
         if measured.errors > 0 {
             row.same = format!("{}; {} errors", row.same, measured.errors);
         }
@@ -144,7 +141,7 @@ pub(crate) fn measure(
 fn name(way: &str) -> &'static str {
     match way.split('-').collect::<Vec<_>>()[..] {
         ["default", "words", _] => "defaults",
-        ["substrings", ..] => "by frequency, n-grams",
+        ["tuned", ..] => "by frequency, tuned",
         [_, "standard", _] => "by frequency, own text",
         _ => "by frequency",
     }

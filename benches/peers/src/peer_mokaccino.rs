@@ -2,6 +2,7 @@
 //!
 //! It has no analysis of its own and gets perch's words. Queries that it can't express are left out and its row says so.
 
+use std::collections::HashSet;
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ const NAME: &str = "mokaccino";
 
 /// Registers what it can express and measures that, if it is most of the queries.
 #[expect(clippy::cast_precision_loss)]
-pub(crate) fn measure(queries: &[Ast], before: &Tweets, tweets: &Tweets, cap: Duration) -> Row {
+pub(crate) fn measure(queries: &[Ast], before: &Tweets, tweets: &Tweets, cap: Duration, checked: usize) -> Row {
     let expressed: Vec<(&Ast, Query)> =
         queries.iter().filter_map(|query| express(query).map(|its| (query, its))).collect();
     let n = expressed.len();
@@ -33,13 +34,16 @@ pub(crate) fn measure(queries: &[Ast], before: &Tweets, tweets: &Tweets, cap: Du
     for (key, (query, _)) in (0..).zip(&expressed) {
         engine.insert(QueryKey(key), query);
     }
-    let tally = Tally::new(&mut engine, tweets, 0);
+    let tally = Tally::new(&mut engine, tweets, checked);
     drop(engine);
 
     let (start, busy) = (Instant::now(), timing::busy());
     let mut percolator = Percolator::default();
-    for (at, (_, query)) in expressed.into_iter().enumerate() {
-        percolator.add_query(query);
+    let mut queries_of_keys = Vec::with_capacity(n);
+    for (at, (query, its)) in expressed.into_iter().enumerate() {
+        queries_of_keys.push(query);
+        // Its keys count from 0, too.
+        percolator.add_query(its);
         if at % 64 == 0 && start.elapsed() > cap * 2 {
             return Row::none(NAME, format!("registers {at} of {n} queries in {} s", cap.as_secs() * 2));
         }
@@ -53,9 +57,18 @@ pub(crate) fn measure(queries: &[Ast], before: &Tweets, tweets: &Tweets, cap: Du
         let document = document(builder.doc());
         (percolator.percolate(&document).count() as u64, 0)
     });
+    let find = |at: usize| {
+        let mut builder = DocBuilder::new(Schema::tweet());
+        tweets.build(at, &mut builder);
+        percolator.percolate(&document(builder.doc())).collect()
+    };
+    let start = Instant::now();
+    let firsts = (0..checked.min(tweets.texts.len())).take_while(|_| start.elapsed() < cap / 2);
+    let found: Vec<(u32, HashSet<u32>)> = (0..).zip(firsts.map(find)).collect();
     let mut row = Row::new(NAME.into(), 1, passes, per_second);
     row.candidates = None;
     row.compare_count(&tally);
+    row.compare_pairs(&tally, &found, &queries_of_keys);
     if n < queries.len() {
         row.same = format!("{}; without the {} queries that it can't express", row.same, queries.len() - n);
     }

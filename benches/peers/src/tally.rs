@@ -48,7 +48,7 @@ impl Tally {
     }
 
     /// Compares what was found in tweets with the keys of perch. None: all the same; otherwise the differences in words.
-    pub(crate) fn differences(&self, found: &[(u32, HashSet<u32>)], queries: &[Ast]) -> Option<String> {
+    pub(crate) fn differences(&self, found: &[(u32, HashSet<u32>)], queries: &[&Ast]) -> Option<String> {
         let (mut n, mut text) = (0, String::new());
         for (tweet, keys) in found {
             let expected = &self.keys[*tweet as usize];
@@ -58,7 +58,7 @@ impl Tally {
                 n += 1;
                 if n <= SHOWN {
                     let who = if expected.contains(&key) { "only perch" } else { "only the peer" };
-                    let query = query_json(&queries[key as usize]);
+                    let query = query_json(queries[key as usize]);
                     write!(text, "\n  tweet {tweet}: {who} finds {query}").expect("a string takes all");
                 }
             }

@@ -48,7 +48,7 @@ public final class Main {
   private enum Weights {
     DEFAULT,
     FREQUENCY,
-    SUBSTRINGS
+    TUNED
   }
 
   /** What a run over tweets gave. */
@@ -118,7 +118,7 @@ public final class Main {
   }
 
   private void run(Way way) throws IOException {
-    List<Query> queries = Queries.read(dir.resolve("queries.jsonl"), way.weights == Weights.SUBSTRINGS);
+    List<Query> queries = Queries.read(dir.resolve("queries.jsonl"), way.weights == Weights.TUNED);
     try (Monitor monitor = monitor(way)) {
       long start = THREADS.getCurrentThreadCpuTime();
       register(monitor, queries);
@@ -139,11 +139,10 @@ public final class Main {
       }
       System.out.printf(
           Locale.ROOT,
-          "{\"way\": \"%s\", \"lucene\": \"%s\", \"java\": \"%s\", \"batch\": %d, \"docs_per_s\": %.3f, \"docs\": %d, \"matches\": %d,"
+          "{\"way\": \"%s\", \"lucene\": \"%s\", \"batch\": %d, \"docs_per_s\": %.3f, \"docs\": %d, \"matches\": %d,"
               + " \"candidates\": %.3f, \"errors\": %d, \"registered_per_s\": %.1f}%n",
           way.name,
           Version.LATEST,
-          Runtime.version().feature(),
           way.batch,
           rate(best),
           longest.tweets,
@@ -161,7 +160,7 @@ public final class Main {
     return switch (weights) {
       case DEFAULT -> new TermFilteredPresearcher();
       case FREQUENCY -> new TermFilteredPresearcher(byFrequency, List.of(), Set.of());
-      case SUBSTRINGS -> new TermFilteredPresearcher(byFrequency, substrings, Set.of());
+      case TUNED -> new TermFilteredPresearcher(byFrequency, substrings, Set.of());
     };
   }
 

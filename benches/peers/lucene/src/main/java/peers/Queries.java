@@ -21,6 +21,7 @@ import org.apache.lucene.search.Query;
 import org.apache.lucene.search.RegexpQuery;
 import org.apache.lucene.search.TermQuery;
 import org.apache.lucene.search.WildcardQuery;
+import org.apache.lucene.util.automaton.LevenshteinAutomata;
 import org.apache.lucene.util.automaton.Operations;
 import org.apache.lucene.util.automaton.RegExp;
 
@@ -36,32 +37,37 @@ final class Queries {
   /**
    * Reads all queries.
    *
-   * @param forSubstrings say patterns in the one form that {@code RegexpQueryHandler} looks into, where it does so soundly
+   * @param tuned say patterns in the form that {@code RegexpQueryHandler} looks into, where it does so soundly, and fuzzy terms in the
+   *     form that is quick to run
    */
-  static List<Query> read(Path file, boolean forSubstrings) throws IOException {
+  static List<Query> read(Path file, boolean tuned) throws IOException {
     List<Query> queries = new ArrayList<>();
     try (BufferedReader lines = Files.newBufferedReader(file)) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        queries.add(query(JSON.readTree(line), forSubstrings));
+        queries.add(query(JSON.readTree(line), tuned));
       }
     }
     return queries;
   }
 
-  private static Query query(JsonNode node, boolean forSubstrings) {
+  private static Query query(JsonNode node, boolean tuned) {
     String kind = node.fieldNames().next();
     JsonNode is = node.get(kind);
     return switch (kind) {
       case "term" -> new TermQuery(term(is));
-      case "prefix" -> forSubstrings
+      case "prefix" -> tuned
           ? new RegexpQuery(new Term(is.get(0).asText(), is.get(1).asText() + ".*"), RegExp.NONE)
           : new PrefixQuery(term(is));
-      case "wildcard" -> forSubstrings
+      case "wildcard" -> tuned
           ? new RegexpQuery(
               new Term(is.get(0).asText(), is.get(1).asText().replace("?", ".").replace("*", ".*")), RegExp.NONE)
           : new WildcardQuery(term(is));
-      case "regex" -> regex(term(is), forSubstrings);
-      case "fuzzy" -> new FuzzyQuery(term(is), is.get(2).asInt(), 0, EXPANSIONS, true);
+      case "regex" -> regex(term(is), tuned);
+      // A FuzzyQuery builds its automaton each time that it is run; the other kind keeps it.
+      case "fuzzy" -> tuned
+          ? new AutomatonQuery(
+              term(is), new LevenshteinAutomata(is.get(1).asText(), true).toAutomaton(is.get(2).asInt()))
+          : new FuzzyQuery(term(is), is.get(2).asInt(), 0, EXPANSIONS, true);
       case "phrase" -> {
         List<String> terms = new ArrayList<>();
         is.get(1).forEach(word -> terms.add(word.asText()));
@@ -73,7 +79,7 @@ final class Queries {
         boolean anyMust = false;
         for (JsonNode part : is) {
           boolean not = part.has("not");
-          all.add(query(not ? part.get("not") : part, forSubstrings), not ? Occur.MUST_NOT : Occur.MUST);
+          all.add(query(not ? part.get("not") : part, tuned), not ? Occur.MUST_NOT : Occur.MUST);
           anyMust |= !not;
         }
         if (!anyMust) {
@@ -83,12 +89,12 @@ final class Queries {
       }
       case "or" -> {
         BooleanQuery.Builder any = new BooleanQuery.Builder();
-        is.forEach(part -> any.add(query(part, forSubstrings), Occur.SHOULD));
+        is.forEach(part -> any.add(query(part, tuned), Occur.SHOULD));
         yield any.build();
       }
       case "not" -> new BooleanQuery.Builder()
           .add(new MatchAllDocsQuery(), Occur.MUST)
-          .add(query(is, forSubstrings), Occur.MUST_NOT)
+          .add(query(is, tuned), Occur.MUST_NOT)
           .build();
       default -> throw new IllegalArgumentException("no query is a " + kind);
     };
@@ -98,8 +104,8 @@ final class Queries {
    * A regular expression. {@code RegexpQueryHandler} takes brackets and alternatives for text, so it may only see expressions without;
    * others are handed over as plain automata, for which each tweet is a candidate.
    */
-  private static Query regex(Term term, boolean forSubstrings) {
-    if (forSubstrings && !term.text().matches("[\\p{L}\\p{N}?]+")) {
+  private static Query regex(Term term, boolean tuned) {
+    if (tuned && !term.text().matches("[\\p{L}\\p{N}?]+")) {
       return new AutomatonQuery(
           term,
           Operations.determinize(
