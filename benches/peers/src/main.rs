@@ -176,7 +176,7 @@ fn one(mix: &str, size: usize, options: &Options) -> Result<()> {
     for row in &mut rows {
         row.compare_count(&tally);
     }
-    rows.push(peer_mokaccino::measure(&queries, &before, &tweets, cap, CHECKED));
+    rows.extend(peer_mokaccino::measure(&queries, &before, &tweets, cap, CHECKED));
     let dir = scratch()?.join(format!("{mix}-{size}"));
     if !options.no_lucene && peer_lucene::built(&scratch()?) {
         files::write(&dir, &queries, &before, &tweets)?;
