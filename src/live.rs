@@ -19,7 +19,7 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::explain::tweet::{Explained, Explainer};
-use crate::hub::SessionQueue;
+use crate::hub::{self, CostOrder, SessionQueue};
 pub use crate::hub::{Delivery, Name, QueueLimits};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{Hit, Index, OverTime, PageRequest, Search, SearchError, TopTerms, View};
@@ -147,7 +147,7 @@ pub struct SearchPage {
 pub struct AggregateRequest {
     /// What to count.
     pub query: Query,
-    /// By which field: a date, or one of keywords.
+    /// By which field: a date, or one of words or keywords.
     pub by: FieldId,
     /// How many buckets at most.
     pub n: usize,
@@ -160,7 +160,7 @@ pub struct AggregateRequest {
 pub enum Aggregate {
     /// By a date.
     OverTime(OverTime),
-    /// By keywords.
+    /// By words or keywords.
     TopTerms(TopTerms),
 }
 
@@ -361,6 +361,21 @@ impl Live {
     /// [`LiveError::Unavailable`].
     pub async fn explain_all(&self, tweet: Arc<Prepared>, queries: Vec<Query>) -> Result<Vec<Explained>, LiveError> {
         self.read_in_time(move |_| Ok(explained(&tweet.json, &queries))).await
+    }
+
+    /// The registered queries that come first in an order, at most `n`, and what they cost and bring.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Unavailable`].
+    pub async fn registered(&self, order: CostOrder, n: usize) -> Result<Vec<hub::Registered>, LiveError> {
+        self.ask(|reply| Control::Registered { order, n, reply }).await
+    }
+
+    /// How many queries are registered.
+    #[must_use]
+    pub fn queries(&self) -> u64 {
+        self.inner.pipeline.position.queries()
     }
 
     /// What a query costs and brings, judged by the newest tweets. Counts as a search.

@@ -22,6 +22,7 @@ mod pace;
 mod page;
 mod probes;
 mod publish;
+mod queries;
 mod query_form;
 mod rest;
 pub mod sente;

@@ -250,6 +250,12 @@ async fn check(stages: &Stages, client: &mut Client, word: &str, model: &Model, 
         sort: Sort::Newest,
     };
     let page = stages.live.search(request).await.expect("it is found");
+    // An aggregation up to the watermark counts exactly what the page holds, so that it and the pushes add up as page and pushes do.
+    let request = AggregateRequest { query: query(word), by: tweet::TEXT, n: 1, until_seq: Some(watermark) };
+    let Ok(Aggregate::TopTerms(top)) = stages.live.aggregate(request).await else { panic!("it is counted") };
+    // What was asked for is in all of them.
+    let counted = top.buckets.first().map_or(0, |(_, count)| *count);
+    assert_eq!((top.total, counted), (page.hits.len() as u64, page.hits.len() as u64), "seed {seed}: {top:?}");
     // An older version may have been pushed too, before the newer one came: the newest counts, and it comes once.
     let mut held: BTreeMap<u64, Vec<Seq>> = BTreeMap::new();
     for hit in &page.hits {

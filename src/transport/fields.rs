@@ -65,6 +65,11 @@ impl Fields {
         }
     }
 
+    /// A field that may be there, whatever it is.
+    pub(crate) fn optional(&mut self, field: &'static str) -> Option<Value> {
+        self.take(field)
+    }
+
     /// A field that must be there, whatever it is.
     pub(crate) fn required(&mut self, field: &'static str) -> Result<Value, Fault> {
         self.take(field).ok_or_else(|| Fault::field(field, "is missing"))

@@ -23,7 +23,7 @@ use super::explain::{ExplainedTweet, QueryPart, QueryPrice, query_parts};
 use super::gate::Caller;
 use super::query_form::QueryForm;
 use super::wire::{self, QueryCommand};
-use super::{Route, Transport, TransportContext, TransportKind, fields, http, ingest, openapi, page, probes};
+use super::{Route, Transport, TransportContext, TransportKind, fields, http, ingest, openapi, page, probes, queries};
 
 pub(super) const KIND: TransportKind = TransportKind {
     name: "rest",
@@ -39,6 +39,7 @@ pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "POST", path: "/api/percolate", handler: || post(percolate) },
     Route { method: "GET", path: "/api/explain", handler: || get(explain) },
     Route { method: "GET", path: "/api/stats", handler: || get(stats) },
+    Route { method: "GET", path: "/api/queries", handler: || get(queries::queries) },
     Route { method: "GET", path: "/api/openapi.json", handler: || get(openapi::document) },
     Route { method: "GET", path: "/healthz", handler: || get(probes::healthz) },
     Route { method: "GET", path: "/readyz", handler: || get(probes::readyz) },

@@ -172,6 +172,41 @@ async fn a_query_has_its_price_before_it_is_registered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn registered_queries_are_listed_by_what_they_cost() {
+    for engine in ["tantivy"] {
+        let perch = Perch::start_with(&format!("[percolator]\nengine = \"{engine}\"\n")).await;
+        let mut client = perch.connect().await;
+        for (name, query) in [("a", "rust jobs -java"), ("b", "rust"), ("c", "zebra"), ("d", "Rust")] {
+            client.percolate(json!({"query": query, "name": name})).await;
+        }
+        // The first batch is always sampled.
+        perch.ingest(&[tweet(1, "rust jobs")]).await;
+        let (status, answer) = perch.get("/api/queries").await;
+        assert_eq!((status, &answer["total"]), (200, &json!(3)), "{answer}");
+        let queries = answer["queries"].as_array().expect("queries");
+        let of = |query: &str| queries.iter().find(|it| it["query"] == query).unwrap_or_else(|| panic!("{answer}"));
+        for (query, matches) in [("-java jobs rust", 1), ("rust", 1), ("zebra", 0)] {
+            let listed = of(query);
+            assert_eq!((&listed["matches"], &listed["tweets"]), (&json!(matches), &json!(1)), "{engine}: {answer}");
+            let candidates = if engine == "tantivy" { 1 } else { matches };
+            assert_eq!(listed["candidates"], candidates, "{engine}: {answer}");
+        }
+        assert_eq!((&of("rust")["subscriptions"], &of("zebra")["subscriptions"]), (&json!(2), &json!(1)));
+        assert!(of("-java jobs rust")["time_us"].as_f64() > Some(0.0), "{engine}: {answer}");
+
+        perch.ingest(&[tweet(2, "rust"), tweet(3, "rust")]).await;
+        let (_, answer) = perch.get("/api/queries?sort=matches&n=1").await;
+        assert_eq!((&answer["queries"][0]["query"], &answer["queries"][0]["matches"]), (&json!("rust"), &json!(3)));
+        assert_eq!((answer["queries"].as_array().map(Vec::len), &answer["total"]), (Some(1), &json!(3)));
+        for (path, field) in [("sort=size", "sort"), ("n=0", "n"), ("n=1001", "n"), ("q=rust", "q")] {
+            let (status, answer) = perch.get(&format!("/api/queries?{path}")).await;
+            assert_eq!((status, &answer["error"]["at"]["field"]), (400, &json!(field)), "{path}");
+        }
+        perch.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_answered_in_one_shape() {
     let perch = Perch::start().await;
     for (path, status, code, at) in [

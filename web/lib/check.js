@@ -22,12 +22,15 @@ const SAMPLE = 30;
 /**
  * @param {string} query
  * @param {AbortSignal} signal
+ * @param {string} [token] where the server asks for one
  * @returns {Promise<Checked>}
  */
-export async function check(query, signal) {
-  const answer = await fetch(`api/explain?q=${encodeURIComponent(query)}`, { signal });
+export async function check(query, signal, token = '') {
+  const headers = token ? { authorization: `Bearer ${token}` } : undefined;
+  const answer = await fetch(`api/explain?q=${encodeURIComponent(query)}`, { signal, headers });
   const body = await answer.json();
   if (answer.ok) return { query, canonical: String(body.canonical ?? '') };
+  if (answer.status !== 400) throw new Error(answer.statusText);
   const { message, at } = body.error ?? {};
   return { query, message: String(message ?? answer.statusText), column: at?.column, length: at?.length };
 }

@@ -57,9 +57,6 @@ export function formats(locale) {
   };
 }
 
-/** How often an age changes, so that nothing is drawn for nothing. @param {number} age in ms */
-export const tickOf = (age) => (age < MINUTE ? SECOND : age < HOUR ? MINUTE : HOUR);
-
 /**
  * A rate in the unit that makes it a number between 1 and a hundred or so.
  *

@@ -1,6 +1,7 @@
 // The page in a real browser, on the real server.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -28,18 +29,19 @@ after(() => browser.close());
  * Runs a test with a server and a page of its own. Errors on the page fail it.
  *
  * @param {string} name
- * @param {(parts: {perch: Perch, page: Page, open: (path: string) => Promise<void>}) => Promise<void>} run
- * @param {{source?: string, size?: [number, number], dark?: boolean}} [options]
+ * @param {(parts: {perch: Perch, page: Page, open: (path: string, state?: string) => Promise<void>}) => Promise<void>} run
+ * @param {{source?: string, set?: string[], size?: [number, number], dark?: boolean, permissions?: string[]}} [options]
  */
-function live(name, run, { source, size = [1280, 800], dark = false } = {}) {
+function live(name, run, { source, set, size = [1280, 800], dark = false, permissions = [] } = {}) {
   test(name, async () => {
-    const perch = await Perch.start(source);
+    const perch = await Perch.start(source, set);
     const context = await browser.newContext({
       viewport: { width: size[0], height: size[1] },
       colorScheme: dark ? 'dark' : 'light',
       locale: 'en-US',
       timezoneId: 'UTC',
       acceptDownloads: true,
+      permissions,
     });
     context.setDefaultTimeout(PATIENCE_MS);
     // Nothing is loaded from elsewhere.
@@ -54,10 +56,8 @@ function live(name, run, { source, size = [1280, 800], dark = false } = {}) {
     page.on('console', (message) => {
       if (/Content Security Policy/i.test(message.text())) errors.push(message.text());
     });
-    const open = async (/** @type {string} */ path) => {
-      await page.goto(perch.url + path);
-      await page.locator('.connection[data-state="open"]').waitFor();
-    };
+    const open = (/** @type {string} */ path, state = 'open') =>
+      page.goto(perch.url + path).then(() => page.locator(`.connection[data-state="${state}"]`).waitFor());
     try {
       await run({ perch, page, open });
       assert.deepEqual(errors, []);
@@ -96,6 +96,24 @@ async function exported(page) {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
+}
+
+/** Real tweets where there are some, and made-up ones. @returns {Promise<any[]>} */
+async function corpus() {
+  const folder = process.env.PERCH_CORPUS ?? fileURLToPath(new URL('../../../shared/data', import.meta.url));
+  const found = many(0, 200, { text: '' }).map((made, n) => ({ ...made, text: `Größe ${n}: ½ İstanbul ΣΊΣΥΦΟΣ 東京タワー ｶﾞｷﾞ 👩‍💻❤️ don’t https://t.co/x1#a b<http://y.z>"q" &lt;é&#39;s&gt; word${n % 7} নমস্কার שָׁלוֹם 1️⃣` }));
+  const search = join(folder, 'twitter-api-v1-search.json');
+  if (existsSync(search)) found.push(...JSON.parse(await readFile(search, 'utf8')).statuses);
+  const texts = join(folder, 'tweets-text.txt.zst');
+  if (existsSync(texts)) {
+    try {
+      const lines = execFileSync('zstd', ['-dcq', texts], { maxBuffer: 1 << 28, encoding: 'utf8' }).split('\n');
+      for (let n = 0; n < lines.length; n += LONG ? 3 : 40) if (lines[n]) found.push(tweet(1000 + n, { text: lines[n] }));
+    } catch (error) {
+      console.log(`skipped: ${texts} can't be unpacked (${error}): zstd is needed`);
+    }
+  }
+  return found;
 }
 
 /** Fails on serious findings. @param {Page} page @param {string} state */
@@ -192,7 +210,9 @@ live('back and forward walk through the searches', async ({ perch, page, open })
   await column(page, '#crates').waitFor();
   assert.equal(new URL(page.url()).searchParams.get('q'), '#crates');
   await page.getByRole('link', { name: '#crates' }).click({ modifiers: ['Shift'] });
-  assert.equal(new URL(page.url()).searchParams.get('q'), '#crates #crates');
+  assert.equal(new URL(page.url()).searchParams.get('q'), '#crates');
+  await page.locator('.tweet .screen').click({ modifiers: ['Shift'] });
+  assert.equal(new URL(page.url()).searchParams.get('q'), '#crates from:ann');
 });
 
 live('columns: side by side over one connection, each tweet sent once', async ({ perch, page, open }) => {
@@ -459,7 +479,7 @@ live('analysis: words, trends and bars, and a click adds to the search', async (
   );
   await open('?q=pelican');
   const panel = page.getByRole('complementary', { name: 'Analysis' });
-  await panel.getByText('of 60 loaded tweets').waitFor();
+  await panel.getByText('all 60 tweets').waitFor();
   const rows = await panel.locator('.bars li').allTextContents();
   for (const expected of ['pelican', '#birds', '@ann', 'English']) assert.ok(rows.some((row) => row.includes(expected)), `${expected} in ${rows}`);
   const storm = panel.locator('.bars li', { hasText: 'storm' });
@@ -480,12 +500,317 @@ live('analysis: words, trends and bars, and a click adds to the search', async (
 live('tweets over time are all tweets, loaded or not, and live ones', async ({ perch, page, open }) => {
   await perch.post(...many(0, 900));
   await open('?q=tweet');
-  const scope = page.locator('.analysis .scope');
-  await scope.filter({ hasText: /^all 900$/ }).waitFor();
+  const scope = page.locator('.analysis .of');
+  await scope.filter({ hasText: /^all 900 tweets$/ }).waitFor();
   await perch.post(...many(1000, 25));
-  await scope.filter({ hasText: /^all 925$/ }).waitFor();
-  await page.getByText('of 525 loaded tweets').waitFor();
+  await scope.filter({ hasText: /^all 925 tweets$/ }).waitFor();
   await page.locator('.plot[aria-label^="925 tweets from"]').waitFor();
+});
+
+live('the analysis counts what a search for each term finds, history and live', async ({ perch, page, open }) => {
+  const odd = ['Café CAFÉ cafe', 'ünïcode straße', 'don’t stop', 'see https://t.co/pelican &lt;feather&gt; &amp; feather', 'naïve #Größe @Ünter', 'ﬁne ＷＩＤＥ wide'];
+  const words = ['pelican', 'feather', 'beak', 'storm', 'wave', 'harbor', 'gull'];
+  const made = (/** @type {number} */ n) =>
+    tweet(n, {
+      text: `pelican ${words[n % 7]} ${words[(n * n) % 5]} ${odd[n % odd.length]} #${words[(n * 3) % 7]} @user${n % 5}`,
+      lang: ['en', 'de', 'EN', 'ja'][n % 4],
+      user: { screen_name: ['Ann', 'ann', 'Bob', 'Carla'][(n * n) % 4] },
+    });
+  await perch.post(...Array.from({ length: 700 }, (_, n) => made(n)));
+  let n = 700;
+  let isOpen = false;
+  const pouring = (async () => {
+    for (let after = 0; after < 6; after += isOpen ? 1 : 0, n += 20) await perch.post(...Array.from({ length: 20 }, (_, at) => made(n + at)));
+  })();
+  await open('?q=pelican');
+  const panel = page.getByRole('complementary', { name: 'Analysis' });
+  await panel.locator('.of', { hasText: 'all' }).waitFor();
+  isOpen = true;
+  await pouring;
+  await panel.locator('.of', { hasText: `all ${n} tweets` }).waitFor();
+  const shownCounts = () =>
+    panel.locator('.bars li').evaluateAll((rows) =>
+      rows.map((row) => [/** @type {HTMLElement} */ (row.querySelector('button')).dataset.term ?? '', Number(row.querySelector('.n')?.textContent?.replace(/\D/g, ''))]),
+    );
+  const counts = await shownCounts();
+  assert.ok(counts.length > 15, `${counts}`);
+  for (const [term, count] of counts) assert.equal(count, (await perch.search(`pelican ${term}`)).length, String(term));
+  for (const term of ['#feather', 'from:ann', 'lang:en', 'cafe', 'grosse']) assert.ok(counts.some(([shown]) => shown === term), `${term} in ${counts}`);
+  // How it is spelled, not how it is compared.
+  await panel.locator('.bars li', { hasText: /^größe|^straße|^café/ }).first().waitFor();
+});
+
+live('the terms of the page are those of the index', async ({ perch, page, open }) => {
+  await perch.post(...(await corpus()));
+  await open('?q=*');
+  const { all, server } = await page.evaluate(async () => {
+    const { terms } = await import('/lib/terms.js');
+    const { readTweet } = await import('/lib/tweet.js');
+    /** @type {Map<string, number>} */
+    const counts = new Map();
+    let all = 0;
+    let before = '';
+    for (;;) {
+      const answer = await (await fetch(`api/search?q=*&n=1000${before && `&before_id=${before}`}`)).json();
+      for (const raw of answer.result) {
+        all++;
+        for (const term of new Set(terms(readTweet(raw).text))) counts.set(term, (counts.get(term) ?? 0) + 1);
+      }
+      if (answer.next === null) break;
+      before = answer.next;
+    }
+    /** @type {{key: string, count: number}[]} */
+    const buckets = await new Promise((resolve) => {
+      const socket = new WebSocket(new URL('ws', location.href.replace(/^http/, 'ws')));
+      socket.onmessage = ({ data }) => {
+        const [event, payload] = JSON.parse(data);
+        if (event === 'hello') socket.send(JSON.stringify(['cmd/aggregate', { query: '*', by: 'text', n: 1000 }, 1]));
+        if (event === 'aggregate/ok') resolve(payload.buckets);
+      };
+    });
+    return { all, server: buckets.map(({ key, count }) => ({ key, count, here: counts.get(key) ?? 0 })) };
+  });
+  assert.ok(all > 0 && server.length > 100, `${all} tweets, ${server.length} terms`);
+  assert.deepEqual(
+    server.filter(({ count, here }) => count !== here),
+    [],
+  );
+});
+
+live('settings of a column outlive the page', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 12));
+  await open('?q=tweet&q=number');
+  const menu = column(page, 'tweet').locator('.menu summary');
+  await menu.click();
+  await page.getByLabel('Tweets to a page').selectOption('5');
+  await page.getByLabel('Tweets to keep').selectOption('500');
+  await page.getByLabel('Count in the title').check();
+  await page.reload();
+  await column(page, 'tweet').getByText('Page 1 of 3').waitFor();
+  assert.equal(await column(page, 'number').locator('.pager').count(), 0);
+  await menu.click();
+  assert.equal(await page.getByLabel('Tweets to keep').inputValue(), '500');
+  assert.ok(await page.getByLabel('Count in the title').isChecked());
+  // As it comes again: nothing is kept of it.
+  await page.getByLabel('Tweets to a page').selectOption('0');
+  await page.getByLabel('Tweets to keep').selectOption('2000');
+  await page.getByLabel('Count in the title').uncheck();
+  assert.deepEqual(await page.evaluate(() => JSON.parse(localStorage.getItem('perch') ?? '').settings), {});
+});
+
+live(
+  'who looks elsewhere is told: in the title and on the desktop',
+  async ({ perch, page, open }) => {
+    await page.addInitScript(() => {
+      /** @type {any[]} */
+      const notes = [];
+      class Note {
+        static permission = 'granted';
+        static requestPermission = async () => 'granted';
+        /** @param {string} title @param {any} options */
+        constructor(title, options) {
+          notes.push([title, options.body]);
+        }
+      }
+      Object.assign(globalThis, { notes, Notification: Note });
+      let isHidden = false;
+      Object.defineProperty(document, 'hidden', { get: () => isHidden });
+      Object.assign(globalThis, {
+        look: (/** @type {boolean} */ away) => {
+          isHidden = away;
+          document.dispatchEvent(new Event('visibilitychange'));
+        },
+      });
+    });
+    const look = (/** @type {boolean} */ away) => page.evaluate((away) => /** @type {any} */ (globalThis).look(away), away);
+    await open('?q=tweet&q=number');
+    await total(page, 'tweet', 0);
+    await column(page, 'tweet').locator('.menu summary').click();
+    await page.getByLabel('Desktop notifications').check();
+    await page.getByLabel('Count in the title').check();
+    await page.keyboard.press('Escape');
+    await perch.post(tweet(1));
+    await total(page, 'tweet', 1);
+    assert.doesNotMatch(await page.title(), /\(/, 'who looks is not told');
+    await look(true);
+    await perch.post(...many(2, 3));
+    // Each once, however many columns it matches: the other one does not count.
+    await page.waitForFunction(() => document.title.startsWith('(3) '));
+    const notes = await page.evaluate(() => /** @type {any} */ (globalThis).notes);
+    assert.equal(notes.length, 1, 'not one for each tweet of a crowd');
+    assert.equal(notes[0][0], 'tweet');
+    assert.match(notes[0][1], /^Ann Example: tweet number \d/);
+    await look(false);
+    await page.waitForFunction(() => !document.title.includes('('));
+  },
+);
+
+live('notifications that are not allowed are not switched on', async ({ page, open }) => {
+  await page.addInitScript(() => Object.assign(globalThis, { Notification: { requestPermission: async () => 'denied' } }));
+  await open('?q=tweet');
+  await page.locator('.menu summary').click();
+  await page.getByLabel('Desktop notifications').click();
+  await page.locator('[role=status]', { hasText: 'does not allow notifications' }).waitFor({ state: 'attached' });
+  assert.ok(!(await page.getByLabel('Desktop notifications').isChecked()));
+});
+
+live(
+  'where a token is asked for, so is the person',
+  async ({ perch, page, open }) => {
+    await open('?q=tweet', 'locked');
+    const dialog = page.getByRole('dialog', { name: 'Token' });
+    await dialog.waitFor();
+    await accessible(page, 'token');
+    await dialog.getByLabel('Token').fill('nonsense');
+    await page.keyboard.press('Enter');
+    await dialog.getByText('The server says: ').waitFor();
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    await accessible(page, 'locked');
+    await page.getByRole('button', { name: 'Enter token' }).click();
+    const token = perch.token({ sub: 'ann', exp: Math.floor(Date.now() / 1000) + 600 });
+    await dialog.getByLabel('Token').fill(token);
+    await page.keyboard.press('Enter');
+    await dialog.waitFor({ state: 'detached' });
+    await page.locator('.connection[data-state="open"]').waitFor();
+    await perch.post(tweet(1));
+    await total(page, 'tweet', 1);
+    // A query is checked, too.
+    await page.getByRole('searchbox').fill('tweet AND (');
+    await page.locator('.mistake').waitFor();
+    await page.reload();
+    await total(page, 'tweet', 1);
+    const { address, lasting } = await page.evaluate(() => ({ address: location.href, lasting: JSON.stringify({ ...localStorage }) }));
+    assert.ok(!address.includes(token) && !lasting.includes(token));
+    // It ends: the page asks again, and goes on where it was.
+    await page.evaluate(
+      (token) => sessionStorage.setItem('perch.token', token),
+      perch.token({ sub: 'ann', exp: Math.floor(Date.now() / 1000) + 3 }),
+    );
+    await page.reload();
+    await dialog.waitFor();
+    await perch.post(...many(2, 5));
+    await dialog.getByLabel('Token').fill(token);
+    await page.keyboard.press('Enter');
+    await total(page, 'tweet', 6);
+  },
+  { set: ['auth.secret_file="secret"'] },
+);
+
+live(
+  'what the server withholds is said and counted',
+  async ({ perch, page, open }) => {
+    await open('?q=tweet');
+    await total(page, 'tweet', 0);
+    await perch.post(...many(0, 200));
+    await page.locator('.banner', { hasText: 'More tweets match than the server sends' }).waitFor();
+    await total(page, 'tweet', 200);
+    await accessible(page, 'withheld');
+  },
+  { set: ['limits.pushes_per_second=50'] },
+);
+
+live('a page that is behind says so, and catches up', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 5));
+  // The network stands between server and page, and adds what a server says that has to catch up.
+  /** @type {any} */
+  let toPage;
+  await page.routeWebSocket(/\/ws$/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((message) => socket.send(message));
+    socket.onMessage((message) => server.send(message));
+    toPage = socket;
+  });
+  await open('?q=tweet');
+  await total(page, 'tweet', 5);
+  toPage.send('["stream/catching-up",{"from_seq":5}]');
+  await page.locator('.banner', { hasText: 'Behind: catching up' }).waitFor();
+  assert.equal(await page.locator('.connection').textContent(), 'Catching up');
+  await accessible(page, 'behind');
+  await perch.post(...many(10, 5));
+  await total(page, 'tweet', 10);
+  toPage.send('["stream/live",{"seq":10}]');
+  await page.locator('.banner').waitFor({ state: 'detached' });
+});
+
+live('nothing moves for who wants no motion', async ({ perch, page, open }) => {
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  await perch.post(...many(0, 10));
+  await open('?q=tweet&q=number');
+  await total(page, 'tweet', 10);
+  await page.keyboard.press('?');
+  await page.getByRole('dialog').waitFor();
+  const moving = () =>
+    page.evaluate(() =>
+      [...document.querySelectorAll('*')].filter((element) => {
+        const { animationName, transitionDuration } = getComputedStyle(element);
+        return animationName !== 'none' || transitionDuration.split(',').some((duration) => parseFloat(duration) > 0);
+      }).length,
+    );
+  assert.equal(await moving(), 0);
+  await page.emulateMedia({ reducedMotion: 'no-preference' });
+  assert.ok((await moving()) > 0);
+});
+
+live('the focus goes through the page in its order, and is always seen', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 3));
+  await open('?q=tweet&q=number');
+  await total(page, 'number', 3);
+  /** @type {string[]} */
+  const stops = [];
+  for (let n = 0; n < 30; n++) {
+    await page.keyboard.press('Tab');
+    const stop = await page.evaluate(() => {
+      const element = /** @type {HTMLElement} */ (document.activeElement);
+      if (element === document.body) return '';
+      const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(element);
+      const around = element.closest('.field');
+      const isSeen = (outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2) || boxShadow !== 'none' || (around !== null && getComputedStyle(around).boxShadow !== 'none');
+      const name = element.getAttribute('aria-label') ?? element.textContent?.trim().slice(0, 30) ?? '';
+      return `${isSeen ? '' : 'UNSEEN '}${element.closest('.column')?.querySelector('.query')?.textContent ?? 'page'}: ${name}`;
+    });
+    if (!stop) break;
+    stops.push(stop);
+  }
+  assert.deepEqual(stops.filter((stop) => stop.startsWith('UNSEEN')), []);
+  assert.equal(stops[0], 'page: Skip to the tweets');
+  const of = (/** @type {string} */ name) => stops.findIndex((stop) => stop.startsWith(name));
+  const order = ['page: Search', 'page: Colors', 'page: Help', 'tweet: Move column', 'tweet: Edit this search', 'tweet: Order', 'tweet: Pause', 'tweet: Analysis', 'tweet: Settings', 'tweet: Close column', 'number: Move column'];
+  const places = order.map((name) => of(name.replace('Edit this search', 'tweet')));
+  assert.ok(places.every((place, at) => place >= 0 && (at === 0 || place > /** @type {number} */ (places[at - 1]))), `${places} of ${stops.join(' | ')}`);
+  // What opens takes the focus, keeps it, and gives it back.
+  await page.getByRole('button', { name: 'Help' }).focus();
+  await page.keyboard.press('Enter');
+  const inside = () => page.evaluate(() => document.activeElement?.closest('dialog') !== null);
+  await page.getByRole('dialog').waitFor();
+  for (let n = 0; n < 5; n++) {
+    await page.keyboard.press('Tab');
+    assert.ok(await inside());
+  }
+  await page.keyboard.press('Escape');
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('aria-label')), 'Help');
+});
+
+live('the page is small, compressed, and asked for once', async ({ perch, page, open }) => {
+  let bytes = 0;
+  /** @type {string[]} */
+  const plain = [];
+  const paths = new Set();
+  page.on('response', (response) => {
+    if (response.status() !== 200 || !response.url().startsWith(perch.url)) return;
+    paths.add(new URL(response.url()).pathname);
+    bytes += Number(response.headers()['content-length']);
+    if (!response.headers()['etag'] || response.headers()['content-encoding'] !== 'gzip') plain.push(response.url());
+  });
+  await open('?q=tweet');
+  await page.waitForLoadState('networkidle');
+  assert.deepEqual(plain, []);
+  assert.ok(paths.size > 20 && bytes > 20_000 && bytes < 200_000, `${paths.size} files, ${bytes} bytes`);
+  for (const path of paths) {
+    const first = await fetch(new URL(path, perch.url));
+    const again = await fetch(new URL(path, perch.url), { headers: { 'if-none-match': first.headers.get('etag') ?? '' } });
+    assert.equal(again.status, 304, path);
+  }
 });
 
 live('CSV holds what is loaded', async ({ perch, page, open }) => {

@@ -69,6 +69,10 @@ export function lively(n, random, time) {
     user: { name: person, screen_name: screen, followers_count: Math.floor(10 ** (1 + random() * 4.5)) },
     retweet_count: random() < 0.3 ? Math.floor(10 ** (random() * 3)) : 0,
     favorite_count: random() < 0.4 ? Math.floor(10 ** (random() * 3)) : 0,
-    entities: { hashtags: [], urls, user_mentions: [] },
+    entities: {
+      hashtags: Array.from(text.matchAll(/#(\w+)/g), ([, tag]) => ({ text: tag })),
+      urls,
+      user_mentions: Array.from(text.matchAll(/@(\w+)/g), ([, name]) => ({ screen_name: name })),
+    },
   });
 }

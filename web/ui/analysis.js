@@ -2,15 +2,17 @@
 
 import { useContext, useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
 import uPlot from '../vendor/uplot.js';
-import { t } from '../strings.js';
+import { LOCALE, t } from '../strings.js';
 import { layout } from '../lib/cloud.js';
 import { barsSvg, cloudSvg, pngOf } from '../lib/picture.js';
-import { histogram, topAuthors, topHashtags, topLanguages, topWords, trends } from '../lib/words.js';
+import { talliesOf } from '../lib/spread.js';
+import { fold } from '../lib/terms.js';
+import { histogram } from '../lib/timeline.js';
+import { isTelling, spellings, topSpelled, trends } from '../lib/words.js';
 import { Page } from './context.js';
 import { Icon, fileName, format, html, saveBlob, saveFile } from './html.js';
 
 /** @typedef {import('../lib/column.js').Column} Column */
-/** @typedef {import('../lib/words.js').Count} Count */
 
 const CHART_HEIGHT = 130;
 const CLOUD = { width: 380, height: 230 };
@@ -33,58 +35,80 @@ export function Analysis({ column, onClose }) {
   const { theme } = perch.memory.value;
   /** @param {string} term */
   const add = (term) => searchTerm(column, term, true);
-  const n = found.tweets.length;
+  const scope = (/** @type {boolean} */ isLoaded) =>
+    found.all === null || isLoaded ? t('analysis.loaded', { n: found.loaded, count: format.count(found.loaded) }) : t('analysis.all', { n: found.all, count: format.count(found.all) });
   return html`<aside class="analysis" aria-label=${t('analysis.title')}>
     <header>
       <h2>${t('analysis.title')}</h2>
-      <span dir="auto" class="of">${t('analysis.of', { n, count: format.count(n) })}</span>
+      <span class="of">${scope(false)}</span>
       <button type="button" class="bare" aria-label=${t('close')} title=${t('close')} onClick=${onClose}><${Icon} name="close" /></button>
     </header>
     <div class="body" tabindex="0" role="group" aria-label=${t('analysis.title')}>
-      ${n === 0
+      ${found.loaded === 0
         ? html`<p class="notice">${t('analysis.nothing')}</p>`
-        : html`<${Time} key=${theme} column=${column} data=${found.time} all=${found.all} />
+        : html`<${Time} key=${theme} column=${column} data=${found.time} />
             <${Cloud} words=${found.cloud} add=${add} column=${column} />
-            <${Words} words=${found.words} trends=${found.trends} add=${add} />
-            <${Bars} title=${t('analysis.hashtags')} counts=${found.hashtags} add=${add} />
-            <${Bars} title=${t('analysis.authors')} counts=${found.authors} add=${(/** @type {string} */ term) => add(`from:${term.slice(1)}`)} />
-            <${Bars} title=${t('analysis.languages')} counts=${found.languages} add=${(/** @type {string} */ term) => add(`lang:${term}`)} />`}
+            <${Words} words=${found.words} trends=${found.trends} add=${add} scope=${found.areWordsLoaded && found.all !== null ? scope(true) : ''} />
+            <${Bars} title=${t('analysis.hashtags')} counts=${found.hashtags} search=${(/** @type {string} */ term) => `#${term}`} add=${add} />
+            <${Bars} title=${t('analysis.authors')} counts=${found.authors} search=${(/** @type {string} */ term) => `from:${term}`} add=${add} />
+            <${Bars} title=${t('analysis.languages')} counts=${found.languages} search=${(/** @type {string} */ term) => `lang:${term}`} add=${add} />`}
     </div>
   </aside>`;
 }
 
+/** How many loaded tweets are looked through for how a word is spelled. */
+const SPELLED = 500;
+/** With fewer words than this, those of scripts without spaces are counted, as far as tweets are loaded. */
+const FEW_WORDS = 6;
+
 /** @param {Column} column */
 function foundIn(column) {
+  column.analyze();
   const { tweets } = column.feed;
-  const cloud = topWords(tweets, CLOUD_WORDS);
+  const spread = column.spread?.isComplete ? column.spread : null;
+  const tallies = spread?.tallies ?? talliesOf(tweets);
+  /** @param {import('../lib/spread.js').Part} part @param {number} n @param {(term: string, count: number) => boolean} [fits] */
+  const top = (part, n, fits) => spread?.top(part, n, fits) ?? tallies[part].top(n, fits).top;
+  // A name that is mostly mentioned is no word, even though a search for it finds it.
+  const counted = top('words', CLOUD_WORDS, (term, count) => isTelling(term) && tallies.mentions.countOf(term) * 2 < count);
+  const areFew = counted.length < FEW_WORDS;
+  const spelling = spellings(counted.map(({ term }) => term), tweets.slice(0, SPELLED));
+  const ofLoaded = areFew ? topSpelled(tweets, CLOUD_WORDS) : [];
+  const cloud = ofLoaded.length > counted.length ? labelled(ofLoaded, (term) => term) : labelled(counted, (term) => spelling.get(term) ?? term);
   const words = cloud.slice(0, 12);
+  const screens = new Map(tweets.slice(0, SPELLED).map(({ screen }) => [fold(screen), screen]));
   return {
-    tweets,
-    time: column.timeline?.bars() ?? histogram(tweets.map((tweet) => tweet.time)),
-    all: column.timeline?.total ?? null,
+    loaded: tweets.length,
+    all: spread?.timeline?.total ?? null,
+    time: column.spread?.timeline?.bars() ?? histogram(tweets.map((tweet) => tweet.time)),
     cloud,
     words,
+    areWordsLoaded: ofLoaded.length > counted.length,
     trends: trends(
       tweets,
       words.map(({ term }) => term),
     ),
-    hashtags: topHashtags(tweets, TOP),
-    authors: topAuthors(tweets, TOP),
-    languages: named(topLanguages(tweets, TOP)),
+    hashtags: labelled(top('hashtags', TOP), (term) => `#${term}`),
+    authors: labelled(top('authors', TOP), (term) => `@${screens.get(term) ?? term}`),
+    languages: labelled(top('languages', TOP), languageName),
   };
 }
 
-const languageNames = new Intl.DisplayNames(undefined, { type: 'language', fallback: 'code' });
+/** @typedef {import('../lib/tally.js').Count & {label: string}} Labelled */
 
-/** @param {Count[]} counts */
-const named = (counts) =>
-  counts.map((count) => {
-    try {
-      return { ...count, label: languageNames.of(count.term) ?? count.term };
-    } catch {
-      return count;
-    }
-  });
+/** @param {import('../lib/tally.js').Count[]} counts @param {(term: string) => string} label @returns {Labelled[]} */
+const labelled = (counts, label) => counts.map((count) => ({ ...count, label: label(count.term) }));
+
+const languageNames = new Intl.DisplayNames(LOCALE, { type: 'language', fallback: 'code' });
+
+/** @param {string} code */
+function languageName(code) {
+  try {
+    return (code === 'und' && t('analysis.language.unknown')) || languageNames.of(code) || code;
+  } catch {
+    return code;
+  }
+}
 
 /** Looked at anew each second, when there is something new. @param {Column} column */
 function useFound(column) {
@@ -118,8 +142,8 @@ function Save({ name, svg }) {
   </span>`;
 }
 
-/** @param {{column: Column, data: {interval: number, starts: number[], counts: number[]}, all: number | null}} props */
-function Time({ column, data, all }) {
+/** @param {{column: Column, data: {interval: number, starts: number[], counts: number[]}}} props */
+function Time({ column, data }) {
   const place = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {uPlot | null} */ (null));
   const dark = document.documentElement.dataset.theme;
@@ -171,7 +195,7 @@ function Time({ column, data, all }) {
   const svg = () => barsSvg(data, { width: 720, height: 240, colors: colorsNow(), title: `${column.query} – ${t('analysis.time')}`, label: format.full });
   return html`<section>
     <h3>
-      <span>${t('analysis.time')} <span class="scope">${all === null ? t('analysis.time.loaded') : t('analysis.time.all', { n: all, count: format.count(all) })}</span></span>
+      ${t('analysis.time')}
       <${Save} name=${`${fileName(column.query)}-time`} svg=${svg} />
     </h3>
     <div class="plot" ref=${place} role="img" aria-label=${t('analysis.summary', values)}></div>
@@ -188,7 +212,7 @@ function measure(text, size) {
   return ruler.measureText(text).width;
 }
 
-/** @param {{words: Count[], add: (term: string) => void, column: Column}} props */
+/** @param {{words: Labelled[], add: (term: string) => void, column: Column}} props */
 function Cloud({ words, add, column }) {
   const placed = useMemo(() => layout(words.map(({ label, count }) => ({ text: label, count })), { ...CLOUD, measure }), [words]);
   if (placed.length === 0) return null;
@@ -228,13 +252,14 @@ function onWordKey(event, take) {
 
 const TREND_ICONS = /** @type {const} */ ({ 1: 'up', 0: 'flat', '-1': 'down' });
 
-/** @param {{words: Count[], trends: Map<string, {long: import('../lib/words.js').Direction, short: import('../lib/words.js').Direction}>, add: (term: string) => void}} props */
-function Words({ words, trends, add }) {
+/** @param {{words: Labelled[], trends: Map<string, {long: import('../lib/words.js').Direction, short: import('../lib/words.js').Direction}>, add: (term: string) => void, scope: string}} props */
+function Words({ words, trends, add, scope }) {
   return html`<${Bars}
     title=${t('analysis.words')}
+    scope=${scope}
     counts=${words}
     add=${add}
-    extra=${(/** @type {Count} */ { term }) => {
+    extra=${(/** @type {Labelled} */ { term }) => {
       const { long, short } = trends.get(term) ?? { long: 0, short: 0 };
       const label = t('analysis.trend', { long: t(`trend.${TREND_ICONS[long]}`), short: t(`trend.${TREND_ICONS[short]}`) });
       return html`<span class="trends" title=${label}
@@ -245,16 +270,16 @@ function Words({ words, trends, add }) {
   />`;
 }
 
-/** @param {{title: string, counts: Count[], add: (term: string) => void, extra?: (count: Count) => any}} props */
-function Bars({ title, counts, add, extra }) {
+/** @param {{title: string, counts: Labelled[], add: (term: string) => void, search?: (term: string) => string, scope?: string, extra?: (count: Labelled) => any}} props */
+function Bars({ title, counts, add, search = (term) => term, scope = '', extra }) {
   if (counts.length === 0) return null;
   const most = counts[0]?.count ?? 1;
   return html`<section>
-    <h3>${title}</h3>
+    <h3>${title}${scope && html`<span class="scope">${scope}</span>`}</h3>
     <ul class="bars">
       ${counts.map(
         (count) => html`<li key=${count.term}>
-          <button type="button" title=${t('analysis.add', { term: count.label })} onClick=${() => add(count.term)}>
+          <button type="button" data-term=${search(count.term)} title=${t('analysis.add', { term: count.label })} onClick=${() => add(search(count.term))}>
             <span class="bar" style=${{ width: `${((count.count / most) * 100).toFixed(1)}%` }}></span><bdi>${count.label}</bdi>
           </button>
           ${extra?.(count)}<span class="n">${format.count(count.count)}</span>

@@ -27,7 +27,7 @@ export function SearchBar({ text, setText, field }) {
     const abort = new AbortController();
     const timer = setTimeout(async () => {
       try {
-        const answer = await check(query, abort.signal);
+        const answer = await check(query, abort.signal, perch.token);
         if (abort.signal.aborted) return;
         setChecked(answer);
         if (answer.message !== undefined) return;
@@ -61,7 +61,7 @@ export function SearchBar({ text, setText, field }) {
   const submit = async (own) => {
     if (isWrong) return;
     // A mistake stays in the field, where it can be mended, and replaces no search.
-    const answer = await check(query, AbortSignal.timeout(3000)).catch(() => null);
+    const answer = await check(query, AbortSignal.timeout(3000), perch.token).catch(() => null);
     if (answer?.message !== undefined) setChecked(answer);
     else go(query, own);
   };
