@@ -143,7 +143,7 @@ const TEXTS = /** @type {const} */ ({
   'analysis.all': { one: '{count} tweet', other: 'all {count} tweets' },
   'analysis.loaded': { one: '{count} loaded tweet', other: '{count} loaded tweets' },
   'analysis.time': 'Tweets over time',
-  'analysis.bar': '{n} per {interval}',
+  'analysis.bar': 'bars of {interval}',
   'analysis.summary': '{n} tweets from {from} to {to}',
   'analysis.cloud': 'Word cloud',
   'analysis.words': 'Words',

@@ -103,7 +103,7 @@ function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
     <div class="about">
       <h2><button type="button" class="query" dir="auto" title=${t('column.edit')} onClick=${() => edit(column)}>${column.query}</button></h2>
       <div class="facts">
-        <span class="total">${total === null ? t('column.registering') : t('column.count', { n: total, count: format.count(total) })}</span>
+        <span class="total">${column.error.value ? '' : total === null ? t('column.registering') : t('column.count', { n: total, count: format.count(total) })}</span>
         <${Rate} column=${column} />
       </div>
     </div>
