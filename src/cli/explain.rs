@@ -95,6 +95,10 @@ fn write_price(out: &mut impl Write, price: &QueryPrice) -> io::Result<()> {
         "{bold}price{bold:#}\n  looked at for {candidates} of the newest {tweets} tweets, {matches} of them match"
     )?;
     match (price.tweets_per_hour, price.matches_per_hour) {
+        (Some(hourly), Some(0.0)) if *tweets > 0 => {
+            let most = rounded(hourly / f64::from(u32::try_from(*tweets).unwrap_or(u32::MAX)));
+            writeln!(out, "  fewer than {most} matches an hour, of {} tweets", rounded(hourly))
+        }
         (Some(tweets), Some(matches)) => {
             writeln!(out, "  about {} matches an hour, of {} tweets", rounded(matches), rounded(tweets))
         }

@@ -11,7 +11,7 @@ use super::arena::Arena;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::presearch::Presearch;
 use super::program;
-use super::table::{AtomId, Atoms};
+use super::table::{AtomId, AtomKind, Atoms};
 use super::waits::{Wake, signature};
 
 /// The marks, and buffers that are kept.
@@ -124,8 +124,8 @@ impl One {
         self.open = open;
     }
 
-    /// Looks at one document query by query: appends each query that waits for something that it has, once, with the time that its
-    /// program took.
+    /// Looks at one document query by query: appends each query that waits for something that it has, or for a pattern that is tried on every
+    /// document, once, with its share of the time that its pattern took and the time that its program took.
     pub(super) fn inspect(
         &mut self,
         presearch: &Presearch,
@@ -142,29 +142,56 @@ impl One {
         let there = std::mem::take(&mut self.there);
         let ranges = std::mem::take(&mut self.ranges);
         for &atom in there.iter().chain(&ranges) {
-            let waiting = presearch.waits.waiting(atom);
-            for &query in waiting.plain.iter().chain(waiting.either) {
-                if self.find(query) {
-                    candidates.push((QueryKey(query), Duration::ZERO));
+            self.inspect_waiting((presearch, codes), (atom, true), doc, candidates);
+        }
+        for tokens in doc.tokens().chunk_by(|a, b| a.field == b.field) {
+            for &atom in presearch.patterns.blind(tokens[0].field) {
+                if !self.is_marked(atom) {
+                    self.inspect_waiting((presearch, codes), (atom, false), doc, candidates);
                 }
-            }
-            for posting in waiting.guarded {
-                if !self.find(posting.query) {
-                    continue;
-                }
-                let mut took = Duration::ZERO;
-                let is_open = posting.signature & !self.signature == 0;
-                if is_open && matches!(posting.wake(), Wake::Verify | Wake::VerifyOnce) {
-                    let started = Instant::now();
-                    let code = codes.from(posting.code());
-                    std::hint::black_box(program::matches(code, &presearch.atoms, &mut OneDoc(self, doc), 1));
-                    took = started.elapsed();
-                }
-                candidates.push((QueryKey(posting.query), took));
             }
         }
         self.there = there;
         self.ranges = ranges;
+    }
+
+    /// The same for the queries that wait for one atom, which is there or was only tried.
+    fn inspect_waiting(
+        &mut self,
+        (presearch, codes): (&Presearch, &Arena<u32>),
+        (atom, is_there): (AtomId, bool),
+        doc: &Doc,
+        candidates: &mut Vec<(QueryKey, Duration)>,
+    ) {
+        let waiting = presearch.waits.waiting(atom);
+        if waiting.n() == 0 {
+            return;
+        }
+        let mut share = Duration::ZERO;
+        if let AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..) = presearch.atoms.kind(atom) {
+            let started = Instant::now();
+            std::hint::black_box(program::look(&presearch.atoms, atom, doc));
+            share = started.elapsed() / u32::try_from(waiting.n()).unwrap_or(u32::MAX);
+        }
+        for &query in waiting.plain.iter().chain(waiting.either) {
+            if self.find(query) {
+                candidates.push((QueryKey(query), share));
+            }
+        }
+        for posting in waiting.guarded {
+            if !self.find(posting.query) {
+                continue;
+            }
+            let mut took = share;
+            let is_open = is_there && posting.signature & !self.signature == 0;
+            if is_open && matches!(posting.wake(), Wake::Verify | Wake::VerifyOnce) {
+                let started = Instant::now();
+                let code = codes.from(posting.code());
+                std::hint::black_box(program::matches(code, &presearch.atoms, &mut OneDoc(self, doc), 1));
+                took += started.elapsed();
+            }
+            candidates.push((QueryKey(posting.query), took));
+        }
     }
 
     #[inline]
