@@ -150,7 +150,8 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
     let index =
         tokio::task::spawn_blocking(move || Index::open(&options)).await.context("opening the index failed")??;
 
-    let engine = (plugins.engine.build)(&EngineOptions::default());
+    let engine_options = EngineOptions { threads: config.percolator.n_threads(), ..EngineOptions::default() };
+    let engine = (plugins.engine.build)(&engine_options);
     let (intake, batches) = Intake::channel(config.limits.intake_batches);
     let (pipeline, handle) = Pipeline::new(
         Hub::new(engine, config.limits.max_queries, config.limits.max_queries_mb * 1024 * 1024),

@@ -15,7 +15,7 @@
 //! let body = schema.add("body", Kind::Text, &[]);
 //! let price = schema.add("price", Kind::Float, &[]);
 //!
-//! let mut engine = Compiled::new(&EngineOptions { schema: schema.clone() });
+//! let mut engine = Compiled::new(&EngineOptions { schema: schema.clone(), ..EngineOptions::default() });
 //! for (key, text) in (0..).zip(["bicycle price:<100", "\"racing bike\" OR bicycle", "unicycle"]) {
 //!     let query = Query::parse(text, &schema, &QueryLimits::default())?;
 //!     engine.insert(QueryKey(key), query.ast());
@@ -36,20 +36,24 @@
 //! ```
 
 mod arena;
+mod compile;
 mod compiled;
 mod distance;
 mod explain;
+mod facts;
 mod frequency;
 mod grid;
 mod interval;
 mod literal;
+mod many;
 mod memo;
+mod one;
 mod pairs;
 mod pattern;
 mod plan;
 mod presearch;
 mod program;
-mod scratch;
+mod spread;
 mod table;
 mod tantivy;
 mod terms;
@@ -57,6 +61,8 @@ mod waits;
 
 pub use compiled::Compiled;
 pub use tantivy::Tantivy;
+
+use std::time::Duration;
 
 use crate::doc::Doc;
 use crate::ids::QueryKey;
@@ -104,6 +110,12 @@ pub trait Engine: Send {
     /// The memory that the queries take, in bytes, as near as the engine knows.
     fn size_bytes(&self) -> usize;
 
+    /// Percolates one document slowly and appends each of its candidates with the time that it took to decide on it: for samples of what
+    /// queries cost. A candidate that needs no decision takes no time. An engine that can't tell appends nothing.
+    fn inspect(&mut self, doc: &Doc, candidates: &mut Vec<(QueryKey, Duration)>) {
+        let _ = (doc, candidates);
+    }
+
     /// What the engine waits for on behalf of a query: a weaker query, so that only documents that match it are looked at. An engine without
     /// a presearch looks at all of them.
     fn presearch(&self, key: QueryKey) -> Ast {
@@ -117,11 +129,13 @@ pub trait Engine: Send {
 pub struct EngineOptions {
     /// The fields of the documents.
     pub schema: Schema,
+    /// How many threads may percolate a batch that is large enough; single documents and small batches stay on the caller's.
+    pub threads: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
-        EngineOptions { schema: Schema::tweet().clone() }
+        EngineOptions { schema: Schema::tweet().clone(), threads: 1 }
     }
 }
 

@@ -10,6 +10,7 @@ import './vendor/signals.js';
 const perch = new Perch({
   open: () => /** @type {any} */ (new WebSocket(new URL('ws', location.href.replace(/^http/, 'ws')))),
   storage: localStorage,
+  session: sessionStorage,
 });
 perch.start();
 render(html`<${App} perch=${perch} />`, /** @type {HTMLElement} */ (document.getElementById('app')));

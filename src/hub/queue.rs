@@ -48,6 +48,8 @@ struct State {
     after: Seq,
     /// The newest tweet that was kept back while the session was behind.
     missed: Seq,
+    /// While behind: everything up to here was taken, or does not match.
+    settled: Seq,
     /// perch is shutting down; what waits may still be taken.
     closed: bool,
 }
@@ -94,7 +96,7 @@ impl SessionQueue {
         if state.waiting.len() >= self.limits.max_frames || (bytes > self.limits.max_bytes && !state.waiting.is_empty())
         {
             let dropped = state.waiting.len() + 1;
-            state.fall_behind();
+            state.fall_behind(Seq(seq.0 - 1));
             state.missed = seq;
             drop(state);
             crate::telemetry::queue_overflowed(dropped);
@@ -119,10 +121,16 @@ impl SessionQueue {
         self.crowded.notify_one();
     }
 
-    /// Makes the session read from the index, from the position that it has taken. Called between two tweets.
-    pub(crate) fn resume(&self) {
-        self.state().fall_behind();
+    /// Makes the session read from the index. Called between two tweets, the last of which is at `position`.
+    pub(crate) fn resume(&self, position: Seq) {
+        self.state().fall_behind(position);
         self.notify();
+    }
+
+    /// Where a session that is behind starts to read: everything up to here was taken, or does not match. It may be far beyond what was
+    /// taken last, which for a quiet subscription can be a tweet that is long gone.
+    pub(crate) fn settled(&self) -> Seq {
+        self.state().settled
     }
 
     /// Drops what waits for the subscription of this name, and takes the name off what others wait for too.
@@ -198,8 +206,13 @@ impl SessionQueue {
 }
 
 impl State {
-    fn fall_behind(&mut self) {
+    /// `offered`: everything up to here was offered.
+    fn fall_behind(&mut self, offered: Seq) {
+        if self.behind {
+            return;
+        }
         self.behind = true;
+        self.settled = self.waiting.front().map_or(offered, |delivery| Seq(delivery.hit.seq.0 - 1));
         self.waiting = VecDeque::new();
         self.bytes = 0;
     }

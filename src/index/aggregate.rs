@@ -3,11 +3,17 @@
 //! Like a page, an aggregation is taken of one [`View`], bounded at a seq: it and what is pushed behind that seq add up
 //! exactly, each tweet in its newest version.
 //!
-//! Over time, the column of a date is read for every document that matches. By term, the documents that match are marked, and
-//! the dictionary of the field is walked once with its postings: that costs what the field holds, not what the tweets say.
+//! Over time, the column of a date is read for every document that matches. By term, the documents that match are marked, and the
+//! dictionary of the field is walked once, with the postings of those terms that are frequent enough: that costs what the field
+//! holds, not what the tweets say, and memory for no more terms than are asked for.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use hashbrown::{HashMap, HashSet};
+use tantivy::postings::TermInfo;
 use tantivy::schema::IndexRecordOption;
+use tantivy::termdict::TermMerger;
 use tantivy::{DocSet as _, TERMINATED};
 
 use super::fields::{Fields, Place};
@@ -108,7 +114,9 @@ impl View {
         Ok(OverTime { total, interval_ms, buckets })
     }
 
-    /// The `n` most frequent terms of a field of keywords, among the tweets that match.
+    /// The `n` most frequent terms of a field of words or keywords, among the tweets that match.
+    ///
+    /// No more than `n` terms of the index are kept at one time, however many there are.
     ///
     /// # Errors
     ///
@@ -121,7 +129,7 @@ impl View {
         n: usize,
     ) -> Result<TopTerms, SearchError> {
         let until = until.unwrap_or(Seq::MAX);
-        let mut counts: HashMap<String, u64> = HashMap::new();
+        let mut in_tail: HashMap<String, u64> = HashMap::new();
         let mut total = 0;
         for item in self.matching_tail(search, until) {
             total += 1;
@@ -129,53 +137,59 @@ impl View {
             // A tweet counts once, however often it says something.
             let terms: HashSet<&str> = doc.field_tokens(field).iter().map(|token| doc.term(token)).collect();
             for term in terms {
-                *counts.entry_ref(term).or_default() += 1;
+                *in_tail.entry_ref(term).or_default() += 1;
             }
         }
-        if let Place::Keywords(of_tantivy) = Fields::tweet().place(field) {
+        let mut top = Top::new(n);
+        if let Place::Words(of_tantivy) | Place::Keywords(of_tantivy) = Fields::tweet().place(field) {
             let filter = Filter { after: Seq::ZERO, until, hidden: self.hidden() };
             let weight = self.shown().weight(search.query())?;
+            // Of each segment with matches: its dictionary, and which of its documents they are.
+            let mut segments = Vec::new();
             for (segment, _) in self.shown().segments_by(|_| 0) {
                 let mut matches = vec![false; segment.reader().max_doc() as usize];
-                let mut any = false;
+                let mut found = 0;
                 segment.for_each(&*weight, &filter, |docs, _| {
-                    total += docs.len() as u64;
-                    any |= !docs.is_empty();
+                    found += docs.len() as u64;
                     for &doc in docs {
                         matches[doc as usize] = true;
                     }
                 })?;
-                if !any {
+                total += found;
+                if found > 0 {
+                    segments.push((segment.reader().inverted_index(*of_tantivy)?, matches, found));
+                }
+            }
+            let streams = segments.iter().map(|(index, ..)| index.terms().stream());
+            let streams = streams.collect::<Result<Vec<_>, _>>().map_err(tantivy::TantivyError::from)?;
+            let mut terms = TermMerger::new(streams);
+            while terms.advance() {
+                let Ok(term) = std::str::from_utf8(terms.key()) else { continue };
+                let mut count = in_tail.remove(term).unwrap_or(0);
+                let postings: Vec<_> = terms.current_segment_ords_and_term_infos().collect();
+                // Most terms are too rare for the top, whatever matches: their postings need not be read.
+                let at_most = |&(at, ref info): &(usize, TermInfo)| u64::from(info.doc_freq).min(segments[at].2);
+                if count + postings.iter().map(at_most).sum::<u64>() <= top.bar() {
                     continue;
                 }
-                let index = segment.reader().inverted_index(*of_tantivy)?;
-                let mut terms = index.terms().stream().map_err(tantivy::TantivyError::from)?;
-                while terms.advance() {
+                for (at, info) in &postings {
+                    let (index, matches, _) = &segments[*at];
                     let mut postings = index
-                        .read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic)
+                        .read_postings_from_terminfo(info, IndexRecordOption::Basic)
                         .map_err(tantivy::TantivyError::from)?;
-                    let mut count = 0;
                     let mut doc = postings.doc();
                     while doc != TERMINATED {
                         count += u64::from(matches[doc as usize]);
                         doc = postings.advance();
                     }
-                    if count > 0
-                        && let Ok(term) = std::str::from_utf8(terms.key())
-                    {
-                        *counts.entry_ref(term).or_default() += count;
-                    }
                 }
+                top.offer(term, count);
             }
         }
-        let mut buckets: Vec<(String, u64)> = counts.into_iter().collect();
-        let most_first = |a: &(String, u64), b: &(String, u64)| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0));
-        if buckets.len() > n && n > 0 {
-            buckets.select_nth_unstable_by(n - 1, most_first);
+        for (term, count) in in_tail {
+            top.offer(&term, count);
         }
-        buckets.truncate(n);
-        buckets.sort_unstable_by(most_first);
-        Ok(TopTerms { total, buckets })
+        Ok(TopTerms { total, buckets: top.finish() })
     }
 
     fn matching_tail<'a>(&'a self, search: &'a Search, until: Seq) -> impl Iterator<Item = &'a Item> {
@@ -206,6 +220,41 @@ impl Buckets {
                 *self.counts.entry(bucket.div_euclid(factor)).or_default() += count;
             }
         }
+    }
+}
+
+/// The most frequent terms of those that are offered; of equal ones, the first in their order.
+struct Top {
+    most: usize,
+    /// The one to go first is the greatest.
+    terms: BinaryHeap<(Reverse<u64>, String)>,
+}
+
+impl Top {
+    fn new(most: usize) -> Top {
+        Top { most, terms: BinaryHeap::new() }
+    }
+
+    /// A term that comes behind all that were offered needs a higher count than this.
+    fn bar(&self) -> u64 {
+        match self.terms.peek() {
+            Some((Reverse(count), _)) if self.terms.len() == self.most => *count,
+            _ => 0,
+        }
+    }
+
+    fn offer(&mut self, term: &str, count: u64) {
+        if count == 0 {
+            return;
+        }
+        self.terms.push((Reverse(count), term.to_owned()));
+        if self.terms.len() > self.most {
+            self.terms.pop();
+        }
+    }
+
+    fn finish(self) -> Vec<(String, u64)> {
+        self.terms.into_sorted_vec().into_iter().map(|(Reverse(count), term)| (term, count)).collect()
     }
 }
 

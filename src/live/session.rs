@@ -207,6 +207,7 @@ impl Session {
         if !self.behind {
             self.behind = true;
             self.announce = true;
+            self.taken = self.taken.max(self.queue.settled());
             self.catch_up.sent_until(self.taken);
             crate::telemetry::catch_up_started();
         }

@@ -250,6 +250,12 @@ async fn check(stages: &Stages, client: &mut Client, word: &str, model: &Model, 
         sort: Sort::Newest,
     };
     let page = stages.live.search(request).await.expect("it is found");
+    // An aggregation up to the watermark counts exactly what the page holds, so that it and the pushes add up as page and pushes do.
+    let request = AggregateRequest { query: query(word), by: tweet::TEXT, n: 1, until_seq: Some(watermark) };
+    let Ok(Aggregate::TopTerms(top)) = stages.live.aggregate(request).await else { panic!("it is counted") };
+    // What was asked for is in all of them.
+    let counted = top.buckets.first().map_or(0, |(_, count)| *count);
+    assert_eq!((top.total, counted), (page.hits.len() as u64, page.hits.len() as u64), "seed {seed}: {top:?}");
     // An older version may have been pushed too, before the newer one came: the newest counts, and it comes once.
     let mut held: BTreeMap<u64, Vec<Seq>> = BTreeMap::new();
     for hit in &page.hits {
@@ -285,4 +291,31 @@ async fn history_and_pushes_hold_every_tweet_once() {
         ended.expect("no seam");
     }
     Arc::into_inner(stages).expect("all ended").stop().await;
+}
+
+/// Retention may have deleted what a quiet subscription was sent last, long before the flood: nothing of that is owed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_session_that_falls_behind_starts_at_the_first_tweet_it_is_owed() {
+    let stages = Stages::start(Duration::from_millis(3), QueueLimits { max_frames: 8, max_bytes: 1_000_000 });
+    let mut session = stages.live.connect().expect("a session");
+    session.percolate(percolate("a", "rare", None)).await.expect("it registers");
+    let quiet = stages.intake.send_durably((1..=100).map(|id| prepared(id, "common")).collect()).await;
+    let quiet = quiet.expect("it is kept");
+    stages.intake.send_durably((101..=120).map(|id| prepared(id, "rare")).collect()).await.expect("it is kept");
+    let mut events = Vec::new();
+    session.next(&mut events).await;
+    assert!(matches!(events[..], [Event::CatchingUp { from }] if from == quiet), "{quiet}: {events:?}");
+    // The same for one that did nothing but wait while the client added another subscription.
+    while !matches!(events.last(), Some(Event::Live { .. })) {
+        session.next(&mut events).await;
+    }
+    assert_eq!(events.iter().filter(|event| matches!(event, Event::Tweet(_))).count(), 20);
+    let later = stages.intake.send_durably((121..=130).map(|id| prepared(id, "common")).collect()).await;
+    let later = later.expect("it is kept");
+    session.percolate(percolate("b", "nothing", Some(later))).await.expect("it registers");
+    events.clear();
+    session.next(&mut events).await;
+    assert!(matches!(events[..], [Event::CatchingUp { from }] if from == later), "{later}: {events:?}");
+    drop(session);
+    stages.stop().await;
 }

@@ -14,13 +14,17 @@ use crate::ids::QueryKey;
 use crate::query::Ast;
 
 use super::arena::{Arena, Span};
+use super::compile::compile;
+use super::facts::{Counting, Seen, Tools};
 use super::frequency::Frequencies;
+use super::many::{MAX_DOCS, Many};
 use super::memo::Memo;
+use super::one::One;
 use super::pattern;
 use super::plan::{Plan, Prices, plan};
 use super::presearch::Presearch;
 use super::program;
-use super::scratch::Scratch;
+use super::spread::Threads;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
 use super::waits::{Guard, Posting, Rank, Wake};
 use super::{Engine, EngineKind, EngineOptions, Matches};
@@ -32,12 +36,12 @@ pub(super) const KIND: EngineKind = EngineKind {
     build: |options| Box::new(Compiled::new(options)),
 };
 
-/// One document of so many is counted, once the first have been.
-const COUNT_EVERY: u32 = 8;
-/// The first documents are all counted.
-const COUNT_FIRST: u32 = 4096;
+/// Fewer documents are percolated one after the other.
+const FEW: usize = 4;
 /// Queries whose plan is looked at again for each document that passes, at most.
-const REPLAN_PER_DOC: usize = 4;
+const REPLAN_PER_DOC: usize = 2;
+/// And one more for so many candidates: where plans are bad, they get better sooner.
+const CANDIDATES_PER_REPLAN: usize = 64;
 /// After so many documents were counted, all plans are looked at again, a few at a time; and after so many times more.
 const FIRST_SWEEP: u64 = 1_000;
 const SWEEP_GROWTH: u64 = 8;
@@ -53,9 +57,19 @@ pub struct Compiled {
     /// The programs.
     codes: Arena<u32>,
     n_queries: usize,
-    scratch: Scratch,
+    /// For single documents.
+    one: One,
+    /// For batches.
+    many: Many,
+    tools: Tools,
+    /// For large batches.
+    threads: Option<Threads>,
+    /// How many candidates a document had lately.
+    load: f32,
+    /// What is to be learned from.
+    seen: Seen,
     frequencies: Frequencies,
-    n_docs: u32,
+    counting: Counting,
     /// Atoms that are so much more frequent than was believed that the queries behind them should wait elsewhere, and
     /// the place in their postings up to which that was looked at.
     stale: Vec<(AtomId, u32)>,
@@ -63,8 +77,6 @@ pub struct Compiled {
     sweep: Option<u32>,
     /// How many documents have to be counted before that starts again.
     sweep_at: u64,
-    /// For the words of terms that are looked at.
-    term: pattern::Term,
 }
 
 /// A registered query.
@@ -138,9 +150,13 @@ impl Prices for Known<'_> {
         match self.presearch.atoms.kind(atom) {
             AtomKind::True => 1.0,
             &AtomKind::Range(field, min, max) => {
-                self.frequencies.share_of_range(field, min, max).unwrap_or_else(|| self.frequencies.share(atom))
+                self.frequencies.share_of_range(field, min, max).unwrap_or_else(|| self.frequencies.share(atom, 0.0))
             }
-            _ => self.frequencies.share(atom),
+            // What many queries ask for of few values, like a language, many documents have.
+            AtomKind::Term(key) if !self.presearch.is_split(key.field()) => {
+                self.frequencies.share(atom, self.presearch.atoms.popularity(atom, key.field()))
+            }
+            _ => self.frequencies.share(atom, 0.0),
         }
     }
 
@@ -170,13 +186,17 @@ impl Compiled {
             queries: Vec::new(),
             codes: Arena::default(),
             n_queries: 0,
-            scratch: Scratch::default(),
+            one: One::default(),
+            many: Many::default(),
+            tools: Tools::default(),
+            threads: Threads::new(options.threads),
+            load: 0.0,
+            seen: Seen::default(),
             frequencies: Frequencies::new(),
-            n_docs: 0,
+            counting: Counting::default(),
             stale: Vec::new(),
             sweep: None,
             sweep_at: FIRST_SWEEP,
-            term: pattern::Term::default(),
         }
     }
 
@@ -311,6 +331,13 @@ impl Compiled {
         self.codes = fresh;
     }
 
+    /// Takes note of what documents cost, the last few more than those before.
+    #[expect(clippy::cast_precision_loss)]
+    fn weigh(&mut self, n_docs: usize, candidates: u64) {
+        let n = (n_docs as f32).clamp(1.0, 64.0);
+        self.load += (candidates as f32 / n_docs.max(1) as f32 - self.load) * n / 64.0;
+    }
+
     fn replan(&mut self, query: u32, gain: f32) {
         let Slot::Program(mut span) = self.queries[query as usize] else { return };
         let words = self.codes.get(span);
@@ -329,8 +356,9 @@ impl Compiled {
     }
 
     /// Looks at some of the plans that rest on wrong beliefs, then at some of all.
-    fn replan_some(&mut self, n_docs: usize) {
-        let mut left = REPLAN_PER_DOC * n_docs;
+    fn replan_some(&mut self, n_docs: usize, n_candidates: u64) {
+        let candidates = usize::try_from(n_candidates).unwrap_or(usize::MAX);
+        let mut left = REPLAN_PER_DOC * n_docs + candidates / CANDIDATES_PER_REPLAN;
         if self.sweep.is_none() && self.frequencies.n_counted() >= self.sweep_at {
             self.sweep_at *= SWEEP_GROWTH;
             self.sweep = Some(0);
@@ -360,20 +388,49 @@ impl Compiled {
         }
     }
 
-    /// Counts the atoms of the document in `scratch`.
-    fn count(&mut self, doc: &Doc) {
-        self.frequencies.count_doc(doc);
-        for &atom in &self.scratch.there {
+    /// Learns from what was seen.
+    fn learn(&mut self) {
+        self.frequencies.count_docs(self.seen.docs, &self.seen.values, &self.seen.others);
+        for &atom in &self.seen.atoms {
             if self.frequencies.count(atom) && !self.presearch.waits.waiting(atom).guarded.is_empty() {
                 self.stale.push((atom, 0));
             }
         }
-        for (&atom, probe) in self.scratch.tokens().iter().zip(&self.scratch.probes) {
-            if atom == MAX_ATOMS {
-                self.frequencies.count_other(probe.hash);
+        self.seen.clear();
+        self.frequencies.tick();
+    }
+
+    /// Appends the matches of a batch to `matches`, and takes down what is to be learned from.
+    fn look_at(&mut self, docs: &[&Doc], matches: &mut Matches) {
+        let Compiled { one, many, tools, threads, presearch, codes, seen, counting, .. } = self;
+        let n_queries = self.queries.len();
+        match threads {
+            Some(threads) if Threads::are_worth_it(docs.len(), self.load) => {
+                threads.percolate((presearch, codes), n_queries, docs, *counting, matches, seen);
+            }
+            _ if docs.len() < FEW => {
+                for (at, doc) in docs.iter().enumerate() {
+                    one.percolate(presearch, codes, tools, n_queries, (number(at), doc), matches);
+                    if counting.of(at, 1) != 0 {
+                        one.see(doc, seen);
+                    }
+                }
+            }
+            _ => {
+                // Evenly, so that no few are left over.
+                let len = docs.len().div_ceil(docs.len().div_ceil(MAX_DOCS));
+                for (docs, first) in docs.chunks(len).zip((0..).step_by(len)) {
+                    many.percolate(presearch, codes, tools, n_queries, (number(first), docs), matches);
+                    many.see(docs, counting.of(first, docs.len()), seen);
+                }
             }
         }
+        counting.pass(docs.len());
     }
+}
+
+fn number(at: usize) -> u32 {
+    u32::try_from(at).expect("a batch has fewer than 2^32 documents")
 }
 
 /// What it costs per document to wait for these atoms, as far as is known now.
@@ -384,7 +441,7 @@ fn price_of_waits(atoms: impl Iterator<Item = AtomId>, prices: &Known<'_>) -> f3
 impl Engine for Compiled {
     fn insert(&mut self, key: QueryKey, query: &Ast) {
         self.remove(key);
-        let code = program::compile(query, &mut self.presearch.atoms);
+        let code = compile(query, &mut self.presearch.atoms);
         self.start_counting();
         let plan = plan(&code, &self.known());
         if self.queries.len() <= key.index() {
@@ -420,17 +477,12 @@ impl Engine for Compiled {
     }
 
     fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches) {
-        for (at, doc) in (0_u32..).zip(docs) {
-            self.scratch.start(self.presearch.atoms.len(), self.queries.len());
-            self.presearch.mark(doc, &mut self.scratch, &mut self.term);
-            wake(&self.presearch, &self.codes, &mut self.scratch, doc, at, matches);
-            self.n_docs = self.n_docs.wrapping_add(1);
-            if self.n_docs <= COUNT_FIRST || self.n_docs.is_multiple_of(COUNT_EVERY) {
-                self.count(doc);
-            }
-        }
-        self.frequencies.tick();
-        self.replan_some(docs.len());
+        let before = matches.candidates;
+        self.look_at(docs, matches);
+        let candidates = matches.candidates - before;
+        self.weigh(docs.len(), candidates);
+        self.learn();
+        self.replan_some(docs.len(), candidates);
         self.compact();
     }
 
@@ -443,7 +495,10 @@ impl Engine for Compiled {
             + self.queries.capacity() * size_of::<Slot>()
             + self.codes.size_bytes()
             + self.presearch.size_bytes()
-            + self.scratch.size_bytes()
+            + self.one.size_bytes()
+            + self.many.size_bytes()
+            + self.threads.as_ref().map_or(0, Threads::size_bytes)
+            + self.tools.memo.size_bytes()
             + self.frequencies.size_bytes()
     }
 }
@@ -467,56 +522,16 @@ impl Compiled {
             self.queries.shrink_to(self.queries.len() * 2);
         }
         self.compact();
-        if self.presearch.patterns.active == 0 {
-            self.scratch.memo = Memo::default();
+        let keep_memo = self.presearch.patterns.active != 0;
+        if !keep_memo {
+            self.tools.memo = Memo::default();
         }
-        self.frequencies.truncate(self.presearch.atoms.len());
-    }
-}
-
-/// Looks at every query that waits for something that the document has.
-fn wake(presearch: &Presearch, codes: &Arena<u32>, scratch: &mut Scratch, doc: &Doc, at: u32, matches: &mut Matches) {
-    let there = std::mem::take(&mut scratch.there);
-    let ranges = std::mem::take(&mut scratch.ranges);
-    let mut open = std::mem::take(&mut scratch.open);
-    // Reading a little of each list first lets memory fetch them all at once.
-    let all = || there.iter().chain(&ranges);
-    std::hint::black_box(all().fold(0, |near, &atom| near ^ presearch.waits.touch(atom)));
-    let mut candidates = 0;
-    for &atom in all() {
-        let waiting = presearch.waits.waiting(atom);
-        candidates += waiting.n();
-        matches.pairs.extend(waiting.plain.iter().map(|&query| (at, QueryKey(query))));
-        for &query in waiting.either {
-            if scratch.visit(query) {
-                matches.pairs.push((at, QueryKey(query)));
-            }
-        }
-        for posting in waiting.guarded {
-            if posting.signature & !scratch.signature != 0 {
-                continue;
-            }
-            let wake = posting.wake();
-            if matches!(wake, Wake::Verify | Wake::VerifyOnce) {
-                open.push((posting.query, posting.code(), wake == Wake::VerifyOnce));
-                continue;
-            }
-            let (guard, there) = posting.guard();
-            if scratch.has(guard) == there && (wake == Wake::Match || scratch.visit(posting.query)) {
-                matches.pairs.push((at, QueryKey(posting.query)));
-            }
+        let (n_atoms, n_queries) = (self.presearch.atoms.len(), self.queries.len());
+        self.frequencies.truncate(n_atoms);
+        self.one.give_back(n_atoms, n_queries);
+        self.many.give_back(n_atoms, n_queries);
+        if let Some(threads) = &mut self.threads {
+            threads.give_back(n_atoms, n_queries, keep_memo);
         }
     }
-    // The same for the programs.
-    std::hint::black_box(open.iter().fold(0, |near, &(_, code, _)| near ^ codes.from(code)[0]));
-    for &(query, code, once) in &open {
-        let is_match = program::matches(codes.from(code), &presearch.atoms, scratch, doc);
-        if is_match && (!once || scratch.visit(query)) {
-            matches.pairs.push((at, QueryKey(query)));
-        }
-    }
-    matches.candidates += candidates as u64;
-    scratch.there = there;
-    scratch.ranges = ranges;
-    scratch.open = open;
 }

@@ -225,13 +225,13 @@ impl AggregateCommand {
 
 /// A field that tweets can be counted by.
 fn countable(by: &Value) -> Result<FieldId, Fault> {
-    let is_countable = |kind: Kind| matches!(kind, Kind::Date | Kind::Keyword);
+    let is_countable = |kind: Kind| matches!(kind, Kind::Date | Kind::Keyword | Kind::Text);
     let schema = Schema::tweet();
     let found = by.as_str().and_then(|name| schema.find(name)).filter(|&field| is_countable(schema.field(field).kind));
     found.ok_or_else(|| {
         let fields = schema.iter().filter(|(_, field)| is_countable(field.kind));
         let names = fields.map(|(_, field)| field.name.as_str()).collect::<Vec<_>>();
-        Fault::field("by", &format!("must be the name of a date or of keywords: {}", names.join(", ")))
+        Fault::field("by", &format!("must be the name of a date, of words or of keywords: {}", names.join(", ")))
     })
 }
 

@@ -10,8 +10,8 @@ import { LOST } from './connection.js';
 import { Feed } from './feed.js';
 import { RateMeter } from './format.js';
 import { marksOf } from './marks.js';
+import { Spread } from './spread.js';
 import { readTweet } from './tweet.js';
-import { Timeline } from './words.js';
 
 /** @typedef {import('./connection.js').Connection} Connection */
 /** @typedef {import('./connection.js').Fault} Fault */
@@ -24,16 +24,28 @@ import { Timeline } from './words.js';
 /** The first page is small: it is there at once. */
 const FIRST_PAGE = 40;
 const PAGE = 200;
-/** How many bars the tweets over time have at most. */
-const BARS = 60;
-/** How many pushes are remembered for the count. More than that in one answer's time is more than can be read. */
-const MOST_BEFORE = 100_000;
+/** The server is asked no more often than this what a search is about. */
+const AGAIN_MS = 30_000;
 /** How much history comes by itself, and with each further wish. */
 export const HISTORY_SIZES = /** @type {const} */ ([100, 500, 2000, 10_000]);
 /** How many tweets a column can keep. */
 export const CAPS = /** @type {const} */ ([500, 2000, 10_000]);
 /** Tweets to a page; 0 is endless. */
 export const PAGE_SIZES = /** @type {const} */ ([0, 5, 10, 25, 100]);
+
+/**
+ * What can be set for each column.
+ *
+ * @typedef {object} Settings
+ * @property {number} pageSize of {@link PAGE_SIZES}
+ * @property {number} history how much of it is loaded by itself, of {@link HISTORY_SIZES}
+ * @property {number} cap of {@link CAPS}
+ * @property {boolean} notify desktop notifications
+ * @property {boolean} title whether it counts in the title
+ */
+
+/** @type {Settings} */
+export const DEFAULTS = { pageSize: 0, history: 500, cap: 2000, notify: false, title: false };
 
 export class Column {
   /** Counts up when there is something new to show. */
@@ -48,45 +60,46 @@ export class Column {
   pause = signal(/** @type {Pause} */ (''));
   /** @type {import('../vendor/signals-core.js').Signal<Order>} */
   order;
-  pageSize = signal(0);
   page = signal(0);
-  /** How much history is loaded by itself. */
-  historySize = signal(500);
-  notify = signal(false);
-  countInTitle = signal(false);
+  /** @type {import('../vendor/signals-core.js').Signal<Settings>} */
+  settings;
   /** Tweets that came while nobody looked. */
   unseen = 0;
   /** @type {number | null} */
   watermark = null;
   rate = new RateMeter();
-  /** All tweets over time, once the server has counted those of history. @type {Timeline | null} */
-  timeline = null;
-  /** When the tweets were written that were pushed before the server's count came. @type {number[]} */
-  #pushedBefore = [];
+  /** What it is about, once somebody wants to know. @type {Spread | null} */
+  spread = null;
+  /** Up to here everything was pushed. */
+  #seq = 0;
 
   /** @type {string | null} */
   #next = null;
   /** Counts up with each thing that ends a load under way. */
   #run = 0;
   #wanted = 0;
-  #hasEnded = false;
+  #analyzedAt = 0;
+  /** Whether tweets were withheld that are not counted yet, and whether they are being counted. */
+  #isMissing = false;
+  #isCounting = false;
 
   /**
    * @param {object} options
    * @param {string} options.name no other column ever had it
    * @param {string} options.query
    * @param {Order} [options.order]
-   * @param {number} [options.cap]
+   * @param {Partial<Settings>} [options.settings]
    * @param {Connection} options.connection
    * @param {(run: () => void) => void} options.frame runs it with the next frame
    * @param {(column: Column, tweet: Tweet) => void} [options.onpush]
    */
-  constructor({ name, query, order = 'latest', cap = 2000, connection, frame, onpush = () => {} }) {
+  constructor({ name, query, order = 'latest', settings = {}, connection, frame, onpush = () => {} }) {
     this.name = name;
     this.query = query;
     this.marks = marksOf(query);
     this.connection = connection;
-    this.feed = new Feed({ cap, order });
+    this.settings = signal({ ...DEFAULTS, ...settings });
+    this.feed = new Feed({ cap: this.settings.value.cap, order });
     this.order = signal(order);
     this.frame = frame;
     this.onpush = onpush;
@@ -100,10 +113,14 @@ export class Column {
         this.error.value = null;
         if (resumed) return;
         this.watermark = seq;
-        void this.load(this.historySize.value);
-        void this.#count();
+        this.#seq = seq;
+        void this.load(this.settings.value.history);
       },
-      ontweet: (raw, _seq) => this.#push(raw),
+      ontweet: (raw, seq) => this.#push(raw, seq),
+      onwithheld: (seq) => {
+        this.#seq = seq;
+        void this.#recount();
+      },
       onerror: (fault) => {
         this.phase.value = 'failed';
         this.error.value = fault;
@@ -113,8 +130,9 @@ export class Column {
         this.#next = null;
         this.watermark = null;
         this.feed.clear();
-        this.timeline = null;
-        this.#pushedBefore = [];
+        this.spread?.end();
+        this.spread = null;
+        this.#analyzedAt = 0;
         this.phase.value = 'registering';
         this.history.value = 'none';
         this.changed();
@@ -125,7 +143,7 @@ export class Column {
   /** Ends it. */
   end() {
     this.#run++;
-    this.#hasEnded = true;
+    this.spread?.end();
     this.connection.unsubscribe(this.name);
   }
 
@@ -138,41 +156,51 @@ export class Column {
     this.version.value++;
   };
 
-  /** @param {unknown} raw */
-  #push(raw) {
+  /** @param {unknown} raw @param {number} seq */
+  #push(raw, seq) {
+    this.#seq = seq;
     const tweet = readTweet(raw);
     if (!tweet || !this.feed.push(tweet)) return;
     this.rate.add(Date.now());
-    if (this.timeline) this.timeline.add(tweet.time);
-    else if (this.#pushedBefore.length < MOST_BEFORE) this.#pushedBefore.push(tweet.time);
+    this.spread?.add(tweet, seq);
     this.onpush(this, tweet);
     this.changed();
   }
 
-  /** Has the server count history over time. What was pushed meanwhile is counted in. */
-  async #count() {
-    const watermark = this.watermark;
-    for (;;) {
+  /** From here on it is known what the search is about. */
+  analyze() {
+    if ((this.spread && !this.spread.hasFailed) || this.watermark === null || Date.now() - this.#analyzedAt < AGAIN_MS) return;
+    this.#analyzedAt = Date.now();
+    this.spread = new Spread({ connection: this.connection, query: this.query, seq: this.#seq, changed: () => this.changed() });
+  }
+
+  /** Tweets were withheld: how many match in all is asked of the server, and what it is about is counted anew. */
+  async #recount() {
+    this.spread?.end();
+    this.spread = null;
+    this.#isMissing = true;
+    if (this.#isCounting) return;
+    this.#isCounting = true;
+    while (this.#isMissing) {
+      this.#isMissing = false;
+      const { watermark, feed } = this;
+      const { pushed } = feed;
       try {
-        const answer = await this.connection.request('cmd/aggregate', { query: this.query, by: 'created', n: BARS, until_seq: watermark });
-        if (this.watermark !== watermark || this.#hasEnded || this.#pushedBefore.length >= MOST_BEFORE) return;
-        this.timeline = new Timeline(answer, BARS);
-        for (const time of this.#pushedBefore) this.timeline.add(time);
-        this.#pushedBefore = [];
-        this.changed();
-        return;
+        const answer = await this.connection.request('cmd/query', { query: this.query, n: 0, until_seq: this.#seq });
+        if (this.watermark === watermark) feed.historyTotal = Number(answer?.total) - pushed;
       } catch (fault) {
-        // Without the count, what is loaded is shown over time.
-        if (/** @type {Fault} */ (fault)?.code !== LOST || this.#hasEnded) return;
+        if (/** @type {Fault} */ (fault)?.code !== LOST) break;
         await this.connection.whenOpen();
-        if (this.watermark !== watermark) return;
+        this.#isMissing = this.watermark === watermark;
       }
     }
+    this.#isCounting = false;
+    this.changed();
   }
 
   /** Loads so many more tweets of history, as far as there is room. @param {number} [n] */
   async load(n = PAGE) {
-    if (this.watermark === null || this.history.value === 'loading') return;
+    if (this.watermark === null || this.history.value === 'loading' || this.history.value === 'all') return;
     this.#wanted = this.feed.loaded + n;
     const run = ++this.#run;
     this.history.value = 'loading';
@@ -246,10 +274,16 @@ export class Column {
     this.changed();
   }
 
-  /** @param {number} cap */
-  setCap(cap) {
-    this.feed.cap = cap;
-    if (this.history.value === 'full' && this.feed.room > 0) this.history.value = 'more';
+  /** @param {Partial<Settings>} change */
+  configure(change) {
+    const settings = { ...this.settings.value, ...change };
+    this.settings.value = settings;
+    if (change.pageSize !== undefined) this.page.value = 0;
+    if (change.cap !== undefined) {
+      this.feed.cap = settings.cap;
+      if (this.history.value === 'full' && this.feed.room > 0) this.history.value = 'more';
+    }
+    if (change.history !== undefined) void this.load(Math.max(0, settings.history - this.feed.loaded));
     this.changed();
   }
 }

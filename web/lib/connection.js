@@ -7,14 +7,14 @@
 //
 // Knows nothing of the page: the socket, the clock and chance come from outside.
 
-/** @typedef {'connecting' | 'open' | 'waiting' | 'closed'} State */
+/** @typedef {'connecting' | 'open' | 'locked' | 'waiting' | 'closed'} State locked: the server asks for a token */
 
 /**
  * @typedef {object} Status
  * @property {State} state
  * @property {number} attempt how many times in a row it could not be opened
  * @property {number} retryAt when it is tried again, by the clock given; 0 unless waiting
- * @property {string} reason what the server said when it closed
+ * @property {string} reason what the server said when it closed, or asked for a token
  * @property {boolean} behind the server is feeding this client from the index
  */
 
@@ -29,6 +29,7 @@
  * @typedef {object} Handlers
  * @property {(registration: {seq: number, queryId: string, resumed: boolean}) => void} onregistered
  * @property {(tweet: unknown, seq: number) => void} ontweet
+ * @property {(seq: number) => void} onwithheld tweets up to here were too many to be sent
  * @property {(fault: Fault) => void} onerror the query is wrong, or a limit is reached
  * @property {() => void} onrestart what was shown can't be continued: forget it; a new registration follows
  */
@@ -61,8 +62,11 @@ export const SILENCE_MS = 10_000;
 export const LOST = 'connection_lost';
 /** Commands that count as searches. */
 const SEARCHES = new Set(['cmd/query', 'cmd/missing', 'cmd/aggregate', 'stats/total-tweet-count']);
-/** Coming back makes no sense: who may not connect, and who speaks another protocol. */
-const FINAL_CODES = new Set([4001, 4003, 4004]);
+/** What a command fails with that needs a token, and how the session of one that is no good any more is closed. */
+const UNAUTHORIZED = 'unauthorized';
+const UNAUTHORIZED_CODE = 4001;
+/** Coming back makes no sense: this client speaks another protocol. */
+const FINAL_CODES = new Set([4003, 4004]);
 
 /** @type {Clock} */
 const SYSTEM_CLOCK = { now: () => Date.now(), set: (run, ms) => setTimeout(run, ms), clear: (timer) => clearTimeout(timer) };
@@ -90,6 +94,9 @@ export class Connection {
   /** @type {any} */
   #silenceTimer = null;
   #lastHeard = 0;
+  #token;
+  /** The mark of the `cmd/auth` that is under way. */
+  #authRef = '';
   /** @type {(() => void)[]} */
   #waiters = [];
 
@@ -98,13 +105,15 @@ export class Connection {
    * @param {() => Socket} options.open
    * @param {(status: Status) => void} [options.onstatus]
    * @param {(event: string, payload: any) => void} [options.onevent] counts and whatever else is pushed
+   * @param {string} [options.token] empty for none
    * @param {Clock} [options.clock]
    * @param {() => number} [options.random] from 0 to 1
    */
-  constructor({ open, onstatus = () => {}, onevent = () => {}, clock = SYSTEM_CLOCK, random = Math.random }) {
+  constructor({ open, onstatus = () => {}, onevent = () => {}, token = '', clock = SYSTEM_CLOCK, random = Math.random }) {
     this.open = open;
     this.onstatus = onstatus;
     this.onevent = onevent;
+    this.#token = token;
     this.clock = clock;
     this.random = random;
   }
@@ -123,6 +132,14 @@ export class Connection {
     socket.onclose = ({ code, reason }) => {
       if (this.#socket === socket) this.#lose(code, reason);
     };
+  }
+
+  /** Goes on with a token. @param {string} token */
+  authorize(token) {
+    this.#token = token;
+    if (this.status.state !== 'locked') return;
+    if (this.#socket) this.#authenticate();
+    else this.connect();
   }
 
   /** Closes it for good. */
@@ -241,7 +258,9 @@ export class Connection {
     }
     if (!Array.isArray(frame) || typeof frame[0] !== 'string') return;
     const [event, payload, ref] = frame;
-    if (typeof ref === 'string' && ref.startsWith('s')) this.#registered(event, payload, ref);
+    if (event === 'cmd/error' && payload?.code === UNAUTHORIZED) this.#lock(String(payload.message ?? ''));
+    else if (ref === this.#authRef && ref) this.#begin();
+    else if (typeof ref === 'string' && ref.startsWith('s')) this.#registered(event, payload, ref);
     else if (typeof ref === 'string' && this.#pending.has(ref)) {
       const waiting = this.#pending.get(ref);
       this.#pending.delete(ref);
@@ -257,15 +276,51 @@ export class Connection {
         if (subscription.since !== null && subscription.asked === null) subscription.since = Math.max(subscription.since, Number(payload?.seq) || 0);
       }
       this.#set({ behind: false });
-    } else this.onevent(event, payload);
+    } else if (event === 'stream/limited') this.#withheld(payload);
+    else this.onevent(event, payload);
+  }
+
+  /** @param {any} payload */
+  #withheld(payload) {
+    const seq = Number(payload?.seq) || 0;
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription.since === null || subscription.asked !== null || seq <= subscription.since) continue;
+      subscription.since = seq;
+      subscription.handlers.onwithheld(seq);
+    }
+    this.onevent('stream/limited', payload);
   }
 
   /** @param {any} hello */
   #greet(hello) {
     this.hello = hello;
+    if (this.#token) this.#authenticate();
+    else this.#begin();
+  }
+
+  #authenticate() {
+    this.#authRef = `a${this.#nextRef++}`;
+    this.#send(['cmd/auth', { token: this.#token }, this.#authRef]);
+  }
+
+  /** Nothing goes on without a token. @param {string} reason */
+  #lock(reason) {
+    // Each command that was refused says so; one time is enough.
+    if (this.status.state === 'locked' && !this.#authRef) return;
+    this.#authRef = '';
+    this.#token = '';
+    for (const subscription of this.#subscriptions.values()) subscription.asked = null;
+    this.#fail();
+    this.#set({ state: 'locked', attempt: 0, retryAt: 0, reason, behind: false });
+  }
+
+  /** Registers what is subscribed to. */
+  #begin() {
+    this.#authRef = '';
+    const hello = this.hello;
     this.#set({ state: 'open', attempt: 0, retryAt: 0, reason: '', behind: false });
     for (const subscription of this.#subscriptions.values()) {
-      if (subscription.since !== null && subscription.epoch !== hello.epoch) this.#restart(subscription);
+      if (subscription.since !== null && subscription.epoch !== hello?.epoch) this.#restart(subscription);
       this.#register(subscription);
     }
     // Pushed every few seconds; nobody should wait for the first.
@@ -338,6 +393,10 @@ export class Connection {
     for (const subscription of this.#subscriptions.values()) subscription.asked = null;
     this.#fail();
     socket?.close();
+    if (code === UNAUTHORIZED_CODE) {
+      this.#lock(reason);
+      return;
+    }
     if (FINAL_CODES.has(code)) {
       this.#set({ state: 'closed', reason, behind: false });
       return;

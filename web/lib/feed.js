@@ -120,11 +120,6 @@ export class Feed {
     return this.#tweets.toReversed();
   }
 
-  /** The oldest tweet here. @returns {Tweet | undefined} */
-  get oldest() {
-    return this.#tweets[0];
-  }
-
   /** @param {string} id @returns {Tweet | undefined} */
   get(id) {
     return this.#byId.get(id) ?? this.#groups.get(id)?.tweet ?? undefined;

@@ -10,10 +10,11 @@ export function formats(locale) {
   const whole = new Intl.NumberFormat(locale);
   const compact = new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 1 });
   const one = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+  const percent = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 1 });
   const full = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'medium' });
   const day = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' });
   const clock = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
-  const exact = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
+  const exact = new Intl.DateTimeFormat(locale, { minute: '2-digit', second: '2-digit' });
   const month = new Intl.DateTimeFormat(locale, { month: 'short', year: 'numeric' });
   const year = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' });
   const units = Object.fromEntries(
@@ -48,14 +49,22 @@ export function formats(locale) {
      * @param {number} time
      * @param {number} step from one to the next, in ms
      */
-    tick: (time, step) => (step < MINUTE ? exact : step < DAY ? clock : step < 28 * DAY ? day : month).format(time),
+    tick(time, step) {
+      // Where a day begins, which one it is says more than that it is midnight.
+      const isMidnight = step >= HOUR && new Date(time).getHours() === 0;
+      return (step < MINUTE ? exact : step < DAY && !isMidnight ? clock : step < 28 * DAY ? day : month).format(time);
+    },
+    /** @param {number} ms a length of time: 5 min, 7 days */
+    interval(ms) {
+      const [unit, length] = ms < MINUTE ? ['second', SECOND] : ms < HOUR ? ['minute', MINUTE] : ms < DAY ? ['hour', HOUR] : ['day', DAY];
+      return new Intl.NumberFormat(locale, { style: 'unit', unit: String(unit), unitDisplay: 'long' }).format(ms / Number(length));
+    },
+    /** @param {number} share from 0 to 1 */
+    percent: (share) => percent.format(share),
     /** @param {number} n with one digit behind the point at most */
     decimal: (n) => one.format(n),
   };
 }
-
-/** How often an age changes, so that nothing is drawn for nothing. @param {number} age in ms */
-export const tickOf = (age) => (age < MINUTE ? SECOND : age < HOUR ? MINUTE : HOUR);
 
 /**
  * A rate in the unit that makes it a number between 1 and a hundred or so.

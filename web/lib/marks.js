@@ -3,6 +3,8 @@
 // The server decides what matches; this only looks for words, and may mark a word too few where a query is intricate. It never marks
 // what the query excludes.
 
+import { fold } from './terms.js';
+
 /**
  * @typedef {object} Marks
  * @property {(text: string) => [number, number][]} spans where the words are, in order and apart
@@ -12,9 +14,6 @@
 /** @typedef {(word: string) => boolean} Test */
 
 const WORDS = /[\p{L}\p{M}\p{N}_]+/gu;
-
-/** @param {string} text lower case, without accents: as words are compared */
-export const fold = (text) => text.normalize('NFKD').replace(/\p{M}+/gu, '').toLowerCase();
 
 /** Fields whose value is looked for in the text. */
 const TEXT_FIELDS = new Set(['text', 'hashtag', 'hashtags']);

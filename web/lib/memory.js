@@ -1,11 +1,21 @@
 // What the browser remembers for the person: recent and saved searches, settings. Nothing of it is needed.
 
+import { CAPS, DEFAULTS, HISTORY_SIZES, PAGE_SIZES } from './column.js';
+
 /** @typedef {{query: string, name: string}} Saved */
-/** @typedef {{recent: string[], saved: Saved[], theme: 'auto' | 'light' | 'dark'}} Memory */
+/** @typedef {import('./column.js').Settings} Settings */
+/**
+ * @typedef {object} Memory
+ * @property {string[]} recent
+ * @property {Saved[]} saved
+ * @property {'auto' | 'light' | 'dark'} theme
+ * @property {Record<string, Settings>} settings of columns, by their query: those that are not as they come
+ */
 
 const KEY = 'perch';
 const MOST_RECENT = 12;
 const MOST_SAVED = 200;
+const MOST_SETTINGS = 100;
 
 /** @param {unknown} value */
 const query = (value) => (typeof value === 'string' && value.trim() !== '' && value.length <= 16_384 ? value.trim() : null);
@@ -21,7 +31,28 @@ export function checked(value) {
     return text ? [{ query: text, name: typeof entry?.name === 'string' && entry.name ? entry.name.slice(0, 100) : text }] : [];
   });
   const theme = object.theme === 'light' || object.theme === 'dark' ? object.theme : 'auto';
-  return { recent: [...new Set(recent)].slice(0, MOST_RECENT), saved: unique(saved), theme };
+  return { recent: [...new Set(recent)].slice(0, MOST_RECENT), saved: unique(saved), theme, settings: settingsOf(object.settings) };
+}
+
+/** @param {unknown} value @returns {Record<string, Settings>} */
+function settingsOf(value) {
+  const all = value !== null && typeof value === 'object' ? Object.entries(value) : [];
+  return Object.fromEntries(
+    all.slice(-MOST_SETTINGS).flatMap(([key, entry]) => {
+      if (query(key) === null || entry === null || typeof entry !== 'object') return [];
+      /** @param {readonly number[]} offered @param {'pageSize' | 'history' | 'cap'} name */
+      const one = (offered, name) => offered.find((size) => size === entry[name]) ?? DEFAULTS[name];
+      const settings = { pageSize: one(PAGE_SIZES, 'pageSize'), history: one(HISTORY_SIZES, 'history'), cap: one(CAPS, 'cap'), notify: entry.notify === true, title: entry.title === true };
+      return [[key, settings]];
+    }),
+  );
+}
+
+/** @param {Memory} memory @param {string} query @param {Settings} settings @returns {Memory} */
+export function configured(memory, query, settings) {
+  const { [query]: _, ...others } = memory.settings;
+  const isPlain = Object.entries(DEFAULTS).every(([name, value]) => settings[/** @type {keyof Settings} */ (name)] === value);
+  return { ...memory, settings: settingsOf(isPlain ? others : { ...others, [query]: settings }) };
 }
 
 /** @param {Saved[]} saved */

@@ -15,6 +15,10 @@ import { MOST_COLUMNS, readPlaces, writePlaces } from './urls.js';
 /** Originals that are asked for at one time, and remembered as asked for. */
 const MOST_ASKING = 4;
 const MOST_ASKED = 20_000;
+/** Where the token is kept: for this tab, until it is closed. */
+const TOKEN = 'perch.token';
+/** So long it is said that tweets were withheld. */
+const WITHHELD_MS = 10_000;
 /** Between two notifications of one column, in ms. */
 const NOTIFY_MS = 5000;
 
@@ -25,6 +29,8 @@ export class Perch {
   active = signal('');
   /** @type {import('../vendor/signals-core.js').Signal<import('./connection.js').Status>} */
   connection$;
+  /** How many tweets the server did not send lately, since they were too many, and when the last of them. */
+  withheld = signal({ count: 0, at: 0 });
   users = signal(0);
   tweets = signal(0);
   /** The time, every second, and every half minute. */
@@ -41,16 +47,22 @@ export class Perch {
   /** @type {Map<string, number>} */
   #notified = new Map();
 
-  /** @param {{open: () => import('./connection.js').Socket, storage: Storage}} options */
-  constructor({ open, storage }) {
+  /** @param {{open: () => import('./connection.js').Socket, storage: Storage, session: Storage}} options storage: lasting, and for this tab */
+  constructor({ open, storage, session }) {
     this.storage = storage;
+    this.session = session;
     this.memory = signal(memory.load(storage));
     this.connection = new Connection({
       open,
-      onstatus: (status) => (this.connection$.value = status),
+      token: session.getItem(TOKEN) ?? '',
+      onstatus: (status) => {
+        if (status.state === 'locked') session.removeItem(TOKEN);
+        this.connection$.value = status;
+      },
       onevent: (event, payload) => {
         if (event === 'stats/users-count') this.users.value = Number(payload) || 0;
         else if (event === 'stats/total-tweet-count') this.tweets.value = Number(payload) || 0;
+        else if (event === 'stream/limited') this.#limited(Number(payload?.count) || 0);
       },
     });
     this.connection$ = signal(this.connection.status);
@@ -65,6 +77,31 @@ export class Perch {
     setInterval(() => (this.second.value = Date.now()), 1000);
     setInterval(() => (this.minute.value = Date.now()), 30_000);
     document.addEventListener('visibilitychange', () => this.#seen());
+    // Another tab has changed something.
+    addEventListener('storage', () => (this.memory.value = memory.load(this.storage)));
+  }
+
+  get token() {
+    return this.session.getItem(TOKEN) ?? '';
+  }
+
+  /** @param {string} token */
+  authorize(token) {
+    this.session.setItem(TOKEN, token);
+    this.connection.authorize(token);
+  }
+
+  /** @param {number} n */
+  #limited(n) {
+    const now = Date.now();
+    const { count, at } = this.withheld.value;
+    this.withheld.value = { count: (now - at < WITHHELD_MS ? count : 0) + n, at: now };
+  }
+
+  /** How many tweets were withheld in the last seconds. */
+  get withheldNow() {
+    const { count, at } = this.withheld.value;
+    return Math.max(this.second.value, at) - at < WITHHELD_MS ? count : 0;
   }
 
   /** The column that is spoken to. */
@@ -97,6 +134,7 @@ export class Perch {
       name: `c${this.#nextName++}`,
       query,
       order,
+      settings: this.memory.value.settings[query],
       connection: this.connection,
       frame: (run) => this.frames.ask(run),
       onpush: (column, tweet) => this.#pushed(column, tweet),
@@ -153,6 +191,12 @@ export class Perch {
     this.#replaceAddress();
   }
 
+  /** @param {Column} column @param {Partial<import('./column.js').Settings>} change */
+  configure(column, change) {
+    column.configure(change);
+    this.remember(memory.configured(this.memory.value, column.query, column.settings.value));
+  }
+
   #replaceAddress() {
     history.replaceState(null, '', writePlaces(this.columns.value.map(placeOf)) || location.pathname);
   }
@@ -192,18 +236,18 @@ export class Perch {
   /** @param {Column} column @param {Tweet} tweet */
   #pushed(column, tweet) {
     if (!document.hidden) return;
-    if (column.countInTitle.value) {
+    if (column.settings.value.title) {
       column.unseen++;
       this.frames.ask(this.#title);
     }
     const now = Date.now();
-    if (!column.notify.value || now - (this.#notified.get(column.name) ?? 0) < NOTIFY_MS) return;
+    if (!column.settings.value.notify || now - (this.#notified.get(column.name) ?? 0) < NOTIFY_MS) return;
     this.#notified.set(column.name, now);
     try {
       new Notification(column.query, { body: `${tweet.name}: ${tweet.text}`.slice(0, 300), tag: column.name });
     } catch {
       // Not allowed any more, or only from a service worker.
-      column.notify.value = false;
+      this.configure(column, { notify: false });
     }
   }
 

@@ -24,6 +24,8 @@
  * @property {number} retweets
  * @property {number} favorites
  * @property {string | null} replyTo
+ * @property {string[]} hashtags without their sign
+ * @property {string[]} mentions screen names
  * @property {Link[]} links
  * @property {{src: string, href: string, alt: string} | null} image
  * @property {string | null} originalId what this retweets
@@ -69,8 +71,16 @@ export function safeUrl(value) {
   }
 }
 
-/** @param {string} text Twitter escapes these three in the text, and nothing else */
-const unescape = (text) => text.replace(/&(lt|gt|amp);/g, (_, name) => (name === 'lt' ? '<' : name === 'gt' ? '>' : '&'));
+/** @type {Record<string, string>} */
+const NAMED = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'", nbsp: '\u00a0' };
+
+/** @param {string} text HTML entities as the characters that they mean: Twitter escapes `<`, `>` and `&`, others write numbers */
+const unescape = (text) =>
+  text.replace(/&(?:(lt|gt|amp|quot|apos|nbsp)|#(\d{1,7})|#[xX]([\da-fA-F]{1,6}));/g, (whole, name, decimal, hex) => {
+    if (name) return NAMED[name] ?? whole;
+    const code = decimal ? Number(decimal) : parseInt(hex, 16);
+    return code > 0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? String.fromCodePoint(code) : whole;
+  });
 
 /**
  * @param {unknown} value
@@ -108,6 +118,8 @@ function read(value, depth) {
     retweets: count(raw.retweet_count),
     favorites: count(raw.favorite_count),
     replyTo: string(raw.in_reply_to_screen_name) || null,
+    hashtags: array(entities.hashtags).flatMap((tag) => string(object(tag).text) || []),
+    mentions: array(entities.user_mentions).flatMap((mention) => string(object(mention).screen_name) || []),
     links,
     image: imageOf(entities, object(raw.extended_entities)),
     originalId: original?.id ?? idOf(retweeted) ?? idOf({ id_str: raw.retweeted_status_id_str }),

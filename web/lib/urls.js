@@ -27,3 +27,18 @@ export function writePlaces(places) {
   const text = parameters.toString();
   return text && `?${text}`;
 }
+
+/**
+ * A search for what matches a query and a term.
+ *
+ * @param {string} query
+ * @param {string} term
+ */
+export function narrowed(query, term) {
+  const text = query.trim();
+  if (text === '*') return term;
+  if (text.startsWith('{')) return JSON.stringify({ bool: { must: [JSON.parse(text), term] } });
+  if (text.split(/\s+/).includes(term)) return text;
+  // What is joined by OR would take the term for itself.
+  return /\bOR\b|\|\|/.test(text) ? `(${text}) ${term}` : `${text} ${term}`;
+}

@@ -39,8 +39,8 @@ function standing() {
   };
 }
 
-/** A connection to a server that the test plays. @param {() => number} [random] */
-function setUp(random = () => 1) {
+/** A connection to a server that the test plays. @param {() => number} [random] @param {string} [token] */
+function setUp(random = () => 1, token = '') {
   const clock = standing();
   /** @type {any[]} */
   const sockets = [];
@@ -49,6 +49,7 @@ function setUp(random = () => 1) {
   const connection = new Connection({
     clock,
     random,
+    token,
     onevent: (event, payload) => events.push([event, payload]),
     open: () => {
       const socket = {
@@ -61,10 +62,10 @@ function setUp(random = () => 1) {
         close: () => (socket.isClosed = true),
         says: (/** @type {unknown[]} */ ...frame) => socket.onmessage({ data: JSON.stringify(frame) }),
         dies: (code = 1006, reason = '') => socket.onclose({ code, reason }),
-        hello: (epoch = 'e1', seq = 0) => {
+        hello: (epoch = 'e1', seq = 0, isOpen = true) => {
           socket.says('hello', { uid: 'u', version: '1', epoch, seq, limits: { page: 1000, searches: 2 } });
           // The counts are asked for at once.
-          for (const event of ['stats/users-count', 'stats/total-tweet-count']) socket.says(event, 1, socket.take(event)[2]);
+          if (isOpen) for (const event of ['stats/users-count', 'stats/total-tweet-count']) socket.says(event, 1, socket.take(event)[2]);
         },
         /** Takes the oldest command of that kind that was sent. */
         take: (/** @type {string} */ event) => {
@@ -82,6 +83,7 @@ function setUp(random = () => 1) {
     onregistered: (/** @type {any} */ registration) => log.push(['registered', registration.seq, registration.resumed]),
     ontweet: (/** @type {any} */ tweet, /** @type {number} */ seq) => log.push(['tweet', tweet.id_str, seq]),
     onerror: (/** @type {any} */ fault) => log.push(['error', fault.code]),
+    onwithheld: (/** @type {number} */ seq) => log.push(['withheld', seq]),
     onrestart: () => log.push(['restart']),
   };
   return { clock, sockets, events, connection, log, handlers, socket: () => sockets[sockets.length - 1] };
@@ -287,7 +289,7 @@ test('a subscription that is not registered again yet is still owed what came be
 test('a server that does not want this client is left alone', () => {
   const { connection, socket, sockets, clock } = setUp();
   connection.connect();
-  socket().dies(4001, 'who are you');
+  socket().dies(4003, 'who are you');
   clock.go(10 * LONGEST_WAIT_MS);
   assert.equal(sockets.length, 1);
   assert.deepEqual([connection.status.state, connection.status.reason], ['closed', 'who are you']);
@@ -456,8 +458,15 @@ function opened(n, options) {
   column.start();
   const all = Array.from({ length: n }, (_, at) => tweet(at)).reverse();
   socket().says('percolate/ok', { name: 'a', query_id: 'q', seq: n }, socket().take('cmd/percolate')[2]);
-  const counted = (/** @type {number} */ total) =>
-    socket().says('aggregate/ok', { by: 'created', total, interval_ms: 1000, buckets: [{ key: 1_760_000_000_000, count: total }] }, socket().take('cmd/aggregate')[2]);
+  /** Answers what history is about. @param {number} total @param {{key: string, count: number}[]} [words] */
+  const counted = async (total, words = []) => {
+    for (let asked; (asked = socket().take('cmd/aggregate')); ) {
+      const { by } = asked[1];
+      const buckets = by === 'created_at' ? [{ key: 1_760_000_000_000, count: total }] : by === 'text' ? words : [];
+      socket().says('aggregate/ok', { by, total, interval_ms: 1000, buckets }, asked[2]);
+      await settle();
+    }
+  };
   /** Answers a page of history. */
   const answer = async () => {
     const [, payload, ref] = socket().take('cmd/query');
@@ -503,7 +512,7 @@ test('history stops when it is told to, and goes on from there', async () => {
 });
 
 test('history ends where there is no room', async () => {
-  const { column, answer } = opened(300, { cap: 100 });
+  const { column, answer } = opened(300, { settings: { cap: 100 } });
   await answer();
   await answer();
   assert.equal(column.history.value, 'full');
@@ -526,18 +535,123 @@ test('history goes on after the connection was lost', async () => {
   assert.equal(column.feed.size, 300);
 });
 
-test('the count over time holds history and every push, whichever comes first', async () => {
-  const { column, counted, socket } = opened(30);
+test('what a search is about holds history and every push, whichever comes first', async () => {
+  const { column, answer, counted, socket } = opened(30);
+  await answer();
   socket().says('tweet/new', { tweet: tweet(30), seq: 31, matches: ['a'] });
-  assert.equal(column.timeline, null);
-  counted(30);
-  await settle();
-  socket().says('tweet/new', { tweet: tweet(31), seq: 32, matches: ['a'] });
-  assert.equal(column.timeline?.total, 32);
+  column.analyze();
+  assert.equal(socket().sent.find((/** @type {any[]} */ frame) => frame[0] === 'cmd/aggregate')[1].until_seq, 31);
+  socket().says('tweet/new', { tweet: tweet(31, { text: 'new word' }), seq: 32, matches: ['a'] });
+  const { spread } = column;
+  assert.ok(spread && !spread.isComplete);
+  await counted(31, [{ key: 'word', count: 7 }]);
+  assert.ok(spread.isComplete);
+  socket().says('tweet/new', { tweet: tweet(32, { text: 'Word' }), seq: 33, matches: ['a'] });
+  assert.equal(spread.timeline?.total, 33);
   assert.equal(
-    column.timeline?.bars().counts.reduce((sum, n) => sum + n, 0),
-    32,
+    spread.timeline?.bars().counts.reduce((sum, n) => sum + n, 0),
+    33,
   );
+  assert.deepEqual(spread.top('words', 2), [
+    { term: 'word', count: 9 },
+    { term: 'new', count: 1 },
+  ]);
+  assert.deepEqual(spread.top('authors', 2), [{ term: 'ann', count: 2 }]);
+});
+
+test('a term that comes up later is asked for', async () => {
+  const { column, answer, counted, socket } = opened(30);
+  await answer();
+  column.analyze();
+  // As many as were asked for: there may be others.
+  await counted(
+    30,
+    Array.from({ length: 1000 }, (_, n) => ({ key: `w${n}`, count: 3 })),
+  );
+  for (let n = 0; n < 5; n++) socket().says('tweet/new', { tweet: tweet(40 + n, { text: 'late' }), seq: 41 + n, matches: ['a'] });
+  assert.equal(column.spread?.top('words', 1)[0]?.count, 3, 'not shown before it is known');
+  const [, payload, ref] = socket().take('cmd/query');
+  assert.deepEqual(payload, { query: { bool: { must: ['rust', { term: { text: 'late' } }] } }, n: 0, until_seq: 45 });
+  socket().says('tweet/new', { tweet: tweet(50, { text: 'late' }), seq: 51, matches: ['a'] });
+  socket().says('tweet/prev-chunk', { result: [], total: 6, next: null }, ref);
+  await settle();
+  assert.deepEqual(column.spread?.top('words', 1), [{ term: 'late', count: 7 }]);
+});
+
+test('what is withheld is counted, and the position passes it', async () => {
+  const { column, answer, socket, clock } = opened(30);
+  await answer();
+  socket().says('tweet/new', { tweet: tweet(30), seq: 31, matches: ['a'] });
+  socket().says('stream/limited', { count: 9, seq: 40 });
+  const [, payload, ref] = socket().take('cmd/query');
+  assert.deepEqual(payload, { query: 'rust', n: 0, until_seq: 40 });
+  socket().says('tweet/new', { tweet: tweet(60), seq: 41, matches: ['a'] });
+  socket().says('tweet/prev-chunk', { result: [], total: 40, next: null }, ref);
+  await settle();
+  assert.equal(column.feed.total, 41);
+  socket().says('stream/limited', { count: 1, seq: 42 });
+  socket().dies();
+  await settle();
+  clock.go(LONGEST_WAIT_MS);
+  socket().hello();
+  assert.equal(socket().take('cmd/percolate')[1].since, 42);
+});
+
+test('settings of a column are its own, and history is loaded as far as they say', async () => {
+  const { column, answer, socket } = opened(300, { settings: { history: 100 } });
+  await answer();
+  await answer();
+  assert.equal(column.feed.loaded, 100);
+  column.configure({ history: 500, pageSize: 10 });
+  await answer();
+  assert.equal(column.history.value, 'all');
+  column.configure({ history: 100, cap: 500 });
+  assert.equal(column.history.value, 'all');
+  assert.equal(column.feed.cap, 500);
+  assert.equal(socket().take('cmd/query'), undefined);
+});
+
+test('a server that asks for a token is given one before anything else', () => {
+  const { connection, socket, sockets, clock, log, handlers } = setUp(undefined, 'secret');
+  connection.subscribe('a', 'x', handlers);
+  connection.connect();
+  socket().hello('e1', 0, false);
+  assert.equal(socket().sent.length, 1);
+  const [, payload, ref] = socket().take('cmd/auth');
+  assert.deepEqual(payload, { token: 'secret' });
+  socket().says('auth/ok', { sub: 'ann', exp: 5 }, ref);
+  assert.equal(connection.status.state, 'open');
+  socket().says('percolate/ok', { seq: 5 }, socket().take('cmd/percolate')[2]);
+  // It has expired.
+  socket().dies(4001, 'expired');
+  assert.deepEqual([connection.status.state, connection.status.reason], ['locked', 'expired']);
+  clock.go(10 * LONGEST_WAIT_MS);
+  assert.equal(sockets.length, 1);
+  connection.authorize('another');
+  socket().hello('e1', 0, false);
+  socket().says('auth/ok', {}, socket().take('cmd/auth')[2]);
+  assert.equal(socket().take('cmd/percolate')[1].since, 5);
+  assert.deepEqual(log, [['registered', 5, false]]);
+});
+
+test('who has no token, or a wrong one, is asked for it', async () => {
+  const { connection, socket, log, handlers } = setUp();
+  connection.subscribe('a', 'x', handlers);
+  connection.connect();
+  socket().hello('e1', 0, false);
+  const pending = assert.rejects(connection.request('cmd/query', {}), { code: 'connection_lost' });
+  const refuse = (/** @type {any} */ frame) => socket().says('cmd/error', { code: 'unauthorized', message: 'a token is needed' }, frame[2]);
+  refuse(socket().take('stats/users-count'));
+  refuse(socket().take('cmd/percolate'));
+  await pending;
+  assert.deepEqual([connection.status.state, connection.status.reason, log], ['locked', 'a token is needed', []]);
+  connection.authorize('wrong');
+  socket().says('cmd/error', { code: 'unauthorized', message: 'no good' }, socket().take('cmd/auth')[2]);
+  assert.deepEqual([connection.status.state, connection.status.reason], ['locked', 'no good']);
+  connection.authorize('right');
+  socket().says('auth/ok', {}, socket().take('cmd/auth')[2]);
+  assert.equal(connection.status.state, 'open');
+  assert.ok(socket().take('cmd/percolate'));
 });
 
 test('another epoch empties the column and fills it anew', async () => {

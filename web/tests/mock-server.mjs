@@ -6,7 +6,9 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
-import { histogram } from '../lib/words.js';
+import { PARTS, talliesOf } from '../lib/spread.js';
+import { histogram } from '../lib/timeline.js';
+import { readTweet } from '../lib/tweet.js';
 import { chance, lively } from './support.mjs';
 
 const WEB = new URL('../', import.meta.url);
@@ -38,7 +40,7 @@ export async function start({ port = 0, rate = 3, history = 1500, seed = 1, now 
     if (n > 50 && random() < 0.25 && target && !target.retweeted_status) {
       target.retweet_count++;
       const isKnown = random() < 0.7;
-      return { ...made, text: `RT @${target.user.screen_name}: ${target.text}`, entities: target.entities, retweeted_status: isKnown ? target : { id_str: target.id_str } };
+      return { ...made, text: `RT @${target.user.screen_name}: ${target.text}`, entities: { ...target.entities, user_mentions: [...target.entities.user_mentions, { screen_name: target.user.screen_name }] }, retweeted_status: isKnown ? target : { id_str: target.id_str } };
     }
     return made;
   }
@@ -102,9 +104,16 @@ export async function start({ port = 0, rate = 3, history = 1500, seed = 1, now 
         send(tweet ? ['tweet/missing-tweet', tweet, ref] : ['cmd/error', { code: 'not_found', message: 'there is no such tweet' }, ref]);
       } else if (event === 'cmd/aggregate') {
         const found = tweets.slice(0, payload.until_seq ?? tweets.length).filter((tweet) => matches(payload.query, tweet));
+        const { by, n } = payload;
+        const part = /** @type {import('../lib/spread.js').Part | undefined} */ (Object.entries(PARTS).find(([, field]) => field === by)?.[0]);
+        if (part) {
+          const { top } = talliesOf(found.flatMap((raw) => readTweet(raw) ?? []))[part].top(n);
+          send(['aggregate/ok', { by, total: found.length, buckets: top.map(({ term, count }) => ({ key: term, count })) }, ref]);
+          return;
+        }
         const { interval, starts, counts } = histogram(found.map((tweet) => Date.parse(tweet.created_at)));
         const buckets = starts.map((key, at) => ({ key, count: counts[at] })).filter(({ count }) => count);
-        send(['aggregate/ok', { by: 'created', total: found.length, interval_ms: interval, buckets }, ref]);
+        send(['aggregate/ok', { by, total: found.length, interval_ms: interval, buckets }, ref]);
       } else if (event === 'stats/users-count') send([event, sessions.size, ref]);
       else if (event === 'stats/total-tweet-count') send([event, tweets.length, ref]);
       else if (event === 'cmd/ping') send(['pong', {}, ref]);

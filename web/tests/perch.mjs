@@ -1,15 +1,18 @@
 // The real server, for tests: started on a free port with an index of its own.
 
 import { spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { exactJson } from '../lib/export.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** What tokens are signed with; a server that asks for them finds it in the file `secret`. */
+const SECRET = '0123456789abcdef0123456789abcdef';
 const NAME = process.platform === 'win32' ? 'perch.exe' : 'perch';
 
 /** `cargo test` has built it. */
@@ -22,23 +25,26 @@ function binary() {
 
 export class Perch {
   url = '';
+  /** @type {string[]} */
+  settings = [];
   /** @type {import('node:child_process').ChildProcess | null} */
   #child = null;
   #dir = '';
   #stderr = '';
 
-  /** @param {string} [source] TOML: none by default */
-  static async start(source = '[]') {
+  /** @param {string} [source] TOML: none by default @param {string[]} [set] settings, each `key=value` */
+  static async start(source = '[]', set = []) {
     const perch = new Perch();
-    perch.source = source;
+    perch.settings = [`source=${source}`, ...set];
     perch.#dir = await mkdtemp(join(tmpdir(), 'perch-'));
+    await writeFile(join(perch.#dir, 'secret'), SECRET);
     await perch.run('127.0.0.1:0');
     return perch;
   }
 
   /** @param {string} listen */
   async run(listen) {
-    const args = ['serve', '--listen', listen, '--index-dir', join(this.#dir, 'index'), '--set', `source=${this.source}`];
+    const args = ['serve', '--listen', listen, '--index-dir', join(this.#dir, 'index'), ...this.settings.flatMap((setting) => ['--set', setting])];
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PERCH_')));
     const child = spawn(binary(), args, { cwd: this.#dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
@@ -74,14 +80,30 @@ export class Perch {
     await rm(this.#dir, { recursive: true, force: true });
   }
 
+  /** A JSON Web Token. @param {Record<string, unknown>} claims */
+  token(claims) {
+    const part = (/** @type {unknown} */ value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const message = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(claims)}`;
+    return `${message}.${createHmac('sha256', SECRET).update(message).digest('base64url')}`;
+  }
+
   /** @param {unknown[]} tweets */
   post(...tweets) {
     return this.postText(tweets.map((tweet) => `${exactJson(tweet)}\n`).join(''));
   }
 
-  /** @param {string} body */
+  /** Posts tweets as they come, in one request. @param {() => AsyncIterable<unknown[]>} batches */
+  stream(batches) {
+    const lines = async function* () {
+      const encoder = new TextEncoder();
+      for await (const tweets of batches()) yield encoder.encode(tweets.map((tweet) => `${exactJson(tweet)}\n`).join(''));
+    };
+    return this.postText(lines());
+  }
+
+  /** @param {string | AsyncIterable<Uint8Array>} body */
   async postText(body) {
-    const response = await fetch(`${this.url}api/tweets`, { method: 'POST', body });
+    const response = await fetch(`${this.url}api/tweets`, /** @type {any} */ ({ method: 'POST', body, duplex: 'half' }));
     const answer = await response.json();
     if (answer.refused !== 0) throw new Error(JSON.stringify(answer).slice(0, 500));
   }

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { around } from '../lib/check.js';
 import { layout, overlaps } from '../lib/cloud.js';
+import { DEFAULTS } from '../lib/column.js';
 import { exactJson, toCsv, toNdjson } from '../lib/export.js';
 import { RateMeter, estimateRate, formats, rateOf } from '../lib/format.js';
 import { isNear, marksOf } from '../lib/marks.js';
@@ -13,10 +14,13 @@ import * as memory from '../lib/memory.js';
 import { barsSvg, cloudSvg } from '../lib/picture.js';
 import { segments } from '../lib/text.js';
 import { hueOf, initials, readTweet, safeUrl } from '../lib/tweet.js';
-import { readPlaces, writePlaces } from '../lib/urls.js';
-import { INTERVALS, Timeline, direction, hashtagsOf, histogram, intervalOf, slope, topWords, trends, wordsOf } from '../lib/words.js';
+import { Tally } from '../lib/tally.js';
+import { fold, terms } from '../lib/terms.js';
+import { INTERVALS, Timeline, histogram, intervalOf } from '../lib/timeline.js';
+import { narrowed, readPlaces, writePlaces } from '../lib/urls.js';
+import { direction, isTelling, slope, spelled, spellings, topSpelled, trends } from '../lib/words.js';
 import { vendored } from '../vendor.mjs';
-import { tweet } from './support.mjs';
+import { chance, tweet } from './support.mjs';
 
 /** @param {any} raw */
 const read = (raw) => /** @type {import('../lib/tweet.js').Tweet} */ (readTweet(raw));
@@ -90,6 +94,19 @@ test('long hostile texts take no time', () => {
   }
 });
 
+test('the page marks what the server explains', async () => {
+  // The server's tests read the same file.
+  const cases = JSON.parse(await readFile(new URL('marks.json', import.meta.url), 'utf8'));
+  for (const [query, text, marked] of cases) {
+    const found = segments(text, [], marksOf(query)).filter((part) => part.marked);
+    assert.deepEqual(
+      found.map((part) => part.text),
+      marked,
+      `${query} over ${text}`,
+    );
+  }
+});
+
 test('words that were asked for are marked', () => {
   const cases = [
     ['rust', 'Rust and #Rust, rusty', '<mark Rust> and <hashtag! #Rust>, rusty'],
@@ -139,6 +156,10 @@ test('ages and counts are for people', () => {
   assert.deepEqual(ages, ['0s', '59s', '1m', '1h', '1d', 'May 6', 'May 11, 2025']);
   assert.equal(format.age(now + 5000, now), '0s');
   assert.equal(format.age(NaN, now), '–');
+  assert.deepEqual([1000, 300_000, 10_800_000, 604_800_000].map(format.interval), ['1 second', '5 minutes', '3 hours', '7 days']);
+  const midnight = new Date(2026, 5, 15).getTime();
+  assert.deepEqual([1000, 3_600_000, 86_400_000, 28 * 86_400_000].map((step) => format.tick(midnight, step)), ['00:00', 'Jun 15', 'Jun 15', 'Jun 2026']);
+  assert.match(format.tick(midnight + 43_200_000, 43_200_000), /^12:00\sPM$/);
   assert.equal(format.short(999), '999');
   assert.equal(format.short(12_345), '12.3K');
 });
@@ -170,17 +191,76 @@ test('a mistake is shown where it is, by characters', () => {
   assert.deepEqual(around('ab', 99, 5), ['ab', '', '']);
 });
 
-test('words are counted without noise', () => {
-  const one = read(tweet(1, { text: 'RT @bob: The Compiler is good, https://x.org/compiler compiler’s #rust &amp; 42 A1' }));
-  assert.deepEqual(wordsOf(one), ['compiler', 'good', 'compiler’s', 'a1']);
-  assert.deepEqual(hashtagsOf(one), ['#rust']);
-  assert.deepEqual(
-    topWords([one, read(tweet(2, { text: 'good good day' }))], 2).map(({ term, count }) => [term, count]),
-    [
-      ['good', 2],
-      ['a1', 1],
-    ],
-  );
+test('terms are those of the server', () => {
+  // The examples of docs/QUERY.md.
+  const cases = [
+    ["Don't panic: v1.5!", 'don t panic v1 5'],
+    ['CAFÉ Straße Łódź Ёлка', 'cafe strasse lodz елка'],
+    ['Ｒｕｓｔ 𝓡𝓾𝓼𝓽 ﬁne ①', 'rust rust fine 1'],
+    ['日本語のRust入門', '日 本 語 の rust 入 門'],
+    ['ﾊﾞｶ', 'バ カ'],
+    ['👍🏽 👩‍💻 ❤️ 🇯🇵 1️⃣', '👍 👩 💻 ❤ 🇯 🇵 1'],
+    ['#Rust by @Ann $TSLA', 'rust by ann tsla'],
+    ['see https://t.co/x now', 'see now'],
+    ['xhttps://a b', 'xhttps a b'],
+    ['http://a"b <https://c>d', 'b d'],
+    ['http: //a https:/b', 'http a https b'],
+    ['½ x½y ㈱ ㎏ ⑴', '½ x½y 株 kg 1'],
+    [`${'a'.repeat(255)} ${'b'.repeat(256)} ${'é'.repeat(255)} ${'я'.repeat(128)}`, `${'a'.repeat(255)} ${'e'.repeat(255)}`],
+    ['', ''],
+  ];
+  for (const [text, expected] of cases) assert.equal(terms(text ?? '').join(' '), expected, text);
+  assert.equal(fold('Łukasz_É'), 'lukasz_e');
+});
+
+test('words are told from noise, and shown as they are spelled', () => {
+  assert.deepEqual(['the', 'a', '42', 'rt', 'x'.repeat(31), '👍', 'compiler', 'a1'].filter(isTelling), ['compiler', 'a1']);
+  const one = read(tweet(1, { text: 'RT @bob: The Café is good, https://x.org/cafe #rust &amp; 42 A1' }));
+  assert.deepEqual(spelled(one), ['café', 'good', 'rust', 'a1']);
+  assert.deepEqual([...spellings(['cafe', 'rust', 'absent'], [one])], [['cafe', 'café'], ['rust', 'rust']]);
+  const japanese = read(tweet(2, { text: '東京タワーは東京にあります' }));
+  assert.ok(spelled(japanese).includes('東京'), `${spelled(japanese)}`);
+  assert.deepEqual(topSpelled([one, read(tweet(3, { text: 'good day' }))], 2), [{ term: 'good', count: 2 }, { term: 'a1', count: 1 }]);
+});
+
+test('the most frequent terms are exact, whatever was left out', () => {
+  const random = chance(3);
+  for (let round = 0; round < 20; round++) {
+    const asked = [3, 10, 1000][round % 3] ?? 3;
+    /** @type {Map<string, number>} */
+    const truth = new Map();
+    const take = () => {
+      const term = `t${Math.floor(random() ** 2 * 60)}`;
+      truth.set(term, (truth.get(term) ?? 0) + 1);
+      return term;
+    };
+    for (let n = 0; n < 300; n++) take();
+    const buckets = [...truth].map(([key, count]) => ({ key, count })).sort((a, b) => b.count - a.count).slice(0, asked);
+    const tally = new Tally(30);
+    for (let n = 0; n < 40; n++) tally.add([take()]);
+    tally.base(buckets, asked);
+    for (let n = 0; n < 400; n++) tally.add([take()]);
+    for (let tries = 0; tries < 100; tries++) {
+      const { unsure } = tally.top(5);
+      if (unsure.length === 0) break;
+      for (const term of unsure) {
+        const then = tally.countOf(term);
+        assert.ok(then >= (truth.get(term) ?? 0), 'a count that is not exact is not too low');
+        const counted = truth.get(term) ?? 0;
+        // A push between question and answer.
+        if (random() < 0.5) {
+          truth.set(term, counted + 1);
+          tally.add([term]);
+        }
+        tally.settle(term, counted, then);
+      }
+    }
+    const { top, unsure } = tally.top(5);
+    assert.deepEqual(unsure, []);
+    const counts = [...truth.values()].sort((a, b) => b - a).slice(0, 5);
+    assert.deepEqual(top.map(({ count }) => count), counts);
+    for (const { term, count } of top) assert.equal(count, truth.get(term));
+  }
 });
 
 test('regression finds where a series goes', () => {
@@ -289,13 +369,28 @@ test('searches go into the address and come back', () => {
   assert.equal(readPlaces(`?${'q=a&'.repeat(100)}`).length, 20);
 });
 
+test('a term is added to a search so that both must match', () => {
+  const cases = [
+    ['rust', '#x', 'rust #x'],
+    ['*', '#x', '#x'],
+    ['rust #x', '#x', 'rust #x'],
+    ['a OR b', 'c', '(a OR b) c'],
+    ['a || b', 'c', '(a || b) c'],
+    ['fOR', 'c', 'fOR c'],
+    ['{"match_all":{}}', 'c', '{"bool":{"must":[{"match_all":{}},"c"]}}'],
+  ];
+  for (const [query, term, expected] of cases) assert.equal(narrowed(query ?? '', term ?? ''), expected);
+});
+
 test('what is remembered is checked', () => {
-  assert.deepEqual(memory.checked('nonsense'), { recent: [], saved: [], theme: 'auto' });
+  assert.deepEqual(memory.checked('nonsense'), { recent: [], saved: [], theme: 'auto', settings: {} });
   assert.deepEqual(memory.checked({ recent: [1, 'a', 'a', ' '], saved: ['b', { query: 'b' }, { query: 5 }], theme: 'pink' }), {
     recent: ['a'],
     saved: [{ query: 'b', name: 'b' }],
     theme: 'auto',
+    settings: {},
   });
+  assert.deepEqual(memory.checked({ settings: { a: { pageSize: 25, cap: 3, notify: 'yes', title: true }, '': {}, b: null } }).settings, { a: { ...DEFAULTS, pageSize: 25, title: true } });
   let state = memory.checked(null);
   for (let n = 0; n < 20; n++) state = memory.used(state, `q${n % 15}`);
   assert.equal(state.recent[0], 'q4');
@@ -306,6 +401,12 @@ test('what is remembered is checked', () => {
   assert.equal(other.added, 1);
   assert.deepEqual(other.memory.saved, state.saved);
   for (const file of ['', 'null', '{}', '5']) assert.throws(() => memory.imported(state, file), SyntaxError);
+  const set = memory.configured(state, 'a', { ...DEFAULTS, cap: 500 });
+  assert.deepEqual(set.settings, { a: { ...DEFAULTS, cap: 500 } });
+  assert.deepEqual(memory.configured(set, 'a', DEFAULTS).settings, {});
+  for (let n = 0; n < 150; n++) state = memory.configured(state, `q${n}`, { ...DEFAULTS, cap: 500 });
+  assert.equal(Object.keys(state.settings).length, 100);
+  assert.ok(state.settings.q149);
   const broken = { getItem: () => '{', setItem: () => { throw new Error('full'); } };
   assert.deepEqual(memory.load(broken), memory.checked(null));
   memory.store(broken, state);

@@ -42,7 +42,7 @@ const VERBS = ['makes', 'needs', 'loves', 'ships', 'breaks', 'explains', 'improv
 const OBJECTS = ['async code', 'search engines', 'everything', 'the morning', 'small teams', 'fast tests', 'old servers', 'good documentation', 'live data', 'pelicans', 'the weekend', 'my keyboard'];
 const TAILS = ['today', 'again', 'at last', 'with a smile ☀️', 'and it shows', '– thread', 'in Berlin', 'before lunch', '🦀🦀', 'as always'];
 const TAGS = ['#rust', '#rustlang', '#java', '#opensource', '#berlin', '#search', '#livedata', '#jobs'];
-const LANGS = ['en', 'en', 'en', 'en', 'de', 'ja', 'es', 'fr'];
+const LANGS = ['en', 'en', 'en', 'en', 'en', 'en', 'en', 'de'];
 
 /**
  * A lively made-up tweet.
@@ -69,6 +69,10 @@ export function lively(n, random, time) {
     user: { name: person, screen_name: screen, followers_count: Math.floor(10 ** (1 + random() * 4.5)) },
     retweet_count: random() < 0.3 ? Math.floor(10 ** (random() * 3)) : 0,
     favorite_count: random() < 0.4 ? Math.floor(10 ** (random() * 3)) : 0,
-    entities: { hashtags: [], urls, user_mentions: [] },
+    entities: {
+      hashtags: Array.from(text.matchAll(/#(\w+)/g), ([, tag]) => ({ text: tag })),
+      urls,
+      user_mentions: Array.from(text.matchAll(/@(\w+)/g), ([, name]) => ({ screen_name: name })),
+    },
   });
 }

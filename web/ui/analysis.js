@@ -2,15 +2,17 @@
 
 import { useContext, useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
 import uPlot from '../vendor/uplot.js';
-import { t } from '../strings.js';
+import { LOCALE, t } from '../strings.js';
 import { layout } from '../lib/cloud.js';
 import { barsSvg, cloudSvg, pngOf } from '../lib/picture.js';
-import { histogram, topAuthors, topHashtags, topLanguages, topWords, trends } from '../lib/words.js';
+import { talliesOf } from '../lib/spread.js';
+import { fold } from '../lib/terms.js';
+import { histogram } from '../lib/timeline.js';
+import { isTelling, spellings, topSpelled, trends } from '../lib/words.js';
 import { Page } from './context.js';
 import { Icon, fileName, format, html, saveBlob, saveFile } from './html.js';
 
 /** @typedef {import('../lib/column.js').Column} Column */
-/** @typedef {import('../lib/words.js').Count} Count */
 
 const CHART_HEIGHT = 130;
 const CLOUD = { width: 380, height: 230 };
@@ -33,79 +35,124 @@ export function Analysis({ column, onClose }) {
   const { theme } = perch.memory.value;
   /** @param {string} term */
   const add = (term) => searchTerm(column, term, true);
-  const n = found.tweets.length;
+  const scope = (/** @type {boolean} */ isLoaded) =>
+    found.all === null || isLoaded ? t('analysis.loaded', { n: found.loaded, count: format.count(found.loaded) }) : t('analysis.all', { n: found.all, count: format.count(found.all) });
   return html`<aside class="analysis" aria-label=${t('analysis.title')}>
     <header>
       <h2>${t('analysis.title')}</h2>
-      <span dir="auto" class="of">${t('analysis.of', { n, count: format.count(n) })}</span>
+      <span class="of">${scope(false)}</span>
       <button type="button" class="bare" aria-label=${t('close')} title=${t('close')} onClick=${onClose}><${Icon} name="close" /></button>
     </header>
     <div class="body" tabindex="0" role="group" aria-label=${t('analysis.title')}>
-      ${n === 0
+      ${found.loaded === 0
         ? html`<p class="notice">${t('analysis.nothing')}</p>`
-        : html`<${Time} key=${theme} column=${column} data=${found.time} all=${found.all} />
+        : html`<${Time} key=${theme} column=${column} data=${found.time} />
             <${Cloud} words=${found.cloud} add=${add} column=${column} />
-            <${Words} words=${found.words} trends=${found.trends} add=${add} />
-            <${Bars} title=${t('analysis.hashtags')} counts=${found.hashtags} add=${add} />
-            <${Bars} title=${t('analysis.authors')} counts=${found.authors} add=${(/** @type {string} */ term) => add(`from:${term.slice(1)}`)} />
-            <${Bars} title=${t('analysis.languages')} counts=${found.languages} add=${(/** @type {string} */ term) => add(`lang:${term}`)} />`}
+            <${Words} words=${found.words} trends=${found.trends} add=${add} scope=${found.areWordsLoaded && found.all !== null ? scope(true) : ''} />
+            <${Bars} title=${t('analysis.hashtags')} counts=${found.hashtags} search=${(/** @type {string} */ term) => `#${term}`} add=${add} />
+            <${Bars} title=${t('analysis.authors')} counts=${found.authors} search=${(/** @type {string} */ term) => `from:${term}`} add=${add} />
+            <${Bars} title=${t('analysis.languages')} counts=${found.languages} search=${(/** @type {string} */ term) => `lang:${term}`} add=${add} />`}
     </div>
   </aside>`;
 }
 
+/** How many loaded tweets are looked through for how a word is spelled. */
+const SPELLED = 500;
+/** With fewer words than this, those of scripts without spaces are counted, as far as tweets are loaded. */
+const FEW_WORDS = 6;
+
+/** So many tweets say something by how often they say it. */
+const SOME = 20;
+const NEARLY_ALL = 0.9;
+
 /** @param {Column} column */
 function foundIn(column) {
+  column.analyze();
   const { tweets } = column.feed;
-  const cloud = topWords(tweets, CLOUD_WORDS);
+  const spread = column.spread?.isComplete ? column.spread : null;
+  const tallies = spread?.tallies ?? talliesOf(tweets);
+  /** @param {import('../lib/spread.js').Part} part @param {number} n @param {(term: string, count: number) => boolean} [fits] */
+  const top = (part, n, fits) => spread?.top(part, n, fits) ?? tallies[part].top(n, fits).top;
+  const n = spread?.timeline?.total ?? tweets.length;
+  // What nearly every tweet says is what was searched for, what one of many says is chance, and a name that is mostly mentioned is no word.
+  const counted = top(
+    'words',
+    CLOUD_WORDS,
+    (term, count) => isTelling(term) && (n < SOME || (count > 1 && count < n * NEARLY_ALL)) && tallies.mentions.countOf(term) * 2 < count,
+  );
+  const areFew = counted.length < FEW_WORDS;
+  const spelling = spellings(counted.map(({ term }) => term), tweets.slice(0, SPELLED));
+  const ofLoaded = areFew ? topSpelled(tweets, CLOUD_WORDS).filter(({ count }) => tweets.length < SOME || count > 1) : [];
+  const areWordsLoaded = ofLoaded.length > counted.length;
+  const cloud = areWordsLoaded ? labelled(ofLoaded, (term) => term) : labelled(counted, (term) => spelling.get(term) ?? term);
   const words = cloud.slice(0, 12);
+  const newest = tweets.slice(0, SPELLED);
+  const screens = new Map(newest.map(({ screen }) => [fold(screen), screen]));
+  const tags = new Map(newest.flatMap(({ hashtags }) => hashtags.map((tag) => [fold(tag), tag])));
   return {
-    tweets,
-    time: column.timeline?.bars() ?? histogram(tweets.map((tweet) => tweet.time)),
-    all: column.timeline?.total ?? null,
+    loaded: tweets.length,
+    all: spread?.timeline?.total ?? null,
+    time: column.spread?.timeline?.bars() ?? histogram(tweets.map((tweet) => tweet.time)),
     cloud,
     words,
-    trends: trends(
-      tweets,
-      words.map(({ term }) => term),
-    ),
-    hashtags: topHashtags(tweets, TOP),
-    authors: topAuthors(tweets, TOP),
-    languages: named(topLanguages(tweets, TOP)),
+    areWordsLoaded,
+    trends: areWordsLoaded
+      ? null
+      : trends(
+          tweets,
+          words.map(({ term }) => term),
+        ),
+    hashtags: labelled(top('hashtags', TOP), (term) => `#${tags.get(term) ?? term}`),
+    authors: labelled(top('authors', TOP), (term) => `@${screens.get(term) ?? term}`),
+    languages: labelled(top('languages', TOP), languageName),
   };
 }
 
-const languageNames = new Intl.DisplayNames(undefined, { type: 'language', fallback: 'code' });
+/** @typedef {import('../lib/tally.js').Count & {label: string}} Labelled */
 
-/** @param {Count[]} counts */
-const named = (counts) =>
-  counts.map((count) => {
-    try {
-      return { ...count, label: languageNames.of(count.term) ?? count.term };
-    } catch {
-      return count;
-    }
-  });
+/** @param {import('../lib/tally.js').Count[]} counts @param {(term: string) => string} label @returns {Labelled[]} */
+const labelled = (counts, label) => counts.map((count) => ({ ...count, label: label(count.term) }));
 
-/** Looked at anew each second, when there is something new. @param {Column} column */
+const languageNames = new Intl.DisplayNames(LOCALE, { type: 'language', fallback: 'code' });
+
+/** @param {string} code */
+function languageName(code) {
+  try {
+    return (code === 'und' && t('analysis.language.unknown')) || languageNames.of(code) || code;
+  } catch {
+    return code;
+  }
+}
+
+/** Looked at anew each second, when there is something new, and as soon as the server has counted. @param {Column} column */
 function useFound(column) {
   const { perch } = useContext(Page);
   const [found, setFound] = useState(() => foundIn(column));
   const last = useRef({ version: column.version.peek(), turn: 0 });
-  useEffect(
-    () =>
-      perch.second.subscribe(() => {
-        const version = column.version.peek();
-        if (version === last.current.version) return;
-        last.current.version = version;
-        last.current.turn++;
-        setFound((before) => {
-          const next = foundIn(column);
-          const isSteady = before.cloud.length >= 20 && last.current.turn % CLOUD_EVERY !== 0;
-          return isSteady ? { ...next, cloud: before.cloud } : next;
-        });
+  useEffect(() => {
+    const look = () => {
+      last.current.version = column.version.peek();
+      last.current.turn++;
+      setFound((before) => {
+        const next = foundIn(column);
+        const isSteady = before.cloud.length >= 20 && before.all !== null && last.current.turn % CLOUD_EVERY !== 0;
+        return isSteady ? { ...next, cloud: before.cloud } : next;
+      });
+    };
+    /** @type {import('../lib/spread.js').Spread | null} */
+    let counted = null;
+    const stops = [
+      perch.second.subscribe(() => column.version.peek() !== last.current.version && look()),
+      column.version.subscribe(() => {
+        column.analyze();
+        const { spread } = column;
+        if (!spread?.isComplete || spread === counted) return;
+        counted = spread;
+        look();
       }),
-    [column],
-  );
+    ];
+    return () => stops.forEach((stop) => stop());
+  }, [column]);
   return found;
 }
 
@@ -118,11 +165,12 @@ function Save({ name, svg }) {
   </span>`;
 }
 
-/** @param {{column: Column, data: {interval: number, starts: number[], counts: number[]}, all: number | null}} props */
-function Time({ column, data, all }) {
+/** @param {{column: Column, data: {interval: number, starts: number[], counts: number[]}}} props */
+function Time({ column, data }) {
   const place = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {uPlot | null} */ (null));
   const dark = document.documentElement.dataset.theme;
+  const legend = useRef(/** @type {HTMLElement | null} */ (null));
   const numbers = () => /** @type {uPlot.AlignedData} */ ([data.starts.map((time) => time / 1000), data.counts]);
   useEffect(() => {
     const element = place.current;
@@ -134,7 +182,9 @@ function Time({ column, data, all }) {
       {
         width: width(),
         height: CHART_HEIGHT,
-        legend: { show: true, live: true },
+        padding: [8, 26, 0, 0],
+        legend: { show: false },
+        hooks: { setCursor: [(drawn) => point(drawn.cursor.idx ?? null)] },
         cursor: { y: false, drag: { x: false, y: false } },
         scales: { y: { range: (_plot, _min, max) => [0, Math.max(1, max)] } },
         axes: [
@@ -142,15 +192,13 @@ function Time({ column, data, all }) {
           { ...axis, size: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000], space: 26 },
         ],
         series: [
-          { value: (_plot, value) => (value === null ? '' : format.full(value * 1000)), label: '' },
+          {},
           {
-            label: '',
             fill: colors.colors[0],
             stroke: colors.colors[0],
             width: 0,
             points: { show: false },
-            paths: uPlot.paths.bars?.({ size: [0.86, 60], align: 1 }),
-            value: (_plot, value) => (value === null ? '' : format.count(value)),
+            paths: uPlot.paths.bars?.({ size: [0.8, 60], align: 1 }),
           },
         ],
       },
@@ -166,12 +214,20 @@ function Time({ column, data, all }) {
     };
   }, [dark]);
   useEffect(() => plot.current?.setData(numbers()), [data]);
+  /** Says what the bar under the pointer is, or how long each is. Not drawn by the view: it follows the pointer. @param {number | null} at */
+  const point = (at) => {
+    const [starts, counts] = plot.current?.data ?? numbers();
+    const start = at === null ? undefined : starts[at];
+    const text = at === null || start === undefined ? t('analysis.bar', { interval: format.interval(data.interval) }) : `${format.full(start * 1000)}: ${format.count(counts?.[at] ?? 0)}`;
+    if (legend.current) legend.current.textContent = text;
+  };
+  useEffect(() => point(null), [data.interval]);
   const n = data.counts.reduce((sum, count) => sum + count, 0);
   const values = { n: format.count(n), from: format.full(data.starts[0] ?? NaN), to: format.full(data.starts[data.starts.length - 1] ?? NaN) };
   const svg = () => barsSvg(data, { width: 720, height: 240, colors: colorsNow(), title: `${column.query} – ${t('analysis.time')}`, label: format.full });
   return html`<section>
     <h3>
-      <span>${t('analysis.time')} <span class="scope">${all === null ? t('analysis.time.loaded') : t('analysis.time.all', { n: all, count: format.count(all) })}</span></span>
+      <span>${t('analysis.time')}<span class="scope" ref=${legend}></span></span>
       <${Save} name=${`${fileName(column.query)}-time`} svg=${svg} />
     </h3>
     <div class="plot" ref=${place} role="img" aria-label=${t('analysis.summary', values)}></div>
@@ -188,7 +244,7 @@ function measure(text, size) {
   return ruler.measureText(text).width;
 }
 
-/** @param {{words: Count[], add: (term: string) => void, column: Column}} props */
+/** @param {{words: Labelled[], add: (term: string) => void, column: Column}} props */
 function Cloud({ words, add, column }) {
   const placed = useMemo(() => layout(words.map(({ label, count }) => ({ text: label, count })), { ...CLOUD, measure }), [words]);
   if (placed.length === 0) return null;
@@ -228,33 +284,35 @@ function onWordKey(event, take) {
 
 const TREND_ICONS = /** @type {const} */ ({ 1: 'up', 0: 'flat', '-1': 'down' });
 
-/** @param {{words: Count[], trends: Map<string, {long: import('../lib/words.js').Direction, short: import('../lib/words.js').Direction}>, add: (term: string) => void}} props */
-function Words({ words, trends, add }) {
+/** @param {{words: Labelled[], trends: Map<string, {long: import('../lib/words.js').Direction, short: import('../lib/words.js').Direction}> | null, add: (term: string) => void, scope: string}} props */
+function Words({ words, trends, add, scope }) {
   return html`<${Bars}
     title=${t('analysis.words')}
+    scope=${scope}
     counts=${words}
     add=${add}
-    extra=${(/** @type {Count} */ { term }) => {
+    extra=${trends &&
+    ((/** @type {Labelled} */ { term }) => {
       const { long, short } = trends.get(term) ?? { long: 0, short: 0 };
       const label = t('analysis.trend', { long: t(`trend.${TREND_ICONS[long]}`), short: t(`trend.${TREND_ICONS[short]}`) });
       return html`<span class="trends" title=${label}
         ><span class=${`trend ${TREND_ICONS[long]}`}><${Icon} name=${TREND_ICONS[long]} /></span><span class=${`trend ${TREND_ICONS[short]}`}><${Icon} name=${TREND_ICONS[short]} /></span
         ><span class="unseen">${label}</span></span
       >`;
-    }}
+    })}
   />`;
 }
 
-/** @param {{title: string, counts: Count[], add: (term: string) => void, extra?: (count: Count) => any}} props */
-function Bars({ title, counts, add, extra }) {
+/** @param {{title: string, counts: Labelled[], add: (term: string) => void, search?: (term: string) => string, scope?: string, extra?: ((count: Labelled) => any) | null}} props */
+function Bars({ title, counts, add, search = (term) => term, scope = '', extra }) {
   if (counts.length === 0) return null;
   const most = counts[0]?.count ?? 1;
   return html`<section>
-    <h3>${title}</h3>
+    <h3>${title}${scope && html`<span class="scope">${scope}</span>`}</h3>
     <ul class="bars">
       ${counts.map(
         (count) => html`<li key=${count.term}>
-          <button type="button" title=${t('analysis.add', { term: count.label })} onClick=${() => add(count.term)}>
+          <button type="button" data-term=${search(count.term)} title=${t('analysis.add', { term: count.label })} onClick=${() => add(search(count.term))}>
             <span class="bar" style=${{ width: `${((count.count / most) * 100).toFixed(1)}%` }}></span><bdi>${count.label}</bdi>
           </button>
           ${extra?.(count)}<span class="n">${format.count(count.count)}</span>

@@ -2,13 +2,14 @@
 
 import { useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
 import { signal } from '../vendor/signals.js';
+import { narrowed } from '../lib/urls.js';
 import { t } from '../strings.js';
 import { Analysis } from './analysis.js';
 import { ColumnView } from './column.js';
 import { Page } from './context.js';
 import { Icon, format, html } from './html.js';
 import { SearchBar } from './search.js';
-import { Help, Json } from './sheets.js';
+import { Help, Json, Token } from './sheets.js';
 
 /** @typedef {import('../lib/column.js').Column} Column */
 /** @typedef {import('../lib/state.js').Perch} Perch */
@@ -26,6 +27,7 @@ export function App({ perch }) {
   const [text, setText] = useState('');
   const [isHelp, setHelp] = useState(false);
   const [json, setJson] = useState(/** @type {Tweet | null} */ (null));
+  const [isToken, setToken] = useState(false);
   const [said, setSaid] = useState('');
   const analysis = useMemo(() => signal(''), []);
   const wasClosed = useRef(false);
@@ -41,7 +43,7 @@ export function App({ perch }) {
       analysis,
       searchTerm: (column, term, add) => {
         perch.active.value = column.name;
-        perch.search(add ? `${column.query} ${term}` : term);
+        perch.search(add ? narrowed(column.query, term) : term);
       },
       showJson: setJson,
       toggleAnalysis: (column) => {
@@ -66,6 +68,8 @@ export function App({ perch }) {
     if (only && !wasClosed.current && matchMedia(WIDE).matches) analysis.value = only.name;
     else if (!columns.some((column) => column.name === analysis.value)) analysis.value = '';
   }, [columns]);
+  const isLocked = perch.connection$.value.state === 'locked';
+  useEffect(() => setToken(isLocked), [isLocked]);
   const analysed = columns.find((column) => column.name === analysis.value);
 
   /** @param {string} query */
@@ -84,7 +88,7 @@ export function App({ perch }) {
         <button type="button" class="bare" aria-label=${t('help.open')} title=${`${t('help.open')} (?)`} onClick=${() => setHelp(true)}><${Icon} name="help" /></button>
       </div>
     </header>
-    <${Banner} perch=${perch} />
+    <${Banner} perch=${perch} onUnlock=${() => setToken(true)} />
     <div class="body">
       <main id="columns" class=${`columns n${Math.min(columns.length, 9)}`} tabindex="-1" aria-label=${t('columns.label')}>
         <h1 class="unseen">${t('app.name')}: ${t('app.tagline')}</h1>
@@ -95,6 +99,7 @@ export function App({ perch }) {
     </div>
     <div class="unseen" role="status" aria-live="polite">${said}</div>
     ${isHelp && html`<${Help} onClose=${() => setHelp(false)} onTry=${tryQuery} />`} ${json && html`<${Json} tweet=${json} onClose=${() => setJson(null)} />`}
+    ${isToken && html`<${Token} onClose=${() => setToken(false)} />`}
   <//>`;
 }
 
@@ -158,12 +163,16 @@ function Loaded({ perch }) {
     <li class="wide"><b>${format.decimal(rate)}</b> ${t('stats.rate')}</li>`;
 }
 
-/** @param {{perch: Perch}} props */
-function Banner({ perch }) {
+/** @param {{perch: Perch, onUnlock: () => void}} props */
+function Banner({ perch, onUnlock }) {
   const { state, attempt, retryAt, reason, behind } = perch.connection$.value;
-  const wasOpen = useRef(false);
-  if (state === 'open') wasOpen.current = true;
+  const withheld = perch.withheldNow;
+  if (state === 'open' && withheld > 0) return html`<div class="banner" role="status">${t('banner.withheld', { n: withheld, count: format.count(withheld) })}</div>`;
   if (state === 'open') return behind ? html`<div class="banner" role="status">${t('banner.behind')}</div>` : null;
+  if (state === 'locked')
+    return html`<div class="banner" role="status">
+      <span>${t('banner.locked')}</span><button type="button" class="small" onClick=${onUnlock}>${t('banner.unlock')}</button>
+    </div>`;
   if (state === 'closed' && attempt === 0 && !reason) return null;
   if (state === 'closed') return html`<div class="banner bad" role="alert">${t('banner.closed', { reason })}</div>`;
   if (attempt === 0) return null;

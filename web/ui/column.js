@@ -103,7 +103,7 @@ function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
     <div class="about">
       <h2><button type="button" class="query" dir="auto" title=${t('column.edit')} onClick=${() => edit(column)}>${column.query}</button></h2>
       <div class="facts">
-        <span class="total">${total === null ? t('column.registering') : t('column.count', { n: total, count: format.count(total) })}</span>
+        <span class="total">${column.error.value ? '' : total === null ? t('column.registering') : t('column.count', { n: total, count: format.count(total) })}</span>
         <${Rate} column=${column} />
       </div>
     </div>
@@ -169,16 +169,19 @@ function Menu({ column, at, n }) {
       document.removeEventListener('keydown', close);
     };
   }, [isOpen]);
-  /** @param {import('../vendor/signals-core.js').Signal<number>} signal @param {(n: number) => void} [then] */
-  const number = (signal, then) => (/** @type {any} */ event) => {
-    signal.value = Number(event.target.value);
-    then?.(signal.value);
-    column.changed();
-  };
+  const settings = column.settings.value;
+  /** @param {string} label @param {'pageSize' | 'history' | 'cap'} name @param {readonly number[]} sizes */
+  const number = (label, name, sizes) =>
+    html`<label class="row"
+      >${label}
+      <select onChange=${(/** @type {any} */ event) => perch.configure(column, { [name]: Number(event.target.value) })}>
+        ${sizes.map((size) => html`<option value=${size} selected=${size === settings[name]}>${size ? format.count(size) : t('column.pagesize.endless')}</option>`)}
+      </select></label
+    >`;
   const notify = async (/** @type {any} */ event) => {
     const wanted = event.target.checked;
     const allowed = wanted && 'Notification' in window && (await Notification.requestPermission()) === 'granted';
-    column.notify.value = allowed;
+    perch.configure(column, { notify: allowed });
     event.target.checked = allowed;
     if (wanted && !allowed) announce(t('column.notify.denied'));
   };
@@ -186,27 +189,10 @@ function Menu({ column, at, n }) {
     <summary class="bare" aria-label=${t('column.menu')} title=${t('column.menu')}><${Icon} name="menu" /></summary>
     ${isOpen &&
     html`<div class="panel">
+      ${number(t('column.pagesize'), 'pageSize', PAGE_SIZES)} ${number(t('column.history'), 'history', HISTORY_SIZES)} ${number(t('column.cap'), 'cap', CAPS)}
+      <label class="row">${t('column.notify')}<input type="checkbox" checked=${settings.notify} onChange=${notify} /></label>
       <label class="row"
-        >${t('column.pagesize')}
-        <select onChange=${number(column.pageSize, () => (column.page.value = 0))}>
-          ${PAGE_SIZES.map((size) => html`<option value=${size} selected=${size === column.pageSize.value}>${size || t('column.pagesize.endless')}</option>`)}
-        </select></label
-      >
-      <label class="row"
-        >${t('column.history')}
-        <select onChange=${number(column.historySize, (size) => void column.load(Math.max(0, size - column.feed.loaded)))}>
-          ${HISTORY_SIZES.map((size) => html`<option value=${size} selected=${size === column.historySize.value}>${format.count(size)}</option>`)}
-        </select></label
-      >
-      <label class="row"
-        >${t('column.cap')}
-        <select onChange=${(/** @type {any} */ event) => column.setCap(Number(event.target.value))}>
-          ${CAPS.map((size) => html`<option value=${size} selected=${size === column.feed.cap}>${format.count(size)}</option>`)}
-        </select></label
-      >
-      <label class="row">${t('column.notify')}<input type="checkbox" checked=${column.notify.value} onChange=${notify} /></label>
-      <label class="row"
-        >${t('column.title')}<input type="checkbox" checked=${column.countInTitle.value} onChange=${(/** @type {any} */ event) => (column.countInTitle.value = event.target.checked)}
+        >${t('column.title')}<input type="checkbox" checked=${settings.title} onChange=${(/** @type {any} */ event) => perch.configure(column, { title: event.target.checked })}
       /></label>
       <div class="row">
         ${t('column.export')}
@@ -235,7 +221,7 @@ function Progress({ column }) {
   const { loaded, historyTotal } = column.feed;
   const total = historyTotal ?? 0;
   return html`<div class="progress">
-    <progress max=${Math.max(1, Math.min(total, column.historySize.value))} value=${loaded} aria-label=${t('history.loading', { loaded, total })}></progress>
+    <progress max=${Math.max(1, Math.min(total, column.settings.value.history))} value=${loaded} aria-label=${t('history.loading', { loaded, total })}></progress>
     <span>${t('history.loading', { loaded: format.count(loaded), total: historyTotal === null ? '…' : format.count(total) })}</span>
     <button type="button" class="small" onClick=${() => column.stop()}>${t('history.stop')}</button>
   </div>`;
@@ -259,7 +245,7 @@ function Tweets({ column, scroller }) {
   void column.version.value;
   const { feed } = column;
   const order = column.order.value;
-  const pageSize = column.pageSize.value;
+  const { pageSize } = column.settings.value;
   const [shown, setShown] = useState(FIRST);
   const end = useRef(/** @type {HTMLElement | null} */ (null));
   const size = feed.viewSize;

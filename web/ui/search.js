@@ -2,7 +2,7 @@
 
 import { useContext, useEffect, useRef, useState } from '../vendor/hooks.js';
 import { t } from '../strings.js';
-import { around, check, estimate } from '../lib/check.js';
+import { around, check, estimate, price } from '../lib/check.js';
 import { rateOf } from '../lib/format.js';
 import * as memory from '../lib/memory.js';
 import { Page } from './context.js';
@@ -27,12 +27,12 @@ export function SearchBar({ text, setText, field }) {
     const abort = new AbortController();
     const timer = setTimeout(async () => {
       try {
-        const answer = await check(query, abort.signal);
+        const answer = await check(query, abort.signal, perch.token);
         if (abort.signal.aborted) return;
         setChecked(answer);
         if (answer.message !== undefined) return;
-        const rest = await estimate(perch.connection, query);
-        if (!abort.signal.aborted) setChecked({ ...answer, ...rest });
+        const [counts, cost] = await Promise.all([estimate(perch.connection, query), price(query, abort.signal).catch(() => ({}))]);
+        if (!abort.signal.aborted) setChecked({ ...answer, ...counts, ...cost });
       } catch {
         // Not checked, then: the search itself will say.
       }
@@ -61,7 +61,7 @@ export function SearchBar({ text, setText, field }) {
   const submit = async (own) => {
     if (isWrong) return;
     // A mistake stays in the field, where it can be mended, and replaces no search.
-    const answer = await check(query, AbortSignal.timeout(3000)).catch(() => null);
+    const answer = await check(query, AbortSignal.timeout(3000), perch.token).catch(() => null);
     if (answer?.message !== undefined) setChecked(answer);
     else go(query, own);
   };
@@ -151,7 +151,8 @@ function Says({ query, checked }) {
     ${checked.total !== undefined &&
     html`<p class="estimate">
       ${checked.total > 0 ? t('search.total', { n: checked.total, count: format.count(checked.total) }) : t('search.none')}${rate &&
-      html`, <strong>${t('search.rate', { n: format.decimal(rate.n), unit: t(`unit.${rate.unit}`) })}</strong>`}
+      html`, <strong>${t('search.rate', { n: format.decimal(rate.n), unit: t(`unit.${rate.unit}`) })}</strong>`}${typeof checked.share === 'number' &&
+      html`, <span title=${t('search.price.title')}>${t('search.price', { share: format.percent(checked.share) })}</span>`}
     </p>`}
   </div>`;
 }

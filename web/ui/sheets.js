@@ -135,3 +135,24 @@ export function Json({ tweet, onClose }) {
     <pre class="json" dir="ltr">${text}</pre>
   <//>`;
 }
+
+/** Asks for the token that the server asks for. @param {{onClose: () => void}} props */
+export function Token({ onClose }) {
+  const { perch } = useContext(Page);
+  const { reason } = perch.connection$.value;
+  /** @param {SubmitEvent} event */
+  const onSubmit = (event) => {
+    event.preventDefault();
+    const token = String(new FormData(/** @type {HTMLFormElement} */ (event.target)).get('token')).trim();
+    if (!token) return;
+    perch.authorize(token);
+  };
+  return html`<${Sheet} title=${t('token.title')} kind="middle narrow" onClose=${onClose}>
+    <form class="token" onSubmit=${onSubmit}>
+      <p id="token-text">${t('token.text')}</p>
+      <input type="password" name="token" aria-label=${t('token.label')} aria-describedby="token-text token-says" autocomplete="off" autofocus required />
+      <button type="submit" class="go">${t('token.go')}</button>
+      <p id="token-says" class="refused" role="alert">${reason && t('token.refused', { reason })}</p>
+    </form>
+  <//>`;
+}

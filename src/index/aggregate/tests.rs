@@ -84,6 +84,18 @@ fn intervals_grow_until_the_buckets_are_few() {
 }
 
 #[test]
+fn words_are_counted_once_a_tweet() {
+    let dir = TempDir::new().unwrap();
+    let index = open(dir.path());
+    append(&index, &[(1, true, vec![], None), (2, true, vec![], None)]);
+    index.commit_now().unwrap();
+    append(&index, &[(3, true, vec![], None), (4, false, vec![], None)]);
+    let everything = Search::new(&Ast::All);
+    let found = index.view().top_terms(&everything, tweet::TEXT, None, 10).unwrap();
+    assert_eq!(found, TopTerms { total: 4, buckets: vec![("rust".to_owned(), 3), ("java".to_owned(), 1)] });
+}
+
+#[test]
 fn nothing_matches_nothing() {
     let dir = TempDir::new().unwrap();
     let index = open(dir.path());
@@ -156,7 +168,13 @@ proptest! {
             let top = view.top_terms(&search(), tweet::HASHTAG, until, 10).unwrap();
             prop_assert_eq!(top.total, matching.len() as u64);
             let found: BTreeMap<&str, u64> = top.buckets.iter().map(|(term, count)| (term.as_str(), *count)).collect();
-            prop_assert_eq!(found, terms);
+            prop_assert_eq!(&found, &terms);
+            let mut all: Vec<(String, u64)> = terms.iter().map(|(term, count)| ((*term).to_owned(), *count)).collect();
+            all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            for n in 0..4 {
+                let top = view.top_terms(&search(), tweet::HASHTAG, until, n).unwrap();
+                prop_assert_eq!(&top.buckets[..], &all[..n.min(all.len())]);
+            }
             let over_time = view.over_time(&search(), tweet::CREATED, until, 1_000).unwrap();
             prop_assert_eq!(over_time.total, matching.len() as u64);
             prop_assert_eq!(over_time.buckets, times.into_iter().collect::<Vec<_>>());

@@ -123,7 +123,7 @@ fn fields_that_are_wrong_are_named() {
             r#"["cmd/missing", {}, 1]"#,
             r#"["cmd/missing", {"id_str": "x"}, 1]"#,
             r#"["cmd/aggregate", {"query": "rust"}, 1]"#,
-            r#"["cmd/aggregate", {"query": "rust", "by": "text"}, 1]"#,
+            r#"["cmd/aggregate", {"query": "rust", "by": "url"}, 1]"#,
             r#"["cmd/aggregate", {"query": "rust", "by": "lang", "n": 0}, 1]"#,
             r#"["cmd/ping", [], 1]"#,
             r#"["cmd/ping", {"x": 1}, 1]"#,
@@ -151,7 +151,7 @@ fn fields_that_are_wrong_are_named() {
             ["cmd/error",{"code":"bad_payload","message":"`id_str` is missing","at":{"field":"id_str"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`id_str` must be a whole number or a string of digits, below 2^64","at":{"field":"id_str"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`by` is missing","at":{"field":"by"}},1]
-            ["cmd/error",{"code":"bad_payload","message":"`by` must be the name of a date or of keywords: hashtag, mention, cashtag, lang, user.screen_name, in_reply_to_screen_name, has, is, created_at","at":{"field":"by"}},1]
+            ["cmd/error",{"code":"bad_payload","message":"`by` must be the name of a date, of words or of keywords: text, user.name, hashtag, mention, cashtag, lang, user.screen_name, in_reply_to_screen_name, has, is, created_at","at":{"field":"by"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`n` must be a whole number from 1 to 1000","at":{"field":"n"}},1]
             ["cmd/error",{"code":"bad_payload","message":"the payload of cmd/ping must be an object, not an array"},1]
             ["cmd/error",{"code":"bad_payload","message":"cmd/ping has no field `x` (none is known)","at":{"field":"x"}},1]
