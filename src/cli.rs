@@ -44,7 +44,7 @@ enum Command {
     Search(search::SearchArgs),
     /// Print matching tweets as they come in
     Tail(tail::TailArgs),
-    /// Show what a query means, without a server
+    /// Show what a query means and costs, and why tweets match it
     Explain(explain::ExplainArgs),
     /// Check the configuration and say everything that is wrong with it
     Check(ConfigArgs),
@@ -121,6 +121,8 @@ enum Failure {
     Other(anyhow::Error),
     /// It was said already.
     Told,
+    /// No tweet matches: nothing to be said.
+    NoMatch,
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -148,7 +150,15 @@ impl Failure {
                 anstream::eprintln!("perch: {error:#}");
                 ExitCode::FAILURE
             }
-            Failure::Told => ExitCode::FAILURE,
+            Failure::Told | Failure::NoMatch => ExitCode::FAILURE,
+        }
+    }
+
+    /// Where the exit code 1 says that nothing matches, everything else that fails is 2. Whoever closed our stdout has still seen enough.
+    fn unlike_no_match(self) -> Failure {
+        match self {
+            Failure::Other(error) if !is_broken_pipe(&error) => Failure::Usage(format!("perch: {error:#}")),
+            other => other,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! in a table, never a scan over all sessions. A slow session costs the hub no more than a fast one: its queue is bounded, and when
 //! it is full the queue goes and the session reads what it missed from the index ([`crate::live`]).
 
+mod costs;
 mod queue;
 mod registry;
 
@@ -20,9 +21,11 @@ use tokio::sync::Notify;
 use crate::ids::{QueryId, QueryKey, Uid};
 use crate::index::Hit;
 use crate::percolator::{Engine, Matches};
-use crate::query::Query;
+use crate::query::{Ast, Query};
 use crate::tweet::Item;
 
+pub use costs::{CostOrder, QueryCounts};
+use costs::{Costs, Count};
 pub(crate) use queue::Taken;
 pub use queue::{QueueLimits, SessionQueue};
 use registry::Registry;
@@ -112,6 +115,26 @@ struct Subscription {
     name: Name,
 }
 
+/// What the hub knows of a query.
+#[derive(Debug, Default)]
+struct Standing {
+    subscriptions: Vec<Subscription>,
+    count: Count,
+}
+
+/// A registered query, and what it costs and brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// Its id.
+    pub id: QueryId,
+    /// Its canonical form.
+    pub canonical: Arc<str>,
+    /// How many subscriptions it has.
+    pub subscriptions: usize,
+    /// What was counted.
+    pub counts: QueryCounts,
+}
+
 /// What the hub knows of a session.
 #[derive(Debug)]
 struct Subscriber {
@@ -128,7 +151,8 @@ pub(crate) struct Hub {
     free: Vec<u32>,
     numbers: HashMap<Uid, u32>,
     /// By query key.
-    subscriptions: Vec<Vec<Subscription>>,
+    standings: Vec<Standing>,
+    costs: Costs,
     /// Scratch of [`Hub::dispatch`], by session number: the names that the present tweet matches.
     names: Vec<Vec<Name>>,
     matches: Matches,
@@ -147,7 +171,8 @@ impl Hub {
             sessions: Vec::new(),
             free: Vec::new(),
             numbers: HashMap::new(),
-            subscriptions: Vec::new(),
+            standings: Vec::new(),
+            costs: Costs::default(),
             names: Vec::new(),
             matches: Matches::default(),
             max_queries,
@@ -196,13 +221,14 @@ impl Hub {
         if is_new {
             self.engine.insert(key, query.ast());
             self.changed();
-            if self.subscriptions.len() <= key.index() {
-                self.subscriptions.resize_with(key.index() + 1, Vec::new);
+            if self.standings.len() <= key.index() {
+                self.standings.resize_with(key.index() + 1, Standing::default);
             }
+            self.standings[key.index()].count = self.costs.start();
         }
         self.unsubscribe_session(session, name);
         queue.purge(name);
-        self.subscriptions[key.index()].push(Subscription { session, name: name.clone() });
+        self.standings[key.index()].subscriptions.push(Subscription { session, name: name.clone() });
         if let Some(subscriber) = &mut self.sessions[session as usize] {
             subscriber.queries.insert(name.clone(), key);
         }
@@ -254,14 +280,14 @@ impl Hub {
     }
 
     fn drop_subscription(&mut self, key: QueryKey, session: u32, name: &Name) {
-        let subscriptions = &mut self.subscriptions[key.index()];
+        let subscriptions = &mut self.standings[key.index()].subscriptions;
         if let Some(at) = subscriptions.iter().position(|s| s.session == session && s.name == *name) {
             subscriptions.swap_remove(at);
         }
         if self.registry.release(key) {
             self.engine.remove(key);
             self.changed();
-            self.subscriptions[key.index()] = Vec::new();
+            self.standings[key.index()] = Standing::default();
         }
     }
 
@@ -275,7 +301,9 @@ impl Hub {
         for of_one in self.matches.pairs.chunk_by(|a, b| a.0 == b.0) {
             let item = &items[of_one[0].0 as usize];
             for &(_, key) in of_one {
-                for subscription in &self.subscriptions[key.index()] {
+                let standing = &mut self.standings[key.index()];
+                standing.count.matched();
+                for subscription in &standing.subscriptions {
                     let names = &mut self.names[subscription.session as usize];
                     if names.is_empty() {
                         touched.push(subscription.session);
@@ -301,7 +329,39 @@ impl Hub {
             }
             deliveries.clear();
         }
+        let standings = &mut self.standings;
+        self.costs.percolated(&mut *self.engine, &docs, |key, counted| {
+            if let Some(standing) = standings.get_mut(key.index()) {
+                counted(&mut standing.count);
+            }
+        });
         (self.matches.pairs.len(), self.matches.candidates)
+    }
+
+    /// The registered queries with the highest costs, at most `n`, the highest first.
+    pub(crate) fn registered(&self, order: CostOrder, n: usize) -> Vec<Registered> {
+        // A key without subscriptions is free.
+        let standings = (0..).map(QueryKey).zip(&self.standings).filter(|(_, it)| !it.subscriptions.is_empty());
+        let top = costs::top(standings.map(|(key, standing)| (key, &standing.count)), order, n);
+        let registered = |key: QueryKey| {
+            let (id, canonical) = self.registry.get(key)?;
+            let Standing { subscriptions, count } = &self.standings[key.index()];
+            Some(Registered { id, canonical, subscriptions: subscriptions.len(), counts: self.costs.counts(count) })
+        };
+        top.into_iter().filter_map(registered).collect()
+    }
+
+    /// What the engine would wait for on behalf of a query. It is registered for the moment if it is not.
+    pub(crate) fn presearch(&mut self, query: &Query) -> Ast {
+        let (key, is_new) = self.registry.acquire(query);
+        if is_new {
+            self.engine.insert(key, query.ast());
+        }
+        let presearch = self.engine.presearch(key);
+        if self.registry.release(key) {
+            self.engine.remove(key);
+        }
+        presearch
     }
 
     /// Which registered queries a document matches: id and canonical form, by id.

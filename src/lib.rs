@@ -10,6 +10,7 @@ pub mod automaton;
 pub mod cli;
 pub mod config;
 pub mod doc;
+pub mod explain;
 pub mod hub;
 pub mod ids;
 pub mod index;

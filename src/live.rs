@@ -9,6 +9,7 @@
 //! it has passed what the hub kept back; then it is live again. There is no third way for a tweet to reach a client.
 
 mod catch_up;
+mod price;
 mod session;
 
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use std::time::Instant;
 
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::hub::SessionQueue;
+use crate::explain::tweet::{Explained, Explainer};
+use crate::hub::{self, CostOrder, SessionQueue};
 pub use crate::hub::{Delivery, Name, QueueLimits};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{Hit, Index, OverTime, PageRequest, Search, SearchError, TopTerms, View};
@@ -26,6 +28,8 @@ use crate::query::Query;
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
 use crate::tweet::Prepared;
+use price::{Kept, Sample};
+pub use price::{Price, SAMPLE};
 pub use session::Session;
 
 /// What a client asked for that can't be had; each has a stable code.
@@ -208,6 +212,8 @@ struct Inner {
     queues: std::sync::Mutex<std::collections::HashMap<Uid, Arc<SessionQueue>>>,
     /// How many sessions are kept for clients that are away.
     away: AtomicU64,
+    /// The newest tweets as of a moment ago, for prices.
+    sample: Kept,
 }
 
 impl Live {
@@ -223,6 +229,7 @@ impl Live {
                 searches,
                 queues: std::sync::Mutex::default(),
                 away: AtomicU64::new(0),
+                sample: Kept::default(),
             }),
         }
     }
@@ -330,6 +337,71 @@ impl Live {
         self.ask(|reply| Control::Matching { tweet, reply }).await
     }
 
+    /// Why a stored tweet matches a query, or why not. Counts as a search.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::NotFound`], [`LiveError::Unavailable`].
+    pub async fn explain(&self, query: Query, id: u64) -> Result<Explained, LiveError> {
+        let found = self.read_in_time(move |view| {
+            let hit = view.get(id)?;
+            Ok(hit.map(|hit| explained(&hit.json, [&query]).pop()))
+        });
+        match found.await? {
+            None => Err(LiveError::NotFound(format!("there is no tweet {id}"))),
+            Some(Some(explained)) => Ok(explained),
+            Some(None) => Err(LiveError::Unavailable(format!("the stored tweet {id} can't be read"))),
+        }
+    }
+
+    /// Why a tweet matches these queries. Counts as a search.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Unavailable`].
+    pub async fn explain_all(&self, tweet: Arc<Prepared>, queries: Vec<Query>) -> Result<Vec<Explained>, LiveError> {
+        self.read_in_time(move |_| Ok(explained(&tweet.json, &queries))).await
+    }
+
+    /// The registered queries that come first in an order, at most `n`, and what they cost and bring.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Unavailable`].
+    pub async fn registered(&self, order: CostOrder, n: usize) -> Result<Vec<hub::Registered>, LiveError> {
+        self.ask(|reply| Control::Registered { order, n, reply }).await
+    }
+
+    /// How many queries are registered.
+    #[must_use]
+    pub fn queries(&self) -> u64 {
+        self.inner.pipeline.position.queries()
+    }
+
+    /// What a query costs and brings, judged by the newest tweets. Counts as a search.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Unavailable`].
+    pub async fn price(&self, query: Query) -> Result<Price, LiveError> {
+        let registered = query.clone();
+        let presearch = self.ask(|reply| Control::Presearch { query: registered, reply }).await?;
+        let inner = Arc::clone(&self.inner);
+        self.read_in_time(move |view| {
+            let kept = inner.sample.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+            let sample = match kept.filter(|sample| sample.is_fresh()) {
+                Some(sample) => sample,
+                None => {
+                    let sample = Arc::new(Sample::take(&view)?);
+                    *inner.sample.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&sample));
+                    sample
+                }
+            };
+            Ok(sample.price(query.ast(), presearch))
+        })
+        .await
+    }
+
     /// Counts of the present moment.
     ///
     /// # Errors
@@ -417,6 +489,14 @@ impl Live {
             }
         }
     }
+}
+
+/// What is to be said of each query and a tweet as it is stored; nothing when it can't be read, which a stored tweet always can.
+fn explained<'a>(json: &str, queries: impl IntoIterator<Item = &'a Query>) -> Vec<Explained> {
+    let tweet = crate::tweet::read(json.as_bytes()).ok().and_then(|mut tweets| tweets.pop());
+    let Some(tweet) = tweet else { return Vec::new() };
+    let explainer = Explainer::new(&tweet);
+    queries.into_iter().map(|query| explainer.explain(query)).collect()
 }
 
 #[cfg(test)]

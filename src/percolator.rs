@@ -36,20 +36,23 @@
 //! ```
 
 mod arena;
+mod compile;
 mod compiled;
 mod distance;
 mod explain;
+mod facts;
 mod frequency;
 mod grid;
 mod interval;
 mod literal;
+mod many;
 mod memo;
+mod one;
 mod pairs;
 mod pattern;
 mod plan;
 mod presearch;
 mod program;
-mod scratch;
 mod table;
 mod tantivy;
 mod terms;
@@ -57,6 +60,8 @@ mod waits;
 
 pub use compiled::Compiled;
 pub use tantivy::Tantivy;
+
+use std::time::Duration;
 
 use crate::doc::Doc;
 use crate::ids::QueryKey;
@@ -103,6 +108,12 @@ pub trait Engine: Send {
 
     /// The memory that the queries take, in bytes, as near as the engine knows.
     fn size_bytes(&self) -> usize;
+
+    /// Percolates one document slowly and appends each of its candidates with the time that it took to decide on it: for samples of what
+    /// queries cost. A candidate that needs no decision takes no time. An engine that can't tell appends nothing.
+    fn inspect(&mut self, doc: &Doc, candidates: &mut Vec<(QueryKey, Duration)>) {
+        let _ = (doc, candidates);
+    }
 
     /// What the engine waits for on behalf of a query: a weaker query, so that only documents that match it are looked at. An engine without
     /// a presearch looks at all of them.

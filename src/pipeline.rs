@@ -16,11 +16,11 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::{Departures, Full, Hub, Name, SessionQueue};
+use crate::hub::{CostOrder, Departures, Full, Hub, Name, Registered, SessionQueue};
 use crate::ids::{QueryId, Seq, Uid};
 use crate::index::Index;
 pub use crate::index::{Ack, IntakeError};
-use crate::query::Query;
+use crate::query::{Ast, Query};
 use crate::telemetry;
 use crate::tweet::{Item, Prepared};
 
@@ -85,6 +85,10 @@ pub(crate) enum Control {
     Unsubscribe { uid: Uid, name: Name, reply: oneshot::Sender<bool> },
     /// Answers with the queries that the tweet matches.
     Matching { tweet: Arc<Prepared>, reply: oneshot::Sender<Vec<(QueryId, Arc<str>)>> },
+    /// Answers with the registered queries that come first in this order.
+    Registered { order: CostOrder, n: usize, reply: oneshot::Sender<Vec<Registered>> },
+    /// Answers with what the engine would wait for on behalf of the query.
+    Presearch { query: Query, reply: oneshot::Sender<Ast> },
 }
 
 /// What the loop lets others see.
@@ -194,6 +198,12 @@ impl Pipeline {
             }
             Control::Matching { tweet, reply } => {
                 let _ = reply.send(self.hub.matching(&tweet.doc));
+            }
+            Control::Registered { order, n, reply } => {
+                let _ = reply.send(self.hub.registered(order, n));
+            }
+            Control::Presearch { query, reply } => {
+                let _ = reply.send(self.hub.presearch(&query));
             }
         }
     }

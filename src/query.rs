@@ -29,10 +29,12 @@ pub(crate) mod naive;
 mod parse;
 
 pub use ast::{Ast, Phrase};
-pub use describe::describe;
+pub use describe::{describe, show_value};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use eval::matches;
 pub use geo::{GeoBox, GeoCircle};
+
+use std::ops::Range;
 
 use uuid::Uuid;
 
@@ -123,6 +125,15 @@ impl Query {
         }
     }
 
+    /// Reads a canonical form again, whatever it costs: it was checked when it was made.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn from_canonical(text: &str, schema: &Schema) -> Result<Query, Diagnostics> {
+        Query::parse(text, schema, &QueryLimits::NONE)
+    }
+
     /// Reads the JSON form; a string is query text.
     ///
     /// # Errors
@@ -169,6 +180,18 @@ impl Query {
     pub fn ast(&self) -> &Ast {
         &self.ast
     }
+
+    /// The parts that must all hold, in the order of the canonical form, each with its bytes there: those of an AND, or the whole query.
+    #[must_use]
+    pub fn required(&self, schema: &Schema) -> Vec<(&Ast, Range<usize>)> {
+        canonical::required(&self.ast, schema)
+    }
+}
+
+/// The canonical form of a part of a query.
+#[must_use]
+pub fn canonical_text(part: &Ast, schema: &Schema) -> String {
+    canonical::text(part, schema)
 }
 
 fn check(ast: &Ast, builder: &mut build::Builder<'_>) -> build::Built<()> {

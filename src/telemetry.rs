@@ -42,12 +42,17 @@ pub struct Metric {
 const SECONDS: &[f64] =
     &[0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// 1 µs to 100 ms.
+const SAMPLE_SECONDS: &[f64] =
+    &[0.000_001, 0.000_01, 0.000_025, 0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1];
+
 const TWEETS_RECEIVED: &str = "perch_tweets_received_total";
 const TWEETS_REFUSED: &str = "perch_tweets_refused_total";
 const TWEETS_COMMITTED: &str = "perch_tweets_committed_total";
 const COMMIT_TIME: &str = "perch_commit_seconds";
 const PERCOLATED: &str = "perch_tweets_percolated_total";
 const PERCOLATION_TIME: &str = "perch_percolation_seconds";
+const SAMPLE_TIME: &str = "perch_percolation_sample_seconds";
 const CANDIDATES: &str = "perch_percolation_candidates_total";
 const MATCHES: &str = "perch_matches_total";
 const QUERIES: &str = "perch_queries_registered";
@@ -76,6 +81,11 @@ pub const METRICS: &[Metric] = &[
     row(COMMIT_TIME, MetricKind::Histogram(SECONDS), "Time of one commit of the index."),
     row(PERCOLATED, MetricKind::Counter, "Tweets that were matched against the registered queries."),
     row(PERCOLATION_TIME, MetricKind::Histogram(SECONDS), "Time to match one batch against the registered queries."),
+    row(
+        SAMPLE_TIME,
+        MetricKind::Histogram(SAMPLE_SECONDS),
+        "Time to match one tweet once more, query by query, as a sample of what the queries cost.",
+    ),
     row(CANDIDATES, MetricKind::Counter, "Pairs of tweet and query that the presearch could not rule out."),
     row(MATCHES, MetricKind::Counter, "Pairs of tweet and query that match."),
     row(QUERIES, MetricKind::Gauge, "Different queries that are registered."),
@@ -235,6 +245,11 @@ pub(crate) fn percolated(tweets: usize, matches: usize, candidates: u64, took: D
     counter!(MATCHES).increment(matches as u64);
     counter!(CANDIDATES).increment(candidates);
     record(&histogram!(PERCOLATION_TIME), took);
+}
+
+/// One tweet was matched once more, query by query.
+pub(crate) fn percolation_sampled(took: Duration) {
+    record(&histogram!(SAMPLE_TIME), took);
 }
 
 /// So many sessions are open now.

@@ -12,6 +12,7 @@
 
 mod counts;
 mod errors;
+pub(crate) mod explain;
 mod fields;
 mod gate;
 mod http;
@@ -21,6 +22,7 @@ mod pace;
 mod page;
 mod probes;
 mod publish;
+mod queries;
 mod query_form;
 mod rest;
 pub mod sente;

@@ -17,6 +17,10 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use analyze::{Origin, Source};
+#[cfg(test)]
+pub(crate) use extract::decode;
+pub(crate) use extract::{decoded_parts, raw_range};
 pub use read::read;
 
 use crate::doc::{Doc, DocBuilder, Point};

@@ -16,6 +16,7 @@ const LAYERS: &[&str] = &[
     "telemetry",
     "auth",
     "matcher",
+    "explain",
     "index",
     "percolator",
     "hub",

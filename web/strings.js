@@ -18,6 +18,8 @@ const TEXTS = /** @type {const} */ ({
   'search.rate': 'about {n} {unit}',
   'search.total': { one: '{count} tweet so far', other: '{count} tweets so far' },
   'search.none': 'no tweets so far',
+  'search.price': 'looked at for {share} of all tweets',
+  'search.price.title': 'What the search costs: the share of the newest tweets that have what it requires, so that it must be tried on them',
   'search.wrong': 'Column {column}: {message}',
   'search.saved': 'Saved',
   'search.recent': 'Recent',

@@ -213,24 +213,18 @@ pub(crate) fn measure(mix: &str, size: usize, options: &Options) -> Row {
 ///
 /// The matches are forgotten from time to time, as they are when someone takes them; all are counted.
 fn run(engine: &mut dyn Engine, stream: &Stream<'_>, batch: usize, limit: Duration, matches: &mut Matches) -> Pass {
-    let mut builder = DocBuilder::new(Schema::tweet());
+    let mut builders: Vec<DocBuilder<'_>> = (0..batch).map(|_| DocBuilder::new(Schema::tweet())).collect();
     let mut pass = Pass::default();
     matches.clear();
     let start = Instant::now();
     let busy = Busy::now();
     let numbers: Vec<usize> = (0..stream.texts.len()).collect();
     for numbers in numbers.chunks(batch) {
-        if let &[at] = numbers {
-            stream.build(at, &mut builder);
-            engine.percolate(&[builder.doc()], matches);
-        } else {
-            let build = |&at| {
-                stream.build(at, &mut builder);
-                builder.finish()
-            };
-            let docs: Vec<Doc> = numbers.iter().map(build).collect();
-            engine.percolate(&docs.iter().collect::<Vec<_>>(), matches);
+        for (&at, builder) in numbers.iter().zip(&mut builders) {
+            stream.build(at, builder);
         }
+        let docs: Vec<&Doc> = builders.iter_mut().take(numbers.len()).map(DocBuilder::doc).collect();
+        engine.percolate(&docs, matches);
         pass.n += numbers.len();
         if matches.pairs.len() > 100_000 {
             pass.take(matches);

@@ -1,28 +1,59 @@
-//! `perch explain`: what a query means and costs.
+//! `perch explain`: what a query means and costs, and why tweets match it.
 
-use std::io::Write as _;
+mod why;
+
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anstyle::Style;
+use anyhow::Context as _;
 use clap::Args;
+use serde::Deserialize;
 
-use super::{Failure, read_query};
+use super::client::{address, http_client, refusal, unreachable};
+use super::{Failure, TokenArgs, block_on, read_query};
 use crate::ids::QueryKey;
 use crate::percolator::{ENGINES, EngineOptions, Matches};
 use crate::query::{Ast, Query, describe};
 use crate::schema::Schema;
 use crate::source::sample;
+use crate::transport::explain::QueryPrice;
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     /// The query: text, or its JSON form
     #[arg(allow_hyphen_values = true)]
     query: String,
+    /// Say why the tweets in this file match, or why not; `-` is standard input. The exit code is 0 when one matches and 1 when none does
+    #[arg(long, value_name = "FILE")]
+    tweet: Option<String>,
+    /// With --tweet: print one JSON object a tweet, as `/api/explain` answers it
+    #[arg(long, requires = "tweet")]
+    json: bool,
+    /// Judge what the query costs and brings by the newest tweets of the perch that runs here, not by made-up ones
+    #[arg(long, value_name = "URL", conflicts_with = "tweet")]
+    url: Option<reqwest::Url>,
+    #[command(flatten)]
+    token: TokenArgs,
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a small number")]
+/// Says what is to be said of a query, or of tweets and a query.
 pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let query = read_query(&args.query)?;
+    match &args.tweet {
+        // Failing is told from not matching by the exit code.
+        Some(file) => block_on(why::run(&query, file, args.json)).map_err(Failure::unlike_no_match),
+        None => {
+            meaning(&query)?;
+            match &args.url {
+                Some(url) => block_on(price(&args.query, url, &args.token)),
+                None => made_up_price(&query),
+            }
+        }
+    }
+}
+
+fn meaning(query: &Query) -> Result<(), Failure> {
     let bold = Style::new().bold();
     let mut out = anstream::stdout();
     writeln!(out, "{bold}meaning{bold:#}")?;
@@ -31,7 +62,59 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     }
     writeln!(out, "{bold}canonical form{bold:#}\n  {}", query.canonical())?;
     writeln!(out, "{bold}query id{bold:#}\n  {}", query.id())?;
-    let cost = cost(&query);
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    price: QueryPrice,
+}
+
+/// The price as a server knows it.
+async fn price(query: &str, url: &reqwest::Url, token: &TokenArgs) -> Result<(), Failure> {
+    let mut address = address(url, "/api/explain")?;
+    address.query_pairs_mut().append_pair("q", query).append_pair("price", "true");
+    let answer = http_client(token)?.get(address).send().await.map_err(|error| unreachable(url, &error))?;
+    let status = answer.status();
+    let body = answer.text().await.context("the answer broke off")?;
+    if !status.is_success() {
+        return Err(refusal(status, &body));
+    }
+    let Answer { price } = serde_json::from_str(&body).context("the answer is not what perch sends")?;
+    write_price(&mut anstream::stdout(), &price)?;
+    Ok(())
+}
+
+fn write_price(out: &mut impl Write, price: &QueryPrice) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(out, "{bold}presearch{bold:#} (a tweet is looked at only when it matches one of)")?;
+    for way in &price.waits_for {
+        writeln!(out, "  {way}")?;
+    }
+    let QueryPrice { tweets, candidates, matches, .. } = price;
+    writeln!(
+        out,
+        "{bold}price{bold:#}\n  looked at for {candidates} of the newest {tweets} tweets, {matches} of them match"
+    )?;
+    match (price.tweets_per_hour, price.matches_per_hour) {
+        (Some(tweets), Some(matches)) => {
+            writeln!(out, "  about {} matches an hour, of {} tweets", rounded(matches), rounded(tweets))
+        }
+        _ => writeln!(out, "  how many tweets come in an hour is not known"),
+    }
+}
+
+/// An estimate, without the digits that it does not have.
+fn rounded(number: f64) -> String {
+    if number < 10.0 { format!("{number:.1}") } else { format!("{number:.0}") }
+}
+
+/// The price by made-up tweets.
+#[expect(clippy::cast_precision_loss, reason = "a small number")]
+fn made_up_price(query: &Query) -> Result<(), Failure> {
+    let bold = Style::new().bold();
+    let mut out = anstream::stdout();
+    let cost = cost(query);
     writeln!(out, "{bold}presearch{bold:#} (a tweet is looked at only when it has one of)")?;
     for line in presearch_lines(&cost.presearch) {
         writeln!(out, "  {line}")?;

@@ -57,6 +57,6 @@ fn plain(text: &str) -> String {
 }
 
 /// Characters that turn the direction of what follows, beyond the end of the tweet.
-fn is_bidirectional(char: char) -> bool {
+pub(super) fn is_bidirectional(char: char) -> bool {
     matches!(char, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }

@@ -30,9 +30,14 @@ fn queries_may_begin_with_a_minus() {
 
 #[test]
 fn wrong_usage_is_refused() {
-    for args in
-        [&["bogus"][..], &["ingest"], &["search"], &["ingest", "f", "--parallel", "0"], &["tail", "x", "--epoch", "e"]]
-    {
+    for args in [
+        &["bogus"][..],
+        &["ingest"],
+        &["search"],
+        &["ingest", "f", "--parallel", "0"],
+        &["tail", "x", "--epoch", "e"],
+        &["explain", "x", "--json"],
+    ] {
         assert!(parse(args).is_err(), "{args:?}");
     }
 }

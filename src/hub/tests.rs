@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::*;
 use crate::doc::{Doc, DocBuilder};
@@ -31,6 +32,10 @@ impl Engine for PlainEngine {
             let found = self.queries.iter().filter(|(_, query)| crate::query::matches(query, doc));
             matches.pairs.extend(found.map(|(&key, _)| (at, key)));
         }
+    }
+
+    fn inspect(&mut self, _: &Doc, candidates: &mut Vec<(QueryKey, Duration)>) {
+        candidates.extend(self.queries.keys().map(|&key| (key, Duration::from_micros(1))));
     }
 
     fn size_bytes(&self) -> usize {
@@ -205,4 +210,36 @@ fn queries_take_no_more_memory_than_allowed() {
     assert_eq!(hub.subscribe(&session, &name("three"), &query("three")), Err(Full::Bytes(800)));
     assert!(hub.unsubscribe(session.uid(), &name("one")));
     hub.subscribe(&session, &name("three"), &query("three")).expect("room again");
+}
+
+#[test]
+fn queries_are_counted_from_their_registration_on() {
+    let session = queue(100);
+    let mut hub = hub();
+    let counts = |hub: &Hub| -> Vec<(String, usize, u64, u64, u64)> {
+        let listed = hub.registered(CostOrder::Matches, 10).into_iter();
+        listed
+            .map(|it| {
+                let QueryCounts { tweets, matches, candidates, .. } = it.counts;
+                (it.canonical.to_string(), it.subscriptions, tweets, matches, candidates)
+            })
+            .collect()
+    };
+    hub.subscribe(&session, &name("a"), &query("one")).expect("room");
+    hub.subscribe(&session, &name("b"), &query("one")).expect("room");
+    // The first batch is always sampled, and the sample stands for all of it.
+    hub.dispatch(&[item(1, "one"), item(2, "two"), item(3, "one two")]);
+    assert_eq!(counts(&hub), [("one".to_owned(), 2, 3, 2, 3)]);
+    hub.subscribe(&session, &name("c"), &query("two")).expect("room");
+    hub.dispatch(&[item(4, "two"), item(5, "two"), item(6, "two")]);
+    let listed = counts(&hub);
+    assert_eq!((&*listed[0].0, listed[0].2, listed[0].3), ("two", 3, 3));
+    assert_eq!((&*listed[1].0, listed[1].2, listed[1].3), ("one", 6, 2));
+    assert!(listed.iter().all(|&(.., tweets, _, candidates)| candidates <= tweets), "{listed:?}");
+    // A query that comes again starts anew, also where a price was asked in between.
+    assert!(hub.unsubscribe(session.uid(), &name("c")));
+    hub.presearch(&query("three"));
+    hub.subscribe(&session, &name("c"), &query("two")).expect("room");
+    assert_eq!(counts(&hub)[1], ("two".to_owned(), 1, 0, 0, 0));
+    assert_eq!(hub.registered(CostOrder::Cost, 1).len(), 1);
 }

@@ -389,6 +389,10 @@ fn check(view: &View, model: &Model, looks: &[(Ast, PageRequest)]) {
         let (from, until) = (Seq(request.before_id.unwrap_or(0)), request.until_seq.unwrap_or(Seq::MAX));
         let after = view.after(&search, from, until, request.n).unwrap();
         assert_eq!(after, model.after(ast, from, until, request.n), "{ast:?} {from} {until}");
+        let mut newest = model.after(&Ast::All, Seq::ZERO, Seq::MAX, usize::MAX);
+        newest.reverse();
+        newest.truncate(request.n);
+        assert_eq!(view.newest(request.n).unwrap(), newest);
     }
 }
 

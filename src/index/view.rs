@@ -199,6 +199,31 @@ impl View {
         self.hits(&top.into_sorted(), &tail)
     }
 
+    /// The newest `n` tweets by arrival, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the index can't be read.
+    pub fn newest(&self, n: usize) -> Result<Vec<Hit>, SearchError> {
+        let everything = Search::new(&Ast::All);
+        let mut top = Top::new(n);
+        let tail: Vec<&Item> = self.tail(&everything).collect();
+        for (at, item) in tail.iter().enumerate() {
+            top.push(item.seq.0, Place::Tail(at));
+        }
+        let shown = &self.inner.shown;
+        let weight = shown.weight(&*everything.query)?;
+        let filter = Filter { after: Seq::ZERO, until: Seq::MAX, hidden: self.hidden() };
+        for (segment, ord) in shown.segments_by(|segment| segment.seqs().1.0) {
+            if top.takes(segment.seqs().1.0) {
+                segment.for_each_seq(&*weight, &filter, |doc, seq| {
+                    top.push(seq, Place::Index(DocAddress::new(ord, doc)));
+                })?;
+            }
+        }
+        self.hits(&top.into_sorted(), &tail)
+    }
+
     /// The tweet with this id.
     ///
     /// # Errors

@@ -26,6 +26,47 @@ pub(crate) fn matches(tokens: &[Token], n: usize, slop: u32, is_term: impl Fn(us
     }
 }
 
+/// Where the phrase stands: for each of its first `most` places the numbers of its tokens, by term; by the token that it was found by, and no
+/// place twice.
+///
+/// For explanations: it allocates, and goes on where [`matches`] stops.
+pub(crate) fn places(
+    tokens: &[Token],
+    n: usize,
+    slop: u32,
+    most: usize,
+    is_term: impl Fn(usize, usize) -> bool,
+) -> Vec<Vec<usize>> {
+    let token_at = |term: usize, position: i64| between(tokens, position, position).find(|&at| is_term(term, at));
+    if slop == 0 {
+        let phrase_at = |at: usize| {
+            let first = i64::from(tokens[at].position);
+            (1..n).try_fold(vec![at], |mut place, term| {
+                place.push(token_at(term, first + as_position(term))?);
+                Some(place)
+            })
+        };
+        return (0..tokens.len()).filter(|&at| is_term(0, at)).filter_map(phrase_at).take(most).collect();
+    }
+    let mut found: Vec<Vec<usize>> = Vec::new();
+    let mut place = vec![(0, false); n];
+    for base in 0..n {
+        for at in (0..tokens.len()).filter(|&at| is_term(base, at)) {
+            if found.len() == most {
+                return found;
+            }
+            let smallest = i64::from(tokens[at].position) - as_position(base);
+            if !loosely_from(tokens, smallest, slop, &mut place, &is_term) {
+                continue;
+            }
+            let place: Option<Vec<usize>> = place.iter().enumerate().map(|(term, it)| token_at(term, it.0)).collect();
+            // Two of its terms may have found the same place.
+            found.extend(place.filter(|place| !found.contains(place)));
+        }
+    }
+    found
+}
+
 /// Whether term `i` stands at `first + i` for all `i` from 1.
 fn follows(tokens: &[Token], n: usize, first: u32, is_term: &impl Fn(usize, usize) -> bool) -> bool {
     (1..n).zip(i64::from(first) + 1..).all(|(term, at)| between(tokens, at, at).any(|token| is_term(term, token)))
@@ -48,16 +89,26 @@ const NOWHERE: i64 = i64::MIN;
 fn loosely(tokens: &[Token], slop: u32, place: &mut [Place], is_term: &impl Fn(usize, usize) -> bool) -> bool {
     let n = place.len();
     (0..n).any(|base| {
-        (0..tokens.len()).filter(|&at| is_term(base, at)).any(|at| {
-            let smallest = i64::from(tokens[at].position) - as_position(base);
-            place.fill((NOWHERE, false));
-            (0..n).all(|term| {
-                for it in &mut *place {
-                    it.1 = false;
-                }
-                take(tokens, smallest, i64::from(slop), term, place, is_term)
-            })
-        })
+        (0..tokens.len())
+            .filter(|&at| is_term(base, at))
+            .any(|at| loosely_from(tokens, i64::from(tokens[at].position) - as_position(base), slop, place, is_term))
+    })
+}
+
+/// Whether each term has a position of its own when `p[i] - i` is at least `smallest` for all of them.
+fn loosely_from(
+    tokens: &[Token],
+    smallest: i64,
+    slop: u32,
+    place: &mut [Place],
+    is_term: &impl Fn(usize, usize) -> bool,
+) -> bool {
+    place.fill((NOWHERE, false));
+    (0..place.len()).all(|term| {
+        for it in &mut *place {
+            it.1 = false;
+        }
+        take(tokens, smallest, i64::from(slop), term, place, is_term)
     })
 }
 

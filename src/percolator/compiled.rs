@@ -14,13 +14,16 @@ use crate::ids::QueryKey;
 use crate::query::Ast;
 
 use super::arena::{Arena, Span};
+use super::compile::compile;
+use super::facts::{Seen, Tools};
 use super::frequency::Frequencies;
+use super::many::{MAX_DOCS, Many};
 use super::memo::Memo;
+use super::one::One;
 use super::pattern;
 use super::plan::{Plan, Prices, plan};
 use super::presearch::Presearch;
 use super::program;
-use super::scratch::Scratch;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
 use super::waits::{Guard, Posting, Rank, Wake};
 use super::{Engine, EngineKind, EngineOptions, Matches};
@@ -36,8 +39,12 @@ pub(super) const KIND: EngineKind = EngineKind {
 const COUNT_EVERY: u32 = 8;
 /// The first documents are all counted.
 const COUNT_FIRST: u32 = 4096;
+/// Fewer documents are percolated one after the other.
+const FEW: usize = 4;
 /// Queries whose plan is looked at again for each document that passes, at most.
-const REPLAN_PER_DOC: usize = 4;
+const REPLAN_PER_DOC: usize = 2;
+/// And one more for so many candidates: where plans are bad, they get better sooner.
+const CANDIDATES_PER_REPLAN: usize = 64;
 /// After so many documents were counted, all plans are looked at again, a few at a time; and after so many times more.
 const FIRST_SWEEP: u64 = 1_000;
 const SWEEP_GROWTH: u64 = 8;
@@ -53,7 +60,13 @@ pub struct Compiled {
     /// The programs.
     codes: Arena<u32>,
     n_queries: usize,
-    scratch: Scratch,
+    /// For single documents.
+    one: One,
+    /// For batches.
+    many: Many,
+    tools: Tools,
+    /// What is to be learned from.
+    seen: Seen,
     frequencies: Frequencies,
     n_docs: u32,
     /// Atoms that are so much more frequent than was believed that the queries behind them should wait elsewhere, and
@@ -63,8 +76,6 @@ pub struct Compiled {
     sweep: Option<u32>,
     /// How many documents have to be counted before that starts again.
     sweep_at: u64,
-    /// For the words of terms that are looked at.
-    term: pattern::Term,
 }
 
 /// A registered query.
@@ -138,9 +149,13 @@ impl Prices for Known<'_> {
         match self.presearch.atoms.kind(atom) {
             AtomKind::True => 1.0,
             &AtomKind::Range(field, min, max) => {
-                self.frequencies.share_of_range(field, min, max).unwrap_or_else(|| self.frequencies.share(atom))
+                self.frequencies.share_of_range(field, min, max).unwrap_or_else(|| self.frequencies.share(atom, 0.0))
             }
-            _ => self.frequencies.share(atom),
+            // What many queries ask for of few values, like a language, many documents have.
+            AtomKind::Term(key) if !self.presearch.is_split(key.field()) => {
+                self.frequencies.share(atom, self.presearch.atoms.popularity(atom, key.field()))
+            }
+            _ => self.frequencies.share(atom, 0.0),
         }
     }
 
@@ -170,13 +185,15 @@ impl Compiled {
             queries: Vec::new(),
             codes: Arena::default(),
             n_queries: 0,
-            scratch: Scratch::default(),
+            one: One::default(),
+            many: Many::default(),
+            tools: Tools::default(),
+            seen: Seen::default(),
             frequencies: Frequencies::new(),
             n_docs: 0,
             stale: Vec::new(),
             sweep: None,
             sweep_at: FIRST_SWEEP,
-            term: pattern::Term::default(),
         }
     }
 
@@ -329,8 +346,9 @@ impl Compiled {
     }
 
     /// Looks at some of the plans that rest on wrong beliefs, then at some of all.
-    fn replan_some(&mut self, n_docs: usize) {
-        let mut left = REPLAN_PER_DOC * n_docs;
+    fn replan_some(&mut self, n_docs: usize, n_candidates: u64) {
+        let candidates = usize::try_from(n_candidates).unwrap_or(usize::MAX);
+        let mut left = REPLAN_PER_DOC * n_docs + candidates / CANDIDATES_PER_REPLAN;
         if self.sweep.is_none() && self.frequencies.n_counted() >= self.sweep_at {
             self.sweep_at *= SWEEP_GROWTH;
             self.sweep = Some(0);
@@ -360,19 +378,22 @@ impl Compiled {
         }
     }
 
-    /// Counts the atoms of the document in `scratch`.
-    fn count(&mut self, doc: &Doc) {
-        self.frequencies.count_doc(doc);
-        for &atom in &self.scratch.there {
+    /// Learns from what was seen.
+    fn learn(&mut self) {
+        self.frequencies.count_docs(self.seen.docs, &self.seen.values, &self.seen.others);
+        for &atom in &self.seen.atoms {
             if self.frequencies.count(atom) && !self.presearch.waits.waiting(atom).guarded.is_empty() {
                 self.stale.push((atom, 0));
             }
         }
-        for (&atom, probe) in self.scratch.tokens().iter().zip(&self.scratch.probes) {
-            if atom == MAX_ATOMS {
-                self.frequencies.count_other(probe.hash);
-            }
-        }
+        self.seen.clear();
+        self.frequencies.tick();
+    }
+
+    /// Whether the next document is one of those that are learned from.
+    fn is_counted(&mut self) -> bool {
+        self.n_docs = self.n_docs.wrapping_add(1);
+        self.n_docs <= COUNT_FIRST || self.n_docs.is_multiple_of(COUNT_EVERY)
     }
 }
 
@@ -384,7 +405,7 @@ fn price_of_waits(atoms: impl Iterator<Item = AtomId>, prices: &Known<'_>) -> f3
 impl Engine for Compiled {
     fn insert(&mut self, key: QueryKey, query: &Ast) {
         self.remove(key);
-        let code = program::compile(query, &mut self.presearch.atoms);
+        let code = compile(query, &mut self.presearch.atoms);
         self.start_counting();
         let plan = plan(&code, &self.known());
         if self.queries.len() <= key.index() {
@@ -420,17 +441,26 @@ impl Engine for Compiled {
     }
 
     fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches) {
-        for (at, doc) in (0_u32..).zip(docs) {
-            self.scratch.start(self.presearch.atoms.len(), self.queries.len());
-            self.presearch.mark(doc, &mut self.scratch, &mut self.term);
-            wake(&self.presearch, &self.codes, &mut self.scratch, doc, at, matches);
-            self.n_docs = self.n_docs.wrapping_add(1);
-            if self.n_docs <= COUNT_FIRST || self.n_docs.is_multiple_of(COUNT_EVERY) {
-                self.count(doc);
+        let candidates = matches.candidates;
+        let n_queries = self.queries.len();
+        for (docs, first) in docs.chunks(MAX_DOCS).zip((0_u32..).step_by(MAX_DOCS)) {
+            if docs.len() < FEW {
+                for (doc, at) in docs.iter().zip(first..) {
+                    let Compiled { one, presearch, codes, tools, .. } = self;
+                    one.percolate(presearch, codes, tools, n_queries, (at, doc), matches);
+                    if self.is_counted() {
+                        self.one.see(doc, &mut self.seen);
+                    }
+                }
+            } else {
+                let Compiled { many, presearch, codes, tools, .. } = self;
+                many.percolate(presearch, codes, tools, n_queries, (first, docs), matches);
+                let counted = (0..docs.len()).fold(0, |some, at| some | u64::from(self.is_counted()) << at);
+                self.many.see(docs, counted, &mut self.seen);
             }
         }
-        self.frequencies.tick();
-        self.replan_some(docs.len());
+        self.learn();
+        self.replan_some(docs.len(), matches.candidates - candidates);
         self.compact();
     }
 
@@ -443,7 +473,9 @@ impl Engine for Compiled {
             + self.queries.capacity() * size_of::<Slot>()
             + self.codes.size_bytes()
             + self.presearch.size_bytes()
-            + self.scratch.size_bytes()
+            + self.one.size_bytes()
+            + self.many.size_bytes()
+            + self.tools.memo.size_bytes()
             + self.frequencies.size_bytes()
     }
 }
@@ -468,55 +500,8 @@ impl Compiled {
         }
         self.compact();
         if self.presearch.patterns.active == 0 {
-            self.scratch.memo = Memo::default();
+            self.tools.memo = Memo::default();
         }
         self.frequencies.truncate(self.presearch.atoms.len());
     }
-}
-
-/// Looks at every query that waits for something that the document has.
-fn wake(presearch: &Presearch, codes: &Arena<u32>, scratch: &mut Scratch, doc: &Doc, at: u32, matches: &mut Matches) {
-    let there = std::mem::take(&mut scratch.there);
-    let ranges = std::mem::take(&mut scratch.ranges);
-    let mut open = std::mem::take(&mut scratch.open);
-    // Reading a little of each list first lets memory fetch them all at once.
-    let all = || there.iter().chain(&ranges);
-    std::hint::black_box(all().fold(0, |near, &atom| near ^ presearch.waits.touch(atom)));
-    let mut candidates = 0;
-    for &atom in all() {
-        let waiting = presearch.waits.waiting(atom);
-        candidates += waiting.n();
-        matches.pairs.extend(waiting.plain.iter().map(|&query| (at, QueryKey(query))));
-        for &query in waiting.either {
-            if scratch.visit(query) {
-                matches.pairs.push((at, QueryKey(query)));
-            }
-        }
-        for posting in waiting.guarded {
-            if posting.signature & !scratch.signature != 0 {
-                continue;
-            }
-            let wake = posting.wake();
-            if matches!(wake, Wake::Verify | Wake::VerifyOnce) {
-                open.push((posting.query, posting.code(), wake == Wake::VerifyOnce));
-                continue;
-            }
-            let (guard, there) = posting.guard();
-            if scratch.has(guard) == there && (wake == Wake::Match || scratch.visit(posting.query)) {
-                matches.pairs.push((at, QueryKey(posting.query)));
-            }
-        }
-    }
-    // The same for the programs.
-    std::hint::black_box(open.iter().fold(0, |near, &(_, code, _)| near ^ codes.from(code)[0]));
-    for &(query, code, once) in &open {
-        let is_match = program::matches(codes.from(code), &presearch.atoms, scratch, doc);
-        if is_match && (!once || scratch.visit(query)) {
-            matches.pairs.push((at, QueryKey(query)));
-        }
-    }
-    matches.candidates += candidates as u64;
-    scratch.there = there;
-    scratch.ranges = ranges;
-    scratch.open = open;
 }

@@ -5,7 +5,6 @@
 //! time all counts are halved, a few at a call.
 
 use super::table::{AtomId, TRUE};
-use crate::doc::Doc;
 use crate::schema::FieldId;
 
 /// Counters of the sketch. Terms that share one are taken for more frequent than they are.
@@ -84,11 +83,11 @@ impl Frequencies {
         self.n_counted
     }
 
-    /// A document more.
-    pub(super) fn count_doc(&mut self, doc: &Doc) {
-        self.docs += 1;
-        self.n_counted += 1;
-        for &(field, value) in doc.values() {
+    /// So many documents more, with these numbers, and the hashes of their terms that are no atoms.
+    pub(super) fn count_docs(&mut self, n: u32, values: &[(FieldId, i64)], others: &[u64]) {
+        self.docs += n;
+        self.n_counted += u64::from(n);
+        for &(field, value) in values {
             if self.values.len() <= field.index() {
                 self.values.resize(field.index() + 1, Recent::default());
             }
@@ -99,6 +98,10 @@ impl Frequencies {
                 recent.values[recent.oldest] = value;
                 recent.oldest = (recent.oldest + 1) % RECENT;
             }
+        }
+        for &hash in others {
+            let count = &mut self.sketch[slot(hash)];
+            *count = count.saturating_add(1);
         }
         if self.docs >= HALVE_AFTER && self.halving.is_none() {
             self.docs /= 2;
@@ -117,12 +120,6 @@ impl Frequencies {
         true
     }
 
-    /// The document has a term that is no atom.
-    pub(super) fn count_other(&mut self, hash: u64) {
-        let count = &mut self.sketch[slot(hash)];
-        *count = count.saturating_add(1);
-    }
-
     fn next_alarm(&self, atom: AtomId) -> u32 {
         let count = self.counts[atom as usize];
         // As a count that grows over all the documents between two halvings.
@@ -131,11 +128,12 @@ impl Frequencies {
         (count.n.max(believed).saturating_mul(4)).max(FIRST_ALARM)
     }
 
-    /// The share of documents that have the atom, as far as is known.
+    /// The share of documents that have the atom, as far as is known, when `at_least` is believed before it was counted.
     #[expect(clippy::cast_precision_loss)]
-    pub(super) fn share(&self, atom: AtomId) -> f32 {
+    pub(super) fn share(&self, atom: AtomId, at_least: f32) -> f32 {
         let Some(count) = self.counts.get(atom as usize) else { return 1.0 };
-        ((count.n as f32 + count.guess * GUESS_WEIGHT) / (self.docs as f32 + GUESS_WEIGHT)).min(1.0)
+        let guess = count.guess.max(at_least);
+        ((count.n as f32 + guess * GUESS_WEIGHT) / (self.docs as f32 + GUESS_WEIGHT)).min(1.0)
     }
 
     /// The share of the field's values that lie between two, both included, once enough of them were seen.

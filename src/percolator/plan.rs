@@ -72,8 +72,8 @@ pub(super) fn plan(code: &[u32], prices: &impl Prices) -> Plan {
             Plan { cost: prices.share(atom) * MATCH + prices.lookup(atom), clauses: vec![Clause::of(atom, true)] }
         }
         Node::Absent(_) | Node::Not(_) => Plan { cost: 1.0, clauses: vec![Clause::of(TRUE, false)] },
-        Node::Phrase { terms, last_is_prefix, .. } => {
-            let full = if last_is_prefix { &terms[..terms.len() - 1] } else { terms };
+        Node::Phrase(phrase) => {
+            let full = phrase.full();
             let key = rarest(full.iter().copied(), prices).unwrap_or(TRUE);
             let guard = rarest(full.iter().copied().filter(|&term| term != key), prices).unwrap_or(TRUE);
             let signature = full.iter().fold(0, |all, &term| all | signature(term));
@@ -97,11 +97,21 @@ pub(super) fn plan(code: &[u32], prices: &impl Prices) -> Plan {
     }
 }
 
+/// What waiting for a part costs, without the plan.
+fn cost(code: &[u32], prices: &impl Prices) -> f32 {
+    match node(code) {
+        Node::Absent(TRUE) => 0.0,
+        Node::Atom(atom) | Node::Lazy(atom) => prices.share(atom) * MATCH + prices.lookup(atom),
+        Node::Absent(_) | Node::Not(_) => 1.0,
+        Node::Or(parts) => parts.map(|part| cost(part, prices)).sum(),
+        Node::Phrase(_) | Node::And(_) | Node::AtLeast(..) => plan(code, prices).cost,
+    }
+}
+
 fn and(parts: &Parts<'_>, prices: &impl Prices) -> Plan {
-    let plans = parts.clone().map(|part| plan(part, prices));
-    let Some((best, mut plan)) = plans.enumerate().min_by(|(_, a), (_, b)| a.cost.total_cmp(&b.cost)) else {
-        return Plan::default();
-    };
+    let costs = parts.clone().map(|part| cost(part, prices)).enumerate();
+    let Some((best, _)) = costs.min_by(|(_, a), (_, b)| a.total_cmp(b)) else { return Plan::default() };
+    let Some(mut plan) = parts.clone().nth(best).map(|part| plan(part, prices)) else { return Plan::default() };
     // Among all terms that the other parts require, the one that is there least often.
     let others = || parts.clone().enumerate().filter(|&(at, _)| at != best).map(|(_, part)| part);
     let mut guard = None;
@@ -139,10 +149,7 @@ fn and(parts: &Parts<'_>, prices: &impl Prices) -> Plan {
 fn required(code: &[u32], prices: &impl Prices) -> Option<AtomId> {
     match node(code) {
         Node::Atom(atom) => Some(atom),
-        Node::Phrase { terms, last_is_prefix, .. } => {
-            let full = if last_is_prefix { &terms[..terms.len() - 1] } else { terms };
-            rarest(full.iter().copied(), prices)
-        }
+        Node::Phrase(phrase) => rarest(phrase.full().iter().copied(), prices),
         Node::And(mut parts) => parts.try_fold(None, |best, part| Some(rarer(best, required(part, prices), prices)))?,
         _ => None,
     }
@@ -152,10 +159,7 @@ fn required(code: &[u32], prices: &impl Prices) -> Option<AtomId> {
 fn required_bits(code: &[u32]) -> u64 {
     match node(code) {
         Node::Atom(atom) => signature(atom),
-        Node::Phrase { terms, last_is_prefix, .. } => {
-            let full = if last_is_prefix { &terms[..terms.len() - 1] } else { terms };
-            full.iter().fold(0, |all, &term| all | signature(term))
-        }
+        Node::Phrase(phrase) => phrase.full().iter().fold(0, |all, &term| all | signature(term)),
         Node::And(parts) => parts.fold(0, |all, part| all | required_bits(part)),
         _ => 0,
     }

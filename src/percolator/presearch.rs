@@ -6,12 +6,12 @@
 use crate::doc::{Doc, Token};
 use crate::schema::{FieldId, Schema};
 
+use super::facts::{Marks, Tokens, Tools};
 use super::frequency;
 use super::grid::Grid;
 use super::interval::Intervals;
-use super::pattern::{self, Patterns};
+use super::pattern::Patterns;
 use super::program;
-use super::scratch::Scratch;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
 use super::terms::Probe;
 use super::waits::{Posting, Rank, Waits};
@@ -47,6 +47,11 @@ impl Presearch {
         }
     }
 
+    /// Whether the field's texts are split into words.
+    pub(super) fn is_split(&self, field: FieldId) -> bool {
+        self.split >> field.0 & 1 == 1
+    }
+
     /// Takes note of an atom that is new.
     pub(super) fn start(&mut self, atom: AtomId) {
         if let &AtomKind::Exists(field) = self.atoms.kind(atom) {
@@ -62,45 +67,28 @@ impl Presearch {
     }
 
     /// Marks all atoms that the document has and that queries wait for.
-    pub(super) fn mark(&self, doc: &Doc, scratch: &mut Scratch, term: &mut pattern::Term) {
-        scratch.mark(TRUE);
-        let tokens = doc.tokens();
-        let terms = self.atoms.terms();
-        // What is needed next is asked for a while before, for all tokens: memory answers many questions at once.
-        let mut probes = std::mem::take(&mut scratch.probes);
-        probes.clear();
-        probes.extend(tokens.iter().map(|token| terms.probe(token.field, doc.term(token))));
-        let near = probes.iter().fold(0, |all, probe| all ^ terms.touch(probe));
-        std::hint::black_box(near);
-        for (token, probe) in tokens.iter().zip(&probes) {
-            let text = doc.term(token);
-            let atom = terms.find(probe, text);
-            scratch.token(token.field, atom);
-            let new = atom.is_none_or(|atom| scratch.mark(atom));
-            if new && self.patterns.active >> token.field.0 & 1 == 1 {
-                self.mark_patterns(token.field, text, probe, scratch, term);
-            }
-        }
-        scratch.probes = probes;
+    pub(super) fn mark(&self, doc: &Doc, tokens: &mut Tokens, tools: &mut Tools, marks: &mut impl Marks) {
+        marks.mark(TRUE);
+        self.mark_terms(doc, tokens, tools, marks);
         if !self.atoms.pairs().is_empty() {
-            self.mark_pairs(tokens, scratch);
+            self.mark_pairs(doc.tokens(), tokens.atoms(), marks);
         }
         let mut present = doc.present();
         while present != 0 {
             if let Some(&Some(atom)) = self.exists.get(present.trailing_zeros() as usize) {
-                scratch.mark(atom);
+                marks.mark(atom);
             }
             present &= present - 1;
         }
         for values in doc.values().chunk_by(|a, b| a.0 == b.0) {
             let Some(intervals) = self.intervals.get(values[0].0.index()).filter(|it| !it.is_empty()) else { continue };
             match values {
-                &[(_, value)] => intervals.stab(value, |atom| scratch.ranges.push(atom)),
+                &[(_, value)] => intervals.stab(value, |atom| marks.range(atom)),
                 values => {
                     // Two numbers may lie in one range.
                     for &(_, value) in values {
                         intervals.stab(value, |atom| {
-                            scratch.mark(atom);
+                            marks.mark(atom);
                         });
                     }
                 }
@@ -108,58 +96,61 @@ impl Presearch {
         }
         for &(field, point) in doc.points() {
             if let Some(grid) = self.grids.get(field.index()).filter(|it| !it.is_empty()) {
-                for atom in grid.near(point) {
-                    if scratch.known(atom).is_none() && program::look(&self.atoms, atom, doc) {
-                        scratch.mark(atom);
-                    }
+                for atom in grid.near(point).filter(|&atom| program::look(&self.atoms, atom, doc)) {
+                    marks.mark(atom);
                 }
+            }
+        }
+    }
+
+    /// Marks terms, and the patterns that they match.
+    fn mark_terms(&self, doc: &Doc, tokens: &mut Tokens, tools: &mut Tools, marks: &mut impl Marks) {
+        let terms = self.atoms.terms();
+        // What is needed next is asked for a while before, for all tokens: memory answers many questions at once.
+        tokens.probes.extend(doc.tokens().iter().map(|token| terms.probe(token.field, doc.term(token))));
+        std::hint::black_box(tokens.probes.iter().fold(0, |near, probe| near ^ terms.touch(probe)));
+        for (at, token) in doc.tokens().iter().enumerate() {
+            let (text, probe) = (doc.term(token), tokens.probes[at]);
+            let atom = terms.find(&probe, text);
+            tokens.push(token.field, atom);
+            let new = atom.is_none_or(|atom| marks.mark(atom));
+            if new && self.patterns.active >> token.field.0 & 1 == 1 {
+                self.mark_patterns(token.field, text, &probe, tools, marks);
             }
         }
     }
 
     /// Marks the patterns that a term matches.
-    fn mark_patterns(
-        &self,
-        field: FieldId,
-        text: &str,
-        probe: &Probe,
-        scratch: &mut Scratch,
-        buffer: &mut pattern::Term,
-    ) {
-        let mut memo = std::mem::take(&mut scratch.memo);
+    fn mark_patterns(&self, field: FieldId, text: &str, probe: &Probe, tools: &mut Tools, marks: &mut impl Marks) {
+        let Tools { memo, term } = tools;
         let version = self.patterns.version;
         if let Some(patterns) = memo.get(probe, version) {
             for &atom in patterns {
-                scratch.mark(atom);
+                marks.mark(atom);
             }
-        } else {
-            memo.found.clear();
-            self.patterns.find(&self.atoms, buffer, field, text, &mut |atom| memo.found.push(atom));
-            for &atom in &memo.found {
-                scratch.mark(atom);
-            }
-            memo.keep(probe, version);
+            return;
         }
-        scratch.memo = memo;
+        memo.found.clear();
+        self.patterns.find(&self.atoms, term, field, text, &mut |atom| memo.found.push(atom));
+        for &atom in &memo.found {
+            marks.mark(atom);
+        }
+        memo.keep(probe, version);
     }
 
-    fn mark_pairs(&self, tokens: &[Token], scratch: &mut Scratch) {
+    /// Marks pairs of terms that stand side by side.
+    fn mark_pairs(&self, tokens: &[Token], atoms: &[AtomId], marks: &mut impl Marks) {
         let pairs = self.atoms.pairs();
-        for (at, first) in tokens.iter().enumerate() {
-            let atom = scratch.tokens()[at];
-            if atom == MAX_ATOMS {
-                continue;
-            }
+        for (at, first) in tokens.iter().enumerate().filter(|&(at, _)| atoms[at] != MAX_ATOMS) {
             for (next, second) in tokens.iter().enumerate().skip(at + 1) {
                 if second.field != first.field || second.position > first.position + 1 {
                     break;
                 }
-                let next = scratch.tokens()[next];
                 if second.position == first.position + 1
-                    && next != MAX_ATOMS
-                    && let Some(pair) = pairs.find(atom, next)
+                    && atoms[next] != MAX_ATOMS
+                    && let Some(pair) = pairs.find(atoms[at], atoms[next])
                 {
-                    scratch.mark(pair);
+                    marks.mark(pair);
                 }
             }
         }
@@ -217,7 +208,7 @@ impl Presearch {
             AtomKind::Free | AtomKind::True => (1.0, None),
             AtomKind::Term(key) => {
                 let terms = self.atoms.terms();
-                let split = self.split >> key.field().0 & 1 == 1;
+                let split = self.is_split(key.field());
                 terms.text(key, |text| {
                     (frequency::guess_term(text.chars().count(), split), Some(terms.probe(key.field(), text).hash))
                 })
@@ -226,7 +217,7 @@ impl Presearch {
             AtomKind::Prefix(_, prefix) => (if prefix.len() < 3 { 0.1 } else { 0.02 }, None),
             AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..) => (0.02, None),
             AtomKind::Exists(_) | AtomKind::Range(_, i64::MIN, _) | AtomKind::Range(_, _, i64::MAX) => (0.5, None),
-            AtomKind::Range(..) => (0.1, None),
+            AtomKind::Range(..) => (0.03, None),
             AtomKind::Within(..) | AtomKind::Near(..) => (0.01, None),
         }
     }

@@ -15,7 +15,7 @@ use super::pairs::Pairs;
 use super::terms::{TermKey, Terms};
 use crate::automaton::TermAutomaton;
 use crate::query::{GeoBox, GeoCircle};
-use crate::schema::FieldId;
+use crate::schema::{FieldId, Schema};
 
 /// The number of an atom; below [`MAX_ATOMS`].
 pub(super) type AtomId = u32;
@@ -79,6 +79,8 @@ pub(super) struct Atoms {
     /// By atom: in how many places programs and pairs mention it.
     references: Vec<u32>,
     kinds: Vec<AtomKind>,
+    /// By field: how often programs mention one of its terms.
+    mentions: Vec<u32>,
     /// Numbers that are free; some may be in use again, or beyond the last one.
     free: Vec<AtomId>,
     /// Atoms that nobody was told of yet.
@@ -94,6 +96,7 @@ impl Atoms {
             hasher: RandomState::default(),
             references: vec![1],
             kinds: vec![AtomKind::True],
+            mentions: vec![0; Schema::MAX_FIELDS],
             free: Vec::new(),
             new: Vec::new(),
         }
@@ -119,6 +122,13 @@ impl Atoms {
         &self.terms
     }
 
+    /// Which part of all mentions of terms of its field are mentions of this one.
+    #[expect(clippy::cast_precision_loss)]
+    pub(super) fn popularity(&self, atom: AtomId, field: FieldId) -> f32 {
+        // The first few mentions say little.
+        self.references[atom as usize] as f32 / (self.mentions[field.index()] as f32 + 20.0)
+    }
+
     /// The pairs of terms.
     #[inline]
     pub(super) fn pairs(&self) -> &Pairs {
@@ -127,6 +137,7 @@ impl Atoms {
 
     /// The number of a term, new or not; one more place mentions it.
     pub(super) fn term(&mut self, field: FieldId, term: &str) -> AtomId {
+        self.mentions[field.index()] += 1;
         let probe = self.terms.probe(field, term);
         if let Some(atom) = self.terms.find(&probe, term) {
             self.references[atom as usize] += 1;
@@ -145,8 +156,12 @@ impl Atoms {
         }
         let atom = self.add(AtomKind::Pair(first, second));
         self.pairs.insert(first, second, atom);
-        self.references[first as usize] += 1;
-        self.references[second as usize] += 1;
+        for term in [first, second] {
+            self.references[term as usize] += 1;
+            if let AtomKind::Term(key) = &self.kinds[term as usize] {
+                self.mentions[key.field().index()] += 1;
+            }
+        }
         atom
     }
 
@@ -205,6 +220,9 @@ impl Atoms {
 
     /// One place less mentions the atom; the last one takes it along. Tells what it was when it is gone.
     pub(super) fn release(&mut self, atom: AtomId) -> Option<AtomKind> {
+        if let AtomKind::Term(key) = &self.kinds[atom as usize] {
+            self.mentions[key.field().index()] -= 1;
+        }
         let references = &mut self.references[atom as usize];
         if atom == TRUE || *references > 1 {
             *references -= u32::from(atom != TRUE);

@@ -10,6 +10,7 @@ use tantivy::tokenizer::TokenizerManager;
 use tantivy::{Index, ReloadPolicy, Searcher};
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::doc::Doc;
 use crate::ids::QueryKey;
@@ -116,6 +117,19 @@ impl Engine for Tantivy {
             return;
         }
         self.search(docs, matches).expect("an index in memory can be written and read");
+    }
+
+    fn inspect(&mut self, doc: &Doc, candidates: &mut Vec<(QueryKey, Duration)>) {
+        if self.n_queries == 0 {
+            return;
+        }
+        let searcher = self.index(&[doc]).expect("an index in memory can be written and read");
+        for (key, query) in (0..).zip(&self.queries) {
+            let Some(query) = query else { continue };
+            let started = Instant::now();
+            searcher.search(query, &DocSetCollector).expect("an index in memory can be read");
+            candidates.push((QueryKey(key), started.elapsed()));
+        }
     }
 
     fn size_bytes(&self) -> usize {

@@ -6,7 +6,7 @@
 //! text has the exact form `field:="term"`.
 
 use std::fmt::Write as _;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use super::{Ast, Phrase, build, dates, parse};
 use crate::schema::{FieldId, Kind, Schema, float_key, float_of_key};
@@ -15,6 +15,26 @@ use crate::schema::{FieldId, Kind, Schema, float_key, float_of_key};
 pub(super) fn canonical(ast: Ast, schema: &Schema) -> (Ast, String) {
     let node = normalize(ast, schema);
     (node.head.into_ast(), node.text)
+}
+
+/// The canonical text of a query, or of a part of one.
+pub(super) fn text(ast: &Ast, schema: &Schema) -> String {
+    normalize(ast.clone(), schema).text
+}
+
+/// The parts of a normalized query that must all hold, each with its bytes in the canonical text.
+pub(super) fn required<'a>(ast: &'a Ast, schema: &Schema) -> Vec<(&'a Ast, Range<usize>)> {
+    let parts = match ast {
+        Ast::And(parts) => parts.as_slice(),
+        one => return vec![(one, 0..text(one, schema).len())],
+    };
+    let mut start = 0;
+    let place = |part| {
+        let place = start..start + normalize(Ast::clone(part), schema).bracketed().len();
+        start = place.end + " ".len();
+        (part, place)
+    };
+    parts.iter().map(place).collect()
 }
 
 /// A normalized query and its text.

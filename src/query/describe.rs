@@ -69,12 +69,18 @@ fn line(ast: &Ast, schema: &Schema, depth: usize, text: &mut String) {
     }
 }
 
-fn range(lower: Bound<i64>, upper: Bound<i64>, kind: Kind) -> String {
-    let show = |key: i64| match kind {
+/// A number or date that a document holds as this key, as people write it.
+#[must_use]
+pub fn show_value(key: i64, kind: Kind) -> String {
+    match kind {
         Kind::Float => float_of_key(key).to_string(),
         Kind::Date => dates::show(key),
         _ => key.to_string(),
-    };
+    }
+}
+
+fn range(lower: Bound<i64>, upper: Bound<i64>, kind: Kind) -> String {
+    let show = |key: i64| show_value(key, kind);
     let lower = match lower {
         Bound::Unbounded => None,
         Bound::Included(key) => Some(format!("at least {}", show(key))),

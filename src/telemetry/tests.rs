@@ -34,6 +34,7 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     tweets_received("telemetry#1", 3);
     tweet_refused("telemetry#1", "too_long", 7, "too long");
     percolated(3, 2, 5, Duration::from_millis(2));
+    percolation_sampled(Duration::from_micros(20));
     committed(3, Duration::from_millis(20));
     index_size(10, 3);
     queries_registered(1, 100);

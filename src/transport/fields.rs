@@ -65,6 +65,11 @@ impl Fields {
         }
     }
 
+    /// A field that may be there, whatever it is.
+    pub(crate) fn optional(&mut self, field: &'static str) -> Option<Value> {
+        self.take(field)
+    }
+
     /// A field that must be there, whatever it is.
     pub(crate) fn required(&mut self, field: &'static str) -> Result<Value, Fault> {
         self.take(field).ok_or_else(|| Fault::field(field, "is missing"))
@@ -89,6 +94,17 @@ impl Fields {
                 Fault::field(field, &expected)
             },
         )
+    }
+
+    /// Yes or no; no when left out.
+    pub(crate) fn flag(&mut self, field: &'static str) -> Result<bool, Fault> {
+        match self.take(field) {
+            None | Some(Value::Bool(false)) => Ok(false),
+            Some(Value::Bool(true)) => Ok(true),
+            Some(Value::String(text)) if self.numbers_are_text && text == "true" => Ok(true),
+            Some(Value::String(text)) if self.numbers_are_text && text == "false" => Ok(false),
+            Some(_) => Err(Fault::field(field, "must be true or false")),
+        }
     }
 
     /// A tweet's id.

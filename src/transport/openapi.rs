@@ -23,6 +23,7 @@ use super::http;
         super::rest::percolate,
         super::rest::explain,
         super::rest::stats,
+        super::queries::queries,
         document,
         super::probes::healthz,
         super::probes::readyz,

@@ -14,13 +14,16 @@ use tokio_util::io::StreamReader;
 use utoipa::ToSchema;
 
 use crate::config::{self, Problem};
+use crate::query::Query;
+use crate::schema::Schema;
 use crate::source::reader::{BulkReader, ReaderOptions};
 
 use super::errors::{Code, Fault};
+use super::explain::{ExplainedTweet, QueryPart, QueryPrice, query_parts};
 use super::gate::Caller;
 use super::query_form::QueryForm;
 use super::wire::{self, QueryCommand};
-use super::{Route, Transport, TransportContext, TransportKind, fields, http, ingest, openapi, page, probes};
+use super::{Route, Transport, TransportContext, TransportKind, fields, http, ingest, openapi, page, probes, queries};
 
 pub(super) const KIND: TransportKind = TransportKind {
     name: "rest",
@@ -36,6 +39,7 @@ pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "POST", path: "/api/percolate", handler: || post(percolate) },
     Route { method: "GET", path: "/api/explain", handler: || get(explain) },
     Route { method: "GET", path: "/api/stats", handler: || get(stats) },
+    Route { method: "GET", path: "/api/queries", handler: || get(queries::queries) },
     Route { method: "GET", path: "/api/openapi.json", handler: || get(openapi::document) },
     Route { method: "GET", path: "/healthz", handler: || get(probes::healthz) },
     Route { method: "GET", path: "/readyz", handler: || get(probes::readyz) },
@@ -139,10 +143,17 @@ pub(super) struct MatchingQuery {
     query_id: String,
     /// The canonical form.
     query: String,
+    /// The parts by which the tweet matches, when that was asked for: of the first 1,000 queries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<Vec<QueryPart>>,
 }
+
+/// So many matches are explained at most.
+const MAX_EXPLAINED: usize = 1_000;
 
 /// Finds the registered queries that a tweet matches, and indexes nothing.
 #[utoipa::path(post, path = "/api/percolate", tag = "live",
+    params(("explain" = Option<bool>, Query, description = "Whether to say by which parts it matches, and where they are in the tweet.")),
     request_body(content = openapi::Tweet, description = "One tweet in any form that bulk ingestion takes."),
     responses(
         (status = 200, description = "The queries.", body = Matching),
@@ -156,9 +167,13 @@ pub(super) struct MatchingQuery {
 pub(super) async fn percolate(
     State(context): State<Arc<TransportContext>>,
     caller: Caller,
+    RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Json<Matching>, Fault> {
     context.gate.check_ingestion(&caller)?;
+    let mut fields = http::parameters("/api/percolate", query.as_deref())?;
+    let explain = fields.flag("explain")?;
+    fields.finish()?;
     let max_bytes = context.limits.max_line_bytes;
     let options =
         ReaderOptions { max_line_bytes: max_bytes, max_unpacked_bytes: max_bytes as u64, ..ReaderOptions::default() };
@@ -178,12 +193,19 @@ pub(super) async fn percolate(
     let (Some(tweet), true) = (tweets.pop(), tweets.is_empty()) else {
         return Err(Fault::new(Code::BadPayload, "the body must be one tweet"));
     };
-    let matches = context.live.matching(tweet).await?;
-    let matches = matches
-        .into_iter()
-        .map(|(id, query)| MatchingQuery { query_id: id.to_string(), query: query.to_string() })
-        .collect();
-    Ok(Json(Matching { matches }))
+    let matches = context.live.matching(Arc::clone(&tweet)).await?;
+    let mut parts = Vec::new().into_iter();
+    if explain {
+        let queries = matches.iter().take(MAX_EXPLAINED);
+        let queries = queries.filter_map(|(_, query)| Query::from_canonical(query, Schema::tweet()).ok()).collect();
+        parts = context.live.explain_all(tweet, queries).await?.into_iter();
+    }
+    let matches = matches.into_iter().map(|(id, query)| MatchingQuery {
+        query_id: id.to_string(),
+        query: query.to_string(),
+        parts: parts.next().map(|explained| query_parts(explained.parts)),
+    });
+    Ok(Json(Matching { matches: matches.collect() }))
 }
 
 /// The answer of `/api/explain`.
@@ -193,15 +215,27 @@ pub(super) struct Explanation {
     query_id: String,
     /// The canonical form, which is query text.
     canonical: String,
+    /// Why the tweet matches or why not, when one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tweet: Option<ExplainedTweet>,
+    /// What the query costs and brings, when that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<QueryPrice>,
 }
 
-/// Says how a query is understood, or what is wrong with it.
+/// Says how a query is understood, or what is wrong with it; and why a tweet matches it.
 #[utoipa::path(get, path = "/api/explain", tag = "history",
-    params(("q" = String, Query, description = "The query, as text or in its JSON form.")),
+    params(
+        ("q" = String, Query, description = "The query, as text or in its JSON form."),
+        ("id" = Option<u64>, Query, description = "A tweet: answers with the parts by which it matches, or the first that fails."),
+        ("price" = Option<bool>, Query, description = "Whether to say what it costs and brings."),
+    ),
     responses(
         (status = 200, description = "It is understood.", body = Explanation),
         (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
         (status = 400, description = "It is not: what is wrong, and where.", body = openapi::ErrorAnswer),
+        (status = 404, description = "There is no such tweet.", body = openapi::ErrorAnswer),
+        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
     )
 )]
 pub(super) async fn explain(
@@ -212,9 +246,19 @@ pub(super) async fn explain(
     context.gate.check_searcher(&caller)?;
     let mut fields = http::parameters("/api/explain", query.as_deref())?;
     let query = QueryForm::read("q", fields.required("q")?)?;
+    let (id, wants_price) = (fields.id("id")?, fields.flag("price")?);
     fields.finish()?;
     let query = query.parse(&context.query_limits)?;
-    Ok(Json(Explanation { query_id: query.id().to_string(), canonical: query.canonical().to_owned() }))
+    let (query_id, canonical) = (query.id().to_string(), query.canonical().to_owned());
+    let price = match wants_price {
+        true => Some(QueryPrice::new(&context.live.price(query.clone()).await?)),
+        false => None,
+    };
+    let tweet = match id {
+        Some(id) => Some(ExplainedTweet::new(id, context.live.explain(query, id).await?)),
+        None => None,
+    };
+    Ok(Json(Explanation { query_id, canonical, tweet, price }))
 }
 
 /// The answer of `/api/stats`.

@@ -1,34 +1,76 @@
 //! What queries see of a tweet.
 
+use std::borrow::Cow;
+
 use super::Tweet;
 use super::extract::decode;
 use crate::doc::DocBuilder;
-use crate::schema::tweet as field;
+use crate::schema::{FieldId, tweet as field};
+
+/// Where in a tweet a text is that queries see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The text.
+    Text,
+    /// The author's name.
+    UserName,
+    /// The address of that number.
+    Url(usize),
+    /// The hashtag of that number.
+    Hashtag(usize),
+    /// The mention of that number.
+    Mention(usize),
+    /// The cashtag of that number.
+    Cashtag(usize),
+    /// The language.
+    Lang,
+    /// The author's screen name.
+    ScreenName,
+    /// The name of the one who is answered.
+    ReplyTo,
+    /// Nowhere: it is a name for something that the tweet has or is.
+    Derived,
+}
+
+/// A text that queries see.
+#[derive(Clone, Debug)]
+pub(crate) struct Source<'a> {
+    /// The field that holds its terms.
+    pub(crate) field: FieldId,
+    /// Where it is.
+    pub(crate) origin: Origin,
+    /// As it stands in the tweet.
+    pub(crate) raw: &'a str,
+    /// As it is analyzed: without HTML entities.
+    pub(crate) text: Cow<'a, str>,
+}
 
 impl Tweet {
-    /// Adds the tweet to a builder of documents of [`crate::schema::Schema::tweet`].
-    pub fn analyze(&self, builder: &mut DocBuilder<'_>) {
+    /// Hands over the texts, in the order in which they are analyzed.
+    pub(crate) fn texts<'a>(&'a self, mut each: impl FnMut(Source<'a>)) {
         let entities = &self.entities;
-        builder.text(field::TEXT, &decode(&self.text));
-        builder.text(field::USER_NAME, &decode(&self.user.name));
-        for url in &entities.urls {
-            builder.text(field::URL, &url.expanded_url);
+        each(Source { field: field::TEXT, origin: Origin::Text, raw: &self.text, text: decode(&self.text) });
+        let name = &self.user.name;
+        each(Source { field: field::USER_NAME, origin: Origin::UserName, raw: name, text: decode(name) });
+        let mut plain = |field, origin, raw: &'a str| each(Source { field, origin, raw, text: raw.into() });
+        for (at, url) in entities.urls.iter().enumerate() {
+            plain(field::URL, Origin::Url(at), &url.expanded_url);
         }
-        for tag in &entities.hashtags {
-            builder.text(field::HASHTAG, &tag.text);
+        for (at, tag) in entities.hashtags.iter().enumerate() {
+            plain(field::HASHTAG, Origin::Hashtag(at), &tag.text);
         }
-        for mention in &entities.user_mentions {
-            builder.text(field::MENTION, &mention.screen_name);
+        for (at, mention) in entities.user_mentions.iter().enumerate() {
+            plain(field::MENTION, Origin::Mention(at), &mention.screen_name);
         }
-        for tag in &entities.symbols {
-            builder.text(field::CASHTAG, &tag.text);
+        for (at, tag) in entities.symbols.iter().enumerate() {
+            plain(field::CASHTAG, Origin::Cashtag(at), &tag.text);
         }
         if let Some(lang) = &self.lang {
-            builder.text(field::LANG, lang);
+            plain(field::LANG, Origin::Lang, lang);
         }
-        builder.text(field::SCREEN_NAME, &self.user.screen_name);
+        plain(field::SCREEN_NAME, Origin::ScreenName, &self.user.screen_name);
         if let Some(name) = &self.in_reply_to_screen_name {
-            builder.text(field::REPLY_TO, name);
+            plain(field::REPLY_TO, Origin::ReplyTo, name);
         }
         for (name, has) in [
             ("media", !entities.media.is_empty()),
@@ -39,14 +81,19 @@ impl Tweet {
             ("coordinates", self.coordinates.is_some()),
         ] {
             if has {
-                builder.text(field::HAS, name);
+                plain(field::HAS, Origin::Derived, name);
             }
         }
         for (name, is) in [("retweet", self.retweet.is_some()), ("reply", self.is_reply()), ("quote", self.is_quote)] {
             if is {
-                builder.text(field::IS, name);
+                plain(field::IS, Origin::Derived, name);
             }
         }
+    }
+
+    /// Adds the tweet to a builder of documents of [`crate::schema::Schema::tweet`].
+    pub fn analyze(&self, builder: &mut DocBuilder<'_>) {
+        self.texts(|source| builder.text(source.field, &source.text));
         if let Ok(id) = i64::try_from(self.id) {
             builder.integer(field::ID, id);
         }

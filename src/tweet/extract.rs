@@ -5,9 +5,10 @@
 //! grows with the square of the length of what has no spaces. Texts without any of the signs are not shown to it.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::panic::catch_unwind;
 
-use memchr::{memchr, memchr2_iter, memchr3};
+use memchr::{memchr, memchr2, memchr2_iter, memchr3};
 use twitter_text::entity::{Entity, Type};
 use twitter_text::extractor::{Extract, Extractor};
 
@@ -20,7 +21,7 @@ const MAX_TEXT_BYTES: usize = 64 * 1024;
 const MAX_PIECE_BYTES: usize = 1_024;
 
 /// The text with `&amp;`, `&lt;`, `&#39;` and the like as the characters that they mean.
-pub(super) fn decode(text: &str) -> Cow<'_, str> {
+pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     if memchr(b'&', text.as_bytes()).is_none() { text.into() } else { html_escape::decode_html_entities(text) }
 }
 
@@ -149,25 +150,55 @@ pub(super) fn display(url: &str) -> &str {
 fn places(text: &str) -> Vec<u32> {
     let mut places = Vec::with_capacity(text.len());
     let mut here = 0;
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let mut source = c.len_utf8();
-        let mut units = c.len_utf16();
-        if c == '&'
-            && let Some(end) = memchr(b';', rest.as_bytes())
-            && let Cow::Owned(meaning) = html_escape::decode_html_entities(&rest[..=end])
-            // What stands between this `&` and the entity, if there is another `&`, is not part of it.
-            && !rest[1..end].contains('&')
-        {
-            source = end + 1;
-            units = meaning.encode_utf16().count();
-        }
-        places.extend(std::iter::repeat_n(here, units));
-        here += u32::try_from(rest[..source].chars().count()).unwrap_or(u32::MAX);
-        rest = &rest[source..];
+    for (source, meaning) in decoded_parts(text) {
+        places.extend(std::iter::repeat_n(here, meaning.encode_utf16().count()));
+        here += u32::try_from(source.chars().count()).unwrap_or(u32::MAX);
     }
     places.push(here);
     places
+}
+
+/// The bytes of `text`, which has HTML entities, that these bytes of [`decode`]'s answer were made from.
+pub(crate) fn raw_range(text: &str, decoded: Range<usize>) -> Range<usize> {
+    if memchr(b'&', text.as_bytes()).is_none() {
+        return decoded;
+    }
+    let (mut raw_end, mut decoded_end) = (0, 0);
+    let mut range = text.len()..text.len();
+    for (source, meaning) in decoded_parts(text) {
+        let starts_here = (decoded_end..decoded_end + meaning.len()).contains(&decoded.start);
+        if starts_here {
+            range.start = raw_end;
+        }
+        raw_end += source.len();
+        decoded_end += meaning.len();
+        if decoded_end >= decoded.end {
+            range.end = raw_end;
+            break;
+        }
+    }
+    range
+}
+
+/// The characters and HTML entities of a text, each with what it means.
+pub(crate) fn decoded_parts(text: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let c = rest.chars().next()?;
+        let mut len = c.len_utf8();
+        let mut meaning = None;
+        if c == '&'
+            // What stands before another `&` is not part of an entity.
+            && let Some(end) = memchr2(b'&', b';', &rest.as_bytes()[1..]).map(|end| end + 1)
+            && let decoded @ Cow::Owned(_) = html_escape::decode_html_entities(&rest[..=end])
+        {
+            len = end + 1;
+            meaning = Some(decoded);
+        }
+        let (source, behind) = rest.split_at(len);
+        rest = behind;
+        Some((source, meaning.unwrap_or(Cow::Borrowed(source))))
+    })
 }
 
 #[cfg(test)]

@@ -92,12 +92,58 @@ fn ingest_search_and_explain_work_against_a_server() {
     let (code, stdout, _) = run(dir.path(), &["explain", "Rust (fast OR safe)"]);
     assert_eq!(code, Some(0));
     assert!(stdout.contains("presearch") && stdout.contains("rust"), "{stdout}");
+    let (code, stdout, stderr) = run(dir.path(), &["explain", "--url", &server.url, "#rust -java"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("looked at for 100 of the newest 100 tweets, 100 of them match"), "{stdout}");
     let (code, stdout, _) = run(dir.path(), &["plugins"]);
     assert_eq!(code, Some(0));
     for name in ["demo", "file", "compiled", "tantivy", "ws", "sse", "rest"] {
         assert!(stdout.contains(name), "{name} is not listed:\n{stdout}");
     }
     server.kill();
+}
+
+#[test]
+fn explain_tells_by_its_exit_code_whether_a_tweet_matches() {
+    let dir = dir();
+    let tweets = [tweet(1, "all in Rust"), tweet(2, "all in Java")].map(|tweet| format!("{tweet}\n")).concat();
+    std::fs::write(dir.path().join("tweets"), &tweets).expect("written");
+    std::fs::write(dir.path().join("java.json"), format!("[{}]", tweet(2, "all in Java"))).expect("written");
+    std::fs::write(dir.path().join("bad"), format!("{tweets}nonsense\n")).expect("written");
+    std::fs::write(dir.path().join("empty"), "").expect("written");
+    let explain = |arguments: &[&str]| run(dir.path(), &[&["explain"], arguments].concat());
+
+    let (code, stdout, stderr) = explain(&["rust -c", "--tweet", "tweets"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    for told in
+        ["1 matches", "  all in Rust\n         ^^^^", "is not there", "2 does not match", "  -c rust\n     ^^^^"]
+    {
+        assert!(stdout.contains(told), "{told:?} is not told:\n{stdout}");
+    }
+    let (code, stdout, stderr) = explain(&["rust", "--tweet", "java.json"]);
+    assert_eq!((code, stderr.as_str()), (Some(1), ""));
+    assert!(stdout.contains("does not match"), "{stdout}");
+    let (code, stdout, _) = explain(&["rust", "--tweet", "tweets", "--json"]);
+    assert_eq!((code, stdout.lines().count()), (Some(0), 2), "{stdout}");
+    let first: serde_json::Value = serde_json::from_str(stdout.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(first["parts"][0]["ranges"][0], json!({"at": "text", "start": 7, "end": 11, "text": "Rust"}));
+
+    for (arguments, told) in [
+        (["rust", "--tweet", "bad"], "bad:3:"),
+        (["rust", "--tweet", "empty"], "no tweet"),
+        (["rust", "--tweet", "nowhere"], "nowhere"),
+        (["rust AND (", "--tweet", "tweets"], "^"),
+    ] {
+        let (code, _, stderr) = explain(&arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(told), "{told} is not told:\n{stderr}");
+    }
+
+    let mut piped =
+        perch().args(["explain", "java", "--tweet", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let piped = piped.as_mut().expect("it starts");
+    piped.stdin.take().expect("piped").write_all(tweets.as_bytes()).expect("it reads");
+    assert_eq!(piped.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]

@@ -98,6 +98,115 @@ async fn percolating_without_a_session_indexes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn matches_are_explained_on_request() {
+    let perch = Perch::start().await;
+    let mut client = perch.connect().await;
+    client.percolate(json!({"query": "rust -java", "name": "words"})).await;
+    client.percolate(json!({"query": "#rust OR lang:de", "name": "tag"})).await;
+    let rust = json!({"id_str": "7", "text": "R&amp;D in #Rust", "lang": "en"});
+    let (status, answer) = perch.post("/api/percolate?explain=true", rust.to_string()).await;
+    assert_eq!(status, 200, "{answer}");
+    let mut parts: Vec<&Value> = answer["matches"].as_array().expect("matches").iter().map(|it| &it["parts"]).collect();
+    parts.sort_by_key(|parts| parts.as_array().map(Vec::len));
+    let of_tag = json!([{"query": "#rust", "field": "hashtag", "values": [], "ranges": [
+        {"at": "entities.hashtags[0].text", "start": 0, "end": 4, "text": "Rust"},
+        {"at": "text", "start": 11, "end": 16, "text": "#Rust"},
+    ]}]);
+    let of_words = json!([
+        {"query": "-java", "field": "text", "ranges": [], "values": []},
+        {"query": "rust", "field": "text", "ranges": [{"at": "text", "start": 12, "end": 16, "text": "Rust"}], "values": []},
+    ]);
+    assert_eq!(parts, [&of_tag, &of_words]);
+    let (_, answer) = perch.post("/api/percolate", rust.to_string()).await;
+    assert!(answer["matches"][0].get("parts").is_none(), "{answer}");
+    let (status, answer) = perch.post("/api/percolate?explain=maybe", rust.to_string()).await;
+    assert_eq!((status, &answer["error"]["at"]["field"]), (400, &json!("explain")));
+
+    perch.ingest(&[rust]).await;
+    let (status, answer) = perch.get("/api/explain?q=rust%20-java&id=7").await;
+    assert_eq!((status, &answer["canonical"], &answer["tweet"]["matches"]), (200, &json!("-java rust"), &json!(true)));
+    assert_eq!((&answer["tweet"]["parts"], &answer["tweet"]["failed"]), (&of_words, &Value::Null));
+    let (_, answer) = perch.get("/api/explain?q=rust%20lang:de&id=7").await;
+    let failed = json!({"query": "lang:de", "start": 0, "end": 7, "field": "lang", "excluded": [], "instead": ["en"]});
+    assert_eq!(answer["tweet"], json!({"id_str": "7", "matches": false, "parts": [], "failed": failed}));
+    let (status, answer) = perch.get("/api/explain?q=rust&id=8").await;
+    assert_eq!((status, &answer["error"]["code"]), (404, &json!("not_found")));
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_has_its_price_before_it_is_registered() {
+    let perch = Perch::start().await;
+    let price = async |query: &str| {
+        let (status, answer) = perch.get(&format!("/api/explain?price=true&q={query}")).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["price"].clone()
+    };
+    let nothing = json!({"waits_for": ["rust"], "tweets": 0, "candidates": 0, "matches": 0, "tweets_per_hour": null,
+        "matches_per_hour": null});
+    assert_eq!(price("rust").await, nothing);
+    perch.stop().await;
+
+    let perch = Perch::start().await;
+    // The oldest are too many for the sample, and are all rust.
+    let tweets: Vec<Value> = (0..1_200)
+        .map(|at: u64| {
+            let text = if at < 200 { "rust" } else { ["rust jobs", "rust", "jobs", "nothing"][(at % 4) as usize] };
+            let written = format!("2024-01-01T00:{:02}:{:02}Z", at / 60, at % 60);
+            json!({"id_str": (9_999 - at).to_string(), "text": text, "created_at": written})
+        })
+        .collect();
+    perch.ingest(&tweets).await;
+    let price = async |query: &str| perch.get(&format!("/api/explain?price=true&q={query}")).await.1["price"].clone();
+    let rust_jobs = price("rust%20jobs%20-java").await;
+    assert_eq!((&rust_jobs["tweets"], &rust_jobs["matches"]), (&json!(1_000), &json!(250)), "{rust_jobs}");
+    // It waits for one of the words, or for both.
+    assert!(rust_jobs["candidates"].as_u64().is_some_and(|n| n == 250 || n == 500), "{rust_jobs}");
+    assert_eq!((&rust_jobs["tweets_per_hour"], &rust_jobs["matches_per_hour"]), (&json!(3_600.0), &json!(900.0)));
+    let not_rust = price("-rust").await;
+    assert_eq!((&not_rust["waits_for"], &not_rust["candidates"]), (&json!(["*"]), &json!(1_000)), "{not_rust}");
+    assert_eq!(price("rust%20OR%20%23tag").await["waits_for"], json!(["#tag", "rust"]));
+    // Asking registers nothing.
+    assert_eq!(perch.get("/api/stats").await.1["queries"], 0);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registered_queries_are_listed_by_what_they_cost() {
+    for engine in ["tantivy"] {
+        let perch = Perch::start_with(&format!("[percolator]\nengine = \"{engine}\"\n")).await;
+        let mut client = perch.connect().await;
+        for (name, query) in [("a", "rust jobs -java"), ("b", "rust"), ("c", "zebra"), ("d", "Rust")] {
+            client.percolate(json!({"query": query, "name": name})).await;
+        }
+        // The first batch is always sampled.
+        perch.ingest(&[tweet(1, "rust jobs")]).await;
+        let (status, answer) = perch.get("/api/queries").await;
+        assert_eq!((status, &answer["total"]), (200, &json!(3)), "{answer}");
+        let queries = answer["queries"].as_array().expect("queries");
+        let of = |query: &str| queries.iter().find(|it| it["query"] == query).unwrap_or_else(|| panic!("{answer}"));
+        for (query, matches) in [("-java jobs rust", 1), ("rust", 1), ("zebra", 0)] {
+            let listed = of(query);
+            assert_eq!((&listed["matches"], &listed["tweets"]), (&json!(matches), &json!(1)), "{engine}: {answer}");
+            let candidates = if engine == "tantivy" { 1 } else { matches };
+            assert_eq!(listed["candidates"], candidates, "{engine}: {answer}");
+        }
+        assert_eq!((&of("rust")["subscriptions"], &of("zebra")["subscriptions"]), (&json!(2), &json!(1)));
+        assert!(of("-java jobs rust")["time_us"].as_f64() > Some(0.0), "{engine}: {answer}");
+
+        perch.ingest(&[tweet(2, "rust"), tweet(3, "rust")]).await;
+        let (_, answer) = perch.get("/api/queries?sort=matches&n=1").await;
+        assert_eq!((&answer["queries"][0]["query"], &answer["queries"][0]["matches"]), (&json!("rust"), &json!(3)));
+        assert_eq!((answer["queries"].as_array().map(Vec::len), &answer["total"]), (Some(1), &json!(3)));
+        for (path, field) in [("sort=size", "sort"), ("n=0", "n"), ("n=1001", "n"), ("q=rust", "q")] {
+            let (status, answer) = perch.get(&format!("/api/queries?{path}")).await;
+            assert_eq!((status, &answer["error"]["at"]["field"]), (400, &json!(field)), "{path}");
+        }
+        perch.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_answered_in_one_shape() {
     let perch = Perch::start().await;
     for (path, status, code, at) in [

@@ -67,6 +67,10 @@ async fn tweets_come_in_with_the_token_only() {
         assert_eq!(status, 200, "{answer}");
     }
     assert_eq!(perch.get("/api/search?q=rust").await.1["total"], 1);
+    // What others search for is nothing for every client either.
+    assert_eq!(perch.get("/api/queries").await.0, 401);
+    let listed = perch.http.get(perch.url("/api/queries")).bearer_auth(TOKEN).send().await.expect("perch answers");
+    assert_eq!(listed.status().as_u16(), 200);
     perch.stop().await;
 }
 

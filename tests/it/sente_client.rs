@@ -213,6 +213,12 @@ impl Transcript {
         let (value, callback) = setup.read(frame);
         assert_eq!(callback, None, "a batch has no callback: {frame}");
         let Value::Vector(events) = value else { panic!("a batch is a vector: {frame}") };
+        // One event that is none, and a genuine client throws the whole batch away.
+        for event in &events {
+            let (name, parts) = (id(event), event.elements().map_or(0, <[Value]>::len));
+            let is_event = name.contains('/') && !name.starts_with("chsk/") && matches!(parts, 1 | 2);
+            assert!(is_event, "{event:?} in {frame}");
+        }
         let n_events = events.len();
         let events: Vec<_> = events.into_iter().filter(|event| !is_stats(event)).collect();
         if events.len() == n_events {

@@ -13,20 +13,24 @@ import { readTweet } from './tweet.js';
  * @property {number} [length] how many are wrong
  * @property {number} [total] how many tweets match
  * @property {number | null} [rate] how many come a second
+ * @property {number | null} [share] of how many tweets it is looked at, from 0 to 1
  */
 
 /** How many tweets the rate is estimated by. */
 const SAMPLE = 30;
 
+/** @param {string} query @param {AbortSignal} signal @param {string} token empty for none @param {string} [more] parameters */
+const explain = (query, signal, token, more = '') =>
+  fetch(`api/explain?q=${encodeURIComponent(query)}${more}`, { signal, headers: token ? { authorization: `Bearer ${token}` } : undefined });
+
 /**
  * @param {string} query
  * @param {AbortSignal} signal
- * @param {string} [token] where the server asks for one
+ * @param {string} token where the server asks for one
  * @returns {Promise<Checked>}
  */
-export async function check(query, signal, token = '') {
-  const headers = token ? { authorization: `Bearer ${token}` } : undefined;
-  const answer = await fetch(`api/explain?q=${encodeURIComponent(query)}`, { signal, headers });
+export async function check(query, signal, token) {
+  const answer = await explain(query, signal, token);
   const body = await answer.json();
   if (answer.ok) return { query, canonical: String(body.canonical ?? '') };
   if (answer.status !== 400) throw new Error(answer.statusText);
@@ -43,6 +47,18 @@ export async function estimate(connection, query) {
   const answer = await connection.request('cmd/query', { query, n: SAMPLE });
   const tweets = (Array.isArray(answer?.result) ? answer.result : []).flatMap((/** @type {unknown} */ raw) => readTweet(raw) ?? []);
   return { total: Number(answer?.total) || 0, rate: estimateRate(tweets.map((/** @type {import('./tweet.js').Tweet} */ tweet) => tweet.time), Date.now()) };
+}
+
+/**
+ * @param {string} query
+ * @param {AbortSignal} signal
+ * @param {string} token where the server asks for one
+ * @returns {Promise<Pick<Checked, 'share'>>}
+ */
+export async function price(query, signal, token) {
+  const answer = await explain(query, signal, token, '&price=true');
+  const { candidates, tweets } = (await answer.json()).price ?? {};
+  return { share: tweets > 0 ? candidates / tweets : null };
 }
 
 /**

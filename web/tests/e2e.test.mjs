@@ -502,7 +502,7 @@ live('the rate is estimated while typing', async ({ perch, page, open }) => {
   await perch.post(...Array.from({ length: 40 }, (_, n) => tweet(n, { created_at: new Date(now - (40 - n) * 90_000).toISOString() })));
   await open('');
   await page.getByRole('searchbox').fill('tweet');
-  await page.locator('.estimate', { hasText: /40 tweets so far, about (39|40|41) an hour/ }).waitFor();
+  await page.locator('.estimate', { hasText: /40 tweets so far, about (39|40|41) an hour, looked at for 100% of all tweets/ }).waitFor();
 });
 
 live('recent and saved searches, out and in again', async ({ page, open }) => {

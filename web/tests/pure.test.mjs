@@ -94,6 +94,19 @@ test('long hostile texts take no time', () => {
   }
 });
 
+test('the page marks what the server explains', async () => {
+  // The server's tests read the same file.
+  const cases = JSON.parse(await readFile(new URL('marks.json', import.meta.url), 'utf8'));
+  for (const [query, text, marked] of cases) {
+    const found = segments(text, [], marksOf(query)).filter((part) => part.marked);
+    assert.deepEqual(
+      found.map((part) => part.text),
+      marked,
+      `${query} over ${text}`,
+    );
+  }
+});
+
 test('words that were asked for are marked', () => {
   const cases = [
     ['rust', 'Rust and #Rust, rusty', '<mark Rust> and <hashtag! #Rust>, rusty'],

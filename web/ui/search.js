@@ -2,7 +2,7 @@
 
 import { useContext, useEffect, useRef, useState } from '../vendor/hooks.js';
 import { t } from '../strings.js';
-import { around, check, estimate } from '../lib/check.js';
+import { around, check, estimate, price } from '../lib/check.js';
 import { rateOf } from '../lib/format.js';
 import * as memory from '../lib/memory.js';
 import { Page } from './context.js';
@@ -31,8 +31,8 @@ export function SearchBar({ text, setText, field }) {
         if (abort.signal.aborted) return;
         setChecked(answer);
         if (answer.message !== undefined) return;
-        const rest = await estimate(perch.connection, query);
-        if (!abort.signal.aborted) setChecked({ ...answer, ...rest });
+        const [counts, cost] = await Promise.all([estimate(perch.connection, query), price(query, abort.signal, perch.token).catch(() => ({}))]);
+        if (!abort.signal.aborted) setChecked({ ...answer, ...counts, ...cost });
       } catch {
         // Not checked, then: the search itself will say.
       }
@@ -151,7 +151,8 @@ function Says({ query, checked }) {
     ${checked.total !== undefined &&
     html`<p class="estimate">
       ${checked.total > 0 ? t('search.total', { n: checked.total, count: format.count(checked.total) }) : t('search.none')}${rate &&
-      html`, <strong>${t('search.rate', { n: format.decimal(rate.n), unit: t(`unit.${rate.unit}`) })}</strong>`}
+      html`, <strong>${t('search.rate', { n: format.decimal(rate.n), unit: t(`unit.${rate.unit}`) })}</strong>`}${typeof checked.share === 'number' &&
+      html`, <span title=${t('search.price.title')}>${t('search.price', { share: format.percent(checked.share) })}</span>`}
     </p>`}
   </div>`;
 }

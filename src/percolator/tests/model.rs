@@ -27,7 +27,10 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let one = prop_oneof![
         12 => (KEYS, ast()).prop_map(|(key, ast)| Operation::Insert(key, ast)),
         4 => KEYS.prop_map(Operation::Remove),
-        3 => prop::collection::vec(parts(), 1..6).prop_map(Operation::Percolate),
+        6 => prop::collection::vec(parts(), 1..6).prop_map(Operation::Percolate),
+        // More than are percolated together.
+        1 => prop::collection::vec(parts(), 1..6)
+            .prop_map(|parts| Operation::Percolate(parts.into_iter().cycle().take(70).collect())),
         1 => Just(Operation::Replan),
     ];
     prop::collection::vec(one, 1..48)

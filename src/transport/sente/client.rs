@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::frame::{Format, Inbound};
-use super::options::FrameFormat;
+use super::options::{FrameFormat, Options};
 use super::value::Value;
 use super::{Endpoint, KIND};
 use crate::live::{Event, Registered, Session};
@@ -89,6 +89,19 @@ struct Socket {
     next_question: Instant,
 }
 
+impl Socket {
+    /// Asks for a sign of life when it is time. True when it was.
+    fn ping_when_due(&mut self, now: Instant, outbox: &Outbox, options: &Options) -> bool {
+        let is_due = now >= self.next_ping;
+        if is_due {
+            self.next_ping = now + Duration::from_millis(options.ping_interval_ms);
+            self.next_question = now + ACKNOWLEDGE_EVERY;
+            self.out.push(Message::Ping(outbox.ping()));
+        }
+        is_due
+    }
+}
+
 /// A poll that waits for something to say.
 struct Poll {
     reply: oneshot::Sender<Answer>,
@@ -119,6 +132,10 @@ struct Client {
     /// The unnamed search and its watermark: pages of it that name no position are asked at this one, so that they don't shift.
     registered: Option<Registered>,
     has_subscribed: bool,
+    /// Until then the session is left alone: the last batch has just gone.
+    rests_until: Option<Instant>,
+    /// Whether the session is fed from the index.
+    is_catching_up: bool,
     /// The events, polls and connections that the client may begin.
     budget: Bucket,
     /// The tweets that it may be sent.
@@ -167,6 +184,8 @@ pub(super) async fn run(
         searches: FuturesUnordered::new(),
         registered: None,
         has_subscribed: false,
+        rests_until: None,
+        is_catching_up: false,
         budget: Bucket::new(endpoint.options.events_per_second, 1, now),
         pace: Pace::new(endpoint.context.limits.pushes_per_second, now),
         publisher,
@@ -218,8 +237,15 @@ impl Client {
                 self.input(input).await;
                 continue;
             }
-            if is_open && self.outbox.is_due(Instant::now()) {
+            let now = Instant::now();
+            let has_rested = self.rests_until.is_some_and(|until| now >= until);
+            if is_open && (has_rested || self.outbox.is_due(now)) {
                 is_open = self.gather(&mut events);
+            }
+            if has_rested {
+                // What came meanwhile has waited for as long as it may.
+                self.rests_until = None;
+                self.outbox.make_due();
             }
             self.send_batch();
             tokio::select! {
@@ -240,8 +266,10 @@ impl Client {
             let is_attached = self.is_attached();
             let pause = self.pace.pause(now);
             // While a batch is collected, what matches waits in the session: it is taken at once when the batch is due.
-            let takes_tweets = is_attached && self.outbox.due().is_none() && self.outbox.has_room() && pause.is_none();
-            let wake = pause.map_or(wake, |pause| wake.min(now + pause));
+            let is_collecting = self.outbox.due().is_some() || self.rests_until.is_some();
+            let takes_tweets = is_attached && !is_collecting && self.outbox.has_room() && pause.is_none();
+            let pause = pause.map(|pause| now + pause);
+            let wake = [pause, self.rests_until].into_iter().flatten().fold(wake, Instant::min);
             tokio::select! {
                 () = &mut overdue => return,
                 () = shutdown.cancelled(), if !is_attached => return,
@@ -317,10 +345,7 @@ impl Client {
                 self.drop_socket();
                 return Some(now);
             }
-            if now >= socket.next_ping {
-                socket.next_ping = now + Duration::from_millis(options.ping_interval_ms);
-                socket.next_question = now + ACKNOWLEDGE_EVERY;
-                socket.out.push(Message::Ping(self.outbox.ping()));
+            if socket.ping_when_due(now, &self.outbox, options) {
                 return Some(now);
             }
             wake = wake.min(socket.next_ping);
@@ -466,10 +491,12 @@ impl Client {
                 Event::CatchingUp { from } => {
                     self.say_withheld();
                     self.pace.catching_up(true);
+                    self.is_catching_up = true;
                     self.tell(commands::catching_up(from));
                 }
                 Event::Live { seq } => {
                     self.pace.catching_up(false);
+                    self.is_catching_up = false;
                     self.tell(commands::live(seq));
                 }
                 Event::Closed(_) => is_open = false,
@@ -493,11 +520,21 @@ impl Client {
         }
     }
 
+    /// For how long pushes are collected.
+    fn window(&self) -> Duration {
+        let options = &self.endpoint.options;
+        Duration::from_millis(if self.socket.is_some() { options.batch_ws_ms } else { options.batch_ajax_ms })
+    }
+
     /// Collects what comes in the next moment into one batch.
     fn open_window(&mut self) {
-        let options = &self.endpoint.options;
-        let window = if self.socket.is_some() { options.batch_ws_ms } else { options.batch_ajax_ms };
-        self.outbox.open_window(Instant::now() + Duration::from_millis(window));
+        self.outbox.open_window(Instant::now() + self.window());
+    }
+
+    /// Leaves the session alone for a window: whoever gets one batch after another is then woken once for each, not twice, and nothing
+    /// waits for longer than it would. A session that reads from the index is not held up.
+    fn rest(&mut self) {
+        self.rests_until = (!self.is_catching_up).then(|| Instant::now() + self.window());
     }
 
     /// Hands what is due to the socket or the poll.
@@ -512,11 +549,16 @@ impl Client {
                 return;
             }
             telemetry::frames_sent(KIND.name, tweets);
+            if tweets > 0 {
+                self.rest();
+            }
         }
         if let Some(socket) = &mut self.socket
             && self.outbox.waits_for_acknowledgement()
         {
             socket.next_ping = socket.next_ping.min(socket.next_question);
+            // It goes out with the batch.
+            socket.ping_when_due(Instant::now(), &self.outbox, &self.endpoint.options);
         }
     }
 

@@ -110,6 +110,25 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn places_of_the_decoded_text_lead_back(parts in prop::collection::vec(prop::sample::select(
+        vec!["&amp;", "&lt;", "&eacute;", "&#128640;", "&nope;", "&", ";", "&amp", "é", "日", "a", " ", "&a&gt;"]), 0..12),
+        from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(),
+    ) {
+        let text = parts.concat();
+        let decoded = decode(&text);
+        prop_assert_eq!(decoded_parts(&text).map(|(_, meaning)| meaning).collect::<String>(), decoded.clone());
+        let places: Vec<usize> = (0..=decoded.len()).filter(|&at| decoded.is_char_boundary(at)).collect();
+        let (from, to) = (places[from.index(places.len())], places[to.index(places.len())]);
+        let range = from.min(to)..from.max(to);
+        let raw = raw_range(&text, range.clone());
+        if !range.is_empty() {
+            prop_assert_eq!(&decode(&text[raw]), &decoded[range]);
+        }
+    }
+}
+
 #[test]
 fn texts_that_the_crate_can_not_bear_are_cut() {
     check("日本語!@ann #tag", &["tag"], &[], &[], &[]);

@@ -373,6 +373,18 @@ async fn both_kinds_of_client_see_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ping_that_wants_no_answer_costs_nobody_a_batch() {
+    let perch = Perch::start_with(ENDPOINTS).await;
+    let mut socket = SenteSocket::connect(&perch, edn_csrf(Group::F)).await;
+    let pong = socket.ask("[:cmd/ping]", "abc123").await;
+    assert_eq!((id(&pong), data(&pong)), ("pong", &Value::Map(Vec::new())));
+    socket.send("[:cmd/ping]").await;
+    socket.send(&percolate(&socket.setup, "rust")).await;
+    assert_eq!(id(&socket.event().await), "percolate/ok");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn clients_publish_where_they_may_and_never_for_another() {
     let text = r#"[:cmd/publish {:text "hello #rust" :coordinates [13.4 52.5]}]"#;
     let perch = Perch::start_with(ENDPOINTS).await;

@@ -154,9 +154,11 @@ transcripts! {
     a_edn, a_edn_ajax: Script::plain(edn(Group::A));
     b_edn, b_edn_ajax: Script::plain(edn(Group::B));
     c_edn, c_edn_ajax: Script::plain(edn_csrf(Group::C));
+    c_transit, c_transit_ajax: Script::plain(transit(Group::C));
     d_edn, d_edn_ajax: Script::plain(edn_csrf(Group::D));
     d_transit, d_transit_ajax: Script::plain(transit(Group::D));
     e_transit, e_transit_ajax: Script::plain(transit(Group::E));
+    e_edn, e_edn_ajax: Script::plain(edn_csrf(Group::E));
     f_edn, f_edn_ajax: Script::plain(edn_csrf(Group::F));
     f_transit, f_transit_ajax: Script::plain(transit(Group::F));
 }

@@ -101,6 +101,8 @@ impl Client {
                 Err(fault) => self.answer(to, Err(fault)),
             },
             Command::Publish(command) => self.publish(&command, right, meta, to),
+            // Clients of Sente take only events with a namespace: with this one among them they would throw the whole batch away.
+            Command::Ping if matches!(to, ReplyTo::Push) && !self.is_raw() => {}
             Command::Ping => self.answer(to, Ok(Pushed::event(event::PONG, "{}".to_owned(), meta))),
             Command::UsersCount => {
                 self.answer(to, Ok(Pushed::event(event::USERS_COUNT, live.sessions().to_string(), meta)));

@@ -10,6 +10,10 @@ fn the_defaults_are_those_of_birdwatch() {
     let options = check("").expect("all is optional");
     assert_eq!(options, Options::default());
     assert_eq!((options.path.as_str(), options.packer, options.profile), ("/chsk", Packer::Flexi, Profile::Birdwatch));
+    let Options { format, csrf, batch_ws_ms, batch_ajax_ms, poll_timeout_ms, .. } = options;
+    assert_eq!((format, csrf), (FrameFormat::V1, Csrf::Off));
+    // As long as the genuine server takes.
+    assert_eq!((batch_ws_ms, batch_ajax_ms, poll_timeout_ms), (30, 100, 20_000));
 }
 
 #[test]

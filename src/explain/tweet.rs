@@ -1,0 +1,238 @@
+//! The same of a tweet: where in its JSON the words stand by which it matches.
+//!
+//! A place is the path of a string in the tweet as perch stores and sends it ([`Tweet::to_json`]) and a range of that string's UTF-8 bytes,
+//! as it is there: with `&amp;` and the like. What was found in an entity has a place in the entity and, where the tweet says where that
+//! stands, one in `text`.
+
+use std::ops::Range;
+
+use super::{Found, Part, explain};
+use crate::doc::{Doc, DocBuilder};
+use crate::query::{Query, show_value};
+use crate::schema::{FieldId, Kind, Schema};
+use crate::text::fold;
+use crate::tweet::{Indices, Origin, Source, Tweet, raw_range};
+
+/// What is said of a query and a tweet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// The parts by which it matches; empty when it doesn't.
+    pub parts: Vec<ExplainedPart>,
+    /// The first part that fails; none when it matches.
+    pub failed: Option<FailedPart>,
+}
+
+impl Explained {
+    /// Whether it matches.
+    #[must_use]
+    pub fn matches(&self) -> bool {
+        self.failed.is_none()
+    }
+}
+
+/// A part by which a tweet matches, or that is there though it is excluded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainedPart {
+    /// In canonical form.
+    pub query: String,
+    /// The name of the field that it asks.
+    pub field: Option<&'static str>,
+    /// Where the words stand.
+    pub ranges: Vec<Place>,
+    /// What was found that stands in no text: numbers, dates, coordinates (longitude, latitude), the names of `has:` and `is:`.
+    pub values: Vec<String>,
+}
+
+/// Some bytes of a text of the tweet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The path of the text in the tweet's JSON: `text`, `entities.hashtags[0].text`.
+    pub at: String,
+    /// UTF-8 bytes.
+    pub range: Range<usize>,
+    /// These bytes.
+    pub text: String,
+}
+
+/// The first part that fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedPart {
+    /// In canonical form.
+    pub query: String,
+    /// Its bytes in the query's canonical form.
+    pub range: Range<usize>,
+    /// The name of the field that it asks.
+    pub field: Option<&'static str>,
+    /// When it excludes something: what of that is there.
+    pub excluded: Vec<ExplainedPart>,
+    /// What the tweet has in that field instead; nothing for texts and addresses.
+    pub instead: Vec<String>,
+}
+
+/// A tweet that is analyzed, for any number of queries.
+pub struct Explainer<'a> {
+    tweet: &'a Tweet,
+    doc: Doc,
+    texts: Vec<Text<'a>>,
+}
+
+/// A text of the tweet, and which terms of its field are its own.
+struct Text<'a> {
+    source: Source<'a>,
+    tokens: Range<usize>,
+}
+
+impl<'a> Explainer<'a> {
+    /// Analyzes a tweet.
+    #[must_use]
+    pub fn new(tweet: &'a Tweet) -> Explainer<'a> {
+        let schema = Schema::tweet();
+        let (mut builder, mut alone) = (DocBuilder::new(schema), DocBuilder::new(schema));
+        tweet.analyze(&mut builder);
+        let mut texts: Vec<Text<'a>> = Vec::new();
+        tweet.texts(|source| {
+            alone.clear();
+            alone.text(source.field, &source.text);
+            let start = texts.iter().rfind(|text| text.source.field == source.field).map_or(0, |text| text.tokens.end);
+            let end = start + alone.doc().tokens().len();
+            texts.push(Text { source, tokens: start..end });
+        });
+        Explainer { tweet, doc: builder.finish(), texts }
+    }
+
+    /// What queries see.
+    #[must_use]
+    pub fn doc(&self) -> &Doc {
+        &self.doc
+    }
+
+    /// Says why the tweet matches, or why not.
+    #[must_use]
+    pub fn explain(&self, query: &Query) -> Explained {
+        let explanation = explain(query, &self.doc, Schema::tweet());
+        let parts = |parts: Vec<Part>| parts.into_iter().map(|part| self.part(part)).collect();
+        Explained {
+            parts: parts(explanation.parts),
+            failed: explanation.failed.map(|failed| FailedPart {
+                query: failed.text,
+                range: failed.at,
+                field: failed.field.map(name),
+                instead: match failed.field {
+                    Some(field) if failed.excluded.is_empty() => self.values(field),
+                    _ => Vec::new(),
+                },
+                excluded: parts(failed.excluded),
+            }),
+        }
+    }
+
+    fn part(&self, part: Part) -> ExplainedPart {
+        let (mut ranges, mut values) = (Vec::new(), Vec::new());
+        if let Some(field) = part.field {
+            for found in &part.found {
+                match found {
+                    Found::Terms(terms) => self.places(field, terms.clone(), &mut ranges, &mut values),
+                    &Found::Value(value) => values.push(show_value(value, Schema::tweet().field(field).kind)),
+                    Found::Point(point) => values.push(format!("{} {}", point.lon, point.lat)),
+                }
+            }
+        }
+        // Two terms of one address, or of one percent-encoded path, have one place.
+        let mut seen = std::collections::HashSet::new();
+        ranges.retain(|place| seen.insert(place.clone()));
+        ExplainedPart { query: part.text, field: part.field.map(name), ranges, values }
+    }
+
+    /// Where these terms stand.
+    fn places(&self, field: FieldId, terms: Range<usize>, ranges: &mut Vec<Place>, values: &mut Vec<String>) {
+        let tokens = &self.doc.field_tokens(field)[terms.clone()];
+        let start = tokens.iter().map(|token| token.span.0).min().unwrap_or(0) as usize;
+        let end = tokens.iter().map(|token| token.span.1).max().unwrap_or(0) as usize;
+        let of_field = |text: &&Text<'_>| text.source.field == field && text.tokens.contains(&terms.start);
+        let Some(Text { source, .. }) = self.texts.iter().find(of_field) else { return };
+        let Some(at) = path(source.origin) else {
+            values.push(source.raw.to_owned());
+            return;
+        };
+        let range = match source.origin {
+            Origin::Text | Origin::UserName => raw_range(source.raw, start..end),
+            _ => start..end,
+        };
+        ranges.push(Place { at, text: source.raw[range.clone()].to_owned(), range });
+        ranges.extend(self.in_text(source.origin));
+    }
+
+    /// Where an entity stands in the text, when that is known and right.
+    fn in_text(&self, origin: Origin) -> Option<Place> {
+        let entities = &self.tweet.entities;
+        let is_signed =
+            |it: &str, wanted: &str| it.chars().next().is_some_and(|sign| fold(&it[sign.len_utf8()..]) == fold(wanted));
+        let place = |indices: Indices, is_it: &dyn Fn(&str) -> bool| {
+            let [start, end] = indices?;
+            let text = &self.tweet.text;
+            let byte = |at: u32| {
+                let places = text.char_indices().map(|(byte, _)| byte).chain([text.len()]);
+                places.clone().nth(at as usize)
+            };
+            let range = byte(start)?..byte(end)?;
+            let it = text.get(range.clone()).filter(|it| is_it(it))?.to_owned();
+            Some(Place { at: "text".to_owned(), range, text: it })
+        };
+        match origin {
+            Origin::Url(at) => place(entities.urls[at].indices, &|it| it == entities.urls[at].url),
+            Origin::Hashtag(at) => {
+                let tag = &entities.hashtags[at];
+                place(tag.indices, &|it| is_signed(it, &tag.text))
+            }
+            Origin::Cashtag(at) => {
+                let tag = &entities.symbols[at];
+                place(tag.indices, &|it| is_signed(it, &tag.text))
+            }
+            Origin::Mention(at) => {
+                let mention = &entities.user_mentions[at];
+                place(mention.indices, &|it| is_signed(it, &mention.screen_name))
+            }
+            _ => None,
+        }
+    }
+
+    /// What the tweet has in a field that is not a text.
+    fn values(&self, field: FieldId) -> Vec<String> {
+        let kind = Schema::tweet().field(field).kind;
+        match kind {
+            Kind::Text | Kind::Url => Vec::new(),
+            Kind::Keyword => {
+                let tokens = self.doc.field_tokens(field).iter();
+                tokens.map(|token| self.doc.term(token).to_owned()).take(super::MAX_FOUND).collect()
+            }
+            Kind::Integer | Kind::Float | Kind::Date => {
+                let values = self.doc.values().iter().filter(|(of, _)| *of == field);
+                values.map(|&(_, value)| show_value(value, kind)).collect()
+            }
+            Kind::Point => {
+                let points = self.doc.points().iter().filter(|(of, _)| *of == field);
+                points.map(|(_, point)| format!("{} {}", point.lon, point.lat)).collect()
+            }
+        }
+    }
+}
+
+fn name(field: FieldId) -> &'static str {
+    &Schema::tweet().field(field).name
+}
+
+/// The path of a text in the tweet's JSON.
+fn path(origin: Origin) -> Option<String> {
+    Some(match origin {
+        Origin::Text => "text".to_owned(),
+        Origin::UserName => "user.name".to_owned(),
+        Origin::Url(at) => format!("entities.urls[{at}].expanded_url"),
+        Origin::Hashtag(at) => format!("entities.hashtags[{at}].text"),
+        Origin::Mention(at) => format!("entities.user_mentions[{at}].screen_name"),
+        Origin::Cashtag(at) => format!("entities.symbols[{at}].text"),
+        Origin::Lang => "lang".to_owned(),
+        Origin::ScreenName => "user.screen_name".to_owned(),
+        Origin::ReplyTo => "in_reply_to_screen_name".to_owned(),
+        Origin::Derived => return None,
+    })
+}

@@ -1,0 +1,45 @@
+use super::*;
+
+fn count(matches: u64, candidates: u64, nanos: u64) -> Count {
+    Count { since: 0, matches, candidates, nanos }
+}
+
+#[test]
+fn the_highest_come_first_and_no_more_than_asked_for() {
+    let counts = [count(1, 9, 5), count(7, 2, 5), count(3, 3, 8), count(3, 3, 8)];
+    let top = |order, n| -> Vec<u32> {
+        let counts = (0..).map(QueryKey).zip(&counts);
+        super::top(counts, order, n).into_iter().map(|key| key.0).collect()
+    };
+    assert_eq!(top(CostOrder::Cost, 10), [2, 3, 0, 1]);
+    assert_eq!(top(CostOrder::Matches, 10), [1, 2, 3, 0]);
+    assert_eq!(top(CostOrder::Candidates, 3), [0, 2, 3]);
+    assert_eq!(top(CostOrder::Cost, 1), [2]);
+}
+
+#[test]
+fn a_sample_is_due_after_some_tweets_or_some_time_and_costs_a_small_share_of_it() {
+    let start = Instant::now();
+    let after = |millis: u64| start + Duration::from_millis(millis);
+    let mut costs = Costs::default();
+    assert!(costs.is_due(start), "the first tweet");
+    costs.last = Some((start, Duration::from_micros(100)));
+    costs.since_last = 1;
+    assert!(!costs.is_due(after(49)) && costs.is_due(after(50)), "tweets come slowly");
+    costs.since_last = EVERY;
+    assert!(!costs.is_due(after(4)) && costs.is_due(after(5)), "tweets come fast");
+    costs.last = Some((start, Duration::from_millis(10)));
+    assert!(!costs.is_due(after(499)) && costs.is_due(after(500)), "samples take long");
+}
+
+#[test]
+fn a_sample_stands_for_the_tweets_since_the_last_one_but_for_none_before_the_registration() {
+    let mut costs = Costs { tweets: 90, ..Costs::default() };
+    let mut counts = [Count { since: 0, ..Count::default() }, Count { since: 80, ..Count::default() }];
+    costs.since_last = 40;
+    costs.candidates = vec![(QueryKey(0), Duration::from_nanos(7)), (QueryKey(1), Duration::from_nanos(7))];
+    costs.add(|key, with| with(&mut counts[key.index()]));
+    assert_eq!(counts.map(|count| (count.candidates, count.nanos)), [(40, 280), (10, 70)]);
+    assert_eq!(costs.since_last, 0);
+    assert_eq!(costs.counts(&counts[1]).tweets, 10);
+}

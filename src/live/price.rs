@@ -1,0 +1,128 @@
+//! What a query will cost and bring, judged by the newest tweets.
+//!
+//! ```text
+//! newest tweets ──(read, analyze; kept for a while)──> Sample ──┬─ what the engine waits for ──> candidates
+//!                                                               └─ the query ──────────────────> matches
+//! ```
+//!
+//! The sample is taken by order of arrival and holds analyzed tweets only. What the engine waits for is asked of the engine that runs, so it is what would be waited
+//! for now.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::doc::Doc;
+use crate::index::{SearchError, View};
+use crate::matcher::Matcher;
+use crate::query::Ast;
+use crate::schema::tweet as field;
+use crate::tweet;
+
+/// How many tweets a sample has at most.
+pub const SAMPLE: usize = 1_000;
+
+/// So long a sample serves: somebody who types asks several times a second.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// What a query costs and brings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Price {
+    /// A weaker query: only tweets that match it are looked at for this query.
+    pub presearch: Ast,
+    /// How many of the newest tweets were looked at for this answer, at most [`SAMPLE`].
+    pub tweets: usize,
+    /// How many of them match the presearch.
+    pub candidates: usize,
+    /// How many of them match the query.
+    pub matches: usize,
+    /// How many tweets come in an hour, by the times at which those of the sample were written; none when fewer than two say it.
+    pub tweets_per_hour: Option<f64>,
+}
+
+impl Price {
+    /// How many matches come in an hour when it goes on like in the sample.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    pub fn matches_per_hour(&self) -> Option<f64> {
+        let share = self.matches as f64 / self.tweets.max(1) as f64;
+        self.tweets_per_hour.map(|tweets| tweets * share)
+    }
+}
+
+/// The newest tweets, analyzed.
+#[derive(Debug)]
+pub(super) struct Sample {
+    taken: Instant,
+    docs: Vec<Doc>,
+    tweets_per_hour: Option<f64>,
+}
+
+impl Sample {
+    /// The newest tweets of a view.
+    pub(super) fn take(view: &View) -> Result<Sample, SearchError> {
+        let hits = view.newest(SAMPLE)?;
+        // What is stored can be read: it was, and is checked to be the same again.
+        let tweets = hits.iter().filter_map(|hit| tweet::read(hit.json.as_bytes()).ok()).flatten();
+        Ok(Sample::new(tweets.map(|tweet| tweet::prepare(&tweet).doc).collect()))
+    }
+
+    fn new(docs: Vec<Doc>) -> Sample {
+        let written = |doc: &Doc| doc.values().iter().find(|(of, _)| *of == field::CREATED).map(|&(_, at)| at);
+        let tweets_per_hour = per_hour(docs.iter().filter_map(written).collect());
+        Sample { taken: Instant::now(), docs, tweets_per_hour }
+    }
+
+    /// Whether it still serves.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.taken.elapsed() < FRESH
+    }
+
+    /// Tries a query on it.
+    pub(super) fn price(&self, query: &Ast, presearch: Ast) -> Price {
+        let count = |ast: &Ast| {
+            let matcher = Matcher::new(ast);
+            self.docs.iter().filter(|doc| matcher.matches(doc)).count()
+        };
+        let (candidates, matches) = (count(&presearch), count(query));
+        Price { candidates, matches, presearch, tweets: self.docs.len(), tweets_per_hour: self.tweets_per_hour }
+    }
+}
+
+/// The sample that is kept.
+pub(super) type Kept = std::sync::Mutex<Option<Arc<Sample>>>;
+
+/// How many events an hour has, by the times (milliseconds) of some: those in the middle nine tenths, over the time from the first to the last of
+/// them and the second that it takes to tell one from the next.
+///
+/// Strays, an old tweet or a clock that is wrong, must not stretch the time.
+#[expect(clippy::cast_precision_loss, reason = "times of this age fit, and an estimate is no better")]
+fn per_hour(mut times: Vec<i64>) -> Option<f64> {
+    const HOUR_MS: f64 = 3_600_000.0;
+    if times.len() < 2 {
+        return None;
+    }
+    times.sort_unstable();
+    let strays = times.len() / 20;
+    let middle = &times[strays..times.len() - strays];
+    let (first, last) = (middle.first()?, middle.last()?);
+    Some(middle.len() as f64 * HOUR_MS / (last.saturating_sub(*first).saturating_add(1_000)) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_the_middle() {
+        assert_eq!(per_hour(Vec::new()), None);
+        assert_eq!(per_hour(vec![5]), None);
+        assert_eq!(per_hour(vec![0, 0]), Some(7_200.0));
+        // One a second, two strays.
+        let mut times: Vec<i64> = (0..100).map(|second| second * 1_000).collect();
+        assert_eq!(per_hour(times.clone()), Some(3_600.0));
+        times[50] = -1_000_000_000_000;
+        times[51] = i64::MAX;
+        let rate = per_hour(times).expect("a rate");
+        assert!((3_300.0..3_900.0).contains(&rate), "{rate}");
+    }
+}

@@ -1,0 +1,250 @@
+//! Makes the [program](super::program) of a query: flat, each part once, the quick ones first.
+
+use crate::automaton::TermAutomaton;
+use crate::matcher;
+use crate::query::{Ast, Phrase};
+use crate::schema::FieldId;
+
+use super::literal;
+use super::pattern;
+use super::program::{
+    ABSENT, AND, AT_LEAST, ATOM, LAST_IS_PREFIX, LAZY, MAX_PARTS, NOT, OPERATOR, OPERATOR_SHIFT, OR, PHRASE, TAG,
+};
+use super::table::{AtomId, AtomKind, Atoms, Regex, TRUE};
+
+/// A program that is being made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Tree {
+    Constant(bool),
+    /// A tagged leaf.
+    Leaf(u32),
+    Phrase {
+        terms: Vec<AtomId>,
+        field: u32,
+        slop: u32,
+    },
+    Or(Vec<Tree>),
+    And(Vec<Tree>),
+    AtLeast(u32, Vec<Tree>),
+    Not(Box<Tree>),
+}
+
+/// Makes the program of a query. Each mention of an atom in it holds a reference.
+pub(super) fn compile(ast: &Ast, atoms: &mut Atoms) -> Vec<u32> {
+    let mut code = Vec::new();
+    let tree = tree(ast, atoms);
+    emit(&tree, &mut code);
+    code
+}
+
+fn tree(ast: &Ast, atoms: &mut Atoms) -> Tree {
+    match ast {
+        Ast::All => Tree::Constant(true),
+        Ast::None => Tree::Constant(false),
+        Ast::Term { field, term } => Tree::Leaf(ATOM | atoms.term(*field, term)),
+        Ast::Phrase(phrase) => phrase_tree(phrase, atoms),
+        Ast::Exists { field } => Tree::Leaf(ATOM | atoms.other(AtomKind::Exists(*field))),
+        Ast::Prefix { field, prefix } => lazy(AtomKind::Prefix(*field, prefix.as_str().into()), atoms),
+        Ast::Wildcard { field, pattern } => lazy(AtomKind::Wildcard(*field, pattern.as_str().into()), atoms),
+        Ast::Fuzzy { field, term, distance } => lazy(AtomKind::Fuzzy(*field, *distance, term.as_str().into()), atoms),
+        Ast::Regex { field, pattern } => regex(*field, pattern, atoms),
+        Ast::Range { field, lower, upper } => match matcher::closed(*lower, *upper) {
+            Some((min, max)) => lazy(AtomKind::Range(*field, min, max), atoms),
+            None => Tree::Constant(false),
+        },
+        Ast::Within { field, bounds } => lazy(AtomKind::Within(*field, Box::new(*bounds)), atoms),
+        Ast::Near { field, circle } => lazy(AtomKind::Near(*field, Box::new(*circle)), atoms),
+        Ast::And(of) => all(of.iter().map(|part| tree(part, atoms)).collect(), atoms),
+        Ast::Or(of) => any(of.iter().map(|part| tree(part, atoms)).collect(), atoms),
+        Ast::AtLeast { min, of } => at_least(*min, of.iter().map(|part| tree(part, atoms)).collect(), atoms),
+        Ast::Not(part) => not(tree(part, atoms)),
+    }
+}
+
+fn lazy(kind: AtomKind, atoms: &mut Atoms) -> Tree {
+    Tree::Leaf(LAZY | atoms.other(kind))
+}
+
+/// An expression that can't be compiled matches nothing; the parser lets none through.
+fn regex(field: FieldId, pattern: &str, atoms: &mut Atoms) -> Tree {
+    if let Some(atom) = atoms.find_regex(field, pattern) {
+        return Tree::Leaf(LAZY | atom);
+    }
+    match TermAutomaton::regex(pattern, usize::MAX / 8) {
+        Ok(automaton) => {
+            let is_blind = pattern::has_no_key(literal::of_regex(pattern));
+            lazy(AtomKind::Regex(field, Box::new(Regex { source: pattern.into(), automaton, is_blind })), atoms)
+        }
+        Err(_) => Tree::Constant(false),
+    }
+}
+
+fn phrase_tree(phrase: &Phrase, atoms: &mut Atoms) -> Tree {
+    let Phrase { field, terms, slop, last_is_prefix } = phrase;
+    match terms.as_slice() {
+        [] => Tree::Constant(false),
+        [prefix] if *last_is_prefix => lazy(AtomKind::Prefix(*field, prefix.as_str().into()), atoms),
+        [term] => Tree::Leaf(ATOM | atoms.term(*field, term)),
+        [full @ .., last] => {
+            let mut numbers: Vec<AtomId> = full.iter().map(|term| atoms.term(*field, term)).collect();
+            numbers.push(if *last_is_prefix {
+                atoms.other(AtomKind::Prefix(*field, last.as_str().into()))
+            } else {
+                atoms.term(*field, last)
+            });
+            let n_full = if *last_is_prefix { full.len() } else { full.len() + 1 };
+            let mut parts = Vec::new();
+            if *slop == 0 {
+                // Each term stands right behind the one before: pairs of them are rarer than any of them.
+                for at in 1..n_full {
+                    parts.push(Tree::Leaf(ATOM | atoms.pair(numbers[at - 1], numbers[at])));
+                }
+            }
+            if *slop == 0 && numbers.len() == 2 && n_full == 2 {
+                // The pair is all there is to it, and mentions the terms itself.
+                for atom in numbers {
+                    atoms.release(atom);
+                }
+            } else {
+                let field = u32::from(field.0) | if *last_is_prefix { LAST_IS_PREFIX } else { 0 };
+                parts.push(Tree::Phrase { terms: numbers, field, slop: *slop });
+            }
+            all(parts, atoms)
+        }
+    }
+}
+
+fn not(part: Tree) -> Tree {
+    match part {
+        Tree::Constant(value) => Tree::Constant(!value),
+        Tree::Leaf(word) if word & TAG == ATOM => Tree::Leaf(ABSENT | word & !TAG),
+        Tree::Leaf(word) if word & TAG == ABSENT => Tree::Leaf(ATOM | word & !TAG),
+        Tree::Not(part) => *part,
+        part => Tree::Not(Box::new(part)),
+    }
+}
+
+/// The AND of parts: flat, in order of price, each once. References of parts that fall away are given back.
+fn all(parts: Vec<Tree>, atoms: &mut Atoms) -> Tree {
+    let flat = flatten(parts, |part| match part {
+        Tree::And(parts) => Ok(parts),
+        part => Err(part),
+    });
+    gather(flat, false, Tree::And, atoms)
+}
+
+/// The OR of parts.
+fn any(parts: Vec<Tree>, atoms: &mut Atoms) -> Tree {
+    let flat = flatten(parts, |part| match part {
+        Tree::Or(parts) => Ok(parts),
+        part => Err(part),
+    });
+    gather(flat, true, Tree::Or, atoms)
+}
+
+fn flatten(parts: Vec<Tree>, open: impl Fn(Tree) -> Result<Vec<Tree>, Tree>) -> Vec<Tree> {
+    let mut flat = Vec::with_capacity(parts.len());
+    for part in parts {
+        match open(part) {
+            Ok(inner) => flat.extend(inner),
+            Err(part) => flat.push(part),
+        }
+    }
+    flat
+}
+
+/// Puts flat parts together; `decisive` is the value of a part that decides the whole.
+fn gather(mut parts: Vec<Tree>, decisive: bool, join: fn(Vec<Tree>) -> Tree, atoms: &mut Atoms) -> Tree {
+    if parts.contains(&Tree::Constant(decisive)) {
+        for part in &parts {
+            release(part, atoms);
+        }
+        return Tree::Constant(decisive);
+    }
+    parts.retain(|part| *part != Tree::Constant(!decisive));
+    parts.sort_unstable();
+    parts.dedup_by(|part, before| {
+        let same = part == before;
+        if same {
+            release(part, atoms);
+        }
+        same
+    });
+    match parts.len() {
+        0 => Tree::Constant(!decisive),
+        1 => parts.remove(0),
+        _ => join(parts),
+    }
+}
+
+fn at_least(min: usize, mut parts: Vec<Tree>, atoms: &mut Atoms) -> Tree {
+    let n_true = parts.iter().filter(|part| **part == Tree::Constant(true)).count();
+    parts.retain(|part| !matches!(part, Tree::Constant(_)));
+    let min = min.saturating_sub(n_true);
+    if min == 0 || min > parts.len() {
+        for part in &parts {
+            release(part, atoms);
+        }
+        return Tree::Constant(min == 0);
+    }
+    if min == 1 {
+        return any(parts, atoms);
+    }
+    if min == parts.len() {
+        return all(parts, atoms);
+    }
+    // Parts that are equal count as often as they are written.
+    parts.sort_unstable();
+    Tree::AtLeast(u32::try_from(min).expect("fewer parts than 2^32"), parts)
+}
+
+fn release(tree: &Tree, atoms: &mut Atoms) {
+    match tree {
+        Tree::Constant(_) => {}
+        Tree::Leaf(word) => {
+            atoms.release(word & !TAG);
+        }
+        Tree::Phrase { terms, .. } => {
+            for &term in terms {
+                atoms.release(term);
+            }
+        }
+        Tree::And(parts) | Tree::Or(parts) | Tree::AtLeast(_, parts) => {
+            for part in parts {
+                release(part, atoms);
+            }
+        }
+        Tree::Not(part) => release(part, atoms),
+    }
+}
+
+fn emit(tree: &Tree, code: &mut Vec<u32>) {
+    match tree {
+        Tree::Constant(true) => code.push(ATOM | TRUE),
+        Tree::Constant(false) => code.push(ABSENT | TRUE),
+        Tree::Leaf(word) => code.push(*word),
+        Tree::Phrase { terms, field, slop } => {
+            operator(PHRASE, terms.len(), code, |code| {
+                code.extend([*field, *slop]);
+                code.extend(terms);
+            });
+        }
+        Tree::And(parts) => operator(AND, parts.len(), code, |code| parts.iter().for_each(|part| emit(part, code))),
+        Tree::Or(parts) => operator(OR, parts.len(), code, |code| parts.iter().for_each(|part| emit(part, code))),
+        Tree::AtLeast(min, parts) => operator(AT_LEAST, parts.len(), code, |code| {
+            code.push(*min);
+            for part in parts {
+                emit(part, code);
+            }
+        }),
+        Tree::Not(part) => operator(NOT, 1, code, |code| emit(part, code)),
+    }
+}
+
+fn operator(kind: u32, n: usize, code: &mut Vec<u32>, body: impl FnOnce(&mut Vec<u32>)) {
+    let start = code.len();
+    let n = u32::try_from(n).ok().filter(|&n| n < MAX_PARTS).expect("a query has fewer than 2^26 parts");
+    code.extend([OPERATOR | kind << OPERATOR_SHIFT | n, 0]);
+    body(code);
+    code[start + 1] = u32::try_from(code.len() - start).expect("a program has fewer than 2^32 words");
+}

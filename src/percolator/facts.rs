@@ -1,0 +1,154 @@
+//! What is known of the documents that are being percolated, as far as the rest of the engine asks for it.
+//!
+//! There are two ways to percolate: one document with everything for it at hand ([`super::one`]), or up to 64 together
+//! ([`super::many`]). Sets of documents are masks, with a bit for each; of one document the mask is 1.
+
+use crate::doc::{Doc, Token};
+use crate::matcher::phrase;
+use crate::schema::FieldId;
+
+use super::memo::Memo;
+use super::pattern::Term;
+use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS};
+use super::terms::Probe;
+
+/// A set of documents.
+pub(super) type Mask = u64;
+
+/// Takes down what a document has.
+pub(super) trait Marks {
+    /// The document has the atom. False when that was known.
+    fn mark(&mut self, atom: AtomId) -> bool;
+
+    /// The document has a number in the range. Said once for each range, and not worth a mark where that saves something.
+    fn range(&mut self, atom: AtomId) {
+        self.mark(atom);
+    }
+}
+
+/// Answers programs.
+pub(super) trait Facts {
+    /// The documents that are marked with the atom.
+    fn has(&self, atom: AtomId) -> Mask;
+
+    /// Those of the documents `want` that have an atom which is found out only when it is asked for.
+    fn look(&mut self, atoms: &Atoms, atom: AtomId, want: Mask) -> Mask;
+
+    /// Calls `is_it` with each of the documents `want`, and keeps those for which it is true.
+    fn each(&self, want: Mask, is_it: impl Fn(&Doc, &Tokens) -> bool) -> Mask;
+}
+
+/// The tokens of a document, as numbers.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    /// By token: its term's atom, or [`MAX_ATOMS`] when it is none.
+    atoms: Vec<AtomId>,
+    /// By token: what it is looked up by.
+    pub(super) probes: Vec<Probe>,
+    /// The first token of each field that has some.
+    fields: Vec<(FieldId, usize)>,
+}
+
+impl Tokens {
+    pub(super) fn clear(&mut self) {
+        self.atoms.clear();
+        self.probes.clear();
+        self.fields.clear();
+    }
+
+    /// Adds the atom of the next token.
+    #[inline]
+    pub(super) fn push(&mut self, field: FieldId, atom: Option<AtomId>) {
+        if self.fields.last().is_none_or(|&(last, _)| last != field) {
+            self.fields.push((field, self.atoms.len()));
+        }
+        self.atoms.push(atom.unwrap_or(MAX_ATOMS));
+    }
+
+    /// The atom of each token of the document, or [`MAX_ATOMS`].
+    pub(super) fn atoms(&self) -> &[AtomId] {
+        &self.atoms
+    }
+
+    /// The hashes of terms that are no atoms.
+    pub(super) fn others(&self) -> impl Iterator<Item = u64> {
+        let pairs = self.atoms.iter().zip(&self.probes);
+        pairs.filter(|&(&atom, _)| atom == MAX_ATOMS).map(|(_, probe)| probe.hash)
+    }
+
+    /// The tokens of a field and the atoms of their terms.
+    fn of_field<'a>(&'a self, doc: &'a Doc, field: FieldId) -> (&'a [Token], &'a [AtomId]) {
+        let Some(at) = self.fields.iter().position(|&(it, _)| it == field) else { return (&[], &[]) };
+        let start = self.fields[at].1;
+        let end = self.fields.get(at + 1).map_or(self.atoms.len(), |&(_, start)| start);
+        (&doc.tokens()[start..end], &self.atoms[start..end])
+    }
+
+    /// Whether the terms of a phrase are in their places.
+    pub(super) fn have_phrase(&self, atoms: &Atoms, doc: &Doc, wanted: &Phrase<'_>) -> bool {
+        let &Phrase { field, slop, last_is_prefix, terms } = wanted;
+        let last = terms.len() - 1;
+        let prefix = match atoms.kind(terms[last]) {
+            AtomKind::Prefix(_, prefix) => &**prefix,
+            _ => "",
+        };
+        let (tokens, numbers) = self.of_field(doc, field);
+        phrase::matches(tokens, terms.len(), slop, |term, at| {
+            if last_is_prefix && term == last {
+                doc.term(&tokens[at]).starts_with(prefix)
+            } else {
+                numbers[at] == terms[term]
+            }
+        })
+    }
+}
+
+/// A phrase in a program.
+#[derive(Clone, Debug)]
+pub(super) struct Phrase<'a> {
+    pub(super) field: FieldId,
+    pub(super) slop: u32,
+    /// The last atom is a prefix, not a term.
+    pub(super) last_is_prefix: bool,
+    pub(super) terms: &'a [AtomId],
+}
+
+impl<'a> Phrase<'a> {
+    /// The atoms that are terms.
+    pub(super) fn full(&self) -> &'a [AtomId] {
+        if self.last_is_prefix { &self.terms[..self.terms.len() - 1] } else { self.terms }
+    }
+}
+
+/// What is kept from one document to the next only because it is of use again.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    pub(super) memo: Memo,
+    pub(super) term: Term,
+}
+
+/// What was seen in some of the documents, to be learned from when they are through.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) docs: u32,
+    pub(super) atoms: Vec<AtomId>,
+    /// Hashes of terms that are no atoms.
+    pub(super) others: Vec<u64>,
+    pub(super) values: Vec<(FieldId, i64)>,
+}
+
+impl Seen {
+    /// Takes down a document, but for its atoms.
+    pub(super) fn add(&mut self, doc: &Doc, tokens: &Tokens) {
+        self.docs += 1;
+        self.others.extend(tokens.others());
+        self.values.extend(doc.values());
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.docs = 0;
+        self.atoms.clear();
+        self.others.clear();
+        self.values.clear();
+    }
+}

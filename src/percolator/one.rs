@@ -1,0 +1,193 @@
+//! Percolates one document. Everything is marked with the number of the document, so that nothing has to be wiped between
+//! two of them; and what will be read is touched before, so that memory answers many questions at once.
+
+use crate::doc::Doc;
+use crate::ids::QueryKey;
+
+use super::Matches;
+use super::arena::Arena;
+use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
+use super::presearch::Presearch;
+use super::program;
+use super::table::{AtomId, Atoms};
+use super::waits::{Wake, signature};
+
+/// The marks, and buffers that are kept.
+#[derive(Debug, Default)]
+pub(super) struct One {
+    /// The number of the document, from 1, times two; a mark with the low bit set says "there", without "not there".
+    now: u16,
+    /// By atom. Small, so that many are near.
+    marks: Vec<u16>,
+    /// By query: whether it was found in this document.
+    found: Vec<u16>,
+    /// The atoms that the document is known to have and that are marked, each once.
+    there: Vec<AtomId>,
+    /// The ranges that hold a number of the document, each once. They are not marked: there can be many, and programs
+    /// find out as fast.
+    ranges: Vec<AtomId>,
+    /// The bits of all atoms in `there`.
+    signature: u64,
+    tokens: Tokens,
+    /// Queries of which a program must decide, where it starts, and whether they may have been found already.
+    open: Vec<(u32, u32, bool)>,
+}
+
+impl One {
+    /// Starts with a document.
+    fn start(&mut self, n_atoms: usize, n_queries: usize) {
+        if self.now >= u16::MAX - 3 {
+            self.now = 0;
+            self.marks.fill(0);
+            self.found.fill(0);
+        }
+        self.now += 2;
+        self.there.clear();
+        self.ranges.clear();
+        self.signature = 0;
+        self.tokens.clear();
+        self.open.clear();
+        fit(&mut self.marks, n_atoms);
+        fit(&mut self.found, n_queries);
+    }
+
+    /// Notes that a query was found. False when it was before.
+    #[inline]
+    fn find(&mut self, query: u32) -> bool {
+        let found = &mut self.found[query as usize];
+        let new = *found != self.now;
+        *found = self.now;
+        new
+    }
+
+    /// Appends the matches of a document, which has this number in its batch.
+    pub(super) fn percolate(
+        &mut self,
+        presearch: &Presearch,
+        codes: &Arena<u32>,
+        tools: &mut Tools,
+        n_queries: usize,
+        (at, doc): (u32, &Doc),
+        matches: &mut Matches,
+    ) {
+        self.start(presearch.atoms.len(), n_queries);
+        let mut tokens = std::mem::take(&mut self.tokens);
+        presearch.mark(doc, &mut tokens, tools, self);
+        self.tokens = tokens;
+        self.wake(presearch, codes, (at, doc), matches);
+    }
+
+    /// Looks at every query that waits for something that the document has.
+    fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, (at, doc): (u32, &Doc), matches: &mut Matches) {
+        let there = std::mem::take(&mut self.there);
+        let ranges = std::mem::take(&mut self.ranges);
+        let mut open = std::mem::take(&mut self.open);
+        let all = || there.iter().chain(&ranges);
+        std::hint::black_box(all().fold(0, |near, &atom| near ^ presearch.waits.touch(atom)));
+        let mut candidates = 0;
+        for &atom in all() {
+            let waiting = presearch.waits.waiting(atom);
+            candidates += waiting.n();
+            matches.pairs.extend(waiting.plain.iter().map(|&query| (at, QueryKey(query))));
+            for &query in waiting.either {
+                if self.find(query) {
+                    matches.pairs.push((at, QueryKey(query)));
+                }
+            }
+            for posting in waiting.guarded {
+                if posting.signature & !self.signature != 0 {
+                    continue;
+                }
+                let wake = posting.wake();
+                if matches!(wake, Wake::Verify | Wake::VerifyOnce) {
+                    open.push((posting.query, posting.code(), wake == Wake::VerifyOnce));
+                    continue;
+                }
+                let (guard, there) = posting.guard();
+                if self.is_marked(guard) == there && (wake == Wake::Match || self.find(posting.query)) {
+                    matches.pairs.push((at, QueryKey(posting.query)));
+                }
+            }
+        }
+        std::hint::black_box(open.iter().fold(0, |near, &(_, code, _)| near ^ codes.from(code)[0]));
+        for &(query, code, once) in &open {
+            let is_match = program::matches(codes.from(code), &presearch.atoms, &mut OneDoc(self, doc), 1) != 0;
+            if is_match && (!once || self.find(query)) {
+                matches.pairs.push((at, QueryKey(query)));
+            }
+        }
+        matches.candidates += candidates as u64;
+        self.there = there;
+        self.ranges = ranges;
+        self.open = open;
+    }
+
+    #[inline]
+    fn is_marked(&self, atom: AtomId) -> bool {
+        self.marks[atom as usize] == self.now | 1
+    }
+
+    /// Takes down what the document had.
+    pub(super) fn see(&self, doc: &Doc, seen: &mut Seen) {
+        seen.add(doc, &self.tokens);
+        seen.atoms.extend(&self.there);
+    }
+
+    /// The memory that it holds, in bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        let marks = (self.marks.capacity() + self.found.capacity()) * size_of::<u16>();
+        marks + (self.there.capacity() + self.ranges.capacity()) * size_of::<AtomId>()
+    }
+}
+
+/// Makes room for so many, and gives room back that is not needed.
+pub(super) fn fit<T: Clone + Default>(marks: &mut Vec<T>, n: usize) {
+    if marks.len() < n || marks.len() / 4 > n {
+        marks.resize(n, T::default());
+        marks.shrink_to(n * 2);
+    }
+}
+
+impl Marks for One {
+    #[inline]
+    fn mark(&mut self, atom: AtomId) -> bool {
+        let mark = &mut self.marks[atom as usize];
+        let new = *mark != self.now | 1;
+        if new {
+            *mark = self.now | 1;
+            self.signature |= signature(atom);
+            self.there.push(atom);
+        }
+        new
+    }
+
+    #[inline]
+    fn range(&mut self, atom: AtomId) {
+        self.ranges.push(atom);
+    }
+}
+
+/// The document that a program asks about.
+struct OneDoc<'a>(&'a mut One, &'a Doc);
+
+impl Facts for OneDoc<'_> {
+    #[inline]
+    fn has(&self, atom: AtomId) -> Mask {
+        Mask::from(self.0.is_marked(atom))
+    }
+
+    fn look(&mut self, atoms: &Atoms, atom: AtomId, _: Mask) -> Mask {
+        let now = self.0.now;
+        let mark = self.0.marks[atom as usize];
+        if mark & !1 == now {
+            return Mask::from(mark & 1);
+        }
+        let there = program::look(atoms, atom, self.1);
+        self.0.marks[atom as usize] = now | u16::from(there);
+        Mask::from(there)
+    }
+
+    fn each(&self, _: Mask, is_it: impl Fn(&Doc, &Tokens) -> bool) -> Mask {
+        Mask::from(is_it(self.1, &self.0.tokens))
+    }
+}

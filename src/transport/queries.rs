@@ -1,0 +1,96 @@
+//! `/api/queries`: what the registered queries cost and bring, the highest first.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::hub::CostOrder;
+
+use super::errors::Fault;
+use super::fields::Fields;
+use super::gate::Caller;
+use super::{TransportContext, http, openapi};
+
+/// How many queries are listed when the caller doesn't say, and how many at most.
+const DEFAULT_QUERIES: usize = 50;
+const MAX_QUERIES: usize = 1_000;
+
+/// The answer of `/api/queries`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct QueriesAnswer {
+    /// The queries, highest first.
+    queries: Vec<RegisteredQuery>,
+    /// How many are registered in all.
+    total: u64,
+}
+
+/// A registered query, and what was counted since it was registered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RegisteredQuery {
+    /// The UUID of the canonical form.
+    query_id: String,
+    /// The canonical form.
+    query: String,
+    /// How many subscriptions it has.
+    subscriptions: usize,
+    /// How many tweets were percolated.
+    tweets: u64,
+    /// How many of them match it.
+    matches: u64,
+    /// How many of them the presearch could not rule out: an estimate from samples.
+    candidates: u64,
+    /// How long it took to decide on those, in microseconds: an estimate from samples.
+    time_us: f64,
+}
+
+/// Lists registered queries by what they cost.
+#[utoipa::path(get, path = "/api/queries", tag = "operation",
+    params(
+        ("sort" = Option<String>, Query, description = "`cost` (time; when left out), `matches` or `candidates`; the highest first."),
+        ("n" = Option<usize>, Query, description = "How many at most, 1 to 1,000: 50 when left out."),
+    ),
+    responses(
+        (status = 200, description = "The queries.", body = QueriesAnswer),
+        (status = 400, description = "A parameter is wrong.", body = openapi::ErrorAnswer),
+        (status = 401, description = "The token of ingestion is missing or wrong.", body = openapi::ErrorAnswer),
+        (status = 403, description = "A web page from an origin that may not connect.", body = openapi::ErrorAnswer),
+        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+    )
+)]
+pub(super) async fn queries(
+    State(context): State<Arc<TransportContext>>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Json<QueriesAnswer>, Fault> {
+    // What others search for is nothing that every client may know.
+    context.gate.check_ingestion(&caller)?;
+    let mut fields = http::parameters("/api/queries", query.as_deref())?;
+    let order = order(&mut fields)?;
+    let n = fields.count("n", DEFAULT_QUERIES, 1..=MAX_QUERIES)?;
+    fields.finish()?;
+    let listed = context.live.registered(order, n).await?;
+    let queries = listed.into_iter().map(|listed| RegisteredQuery {
+        query_id: listed.id.to_string(),
+        query: listed.canonical.to_string(),
+        subscriptions: listed.subscriptions,
+        tweets: listed.counts.tweets,
+        matches: listed.counts.matches,
+        candidates: listed.counts.candidates,
+        time_us: listed.counts.time.as_secs_f64() * 1e6,
+    });
+    Ok(Json(QueriesAnswer { queries: queries.collect(), total: context.live.queries() }))
+}
+
+fn order(fields: &mut Fields) -> Result<CostOrder, Fault> {
+    match fields.optional("sort") {
+        None => Ok(CostOrder::default()),
+        Some(Value::String(sort)) if sort == "cost" => Ok(CostOrder::Cost),
+        Some(Value::String(sort)) if sort == "matches" => Ok(CostOrder::Matches),
+        Some(Value::String(sort)) if sort == "candidates" => Ok(CostOrder::Candidates),
+        Some(_) => Err(Fault::field("sort", "must be `cost`, `matches` or `candidates`")),
+    }
+}
