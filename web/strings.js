@@ -57,7 +57,7 @@ const TEXTS = /** @type {const} */ ({
   'banner.locked': 'This server asks for a token.',
   'banner.unlock': 'Enter token',
   'banner.withheld': 'More tweets match than the server sends. All are counted; some are not shown.',
-  'banner.withheld.count': { one: '{count} left out lately.', other: '{count} left out lately.' },
+  'banner.withheld.count': '{count} left out lately.',
 
   'token.title': 'Token',
   'token.text': 'This server asks who you are. Paste the token that you were given; it is kept for this tab only.',

@@ -607,6 +607,18 @@ live('the analysis counts what a search for each term finds, history and live', 
   await panel.locator('.bars li', { hasText: '#Größe' }).waitFor();
 });
 
+live('a word that comes up late is counted from its beginning', async ({ perch, page, open }) => {
+  // More words than the server is asked for; one of them once.
+  const words = (/** @type {number} */ n) => tweet(n, { text: `base aa${n % 600} bb${n % 600}` });
+  await perch.post(...Array.from({ length: 1200 }, (_, n) => words(n)), tweet(1200, { text: 'base late' }));
+  await open('?q=base');
+  const panel = page.getByRole('complementary', { name: 'Analysis' });
+  await panel.locator('.of', { hasText: 'all 1,201 tweets' }).waitFor();
+  assert.equal(await panel.locator('.bars button[data-term="late"]').count(), 0);
+  await perch.post(...Array.from({ length: 6 }, (_, n) => tweet(1300 + n, { text: 'base late' })));
+  await panel.locator('.bars li', { hasText: 'late' }).locator('.n', { hasText: /^7$/ }).waitFor();
+});
+
 live('the terms of the page are those of the index', async ({ perch, page, open }) => {
   await perch.post(...(await corpus()));
   await open('?q=*');

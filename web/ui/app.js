@@ -68,8 +68,9 @@ export function App({ perch }) {
     if (only && !wasClosed.current && matchMedia(WIDE).matches) analysis.value = only.name;
     else if (!columns.some((column) => column.name === analysis.value)) analysis.value = '';
   }, [columns]);
-  const isLocked = perch.connection$.value.state === 'locked';
-  useEffect(() => setToken(isLocked), [isLocked]);
+  const { state } = perch.connection$.value;
+  // It stays through a lost connection: somebody may be typing.
+  useEffect(() => setToken((isOpen) => state === 'locked' || (isOpen && state !== 'open')), [state]);
   const analysed = columns.find((column) => column.name === analysis.value);
 
   /** @param {string} query */
@@ -170,7 +171,7 @@ function Banner({ perch, onUnlock }) {
   // What changes every second is not read out every second.
   if (state === 'open' && withheld > 0)
     return html`<div class="banner" role="status">
-      <span>${t('banner.withheld')}</span><span class="ticks" aria-hidden="true">${t('banner.withheld.count', { n: withheld, count: format.count(withheld) })}</span>
+      <span>${t('banner.withheld')}</span><span class="ticks" aria-hidden="true">${t('banner.withheld.count', { count: format.count(withheld) })}</span>
     </div>`;
   if (state === 'open') return behind ? html`<div class="banner" role="status">${t('banner.behind')}</div>` : null;
   if (state === 'locked')
