@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: test test-long lint bench fuzz web-tools chromium screenshots
+.PHONY: test test-long lint bench bench-peers fuzz web-tools chromium screenshots
 
 # Every test. Installs first what only tests need and the machine lacks.
 test: web-tools chromium
@@ -25,6 +25,10 @@ lint: web-tools
 # The benchmarks; `make bench SHORT=1` takes a minute, the whole takes much longer.
 bench:
 	$(CARGO) bench --locked --benches -- $(if $(SHORT),--short)
+
+# perch beside Lucene Monitor and others; benches/peers/README.md says how. SHORT=1 takes a quarter of an hour, ARGS="--mix rare" some of it.
+bench-peers:
+	$(CARGO) run --release --locked --manifest-path benches/peers/Cargo.toml --target-dir target -- $(if $(SHORT),--short) $(ARGS)
 
 # Feeds each parser with broken input for a minute, on any toolchain; fuzz/README.md has more.
 fuzz:

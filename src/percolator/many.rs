@@ -9,7 +9,7 @@ use crate::ids::QueryKey;
 use super::Matches;
 use super::arena::Arena;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
-use super::one::fit;
+use super::one::{fit, shrink};
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, Atoms};
@@ -210,6 +210,12 @@ impl Many {
                 seen.atoms.push(atom);
             }
         }
+    }
+
+    /// Gives back what fewer atoms and queries do not need.
+    pub(super) fn give_back(&mut self, n_atoms: usize, n_queries: usize) {
+        shrink(&mut self.notes, n_atoms);
+        shrink(&mut self.found_notes, n_queries);
     }
 
     /// The memory that it holds, in bytes.

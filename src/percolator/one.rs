@@ -133,6 +133,12 @@ impl One {
         seen.atoms.extend(&self.there);
     }
 
+    /// Gives back what fewer atoms and queries do not need.
+    pub(super) fn give_back(&mut self, n_atoms: usize, n_queries: usize) {
+        shrink(&mut self.marks, n_atoms);
+        shrink(&mut self.found, n_queries);
+    }
+
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         let marks = (self.marks.capacity() + self.found.capacity()) * size_of::<u16>();
@@ -140,10 +146,17 @@ impl One {
     }
 }
 
-/// Makes room for so many, and gives room back that is not needed.
+/// Makes room for so many.
 pub(super) fn fit<T: Clone + Default>(marks: &mut Vec<T>, n: usize) {
-    if marks.len() < n || marks.len() / 4 > n {
+    if marks.len() < n {
         marks.resize(n, T::default());
+    }
+}
+
+/// Gives room back that so many do not need.
+pub(super) fn shrink<T>(marks: &mut Vec<T>, n: usize) {
+    if marks.len() / 4 > n {
+        marks.truncate(n);
         marks.shrink_to(n * 2);
     }
 }

@@ -1,0 +1,195 @@
+//! How does perch compare with others that match documents against stored queries?
+//!
+//! ```text
+//! make bench-peers [SHORT=1]
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- [--short] [--mix NAME]… [--size N]… [--cap SECONDS] [--no-lucene] [--json FILE]
+//! ```
+//!
+//! The queries and tweets are those of `benches/percolation`, made from the same seeds (or from `PERCH_CORPUS`). Each mix and size runs in
+//! a process of its own, one peer after the other, each on one thread, and each within the same cap of time: first it sees the
+//! tweets that the words of the queries come from, as warm-up, then three rounds over the others. The fastest round counts.
+//! Lucene Monitor reads the same queries and tweets from files; its matches are compared with perch's one by one for the first tweets and by
+//! count for the rest. README.md beside this package says what is fair about it and what is not.
+
+#[path = "../../percolation/corpus.rs"]
+mod corpus;
+mod files;
+#[path = "../../percolation/mix.rs"]
+mod mix;
+mod peer_lucene;
+mod peer_mokaccino;
+mod peer_perch;
+mod row;
+mod tally;
+mod timing;
+mod tweets;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use corpus::Random;
+use row::Row;
+use tally::Tally;
+use tweets::Tweets;
+
+/// Tweets that are made when there is no file, as many as `benches/percolation` makes.
+const TWEETS: usize = 120_000;
+/// So many tweets are compared match by match.
+const CHECKED: usize = 500;
+/// With more queries tantivy needs seconds a tweet.
+const MOST_FOR_TANTIVY: usize = 10_000;
+
+fn main() -> ExitCode {
+    let result = Options::read().and_then(|options| match &options.row {
+        Some((mix, size)) => one(mix, *size, &options),
+        None => all(&options),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the command line asks for.
+#[derive(Debug, Default)]
+struct Options {
+    short: bool,
+    mixes: Vec<String>,
+    sizes: Vec<usize>,
+    /// The time for a peer in a row, in seconds.
+    cap_s: Option<u64>,
+    no_lucene: bool,
+    json: Option<PathBuf>,
+    row: Option<(String, usize)>,
+}
+
+impl Options {
+    fn read() -> Result<Options> {
+        let mut options = Options::default();
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| anyhow!("{arg} needs a value"));
+            let number =
+                |text: String| text.replace('_', "").parse::<usize>().with_context(|| format!("{text} is no number"));
+            match arg.as_str() {
+                "--short" => options.short = true,
+                "--mix" => options.mixes.push(value()?),
+                "--size" => options.sizes.push(number(value()?)?),
+                "--cap" => options.cap_s = Some(number(value()?)? as u64),
+                "--no-lucene" => options.no_lucene = true,
+                "--json" => options.json = Some(value()?.into()),
+                "--row" => options.row = Some((value()?, number(value()?)?)),
+                _ => bail!("what is {arg}?"),
+            }
+        }
+        match options.mixes.iter().find(|mix| !mix::NAMES.contains(&mix.as_str())) {
+            Some(mix) => bail!("there is no mix {mix}; there are {}", mix::NAMES.join(", ")),
+            None => Ok(options),
+        }
+    }
+
+    fn mixes(&self) -> Vec<&str> {
+        if self.mixes.is_empty() { mix::NAMES.to_vec() } else { self.mixes.iter().map(String::as_str).collect() }
+    }
+
+    /// One million is for those who ask for it: Lucene needs most of an hour.
+    fn sizes(&self) -> Vec<usize> {
+        match (self.sizes.is_empty(), self.short) {
+            (false, _) => self.sizes.clone(),
+            (true, true) => vec![1_000, 10_000],
+            (true, false) => vec![1_000, 10_000, 100_000],
+        }
+    }
+
+    fn cap(&self) -> Duration {
+        Duration::from_secs(self.cap_s.unwrap_or(if self.short { 3 } else { 15 }))
+    }
+}
+
+/// Where files go: beside what Cargo and Maven build.
+fn scratch() -> Result<PathBuf> {
+    let exe = std::env::current_exe()?;
+    let target = exe.ancestors().nth(2).context("the program is in no target directory")?;
+    Ok(target.join("peers"))
+}
+
+/// Runs each row in its own process and prints the table.
+fn all(options: &Options) -> Result<()> {
+    if !options.no_lucene {
+        match peer_lucene::build(&scratch()?) {
+            Ok(java) => println!("Lucene Monitor runs on {}", java.display()),
+            Err(error) => println!("Lucene Monitor is left out: {error:#}"),
+        }
+    }
+    println!("{}", Row::HEAD);
+    let mut rows = Vec::new();
+    for mix in options.mixes() {
+        for size in options.sizes() {
+            let output = Command::new(std::env::current_exe()?)
+                .args(std::env::args().skip(1))
+                .args(["--row", mix, &size.to_string()])
+                .stderr(Stdio::inherit())
+                .output()?;
+            if !output.status.success() {
+                bail!("{mix} with {size} queries failed");
+            }
+            for line in std::str::from_utf8(&output.stdout)?.lines() {
+                let row: Row = serde_json::from_str(line)?;
+                println!("{row}");
+                rows.push(row);
+            }
+        }
+    }
+    let path = options.json.clone().unwrap_or(scratch()?.join("peers.json"));
+    std::fs::write(&path, serde_json::to_string_pretty(&rows)?).with_context(|| path.display().to_string())?;
+    println!("\nAlso in {}", path.display());
+    Ok(())
+}
+
+/// All peers with one mix and size.
+fn one(mix: &str, size: usize, options: &Options) -> Result<()> {
+    let corpus = corpus::tweets(TWEETS);
+    let measured = if options.short { 5_000 } else { usize::MAX };
+    let before = Tweets::new(mix, corpus.iter().step_by(2).cloned().collect(), 8);
+    let tweets = Tweets::new(mix, corpus.iter().skip(1).step_by(2).take(measured).cloned().collect(), 9);
+    let mut random = Random::new(7);
+    let source = mix::Source::new(&before.texts);
+    let queries: Vec<_> = (0..size).map(|_| mix::query(mix, &source, &mut random)).collect();
+    drop((source, corpus));
+
+    let cap = options.cap();
+    let mut engine = peer_perch::register("compiled", &queries)?;
+    let mut rows: Vec<Row> =
+        [1, 64, 100].map(|batch| peer_perch::measure(&mut engine, batch, &before, &tweets, cap)).into_iter().collect();
+    let tally = Tally::new(&mut *engine.engine, &tweets, CHECKED);
+    drop(engine);
+    if size <= MOST_FOR_TANTIVY {
+        let mut engine = peer_perch::register("tantivy", &queries)?;
+        rows.extend([1, 100].map(|batch| peer_perch::measure(&mut engine, batch, &before, &tweets, cap)));
+    }
+    for row in &mut rows {
+        row.compare_count(&tally);
+    }
+    rows.extend(peer_mokaccino::measure(&queries, &before, &tweets, cap, CHECKED));
+    let dir = scratch()?.join(format!("{mix}-{size}"));
+    if !options.no_lucene && peer_lucene::built(&scratch()?) {
+        files::write(&dir, &queries, &before, &tweets)?;
+        drop((before, tweets));
+        rows.extend(peer_lucene::measure(&scratch()?, &dir, mix, cap, CHECKED, &queries, &tally)?);
+        std::fs::remove_dir_all(&dir)?;
+    }
+    let base = rows.first().map_or(0.0, |row| row.docs_per_s);
+    for mut row in rows {
+        row.mix = mix.to_owned();
+        row.size = size;
+        row.ratio = (row.docs > 0).then(|| base / row.docs_per_s);
+        println!("{}", serde_json::to_string(&row)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! A row of the table.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use perch::query::Ast;
+use serde::{Deserialize, Serialize};
+
+use crate::tally::Tally;
+use crate::timing::Pass;
+
+/// What was measured of one peer with one mix and size.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Row {
+    pub(crate) mix: String,
+    pub(crate) size: usize,
+    /// Who, and in which way.
+    pub(crate) peer: String,
+    /// Tweets that are handed over together.
+    pub(crate) batch: usize,
+    pub(crate) docs_per_s: f64,
+    /// How many tweets the matches were counted of.
+    pub(crate) docs: usize,
+    pub(crate) matches: u64,
+    /// Queries that were looked at, a tweet. Not all peers tell.
+    pub(crate) candidates: Option<f64>,
+    pub(crate) registered_per_s: f64,
+    /// How many times as long a tweet takes as with perch, tweets taken one by one.
+    pub(crate) ratio: Option<f64>,
+    /// Whether it found what perch found.
+    pub(crate) same: String,
+}
+
+impl Row {
+    pub(crate) const HEAD: &str = "mix        |  queries | peer                                 | batch |    docs/s | perch is so many times as fast |  cand/doc | match/doc | registr./s | matches\n\
+                                   -----------|----------|--------------------------------------|-------|-----------|--------------------------------|-----------|-----------|------------|--------";
+
+    /// A row from its fastest pass and the one that got farthest.
+    pub(crate) fn new(peer: String, batch: usize, (best, longest): (Pass, Pass), registered_per_s: f64) -> Row {
+        Row {
+            mix: String::new(),
+            size: 0,
+            peer,
+            batch,
+            docs_per_s: best.per_second(),
+            docs: longest.tweets,
+            matches: longest.matches,
+            candidates: Some(over(longest.candidates, longest.tweets)),
+            registered_per_s,
+            ratio: None,
+            same: String::new(),
+        }
+    }
+
+    /// A row that only says why there is none.
+    pub(crate) fn none(peer: &str, reason: String) -> Row {
+        Row {
+            mix: String::new(),
+            size: 0,
+            peer: peer.to_owned(),
+            batch: 1,
+            docs_per_s: 0.0,
+            docs: 0,
+            matches: 0,
+            candidates: None,
+            registered_per_s: 0.0,
+            ratio: None,
+            same: reason,
+        }
+    }
+
+    /// Says whether the same queries were found for the first tweets; prints those that were not.
+    pub(crate) fn compare_pairs(&mut self, tally: &Tally, found: &[(u32, HashSet<u32>)], queries: &[&Ast]) {
+        if let Some(differences) = tally.differences(found, queries) {
+            eprintln!("{}: {differences}", self.peer);
+            self.same =
+                format!("{}; {}", self.same, differences.lines().next().unwrap_or_default().trim_end_matches(':'));
+        }
+    }
+
+    /// Says whether as many matches were found as perch finds in the same tweets.
+    pub(crate) fn compare_count(&mut self, tally: &Tally) {
+        let expected = tally.matches(self.docs);
+        self.same = if self.matches == expected {
+            "agree".into()
+        } else {
+            format!("{} instead of {expected} in {} tweets", self.matches, self.docs)
+        };
+    }
+}
+
+#[expect(clippy::cast_precision_loss)]
+fn over(n: u64, of: usize) -> f64 {
+    n as f64 / of.max(1) as f64
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row { mix, size, peer, batch, docs_per_s, registered_per_s, same, .. } = self;
+        let ratio = self.ratio.map_or(String::new(), |ratio| format!("{ratio:.1}"));
+        if self.docs == 0 {
+            return write!(
+                f,
+                "{mix:<10} | {size:>8} | {peer:<36} | {batch:>5} | {:>9} | {:>30} | {:>9} | {:>9} | {:>10} | {same}",
+                "n/a", "", "", "", ""
+            );
+        }
+        let candidates = self.candidates.map_or(String::new(), |candidates| format!("{candidates:.1}"));
+        write!(
+            f,
+            "{mix:<10} | {size:>8} | {peer:<36} | {batch:>5} | {docs_per_s:>9.0} | {ratio:>30} | {candidates:>9} | {:>9.2} | {registered_per_s:>10.0} | {same}",
+            over(self.matches, self.docs)
+        )
+    }
+}
