@@ -56,5 +56,5 @@ fn only_what_the_document_has_something_of_is_a_candidate() {
     // A pattern without a fixed character is tried on every document.
     assert_eq!(candidates.iter().map(|(key, _)| key.0).collect::<Vec<_>>(), [0, 2, 3, 4, 5]);
     let take_time: Vec<u32> = candidates.iter().filter(|(_, time)| !time.is_zero()).map(|(key, _)| key.0).collect();
-    assert_eq!(take_time, [2, 4, 5], "programs and patterns take time");
+    assert_eq!(take_time, [2, 4, 5], "decisions and patterns take time");
 }
