@@ -6,7 +6,8 @@
 //! - `pack`: one stored tweet to Transit and to EDN, as a ratio to `serde_json` writing the same tweet from its value.
 //! - `push`: 100 clients that get every tweet, 250 tweets a second, one by one and five at a time: time on a core for each delivery, without
 //!   what it costs to take the tweets in, over `/ws` and over a Sente socket.
-//! - `poll`: 2,000 clients that poll, one tweet a second for each of them: time on a core, and that nothing is lost or doubled.
+//! - `poll`: 2,000 clients that poll, one tweet a second for each of them: time on a core, how late a tweet is, from its being sent to perch to
+//!   its client's having it, and that nothing is lost or doubled.
 //!
 //! `cargo bench --bench sente`, `-- --short` for a small run.
 
@@ -19,8 +20,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
@@ -207,9 +208,11 @@ async fn poll(clients: usize, seconds: u64) {
     let http = reqwest::Client::builder().pool_max_idle_per_host(clients).build().expect("a client");
     let url = format!("http://{}/chsk", server.address);
     let ready = Arc::new(tokio::sync::Barrier::new(clients + 1));
+    // When each tweet was sent; the first has number 1.
+    let sent: Arc<Vec<OnceLock<Instant>>> = Arc::new((0..=seconds).map(|_| OnceLock::new()).collect());
     let mut pollers = Vec::new();
     for client in 0..clients {
-        let (http, url, ready) = (http.clone(), url.clone(), Arc::clone(&ready));
+        let (http, url, ready, sent) = (http.clone(), url.clone(), Arc::clone(&ready), Arc::clone(&sent));
         pollers.push(tokio::spawn(async move {
             let id = format!("client-{client}");
             let get = async |handshake: &str| {
@@ -224,6 +227,7 @@ async fn poll(clients: usize, seconds: u64) {
             ready.wait().await;
             let mut seen = 0;
             let mut polls = 0_usize;
+            let mut delays = Vec::new();
             while seen < seconds {
                 let frame = get("").await;
                 polls += 1;
@@ -235,10 +239,11 @@ async fn poll(clients: usize, seconds: u64) {
                     if let Some(id) = data.get("id") {
                         seen += 1;
                         assert_eq!(id.to_json(), json!(seen), "lost or doubled");
+                        delays.extend(sent[seen as usize].get().map(Instant::elapsed));
                     }
                 }
             }
-            polls
+            (polls, delays)
         }));
     }
     ready.wait().await;
@@ -247,18 +252,28 @@ async fn poll(clients: usize, seconds: u64) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     for id in 1..=seconds {
         ticks.tick().await;
+        sent[id as usize].get_or_init(Instant::now);
         server.ingest(format!("{}\n", tweet(id))).await;
     }
     let mut polls = 0;
+    let mut delays = Vec::new();
     for poller in pollers {
-        polls += poller.await.expect("every tweet, once, in order");
+        let (its_polls, its_delays) = poller.await.expect("every tweet, once, in order");
+        polls += its_polls;
+        delays.extend(its_delays);
     }
+    delays.sort_unstable();
+    let delay = |part: usize| delays[(delays.len() * part / 1_000).min(delays.len() - 1)].as_millis();
     let (cpu, took) = (server.cpu() - before, started.elapsed().as_secs_f64());
     println!(
-        "poll     {clients} clients, {seconds} tweets each, {:.0} polls/s: {:.1} % of a core, {:.1} us a poll; none lost, none doubled",
+        "poll     {clients} clients, {seconds} tweets each, {:.0} polls/s: {:.1} % of a core, {:.1} us a poll; late by {} ms (median), {} ms (99 %), {} ms (at most); \
+         none lost, none doubled",
         polls as f64 / took,
         cpu / took * 100.0,
-        cpu / polls as f64 * 1e6
+        cpu / polls as f64 * 1e6,
+        delay(500),
+        delay(990),
+        delay(1_000)
     );
     server.stop();
 }

@@ -53,7 +53,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         schema = articles();
     }
 
-    let mut engine = Compiled::new(&EngineOptions { schema: schema.clone() });
+    let mut engine = Compiled::new(&EngineOptions { schema: schema.clone(), ..EngineOptions::default() });
     let mut texts = Vec::new();
     for (at, line) in std::fs::read_to_string(queries)?.lines().enumerate() {
         let query = Query::parse(line, &schema, &QueryLimits::default())

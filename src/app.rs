@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -139,12 +138,11 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         },
     };
     // Bound first: a port that is taken is the most common mistake, and is found before the index is touched.
-    let listener = TcpListener::bind(config.server.listen)
-        .await
-        .with_context(|| format!("can't listen on {}", config.server.listen))?;
+    let listener =
+        server::listen(config.server.listen).with_context(|| format!("can't listen on {}", config.server.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
     let admin_listener = match config.server.admin_listen {
-        Some(address) => Some(TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))?),
+        Some(address) => Some(server::listen(address).with_context(|| format!("can't listen on {address}"))?),
         None => None,
     };
     let ingest_token = config.ingest.load_token().map_err(|problem| anyhow::anyhow!("config: {problem}"))?;
@@ -152,7 +150,8 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
     let index =
         tokio::task::spawn_blocking(move || Index::open(&options)).await.context("opening the index failed")??;
 
-    let engine = (plugins.engine.build)(&EngineOptions::default());
+    let engine_options = EngineOptions { threads: config.percolator.n_threads(), ..EngineOptions::default() };
+    let engine = (plugins.engine.build)(&engine_options);
     let (intake, batches) = Intake::channel(config.limits.intake_batches);
     let (pipeline, handle) = Pipeline::new(
         Hub::new(engine, config.limits.max_queries, config.limits.max_queries_mb * 1024 * 1024),

@@ -1,9 +1,10 @@
 //! The command line: subcommands, what they print, and exit codes.
 //!
-//! Results go to stdout, everything else to stderr. `serve` runs perch here; `ingest`, `search` and `tail` are clients of one that runs
+//! Results go to stdout, everything else to stderr. `serve` runs perch here; `ingest`, `search`, `tail` and `bench` are clients of one that runs
 //! (and know nothing of it but its HTTP and WebSocket interface); `explain`, `check` and `plugins` need none.
 //! `backup`, `check-index` and `reindex` work on the directory of an index.
 
+mod bench;
 mod check;
 mod client;
 mod explain;
@@ -46,6 +47,8 @@ enum Command {
     Tail(tail::TailArgs),
     /// Show what a query means and costs, and why tweets match it
     Explain(explain::ExplainArgs),
+    /// Measure a running server, with made-up tweets and sessions
+    Bench(bench::BenchArgs),
     /// Check the configuration and say everything that is wrong with it
     Check(ConfigArgs),
     /// Copy the index to another directory, also while a server uses it
@@ -176,6 +179,7 @@ pub fn main() -> ExitCode {
         Some(Command::Ingest(args)) => block_on(ingest::run(&args)),
         Some(Command::Search(args)) => block_on(search::run(&args)),
         Some(Command::Tail(args)) => block_on(tail::run(&args)),
+        Some(Command::Bench(args)) => block_on(bench::run(&args)),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Backup(args)) => maintain::backup(&args),

@@ -229,6 +229,7 @@ fn from_table(mut table: Table, problems: &mut Vec<Problem>) -> Config {
     config.server.check(problems);
     config.index.check(problems);
     config.auth.check(problems);
+    config.percolator.check(problems);
     config.query.check(problems);
     config.limits.check(problems);
     config.telemetry.check(problems);

@@ -15,7 +15,7 @@
 //! let body = schema.add("body", Kind::Text, &[]);
 //! let price = schema.add("price", Kind::Float, &[]);
 //!
-//! let mut engine = Compiled::new(&EngineOptions { schema: schema.clone() });
+//! let mut engine = Compiled::new(&EngineOptions { schema: schema.clone(), ..EngineOptions::default() });
 //! for (key, text) in (0..).zip(["bicycle price:<100", "\"racing bike\" OR bicycle", "unicycle"]) {
 //!     let query = Query::parse(text, &schema, &QueryLimits::default())?;
 //!     engine.insert(QueryKey(key), query.ast());
@@ -53,6 +53,7 @@ mod pattern;
 mod plan;
 mod presearch;
 mod program;
+mod spread;
 mod table;
 mod tantivy;
 mod terms;
@@ -128,11 +129,13 @@ pub trait Engine: Send {
 pub struct EngineOptions {
     /// The fields of the documents.
     pub schema: Schema,
+    /// How many threads may percolate a batch that is large enough; single documents and small batches stay on the caller's.
+    pub threads: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
-        EngineOptions { schema: Schema::tweet().clone() }
+        EngineOptions { schema: Schema::tweet().clone(), threads: 1 }
     }
 }
 

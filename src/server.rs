@@ -27,8 +27,9 @@ use hyper::service::Service as _;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,6 +40,12 @@ pub use tls::Tls;
 
 /// After the listener has failed for a reason of its own, such as too many open files, it waits so long.
 const LISTENER_PAUSE: Duration = Duration::from_millis(200);
+
+/// Connections that wait to be taken: when a server was away, all clients come back at once. The system's own limit is below that of some.
+const WAITING_CONNECTIONS: u32 = 8_192;
+
+/// What the kernel holds of what a client was sent and has not read. Linux doubles it, for its own bookkeeping.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// How often HTTP/2 asks whether the client is still there, and how long the client may take to say so.
 const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -87,7 +94,7 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
             telemetry::turned_away("connections");
             continue;
         };
-        send_at_once(&stream);
+        prepare(&stream);
         let stream = Counted::new(stream, place, Arc::clone(&open));
         let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
         let (tls, timeout) = (options.tls.clone(), options.header_timeout);
@@ -231,10 +238,29 @@ impl AsyncWrite for Counted {
     }
 }
 
-/// Small frames must not wait for the acknowledgement of the one before.
-fn send_at_once(connection: &TcpStream) {
+/// Listens on an address.
+///
+/// # Errors
+///
+/// When it is taken, or is none of this machine's.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that was stopped a moment ago leaves connections behind that nobody needs.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_CONNECTIONS)
+}
+
+/// Small frames must not wait for the acknowledgement of the one before. What the kernel takes for a client that does not read is bounded: left to
+/// itself it takes megabytes, and says that there is room again only after a third of them was read, which a slow client does not do
+/// before it counts as stuck.
+fn prepare(connection: &TcpStream) {
     if let Err(error) = connection.set_nodelay(true) {
         tracing::debug!(%error, "can't set TCP_NODELAY");
+    }
+    if let Err(error) = SockRef::from(connection).set_send_buffer_size(SEND_BUFFER_BYTES) {
+        tracing::debug!(%error, "can't set SO_SNDBUF");
     }
 }
 

@@ -5,6 +5,8 @@
 //!
 //! Recording is safe from any thread and costs well under a microsecond; events that are frequent are recorded per batch.
 
+pub(crate) mod process;
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -69,7 +71,11 @@ const INDEX_TWEETS: &str = "perch_index_tweets";
 const REQUEST_TIME: &str = "perch_http_request_seconds";
 const TURNED_AWAY: &str = "perch_turned_away_total";
 const ERRORS: &str = "perch_errors_total";
+const DISCONNECTS: &str = "perch_disconnects_total";
 const CONNECTIONS: &str = "perch_connections";
+const PROCESS_CPU: &str = "perch_process_cpu_seconds";
+const PROCESS_RESIDENT: &str = "perch_process_resident_bytes";
+const PROCESS_ANONYMOUS: &str = "perch_process_anonymous_bytes";
 const SOURCE_UP: &str = "perch_source_up";
 const SOURCE_FAILURES: &str = "perch_source_failures_total";
 
@@ -110,7 +116,15 @@ pub const METRICS: &[Metric] = &[
         "Connections, requests and commands that a rule or a limit refused, by reason.",
     ),
     row(ERRORS, MetricKind::Counter, "Errors that clients were answered with, by code."),
+    row(DISCONNECTS, MetricKind::Counter, "Sessions that ended, by transport and reason."),
     row(CONNECTIONS, MetricKind::Gauge, "Open TCP connections."),
+    row(PROCESS_CPU, MetricKind::Gauge, "CPU time that the process has taken, on all cores together. Linux only."),
+    row(PROCESS_RESIDENT, MetricKind::Gauge, "Resident memory of the process. Linux only."),
+    row(
+        PROCESS_ANONYMOUS,
+        MetricKind::Gauge,
+        "The part of the resident memory that no file backs: without what is read of the index. Linux only.",
+    ),
     row(SOURCE_UP, MetricKind::Gauge, "1 while the source runs, 0 when it has failed or is done, by source."),
     row(SOURCE_FAILURES, MetricKind::Counter, "Times that a source failed and was started again, by source."),
 ];
@@ -160,6 +174,18 @@ fn install() -> PrometheusHandle {
     }
     describe();
     handle
+}
+
+/// The page of `/metrics`.
+pub fn render_metrics() -> String {
+    let handle = install_metrics();
+    if let Some(usage) = process::usage("self") {
+        let bytes = |bytes: u64| number(usize::try_from(bytes).unwrap_or(usize::MAX));
+        gauge!(PROCESS_CPU).set(usage.cpu.as_secs_f64());
+        gauge!(PROCESS_RESIDENT).set(bytes(usage.resident_bytes));
+        gauge!(PROCESS_ANONYMOUS).set(bytes(usage.anonymous_bytes));
+    }
+    handle.render()
 }
 
 /// Describes all metrics and shows those without labels from the start: an absent one can't be told from one at zero.
@@ -307,6 +333,11 @@ pub(crate) fn error_answered(code: &'static str) {
 /// So many TCP connections are open now.
 pub(crate) fn connections(open: usize) {
     gauge!(CONNECTIONS).set(number(open));
+}
+
+/// A session ended; `reason` is one of a few.
+pub(crate) fn disconnected(transport: &'static str, reason: &'static str) {
+    counter!(DISCONNECTS, "transport" => transport, "reason" => reason).increment(1);
 }
 
 /// A source runs.

@@ -15,6 +15,7 @@ use crate::{app, telemetry};
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let (config, plugins) = load(args)?;
     telemetry::init_log(&config.telemetry)?;
+    allow_files(config.limits.max_connections);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")?;
     let outcome = runtime.block_on(async {
@@ -38,6 +39,22 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     // Standard input may be read on a thread that can't be stopped.
     runtime.shutdown_background();
     outcome.map_err(Failure::Other)
+}
+
+/// Each connection is an open file, and many systems allow few unless they are asked.
+fn allow_files(max_connections: usize) {
+    /// What the index and everything else needs.
+    const OTHERS: u64 = 1_000;
+    let needed = (max_connections as u64).saturating_add(OTHERS);
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(allowed) if allowed < needed => tracing::warn!(
+            max_connections,
+            allowed,
+            "fewer files may be open than limits.max_connections needs: raise the limit (ulimit -Hn)"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "can't ask for the limit of open files"),
+    }
 }
 
 /// The first signal shuts down, the second one ends this.

@@ -178,11 +178,29 @@ impl Auth {
 pub struct Percolator {
     /// The engine's name in the table of engines.
     pub engine: String,
+    /// How many threads share a large batch; 0 is one less than the machine has cores.
+    pub threads: usize,
 }
 
 impl Default for Percolator {
     fn default() -> Percolator {
-        Percolator { engine: "compiled".to_owned() }
+        Percolator { engine: "compiled".to_owned(), threads: 0 }
+    }
+}
+
+impl Percolator {
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        within(problems, "percolator.threads", self.threads, 0..=1_024);
+    }
+
+    /// How many threads there are to be.
+    #[must_use]
+    pub fn n_threads(&self) -> usize {
+        match self.threads {
+            // One core is left to those who read tweets and send matches.
+            0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1)),
+            n => n,
+        }
     }
 }
 

@@ -29,7 +29,15 @@ pub struct SessionQueue {
     state: Mutex<State>,
     /// Told when there is something to take.
     ready: Notify,
+    /// Told when there is much to take, for who does not listen to `ready`.
+    crowded: Notify,
 }
+
+/// So many waiting deliveries are a crowd.
+const CROWD: usize = 64;
+
+/// A queue that was longer gives its memory back when it is empty.
+const KEPT: usize = 16;
 
 #[derive(Debug, Default)]
 struct State {
@@ -61,7 +69,7 @@ pub(crate) enum Taken {
 
 impl SessionQueue {
     pub(crate) fn new(uid: Uid, limits: QueueLimits) -> SessionQueue {
-        SessionQueue { uid, limits, state: Mutex::default(), ready: Notify::new() }
+        SessionQueue { uid, limits, state: Mutex::default(), ready: Notify::new(), crowded: Notify::new() }
     }
 
     pub(crate) fn uid(&self) -> Uid {
@@ -96,18 +104,27 @@ impl SessionQueue {
             state.bytes = bytes;
             state.waiting.push_back(Arc::clone(delivery));
             // The session drains the queue each time it is told, so only the first delivery needs to tell.
-            if state.waiting.len() > 1 {
-                return;
-            }
+            let waiting = state.waiting.len();
             drop(state);
+            match waiting {
+                1 => self.ready.notify_one(),
+                CROWD => self.crowded.notify_one(),
+                _ => {}
+            }
+            return;
         }
+        self.notify();
+    }
+
+    fn notify(&self) {
         self.ready.notify_one();
+        self.crowded.notify_one();
     }
 
     /// Makes the session read from the index. Called between two tweets, the last of which is at `position`.
     pub(crate) fn resume(&self, position: Seq) {
         self.state().fall_behind(position);
-        self.ready.notify_one();
+        self.notify();
     }
 
     /// Where a session that is behind starts to read: everything up to here was taken, or does not match. It may be far beyond what was
@@ -149,12 +166,20 @@ impl SessionQueue {
         let first = deliveries.len();
         deliveries.extend(state.waiting.drain(..n));
         state.bytes -= deliveries[first..].iter().map(|delivery| delivery.size_bytes()).sum::<usize>();
+        if state.waiting.is_empty() && state.waiting.capacity() > KEPT {
+            state.waiting = VecDeque::new();
+        }
         Taken::Some
     }
 
     /// Waits until [`SessionQueue::take`] may find something. Cancel safe.
     pub(crate) async fn ready(&self) {
         self.ready.notified().await;
+    }
+
+    /// Waits until there is much to take, or the session is behind or over. Cancel safe; may end for nothing.
+    pub(crate) async fn crowded(&self) {
+        self.crowded.notified().await;
     }
 
     /// Makes a session that has read everything up to `until` live again. False when more was kept back since: read on.
@@ -171,7 +196,7 @@ impl SessionQueue {
     /// Ends the session once what waits is taken.
     pub(crate) fn close(&self) {
         self.state().closed = true;
-        self.ready.notify_one();
+        self.notify();
     }
 
     /// Whether [`SessionQueue::close`] was called.

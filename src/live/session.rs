@@ -18,6 +18,9 @@ use crate::pipeline::Control;
 /// How many events one call of [`Session::next`] hands out at most, so that the caller gets to its other work.
 const MAX_EVENTS: usize = 256;
 
+/// Room for more deliveries than this is given back.
+const KEPT_DELIVERIES: usize = 16;
+
 /// One client's session. Ends when it is dropped: its subscriptions are removed.
 #[derive(Debug)]
 pub struct Session {
@@ -177,6 +180,9 @@ impl Session {
                         self.taken = last.hit.seq;
                     }
                     events.extend(self.deliveries.drain(..).map(Event::Tweet));
+                    if self.deliveries.capacity() > KEPT_DELIVERIES {
+                        self.deliveries = Vec::new();
+                    }
                     return;
                 }
                 Taken::Empty => self.queue.ready().await,
@@ -184,6 +190,17 @@ impl Session {
                 Taken::Closed => return self.close(CloseReason::ShuttingDown, events),
             }
         }
+    }
+
+    /// Whether it is fed from the index now.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Waits until so much waits that it should be taken soon. Cancel safe; may end for nothing.
+    pub async fn crowded(&mut self) {
+        self.queue.crowded().await;
     }
 
     fn fall_behind(&mut self) {

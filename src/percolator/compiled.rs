@@ -15,7 +15,7 @@ use crate::query::Ast;
 
 use super::arena::{Arena, Span};
 use super::compile::compile;
-use super::facts::{Seen, Tools};
+use super::facts::{Counting, Seen, Tools};
 use super::frequency::Frequencies;
 use super::many::{MAX_DOCS, Many};
 use super::memo::Memo;
@@ -24,8 +24,9 @@ use super::pattern;
 use super::plan::{Plan, Prices, plan};
 use super::presearch::Presearch;
 use super::program;
+use super::spread::Threads;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
-use super::waits::{Guard, Posting, Rank, Wake};
+use super::waits::{Guard, LEAVES, Posting, Rank};
 use super::{Engine, EngineKind, EngineOptions, Matches};
 
 /// The row in the table of engines.
@@ -35,16 +36,12 @@ pub(super) const KIND: EngineKind = EngineKind {
     build: |options| Box::new(Compiled::new(options)),
 };
 
-/// One document of so many is counted, once the first have been.
-const COUNT_EVERY: u32 = 8;
-/// The first documents are all counted.
-const COUNT_FIRST: u32 = 4096;
 /// Fewer documents are percolated one after the other.
 const FEW: usize = 4;
 /// Queries whose plan is looked at again for each document that passes, at most.
 const REPLAN_PER_DOC: usize = 2;
 /// And one more for so many candidates: where plans are bad, they get better sooner.
-const CANDIDATES_PER_REPLAN: usize = 64;
+const CANDIDATES_PER_REPLAN: usize = 128;
 /// After so many documents were counted, all plans are looked at again, a few at a time; and after so many times more.
 const FIRST_SWEEP: u64 = 1_000;
 const SWEEP_GROWTH: u64 = 8;
@@ -65,10 +62,14 @@ pub struct Compiled {
     /// For batches.
     many: Many,
     tools: Tools,
+    /// For large batches.
+    threads: Option<Threads>,
+    /// How many candidates a document had lately.
+    load: f32,
     /// What is to be learned from.
     seen: Seen,
     frequencies: Frequencies,
-    n_docs: u32,
+    counting: Counting,
     /// Atoms that are so much more frequent than was believed that the queries behind them should wait elsewhere, and
     /// the place in their postings up to which that was looked at.
     stale: Vec<(AtomId, u32)>,
@@ -188,9 +189,11 @@ impl Compiled {
             one: One::default(),
             many: Many::default(),
             tools: Tools::default(),
+            threads: Threads::new(options.threads),
+            load: 0.0,
             seen: Seen::default(),
             frequencies: Frequencies::new(),
-            n_docs: 0,
+            counting: Counting::default(),
             stale: Vec::new(),
             sweep: None,
             sweep_at: FIRST_SWEEP,
@@ -226,13 +229,7 @@ impl Compiled {
                 Rank::Plain | Rank::Either => Guard::There(TRUE),
                 Rank::Guarded => {
                     let posting = self.presearch.waits.waiting(atom).guarded[wait[1] as usize];
-                    match posting.wake() {
-                        Wake::Verify | Wake::VerifyOnce => Guard::There(TRUE),
-                        Wake::Match | Wake::MatchOnce => match posting.guard() {
-                            (guard, true) => Guard::There(guard),
-                            (guard, false) => Guard::Absent(guard),
-                        },
-                    }
+                    posting.guard()
                 }
             };
             (atom, guard)
@@ -253,8 +250,8 @@ impl Compiled {
         if let (&[_], [clause]) = (code, plan.clauses.as_slice())
             && clause.is_plain()
         {
-            let posting = Posting::guarded(query, clause.guard, 0, false);
-            let place = self.presearch.wait(clause.key, Rank::Plain, posting);
+            let posting = Posting::guarded(query, clause.guard, false);
+            let place = self.presearch.wait(clause.key, Rank::Plain, 0, posting);
             return Slot::Atom { atom: clause.key, place };
         }
         let n = plan.clauses.len();
@@ -263,14 +260,34 @@ impl Compiled {
         words.resize(Program::code_at(n), 0);
         words.extend(code);
         let span = self.codes.store(&words);
-        let code = span.start() + u32::try_from(Program::code_at(n)).expect("as above");
+        let start = span.start() + u32::try_from(Program::code_at(n)).expect("as above");
+        // The others beside the one that it waits for: with few of them, the posting is all there is to read.
+        let others = match plan.clauses.as_slice() {
+            [clause] => program::leaves(code).map(|leaves| {
+                let mut others: Vec<u32> =
+                    leaves.iter().copied().filter(|&word| word != program::ATOM | clause.key).collect();
+                // What is rare says no soonest.
+                let known = self.known();
+                let share = |word: u32| match word & program::TAG {
+                    program::ATOM => known.share(word & !program::TAG),
+                    _ => 1.0 - known.share(word & !program::TAG),
+                };
+                others.sort_by(|&a, &b| share(a).total_cmp(&share(b)));
+                others
+            }),
+            _ => None,
+        };
+        let others = others.filter(|others| others.len() <= LEAVES);
         for (at, clause) in plan.clauses.iter().enumerate() {
-            let (rank, posting) = match clause.sufficient {
-                true if clause.is_plain() && n > 1 => (Rank::Either, Posting::guarded(query, clause.guard, 0, true)),
-                true => (Rank::Guarded, Posting::guarded(query, clause.guard, clause.signature, n > 1)),
-                false => (Rank::Guarded, Posting::verified(query, code, clause.signature, n > 1)),
+            let (rank, posting) = match &others {
+                _ if clause.sufficient && clause.is_plain() && n > 1 => {
+                    (Rank::Either, Posting::guarded(query, clause.guard, true))
+                }
+                _ if clause.sufficient => (Rank::Guarded, Posting::guarded(query, clause.guard, n > 1)),
+                Some(leaves) => (Rank::Guarded, Posting::complete(query, leaves, n > 1)),
+                None => (Rank::Guarded, Posting::verified(query, start, n > 1)),
             };
-            let place = self.presearch.wait(clause.key, rank, posting);
+            let place = self.presearch.wait(clause.key, rank, clause.signature, posting);
             Program::waits_mut(self.codes.get_mut(span))[at] = Program::wait(clause.key, rank, place);
         }
         Slot::Program(span)
@@ -328,11 +345,28 @@ impl Compiled {
         self.codes = fresh;
     }
 
+    /// Takes note of what documents cost, the last few more than those before.
+    #[expect(clippy::cast_precision_loss)]
+    fn weigh(&mut self, n_docs: usize, candidates: u64) {
+        let n = (n_docs as f32).clamp(1.0, 64.0);
+        self.load += (candidates as f32 / n_docs.max(1) as f32 - self.load) * n / 64.0;
+    }
+
     fn replan(&mut self, query: u32, gain: f32) {
         let Slot::Program(mut span) = self.queries[query as usize] else { return };
         let words = self.codes.get(span);
         let code = Program::code(words);
         let known = self.known();
+        if let ([wait], Some(leaves)) = (Program::waits(words), program::leaves(code))
+            && gain < 1.0
+        {
+            // Most queries are like this, and nearly always nothing is better.
+            let there = leaves.iter().filter(|&&word| word & program::TAG == program::ATOM);
+            let least = there.fold(1.0_f32, |least, &word| least.min(known.share(word & !program::TAG)));
+            if least >= known.share(Program::atom(*wait)) * gain {
+                return;
+            }
+        }
         let plan = plan(code, &known);
         let before = price_of_waits(Program::waits(words).iter().map(|&wait| Program::atom(wait)), &known);
         if price_of_waits(plan.clauses.iter().map(|clause| clause.key), &known) >= before * gain {
@@ -390,11 +424,37 @@ impl Compiled {
         self.frequencies.tick();
     }
 
-    /// Whether the next document is one of those that are learned from.
-    fn is_counted(&mut self) -> bool {
-        self.n_docs = self.n_docs.wrapping_add(1);
-        self.n_docs <= COUNT_FIRST || self.n_docs.is_multiple_of(COUNT_EVERY)
+    /// Appends the matches of a batch to `matches`, and takes down what is to be learned from.
+    fn look_at(&mut self, docs: &[&Doc], matches: &mut Matches) {
+        let Compiled { one, many, tools, threads, presearch, codes, seen, counting, .. } = self;
+        let n_queries = self.queries.len();
+        match threads {
+            Some(threads) if Threads::are_worth_it(docs.len(), self.load) => {
+                threads.percolate((presearch, codes), n_queries, docs, *counting, matches, seen);
+            }
+            _ if docs.len() < FEW => {
+                for (at, doc) in docs.iter().enumerate() {
+                    one.percolate(presearch, codes, tools, n_queries, (number(at), doc), matches);
+                    if counting.of(at, 1) != 0 {
+                        one.see(doc, seen);
+                    }
+                }
+            }
+            _ => {
+                // Evenly, so that no few are left over.
+                let len = docs.len().div_ceil(docs.len().div_ceil(MAX_DOCS));
+                for (docs, first) in docs.chunks(len).zip((0..).step_by(len)) {
+                    many.percolate(presearch, codes, tools, n_queries, (number(first), docs), matches);
+                    many.see(docs, counting.of(first, docs.len()), seen);
+                }
+            }
+        }
+        counting.pass(docs.len());
     }
+}
+
+fn number(at: usize) -> u32 {
+    u32::try_from(at).expect("a batch has fewer than 2^32 documents")
 }
 
 /// What it costs per document to wait for these atoms, as far as is known now.
@@ -441,26 +501,12 @@ impl Engine for Compiled {
     }
 
     fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches) {
-        let candidates = matches.candidates;
-        let n_queries = self.queries.len();
-        for (docs, first) in docs.chunks(MAX_DOCS).zip((0_u32..).step_by(MAX_DOCS)) {
-            if docs.len() < FEW {
-                for (doc, at) in docs.iter().zip(first..) {
-                    let Compiled { one, presearch, codes, tools, .. } = self;
-                    one.percolate(presearch, codes, tools, n_queries, (at, doc), matches);
-                    if self.is_counted() {
-                        self.one.see(doc, &mut self.seen);
-                    }
-                }
-            } else {
-                let Compiled { many, presearch, codes, tools, .. } = self;
-                many.percolate(presearch, codes, tools, n_queries, (first, docs), matches);
-                let counted = (0..docs.len()).fold(0, |some, at| some | u64::from(self.is_counted()) << at);
-                self.many.see(docs, counted, &mut self.seen);
-            }
-        }
+        let before = matches.candidates;
+        self.look_at(docs, matches);
+        let candidates = matches.candidates - before;
+        self.weigh(docs.len(), candidates);
         self.learn();
-        self.replan_some(docs.len(), matches.candidates - candidates);
+        self.replan_some(docs.len(), candidates);
         self.compact();
     }
 
@@ -475,6 +521,7 @@ impl Engine for Compiled {
             + self.presearch.size_bytes()
             + self.one.size_bytes()
             + self.many.size_bytes()
+            + self.threads.as_ref().map_or(0, Threads::size_bytes)
             + self.tools.memo.size_bytes()
             + self.frequencies.size_bytes()
     }
@@ -499,9 +546,16 @@ impl Compiled {
             self.queries.shrink_to(self.queries.len() * 2);
         }
         self.compact();
-        if self.presearch.patterns.active == 0 {
+        let keep_memo = self.presearch.patterns.active != 0;
+        if !keep_memo {
             self.tools.memo = Memo::default();
         }
-        self.frequencies.truncate(self.presearch.atoms.len());
+        let (n_atoms, n_queries) = (self.presearch.atoms.len(), self.queries.len());
+        self.frequencies.truncate(n_atoms);
+        self.one.give_back(n_atoms, n_queries);
+        self.many.give_back(n_atoms, n_queries);
+        if let Some(threads) = &mut self.threads {
+            threads.give_back(n_atoms, n_queries, keep_memo);
+        }
     }
 }

@@ -145,10 +145,50 @@ impl Seen {
         self.values.extend(doc.values());
     }
 
+    /// Takes over what was seen elsewhere.
+    pub(super) fn append(&mut self, other: &Seen) {
+        self.docs += other.docs;
+        self.atoms.extend(&other.atoms);
+        self.others.extend(&other.others);
+        self.values.extend(&other.values);
+    }
+
     pub(super) fn clear(&mut self) {
         self.docs = 0;
         self.atoms.clear();
         self.others.clear();
         self.values.clear();
+    }
+}
+
+/// One document of so many is counted, once the first have been.
+const COUNT_EVERY: u32 = 8;
+/// The first documents are all counted.
+const COUNT_FIRST: u32 = 4096;
+
+/// Which documents are counted, to learn from them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counting {
+    /// How many documents there were.
+    n_docs: u32,
+}
+
+impl Counting {
+    /// Those of the next documents that are counted, from one place on, as many as fit into a mask.
+    pub(super) fn of(self, from: usize, n: usize) -> Mask {
+        (0..n).fold(0, |some, at| some | Mask::from(self.is_counted(from + at)) << at)
+    }
+
+    fn is_counted(self, at: usize) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "they are counted round and round")]
+        let number = self.n_docs.wrapping_add(at as u32);
+        number < COUNT_FIRST || number.is_multiple_of(COUNT_EVERY)
+    }
+
+    /// So many documents were there.
+    pub(super) fn pass(&mut self, n: usize) {
+        #[expect(clippy::cast_possible_truncation, reason = "as above")]
+        let next = self.n_docs.wrapping_add(n as u32);
+        self.n_docs = next;
     }
 }

@@ -49,9 +49,11 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     error_answered("limit");
     turned_away("test");
     connections(2);
+    disconnected("ws", "too_slow");
     source_started("telemetry#1");
     source_failed("telemetry#1", &anyhow::anyhow!("broken"), Duration::from_secs(1));
     source_done("telemetry#1");
+    render_metrics();
     let page = handle.render();
     for metric in METRICS {
         assert!(page.contains(&format!("# TYPE {} ", metric.name)), "{} is missing:\n{page}", metric.name);

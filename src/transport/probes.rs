@@ -86,5 +86,5 @@ pub(super) async fn readyz(State(context): State<Arc<TransportContext>>) -> Resp
 )]
 pub(super) async fn metrics() -> Response {
     const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, TEXT_FORMAT)], telemetry::install_metrics().render()).into_response()
+    ([(header::CONTENT_TYPE, TEXT_FORMAT)], telemetry::render_metrics()).into_response()
 }

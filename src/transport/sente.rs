@@ -27,6 +27,7 @@ pub mod transit;
 pub mod value;
 
 use axum::Router;
+use tokio::time::Instant;
 
 use crate::config::Problem;
 
@@ -53,7 +54,13 @@ struct Kind {
 impl Transport for Kind {
     fn routes(&self, context: TransportContext) -> Router {
         let counts = counts::spawn(&context);
-        let endpoint = Endpoint { options: self.options.clone(), context, counts, table: Table::default() };
+        let endpoint = Endpoint {
+            options: self.options.clone(),
+            context,
+            counts,
+            table: Table::default(),
+            started: Instant::now(),
+        };
         http::router(std::sync::Arc::new(endpoint))
     }
 }
@@ -64,4 +71,6 @@ struct Endpoint {
     context: TransportContext,
     counts: Counts,
     table: Table,
+    /// What the moments are counted from at which clients are woken together.
+    started: Instant,
 }

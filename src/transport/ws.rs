@@ -2,34 +2,48 @@
 //!
 //! ```text
 //! socket ──> parse ──> session, searches ──┐
-//! Session::next ──> events ────────────────┼──> out ──> one flush for all that is ready
+//! Session::next ──> events ────────────────┼──> Line ──> one write for all that is ready
 //! counts, pings ───────────────────────────┘
 //! ```
 //!
-//! The task waits for whichever comes first. Searches run beside it, so a slow one delays neither pushes nor pings. While a client doesn't
-//! read, the task waits for its socket and takes nothing from its session, which is bounded; a client that reads nothing for
-//! `write_timeout_ms` is cut off. Everything is written in the order of `out`: `percolate/ok` before what its registration brings.
+//! The task waits for whichever comes first, and reads and writes at the same time. Searches run beside it, so a slow one delays neither
+//! pushes nor pings. Nothing is taken from the session, which is bounded, while much waits for a client that does not read; a client that takes
+//! no byte for `write_timeout_ms` is cut off. Everything is written in the order in which it was made: `percolate/ok` before what its
+//! registration brings. Frames for a busy session are joined ([`writes`]), and so are its wake-ups.
 
 mod close;
+mod line;
+mod writes;
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::time::{Instant, interval_at, sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Message};
 use tracing::Instrument;
 
-use crate::auth::{self, Pass};
+use crate::auth::Pass;
 use crate::config::{self, Problem};
 use crate::live::{CloseReason, Event, Percolate, Session};
 use crate::telemetry;
@@ -42,6 +56,8 @@ use super::publish::{Publisher, Right};
 use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand, PublishCommand, QueryCommand, Ref};
 use super::{Route, Transport, TransportContext, TransportKind};
 use close::End;
+use line::Line;
+use writes::Writes;
 
 pub(super) const KIND: TransportKind = TransportKind {
     name: "ws",
@@ -56,19 +72,31 @@ pub(super) const ROUTES: &[Route<Arc<Ws>>] = &[Route { method: "GET", path: "/ws
 /// limit ends the connection in the middle of the message.
 const READABLE_FACTOR: usize = 4;
 
-/// What a connection reads at once. The socket's default, 128 KiB, is for files.
-const READ_BUFFER_BYTES: usize = 8 * 1024;
+/// What a connection reads at once. Clients send little; a longer frame takes some more reads, and an idle session holds this much less.
+const READ_BUFFER_BYTES: usize = 1024;
 
-/// What is written at once: many small frames go out in one packet.
-const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+/// When so much waits to be written, nothing is taken from the session.
+const ENOUGH_BYTES: usize = 64 * 1024;
+
+/// When so much waits to be written, the client is not read either: it asks for more than it takes.
+const TOO_MUCH_BYTES: usize = 1024 * 1024;
 
 /// A client may save up the commands of so many seconds.
 const SAVED_UP_S: u32 = 2;
 
+/// Room for more events than this is given back: sessions that get much now may get nothing later.
+const KEPT_EVENTS: usize = 16;
+
 /// What was withheld is said after so long, if no tweet comes before.
 const SAY_WITHHELD: Duration = Duration::from_secs(1);
 
-/// How long after the beginning of a shutdown a client may take what is left.
+/// How often a client is told how many others there are.
+const USERS_EVERY: Duration = Duration::from_secs(2);
+
+/// It is told every so many times also how many tweets there are.
+const TWEETS_EVERY: u32 = 5;
+
+/// How long after a shutdown was noticed a client may take what is left.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// `[[transport]] type = "ws"`
@@ -141,6 +169,8 @@ pub(super) struct Ws {
 pub(super) async fn upgrade(
     State(ws): State<Arc<Ws>>,
     caller: Caller,
+    headers: HeaderMap,
+    raw: Raw,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     // Before the upgrade: a page that may not connect learns nothing.
@@ -149,27 +179,58 @@ pub(super) async fn upgrade(
         Ok(pass) => pass,
         Err(fault) => return fault.into_response(),
     };
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => {
-            let status = rejection.status();
-            let mut response = Fault::new(Code::BadPayload, rejection.body_text()).into_response();
-            *response.status_mut() = status;
-            return response;
-        }
+    // axum checks the handshake; the socket is our own, because axum's does not let go of its stream.
+    if let Err(rejection) = upgrade {
+        let status = rejection.status();
+        let mut response = Fault::new(Code::BadPayload, rejection.body_text()).into_response();
+        *response.status_mut() = status;
+        return response;
+    }
+    let (Raw(Some(upgrade)), Some(key)) = (raw, headers.get(header::SEC_WEBSOCKET_KEY)) else {
+        return Fault::new(Code::BadPayload, "not a WebSocket handshake of HTTP/1.1").into_response();
     };
-    let max_bytes = ws.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR);
+    let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes())).expect("base64");
     let tasks = ws.context.tasks.clone();
-    upgrade
-        .max_message_size(max_bytes)
-        .max_frame_size(max_bytes)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .on_upgrade(move |socket| tasks.track_future(serve(socket, ws, caller, pass)))
+    tasks.spawn(async move {
+        match upgrade.await {
+            Ok(upgraded) => serve(upgraded, ws, caller, pass).await,
+            Err(error) => tracing::debug!(%error, "the upgrade failed"),
+        }
+    });
+    let answer = [
+        (header::CONNECTION, HeaderValue::from_static("upgrade")),
+        (header::UPGRADE, HeaderValue::from_static("websocket")),
+        (header::SEC_WEBSOCKET_ACCEPT, accept),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, answer).into_response()
 }
 
-async fn serve(mut socket: WebSocket, ws: Arc<Ws>, caller: Caller, pass: Option<Pass>) {
+/// The connection below HTTP, which comes once the answer is out. To be taken before axum's own extractor, which takes it away.
+pub(super) struct Raw(Option<OnUpgrade>);
+
+impl<S: Sync> FromRequestParts<S> for Raw {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Raw, Self::Rejection> {
+        Ok(Raw(parts.extensions.get::<OnUpgrade>().cloned()))
+    }
+}
+
+/// A client's socket.
+type Socket = WebSocketStream<Line<TokioIo<Upgraded>>>;
+
+async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pass>) {
+    let max_bytes = Some(ws.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR));
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        // Nothing is to wait in tungstenite: what it writes waits in the line.
+        .write_buffer_size(0)
+        .max_message_size(max_bytes)
+        .max_frame_size(max_bytes);
+    let line = Line::new(TokioIo::new(upgraded));
+    let mut socket = WebSocketStream::from_raw_socket(line, Role::Server, Some(config)).await;
     let Ok(place) = ws.context.gate.admit(&caller) else {
+        telemetry::disconnected(KIND.name, End::TooMany.name());
         return close::close(&mut socket, End::TooMany).await;
     };
     let right = Right::of(&caller, &ws.context);
@@ -179,46 +240,42 @@ async fn serve(mut socket: WebSocket, ws: Arc<Ws>, caller: Caller, pass: Option<
         Err(error) => {
             tracing::debug!(%error, "connection refused");
             let end = if ws.context.shutdown.is_cancelled() { End::ShuttingDown } else { End::refused(&error) };
+            telemetry::disconnected(KIND.name, end.name());
             return close::close(&mut socket, end).await;
         }
     };
     let span = tracing::info_span!("ws", uid = %session.uid());
-    let overdue = Box::pin(overdue(ws.context.shutdown.clone()));
-    let (searches, out) = (FuturesUnordered::new(), Vec::new());
     let now = Instant::now();
     let limits = &ws.context.limits;
     let commands = Bucket::new(limits.commands_per_second, SAVED_UP_S, now);
     let pace = Pace::new(limits.pushes_per_second, now);
     let publisher = Publisher::new(session.uid(), limits.publish_per_second);
-    let connection = Connection {
+    // On the heap, so that none of the futures below has room for it: an idle session is little more than this.
+    let connection = Box::new(Connection {
         socket,
         session,
         right,
         publisher,
         place,
-        pass,
-        ws,
-        searches,
-        out,
+        searches: FuturesUnordered::new(),
         out_tweets: 0,
+        writes: Writes::new(now),
+        urgent: false,
         commands,
         pace,
-        spoken: false,
+        times: Times::new(now, &ws, pass.as_ref()),
+        alarm: Box::pin(sleep_until(now)),
         heard: now,
-        overdue,
-    };
+        ending: None,
+        pass,
+        ws,
+    });
     connection.run().instrument(span).await;
-}
-
-/// Ends when a shutdown has begun and a client had its time to take what is left.
-async fn overdue(shutdown: CancellationToken) {
-    shutdown.cancelled().await;
-    tokio::time::sleep(LAST_WORDS).await;
 }
 
 /// One client.
 struct Connection {
-    socket: WebSocket,
+    socket: Socket,
     /// Dropped with the connection, which ends its subscriptions.
     session: Session,
     /// Whether the client may publish without a token.
@@ -231,73 +288,236 @@ struct Connection {
     ws: Arc<Ws>,
     /// Answers that are being searched, at most [`Options::searches`].
     searches: FuturesUnordered<BoxFuture<'static, String>>,
-    /// What is ready to be written. Empty while the task waits for more.
-    out: Vec<Message>,
-    /// How many of them are tweets.
+    /// How many tweets wait to be written.
     out_tweets: usize,
+    /// When the next write is due.
+    writes: Writes,
+    /// What waits to be written can't be held back: it is no tweet.
+    urgent: bool,
     /// The commands that the client may send.
     commands: Bucket,
     /// The tweets that it may be sent.
     pace: Pace,
-    /// Whether the client has sent anything but pongs.
-    spoken: bool,
-    /// When the client last gave a sign of life.
+    times: Times,
+    /// Rings at the next of the times, or before.
+    alarm: Pin<Box<Sleep>>,
+    /// When the client last sent something.
     heard: Instant,
-    /// See [`overdue`]. Polled wherever the task waits, and never after it has ended.
-    overdue: BoxFuture<'static, ()>,
+    /// The session is over, and ends once everything is written.
+    ending: Option<End>,
+}
+
+/// What has its time.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    /// The next count of users.
+    users: Instant,
+    /// Counts of users until the next count of tweets.
+    until_tweets: u32,
+    ping: Instant,
+    /// Until when the client must have sent its first command, or its token.
+    first_frame: Option<Instant>,
+    /// When the token ends.
+    expiry: Option<Instant>,
+    /// When what was withheld has to be said.
+    withheld: Option<Instant>,
+    /// When a client has had its time to take what was left at a shutdown.
+    overdue: Option<Instant>,
+}
+
+impl Times {
+    fn new(now: Instant, ws: &Ws, pass: Option<&Pass>) -> Times {
+        let first_frame = ws.context.limits.first_frame;
+        // Not all clients at one moment: that moment would be long.
+        let users = now + USERS_EVERY.mul_f64(rand::random_range(0.5..1.0));
+        Times {
+            users,
+            until_tweets: rand::random_range(1..=TWEETS_EVERY),
+            ping: now + Duration::from_millis(ws.options.ping_interval_ms),
+            first_frame: (!first_frame.is_zero()).then(|| now + first_frame),
+            expiry: pass.map(|pass| now + pass.remaining()),
+            withheld: None,
+            overdue: None,
+        }
+    }
+
+    fn next(&self) -> Instant {
+        let some = [self.first_frame, self.expiry, self.withheld, self.overdue];
+        some.into_iter().flatten().fold(self.users.min(self.ping), Instant::min)
+    }
+}
+
+/// What the socket does.
+enum Moved {
+    /// Everything is written, or nothing can be any more.
+    Wrote(std::io::Result<()>),
+    Read(Option<Result<Message, tungstenite::Error>>),
+}
+
+/// Waits until all is written, if `write`, or something was read, if `read`.
+async fn moved(socket: &mut Socket, write: bool, read: bool) -> Moved {
+    poll_fn(|context| {
+        if write && let Poll::Ready(wrote) = socket.get_mut().poll_send(context) {
+            return Poll::Ready(Moved::Wrote(wrote));
+        }
+        if read && let Poll::Ready(message) = Pin::new(&mut *socket).poll_next(context) {
+            return Poll::Ready(Moved::Read(message));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Waits for what happens to the session; while it is held back, until it is high time to look.
+async fn next(session: &mut Session, held: bool, events: &mut Vec<Event>) {
+    if held { session.crowded().await } else { session.next(events).await }
 }
 
 impl Connection {
-    async fn run(mut self) {
+    async fn run(mut self: Box<Connection>) {
         tracing::debug!("connected");
         let end = match self.talk().await {
             Ok(never) => match never {},
             Err(end) => end,
         };
-        tracing::debug!(reason = end.reason(), "disconnected");
+        telemetry::disconnected(KIND.name, end.name());
+        tracing::debug!(reason = end.name(), "disconnected");
         // The session goes first: nothing more is matched for a client that is told goodbye.
-        let Connection { mut socket, session, place, .. } = self;
+        let Connection { socket, session, place, .. } = *self;
+        let mut socket = Box::new(socket);
         drop((session, place));
         close::close(&mut socket, end).await;
     }
 
     async fn talk(&mut self) -> Result<std::convert::Infallible, End> {
-        let ws = Arc::clone(&self.ws);
-        let mut users = ws.counts.users.clone();
-        let mut tweets = ws.counts.tweets.clone();
-        users.mark_unchanged();
-        tweets.mark_unchanged();
-        let ping_interval = Duration::from_millis(ws.options.ping_interval_ms);
-        let mut pings = interval_at(Instant::now() + ping_interval, ping_interval);
         let mut events = Vec::new();
-        let first_frame = ws.context.limits.first_frame;
-        let mut mute = Box::pin(sleep(first_frame));
         self.hello();
         loop {
-            self.flush().await?;
-            let pause = self.pace.pause(Instant::now());
-            let is_expected = !self.spoken || self.needs_token();
+            let now = Instant::now();
+            let line = self.socket.get_ref();
+            let (waiting, write_timeout) = (line.waiting_bytes(), self.write_timeout());
+            if waiting == 0
+                && let Some(end) = self.ending
+            {
+                return Err(end);
+            }
+            // A session that reads from the index is not held up.
+            let held = if self.urgent || waiting >= ENOUGH_BYTES || self.session.is_behind() {
+                None
+            } else {
+                self.writes.held_until(now)
+            };
+            let pause = self.pace.pause(now).map(|pause| now + pause);
+            let stuck = line.stuck_for(now).map(|stuck| now + write_timeout.saturating_sub(stuck));
+            let due = [held, pause, stuck].into_iter().flatten().fold(self.times.next(), Instant::min);
+            if due < self.alarm.deadline() || self.alarm.is_elapsed() {
+                self.alarm.as_mut().reset(due);
+            }
+            let (write, read) = (waiting > 0 && held.is_none(), waiting < TOO_MUCH_BYTES);
             tokio::select! {
-                () = &mut self.overdue => return Err(End::ShuttingDown),
-                () = auth::expiry(self.pass.as_ref()) => return Err(End::Unauthorized),
-                message = self.socket.next() => self.message(message).await?,
-                () = self.session.next(&mut events), if pause.is_none() => self.events(&mut events).await?,
-                () = sleep(pause.unwrap_or_default()), if pause.is_some() => {}
-                () = sleep(SAY_WITHHELD), if self.pace.has_withheld() => self.say_withheld(),
-                () = &mut mute, if is_expected && !first_frame.is_zero() => {
-                    telemetry::turned_away("first_frame");
-                    return Err(if self.needs_token() { End::Unauthorized } else { End::Silent });
-                }
+                biased;
+                () = self.alarm.as_mut() => self.rung()?,
+                moved = moved(&mut self.socket, write, read) => match moved {
+                    Moved::Wrote(Ok(())) => self.wrote(),
+                    Moved::Wrote(Err(_)) => return Err(End::Gone),
+                    Moved::Read(message) => {
+                        // What was matched before a command comes before its answer.
+                        if self.session.next(&mut events).now_or_never().is_some() {
+                            self.events(&mut events);
+                        }
+                        self.message(message).await?;
+                    }
+                },
                 Some(answer) = self.searches.next(), if !self.searches.is_empty() => self.text(answer),
-                Ok(()) = users.changed() => { let frame = users.borrow_and_update().frame.clone(); self.text(frame) }
-                Ok(()) = tweets.changed() => { let frame = tweets.borrow_and_update().frame.clone(); self.text(frame) }
-                _ = pings.tick() => self.ping()?,
+                () = next(&mut self.session, held.is_some(), &mut events), if pause.is_none() && waiting < ENOUGH_BYTES => {
+                    if held.is_some() {
+                        self.writes = Writes::new(now);
+                    }
+                    self.events(&mut events);
+                }
             }
         }
     }
 
-    fn text(&mut self, frame: impl Into<Utf8Bytes>) {
-        self.out.push(Message::Text(frame.into()));
+    /// The alarm rang: for what, is to be seen.
+    fn rung(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        let line = self.socket.get_ref();
+        if line.stuck_for(now).is_some_and(|stuck| stuck >= self.write_timeout()) {
+            return Err(self.too_slow());
+        }
+        if self.times.expiry.is_some_and(|expiry| expiry <= now) {
+            return Err(End::Unauthorized);
+        }
+        if self.times.overdue.is_some_and(|overdue| overdue <= now) {
+            return Err(End::ShuttingDown);
+        }
+        if self.times.first_frame.is_some_and(|until| until <= now) {
+            telemetry::turned_away("first_frame");
+            return Err(if self.needs_token() { End::Unauthorized } else { End::Silent });
+        }
+        if self.times.withheld.is_some_and(|at| at <= now) {
+            self.say_withheld();
+        }
+        if self.times.users <= now {
+            self.counts(now);
+        }
+        if self.times.ping <= now {
+            self.ping(now)?;
+        }
+        Ok(())
+    }
+
+    /// The client took nothing of what it was sent. What did not begin to go out is not sent any more, so that it can be said how far it got.
+    fn too_slow(&mut self) -> End {
+        let line = self.socket.get_mut();
+        line.drop_waiting();
+        End::TooSlow(line.seq())
+    }
+
+    fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.ws.options.write_timeout_ms)
+    }
+
+    fn wrote(&mut self) {
+        self.urgent = false;
+        let tweets = std::mem::take(&mut self.out_tweets);
+        if tweets > 0 {
+            self.writes.wrote(Instant::now());
+            telemetry::frames_sent(KIND.name, tweets);
+        }
+    }
+
+    /// Counts for a client that takes what it is sent.
+    fn counts(&mut self, now: Instant) {
+        self.times.users = (self.times.users + USERS_EVERY).max(now);
+        self.times.until_tweets -= 1;
+        let with_tweets = self.times.until_tweets == 0;
+        if with_tweets {
+            self.times.until_tweets = TWEETS_EVERY;
+        }
+        if self.ws.context.shutdown.is_cancelled() {
+            self.times.overdue.get_or_insert(now + LAST_WORDS);
+        } else if self.socket.get_ref().waiting_bytes() < ENOUGH_BYTES {
+            let counts = &self.ws.counts;
+            let tweets = with_tweets.then(|| counts.tweets.borrow().frame.clone());
+            let users = counts.users.borrow().frame.clone();
+            // Before anything was counted there is nothing to say.
+            for frame in [Some(users), tweets].into_iter().flatten().filter(|frame| !frame.is_empty()) {
+                self.push(frame);
+            }
+        }
+    }
+
+    /// Appends a frame that may be held back for a moment.
+    fn push(&mut self, frame: impl Into<Bytes>) {
+        self.socket.get_mut().push_text(frame, None);
+    }
+
+    /// Appends a frame that goes out at once, with all before it.
+    fn text(&mut self, frame: impl Into<Bytes>) {
+        self.push(frame);
+        self.urgent = true;
     }
 
     fn hello(&mut self) {
@@ -313,39 +533,22 @@ impl Connection {
         self.text(wire::hello(&payload));
     }
 
-    fn ping(&mut self) -> Result<(), End> {
-        if self.heard.elapsed() > Duration::from_millis(self.ws.options.idle_timeout_ms) {
+    /// Is the client still there? Not to be asked while it takes what it is sent: that is an answer too, and the question would wait behind it.
+    fn ping(&mut self, now: Instant) -> Result<(), End> {
+        self.times.ping = now + Duration::from_millis(self.ws.options.ping_interval_ms);
+        let line = self.socket.get_mut();
+        let alive = self.heard.max(line.drained().unwrap_or(self.heard));
+        if now.saturating_duration_since(alive) > Duration::from_millis(self.ws.options.idle_timeout_ms) {
             return Err(End::Silent);
         }
-        self.out.push(Message::Ping(bytes::Bytes::new()));
+        if line.waiting_bytes() == 0 {
+            line.push_ping();
+            self.urgent = true;
+        }
         Ok(())
     }
 
-    /// Writes all that is ready, in one go.
-    async fn flush(&mut self) -> Result<(), End> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
-        let write = async {
-            for message in self.out.drain(..) {
-                self.socket.feed(message).await?;
-            }
-            self.socket.flush().await
-        };
-        telemetry::frames_sent(KIND.name, std::mem::take(&mut self.out_tweets));
-        tokio::select! {
-            () = &mut self.overdue => Err(End::ShuttingDown),
-            () = auth::expiry(self.pass.as_ref()) => Err(End::Unauthorized),
-            written = timeout(Duration::from_millis(self.ws.options.write_timeout_ms), write) => match written {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => Err(End::Gone),
-                Err(_) => Err(End::TooSlow),
-            },
-        }
-    }
-
-    async fn events(&mut self, events: &mut Vec<Event>) -> Result<(), End> {
-        let mut end = None;
+    fn events(&mut self, events: &mut Vec<Event>) {
         let now = Instant::now();
         for event in events.drain(..) {
             match event {
@@ -353,7 +556,9 @@ impl Connection {
                     if self.pace.admit(delivery.hit.seq, now) {
                         self.say_withheld();
                         self.out_tweets += 1;
-                        self.text(wire::tweet_new(&delivery));
+                        self.socket.get_mut().push_text(wire::tweet_new(&delivery), Some(delivery.hit.seq));
+                    } else {
+                        self.times.withheld.get_or_insert(now + SAY_WITHHELD);
                     }
                 }
                 Event::CatchingUp { from } => {
@@ -365,16 +570,12 @@ impl Connection {
                     self.pace.catching_up(false);
                     self.text(wire::live(seq));
                 }
-                Event::Closed(CloseReason::ShuttingDown) => end = Some(End::ShuttingDown),
-                Event::Closed(CloseReason::Failed) => end = Some(End::Failed),
+                Event::Closed(CloseReason::ShuttingDown) => self.ending = Some(End::ShuttingDown),
+                Event::Closed(CloseReason::Failed) => self.ending = Some(End::Failed),
             }
         }
-        match end {
-            None => Ok(()),
-            Some(end) => {
-                self.flush().await?;
-                Err(end)
-            }
+        if events.capacity() > KEPT_EVENTS {
+            *events = Vec::new();
         }
     }
 
@@ -384,13 +585,14 @@ impl Connection {
     }
 
     fn say_withheld(&mut self) {
+        self.times.withheld = None;
         if let Some(withheld) = self.pace.take_withheld() {
             telemetry::tweets_withheld(withheld.count);
             self.text(wire::limited(withheld));
         }
     }
 
-    async fn message(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+    async fn message(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Result<(), End> {
         self.heard = Instant::now();
         match message {
             Some(Ok(Message::Text(frame))) if frame.len() > self.ws.context.limits.max_frame_bytes => {
@@ -398,15 +600,22 @@ impl Connection {
                 Err(End::TooLarge)
             }
             Some(Ok(Message::Text(frame))) => {
-                self.spoken = true;
-                self.command(&frame).await;
+                // Most sessions send few commands in a long life, and need no room for them.
+                Box::pin(self.command(&frame)).await;
+                if !self.needs_token() {
+                    self.times.first_frame = None;
+                }
                 Ok(())
             }
             Some(Ok(Message::Binary(_))) => Err(End::NotText),
-            // The socket answers pings by itself.
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
+            // The socket answers pings by itself, into the line.
+            Some(Ok(Message::Ping(_))) => {
+                self.urgent = true;
+                Ok(())
+            }
+            Some(Ok(Message::Pong(_) | Message::Frame(_))) => Ok(()),
             Some(Ok(Message::Close(_))) | None => Err(End::Gone),
-            Some(Err(error)) => Err(End::of_read(error)),
+            Some(Err(error)) => Err(End::of_read(&error)),
         }
     }
 
@@ -437,6 +646,7 @@ impl Connection {
             Command::Auth(token) => {
                 let pass = gate.check_token(&token.0)?;
                 self.renew(&pass)?;
+                self.times.expiry = Some(Instant::now() + pass.remaining());
                 self.text(wire::auth_ok(&pass, reference.as_ref()));
                 self.pass = Some(pass);
             }

@@ -3,6 +3,7 @@
 mod support;
 
 mod auth;
+mod bench;
 mod binary;
 mod bulk;
 mod durability;
@@ -13,6 +14,7 @@ mod rest;
 mod security;
 mod sente;
 mod sente_client;
+mod slow;
 mod sse;
 mod tls;
 mod ws;

@@ -14,7 +14,7 @@ export function formats(locale) {
   const full = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'medium' });
   const day = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' });
   const clock = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
-  const exact = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
+  const exact = new Intl.DateTimeFormat(locale, { minute: '2-digit', second: '2-digit' });
   const month = new Intl.DateTimeFormat(locale, { month: 'short', year: 'numeric' });
   const year = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' });
   const units = Object.fromEntries(
@@ -49,7 +49,16 @@ export function formats(locale) {
      * @param {number} time
      * @param {number} step from one to the next, in ms
      */
-    tick: (time, step) => (step < MINUTE ? exact : step < DAY ? clock : step < 28 * DAY ? day : month).format(time),
+    tick(time, step) {
+      // Where a day begins, which one it is says more than that it is midnight.
+      const isMidnight = step >= HOUR && new Date(time).getHours() === 0;
+      return (step < MINUTE ? exact : step < DAY && !isMidnight ? clock : step < 28 * DAY ? day : month).format(time);
+    },
+    /** @param {number} ms a length of time: 5 min, 7 days */
+    interval(ms) {
+      const [unit, length] = ms < MINUTE ? ['second', SECOND] : ms < HOUR ? ['minute', MINUTE] : ms < DAY ? ['hour', HOUR] : ['day', DAY];
+      return new Intl.NumberFormat(locale, { style: 'unit', unit: String(unit), unitDisplay: 'short' }).format(ms / Number(length));
+    },
     /** @param {number} share from 0 to 1 */
     percent: (share) => percent.format(share),
     /** @param {number} n with one digit behind the point at most */

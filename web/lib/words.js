@@ -11,7 +11,7 @@ const STOP = new Set(
   doesn doing don down during each few for from further get gets getting go goes going gonna got had hadn has hasn have haven having he her here hers herself him himself his how http https i if
   im in into is isn it its itself just know let like ll ma make many may me might mightn more most much must mustn my myself need needn no nor not now of off oh ok on one only or other our ours
   ourselves out over own please re really rt s said same say see shan she should shouldn so some still such t take than that the their theirs them themselves then there these they thing
-  this those through time to today too u under until up us ur use very via wanna want was wasn way we well were weren what when where which while who whom why will with won would
+  this those through time to today too u under until up us ur use very via wanna want ve was wasn way we well were weren what when where which while who whom why will with won would
   wouldn www y yeah yes yet you your yours yourself yourselves youre dont cant wont thats ive hes shes theyre didnt doesnt isnt lol
   der die das und ist ich nicht ein eine einer es sie er wir ihr zu den dem des mit auf für von im an aus bei nach wie auch so noch nur aber oder wenn dass als am hat haben war sind
   de la le les et un une des du en que qui dans pour pas sur est ce il je ne se au avec plus tu

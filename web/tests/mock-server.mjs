@@ -40,7 +40,7 @@ export async function start({ port = 0, rate = 3, history = 1500, seed = 1, now 
     if (n > 50 && random() < 0.25 && target && !target.retweeted_status) {
       target.retweet_count++;
       const isKnown = random() < 0.7;
-      return { ...made, text: `RT @${target.user.screen_name}: ${target.text}`, entities: target.entities, retweeted_status: isKnown ? target : { id_str: target.id_str } };
+      return { ...made, text: `RT @${target.user.screen_name}: ${target.text}`, entities: { ...target.entities, user_mentions: [...target.entities.user_mentions, { screen_name: target.user.screen_name }] }, retweeted_status: isKnown ? target : { id_str: target.id_str } };
     }
     return made;
   }

@@ -92,9 +92,18 @@ export class Perch {
     return this.postText(tweets.map((tweet) => `${exactJson(tweet)}\n`).join(''));
   }
 
-  /** @param {string} body */
+  /** Posts tweets as they come, in one request. @param {() => AsyncIterable<unknown[]>} batches */
+  stream(batches) {
+    const lines = async function* () {
+      const encoder = new TextEncoder();
+      for await (const tweets of batches()) yield encoder.encode(tweets.map((tweet) => `${exactJson(tweet)}\n`).join(''));
+    };
+    return this.postText(lines());
+  }
+
+  /** @param {string | AsyncIterable<Uint8Array>} body */
   async postText(body) {
-    const response = await fetch(`${this.url}api/tweets`, { method: 'POST', body });
+    const response = await fetch(`${this.url}api/tweets`, /** @type {any} */ ({ method: 'POST', body, duplex: 'half' }));
     const answer = await response.json();
     if (answer.refused !== 0) throw new Error(JSON.stringify(answer).slice(0, 500));
   }

@@ -1,13 +1,14 @@
 // Makes the pictures in docs/screenshots: the main states of the page, with made-up tweets, always the same ones.
 //
-//   make screenshots
+//   make screenshots, or node web/tests/screenshots.mjs FOLDER
 
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { launch } from './browser.mjs';
 import { start } from './mock-server.mjs';
 
-const FOLDER = fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
+const FOLDER = process.argv[2] ?? fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -17,9 +18,13 @@ const STATES = {
   'search-dark': { path: '?q=rust', dark: true },
   'columns-light': { path: '?q=rust&q=java&q=%23berlin' },
   'columns-dark': { path: '?q=rust&q=java&q=%23berlin', dark: true },
-  'phone-light': { path: '?q=rust', size: [390, 780] },
-  'phone-dark': { path: '?q=rust', size: [390, 780], dark: true },
+  'phone-light': { path: '?q=rust', size: [360, 740] },
+  'phone-dark': { path: '?q=rust', size: [360, 740], dark: true },
+  'phone-analysis-light': { path: '?q=rust', size: [360, 740], act: (page) => page.getByRole('button', { name: 'Analysis' }).click() },
+  'settings-light': { path: '?q=rust&q=java', act: (page) => page.locator('.menu summary').first().click() },
+  'json-dark': { path: '?q=rust', dark: true, act: (page) => page.locator('.age').first().click() },
   'start-light': {},
+  'start-dark': { dark: true },
   'mistake-light': {
     path: '?q=rust',
     act: async (page) => {
@@ -62,7 +67,7 @@ for (const [name, { path = '', size = [1280, 800], dark = false, act }] of Objec
     await page.waitForFunction(() => /[2-9]/.test(document.querySelector('.stats')?.textContent?.match(/([\d.]+)\s*a second/)?.[1] ?? ''));
     clearInterval(pushing);
   }
-  await page.screenshot({ path: `${FOLDER}${name}.png` });
+  await page.screenshot({ path: join(FOLDER, `${name}.png`) });
   await context.close();
   server.stop();
   console.log(name);

@@ -42,7 +42,7 @@ const VERBS = ['makes', 'needs', 'loves', 'ships', 'breaks', 'explains', 'improv
 const OBJECTS = ['async code', 'search engines', 'everything', 'the morning', 'small teams', 'fast tests', 'old servers', 'good documentation', 'live data', 'pelicans', 'the weekend', 'my keyboard'];
 const TAILS = ['today', 'again', 'at last', 'with a smile ☀️', 'and it shows', '– thread', 'in Berlin', 'before lunch', '🦀🦀', 'as always'];
 const TAGS = ['#rust', '#rustlang', '#java', '#opensource', '#berlin', '#search', '#livedata', '#jobs'];
-const LANGS = ['en', 'en', 'en', 'en', 'de', 'ja', 'es', 'fr'];
+const LANGS = ['en', 'en', 'en', 'en', 'en', 'en', 'en', 'de'];
 
 /**
  * A lively made-up tweet.

@@ -61,6 +61,10 @@ const SPELLED = 500;
 /** With fewer words than this, those of scripts without spaces are counted, as far as tweets are loaded. */
 const FEW_WORDS = 6;
 
+/** So many tweets say something by how often they say it. */
+const SOME = 20;
+const NEARLY_ALL = 0.9;
+
 /** @param {Column} column */
 function foundIn(column) {
   column.analyze();
@@ -69,26 +73,36 @@ function foundIn(column) {
   const tallies = spread?.tallies ?? talliesOf(tweets);
   /** @param {import('../lib/spread.js').Part} part @param {number} n @param {(term: string, count: number) => boolean} [fits] */
   const top = (part, n, fits) => spread?.top(part, n, fits) ?? tallies[part].top(n, fits).top;
-  // A name that is mostly mentioned is no word, even though a search for it finds it.
-  const counted = top('words', CLOUD_WORDS, (term, count) => isTelling(term) && tallies.mentions.countOf(term) * 2 < count);
+  const n = spread?.timeline?.total ?? tweets.length;
+  // What nearly every tweet says is what was searched for, what one of many says is chance, and a name that is mostly mentioned is no word.
+  const counted = top(
+    'words',
+    CLOUD_WORDS,
+    (term, count) => isTelling(term) && (n < SOME || (count > 1 && count < n * NEARLY_ALL)) && tallies.mentions.countOf(term) * 2 < count,
+  );
   const areFew = counted.length < FEW_WORDS;
   const spelling = spellings(counted.map(({ term }) => term), tweets.slice(0, SPELLED));
-  const ofLoaded = areFew ? topSpelled(tweets, CLOUD_WORDS) : [];
-  const cloud = ofLoaded.length > counted.length ? labelled(ofLoaded, (term) => term) : labelled(counted, (term) => spelling.get(term) ?? term);
+  const ofLoaded = areFew ? topSpelled(tweets, CLOUD_WORDS).filter(({ count }) => tweets.length < SOME || count > 1) : [];
+  const areWordsLoaded = ofLoaded.length > counted.length;
+  const cloud = areWordsLoaded ? labelled(ofLoaded, (term) => term) : labelled(counted, (term) => spelling.get(term) ?? term);
   const words = cloud.slice(0, 12);
-  const screens = new Map(tweets.slice(0, SPELLED).map(({ screen }) => [fold(screen), screen]));
+  const newest = tweets.slice(0, SPELLED);
+  const screens = new Map(newest.map(({ screen }) => [fold(screen), screen]));
+  const tags = new Map(newest.flatMap(({ hashtags }) => hashtags.map((tag) => [fold(tag), tag])));
   return {
     loaded: tweets.length,
     all: spread?.timeline?.total ?? null,
     time: column.spread?.timeline?.bars() ?? histogram(tweets.map((tweet) => tweet.time)),
     cloud,
     words,
-    areWordsLoaded: ofLoaded.length > counted.length,
-    trends: trends(
-      tweets,
-      words.map(({ term }) => term),
-    ),
-    hashtags: labelled(top('hashtags', TOP), (term) => `#${term}`),
+    areWordsLoaded,
+    trends: areWordsLoaded
+      ? null
+      : trends(
+          tweets,
+          words.map(({ term }) => term),
+        ),
+    hashtags: labelled(top('hashtags', TOP), (term) => `#${tags.get(term) ?? term}`),
     authors: labelled(top('authors', TOP), (term) => `@${screens.get(term) ?? term}`),
     languages: labelled(top('languages', TOP), languageName),
   };
@@ -110,26 +124,35 @@ function languageName(code) {
   }
 }
 
-/** Looked at anew each second, when there is something new. @param {Column} column */
+/** Looked at anew each second, when there is something new, and as soon as the server has counted. @param {Column} column */
 function useFound(column) {
   const { perch } = useContext(Page);
   const [found, setFound] = useState(() => foundIn(column));
   const last = useRef({ version: column.version.peek(), turn: 0 });
-  useEffect(
-    () =>
-      perch.second.subscribe(() => {
-        const version = column.version.peek();
-        if (version === last.current.version) return;
-        last.current.version = version;
-        last.current.turn++;
-        setFound((before) => {
-          const next = foundIn(column);
-          const isSteady = before.cloud.length >= 20 && last.current.turn % CLOUD_EVERY !== 0;
-          return isSteady ? { ...next, cloud: before.cloud } : next;
-        });
+  useEffect(() => {
+    const look = () => {
+      last.current.version = column.version.peek();
+      last.current.turn++;
+      setFound((before) => {
+        const next = foundIn(column);
+        const isSteady = before.cloud.length >= 20 && before.all !== null && last.current.turn % CLOUD_EVERY !== 0;
+        return isSteady ? { ...next, cloud: before.cloud } : next;
+      });
+    };
+    /** @type {import('../lib/spread.js').Spread | null} */
+    let counted = null;
+    const stops = [
+      perch.second.subscribe(() => column.version.peek() !== last.current.version && look()),
+      column.version.subscribe(() => {
+        column.analyze();
+        const { spread } = column;
+        if (!spread?.isComplete || spread === counted) return;
+        counted = spread;
+        look();
       }),
-    [column],
-  );
+    ];
+    return () => stops.forEach((stop) => stop());
+  }, [column]);
   return found;
 }
 
@@ -147,6 +170,7 @@ function Time({ column, data }) {
   const place = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {uPlot | null} */ (null));
   const dark = document.documentElement.dataset.theme;
+  const legend = useRef(/** @type {HTMLElement | null} */ (null));
   const numbers = () => /** @type {uPlot.AlignedData} */ ([data.starts.map((time) => time / 1000), data.counts]);
   useEffect(() => {
     const element = place.current;
@@ -158,7 +182,9 @@ function Time({ column, data }) {
       {
         width: width(),
         height: CHART_HEIGHT,
-        legend: { show: true, live: true },
+        padding: [8, 26, 0, 0],
+        legend: { show: false },
+        hooks: { setCursor: [(drawn) => point(drawn.cursor.idx ?? null)] },
         cursor: { y: false, drag: { x: false, y: false } },
         scales: { y: { range: (_plot, _min, max) => [0, Math.max(1, max)] } },
         axes: [
@@ -166,15 +192,13 @@ function Time({ column, data }) {
           { ...axis, size: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000], space: 26 },
         ],
         series: [
-          { value: (_plot, value) => (value === null ? '' : format.full(value * 1000)), label: '' },
+          {},
           {
-            label: '',
             fill: colors.colors[0],
             stroke: colors.colors[0],
             width: 0,
             points: { show: false },
-            paths: uPlot.paths.bars?.({ size: [0.86, 60], align: 1 }),
-            value: (_plot, value) => (value === null ? '' : format.count(value)),
+            paths: uPlot.paths.bars?.({ size: [0.8, 60], align: 1 }),
           },
         ],
       },
@@ -190,12 +214,20 @@ function Time({ column, data }) {
     };
   }, [dark]);
   useEffect(() => plot.current?.setData(numbers()), [data]);
+  /** Says what the bar under the pointer is, or how long each is. Not drawn by the view: it follows the pointer. @param {number | null} at */
+  const point = (at) => {
+    const [starts, counts] = plot.current?.data ?? numbers();
+    const start = at === null ? undefined : starts[at];
+    const text = at === null || start === undefined ? t('analysis.bar', { interval: format.interval(data.interval) }) : `${format.full(start * 1000)}: ${format.count(counts?.[at] ?? 0)}`;
+    if (legend.current) legend.current.textContent = text;
+  };
+  useEffect(() => point(null), [data.interval]);
   const n = data.counts.reduce((sum, count) => sum + count, 0);
   const values = { n: format.count(n), from: format.full(data.starts[0] ?? NaN), to: format.full(data.starts[data.starts.length - 1] ?? NaN) };
   const svg = () => barsSvg(data, { width: 720, height: 240, colors: colorsNow(), title: `${column.query} – ${t('analysis.time')}`, label: format.full });
   return html`<section>
     <h3>
-      ${t('analysis.time')}
+      <span>${t('analysis.time')}<span class="scope" ref=${legend}></span></span>
       <${Save} name=${`${fileName(column.query)}-time`} svg=${svg} />
     </h3>
     <div class="plot" ref=${place} role="img" aria-label=${t('analysis.summary', values)}></div>
@@ -252,25 +284,26 @@ function onWordKey(event, take) {
 
 const TREND_ICONS = /** @type {const} */ ({ 1: 'up', 0: 'flat', '-1': 'down' });
 
-/** @param {{words: Labelled[], trends: Map<string, {long: import('../lib/words.js').Direction, short: import('../lib/words.js').Direction}>, add: (term: string) => void, scope: string}} props */
+/** @param {{words: Labelled[], trends: Map<string, {long: import('../lib/words.js').Direction, short: import('../lib/words.js').Direction}> | null, add: (term: string) => void, scope: string}} props */
 function Words({ words, trends, add, scope }) {
   return html`<${Bars}
     title=${t('analysis.words')}
     scope=${scope}
     counts=${words}
     add=${add}
-    extra=${(/** @type {Labelled} */ { term }) => {
+    extra=${trends &&
+    ((/** @type {Labelled} */ { term }) => {
       const { long, short } = trends.get(term) ?? { long: 0, short: 0 };
       const label = t('analysis.trend', { long: t(`trend.${TREND_ICONS[long]}`), short: t(`trend.${TREND_ICONS[short]}`) });
       return html`<span class="trends" title=${label}
         ><span class=${`trend ${TREND_ICONS[long]}`}><${Icon} name=${TREND_ICONS[long]} /></span><span class=${`trend ${TREND_ICONS[short]}`}><${Icon} name=${TREND_ICONS[short]} /></span
         ><span class="unseen">${label}</span></span
       >`;
-    }}
+    })}
   />`;
 }
 
-/** @param {{title: string, counts: Labelled[], add: (term: string) => void, search?: (term: string) => string, scope?: string, extra?: (count: Labelled) => any}} props */
+/** @param {{title: string, counts: Labelled[], add: (term: string) => void, search?: (term: string) => string, scope?: string, extra?: ((count: Labelled) => any) | null}} props */
 function Bars({ title, counts, add, search = (term) => term, scope = '', extra }) {
   if (counts.length === 0) return null;
   const most = counts[0]?.count ?? 1;

@@ -147,7 +147,7 @@ export function Token({ onClose }) {
     if (!token) return;
     perch.authorize(token);
   };
-  return html`<${Sheet} title=${t('token.title')} kind="middle small-sheet" onClose=${onClose}>
+  return html`<${Sheet} title=${t('token.title')} kind="middle narrow" onClose=${onClose}>
     <form class="token" onSubmit=${onSubmit}>
       <p id="token-text">${t('token.text')}</p>
       <input type="password" name="token" aria-label=${t('token.label')} aria-describedby="token-text token-says" autocomplete="off" autofocus required />

@@ -27,10 +27,10 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let one = prop_oneof![
         12 => (KEYS, ast()).prop_map(|(key, ast)| Operation::Insert(key, ast)),
         4 => KEYS.prop_map(Operation::Remove),
-        6 => prop::collection::vec(parts(), 1..6).prop_map(Operation::Percolate),
-        // More than are percolated together.
-        1 => prop::collection::vec(parts(), 1..6)
-            .prop_map(|parts| Operation::Percolate(parts.into_iter().cycle().take(70).collect())),
+        5 => prop::collection::vec(parts(), 1..6).prop_map(Operation::Percolate),
+        // As many as are percolated together, and more: over several threads, where there are some.
+        2 => (prop::collection::vec(parts(), 1..20), 1_usize..150)
+            .prop_map(|(parts, n)| Operation::Percolate(parts.into_iter().cycle().take(n).collect())),
         1 => Just(Operation::Replan),
     ];
     prop::collection::vec(one, 1..48)
@@ -89,8 +89,12 @@ impl<E: Engine> Pair<E> {
     }
 }
 
+fn is_long() -> bool {
+    std::env::var_os("PERCH_LONG_TESTS").is_some()
+}
+
 fn long(cases: u32) -> ProptestConfig {
-    let cases = if std::env::var_os("PERCH_LONG_TESTS").is_some() { cases * 40 } else { cases };
+    let cases = if is_long() { cases * 40 } else { cases };
     ProptestConfig {
         cases,
         failure_persistence: None,
@@ -100,12 +104,17 @@ fn long(cases: u32) -> ProptestConfig {
     }
 }
 
+/// An engine for which so many threads work together.
+fn compiled(threads: usize) -> Pair<Compiled> {
+    Pair::new(Compiled::new(&EngineOptions { threads, ..EngineOptions::default() }))
+}
+
 #[test]
 fn compiled_agrees_with_the_model_over_lists_of_operations() {
     let (mut n_pairs, mut n_matches) = (0, 0);
     let counts = std::cell::RefCell::new((&mut n_pairs, &mut n_matches));
-    let result = TestRunner::new(long(300)).run(&operations(), |operations| {
-        let mut pair = Pair::new(Compiled::new(&EngineOptions::default()));
+    let result = TestRunner::new(long(300)).run(&(operations(), 1_usize..4), |(operations, threads)| {
+        let mut pair = compiled(threads);
         for operation in &operations {
             match operation {
                 Operation::Insert(key, ast) => pair.insert(*key, ast),
@@ -128,6 +137,45 @@ fn compiled_agrees_with_the_model_over_lists_of_operations() {
     }
     eprintln!("{n_pairs} pairs, {n_matches} matches");
     assert!(n_matches * 20 > n_pairs && n_matches * 4 < n_pairs * 3, "matches are neither rare nor the rule");
+    let at_least = if is_long() { 1_000_000 } else { 10_000 };
+    assert!(n_pairs >= at_least, "{n_pairs} pairs are too few");
+}
+
+#[test]
+fn one_by_one_together_and_on_threads_gives_the_same() {
+    let strategy = (prop::collection::vec(ast(), 1..40), prop::collection::vec(parts(), 1..20), 1_usize..260);
+    let result = TestRunner::new(long(40)).run(&strategy, |(queries, parts, n)| {
+        let docs: Vec<Doc> = parts.iter().map(Parts::doc).collect();
+        let batch: Vec<&Doc> = docs.iter().cycle().take(n).collect();
+        let found = |threads, at_once: usize| {
+            let mut engine = compiled(threads).engine;
+            for (key, ast) in (0..).zip(&queries) {
+                engine.insert(QueryKey(key), ast);
+            }
+            let mut all = Matches::default();
+            for (docs, first) in batch.chunks(at_once).zip((0_u32..).step_by(at_once)) {
+                let mut matches = Matches::default();
+                engine.percolate(docs, &mut matches);
+                all.candidates += matches.candidates;
+                all.pairs.extend(matches.pairs.iter().map(|&(doc, key)| (first + doc, key)));
+            }
+            assert!(all.pairs.is_sorted_by_key(|(doc, _)| *doc), "documents are out of order");
+            all.pairs.sort_unstable();
+            all
+        };
+        let one = found(1, 1);
+        let together = found(1, n);
+        prop_assert_eq!(&one.pairs, &together.pairs);
+        for threads in 2..4 {
+            let spread = found(threads, n);
+            prop_assert_eq!(&spread.pairs, &together.pairs);
+            prop_assert_eq!(spread.candidates, together.candidates);
+        }
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn a_field_without_number_below_the_largest_is_no_problem() {
     for n in 0..Schema::MAX_FIELDS {
         schema.add(&format!("f{n}"), crate::schema::Kind::Integer, &[]);
     }
-    let mut engine = Compiled::new(&EngineOptions { schema: schema.clone() });
+    let mut engine = Compiled::new(&EngineOptions { schema: schema.clone(), ..EngineOptions::default() });
     let last = FieldId(63);
     engine.insert(QueryKey(5), &Ast::Exists { field: last });
     let mut builder = DocBuilder::new(&schema);

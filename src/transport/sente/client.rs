@@ -44,6 +44,9 @@ const SAY_WITHHELD: Duration = Duration::from_secs(1);
 /// How often a socket is asked whether it got what was sent.
 const ACKNOWLEDGE_EVERY: Duration = Duration::from_secs(1);
 
+/// Rests end at multiples of this: clients that wake at one moment cost a worker one sleep, and those at different moments one each.
+const REST_STEP: Duration = Duration::from_millis(5);
+
 /// What reaches a client's task from its requests.
 pub(super) enum Input {
     /// A socket that was opened.
@@ -534,7 +537,10 @@ impl Client {
     /// Leaves the session alone for a window: whoever gets one batch after another is then woken once for each, not twice, and nothing
     /// waits for longer than it would. A session that reads from the index is not held up.
     fn rest(&mut self) {
-        self.rests_until = (!self.is_catching_up).then(|| Instant::now() + self.window());
+        let until = Instant::now() + self.window();
+        let steps = until.duration_since(self.endpoint.started).as_millis() / REST_STEP.as_millis();
+        let until = u32::try_from(steps).map_or(until, |steps| self.endpoint.started + REST_STEP * steps);
+        self.rests_until = (!self.is_catching_up).then_some(until);
     }
 
     /// Hands what is due to the socket or the poll.

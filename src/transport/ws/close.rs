@@ -1,17 +1,23 @@
 //! How a connection ends: the close codes, and the goodbye.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
-use futures_util::StreamExt;
 use futures_util::stream::FusedStream;
+use futures_util::{SinkExt, StreamExt};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{self, Message};
 
+use super::Socket;
+use crate::ids::Seq;
 use crate::live::LiveError;
 
 /// How long the client may take to answer a close frame.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// The same for a client that takes nothing: all that is kept for it is the frame that had begun and this one.
+const LONG_GOODBYE: Duration = Duration::from_secs(10);
 
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +32,8 @@ pub(super) enum End {
     NotText,
     /// A frame that is too large.
     TooLarge,
-    /// The client does not take what it is sent.
-    TooSlow,
+    /// The client does not take what it is sent. It gets everything up to this position.
+    TooSlow(Option<Seq>),
     /// There are as many sessions as there may be.
     TooMany,
     /// No sign of life.
@@ -47,7 +53,7 @@ impl End {
         End::Failed,
         End::NotText,
         End::TooLarge,
-        End::TooSlow,
+        End::TooSlow(None),
         End::TooMany,
         End::Silent,
         End::Protocol,
@@ -61,7 +67,7 @@ impl End {
             End::Failed => Some(4002),
             End::NotText => Some(4003),
             End::TooLarge => Some(4004),
-            End::TooSlow => Some(4005),
+            End::TooSlow(_) => Some(4008),
             End::TooMany => Some(4006),
             End::Silent => Some(4007),
             End::Protocol => Some(1002),
@@ -69,20 +75,39 @@ impl End {
         }
     }
 
-    /// For people; a close frame holds at most 123 bytes of it.
-    pub(super) fn reason(self) -> &'static str {
+    /// For the metrics.
+    pub(super) fn name(self) -> &'static str {
         match self {
+            End::ShuttingDown => "shutting_down",
+            End::Unauthorized => "unauthorized",
+            End::Failed => "failed",
+            End::NotText => "not_text",
+            End::TooLarge => "too_large",
+            End::TooSlow(_) => "too_slow",
+            End::TooMany => "too_many",
+            End::Silent => "silent",
+            End::Protocol => "protocol",
+            End::Gone => "gone",
+        }
+    }
+
+    /// For people; a close frame holds at most 123 bytes of it.
+    pub(super) fn reason(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             End::ShuttingDown => "shutting down: come back soon",
             End::Unauthorized => "the token has expired, or none came: come back with a new one",
             End::Failed => "the index could not be read: come back later",
             End::NotText => "only text frames of UTF-8 are taken",
             End::TooLarge => "the frame is larger than hello's limits.frame_bytes",
-            End::TooSlow => "nothing was read for too long: come back and resume",
+            End::TooSlow(Some(Seq(seq))) => {
+                return Cow::Owned(format!("nothing was read for too long: come back and resume with since={seq}"));
+            }
+            End::TooSlow(None) => "nothing was read for too long: come back and resume",
             End::TooMany => "too many sessions: come back later",
             End::Silent => "nothing was heard for too long: come back and resume",
             End::Protocol => "not a WebSocket frame as RFC 6455 has it",
             End::Gone => "closed by the client",
-        }
+        })
     }
 
     /// Why no session could be opened.
@@ -95,14 +120,12 @@ impl End {
     }
 
     /// What an error of the socket means.
-    pub(super) fn of_read(error: axum::Error) -> End {
-        match error.into_inner().downcast_ref::<tungstenite::Error>() {
-            Some(tungstenite::Error::Capacity(_)) => End::TooLarge,
-            Some(tungstenite::Error::Utf8(_)) => End::NotText,
-            Some(tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake)) => {
-                End::Gone
-            }
-            Some(tungstenite::Error::Protocol(_)) => End::Protocol,
+    pub(super) fn of_read(error: &tungstenite::Error) -> End {
+        match error {
+            tungstenite::Error::Capacity(_) => End::TooLarge,
+            tungstenite::Error::Utf8(_) => End::NotText,
+            tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => End::Gone,
+            tungstenite::Error::Protocol(_) => End::Protocol,
             _ => End::Gone,
         }
     }
@@ -110,10 +133,10 @@ impl End {
 
 /// Says why, and waits a moment for the client's own goodbye: a socket that is closed with unread bytes in it takes back what it was
 /// sending, close frame included.
-pub(super) async fn close(socket: &mut WebSocket, end: End) {
+pub(super) async fn close(socket: &mut Socket, end: End) {
     let goodbye = async {
         if let Some(code) = end.code() {
-            let frame = CloseFrame { code, reason: Utf8Bytes::from_static(end.reason()) };
+            let frame = CloseFrame { code: code.into(), reason: end.reason().as_ref().into() };
             if socket.send(Message::Close(Some(frame))).await.is_err() {
                 return;
             }
@@ -125,5 +148,6 @@ pub(super) async fn close(socket: &mut WebSocket, end: End) {
         while let Some(Ok(_)) = socket.next().await {}
     };
     // Whether it came in time or not, this is the end.
-    let _ = timeout(GOODBYE, goodbye).await;
+    let patience = if matches!(end, End::TooSlow(_)) { LONG_GOODBYE } else { GOODBYE };
+    let _ = timeout(patience, goodbye).await;
 }

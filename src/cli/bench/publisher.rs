@@ -1,0 +1,170 @@
+//! Publishes the tweets of the plan through `POST /api/tweets`, on time or as fast as the sessions take them.
+//!
+//! Latencies are counted from the moment at which a tweet was *due*, whether it could be sent then or not: a server that stops for a second is
+//! charged for every tweet that was due in that second, not only for the one that it kept waiting.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, bail};
+use reqwest::{Client, Url};
+use serde::Deserialize;
+use tokio::task::JoinSet;
+
+use super::readers::Shared;
+
+/// How many requests may wait for their commit: beyond, the server is not keeping up with taking tweets in.
+const MAX_REQUESTS: usize = 512;
+
+/// How long the sessions may take nothing of what they are owed, with a full backlog, before it is given up.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// When each tweet is due.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    started: OnceLock<Instant>,
+    /// By tweet, in µs since the start.
+    due_us: Box<[AtomicU64]>,
+    /// The first tweet of the time when the slow sessions are slow.
+    slow_from: u32,
+}
+
+impl Schedule {
+    /// So many a second, in batches every `tick`.
+    pub(super) fn paced(tweets: u32, per_second: f64, tick: Duration, slow_from: u32) -> Schedule {
+        let per_tick = (per_second * tick.as_secs_f64()).max(f64::MIN_POSITIVE);
+        let due = |tweet: u32| tick.mul_f64((f64::from(tweet) / per_tick).floor());
+        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let due_us = (0..tweets).map(|tweet| AtomicU64::new(us(due(tweet)))).collect();
+        Schedule { started: OnceLock::new(), due_us, slow_from }
+    }
+
+    /// It begins now.
+    pub(super) fn start(&self) -> Instant {
+        *self.started.get_or_init(Instant::now)
+    }
+
+    /// When a tweet is due.
+    pub(super) fn at(&self, tweet: u32) -> Instant {
+        self.start() + Duration::from_micros(self.due_us[tweet as usize].load(Ordering::Relaxed))
+    }
+
+    fn set_now(&self, tweets: std::ops::Range<u32>) {
+        let us = u64::try_from(self.start().elapsed().as_micros()).unwrap_or(u64::MAX);
+        for tweet in tweets {
+            self.due_us[tweet as usize].store(us, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn is_slow_phase(&self, tweet: u32) -> bool {
+        tweet >= self.slow_from
+    }
+
+    fn len(&self) -> u32 {
+        u32::try_from(self.due_us.len()).expect("made of a u32")
+    }
+}
+
+/// Where tweets are sent.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) client: Client,
+    pub(super) url: Url,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    accepted: u64,
+}
+
+/// Sends tweets and sees to it that all are acknowledged.
+pub(super) struct Publisher {
+    target: Target,
+    shared: Arc<Shared>,
+    requests: JoinSet<anyhow::Result<()>>,
+    next: u32,
+}
+
+impl Publisher {
+    pub(super) fn new(target: Target, shared: Arc<Shared>) -> Publisher {
+        Publisher { target, shared, requests: JoinSet::new(), next: 0 }
+    }
+
+    /// Sends every tweet up to number `until` when it is due.
+    pub(super) async fn on_time(&mut self, until: u32) -> anyhow::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let schedule = &shared.schedule;
+        while self.next < until {
+            let due = schedule.at(self.next);
+            tokio::time::sleep_until(due.into()).await;
+            let end = (self.next..until).find(|&tweet| schedule.at(tweet) > due).unwrap_or(until);
+            self.send(end).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps so many tweets before each session, in batches of `batch`, until the time is over or the plan at its end.
+    pub(super) async fn backlog(&mut self, tweets: u32, batch: u32, duration: Duration) -> anyhow::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let fan_out = shared.plan.fan_out();
+        let window = u64::from(tweets) * u64::from(shared.plan.options().sessions);
+        let end = shared.schedule.start() + duration;
+        let (mut owed, mut seen, mut moved) = (0_u64, 0_u64, Instant::now());
+        while self.next < shared.schedule.len() && Instant::now() < end {
+            let came = shared.deliveries.load(Ordering::Relaxed);
+            if came > seen {
+                (seen, moved) = (came, Instant::now());
+            }
+            if owed.saturating_sub(came) >= window {
+                if moved.elapsed() > STUCK {
+                    bail!("the sessions got nothing for {} s, though they are owed {}", STUCK.as_secs(), owed - came);
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                continue;
+            }
+            let until = (self.next + batch).min(shared.schedule.len());
+            shared.schedule.set_now(self.next..until);
+            owed += fan_out[self.next as usize..until as usize].iter().map(|&n| u64::from(n)).sum::<u64>();
+            self.send(until).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, until: u32) -> anyhow::Result<()> {
+        while let Some(sent) = self.requests.try_join_next() {
+            sent??;
+        }
+        if self.requests.len() >= MAX_REQUESTS
+            && let Some(sent) = self.requests.join_next().await
+        {
+            sent??;
+        }
+        let mut body = String::new();
+        for tweet in self.next..until {
+            self.shared.plan.write_tweet(tweet, &mut body);
+        }
+        let n = u64::from(until - self.next);
+        self.next = until;
+        let target = self.target.clone();
+        self.requests.spawn(async move {
+            let answer = target.client.post(target.url).body(body).send().await?;
+            let status = answer.status();
+            let text = answer.text().await?;
+            match serde_json::from_str::<Answer>(&text) {
+                Ok(answer) if status.is_success() && answer.accepted == n => Ok(()),
+                _ => Err(anyhow!("the server did not take {n} tweets: {status}: {}", text.trim())),
+            }
+        });
+        Ok(())
+    }
+
+    /// Waits for what is not acknowledged yet. Answers with the number of tweets that were sent.
+    pub(super) async fn finish(mut self) -> anyhow::Result<u32> {
+        while let Some(sent) = self.requests.join_next().await {
+            sent??;
+        }
+        Ok(self.next)
+    }
+}

@@ -1,0 +1,81 @@
+//! What the server takes of the machine: from its metrics, or from `/proc` when its process id is given.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use reqwest::{Client, Url};
+use tokio::task::JoinHandle;
+
+use crate::telemetry::process;
+
+/// How often the memory is looked at.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the server takes now. Nothing when nobody says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Usage {
+    pub(super) cpu_s: f64,
+    /// Resident memory that no file backs, in bytes.
+    pub(super) memory_bytes: f64,
+}
+
+/// Where the usage is read.
+#[derive(Clone, Debug)]
+pub(super) enum Meter {
+    Metrics { client: Client, url: Url },
+    Process(u32),
+}
+
+impl Meter {
+    pub(super) async fn read(&self) -> Option<Usage> {
+        match self {
+            Meter::Process(id) => {
+                let usage = process::usage(&id.to_string())?;
+                #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+                let memory_bytes = usage.anonymous_bytes as f64;
+                Some(Usage { cpu_s: usage.cpu.as_secs_f64(), memory_bytes })
+            }
+            Meter::Metrics { client, url } => {
+                let page = client.get(url.clone()).send().await.ok()?.text().await.ok()?;
+                let value = |name: &str| {
+                    page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<f64>().ok())
+                };
+                let cpu_s = value("perch_process_cpu_seconds")?;
+                Some(Usage { cpu_s, memory_bytes: value("perch_process_anonymous_bytes")? })
+            }
+        }
+    }
+
+    /// Looks now and then until it is stopped.
+    pub(super) fn watch(&self) -> Watched {
+        let (meter, seen) = (self.clone(), Arc::new(Mutex::new(Vec::new())));
+        let into = Arc::clone(&seen);
+        let task = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(SAMPLE_EVERY);
+            loop {
+                ticks.tick().await;
+                if let Some(usage) = meter.read().await {
+                    into.lock().unwrap_or_else(PoisonError::into_inner).push(usage.memory_bytes);
+                }
+            }
+        });
+        Watched { seen, task }
+    }
+}
+
+/// The memory over some time.
+#[derive(Debug)]
+pub(super) struct Watched {
+    seen: Arc<Mutex<Vec<f64>>>,
+    task: JoinHandle<()>,
+}
+
+impl Watched {
+    /// The samples, in order.
+    pub(super) fn stop(self) -> Vec<f64> {
+        self.task.abort();
+        std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,140 @@
+//! Percolates a large batch on several threads.
+//!
+//! The documents are dealt out in runs of at most [`MAX_DOCS`], each to whichever thread is free. The table is only read
+//! meanwhile; marks, and what is remembered of patterns, belong to a thread. What a run found, and what is to be learned from it, is
+//! put together in the order of the documents: answers do not depend on the number of threads.
+
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::Matches;
+use super::arena::Arena;
+use super::facts::{Counting, Seen, Tools};
+use super::many::{MAX_DOCS, Many};
+use super::memo::Memo;
+use super::presearch::Presearch;
+use crate::doc::Doc;
+use crate::ids::QueryKey;
+
+/// What a batch must cost, in candidates, to be worth the waking of threads: about a tenth of a millisecond.
+const WORTH: f32 = 30_000.0;
+/// What a document costs besides its candidates.
+const PER_DOC: f32 = 300.0;
+/// Fewer documents are never divided.
+const MIN_DOCS: usize = 16;
+/// More matches are put together by all threads.
+const MANY_MATCHES: usize = 1 << 15;
+
+/// The threads, each with what it needs.
+#[derive(Debug)]
+pub(super) struct Threads {
+    pool: ThreadPool,
+    /// By thread of the pool, which locks no other than its own.
+    workers: Vec<Mutex<Worker>>,
+    /// By run of documents; kept for their memory.
+    runs: Vec<Run>,
+}
+
+/// What belongs to a thread.
+#[derive(Debug, Default)]
+struct Worker {
+    many: Many,
+    tools: Tools,
+}
+
+/// Documents that stand together in a batch, and what came of them.
+#[derive(Debug, Default)]
+struct Run {
+    matches: Matches,
+    seen: Seen,
+}
+
+impl Threads {
+    /// So many threads. None when one is enough, or when the system gives no more.
+    pub(super) fn new(n: usize) -> Option<Threads> {
+        if n < 2 {
+            return None;
+        }
+        let name = |at| format!("percolator-{at}");
+        let pool = ThreadPoolBuilder::new().num_threads(n).thread_name(name).build().ok()?;
+        let workers = (0..n).map(|_| Mutex::default()).collect();
+        Some(Threads { pool, workers, runs: Vec::new() })
+    }
+
+    /// Whether so many documents with so many candidates each are worth it.
+    #[expect(clippy::cast_precision_loss)]
+    pub(super) fn are_worth_it(n_docs: usize, candidates_per_doc: f32) -> bool {
+        n_docs >= MIN_DOCS && n_docs as f32 * (PER_DOC + candidates_per_doc) >= WORTH
+    }
+
+    /// Appends the matches of a batch to `matches`, and what is to be learned from it to `seen`.
+    pub(super) fn percolate(
+        &mut self,
+        (presearch, codes): (&Presearch, &Arena<u32>),
+        n_queries: usize,
+        docs: &[&Doc],
+        counting: Counting,
+        matches: &mut Matches,
+        seen: &mut Seen,
+    ) {
+        let n = docs.len().div_ceil(MAX_DOCS).next_multiple_of(self.workers.len());
+        let len = docs.len().div_ceil(n);
+        let n = docs.len().div_ceil(len);
+        if self.runs.len() < n {
+            self.runs.resize_with(n, Run::default);
+        }
+        let (runs, workers) = (&mut self.runs[..n], &self.workers);
+        let percolate = |(at, (docs, run)): (usize, (&[&Doc], &mut Run))| {
+            let own = rayon::current_thread_index().expect("this runs in the pool");
+            // A panic while documents are percolated ends the process' pipeline, and marks start anew with each batch.
+            let worker = &mut *workers[own].lock().unwrap_or_else(PoisonError::into_inner);
+            let first = u32::try_from(at * len).expect("a batch has fewer than 2^32 documents");
+            run.matches.clear();
+            run.seen.clear();
+            worker.many.percolate(presearch, codes, &mut worker.tools, n_queries, (first, docs), &mut run.matches);
+            worker.many.see(docs, counting.of(at * len, docs.len()), &mut run.seen);
+        };
+        self.pool.install(|| docs.par_chunks(len).zip(&mut *runs).enumerate().with_max_len(1).for_each(percolate));
+        for run in &*runs {
+            matches.candidates += run.matches.candidates;
+            seen.append(&run.seen);
+        }
+        let n_new: usize = runs.iter().map(|run| run.matches.pairs.len()).sum();
+        if n_new < MANY_MATCHES {
+            runs.iter().for_each(|run| matches.pairs.extend_from_slice(&run.matches.pairs));
+            return;
+        }
+        let start = matches.pairs.len();
+        matches.pairs.resize(start + n_new, (0, QueryKey(0)));
+        let mut rest = &mut matches.pairs[start..];
+        let mut places = Vec::with_capacity(n);
+        for run in &*runs {
+            let (place, more) = std::mem::take(&mut rest).split_at_mut(run.matches.pairs.len());
+            places.push((place, &run.matches.pairs));
+            rest = more;
+        }
+        self.pool.install(|| places.into_par_iter().for_each(|(place, pairs)| place.copy_from_slice(pairs)));
+    }
+
+    /// Gives back what fewer atoms and queries do not need.
+    pub(super) fn give_back(&mut self, n_atoms: usize, n_queries: usize, keep_memo: bool) {
+        for worker in &mut self.workers {
+            let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
+            worker.many.give_back(n_atoms, n_queries);
+            if !keep_memo {
+                worker.tools.memo = Memo::default();
+            }
+        }
+    }
+
+    /// The memory that the threads' marks take, in bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        let worker = |worker: &Mutex<Worker>| {
+            let worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
+            worker.many.size_bytes() + worker.tools.memo.size_bytes()
+        };
+        self.workers.iter().map(worker).sum()
+    }
+}

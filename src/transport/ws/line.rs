@@ -1,0 +1,231 @@
+//! The outgoing side of a socket: frames wait here, shared with everybody who is sent the same, and go out as many as possible in one write.
+//!
+//! ```text
+//! texts, pings ──push──> waiting ──one vectored write──> TCP        answers to pings (tungstenite) ──poll_write──> waiting
+//! ```
+//!
+//! Nothing is copied on the way to the kernel: a frame's head is made for it, its payload is shared. What waits for a client that does not
+//! read is bounded by who pushes. A frame that has begun is always finished, so nothing can come between its bytes.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use crate::ids::Seq;
+
+/// Pieces of memory in one write: two for each frame.
+const MAX_SLICES: usize = 128;
+
+/// Answers to pings wait no longer than this: a client that pings and does not read is not read either.
+const MAX_REPLY_BYTES: usize = 64 * 1024;
+
+/// A queue that was longer gives its memory back when it is empty.
+const KEPT_PIECES: usize = 16;
+
+/// A frame, or what tungstenite wants to write.
+struct Piece {
+    head: [u8; 10],
+    head_len: u8,
+    payload: Bytes,
+    /// Of a tweet.
+    seq: Option<Seq>,
+}
+
+impl Piece {
+    fn head(&self) -> &[u8] {
+        &self.head[..usize::from(self.head_len)]
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.head_len) + self.payload.len()
+    }
+}
+
+/// A socket with what waits to be written.
+pub(super) struct Line<S> {
+    io: S,
+    waiting: VecDeque<Piece>,
+    /// Bytes of the first piece that are written.
+    written: usize,
+    /// What waits, in bytes.
+    bytes: usize,
+    /// The last tweet that the client gets, whatever happens.
+    seq: Option<Seq>,
+    /// When the last byte was taken, or the first began to wait.
+    moved: Instant,
+    /// The socket took nothing when it was asked last.
+    blocked: bool,
+    /// When a socket that had been full took something again: its client reads.
+    drained: Option<Instant>,
+}
+
+impl<S> Line<S> {
+    pub(super) fn new(io: S) -> Line<S> {
+        Line {
+            io,
+            waiting: VecDeque::new(),
+            written: 0,
+            bytes: 0,
+            seq: None,
+            moved: Instant::now(),
+            blocked: false,
+            drained: None,
+        }
+    }
+
+    /// A text frame; `seq` when it is a tweet.
+    pub(super) fn push_text(&mut self, text: impl Into<Bytes>, seq: Option<Seq>) {
+        self.push_frame(0x81, text.into(), seq);
+    }
+
+    pub(super) fn push_ping(&mut self) {
+        self.push_frame(0x89, Bytes::new(), None);
+    }
+
+    fn push_frame(&mut self, kind: u8, payload: Bytes, seq: Option<Seq>) {
+        let mut head = [kind, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let len = (payload.len() as u64).to_be_bytes();
+        let head_len = match payload.len() {
+            0..126 => {
+                head[1] = len[7];
+                2
+            }
+            126..65_536 => {
+                head[1] = 126;
+                head[2..4].copy_from_slice(&len[6..]);
+                4
+            }
+            _ => {
+                head[1] = 127;
+                head[2..].copy_from_slice(&len);
+                10
+            }
+        };
+        self.push(Piece { head, head_len, payload, seq });
+    }
+
+    fn push(&mut self, piece: Piece) {
+        if self.waiting.is_empty() {
+            self.moved = Instant::now();
+        }
+        self.bytes += piece.len();
+        self.waiting.push_back(piece);
+    }
+
+    /// What waits to be written, in bytes.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How long something has waited without a byte being taken.
+    pub(super) fn stuck_for(&self, now: Instant) -> Option<Duration> {
+        (!self.waiting.is_empty()).then(|| now.saturating_duration_since(self.moved))
+    }
+
+    /// When the client last made room in a full socket, which no client does that is gone.
+    pub(super) fn drained(&self) -> Option<Instant> {
+        self.drained
+    }
+
+    /// The last tweet that the client gets, if nothing more is written but what has begun.
+    pub(super) fn seq(&self) -> Option<Seq> {
+        self.seq
+    }
+
+    /// Drops what has not begun to be written.
+    pub(super) fn drop_waiting(&mut self) {
+        self.waiting.truncate(usize::from(self.written > 0));
+        self.bytes = self.waiting.iter().map(Piece::len).sum::<usize>() - self.written;
+    }
+
+    fn advance(&mut self, n: usize) {
+        self.bytes -= n;
+        self.written += n;
+        while self.written > 0
+            && let Some(first) = self.waiting.front()
+        {
+            self.seq = first.seq.or(self.seq);
+            if self.written < first.len() {
+                break;
+            }
+            self.written -= first.len();
+            self.waiting.pop_front();
+        }
+        if self.waiting.is_empty() && self.waiting.capacity() > KEPT_PIECES {
+            self.waiting = VecDeque::new();
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
+    /// Writes what waits. Ready when nothing waits any more.
+    pub(super) fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.waiting.is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let (mut used, mut skip) = (0, self.written);
+            for part in self.waiting.iter().flat_map(|piece| [piece.head(), &piece.payload]) {
+                if used == MAX_SLICES {
+                    break;
+                }
+                let rest = &part[skip.min(part.len())..];
+                skip -= part.len() - rest.len();
+                if !rest.is_empty() {
+                    slices[used] = IoSlice::new(rest);
+                    used += 1;
+                }
+            }
+            match Pin::new(&mut self.io).poll_write_vectored(context, &slices[..used]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(n)) => {
+                    self.moved = Instant::now();
+                    if std::mem::take(&mut self.blocked) {
+                        self.drained = Some(self.moved);
+                    }
+                    self.advance(n);
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.blocked = true;
+                    return Poll::Pending;
+                }
+            }
+        }
+        // TLS keeps the end of what it was given until it is told that nothing more comes.
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(context, into)
+    }
+}
+
+/// For tungstenite's own frames: answers to pings, and the goodbye.
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Line<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.bytes > MAX_REPLY_BYTES {
+            ready!(self.poll_send(context))?;
+        }
+        self.push(Piece { head: [0; 10], head_len: 0, payload: Bytes::copy_from_slice(bytes), seq: None });
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_send(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(context))?;
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests;
