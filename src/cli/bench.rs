@@ -398,7 +398,7 @@ impl Bench<'_> {
         let mut all = Tally::default();
         for tally in tallies {
             for (sum, of_one) in all.latency.iter_mut().zip(&tally.latency) {
-                sum.add(of_one).expect("histograms without an upper bound take each other");
+                sum.add(of_one).expect("they have the same bounds");
             }
             all.deliveries += tally.deliveries;
             all.bytes += tally.bytes;

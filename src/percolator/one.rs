@@ -10,7 +10,7 @@ use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, Atoms};
-use super::waits::{Wake, signature};
+use super::waits::{Signature, Wake, for_each_fit, signature};
 
 /// The marks, and buffers that are kept.
 #[derive(Debug, Default)]
@@ -27,8 +27,10 @@ pub(super) struct One {
     /// find out as fast.
     ranges: Vec<AtomId>,
     /// The bits of all atoms in `there`.
-    signature: u64,
+    signature: Signature,
     tokens: Tokens,
+    /// The numbers of postings whose signature fits.
+    fit: Vec<u32>,
     /// Queries of which a program must decide, where it starts, and whether they may have been found already.
     open: Vec<(u32, u32, bool)>,
 }
@@ -46,6 +48,7 @@ impl One {
         self.ranges.clear();
         self.signature = 0;
         self.tokens.clear();
+        self.fit.clear();
         self.open.clear();
         fit(&mut self.marks, n_atoms);
         fit(&mut self.found, n_queries);
@@ -81,6 +84,7 @@ impl One {
     fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, (at, doc): (u32, &Doc), matches: &mut Matches) {
         let there = std::mem::take(&mut self.there);
         let ranges = std::mem::take(&mut self.ranges);
+        let mut fit = std::mem::take(&mut self.fit);
         let mut open = std::mem::take(&mut self.open);
         let all = || there.iter().chain(&ranges);
         std::hint::black_box(all().fold(0, |near, &atom| near ^ presearch.waits.touch(atom)));
@@ -94,19 +98,19 @@ impl One {
                     matches.pairs.push((at, QueryKey(query)));
                 }
             }
-            for posting in waiting.guarded {
-                if posting.signature & !self.signature != 0 {
-                    continue;
-                }
-                let wake = posting.wake();
-                if matches!(wake, Wake::Verify | Wake::VerifyOnce) {
-                    open.push((posting.query, posting.code(), wake == Wake::VerifyOnce));
-                    continue;
-                }
-                let (guard, there) = posting.guard();
-                if self.is_marked(guard) == there && (wake == Wake::Match || self.find(posting.query)) {
-                    matches.pairs.push((at, QueryKey(posting.query)));
-                }
+            let first = waiting.first as usize;
+            for_each_fit(waiting.signatures, !self.signature, |at| fit.push(number(first + at)));
+        }
+        std::hint::black_box(fit.iter().fold(0, |near, &number| near ^ presearch.waits.posting(number).query));
+        for &number in &fit {
+            let posting = presearch.waits.posting(number);
+            let wake = posting.wake();
+            if matches!(wake, Wake::Verify | Wake::VerifyOnce) {
+                open.push((posting.query, posting.code(), wake == Wake::VerifyOnce));
+            } else if posting.leaves().all(|(atom, there)| self.is_marked(atom) == there)
+                && (wake == Wake::Match || self.find(posting.query))
+            {
+                matches.pairs.push((at, QueryKey(posting.query)));
             }
         }
         std::hint::black_box(open.iter().fold(0, |near, &(_, code, _)| near ^ codes.from(code)[0]));
@@ -119,6 +123,7 @@ impl One {
         matches.candidates += candidates as u64;
         self.there = there;
         self.ranges = ranges;
+        self.fit = fit;
         self.open = open;
     }
 
@@ -144,6 +149,10 @@ impl One {
         let marks = (self.marks.capacity() + self.found.capacity()) * size_of::<u16>();
         marks + (self.there.capacity() + self.ranges.capacity()) * size_of::<AtomId>()
     }
+}
+
+fn number(at: usize) -> u32 {
+    u32::try_from(at).expect("an arena holds fewer than 2^32 entries")
 }
 
 /// Makes room for so many.

@@ -19,15 +19,18 @@ import { readTweet } from './tweet.js';
 /** How many tweets the rate is estimated by. */
 const SAMPLE = 30;
 
+/** @param {string} query @param {AbortSignal} signal @param {string} token empty for none @param {string} [more] parameters */
+const explain = (query, signal, token, more = '') =>
+  fetch(`api/explain?q=${encodeURIComponent(query)}${more}`, { signal, headers: token ? { authorization: `Bearer ${token}` } : undefined });
+
 /**
  * @param {string} query
  * @param {AbortSignal} signal
- * @param {string} [token] where the server asks for one
+ * @param {string} token where the server asks for one
  * @returns {Promise<Checked>}
  */
-export async function check(query, signal, token = '') {
-  const headers = token ? { authorization: `Bearer ${token}` } : undefined;
-  const answer = await fetch(`api/explain?q=${encodeURIComponent(query)}`, { signal, headers });
+export async function check(query, signal, token) {
+  const answer = await explain(query, signal, token);
   const body = await answer.json();
   if (answer.ok) return { query, canonical: String(body.canonical ?? '') };
   if (answer.status !== 400) throw new Error(answer.statusText);
@@ -49,10 +52,11 @@ export async function estimate(connection, query) {
 /**
  * @param {string} query
  * @param {AbortSignal} signal
+ * @param {string} token where the server asks for one
  * @returns {Promise<Pick<Checked, 'share'>>}
  */
-export async function price(query, signal) {
-  const answer = await fetch(`api/explain?q=${encodeURIComponent(query)}&price=true`, { signal });
+export async function price(query, signal, token) {
+  const answer = await explain(query, signal, token, '&price=true');
   const { candidates, tweets } = (await answer.json()).price ?? {};
   return { share: tweets > 0 ? candidates / tweets : null };
 }

@@ -375,7 +375,7 @@ export class Connection {
     const check = () => {
       const silence = this.clock.now() - this.#lastHeard;
       if (silence < SILENCE_MS) asked = false;
-      else if (asked || this.status.state !== 'open') return this.#lose(0, '');
+      else if (asked || (this.status.state !== 'open' && this.status.state !== 'locked')) return this.#lose(0, '');
       else {
         asked = true;
         this.#send(['cmd/ping', {}]);

@@ -57,7 +57,7 @@ export function formats(locale) {
     /** @param {number} ms a length of time: 5 min, 7 days */
     interval(ms) {
       const [unit, length] = ms < MINUTE ? ['second', SECOND] : ms < HOUR ? ['minute', MINUTE] : ms < DAY ? ['hour', HOUR] : ['day', DAY];
-      return new Intl.NumberFormat(locale, { style: 'unit', unit: String(unit), unitDisplay: 'long' }).format(ms / Number(length));
+      return new Intl.NumberFormat(locale, { style: 'unit', unit: String(unit), unitDisplay: 'short' }).format(ms / Number(length));
     },
     /** @param {number} share from 0 to 1 */
     percent: (share) => percent.format(share),

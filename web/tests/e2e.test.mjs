@@ -228,7 +228,30 @@ live('history is all there when its end is reached', async ({ perch, page, open 
     if (scroller) scroller.scrollTop = scroller.scrollHeight;
     return document.querySelector('.end')?.textContent?.includes('That is all there is');
   });
-  assert.equal(await page.locator('.tweet').count(), 700);
+  // Only some of them are drawn at one time; what is left out keeps its room, and comes again.
+  assert.ok((await page.locator('.tweet').count()) <= 320, 'bounded');
+  assert.equal((await texts(page)).at(-1), 'tweet number 0');
+  const height = await page.locator('.scroller').evaluate((scroller) => scroller.scrollHeight);
+  assert.ok(height > 700 * 60, `${height} px for 700 tweets`);
+  /** @type {Set<string>} */
+  const seen = new Set();
+  for (let turns = 0; turns < 200; turns++) {
+    const { top, visible, bottom } = await page.locator('.scroller').evaluate((scroller) => {
+      const { top, bottom } = scroller.getBoundingClientRect();
+      const inside = [...scroller.querySelectorAll('.tweet')].filter((tweet) => tweet.getBoundingClientRect().bottom > top && tweet.getBoundingClientRect().top < bottom);
+      const visible = inside.map((tweet) => tweet.querySelector('.text')?.textContent ?? '');
+      scroller.scrollTop -= scroller.clientHeight / 2;
+      return { top: scroller.scrollTop, visible, bottom: bottom - top };
+    });
+    assert.ok(visible.length > bottom / 120, `nothing is blank: ${visible.length} tweets on ${bottom} px`);
+    for (const text of visible) seen.add(text);
+    if (top === 0) break;
+    // The observers run with the frame.
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  }
+  await shown(page, 'tweet number 699');
+  for (const text of await texts(page)) seen.add(text);
+  assert.equal(seen.size, 700);
 });
 
 live('back and forward walk through the searches', async ({ perch, page, open }) => {
@@ -605,6 +628,18 @@ live('the analysis counts what a search for each term finds, history and live', 
   // How it is spelled, not how it is compared.
   await panel.locator('.bars li', { hasText: /größe|straße|café|ünïcode|naïve/ }).first().waitFor();
   await panel.locator('.bars li', { hasText: '#Größe' }).waitFor();
+});
+
+live('a word that comes up late is counted from its beginning', async ({ perch, page, open }) => {
+  // More words than the server is asked for; one of them once.
+  const words = (/** @type {number} */ n) => tweet(n, { text: `base aa${n % 600} bb${n % 600}` });
+  await perch.post(...Array.from({ length: 1200 }, (_, n) => words(n)), tweet(1200, { text: 'base late' }));
+  await open('?q=base');
+  const panel = page.getByRole('complementary', { name: 'Analysis' });
+  await panel.locator('.of', { hasText: 'all 1,201 tweets' }).waitFor();
+  assert.equal(await panel.locator('.bars button[data-term="late"]').count(), 0);
+  await perch.post(...Array.from({ length: 6 }, (_, n) => tweet(1300 + n, { text: 'base late' })));
+  await panel.locator('.bars li', { hasText: 'late' }).locator('.n', { hasText: /^7$/ }).waitFor();
 });
 
 live('the terms of the page are those of the index', async ({ perch, page, open }) => {

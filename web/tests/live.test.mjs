@@ -635,7 +635,7 @@ test('a server that asks for a token is given one before anything else', () => {
 });
 
 test('who has no token, or a wrong one, is asked for it', async () => {
-  const { connection, socket, log, handlers } = setUp();
+  const { connection, socket, clock, log, handlers } = setUp();
   connection.subscribe('a', 'x', handlers);
   connection.connect();
   socket().hello('e1', 0, false);
@@ -645,6 +645,10 @@ test('who has no token, or a wrong one, is asked for it', async () => {
   refuse(socket().take('cmd/percolate'));
   await pending;
   assert.deepEqual([connection.status.state, connection.status.reason, log], ['locked', 'a token is needed', []]);
+  // It is quiet meanwhile: that is no reason to give the connection up.
+  clock.go(SILENCE_MS);
+  socket().says('pong', {}, socket().take('cmd/ping')[2]);
+  assert.equal(connection.status.state, 'locked');
   connection.authorize('wrong');
   socket().says('cmd/error', { code: 'unauthorized', message: 'no good' }, socket().take('cmd/auth')[2]);
   assert.deepEqual([connection.status.state, connection.status.reason], ['locked', 'no good']);

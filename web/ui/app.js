@@ -68,8 +68,9 @@ export function App({ perch }) {
     if (only && !wasClosed.current && matchMedia(WIDE).matches) analysis.value = only.name;
     else if (!columns.some((column) => column.name === analysis.value)) analysis.value = '';
   }, [columns]);
-  const isLocked = perch.connection$.value.state === 'locked';
-  useEffect(() => setToken(isLocked), [isLocked]);
+  const { state } = perch.connection$.value;
+  // It stays through a lost connection: somebody may be typing.
+  useEffect(() => setToken((isOpen) => state === 'locked' || (isOpen && state !== 'open')), [state]);
   const analysed = columns.find((column) => column.name === analysis.value);
 
   /** @param {string} query */
@@ -167,7 +168,11 @@ function Loaded({ perch }) {
 function Banner({ perch, onUnlock }) {
   const { state, attempt, retryAt, reason, behind } = perch.connection$.value;
   const withheld = perch.withheldNow;
-  if (state === 'open' && withheld > 0) return html`<div class="banner" role="status">${t('banner.withheld', { n: withheld, count: format.count(withheld) })}</div>`;
+  // What changes every second is not read out every second.
+  if (state === 'open' && withheld > 0)
+    return html`<div class="banner" role="status">
+      <span>${t('banner.withheld')}</span><span class="ticks" aria-hidden="true">${t('banner.withheld.count', { count: format.count(withheld) })}</span>
+    </div>`;
   if (state === 'open') return behind ? html`<div class="banner" role="status">${t('banner.behind')}</div>` : null;
   if (state === 'locked')
     return html`<div class="banner" role="status">
@@ -178,7 +183,8 @@ function Banner({ perch, onUnlock }) {
   if (attempt === 0) return null;
   const seconds = Math.max(0, Math.ceil((retryAt - Math.max(perch.second.value, Date.now() - 999)) / 1000));
   return html`<div class="banner" role="status">
-    <span>${state === 'connecting' ? t('banner.trying') : t('banner.waiting', { n: seconds })}</span>
+    <span>${t('banner.waiting')}</span>
+    <span class="ticks" aria-hidden="true">${state === 'connecting' ? t('banner.trying') : t('banner.again', { n: seconds })}</span>
     ${state === 'waiting' && html`<button type="button" class="small" onClick=${() => perch.connection.connect()}>${t('banner.now')}</button>`}
   </div>`;
 }

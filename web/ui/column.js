@@ -11,9 +11,10 @@ import { TweetItem } from './tweet.js';
 
 /** @typedef {import('../lib/column.js').Column} Column */
 
-/** How many tweets an endless column draws at first, and how many more each time its end comes near. */
+/** How many tweets an endless column draws at first, how many more each time an end comes near, and how many at one time. */
 const FIRST = 40;
 const MORE = 60;
+const WINDOW = 240;
 /** Scrolled further than this, somebody reads. */
 const READING_PX = 40;
 
@@ -246,26 +247,38 @@ function Tweets({ column, scroller }) {
   const { feed } = column;
   const order = column.order.value;
   const { pageSize } = column.settings.value;
-  const [shown, setShown] = useState(FIRST);
+  // What is drawn of an endless column: from here to there, with room for what is left out above.
+  const [{ start, shown }, setDrawn] = useState({ start: 0, shown: FIRST });
+  const heights = useRef(/** @type {number[]} */ ([]));
+  const list = useRef(/** @type {HTMLElement | null} */ (null));
+  const above = useRef(/** @type {HTMLElement | null} */ (null));
   const end = useRef(/** @type {HTMLElement | null} */ (null));
+  const anew = () => {
+    heights.current = [];
+    setDrawn({ start: 0, shown: FIRST });
+  };
   const size = feed.viewSize;
   const pages = pageSize ? Math.max(1, Math.ceil(size / pageSize)) : 1;
   const page = Math.min(column.page.value, pages - 1);
-  const items = pageSize ? feed.view(page * pageSize, pageSize) : feed.view(0, shown);
+  const items = pageSize ? feed.view(page * pageSize, pageSize) : feed.view(start, shown - start);
 
   const onScroll = () => {
     const top = scroller.current?.scrollTop ?? 0;
     if (top > READING_PX && column.pause.value === '') column.stand('reading');
     else if (top <= READING_PX && column.pause.value === 'reading' && page === 0) {
       column.resume();
-      setShown(FIRST);
-    }
+      anew();
+    } else if (top <= READING_PX && start > 0) anew();
   };
   const reachEnd = useRef(() => {});
   reachEnd.current = () => {
     if (pageSize) return;
-    if (shown < feed.viewSize) setShown(shown + MORE);
-    else if (column.history.value === 'more' && (scroller.current?.scrollTop ?? 0) > READING_PX) void column.load();
+    if (shown < feed.viewSize) {
+      const isFull = shown - start >= WINDOW;
+      const [first, next] = [list.current?.children[0], list.current?.children[MORE]];
+      if (isFull && first && next) heights.current.push(next.getBoundingClientRect().top - first.getBoundingClientRect().top);
+      setDrawn({ start: isFull ? start + MORE : start, shown: shown + MORE });
+    } else if (column.history.value === 'more' && (scroller.current?.scrollTop ?? 0) > READING_PX) void column.load();
   };
   useEffect(() => {
     const element = end.current;
@@ -278,7 +291,23 @@ function Tweets({ column, scroller }) {
     return () => observer.disconnect();
     // Observed anew after each growth: an end that stays in sight is not reported again.
   }, [shown, size >= shown, column.history.value]);
-  useLayoutEffect(() => setShown(FIRST), [order]);
+  // What was left out above comes again when one scrolls back, and what is far below goes.
+  useEffect(() => {
+    const element = above.current;
+    if (!element || start === 0) return undefined;
+    const back = () => {
+      heights.current.pop();
+      setDrawn({ start: Math.max(0, start - MORE), shown: shown - MORE });
+    };
+    const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && back(), { root: scroller.current, rootMargin: '600px' });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [start, shown]);
+  useLayoutEffect(anew, [order, pageSize]);
+  // The column was emptied: another life of the index.
+  useLayoutEffect(() => {
+    if (start > 0 && start >= size) anew();
+  }, [start, size]);
 
   /** @param {number} to */
   const turn = (to) => {
@@ -293,7 +322,8 @@ function Tweets({ column, scroller }) {
   return html`<div class="scroller" ref=${scroller} tabindex="0" role="group" aria-label=${t('column.label', { query: column.query })} onScroll=${onScroll}>
     ${error && html`<div class="notice bad"><strong>${t('column.failed')}</strong> <span dir="auto">${error.message}</span></div>`}
     ${!error && items.length === 0 && (column.history.value === 'all' || column.history.value === 'more') && html`<p class="notice">${t('column.empty')}</p>`}
-    <ol class="tweets">
+    <div ref=${above} style=${{ height: `${pageSize ? 0 : heights.current.reduce((sum, height) => sum + height, 0)}px` }}></div>
+    <ol class="tweets" ref=${list}>
       ${items.map((item) => html`<li key=${item.id}><${TweetItem} item=${item} original=${feed.originalOf(item.tweet)} column=${column} order=${order} /></li>`)}
     </ol>
     ${pageSize > 0 &&

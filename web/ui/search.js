@@ -31,7 +31,7 @@ export function SearchBar({ text, setText, field }) {
         if (abort.signal.aborted) return;
         setChecked(answer);
         if (answer.message !== undefined) return;
-        const [counts, cost] = await Promise.all([estimate(perch.connection, query), price(query, abort.signal).catch(() => ({}))]);
+        const [counts, cost] = await Promise.all([estimate(perch.connection, query), price(query, abort.signal, perch.token).catch(() => ({}))]);
         if (!abort.signal.aborted) setChecked({ ...answer, ...counts, ...cost });
       } catch {
         // Not checked, then: the search itself will say.

@@ -52,7 +52,8 @@ pub(super) struct Tally {
 
 impl Default for Tally {
     fn default() -> Tally {
-        let histogram = || Histogram::new(3).expect("3 digits are allowed");
+        // Up to an hour, in µs; what is longer counts as that.
+        let histogram = || Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("3 digits of an hour are allowed");
         Tally {
             latency: [histogram(), histogram()],
             deliveries: 0,
