@@ -147,7 +147,10 @@ struct Kind {
 impl Transport for Kind {
     fn routes(&self, context: TransportContext) -> Router {
         let counts = counts::spawn(&context);
-        Route::router(ROUTES, Arc::new(Ws { options: self.options, context, counts }))
+        Route::router(
+            ROUTES,
+            Arc::new(Ws { options: self.options, context, counts, frames_sent: telemetry::FramesSent::new(KIND.name) }),
+        )
     }
 }
 
@@ -156,6 +159,7 @@ pub(super) struct Ws {
     options: Options,
     context: TransportContext,
     counts: Counts,
+    frames_sent: telemetry::FramesSent,
 }
 
 /// Opens the event protocol.
@@ -484,7 +488,7 @@ impl Connection {
         let tweets = std::mem::take(&mut self.out_tweets);
         if tweets > 0 {
             self.writes.wrote(Instant::now());
-            telemetry::frames_sent(KIND.name, tweets);
+            self.ws.frames_sent.sent(tweets);
         }
     }
 
