@@ -9,6 +9,8 @@
 //! in the posting as a first and cheap doubt, and by construction no query with none of its clauses there is looked at at
 //! all. Queries whose plan leaves nothing open (single words, two words, either of some words) match without a program.
 
+use std::time::Duration;
+
 use crate::doc::Doc;
 use crate::ids::QueryKey;
 use crate::query::Ast;
@@ -26,7 +28,7 @@ use super::presearch::Presearch;
 use super::program;
 use super::spread::Threads;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
-use super::waits::{Guard, Posting, Rank, Wake};
+use super::waits::{Guard, LEAVES, Posting, Rank};
 use super::{Engine, EngineKind, EngineOptions, Matches};
 
 /// The row in the table of engines.
@@ -41,7 +43,7 @@ const FEW: usize = 4;
 /// Queries whose plan is looked at again for each document that passes, at most.
 const REPLAN_PER_DOC: usize = 2;
 /// And one more for so many candidates: where plans are bad, they get better sooner.
-const CANDIDATES_PER_REPLAN: usize = 64;
+const CANDIDATES_PER_REPLAN: usize = 128;
 /// After so many documents were counted, all plans are looked at again, a few at a time; and after so many times more.
 const FIRST_SWEEP: u64 = 1_000;
 const SWEEP_GROWTH: u64 = 8;
@@ -229,13 +231,7 @@ impl Compiled {
                 Rank::Plain | Rank::Either => Guard::There(TRUE),
                 Rank::Guarded => {
                     let posting = self.presearch.waits.waiting(atom).guarded[wait[1] as usize];
-                    match posting.wake() {
-                        Wake::Verify | Wake::VerifyOnce => Guard::There(TRUE),
-                        Wake::Match | Wake::MatchOnce => match posting.guard() {
-                            (guard, true) => Guard::There(guard),
-                            (guard, false) => Guard::Absent(guard),
-                        },
-                    }
+                    posting.guard()
                 }
             };
             (atom, guard)
@@ -256,8 +252,8 @@ impl Compiled {
         if let (&[_], [clause]) = (code, plan.clauses.as_slice())
             && clause.is_plain()
         {
-            let posting = Posting::guarded(query, clause.guard, 0, false);
-            let place = self.presearch.wait(clause.key, Rank::Plain, posting);
+            let posting = Posting::guarded(query, clause.guard, false);
+            let place = self.presearch.wait(clause.key, Rank::Plain, 0, posting);
             return Slot::Atom { atom: clause.key, place };
         }
         let n = plan.clauses.len();
@@ -266,14 +262,34 @@ impl Compiled {
         words.resize(Program::code_at(n), 0);
         words.extend(code);
         let span = self.codes.store(&words);
-        let code = span.start() + u32::try_from(Program::code_at(n)).expect("as above");
+        let start = span.start() + u32::try_from(Program::code_at(n)).expect("as above");
+        // The others beside the one that it waits for: with few of them, the posting is all there is to read.
+        let others = match plan.clauses.as_slice() {
+            [clause] => program::leaves(code).map(|leaves| {
+                let mut others: Vec<u32> =
+                    leaves.iter().copied().filter(|&word| word != program::ATOM | clause.key).collect();
+                // What is rare says no soonest.
+                let known = self.known();
+                let share = |word: u32| match word & program::TAG {
+                    program::ATOM => known.share(word & !program::TAG),
+                    _ => 1.0 - known.share(word & !program::TAG),
+                };
+                others.sort_by(|&a, &b| share(a).total_cmp(&share(b)));
+                others
+            }),
+            _ => None,
+        };
+        let others = others.filter(|others| others.len() <= LEAVES);
         for (at, clause) in plan.clauses.iter().enumerate() {
-            let (rank, posting) = match clause.sufficient {
-                true if clause.is_plain() && n > 1 => (Rank::Either, Posting::guarded(query, clause.guard, 0, true)),
-                true => (Rank::Guarded, Posting::guarded(query, clause.guard, clause.signature, n > 1)),
-                false => (Rank::Guarded, Posting::verified(query, code, clause.signature, n > 1)),
+            let (rank, posting) = match &others {
+                _ if clause.sufficient && clause.is_plain() && n > 1 => {
+                    (Rank::Either, Posting::guarded(query, clause.guard, true))
+                }
+                _ if clause.sufficient => (Rank::Guarded, Posting::guarded(query, clause.guard, n > 1)),
+                Some(leaves) => (Rank::Guarded, Posting::complete(query, leaves, n > 1)),
+                None => (Rank::Guarded, Posting::verified(query, start, n > 1)),
             };
-            let place = self.presearch.wait(clause.key, rank, posting);
+            let place = self.presearch.wait(clause.key, rank, clause.signature, posting);
             Program::waits_mut(self.codes.get_mut(span))[at] = Program::wait(clause.key, rank, place);
         }
         Slot::Program(span)
@@ -343,6 +359,16 @@ impl Compiled {
         let words = self.codes.get(span);
         let code = Program::code(words);
         let known = self.known();
+        if let ([wait], Some(leaves)) = (Program::waits(words), program::leaves(code))
+            && gain < 1.0
+        {
+            // Most queries are like this, and nearly always nothing is better.
+            let there = leaves.iter().filter(|&&word| word & program::TAG == program::ATOM);
+            let least = there.fold(1.0_f32, |least, &word| least.min(known.share(word & !program::TAG)));
+            if least >= known.share(Program::atom(*wait)) * gain {
+                return;
+            }
+        }
         let plan = plan(code, &known);
         let before = price_of_waits(Program::waits(words).iter().map(|&wait| Program::atom(wait)), &known);
         if price_of_waits(plan.clauses.iter().map(|clause| clause.key), &known) >= before * gain {
@@ -470,6 +496,12 @@ impl Engine for Compiled {
         self.n_queries -= 1;
         self.give_back();
         true
+    }
+
+    fn inspect(&mut self, doc: &Doc, candidates: &mut Vec<(QueryKey, Duration)>) {
+        let n_queries = self.queries.len();
+        let Compiled { one, presearch, codes, tools, .. } = self;
+        one.inspect(presearch, codes, tools, n_queries, doc, candidates);
     }
 
     fn len(&self) -> usize {

@@ -12,8 +12,8 @@ use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::one::{fit, shrink};
 use super::presearch::Presearch;
 use super::program;
-use super::table::{AtomId, Atoms};
-use super::waits::{Wake, signature};
+use super::table::{AtomId, AtomKind, Atoms};
+use super::waits::{Signature, Wake, for_each_fit, signature};
 
 /// How many documents fit into a mask.
 pub(super) const MAX_DOCS: usize = 64;
@@ -41,7 +41,7 @@ pub(super) struct Many {
     notes: Vec<Note>,
     /// By query: the place in `found`.
     found_notes: Vec<Note>,
-    /// The atoms that are in any document.
+    /// The atoms that are in any document; a range once for each document.
     there: Vec<AtomId>,
     /// By place in `there`: in which documents.
     masks: Vec<Mask>,
@@ -51,10 +51,14 @@ pub(super) struct Many {
     looked: hashbrown::HashMap<AtomId, (Mask, Mask), foldhash::fast::RandomState>,
     /// By bit of signatures: the documents that have it; and behind these, all.
     signatures: Vec<Mask>,
+    /// By document: the bits that it has.
+    doc_signatures: Vec<Signature>,
     /// By document.
     tokens: Vec<Tokens>,
     /// By document: the queries that match.
     matches: Vec<Vec<u32>>,
+    /// The numbers of postings whose signature fits, and for which documents.
+    fit: Vec<(u32, Mask)>,
     /// Queries of which a program must decide, where it starts, for which documents, and whether they may have been found.
     open: Vec<(u32, u32, Mask, bool)>,
 }
@@ -71,10 +75,13 @@ impl Many {
         self.masks.clear();
         self.found.clear();
         self.looked.clear();
+        self.fit.clear();
         self.open.clear();
         self.signatures.clear();
-        self.signatures.resize(64, 0);
+        self.signatures.resize(Signature::BITS as usize, 0);
         self.signatures.push(Mask::MAX);
+        self.doc_signatures.clear();
+        self.doc_signatures.resize(n_docs, 0);
         if self.tokens.len() < n_docs {
             self.tokens.resize_with(n_docs, Tokens::default);
             self.matches.resize_with(n_docs, Vec::new);
@@ -111,6 +118,7 @@ impl Many {
     /// Looks at every query that waits for something that any of the documents has. Tells how many candidates there were.
     fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, docs: &[&Doc]) -> u64 {
         let there = std::mem::take(&mut self.there);
+        let mut fit = std::mem::take(&mut self.fit);
         let mut open = std::mem::take(&mut self.open);
         let mut candidates = 0;
         // Memory is asked for a few atoms ahead.
@@ -127,24 +135,37 @@ impl Many {
                     let new = self.find(query, mask);
                     self.add(query, new);
                 }
-                for posting in waiting.guarded {
-                    let mut want = mask & self.may_match(posting.signature);
-                    if want == 0 {
-                        continue;
+                let mut any = 0;
+                each_doc(mask, |doc| any |= self.doc_signatures[doc]);
+                let first = waiting.first as usize;
+                for_each_fit(waiting.signatures, !any, |at| {
+                    let want = mask & self.may_match(waiting.signatures[at]);
+                    if want != 0 {
+                        fit.push((number(first + at), want));
                     }
-                    let wake = posting.wake();
-                    if matches!(wake, Wake::Verify | Wake::VerifyOnce) {
-                        open.push((posting.query, posting.code(), want, wake == Wake::VerifyOnce));
-                        continue;
-                    }
-                    let (guard, is_there) = posting.guard();
-                    let guarded = self.marked(guard);
-                    want &= if is_there { guarded } else { !guarded };
-                    if want != 0 && wake == Wake::MatchOnce {
-                        want = self.find(posting.query, want);
-                    }
-                    self.add(posting.query, want);
+                });
+            }
+        }
+        for ahead in fit.chunks(AHEAD) {
+            std::hint::black_box(ahead.iter().fold(0, |near, &(at, _)| near ^ presearch.waits.posting(at).query));
+            for &(at, mut want) in ahead {
+                let posting = presearch.waits.posting(at);
+                let wake = posting.wake();
+                if matches!(wake, Wake::Verify | Wake::VerifyOnce) {
+                    open.push((posting.query, posting.code(), want, wake == Wake::VerifyOnce));
+                    continue;
                 }
+                for (atom, is_there) in posting.leaves() {
+                    let marked = self.marked(atom);
+                    want &= if is_there { marked } else { !marked };
+                    if want == 0 {
+                        break;
+                    }
+                }
+                if want != 0 && wake == Wake::MatchOnce {
+                    want = self.find(posting.query, want);
+                }
+                self.add(posting.query, want);
             }
         }
         self.there = there;
@@ -159,16 +180,17 @@ impl Many {
                 self.add(query, found);
             }
         }
+        self.fit = fit;
         self.open = open;
         candidates
     }
 
     /// The documents that have the first few bits of a signature. Always as many steps: guessing where to stop costs more.
     #[inline]
-    fn may_match(&self, mut signature: u64) -> Mask {
+    fn may_match(&self, mut signature: Signature) -> Mask {
         let mut mask = Mask::MAX;
         for _ in 0..BITS {
-            // Without a bit that is 64, where all documents are.
+            // Without a bit that is the last place, where all documents are.
             mask &= self.signatures[signature.trailing_zeros() as usize];
             signature &= signature.wrapping_sub(1);
         }
@@ -237,8 +259,17 @@ impl Marks for Many {
         let mask = &mut self.masks[note.at as usize];
         let new = *mask & self.doc == 0;
         *mask |= self.doc;
-        self.signatures[signature(atom).trailing_zeros() as usize] |= self.doc;
+        let signature = signature(atom);
+        self.signatures[signature.trailing_zeros() as usize] |= self.doc;
+        self.doc_signatures[self.doc.trailing_zeros() as usize] |= signature;
         new
+    }
+
+    /// There can be many, and few of them hold numbers of two documents. Programs find out as fast without a mark.
+    #[inline]
+    fn range(&mut self, atom: AtomId) {
+        self.there.push(atom);
+        self.masks.push(self.doc);
     }
 }
 
@@ -255,6 +286,11 @@ impl Facts for ManyDocs<'_> {
     }
 
     fn look(&mut self, atoms: &Atoms, atom: AtomId, want: Mask) -> Mask {
+        let mut has = 0;
+        if matches!(atoms.kind(atom), AtomKind::Range(..)) {
+            each_doc(want, |at| has |= Mask::from(program::look(atoms, atom, self.docs[at])) << at);
+            return has;
+        }
         let marked = self.many.marked(atom);
         let (mut asked, mut there) = self.many.looked.get(&atom).copied().unwrap_or_default();
         let open = want & !marked & !asked;
@@ -282,5 +318,5 @@ fn each_doc(mut mask: Mask, mut call: impl FnMut(usize)) {
 }
 
 fn number(at: usize) -> u32 {
-    u32::try_from(at).expect("fewer atoms and queries than 2^32")
+    u32::try_from(at).expect("fewer atoms, queries and postings than 2^32")
 }

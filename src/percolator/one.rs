@@ -1,6 +1,8 @@
 //! Percolates one document. Everything is marked with the number of the document, so that nothing has to be wiped between
 //! two of them; and what will be read is touched before, so that memory answers many questions at once.
 
+use std::time::{Duration, Instant};
+
 use crate::doc::Doc;
 use crate::ids::QueryKey;
 
@@ -9,8 +11,8 @@ use super::arena::Arena;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::presearch::Presearch;
 use super::program;
-use super::table::{AtomId, Atoms};
-use super::waits::{Wake, signature};
+use super::table::{AtomId, AtomKind, Atoms};
+use super::waits::{Signature, Wake, for_each_fit, signature};
 
 /// The marks, and buffers that are kept.
 #[derive(Debug, Default)]
@@ -27,8 +29,10 @@ pub(super) struct One {
     /// find out as fast.
     ranges: Vec<AtomId>,
     /// The bits of all atoms in `there`.
-    signature: u64,
+    signature: Signature,
     tokens: Tokens,
+    /// The numbers of postings whose signature fits.
+    fit: Vec<u32>,
     /// Queries of which a program must decide, where it starts, and whether they may have been found already.
     open: Vec<(u32, u32, bool)>,
 }
@@ -46,6 +50,7 @@ impl One {
         self.ranges.clear();
         self.signature = 0;
         self.tokens.clear();
+        self.fit.clear();
         self.open.clear();
         fit(&mut self.marks, n_atoms);
         fit(&mut self.found, n_queries);
@@ -81,6 +86,7 @@ impl One {
     fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, (at, doc): (u32, &Doc), matches: &mut Matches) {
         let there = std::mem::take(&mut self.there);
         let ranges = std::mem::take(&mut self.ranges);
+        let mut fit = std::mem::take(&mut self.fit);
         let mut open = std::mem::take(&mut self.open);
         let all = || there.iter().chain(&ranges);
         std::hint::black_box(all().fold(0, |near, &atom| near ^ presearch.waits.touch(atom)));
@@ -94,19 +100,19 @@ impl One {
                     matches.pairs.push((at, QueryKey(query)));
                 }
             }
-            for posting in waiting.guarded {
-                if posting.signature & !self.signature != 0 {
-                    continue;
-                }
-                let wake = posting.wake();
-                if matches!(wake, Wake::Verify | Wake::VerifyOnce) {
-                    open.push((posting.query, posting.code(), wake == Wake::VerifyOnce));
-                    continue;
-                }
-                let (guard, there) = posting.guard();
-                if self.is_marked(guard) == there && (wake == Wake::Match || self.find(posting.query)) {
-                    matches.pairs.push((at, QueryKey(posting.query)));
-                }
+            let first = waiting.first as usize;
+            for_each_fit(waiting.signatures, !self.signature, |at| fit.push(number(first + at)));
+        }
+        std::hint::black_box(fit.iter().fold(0, |near, &number| near ^ presearch.waits.posting(number).query));
+        for &number in &fit {
+            let posting = presearch.waits.posting(number);
+            let wake = posting.wake();
+            if matches!(wake, Wake::Verify | Wake::VerifyOnce) {
+                open.push((posting.query, posting.code(), wake == Wake::VerifyOnce));
+            } else if posting.leaves().all(|(atom, there)| self.is_marked(atom) == there)
+                && (wake == Wake::Match || self.find(posting.query))
+            {
+                matches.pairs.push((at, QueryKey(posting.query)));
             }
         }
         std::hint::black_box(open.iter().fold(0, |near, &(_, code, _)| near ^ codes.from(code)[0]));
@@ -119,7 +125,81 @@ impl One {
         matches.candidates += candidates as u64;
         self.there = there;
         self.ranges = ranges;
+        self.fit = fit;
         self.open = open;
+    }
+
+    /// Looks at one document query by query: appends each query that waits for something that it has, or for a pattern that is tried on every
+    /// document, once, with its share of the time that its pattern took, and the time that it took to decide.
+    pub(super) fn inspect(
+        &mut self,
+        presearch: &Presearch,
+        codes: &Arena<u32>,
+        tools: &mut Tools,
+        n_queries: usize,
+        doc: &Doc,
+        candidates: &mut Vec<(QueryKey, Duration)>,
+    ) {
+        self.start(presearch.atoms.len(), n_queries);
+        let mut tokens = std::mem::take(&mut self.tokens);
+        presearch.mark(doc, &mut tokens, tools, self);
+        self.tokens = tokens;
+        let there = std::mem::take(&mut self.there);
+        let ranges = std::mem::take(&mut self.ranges);
+        for &atom in there.iter().chain(&ranges) {
+            self.inspect_waiting((presearch, codes), (atom, true), doc, candidates);
+        }
+        for tokens in doc.tokens().chunk_by(|a, b| a.field == b.field) {
+            for &atom in presearch.patterns.blind(tokens[0].field) {
+                if !self.is_marked(atom) {
+                    self.inspect_waiting((presearch, codes), (atom, false), doc, candidates);
+                }
+            }
+        }
+        self.there = there;
+        self.ranges = ranges;
+    }
+
+    /// The same for the queries that wait for one atom, which is there or was only tried.
+    fn inspect_waiting(
+        &mut self,
+        (presearch, codes): (&Presearch, &Arena<u32>),
+        (atom, is_there): (AtomId, bool),
+        doc: &Doc,
+        candidates: &mut Vec<(QueryKey, Duration)>,
+    ) {
+        let waiting = presearch.waits.waiting(atom);
+        if waiting.n() == 0 {
+            return;
+        }
+        let mut share = Duration::ZERO;
+        if let AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..) = presearch.atoms.kind(atom) {
+            let started = Instant::now();
+            std::hint::black_box(program::look(&presearch.atoms, atom, doc));
+            share = started.elapsed() / u32::try_from(waiting.n()).unwrap_or(u32::MAX);
+        }
+        for &query in waiting.plain.iter().chain(waiting.either) {
+            if self.find(query) {
+                candidates.push((QueryKey(query), share));
+            }
+        }
+        for (posting, signature) in waiting.guarded.iter().zip(waiting.signatures) {
+            if !self.find(posting.query) {
+                continue;
+            }
+            let mut took = share;
+            if is_there && signature & !self.signature == 0 {
+                let started = Instant::now();
+                std::hint::black_box(if matches!(posting.wake(), Wake::Verify | Wake::VerifyOnce) {
+                    let code = codes.from(posting.code());
+                    program::matches(code, &presearch.atoms, &mut OneDoc(self, doc), 1) != 0
+                } else {
+                    posting.leaves().all(|(atom, there)| self.is_marked(atom) == there)
+                });
+                took += started.elapsed();
+            }
+            candidates.push((QueryKey(posting.query), took));
+        }
     }
 
     #[inline]
@@ -144,6 +224,10 @@ impl One {
         let marks = (self.marks.capacity() + self.found.capacity()) * size_of::<u16>();
         marks + (self.there.capacity() + self.ranges.capacity()) * size_of::<AtomId>()
     }
+}
+
+fn number(at: usize) -> u32 {
+    u32::try_from(at).expect("an arena holds fewer than 2^32 entries")
 }
 
 /// Makes room for so many.

@@ -15,7 +15,7 @@
 
 use super::program::{Node, Parts, node};
 use super::table::{AtomId, TRUE};
-use super::waits::{Guard, signature};
+use super::waits::{Guard, Signature, signature};
 
 /// A way to wake a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) struct Clause {
     pub(super) key: AtomId,
     pub(super) guard: Guard,
     /// The bits of all atoms that are known to be required.
-    pub(super) signature: u64,
+    pub(super) signature: Signature,
     pub(super) sufficient: bool,
 }
 
@@ -156,7 +156,7 @@ fn required(code: &[u32], prices: &impl Prices) -> Option<AtomId> {
 }
 
 /// The bits of the atoms that a document must have for this part to match.
-fn required_bits(code: &[u32]) -> u64 {
+fn required_bits(code: &[u32]) -> Signature {
     match node(code) {
         Node::Atom(atom) => signature(atom),
         Node::Phrase(phrase) => phrase.full().iter().fold(0, |all, &term| all | signature(term)),

@@ -14,7 +14,7 @@ use super::pattern::Patterns;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
 use super::terms::Probe;
-use super::waits::{Posting, Rank, Waits};
+use super::waits::{Posting, Rank, Signature, Waits};
 
 /// What is only read while documents are percolated.
 #[derive(Debug)]
@@ -157,8 +157,8 @@ impl Presearch {
     }
 
     /// Lets a query wait for an atom, which is looked for from now on. Tells the place of the posting.
-    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, posting: Posting) -> u32 {
-        let (place, first) = self.waits.wait(atom, rank, posting);
+    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, signature: Signature, posting: Posting) -> u32 {
+        let (place, first) = self.waits.wait(atom, rank, signature, posting);
         if first {
             self.watch(atom);
         }

@@ -107,6 +107,13 @@ pub(super) fn node(code: &[u32]) -> Node<'_> {
     }
 }
 
+/// The words of an AND of nothing but atoms that are known in advance, to be there or not.
+pub(super) fn leaves(code: &[u32]) -> Option<&[u32]> {
+    let Node::And(parts) = node(code) else { return None };
+    let is_leaf = |&word: &u32| matches!(word & TAG, ATOM | ABSENT);
+    parts.words.iter().all(is_leaf).then_some(parts.words)
+}
+
 /// Calls `visit` for each mention of an atom.
 pub(super) fn for_each_atom(code: &[u32], visit: &mut impl FnMut(AtomId)) {
     match node(code) {

@@ -4,33 +4,61 @@
 //! |---|---|---|
 //! | plain | a key | the query matches |
 //! | either | a key | the query matches, if no other atom has said so |
-//! | guarded | a [`Posting`] | the query is looked at |
+//! | guarded | a signature and a [`Posting`] | the query is looked at |
 //!
-//! A document finds the lists of its atoms by number: one cache line for the three, one more for the entries.
+//! A document finds the lists of its atoms by number: one cache line for the three, one more for the entries. The signatures of a
+//! guarded list stand together, so that several are looked at in one step; a posting is read only where the signature fits.
 
 use super::arena::{Arena, Span};
-use super::table::{AtomId, MAX_ATOMS};
+use super::program::{ABSENT, ATOM, TAG};
+use super::table::{AtomId, TRUE};
+
+/// How many other atoms a posting has room for.
+pub(super) const LEAVES: usize = 6;
 
 /// A query that waits for an atom and asks for more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Posting {
     /// The query's key.
     pub(super) query: u32,
-    /// The high two bits are the [`Wake`]. When the program decides, the others are where it starts. Else the low ones name
-    /// another atom, and the one above says that it must not be there (else it must).
+    /// The high two bits are the [`Wake`]; when the program decides, the others are where it starts.
     more: u32,
-    /// One bit for each of the atoms that must be there ([`signature`]); often enough, one of them is not.
-    pub(super) signature: u64,
+    /// Atoms that must be there, or not, tagged as in programs. Unused ones are what is always there.
+    leaves: [u32; LEAVES],
 }
 
-/// The bit that stands for an atom among 64.
+/// One bit for each atom that must be there, among 32. Often enough, one of them is not.
+pub(super) type Signature = u32;
+
+/// The bit that stands for an atom.
 #[inline]
-pub(super) fn signature(atom: AtomId) -> u64 {
-    1 << (atom.wrapping_mul(0x9e37_79b9) >> 26)
+pub(super) fn signature(atom: AtomId) -> Signature {
+    1 << (atom.wrapping_mul(0x9e37_79b9) >> 27)
 }
 
-/// In the word of a guard: it must not be there.
-const ABSENT: u32 = MAX_ATOMS;
+/// How many signatures are looked at in one step.
+const STEP: usize = 8;
+
+/// Calls `found` with the place of each signature that has no bit of `missing`.
+#[inline]
+pub(super) fn for_each_fit(signatures: &[Signature], missing: Signature, mut found: impl FnMut(usize)) {
+    let (steps, rest) = signatures.as_chunks::<STEP>();
+    for (step, at) in steps.iter().zip((0..).step_by(STEP)) {
+        // Without an early end, this is a few instructions for all of them.
+        if step.iter().fold(false, |any, signature| any | (signature & missing == 0)) {
+            for (signature, at) in step.iter().zip(at..) {
+                if signature & missing == 0 {
+                    found(at);
+                }
+            }
+        }
+    }
+    for (signature, at) in rest.iter().zip(steps.len() * STEP..) {
+        if signature & missing == 0 {
+            found(at);
+        }
+    }
+}
 
 /// What a posting asks for besides its atom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +69,7 @@ pub(super) enum Guard {
     Absent(AtomId),
 }
 
-/// What happens when an atom is there and its guard as it should be.
+/// What happens when an atom is there and the others of the posting are as they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wake {
     /// The query matches, and no other posting of it can say so.
@@ -58,33 +86,50 @@ pub(super) enum Wake {
 const MORE: u32 = (1 << 30) - 1;
 
 impl Posting {
-    /// A query that matches with its guard.
-    pub(super) fn guarded(query: u32, guard: Guard, signature: u64, once: bool) -> Posting {
-        let guard = match guard {
-            Guard::There(atom) => atom,
-            Guard::Absent(atom) => atom | ABSENT,
-        };
+    /// A query that matches where these, at most [`LEAVES`], hold.
+    pub(super) fn complete(query: u32, leaves: &[u32], once: bool) -> Posting {
         let wake = if once { Wake::MatchOnce } else { Wake::Match };
-        Posting { query, more: guard | (wake as u32) << 30, signature }
+        let mut posting = Posting { query, more: (wake as u32) << 30, leaves: [ATOM | TRUE; LEAVES] };
+        posting.leaves[..leaves.len()].copy_from_slice(leaves);
+        posting
+    }
+
+    /// A query that matches with its guard.
+    pub(super) fn guarded(query: u32, guard: Guard, once: bool) -> Posting {
+        match guard {
+            Guard::There(atom) => Posting::complete(query, &[ATOM | atom], once),
+            Guard::Absent(atom) => Posting::complete(query, &[ABSENT | atom], once),
+        }
     }
 
     /// A query of which the program at this place decides.
-    pub(super) fn verified(query: u32, code: u32, signature: u64, once: bool) -> Posting {
+    pub(super) fn verified(query: u32, code: u32, once: bool) -> Posting {
         let wake = if once { Wake::VerifyOnce } else { Wake::Verify };
-        let mut posting = Posting { query, more: (wake as u32) << 30, signature };
+        let mut posting = Posting { query, more: (wake as u32) << 30, leaves: [ATOM | TRUE; LEAVES] };
         posting.set_code(code);
         posting
     }
 
-    /// The guard, and whether it must be there.
+    /// Atoms, and whether each must be there or must not, up to the last one that says anything.
     #[inline]
-    pub(super) fn guard(self) -> (AtomId, bool) {
-        (self.more & (MAX_ATOMS - 1), self.more & ABSENT == 0)
+    pub(super) fn leaves(&self) -> impl Iterator<Item = (AtomId, bool)> {
+        let leaves = self.leaves.iter().take_while(|&&word| word != ATOM | TRUE);
+        leaves.map(|&word| (word & !TAG, word & TAG == ATOM))
+    }
+
+    /// What it asks for when that is one atom.
+    pub(super) fn guard(&self) -> Guard {
+        let mut leaves = self.leaves();
+        match (leaves.next(), leaves.next()) {
+            (Some((atom, true)), None) => Guard::There(atom),
+            (Some((atom, false)), None) => Guard::Absent(atom),
+            _ => Guard::There(TRUE),
+        }
     }
 
     /// Where the program starts.
     #[inline]
-    pub(super) fn code(self) -> u32 {
+    pub(super) fn code(&self) -> u32 {
         self.more & MORE
     }
 
@@ -97,7 +142,7 @@ impl Posting {
     }
 
     #[inline]
-    pub(super) fn wake(self) -> Wake {
+    pub(super) fn wake(&self) -> Wake {
         match self.more >> 30 {
             0 => Wake::Match,
             1 => Wake::MatchOnce,
@@ -120,7 +165,10 @@ pub(super) enum Rank {
 pub(super) struct Waiting<'a> {
     pub(super) plain: &'a [u32],
     pub(super) either: &'a [u32],
+    pub(super) signatures: &'a [Signature],
     pub(super) guarded: &'a [Posting],
+    /// The number of the first posting among all.
+    pub(super) first: u32,
 }
 
 impl Waiting<'_> {
@@ -149,6 +197,8 @@ pub(super) struct Waits {
     /// By atom; those beyond the end have none.
     lists: Vec<Lists>,
     keys: Arena<u32>,
+    /// In step with the postings: what is done to one is done to the other.
+    signatures: Arena<Signature>,
     postings: Arena<Posting>,
 }
 
@@ -160,7 +210,9 @@ impl Waits {
         Waiting {
             plain: self.keys.get(lists.plain),
             either: self.keys.get(lists.either),
+            signatures: self.signatures.get(lists.guarded),
             guarded: self.postings.get(lists.guarded),
+            first: lists.guarded.start(),
         }
     }
 
@@ -174,12 +226,18 @@ impl Waits {
     pub(super) fn touch(&self, atom: AtomId) -> u32 {
         let lists = self.lists(atom);
         let plain = self.keys.touch(lists.plain).copied().unwrap_or(0);
-        plain ^ self.postings.touch(lists.guarded).map_or(0, |posting| posting.query)
+        plain ^ self.signatures.touch(lists.guarded).copied().unwrap_or(0)
+    }
+
+    /// A posting by its number among all.
+    #[inline]
+    pub(super) fn posting(&self, number: u32) -> &Posting {
+        &self.postings.from(number)[0]
     }
 
     /// Lets a query wait for an atom; only a guarded posting has more than the key. Tells its place, and whether it is the
     /// first to wait for the atom.
-    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, posting: Posting) -> (u32, bool) {
+    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, signature: Signature, posting: Posting) -> (u32, bool) {
         let at = atom as usize;
         if self.lists.len() <= at {
             self.lists.resize(at + 1, Lists::default());
@@ -189,7 +247,10 @@ impl Waits {
         let place = match rank {
             Rank::Plain => self.keys.push(&mut lists.plain, posting.query),
             Rank::Either => self.keys.push(&mut lists.either, posting.query),
-            Rank::Guarded => self.postings.push(&mut lists.guarded, posting),
+            Rank::Guarded => {
+                self.signatures.push(&mut lists.guarded.clone(), signature);
+                self.postings.push(&mut lists.guarded, posting)
+            }
         };
         (place, first)
     }
@@ -201,6 +262,7 @@ impl Waits {
             Rank::Plain => self.keys.swap_remove(&mut lists.plain, place),
             Rank::Either => self.keys.swap_remove(&mut lists.either, place),
             Rank::Guarded => {
+                self.signatures.swap_remove(&mut lists.guarded.clone(), place);
                 let moved = self.postings.swap_remove(&mut lists.guarded, place);
                 moved.map(|(posting, from)| (posting.query, from))
             }
@@ -220,11 +282,12 @@ impl Waits {
             self.keys = fresh;
         }
         if self.postings.is_sparse() {
-            let mut fresh = Arena::default();
+            let (mut signatures, mut postings) = (Arena::default(), Arena::default());
             for lists in &mut self.lists {
-                lists.guarded = fresh.store(self.postings.get(lists.guarded));
+                signatures.store(self.signatures.get(lists.guarded));
+                lists.guarded = postings.store(self.postings.get(lists.guarded));
             }
-            self.postings = fresh;
+            (self.signatures, self.postings) = (signatures, postings);
         }
         moved
     }
@@ -236,6 +299,9 @@ impl Waits {
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        self.lists.capacity() * size_of::<Lists>() + self.keys.size_bytes() + self.postings.size_bytes()
+        self.lists.capacity() * size_of::<Lists>()
+            + self.keys.size_bytes()
+            + self.signatures.size_bytes()
+            + self.postings.size_bytes()
     }
 }

@@ -73,7 +73,7 @@ pub(super) const ROUTES: &[Route<Arc<Ws>>] = &[Route { method: "GET", path: "/ws
 const READABLE_FACTOR: usize = 4;
 
 /// What a connection reads at once. Clients send little; a longer frame takes some more reads, and an idle session holds this much less.
-const READ_BUFFER_BYTES: usize = 2 * 1024;
+const READ_BUFFER_BYTES: usize = 1024;
 
 /// When so much waits to be written, nothing is taken from the session.
 const ENOUGH_BYTES: usize = 64 * 1024;
@@ -147,7 +147,10 @@ struct Kind {
 impl Transport for Kind {
     fn routes(&self, context: TransportContext) -> Router {
         let counts = counts::spawn(&context);
-        Route::router(ROUTES, Arc::new(Ws { options: self.options, context, counts }))
+        Route::router(
+            ROUTES,
+            Arc::new(Ws { options: self.options, context, counts, frames_sent: telemetry::FramesSent::new(KIND.name) }),
+        )
     }
 }
 
@@ -156,6 +159,7 @@ pub(super) struct Ws {
     options: Options,
     context: TransportContext,
     counts: Counts,
+    frames_sent: telemetry::FramesSent,
 }
 
 /// Opens the event protocol.
@@ -250,7 +254,8 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
     let commands = Bucket::new(limits.commands_per_second, SAVED_UP_S, now);
     let pace = Pace::new(limits.pushes_per_second, now);
     let publisher = Publisher::new(session.uid(), limits.publish_per_second);
-    let connection = Connection {
+    // On the heap, so that none of the futures below has room for it: an idle session is little more than this.
+    let connection = Box::new(Connection {
         socket,
         session,
         right,
@@ -268,7 +273,7 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
         ending: None,
         pass,
         ws,
-    };
+    });
     connection.run().instrument(span).await;
 }
 
@@ -373,7 +378,7 @@ async fn next(session: &mut Session, held: bool, events: &mut Vec<Event>) {
 }
 
 impl Connection {
-    async fn run(mut self) {
+    async fn run(mut self: Box<Connection>) {
         tracing::debug!("connected");
         let end = match self.talk().await {
             Ok(never) => match never {},
@@ -382,7 +387,8 @@ impl Connection {
         telemetry::disconnected(KIND.name, end.name());
         tracing::debug!(reason = end.name(), "disconnected");
         // The session goes first: nothing more is matched for a client that is told goodbye.
-        let Connection { mut socket, session, place, .. } = self;
+        let Connection { socket, session, place, .. } = *self;
+        let mut socket = Box::new(socket);
         drop((session, place));
         close::close(&mut socket, end).await;
     }
@@ -482,7 +488,7 @@ impl Connection {
         let tweets = std::mem::take(&mut self.out_tweets);
         if tweets > 0 {
             self.writes.wrote(Instant::now());
-            telemetry::frames_sent(KIND.name, tweets);
+            self.ws.frames_sent.sent(tweets);
         }
     }
 
@@ -598,7 +604,8 @@ impl Connection {
                 Err(End::TooLarge)
             }
             Some(Ok(Message::Text(frame))) => {
-                self.command(&frame).await;
+                // Most sessions send few commands in a long life, and need no room for them.
+                Box::pin(self.command(&frame)).await;
                 if !self.needs_token() {
                     self.times.first_frame = None;
                 }

@@ -42,21 +42,20 @@ pub(crate) fn measure(
     cap: Duration,
 ) -> Row {
     let engine = &mut registered.engine;
-    let mut builder = DocBuilder::new(Schema::tweet());
+    let mut builders: Vec<DocBuilder<'_>> = (0..batch).map(|_| DocBuilder::new(Schema::tweet())).collect();
     let mut matches = Matches::default();
     let passes = timing::rounds(cap, batch, before.texts.len(), tweets.texts.len(), |measured, range| {
         let of = if measured { tweets } else { before };
+        let n = range.len();
         matches.clear();
-        if range.len() == 1 {
-            of.build(range.start, &mut builder);
+        for (at, builder) in range.zip(&mut builders) {
+            of.build(at, builder);
+        }
+        if let [builder] = builders.as_mut_slice() {
             engine.percolate(&[builder.doc()], &mut matches);
         } else {
-            let build = |at| {
-                of.build(at, &mut builder);
-                builder.finish()
-            };
-            let docs: Vec<Doc> = range.map(build).collect();
-            engine.percolate(&docs.iter().collect::<Vec<_>>(), &mut matches);
+            let docs: Vec<&Doc> = builders.iter_mut().take(n).map(DocBuilder::doc).collect();
+            engine.percolate(&docs, &mut matches);
         }
         (matches.pairs.len() as u64, matches.candidates)
     });

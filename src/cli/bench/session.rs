@@ -19,7 +19,7 @@ use super::socket::{Frame, Socket};
 use crate::cli::client::ServerError;
 
 /// What the kernel takes for a slow session: little, so that its slowness reaches the server.
-const SLOW_RECEIVE_BUFFER_BYTES: u32 = 16 * 1024;
+const SLOW_RECEIVE_BUFFER_BYTES: u32 = 64 * 1024;
 
 /// A slow session reads so often.
 const SLOW_READ: Duration = Duration::from_millis(100);
@@ -52,7 +52,8 @@ pub(super) struct Tally {
 
 impl Default for Tally {
     fn default() -> Tally {
-        let histogram = || Histogram::new(3).expect("3 digits are allowed");
+        // Up to an hour, in µs; what is longer counts as that.
+        let histogram = || Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("3 digits of an hour are allowed");
         Tally {
             latency: [histogram(), histogram()],
             deliveries: 0,
