@@ -298,10 +298,10 @@ impl Hub {
         self.engine.percolate(&docs, &mut self.matches);
         let mut touched = Vec::new();
         let mut deliveries: HashMap<Vec<Name>, Arc<Delivery>> = HashMap::new();
-        // Most sessions use the same name, or none: the last delivery is nearly always the one.
-        let mut last: Option<Arc<Delivery>> = None;
         for of_one in self.matches.pairs.chunk_by(|a, b| a.0 == b.0) {
             let item = &items[of_one[0].0 as usize];
+            // Most sessions use the same name, or none: the last delivery of this tweet is nearly always the one.
+            let mut last: Option<Arc<Delivery>> = None;
             for &(_, key) in of_one {
                 let standing = &mut self.standings[key.index()];
                 standing.count.matched();
