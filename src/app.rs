@@ -218,7 +218,8 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
     let server = tokio::spawn(server::serve(listener, router, options, shutdown.clone()));
 
     for (name, source) in plugins.sources {
-        let context = SourceContext { name, intake: intake.clone(), shutdown: shutdown.clone() };
+        let context =
+            SourceContext { name, intake: intake.clone(), cursors: index.cursors(), shutdown: shutdown.clone() };
         sources.spawn(crate::source::supervise(source, context, Arc::clone(&status)));
     }
     sources.close();

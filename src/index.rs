@@ -29,6 +29,7 @@ use crate::tweet::Item;
 
 mod ack;
 mod aggregate;
+mod cursor;
 mod fields;
 mod home;
 mod lower;
@@ -44,12 +45,14 @@ mod writer;
 
 pub use ack::{Ack, IntakeError};
 pub use aggregate::{INTERVALS_MS, OverTime, TopTerms};
+pub use cursor::{Cursor, Cursors};
 pub use fields::{Fields, IndexDocument, Leaf};
 pub use home::{OpenError, SCHEMA_VERSION};
 pub use lower::lower;
 pub use retention::Retention;
 pub use view::{Page, PageRequest, Search, SearchError, View};
 
+use cursor::Moves;
 use home::Home;
 use shown::Shown;
 use tail::{Chunk, Tail};
@@ -132,6 +135,7 @@ struct Inner {
     epoch: Epoch,
     home: Mutex<Home>,
     shared: Arc<Shared>,
+    cursors: Cursors,
     /// The way to the writer. None when the index is closed.
     messages: Mutex<Option<SyncSender<Message>>>,
     thread: Mutex<Option<JoinHandle<Result<(), IntakeError>>>>,
@@ -219,8 +223,9 @@ impl Index {
                 last_commit: Duration::ZERO,
             }),
         });
-        let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options, committed.keeping)
-            .map_err(failed)?;
+        let cursors = Cursors::default();
+        let kept = (committed.keeping, Moves::new(committed.cursors, cursors.clone()));
+        let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options, kept).map_err(failed)?;
         let queue_batches = options.queue_batches.max(1);
         let (messages, receiver) = sync_channel(queue_batches);
         let room = Arc::new(Semaphore::new(queue_batches));
@@ -235,6 +240,7 @@ impl Index {
                 epoch: home.epoch(),
                 home: Mutex::new(home),
                 shared,
+                cursors,
                 messages: Mutex::new(Some(messages)),
                 thread: Mutex::new(Some(thread)),
                 room,
@@ -279,6 +285,11 @@ impl Index {
     ///
     /// Blocks while the writer's queue is full, so wait for [`Index::ready`] first. To be called by one thread, the pipeline's.
     pub fn append(&self, items: Arc<[Item]>, ack: Option<Ack>) {
+        self.append_from(items, ack, None);
+    }
+
+    /// The same for the batch of a source that goes on where it was: its cursor becomes durable together with the tweets.
+    pub fn append_from(&self, items: Arc<[Item]>, ack: Option<Ack>, cursor: Option<Cursor>) {
         let answer = |ack: Option<Ack>, result| {
             if let Some(ack) = ack {
                 // Whoever asked may be gone.
@@ -297,11 +308,17 @@ impl Index {
         if let Ok(permit) = self.inner.room.try_acquire() {
             permit.forget();
         }
-        if let Err(refused) = messages.send(Message::Batch(items, ack))
-            && let Message::Batch(_, ack) = refused.0
+        if let Err(refused) = messages.send(Message::Batch(items, ack, cursor))
+            && let Message::Batch(_, ack, _) = refused.0
         {
             answer(ack, Err(self.gone()));
         }
+    }
+
+    /// How far the sources had come with the last commit.
+    #[must_use]
+    pub fn cursors(&self) -> Cursors {
+        self.inner.cursors.clone()
     }
 
     /// Waits until the writer's queue has room for a batch. Cancel safe. For the one who appends: only it takes room.

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Problem;
+use crate::index::Cursors;
 use crate::pipeline::Intake;
 use crate::telemetry;
 use crate::tweet::Prepared;
@@ -54,6 +55,8 @@ pub struct SourceContext {
     pub name: String,
     /// Where the tweets go.
     pub intake: Intake,
+    /// How far sources had come with the last commit: a source that names its place with each batch goes on from there.
+    pub cursors: Cursors,
     /// Cancelled when it should stop: it hands over what it has and returns.
     pub shutdown: CancellationToken,
 }

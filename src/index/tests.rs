@@ -495,3 +495,40 @@ fn the_oldest_tweets_go_when_the_index_is_too_large() {
     let size = index.stats().size_bytes;
     assert!(size < 800_000, "{size} bytes");
 }
+
+/// Appends one tweet that brings `source` from one place to another.
+fn append_from(index: &Index, id: u64, source: &str, after: Option<&str>, at: &str) {
+    let seq = index.take_seqs(1).unwrap();
+    let items: Arc<[Item]> = [Item { seq, tweet: prepared(id, text("a")) }].into();
+    let cursor = Cursor { source: source.into(), after: after.map(Into::into), at: at.into() };
+    index.append_from(items, None, Some(cursor));
+}
+
+#[test]
+fn cursors_become_durable_with_their_tweets_and_never_pass_a_gap() {
+    let dir = TempDir::new().unwrap();
+    let copy = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    let at = |index: &Index, source: &str| index.cursors().get(source).map(|at| at.to_string());
+    append_from(&index, 1, "a", None, "1");
+    append_from(&index, 2, "b", None, "x");
+    append_from(&index, 3, "a", Some("1"), "2");
+    assert_eq!((at(&index, "a"), at(&index, "b")), (None, None), "nothing is durable yet");
+    copy_dir(dir.path(), copy.path());
+    index.commit_now().unwrap();
+    assert_eq!((at(&index, "a").as_deref(), at(&index, "b").as_deref()), (Some("2"), Some("x")));
+    // The batch from 2 to 3 was lost somewhere.
+    append_from(&index, 4, "a", Some("3"), "4");
+    append_from(&index, 5, "b", Some("x"), "y");
+    index.commit_now().unwrap();
+    assert_eq!((at(&index, "a").as_deref(), at(&index, "b").as_deref()), (Some("2"), Some("y")));
+    drop(index);
+    let index = Index::open(&options(dir.path())).unwrap();
+    assert_eq!((at(&index, "a").as_deref(), at(&index, "b").as_deref()), (Some("2"), Some("y")));
+    append_from(&index, 4, "a", Some("2"), "3");
+    index.commit_now().unwrap();
+    assert_eq!(at(&index, "a").as_deref(), Some("3"));
+    // As after a crash before the first commit.
+    let crashed = Index::open(&options(copy.path())).unwrap();
+    assert_eq!((at(&crashed, "a"), first_page(&crashed, &word("a")).total), (None, 0));
+}

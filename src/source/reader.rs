@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, BufReader, ReadBuf};
 use tokio::task::JoinHandle;
 
 use self::split::Splitter;
-pub use self::split::{Piece, Place, RawChunk};
+pub use self::split::{End, Piece, Place, RawChunk};
 use crate::tweet::{self, Prepared};
 
 /// A stream of bytes.
@@ -96,6 +96,8 @@ pub struct Chunk {
     pub tweets: Vec<Arc<Prepared>>,
     /// What was not, in order.
     pub refused: Vec<Refused>,
+    /// Where the chunk ends: from there a later reader can go on. Lines are counted in bytes as long as nothing is packed.
+    pub end: End,
 }
 
 /// Why the input ended before its end. Everything before it was given out.
@@ -132,14 +134,25 @@ type Parse = fn(&str) -> Result<Vec<Arc<Prepared>>, String>;
 impl BulkReader {
     /// A reader of this input.
     pub fn new(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions) -> BulkReader {
-        BulkReader::with_parse(input, options, tweets_of)
+        BulkReader::resume(input, options, End::default())
     }
 
-    fn with_parse(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, parse: Parse) -> BulkReader {
+    /// A reader that goes on where an earlier one was. With `line_bytes` the input must begin there; otherwise it begins at its start, and what comes
+    /// before is passed over.
+    pub fn resume(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, from: End) -> BulkReader {
+        BulkReader::with_parse(input, options, from, tweets_of)
+    }
+
+    fn with_parse(
+        input: impl AsyncRead + Send + Unpin + 'static,
+        options: ReaderOptions,
+        from: End,
+        parse: Parse,
+    ) -> BulkReader {
         BulkReader {
             parallel: options.parallel.max(1),
             parse,
-            raw: RawReader::new(input, options),
+            raw: RawReader::resume(input, options, from),
             jobs: VecDeque::new(),
             ended: None,
         }
@@ -195,10 +208,14 @@ pub struct RawReader {
 impl RawReader {
     /// A reader of this input.
     pub fn new(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions) -> RawReader {
+        RawReader::resume(input, options, End::default())
+    }
+
+    fn resume(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, from: End) -> RawReader {
         RawReader {
             stream: Stream::Unknown { start: Vec::new(), input: Some(Box::new(input)) },
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
-            splitter: Splitter::new(options.max_line_bytes),
+            splitter: Splitter::new(options.max_line_bytes, from),
             unpacked_bytes: 0,
             max_unpacked_bytes: options.max_unpacked_bytes,
             ended: None,
@@ -217,7 +234,13 @@ impl RawReader {
     /// `hurry`: give out what is complete as soon as the input has nothing more at the moment.
     fn poll_chunk(&mut self, context: &mut Context<'_>, hurry: bool) -> Poll<Result<Option<RawChunk>, ReadError>> {
         loop {
-            if let Some(chunk) = self.splitter.next_chunk() {
+            if let Some(mut chunk) = self.splitter.next_chunk() {
+                if matches!(self.stream, Stream::Known { packed: true, .. }) {
+                    // What is packed can't be read from the middle.
+                    for end in std::iter::once(&mut chunk.end).chain(&mut chunk.unfinished) {
+                        end.line_bytes = None;
+                    }
+                }
                 return Poll::Ready(Ok(Some(chunk)));
             }
             if let Some(end) = &mut self.ended {
@@ -308,7 +331,7 @@ fn poll_input(input: &mut Input, context: &mut Context<'_>, buffer: &mut [u8]) -
 
 /// Reads and analyses the pieces of a chunk.
 fn read_chunk(raw: RawChunk, parse: Parse) -> Chunk {
-    let mut chunk = Chunk { tweets: Vec::with_capacity(raw.pieces.len()), refused: raw.refused };
+    let mut chunk = Chunk { tweets: Vec::with_capacity(raw.pieces.len()), refused: raw.refused, end: raw.end };
     for piece in &raw.pieces {
         let bytes = &raw.bytes[piece.range.clone()];
         let Ok(text) = str::from_utf8(bytes) else {
@@ -319,6 +342,12 @@ fn read_chunk(raw: RawChunk, parse: Parse) -> Chunk {
             Ok(mut tweets) => chunk.tweets.append(&mut tweets),
             Err(reason) => chunk.refused.push(piece.place.refuse(RefusedKind::NoTweet, &reason)),
         }
+    }
+    if let (Some(before), Some(last)) = (raw.unfinished, raw.pieces.last())
+        && chunk.refused.iter().any(|refused| last.place == Place::Line(refused.line))
+    {
+        // Somebody may still be writing it.
+        chunk.end = before;
     }
     chunk.refused.sort_by_key(|refused| refused.line);
     chunk

@@ -167,7 +167,7 @@ async fn take_in(
         tokio::select! {
             Some((tweets, outcome)) = commits.next(), if !commits.is_empty() => answer.committed(tweets, outcome),
             chunk = reader.next_chunk(), if reading && commits.len() < MAX_UNCOMMITTED => match chunk {
-                Ok(Some(Chunk { tweets, refused })) => {
+                Ok(Some(Chunk { tweets, refused, .. })) => {
                     answer.refuse(refused);
                     if tweets.is_empty() {
                         continue;
@@ -175,7 +175,7 @@ async fn take_in(
                     telemetry::tweets_received(SOURCE, tweets.len());
                     let n = tweets.len() as u64;
                     let (ack, committed) = oneshot::channel();
-                    match context.intake.send(Batch { tweets, ack: Some(ack) }).await {
+                    match context.intake.send(Batch { tweets, ack: Some(ack), cursor: None }).await {
                         Ok(()) => commits.push(async move { (n, committed.await.unwrap_or(Err(IntakeError::Closed))) }),
                         Err(error) => answer.fail(error.into()),
                     }

@@ -8,6 +8,7 @@ mod binary;
 mod bulk;
 mod durability;
 mod examples;
+mod file_source;
 mod live;
 mod page;
 mod rest;
