@@ -36,6 +36,7 @@ mod lower;
 pub mod offline;
 mod phrase;
 mod retention;
+mod room;
 mod shown;
 mod steady;
 mod tail;
@@ -54,6 +55,7 @@ pub use view::{Page, PageRequest, Search, SearchError, View};
 
 use cursor::Moves;
 use home::Home;
+use room::Room;
 use shown::Shown;
 use tail::{Chunk, Tail};
 use writer::{Message, Payload, Writer};
@@ -136,6 +138,7 @@ struct Inner {
     home: Mutex<Home>,
     shared: Arc<Shared>,
     cursors: Cursors,
+    disk: Arc<Room>,
     /// The way to the writer. None when the index is closed.
     messages: Mutex<Option<SyncSender<Message>>>,
     thread: Mutex<Option<JoinHandle<Result<(), IntakeError>>>>,
@@ -224,7 +227,8 @@ impl Index {
             }),
         });
         let cursors = Cursors::default();
-        let kept = (committed.keeping, Moves::new(committed.cursors, cursors.clone()));
+        let disk = Arc::new(Room::new(&options.dir));
+        let kept = (committed.keeping, Moves::new(committed.cursors, cursors.clone()), Arc::clone(&disk));
         let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options, kept).map_err(failed)?;
         let queue_batches = options.queue_batches.max(1);
         let (messages, receiver) = sync_channel(queue_batches);
@@ -241,6 +245,7 @@ impl Index {
                 home: Mutex::new(home),
                 shared,
                 cursors,
+                disk,
                 messages: Mutex::new(Some(messages)),
                 thread: Mutex::new(Some(thread)),
                 room,
@@ -277,7 +282,7 @@ impl Index {
     ///
     /// When that could not be written. No seq is lost then.
     pub fn take_seqs(&self, n: usize) -> io::Result<Seq> {
-        lock(&self.inner.home).take_seqs(n)
+        lock(&self.inner.home).take_seqs(n).inspect_err(|error| self.inner.disk.committed(Err(error.into())))
     }
 
     /// Adds tweets, with seqs from [`Index::take_seqs`] in rising order. They can be found when this returns; they are durable
@@ -376,6 +381,16 @@ impl Index {
     /// Why the last tweets could not be committed. A second call has nothing to do.
     pub fn close(&self) -> Result<(), IntakeError> {
         self.inner.close()
+    }
+
+    /// Whether tweets could be kept at the moment. Now and then this writes a file of 1 MiB, and takes it away again: not for threads that must not
+    /// wait.
+    ///
+    /// # Errors
+    ///
+    /// Why they could not.
+    pub fn check_room(&self) -> Result<(), IntakeError> {
+        self.inner.disk.look()
     }
 
     /// Becomes `Some`, with the reason, when the writer has died: nothing can be appended any more.

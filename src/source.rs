@@ -149,7 +149,7 @@ async fn supervise_with(
         let pause = pause_after(first_pause, failures).mul_f64(rand::rng().random_range(0.5..1.0));
         failures += 1;
         telemetry::source_failed(&context.name, &error, pause);
-        board.set(&context.name, SourceState::Failing { reason: format!("{error:#}") });
+        board.set(&context.name, SourceState::Failing { reason: telemetry::message_of(&error) });
         // The shutdown ends the pause; the source then sees it at once and returns.
         let _ = context.shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
     }

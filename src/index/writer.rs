@@ -29,6 +29,7 @@ use super::ack::{Ack, IntakeError};
 use super::cursor::{Cursor, Moves, Places};
 use super::fields::{Fields, IndexDocument};
 use super::retention::{Keeping, Retention};
+use super::room::Room;
 use super::shown::Shown;
 use super::{IndexOptions, Shared};
 use crate::ids::Seq;
@@ -104,6 +105,8 @@ pub(super) struct Writer {
     /// What is kept as of the last commit.
     keeping: Keeping,
     cursors: Moves,
+    /// Is told whether commits go well.
+    disk: Arc<Room>,
     /// When to look for tweets that are to be deleted, if no commit comes before.
     retain_at: Option<Instant>,
     /// When to look for merges that are done, and how long the writer has waited for them.
@@ -118,7 +121,7 @@ impl Writer {
         reader: IndexReader,
         dir: PathBuf,
         options: &IndexOptions,
-        (keeping, cursors): (Keeping, Moves),
+        (keeping, cursors, disk): (Keeping, Moves, Arc<Room>),
     ) -> tantivy::Result<Writer> {
         let shown = Arc::clone(&shared.lock().shown);
         let mut writer = Writer {
@@ -138,6 +141,7 @@ impl Writer {
             retention: options.retention,
             keeping,
             cursors,
+            disk,
             retain_at: options.retention.interval().map(|_| Instant::now()),
             tidy: None,
         };
@@ -257,6 +261,7 @@ impl Writer {
         if let Err(error) = self.try_commit(last, keeping, deletes) {
             return Err(self.fail(&error));
         }
+        self.disk.committed(Ok(()));
         telemetry::committed(self.pending_tweets, started.elapsed());
         if let Err(error) = self.publish(last, Some(started)) {
             // The tail keeps the tweets until the next commit can show them: they are durable and can be found.
@@ -367,6 +372,7 @@ impl Writer {
     /// Gives up what was added since the last commit, and answers everyone who waits for it.
     fn fail(&mut self, error: &TantivyError) -> IntakeError {
         let reason = reason(error);
+        self.disk.committed(Err(reason.clone()));
         tracing::error!(tweets = self.pending_tweets, %error, "the index can't be written");
         self.tantivy = None;
         let last = self.pending.last().map_or(Seq::ZERO, |&(last, _)| last);

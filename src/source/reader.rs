@@ -75,6 +75,8 @@ pub enum RefusedKind {
     NotUtf8,
     /// No JSON, or JSON that is no tweet.
     NoTweet,
+    /// The rest of an input that ends too early or is damaged.
+    Cut,
 }
 
 impl RefusedKind {
@@ -85,6 +87,7 @@ impl RefusedKind {
             RefusedKind::TooLong => "too_long",
             RefusedKind::NotUtf8 => "not_utf8",
             RefusedKind::NoTweet => "no_tweet",
+            RefusedKind::Cut => "cut",
         }
     }
 }
@@ -129,7 +132,10 @@ pub struct BulkReader {
 }
 
 /// What makes tweets of one document.
-type Parse = fn(&str) -> Result<Vec<Arc<Prepared>>, String>;
+type Parse = fn(&str) -> Parsed;
+
+/// The tweets of one document, and why others in it are none.
+type Parsed = (Vec<Arc<Prepared>>, Vec<String>);
 
 impl BulkReader {
     /// A reader of this input.
@@ -140,7 +146,7 @@ impl BulkReader {
     /// A reader that goes on where an earlier one was. With `line_bytes` the input must begin there; otherwise it begins at its start, and what comes
     /// before is passed over.
     pub fn resume(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, from: End) -> BulkReader {
-        BulkReader::with_parse(input, options, from, tweets_of)
+        BulkReader::with_parse(input, options, from, each_of)
     }
 
     fn with_parse(
@@ -338,10 +344,10 @@ fn read_chunk(raw: RawChunk, parse: Parse) -> Chunk {
             chunk.refused.push(piece.place.refuse(RefusedKind::NotUtf8, "not UTF-8"));
             continue;
         };
-        match parse(text) {
-            Ok(mut tweets) => chunk.tweets.append(&mut tweets),
-            Err(reason) => chunk.refused.push(piece.place.refuse(RefusedKind::NoTweet, &reason)),
-        }
+        let (mut tweets, reasons) = parse(text);
+        chunk.tweets.append(&mut tweets);
+        let refused = reasons.iter().map(|reason| piece.place.refuse(RefusedKind::NoTweet, reason));
+        chunk.refused.extend(refused);
     }
     if let (Some(before), Some(last)) = (raw.unfinished, raw.pieces.last())
         && chunk.refused.iter().any(|refused| last.place == Place::Line(refused.line))
@@ -351,6 +357,21 @@ fn read_chunk(raw: RawChunk, parse: Parse) -> Chunk {
     }
     chunk.refused.sort_by_key(|refused| refused.line);
     chunk
+}
+
+fn each_of(json: &str) -> Parsed {
+    let each = match tweet::read_each(json.as_bytes()) {
+        Ok(each) => each,
+        Err(error) => return (Vec::new(), vec![error.to_string()]),
+    };
+    let mut parsed = Parsed::default();
+    for tweet in each {
+        match tweet {
+            Ok(tweet) => parsed.0.push(Arc::new(tweet::prepare(&tweet))),
+            Err(error) => parsed.1.push(error.to_string()),
+        }
+    }
+    parsed
 }
 
 /// The tweets of one document.

@@ -12,6 +12,7 @@ mod file_source;
 mod live;
 mod page;
 mod rest;
+mod seam;
 mod security;
 mod sente;
 mod sente_client;

@@ -7,7 +7,11 @@ use super::*;
 use crate::doc::Doc;
 
 /// Any JSON object is a tweet here: its id is `id`, or 0.
-fn plain(json: &str) -> Result<Vec<Arc<Prepared>>, String> {
+fn plain(json: &str) -> Parsed {
+    try_plain(json).map_or_else(|reason| (Vec::new(), vec![reason]), |tweets| (tweets, Vec::new()))
+}
+
+fn try_plain(json: &str) -> Result<Vec<Arc<Prepared>>, String> {
     let value: serde_json::Value = serde_json::from_str(json).map_err(|error| format!("no JSON: {error}"))?;
     let object = value.as_object().ok_or("no tweet")?;
     let id = object.get("id").and_then(serde_json::Value::as_u64).unwrap_or(0);
