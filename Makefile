@@ -28,7 +28,7 @@ bench:
 
 # perch beside Lucene Monitor and others; benches/peers/README.md says how. SHORT=1 takes a quarter of an hour, ARGS="--mix rare" some of it.
 bench-peers:
-	$(CARGO) run --release --locked --manifest-path benches/peers/Cargo.toml --target-dir target -- $(if $(SHORT),--short) $(ARGS)
+	$(CARGO) run --release --manifest-path benches/peers/Cargo.toml --target-dir target -- $(if $(SHORT),--short) $(ARGS)
 
 # Feeds each parser with broken input for a minute, on any toolchain; fuzz/README.md has more.
 fuzz:

@@ -28,7 +28,7 @@ use crate::query::Query;
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
 use crate::tweet::Prepared;
-use price::{Kept, Sample};
+use price::KeptSample;
 pub use price::{Price, SAMPLE};
 pub use session::Session;
 
@@ -213,7 +213,7 @@ struct Inner {
     /// How many sessions are kept for clients that are away.
     away: AtomicU64,
     /// The newest tweets as of a moment ago, for prices.
-    sample: Kept,
+    sample: KeptSample,
 }
 
 impl Live {
@@ -229,7 +229,7 @@ impl Live {
                 searches,
                 queues: std::sync::Mutex::default(),
                 away: AtomicU64::new(0),
-                sample: Kept::default(),
+                sample: KeptSample::default(),
             }),
         }
     }
@@ -388,15 +388,7 @@ impl Live {
         let presearch = self.ask(|reply| Control::Presearch { query: registered, reply }).await?;
         let inner = Arc::clone(&self.inner);
         self.read_in_time(move |view| {
-            let kept = inner.sample.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-            let sample = match kept.filter(|sample| sample.is_fresh()) {
-                Some(sample) => sample,
-                None => {
-                    let sample = Arc::new(Sample::take(&view)?);
-                    *inner.sample.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&sample));
-                    sample
-                }
-            };
+            let sample = inner.sample.get_or_take(&view)?;
             Ok(sample.price(query.ast(), presearch))
         })
         .await

@@ -288,6 +288,19 @@ pub(crate) fn frames_sent(transport: &'static str, frames: usize) {
     counter!(FRAMES_SENT, "transport" => transport).increment(frames as u64);
 }
 
+/// Counts the tweets that a transport writes to its clients, for one that writes very often.
+pub(crate) struct FramesSent(metrics::Counter);
+
+impl FramesSent {
+    pub(crate) fn new(transport: &'static str) -> FramesSent {
+        FramesSent(counter!(FRAMES_SENT, "transport" => transport))
+    }
+
+    pub(crate) fn sent(&self, frames: usize) {
+        self.0.increment(frames as u64);
+    }
+}
+
 /// A client sent what can't be read or obeyed, and the protocol has no answer to it.
 pub(crate) fn event_dropped(transport: &'static str, reason: &dyn std::fmt::Display) {
     counter!(EVENTS_DROPPED, "transport" => transport).increment(1);

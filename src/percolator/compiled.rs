@@ -9,6 +9,8 @@
 //! in the posting as a first and cheap doubt, and by construction no query with none of its clauses there is looked at at
 //! all. Queries whose plan leaves nothing open (single words, two words, either of some words) match without a program.
 
+use std::time::Duration;
+
 use crate::doc::Doc;
 use crate::ids::QueryKey;
 use crate::query::Ast;
@@ -493,6 +495,11 @@ impl Engine for Compiled {
         self.n_queries -= 1;
         self.give_back();
         true
+    }
+
+    fn inspect(&mut self, doc: &Doc, candidates: &mut Vec<(QueryKey, Duration)>) {
+        let Compiled { one, presearch, codes, tools, .. } = self;
+        one.inspect(presearch, codes, tools, doc, candidates);
     }
 
     fn len(&self) -> usize {

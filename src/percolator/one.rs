@@ -1,6 +1,8 @@
 //! Percolates one document. Everything is marked with the number of the document, so that nothing has to be wiped between
 //! two of them; and what will be read is touched before, so that memory answers many questions at once.
 
+use std::time::{Duration, Instant};
+
 use crate::doc::Doc;
 use crate::ids::QueryKey;
 
@@ -10,7 +12,7 @@ use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::found::Found;
 use super::presearch::Presearch;
 use super::program;
-use super::table::{AtomId, Atoms};
+use super::table::{AtomId, AtomKind, Atoms};
 use super::waits::{Signature, Wake, for_each_fit, signature};
 
 /// The marks, and buffers that are kept.
@@ -121,6 +123,78 @@ impl One {
         self.ranges = ranges;
         self.fit = fit;
         self.open = open;
+    }
+
+    /// Looks at one document query by query: appends each query that waits for something that it has, or for a pattern that is tried on every
+    /// document, once, with its share of the time that its pattern took, and the time that it took to decide.
+    pub(super) fn inspect(
+        &mut self,
+        presearch: &Presearch,
+        codes: &Arena<u32>,
+        tools: &mut Tools,
+        doc: &Doc,
+        candidates: &mut Vec<(QueryKey, Duration)>,
+    ) {
+        self.start(presearch.atoms.len());
+        let mut tokens = std::mem::take(&mut self.tokens);
+        presearch.mark(doc, &mut tokens, tools, self);
+        self.tokens = tokens;
+        let there = std::mem::take(&mut self.there);
+        let ranges = std::mem::take(&mut self.ranges);
+        for &atom in there.iter().chain(&ranges) {
+            self.inspect_waiting((presearch, codes), (atom, true), doc, candidates);
+        }
+        for tokens in doc.tokens().chunk_by(|a, b| a.field == b.field) {
+            for &atom in presearch.patterns.blind(tokens[0].field) {
+                if !self.is_marked(atom) {
+                    self.inspect_waiting((presearch, codes), (atom, false), doc, candidates);
+                }
+            }
+        }
+        self.there = there;
+        self.ranges = ranges;
+    }
+
+    /// The same for the queries that wait for one atom, which is there or was only tried.
+    fn inspect_waiting(
+        &mut self,
+        (presearch, codes): (&Presearch, &Arena<u32>),
+        (atom, is_there): (AtomId, bool),
+        doc: &Doc,
+        candidates: &mut Vec<(QueryKey, Duration)>,
+    ) {
+        let waiting = presearch.waits.waiting(atom);
+        if waiting.n() == 0 {
+            return;
+        }
+        let mut share = Duration::ZERO;
+        if let AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..) = presearch.atoms.kind(atom) {
+            let started = Instant::now();
+            std::hint::black_box(program::look(&presearch.atoms, atom, doc));
+            share = started.elapsed() / u32::try_from(waiting.n()).unwrap_or(u32::MAX);
+        }
+        for &query in waiting.plain.iter().chain(waiting.either) {
+            if self.find(query) {
+                candidates.push((QueryKey(query), share));
+            }
+        }
+        for (posting, signature) in waiting.guarded.iter().zip(waiting.signatures) {
+            if !self.find(posting.query) {
+                continue;
+            }
+            let mut took = share;
+            if is_there && signature & !self.signature == 0 {
+                let started = Instant::now();
+                std::hint::black_box(if matches!(posting.wake(), Wake::Verify | Wake::VerifyOnce) {
+                    let code = codes.from(posting.code());
+                    program::matches(code, &presearch.atoms, &mut OneDoc(self, doc), 1) != 0
+                } else {
+                    posting.leaves().all(|(atom, there)| self.is_marked(atom) == there)
+                });
+                took += started.elapsed();
+            }
+            candidates.push((QueryKey(posting.query), took));
+        }
     }
 
     #[inline]

@@ -157,6 +157,11 @@ fn key(field: FieldId, class: Class, hash: u64) -> u64 {
 }
 
 impl Patterns {
+    /// The patterns of a field that are tried for each of its terms.
+    pub(super) fn blind(&self, field: FieldId) -> &[AtomId] {
+        self.fields.get(field.index()).map_or(&[], |field| &field.others)
+    }
+
     /// Lets a pattern be found.
     pub(super) fn insert(&mut self, atom: AtomId, kind: &AtomKind) {
         self.change(atom, kind, true);

@@ -197,7 +197,11 @@ pub(super) async fn percolate(
     let mut parts = Vec::new().into_iter();
     if explain {
         let queries = matches.iter().take(MAX_EXPLAINED);
-        let queries = queries.filter_map(|(_, query)| Query::from_canonical(query, Schema::tweet()).ok()).collect();
+        let queries = queries.map(|(_, query)| Query::from_canonical(query, Schema::tweet()));
+        let queries = queries.collect::<Result<_, _>>().map_err(|error| {
+            tracing::error!(%error, "a canonical form can't be read again");
+            Fault::new(Code::Internal, "perch made a mistake; this request failed")
+        })?;
         parts = context.live.explain_all(tweet, queries).await?.into_iter();
     }
     let matches = matches.into_iter().map(|(id, query)| MatchingQuery {
@@ -250,10 +254,10 @@ pub(super) async fn explain(
     fields.finish()?;
     let query = query.parse(&context.query_limits)?;
     let (query_id, canonical) = (query.id().to_string(), query.canonical().to_owned());
-    let price = match wants_price {
-        true => Some(QueryPrice::new(&context.live.price(query.clone()).await?)),
-        false => None,
-    };
+    let mut price = None;
+    if wants_price {
+        price = Some(QueryPrice::new(&context.live.price(query.clone()).await?));
+    }
     let tweet = match id {
         Some(id) => Some(ExplainedTweet::new(id, context.live.explain(query, id).await?)),
         None => None,

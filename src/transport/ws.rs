@@ -147,7 +147,10 @@ struct Kind {
 impl Transport for Kind {
     fn routes(&self, context: TransportContext) -> Router {
         let counts = counts::spawn(&context);
-        Route::router(ROUTES, Arc::new(Ws { options: self.options, context, counts }))
+        Route::router(
+            ROUTES,
+            Arc::new(Ws { options: self.options, context, counts, frames_sent: telemetry::FramesSent::new(KIND.name) }),
+        )
     }
 }
 
@@ -156,6 +159,7 @@ pub(super) struct Ws {
     options: Options,
     context: TransportContext,
     counts: Counts,
+    frames_sent: telemetry::FramesSent,
 }
 
 /// Opens the event protocol.
@@ -368,6 +372,11 @@ async fn moved(socket: &mut Socket, write: bool, read: bool) -> Moved {
     .await
 }
 
+/// Whether a client has given no sign of life for too long: neither sent anything, nor made room in a socket that was full.
+fn is_silent(now: Instant, heard: Instant, drained: Option<Instant>, timeout: Duration) -> bool {
+    now.saturating_duration_since(heard.max(drained.unwrap_or(heard))) > timeout
+}
+
 /// Waits for what happens to the session; while it is held back, until it is high time to look.
 async fn next(session: &mut Session, held: bool, events: &mut Vec<Event>) {
     if held { session.crowded().await } else { session.next(events).await }
@@ -484,7 +493,7 @@ impl Connection {
         let tweets = std::mem::take(&mut self.out_tweets);
         if tweets > 0 {
             self.writes.wrote(Instant::now());
-            telemetry::frames_sent(KIND.name, tweets);
+            self.ws.frames_sent.sent(tweets);
         }
     }
 
@@ -537,8 +546,7 @@ impl Connection {
     fn ping(&mut self, now: Instant) -> Result<(), End> {
         self.times.ping = now + Duration::from_millis(self.ws.options.ping_interval_ms);
         let line = self.socket.get_mut();
-        let alive = self.heard.max(line.drained().unwrap_or(self.heard));
-        if now.saturating_duration_since(alive) > Duration::from_millis(self.ws.options.idle_timeout_ms) {
+        if is_silent(now, self.heard, line.drained(), Duration::from_millis(self.ws.options.idle_timeout_ms)) {
             return Err(End::Silent);
         }
         if line.waiting_bytes() == 0 {

@@ -7,19 +7,26 @@ const ROUNDS: u32 = 3;
 /// The clock is read every so many tweets.
 const LOOK: usize = 16;
 
+/// A run lasts as long at least, and sees the tweets again if they are over: the system counts the time of a thread in steps of
+/// some milliseconds.
+const LEAST: Duration = Duration::from_millis(500);
+
 /// What a run over tweets gave.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pass {
+    /// Those that were seen once; matches and candidates are theirs.
     pub(crate) tweets: usize,
     pub(crate) matches: u64,
     pub(crate) candidates: u64,
+    /// All, in the time.
+    passed: usize,
     time: Duration,
 }
 
 impl Pass {
     #[expect(clippy::cast_precision_loss)]
     pub(crate) fn per_second(&self) -> f64 {
-        self.tweets as f64 / self.time.as_secs_f64()
+        self.passed as f64 / self.time.as_secs_f64()
     }
 }
 
@@ -52,18 +59,26 @@ fn run(cap: Duration, batch: usize, n: usize, mut percolate: impl FnMut(std::ops
     let mut pass = Pass::default();
     let start = Instant::now();
     let busy = busy();
-    let mut look = 0;
-    while pass.tweets < n {
-        let end = (pass.tweets + batch).min(n);
-        let (matches, candidates) = percolate(pass.tweets..end);
-        pass.matches += matches;
-        pass.candidates += candidates;
-        pass.tweets = end;
-        if pass.tweets >= look {
-            look = pass.tweets + LOOK;
-            if start.elapsed() > cap {
+    let (mut look, mut at) = (0, 0);
+    loop {
+        let end = (at + batch).min(n);
+        let (matches, candidates) = percolate(at..end);
+        if pass.passed < n {
+            pass.matches += matches;
+            pass.candidates += candidates;
+            pass.tweets = end;
+        }
+        pass.passed += end - at;
+        at = end;
+        if pass.passed >= look || at == n {
+            look = pass.passed + LOOK;
+            let elapsed = start.elapsed();
+            if elapsed > cap || at == n && elapsed > LEAST {
                 break;
             }
+        }
+        if at == n {
+            at = 0;
         }
     }
     pass.time = time_since(start, busy);
