@@ -22,7 +22,7 @@ use crate::explain::tweet::{Explained, Explainer};
 use crate::hub::{self, CostOrder, SessionQueue};
 pub use crate::hub::{Delivery, Name, QueueLimits};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
-use crate::index::{Hit, Index, OverTime, PageRequest, Search, SearchError, TopTerms, View};
+use crate::index::{Hit, Index, IntakeError, OverTime, PageRequest, Search, SearchError, TopTerms, View};
 use crate::pipeline::{Control, Handle};
 use crate::query::Query;
 use crate::schema::{FieldId, Kind, Schema};
@@ -409,6 +409,17 @@ impl Live {
             seq: self.seq(),
             index_bytes,
         })
+    }
+
+    /// Whether tweets could be kept at the moment.
+    ///
+    /// # Errors
+    ///
+    /// Why they could not.
+    pub(crate) async fn check_room(&self) -> Result<(), IntakeError> {
+        let index = self.inner.index.clone();
+        let look = tokio::task::spawn_blocking(move || index.check_room());
+        look.await.unwrap_or_else(|panic| Err(IntakeError::Failed(panic.to_string())))
     }
 
     /// How many clients are connected: open sessions, but for those that are kept for a client that is away.

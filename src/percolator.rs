@@ -41,6 +41,7 @@ mod compiled;
 mod distance;
 mod explain;
 mod facts;
+mod found;
 mod frequency;
 mod grid;
 mod interval;

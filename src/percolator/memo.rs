@@ -65,7 +65,8 @@ impl Memo {
                     self.found.remove(at);
                     is_new = true;
                 }
-                Err(at) if added && is_match(atoms.kind(atom), term) => {
+                // One that is gone again, as a later change will tell, may have taken its number with it.
+                Err(at) if added && (atom as usize) < atoms.len() && is_match(atoms.kind(atom), term) => {
                     self.found.insert(at, atom);
                     is_new = true;
                 }

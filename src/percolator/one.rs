@@ -9,6 +9,7 @@ use crate::ids::QueryKey;
 use super::Matches;
 use super::arena::Arena;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
+use super::found::Found;
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
@@ -21,8 +22,8 @@ pub(super) struct One {
     now: u16,
     /// By atom. Small, so that many are near.
     marks: Vec<u16>,
-    /// By query: whether it was found in this document.
-    found: Vec<u16>,
+    /// The queries that were found and may be again.
+    found: Found,
     /// The atoms that the document is known to have and that are marked, each once.
     there: Vec<AtomId>,
     /// The ranges that hold a number of the document, each once. They are not marked: there can be many, and programs
@@ -39,11 +40,10 @@ pub(super) struct One {
 
 impl One {
     /// Starts with a document.
-    fn start(&mut self, n_atoms: usize, n_queries: usize) {
+    fn start(&mut self, n_atoms: usize) {
         if self.now >= u16::MAX - 3 {
             self.now = 0;
             self.marks.fill(0);
-            self.found.fill(0);
         }
         self.now += 2;
         self.there.clear();
@@ -53,16 +53,13 @@ impl One {
         self.fit.clear();
         self.open.clear();
         fit(&mut self.marks, n_atoms);
-        fit(&mut self.found, n_queries);
+        self.found.start();
     }
 
     /// Notes that a query was found. False when it was before.
     #[inline]
     fn find(&mut self, query: u32) -> bool {
-        let found = &mut self.found[query as usize];
-        let new = *found != self.now;
-        *found = self.now;
-        new
+        self.found.find(query, 1) != 0
     }
 
     /// Appends the matches of a document, which has this number in its batch.
@@ -71,11 +68,10 @@ impl One {
         presearch: &Presearch,
         codes: &Arena<u32>,
         tools: &mut Tools,
-        n_queries: usize,
         (at, doc): (u32, &Doc),
         matches: &mut Matches,
     ) {
-        self.start(presearch.atoms.len(), n_queries);
+        self.start(presearch.atoms.len());
         let mut tokens = std::mem::take(&mut self.tokens);
         presearch.mark(doc, &mut tokens, tools, self);
         self.tokens = tokens;
@@ -136,11 +132,10 @@ impl One {
         presearch: &Presearch,
         codes: &Arena<u32>,
         tools: &mut Tools,
-        n_queries: usize,
         doc: &Doc,
         candidates: &mut Vec<(QueryKey, Duration)>,
     ) {
-        self.start(presearch.atoms.len(), n_queries);
+        self.start(presearch.atoms.len());
         let mut tokens = std::mem::take(&mut self.tokens);
         presearch.mark(doc, &mut tokens, tools, self);
         self.tokens = tokens;
@@ -216,12 +211,12 @@ impl One {
     /// Gives back what fewer atoms and queries do not need.
     pub(super) fn give_back(&mut self, n_atoms: usize, n_queries: usize) {
         shrink(&mut self.marks, n_atoms);
-        shrink(&mut self.found, n_queries);
+        self.found.give_back(n_queries);
     }
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        let marks = (self.marks.capacity() + self.found.capacity()) * size_of::<u16>();
+        let marks = self.marks.capacity() * size_of::<u16>() + self.found.size_bytes();
         marks + (self.there.capacity() + self.ranges.capacity()) * size_of::<AtomId>()
     }
 }

@@ -631,7 +631,7 @@ impl Connection {
     }
 
     async fn command(&mut self, frame: &str) {
-        let (reference, command) = wire::parse(frame, self.ws.context.limits.max_page);
+        let (reference, command) = wire::parse(frame, (&self.ws.context.limits).into());
         let done = match command {
             Ok(_) if !self.commands.take(self.heard) => {
                 telemetry::turned_away("commands");
@@ -642,9 +642,7 @@ impl Connection {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = done {
-            telemetry::error_answered(fault.code.name());
-            tracing::debug!(code = fault.code.name(), message = fault.message, "command failed");
-            self.text(wire::error(&fault, reference.as_ref()));
+            self.text(failed(&fault, reference.as_ref()));
         }
     }
 
@@ -656,7 +654,7 @@ impl Connection {
         match command {
             Command::Auth(token) => {
                 let pass = gate.check_token(&token.0)?;
-                self.renew(&pass)?;
+                pass.check_renewal(self.pass.as_ref(), self.session.subscriptions()).map_err(Fault::forbidden)?;
                 self.times.expiry = Some(Instant::now() + pass.remaining());
                 self.text(wire::auth_ok(&pass, reference.as_ref()));
                 self.pass = Some(pass);
@@ -674,7 +672,7 @@ impl Connection {
                 return self.search(async move {
                     match live.tweet(id).await {
                         Ok(hit) => wire::missing_tweet(&hit.json, reference.as_ref()),
-                        Err(error) => wire::error(&error.into(), reference.as_ref()),
+                        Err(error) => failed(&error.into(), reference.as_ref()),
                     }
                 });
             }
@@ -688,7 +686,7 @@ impl Connection {
                 return self.search(async move {
                     match live.stats().await {
                         Ok(stats) => wire::total_tweet_count(stats.tweets, reference.as_ref()),
-                        Err(error) => wire::error(&error.into(), reference.as_ref()),
+                        Err(error) => failed(&error.into(), reference.as_ref()),
                     }
                 });
             }
@@ -702,22 +700,9 @@ impl Connection {
         self.search(async move {
             match published.await {
                 Ok(published) => wire::publish_ok(&published, reference.as_ref()),
-                Err(fault) => wire::error(&fault, reference.as_ref()),
+                Err(fault) => failed(&fault, reference.as_ref()),
             }
         })
-    }
-
-    /// A later token prolongs a session; it makes it nobody else's, and takes nothing away that is in use.
-    fn renew(&self, new: &Pass) -> Result<(), Fault> {
-        let Some(old) = &self.pass else { return Ok(()) };
-        let fewer = (old.rights.search && !new.rights.search)
-            || new.rights.max_subscriptions.is_some_and(|max| self.session.subscriptions() > max);
-        let refuse = |message| Err(Fault::new(Code::Forbidden, message));
-        match () {
-            () if old.subject != new.subject => refuse("the token is somebody else's"),
-            () if fewer => refuse("the token is good for less than the session does"),
-            () => Ok(()),
-        }
     }
 
     async fn percolate(&mut self, command: PercolateCommand, reference: Option<Ref>) -> Result<(), Fault> {
@@ -727,7 +712,7 @@ impl Connection {
         {
             return Err(Fault::new(Code::Limit, format!("the token is good for {max} subscriptions")));
         }
-        let query = command.query.parse(&self.ws.context.query_limits)?;
+        let query = self.ws.context.queries.read(command.query).await?;
         let name = command.name.clone();
         let request = Percolate { query, name: command.name, since: command.since, epoch: command.epoch };
         let registered = self.session.percolate(request).await?;
@@ -736,24 +721,26 @@ impl Connection {
     }
 
     fn query(&mut self, command: QueryCommand, reference: Option<Ref>) -> Result<(), Fault> {
-        let request = command.request(&self.ws.context.query_limits)?;
-        let live = self.ws.context.live.clone();
+        let TransportContext { live, queries, .. } = &self.ws.context;
+        let (live, queries) = (live.clone(), Arc::clone(queries));
         self.search(async move {
-            match live.search(request).await {
+            let searched = async { Ok(live.search(command.request(&queries).await?).await?) };
+            match searched.await {
                 Ok(page) => wire::prev_chunk(&page, reference.as_ref()),
-                Err(error) => wire::error(&error.into(), reference.as_ref()),
+                Err(fault) => failed(&fault, reference.as_ref()),
             }
         })
     }
 
     fn aggregate(&mut self, command: AggregateCommand, reference: Option<Ref>) -> Result<(), Fault> {
-        let request = command.request(&self.ws.context.query_limits)?;
-        let live = self.ws.context.live.clone();
+        let TransportContext { live, queries, .. } = &self.ws.context;
+        let (live, queries) = (live.clone(), Arc::clone(queries));
         self.search(async move {
-            let by = request.by;
-            match live.aggregate(request).await {
+            let by = command.by;
+            let counted = async { Ok(live.aggregate(command.request(&queries).await?).await?) };
+            match counted.await {
                 Ok(aggregate) => wire::aggregate_ok(by, &aggregate, reference.as_ref()),
-                Err(error) => wire::error(&error.into(), reference.as_ref()),
+                Err(fault) => failed(&fault, reference.as_ref()),
             }
         })
     }
@@ -767,6 +754,13 @@ impl Connection {
         self.searches.push(Box::pin(search));
         Ok(())
     }
+}
+
+/// The answer to a command that failed.
+fn failed(fault: &Fault, reference: Option<&Ref>) -> String {
+    telemetry::error_answered(fault.code.name());
+    tracing::debug!(code = fault.code.name(), message = fault.message, "command failed");
+    wire::error(fault, reference)
 }
 
 #[cfg(test)]

@@ -189,6 +189,52 @@ async fn a_position_of_another_epoch_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_position_before_the_index_begins_is_refused_with_the_first_one() {
+    let perch = Perch::start_with("[index]\nretention_bytes = 1048576\ncommit_interval_ms = 10\n").await;
+    let epoch = perch.get("/api/stats").await.1["epoch"].clone();
+    let mut client = perch.connect().await;
+    let mut id = 0_u64;
+    let refused = loop {
+        // Words that don't pack well, until the oldest have to go.
+        let tweets: Vec<_> = (1..=300)
+            .map(|at| {
+                let words: String = (0..40_u64)
+                    .map(|n| format!(" {:x}", (id + at).wrapping_mul(0x9E37_79B9_7F4A_7C15) % (n + 7_919)))
+                    .collect();
+                tweet(id + at, &format!("rust{words}"))
+            })
+            .collect();
+        id += 300;
+        perch.ingest(&tweets).await;
+        client
+            .send("cmd/percolate", json!({"query": "rust", "since": 0, "epoch": epoch, "name": id.to_string()}))
+            .await;
+        let refused = loop {
+            match client.event().await {
+                (event, _) if event == "percolate/ok" => break None,
+                (event, payload) if event == "cmd/error" => break Some(payload),
+                _ => {}
+            }
+        };
+        if let Some(refused) = refused {
+            break refused;
+        }
+        client = perch.connect().await;
+        assert!(id < 100_000, "nothing is ever deleted");
+    };
+    assert_eq!(refused["code"], "unrecoverable", "{refused}");
+    let first = refused["at"]["first_seq"].as_u64().expect("the first position");
+    assert!(first > 1 && first <= id, "{refused}");
+    // From there on everything can be had.
+    let mut client = perch.connect().await;
+    client.percolate(json!({"query": "rust", "since": first - 1, "epoch": epoch})).await;
+    assert_eq!(client.tweet().await["seq"], first);
+    let (status, answer) = perch.get("/api/stream?q=rust&since=0").await;
+    assert_eq!((status, &answer["error"]["at"]["first_seq"]), (410, &json!(first)), "{answer}");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_reads_too_slowly_gets_everything_from_the_index() {
     const TWEETS: u64 = 4_000;
     let perch = Perch::start_with("[limits]\nsession_queue_frames = 10\n").await;

@@ -6,8 +6,8 @@ use perch::transport::sente::value::Value;
 use serde_json::json;
 
 use super::*;
-use crate::sente_client::{SentePoller, SenteSocket, data, id, until};
-use crate::support::{Perch, tweet};
+use crate::sente_client::{SentePoller, SenteSocket, data, id};
+use crate::support::{Perch, tweet, until};
 
 /// A `BirdWatch` endpoint with these settings.
 async fn start(settings: &str) -> Perch {
