@@ -430,8 +430,11 @@ impl Connection {
                     Moved::Wrote(Ok(())) => self.wrote(),
                     Moved::Wrote(Err(_)) => return Err(End::Gone),
                     Moved::Read(message) => {
-                        // What was matched before a command comes before its answer.
-                        if self.session.next(&mut events).now_or_never().is_some() {
+                        // What was matched before a command comes before its answer, as long as the session is live.
+                        while self.ending.is_none()
+                            && self.socket.get_ref().waiting_bytes() < TOO_MUCH_BYTES
+                            && self.session.next(&mut events).now_or_never().is_some()
+                        {
                             self.events(&mut events);
                         }
                         self.message(message).await?;
