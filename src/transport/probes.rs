@@ -34,6 +34,7 @@ pub fn admin_router(context: &TransportContext) -> Router {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Ready {
     /// Whether tweets and clients are taken.
+    #[expect(clippy::struct_field_names, reason = "that is what the answer calls it")]
     ready: bool,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -123,7 +123,9 @@ async fn send(perch: &Perch, model: &mut Model, random: &mut SmallRng, first_id:
         let version = (id, model.words.len() as u64);
         let found: BTreeSet<String> = words.iter().filter(|_| random.random_bool(0.4)).cloned().collect();
         let text = found.iter().map(|word| format!("{word} ")).collect::<String>();
-        body += &format!("{}\n", json!({"id_str": id.to_string(), "text": format!("{text} v{}", version.1)}));
+        let tweet = json!({"id_str": id.to_string(), "text": format!("{text} v{}", version.1)});
+        body.push_str(&tweet.to_string());
+        body.push('\n');
         model.words.insert(version, found);
         model.newest.insert(id, version.1);
     }

@@ -453,13 +453,15 @@ async fn clients_publish_where_they_may_and_never_for_another() {
         let refused = socket.ask(event, "aaaaad").await;
         assert_eq!(data(&refused).get("code"), Some(&Value::str(code)), "{event}");
     }
-    // Five seconds' worth may be saved up, and no more.
-    let mut limited = false;
+    // Five seconds' worth may be saved up, and no more. They go out without waiting, so that no time comes between them.
     for _ in 0..7 {
-        let answer = socket.ask(r#"[:cmd/publish {:text "again"}]"#, "aaaaae").await;
-        limited |= data(&answer).get("code") == Some(&Value::str("limit"));
+        socket.send(r#"[:cmd/publish {:text "again"}]"#).await;
     }
-    assert!(limited);
+    let mut answer = socket.event().await;
+    while id(&answer) == "publish/ok" {
+        answer = socket.event().await;
+    }
+    assert_eq!(data(&answer).get("code"), Some(&Value::str("limit")));
     // A request that a proxy has passed on is not from this machine.
     let form = format!("udt=1&client-id=client-f&ppstr={}", crate::sente_client::percent(&format!("[{text} :ajax]")));
     let request = perch.http.post(perch.url("/chsk-edn")).header("x-forwarded-for", "192.0.2.1").body(form);
