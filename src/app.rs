@@ -27,7 +27,7 @@ use crate::pipeline::{Intake, Pipeline};
 use crate::query::QueryLimits;
 use crate::server::{self, ServerOptions, Tls};
 use crate::source::{SOURCES, Source, SourceContext};
-use crate::transport::{Gate, TRANSPORTS, Transport, TransportContext};
+use crate::transport::{Gate, QueryReader, TRANSPORTS, Transport, TransportContext};
 
 /// At the end of a shutdown, connections that still take nothing get so long.
 const STUCK_CONNECTIONS: Duration = Duration::from_secs(2);
@@ -48,6 +48,11 @@ impl Plugins {
     pub fn build(config: &Config) -> Result<Plugins, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut sources = Vec::new();
+        let reads_stdin = |plugin: &&Plugin| plugin.table.get("path").and_then(|path| path.as_str()) == Some("-");
+        for plugin in config.sources.iter().filter(reads_stdin).skip(1) {
+            let message = "standard input is read by another source already";
+            problems.push(Problem::new(format!("{}.path", plugin.path), message));
+        }
         for plugin in &config.sources {
             let row = find(SOURCES, |row| row.name, &plugin.kind, &format!("{}.type", plugin.path), &mut problems);
             match row.map(|row| (row.build)(plugin.table.clone())) {
@@ -109,6 +114,8 @@ pub struct Running {
     pipeline_shutdown: CancellationToken,
     index: Index,
     live: Live,
+    /// Keeps the pipeline open when nothing else brings tweets.
+    _intake: Intake,
     /// Runs until the pipeline's loop ends.
     pipeline: oneshot::Receiver<anyhow::Result<()>>,
     /// Sources and their supervisors.
@@ -179,16 +186,21 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
     let connections = TaskTracker::new();
     let sources = TaskTracker::new();
     let status = Arc::new(crate::source::StatusBoard::default());
+    let query_limits = QueryLimits {
+        max_bytes: config.query.max_bytes,
+        max_depth: config.query.max_depth,
+        max_clauses: config.query.max_clauses,
+        max_automaton_bytes: config.query.max_automaton_bytes,
+        max_cost: config.query.max_cost,
+    };
     let context = TransportContext {
         live: live.clone(),
         intake: intake.clone(),
-        query_limits: QueryLimits {
-            max_bytes: config.query.max_bytes,
-            max_depth: config.query.max_depth,
-            max_clauses: config.query.max_clauses,
-            max_automaton_bytes: config.query.max_automaton_bytes,
-        },
+        query_limits,
+        queries: Arc::new(QueryReader::new(query_limits, config.limits.search_timeout)),
         limits: config.limits.clone(),
+        body_timeout: config.server.body_timeout,
+        write_timeout: config.server.write_timeout,
         admin_elsewhere: config.server.admin_listen.is_some(),
         gate: Arc::new(Gate::new(&config.server, ingest_token, tokens, config.limits.max_sessions_per_address)),
         sources: Arc::clone(&status),
@@ -203,6 +215,8 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
     };
     let options = ServerOptions {
         header_timeout: config.server.header_timeout,
+        write_timeout: config.server.write_timeout,
+        idle_timeout: config.server.idle_timeout,
         max_connections: config.limits.max_connections,
         max_headers: config.limits.max_headers,
         max_header_bytes: config.limits.max_header_bytes,
@@ -218,7 +232,8 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
     let server = tokio::spawn(server::serve(listener, router, options, shutdown.clone()));
 
     for (name, source) in plugins.sources {
-        let context = SourceContext { name, intake: intake.clone(), shutdown: shutdown.clone() };
+        let context =
+            SourceContext { name, intake: intake.clone(), cursors: index.cursors(), shutdown: shutdown.clone() };
         sources.spawn(crate::source::supervise(source, context, Arc::clone(&status)));
     }
     sources.close();
@@ -231,6 +246,7 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         pipeline_shutdown,
         index,
         live,
+        _intake: intake,
         pipeline,
         sources,
         connections,

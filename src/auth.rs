@@ -68,6 +68,21 @@ impl Pass {
     }
 }
 
+impl Pass {
+    /// Whether this one may take the place of an earlier one of the same session. A later token prolongs a session; it makes it nobody else's, and
+    /// takes nothing away that is in use.
+    pub(crate) fn check_renewal(&self, old: Option<&Pass>, subscriptions: usize) -> Result<(), &'static str> {
+        let Some(old) = old else { return Ok(()) };
+        let fewer = (old.rights.search && !self.rights.search)
+            || self.rights.max_subscriptions.is_some_and(|max| subscriptions > max);
+        match () {
+            () if old.subject != self.subject => Err("the token is somebody else's"),
+            () if fewer => Err("the token is good for less than the session does"),
+            () => Ok(()),
+        }
+    }
+}
+
 /// Ends with the pass; never where there is none.
 pub(crate) fn expiry(pass: Option<&Pass>) -> impl Future<Output = ()> + Send + use<> {
     let remaining = pass.map(Pass::remaining);

@@ -24,6 +24,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, File, Layers, Problem};
 use crate::query::{Diagnostics, Query, QueryLimits};
 use crate::schema::Schema;
+use crate::telemetry;
 
 /// Percolation search push: live search over tweets, history and future in one result.
 #[derive(Debug, Parser)]
@@ -150,7 +151,7 @@ impl Failure {
             }
             Failure::Other(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
             Failure::Other(error) => {
-                anstream::eprintln!("perch: {error:#}");
+                anstream::eprintln!("perch: {}", telemetry::message_of(&error));
                 ExitCode::FAILURE
             }
             Failure::Told | Failure::NoMatch => ExitCode::FAILURE,
@@ -223,7 +224,8 @@ fn layers(args: &ConfigArgs) -> Result<Layers, Failure> {
 
 /// Reads a query as perch does; the limits are the server's affair.
 fn read_query(text: &str) -> Result<Query, Failure> {
-    let limits = QueryLimits { max_bytes: usize::MAX, max_clauses: usize::MAX, ..QueryLimits::default() };
+    let limits =
+        QueryLimits { max_bytes: usize::MAX, max_clauses: usize::MAX, max_cost: usize::MAX, ..QueryLimits::default() };
     let schema = Schema::tweet();
     let query = if text.trim_start().starts_with('{') {
         let value =

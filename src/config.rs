@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 pub use read::{nearest, read};
-pub use secret::{Origin, Secret};
+pub use secret::{Origin, Secret, host_name};
 pub use sections::{Auth, Index, Ingest, Limits, LogFormat, Percolator, Query, Server, Telemetry};
 
 /// One mistake in the configuration.

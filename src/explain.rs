@@ -136,7 +136,6 @@ fn look<'a>(ast: &'a Ast, doc: &Doc, schema: &Schema) -> Option<Vec<Seen<'a>>> {
     let some = |found: Vec<Found>| if found.is_empty() { None } else { seen(found) };
     match ast {
         Ast::All => seen(Vec::new()),
-        Ast::None => None,
         Ast::Term { field, term } => some(terms(doc, *field, |it| it == term)),
         Ast::Prefix { field, prefix } => some(terms(doc, *field, |it| it.starts_with(prefix.as_str()))),
         Ast::Wildcard { .. } | Ast::Regex { .. } | Ast::Fuzzy { .. } => {
@@ -149,7 +148,7 @@ fn look<'a>(ast: &'a Ast, doc: &Doc, schema: &Schema) -> Option<Vec<Seen<'a>>> {
             some(values.take(MAX_FOUND).map(|&(_, value)| Found::Value(value)).collect())
         }
         Ast::Exists { field } if doc.has(*field) => seen(any(doc, *field, schema)),
-        Ast::Exists { .. } => None,
+        Ast::None | Ast::Exists { .. } => None,
         Ast::Within { field, bounds } => some(points(doc, *field, |point| bounds.contains(point))),
         Ast::Near { field, circle } => some(points(doc, *field, |point| circle.contains(point))),
         Ast::And(of) => {

@@ -300,6 +300,8 @@ impl Hub {
         let mut deliveries: HashMap<Vec<Name>, Arc<Delivery>> = HashMap::new();
         for of_one in self.matches.pairs.chunk_by(|a, b| a.0 == b.0) {
             let item = &items[of_one[0].0 as usize];
+            // Most sessions use the same name, or none: the last delivery of this tweet is nearly always the one.
+            let mut last: Option<Arc<Delivery>> = None;
             for &(_, key) in of_one {
                 let standing = &mut self.standings[key.index()];
                 standing.count.matched();
@@ -315,14 +317,17 @@ impl Hub {
                 let mut names = std::mem::take(&mut self.names[session as usize]);
                 names.sort_unstable();
                 if let Some(subscriber) = &self.sessions[session as usize] {
-                    if let Some(delivery) = deliveries.get(&names) {
-                        subscriber.queue.offer(delivery);
-                    } else {
-                        let hit = Hit { seq: item.seq, id: item.tweet.id, json: Arc::clone(&item.tweet.json) };
-                        let delivery = Arc::new(Delivery::new(hit, names.as_slice().into()));
-                        subscriber.queue.offer(&delivery);
-                        deliveries.insert(names.clone(), delivery);
-                    }
+                    let delivery = match &last {
+                        Some(last) if last.names[..] == names[..] => last,
+                        _ => {
+                            let delivery = deliveries.entry(names.clone()).or_insert_with(|| {
+                                let hit = Hit { seq: item.seq, id: item.tweet.id, json: Arc::clone(&item.tweet.json) };
+                                Arc::new(Delivery::new(hit, names.as_slice().into()))
+                            });
+                            last.insert(Arc::clone(delivery))
+                        }
+                    };
+                    subscriber.queue.offer(delivery);
                 }
                 names.clear();
                 self.names[session as usize] = names;

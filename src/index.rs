@@ -29,12 +29,14 @@ use crate::tweet::Item;
 
 mod ack;
 mod aggregate;
+mod cursor;
 mod fields;
 mod home;
 mod lower;
 pub mod offline;
 mod phrase;
 mod retention;
+mod room;
 mod shown;
 mod steady;
 mod tail;
@@ -44,13 +46,16 @@ mod writer;
 
 pub use ack::{Ack, IntakeError};
 pub use aggregate::{INTERVALS_MS, OverTime, TopTerms};
+pub use cursor::{Cursor, Cursors};
 pub use fields::{Fields, IndexDocument, Leaf};
 pub use home::{OpenError, SCHEMA_VERSION};
 pub use lower::lower;
 pub use retention::Retention;
 pub use view::{Page, PageRequest, Search, SearchError, View};
 
+use cursor::Moves;
 use home::Home;
+use room::Room;
 use shown::Shown;
 use tail::{Chunk, Tail};
 use writer::{Message, Payload, Writer};
@@ -132,6 +137,8 @@ struct Inner {
     epoch: Epoch,
     home: Mutex<Home>,
     shared: Arc<Shared>,
+    cursors: Cursors,
+    disk: Arc<Room>,
     /// The way to the writer. None when the index is closed.
     messages: Mutex<Option<SyncSender<Message>>>,
     thread: Mutex<Option<JoinHandle<Result<(), IntakeError>>>>,
@@ -219,8 +226,10 @@ impl Index {
                 last_commit: Duration::ZERO,
             }),
         });
-        let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options, committed.keeping)
-            .map_err(failed)?;
+        let cursors = Cursors::default();
+        let disk = Arc::new(Room::new(&options.dir));
+        let kept = (committed.keeping, Moves::new(committed.cursors, cursors.clone()), Arc::clone(&disk));
+        let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options, kept).map_err(failed)?;
         let queue_batches = options.queue_batches.max(1);
         let (messages, receiver) = sync_channel(queue_batches);
         let room = Arc::new(Semaphore::new(queue_batches));
@@ -235,6 +244,8 @@ impl Index {
                 epoch: home.epoch(),
                 home: Mutex::new(home),
                 shared,
+                cursors,
+                disk,
                 messages: Mutex::new(Some(messages)),
                 thread: Mutex::new(Some(thread)),
                 room,
@@ -271,7 +282,7 @@ impl Index {
     ///
     /// When that could not be written. No seq is lost then.
     pub fn take_seqs(&self, n: usize) -> io::Result<Seq> {
-        lock(&self.inner.home).take_seqs(n)
+        lock(&self.inner.home).take_seqs(n).inspect_err(|error| self.inner.disk.committed(Err(error.into())))
     }
 
     /// Adds tweets, with seqs from [`Index::take_seqs`] in rising order. They can be found when this returns; they are durable
@@ -279,6 +290,11 @@ impl Index {
     ///
     /// Blocks while the writer's queue is full, so wait for [`Index::ready`] first. To be called by one thread, the pipeline's.
     pub fn append(&self, items: Arc<[Item]>, ack: Option<Ack>) {
+        self.append_from(items, ack, None);
+    }
+
+    /// The same for the batch of a source that goes on where it was: its cursor becomes durable together with the tweets.
+    pub fn append_from(&self, items: Arc<[Item]>, ack: Option<Ack>, cursor: Option<Cursor>) {
         let answer = |ack: Option<Ack>, result| {
             if let Some(ack) = ack {
                 // Whoever asked may be gone.
@@ -297,11 +313,17 @@ impl Index {
         if let Ok(permit) = self.inner.room.try_acquire() {
             permit.forget();
         }
-        if let Err(refused) = messages.send(Message::Batch(items, ack))
-            && let Message::Batch(_, ack) = refused.0
+        if let Err(refused) = messages.send(Message::Batch(items, ack, cursor))
+            && let Message::Batch(_, ack, _) = refused.0
         {
             answer(ack, Err(self.gone()));
         }
+    }
+
+    /// How far the sources had come with the last commit.
+    #[must_use]
+    pub fn cursors(&self) -> Cursors {
+        self.inner.cursors.clone()
     }
 
     /// Waits until the writer's queue has room for a batch. Cancel safe. For the one who appends: only it takes room.
@@ -359,6 +381,16 @@ impl Index {
     /// Why the last tweets could not be committed. A second call has nothing to do.
     pub fn close(&self) -> Result<(), IntakeError> {
         self.inner.close()
+    }
+
+    /// Whether tweets could be kept at the moment. Now and then this writes a file of 1 MiB, and takes it away again: not for threads that must not
+    /// wait.
+    ///
+    /// # Errors
+    ///
+    /// Why they could not.
+    pub fn check_room(&self) -> Result<(), IntakeError> {
+        self.inner.disk.look()
     }
 
     /// Becomes `Some`, with the reason, when the writer has died: nothing can be appended any more.

@@ -22,13 +22,13 @@ use crate::explain::tweet::{Explained, Explainer};
 use crate::hub::{self, CostOrder, SessionQueue};
 pub use crate::hub::{Delivery, Name, QueueLimits};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
-use crate::index::{Hit, Index, OverTime, PageRequest, Search, SearchError, TopTerms, View};
+use crate::index::{Hit, Index, IntakeError, OverTime, PageRequest, Search, SearchError, TopTerms, View};
 use crate::pipeline::{Control, Handle};
 use crate::query::Query;
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
 use crate::tweet::Prepared;
-use price::{Kept, Sample};
+use price::KeptSample;
 pub use price::{Price, SAMPLE};
 pub use session::Session;
 
@@ -213,7 +213,7 @@ struct Inner {
     /// How many sessions are kept for clients that are away.
     away: AtomicU64,
     /// The newest tweets as of a moment ago, for prices.
-    sample: Kept,
+    sample: KeptSample,
 }
 
 impl Live {
@@ -229,7 +229,7 @@ impl Live {
                 searches,
                 queues: std::sync::Mutex::default(),
                 away: AtomicU64::new(0),
-                sample: Kept::default(),
+                sample: KeptSample::default(),
             }),
         }
     }
@@ -388,15 +388,7 @@ impl Live {
         let presearch = self.ask(|reply| Control::Presearch { query: registered, reply }).await?;
         let inner = Arc::clone(&self.inner);
         self.read_in_time(move |view| {
-            let kept = inner.sample.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-            let sample = match kept.filter(|sample| sample.is_fresh()) {
-                Some(sample) => sample,
-                None => {
-                    let sample = Arc::new(Sample::take(&view)?);
-                    *inner.sample.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&sample));
-                    sample
-                }
-            };
+            let sample = inner.sample.get_or_take(&view)?;
             Ok(sample.price(query.ast(), presearch))
         })
         .await
@@ -417,6 +409,17 @@ impl Live {
             seq: self.seq(),
             index_bytes,
         })
+    }
+
+    /// Whether tweets could be kept at the moment.
+    ///
+    /// # Errors
+    ///
+    /// Why they could not.
+    pub(crate) async fn check_room(&self) -> Result<(), IntakeError> {
+        let index = self.inner.index.clone();
+        let look = tokio::task::spawn_blocking(move || index.check_room());
+        look.await.unwrap_or_else(|panic| Err(IntakeError::Failed(panic.to_string())))
     }
 
     /// How many clients are connected: open sessions, but for those that are kept for a client that is away.

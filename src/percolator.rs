@@ -41,6 +41,7 @@ mod compiled;
 mod distance;
 mod explain;
 mod facts;
+mod found;
 mod frequency;
 mod grid;
 mod interval;
@@ -110,8 +111,8 @@ pub trait Engine: Send {
     /// The memory that the queries take, in bytes, as near as the engine knows.
     fn size_bytes(&self) -> usize;
 
-    /// Percolates one document slowly and appends each of its candidates with the time that it took to decide on it: for samples of what
-    /// queries cost. A candidate that needs no decision takes no time. An engine that can't tell appends nothing.
+    /// Percolates one document slowly and appends each of its candidates, once, with the time that it took to decide on it: for samples of what
+    /// queries cost. A candidate that needs no decision takes no time. A query that has to be tried on every document counts as a candidate. An engine that can't tell appends nothing.
     fn inspect(&mut self, doc: &Doc, candidates: &mut Vec<(QueryKey, Duration)>) {
         let _ = (doc, candidates);
     }

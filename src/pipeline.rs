@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::hub::{CostOrder, Departures, Full, Hub, Name, Registered, SessionQueue};
 use crate::ids::{QueryId, Seq, Uid};
 use crate::index::Index;
-pub use crate::index::{Ack, IntakeError};
+pub use crate::index::{Ack, Cursor, IntakeError};
 use crate::query::{Ast, Query};
 use crate::telemetry;
 use crate::tweet::{Item, Prepared};
@@ -34,6 +34,8 @@ pub struct Batch {
     pub tweets: Vec<Arc<Prepared>>,
     /// Told once, when all of them are committed or can't be.
     pub ack: Option<Ack>,
+    /// How far its source has come with it; becomes durable together with the tweets. A batch without tweets moves no cursor.
+    pub cursor: Option<Cursor>,
 }
 
 /// The way into the pipeline, for sources. Cheap to clone.
@@ -59,7 +61,7 @@ impl Intake {
     /// Why they are not.
     pub async fn send_durably(&self, tweets: Vec<Arc<Prepared>>) -> Result<Seq, IntakeError> {
         let (ack, durable) = oneshot::channel();
-        self.send(Batch { tweets, ack: Some(ack) }).await?;
+        self.send(Batch { tweets, ack: Some(ack), cursor: None }).await?;
         durable.await.unwrap_or(Err(IntakeError::Closed))
     }
 
@@ -215,7 +217,7 @@ impl Pipeline {
     }
 
     fn batch(&mut self, batch: Batch) {
-        let Batch { tweets, ack } = batch;
+        let Batch { tweets, ack, cursor } = batch;
         if tweets.is_empty() {
             if let Some(ack) = ack {
                 let _ = ack.send(Ok(self.position.seq()));
@@ -244,7 +246,7 @@ impl Pipeline {
             })
             .collect();
         // Into the tail first: whoever is told of a tweet can find it, and a session that catches up up to the position misses nothing.
-        self.index.append(Arc::clone(&items), ack);
+        self.index.append_from(Arc::clone(&items), ack, cursor);
         if let Some(last) = items.last() {
             self.position.seq.store(last.seq.0, Ordering::Release);
         }

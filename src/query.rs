@@ -55,18 +55,37 @@ pub struct QueryLimits {
     pub max_clauses: usize,
     /// Size of the automata of all wildcards, regular expressions and fuzzy terms of a query together, in bytes.
     pub max_automaton_bytes: usize,
+    /// What it costs in all: 1 for each clause and each word of a phrase, [`PATTERN_COST`] more for each wildcard, regular expression and fuzzy
+    /// term, and 1 for each [`AUTOMATON_BYTES_A_COST`] of its automaton.
+    pub max_cost: usize,
 }
+
+/// What a pattern costs beside its automaton: history walks the terms of each segment for it.
+pub const PATTERN_COST: usize = 16;
+/// How large an automaton of cost 1 is.
+pub const AUTOMATON_BYTES_A_COST: usize = 256;
 
 impl QueryLimits {
     /// No limits but the depth, which keeps the stack safe: for what was checked before.
-    pub(crate) const NONE: QueryLimits =
-        QueryLimits { max_bytes: usize::MAX, max_depth: 256, max_clauses: usize::MAX, max_automaton_bytes: usize::MAX };
+    pub(crate) const NONE: QueryLimits = QueryLimits {
+        max_bytes: usize::MAX,
+        max_depth: 256,
+        max_clauses: usize::MAX,
+        max_automaton_bytes: usize::MAX,
+        max_cost: usize::MAX,
+    };
 }
 
 impl Default for QueryLimits {
-    /// 16 KiB of text, 32 levels, 1,024 clauses (as many as Lucene takes), 1 MiB of automata.
+    /// 16 KiB of text, 32 levels, 1,024 clauses (as many as Lucene takes), 1 MiB of automata, a cost of 8,192.
     fn default() -> QueryLimits {
-        QueryLimits { max_bytes: 16_384, max_depth: 32, max_clauses: 1_024, max_automaton_bytes: 1 << 20 }
+        QueryLimits {
+            max_bytes: 16_384,
+            max_depth: 32,
+            max_clauses: 1_024,
+            max_automaton_bytes: 1 << 20,
+            max_cost: 8_192,
+        }
     }
 }
 

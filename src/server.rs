@@ -5,37 +5,39 @@
 //! ```
 //!
 //! A client that opens connections and sends nothing, or one byte now and then, is the cheapest attack there is: so connections are counted, and the
-//! head of each request has its time and its size. Bodies have their own limits, in the transports; `WebSockets` have theirs from the upgrade on, and keep
-//! their place.
+//! head of each request has its time and its size, a client that takes nothing of what it is sent is cut off, and so is one that asks for nothing more.
+//! Bodies have their own limits, in the transports; `WebSockets` have theirs from the upgrade on, and keep their place.
 
+mod stream;
 mod tls;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::telemetry;
 
+use stream::{Busy, Counted, Requests};
 pub use tls::Tls;
 
 /// After the listener has failed for a reason of its own, such as too many open files, it waits so long.
@@ -58,6 +60,10 @@ const HTTP2_STREAMS: u32 = 100;
 pub struct ServerOptions {
     /// The time of one request's head.
     pub header_timeout: Duration,
+    /// How long a client may take nothing of what it is sent. A WebSocket sees to that itself.
+    pub write_timeout: Duration,
+    /// How long a connection of HTTP/2 may be open without a request.
+    pub idle_timeout: Duration,
     /// Open connections.
     pub max_connections: usize,
     /// Header fields of one request.
@@ -95,18 +101,21 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
             continue;
         };
         prepare(&stream);
-        let stream = Counted::new(stream, place, Arc::clone(&open));
+        let requests = Arc::new(Requests::default());
+        let stream = Counted::new(stream, options.write_timeout, Arc::clone(&requests), place, Arc::clone(&open));
+        let guarded =
+            Guarded { peer, requests, header_timeout: options.header_timeout, idle_timeout: options.idle_timeout };
         let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
-        let (tls, timeout) = (options.tls.clone(), options.header_timeout);
+        let tls = options.tls.clone();
         connections.spawn(async move {
             let Some(tls) = tls else {
-                return connection(stream, peer, &builder, router, timeout, shutdown).await;
+                return connection(stream, guarded, &builder, router, shutdown).await;
             };
-            let handshake = tokio::time::timeout(timeout, tls.acceptor().accept(stream));
+            let handshake = tokio::time::timeout(guarded.header_timeout, tls.acceptor().accept(stream));
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 accepted = handshake => match accepted {
-                    Ok(Ok(stream)) => connection(stream, peer, &builder, router, timeout, shutdown.clone()).await,
+                    Ok(Ok(stream)) => connection(stream, guarded, &builder, router, shutdown.clone()).await,
                     Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
                     Err(_) => telemetry::turned_away("header_timeout"),
                 },
@@ -137,30 +146,44 @@ fn builder(options: &ServerOptions) -> Builder<TokioExecutor> {
     builder
 }
 
+/// Whose connection it is, and what it may take.
+struct Guarded {
+    peer: SocketAddr,
+    requests: Arc<Requests>,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+}
+
 /// Serves one connection to its end.
 async fn connection<S>(
     stream: S,
-    peer: SocketAddr,
+    Guarded { peer, requests, header_timeout, idle_timeout }: Guarded,
     builder: &Builder<TokioExecutor>,
     router: Router,
-    timeout: Duration,
     shutdown: CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let asked = Arc::new(AtomicBool::new(false));
     let service = hyper::service::service_fn({
-        let asked = Arc::clone(&asked);
+        let requests = Arc::clone(&requests);
         move |mut request: Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
+            let busy = Busy::new(Arc::clone(&requests));
             request.extensions_mut().insert(ConnectInfo(peer));
-            TowerToHyperService::new(router.clone()).call(request.map(Body::new))
+            let answer = TowerToHyperService::new(router.clone()).call(request.map(Body::new));
+            async move {
+                let answer = answer.await?;
+                if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    busy.upgraded();
+                }
+                Ok::<_, Infallible>(answer.map(|body| busy.until_the_end_of(body)))
+            }
         }
     });
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut stopping = pin!(shutdown.cancelled());
-    let mut late = pin!(tokio::time::sleep(timeout));
-    let (mut is_stopping, mut is_timed) = (false, true);
+    // Until it is known which HTTP the client speaks, HTTP's own timeout does not run; later it is asked whether there is anything to wait for.
+    let mut look = pin!(tokio::time::sleep(header_timeout));
+    let (mut is_stopping, mut is_first_look) = (false, true);
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
@@ -173,68 +196,21 @@ async fn connection<S>(
                 is_stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
-            // Until it is known which HTTP the client speaks, HTTP's own timeout does not run.
-            () = &mut late, if is_timed => {
-                is_timed = false;
-                if !asked.load(Ordering::Relaxed) {
+            () = &mut look, if !is_stopping => {
+                if is_first_look && !requests.were_any() {
                     telemetry::turned_away("header_timeout");
                     return;
                 }
+                is_first_look = false;
+                let idle = requests.idle_for();
+                if idle >= idle_timeout {
+                    telemetry::turned_away("idle_timeout");
+                    is_stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                look.as_mut().reset(tokio::time::Instant::now() + idle_timeout.saturating_sub(idle));
             }
         }
-    }
-}
-
-/// A connection and its place, which it keeps when it becomes a WebSocket.
-struct Counted {
-    stream: TcpStream,
-    /// How many there are, for the metric.
-    open: Arc<AtomicUsize>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Counted {
-    fn new(stream: TcpStream, place: OwnedSemaphorePermit, open: Arc<AtomicUsize>) -> Counted {
-        telemetry::connections(open.fetch_add(1, Ordering::Relaxed) + 1);
-        Counted { stream, open, _place: place }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        telemetry::connections(self.open.fetch_sub(1, Ordering::Relaxed) - 1);
-    }
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Problem;
+use crate::index::Cursors;
 use crate::pipeline::Intake;
 use crate::telemetry;
 use crate::tweet::Prepared;
@@ -54,6 +55,8 @@ pub struct SourceContext {
     pub name: String,
     /// Where the tweets go.
     pub intake: Intake,
+    /// How far sources had come with the last commit: a source that names its place with each batch goes on from there.
+    pub cursors: Cursors,
     /// Cancelled when it should stop: it hands over what it has and returns.
     pub shutdown: CancellationToken,
 }
@@ -146,7 +149,7 @@ async fn supervise_with(
         let pause = pause_after(first_pause, failures).mul_f64(rand::rng().random_range(0.5..1.0));
         failures += 1;
         telemetry::source_failed(&context.name, &error, pause);
-        board.set(&context.name, SourceState::Failing { reason: format!("{error:#}") });
+        board.set(&context.name, SourceState::Failing { reason: telemetry::message_of(&error) });
         // The shutdown ends the pause; the source then sees it at once and returns.
         let _ = context.shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
     }

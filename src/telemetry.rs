@@ -288,6 +288,19 @@ pub(crate) fn frames_sent(transport: &'static str, frames: usize) {
     counter!(FRAMES_SENT, "transport" => transport).increment(frames as u64);
 }
 
+/// Counts the tweets that a transport writes to its clients, for one that writes very often.
+pub(crate) struct FramesSent(metrics::Counter);
+
+impl FramesSent {
+    pub(crate) fn new(transport: &'static str) -> FramesSent {
+        FramesSent(counter!(FRAMES_SENT, "transport" => transport))
+    }
+
+    pub(crate) fn sent(&self, frames: usize) {
+        self.0.increment(frames as u64);
+    }
+}
+
 /// A client sent what can't be read or obeyed, and the protocol has no answer to it.
 pub(crate) fn event_dropped(transport: &'static str, reason: &dyn std::fmt::Display) {
     counter!(EVENTS_DROPPED, "transport" => transport).increment(1);
@@ -352,9 +365,22 @@ pub(crate) fn source_done(source: &str) {
     gauge!(SOURCE_UP, "source" => source.to_owned()).set(0.0);
 }
 
+/// An error with its causes, each said once: some say their cause themselves.
+pub(crate) fn message_of(error: &anyhow::Error) -> String {
+    let mut causes = error.chain().map(ToString::to_string);
+    let mut message = causes.next().unwrap_or_default();
+    for cause in causes.filter(|cause| !cause.is_empty()) {
+        if !message.ends_with(&cause) {
+            message.push_str(": ");
+            message.push_str(&cause);
+        }
+    }
+    message
+}
+
 /// A source failed and is started again after this time.
 pub(crate) fn source_failed(source: &str, error: &anyhow::Error, again_in: Duration) {
-    let error = format!("{error:#}");
+    let error = message_of(error);
     tracing::warn!(source, error, again_in_ms = again_in.as_secs_f64() * 1e3, "source failed");
     gauge!(SOURCE_UP, "source" => source.to_owned()).set(0.0);
     counter!(SOURCE_FAILURES, "source" => source.to_owned()).increment(1);

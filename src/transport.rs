@@ -31,6 +31,7 @@ mod wire;
 mod ws;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::MethodRouter;
@@ -46,14 +47,17 @@ use crate::source::StatusBoard;
 pub use gate::Gate;
 pub use http::router;
 pub use probes::admin_router;
+pub(crate) use query_form::Reader as QueryReader;
 
 /// Reads a frame, and the query in it, as the WebSocket does: whether they are understood. For fuzzing.
 #[doc(hidden)]
 #[must_use]
 pub fn understands_frame(frame: &str, limits: &QueryLimits) -> bool {
-    match wire::parse(frame, 1_000).1 {
+    let paging = wire::Paging { max_page: 1_000, max_depth: 10_000 };
+    match wire::parse(frame, paging).1 {
         Ok(wire::Command::Percolate(command)) => command.query.parse(limits).is_ok(),
-        Ok(wire::Command::Query(command)) => command.request(limits).is_ok(),
+        Ok(wire::Command::Query(command)) => command.query.parse(limits).is_ok(),
+        Ok(wire::Command::Aggregate(command)) => command.query.parse(limits).is_ok(),
         Ok(_) => true,
         Err(_) => false,
     }
@@ -86,8 +90,14 @@ pub struct TransportContext {
     pub intake: Intake,
     /// What queries may ask for.
     pub query_limits: QueryLimits,
+    /// Understands queries.
+    pub(crate) queries: Arc<QueryReader>,
     /// What clients may send and hold.
     pub limits: Limits,
+    /// How long the next bytes of a request's body may take, or the whole of one that is held.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of what it is sent.
+    pub write_timeout: Duration,
     /// Whether `/metrics` has a listener of its own.
     pub admin_elsewhere: bool,
     /// Who may come in.

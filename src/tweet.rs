@@ -21,7 +21,7 @@ pub(crate) use analyze::{Origin, Source};
 #[cfg(test)]
 pub(crate) use extract::decode;
 pub(crate) use extract::{decoded_parts, raw_range};
-pub use read::read;
+pub use read::{read, read_each};
 
 use crate::doc::{Doc, DocBuilder, Point};
 use crate::ids::Seq;

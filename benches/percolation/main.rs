@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Corpus: a text file with one tweet a line (`PERCH_CORPUS`); without it, a text made from a seed. Every other tweet gives the
-//! words of the queries and passes the engine first, so that it knows how often words occur; the others are what is
+//! words of the queries and passes the engine three times, so that it knows how often words occur and all plans rest on that; the others are what is
 //! measured. All choices come from one seed.
 //!
 //! Each row runs in a process of its own. In the first table, the engine has one thread; rates count the time that the thread

@@ -48,7 +48,8 @@ pub fn json(input: &[u8]) {
 fn check_canonical(query: &Query) {
     // The canonical form may be longer than the query was.
     let wide =
-        QueryLimits { max_bytes: usize::MAX, max_depth: 256, max_clauses: usize::MAX, max_automaton_bytes: 1 << 24 };
+        QueryLimits { max_bytes: usize::MAX, max_depth: 256, max_clauses: usize::MAX, max_automaton_bytes: 1 << 24, max_cost: usize::MAX
+    };
     let again = Query::parse(query.canonical(), Schema::tweet(), &wide);
     let again = again.unwrap_or_else(|error| panic!("the canonical form {:?} is no query: {error}", query.canonical()));
     assert_eq!(again.canonical(), query.canonical());

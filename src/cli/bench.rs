@@ -154,9 +154,9 @@ impl Settings {
             S::Idle | S::Paced => Some(100_000),
         });
         let words = deliveries.map_or(f64::from(queries), |deliveries| {
-            // A session with two words gets about twice as much.
-            let of_one = f64::from(sessions) * (1.0 + args.overlap / 100.0) / f64::from(queries);
-            f64::from(deliveries) / f64::from(rate) / of_one
+            // A session with two words, which are neighbors, gets as much as if its tweets had one word more.
+            let of_one_word = f64::from(sessions) / f64::from(queries);
+            f64::from(deliveries) / f64::from(rate) / of_one_word - args.overlap / 100.0
         });
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
         let words = (words.round() as u32).clamp(1, queries.min(100));

@@ -40,16 +40,14 @@ pub(super) struct ExplainArgs {
 /// Says what is to be said of a query, or of tweets and a query.
 pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let query = read_query(&args.query)?;
-    match &args.tweet {
+    if let Some(file) = &args.tweet {
         // Failing is told from not matching by the exit code.
-        Some(file) => block_on(why::run(&query, file, args.json)).map_err(Failure::unlike_no_match),
-        None => {
-            meaning(&query)?;
-            match &args.url {
-                Some(url) => block_on(price(&args.query, url, &args.token)),
-                None => made_up_price(&query),
-            }
-        }
+        return block_on(why::run(&query, file, args.json)).map_err(Failure::unlike_no_match);
+    }
+    meaning(&query)?;
+    match &args.url {
+        Some(url) => block_on(price(&args.query, url, &args.token)),
+        None => made_up_price(&query),
     }
 }
 
@@ -97,6 +95,10 @@ fn write_price(out: &mut impl Write, price: &QueryPrice) -> io::Result<()> {
         "{bold}price{bold:#}\n  looked at for {candidates} of the newest {tweets} tweets, {matches} of them match"
     )?;
     match (price.tweets_per_hour, price.matches_per_hour) {
+        (Some(hourly), Some(0.0)) if *tweets > 0 => {
+            let most = rounded(hourly / f64::from(u32::try_from(*tweets).unwrap_or(u32::MAX)));
+            writeln!(out, "  fewer than {most} matches an hour, of {} tweets", rounded(hourly))
+        }
         (Some(tweets), Some(matches)) => {
             writeln!(out, "  about {} matches an hour, of {} tweets", rounded(matches), rounded(tweets))
         }

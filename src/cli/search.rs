@@ -30,6 +30,9 @@ pub(super) struct SearchArgs {
     server: ServerArgs,
 }
 
+/// How wide a table is on a terminal that does not say.
+const WIDTH: u16 = 80;
+
 #[derive(Deserialize)]
 struct Page {
     result: Vec<Box<RawValue>>,
@@ -73,6 +76,10 @@ pub(super) async fn run(args: &SearchArgs) -> Result<(), Failure> {
 fn table(tweets: &[Box<RawValue>]) -> Result<Table, Failure> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width() == Some(0) {
+        // A terminal that doesn't know how wide it is.
+        table.set_width(WIDTH);
+    }
     table.set_header(["id", "created", "author", "text"]);
     for tweet in tweets {
         let tweet: Shown = serde_json::from_str(tweet.get()).context("the answer is not what perch sends")?;

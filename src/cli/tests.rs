@@ -84,3 +84,13 @@ fn addresses_keep_the_path_of_the_server() {
     assert_eq!(client::address(&server, "/api/search").unwrap().as_str(), "http://host:1/perch/api/search");
     assert!(client::address(&"ftp://host".parse().unwrap(), "/").is_err());
 }
+
+#[test]
+fn a_stage_that_fails_is_exit_code_1_and_a_pipe_that_is_closed_is_none() {
+    let code = |failure: Failure| format!("{:?}", failure.report());
+    let stage = anyhow::anyhow!("the writer of the index has panicked").context("the pipeline failed");
+    assert_eq!(code(Failure::Other(stage)), format!("{:?}", ExitCode::FAILURE));
+    assert_eq!(code(Failure::Config(Vec::new())), format!("{:?}", ExitCode::from(64)));
+    let closed = io::Error::from(io::ErrorKind::BrokenPipe);
+    assert_eq!(code(Failure::Other(closed.into())), format!("{:?}", ExitCode::SUCCESS));
+}

@@ -108,6 +108,16 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
+/// The host of `perch.example:8888`: in lower case, without the port and the dot that may stand at its end.
+#[must_use]
+pub fn host_name(authority: &str) -> Option<String> {
+    let (mut host, _) = host_and_port(authority)?;
+    if host.ends_with('.') {
+        host.pop();
+    }
+    Some(host)
+}
+
 /// The host in lower case; IPv6 with its brackets.
 fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match authority.rsplit_once(':') {

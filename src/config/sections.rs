@@ -21,6 +21,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Web pages that may connect beside those from the same origin: `https://example.org`, or `*` for all.
     pub allowed_origins: Vec<String>,
+    /// Names by which perch may be called, beside those that only its own network knows: `perch.example.org`, or `*` for all.
+    pub allowed_hosts: Vec<String>,
     /// The certificate chain for TLS, as PEM; empty is plain HTTP.
     pub tls_certificate_file: PathBuf,
     /// Its private key, as PEM.
@@ -31,6 +33,15 @@ pub struct Server {
     /// How long the head of a request may take, from the opening of the connection or the end of the answer before it.
     #[serde(rename = "header_timeout_ms", with = "milliseconds")]
     pub header_timeout: Duration,
+    /// How long a client may take until the next bytes of its request's body come; a body that is held whole may take as long in all.
+    #[serde(rename = "body_timeout_ms", with = "milliseconds")]
+    pub body_timeout: Duration,
+    /// How long a client may take no byte of what it is sent.
+    #[serde(rename = "write_timeout_ms", with = "milliseconds")]
+    pub write_timeout: Duration,
+    /// How long a connection of HTTP/2 may be open without a request.
+    #[serde(rename = "idle_timeout_ms", with = "milliseconds")]
+    pub idle_timeout: Duration,
     /// How long a shutdown may take before what is left is cut off.
     #[serde(rename = "grace_seconds", with = "seconds")]
     pub grace: Duration,
@@ -41,10 +52,14 @@ impl Default for Server {
         Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 8888)),
             allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
             tls_certificate_file: PathBuf::new(),
             tls_key_file: PathBuf::new(),
             admin_listen: None,
             header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(120),
             grace: Duration::from_secs(10),
         }
     }
@@ -59,14 +74,28 @@ impl Server {
                 problems.push(Problem::new(format!("server.allowed_origins[{at}]"), message));
             }
         }
+        for (at, host) in self.allowed_hosts.iter().enumerate() {
+            if host != "*" && !is_host_name(host) {
+                let message =
+                    format!("expected a name without a port, such as \"perch.example.org\", or \"*\", found {host:?}");
+                problems.push(Problem::new(format!("server.allowed_hosts[{at}]"), message));
+            }
+        }
         let (certificate, key) = (self.tls_certificate_file.as_os_str(), self.tls_key_file.as_os_str());
         if certificate.is_empty() != key.is_empty() {
             let missing = if key.is_empty() { "server.tls_key_file" } else { "server.tls_certificate_file" };
             problems.push(Problem::new(missing, "is missing: a certificate and its key go together"));
         }
         within(problems, "server.header_timeout_ms", self.header_timeout.as_millis(), 100..=600_000);
+        within(problems, "server.body_timeout_ms", self.body_timeout.as_millis(), 100..=3_600_000);
+        within(problems, "server.write_timeout_ms", self.write_timeout.as_millis(), 100..=3_600_000);
+        within(problems, "server.idle_timeout_ms", self.idle_timeout.as_millis(), 100..=86_400_000);
         within(problems, "server.grace_seconds", self.grace.as_secs(), 0..=3_600);
     }
+}
+
+fn is_host_name(host: &str) -> bool {
+    !host.is_empty() && host.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_'))
 }
 
 /// `[index]`: where tweets are kept and how often they are committed.
@@ -216,12 +245,14 @@ pub struct Query {
     pub max_clauses: usize,
     /// Size of the automaton of a wildcard or regular expression.
     pub max_automaton_bytes: usize,
+    /// What it may cost in all, as [`QueryLimits::max_cost`] counts.
+    pub max_cost: usize,
 }
 
 impl Default for Query {
     fn default() -> Query {
-        let QueryLimits { max_bytes, max_depth, max_clauses, max_automaton_bytes } = QueryLimits::default();
-        Query { max_bytes, max_depth, max_clauses, max_automaton_bytes }
+        let QueryLimits { max_bytes, max_depth, max_clauses, max_automaton_bytes, max_cost } = QueryLimits::default();
+        Query { max_bytes, max_depth, max_clauses, max_automaton_bytes, max_cost }
     }
 }
 
@@ -232,6 +263,7 @@ impl Query {
         within(problems, "query.max_depth", self.max_depth, 1..=200);
         within(problems, "query.max_clauses", self.max_clauses, 1..=100_000);
         within(problems, "query.max_automaton_bytes", self.max_automaton_bytes, 1_024..=1024 * 1024 * 1024);
+        within(problems, "query.max_cost", self.max_cost, 1..=100_000_000);
     }
 }
 
@@ -283,6 +315,8 @@ pub struct Limits {
     pub max_line_bytes: usize,
     /// The largest page of history.
     pub max_page: usize,
+    /// How far behind the first tweet a page of history may end.
+    pub max_search_depth: usize,
     /// Searches that run at one time; others wait.
     pub search_concurrency: usize,
 }
@@ -311,6 +345,7 @@ impl Default for Limits {
             max_unpacked_bytes: 16 * 1024 * 1024 * 1024,
             max_line_bytes: 1024 * 1024,
             max_page: 1_000,
+            max_search_depth: 10_000,
             search_concurrency: 8,
         }
     }
@@ -334,6 +369,7 @@ impl Limits {
         within(problems, "limits.max_frame_bytes", self.max_frame_bytes, 1_024..=16 * 1024 * 1024);
         within(problems, "limits.max_line_bytes", self.max_line_bytes, 1_024..=64 * 1024 * 1024);
         within(problems, "limits.max_page", self.max_page, 1..=10_000);
+        within(problems, "limits.max_search_depth", self.max_search_depth, self.max_page..=1_000_000);
         within(problems, "limits.search_concurrency", self.search_concurrency, 1..=1_024);
     }
 }

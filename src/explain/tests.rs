@@ -126,9 +126,9 @@ fn entities_have_a_place_in_themselves_and_one_in_the_text() {
     check(
         "#rust",
         &wrong,
-        &expect![[r##"
+        &expect![[r#"
             #rust (hashtag); entities.hashtags[0].text[0..4] "Rust"
-        "##]],
+        "#]],
     );
 }
 
@@ -238,9 +238,9 @@ fn the_first_part_that_fails_is_named_with_its_place() {
     check(
         "rust well zebra followers:<100",
         &job(),
-        &expect![[r#"
+        &expect![[r"
             fails at 5..30: user.followers_count:<=99 (user.followers_count); there is 1234
-        "#]],
+        "]],
     );
     check(
         "java OR lang:de",
@@ -422,8 +422,8 @@ fn a_tag_is_compared_as_it_is_folded() {
     check(
         "#rust",
         &tweet,
-        &expect![[r##"
+        &expect![[r#"
             #rust (hashtag); entities.hashtags[0].text[0..4] "Rust"; text[0..9] "＃Ｒust"
-        "##]],
+        "#]],
     );
 }

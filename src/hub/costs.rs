@@ -90,7 +90,8 @@ impl Costs {
         QueryCounts {
             tweets: self.tweets - count.since,
             matches: count.matches,
-            candidates: count.candidates,
+            // What matches was looked at, also where no sample says so.
+            candidates: count.candidates.max(count.matches),
             time: Duration::from_nanos(count.nanos),
         }
     }

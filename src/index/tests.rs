@@ -450,19 +450,19 @@ fn a_block_of_seqs_that_can_not_be_reserved_costs_nothing() {
 #[test]
 fn tweets_go_when_they_are_too_old_and_the_first_seq_says_so() {
     let dir = TempDir::new().unwrap();
-    let retention = Retention { age: Some(Duration::from_millis(300)), size_bytes: None };
+    let retention = Retention { age: Some(Duration::from_secs(1)), size_bytes: None };
     let options = IndexOptions { retention, ..options(dir.path()) };
     let index = Index::open(&options).unwrap();
+    let started = std::time::Instant::now();
     let (items, _) = append(&index, (1..=50).map(|id| (id, text("rust"))));
     index.commit_now().unwrap();
     assert_eq!((index.view().count(), index.first_seq()), (50, Seq::ZERO));
     // Nothing else comes: they go by themselves.
-    let started = std::time::Instant::now();
     while index.view().count() > 0 {
         assert!(started.elapsed() < Duration::from_secs(60), "they stay");
         std::thread::yield_now();
     }
-    assert!(started.elapsed() >= Duration::from_millis(200), "they went too early");
+    assert!(started.elapsed() >= Duration::from_millis(990), "they went too early");
     assert_eq!(index.first_seq(), items[49].seq.next());
     assert_eq!(first_page(&index, &word("rust")).total, 0);
     drop(index);
@@ -494,4 +494,41 @@ fn the_oldest_tweets_go_when_the_index_is_too_large() {
     // Merges take what was deleted off the disk.
     let size = index.stats().size_bytes;
     assert!(size < 800_000, "{size} bytes");
+}
+
+/// Appends one tweet that brings `source` from one place to another.
+fn append_from(index: &Index, id: u64, source: &str, after: Option<&str>, at: &str) {
+    let seq = index.take_seqs(1).unwrap();
+    let items: Arc<[Item]> = [Item { seq, tweet: prepared(id, text("a")) }].into();
+    let cursor = Cursor { source: source.into(), after: after.map(Into::into), at: at.into() };
+    index.append_from(items, None, Some(cursor));
+}
+
+#[test]
+fn cursors_become_durable_with_their_tweets_and_never_pass_a_gap() {
+    let dir = TempDir::new().unwrap();
+    let copy = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    let at = |index: &Index, source: &str| index.cursors().get(source).map(|at| at.to_string());
+    append_from(&index, 1, "a", None, "1");
+    append_from(&index, 2, "b", None, "x");
+    append_from(&index, 3, "a", Some("1"), "2");
+    assert_eq!((at(&index, "a"), at(&index, "b")), (None, None), "nothing is durable yet");
+    copy_dir(dir.path(), copy.path());
+    index.commit_now().unwrap();
+    assert_eq!((at(&index, "a").as_deref(), at(&index, "b").as_deref()), (Some("2"), Some("x")));
+    // The batch from 2 to 3 was lost somewhere.
+    append_from(&index, 4, "a", Some("3"), "4");
+    append_from(&index, 5, "b", Some("x"), "y");
+    index.commit_now().unwrap();
+    assert_eq!((at(&index, "a").as_deref(), at(&index, "b").as_deref()), (Some("2"), Some("y")));
+    drop(index);
+    let index = Index::open(&options(dir.path())).unwrap();
+    assert_eq!((at(&index, "a").as_deref(), at(&index, "b").as_deref()), (Some("2"), Some("y")));
+    append_from(&index, 4, "a", Some("2"), "3");
+    index.commit_now().unwrap();
+    assert_eq!(at(&index, "a").as_deref(), Some("3"));
+    // As after a crash before the first commit.
+    let crashed = Index::open(&options(copy.path())).unwrap();
+    assert_eq!((at(&crashed, "a"), first_page(&crashed, &word("a")).total), (None, 0));
 }

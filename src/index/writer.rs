@@ -26,8 +26,10 @@ use tantivy::{IndexReader, IndexWriter, TantivyError, Term};
 use tokio::sync::Semaphore;
 
 use super::ack::{Ack, IntakeError};
+use super::cursor::{Cursor, Moves, Places};
 use super::fields::{Fields, IndexDocument};
 use super::retention::{Keeping, Retention};
+use super::room::Room;
 use super::shown::Shown;
 use super::{IndexOptions, Shared};
 use crate::ids::Seq;
@@ -47,8 +49,8 @@ const LAST_TIDY: Duration = Duration::from_secs(600);
 
 /// What the writer is told.
 pub(super) enum Message {
-    /// Write this, and tell when it is durable.
-    Batch(Arc<[Item]>, Option<Ack>),
+    /// Write this, move the source's cursor, and tell when both are durable.
+    Batch(Arc<[Item]>, Option<Ack>, Option<Cursor>),
     /// Commit now, and tell when everything before this message is durable.
     Commit(SyncSender<Result<(), IntakeError>>),
     /// Commit and stop.
@@ -66,6 +68,9 @@ pub(super) struct Payload {
     /// What is kept.
     #[serde(flatten)]
     pub(super) keeping: Keeping,
+    /// How far each source had come.
+    #[serde(default, skip_serializing_if = "Places::is_empty")]
+    pub(super) cursors: Places,
 }
 
 impl Payload {
@@ -99,6 +104,9 @@ pub(super) struct Writer {
     retention: Retention,
     /// What is kept as of the last commit.
     keeping: Keeping,
+    cursors: Moves,
+    /// Is told whether commits go well.
+    disk: Arc<Room>,
     /// When to look for tweets that are to be deleted, if no commit comes before.
     retain_at: Option<Instant>,
     /// When to look for merges that are done, and how long the writer has waited for them.
@@ -113,7 +121,7 @@ impl Writer {
         reader: IndexReader,
         dir: PathBuf,
         options: &IndexOptions,
-        keeping: Keeping,
+        (keeping, cursors, disk): (Keeping, Moves, Arc<Room>),
     ) -> tantivy::Result<Writer> {
         let shown = Arc::clone(&shared.lock().shown);
         let mut writer = Writer {
@@ -132,6 +140,8 @@ impl Writer {
             oldest: None,
             retention: options.retention,
             keeping,
+            cursors,
+            disk,
             retain_at: options.retention.interval().map(|_| Instant::now()),
             tidy: None,
         };
@@ -149,9 +159,9 @@ impl Writer {
                 None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match message {
-                Ok(Message::Batch(items, ack)) => {
+                Ok(Message::Batch(items, ack, cursor)) => {
                     room.add_permits(1);
-                    self.add(&items, ack);
+                    self.add(&items, ack, cursor);
                 }
                 Ok(Message::Commit(done)) => {
                     // Nobody needs to wait for the answer.
@@ -159,8 +169,8 @@ impl Writer {
                 }
                 Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => {
                     for message in messages.try_iter() {
-                        if let Message::Batch(items, ack) = message {
-                            self.add(&items, ack);
+                        if let Message::Batch(items, ack, cursor) = message {
+                            self.add(&items, ack, cursor);
                         }
                     }
                     return self.commit();
@@ -204,8 +214,11 @@ impl Writer {
         Ok(self.tantivy.as_mut().expect("it was just made"))
     }
 
-    fn add(&mut self, items: &[Item], ack: Option<Ack>) {
+    fn add(&mut self, items: &[Item], ack: Option<Ack>, cursor: Option<Cursor>) {
         let Some(last) = items.last() else { return };
+        if let Some(cursor) = cursor {
+            self.cursors.add(cursor);
+        }
         self.pending.push((last.seq, ack));
         self.pending_tweets += items.len();
         self.oldest.get_or_insert_with(Instant::now);
@@ -248,6 +261,7 @@ impl Writer {
         if let Err(error) = self.try_commit(last, keeping, deletes) {
             return Err(self.fail(&error));
         }
+        self.disk.committed(Ok(()));
         telemetry::committed(self.pending_tweets, started.elapsed());
         if let Err(error) = self.publish(last, Some(started)) {
             // The tail keeps the tweets until the next commit can show them: they are durable and can be found.
@@ -266,7 +280,9 @@ impl Writer {
     }
 
     fn try_commit(&mut self, last: Seq, keeping: Keeping, deletes: bool) -> tantivy::Result<()> {
-        let payload = serde_json::to_string(&Payload { last_seq: last.0, keeping: keeping.clone() })?;
+        let cursors = self.cursors.next();
+        let payload = Payload { last_seq: last.0, keeping: keeping.clone(), cursors: cursors.clone() };
+        let payload = serde_json::to_string(&payload)?;
         let writer = self.open_tantivy()?;
         if deletes {
             let first = Term::from_field_u64(Fields::tweet().seq(), keeping.first_seq().0);
@@ -276,6 +292,7 @@ impl Writer {
         commit.set_payload(&payload);
         commit.commit()?;
         self.keeping = keeping;
+        self.cursors.settle(cursors);
         Ok(())
     }
 
@@ -355,12 +372,16 @@ impl Writer {
     /// Gives up what was added since the last commit, and answers everyone who waits for it.
     fn fail(&mut self, error: &TantivyError) -> IntakeError {
         let reason = reason(error);
+        self.disk.committed(Err(reason.clone()));
         tracing::error!(tweets = self.pending_tweets, %error, "the index can't be written");
         self.tantivy = None;
         let last = self.pending.last().map_or(Seq::ZERO, |&(last, _)| last);
         // A commit that failed may have come through nevertheless: look what there is.
         if let Ok(payload) = Payload::of(&self.index) {
             self.keeping = payload.keeping;
+            self.cursors.settle(payload.cursors);
+        } else {
+            self.cursors.give_up();
         }
         if self.publish(last, None).is_err() {
             let gone = self.shared.forget(last);

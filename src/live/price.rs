@@ -8,7 +8,7 @@
 //! The sample is taken by order of arrival and holds analyzed tweets only. What the engine waits for is asked of the engine that runs, so it is what would be waited
 //! for now.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::doc::Doc;
@@ -59,7 +59,7 @@ pub(super) struct Sample {
 
 impl Sample {
     /// The newest tweets of a view.
-    pub(super) fn take(view: &View) -> Result<Sample, SearchError> {
+    fn take(view: &View) -> Result<Sample, SearchError> {
         let hits = view.newest(SAMPLE)?;
         // What is stored can be read: it was, and is checked to be the same again.
         let tweets = hits.iter().filter_map(|hit| tweet::read(hit.json.as_bytes()).ok()).flatten();
@@ -73,7 +73,7 @@ impl Sample {
     }
 
     /// Whether it still serves.
-    pub(super) fn is_fresh(&self) -> bool {
+    fn is_fresh(&self) -> bool {
         self.taken.elapsed() < FRESH
     }
 
@@ -89,12 +89,29 @@ impl Sample {
 }
 
 /// The sample that is kept.
-pub(super) type Kept = std::sync::Mutex<Option<Arc<Sample>>>;
+#[derive(Debug, Default)]
+pub(super) struct KeptSample {
+    sample: Mutex<Option<Arc<Sample>>>,
+}
 
-/// How many events an hour has, by the times (milliseconds) of some: those in the middle nine tenths, over the time from the first to the last of
-/// them and the second that it takes to tell one from the next.
+impl KeptSample {
+    /// The sample that is kept, or one of the view when that is too old.
+    pub(super) fn get_or_take(&self, view: &View) -> Result<Arc<Sample>, SearchError> {
+        let kept = self.sample.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(sample) = kept.filter(|sample| sample.is_fresh()) {
+            return Ok(sample);
+        }
+        // Whoever asks meanwhile takes one too, and waits for nobody.
+        let sample = Arc::new(Sample::take(view)?);
+        *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&sample));
+        Ok(sample)
+    }
+}
+
+/// How many events an hour has, by the times of some, in milliseconds but exact to a second only.
 ///
-/// Strays, an old tweet or a clock that is wrong, must not stretch the time.
+/// Strays, an old tweet or a clock that is wrong, must not stretch the time: it is judged by the middle nine tenths. Where these are close
+/// together, the whole seconds between the first and the last are counted.
 #[expect(clippy::cast_precision_loss, reason = "times of this age fit, and an estimate is no better")]
 fn per_hour(mut times: Vec<i64>) -> Option<f64> {
     const HOUR_MS: f64 = 3_600_000.0;
@@ -104,8 +121,14 @@ fn per_hour(mut times: Vec<i64>) -> Option<f64> {
     times.sort_unstable();
     let strays = times.len() / 20;
     let middle = &times[strays..times.len() - strays];
-    let (first, last) = (middle.first()?, middle.last()?);
-    Some(middle.len() as f64 * HOUR_MS / (last.saturating_sub(*first).saturating_add(1_000)) as f64)
+    let (&first, &last) = (middle.first()?, middle.last()?);
+    let span = last.saturating_sub(first);
+    let (n, span) = match span {
+        60_000.. => (middle.len() - 1, span),
+        3_000.. => (middle.iter().filter(|&&at| at > first && at < last).count(), span - 1_000),
+        _ => (middle.len(), span + 1_000),
+    };
+    Some(n as f64 * HOUR_MS / span as f64)
 }
 
 #[cfg(test)]
@@ -124,5 +147,8 @@ mod tests {
         times[51] = i64::MAX;
         let rate = per_hour(times).expect("a rate");
         assert!((3_300.0..3_900.0).contains(&rate), "{rate}");
+        // Two hundred a second, for five seconds that do not begin with one.
+        let times = (0..1_000).map(|at| (700 + at * 5) / 1_000 * 1_000).collect();
+        assert_eq!(per_hour(times), Some(720_000.0));
     }
 }

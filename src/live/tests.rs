@@ -169,7 +169,11 @@ async fn scenario(stages: &Stages, seed: u64) {
                 }
                 let tweets = batch.iter().map(|(id, found)| prepared(*id, &found.join(" "))).collect();
                 let (ack, acked) = tokio::sync::oneshot::channel();
-                stages.intake.send(crate::pipeline::Batch { tweets, ack: Some(ack) }).await.expect("it is taken");
+                stages
+                    .intake
+                    .send(crate::pipeline::Batch { tweets, ack: Some(ack), cursor: None })
+                    .await
+                    .expect("it is taken");
                 pending.push((batch, acked));
             }
             5 | 6 => {

@@ -29,7 +29,7 @@ pub(crate) fn matches(tokens: &[Token], n: usize, slop: u32, is_term: impl Fn(us
 /// Where the phrase stands: for each of its first `most` places the numbers of its tokens, by term; by the token that it was found by, and no
 /// place twice.
 ///
-/// For explanations: it allocates, and goes on where [`matches`] stops.
+/// For explanations: it allocates, and goes on where [`matches()`] stops.
 pub(crate) fn places(
     tokens: &[Token],
     n: usize,

@@ -9,6 +9,8 @@
 //! in the posting as a first and cheap doubt, and by construction no query with none of its clauses there is looked at at
 //! all. Queries whose plan leaves nothing open (single words, two words, either of some words) match without a program.
 
+use std::time::Duration;
+
 use crate::doc::Doc;
 use crate::ids::QueryKey;
 use crate::query::Ast;
@@ -427,14 +429,13 @@ impl Compiled {
     /// Appends the matches of a batch to `matches`, and takes down what is to be learned from.
     fn look_at(&mut self, docs: &[&Doc], matches: &mut Matches) {
         let Compiled { one, many, tools, threads, presearch, codes, seen, counting, .. } = self;
-        let n_queries = self.queries.len();
         match threads {
             Some(threads) if Threads::are_worth_it(docs.len(), self.load) => {
-                threads.percolate((presearch, codes), n_queries, docs, *counting, matches, seen);
+                threads.percolate((presearch, codes), docs, *counting, matches, seen);
             }
             _ if docs.len() < FEW => {
                 for (at, doc) in docs.iter().enumerate() {
-                    one.percolate(presearch, codes, tools, n_queries, (number(at), doc), matches);
+                    one.percolate(presearch, codes, tools, (number(at), doc), matches);
                     if counting.of(at, 1) != 0 {
                         one.see(doc, seen);
                     }
@@ -444,7 +445,7 @@ impl Compiled {
                 // Evenly, so that no few are left over.
                 let len = docs.len().div_ceil(docs.len().div_ceil(MAX_DOCS));
                 for (docs, first) in docs.chunks(len).zip((0..).step_by(len)) {
-                    many.percolate(presearch, codes, tools, n_queries, (number(first), docs), matches);
+                    many.percolate(presearch, codes, tools, (number(first), docs), matches);
                     many.see(docs, counting.of(first, docs.len()), seen);
                 }
             }
@@ -494,6 +495,11 @@ impl Engine for Compiled {
         self.n_queries -= 1;
         self.give_back();
         true
+    }
+
+    fn inspect(&mut self, doc: &Doc, candidates: &mut Vec<(QueryKey, Duration)>) {
+        let Compiled { one, presearch, codes, tools, .. } = self;
+        one.inspect(presearch, codes, tools, doc, candidates);
     }
 
     fn len(&self) -> usize {

@@ -9,6 +9,7 @@ use crate::ids::QueryKey;
 use super::Matches;
 use super::arena::Arena;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
+use super::found::Found;
 use super::one::{fit, shrink};
 use super::presearch::Presearch;
 use super::program;
@@ -23,7 +24,7 @@ const BITS: usize = 4;
 /// How many lists and programs are touched before they are read.
 const AHEAD: usize = 16;
 
-/// Which of the documents an atom, or a query, is noted for: the number of the batch, and the place of a mask.
+/// Which of the documents an atom is noted for: the number of the batch, and the place of a mask.
 #[derive(Clone, Copy, Debug, Default)]
 struct Note {
     batch: u32,
@@ -39,14 +40,12 @@ pub(super) struct Many {
     doc: Mask,
     /// By atom: the place in `there`.
     notes: Vec<Note>,
-    /// By query: the place in `found`.
-    found_notes: Vec<Note>,
     /// The atoms that are in any document; a range once for each document.
     there: Vec<AtomId>,
     /// By place in `there`: in which documents.
     masks: Vec<Mask>,
-    /// The queries that may be found more than once, and for which documents they were.
-    found: Vec<Mask>,
+    /// The queries that were found and may be again, and for which documents.
+    found: Found,
     /// By atom that programs looked for: the documents that were looked at, and those that have it.
     looked: hashbrown::HashMap<AtomId, (Mask, Mask), foldhash::fast::RandomState>,
     /// By bit of signatures: the documents that have it; and behind these, all.
@@ -64,16 +63,15 @@ pub(super) struct Many {
 }
 
 impl Many {
-    fn start(&mut self, n_docs: usize, n_atoms: usize, n_queries: usize) {
+    fn start(&mut self, n_docs: usize, n_atoms: usize) {
         if self.batch == u32::MAX {
             self.batch = 0;
             self.notes.fill(Note::default());
-            self.found_notes.fill(Note::default());
         }
         self.batch += 1;
         self.there.clear();
         self.masks.clear();
-        self.found.clear();
+        self.found.start();
         self.looked.clear();
         self.fit.clear();
         self.open.clear();
@@ -87,7 +85,6 @@ impl Many {
             self.matches.resize_with(n_docs, Vec::new);
         }
         fit(&mut self.notes, n_atoms);
-        fit(&mut self.found_notes, n_queries);
     }
 
     /// Appends the matches of documents, at most [`MAX_DOCS`], of which the first has this number in its batch.
@@ -96,12 +93,11 @@ impl Many {
         presearch: &Presearch,
         codes: &Arena<u32>,
         tools: &mut Tools,
-        n_queries: usize,
         (first, docs): (u32, &[&Doc]),
         matches: &mut Matches,
     ) {
         debug_assert!(docs.len() <= MAX_DOCS);
-        self.start(docs.len(), presearch.atoms.len(), n_queries);
+        self.start(docs.len(), presearch.atoms.len());
         for (at, doc) in docs.iter().enumerate() {
             let mut tokens = std::mem::take(&mut self.tokens[at]);
             tokens.clear();
@@ -206,15 +202,7 @@ impl Many {
     /// Notes for which documents a query was found. Tells for which it was not before.
     #[inline]
     fn find(&mut self, query: u32, mask: Mask) -> Mask {
-        let note = &mut self.found_notes[query as usize];
-        if note.batch != self.batch {
-            *note = Note { batch: self.batch, at: number(self.found.len()) };
-            self.found.push(0);
-        }
-        let found = &mut self.found[note.at as usize];
-        let new = mask & !*found;
-        *found |= mask;
-        new
+        self.found.find(query, mask)
     }
 
     /// The documents that are marked with the atom.
@@ -237,12 +225,13 @@ impl Many {
     /// Gives back what fewer atoms and queries do not need.
     pub(super) fn give_back(&mut self, n_atoms: usize, n_queries: usize) {
         shrink(&mut self.notes, n_atoms);
-        shrink(&mut self.found_notes, n_queries);
+        self.found.give_back(n_queries);
     }
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        (self.notes.capacity() + self.found_notes.capacity()) * size_of::<Note>()
+        self.notes.capacity() * size_of::<Note>()
+            + self.found.size_bytes()
             + self.matches.iter().map(|matches| matches.capacity() * size_of::<u32>()).sum::<usize>()
     }
 }

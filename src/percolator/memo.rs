@@ -1,10 +1,11 @@
 //! Which patterns a term was found to match, kept for the next time: most words of a stream come again and again.
 //!
-//! A table of fixed size, in which a term has one place; what was there before is forgotten. Any change of the patterns makes all
-//! that is kept worthless, at no cost: it carries the number of the patterns' version.
+//! A table of fixed size, in which a term has one place; what was there before is forgotten. What is kept carries the number of
+//! the patterns' version. When patterns came and went since then, they are tried, and the others are not; after too many, all are.
 
 use super::arena::{Arena, Span};
-use super::table::AtomId;
+use super::pattern::{Change, Patterns, is_match};
+use super::table::{AtomId, Atoms};
 use super::terms::{Probe, TermKey};
 
 /// Terms that can be kept; a power of two.
@@ -38,10 +39,46 @@ fn at(probe: &Probe) -> usize {
 impl Memo {
     /// The patterns that a term matches, if that is known.
     #[inline]
-    pub(super) fn get(&self, probe: &Probe, version: u32) -> Option<&[AtomId]> {
+    pub(super) fn get(&mut self, probe: &Probe, term: &str, patterns: &Patterns, atoms: &Atoms) -> Option<&[AtomId]> {
         let place = self.places.get(at(probe))?;
-        let is_it = place.version == version && probe.short_key() == Some(place.key);
-        is_it.then(|| self.lists.get(place.patterns))
+        if place.version == 0 || probe.short_key() != Some(place.key) {
+            return None;
+        }
+        if place.version != patterns.version {
+            self.catch_up(probe, term, patterns, atoms)?;
+        }
+        let place = self.places.get(at(probe))?;
+        Some(self.lists.get(place.patterns))
+    }
+
+    /// Brings what is kept for a term up to date. None when that is not worth it.
+    fn catch_up(&mut self, probe: &Probe, term: &str, patterns: &Patterns, atoms: &Atoms) -> Option<()> {
+        let place = &mut self.places[at(probe)];
+        let changes = patterns.changes_since(place.version)?;
+        let field = place.key.field();
+        self.found.clear();
+        self.found.extend(self.lists.get(place.patterns));
+        let mut is_new = false;
+        for &Change { atom, added, .. } in changes.filter(|change| change.field == field) {
+            match self.found.binary_search(&atom) {
+                Ok(at) if !added => {
+                    self.found.remove(at);
+                    is_new = true;
+                }
+                // One that is gone again, as a later change will tell, may have taken its number with it.
+                Err(at) if added && (atom as usize) < atoms.len() && is_match(atoms.kind(atom), term) => {
+                    self.found.insert(at, atom);
+                    is_new = true;
+                }
+                _ => {}
+            }
+        }
+        place.version = patterns.version;
+        if is_new {
+            self.lists.free(&mut place.patterns);
+            place.patterns = self.lists.store(&self.found);
+        }
+        Some(())
     }
 
     /// Keeps what was found for a term, which may hold a pattern more than once.

@@ -1,15 +1,18 @@
 //! Percolates one document. Everything is marked with the number of the document, so that nothing has to be wiped between
 //! two of them; and what will be read is touched before, so that memory answers many questions at once.
 
+use std::time::{Duration, Instant};
+
 use crate::doc::Doc;
 use crate::ids::QueryKey;
 
 use super::Matches;
 use super::arena::Arena;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
+use super::found::Found;
 use super::presearch::Presearch;
 use super::program;
-use super::table::{AtomId, Atoms};
+use super::table::{AtomId, AtomKind, Atoms};
 use super::waits::{Signature, Wake, for_each_fit, signature};
 
 /// The marks, and buffers that are kept.
@@ -19,8 +22,8 @@ pub(super) struct One {
     now: u16,
     /// By atom. Small, so that many are near.
     marks: Vec<u16>,
-    /// By query: whether it was found in this document.
-    found: Vec<u16>,
+    /// The queries that were found and may be again.
+    found: Found,
     /// The atoms that the document is known to have and that are marked, each once.
     there: Vec<AtomId>,
     /// The ranges that hold a number of the document, each once. They are not marked: there can be many, and programs
@@ -37,11 +40,10 @@ pub(super) struct One {
 
 impl One {
     /// Starts with a document.
-    fn start(&mut self, n_atoms: usize, n_queries: usize) {
+    fn start(&mut self, n_atoms: usize) {
         if self.now >= u16::MAX - 3 {
             self.now = 0;
             self.marks.fill(0);
-            self.found.fill(0);
         }
         self.now += 2;
         self.there.clear();
@@ -51,16 +53,13 @@ impl One {
         self.fit.clear();
         self.open.clear();
         fit(&mut self.marks, n_atoms);
-        fit(&mut self.found, n_queries);
+        self.found.start();
     }
 
     /// Notes that a query was found. False when it was before.
     #[inline]
     fn find(&mut self, query: u32) -> bool {
-        let found = &mut self.found[query as usize];
-        let new = *found != self.now;
-        *found = self.now;
-        new
+        self.found.find(query, 1) != 0
     }
 
     /// Appends the matches of a document, which has this number in its batch.
@@ -69,11 +68,10 @@ impl One {
         presearch: &Presearch,
         codes: &Arena<u32>,
         tools: &mut Tools,
-        n_queries: usize,
         (at, doc): (u32, &Doc),
         matches: &mut Matches,
     ) {
-        self.start(presearch.atoms.len(), n_queries);
+        self.start(presearch.atoms.len());
         let mut tokens = std::mem::take(&mut self.tokens);
         presearch.mark(doc, &mut tokens, tools, self);
         self.tokens = tokens;
@@ -127,6 +125,78 @@ impl One {
         self.open = open;
     }
 
+    /// Looks at one document query by query: appends each query that waits for something that it has, or for a pattern that is tried on every
+    /// document, once, with its share of the time that its pattern took, and the time that it took to decide.
+    pub(super) fn inspect(
+        &mut self,
+        presearch: &Presearch,
+        codes: &Arena<u32>,
+        tools: &mut Tools,
+        doc: &Doc,
+        candidates: &mut Vec<(QueryKey, Duration)>,
+    ) {
+        self.start(presearch.atoms.len());
+        let mut tokens = std::mem::take(&mut self.tokens);
+        presearch.mark(doc, &mut tokens, tools, self);
+        self.tokens = tokens;
+        let there = std::mem::take(&mut self.there);
+        let ranges = std::mem::take(&mut self.ranges);
+        for &atom in there.iter().chain(&ranges) {
+            self.inspect_waiting((presearch, codes), (atom, true), doc, candidates);
+        }
+        for tokens in doc.tokens().chunk_by(|a, b| a.field == b.field) {
+            for &atom in presearch.patterns.blind(tokens[0].field) {
+                if !self.is_marked(atom) {
+                    self.inspect_waiting((presearch, codes), (atom, false), doc, candidates);
+                }
+            }
+        }
+        self.there = there;
+        self.ranges = ranges;
+    }
+
+    /// The same for the queries that wait for one atom, which is there or was only tried.
+    fn inspect_waiting(
+        &mut self,
+        (presearch, codes): (&Presearch, &Arena<u32>),
+        (atom, is_there): (AtomId, bool),
+        doc: &Doc,
+        candidates: &mut Vec<(QueryKey, Duration)>,
+    ) {
+        let waiting = presearch.waits.waiting(atom);
+        if waiting.n() == 0 {
+            return;
+        }
+        let mut share = Duration::ZERO;
+        if let AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..) = presearch.atoms.kind(atom) {
+            let started = Instant::now();
+            std::hint::black_box(program::look(&presearch.atoms, atom, doc));
+            share = started.elapsed() / u32::try_from(waiting.n()).unwrap_or(u32::MAX);
+        }
+        for &query in waiting.plain.iter().chain(waiting.either) {
+            if self.find(query) {
+                candidates.push((QueryKey(query), share));
+            }
+        }
+        for (posting, signature) in waiting.guarded.iter().zip(waiting.signatures) {
+            if !self.find(posting.query) {
+                continue;
+            }
+            let mut took = share;
+            if is_there && signature & !self.signature == 0 {
+                let started = Instant::now();
+                std::hint::black_box(if matches!(posting.wake(), Wake::Verify | Wake::VerifyOnce) {
+                    let code = codes.from(posting.code());
+                    program::matches(code, &presearch.atoms, &mut OneDoc(self, doc), 1) != 0
+                } else {
+                    posting.leaves().all(|(atom, there)| self.is_marked(atom) == there)
+                });
+                took += started.elapsed();
+            }
+            candidates.push((QueryKey(posting.query), took));
+        }
+    }
+
     #[inline]
     fn is_marked(&self, atom: AtomId) -> bool {
         self.marks[atom as usize] == self.now | 1
@@ -141,12 +211,12 @@ impl One {
     /// Gives back what fewer atoms and queries do not need.
     pub(super) fn give_back(&mut self, n_atoms: usize, n_queries: usize) {
         shrink(&mut self.marks, n_atoms);
-        shrink(&mut self.found, n_queries);
+        self.found.give_back(n_queries);
     }
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        let marks = (self.marks.capacity() + self.found.capacity()) * size_of::<u16>();
+        let marks = self.marks.capacity() * size_of::<u16>() + self.found.size_bytes();
         marks + (self.there.capacity() + self.ranges.capacity()) * size_of::<AtomId>()
     }
 }

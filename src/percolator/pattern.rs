@@ -14,6 +14,8 @@
 //! The hash of a string grows by a character at a time and can be taken from any stretch of a term with two
 //! multiplications; a bit set answers most questions before the table is asked.
 
+use std::collections::VecDeque;
+
 use hashbrown::HashTable;
 
 use super::distance;
@@ -48,8 +50,21 @@ pub(super) struct Patterns {
     pub(super) active: u64,
     /// Another one after each change; never 0 when there are patterns.
     pub(super) version: u32,
+    /// The last changes, the newest at the end.
+    changes: VecDeque<Change>,
     buffer: Term,
 }
+
+/// A pattern that came or went.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change {
+    pub(super) atom: AtomId,
+    pub(super) field: FieldId,
+    pub(super) added: bool,
+}
+
+/// So many changes are remembered; to try more costs as much as to look for all patterns.
+const MAX_CHANGES: usize = if cfg!(test) { 6 } else { 256 };
 
 /// What to ask for the terms of one field.
 #[derive(Clone, Debug, Default)]
@@ -142,6 +157,11 @@ fn key(field: FieldId, class: Class, hash: u64) -> u64 {
 }
 
 impl Patterns {
+    /// The patterns of a field that are tried for each of its terms.
+    pub(super) fn blind(&self, field: FieldId) -> &[AtomId] {
+        self.fields.get(field.index()).map_or(&[], |field| &field.others)
+    }
+
     /// Lets a pattern be found.
     pub(super) fn insert(&mut self, atom: AtomId, kind: &AtomKind) {
         self.change(atom, kind, true);
@@ -153,7 +173,6 @@ impl Patterns {
     }
 
     fn change(&mut self, atom: AtomId, kind: &AtomKind, add: bool) {
-        self.version = self.version.wrapping_add(1).max(1);
         let (field, filed) = match kind {
             AtomKind::Prefix(field, _) | AtomKind::Wildcard(field, _) | AtomKind::Regex(field, _) => {
                 (*field, Filed::literals(literals(kind)))
@@ -161,6 +180,11 @@ impl Patterns {
             AtomKind::Fuzzy(field, distance, term) => (*field, Filed::Fuzzy(term, *distance)),
             _ => return,
         };
+        if self.changes.len() == MAX_CHANGES {
+            self.changes.pop_front();
+        }
+        self.version = self.version.wrapping_add(1).max(1);
+        self.changes.push_back(Change { atom, field, added: add });
         if self.fields.len() <= field.index() {
             self.fields.resize(field.index() + 1, FieldPatterns::default());
         }
@@ -201,6 +225,13 @@ impl Patterns {
         for hash in keys {
             if add { self.add_key(hash, atom) } else { self.remove_key(hash, atom) }
         }
+    }
+
+    /// What changed since a version, the oldest first, unless that is too much. An atom's number may have been given out anew meanwhile;
+    /// whoever goes through all changes is right in the end.
+    pub(super) fn changes_since(&self, version: u32) -> Option<impl Iterator<Item = &Change>> {
+        let n = self.version.wrapping_sub(version) as usize;
+        (n <= self.changes.len()).then(|| self.changes.range(self.changes.len() - n..))
     }
 
     fn add_key(&mut self, hash: u64, atom: AtomId) {

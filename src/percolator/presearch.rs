@@ -124,7 +124,7 @@ impl Presearch {
     fn mark_patterns(&self, field: FieldId, text: &str, probe: &Probe, tools: &mut Tools, marks: &mut impl Marks) {
         let Tools { memo, term } = tools;
         let version = self.patterns.version;
-        if let Some(patterns) = memo.get(probe, version) {
+        if let Some(patterns) = memo.get(probe, text, &self.patterns, &self.atoms) {
             for &atom in patterns {
                 marks.mark(atom);
             }

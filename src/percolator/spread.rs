@@ -73,7 +73,6 @@ impl Threads {
     pub(super) fn percolate(
         &mut self,
         (presearch, codes): (&Presearch, &Arena<u32>),
-        n_queries: usize,
         docs: &[&Doc],
         counting: Counting,
         matches: &mut Matches,
@@ -93,7 +92,7 @@ impl Threads {
             let first = u32::try_from(at * len).expect("a batch has fewer than 2^32 documents");
             run.matches.clear();
             run.seen.clear();
-            worker.many.percolate(presearch, codes, &mut worker.tools, n_queries, (first, docs), &mut run.matches);
+            worker.many.percolate(presearch, codes, &mut worker.tools, (first, docs), &mut run.matches);
             worker.many.see(docs, counting.of(at * len, docs.len()), &mut run.seen);
         };
         self.pool.install(|| docs.par_chunks(len).zip(&mut *runs).enumerate().with_max_len(1).for_each(percolate));

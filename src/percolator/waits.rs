@@ -45,7 +45,7 @@ pub(super) fn for_each_fit(signatures: &[Signature], missing: Signature, mut fou
     let (steps, rest) = signatures.as_chunks::<STEP>();
     for (step, at) in steps.iter().zip((0..).step_by(STEP)) {
         // Without an early end, this is a few instructions for all of them.
-        if step.iter().fold(false, |any, signature| any | (signature & missing == 0)) {
+        if step.iter().fold(0, |any, signature| any | u32::from(signature & missing == 0)) != 0 {
             for (signature, at) in step.iter().zip(at..) {
                 if signature & missing == 0 {
                     found(at);

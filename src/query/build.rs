@@ -5,7 +5,7 @@
 
 use std::ops::Bound;
 
-use super::{Ast, GeoBox, GeoCircle, Phrase, QueryLimits, dates};
+use super::{AUTOMATON_BYTES_A_COST, Ast, GeoBox, GeoCircle, PATTERN_COST, Phrase, QueryLimits, dates};
 use crate::automaton::{AutomatonError, TermAutomaton};
 use crate::doc::{MAX_TERM_BYTES, POSITION_GAP};
 use crate::schema::{FieldId, Kind, Schema, float_key};
@@ -65,13 +65,14 @@ pub(super) struct Builder<'a> {
     clauses: usize,
     depth: usize,
     automaton_bytes: usize,
+    cost: usize,
     /// Whether patterns are known to be right already.
     trusting: bool,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(schema: &'a Schema, limits: &'a QueryLimits) -> Builder<'a> {
-        Builder { schema, limits, clauses: 0, depth: 0, automaton_bytes: 0, trusting: false }
+        Builder { schema, limits, clauses: 0, depth: 0, automaton_bytes: 0, cost: 0, trusting: false }
     }
 
     /// A builder that builds no automata: for reading back what was checked before.
@@ -86,12 +87,24 @@ impl<'a> Builder<'a> {
             let limit = self.limits.max_clauses;
             return Err(Problem::limit(format!("the query has more than {limit} clauses, the limit (max_clauses)")));
         }
+        self.spend(1)
+    }
+
+    /// Counts what something costs.
+    pub(super) fn spend(&mut self, cost: usize) -> Built<()> {
+        self.cost = self.cost.saturating_add(cost);
+        let limit = self.limits.max_cost;
+        if self.cost > limit {
+            return Err(Problem::limit(format!("the query costs more than {limit}, the limit (max_cost)")).expected(
+                "fewer words, and above all fewer wildcards, regular expressions and fuzzy words, cost less",
+            ));
+        }
         Ok(())
     }
 
     /// Whether so many clauses were seen that there is no use in going on.
     pub(super) fn is_full(&self) -> bool {
-        self.clauses > self.limits.max_clauses
+        self.clauses > self.limits.max_clauses || self.cost > self.limits.max_cost
     }
 
     /// Goes one level deeper.
@@ -146,7 +159,10 @@ impl<'a> Builder<'a> {
                     0 => Err(no_term(text)),
                     1 if last_is_prefix => Ok(Ast::Prefix { field, prefix: terms.swap_remove(0) }),
                     1 => Ok(Ast::Term { field, term: terms.swap_remove(0) }),
-                    _ => Ok(Ast::Phrase(Phrase { field, terms, slop, last_is_prefix })),
+                    words => {
+                        self.spend(words)?;
+                        Ok(Ast::Phrase(Phrase { field, terms, slop, last_is_prefix }))
+                    }
                 }
             }
             Kind::Keyword => {
@@ -305,7 +321,10 @@ impl<'a> Builder<'a> {
         match automaton {
             Ok(automaton) => {
                 self.automaton_bytes += automaton.size_bytes();
-                if self.automaton_bytes > limit { Err(too_large()) } else { Ok(()) }
+                if self.automaton_bytes > limit {
+                    return Err(too_large());
+                }
+                self.spend(PATTERN_COST + automaton.size_bytes() / AUTOMATON_BYTES_A_COST)
             }
             Err(AutomatonError::TooLarge { .. }) => Err(too_large()),
             Err(error @ AutomatonError::Anchor) => Err(Problem::new(error.to_string())),
@@ -350,6 +369,11 @@ impl<'a> Builder<'a> {
         match self.kind(field) {
             Kind::Integer => match text.parse() {
                 Ok(value) => Ok((value, value)),
+                Err(_) if is_digits(text) => Err(Problem::new(format!(
+                    "`{text}` is beyond what `{name}` holds: from {} to {}",
+                    i64::MIN,
+                    i64::MAX
+                ))),
                 Err(_) => Err(Problem::new(format!("`{text}` is no whole number, and `{name}` holds nothing else"))
                     .expected(format!("expected for example {name}:5, {name}:>=5 or {name}:[5 TO 9]"))),
             },
@@ -458,6 +482,7 @@ impl<'a> Builder<'a> {
                         "a phrase needs words, in a field where words have an order, and less slop",
                     ));
                 }
+                self.spend(phrase.terms.len())?;
                 phrase.terms.iter().try_for_each(|term| check_term(kind, term))
             }
             Ast::Wildcard { pattern: of, .. } | Ast::Regex { pattern: of, .. } => {
@@ -481,6 +506,12 @@ impl<'a> Builder<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether it is written as a whole number, however large.
+pub(super) fn is_digits(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The field that `within:` and `near:` search: the first that holds places.

@@ -39,6 +39,14 @@ impl Diagnostic {
         Diagnostic { path: path.to_owned(), text: String::new(), span: 0..0, column: 1, message, expected }
     }
 
+    /// Whether the query asks for too much; otherwise it can't be understood. A message about a limit names its key.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        ["(max_bytes)", "(max_depth)", "(max_clauses)", "(max_automaton_bytes)", "(max_cost)"]
+            .iter()
+            .any(|key| self.message.ends_with(key))
+    }
+
     /// The place in words: the JSON path, the column, or both.
     #[must_use]
     pub fn place(&self) -> String {

@@ -609,7 +609,8 @@ impl<'t> Parser<'t, '_, '_> {
                 } else if let Ok(number) = digits.parse() {
                     suffix.tilde = Some(Tilde::Number(number));
                 } else {
-                    let problem = Problem::new(format!("`~{digits}` is no whole number")).expected("expected ~1 or ~2");
+                    let wrong = if build::is_digits(digits) { "too large" } else { "no whole number" };
+                    let problem = Problem::new(format!("`~{digits}` is {wrong}")).expected("expected ~1 or ~2");
                     self.report(at..self.pos, problem);
                 }
             } else if self.eat("^") {

@@ -456,6 +456,16 @@ fn limits_are_named() {
     fails(&format!("*a{}", "?".repeat(30)), "max_automaton_bytes");
     let fuzzy: Vec<String> = (0..60).map(|at| format!("{at}uncharacteristically~")).collect();
     fails(&fuzzy.join(" "), "max_automaton_bytes");
+    // Each of these is small, and so are their automata.
+    let wild: Vec<String> = (0..500).map(|at| format!("a*{at}")).collect();
+    fails(&wild.join(" "), "the query costs more than 8192, the limit (max_cost)");
+    assert!(parse(&wild[..200].join(" ")).is_ok());
+    for text in ["a ".repeat(1_025), "(".repeat(4_000), wild.join(" ")] {
+        assert!(parse(&text).unwrap_err().first().is_limit(), "{text}");
+    }
+    assert!(!parse("(").unwrap_err().first().is_limit());
+    fails("followers:99999999999999999999", "`99999999999999999999` is beyond what");
+    fails("a~99999999999999999999", "is too large");
     check(&"a ".repeat(256), "a");
     check(&format!("{}a{}", "(".repeat(32), ")".repeat(32)), "a");
     check(&"-".repeat(4_000).replace("--", "-").replace('-', "!").chars().chain(['a']).collect::<String>(), "a");

@@ -94,7 +94,7 @@ impl Source for DemoSource {
                 }
                 if !tweets.is_empty() {
                     telemetry::tweets_received(&context.name, tweets.len());
-                    context.intake.send(Batch { tweets, ack: None }).await?;
+                    context.intake.send(Batch { tweets, ack: None, cursor: None }).await?;
                 }
             }
             Ok(())

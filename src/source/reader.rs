@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, BufReader, ReadBuf};
 use tokio::task::JoinHandle;
 
 use self::split::Splitter;
-pub use self::split::{Piece, Place, RawChunk};
+pub use self::split::{End, Piece, Place, RawChunk};
 use crate::tweet::{self, Prepared};
 
 /// A stream of bytes.
@@ -75,6 +75,8 @@ pub enum RefusedKind {
     NotUtf8,
     /// No JSON, or JSON that is no tweet.
     NoTweet,
+    /// The rest of an input that ends too early or is damaged.
+    Cut,
 }
 
 impl RefusedKind {
@@ -85,6 +87,7 @@ impl RefusedKind {
             RefusedKind::TooLong => "too_long",
             RefusedKind::NotUtf8 => "not_utf8",
             RefusedKind::NoTweet => "no_tweet",
+            RefusedKind::Cut => "cut",
         }
     }
 }
@@ -96,6 +99,8 @@ pub struct Chunk {
     pub tweets: Vec<Arc<Prepared>>,
     /// What was not, in order.
     pub refused: Vec<Refused>,
+    /// Where the chunk ends: from there a later reader can go on. Lines are counted in bytes as long as nothing is packed.
+    pub end: End,
 }
 
 /// Why the input ended before its end. Everything before it was given out.
@@ -127,19 +132,33 @@ pub struct BulkReader {
 }
 
 /// What makes tweets of one document.
-type Parse = fn(&str) -> Result<Vec<Arc<Prepared>>, String>;
+type Parse = fn(&str) -> Parsed;
+
+/// The tweets of one document, and why others in it are none.
+type Parsed = (Vec<Arc<Prepared>>, Vec<String>);
 
 impl BulkReader {
     /// A reader of this input.
     pub fn new(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions) -> BulkReader {
-        BulkReader::with_parse(input, options, tweets_of)
+        BulkReader::resume(input, options, End::default())
     }
 
-    fn with_parse(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, parse: Parse) -> BulkReader {
+    /// A reader that goes on where an earlier one was. With `line_bytes` the input must begin there; otherwise it begins at its start, and what comes
+    /// before is passed over.
+    pub fn resume(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, from: End) -> BulkReader {
+        BulkReader::with_parse(input, options, from, each_of)
+    }
+
+    fn with_parse(
+        input: impl AsyncRead + Send + Unpin + 'static,
+        options: ReaderOptions,
+        from: End,
+        parse: Parse,
+    ) -> BulkReader {
         BulkReader {
             parallel: options.parallel.max(1),
             parse,
-            raw: RawReader::new(input, options),
+            raw: RawReader::resume(input, options, from),
             jobs: VecDeque::new(),
             ended: None,
         }
@@ -195,10 +214,14 @@ pub struct RawReader {
 impl RawReader {
     /// A reader of this input.
     pub fn new(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions) -> RawReader {
+        RawReader::resume(input, options, End::default())
+    }
+
+    fn resume(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, from: End) -> RawReader {
         RawReader {
             stream: Stream::Unknown { start: Vec::new(), input: Some(Box::new(input)) },
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
-            splitter: Splitter::new(options.max_line_bytes),
+            splitter: Splitter::new(options.max_line_bytes, from),
             unpacked_bytes: 0,
             max_unpacked_bytes: options.max_unpacked_bytes,
             ended: None,
@@ -217,7 +240,13 @@ impl RawReader {
     /// `hurry`: give out what is complete as soon as the input has nothing more at the moment.
     fn poll_chunk(&mut self, context: &mut Context<'_>, hurry: bool) -> Poll<Result<Option<RawChunk>, ReadError>> {
         loop {
-            if let Some(chunk) = self.splitter.next_chunk() {
+            if let Some(mut chunk) = self.splitter.next_chunk() {
+                if matches!(self.stream, Stream::Known { packed: true, .. }) {
+                    // What is packed can't be read from the middle.
+                    for end in std::iter::once(&mut chunk.end).chain(&mut chunk.unfinished) {
+                        end.line_bytes = None;
+                    }
+                }
                 return Poll::Ready(Ok(Some(chunk)));
             }
             if let Some(end) = &mut self.ended {
@@ -308,20 +337,41 @@ fn poll_input(input: &mut Input, context: &mut Context<'_>, buffer: &mut [u8]) -
 
 /// Reads and analyses the pieces of a chunk.
 fn read_chunk(raw: RawChunk, parse: Parse) -> Chunk {
-    let mut chunk = Chunk { tweets: Vec::with_capacity(raw.pieces.len()), refused: raw.refused };
+    let mut chunk = Chunk { tweets: Vec::with_capacity(raw.pieces.len()), refused: raw.refused, end: raw.end };
     for piece in &raw.pieces {
         let bytes = &raw.bytes[piece.range.clone()];
         let Ok(text) = str::from_utf8(bytes) else {
             chunk.refused.push(piece.place.refuse(RefusedKind::NotUtf8, "not UTF-8"));
             continue;
         };
-        match parse(text) {
-            Ok(mut tweets) => chunk.tweets.append(&mut tweets),
-            Err(reason) => chunk.refused.push(piece.place.refuse(RefusedKind::NoTweet, &reason)),
-        }
+        let (mut tweets, reasons) = parse(text);
+        chunk.tweets.append(&mut tweets);
+        let refused = reasons.iter().map(|reason| piece.place.refuse(RefusedKind::NoTweet, reason));
+        chunk.refused.extend(refused);
+    }
+    if let (Some(before), Some(last)) = (raw.unfinished, raw.pieces.last())
+        && chunk.refused.iter().any(|refused| last.place == Place::Line(refused.line))
+    {
+        // Somebody may still be writing it.
+        chunk.end = before;
     }
     chunk.refused.sort_by_key(|refused| refused.line);
     chunk
+}
+
+fn each_of(json: &str) -> Parsed {
+    let each = match tweet::read_each(json.as_bytes()) {
+        Ok(each) => each,
+        Err(error) => return (Vec::new(), vec![error.to_string()]),
+    };
+    let mut parsed = Parsed::default();
+    for tweet in each {
+        match tweet {
+            Ok(tweet) => parsed.0.push(Arc::new(tweet::prepare(&tweet))),
+            Err(error) => parsed.1.push(error.to_string()),
+        }
+    }
+    parsed
 }
 
 /// The tweets of one document.

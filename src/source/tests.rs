@@ -9,7 +9,15 @@ use crate::pipeline::Batch;
 
 fn context(capacity: usize) -> (SourceContext, mpsc::Receiver<Batch>) {
     let (intake, batches) = Intake::channel(capacity);
-    (SourceContext { name: "test#1".to_owned(), intake, shutdown: CancellationToken::new() }, batches)
+    (
+        SourceContext {
+            name: "test#1".to_owned(),
+            intake,
+            cursors: Cursors::default(),
+            shutdown: CancellationToken::new(),
+        },
+        batches,
+    )
 }
 
 fn build(text: &str) -> Result<Box<dyn Source>, Vec<Problem>> {

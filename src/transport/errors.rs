@@ -39,6 +39,8 @@ pub(crate) enum Code {
     Unrecoverable,
     /// Longer than may be sent.
     TooLarge,
+    /// A body that did not come in time.
+    TooSlow,
     /// More than one client may have, or than perch holds.
     Limit,
     /// Not now: perch is starting, shutting down, or can't read its index.
@@ -63,6 +65,7 @@ impl Code {
         Code::MethodNotAllowed,
         Code::Unrecoverable,
         Code::TooLarge,
+        Code::TooSlow,
         Code::Limit,
         Code::Unavailable,
         Code::NoSpace,
@@ -82,6 +85,7 @@ impl Code {
             Code::MethodNotAllowed => "method_not_allowed",
             Code::Unrecoverable => "unrecoverable",
             Code::TooLarge => "too_large",
+            Code::TooSlow => "too_slow",
             Code::Limit => "limit",
             Code::Unavailable => "unavailable",
             Code::NoSpace => "no_space",
@@ -99,6 +103,7 @@ impl Code {
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Code::Unrecoverable => StatusCode::GONE,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Code::Limit => StatusCode::TOO_MANY_REQUESTS,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
@@ -166,6 +171,11 @@ impl Fault {
             message: format!("`{field}` {expected}"),
             at: Some(At::Field { field: field.to_owned() }),
         }
+    }
+
+    /// Not for this client.
+    pub(crate) fn forbidden(message: &'static str) -> Fault {
+        Fault::new(Code::Forbidden, message)
     }
 
     /// The answer over HTTP with something beside the error.

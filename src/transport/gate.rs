@@ -1,7 +1,11 @@
-//! Who may come in: web pages by their origin, ingestion by its token, sessions by their number from one address.
+//! Who may come in: requests by the name that they call perch, web pages by their origin, ingestion by its token, sessions by their number from one address.
 //!
 //! A browser sends with every WebSocket and with every POST where its page came from. A page of another site must not read along, or write, with
 //! what the browser of a visitor can reach: perch on the visitor's own machine above all. What is no browser sends no origin and passes.
+//!
+//! Another site can give its own name to perch's address (DNS rebinding): to the browser its pages are then perch's own, and say nothing of where they
+//! came from. What gives them away is the name. So perch answers to addresses, and to names that no server of the internet hands out; to others when
+//! they are in the configuration. With TLS the browser sees to that: there is no certificate for the other name.
 //!
 //! Ingestion without a token is open to this machine only. A proxy on this machine makes the whole world look local, so a request that says it
 //! was passed on is not; and neither is one from a web page, except a page that came from this machine itself.
@@ -17,7 +21,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::auth::{Pass, Tokens};
-use crate::config::{Origin, Secret, Server};
+use crate::config::{Origin, Secret, Server, host_name};
 use crate::telemetry;
 
 use super::errors::{Code, Fault};
@@ -32,6 +36,8 @@ pub struct Gate {
     every_origin: bool,
     /// Pages that may, beside those from the same origin.
     origins: Vec<Origin>,
+    /// Names that perch answers to, beside those that are safe; `None` is all.
+    hosts: Option<Vec<String>>,
     ingest_token: Option<Secret>,
     /// The key of clients' tokens; `None` when they need none.
     tokens: Option<Tokens>,
@@ -89,11 +95,24 @@ impl Gate {
         Gate {
             every_origin: server.allowed_origins.iter().any(|origin| origin == "*"),
             origins: server.allowed_origins.iter().filter_map(|origin| Origin::parse(origin)).collect(),
+            hosts: hosts(server),
             ingest_token,
             tokens,
             max_per_address: max_sessions_per_address,
             addresses: Mutex::default(),
         }
+    }
+
+    /// Whether a request may call perch what it calls it.
+    pub(super) fn check_host(&self, host: Option<&str>) -> Result<(), Fault> {
+        // Browsers always say it.
+        let (Some(hosts), Some(host)) = (&self.hosts, host) else { return Ok(()) };
+        let name = host_name(host);
+        if name.as_ref().is_some_and(|name| is_safe_name(name) || hosts.contains(name)) {
+            return Ok(());
+        }
+        telemetry::turned_away("host");
+        Err(Fault::forbidden("perch is not known by the name in `Host`; see server.allowed_hosts"))
     }
 
     /// Whether the caller is no web page, or one that may connect.
@@ -201,6 +220,23 @@ impl Gate {
         // Nothing panics while it holds the lock.
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The names of the configuration; none where any name is good.
+fn hosts(server: &Server) -> Option<Vec<String>> {
+    let has_tls = !server.tls_certificate_file.as_os_str().is_empty();
+    if has_tls || server.allowed_hosts.iter().any(|host| host == "*") {
+        return None;
+    }
+    let of_origins = server.allowed_origins.iter().filter_map(|origin| host_name(origin.split_once("://")?.1));
+    Some(server.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).chain(of_origins).collect())
+}
+
+/// Whether no server of the internet gives an address to this name.
+fn is_safe_name(name: &str) -> bool {
+    const OWN: &[&str] = &[".localhost", ".local", ".internal", ".home.arpa"];
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    !name.contains('.') || address.parse::<IpAddr>().is_ok() || OWN.iter().any(|own| name.ends_with(own))
 }
 
 fn unauthorized(message: &str) -> Fault {

@@ -1,10 +1,12 @@
 //! What all doors of the HTTP server share: the router that puts transports together, its fallbacks, and its headers.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{MatchedPath, OriginalUri, Query, Request};
+use axum::extract::{MatchedPath, OriginalUri, Query, Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +17,8 @@ use crate::telemetry;
 
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
-use super::{Transport, TransportContext};
+use super::gate::Gate;
+use super::{Transport, TransportContext, probes};
 
 /// The server's routes: those of all transports, JSON errors for everything else.
 pub fn router(transports: &[Box<dyn Transport>], context: &TransportContext) -> Router {
@@ -26,10 +29,23 @@ pub fn router(transports: &[Box<dyn Transport>], context: &TransportContext) -> 
         .fold(Router::new(), |router, transport| router.merge(transport.routes(context.clone())))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&context.gate), check_host))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(measure))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "no-referrer"))
+}
+
+/// Turns away what calls perch by a name that may be somebody else's. Probes may call it anything.
+async fn check_host(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let is_probe = ["/healthz", "/readyz", probes::METRICS].contains(&request.uri().path());
+    // A name that is no text is nobody's.
+    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    let host = host.or_else(|| request.uri().authority().map(Authority::as_str));
+    match gate.check_host(host.filter(|_| !is_probe)) {
+        Ok(()) => next.run(request).await,
+        Err(fault) => fault.into_response(),
+    }
 }
 
 /// Counts and times every answer. For streams that is the time to their beginning.
@@ -57,11 +73,34 @@ fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 
 /// The parameters of a URL, read one by one.
 pub(super) fn parameters(path: &'static str, query: Option<&str>) -> Result<Fields, Fault> {
-    let uri = format!("/?{}", query.unwrap_or_default());
+    let query = query.unwrap_or_default();
+    if !is_utf8(query) {
+        return Err(Fault::new(Code::BadPayload, "the parameters are not UTF-8"));
+    }
+    let uri = format!("/?{query}");
     let uri = uri.parse().map_err(|_| Fault::new(Code::BadPayload, "the parameters can't be read"))?;
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri)
         .map_err(|_| Fault::new(Code::BadPayload, "the parameters can't be read"))?;
     Fields::of_url(path, pairs)
+}
+
+/// Whether a query string is UTF-8 once it is decoded: what is not would be replaced without a word.
+fn is_utf8(query: &str) -> bool {
+    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
+    let mut rest = query.as_bytes();
+    let mut decoded = Vec::with_capacity(rest.len());
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        let escaped = digit(after.first()).zip(digit(after.get(1))).filter(|_| byte == b'%');
+        decoded.push(match escaped {
+            Some((high, low)) => {
+                rest = &after[2..];
+                u8::try_from(high * 16 + low).unwrap_or(byte)
+            }
+            None => byte,
+        });
+    }
+    std::str::from_utf8(&decoded).is_ok()
 }
 
 /// An answer that is JSON already.

@@ -11,8 +11,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -21,15 +21,16 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tokio_util::io::StreamReader;
 use utoipa::ToSchema;
 
 use crate::ids::Seq;
 use crate::pipeline::{Batch, IntakeError};
-use crate::source::reader::{BulkReader, Chunk, ReadError, ReaderOptions, Refused};
+use crate::source::reader::{BulkReader, Chunk, ReadError, ReaderOptions, Refused, RefusedKind};
 use crate::telemetry;
 
 use super::errors::{Code, Fault};
@@ -61,6 +62,10 @@ pub(super) struct IngestAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<openapi::ErrorBody>)]
     error: Option<Fault>,
+    /// Lines that were read, for the place where a body is cut.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pieces: u64,
 }
 
 /// A line that is no tweet.
@@ -102,7 +107,9 @@ impl IngestAnswer {
 impl IntoResponse for IngestAnswer {
     fn into_response(self) -> Response {
         let mut response = Json(&self).into_response();
-        if let Some(fault) = &self.error {
+        if let Some(fault) = &self.error
+            && (fault.code != Code::BadPayload || self.accepted == 0)
+        {
             return fault.with_status_headers(response);
         }
         if self.accepted == 0 && self.refused > 0 {
@@ -119,8 +126,8 @@ impl IntoResponse for IngestAnswer {
 #[utoipa::path(post, path = "/api/tweets", tag = "ingestion",
     request_body(content = String, description = "Tweets.", content_type = "application/x-ndjson"),
     responses(
-        (status = 200, description = "Something was accepted, or nothing was sent.", body = IngestAnswer),
-        (status = 400, description = "Every line was refused, or the body is cut or damaged.", body = IngestAnswer),
+        (status = 200, description = "Something was accepted, or nothing was sent. Where the body is cut or damaged, `error` says so.", body = IngestAnswer),
+        (status = 400, description = "Every line was refused, or the body is damaged from its start.", body = IngestAnswer),
         (status = 401, description = "The token of ingestion is missing or wrong.", body = openapi::ErrorAnswer),
         (status = 403, description = "A web page from an origin that may not connect.", body = openapi::ErrorAnswer),
         (status = 413, description = "The body is too long; what came before its limit stays.", body = IngestAnswer),
@@ -137,7 +144,7 @@ pub(super) async fn ingest(
     context.gate.check_ingestion(&caller)?;
     check_encoding(&headers)?;
     let max_bytes = context.limits.max_body_bytes;
-    let (bytes, too_long) = limited(body, max_bytes);
+    let (bytes, stopped) = limited(body, max_bytes, context.body_timeout);
     let options = ReaderOptions {
         max_line_bytes: context.limits.max_line_bytes,
         max_unpacked_bytes: context.limits.max_unpacked_bytes,
@@ -146,7 +153,15 @@ pub(super) async fn ingest(
     let mut answer = IngestAnswer::default();
     let ended = take_in(&context, BulkReader::new(StreamReader::new(bytes), options), &mut answer).await;
     if let Err(error) = ended {
-        answer.fail(fault(&error, &too_long, max_bytes));
+        let fault = fault(&error, &stopped, max_bytes);
+        if fault.code == Code::BadPayload {
+            answer.refuse(vec![Refused {
+                line: answer.pieces + 1,
+                kind: RefusedKind::Cut,
+                reason: fault.message.clone(),
+            }]);
+        }
+        answer.fail(fault);
     }
     Ok(answer)
 }
@@ -167,7 +182,8 @@ async fn take_in(
         tokio::select! {
             Some((tweets, outcome)) = commits.next(), if !commits.is_empty() => answer.committed(tweets, outcome),
             chunk = reader.next_chunk(), if reading && commits.len() < MAX_UNCOMMITTED => match chunk {
-                Ok(Some(Chunk { tweets, refused })) => {
+                Ok(Some(Chunk { tweets, refused, end })) => {
+                    answer.pieces = end.pieces;
                     answer.refuse(refused);
                     if tweets.is_empty() {
                         continue;
@@ -175,7 +191,7 @@ async fn take_in(
                     telemetry::tweets_received(SOURCE, tweets.len());
                     let n = tweets.len() as u64;
                     let (ack, committed) = oneshot::channel();
-                    match context.intake.send(Batch { tweets, ack: Some(ack) }).await {
+                    match context.intake.send(Batch { tweets, ack: Some(ack), cursor: None }).await {
                         Ok(()) => commits.push(async move { (n, committed.await.unwrap_or(Err(IntakeError::Closed))) }),
                         Err(error) => answer.fail(error.into()),
                     }
@@ -198,33 +214,62 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Fault> {
     }
 }
 
-/// Set when a body is longer than it may be.
-pub(super) type TooLong = Arc<AtomicBool>;
-
-/// The bytes of a body, up to `max_bytes` (0 is any number); then an error, and the flag is set.
-pub(super) fn limited(body: Body, max_bytes: u64) -> (Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>, TooLong) {
-    let too_long = TooLong::default();
-    let flag = Arc::clone(&too_long);
-    let mut len_bytes = 0_u64;
-    let bytes = body.into_data_stream().map_err(io::Error::other).and_then(move |bytes| {
-        len_bytes += bytes.len() as u64;
-        let fits = max_bytes == 0 || len_bytes <= max_bytes;
-        flag.fetch_or(!fits, Ordering::Relaxed);
-        std::future::ready(if fits { Ok(bytes) } else { Err(io::Error::other("too long")) })
-    });
-    (Box::pin(bytes), too_long)
+/// Why the bytes of a body stopped coming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// There are more than there may be.
+    TooLong,
+    /// The next ones did not come in time.
+    TooSlow,
 }
 
-/// Why a body was not read to its end. The flag is asked first: on its way through a decoder, an error loses its kind.
-pub(super) fn fault(error: &ReadError, too_long: &TooLong, max_bytes: u64) -> Fault {
-    match error {
-        _ if too_long.load(Ordering::Relaxed) => {
-            Fault::new(Code::TooLarge, format!("the body is longer than {max_bytes} bytes"))
-        }
-        ReadError::TooLong(_) => Fault::new(Code::TooLarge, error.to_string()),
-        ReadError::Cut(_) | ReadError::Packed(_) => Fault::new(Code::BadPayload, error.to_string()),
-        ReadError::Io(_) => Fault::new(Code::BadPayload, "the body ended too early"),
+/// Set when the bytes of a body were stopped.
+pub(super) type Stopped = Arc<OnceLock<Stop>>;
+
+/// The bytes of a body, up to `max_bytes` (0 is any number) and while they come in time; then an error, and it is noted why.
+pub(super) fn limited(
+    body: Body,
+    max_bytes: u64,
+    patience: Duration,
+) -> (Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>, Stopped) {
+    let stopped = Stopped::default();
+    let noted = Arc::clone(&stopped);
+    let stop = move |why| {
+        noted.get_or_init(|| why);
+        Some(Err(io::Error::other("stopped")))
+    };
+    let start = (body.into_data_stream(), 0_u64, stop);
+    let bytes = futures_util::stream::unfold(start, move |(mut body, mut len_bytes, stop)| async move {
+        // The time runs only while somebody waits for bytes: a pipeline that is full is not the client's fault.
+        let next = match timeout(patience, body.next()).await {
+            Err(_) => stop(Stop::TooSlow),
+            Ok(None) => None,
+            Ok(Some(Err(error))) => Some(Err(io::Error::other(error))),
+            Ok(Some(Ok(bytes))) => {
+                len_bytes += bytes.len() as u64;
+                if max_bytes > 0 && len_bytes > max_bytes { stop(Stop::TooLong) } else { Some(Ok(bytes)) }
+            }
+        };
+        next.map(|bytes| (bytes, (body, len_bytes, stop)))
+    });
+    (Box::pin(bytes), stopped)
+}
+
+/// Why a body was not read to its end. What was noted comes first: on its way through a decoder, an error loses its kind.
+pub(super) fn fault(error: &ReadError, stopped: &Stopped, max_bytes: u64) -> Fault {
+    match (stopped.get(), error) {
+        (Some(Stop::TooLong), _) => Fault::new(Code::TooLarge, format!("the body is longer than {max_bytes} bytes")),
+        (Some(Stop::TooSlow), _) => too_slow(),
+        (None, ReadError::TooLong(_)) => Fault::new(Code::TooLarge, error.to_string()),
+        (None, ReadError::Cut(_) | ReadError::Packed(_)) => Fault::new(Code::BadPayload, error.to_string()),
+        (None, ReadError::Io(_)) => Fault::new(Code::BadPayload, "the body ended too early"),
     }
+}
+
+/// A body that does not come in time.
+pub(super) fn too_slow() -> Fault {
+    telemetry::turned_away("body_timeout");
+    Fault::new(Code::TooSlow, "the body came too slowly")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::pipeline::IntakeError;
 use crate::source::{SourceState, StatusBoard};
 use crate::telemetry;
 
@@ -33,7 +34,11 @@ pub fn admin_router(context: &TransportContext) -> Router {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Ready {
     /// Whether tweets and clients are taken.
+    #[expect(clippy::struct_field_names, reason = "that is what the answer calls it")]
     ready: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     /// By name.
     sources: BTreeMap<String, SourceStatus>,
 }
@@ -70,14 +75,23 @@ pub(super) async fn healthz() -> Response {
 #[utoipa::path(get, path = "/readyz", tag = "operation",
     responses(
         (status = 200, description = "They are.", body = Ready),
-        (status = 503, description = "Not yet, or no longer.", body = Ready),
+        (status = 503, description = "Not now: shutting down, or the index can't be written.", body = Ready),
     )
 )]
 pub(super) async fn readyz(State(context): State<Arc<TransportContext>>) -> Response {
     // The listener is bound before the index is open, but nothing is answered until everything is in place.
-    let ready = !context.shutdown.is_cancelled();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready, sources: sources(&context.sources) })).into_response()
+    let reason = if context.shutdown.is_cancelled() {
+        Some("shutting down")
+    } else {
+        context.live.check_room().await.err().map(|error| match error {
+            IntakeError::Full => "no space left for the index",
+            IntakeError::Closed => "shutting down",
+            // Names of files are in the log.
+            IntakeError::Failed(_) => "the index can't be written",
+        })
+    };
+    let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Ready { ready: reason.is_none(), reason, sources: sources(&context.sources) })).into_response()
 }
 
 /// Metrics for Prometheus.

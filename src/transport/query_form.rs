@@ -1,9 +1,14 @@
 //! A query as a client sends it, and what is wrong with it in the protocol's words.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::query::{Diagnostic, Diagnostics, Query, QueryLimits};
 use crate::schema::Schema;
+use crate::telemetry;
 
 use super::errors::{At, Code, Fault};
 
@@ -33,7 +38,8 @@ impl QueryForm {
             _ => Err(Fault::field(field, "must be query text or an object, its JSON form")),
         }
     }
-    /// Understands it.
+
+    /// Understands it. It takes as long as it takes: see [`Reader`].
     pub(crate) fn parse(self, limits: &QueryLimits) -> Result<Query, Fault> {
         let query = match &self {
             QueryForm::Text(text) => Query::parse(text, Schema::tweet(), limits),
@@ -41,10 +47,66 @@ impl QueryForm {
         };
         query.map_err(|diagnostics| fault(&diagnostics))
     }
+
+    /// Whether understanding it is a matter of microseconds: a short text without anything that becomes an automaton.
+    fn is_cheap(&self) -> bool {
+        match self {
+            QueryForm::Text(text) if text.len() <= CHEAP_BYTES => {
+                text.trim() == "*" || !text.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'/' | b'~'))
+            }
+            QueryForm::Text(_) | QueryForm::Json(_) => false,
+        }
+    }
+}
+
+/// The longest text that is understood where it comes in.
+const CHEAP_BYTES: usize = 512;
+
+/// Queries that are understood at one time, beside cheap ones.
+const AT_ONE_TIME: usize = 2;
+
+/// Understands queries for all doors. A pattern can take milliseconds to become an automaton: that is done beside the connections, few at a time.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    limits: QueryLimits,
+    places: Arc<Semaphore>,
+    /// How long a query waits for its turn.
+    patience: Duration,
+}
+
+impl Reader {
+    pub(crate) fn new(limits: QueryLimits, patience: Duration) -> Reader {
+        Reader { limits, places: Arc::new(Semaphore::new(AT_ONE_TIME)), patience }
+    }
+
+    /// Understands a query.
+    pub(crate) async fn read(&self, form: QueryForm) -> Result<Query, Fault> {
+        if form.is_cheap() {
+            return form.parse(&self.limits);
+        }
+        let busy = || Fault::new(Code::Unavailable, "too many queries wait to be read; try again");
+        let place = tokio::time::timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await;
+        let Ok(Ok(place)) = place else {
+            telemetry::turned_away("query_timeout");
+            return Err(busy());
+        };
+        let limits = self.limits;
+        let read = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            form.parse(&limits)
+        });
+        read.await.unwrap_or_else(|panic| {
+            tracing::error!(error = %panic, "a query could not be read");
+            Err(Fault::new(Code::Internal, "perch made a mistake; this query failed"))
+        })
+    }
 }
 
 /// What is wrong, and where the first mistake is.
 fn fault(diagnostics: &Diagnostics) -> Fault {
+    if diagnostics.first().is_limit() {
+        telemetry::turned_away("query_limits");
+    }
     let Diagnostic { path, text, span, column, message, expected } = diagnostics.first();
     let message = match expected {
         Some(expected) => format!("{message}; {expected}"),

@@ -10,6 +10,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::io::StreamReader;
 use utoipa::ToSchema;
 
@@ -102,8 +103,8 @@ pub(super) async fn search(
 ) -> Result<Response, Fault> {
     context.gate.check_searcher(&caller)?;
     let fields = http::parameters("/api/search", query.as_deref())?;
-    let command = QueryCommand::read(fields, "q", context.limits.max_page)?;
-    let page = context.live.search(command.request(&context.query_limits)?).await?;
+    let command = QueryCommand::read(fields, "q", (&context.limits).into())?;
+    let page = context.live.search(command.request(&context.queries).await?).await?;
     Ok(http::json(wire::page_payload(&page)))
 }
 
@@ -177,17 +178,19 @@ pub(super) async fn percolate(
     let max_bytes = context.limits.max_line_bytes;
     let options =
         ReaderOptions { max_line_bytes: max_bytes, max_unpacked_bytes: max_bytes as u64, ..ReaderOptions::default() };
-    let (bytes, too_long) = ingest::limited(body, max_bytes as u64);
+    let (bytes, stopped) = ingest::limited(body, max_bytes as u64, context.body_timeout);
     let mut reader = BulkReader::new(StreamReader::new(bytes), options);
     let mut tweets = Vec::new();
+    let until = Instant::now() + context.body_timeout;
     loop {
-        match reader.next_chunk().await {
-            Ok(Some(chunk)) => match chunk.refused.into_iter().next() {
+        match timeout_at(until, reader.next_chunk()).await {
+            Ok(Ok(Some(chunk))) => match chunk.refused.into_iter().next() {
                 Some(refused) => return Err(Fault::new(Code::BadPayload, refused.reason)),
                 None => tweets.extend(chunk.tweets),
             },
-            Ok(None) => break,
-            Err(error) => return Err(ingest::fault(&error, &too_long, max_bytes as u64)),
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => return Err(ingest::fault(&error, &stopped, max_bytes as u64)),
+            Err(_) => return Err(ingest::too_slow()),
         }
     }
     let (Some(tweet), true) = (tweets.pop(), tweets.is_empty()) else {
@@ -197,7 +200,11 @@ pub(super) async fn percolate(
     let mut parts = Vec::new().into_iter();
     if explain {
         let queries = matches.iter().take(MAX_EXPLAINED);
-        let queries = queries.filter_map(|(_, query)| Query::from_canonical(query, Schema::tweet()).ok()).collect();
+        let queries = queries.map(|(_, query)| Query::from_canonical(query, Schema::tweet()));
+        let queries = queries.collect::<Result<_, _>>().map_err(|error| {
+            tracing::error!(%error, "a canonical form can't be read again");
+            Fault::new(Code::Internal, "perch made a mistake; this request failed")
+        })?;
         parts = context.live.explain_all(tweet, queries).await?.into_iter();
     }
     let matches = matches.into_iter().map(|(id, query)| MatchingQuery {
@@ -248,12 +255,12 @@ pub(super) async fn explain(
     let query = QueryForm::read("q", fields.required("q")?)?;
     let (id, wants_price) = (fields.id("id")?, fields.flag("price")?);
     fields.finish()?;
-    let query = query.parse(&context.query_limits)?;
+    let query = context.queries.read(query).await?;
     let (query_id, canonical) = (query.id().to_string(), query.canonical().to_owned());
-    let price = match wants_price {
-        true => Some(QueryPrice::new(&context.live.price(query.clone()).await?)),
-        false => None,
-    };
+    let mut price = None;
+    if wants_price {
+        price = Some(QueryPrice::new(&context.live.price(query.clone()).await?));
+    }
     let tweet = match id {
         Some(id) => Some(ExplainedTweet::new(id, context.live.explain(query, id).await?)),
         None => None,

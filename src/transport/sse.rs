@@ -1,10 +1,12 @@
 //! `/api/stream`: one live search as server-sent events, for everything that speaks HTTP.
 //!
 //! One request is one session with one unnamed subscription. A tweet's `id:` is its seq, so the `Last-Event-ID` that a client sends when it
-//! comes back is the position to resume from. A client that reads slowly isn't polled for more, so what waits for it waits in its session.
+//! comes back is the position to resume from. A task of its own takes from the session and hands on, one portion at a time, to the answer's body; a client
+//! that reads slowly makes it wait, so that what waits for the client waits in its session. One that takes nothing for too long loses its session.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +18,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::Stream;
 use serde::Deserialize;
-use tokio::time::{Instant, sleep};
-use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Pass};
 use crate::config::{self, Problem};
 use crate::ids::Seq;
-use crate::live::{Event, Percolate, Session};
+use crate::live::{CloseReason, Event, Percolate, Session};
 use crate::telemetry;
 
 use super::errors::{Code, Fault};
@@ -44,6 +47,9 @@ pub(super) const ROUTES: &[Route<Arc<Stage>>] =
 
 /// What was withheld is said after so long, if no tweet comes before.
 const SAY_WITHHELD: Duration = Duration::from_secs(1);
+
+/// How long after the beginning of a shutdown a client may take what is left.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -118,10 +124,11 @@ pub(super) async fn stream(
         return Err(Fault::new(Code::Limit, "the token is good for 0 subscriptions"));
     }
     let mut fields = http::parameters("/api/stream", query.as_deref())?;
-    let query = QueryForm::read("q", fields.required("q")?)?.parse(query_limits)?;
+    let query = QueryForm::read("q", fields.required("q")?)?;
     let since = fields.seq("since")?;
     let epoch = fields.epoch("epoch")?;
     fields.finish()?;
+    let query = stage.context.queries.read(query).await?;
     let since = last_event_id(&headers)?.or(since);
 
     let place = gate.admit(&caller)?;
@@ -151,12 +158,14 @@ pub(super) async fn stream(
         events: Vec::new(),
         pass,
         pace,
-        over: false,
+        write_timeout: stage.context.write_timeout,
+        shutdown: stage.context.shutdown.clone(),
         _place: place,
-        _task: tasks.token(),
     };
+    let (portions, body) = mpsc::channel(1);
+    tasks.spawn(feed.run(portions));
     let keep_alive = KeepAlive::new().interval(Duration::from_millis(stage.options.keep_alive_ms));
-    let mut response = Sse::new(feed.stream()).keep_alive(keep_alive).into_response();
+    let mut response = Sse::new(events(body)).keep_alive(keep_alive).into_response();
     // For proxies that would collect the stream before they pass it on.
     response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(response)
@@ -171,28 +180,92 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Seq>, Fault> {
     }
 }
 
+/// What goes out at one time.
+type Portion = VecDeque<sse::Event>;
+
+/// The events of the body, until the feed ends.
+fn events(body: mpsc::Receiver<Portion>) -> impl Stream<Item = Result<sse::Event, Infallible>> {
+    futures_util::stream::unfold((body, Portion::new()), |(mut body, mut portion)| async move {
+        loop {
+            if let Some(event) = portion.pop_front() {
+                return Some((Ok(event), (body, portion)));
+            }
+            portion = body.recv().await?;
+        }
+    })
+}
+
 /// One stream.
 struct Feed {
     session: Session,
     /// What can be sent at once.
-    ready: VecDeque<sse::Event>,
+    ready: Portion,
     /// Kept for its memory.
     events: Vec<Event>,
     /// Who the client is, where that is asked. The stream ends with it.
     pass: Option<Pass>,
     /// The tweets that the client may be sent.
     pace: Pace,
-    /// When the session has ended and the stream ends after what is ready.
-    over: bool,
+    write_timeout: Duration,
+    shutdown: CancellationToken,
     /// Held for its address.
     _place: Place,
-    /// Lets the shutdown wait for the stream.
-    _task: TaskTrackerToken,
+}
+
+/// Ends when a shutdown has begun and a client had its time to take what is left.
+async fn overdue(shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    sleep(LAST_WORDS).await;
 }
 
 impl Feed {
-    fn stream(self) -> impl Stream<Item = Result<sse::Event, Infallible>> {
-        futures_util::stream::unfold(self, |mut feed| async move { feed.next().await.map(|event| (Ok(event), feed)) })
+    /// Feeds the body until it, the session or the client's token ends.
+    async fn run(mut self, portions: mpsc::Sender<Portion>) {
+        let ended = {
+            let mut overdue = pin!(overdue(self.shutdown.clone()));
+            tokio::select! {
+                ended = self.feed(&portions) => ended,
+                () = portions.closed() => "gone",
+                () = &mut overdue => "shutting_down",
+            }
+        };
+        telemetry::disconnected(KIND.name, ended);
+        tracing::debug!(uid = %self.session.uid(), reason = ended, "stream ends");
+    }
+
+    /// Answers why it ended.
+    async fn feed(&mut self, portions: &mpsc::Sender<Portion>) -> &'static str {
+        loop {
+            if !self.ready.is_empty() {
+                let place = tokio::select! {
+                    () = auth::expiry(self.pass.as_ref()) => return "unauthorized",
+                    place = timeout(self.write_timeout, portions.reserve()) => place,
+                };
+                match place {
+                    Ok(Ok(place)) => place.send(std::mem::take(&mut self.ready)),
+                    Ok(Err(_)) => return "gone",
+                    Err(_) => return "too_slow",
+                }
+            }
+            if let Some(pause) = self.pace.pause(Instant::now()) {
+                sleep(pause).await;
+            }
+            tokio::select! {
+                () = auth::expiry(self.pass.as_ref()) => return "unauthorized",
+                () = self.session.next(&mut self.events) => {}
+                () = sleep(SAY_WITHHELD), if self.pace.has_withheld() => self.say_withheld(),
+            }
+            if let Some(reason) = self.take_events() {
+                if !self.ready.is_empty() {
+                    // Nobody may be left to take it.
+                    let _ = timeout(self.write_timeout, portions.send(std::mem::take(&mut self.ready))).await;
+                }
+                return match reason {
+                    CloseReason::ShuttingDown => "shutting_down",
+                    CloseReason::Failed => "failed",
+                };
+            }
+        }
     }
 
     fn say_withheld(&mut self) {
@@ -203,53 +276,39 @@ impl Feed {
         }
     }
 
-    async fn next(&mut self) -> Option<sse::Event> {
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(event);
-            }
-            if self.over {
-                return None;
-            }
-            if let Some(pause) = self.pace.pause(Instant::now()) {
-                sleep(pause).await;
-            }
-            tokio::select! {
-                () = auth::expiry(self.pass.as_ref()) => return None,
-                () = self.session.next(&mut self.events) => {}
-                () = sleep(SAY_WITHHELD), if self.pace.has_withheld() => self.say_withheld(),
-            }
-            let mut tweets = 0;
-            let now = Instant::now();
-            let mut events = std::mem::take(&mut self.events);
-            for event in events.drain(..) {
-                match event {
-                    Event::Tweet(delivery) if !self.pace.admit(delivery.hit.seq, now) => {}
-                    Event::Tweet(delivery) => {
-                        self.say_withheld();
-                        tweets += 1;
-                        let frame = wire::tweet_new(&delivery);
-                        let event =
-                            sse::Event::default().event(wire::event::TWEET_NEW).id(delivery.hit.seq.to_string());
-                        self.ready.push_back(event.data(wire::tweet_new_payload(&frame)));
-                    }
-                    Event::CatchingUp { from } => {
-                        self.say_withheld();
-                        self.pace.catching_up(true);
-                        let event = sse::Event::default().event(wire::event::CATCHING_UP);
-                        self.ready.push_back(event.data(wire::catching_up_payload(from)));
-                    }
-                    Event::Live { seq } => {
-                        self.pace.catching_up(false);
-                        let event = sse::Event::default().event(wire::event::LIVE);
-                        self.ready.push_back(event.data(wire::live_payload(seq)));
-                    }
-                    Event::Closed(_) => self.over = true,
+    /// Makes frames of what came out of the session. Answers why it has ended, if it has.
+    fn take_events(&mut self) -> Option<CloseReason> {
+        let mut tweets = 0;
+        let mut closed = None;
+        let now = Instant::now();
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.drain(..) {
+            match event {
+                Event::Tweet(delivery) if !self.pace.admit(delivery.hit.seq, now) => {}
+                Event::Tweet(delivery) => {
+                    self.say_withheld();
+                    tweets += 1;
+                    let frame = wire::tweet_new(&delivery);
+                    let event = sse::Event::default().event(wire::event::TWEET_NEW).id(delivery.hit.seq.to_string());
+                    self.ready.push_back(event.data(wire::tweet_new_payload(&frame)));
                 }
+                Event::CatchingUp { from } => {
+                    self.say_withheld();
+                    self.pace.catching_up(true);
+                    let event = sse::Event::default().event(wire::event::CATCHING_UP);
+                    self.ready.push_back(event.data(wire::catching_up_payload(from)));
+                }
+                Event::Live { seq } => {
+                    self.pace.catching_up(false);
+                    let event = sse::Event::default().event(wire::event::LIVE);
+                    self.ready.push_back(event.data(wire::live_payload(seq)));
+                }
+                Event::Closed(reason) => closed = Some(reason),
             }
-            self.events = events;
-            telemetry::frames_sent(KIND.name, tweets);
         }
+        self.events = events;
+        telemetry::frames_sent(KIND.name, tweets);
+        closed
     }
 }
 

@@ -16,18 +16,19 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::auth::Pass;
+use crate::config::Limits;
 use crate::doc::Point;
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{OverTime, TopTerms};
 use crate::live::{Aggregate, AggregateRequest, Delivery, Registered, SearchPage, SearchRequest, Sort};
-use crate::query::QueryLimits;
 use crate::schema::{FieldId, Kind, Schema};
+use crate::telemetry;
 
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
 use super::pace::Withheld;
 use super::publish::{MAX_TEXT_CHARS, Published};
-use super::query_form::QueryForm;
+use super::query_form::{QueryForm, Reader};
 
 /// The events of the protocol. Each is described in `docs/PROTOCOL.md`; a test checks that.
 pub(crate) mod event {
@@ -91,8 +92,20 @@ pub(crate) const DEFAULT_BUCKETS: usize = 50;
 /// The most buckets that an aggregation can be asked for.
 pub(crate) const MAX_BUCKETS: usize = 1_000;
 
-/// How many tweets can be skipped with `from`: beyond, `before_id` is the way, which costs nothing.
-pub(crate) const MAX_FROM: usize = 10_000;
+/// How much history one search may show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Paging {
+    /// Tweets of one page.
+    pub(crate) max_page: usize,
+    /// How far behind the first tweet a page may end.
+    pub(crate) max_depth: usize,
+}
+
+impl From<&Limits> for Paging {
+    fn from(limits: &Limits) -> Paging {
+        Paging { max_page: limits.max_page, max_depth: limits.max_search_depth }
+    }
+}
 
 /// The longest code of a language.
 const MAX_LANG_CHARS: usize = 8;
@@ -167,23 +180,29 @@ pub(crate) struct QueryCommand {
 
 impl QueryCommand {
     /// Reads the fields; the query is in the field `query`, `q` in a URL.
-    pub(crate) fn read(mut fields: Fields, query: &'static str, max_page: usize) -> Result<QueryCommand, Fault> {
+    pub(crate) fn read(mut fields: Fields, query: &'static str, paging: Paging) -> Result<QueryCommand, Fault> {
         let command = QueryCommand {
             query: QueryForm::read(query, fields.required(query)?)?,
-            n: fields.count("n", DEFAULT_PAGE.min(max_page), 0..=max_page)?,
-            from: fields.count("from", 0, 0..=MAX_FROM)?,
+            n: fields.count("n", DEFAULT_PAGE.min(paging.max_page), 0..=paging.max_page)?,
+            from: fields.count("from", 0, 0..=paging.max_depth)?,
             before_id: fields.id("before_id")?,
             until_seq: fields.seq("until_seq")?,
             sort: fields.sort("sort")?,
         };
         fields.finish()?;
+        let max = paging.max_depth;
+        if command.from + command.n > max {
+            telemetry::turned_away("search_depth");
+            let expected = format!("and `n` together must be at most {max}; `before_id` goes any distance back");
+            return Err(Fault::field("from", &expected));
+        }
         Ok(command)
     }
 
     /// What it asks of the live search.
-    pub(crate) fn request(self, limits: &QueryLimits) -> Result<SearchRequest, Fault> {
+    pub(crate) async fn request(self, queries: &Reader) -> Result<SearchRequest, Fault> {
         let QueryCommand { query, n, from, before_id, until_seq, sort } = self;
-        Ok(SearchRequest { query: query.parse(limits)?, n, from, before_id, until_seq, sort })
+        Ok(SearchRequest { query: queries.read(query).await?, n, from, before_id, until_seq, sort })
     }
 }
 
@@ -217,9 +236,9 @@ impl AggregateCommand {
     }
 
     /// What it asks of the live search.
-    pub(crate) fn request(self, limits: &QueryLimits) -> Result<AggregateRequest, Fault> {
+    pub(crate) async fn request(self, queries: &Reader) -> Result<AggregateRequest, Fault> {
         let AggregateCommand { query, by, n, until_seq } = self;
-        Ok(AggregateRequest { query: query.parse(limits)?, by, n, until_seq })
+        Ok(AggregateRequest { query: queries.read(query).await?, by, n, until_seq })
     }
 }
 
@@ -236,7 +255,7 @@ fn countable(by: &Value) -> Result<FieldId, Fault> {
 }
 
 /// Reads a text frame. The `ref` is there even when the command is wrong, so that the error can carry it.
-pub(crate) fn parse(frame: &str, max_page: usize) -> (Option<Ref>, Result<Command, Fault>) {
+pub(crate) fn parse(frame: &str, paging: Paging) -> (Option<Ref>, Result<Command, Fault>) {
     let bad_frame = |message: String| (None, Err(Fault::new(Code::BadFrame, message)));
     let parts = match serde_json::from_str::<Vec<&RawValue>>(frame) {
         Ok(parts) => parts,
@@ -265,7 +284,7 @@ pub(crate) fn parse(frame: &str, max_page: usize) -> (Option<Ref>, Result<Comman
     };
     let payload = payload.map_or(Ok(Value::Null), |payload| serde_json::from_str(payload.get()));
     let command = match payload {
-        Ok(payload) => command(&event, payload, max_page),
+        Ok(payload) => command(&event, payload, paging),
         Err(error) => Err(Fault::new(Code::BadPayload, format!("the payload can't be read: {error}"))),
     };
     (reference, command)
@@ -275,7 +294,7 @@ pub(crate) fn parse(frame: &str, max_page: usize) -> (Option<Ref>, Result<Comman
 const SHAPE: &str = "a frame must be [event, payload] or [event, payload, ref]";
 
 /// Reads the payload of a command, whatever frame it came in.
-pub(crate) fn command(event: &str, payload: Value, max_page: usize) -> Result<Command, Fault> {
+pub(crate) fn command(event: &str, payload: Value, paging: Paging) -> Result<Command, Fault> {
     let Some(&event) = event::COMMANDS.iter().find(|&&known| known == event) else {
         let there_is = event::COMMANDS.join(", ");
         return Err(Fault::new(
@@ -296,7 +315,7 @@ pub(crate) fn command(event: &str, payload: Value, max_page: usize) -> Result<Co
             _ => return Err(Fault::field("token", "must be a string")),
         },
         event::UNPERCOLATE => Command::Unpercolate { name: fields.name("name")? },
-        event::QUERY => return QueryCommand::read(fields, "query", max_page).map(Command::Query),
+        event::QUERY => return QueryCommand::read(fields, "query", paging).map(Command::Query),
         event::PUBLISH => Command::Publish(PublishCommand {
             text: fields.text("text", MAX_TEXT_CHARS)?.ok_or_else(|| Fault::field("text", "is missing"))?,
             lang: fields.text("lang", MAX_LANG_CHARS)?,
@@ -420,8 +439,12 @@ pub(crate) fn missing_tweet(tweet: &str, reference: Option<&Ref>) -> String {
 }
 
 pub(crate) fn auth_ok(pass: &Pass, reference: Option<&Ref>) -> String {
-    let payload = format!("{{\"sub\":{},\"exp\":{}}}", json(&pass.subject), pass.expires_s);
-    frame(event::AUTH_OK, &payload, reference)
+    frame(event::AUTH_OK, &auth_ok_payload(pass), reference)
+}
+
+/// The payload of `auth/ok`.
+pub(crate) fn auth_ok_payload(pass: &Pass) -> String {
+    format!("{{\"sub\":{},\"exp\":{}}}", json(&pass.subject), pass.expires_s)
 }
 
 /// The payload of `publish/ok`.

@@ -147,7 +147,10 @@ struct Kind {
 impl Transport for Kind {
     fn routes(&self, context: TransportContext) -> Router {
         let counts = counts::spawn(&context);
-        Route::router(ROUTES, Arc::new(Ws { options: self.options, context, counts }))
+        Route::router(
+            ROUTES,
+            Arc::new(Ws { options: self.options, context, counts, frames_sent: telemetry::FramesSent::new(KIND.name) }),
+        )
     }
 }
 
@@ -156,6 +159,7 @@ pub(super) struct Ws {
     options: Options,
     context: TransportContext,
     counts: Counts,
+    frames_sent: telemetry::FramesSent,
 }
 
 /// Opens the event protocol.
@@ -368,6 +372,11 @@ async fn moved(socket: &mut Socket, write: bool, read: bool) -> Moved {
     .await
 }
 
+/// Whether a client has given no sign of life for too long: neither sent anything, nor made room in a socket that was full.
+fn is_silent(now: Instant, heard: Instant, drained: Option<Instant>, timeout: Duration) -> bool {
+    now.saturating_duration_since(heard.max(drained.unwrap_or(heard))) > timeout
+}
+
 /// Waits for what happens to the session; while it is held back, until it is high time to look.
 async fn next(session: &mut Session, held: bool, events: &mut Vec<Event>) {
     if held { session.crowded().await } else { session.next(events).await }
@@ -421,8 +430,11 @@ impl Connection {
                     Moved::Wrote(Ok(())) => self.wrote(),
                     Moved::Wrote(Err(_)) => return Err(End::Gone),
                     Moved::Read(message) => {
-                        // What was matched before a command comes before its answer.
-                        if self.session.next(&mut events).now_or_never().is_some() {
+                        // What was matched before a command comes before its answer, as long as the session is live.
+                        while self.ending.is_none()
+                            && self.socket.get_ref().waiting_bytes() < TOO_MUCH_BYTES
+                            && self.session.next(&mut events).now_or_never().is_some()
+                        {
                             self.events(&mut events);
                         }
                         self.message(message).await?;
@@ -484,7 +496,7 @@ impl Connection {
         let tweets = std::mem::take(&mut self.out_tweets);
         if tweets > 0 {
             self.writes.wrote(Instant::now());
-            telemetry::frames_sent(KIND.name, tweets);
+            self.ws.frames_sent.sent(tweets);
         }
     }
 
@@ -537,8 +549,7 @@ impl Connection {
     fn ping(&mut self, now: Instant) -> Result<(), End> {
         self.times.ping = now + Duration::from_millis(self.ws.options.ping_interval_ms);
         let line = self.socket.get_mut();
-        let alive = self.heard.max(line.drained().unwrap_or(self.heard));
-        if now.saturating_duration_since(alive) > Duration::from_millis(self.ws.options.idle_timeout_ms) {
+        if is_silent(now, self.heard, line.drained(), Duration::from_millis(self.ws.options.idle_timeout_ms)) {
             return Err(End::Silent);
         }
         if line.waiting_bytes() == 0 {
@@ -620,7 +631,7 @@ impl Connection {
     }
 
     async fn command(&mut self, frame: &str) {
-        let (reference, command) = wire::parse(frame, self.ws.context.limits.max_page);
+        let (reference, command) = wire::parse(frame, (&self.ws.context.limits).into());
         let done = match command {
             Ok(_) if !self.commands.take(self.heard) => {
                 telemetry::turned_away("commands");
@@ -631,9 +642,7 @@ impl Connection {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = done {
-            telemetry::error_answered(fault.code.name());
-            tracing::debug!(code = fault.code.name(), message = fault.message, "command failed");
-            self.text(wire::error(&fault, reference.as_ref()));
+            self.text(failed(&fault, reference.as_ref()));
         }
     }
 
@@ -645,7 +654,7 @@ impl Connection {
         match command {
             Command::Auth(token) => {
                 let pass = gate.check_token(&token.0)?;
-                self.renew(&pass)?;
+                pass.check_renewal(self.pass.as_ref(), self.session.subscriptions()).map_err(Fault::forbidden)?;
                 self.times.expiry = Some(Instant::now() + pass.remaining());
                 self.text(wire::auth_ok(&pass, reference.as_ref()));
                 self.pass = Some(pass);
@@ -663,7 +672,7 @@ impl Connection {
                 return self.search(async move {
                     match live.tweet(id).await {
                         Ok(hit) => wire::missing_tweet(&hit.json, reference.as_ref()),
-                        Err(error) => wire::error(&error.into(), reference.as_ref()),
+                        Err(error) => failed(&error.into(), reference.as_ref()),
                     }
                 });
             }
@@ -677,7 +686,7 @@ impl Connection {
                 return self.search(async move {
                     match live.stats().await {
                         Ok(stats) => wire::total_tweet_count(stats.tweets, reference.as_ref()),
-                        Err(error) => wire::error(&error.into(), reference.as_ref()),
+                        Err(error) => failed(&error.into(), reference.as_ref()),
                     }
                 });
             }
@@ -691,22 +700,9 @@ impl Connection {
         self.search(async move {
             match published.await {
                 Ok(published) => wire::publish_ok(&published, reference.as_ref()),
-                Err(fault) => wire::error(&fault, reference.as_ref()),
+                Err(fault) => failed(&fault, reference.as_ref()),
             }
         })
-    }
-
-    /// A later token prolongs a session; it makes it nobody else's, and takes nothing away that is in use.
-    fn renew(&self, new: &Pass) -> Result<(), Fault> {
-        let Some(old) = &self.pass else { return Ok(()) };
-        let fewer = (old.rights.search && !new.rights.search)
-            || new.rights.max_subscriptions.is_some_and(|max| self.session.subscriptions() > max);
-        let refuse = |message| Err(Fault::new(Code::Forbidden, message));
-        match () {
-            () if old.subject != new.subject => refuse("the token is somebody else's"),
-            () if fewer => refuse("the token is good for less than the session does"),
-            () => Ok(()),
-        }
     }
 
     async fn percolate(&mut self, command: PercolateCommand, reference: Option<Ref>) -> Result<(), Fault> {
@@ -716,7 +712,7 @@ impl Connection {
         {
             return Err(Fault::new(Code::Limit, format!("the token is good for {max} subscriptions")));
         }
-        let query = command.query.parse(&self.ws.context.query_limits)?;
+        let query = self.ws.context.queries.read(command.query).await?;
         let name = command.name.clone();
         let request = Percolate { query, name: command.name, since: command.since, epoch: command.epoch };
         let registered = self.session.percolate(request).await?;
@@ -725,24 +721,26 @@ impl Connection {
     }
 
     fn query(&mut self, command: QueryCommand, reference: Option<Ref>) -> Result<(), Fault> {
-        let request = command.request(&self.ws.context.query_limits)?;
-        let live = self.ws.context.live.clone();
+        let TransportContext { live, queries, .. } = &self.ws.context;
+        let (live, queries) = (live.clone(), Arc::clone(queries));
         self.search(async move {
-            match live.search(request).await {
+            let searched = async { Ok(live.search(command.request(&queries).await?).await?) };
+            match searched.await {
                 Ok(page) => wire::prev_chunk(&page, reference.as_ref()),
-                Err(error) => wire::error(&error.into(), reference.as_ref()),
+                Err(fault) => failed(&fault, reference.as_ref()),
             }
         })
     }
 
     fn aggregate(&mut self, command: AggregateCommand, reference: Option<Ref>) -> Result<(), Fault> {
-        let request = command.request(&self.ws.context.query_limits)?;
-        let live = self.ws.context.live.clone();
+        let TransportContext { live, queries, .. } = &self.ws.context;
+        let (live, queries) = (live.clone(), Arc::clone(queries));
         self.search(async move {
-            let by = request.by;
-            match live.aggregate(request).await {
+            let by = command.by;
+            let counted = async { Ok(live.aggregate(command.request(&queries).await?).await?) };
+            match counted.await {
                 Ok(aggregate) => wire::aggregate_ok(by, &aggregate, reference.as_ref()),
-                Err(error) => wire::error(&error.into(), reference.as_ref()),
+                Err(fault) => failed(&fault, reference.as_ref()),
             }
         })
     }
@@ -756,6 +754,13 @@ impl Connection {
         self.searches.push(Box::pin(search));
         Ok(())
     }
+}
+
+/// The answer to a command that failed.
+fn failed(fault: &Fault, reference: Option<&Ref>) -> String {
+    telemetry::error_answered(fault.code.name());
+    tracing::debug!(code = fault.code.name(), message = fault.message, "command failed");
+    wire::error(fault, reference)
 }
 
 #[cfg(test)]

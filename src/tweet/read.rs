@@ -17,40 +17,72 @@ use crate::doc::Point;
 /// # Errors
 ///
 /// When it is not UTF-8 or no JSON object, when id or text are missing, or when a field that is read has a wrong type or value. Of a
-/// document with a mistake, no tweet is read.
+/// document with a mistake, no tweet is read; [`read_each`] reads the others.
 pub fn read(json: &[u8]) -> Result<Vec<Tweet>, TweetError> {
+    read_each(json)?.into_iter().collect()
+}
+
+/// The same, where a mistake in one tweet of a document of API v2 hurts no other.
+///
+/// # Errors
+///
+/// As for [`read`], when there is no telling which tweets there are.
+pub fn read_each(json: &[u8]) -> Result<Vec<Result<Tweet, TweetError>>, TweetError> {
     let json = std::str::from_utf8(json)
         .map_err(|error| TweetError::new("", format!("not UTF-8 from byte {}", error.valid_up_to() + 1)))?;
     if !json.trim_start().starts_with('{') {
         return Err(TweetError::new("", "not a JSON object"));
     }
-    let mut wire: wire::Outer<'_> = serde_json::from_str(json).map_err(|error| explain(json, &error))?;
+    let mut wire: wire::Outer<'_> = match serde_json::from_str(json) {
+        Ok(wire) => wire,
+        Err(error) if error.is_data() => {
+            return read_apart(json).unwrap_or_else(|| Err(explain::<wire::Outer<'_>>(json, &error)));
+        }
+        Err(error) => return Err(explain::<wire::Outer<'_>>(json, &error)),
+    };
     let includes = wire.includes.take().unwrap_or_default();
     match wire.data.take() {
         Some(wire::OneOrMany(tweets)) => {
             let document = Document::new(includes)?;
             let read = |(at, tweet)| document.tweet(tweet).map_err(|error| error.inside(&format!("data[{at}]")));
-            tweets.into_iter().enumerate().map(read).collect()
+            Ok(tweets.into_iter().enumerate().map(read).collect())
         }
         // The answer to a search that found nothing.
         None if wire.meta.is_some() && wire.id.is_none() && wire.id_str.is_none() => Ok(Vec::new()),
-        None => Document::default().tweet(wire).map(|tweet| vec![tweet]),
+        None => Document::default().tweet(wire).map(|tweet| vec![Ok(tweet)]),
     }
+}
+
+/// Reads the tweets of a document of API v2 one by one, because it can't be read as a whole. `None` when it is no such document, or the mistake is in
+/// what the tweets share.
+#[cold]
+fn read_apart(json: &str) -> Option<Result<Vec<Result<Tweet, TweetError>>, TweetError>> {
+    let apart: wire::Apart<'_> = serde_json::from_str(json).ok()?;
+    let tweets: Vec<&RawValue> = serde_json::from_str(apart.data?.get()).ok()?;
+    let read = |document: &Document<'_>, json: &str| {
+        let wire = serde_json::from_str::<wire::Listed<'_>>(json);
+        document.tweet(wire.map_err(|error| explain::<wire::Listed<'_>>(json, &error))?)
+    };
+    let read_all = |document: Document<'_>| {
+        let tweets = tweets.iter().enumerate();
+        tweets.map(|(at, tweet)| read(&document, tweet.get()).map_err(|e| e.inside(&format!("data[{at}]")))).collect()
+    };
+    Some(Document::new(apart.includes.unwrap_or_default()).map(read_all))
 }
 
 /// What is wrong, with the path of the field.
 #[cold]
-fn explain(json: &str, error: &serde_json::Error) -> TweetError {
+fn explain<'a, T: serde::Deserialize<'a>>(json: &'a str, error: &serde_json::Error) -> TweetError {
     let message = |error: &serde_json::Error| {
         let text = error.to_string();
         let place = format!(" at line {} column {}", error.line(), error.column());
-        text.strip_suffix(&place).map_or(text.clone(), str::to_owned)
+        plain_words(text.strip_suffix(&place).unwrap_or(&text))
     };
     if !error.is_data() {
         return TweetError::new("", format!("no JSON: {error}"));
     }
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    match serde_path_to_error::deserialize::<_, wire::Outer<'_>>(&mut deserializer) {
+    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Err(error) => {
             let field = error.path().to_string();
             let field = if field == "." { String::new() } else { field };
@@ -58,6 +90,21 @@ fn explain(json: &str, error: &serde_json::Error) -> TweetError {
         }
         Ok(_) => TweetError::new("", message(error)),
     }
+}
+
+/// Serde's messages without the names of Rust's types.
+fn plain_words(message: &str) -> String {
+    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message.to_owned() };
+    let expected = match expected {
+        "a sequence" => "an array",
+        "u32" => "a whole number below 2^32",
+        "a boolean" => "true or false",
+        "any valid JSON value" => "a value",
+        other if other.starts_with("struct ") => "an object",
+        other if other.starts_with("tuple ") => "an array",
+        other => other,
+    };
+    format!("{found}, expected {expected}")
 }
 
 /// What a document of API v2 holds beside its tweets; empty for API v1.1.

@@ -222,7 +222,7 @@ fn mistakes_name_their_field() {
     for (fields, expected) in [
         (r#""text": 5"#, "text: invalid type: integer `5`, expected a string"),
         (r#""id_str": "1""#, "text: missing"),
-        (r#""text": "", "entities": 5"#, "entities: invalid type: integer `5`, expected struct Entities"),
+        (r#""text": "", "entities": 5"#, "entities: invalid type: integer `5`, expected an object"),
         (
             r#""text": "", "entities": {"hashtags": [{"text": "a"}, {"text": 1}]}"#,
             "entities.hashtags[1].text: invalid type: integer `1`, expected a string",

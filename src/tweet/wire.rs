@@ -13,7 +13,18 @@ use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor, value::MapA
 use serde_json::value::RawValue;
 
 /// A document: a tweet, or `data` and `includes`.
-pub(super) type Outer<'a> = Tweet<'a, Box<Tweet<'a>>, OneOrMany<Tweet<'a, Box<Tweet<'a>>>>, Includes<'a>>;
+pub(super) type Outer<'a> = Tweet<'a, Box<Tweet<'a>>, OneOrMany<Listed<'a>>, Includes<'a>>;
+
+/// One of the tweets in `data`.
+pub(super) type Listed<'a> = Tweet<'a, Box<Tweet<'a>>>;
+
+/// A document of API v2 whose tweets are not read yet.
+#[derive(Debug, Deserialize)]
+pub(super) struct Apart<'a> {
+    #[serde(borrow)]
+    pub data: Option<&'a RawValue>,
+    pub includes: Option<Includes<'a>>,
+}
 
 /// A tweet. What it repeats (`R`), and the document around it (`D`, `I`), are looked at on the outside only, so that nothing nests.
 #[derive(Debug, Deserialize)]

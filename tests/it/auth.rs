@@ -8,6 +8,9 @@ use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message, http::HeaderValue};
 
+use perch::transport::sente::frame::Packing;
+
+use crate::sente_client::{Group, SenteSocket, Setup};
 use crate::support::{Client, PATIENCE, Perch, tweet};
 
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -120,6 +123,64 @@ async fn a_websocket_says_who_it_is_in_a_frame_or_a_header() {
     client.percolate(json!({"query": "rust"})).await;
     let Err(tungstenite::Error::Http(refused)) = handshake("nonsense".to_owned()).await else { panic!("refused") };
     assert_eq!(refused.status().as_u16(), 401);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_sente_say_who_they_are_in_a_header_or_an_event() {
+    let (perch, _dir) = start(
+        "[[transport]]\ntype = \"sente\"\nprofile = \"plain\"\npacker = \"edn\"\n[[transport]]\ntype = \"rest\"\n",
+    )
+    .await;
+    perch.ingest(&[tweet(1, "rust")]).await;
+    let mut socket = SenteSocket::connect(&perch, Setup::new(Group::E, Packing::Edn, "/chsk")).await;
+    let query = "[:cmd/query {:query \"rust\"}]";
+    let code = async |socket: &mut SenteSocket, event: &str| format!("{:?}", socket.ask(event, "abc123").await);
+    assert!(code(&mut socket, query).await.contains("unauthorized"));
+    assert!(code(&mut socket, "[:cmd/auth {:token \"nonsense\"}]").await.contains("unauthorized"));
+    let auth = |claims: Value| format!("[:cmd/auth {{:token {:?}}}]", token(&claims));
+    let said = code(&mut socket, &auth(json!({"max_subscriptions": 1}))).await;
+    assert!(said.contains("auth/ok") && said.contains("ann"), "{said}");
+    assert!(code(&mut socket, query).await.contains("prev-chunk"));
+    assert!(code(&mut socket, "[:cmd/percolate {:query \"rust\"}]").await.contains("percolate/ok"));
+    assert!(code(&mut socket, "[:cmd/percolate {:query \"rust\" :name \"b\"}]").await.contains("limit"));
+    assert!(code(&mut socket, &auth(json!({"sub": "bob"}))).await.contains("forbidden"));
+
+    // Polls, with the token in their heads.
+    let poll = async |id: &str, token: &str| {
+        let url = perch.url(&format!("/chsk?udt=1&client-id={id}&handshake%3F=1"));
+        let answer = perch.http.get(url).bearer_auth(token).send().await.expect("perch answers");
+        answer.status().as_u16()
+    };
+    assert_eq!(poll("one", "nonsense").await, 401);
+    assert_eq!(poll("one", &token(&json!({}))).await, 200);
+    assert_eq!(poll("one", &token(&json!({"sub": "bob"}))).await, 403, "it is Ann's");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_show_a_token() {
+    let (perch, dir) = start("").await;
+    perch.ingest(&[tweet(1, "rust")]).await;
+    let file = dir.path().join("token");
+    std::fs::write(&file, token(&json!({}))).expect("written");
+    let url = perch.url("");
+    let search = |more: &[&str], variable: Option<&str>| {
+        let mut command = crate::support::process::perch();
+        command.args(["search", "rust", "--json", "--url", &url]).args(more);
+        if let Some(token) = variable {
+            command.env("PERCH_TOKEN", token);
+        }
+        tokio::task::spawn_blocking(move || command.output().expect("perch runs"))
+    };
+    let refused = search(&[], None).await.expect("it runs");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("token"));
+    let file = file.display().to_string();
+    for found in [search(&["--token-file", &file], None), search(&[], Some(&token(&json!({}))))] {
+        let found = found.await.expect("it runs");
+        assert!(found.status.success() && String::from_utf8_lossy(&found.stdout).contains("rust"));
+    }
     perch.stop().await;
 }
 

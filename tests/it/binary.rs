@@ -37,6 +37,32 @@ fn mistakes_in_the_configuration_are_told_at_once() {
 }
 
 #[test]
+fn standard_input_has_one_reader() {
+    let source = "source=[{type=\"file\", path=\"-\"}, {type=\"file\", path=\"-\"}]";
+    let (code, _, stderr) = run(dir().path(), &["check", "--set", source]);
+    assert_eq!(
+        (code, stderr.trim()),
+        (Some(64), "config: source[1].path: standard input is read by another source already")
+    );
+}
+
+#[test]
+fn an_error_says_its_cause_once() {
+    let dir = dir();
+    std::fs::write(dir.path().join("file"), "").expect("written");
+    let (_, _, stderr) = run(dir.path(), &["check-index", "--index-dir", "file"]);
+    assert!(stderr.contains("os error") && stderr.matches("os error").count() == 1, "{stderr}");
+}
+
+#[tokio::test]
+async fn without_transports_sources_go_on() {
+    let dir = dir();
+    let server = Server::start_with(&dir.path().join("index"), &["--set", "transport=[]"]);
+    let answer = reqwest::get(format!("{}/healthz", server.url)).await.expect("perch answers");
+    assert_eq!(answer.status().as_u16(), 404, "it runs");
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();

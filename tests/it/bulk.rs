@@ -110,13 +110,18 @@ async fn a_body_that_is_cut_keeps_what_was_complete() {
         (1..=2_000).map(|id| format!("{}\n", tweet(id, &format!("rust {} {}", noise(), noise())))).collect();
     let packed = gzip(body.as_bytes()).await;
     let (status, answer) = perch.post("/api/tweets", packed[..packed.len() - 1_000].to_vec()).await;
-    assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_payload")), "{answer}");
+    // 200, because something was accepted; the rest is told as refused.
+    assert_eq!((status, &answer["error"]["code"]), (200, &json!("bad_payload")), "{answer}");
+    assert_eq!((&answer["refused"], &answer["errors"][0]["reason"]), (&json!(1), &answer["error"]["message"]));
     let accepted = answer["accepted"].as_u64().expect("a count");
     assert!(accepted > 1_000 && accepted < 2_000, "{answer}");
     assert_eq!(total(&perch).await, accepted);
 
     let (status, answer) = perch.post("/api/tweets", format!("[{}, ", tweet(5_000, "rust"))).await;
-    assert_eq!((status, &answer["accepted"], &answer["error"]["code"]), (400, &json!(1), &json!("bad_payload")));
+    assert_eq!((status, &answer["accepted"], &answer["error"]["code"]), (200, &json!(1), &json!("bad_payload")));
+    assert_eq!(answer["errors"][0]["line"], 2, "{answer}");
+    let (status, answer) = perch.post("/api/tweets", packed[..20].to_vec()).await;
+    assert_eq!((status, &answer["accepted"], &answer["refused"]), (400, &json!(0), &json!(1)), "{answer}");
     perch.stop().await;
 }
 
@@ -129,6 +134,41 @@ async fn a_body_that_is_too_long_stops_at_its_limit() {
     assert_eq!(total(&perch).await, answer["accepted"], "what came before the limit stays");
     let (status, answer) = perch.post("/api/tweets", gzip(long.as_bytes()).await).await;
     assert_eq!((status, &answer["error"]["code"]), (413, &json!("too_large")), "{answer}");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_tweet_in_a_list_hurts_no_other() {
+    let perch = Perch::start().await;
+    let good = |id: &str| json!({"id": id, "text": "rust", "author_id": "7"});
+    let includes = json!({"users": [{"id": "7", "name": "Ann", "username": "ann"}]});
+    let v2 = json!({"data": [good("1"), {"id": "2"}, {"id": "3", "text": 5}, 4, good("5")], "includes": includes});
+    let statuses = json!({"statuses": [tweet(6, "rust"), {"id_str": "7"}, {"id_str": true}, tweet(8, "rust")]});
+    for (body, reasons) in [
+        (
+            v2,
+            [
+                "data[1].text: missing",
+                "data[2].text: invalid type: integer `5`, expected a string",
+                "data[3]: invalid type: integer `4`, expected an object",
+            ]
+            .as_slice(),
+        ),
+        (
+            statuses,
+            [
+                "element 2: text: missing",
+                "element 3: id_str: invalid type: boolean `true`, expected a whole number or a string of digits",
+            ]
+            .as_slice(),
+        ),
+    ] {
+        let (status, answer) = perch.post("/api/tweets", body.to_string()).await;
+        assert_eq!((status, &answer["accepted"]), (200, &json!(2)), "{answer}");
+        let errors = answer["errors"].as_array().expect("errors").iter();
+        assert_eq!(errors.map(|error| error["reason"].as_str().expect("a reason")).collect::<Vec<_>>(), reasons);
+    }
+    assert_eq!(perch.get("/api/tweets/5").await.1["user"]["screen_name"], "ann");
     perch.stop().await;
 }
 

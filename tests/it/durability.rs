@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::process::{Server, perch};
-use crate::support::{Client, PATIENCE, tweet};
+use crate::support::{Client, PATIENCE, tweet, until};
 
 /// The ids of one feeder are of its own: `feeder * IDS + n`.
 const IDS: u64 = 1_000_000;
@@ -70,6 +70,8 @@ impl Feeder {
 struct Reader {
     last_seq: u64,
     pushed: BTreeSet<u64>,
+    /// After so many pushes the server's time has come.
+    ends_after: usize,
 }
 
 impl Reader {
@@ -79,9 +81,17 @@ impl Reader {
         client
     }
 
-    /// Takes pushes until the server is gone.
-    async fn read(&mut self, mut client: Client) {
-        while let Some(Ok(message)) = client.socket.next().await {
+    /// Takes pushes until the server is gone, and kills it when its time has come.
+    async fn read(&mut self, mut client: Client, kill: impl FnOnce()) {
+        let until = self.pushed.len() + self.ends_after;
+        let mut kill = Some(kill);
+        loop {
+            if self.pushed.len() >= until
+                && let Some(kill) = kill.take()
+            {
+                kill();
+            }
+            let Some(Ok(message)) = client.socket.next().await else { return };
             self.take(&message);
         }
     }
@@ -167,17 +177,17 @@ async fn kill_again_and_again(index: &Path, seed: u64, rounds: u64) {
             break;
         }
 
-        let moment = Duration::from_micros(random.random_range(0..1_000_000));
-        let load = async {
-            let feed = futures_util::future::join_all(feeders.iter_mut().map(|feeder| feeder.feed(&server.url)));
-            tokio::join!(feed, reader.read(client))
-        };
-        let kill = async {
-            // The moment is what the test is about.
-            tokio::time::sleep(moment).await;
+        // The moment is what the test is about: so many pushes, and then some spins, which fall anywhere between two of the server's steps.
+        let (pushes, spins) = (random.random_range(0..400), random.random_range(0..2_000_000_u32));
+        reader.ends_after = pushes;
+        let kill = || {
+            (0..spins).for_each(|at| {
+                std::hint::black_box(at);
+            });
             kill_now(&server);
         };
-        let ((), _) = tokio::join!(kill, load);
+        let feed = futures_util::future::join_all(feeders.iter_mut().map(|feeder| feeder.feed(&server.url)));
+        tokio::join!(feed, reader.read(client, kill));
         server.kill();
     }
     let acknowledged: BTreeMap<u64, usize> =
@@ -238,7 +248,12 @@ async fn a_full_disk_stops_ingestion_only_and_ends_with_space() {
     }
     assert!(!kept.is_empty());
 
-    // Everything else goes on.
+    // Nobody is sent here to bring tweets, and everything else goes on.
+    let ready = async |server: &Server| {
+        let answer = reqwest::get(format!("{}/readyz", server.url)).await.expect("perch answers");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON")["reason"].clone())
+    };
+    assert_eq!(ready(&server).await, (503, json!("no space left for the index")));
     assert_eq!(find_all(&server).await.into_iter().rev().collect::<Vec<_>>(), kept.iter().copied().collect::<Vec<_>>());
     assert_eq!(server.get("/healthz").await, json!({"alive": true}));
     let mut pushed = reader.settle().await.iter().map(|push| id_of(&push["tweet"])).collect::<BTreeSet<_>>();
@@ -248,8 +263,17 @@ async fn a_full_disk_stops_ingestion_only_and_ends_with_space() {
         pushed.retain(|id| kept.contains(id));
     }
 
-    // With space back the next request is taken.
+    // A start is no worse: what is there is served, and the disk is still full.
+    let server = server.restart_on_disk(&disk);
+    let ballast = server.outside(&disk.join("ballast"));
+    assert_eq!(ready(&server).await, (503, json!("no space left for the index")));
+    assert_eq!(find_all(&server).await.into_iter().rev().collect::<Vec<_>>(), kept.iter().copied().collect::<Vec<_>>());
+    let (status, answer) = ingest(&server, long_tweets(&mut random, next, BATCH)).await;
+    assert_eq!((status, &answer["accepted"]), (507, &json!(0)), "{answer}");
+
+    // With space back it is ready by itself, and the next request is taken.
     std::fs::remove_file(&ballast).expect("removed");
+    until(async || ready(&server).await.0 == 200).await;
     let (status, answer) = ingest(&server, long_tweets(&mut random, next, BATCH)).await;
     assert_eq!((status, &answer["accepted"]), (200, &json!(BATCH)), "{answer}");
     kept.extend(next..next + BATCH);

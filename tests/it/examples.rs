@@ -16,8 +16,8 @@ use serde_json::json;
 use spectators::{Runner, Sighting};
 
 use crate::auth::{SECRET, seconds_from_now, sign};
-use crate::sente_client::until;
-use crate::support::Perch;
+
+use crate::support::{Perch, until};
 
 /// The settings of an example, but for where its index is.
 fn settings(config: &str, replace: &[(&str, &str)]) -> String {

@@ -77,15 +77,21 @@ async fn history_and_pushes_hold_every_tweet_once_while_tweets_pour_in() {
     }
     pouring.await.expect("all is sent");
     for (mut client, watermark) in clients {
+        let mut asker = perch.connect().await;
         let mut seen: BTreeMap<u64, usize> = BTreeMap::new();
-        let pushed = client.settle().await;
+        for id in history(&mut asker, "rust", watermark, 100).await {
+            *seen.entry(id).or_default() += 1;
+        }
+        // One that has fallen behind gets the rest from the index, also after the answer to a ping.
+        let mut pushed = Vec::new();
+        while (seen.len() + pushed.len()) as u64 != TWEETS / 2 {
+            pushed.push(client.tweet().await);
+        }
+        pushed.extend(client.settle().await);
         assert!(pushed.windows(2).all(|pair| pair[0]["seq"].as_u64() < pair[1]["seq"].as_u64()), "out of order");
         for delivery in &pushed {
             assert!(delivery["seq"].as_u64() > Some(watermark));
             *seen.entry(id(&delivery["tweet"])).or_default() += 1;
-        }
-        for id in history(&mut client, "rust", watermark, 100).await {
-            *seen.entry(id).or_default() += 1;
         }
         assert_eq!(seen.len() as u64, TWEETS / 2);
         assert!(seen.values().all(|&times| times == 1), "{seen:?}");
@@ -185,6 +191,52 @@ async fn a_position_of_another_epoch_is_refused() {
     client.send("cmd/percolate", json!({"query": "rust", "since": 9_000_000_000_000_u64})).await;
     assert_eq!(client.expect("cmd/error").await["code"], "unrecoverable");
     client.percolate(json!({"query": "rust", "since": 0, "epoch": client.hello["epoch"]})).await;
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_before_the_index_begins_is_refused_with_the_first_one() {
+    let perch = Perch::start_with("[index]\nretention_bytes = 1048576\ncommit_interval_ms = 10\n").await;
+    let epoch = perch.get("/api/stats").await.1["epoch"].clone();
+    let mut client = perch.connect().await;
+    let mut id = 0_u64;
+    let refused = loop {
+        // Words that don't pack well, until the oldest have to go.
+        let tweets: Vec<_> = (1..=300)
+            .map(|at| {
+                let words: String = (0..40_u64)
+                    .map(|n| format!(" {:x}", (id + at).wrapping_mul(0x9E37_79B9_7F4A_7C15) % (n + 7_919)))
+                    .collect();
+                tweet(id + at, &format!("rust{words}"))
+            })
+            .collect();
+        id += 300;
+        perch.ingest(&tweets).await;
+        client
+            .send("cmd/percolate", json!({"query": "rust", "since": 0, "epoch": epoch, "name": id.to_string()}))
+            .await;
+        let refused = loop {
+            match client.event().await {
+                (event, _) if event == "percolate/ok" => break None,
+                (event, payload) if event == "cmd/error" => break Some(payload),
+                _ => {}
+            }
+        };
+        if let Some(refused) = refused {
+            break refused;
+        }
+        client = perch.connect().await;
+        assert!(id < 100_000, "nothing is ever deleted");
+    };
+    assert_eq!(refused["code"], "unrecoverable", "{refused}");
+    let first = refused["at"]["first_seq"].as_u64().expect("the first position");
+    assert!(first > 1 && first <= id, "{refused}");
+    // From there on everything can be had.
+    let mut client = perch.connect().await;
+    client.percolate(json!({"query": "rust", "since": first - 1, "epoch": epoch})).await;
+    assert_eq!(client.tweet().await["seq"], first);
+    let (status, answer) = perch.get("/api/stream?q=rust&since=0").await;
+    assert_eq!((status, &answer["error"]["at"]["first_seq"]), (410, &json!(first)), "{answer}");
     perch.stop().await;
 }
 

@@ -173,7 +173,7 @@ async fn a_query_has_its_price_before_it_is_registered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn registered_queries_are_listed_by_what_they_cost() {
-    for engine in ["tantivy"] {
+    for engine in ["compiled", "tantivy"] {
         let perch = Perch::start_with(&format!("[percolator]\nengine = \"{engine}\"\n")).await;
         let mut client = perch.connect().await;
         for (name, query) in [("a", "rust jobs -java"), ("b", "rust"), ("c", "zebra"), ("d", "Rust")] {

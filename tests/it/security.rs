@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message, http::HeaderValue};
 
-use crate::support::{PATIENCE, Perch, tweet};
+use crate::support::{PATIENCE, Perch, tweet, until};
 
 const TOKEN: &str = "a token that nobody guesses";
 
@@ -242,5 +242,184 @@ async fn an_event_stream_has_the_same_limit() {
     };
     tokio::time::timeout(PATIENCE, said).await.expect("it is said");
     drop(stream);
+    perch.stop().await;
+}
+
+/// The status of a request that calls perch by this name.
+async fn with_host(perch: &Perch, path: &str, host: &str) -> u16 {
+    let request = perch.http.get(perch.url(path)).header("Host", host);
+    request.send().await.expect("perch answers").status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn perch_answers_to_names_that_nobody_else_can_give_it() {
+    let perch = Perch::start_with("[server]\nallowed_hosts = [\"Perch.example\"]\n").await;
+    for host in [
+        "127.0.0.1",
+        "10.1.2.3:80",
+        "[::1]:8888",
+        "localhost",
+        "localhost.",
+        "a.localhost:1",
+        "perch",
+        "pc.local",
+        "perch.example:443",
+        "PERCH.EXAMPLE.",
+    ] {
+        assert_eq!(with_host(&perch, "/api/search?q=rust", host).await, 200, "{host}");
+    }
+    for host in [
+        "evil.example",
+        "evil.example:8888",
+        "127.0.0.1.evil.example",
+        "perch.example.evil.example",
+        "a b",
+        "evil.com.",
+    ] {
+        for path in ["/", "/api/search?q=rust", "/api/stream?q=rust", "/ws", "/chsk?client-id=a", "/nothing"] {
+            assert_eq!(with_host(&perch, path, host).await, 403, "{host} {path}");
+        }
+        assert_eq!(with_host(&perch, "/healthz", host).await, 200);
+    }
+    // As a page of another site would, to which its own name is perch's as well.
+    let mut request = format!("ws://{}/ws", perch.address).into_client_request().expect("a request");
+    request.headers_mut().insert("Origin", HeaderValue::from_static("http://evil.example"));
+    request.headers_mut().insert("Host", HeaderValue::from_static("evil.example"));
+    let Err(tungstenite::Error::Http(refused)) = tokio_tungstenite::connect_async(request).await else {
+        panic!("it was let in")
+    };
+    assert_eq!(refused.status().as_u16(), 403);
+    perch.stop().await;
+
+    let perch = Perch::start_with("[server]\nallowed_hosts = [\"*\"]\n").await;
+    assert_eq!(with_host(&perch, "/api/search?q=rust", "evil.example").await, 200);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let perch = Perch::start_with("[server]\nbody_timeout_ms = 300\n").await;
+    let line = format!("{}\n", tweet(1, "rust"));
+    for (path, status) in [("/api/tweets", "408"), ("/api/percolate", "408"), ("/chsk", "408")] {
+        let mut stream = TcpStream::connect(perch.address).await.expect("a connection");
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{line}");
+        stream.write_all(head.as_bytes()).await.expect("it goes out");
+        let answer = closed(stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+        assert!(path != "/api/tweets" || answer.contains("\"accepted\":1"), "{answer}");
+    }
+    // One that is held must come in all in time, however busy it looks.
+    let mut stream = TcpStream::connect(perch.address).await.expect("a connection");
+    let head = "POST /api/percolate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("it goes out");
+    let (mut read, mut write) = stream.into_split();
+    let trickle = async {
+        let mut every = tokio::time::interval(Duration::from_millis(50));
+        while write.write_all(b" ").await.is_ok() {
+            every.tick().await;
+        }
+    };
+    let mut answer = [0; 12];
+    tokio::select! {
+        read = tokio::time::timeout(PATIENCE, read.read_exact(&mut answer)) => {
+            read.expect("an answer comes").expect("it is whole");
+        }
+        () = trickle => panic!("the connection broke"),
+    }
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    perch.stop().await;
+}
+
+/// A connection of HTTP/2 with these settings and one request.
+fn http2_get(path: &str, settings: &[u8]) -> Vec<u8> {
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let len = u8::try_from(payload.len()).expect("short");
+        [&[0, 0, len, kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    // GET and http from the table; path and authority written out.
+    let path_len = u8::try_from(path.len()).expect("short");
+    let headers = [b"\x82\x86\x04", &[path_len][..], path.as_bytes(), b"\x41\x09localhost"].concat();
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, settings), frame(1, 5, 1, &headers)].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_nobody_reads_ends() {
+    let perch = Perch::start_with("[server]\nwrite_timeout_ms = 500\n").await;
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(8 * 1024).expect("a small buffer");
+    let mut stream = socket.connect(perch.address).await.expect("a connection");
+    stream.write_all(b"GET /api/stream?q=rust HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("it goes out");
+    until(async || perch.get("/api/stats").await.1["queries"] == 1).await;
+    // One long word, and nothing to look for in it.
+    let long = format!("rust {}", "x".repeat(20_000));
+    let tweet = |id: u64| json!({"id_str": id.to_string(), "text": long, "entities": {}});
+    let mut id = 0;
+    until(async || {
+        let tweets: Vec<_> = (0..100).map(|at| tweet(id + at)).collect();
+        id += 100;
+        perch.ingest(&tweets).await;
+        perch.get("/api/stats").await.1["sessions"] == 0
+    })
+    .await;
+    // The connection is closed by then.
+    let counted = async |what: &str| {
+        let metrics = perch.http.get(perch.url("/metrics")).send().await.expect("metrics").text().await.expect("text");
+        metrics.lines().any(|line| line.starts_with(what) && !line.ends_with(" 0"))
+    };
+    until(async || counted("perch_turned_away_total{reason=\"write_timeout\"}").await).await;
+
+    // HTTP/2 has room for the connection and none for this stream: the window is 0.
+    let mut stream = TcpStream::connect(perch.address).await.expect("a connection");
+    let request = http2_get("/api/stream?q=rust", &[0, 4, 0, 0, 0, 0]);
+    stream.write_all(&request).await.expect("it goes out");
+    until(async || perch.get("/api/stats").await.1["queries"] == 1).await;
+    until(async || {
+        id += 1;
+        perch.ingest(&[tweet(id)]).await;
+        perch.get("/api/stats").await.1["sessions"] == 0
+    })
+    .await;
+    assert!(counted("perch_disconnects_total{transport=\"sse\",reason=\"too_slow\"}").await);
+    drop(stream);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_ask_for_nothing_more_end() {
+    let perch = Perch::start_with("[server]\nheader_timeout_ms = 300\nidle_timeout_ms = 300\n").await;
+    let mut stream = TcpStream::connect(perch.address).await.expect("a connection");
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("it goes out");
+    let answer = closed(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+
+    let mut stream = TcpStream::connect(perch.address).await.expect("a connection");
+    stream.write_all(&http2_get("/healthz", &[])).await.expect("it goes out");
+    let answer = closed(stream).await;
+    assert!(answer.contains("alive"), "{answer:?}");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn costly_queries_and_deep_pages_are_refused_at_every_door() {
+    let perch = Perch::start_with("[query]\nmax_cost = 40\n[limits]\nmax_page = 10\nmax_search_depth = 20\n").await;
+    let costly = "a*b c*d e*f";
+    for path in ["/api/search?q=", "/api/explain?q=", "/api/stream?q="] {
+        let (status, answer) = perch.get(&format!("{path}{costly}")).await;
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_query")), "{path}: {answer}");
+        assert!(answer["error"]["message"].as_str().expect("words").contains("(max_cost)"), "{answer}");
+    }
+    let mut client = perch.connect().await;
+    for (event, payload) in [
+        ("cmd/percolate", json!({"query": costly})),
+        ("cmd/query", json!({"query": costly})),
+        ("cmd/aggregate", json!({"query": {"query_string": {"query": costly}}, "by": "lang"})),
+    ] {
+        client.send(event, payload).await;
+        assert_eq!(client.expect("cmd/error").await["code"], "bad_query", "{event}");
+    }
+    client.percolate(json!({"query": "a*b c"})).await;
+    assert_eq!(perch.get("/api/search?q=a&n=10&from=10").await.0, 200);
+    let (status, answer) = perch.get("/api/search?q=a&n=10&from=11").await;
+    assert_eq!((status, &answer["error"]["at"]["field"]), (400, &json!("from")), "{answer}");
     perch.stop().await;
 }

@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use perch::transport::sente::frame::{Format, Packing, Version};
@@ -494,14 +493,4 @@ impl SentePoller {
         assert_eq!(id(&event), wanted, "{event:?}");
         data(&event).clone()
     }
-}
-
-/// Waits until something is so.
-pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.expect("it becomes so");
 }

@@ -47,7 +47,7 @@ impl Perch {
         Perch::start_in(tempfile::tempdir().expect("a temporary directory"), settings).await
     }
 
-    async fn start_in(dir: TempDir, settings: &str) -> Perch {
+    pub(crate) async fn start_in(dir: TempDir, settings: &str) -> Perch {
         let config = config(dir.path(), settings);
         let plugins = Plugins::build(&config).expect("the plugins' settings are right");
         let running = app::start(&config, plugins).await.expect("perch starts");
@@ -123,6 +123,16 @@ fn config(dir: &Path, settings: &str) -> Config {
         ..Layers::default()
     };
     Config::load(&layers).expect("the settings are right")
+}
+
+/// Asks again and again until something is so.
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let asks = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asks).await.expect("it becomes so");
 }
 
 /// A tweet with this id and text, and nothing else.

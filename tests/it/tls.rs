@@ -1,5 +1,6 @@
 //! Encrypted connections, HTTP/2, and the listener for metrics.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::support::Perch;
+use crate::support::process::Server;
+use crate::support::{Perch, until};
 
 /// Writes a new certificate and its key.
 fn certificate(dir: &Path) -> CertificateDer<'static> {
@@ -28,6 +30,14 @@ async fn encrypted(
     trusted: &CertificateDer<'static>,
     protocol: &str,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    encrypted_to(perch.address, trusted, protocol).await
+}
+
+async fn encrypted_to(
+    address: SocketAddr,
+    trusted: &CertificateDer<'static>,
+    protocol: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).expect("a certificate");
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -36,7 +46,7 @@ async fn encrypted(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    let stream = TcpStream::connect(perch.address).await?;
+    let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").expect("a name");
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
@@ -87,6 +97,34 @@ async fn connections_are_encrypted_and_certificates_renewed() {
     assert!(tls.reload().is_err());
     assert!(encrypted(&perch, &second, "http/1.1").await.is_ok(), "what is wrong changes nothing");
     perch.stop().await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_brings_the_new_certificate() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let first = certificate(dir.path());
+    let key =
+        |name: &str, file: &str| format!("server.tls_{name}_file={:?}", dir.path().join(file).display().to_string());
+    let settings = [key("certificate", "cert.pem"), key("key", "key.pem")];
+    let server = Server::start_with(&dir.path().join("index"), &["--set", &settings[0], "--set", &settings[1]]);
+    let address = server.url.strip_prefix("https://").expect("https").parse().expect("an address");
+    assert!(encrypted_to(address, &first, "http/1.1").await.is_ok());
+    let hang_up = || {
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args(["-HUP", &server.child.id().to_string()]).status().expect("kill runs").success());
+    };
+    let second = certificate(dir.path());
+    assert!(encrypted_to(address, &second, "http/1.1").await.is_err(), "nobody has told it yet");
+    hang_up();
+    until(async || encrypted_to(address, &second, "http/1.1").await.is_ok()).await;
+    // A wrong one changes nothing, and ends nothing.
+    std::fs::write(dir.path().join("key.pem"), "nonsense").expect("written");
+    hang_up();
+    assert!(encrypted_to(address, &second, "http/1.1").await.is_ok());
+    let third = certificate(dir.path());
+    hang_up();
+    until(async || encrypted_to(address, &third, "http/1.1").await.is_ok()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ use super::socket::{Frame, Socket};
 use crate::cli::client::ServerError;
 
 /// What the kernel takes for a slow session: little, so that its slowness reaches the server.
-const SLOW_RECEIVE_BUFFER_BYTES: u32 = 16 * 1024;
+const SLOW_RECEIVE_BUFFER_BYTES: u32 = 64 * 1024;
 
 /// A slow session reads so often.
 const SLOW_READ: Duration = Duration::from_millis(100);

@@ -92,6 +92,20 @@ fn patterns_wake_for_the_terms_that_match_them_only() {
 }
 
 #[test]
+fn a_pattern_that_came_and_went_between_two_tweets_is_no_problem() {
+    let prefix = |prefix: &str| Ast::Prefix { field: tweet::TEXT, prefix: prefix.into() };
+    let mut engine = engine(&[prefix("be")]);
+    assert_eq!(candidates(&mut engine, "before"), (1, 1));
+    engine.insert(QueryKey(1), &prefix("bef"));
+    engine.remove(QueryKey(1));
+    assert_eq!(candidates(&mut engine, "before"), (1, 1));
+    engine.insert(QueryKey(1), &prefix("befo"));
+    assert_eq!(candidates(&mut engine, "before"), (2, 2));
+    engine.remove(QueryKey(0));
+    assert_eq!(candidates(&mut engine, "before"), (1, 1));
+}
+
+#[test]
 fn at_least_some_wakes_for_the_rare_ones_of_them_only() {
     let of = ["the", "of", "zebra", "giraffe"].map(word).to_vec();
     let mut engine = engine(&[Ast::AtLeast { min: 3, of }]);

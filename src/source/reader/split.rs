@@ -30,6 +30,19 @@ pub struct RawChunk {
     pub pieces: Vec<Piece>,
     /// What was refused before anybody looked into it, in order.
     pub refused: Vec<Refused>,
+    /// Where the chunk ends.
+    pub end: End,
+    /// Where its last line begins, when the input ends with it and without a line break: it may not be complete.
+    pub unfinished: Option<End>,
+}
+
+/// A place between two pieces of an input, from which reading can go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// How many lines (or elements) come before it.
+    pub pieces: u64,
+    /// How many bytes, after unpacking, come before it. Without these, the pieces have to be counted off from the start.
+    pub line_bytes: Option<u64>,
 }
 
 /// What may be one tweet.
@@ -94,6 +107,12 @@ pub(super) struct Splitter {
     skipping: bool,
     /// The number of the last line or element that was begun.
     number: u64,
+    /// Pieces up to this one are passed over: they were read before.
+    seen: u64,
+    /// How many bytes came before the buffer.
+    base_bytes: u64,
+    /// How many of them belong to the open piece, which is skipped.
+    skipped_bytes: u64,
     home: Home,
     /// The value that is being read: the open piece, or what stands behind the statuses of a search answer.
     value: Option<Value>,
@@ -103,15 +122,24 @@ pub(super) struct Splitter {
 }
 
 impl Splitter {
-    pub(super) fn new(max_bytes: usize) -> Splitter {
+    /// A splitter of an input whose first pieces, up to `from`, were read before: they are passed over. With its `line_bytes` the input consists
+    /// of lines and begins behind them.
+    pub(super) fn new(max_bytes: usize, from: End) -> Splitter {
+        let (form, number) = match from.line_bytes {
+            Some(_) => (Form::Lines, from.pieces),
+            None => (Form::Unknown, 0),
+        };
         Splitter {
             max_bytes,
-            form: Form::Unknown,
+            form,
             buffer: Vec::new(),
             scanned: 0,
             open: None,
             skipping: false,
-            number: 0,
+            number,
+            seen: from.pieces,
+            base_bytes: from.line_bytes.unwrap_or(0),
+            skipped_bytes: 0,
             home: Home::Top,
             value: None,
             pieces: Vec::new(),
@@ -142,10 +170,13 @@ impl Splitter {
     pub(super) fn finish(&mut self, cut: bool) -> Result<(), String> {
         self.scan(true);
         let mut result = Ok(());
+        let mut unfinished = None;
         match self.form {
             Form::Unknown => {}
             Form::Lines => {
-                if let Some(start) = self.open.take() {
+                if let Some(start) = self.open {
+                    unfinished = Some(self.end(start));
+                    self.open = None;
                     let end = self.buffer.len();
                     if cut && start < end {
                         result = Err(format!("it ends inside of line {}", self.number));
@@ -172,6 +203,9 @@ impl Splitter {
         }
         self.open = None;
         self.cut();
+        if let Some(last) = self.ready.back_mut() {
+            last.unfinished = unfinished;
+        }
         if cut && result.is_ok() {
             result = Err(match self.form {
                 Form::Lines => format!("it ends after line {}", self.number),
@@ -208,10 +242,15 @@ impl Splitter {
         if self.form == Form::Unknown {
             return;
         }
-        let rest = self.buffer.split_off(self.open.unwrap_or(self.scanned));
+        let at = self.open.unwrap_or(self.scanned);
+        let end = self.end(at);
+        let rest = self.buffer.split_off(at);
+        self.base_bytes += at as u64;
         self.scanned = rest.len();
         self.open = self.open.map(|_| 0);
         let chunk = RawChunk {
+            end,
+            unfinished: None,
             bytes: mem::replace(&mut self.buffer, rest),
             pieces: mem::take(&mut self.pieces),
             refused: mem::take(&mut self.refused),
@@ -219,6 +258,13 @@ impl Splitter {
         if !chunk.pieces.is_empty() || !chunk.refused.is_empty() {
             self.ready.push_back(chunk);
         }
+    }
+
+    /// The place of this byte of the buffer, where a piece begins or none does.
+    fn end(&self, at: usize) -> End {
+        let is_open = self.open == Some(at);
+        let line_bytes = self.base_bytes + at as u64 - if is_open { self.skipped_bytes } else { 0 };
+        End { pieces: self.number - u64::from(is_open), line_bytes: (self.form == Form::Lines).then_some(line_bytes) }
     }
 
     fn scan(&mut self, at_end: bool) {
@@ -244,6 +290,9 @@ impl Splitter {
             }
         }
         if self.skipping {
+            let skipped = (self.buffer.len() - open) as u64;
+            self.base_bytes += skipped;
+            self.skipped_bytes += skipped;
             self.buffer.truncate(open);
             self.scanned = open;
         }
@@ -254,14 +303,18 @@ impl Splitter {
     }
 
     fn refuse_long(&mut self) {
+        if self.number <= self.seen {
+            return;
+        }
         let reason = format!("too long: more than {} bytes", self.max_bytes);
         self.refused.push(self.place().refuse(RefusedKind::TooLong, &reason));
     }
 
     /// The open piece is complete.
     fn complete(&mut self, start: usize, end: usize) {
-        if mem::take(&mut self.skipping) {
-            // Refused already.
+        self.skipped_bytes = 0;
+        if mem::take(&mut self.skipping) || self.number <= self.seen {
+            // Refused already, or read before.
         } else if end - start > self.max_bytes {
             self.refuse_long();
         } else {

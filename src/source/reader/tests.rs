@@ -7,7 +7,11 @@ use super::*;
 use crate::doc::Doc;
 
 /// Any JSON object is a tweet here: its id is `id`, or 0.
-fn plain(json: &str) -> Result<Vec<Arc<Prepared>>, String> {
+fn plain(json: &str) -> Parsed {
+    try_plain(json).map_or_else(|reason| (Vec::new(), vec![reason]), |tweets| (tweets, Vec::new()))
+}
+
+fn try_plain(json: &str) -> Result<Vec<Arc<Prepared>>, String> {
     let value: serde_json::Value = serde_json::from_str(json).map_err(|error| format!("no JSON: {error}"))?;
     let object = value.as_object().ok_or("no tweet")?;
     let id = object.get("id").and_then(serde_json::Value::as_u64).unwrap_or(0);
@@ -37,7 +41,7 @@ async fn outcome(reader: &mut BulkReader) -> String {
 }
 
 async fn read_all(input: impl Into<Vec<u8>>, options: ReaderOptions) -> String {
-    outcome(&mut BulkReader::with_parse(io::Cursor::new(input.into()), options, plain)).await
+    outcome(&mut BulkReader::with_parse(io::Cursor::new(input.into()), options, End::default(), plain)).await
 }
 
 async fn check(input: impl Into<Vec<u8>>, expected: &Expect) {
@@ -233,7 +237,7 @@ async fn a_bomb_is_stopped() {
 #[tokio::test]
 async fn what_is_complete_is_not_held_back() {
     let (mut client, server) = tokio::io::duplex(1024);
-    let mut reader = BulkReader::with_parse(server, OPTIONS, plain);
+    let mut reader = BulkReader::with_parse(server, OPTIONS, End::default(), plain);
     for id in 1..4 {
         client.write_all(format!("{{\"id\":{id}}}\n{{").as_bytes()).await.unwrap();
         let chunk = reader.next_chunk().await.unwrap().unwrap();
@@ -248,7 +252,7 @@ async fn what_is_complete_is_not_held_back() {
 #[tokio::test]
 async fn the_order_is_kept_over_many_chunks() {
     let lines = many_lines();
-    let mut reader = BulkReader::with_parse(io::Cursor::new(lines), OPTIONS, plain);
+    let mut reader = BulkReader::with_parse(io::Cursor::new(lines), OPTIONS, End::default(), plain);
     let mut next = 1;
     while let Some(chunk) = reader.next_chunk().await.unwrap() {
         for tweet in chunk.tweets {
@@ -261,7 +265,7 @@ async fn the_order_is_kept_over_many_chunks() {
 
 #[test]
 fn memory_is_bounded_by_the_longest_line() {
-    let mut splitter = Splitter::new(40);
+    let mut splitter = Splitter::new(40, End::default());
     for start in ["", "[", "{\"statuses\":["] {
         splitter.push(start.as_bytes());
         for filler in [b' ', b'x', b'\n', b'[', b'"'] {
@@ -276,7 +280,7 @@ fn memory_is_bounded_by_the_longest_line() {
 
 /// Everything that the splitter makes of the input, given in these portions.
 fn split(input: &[u8], cuts: &[usize], max_bytes: usize) -> String {
-    let mut splitter = Splitter::new(max_bytes);
+    let mut splitter = Splitter::new(max_bytes, End::default());
     let mut out = String::new();
     let mut refused = String::new();
     let mut take = |splitter: &mut Splitter| {
@@ -302,6 +306,31 @@ fn split(input: &[u8], cuts: &[usize], max_bytes: usize) -> String {
     let end = splitter.finish(false);
     take(&mut splitter);
     out + &refused + &format!("{end:?}")
+}
+
+/// The pieces of the input behind a place, and the ends of the chunks with how many pieces came up to each.
+fn pieces_behind(input: &[u8], from: End, cuts: &[usize], max_bytes: usize) -> (Vec<String>, Vec<(usize, End)>) {
+    let mut splitter = Splitter::new(max_bytes, from);
+    let (mut pieces, mut ends) = (Vec::new(), Vec::new());
+    let mut take = |splitter: &mut Splitter| {
+        while let Some(chunk) = splitter.next_chunk() {
+            let text = |piece: &Piece| String::from_utf8_lossy(&chunk.bytes[piece.range.clone()]).into_owned();
+            pieces.extend(chunk.pieces.iter().map(|piece| format!("{:?} {:?}", piece.place, text(piece))));
+            ends.push((pieces.len(), chunk.end));
+        }
+    };
+    let mut rest = &input[usize::try_from(from.line_bytes.unwrap_or(0)).unwrap()..];
+    for &cut in cuts {
+        let (portion, after) = rest.split_at(cut.min(rest.len()));
+        splitter.push(portion);
+        splitter.flush();
+        take(&mut splitter);
+        rest = after;
+    }
+    splitter.push(rest);
+    let _ = splitter.finish(false);
+    take(&mut splitter);
+    (pieces, ends)
 }
 
 fn input() -> impl Strategy<Value = Vec<u8>> {
@@ -340,6 +369,23 @@ proptest! {
         let whole = split(&input, &[], max_bytes);
         prop_assert_eq!(&whole, &split(&input, &cuts, max_bytes));
         prop_assert_eq!(&whole, &split(&input, &vec![1; input.len()], max_bytes));
+    }
+
+    #[test]
+    fn reading_goes_on_from_the_end_of_every_chunk(
+        input in input(),
+        cuts in proptest::collection::vec(0_usize..40, 0..20),
+        max_bytes in prop_oneof![Just(4_usize), Just(20), Just(1000)],
+    ) {
+        let (whole, ends) = pieces_behind(&input, End::default(), &cuts, max_bytes);
+        for (before, end) in ends {
+            let (rest, _) = pieces_behind(&input, end, &[], max_bytes);
+            prop_assert_eq!(&whole[before..], &rest[..], "{:?}", end);
+            // As when it is packed: counted off from the start.
+            let counted = End { line_bytes: None, ..end };
+            let (rest, _) = pieces_behind(&input, counted, &[], max_bytes);
+            prop_assert_eq!(&whole[before..], &rest[..], "{:?}", counted);
+        }
     }
 
     #[test]

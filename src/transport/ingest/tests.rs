@@ -1,3 +1,5 @@
+use futures_util::TryStreamExt;
+
 use super::*;
 use crate::source::reader::RefusedKind;
 
@@ -66,8 +68,9 @@ fn only_what_can_be_unpacked_is_taken() {
 async fn a_body_has_its_limit() {
     for (max_bytes, fits) in [(0, true), (11, true), (10, false)] {
         let chunks = ["hello ", "world"].map(Ok::<_, io::Error>);
-        let (bytes, too_long) = limited(Body::from_stream(futures_util::stream::iter(chunks)), max_bytes);
+        let body = Body::from_stream(futures_util::stream::iter(chunks));
+        let (bytes, stopped) = limited(body, max_bytes, Duration::from_secs(60));
         let read = bytes.try_collect::<Vec<_>>().await;
-        assert_eq!((read.is_ok(), too_long.load(Ordering::Relaxed)), (fits, !fits), "{max_bytes}");
+        assert_eq!((read.is_ok(), stopped.get()), (fits, (!fits).then_some(&Stop::TooLong)), "{max_bytes}");
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 const LIMITS: QueryLimits =
-    QueryLimits { max_bytes: 1_000, max_depth: 10, max_clauses: 100, max_automaton_bytes: 100_000 };
+    QueryLimits { max_bytes: 1_000, max_depth: 10, max_clauses: 100, max_automaton_bytes: 100_000, max_cost: 8_192 };
 
 fn parse(text: &str) -> Result<Query, Fault> {
     QueryForm::read("q", Value::from(text))?.parse(&LIMITS)

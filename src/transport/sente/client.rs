@@ -27,6 +27,7 @@ use super::frame::{Format, Inbound};
 use super::options::{FrameFormat, Options};
 use super::value::Value;
 use super::{Endpoint, KIND};
+use crate::auth::{self, Pass};
 use crate::live::{Event, Registered, Session};
 use crate::telemetry;
 use crate::transport::gate::Place;
@@ -40,6 +41,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What was withheld is said after so long, if no tweet comes before.
 const SAY_WITHHELD: Duration = Duration::from_secs(1);
+
+/// A client may save up the commands of so many seconds.
+const SAVED_UP_S: u32 = 2;
 
 /// How often a socket is asked whether it got what was sent.
 const ACKNOWLEDGE_EVERY: Duration = Duration::from_secs(1);
@@ -55,11 +59,32 @@ pub(super) enum Input {
         /// How to write to a client that has sent nothing yet.
         format: Format,
         right: Right,
+        /// Of the token in the request's head.
+        pass: Option<Pass>,
     },
     /// A poll.
-    Poll { wants_handshake: bool, format: Format, reply: oneshot::Sender<Answer> },
+    Poll { wants_handshake: bool, format: Format, pass: Option<Pass>, reply: oneshot::Sender<Answer> },
     /// An event.
-    Post { ppstr: String, right: Right, reply: oneshot::Sender<Answer> },
+    Post { ppstr: String, right: Right, pass: Option<Pass>, reply: oneshot::Sender<Answer> },
+}
+
+impl Input {
+    fn take_pass(&mut self) -> Option<Pass> {
+        match self {
+            Input::Socket { pass, .. } | Input::Poll { pass, .. } | Input::Post { pass, .. } => pass.take(),
+        }
+    }
+
+    /// Turns the request away.
+    fn refuse(self, answer: Answer) {
+        match self {
+            // The client comes again, slower and slower.
+            Input::Socket { .. } => {}
+            Input::Poll { reply, .. } | Input::Post { reply, .. } => {
+                let _ = reply.send(answer);
+            }
+        }
+    }
 }
 
 /// The answer to a request. Without one, perch is unavailable.
@@ -69,6 +94,8 @@ pub(super) enum Answer {
     Frame(String),
     /// More than one client may send.
     TooMany,
+    /// The request's token is not good for this client.
+    Forbidden(&'static str),
 }
 
 /// The answer to an event that wants none.
@@ -141,6 +168,12 @@ struct Client {
     is_catching_up: bool,
     /// The events, polls and connections that the client may begin.
     budget: Bucket,
+    /// The commands that it may send.
+    commands: Bucket,
+    /// Who the client is, where that is asked. The client ends with it.
+    pass: Option<Pass>,
+    /// Until when the client must have said who it is, where that is asked.
+    nameless_until: Option<Instant>,
     /// The tweets that it may be sent.
     pace: Pace,
     publisher: Publisher,
@@ -170,7 +203,8 @@ pub(super) async fn run(
 ) {
     let now = Instant::now();
     let format = endpoint.options.packer.format(super::frame::Version::V1);
-    let publisher = Publisher::new(session.uid(), endpoint.context.limits.publish_per_second);
+    let limits = &endpoint.context.limits;
+    let publisher = Publisher::new(session.uid(), limits.publish_per_second);
     let mut client = Client {
         endpoint: Arc::clone(&endpoint),
         id,
@@ -190,16 +224,21 @@ pub(super) async fn run(
         rests_until: None,
         is_catching_up: false,
         budget: Bucket::new(endpoint.options.events_per_second, 1, now),
-        pace: Pace::new(endpoint.context.limits.pushes_per_second, now),
+        commands: Bucket::new(limits.commands_per_second, SAVED_UP_S, now),
+        pass: None,
+        nameless_until: (endpoint.context.gate.needs_token() && !limits.first_frame.is_zero())
+            .then(|| now + limits.first_frame),
+        pace: Pace::new(limits.pushes_per_second, now),
         publisher,
         _place: place,
         presence: Presence::Between(now),
     };
     tracing::debug!("client comes");
-    client.serve().await;
+    let reason = client.serve().await;
     client.inbox.close();
     endpoint.table.remove_closed(&client.id);
-    tracing::debug!("client goes");
+    telemetry::disconnected(KIND.name, reason);
+    tracing::debug!(reason, "client goes");
 }
 
 /// The next message of a socket; without one, never.
@@ -219,7 +258,8 @@ async fn poll_gone(poll: &mut Option<Poll>) {
 }
 
 impl Client {
-    async fn serve(&mut self) {
+    /// Answers why the client has gone for good.
+    async fn serve(&mut self) -> &'static str {
         let endpoint = Arc::clone(&self.endpoint);
         let shutdown = &endpoint.context.shutdown;
         let mut users = endpoint.counts.users.clone();
@@ -253,7 +293,7 @@ impl Client {
             self.send_batch();
             tokio::select! {
                 () = self.write() => {}
-                () = &mut overdue => return,
+                () = &mut overdue => return "shutting_down",
             }
             if !is_open {
                 self.outbox.make_due();
@@ -262,10 +302,17 @@ impl Client {
                     () = self.write() => {}
                     () = &mut overdue => {}
                 }
-                return;
+                return "shutting_down";
             }
             let now = Instant::now();
-            let Some(wake) = self.tick(now) else { return };
+            let Some(mut wake) = self.tick(now) else { return "gone" };
+            if let Some(until) = self.nameless_until.filter(|_| self.pass.is_none()) {
+                if now >= until {
+                    telemetry::turned_away("first_frame");
+                    return "unauthorized";
+                }
+                wake = wake.min(until);
+            }
             let is_attached = self.is_attached();
             let pause = self.pace.pause(now);
             // While a batch is collected, what matches waits in the session: it is taken at once when the batch is due.
@@ -274,8 +321,9 @@ impl Client {
             let pause = pause.map(|pause| now + pause);
             let wake = [pause, self.rests_until].into_iter().flatten().fold(wake, Instant::min);
             tokio::select! {
-                () = &mut overdue => return,
-                () = shutdown.cancelled(), if !is_attached => return,
+                () = &mut overdue => return "shutting_down",
+                () = auth::expiry(self.pass.as_ref()) => return "unauthorized",
+                () = shutdown.cancelled(), if !is_attached => return "shutting_down",
                 Some(input) = self.inbox.recv() => self.input(input).await,
                 message = next_message(&mut self.socket) => self.message(message).await,
                 () = poll_gone(&mut self.poll) => self.poll = None,
@@ -365,21 +413,21 @@ impl Client {
         self.session.set_away(self.is_away());
     }
 
-    async fn input(&mut self, input: Input) {
+    async fn input(&mut self, mut input: Input) {
         if !self.budget.take(Instant::now()) {
-            match input {
-                // The client comes again, slower and slower.
-                Input::Socket { .. } => {}
-                Input::Poll { reply, .. } | Input::Post { reply, .. } => {
-                    let _ = reply.send(Answer::TooMany);
-                }
+            return input.refuse(Answer::TooMany);
+        }
+        if let Some(pass) = input.take_pass() {
+            if let Err(message) = pass.check_renewal(self.pass.as_ref(), self.session.subscriptions()) {
+                telemetry::turned_away("token");
+                return input.refuse(Answer::Forbidden(message));
             }
-            return;
+            self.pass = Some(pass);
         }
         match input {
-            Input::Socket { socket, format, right } => self.attach_socket(socket, format, right),
-            Input::Poll { wants_handshake, format, reply } => self.attach_poll(wants_handshake, format, reply),
-            Input::Post { ppstr, right, reply } => self.post(&ppstr, right, reply).await,
+            Input::Socket { socket, format, right, .. } => self.attach_socket(socket, format, right),
+            Input::Poll { wants_handshake, format, reply, .. } => self.attach_poll(wants_handshake, format, reply),
+            Input::Post { ppstr, right, reply, .. } => self.post(&ppstr, right, reply).await,
         }
     }
 

@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::super::gate::Caller;
 use super::super::publish::Right;
@@ -23,6 +24,8 @@ use super::frame::{Format, Version};
 use super::options::{Csrf, FrameFormat, Packer};
 use super::table::{self, Refused};
 use super::value::Value;
+use crate::auth::Pass;
+use crate::telemetry;
 
 /// The longest client-id. Clients make UUIDs.
 const MAX_CLIENT_ID_BYTES: usize = 256;
@@ -62,9 +65,9 @@ const BINARY: Refusal = Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Binary pack
 const ONLY_SOCKETS: Refusal = Refusal(StatusCode::UPGRADE_REQUIRED, "Only WebSockets are served here");
 const BAD_CSRF_TOKEN: Refusal = Refusal(StatusCode::FORBIDDEN, "Bad CSRF token");
 const BAD_ORIGIN: Refusal = Refusal(StatusCode::FORBIDDEN, "Unauthorized origin");
-const NO_TOKENS: Refusal =
-    Refusal(StatusCode::UNAUTHORIZED, "This server asks for tokens, which clients of Sente have none of");
+const BAD_TOKEN: Refusal = Refusal(StatusCode::UNAUTHORIZED, "The token is not good");
 const TOO_LARGE: Refusal = Refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than allowed");
+const TOO_SLOW: Refusal = Refusal(StatusCode::REQUEST_TIMEOUT, "The body came too slowly");
 const TOO_MANY: Refusal = Refusal(StatusCode::TOO_MANY_REQUESTS, "Too many requests of this client");
 const TOO_MANY_OF_ADDRESS: Refusal = Refusal(StatusCode::TOO_MANY_REQUESTS, "Too many sessions of this address");
 const UNAVAILABLE: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "Unavailable: come back");
@@ -84,6 +87,11 @@ impl From<Refused> for Refusal {
             Refused::AddressFull => TOO_MANY_OF_ADDRESS,
         }
     }
+}
+
+fn too_slow() -> Refusal {
+    telemetry::turned_away("body_timeout");
+    TOO_SLOW
 }
 
 /// A text that nobody may keep.
@@ -120,11 +128,9 @@ impl Endpoint {
         form::cookie(header_text(headers, "cookie")?, CLIENT_COOKIE)
     }
 
-    /// Whether the page that sends this may.
-    fn check(&self, form: &Form, headers: &HeaderMap, caller: &Caller) -> Result<(), Refusal> {
-        if self.context.gate.needs_token() {
-            return Err(NO_TOKENS);
-        }
+    /// Whether the page that sends this may, and whose token it brings.
+    fn check(&self, form: &Form, headers: &HeaderMap, caller: &Caller) -> Result<Option<Pass>, Refusal> {
+        let pass = self.context.gate.pass(caller).map_err(|_| BAD_TOKEN)?;
         if self.options.csrf == Csrf::Required {
             let cookies = header_text(headers, "cookie").unwrap_or_default();
             let expected = form::cookie(cookies, &self.options.csrf_cookie);
@@ -142,7 +148,7 @@ impl Endpoint {
         } else {
             self.allowed_origin(headers).is_some()
         };
-        if is_allowed { Ok(()) } else { Err(BAD_ORIGIN) }
+        if is_allowed { Ok(pass) } else { Err(BAD_ORIGIN) }
     }
 
     /// The origin of the page that sends this, if it is in the list.
@@ -224,17 +230,17 @@ async fn connect(
         let is_raw = endpoint.options.format == FrameFormat::Raw;
         let fresh = if is_raw { uuid::Uuid::new_v4().to_string() } else { String::new() };
         let id = client_id(&form)?.or(is_raw.then_some(&*fresh)).ok_or(NO_CLIENT_ID)?;
-        endpoint.check(&form, &headers, &caller)?;
+        let pass = endpoint.check(&form, &headers, &caller)?;
         if is_raw && !is_upgrade(&headers) {
             return Err(ONLY_SOCKETS);
         }
         if is_upgrade(&headers) {
             return match upgrade {
-                Ok(upgrade) => open(&endpoint, upgrade, id, &form, &caller),
+                Ok(upgrade) => open(&endpoint, upgrade, id, &form, (&caller, pass)),
                 Err(rejection) => Ok(rejection.into_response()),
             };
         }
-        poll(&endpoint, id, &form, &caller).await
+        poll(&endpoint, id, &form, (&caller, pass)).await
     };
     let response = answer.await.unwrap_or_else(IntoResponse::into_response);
     endpoint.share(&headers, response)
@@ -245,7 +251,7 @@ fn open(
     upgrade: WebSocketUpgrade,
     id: &str,
     form: &Form,
-    caller: &Caller,
+    (caller, pass): (&Caller, Option<Pass>),
 ) -> Result<Response, Refusal> {
     let format = endpoint.first_format(form);
     let inbox = table::open(endpoint, id, Some(caller))?;
@@ -260,12 +266,17 @@ fn open(
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track_future(async move {
             // When the task has ended meanwhile the socket is dropped, and the client comes again.
-            let _ = inbox.send(Input::Socket { socket: Box::new(socket), format, right }).await;
+            let _ = inbox.send(Input::Socket { socket: Box::new(socket), format, right, pass }).await;
         })
     }))
 }
 
-async fn poll(endpoint: &Arc<Endpoint>, id: &str, form: &Form, caller: &Caller) -> Result<Response, Refusal> {
+async fn poll(
+    endpoint: &Arc<Endpoint>,
+    id: &str,
+    form: &Form,
+    (caller, pass): (&Caller, Option<Pass>),
+) -> Result<Response, Refusal> {
     let wants_handshake = form.get("handshake?").is_some();
     let is_oldest = form.get("_").is_some();
     let format = endpoint.first_format(form);
@@ -273,7 +284,8 @@ async fn poll(endpoint: &Arc<Endpoint>, id: &str, form: &Form, caller: &Caller) 
     // the oldest clients never ask for one.
     let is_new = wants_handshake || is_oldest || endpoint.options.format != FrameFormat::Auto;
     let (reply, answer) = oneshot::channel();
-    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, reply }, is_new.then_some(caller)).await?;
+    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, pass, reply }, is_new.then_some(caller))
+        .await?;
     match answer.await {
         Ok(Answer::Frame(frame)) => {
             let mut response = text(frame);
@@ -290,6 +302,7 @@ async fn poll(endpoint: &Arc<Endpoint>, id: &str, form: &Form, caller: &Caller) 
             Ok(response)
         }
         Ok(Answer::TooMany) => Err(TOO_MANY),
+        Ok(Answer::Forbidden(message)) => Err(Refusal(StatusCode::FORBIDDEN, message)),
         Err(_) => Err(UNAVAILABLE),
     }
 }
@@ -312,21 +325,23 @@ async fn event(
         }
         let max_frame_bytes = endpoint.context.limits.max_frame_bytes;
         let max_bytes = max_frame_bytes.saturating_mul(FORM_FACTOR).saturating_add(FORM_EXTRA_BYTES);
-        let body = axum::body::to_bytes(body, max_bytes).await.map_err(|_| TOO_LARGE)?;
+        let body = timeout(endpoint.context.body_timeout, axum::body::to_bytes(body, max_bytes)).await;
+        let body = body.map_err(|_| too_slow())?.map_err(|_| TOO_LARGE)?;
         let form = Form::parse(&body).ok_or(BAD_PARAMETERS)?;
         let ppstr = form.get("ppstr").filter(|ppstr| ppstr.len() <= max_frame_bytes);
         let id = match client_id(&form)? {
             Some(id) => id.to_owned(),
             None => endpoint.old_client_id(&headers, ppstr).ok_or(NO_CLIENT_ID)?,
         };
-        endpoint.check(&form, &headers, &caller)?;
+        let pass = endpoint.check(&form, &headers, &caller)?;
         let ppstr = ppstr.ok_or(BAD_FRAME)?.to_owned();
         let (reply, answer) = oneshot::channel();
         let right = Right::of(&caller, &endpoint.context);
-        table::deliver(&endpoint, &id, Input::Post { ppstr, right, reply }, None).await?;
+        table::deliver(&endpoint, &id, Input::Post { ppstr, right, pass, reply }, None).await?;
         match answer.await {
             Ok(Answer::Frame(frame)) => Ok(text(frame)),
             Ok(Answer::TooMany) => Err(TOO_MANY),
+            Ok(Answer::Forbidden(message)) => Err(Refusal(StatusCode::FORBIDDEN, message)),
             Err(_) => Err(UNAVAILABLE),
         }
     };
@@ -338,7 +353,7 @@ async fn event(
 async fn preflight(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
     const ALLOWED: [(HeaderName, &str); 3] = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "X-CSRF-Token, X-Requested-With, Content-Type"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "X-CSRF-Token, X-Requested-With, Content-Type, Authorization"),
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ];
     let mut response = StatusCode::NO_CONTENT.into_response();

@@ -5,9 +5,11 @@ use uuid::Uuid;
 use super::*;
 use crate::index::Hit;
 
+const PAGING: Paging = Paging { max_page: 1_000, max_depth: 10_000 };
+
 /// The command, or the error as it would be sent, with the ref.
 fn read(frame: &str) -> String {
-    match parse(frame, 1_000) {
+    match parse(frame, PAGING) {
         (reference, Ok(command)) => format!("{command:?} {:?}", reference.map(|reference| reference.0)),
         (reference, Err(fault)) => error(&fault, reference.as_ref()),
     }
@@ -179,7 +181,7 @@ fn delivery(names: &[Option<&str>]) -> Delivery {
 fn frames_are_written() {
     let uuid = Uuid::from_u128(7);
     let registered = Registered { query_id: QueryId(uuid), seq: Seq(9) };
-    let (_, _) = parse("[]", 1);
+    let (_, _) = parse("[]", PAGING);
     let reference = Some(&Ref("\"r\"".into()));
     let limits = HelloLimits { frame_bytes: 1, query_bytes: 2, subscriptions: 3, page: 4, searches: 5 };
     let page = SearchPage { hits: vec![hit(2, 20), hit(1, 10)], total: 7, next: Some(10) };
@@ -261,7 +263,7 @@ proptest! {
         value in prop_oneof![Just("null".to_owned()), "-?(0|[1-9][0-9]{0,24})", "[1-9]{1,3}[.e][0-9]", "\"[a-z0-9]{0,9}\"", Just("[{}]".to_owned())],
         reference in prop_oneof!["-?[1-9][0-9]{0,30}", "\"[a-z \\\\n]{0,20}\""],
     ) {
-        let (read, command) = parse(&format!("[{event:?}, {{{field:?}: {value}}}, {reference}]"), 1_000);
+        let (read, command) = parse(&format!("[{event:?}, {{{field:?}: {value}}}, {reference}]"), PAGING);
         let well_formed = serde_json::from_str::<Value>(&reference).is_ok();
         prop_assert_eq!(read, well_formed.then(|| Ref(reference.into())));
         if let Err(fault) = command {

@@ -12,3 +12,14 @@ fn close_codes_are_told_apart_and_documented() {
     codes.dedup();
     assert_eq!(codes.len(), End::TOLD.len());
 }
+
+#[test]
+fn a_client_that_reads_is_alive_though_its_pong_waits_behind_data() {
+    let (start, timeout) = (Instant::now(), Duration::from_secs(90));
+    let at = |seconds| start + Duration::from_secs(seconds);
+    assert!(!is_silent(at(90), start, None, timeout));
+    assert!(is_silent(at(91), start, None, timeout));
+    assert!(!is_silent(at(500), start, Some(at(450)), timeout), "it reads");
+    assert!(is_silent(at(541), start, Some(at(450)), timeout), "it reads no longer");
+    assert!(!is_silent(at(541), at(500), Some(at(450)), timeout), "it has spoken since");
+}

@@ -133,7 +133,10 @@ async fn a_page_gets_its_token_and_other_origins_only_what_they_may() {
     assert_eq!(allowed.status().as_u16(), 204);
     assert_eq!(allowed.headers()["access-control-allow-origin"], "https://example.com");
     assert_eq!(allowed.headers()["access-control-allow-credentials"], "true");
-    assert_eq!(allowed.headers()["access-control-allow-headers"], "X-CSRF-Token, X-Requested-With, Content-Type");
+    assert_eq!(
+        allowed.headers()["access-control-allow-headers"],
+        "X-CSRF-Token, X-Requested-With, Content-Type, Authorization"
+    );
     let refused = preflight("https://evil.example").await.expect("perch answers");
     assert!(refused.headers().get("access-control-allow-origin").is_none());
     perch.stop().await;

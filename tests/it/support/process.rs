@@ -1,6 +1,6 @@
 //! perch as a process of its own.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -40,6 +40,29 @@ impl Server {
         let mut command = wrap(env!("CARGO_BIN_EXE_perch"));
         command.stderr(Stdio::null());
         Some(Server::spawn(command, &disk.join("index"), &[]))
+    }
+
+    /// Kills a server with a disk of its own, and starts another on the same disk.
+    pub(crate) fn restart_on_disk(mut self, disk: &Path) -> Server {
+        let inside = |process: &Child, program: &str| {
+            let mut command = perch_with("nsenter");
+            let target = process.id().to_string();
+            command.args(["--user", "--mount", "--preserve-credentials", "--target", &target, program]);
+            command.stderr(Stdio::null());
+            command
+        };
+        // The disk is there as long as somebody sees it: this one answers once it does.
+        let mut holder = inside(&self.child, "cat");
+        let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("nsenter runs");
+        let (mut input, mut output) = (holder.stdin.take().expect("piped"), holder.stdout.take().expect("piped"));
+        input.write_all(b"?").expect("it goes out");
+        output.read_exact(&mut [0]).expect("it comes back");
+        self.child.kill().expect("the process is there");
+        self.child.wait().expect("it ends");
+        let server = Server::spawn(inside(&holder, env!("CARGO_BIN_EXE_perch")), &disk.join("index"), &[]);
+        drop((input, output));
+        holder.wait().expect("it ends");
+        server
     }
 
     /// Where a path of a server with its own disk is for everyone else.

@@ -37,11 +37,11 @@ fn what_was_found_is_underlined() {
     check(
         "*",
         r#"{"id_str": "1", "text": "a"}"#,
-        &expect![[r#"
+        &expect![[r"
         1 matches
           a
           *  every tweet
-    "#]],
+    "]],
     );
 }
 
@@ -50,12 +50,12 @@ fn the_part_that_fails_is_underlined() {
     check(
         "rust lang:de",
         TWEET,
-        &expect![[r#"
+        &expect![[r"
         7 does not match: the first part that fails
           lang:de rust
           ^^^^^^^
         the tweet has lang: en
-    "#]],
+    "]],
     );
     check(
         "rust -(words go) -words",
@@ -74,10 +74,10 @@ fn the_part_that_fails_is_underlined() {
     check(
         "(java OR go) words",
         TWEET,
-        &expect![[r#"
+        &expect![[r"
         7 does not match: the first part that fails
           (go OR java) words
           ^^^^^^^^^^^^
-    "#]],
+    "]],
     );
 }

@@ -1,12 +1,17 @@
 //! What a client asks, and the answers.
 
+use std::sync::Arc;
+
 use axum::extract::ws::Message;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::outbox::Pushed;
 use super::{Answer, Client};
 use crate::ids::Seq;
 use crate::live::Percolate;
+use crate::telemetry;
+use crate::transport::TransportContext;
 use crate::transport::errors::{Code, Fault};
 use crate::transport::pace::Withheld;
 use crate::transport::publish::Right;
@@ -60,19 +65,36 @@ impl Client {
             return;
         }
         let profile::Command { payload, meta } = profile.open(data);
-        match wire::command(&id, payload, self.endpoint.context.limits.max_page) {
+        if !self.commands.take(Instant::now()) {
+            telemetry::turned_away("commands");
+            let max = self.endpoint.context.limits.commands_per_second;
+            let fault = Fault::new(Code::Limit, format!("{max} commands a second are taken; this one was not"));
+            return self.answer(to, Err(fault));
+        }
+        match wire::command(&id, payload, (&self.endpoint.context.limits).into()) {
             Ok(command) => self.obey(command, right, meta, to).await,
             Err(fault) => self.answer(to, Err(fault)),
         }
     }
 
     async fn obey(&mut self, command: Command, right: Right, meta: Option<Value>, to: ReplyTo) {
-        let live = self.endpoint.context.live.clone();
+        let TransportContext { live, queries, gate, .. } = &self.endpoint.context;
+        let (live, queries) = (live.clone(), Arc::clone(queries));
         let profile = self.endpoint.options.profile;
+        if !matches!(command, Command::Auth(_) | Command::Ping | Command::Publish(_))
+            && let Err(fault) = gate.check_search(self.pass.as_ref())
+        {
+            return self.answer(to, Err(fault));
+        }
         match command {
-            // Where tokens are asked for, no client of Sente gets this far.
-            Command::Auth(_) => {
-                self.answer(to, Err(Fault::new(Code::Forbidden, "no token is needed here, and none is taken")));
+            Command::Auth(token) => {
+                let found = gate.check_token(&token.0).and_then(|pass| {
+                    pass.check_renewal(self.pass.as_ref(), self.session.subscriptions()).map_err(Fault::forbidden)?;
+                    let payload = wire::auth_ok_payload(&pass);
+                    self.pass = Some(pass);
+                    Ok(Pushed::event(event::AUTH_OK, payload, meta))
+                });
+                self.answer(to, found);
             }
             Command::Percolate(command) => {
                 let found = self.percolate(command, meta).await;
@@ -92,14 +114,11 @@ impl Client {
                 let hit = live.tweet(id).await?;
                 Ok(Pushed::event(event::MISSING_TWEET, hit.json.to_string(), meta))
             }),
-            Command::Aggregate(command) => match command.request(&self.endpoint.context.query_limits) {
-                Ok(request) => self.search(to, async move {
-                    let by = request.by;
-                    let aggregate = live.aggregate(request).await?;
-                    Ok(Pushed::event(event::AGGREGATE_OK, wire::aggregate_ok_payload(by, &aggregate), meta))
-                }),
-                Err(fault) => self.answer(to, Err(fault)),
-            },
+            Command::Aggregate(command) => self.search(to, async move {
+                let by = command.by;
+                let aggregate = live.aggregate(command.request(&queries).await?).await?;
+                Ok(Pushed::event(event::AGGREGATE_OK, wire::aggregate_ok_payload(by, &aggregate), meta))
+            }),
             Command::Publish(command) => self.publish(&command, right, meta, to),
             // Clients of Sente take only events with a namespace: with this one among them they would throw the whole batch away.
             Command::Ping if matches!(to, ReplyTo::Push) && !self.is_raw() => {}
@@ -116,7 +135,13 @@ impl Client {
 
     async fn percolate(&mut self, command: PercolateCommand, meta: Option<Value>) -> Found {
         let PercolateCommand { query, name, since, epoch } = command;
-        let query = query.parse(&self.endpoint.context.query_limits)?;
+        if let Some(max) = self.pass.as_ref().and_then(|pass| pass.rights.max_subscriptions)
+            && !self.session.has_subscription(&name)
+            && self.session.subscriptions() >= max
+        {
+            return Err(Fault::new(Code::Limit, format!("the token is good for {max} subscriptions")));
+        }
+        let query = self.endpoint.context.queries.read(query).await?;
         let registered = self.session.percolate(Percolate { query, name: name.clone(), since, epoch }).await?;
         self.has_subscribed = true;
         if name.is_none() {
@@ -127,27 +152,25 @@ impl Client {
 
     fn query(&mut self, command: QueryCommand, meta: Option<Value>, to: ReplyTo) {
         let profile = self.endpoint.options.profile;
-        let mut request = match command.request(&self.endpoint.context.query_limits) {
-            Ok(request) => request,
-            Err(fault) => return self.answer(to, Err(fault)),
-        };
-        // Clients of BirdWatch can't name a position: without this, each tweet that comes in would shift the pages that they count off.
-        if !profile.is_told_everything()
-            && request.until_seq.is_none()
-            && let Some(registered) = self.registered
-            && registered.query_id == request.query.id()
-        {
-            request.until_seq = Some(registered.seq);
-        }
-        let live = self.endpoint.context.live.clone();
+        let registered = self.registered.filter(|_| !profile.is_told_everything());
+        let TransportContext { live, queries, .. } = &self.endpoint.context;
+        let (live, queries) = (live.clone(), Arc::clone(queries));
         self.search(to, async move {
+            let mut request = command.request(&queries).await?;
+            // Clients of BirdWatch can't name a position: without this, each tweet that comes in would shift the pages that they count off.
+            if request.until_seq.is_none()
+                && let Some(registered) = registered
+                && registered.query_id == request.query.id()
+            {
+                request.until_seq = Some(registered.seq);
+            }
             let page = live.search(request).await?;
             Ok(Pushed::event(event::PREV_CHUNK, profile.page(&page), meta))
         });
     }
 
     fn publish(&mut self, command: &PublishCommand, right: Right, meta: Option<Value>, to: ReplyTo) {
-        match self.publisher.publish(command, (right, None), &self.endpoint.context.intake) {
+        match self.publisher.publish(command, (right, self.pass.as_ref()), &self.endpoint.context.intake) {
             Ok(published) => self.search(to, async move {
                 let published = published.await?;
                 Ok(Pushed::event(event::PUBLISH_OK, wire::publish_ok_payload(&published), meta))

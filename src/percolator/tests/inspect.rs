@@ -1,0 +1,60 @@
+//! What samples of the cost of queries tell.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::super::*;
+use crate::query::arbitrary::{ast, parts};
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_local_rejects: u32::MAX, ..ProptestConfig::with_cases(60) })]
+
+    #[test]
+    fn every_query_that_matches_is_a_candidate_and_none_is_told_twice(
+        queries in prop::collection::vec(ast(), 1..30), batch in prop::collection::vec(parts(), 1..6),
+    ) {
+        for kind in ENGINES {
+            let mut engine = (kind.build)(&EngineOptions::default());
+            for (key, ast) in (0..).zip(&queries) {
+                engine.insert(QueryKey(key), ast);
+            }
+            for parts in &batch {
+                let doc = parts.doc();
+                let percolate = |engine: &mut Box<dyn Engine>| {
+                    let mut matches = Matches::default();
+                    engine.percolate(&[&doc], &mut matches);
+                    matches.pairs.iter().map(|(_, key)| key.0).collect::<BTreeSet<_>>()
+                };
+                let before = percolate(&mut engine);
+                let mut candidates = Vec::new();
+                engine.inspect(&doc, &mut candidates);
+                let told: BTreeSet<_> = candidates.iter().map(|(key, _)| key.0).collect();
+                prop_assert_eq!(told.len(), candidates.len(), "{}: one is told twice: {:?}", kind.name, candidates);
+                prop_assert!(told.is_superset(&before), "{}: {:?} match, {:?} are told", kind.name, before, told);
+                prop_assert!(told.iter().all(|&key| (key as usize) < queries.len()));
+                prop_assert_eq!(percolate(&mut engine), before, "{}: looking changed something", kind.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn only_what_the_document_has_something_of_is_a_candidate() {
+    let schema = Schema::tweet();
+    let mut engine = Compiled::new(&EngineOptions::default());
+    let limits = crate::query::QueryLimits::default();
+    for (key, text) in (0..).zip(["rust", "java", "rust jobs well paid", "rust OR go", "/r.st/", "/[^a-z]+/", "go*"]) {
+        let query = crate::query::Query::parse(text, schema, &limits).expect("a query");
+        engine.insert(QueryKey(key), query.ast());
+    }
+    let mut builder = crate::doc::DocBuilder::new(schema);
+    builder.text(crate::schema::tweet::TEXT, "rust jobs well paid");
+    let mut candidates = Vec::new();
+    engine.inspect(builder.doc(), &mut candidates);
+    candidates.sort_unstable();
+    // A pattern without a fixed character is tried on every document.
+    assert_eq!(candidates.iter().map(|(key, _)| key.0).collect::<Vec<_>>(), [0, 2, 3, 4, 5]);
+    let take_time: Vec<u32> = candidates.iter().filter(|(_, time)| !time.is_zero()).map(|(key, _)| key.0).collect();
+    assert_eq!(take_time, [2, 4, 5], "decisions and patterns take time");
+}

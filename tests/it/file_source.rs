@@ -1,0 +1,172 @@
+//! A file is read on where its tweets are durable: over restarts, crashes and rotation.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use perch::index::{Index, IndexOptions, PageRequest, Search};
+use perch::query::Ast;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::json;
+
+use crate::support::process::Server;
+use crate::support::{Client, Perch, tweet, until};
+
+/// Lines with these ids.
+fn lines(ids: std::ops::RangeInclusive<u64>) -> String {
+    ids.fold(String::new(), |mut text, id| {
+        let _ = writeln!(text, "{}", tweet(id, "line"));
+        text
+    })
+}
+
+fn source(path: &Path, more: &str) -> String {
+    format!("[[source]]\ntype = \"file\"\npath = {:?}\n{more}", path.display().to_string())
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = std::fs::File::options().create(true).append(true).open(path).expect("opened");
+    file.write_all(text.as_bytes()).expect("written");
+}
+
+/// Every tweet with its position, in order of arrival, once there are so many.
+async fn read(perch: &Perch, n: usize) -> Vec<(u64, u64)> {
+    let mut client = perch.connect().await;
+    client.percolate(json!({"query": "line", "since": 0})).await;
+    let mut tweets = BTreeMap::new();
+    while tweets.len() < n {
+        let push = client.tweet().await;
+        let id = push["tweet"]["id_str"].as_str().expect("an id").parse().expect("a number");
+        tweets.insert(id, push["seq"].as_u64().expect("a seq"));
+    }
+    tweets.into_iter().collect()
+}
+
+/// Waits until the source has nothing more to do.
+async fn done(perch: &Perch) {
+    until(async || perch.get("/readyz").await.1["sources"]["file#1"]["state"] == "done").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_reads_only_what_is_new() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("tweets.ndjson");
+    append(&path, &lines(1..=1_200));
+    let perch = Perch::start_with(&source(&path, "")).await;
+    done(&perch).await;
+    let before = read(&perch, 1_200).await;
+
+    append(&path, &lines(1_201..=1_300));
+    let perch = perch.restart().await;
+    done(&perch).await;
+    let after = read(&perch, 1_300).await;
+    assert_eq!(after[..1_200], before, "what was there kept its place");
+
+    // Another file of the same name.
+    std::fs::write(&path, lines(1_250..=1_310)).expect("written");
+    let perch = perch.restart().await;
+    done(&perch).await;
+    let last = read(&perch, 1_310).await;
+    assert_eq!(last[..1_249], after[..1_249]);
+    assert!(last[1_249].1 > after[1_299].1, "it was read from its start");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_array_is_counted_off_and_resume_can_be_off() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("tweets.json");
+    let array: Vec<_> = (1..=700).map(|id| tweet(id, "line")).collect();
+    std::fs::write(&path, json!(array).to_string()).expect("written");
+    let perch = Perch::start_with(&source(&path, "")).await;
+    done(&perch).await;
+    let before = read(&perch, 700).await;
+    let perch = perch.restart().await;
+    done(&perch).await;
+    assert_eq!(read(&perch, 700).await, before);
+
+    let dir = perch.stop().await;
+    let perch = Perch::start_in(dir, &source(&path, "resume = false")).await;
+    done(&perch).await;
+    let again = read(&perch, 700).await;
+    assert!(again[0].1 > before[699].1, "everything came again");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_followed_file_may_grow_and_be_rotated() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("tweets.ndjson");
+    append(&path, &lines(1..=10));
+    let perch = Perch::start_with(&source(&path, "follow = true")).await;
+    assert_eq!(read(&perch, 10).await.len(), 10);
+    let two = lines(11..=12);
+    let (first, second) = two.split_at(20);
+    append(&path, first);
+    append(&path, second);
+    assert_eq!(read(&perch, 12).await.len(), 12);
+
+    append(&path, &lines(13..=14));
+    std::fs::rename(&path, dir.path().join("tweets.1")).expect("renamed");
+    append(&dir.path().join("tweets.1"), &lines(15..=16));
+    append(&path, &lines(17..=20));
+    let before = read(&perch, 20).await;
+    assert!(before.is_sorted_by(|a, b| a.1 < b.1), "in the order of the lines: {before:?}");
+
+    let perch = perch.restart().await;
+    append(&path, &lines(21..=22));
+    let after = read(&perch, 22).await;
+    assert_eq!(after[..20], before);
+
+    // Cut off in place.
+    std::fs::write(&path, "").expect("emptied");
+    until(async || {
+        append(&path, &lines(23..=23));
+        perch.get("/api/search?q=line&n=0").await.1["total"] == 23
+    })
+    .await;
+    perch.stop().await;
+}
+
+/// What an index that nobody uses holds.
+fn kept(dir: &Path) -> BTreeMap<u64, u64> {
+    let index = Index::open(&IndexOptions { dir: dir.to_owned(), ..IndexOptions::default() }).expect("it opens");
+    let request = PageRequest { n: 100_000, ..PageRequest::default() };
+    let page = index.view().page(&Search::new(&Ast::All), &request).expect("it is read");
+    page.hits.iter().map(|hit| (hit.id, hit.seq.0)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_reads_nothing_twice_that_is_durable_and_loses_nothing() {
+    const LINES: u64 = 30_000;
+    let dir = tempfile::tempdir().expect("a directory");
+    let (path, index) = (dir.path().join("tweets.ndjson"), dir.path().join("index"));
+    append(&path, &lines(1..=LINES));
+    let table = format!("source=[{{type=\"file\", path={:?}, rate=5000, follow=true}}]", path.display().to_string());
+    let arguments = ["--set", &table, "--set", "index.commit_interval_ms=20"];
+    let mut random = StdRng::seed_from_u64(5);
+    let mut durable = BTreeMap::new();
+    for _ in 0..4 {
+        let server = Server::start_with(&index, &arguments);
+        let mut client = Client::open(server.url.strip_prefix("http://").expect("http")).await;
+        client.percolate(json!({"query": "line"})).await;
+        // Some more lines, and then the end.
+        for _ in 0..random.random_range(1..7_000) {
+            client.tweet().await;
+        }
+        server.kill();
+        let found = kept(&index);
+        let ids: Vec<u64> = found.keys().copied().collect();
+        assert!(ids.iter().copied().eq(1..=ids.len() as u64), "a line was lost");
+        assert!(durable.iter().all(|(id, seq)| found.get(id) == Some(seq)), "a durable line came again");
+        durable = found;
+    }
+    assert!((1..LINES).contains(&(durable.len() as u64)), "it tests something: {}", durable.len());
+    let server = Server::start_with(&index, &arguments);
+    until(async || server.get("/api/search?q=line&n=0").await["total"] == LINES).await;
+    server.kill();
+    let found = kept(&index);
+    assert!(durable.iter().all(|(id, seq)| found.get(id) == Some(seq)), "a durable line came again");
+}

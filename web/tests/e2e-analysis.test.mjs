@@ -1,0 +1,134 @@
+// The page in a real browser, on the real server: what a search is about.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { accessible, column, corpus, live, many, total } from './page.mjs';
+import { tweet } from './support.mjs';
+
+live('analysis: words, trends and bars, and a click adds to the search', async ({ perch, page, open }) => {
+  const now = Date.now();
+  await perch.post(
+    ...Array.from({ length: 60 }, (_, n) =>
+      tweet(n, {
+        text: `pelican ${n % 2 ? 'feather #birds' : 'beak #sea'} ${n > 40 ? 'storm' : 'calm'}`,
+        created_at: new Date(now - (60 - n) * 60_000).toISOString(),
+        lang: n % 3 ? 'en' : 'de',
+        user: { screen_name: n % 4 ? 'ann' : 'bob' },
+      }),
+    ),
+  );
+  await open('?q=pelican');
+  const panel = page.getByRole('complementary', { name: 'Analysis' });
+  await panel.getByText('all 60 tweets').waitFor();
+  const rows = await panel.locator('.bars li').allTextContents();
+  for (const expected of ['feather', '#birds', '@ann', 'English']) assert.ok(rows.some((row) => row.includes(expected)), `${expected} in ${rows}`);
+  const storm = panel.locator('.bars li', { hasText: 'storm' });
+  assert.match((await storm.textContent()) ?? '', /rising over all/);
+  assert.match((await panel.locator('.plot').getAttribute('aria-label')) ?? '', /^60 tweets from/);
+  await panel.locator('.word', { hasText: 'feather' }).click();
+  await column(page, 'pelican feather').waitFor();
+  await page.goBack();
+  await panel.getByText('all 60 tweets').waitFor();
+  for (const format of ['SVG', 'PNG']) {
+    const [download] = await Promise.all([page.waitForEvent('download'), panel.getByRole('button', { name: `Save as ${format}` }).first().click()]);
+    const bytes = await readFile(await download.path());
+    assert.ok(format === 'SVG' ? String(bytes).startsWith('<svg') : bytes.subarray(1, 4).toString() === 'PNG');
+  }
+  await accessible(page, 'analysis');
+  await storm.getByRole('button').click();
+  await column(page, 'pelican storm').waitFor();
+  await total(page, 'pelican storm', 19);
+});
+
+live('tweets over time are all tweets, loaded or not, and live ones', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 900));
+  await open('?q=tweet');
+  const scope = page.locator('.analysis .of');
+  await scope.filter({ hasText: /^all 900 tweets$/ }).waitFor();
+  await perch.post(...many(1000, 25));
+  await scope.filter({ hasText: /^all 925 tweets$/ }).waitFor();
+  await page.locator('.plot[aria-label^="925 tweets from"]').waitFor();
+});
+
+live('the analysis counts what a search for each term finds, history and live', async ({ perch, page, open }) => {
+  const odd = ['Café CAFÉ cafe', 'ünïcode straße', 'don’t stop', 'see https://t.co/pelican &lt;feather&gt; &amp; feather', 'naïve #Größe @Ünter', 'ﬁne ＷＩＤＥ wide'];
+  const words = ['pelican', 'feather', 'beak', 'storm', 'wave', 'harbor', 'gull'];
+  const made = (/** @type {number} */ n) =>
+    tweet(n, {
+      text: `pelican ${words[n % 7]} ${words[(n * n) % 5]} ${odd[n % odd.length]} #${words[(n * 3) % 7]} @user${n % 5}`,
+      lang: ['en', 'de', 'EN', 'ja'][n % 4],
+      user: { screen_name: ['Ann', 'ann', 'Bob', 'Carla'][(n * n) % 4] },
+    });
+  await perch.post(...Array.from({ length: 700 }, (_, n) => made(n)));
+  let n = 700;
+  let isOpen = false;
+  const pouring = (async () => {
+    for (let after = 0; after < 6; after += isOpen ? 1 : 0, n += 20) await perch.post(...Array.from({ length: 20 }, (_, at) => made(n + at)));
+  })();
+  await open('?q=pelican');
+  const panel = page.getByRole('complementary', { name: 'Analysis' });
+  await panel.locator('.of', { hasText: 'all' }).waitFor();
+  isOpen = true;
+  await pouring;
+  await panel.locator('.of', { hasText: `all ${n} tweets` }).waitFor();
+  const shownCounts = () =>
+    panel.locator('.bars li').evaluateAll((rows) =>
+      rows.map((row) => [/** @type {HTMLElement} */ (row.querySelector('button')).dataset.term ?? '', Number(row.querySelector('.n')?.textContent?.replace(/\D/g, ''))]),
+    );
+  const counts = await shownCounts();
+  assert.ok(counts.length > 15 && !counts.some(([term]) => term === 'pelican'), `${counts}`);
+  for (const [term, count] of counts) assert.equal(count, (await perch.search(`pelican ${term}`)).length, String(term));
+  for (const term of ['#feather', '#grosse', 'from:ann', 'lang:en']) assert.ok(counts.some(([shown]) => shown === term), `${term} in ${counts}`);
+  // How it is spelled, not how it is compared.
+  await panel.locator('.bars li', { hasText: /größe|straße|café|ünïcode|naïve/ }).first().waitFor();
+  await panel.locator('.bars li', { hasText: '#Größe' }).waitFor();
+});
+
+live('a word that comes up late is counted from its beginning', async ({ perch, page, open }) => {
+  // More words than the server is asked for; one of them once.
+  const words = (/** @type {number} */ n) => tweet(n, { text: `base aa${n % 600} bb${n % 600}` });
+  await perch.post(...Array.from({ length: 1200 }, (_, n) => words(n)), tweet(1200, { text: 'base late' }));
+  await open('?q=base');
+  const panel = page.getByRole('complementary', { name: 'Analysis' });
+  await panel.locator('.of', { hasText: 'all 1,201 tweets' }).waitFor();
+  assert.equal(await panel.locator('.bars button[data-term="late"]').count(), 0);
+  await perch.post(...Array.from({ length: 6 }, (_, n) => tweet(1300 + n, { text: 'base late' })));
+  await panel.locator('.bars li', { hasText: 'late' }).locator('.n', { hasText: /^7$/ }).waitFor();
+});
+
+live('the terms of the page are those of the index', async ({ perch, page, open }) => {
+  await perch.post(...(await corpus()));
+  await open('?q=*');
+  const { all, server } = await page.evaluate(async () => {
+    const { terms } = await import('/lib/terms.js');
+    const { readTweet } = await import('/lib/tweet.js');
+    /** @type {Map<string, number>} */
+    const counts = new Map();
+    let all = 0;
+    let before = '';
+    for (;;) {
+      const answer = await (await fetch(`api/search?q=*&n=1000${before && `&before_id=${before}`}`)).json();
+      for (const raw of answer.result) {
+        all++;
+        for (const term of new Set(terms(readTweet(raw).text))) counts.set(term, (counts.get(term) ?? 0) + 1);
+      }
+      if (answer.next === null) break;
+      before = answer.next;
+    }
+    /** @type {{key: string, count: number}[]} */
+    const buckets = await new Promise((resolve) => {
+      const socket = new WebSocket(new URL('ws', location.href.replace(/^http/, 'ws')));
+      socket.onmessage = ({ data }) => {
+        const [event, payload] = JSON.parse(data);
+        if (event === 'hello') socket.send(JSON.stringify(['cmd/aggregate', { query: '*', by: 'text', n: 1000 }, 1]));
+        if (event === 'aggregate/ok') resolve(payload.buckets);
+      };
+    });
+    return { all, server: buckets.map(({ key, count }) => ({ key, count, here: counts.get(key) ?? 0 })) };
+  });
+  assert.ok(all > 0 && server.length > 100, `${all} tweets, ${server.length} terms`);
+  assert.deepEqual(
+    server.filter(({ count, here }) => count !== here),
+    [],
+  );
+});
