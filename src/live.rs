@@ -209,6 +209,8 @@ struct Inner {
     sessions: Arc<Semaphore>,
     /// One permit for each read of the index that may still start.
     searches: Arc<Semaphore>,
+    /// For the one query whose price the loop may be asked for.
+    prices: Semaphore,
     queues: std::sync::Mutex<std::collections::HashMap<Uid, Arc<SessionQueue>>>,
     /// How many sessions are kept for clients that are away.
     away: AtomicU64,
@@ -227,6 +229,7 @@ impl Live {
                 limits,
                 sessions,
                 searches,
+                prices: Semaphore::new(1),
                 queues: std::sync::Mutex::default(),
                 away: AtomicU64::new(0),
                 sample: KeptSample::default(),
@@ -385,7 +388,10 @@ impl Live {
     /// [`LiveError::Unavailable`].
     pub async fn price(&self, query: Query) -> Result<Price, LiveError> {
         let registered = query.clone();
+        // It keeps the loop from tweets for a moment, so whoever asks waits for the one before.
+        let one = self.inner.prices.acquire().await;
         let presearch = self.ask(|reply| Control::Presearch { query: registered, reply }).await?;
+        drop(one);
         let inner = Arc::clone(&self.inner);
         self.read_in_time(move |view| {
             let sample = inner.sample.get_or_take(&view)?;

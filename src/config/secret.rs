@@ -121,7 +121,9 @@ pub fn host_name(authority: &str) -> Option<String> {
 /// The host in lower case; IPv6 with its brackets.
 fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port.parse().ok()?)),
+        Some((host, port)) if !port.contains(']') => {
+            (host, if port.is_empty() { None } else { Some(port.parse().ok()?) })
+        }
         _ => (authority, None),
     };
     let bracketed = host.starts_with('[') && host.ends_with(']');

@@ -23,13 +23,15 @@ const PROBE: &str = "perch.probe";
 #[derive(Debug)]
 pub(super) struct Room {
     dir: PathBuf,
-    /// When was last looked, and what was found.
+    /// When was last looked, and what was found. Never held while a file is written: commits tell what they came to.
     last: Mutex<Option<(Instant, Result<(), IntakeError>)>>,
+    /// Held by who writes the file.
+    probing: Mutex<()>,
 }
 
 impl Room {
     pub(super) fn new(dir: &Path) -> Room {
-        Room { dir: dir.to_owned(), last: Mutex::new(None) }
+        Room { dir: dir.to_owned(), last: Mutex::new(None), probing: Mutex::new(()) }
     }
 
     /// What a commit came to.
@@ -37,16 +39,18 @@ impl Room {
         *lock(&self.last) = Some((Instant::now(), outcome));
     }
 
-    /// Whether there is room. Writes a file when the last answer is old; who asks meanwhile waits for it.
+    /// Whether there is room. Writes a file when the last answer is old; who asks meanwhile gets the last answer, so that a disk that hangs
+    /// doesn't take one thread after the other.
     pub(super) fn look(&self) -> Result<(), IntakeError> {
-        let mut last = lock(&self.last);
-        if let Some((at, outcome)) = &*last
+        let last = lock(&self.last).clone();
+        if let Some((at, outcome)) = &last
             && at.elapsed() < if outcome.is_ok() { GOOD_FOR } else { BAD_FOR }
         {
             return outcome.clone();
         }
+        let Ok(_one) = self.probing.try_lock() else { return last.map_or(Ok(()), |(_, outcome)| outcome) };
         let outcome = probe(&self.dir).map_err(|error| (&error).into());
-        *last = Some((Instant::now(), outcome.clone()));
+        *lock(&self.last) = Some((Instant::now(), outcome.clone()));
         outcome
     }
 }

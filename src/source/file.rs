@@ -11,8 +11,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -90,11 +89,7 @@ fn build(table: toml::Table) -> Result<Box<dyn Source>, Vec<Problem>> {
     if options.follow && options.is_stdin() {
         problems.push(Problem::new("follow", "is for files: standard input is read until it ends"));
     }
-    if problems.is_empty() {
-        Ok(Box::new(FileSource { options, has_run: AtomicBool::new(false) }))
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(Box::new(FileSource { options, first: OnceLock::new() })) } else { Err(problems) }
 }
 
 impl Options {
@@ -105,16 +100,17 @@ impl Options {
 
 struct FileSource {
     options: Options,
-    has_run: AtomicBool,
+    /// The cursor when perch started.
+    first: OnceLock<Option<Arc<str>>>,
 }
 
 impl Source for FileSource {
     fn run(&self, context: SourceContext) -> BoxFuture<'_, anyhow::Result<()>> {
         Box::pin(async move {
             let path = &self.options.path;
-            // After a failure it goes on, whatever it does at a start.
-            let is_restart = self.has_run.swap(true, Ordering::Relaxed);
-            let mut from_start = !self.options.resume && !is_restart;
+            // After a failure it goes on from what it made durable since the start, whatever it does at a start.
+            let known = context.cursors.get(&key(&self.options));
+            let mut from_start = !self.options.resume && known == *self.first.get_or_init(|| known.clone());
             loop {
                 let opened = if self.options.is_stdin() {
                     Opened::stdin()

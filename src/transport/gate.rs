@@ -234,7 +234,8 @@ fn hosts(server: &Server) -> Option<Vec<String>> {
 
 /// Whether no server of the internet gives an address to this name.
 fn is_safe_name(name: &str) -> bool {
-    const OWN: &[&str] = &[".localhost", ".local", ".internal", ".home.arpa"];
+    const OWN: &[&str] =
+        &[".localhost", ".local", ".internal", ".home.arpa", ".lan", ".home", ".corp", ".svc", ".test"];
     let address = name.trim_start_matches('[').trim_end_matches(']');
     !name.contains('.') || address.parse::<IpAddr>().is_ok() || OWN.iter().any(|own| name.ends_with(own))
 }

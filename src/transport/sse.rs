@@ -51,6 +51,9 @@ const SAY_WITHHELD: Duration = Duration::from_secs(1);
 /// How long after the beginning of a shutdown a client may take what is left.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How many events a portion holds.
+const PORTION_EVENTS: usize = 8;
+
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// `[[transport]] type = "sse"`
@@ -236,19 +239,23 @@ impl Feed {
     /// Answers why it ended.
     async fn feed(&mut self, portions: &mpsc::Sender<Portion>) -> &'static str {
         loop {
-            if !self.ready.is_empty() {
+            // In small portions: each that is taken is a sign of life of a client that reads slowly.
+            while !self.ready.is_empty() {
                 let place = tokio::select! {
                     () = auth::expiry(self.pass.as_ref()) => return "unauthorized",
                     place = timeout(self.write_timeout, portions.reserve()) => place,
                 };
                 match place {
-                    Ok(Ok(place)) => place.send(std::mem::take(&mut self.ready)),
+                    Ok(Ok(place)) => place.send(self.ready.drain(..self.ready.len().min(PORTION_EVENTS)).collect()),
                     Ok(Err(_)) => return "gone",
                     Err(_) => return "too_slow",
                 }
             }
             if let Some(pause) = self.pace.pause(Instant::now()) {
-                sleep(pause).await;
+                tokio::select! {
+                    () = auth::expiry(self.pass.as_ref()) => return "unauthorized",
+                    () = sleep(pause) => {}
+                }
             }
             tokio::select! {
                 () = auth::expiry(self.pass.as_ref()) => return "unauthorized",

@@ -339,7 +339,7 @@ impl Times {
             until_tweets: rand::random_range(1..=TWEETS_EVERY),
             ping: now + Duration::from_millis(ws.options.ping_interval_ms),
             first_frame: (!first_frame.is_zero()).then(|| now + first_frame),
-            expiry: pass.map(|pass| now + pass.remaining()),
+            expiry: pass.and_then(|pass| now.checked_add(pass.remaining())),
             withheld: None,
             overdue: None,
         }
@@ -422,7 +422,7 @@ impl Connection {
             if due < self.alarm.deadline() || self.alarm.is_elapsed() {
                 self.alarm.as_mut().reset(due);
             }
-            let (write, read) = (waiting > 0 && held.is_none(), waiting < TOO_MUCH_BYTES);
+            let (write, read) = (line.has_work() && held.is_none(), waiting < TOO_MUCH_BYTES);
             tokio::select! {
                 biased;
                 () = self.alarm.as_mut() => self.rung()?,
@@ -430,8 +430,9 @@ impl Connection {
                     Moved::Wrote(Ok(())) => self.wrote(),
                     Moved::Wrote(Err(_)) => return Err(End::Gone),
                     Moved::Read(message) => {
-                        // What was matched before a command comes before its answer, as long as the session is live.
+                        // What was matched before a command comes before its answer, as long as the session is live and keeps its pace.
                         while self.ending.is_none()
+                            && self.pace.pause(Instant::now()).is_none()
                             && self.socket.get_ref().waiting_bytes() < TOO_MUCH_BYTES
                             && self.session.next(&mut events).now_or_never().is_some()
                         {
@@ -655,7 +656,7 @@ impl Connection {
             Command::Auth(token) => {
                 let pass = gate.check_token(&token.0)?;
                 pass.check_renewal(self.pass.as_ref(), self.session.subscriptions()).map_err(Fault::forbidden)?;
-                self.times.expiry = Some(Instant::now() + pass.remaining());
+                self.times.expiry = Instant::now().checked_add(pass.remaining());
                 self.text(wire::auth_ok(&pass, reference.as_ref()));
                 self.pass = Some(pass);
             }

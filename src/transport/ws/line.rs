@@ -61,6 +61,8 @@ pub(super) struct Line<S> {
     moved: Instant,
     /// The socket took nothing when it was asked last.
     blocked: bool,
+    /// The socket was not told yet that nothing more comes for now.
+    unflushed: bool,
     /// When a socket that had been full took something again: its client reads.
     drained: Option<Instant>,
 }
@@ -75,6 +77,7 @@ impl<S> Line<S> {
             seq: None,
             moved: Instant::now(),
             blocked: false,
+            unflushed: false,
             drained: None,
         }
     }
@@ -115,12 +118,18 @@ impl<S> Line<S> {
             self.moved = Instant::now();
         }
         self.bytes += piece.len();
+        self.unflushed = true;
         self.waiting.push_back(piece);
     }
 
     /// What waits to be written, in bytes.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether [`Line::poll_send`] has something to do.
+    pub(super) fn has_work(&self) -> bool {
+        self.unflushed || !self.waiting.is_empty()
     }
 
     /// How long something has waited without a byte being taken.
@@ -197,7 +206,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             }
         }
         // TLS keeps the end of what it was given until it is told that nothing more comes.
-        Pin::new(&mut self.io).poll_flush(context)
+        ready!(Pin::new(&mut self.io).poll_flush(context))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 }
 
