@@ -157,7 +157,9 @@ fn one(mix: &str, size: usize, options: &Options) -> Result<()> {
     let corpus = corpus::tweets(TWEETS);
     let measured = if options.short { 5_000 } else { usize::MAX };
     let before = Tweets::new(mix, corpus.iter().step_by(2).cloned().collect(), 8);
-    let tweets = Tweets::new(mix, corpus.iter().skip(1).step_by(2).take(measured).cloned().collect(), 9);
+    let mut measured: Vec<String> = corpus.iter().skip(1).step_by(2).take(measured).cloned().collect();
+    shuffle(&mut measured, &mut Random::new(10));
+    let tweets = Tweets::new(mix, measured, 9);
     let mut random = Random::new(7);
     let source = mix::Source::new(&before.texts);
     let queries: Vec<_> = (0..size).map(|_| mix::query(mix, &source, &mut random)).collect();
@@ -192,4 +194,11 @@ fn one(mix: &str, size: usize, options: &Options) -> Result<()> {
         println!("{}", serde_json::to_string(&row)?);
     }
     Ok(())
+}
+
+/// Mixes the tweets, so that those that a slow peer gets to are like all: words come and go in a text.
+fn shuffle(tweets: &mut [String], random: &mut Random) {
+    for at in (1..tweets.len()).rev() {
+        tweets.swap(at, random.below(at + 1));
+    }
 }

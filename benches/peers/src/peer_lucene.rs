@@ -12,8 +12,8 @@ use serde::Deserialize;
 use crate::row::Row;
 use crate::tally::Tally;
 
-/// The memory that Java may take.
-const HEAP: &str = "-Xmx10g";
+/// The memory that Java may take, up to [`MOST_FOR_ALL_WAYS`] queries and above.
+const HEAPS: (&str, &str) = ("-Xmx4g", "-Xmx10g");
 
 /// With more queries, registering takes longer than matching, and only the best ways are run.
 const MOST_FOR_ALL_WAYS: usize = 100_000;
@@ -98,8 +98,9 @@ pub(crate) fn measure(
     if mix == "patterns" {
         ways.extend(["tuned/words/single", "tuned/words/batch"]);
     }
+    let heap = if queries.len() <= MOST_FOR_ALL_WAYS { HEAPS.0 } else { HEAPS.1 };
     let output = Command::new(Path::new(home).join("bin/java"))
-        .args([HEAP, "-XX:+UseParallelGC", "--add-modules", "jdk.incubator.vector", "-cp"])
+        .args([heap, "-XX:+UseParallelGC", "--add-modules", "jdk.incubator.vector", "-cp"])
         .arg(format!("{target}/classes:{target}/jars/*"))
         .arg("peers.Main")
         .arg(dir)
