@@ -22,7 +22,7 @@ pub(crate) const HEAD: &str = "mix        |  queries | p50 us: still | tweet | w
 pub(crate) fn measure(mix: &str, size: usize, engine: &str, short: bool) -> String {
     // Half of the queries are registered at any time.
     let mut setting = Setting::new(mix, size * 2, short);
-    let others = setting.queries.split_off(size);
+    let mut others = setting.queries.split_off(size);
     let (mut engine, _) = setting.engine(engine, 1);
     let mut matches = Matches::default();
     let mut builder = DocBuilder::new(Schema::tweet());
@@ -35,9 +35,11 @@ pub(crate) fn measure(mix: &str, size: usize, engine: &str, short: bool) -> Stri
             let start = Instant::now();
             if changes && at % EVERY == 0 {
                 let key = n_changes % size;
-                engine.remove(QueryKey(u32::try_from(key).expect("few queries")));
-                let query = &others[n_changes % others.len()];
-                engine.insert(QueryKey(u32::try_from(key).expect("few queries")), query);
+                let number = QueryKey(u32::try_from(key).expect("few queries"));
+                engine.remove(number);
+                engine.insert(number, &others[key]);
+                // What goes out comes in again a round later. Otherwise each query would be replaced by itself from then on.
+                std::mem::swap(&mut setting.queries[key], &mut others[key]);
                 n_changes += 1;
             }
             let changed = Instant::now();

@@ -10,7 +10,8 @@ use super::terms::{Probe, TermKey};
 
 /// Terms that can be kept; a power of two.
 const PLACES: usize = 1 << 15;
-/// When so many patterns of terms are kept, all are forgotten.
+/// When so many patterns of terms are kept, all are forgotten. Each thread keeps its own: 16 MiB of numbers each, and
+/// the list that goes beyond it.
 const MAX_KEPT: usize = 1 << 22;
 
 /// What is kept.
@@ -72,6 +73,10 @@ impl Memo {
                 }
                 _ => {}
             }
+        }
+        if is_new && self.lists.len() > MAX_KEPT {
+            // Lists grow here too, where patterns come all the time. What is found anew makes room first.
+            return None;
         }
         place.version = patterns.version;
         if is_new {

@@ -97,21 +97,34 @@ pub(super) fn plan(code: &[u32], prices: &impl Prices) -> Plan {
     }
 }
 
-/// What waiting for a part costs, without the plan.
-fn cost(code: &[u32], prices: &impl Prices) -> f32 {
+/// What waiting for a part costs, where that is known without a plan.
+fn simple_cost(code: &[u32], prices: &impl Prices) -> Option<f32> {
     match node(code) {
-        Node::Absent(TRUE) => 0.0,
-        Node::Atom(atom) | Node::Lazy(atom) => prices.share(atom) * MATCH + prices.lookup(atom),
-        Node::Absent(_) | Node::Not(_) => 1.0,
-        Node::Or(parts) => parts.map(|part| cost(part, prices)).sum(),
-        Node::Phrase(_) | Node::And(_) | Node::AtLeast(..) => plan(code, prices).cost,
+        Node::Absent(TRUE) => Some(0.0),
+        Node::Atom(atom) | Node::Lazy(atom) => Some(prices.share(atom) * MATCH + prices.lookup(atom)),
+        Node::Absent(_) | Node::Not(_) => Some(1.0),
+        Node::Phrase(_) | Node::And(_) | Node::Or(_) | Node::AtLeast(..) => None,
     }
 }
 
 fn and(parts: &Parts<'_>, prices: &impl Prices) -> Plan {
-    let costs = parts.clone().map(|part| cost(part, prices)).enumerate();
-    let Some((best, _)) = costs.min_by(|(_, a), (_, b)| a.total_cmp(b)) else { return Plan::default() };
-    let Some(mut plan) = parts.clone().nth(best).map(|part| plan(part, prices)) else { return Plan::default() };
+    // A plan that had to be made to know its cost is kept: made once more at each level, it would take time that doubles
+    // with each level.
+    let mut best: Option<(usize, f32, Option<Plan>)> = None;
+    for (at, part) in parts.clone().enumerate() {
+        let (cost, made) = if let Some(cost) = simple_cost(part, prices) {
+            (cost, None)
+        } else {
+            let made = plan(part, prices);
+            (made.cost, Some(made))
+        };
+        if best.as_ref().is_none_or(|(_, least, _)| cost.total_cmp(least).is_lt()) {
+            best = Some((at, cost, made));
+        }
+    }
+    let Some((best, _, made)) = best else { return Plan::default() };
+    let made = made.or_else(|| parts.clone().nth(best).map(|part| plan(part, prices)));
+    let Some(mut plan) = made else { return Plan::default() };
     // Among all terms that the other parts require, the one that is there least often.
     let others = || parts.clone().enumerate().filter(|&(at, _)| at != best).map(|(_, part)| part);
     let mut guard = None;
@@ -193,5 +206,54 @@ fn look(clause: &Clause, prices: &impl Prices) -> f32 {
         NO_GUARD => verify,
         Guard::There(atom) => GUARD + prices.share(atom) * verify,
         Guard::Absent(atom) => GUARD + (1.0 - prices.share(atom)) * verify,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::super::program::{ABSENT, AND, OPERATOR, OPERATOR_SHIFT, OR};
+    use super::*;
+
+    /// Every atom is in one document of a hundred. Counts how often that is asked for.
+    #[derive(Default)]
+    struct Counted {
+        asked: Cell<usize>,
+    }
+
+    impl Prices for Counted {
+        fn share(&self, _: AtomId) -> f32 {
+            self.asked.set(self.asked.get() + 1);
+            0.01
+        }
+
+        fn lookup(&self, _: AtomId) -> f32 {
+            0.0
+        }
+    }
+
+    /// An operator with a leaf and one more part.
+    fn two(kind: u32, leaf: u32, part: &[u32]) -> Vec<u32> {
+        let len = u32::try_from(part.len() + 3).expect("a short program");
+        let mut code = vec![OPERATOR | kind << OPERATOR_SHIFT | 2, len, leaf];
+        code.extend(part);
+        code
+    }
+
+    #[test]
+    fn each_level_is_planned_once() {
+        // -x16 (r16 OR (-x15 (r15 OR ... r0))), with even numbers for x and odd ones for r.
+        let mut code = vec![1];
+        for level in 1..=16 {
+            code = two(AND, ABSENT | (level * 2), &two(OR, level * 2 + 1, &code));
+        }
+        let prices = Counted::default();
+        let plan = plan(&code, &prices);
+        let mut keys: Vec<AtomId> = plan.clauses.iter().map(|clause| clause.key).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, (0..=16).map(|level| level * 2 + 1).collect::<Vec<AtomId>>());
+        // Twice for each of the clauses of a level, where each is priced with its guard.
+        assert!(prices.asked.get() < 1_000, "{} questions", prices.asked.get());
     }
 }

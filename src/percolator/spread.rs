@@ -18,14 +18,15 @@ use super::presearch::Presearch;
 use crate::doc::Doc;
 use crate::ids::QueryKey;
 
-/// What a batch must cost, in candidates, to be worth the waking of threads: about a tenth of a millisecond.
-const WORTH: f32 = 30_000.0;
+/// What a batch must cost, in candidates, to be worth the waking of threads: about a tenth of a millisecond. Less in tests,
+/// whose batches are small and should be dealt out too.
+const WORTH: f32 = if cfg!(test) { 1_000.0 } else { 30_000.0 };
 /// What a document costs besides its candidates.
 const PER_DOC: f32 = 300.0;
 /// Fewer documents are never divided.
 const MIN_DOCS: usize = 16;
-/// More matches are put together by all threads.
-const MANY_MATCHES: usize = 1 << 15;
+/// More matches are put together by all threads. Fewer in tests, where there are never that many.
+const MANY_MATCHES: usize = if cfg!(test) { 64 } else { 1 << 15 };
 
 /// The threads, each with what it needs.
 #[derive(Debug)]

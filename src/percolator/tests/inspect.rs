@@ -55,6 +55,7 @@ fn only_what_the_document_has_something_of_is_a_candidate() {
     candidates.sort_unstable();
     // A pattern without a fixed character is tried on every document.
     assert_eq!(candidates.iter().map(|(key, _)| key.0).collect::<Vec<_>>(), [0, 2, 3, 4, 5]);
-    let take_time: Vec<u32> = candidates.iter().filter(|(_, time)| !time.is_zero()).map(|(key, _)| key.0).collect();
-    assert_eq!(take_time, [2, 4, 5], "decisions and patterns take time");
+    // That the others take time can't be told where the clock is coarse.
+    let mut plain = candidates.iter().filter(|(key, _)| [0, 3].contains(&key.0));
+    assert!(plain.all(|(_, time)| time.is_zero()), "what needs no decision takes no time: {candidates:?}");
 }
