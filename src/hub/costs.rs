@@ -39,6 +39,11 @@ impl Count {
     pub(super) fn matched(&mut self) {
         self.matches += 1;
     }
+
+    /// For how many tweets it was looked at. What matches was looked at, also where no sample says so.
+    fn candidates(&self) -> u64 {
+        self.candidates.max(self.matches)
+    }
 }
 
 /// By what queries are listed, the highest first.
@@ -73,6 +78,8 @@ pub(super) struct Costs {
     tweets: u64,
     /// How many of them came since the last sample.
     since_last: u64,
+    /// How many samples were taken.
+    samples: u64,
     /// When the last sample ended, and how long it took.
     last: Option<(Instant, Duration)>,
     /// The candidates of a sample.
@@ -90,8 +97,7 @@ impl Costs {
         QueryCounts {
             tweets: self.tweets - count.since,
             matches: count.matches,
-            // What matches was looked at, also where no sample says so.
-            candidates: count.candidates.max(count.matches),
+            candidates: count.candidates(),
             time: Duration::from_nanos(count.nanos),
         }
     }
@@ -106,8 +112,9 @@ impl Costs {
         let now = Instant::now();
         self.tweets += docs.len() as u64;
         self.since_last += docs.len() as u64;
-        // Not always the first of a batch: batches may be alike.
-        let at = self.tweets % docs.len().max(1) as u64;
+        // Not always the first of a batch, because batches may be alike: each place in turn, also where all batches have the
+        // same size and a sample comes every so many of them.
+        let at = self.samples % docs.len().max(1) as u64;
         if self.is_due(now)
             && let Some(doc) = usize::try_from(at).ok().and_then(|at| docs.get(at))
         {
@@ -116,6 +123,7 @@ impl Costs {
             self.add(with_count);
             let took = now.elapsed();
             self.last = Some((now + took, took));
+            self.samples += 1;
             telemetry::percolation_sampled(took);
         }
     }
@@ -152,9 +160,9 @@ pub(super) fn top<'a>(
     let mut heap = BinaryHeap::with_capacity(n + 1);
     for (key, count) in counts {
         let rank = match order {
-            CostOrder::Cost => (count.nanos, count.candidates),
-            CostOrder::Matches => (count.matches, count.candidates),
-            CostOrder::Candidates => (count.candidates, count.nanos),
+            CostOrder::Cost => (count.nanos, count.candidates()),
+            CostOrder::Matches => (count.matches, count.candidates()),
+            CostOrder::Candidates => (count.candidates(), count.nanos),
         };
         heap.push(Reverse((rank, Reverse(key.0))));
         if heap.len() > n {

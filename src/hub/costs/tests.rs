@@ -1,4 +1,8 @@
 use super::*;
+use crate::doc::DocBuilder;
+use crate::percolator::{Compiled, EngineOptions};
+use crate::query::Ast;
+use crate::schema::{Schema, tweet};
 
 fn count(matches: u64, candidates: u64, nanos: u64) -> Count {
     Count { since: 0, matches, candidates, nanos }
@@ -13,7 +17,8 @@ fn the_highest_come_first_and_no_more_than_asked_for() {
     };
     assert_eq!(top(CostOrder::Cost, 10), [2, 3, 0, 1]);
     assert_eq!(top(CostOrder::Matches, 10), [1, 2, 3, 0]);
-    assert_eq!(top(CostOrder::Candidates, 3), [0, 2, 3]);
+    // The second was looked at for each of the seven tweets that match, though samples saw two.
+    assert_eq!(top(CostOrder::Candidates, 3), [0, 1, 2]);
     assert_eq!(top(CostOrder::Cost, 1), [2]);
 }
 
@@ -42,4 +47,26 @@ fn a_sample_stands_for_the_tweets_since_the_last_one_but_for_none_before_the_reg
     assert_eq!(counts.map(|count| (count.candidates, count.nanos)), [(40, 280), (10, 70)]);
     assert_eq!(costs.since_last, 0);
     assert_eq!(costs.counts(&counts[1]).tweets, 10);
+}
+
+#[test]
+fn batches_of_one_size_are_sampled_at_each_of_their_places() {
+    let words = ["cat", "dog", "rust", "york"];
+    let mut engine = Compiled::new(&EngineOptions::default());
+    let mut builders = Vec::new();
+    for (key, word) in (0..).zip(words) {
+        engine.insert(QueryKey(key), &Ast::Term { field: tweet::TEXT, term: word.to_owned() });
+        let mut builder = DocBuilder::new(Schema::tweet());
+        builder.text(tweet::TEXT, word);
+        builders.push(builder);
+    }
+    let docs: Vec<&Doc> = builders.iter_mut().map(DocBuilder::doc).collect();
+    let mut costs = Costs::default();
+    let mut counts = [Count::default(); 4];
+    for _ in &docs {
+        // One is due for each batch.
+        costs.last = None;
+        costs.percolated(&mut engine, &docs, |key, with| with(&mut counts[key.index()]));
+    }
+    assert_eq!(counts.map(|count| count.candidates), [4; 4]);
 }
