@@ -5,7 +5,7 @@
 // shown is exact, however many terms there are.
 
 /** @typedef {{term: string, count: number}} Count */
-/** @typedef {{count: number, isExact: boolean}} Entry */
+/** @typedef {{count: number, isExact: boolean, first: number}} Entry `first` is the count it began with */
 
 /** How many terms are kept. */
 const MOST = 6000;
@@ -32,7 +32,7 @@ export class Tally {
    */
   base(buckets, asked) {
     const pushed = this.#entries;
-    this.#entries = new Map(buckets.map(({ key, count }) => [key, { count, isExact: true }]));
+    this.#entries = new Map(buckets.map(({ key, count }) => [key, { count, isExact: true, first: count }]));
     this.#bar = buckets.length < asked ? 0 : (buckets.at(-1)?.count ?? 0);
     this.#isBased = true;
     for (const [term, { count }] of pushed) this.#add(term, count);
@@ -48,8 +48,12 @@ export class Tally {
   /** @param {string} term @param {number} n */
   #add(term, n) {
     const entry = this.#entries.get(term);
-    if (entry) entry.count += n;
-    else this.#entries.set(term, { count: this.#bar + n, isExact: this.#bar === 0 });
+    if (entry) {
+      entry.count += n;
+      return;
+    }
+    const first = this.#bar + n;
+    this.#entries.set(term, { count: first, isExact: this.#bar === 0, first });
   }
 
   /** Lets the rarest half go when there are too many. */
@@ -97,7 +101,8 @@ export class Tally {
    */
   settle(term, count, then) {
     const entry = this.#entries.get(term);
-    if (!entry || entry.isExact) return;
+    // One that was let go and came back since then began above that: it is asked for again.
+    if (!entry || entry.isExact || entry.first > then) return;
     entry.count = count + entry.count - then;
     entry.isExact = true;
   }

@@ -37,8 +37,16 @@ export function writePlaces(places) {
 export function narrowed(query, term) {
   const text = query.trim();
   if (text === '*') return term;
-  if (text.startsWith('{')) return JSON.stringify({ bool: { must: [JSON.parse(text), term] } });
-  if (text.split(/\s+/).includes(term)) return text;
+  if (text.startsWith('{')) {
+    try {
+      return JSON.stringify({ bool: { must: [JSON.parse(text), term] } });
+    } catch {
+      // A search that never was one has nothing to keep.
+      return term;
+    }
+  }
+  // Only of plain words is each one asked for.
+  if (!/\b(OR|NOT)\b|[|"()[\]!]/.test(text) && text.split(/\s+/).includes(term)) return text;
   // What is joined by OR would take the term for itself.
   return /\bOR\b|\|\|/.test(text) ? `(${text}) ${term}` : `${text} ${term}`;
 }

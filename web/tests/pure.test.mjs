@@ -263,6 +263,21 @@ test('the most frequent terms are exact, whatever was left out', () => {
   }
 });
 
+test('a count that was asked for before its term was let go is not taken', () => {
+  const tally = new Tally(4);
+  tally.base([{ key: 'a', count: 9 }, { key: 'b', count: 8 }, { key: 'c', count: 5 }], 3);
+  tally.add(['x']);
+  const then = tally.countOf('x');
+  tally.add(['y', 'y', 'y']);
+  assert.equal(tally.countOf('x'), 0);
+  tally.add(['x']);
+  const again = tally.countOf('x');
+  tally.settle('x', 1, then);
+  assert.equal(tally.countOf('x'), again);
+  tally.settle('x', 2, again);
+  assert.equal(tally.countOf('x'), 2);
+});
+
 test('regression finds where a series goes', () => {
   assert.equal(slope([1, 2, 3]), 1);
   assert.equal(slope([5]), 0);
@@ -377,6 +392,11 @@ test('a term is added to a search so that both must match', () => {
     ['a OR b', 'c', '(a OR b) c'],
     ['a || b', 'c', '(a || b) c'],
     ['fOR', 'c', 'fOR c'],
+    ['rust OR go', 'rust', '(rust OR go) rust'],
+    ['NOT rust', 'rust', 'NOT rust rust'],
+    ['"learn rust now"', 'rust', '"learn rust now" rust'],
+    ['lang:IN [en de]', 'en', 'lang:IN [en de] en'],
+    ['{broken', 'c', 'c'],
     ['{"match_all":{}}', 'c', '{"bool":{"must":[{"match_all":{}},"c"]}}'],
   ];
   for (const [query, term, expected] of cases) assert.equal(narrowed(query ?? '', term ?? ''), expected);
