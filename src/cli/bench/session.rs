@@ -18,9 +18,6 @@ use super::readers::{Phase, Report, Shared};
 use super::socket::{Frame, Socket};
 use crate::cli::client::ServerError;
 
-/// What the kernel takes for a slow session: little, so that its slowness reaches the server.
-const SLOW_RECEIVE_BUFFER_BYTES: u32 = 64 * 1024;
-
 /// A slow session reads so often.
 const SLOW_READ: Duration = Duration::from_millis(100);
 
@@ -190,8 +187,7 @@ impl Session {
     /// Connects and registers; the answer comes later.
     async fn connect(&mut self) -> anyhow::Result<Socket> {
         let shared = &self.thread.shared;
-        let buffer = self.is_slow.then_some(SLOW_RECEIVE_BUFFER_BYTES);
-        let mut socket = Socket::connect(&shared.address, buffer).await?;
+        let mut socket = Socket::connect(&shared.address, self.is_slow).await?;
         let mut payload = json!({"query": shared.plan.query(self.number)});
         if let Some(since) = self.since {
             payload["since"] = json!(since);

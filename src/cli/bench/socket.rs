@@ -16,6 +16,13 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 /// The longest head of the handshake's answer.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
+/// What the kernel takes for a slow client.
+const SLOW_RECEIVE_BUFFER_BYTES: u32 = 64 * 1024;
+
+/// What a segment for a slow client holds, as in an Ethernet.
+#[cfg(unix)]
+const SLOW_SEGMENT_BYTES: u32 = 1_460;
+
 /// Where to connect.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
@@ -112,11 +119,15 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Connects. With `receive_buffer_bytes`, the kernel takes no more than that for a client that does not read.
-    pub(super) async fn connect(address: &Address, receive_buffer_bytes: Option<u32>) -> anyhow::Result<Socket> {
+    /// Connects. For a slow client the kernel takes little, so that its slowness reaches the server.
+    pub(super) async fn connect(address: &Address, is_slow: bool) -> anyhow::Result<Socket> {
         let socket = if address.socket.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        if let Some(bytes) = receive_buffer_bytes {
-            socket.set_recv_buffer_size(bytes)?;
+        if is_slow {
+            socket.set_recv_buffer_size(SLOW_RECEIVE_BUFFER_BYTES)?;
+            // On the way to this same machine segments have 64 KiB, and a receiver says that there is room only when one fits: a slow client
+            // would seem to take nothing for a minute, and then much. No network does that.
+            #[cfg(unix)]
+            socket2::SockRef::from(&socket).set_tcp_mss(SLOW_SEGMENT_BYTES)?;
         }
         let mut stream = socket.connect(address.socket).await?;
         stream.set_nodelay(true)?;
