@@ -202,7 +202,7 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         body_timeout: config.server.body_timeout,
         write_timeout: config.server.write_timeout,
         admin_elsewhere: config.server.admin_listen.is_some(),
-        gate: Arc::new(Gate::new(&config.server, ingest_token, tokens, config.limits.max_sessions_per_address)),
+        gate: Arc::new(Gate::new(&config.server, ingest_token, tokens, &config.limits)),
         sources: Arc::clone(&status),
         shutdown: shutdown.clone(),
         tasks: connections.clone(),

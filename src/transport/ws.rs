@@ -36,6 +36,7 @@ use futures_util::{FutureExt, Stream, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -56,7 +57,7 @@ use super::publish::{Publisher, Right};
 use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand, PublishCommand, QueryCommand, Ref};
 use super::{Route, Transport, TransportContext, TransportKind};
 use close::End;
-use line::Line;
+use line::{Line, Mark};
 use writes::Writes;
 
 pub(super) const KIND: TransportKind = TransportKind {
@@ -425,7 +426,7 @@ impl Connection {
             let (write, read) = (line.has_work() && held.is_none(), waiting < TOO_MUCH_BYTES);
             tokio::select! {
                 biased;
-                () = self.alarm.as_mut() => self.rung()?,
+                () = self.alarm.as_mut() => self.rung().await?,
                 moved = moved(&mut self.socket, write, read) => match moved {
                     Moved::Wrote(Ok(())) => self.wrote(),
                     Moved::Wrote(Err(_)) => return Err(End::Gone),
@@ -453,11 +454,11 @@ impl Connection {
     }
 
     /// The alarm rang: for what, is to be seen.
-    fn rung(&mut self) -> Result<(), End> {
+    async fn rung(&mut self) -> Result<(), End> {
         let now = Instant::now();
         let line = self.socket.get_ref();
         if line.stuck_for(now).is_some_and(|stuck| stuck >= self.write_timeout()) {
-            return Err(self.too_slow());
+            self.try_to_write().await?;
         }
         if self.times.expiry.is_some_and(|expiry| expiry <= now) {
             return Err(End::Unauthorized);
@@ -477,6 +478,23 @@ impl Connection {
         }
         if self.times.ping <= now {
             self.ping(now)?;
+        }
+        Ok(())
+    }
+
+    /// Looks whether the client takes nothing. Only a write shows it: a command may have taken that long, or the write was held back.
+    async fn try_to_write(&mut self) -> Result<(), End> {
+        let line = self.socket.get_mut();
+        // Not even when this task has used up its turn.
+        match unconstrained(poll_fn(|context| Poll::Ready(line.poll_send(context)))).await {
+            Poll::Ready(Ok(())) => self.wrote(),
+            Poll::Ready(Err(_)) => return Err(End::Gone),
+            Poll::Pending => {
+                let stuck = line.stuck_for(Instant::now());
+                if stuck.is_some_and(|stuck| stuck >= self.write_timeout()) {
+                    return Err(self.too_slow());
+                }
+            }
         }
         Ok(())
     }
@@ -524,7 +542,7 @@ impl Connection {
 
     /// Appends a frame that may be held back for a moment.
     fn push(&mut self, frame: impl Into<Bytes>) {
-        self.socket.get_mut().push_text(frame, None);
+        self.socket.get_mut().push_text(frame, Mark::None);
     }
 
     /// Appends a frame that goes out at once, with all before it.
@@ -568,7 +586,8 @@ impl Connection {
                     if self.pace.admit(delivery.hit.seq, now) {
                         self.say_withheld();
                         self.out_tweets += 1;
-                        self.socket.get_mut().push_text(wire::tweet_new(&delivery), Some(delivery.hit.seq));
+                        let (tweet, mark) = (wire::tweet_new(&delivery), Mark::Tweet(delivery.hit.seq));
+                        self.socket.get_mut().push_text(tweet, mark);
                     } else {
                         self.times.withheld.get_or_insert(now + SAY_WITHHELD);
                     }
@@ -714,10 +733,11 @@ impl Connection {
             return Err(Fault::new(Code::Limit, format!("the token is good for {max} subscriptions")));
         }
         let query = self.ws.context.queries.read(command.query).await?;
-        let name = command.name.clone();
+        let (name, mark) = (command.name.clone(), command.since.map_or(Mark::None, Mark::Owed));
         let request = Percolate { query, name: command.name, since: command.since, epoch: command.epoch };
         let registered = self.session.percolate(request).await?;
-        self.text(wire::percolate_ok(name.as_deref(), registered, reference.as_ref()));
+        self.socket.get_mut().push_text(wire::percolate_ok(name.as_deref(), registered, reference.as_ref()), mark);
+        self.urgent = true;
         Ok(())
     }
 
