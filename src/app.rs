@@ -321,9 +321,8 @@ impl Running {
         }
         tracing::info!("shutting down");
         let grace = self.grace;
-        tokio::time::timeout(grace, self.stop())
-            .await
-            .with_context(|| format!("the shutdown took longer than {} s and was cut off", grace.as_secs()))?
+        let cut_off = || anyhow::anyhow!("the shutdown took longer than {} s and was cut off", grace.as_secs());
+        tokio::time::timeout(grace, self.stop()).await.unwrap_or_else(|_| Err(cut_off()))
     }
 
     async fn stop(self) -> anyhow::Result<()> {
