@@ -403,19 +403,22 @@ impl Connection {
         self.hello();
         loop {
             let now = Instant::now();
-            let line = self.socket.get_ref();
-            let (waiting, write_timeout) = (line.waiting_bytes(), self.write_timeout());
+            // Mostly the socket takes it at once, and there is nothing to wait for.
+            if self.socket.get_ref().has_work() && self.held_until(now).is_none() {
+                match poll_fn(|context| Poll::Ready(self.socket.get_mut().poll_send(context))).await {
+                    Poll::Ready(Ok(())) => self.wrote(now),
+                    Poll::Ready(Err(_)) => return Err(End::Gone),
+                    Poll::Pending => {}
+                }
+            }
+            let waiting = self.waiting_bytes();
             if waiting == 0
                 && let Some(end) = self.ending
             {
                 return Err(end);
             }
-            // A session that reads from the index is not held up.
-            let held = if self.urgent || waiting >= ENOUGH_BYTES || self.session.is_behind() {
-                None
-            } else {
-                self.writes.held_until(now)
-            };
+            let held = self.held_until(now);
+            let (line, write_timeout) = (self.socket.get_ref(), self.write_timeout());
             let pause = self.pace.pause(now).map(|pause| now + pause);
             let stuck = line.stuck_for(now).map(|stuck| now + write_timeout.saturating_sub(stuck));
             let due = [held, pause, stuck].into_iter().flatten().fold(self.times.next(), Instant::min);
@@ -427,13 +430,13 @@ impl Connection {
                 biased;
                 () = self.alarm.as_mut() => self.rung()?,
                 moved = moved(&mut self.socket, write, read) => match moved {
-                    Moved::Wrote(Ok(())) => self.wrote(),
+                    Moved::Wrote(Ok(())) => self.wrote(Instant::now()),
                     Moved::Wrote(Err(_)) => return Err(End::Gone),
                     Moved::Read(message) => {
                         // What was matched before a command comes before its answer, as long as the session is live and keeps its pace.
                         while self.ending.is_none()
                             && self.pace.pause(Instant::now()).is_none()
-                            && self.socket.get_ref().waiting_bytes() < TOO_MUCH_BYTES
+                            && self.waiting_bytes() < TOO_MUCH_BYTES
                             && self.session.next(&mut events).now_or_never().is_some()
                         {
                             self.events(&mut events);
@@ -492,11 +495,22 @@ impl Connection {
         Duration::from_millis(self.ws.options.write_timeout_ms)
     }
 
-    fn wrote(&mut self) {
+    /// What waits to be written.
+    fn waiting_bytes(&self) -> usize {
+        self.socket.get_ref().waiting_bytes()
+    }
+
+    /// Until when that, and what else comes, should wait for each other. A session that reads from the index is not held up.
+    fn held_until(&self, now: Instant) -> Option<Instant> {
+        let can_wait = !self.urgent && self.waiting_bytes() < ENOUGH_BYTES && !self.session.is_behind();
+        if can_wait { self.writes.held_until(now) } else { None }
+    }
+
+    fn wrote(&mut self, now: Instant) {
         self.urgent = false;
         let tweets = std::mem::take(&mut self.out_tweets);
         if tweets > 0 {
-            self.writes.wrote(Instant::now());
+            self.writes.wrote(now);
             self.ws.frames_sent.sent(tweets);
         }
     }
