@@ -13,6 +13,7 @@
 
 mod close;
 mod line;
+mod reads;
 mod writes;
 
 use std::future::poll_fn;
@@ -57,6 +58,7 @@ use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand
 use super::{Route, Transport, TransportContext, TransportKind};
 use close::End;
 use line::Line;
+use reads::Reads;
 use writes::Writes;
 
 pub(super) const KIND: TransportKind = TransportKind {
@@ -263,6 +265,7 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
         place,
         searches: FuturesUnordered::new(),
         out_tweets: 0,
+        reads: Reads::new(),
         writes: Writes::new(now),
         urgent: false,
         commands,
@@ -294,6 +297,8 @@ struct Connection {
     searches: FuturesUnordered<BoxFuture<'static, String>>,
     /// How many tweets wait to be written.
     out_tweets: usize,
+    /// When the socket is to be read.
+    reads: Reads,
     /// When the next write is due.
     writes: Writes,
     /// What waits to be written can't be held back: it is no tweet.
@@ -359,12 +364,12 @@ enum Moved {
 }
 
 /// Waits until all is written, if `write`, or something was read, if `read`.
-async fn moved(socket: &mut Socket, write: bool, read: bool) -> Moved {
+async fn moved(socket: &mut Socket, reads: &Reads, write: bool, read: bool) -> Moved {
     poll_fn(|context| {
         if write && let Poll::Ready(wrote) = socket.get_mut().poll_send(context) {
             return Poll::Ready(Moved::Wrote(wrote));
         }
-        if read && let Poll::Ready(message) = Pin::new(&mut *socket).poll_next(context) {
+        if read && let Poll::Ready(message) = reads.poll(context, |context| Pin::new(&mut *socket).poll_next(context)) {
             return Poll::Ready(Moved::Read(message));
         }
         Poll::Pending
@@ -429,7 +434,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 () = self.alarm.as_mut() => self.rung()?,
-                moved = moved(&mut self.socket, write, read) => match moved {
+                moved = moved(&mut self.socket, &self.reads, write, read) => match moved {
                     Moved::Wrote(Ok(())) => self.wrote(Instant::now()),
                     Moved::Wrote(Err(_)) => return Err(End::Gone),
                     Moved::Read(message) => {

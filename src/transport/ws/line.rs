@@ -4,7 +4,7 @@
 //! texts, pings ──push──> waiting ──one vectored write──> TCP        answers to pings (tungstenite) ──poll_write──> waiting
 //! ```
 //!
-//! Nothing is copied on the way to the kernel: a frame's head is made for it, its payload is shared. What waits for a client that does not
+//! Where there are many, nothing is copied on the way to the kernel: a frame's head is made for it, its payload is shared. What waits for a client that does not
 //! read is bounded by who pushes. A frame that has begun is always finished, so nothing can come between its bytes.
 
 use std::collections::VecDeque;
@@ -21,6 +21,9 @@ use crate::ids::Seq;
 
 /// Pieces of memory in one write: two for each frame.
 const MAX_SLICES: usize = 128;
+
+/// So much is copied together instead: the write of one frame after the other.
+const SMALL_BYTES: usize = 2 * 1024;
 
 /// Answers to pings wait no longer than this: a client that pings and does not read is not read either.
 const MAX_REPLY_BYTES: usize = 64 * 1024;
@@ -45,6 +48,16 @@ impl Piece {
     fn len(&self) -> usize {
         usize::from(self.head_len) + self.payload.len()
     }
+}
+
+/// What waits and is not written, piece by piece.
+fn parts(waiting: &VecDeque<Piece>, written: usize) -> impl Iterator<Item = &[u8]> {
+    let mut skip = written;
+    waiting.iter().flat_map(|piece| [piece.head(), &piece.payload]).filter_map(move |part| {
+        let rest = &part[skip.min(part.len())..];
+        skip -= part.len() - rest.len();
+        (!rest.is_empty()).then_some(rest)
+    })
 }
 
 /// A socket with what waits to be written.
@@ -176,20 +189,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// Writes what waits. Ready when nothing waits any more.
     pub(super) fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.waiting.is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let (mut used, mut skip) = (0, self.written);
-            for part in self.waiting.iter().flat_map(|piece| [piece.head(), &piece.payload]) {
-                if used == MAX_SLICES {
-                    break;
-                }
-                let rest = &part[skip.min(part.len())..];
-                skip -= part.len() - rest.len();
-                if !rest.is_empty() {
-                    slices[used] = IoSlice::new(rest);
-                    used += 1;
-                }
-            }
-            match Pin::new(&mut self.io).poll_write_vectored(context, &slices[..used]) {
+            let written = if self.bytes <= SMALL_BYTES { self.poll_small(context) } else { self.poll_large(context) };
+            match written {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => {
                     self.moved = Instant::now();
@@ -209,6 +210,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         ready!(Pin::new(&mut self.io).poll_flush(context))?;
         self.unflushed = false;
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Line<S> {
+    /// A frame or two: to copy them costs less than to tell the kernel where they are.
+    fn poll_small(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut bytes = [0; SMALL_BYTES];
+        let mut len = 0;
+        for part in parts(&self.waiting, self.written) {
+            bytes[len..len + part.len()].copy_from_slice(part);
+            len += part.len();
+        }
+        Pin::new(&mut self.io).poll_write(context, &bytes[..len])
+    }
+
+    fn poll_large(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut used = 0;
+        let (parts, io) = (parts(&self.waiting, self.written), &mut self.io);
+        for (slice, part) in slices.iter_mut().zip(parts) {
+            *slice = IoSlice::new(part);
+            used += 1;
+        }
+        Pin::new(io).poll_write_vectored(context, &slices[..used])
     }
 }
 
