@@ -66,13 +66,13 @@ pub(super) struct BenchArgs {
     /// How many sessions [default: 5000; 1000 for backlog and slow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     sessions: Option<u32>,
-    /// How many words are queried; each session asks for one [default: a tenth of the sessions, a fiftieth for paced; 10 for backlog]
+    /// How many words are queried; each session asks for one [default: a tenth of the sessions; 10 for backlog]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     queries: Option<u32>,
     /// How many percent of the sessions ask for two words, so that queries overlap
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0, value_parser = percent)]
     overlap: f64,
-    /// Tweets a second [default: 200; 1000 for slow; for backlog no more than 5000]
+    /// Tweets a second [default: 1000; 200 for reconnect; for backlog no more than 5000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: Option<u32>,
     /// Deliveries a second, all sessions together, about: tweets match so many queries [default: 100000; 20000 for reconnect, 50000 for slow;
@@ -139,15 +139,11 @@ impl Settings {
         use Scenario as S;
         let scenario = args.scenario;
         let sessions = args.sessions.unwrap_or(if matches!(scenario, S::Backlog | S::Slow) { 1_000 } else { 5_000 });
-        let queries = args.queries.unwrap_or(match scenario {
-            S::Backlog => 10,
-            S::Paced => (sessions / 50).max(1),
-            S::Idle | S::Reconnect | S::Slow => (sessions / 10).max(1),
-        });
+        let queries = args.queries.unwrap_or(if scenario == S::Backlog { 10 } else { (sessions / 10).max(1) });
         let rate = args.rate.unwrap_or(match scenario {
             S::Backlog => 5_000,
-            S::Idle | S::Paced | S::Reconnect => 200,
-            S::Slow => 1_000,
+            S::Reconnect => 200,
+            S::Idle | S::Paced | S::Slow => 1_000,
         });
         let seconds = args.duration.unwrap_or(if scenario == S::Idle { 10 } else { 30 });
         let before = if scenario == S::Slow { args.before } else { 0 };

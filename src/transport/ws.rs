@@ -513,6 +513,9 @@ impl Connection {
 
     fn wrote(&mut self, now: Instant) {
         self.urgent = false;
+        if self.socket.get_mut().take_refused() {
+            self.reads.ask();
+        }
         let tweets = std::mem::take(&mut self.out_tweets);
         if tweets > 0 {
             self.writes.wrote(now);

@@ -76,6 +76,8 @@ pub(super) struct Line<S> {
     blocked: bool,
     /// The socket was not told yet that nothing more comes for now.
     unflushed: bool,
+    /// Tungstenite could not write an answer, and has to be asked to try again.
+    refused: bool,
     /// When a socket that had been full took something again: its client reads.
     drained: Option<Instant>,
 }
@@ -91,6 +93,7 @@ impl<S> Line<S> {
             moved: Instant::now(),
             blocked: false,
             unflushed: false,
+            refused: false,
             drained: None,
         }
     }
@@ -143,6 +146,11 @@ impl<S> Line<S> {
     /// Whether [`Line::poll_send`] has something to do.
     pub(super) fn has_work(&self) -> bool {
         self.unflushed || !self.waiting.is_empty()
+    }
+
+    /// Whether an answer to a ping could not be written since this was asked last: a read tries again.
+    pub(super) fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
     }
 
     /// How long something has waited without a byte being taken.
@@ -247,7 +255,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Line<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.bytes > MAX_REPLY_BYTES {
+            self.refused = true;
             ready!(self.poll_send(context))?;
+            self.refused = false;
         }
         self.push(Piece { head: [0; 10], head_len: 0, payload: Bytes::copy_from_slice(bytes), seq: None });
         Poll::Ready(Ok(bytes.len()))

@@ -39,6 +39,11 @@ impl Reads {
         Reads { waker: Waker::from(Arc::clone(&bell)), bell }
     }
 
+    /// Has the socket polled the next time, whether it has something to say or not.
+    pub(super) fn ask(&self) {
+        self.bell.has_rung.store(true, Ordering::Release);
+    }
+
     /// Polls the socket if it has something to say since it had nothing.
     pub(super) fn poll<T>(&self, context: &Context<'_>, read: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         self.bell.task.register(context.waker());

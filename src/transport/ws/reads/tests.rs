@@ -55,4 +55,8 @@ fn a_socket_is_asked_when_it_has_something_and_otherwise_left_alone() {
     assert_eq!(task.0.load(Ordering::Relaxed), 1, "the task is woken");
     assert_eq!([poll(&mut source), poll(&mut source)], [Poll::Ready(3), Poll::Pending]);
     assert_eq!(source.asked, 5);
+
+    reads.ask();
+    assert_eq!(reads.poll(&context, |context| source.poll(context)), Poll::Pending);
+    assert_eq!(source.asked, 6, "once more, because it was to be asked");
 }
