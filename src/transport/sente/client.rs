@@ -431,7 +431,7 @@ impl Client {
         }
         match input {
             Input::Socket { socket, progress, format, right, .. } => {
-                self.attach_socket(socket, progress, format, right)
+                self.attach_socket(socket, progress, format, right);
             }
             Input::Poll { wants_handshake, format, reply, .. } => self.attach_poll(wants_handshake, format, reply),
             Input::Post { ppstr, right, reply, .. } => self.post(&ppstr, right, reply).await,
