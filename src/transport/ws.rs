@@ -57,7 +57,7 @@ use super::publish::{Publisher, Right};
 use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand, PublishCommand, QueryCommand, Ref};
 use super::{Route, Transport, TransportContext, TransportKind};
 use close::End;
-use line::Line;
+use line::{Line, Mark};
 use reads::Reads;
 use writes::Writes;
 
@@ -413,6 +413,8 @@ impl Connection {
                 match poll_fn(|context| Poll::Ready(self.socket.get_mut().poll_send(context))).await {
                     Poll::Ready(Ok(())) => self.wrote(now),
                     Poll::Ready(Err(_)) => return Err(End::Gone),
+                    // Only a write shows it: before, a command may have taken that long, or the write was held back.
+                    Poll::Pending if self.is_stuck(now) => return Err(self.too_slow()),
                     Poll::Pending => {}
                 }
             }
@@ -463,10 +465,6 @@ impl Connection {
     /// The alarm rang: for what, is to be seen.
     fn rung(&mut self) -> Result<(), End> {
         let now = Instant::now();
-        let line = self.socket.get_ref();
-        if line.stuck_for(now).is_some_and(|stuck| stuck >= self.write_timeout()) {
-            return Err(self.too_slow());
-        }
         if self.times.expiry.is_some_and(|expiry| expiry <= now) {
             return Err(End::Unauthorized);
         }
@@ -487,6 +485,10 @@ impl Connection {
             self.ping(now)?;
         }
         Ok(())
+    }
+
+    fn is_stuck(&self, now: Instant) -> bool {
+        self.socket.get_ref().stuck_for(now).is_some_and(|stuck| stuck >= self.write_timeout())
     }
 
     /// The client took nothing of what it was sent. What did not begin to go out is not sent any more, so that it can be said how far it got.
@@ -546,7 +548,7 @@ impl Connection {
 
     /// Appends a frame that may be held back for a moment.
     fn push(&mut self, frame: impl Into<Bytes>) {
-        self.socket.get_mut().push_text(frame, None);
+        self.socket.get_mut().push_text(frame, Mark::None);
     }
 
     /// Appends a frame that goes out at once, with all before it.
@@ -590,7 +592,8 @@ impl Connection {
                     if self.pace.admit(delivery.hit.seq, now) {
                         self.say_withheld();
                         self.out_tweets += 1;
-                        self.socket.get_mut().push_text(wire::tweet_new(&delivery), Some(delivery.hit.seq));
+                        let (tweet, mark) = (wire::tweet_new(&delivery), Mark::Tweet(delivery.hit.seq));
+                        self.socket.get_mut().push_text(tweet, mark);
                     } else {
                         self.times.withheld.get_or_insert(now + SAY_WITHHELD);
                     }
@@ -736,10 +739,11 @@ impl Connection {
             return Err(Fault::new(Code::Limit, format!("the token is good for {max} subscriptions")));
         }
         let query = self.ws.context.queries.read(command.query).await?;
-        let name = command.name.clone();
+        let (name, mark) = (command.name.clone(), command.since.map_or(Mark::None, Mark::Owed));
         let request = Percolate { query, name: command.name, since: command.since, epoch: command.epoch };
         let registered = self.session.percolate(request).await?;
-        self.text(wire::percolate_ok(name.as_deref(), registered, reference.as_ref()));
+        self.socket.get_mut().push_text(wire::percolate_ok(name.as_deref(), registered, reference.as_ref()), mark);
+        self.urgent = true;
         Ok(())
     }
 

@@ -36,8 +36,29 @@ struct Piece {
     head: [u8; 10],
     head_len: u8,
     payload: Bytes,
-    /// Of a tweet.
-    seq: Option<Seq>,
+    mark: Mark,
+}
+
+/// What a piece says of the position from which its client can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Nothing.
+    None,
+    /// It is the tweet at this position, behind which nothing older comes.
+    Tweet(Seq),
+    /// A subscription is owed what came after this position, from here on.
+    Owed(Seq),
+}
+
+impl Mark {
+    /// The position behind this piece, of a client that could go on from `seq` before it. Without one, what the client knows itself is all there is.
+    fn after(self, seq: Option<Seq>) -> Option<Seq> {
+        match self {
+            Mark::None => seq,
+            Mark::Tweet(tweet) => Some(tweet),
+            Mark::Owed(since) => seq.map(|seq| seq.min(since)),
+        }
+    }
 }
 
 impl Piece {
@@ -68,7 +89,7 @@ pub(super) struct Line<S> {
     written: usize,
     /// What waits, in bytes.
     bytes: usize,
-    /// The last tweet that the client gets, whatever happens.
+    /// Where the client can go on, whatever happens.
     seq: Option<Seq>,
     /// When the last byte was taken, or the first began to wait.
     moved: Instant,
@@ -98,16 +119,16 @@ impl<S> Line<S> {
         }
     }
 
-    /// A text frame; `seq` when it is a tweet.
-    pub(super) fn push_text(&mut self, text: impl Into<Bytes>, seq: Option<Seq>) {
-        self.push_frame(0x81, text.into(), seq);
+    /// A text frame.
+    pub(super) fn push_text(&mut self, text: impl Into<Bytes>, mark: Mark) {
+        self.push_frame(0x81, text.into(), mark);
     }
 
     pub(super) fn push_ping(&mut self) {
-        self.push_frame(0x89, Bytes::new(), None);
+        self.push_frame(0x89, Bytes::new(), Mark::None);
     }
 
-    fn push_frame(&mut self, kind: u8, payload: Bytes, seq: Option<Seq>) {
+    fn push_frame(&mut self, kind: u8, payload: Bytes, mark: Mark) {
         let mut head = [kind, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let len = (payload.len() as u64).to_be_bytes();
         let head_len = match payload.len() {
@@ -126,7 +147,7 @@ impl<S> Line<S> {
                 10
             }
         };
-        self.push(Piece { head, head_len, payload, seq });
+        self.push(Piece { head, head_len, payload, mark });
     }
 
     fn push(&mut self, piece: Piece) {
@@ -163,14 +184,20 @@ impl<S> Line<S> {
         self.drained
     }
 
-    /// The last tweet that the client gets, if nothing more is written but what has begun.
+    /// Where the client can go on, if nothing more is written but what has begun: at the last tweet, or before it, when a subscription is owed more.
+    /// `None` before the first tweet.
     pub(super) fn seq(&self) -> Option<Seq> {
         self.seq
     }
 
     /// Drops what has not begun to be written.
     pub(super) fn drop_waiting(&mut self) {
-        self.waiting.truncate(usize::from(self.written > 0));
+        for dropped in self.waiting.drain(usize::from(self.written > 0)..) {
+            // The client may count on a registration whose answer it doesn't get. It will never have seen the tweets.
+            if let Mark::Owed(_) = dropped.mark {
+                self.seq = dropped.mark.after(self.seq);
+            }
+        }
         self.bytes = self.waiting.iter().map(Piece::len).sum::<usize>() - self.written;
     }
 
@@ -180,7 +207,7 @@ impl<S> Line<S> {
         while self.written > 0
             && let Some(first) = self.waiting.front()
         {
-            self.seq = first.seq.or(self.seq);
+            self.seq = first.mark.after(self.seq);
             if self.written < first.len() {
                 break;
             }
@@ -259,7 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Line<S> {
             ready!(self.poll_send(context))?;
             self.refused = false;
         }
-        self.push(Piece { head: [0; 10], head_len: 0, payload: Bytes::copy_from_slice(bytes), seq: None });
+        self.push(Piece { head: [0; 10], head_len: 0, payload: Bytes::copy_from_slice(bytes), mark: Mark::None });
         Poll::Ready(Ok(bytes.len()))
     }
 

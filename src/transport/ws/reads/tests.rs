@@ -41,7 +41,7 @@ fn a_socket_is_asked_when_it_has_something_and_otherwise_left_alone() {
     let waker = Waker::from(Arc::clone(&task));
     let context = Context::from_waker(&waker);
     let (reads, mut source) = (Reads::new(), Source::default());
-    let mut poll = |source: &mut Source| reads.poll(&context, |context| source.poll(context));
+    let poll = |source: &mut Source| reads.poll(&context, |context| source.poll(context));
 
     source.give(1);
     source.give(2);
