@@ -10,6 +10,10 @@
 //! A pattern can ask for an automaton that is exponentially larger than itself; that is a *query of death*, and refused by
 //! a limit on the size that also bounds the work of building it.
 
+mod expression;
+pub(crate) mod literal;
+pub(crate) mod runs;
+
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -20,6 +24,8 @@ use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::{Anchored, MatchKind};
 use regex_syntax::hir::{Dot, Hir, HirKind, Repetition};
+
+pub use expression::Expression;
 
 /// The state from which no match can be reached.
 const DEAD: u32 = 0;
@@ -113,6 +119,11 @@ impl TermAutomaton {
     ///
     /// All kinds of [`AutomatonError`].
     pub fn regex(pattern: &str, max_bytes: usize) -> Result<TermAutomaton, AutomatonError> {
+        TermAutomaton::from_hir(&TermAutomaton::read(pattern, max_bytes)?, max_bytes)
+    }
+
+    /// What a regular expression means.
+    fn read(pattern: &str, max_bytes: usize) -> Result<Hir, AutomatonError> {
         if pattern.len() > MAX_PATTERN_BYTES {
             return Err(AutomatonError::TooLarge { limit: max_bytes });
         }
@@ -128,7 +139,7 @@ impl TermAutomaton {
         if looks_around(&hir) {
             return Err(AutomatonError::Anchor);
         }
-        TermAutomaton::from_hir(&hir, max_bytes)
+        Ok(hir)
     }
 
     /// The terms within `distance` edits (at most 2) of this one: insert, remove or replace a character, swap two neighbors.
@@ -144,6 +155,8 @@ impl TermAutomaton {
     }
 
     fn from_hir(hir: &Hir, max_bytes: usize) -> Result<TermAutomaton, AutomatonError> {
+        #[cfg(test)]
+        BUILT.with(|built| built.set(built.get() + 1));
         let too_large = AutomatonError::TooLarge { limit: max_bytes };
         // The limits bound the work as well as the result: finding out that a pattern is too large must be cheap.
         let nfa = thompson::Compiler::new()
@@ -262,6 +275,12 @@ impl tantivy_fst::Automaton for TermAutomaton {
     fn accept(&self, state: &u32, byte: u8) -> u32 {
         self.step(*state, byte)
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many automata of wildcards and regular expressions this thread has built, or tried to.
+    pub(crate) static BUILT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// An automaton as one of the libraries builds it.

@@ -45,7 +45,6 @@ mod found;
 mod frequency;
 mod grid;
 mod interval;
-mod literal;
 mod many;
 mod memo;
 mod one;
