@@ -75,9 +75,16 @@ impl Expression {
         self.0.automaton.get_or_init(compile).as_ref()
     }
 
-    /// Whether it matches the term. One with mistakes matches nothing.
+    /// Whether it matches the term. One with mistakes matches nothing. Compiled on the first term that has its fixed characters, if nobody did before.
     #[must_use]
     pub fn matches(&self, term: &str) -> bool {
+        if let Some(compiled) = self.0.automaton.get() {
+            return compiled.as_ref().is_some_and(|automaton| automaton.matches(term));
+        }
+        let mut runs = Runs::default();
+        if runs.of_regex(self.as_str()) && !runs.may_be_in(term) {
+            return false;
+        }
         self.automaton().is_some_and(|automaton| automaton.matches(term))
     }
 

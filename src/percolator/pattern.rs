@@ -274,8 +274,8 @@ impl Patterns {
 
     fn add_key(&mut self, hash: u64, atom: AtomId) {
         self.keys.insert_unique(hash, (hash, atom), |&(hash, _)| hash);
-        // Some sixteen bits a key keep the share of false alarms at a few percent.
-        if self.keys.len() * 16 > self.filter.len() * 64 {
+        // Some sixteen bits a key, of which it sets two, keep the share of false alarms at one or two percent.
+        if self.keys.len() * 12 > self.filter.len() * 64 {
             self.rebuild_filter();
         } else {
             self.set_bit(hash);
@@ -294,7 +294,7 @@ impl Patterns {
     }
 
     fn rebuild_filter(&mut self) {
-        self.filter = vec![0; (self.keys.len() / 2).next_power_of_two().max(64)];
+        self.filter = vec![0; (self.keys.len() / 4).next_power_of_two().max(64)];
         let mut filter = std::mem::take(&mut self.filter);
         for &(hash, _) in &self.keys {
             let (word, bit) = place(hash, filter.len());
