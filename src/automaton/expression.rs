@@ -40,7 +40,7 @@ impl Expression {
         &self.0.source
     }
 
-    /// Compiles it, unless it needs more than `max_bytes`, with everything that others may ask for. Tells its size, in bytes.
+    /// Compiles it, unless it needs more than `max_bytes`, with everything that others may ask for. Tells what that takes, in bytes ([`TermAutomaton::built_bytes`]).
     ///
     /// # Errors
     ///
@@ -48,12 +48,12 @@ impl Expression {
     pub fn check(&self, max_bytes: usize) -> Result<usize, AutomatonError> {
         let too_large = AutomatonError::TooLarge { limit: max_bytes };
         if let Some(Some(automaton)) = self.0.automaton.get() {
-            let size = automaton.size_bytes();
+            let size = automaton.built_bytes();
             return if size <= max_bytes { Ok(size) } else { Err(too_large) };
         }
         let hir = TermAutomaton::read(self.as_str(), max_bytes)?;
         let automaton = TermAutomaton::from_hir(&hir, max_bytes)?;
-        let size = automaton.size_bytes();
+        let size = automaton.built_bytes();
         if !Runs::default().of_regex(self.as_str()) {
             self.0.literals.get_or_init(|| literal::of_hir(&hir));
         }

@@ -279,7 +279,7 @@ fn no_automaton_is_built_where_tweets_pass() {
     let doc = &item(1, "cats").tweet.doc;
     assert!(crate::explain::explain(&queries[0], doc, Schema::tweet()).failed.is_none());
     assert!(crate::matcher::Matcher::new(queries[0].ast()).matches(doc));
-    crate::index::lower(queries[0].ast(), &crate::index::Fields::new(Schema::tweet()));
+    let _ = crate::index::lower(queries[0].ast(), &crate::index::Fields::new(Schema::tweet()));
     assert_eq!(BUILT.with(std::cell::Cell::get), before);
     // An expression that no parser has seen is built when a term has its fixed characters.
     let raw = Ast::Regex { field: tweet::TEXT, pattern: "cat[sz]+".into() };

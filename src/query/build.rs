@@ -299,7 +299,7 @@ impl<'a> Builder<'a> {
         }
         let left = self.limits.max_automaton_bytes.saturating_sub(self.automaton_bytes);
         let size = match leaf {
-            Ast::Wildcard { pattern, .. } => TermAutomaton::wildcard(pattern, left).map(|it| it.size_bytes()),
+            Ast::Wildcard { pattern, .. } => TermAutomaton::wildcard(pattern, left).map(|it| it.built_bytes()),
             // It stays with the query, and nobody has to build it again.
             Ast::Regex { pattern, .. } => pattern.check(left),
             Ast::Fuzzy { term, .. } if term.is_empty() => return Err(no_term(term)),
@@ -308,7 +308,7 @@ impl<'a> Builder<'a> {
                     format!("the word is too long for a fuzzy search: the most is {MAX_FUZZY_CHARS} characters");
                 return Err(Problem::new(message));
             }
-            Ast::Fuzzy { term, distance, .. } => Ok(TermAutomaton::fuzzy(term, *distance).size_bytes()),
+            Ast::Fuzzy { term, distance, .. } => Ok(TermAutomaton::fuzzy(term, *distance).built_bytes()),
             _ => return Ok(()),
         };
         let limit = self.limits.max_automaton_bytes;

@@ -579,6 +579,12 @@ fn hostile_patterns_are_refused_or_small() {
     let many = |n: u32| (0..n).map(|n| format!("/[a-z]{{1,9}}\\w{n}/")).collect::<Vec<_>>().join(" ");
     assert!(parse(&many(2)).is_ok());
     assert!(parse(&many(300)).unwrap_err().first().is_limit());
+    // And what it takes to build them, also where nothing is left of it in the end.
+    for nothing in [".*a.{7}[a&&b]", r"[a&&b]\w{18}", r"\p{L}\p{N}[a&&b]"] {
+        let many = |n: usize| (0..n).map(|n| format!("/{nothing}{n}/")).collect::<Vec<_>>().join(" ");
+        assert!(parse(&many(2)).is_ok());
+        assert!(parse(&many(100)).unwrap_err().first().is_limit(), "{nothing}");
+    }
 }
 
 fn size_of_patterns(ast: &Ast) -> usize {
