@@ -4,7 +4,7 @@
 //! texts, pings ──push──> waiting ──one vectored write──> TCP        answers to pings (tungstenite) ──poll_write──> waiting
 //! ```
 //!
-//! Nothing is copied on the way to the kernel: a frame's head is made for it, its payload is shared. What waits for a client that does not
+//! Where there are many, nothing is copied on the way to the kernel: a frame's head is made for it, its payload is shared. What waits for a client that does not
 //! read is bounded by who pushes. A frame that has begun is always finished, so nothing can come between its bytes.
 
 use std::collections::VecDeque;
@@ -21,6 +21,9 @@ use crate::ids::Seq;
 
 /// Pieces of memory in one write: two for each frame.
 const MAX_SLICES: usize = 128;
+
+/// So much is copied together instead: the write of one frame after the other.
+const SMALL_BYTES: usize = 2 * 1024;
 
 /// Answers to pings wait no longer than this: a client that pings and does not read is not read either.
 const MAX_REPLY_BYTES: usize = 64 * 1024;
@@ -47,6 +50,16 @@ impl Piece {
     }
 }
 
+/// What waits and is not written, piece by piece.
+fn parts(waiting: &VecDeque<Piece>, written: usize) -> impl Iterator<Item = &[u8]> {
+    let mut skip = written;
+    waiting.iter().flat_map(|piece| [piece.head(), &piece.payload]).filter_map(move |part| {
+        let rest = &part[skip.min(part.len())..];
+        skip -= part.len() - rest.len();
+        (!rest.is_empty()).then_some(rest)
+    })
+}
+
 /// A socket with what waits to be written.
 pub(super) struct Line<S> {
     io: S,
@@ -63,6 +76,8 @@ pub(super) struct Line<S> {
     blocked: bool,
     /// The socket was not told yet that nothing more comes for now.
     unflushed: bool,
+    /// Tungstenite could not write an answer, and has to be asked to try again.
+    refused: bool,
     /// When a socket that had been full took something again: its client reads.
     drained: Option<Instant>,
 }
@@ -78,6 +93,7 @@ impl<S> Line<S> {
             moved: Instant::now(),
             blocked: false,
             unflushed: false,
+            refused: false,
             drained: None,
         }
     }
@@ -132,6 +148,11 @@ impl<S> Line<S> {
         self.unflushed || !self.waiting.is_empty()
     }
 
+    /// Whether an answer to a ping could not be written since this was asked last: a read tries again.
+    pub(super) fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
+    }
+
     /// How long something has waited without a byte being taken.
     pub(super) fn stuck_for(&self, now: Instant) -> Option<Duration> {
         (!self.waiting.is_empty()).then(|| now.saturating_duration_since(self.moved))
@@ -176,20 +197,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// Writes what waits. Ready when nothing waits any more.
     pub(super) fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.waiting.is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let (mut used, mut skip) = (0, self.written);
-            for part in self.waiting.iter().flat_map(|piece| [piece.head(), &piece.payload]) {
-                if used == MAX_SLICES {
-                    break;
-                }
-                let rest = &part[skip.min(part.len())..];
-                skip -= part.len() - rest.len();
-                if !rest.is_empty() {
-                    slices[used] = IoSlice::new(rest);
-                    used += 1;
-                }
-            }
-            match Pin::new(&mut self.io).poll_write_vectored(context, &slices[..used]) {
+            let written = if self.bytes <= SMALL_BYTES { self.poll_small(context) } else { self.poll_large(context) };
+            match written {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => {
                     self.moved = Instant::now();
@@ -212,6 +221,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Line<S> {
+    /// A frame or two: to copy them costs less than to tell the kernel where they are.
+    fn poll_small(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut bytes = [0; SMALL_BYTES];
+        let mut len = 0;
+        for part in parts(&self.waiting, self.written) {
+            bytes[len..len + part.len()].copy_from_slice(part);
+            len += part.len();
+        }
+        Pin::new(&mut self.io).poll_write(context, &bytes[..len])
+    }
+
+    fn poll_large(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut used = 0;
+        let (parts, io) = (parts(&self.waiting, self.written), &mut self.io);
+        for (slice, part) in slices.iter_mut().zip(parts) {
+            *slice = IoSlice::new(part);
+            used += 1;
+        }
+        Pin::new(io).poll_write_vectored(context, &slices[..used])
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(context, into)
@@ -222,7 +255,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Line<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.bytes > MAX_REPLY_BYTES {
+            self.refused = true;
             ready!(self.poll_send(context))?;
+            self.refused = false;
         }
         self.push(Piece { head: [0; 10], head_len: 0, payload: Bytes::copy_from_slice(bytes), seq: None });
         Poll::Ready(Ok(bytes.len()))
