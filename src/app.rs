@@ -104,9 +104,11 @@ impl Keys {
     /// Everything that is wrong with the files.
     pub fn load(config: &Config) -> Result<Keys, Vec<Problem>> {
         let server = &config.server;
-        let tls = || match server.tls_certificate_file.as_os_str().is_empty() {
-            true => Ok(None),
-            false => Tls::load(&server.tls_certificate_file, &server.tls_key_file).map(|tls| Some(Arc::new(tls))),
+        let tls = || {
+            if server.tls_certificate_file.as_os_str().is_empty() {
+                return Ok(None);
+            }
+            Tls::load(&server.tls_certificate_file, &server.tls_key_file).map(|tls| Some(Arc::new(tls)))
         };
         match (config.ingest.load_token(), Tokens::load(&config.auth), tls()) {
             (Ok(ingest_token), Ok(tokens), Ok(tls)) => Ok(Keys { ingest_token, tokens, tls }),
