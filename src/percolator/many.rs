@@ -192,10 +192,15 @@ impl Many {
                     }
                 }
             } else {
+                // None of them comes from another atom, and programs ask for none: they need no note.
+                let start = self.there.len();
                 each_doc(mask, |doc| {
-                    for at in 0..self.terms[doc].len() {
-                        if let Some(both) = both.find(first, self.terms[doc][at]) {
-                            self.note(both, 1 << doc);
+                    for both in self.terms[doc].iter().filter_map(|&second| both.find(first, second)) {
+                        if let Some(place) = self.there[start..].iter().position(|&it| it == both) {
+                            self.masks[start + place] |= 1 << doc;
+                        } else {
+                            self.there.push(both);
+                            self.masks.push(1 << doc);
                         }
                     }
                 });

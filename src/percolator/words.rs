@@ -20,6 +20,11 @@ pub(super) struct Word {
     pub(super) docs: Mask,
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "the lowest bits are all that is asked for")]
+fn home(hash: u64, mask: usize) -> usize {
+    hash as usize & mask
+}
+
 /// The words, by field and text.
 #[derive(Debug, Default)]
 pub(super) struct Words {
@@ -44,9 +49,8 @@ impl Words {
         }
         let token = &docs[doc].tokens()[at];
         let mask = self.places.len() - 1;
-        let mut place = probe.hash as usize & mask;
-        loop {
-            let Some(it) = (self.places[place] as usize).checked_sub(1) else { break };
+        let mut place = home(probe.hash, mask);
+        while let Some(it) = (self.places[place] as usize).checked_sub(1) {
             let word = &mut self.words[it];
             if word.hash == probe.hash {
                 let first = &docs[word.doc].tokens()[word.at];
@@ -67,7 +71,7 @@ impl Words {
         self.places.clear();
         self.places.resize(n, 0);
         for (word, number) in self.words.iter().zip(1..) {
-            let mut place = word.hash as usize & (n - 1);
+            let mut place = home(word.hash, n - 1);
             while self.places[place] != 0 {
                 place = (place + 1) & (n - 1);
             }
