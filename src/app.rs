@@ -202,7 +202,7 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         body_timeout: config.server.body_timeout,
         write_timeout: config.server.write_timeout,
         admin_elsewhere: config.server.admin_listen.is_some(),
-        gate: Arc::new(Gate::new(&config.server, ingest_token, tokens, config.limits.max_sessions_per_address)),
+        gate: Arc::new(Gate::new(&config.server, ingest_token, tokens, &config.limits)),
         sources: Arc::clone(&status),
         shutdown: shutdown.clone(),
         tasks: connections.clone(),
@@ -321,9 +321,8 @@ impl Running {
         }
         tracing::info!("shutting down");
         let grace = self.grace;
-        tokio::time::timeout(grace, self.stop())
-            .await
-            .with_context(|| format!("the shutdown took longer than {} s and was cut off", grace.as_secs()))?
+        let cut_off = || anyhow::anyhow!("the shutdown took longer than {} s and was cut off", grace.as_secs());
+        tokio::time::timeout(grace, self.stop()).await.unwrap_or_else(|_| Err(cut_off()))
     }
 
     async fn stop(self) -> anyhow::Result<()> {

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::explain::tweet::{Explained, Explainer};
 use crate::hub::{self, CostOrder, SessionQueue};
@@ -477,16 +478,22 @@ impl Live {
         &self,
         read: impl FnOnce(View) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, LiveError> {
-        let permit = Arc::clone(&self.inner.searches)
-            .acquire_owned()
-            .await
-            .map_err(|_| LiveError::Unavailable("perch is shutting down".to_owned()))?;
-        let index = self.inner.index.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            read(index.view())
-        });
-        match read.await {
+        let (index, searches) = (self.inner.index.clone(), Arc::clone(&self.inner.searches));
+        // In a task of its own: a session is left alone while its client takes nothing, and a turn that came to it then would be lost to all others.
+        let turn = AbortOnDropHandle::new(tokio::spawn(async move {
+            let permit = searches.acquire_owned().await.ok()?;
+            let read = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                read(index.view())
+            });
+            Some(read.await)
+        }));
+        let read = match turn.await {
+            Ok(Some(read)) => read,
+            Ok(None) => return Err(LiveError::Unavailable("perch is shutting down".to_owned())),
+            Err(panic) => Err(panic),
+        };
+        match read {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(error)) => {
                 tracing::error!(%error, "the index can't be read");

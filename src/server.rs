@@ -36,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::telemetry;
+use crate::transport::Progress;
 
 use stream::{Busy, Counted, Requests};
 pub use tls::Tls;
@@ -103,8 +104,13 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
         prepare(&stream);
         let requests = Arc::new(Requests::default());
         let stream = Counted::new(stream, options.write_timeout, Arc::clone(&requests), place, Arc::clone(&open));
-        let guarded =
-            Guarded { peer, requests, header_timeout: options.header_timeout, idle_timeout: options.idle_timeout };
+        let guarded = Guarded {
+            peer,
+            requests,
+            progress: stream.progress(),
+            header_timeout: options.header_timeout,
+            idle_timeout: options.idle_timeout,
+        };
         let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
         let tls = options.tls.clone();
         connections.spawn(async move {
@@ -150,6 +156,7 @@ fn builder(options: &ServerOptions) -> Builder<TokioExecutor> {
 struct Guarded {
     peer: SocketAddr,
     requests: Arc<Requests>,
+    progress: Progress,
     header_timeout: Duration,
     idle_timeout: Duration,
 }
@@ -157,7 +164,7 @@ struct Guarded {
 /// Serves one connection to its end.
 async fn connection<S>(
     stream: S,
-    Guarded { peer, requests, header_timeout, idle_timeout }: Guarded,
+    Guarded { peer, requests, progress, header_timeout, idle_timeout }: Guarded,
     builder: &Builder<TokioExecutor>,
     router: Router,
     shutdown: CancellationToken,
@@ -169,6 +176,7 @@ async fn connection<S>(
         move |mut request: Request<Incoming>| {
             let busy = Busy::new(Arc::clone(&requests));
             request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(progress.clone());
             let answer = TowerToHyperService::new(router.clone()).call(request.map(Body::new));
             async move {
                 let answer = answer.await?;

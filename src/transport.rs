@@ -21,9 +21,11 @@ mod openapi;
 mod pace;
 mod page;
 mod probes;
+mod progress;
 mod publish;
 mod queries;
 mod query_form;
+mod rates;
 mod rest;
 pub mod sente;
 mod sse;
@@ -47,6 +49,7 @@ use crate::source::StatusBoard;
 pub use gate::Gate;
 pub use http::router;
 pub use probes::admin_router;
+pub use progress::Progress;
 pub(crate) use query_form::Reader as QueryReader;
 
 /// Reads a frame, and the query in it, as the WebSocket does: whether they are understood. For fuzzing.

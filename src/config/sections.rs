@@ -284,6 +284,8 @@ pub struct Limits {
     pub first_frame: Duration,
     /// Commands that one connection may send in a second; twice as many at once.
     pub commands_per_second: u32,
+    /// Requests (but for ingestion) that one address, or one subject of a token, may send in a second; twice as many at once; 0 is any number.
+    pub requests_per_second: u32,
     /// Tweets that one session is sent in a second at most; 0 is any number.
     pub pushes_per_second: u32,
     /// Tweets that one session may publish in a second, on average; 0 is none at all.
@@ -330,6 +332,7 @@ impl Default for Limits {
             max_sessions_per_address: 0,
             first_frame: Duration::from_secs(60),
             commands_per_second: 100,
+            requests_per_second: 100,
             pushes_per_second: 0,
             publish_per_second: 0,
             search_timeout: Duration::from_secs(10),

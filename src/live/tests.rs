@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio_util::sync::CancellationToken;
@@ -100,7 +101,8 @@ impl Model {
     }
 
     fn matches(&self, seq: Seq, word: &str) -> bool {
-        self.arrivals.iter().any(|(at, _, words)| *at == seq && words.iter().any(|found| found == word))
+        let found = self.arrivals.binary_search_by_key(&seq, |(at, ..)| *at);
+        found.is_ok_and(|at| self.arrivals[at].2.iter().any(|found| found == word))
     }
 }
 
@@ -287,7 +289,7 @@ async fn history_and_pushes_hold_every_tweet_once() {
     for seed in 0..runs {
         let stages = Arc::clone(&stages);
         scenarios.spawn(async move { scenario(&stages, seed).await });
-        if scenarios.len() >= 8 {
+        if scenarios.len() >= 64 {
             scenarios.join_next().await.expect("one").expect("no seam");
         }
     }
@@ -321,5 +323,33 @@ async fn a_quiet_session_that_falls_behind_starts_at_the_first_tweet_it_is_owed(
     session.next(&mut events).await;
     assert!(matches!(events[..], [Event::CatchingUp { from }] if from == later), "{later}: {events:?}");
     drop(session);
+    stages.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_left_alone_keeps_no_turn() {
+    let stages = Stages::start(Duration::from_millis(3), QueueLimits { max_frames: 8, max_bytes: 1_000_000 });
+    stages.intake.send_durably(vec![prepared(1, "rust")]).await.expect("it is kept");
+    let searches = Arc::clone(&stages.live.inner.searches);
+    let turns = searches.acquire_many_owned(4).await.expect("all turns");
+    let (mut sessions, mut events) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        let mut session = stages.live.connect().expect("a session");
+        session.percolate(percolate("a", "rust", Some(Seq::ZERO))).await.expect("it registers");
+        session.next(&mut events).await;
+        // Its read waits for a turn, and its transport has other things to do.
+        assert!(session.next(&mut events).now_or_never().is_none());
+        sessions.push(session);
+    }
+    tokio::task::yield_now().await;
+    drop(turns);
+    let hit = stages.live.tweet(1).await.expect("a turn comes");
+    assert_eq!(hit.id, 1);
+    for session in &mut sessions {
+        events.clear();
+        session.next(&mut events).await;
+        assert!(matches!(&events[..], [Event::Tweet(_), ..]), "{events:?}");
+    }
+    drop(sessions);
     stages.stop().await;
 }

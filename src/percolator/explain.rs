@@ -58,7 +58,7 @@ impl Compiled {
             AtomKind::Fuzzy(field, distance, term) => {
                 Ast::Fuzzy { field: *field, term: term.to_string(), distance: *distance }
             }
-            AtomKind::Regex(field, regex) => Ast::Regex { field: *field, pattern: regex.source.to_string() },
+            AtomKind::Regex(field, expression) => Ast::Regex { field: *field, pattern: expression.clone() },
             &AtomKind::Range(field, low, high) => {
                 Ast::Range { field, lower: bound(low, i64::MIN), upper: bound(high, i64::MAX) }
             }

@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 
 use super::pairs::Pairs;
 use super::terms::{TermKey, Terms};
-use crate::automaton::TermAutomaton;
+use crate::automaton::Expression;
 use crate::query::{GeoBox, GeoCircle};
 use crate::schema::{FieldId, Schema};
 
@@ -48,22 +48,13 @@ pub(super) enum AtomKind {
     /// A term of the field is within so many edits of this one.
     Fuzzy(FieldId, u8, Box<str>),
     /// This expression matches a term of the field.
-    Regex(FieldId, Box<Regex>),
+    Regex(FieldId, Expression),
     /// A value of the field lies between these, both included.
     Range(FieldId, i64, i64),
     /// A place of the field lies in the box.
     Within(FieldId, Box<GeoBox>),
     /// A place of the field lies in the circle.
     Near(FieldId, Box<GeoCircle>),
-}
-
-/// A regular expression.
-#[derive(Debug)]
-pub(super) struct Regex {
-    pub(super) source: Box<str>,
-    pub(super) automaton: TermAutomaton,
-    /// No character of what it matches is fixed.
-    pub(super) is_blind: bool,
 }
 
 fn number(at: usize) -> u32 {
@@ -208,16 +199,6 @@ impl Atoms {
         atom
     }
 
-    /// The number of a regular expression, if there is one that is written like this; one more place mentions it.
-    pub(super) fn find_regex(&mut self, field: FieldId, source: &str) -> Option<AtomId> {
-        let hash = self.hasher.hash_one(Written(REGEX, field, source));
-        let is_it =
-            |kind: &AtomKind| matches!(kind, AtomKind::Regex(of, regex) if *of == field && *regex.source == *source);
-        let &atom = self.others.find(hash, |&atom| is_it(&self.kinds[atom as usize]))?;
-        self.references[atom as usize] += 1;
-        Some(atom)
-    }
-
     fn add(&mut self, kind: AtomKind) -> AtomId {
         while let Some(atom) = self.free.pop() {
             // Numbers at the end were given back, and may have come again, since this one was noted.
@@ -315,7 +296,7 @@ impl AtomKind {
     fn heap_bytes(&self) -> usize {
         match self {
             AtomKind::Prefix(_, text) | AtomKind::Wildcard(_, text) | AtomKind::Fuzzy(_, _, text) => text.len() + 8,
-            AtomKind::Regex(_, regex) => size_of::<Regex>() + regex.source.len() + regex.automaton.size_bytes() + 16,
+            AtomKind::Regex(_, expression) => expression.size_bytes(),
             AtomKind::Within(..) | AtomKind::Near(..) => 40,
             _ => 0,
         }
@@ -329,7 +310,7 @@ impl AtomKind {
                 (a, x) == (b, y)
             }
             (AtomKind::Fuzzy(a, n, x), AtomKind::Fuzzy(b, m, y)) => (a, n, x) == (b, m, y),
-            (AtomKind::Regex(a, x), AtomKind::Regex(b, y)) => (a, &x.source) == (b, &y.source),
+            (AtomKind::Regex(a, x), AtomKind::Regex(b, y)) => (a, x) == (b, y),
             (AtomKind::Range(a, min, max), AtomKind::Range(b, from, to)) => (a, min, max) == (b, from, to),
             (AtomKind::Within(a, x), AtomKind::Within(b, y)) => (a, x) == (b, y),
             (AtomKind::Near(a, x), AtomKind::Near(b, y)) => (a, x) == (b, y),
@@ -356,7 +337,7 @@ impl Hash for AtomKind {
             AtomKind::Prefix(field, text) => Written(PREFIX, *field, text).hash(state),
             AtomKind::Wildcard(field, text) => Written(WILDCARD, *field, text).hash(state),
             AtomKind::Fuzzy(field, distance, text) => Written(FUZZY + (distance << 4), *field, text).hash(state),
-            AtomKind::Regex(field, regex) => Written(REGEX, *field, &regex.source).hash(state),
+            AtomKind::Regex(field, expression) => Written(REGEX, *field, expression).hash(state),
             AtomKind::Range(field, min, max) => (field, min, max).hash(state),
             AtomKind::Within(field, it) => {
                 (field, [it.west, it.south, it.east, it.north].map(|degrees| (degrees + 0.0).to_bits())).hash(state);

@@ -18,6 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::telemetry;
+use crate::transport::Progress;
 
 /// The requests of one connection.
 #[derive(Debug, Default)]
@@ -105,6 +106,8 @@ impl HttpBody for Answer {
 pub(super) struct Counted {
     stream: TcpStream,
     requests: Arc<Requests>,
+    /// For those who want to know whether a client takes anything.
+    progress: Progress,
     write_timeout: Duration,
     /// Runs while the client takes nothing of what it is sent.
     stuck: Option<Pin<Box<Sleep>>>,
@@ -122,11 +125,19 @@ impl Counted {
         open: Arc<AtomicUsize>,
     ) -> Counted {
         telemetry::connections(open.fetch_add(1, Ordering::Relaxed) + 1);
-        Counted { stream, requests, write_timeout, stuck: None, open, _place: place }
+        Counted { stream, requests, progress: Progress::default(), write_timeout, stuck: None, open, _place: place }
+    }
+
+    /// The count of the bytes that its client has taken.
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// What a write came to; an error when it has waited for too long.
-    fn written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn written(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.progress.add(bytes);
+        }
         if written.is_ready() || self.requests.is_upgraded.load(Ordering::Relaxed) {
             self.stuck = None;
             return written;

@@ -19,12 +19,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
+use tokio::time::Instant;
 
 use crate::auth::{Pass, Tokens};
-use crate::config::{Origin, Secret, Server, host_name};
+use crate::config::{Limits, Origin, Secret, Server, host_name};
 use crate::telemetry;
 
 use super::errors::{Code, Fault};
+use super::progress::Progress;
+use super::rates::{Rates, Who};
 
 /// What a proxy adds to a request that it passes on.
 const PASSED_ON: &[&str] = &["forwarded", "x-forwarded-for", "x-real-ip", "via"];
@@ -42,6 +45,7 @@ pub struct Gate {
     /// The key of clients' tokens; `None` when they need none.
     tokens: Option<Tokens>,
     max_per_address: usize,
+    rates: Rates,
     /// Sessions by address, those with none left out.
     addresses: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -56,6 +60,7 @@ pub(super) struct Caller {
     host: Option<String>,
     authorization: Option<HeaderValue>,
     passed_on: bool,
+    progress: Progress,
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -71,11 +76,17 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             host: of_header(&parts.headers).or_else(|| Some(parts.uri.authority()?.as_str().to_owned())),
             authorization: parts.headers.get(header::AUTHORIZATION).cloned(),
             passed_on: PASSED_ON.iter().any(|&name| parts.headers.contains_key(name)),
+            progress: parts.extensions.get().cloned().unwrap_or_default(),
         })
     }
 }
 
 impl Caller {
+    /// What the other end of the connection has taken.
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
     /// The token of `Authorization: Bearer …`.
     pub(super) fn bearer(&self) -> Option<&str> {
         let (scheme, token) = self.authorization.as_ref()?.to_str().ok()?.split_once(' ')?;
@@ -86,19 +97,15 @@ impl Caller {
 impl Gate {
     /// The gate of a server.
     #[must_use]
-    pub fn new(
-        server: &Server,
-        ingest_token: Option<Secret>,
-        tokens: Option<Tokens>,
-        max_sessions_per_address: usize,
-    ) -> Gate {
+    pub fn new(server: &Server, ingest_token: Option<Secret>, tokens: Option<Tokens>, limits: &Limits) -> Gate {
         Gate {
             every_origin: server.allowed_origins.iter().any(|origin| origin == "*"),
             origins: server.allowed_origins.iter().filter_map(|origin| Origin::parse(origin)).collect(),
             hosts: hosts(server),
             ingest_token,
             tokens,
-            max_per_address: max_sessions_per_address,
+            max_per_address: limits.max_sessions_per_address,
+            rates: Rates::new(limits.requests_per_second),
             addresses: Mutex::default(),
         }
     }
@@ -183,6 +190,26 @@ impl Gate {
     pub(super) fn check_searcher(&self, caller: &Caller) -> Result<Option<Pass>, Fault> {
         let pass = self.pass(caller)?;
         self.check_search(pass.as_ref())?;
+        Ok(pass)
+    }
+
+    /// Whether the caller, or who its token names, may send one more request now.
+    pub(super) fn check_rate(&self, caller: &Caller, pass: Option<&Pass>) -> Result<(), Fault> {
+        let address = || caller.address.map(|address| Who::Address(network(address)));
+        let who = pass.map(|pass| Who::Subject(pass.subject.as_str().into())).or_else(address);
+        // Without an address there is no connection.
+        if who.is_none_or(|who| self.rates.take(who, Instant::now())) {
+            return Ok(());
+        }
+        telemetry::turned_away("requests");
+        let message = format!("{} requests a second are taken; this one was not", self.rates.per_second());
+        Err(Fault::new(Code::Limit, message))
+    }
+
+    /// Whether a request that is a command may be obeyed: its caller may search, and does not ask too often.
+    pub(super) fn check_command(&self, caller: &Caller) -> Result<Option<Pass>, Fault> {
+        let pass = self.check_searcher(caller)?;
+        self.check_rate(caller, pass.as_ref())?;
         Ok(pass)
     }
 

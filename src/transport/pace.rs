@@ -44,6 +44,12 @@ impl Bucket {
         there_is
     }
 
+    /// Whether nothing was taken for so long that it makes no difference any more.
+    pub(super) fn is_full(&self, now: Instant) -> bool {
+        let passed = now.saturating_duration_since(self.filled);
+        self.level + passed.as_secs_f64() * self.per_second >= self.capacity
+    }
+
     /// Takes one, whether there is one or not.
     fn owe(&mut self, now: Instant) {
         self.fill(now);

@@ -58,6 +58,7 @@ pub(super) struct RegisteredQuery {
         (status = 400, description = "A parameter is wrong.", body = openapi::ErrorAnswer),
         (status = 401, description = "The token of ingestion is missing or wrong.", body = openapi::ErrorAnswer),
         (status = 403, description = "A web page from an origin that may not connect.", body = openapi::ErrorAnswer),
+        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
         (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
     )
 )]
@@ -68,6 +69,7 @@ pub(super) async fn queries(
 ) -> Result<Json<QueriesAnswer>, Fault> {
     // What others search for is nothing that every client may know.
     context.gate.check_ingestion(&caller)?;
+    context.gate.check_rate(&caller, None)?;
     let mut fields = http::parameters("/api/queries", query.as_deref())?;
     let order = order(&mut fields)?;
     let n = fields.count("n", DEFAULT_QUERIES, 1..=MAX_QUERIES)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::query::{Diagnostic, Diagnostics, Query, QueryLimits};
 use crate::schema::Schema;
@@ -84,18 +85,21 @@ impl Reader {
         if form.is_cheap() {
             return form.parse(&self.limits);
         }
-        let busy = || Fault::new(Code::Unavailable, "too many queries wait to be read; try again");
-        let place = tokio::time::timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await;
-        let Ok(Ok(place)) = place else {
-            telemetry::turned_away("query_timeout");
-            return Err(busy());
-        };
-        let limits = self.limits;
-        let read = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            form.parse(&limits)
-        });
-        read.await.unwrap_or_else(|panic| {
+        let (limits, patience, places) = (self.limits, self.patience, Arc::clone(&self.places));
+        // In a task of its own: a connection does one thing after the other, and a place that came to a search of its while it waits for another one here
+        // would be nobody's.
+        let read = AbortOnDropHandle::new(tokio::spawn(async move {
+            let Ok(Ok(place)) = tokio::time::timeout(patience, places.acquire_owned()).await else {
+                telemetry::turned_away("query_timeout");
+                return Ok(Err(Fault::new(Code::Unavailable, "too many queries wait to be read; try again")));
+            };
+            let read = tokio::task::spawn_blocking(move || {
+                let _place = place;
+                form.parse(&limits)
+            });
+            read.await
+        }));
+        read.await.flatten().unwrap_or_else(|panic| {
             tracing::error!(error = %panic, "a query could not be read");
             Err(Fault::new(Code::Internal, "perch made a mistake; this query failed"))
         })

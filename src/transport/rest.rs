@@ -93,6 +93,7 @@ impl Transport for Rest {
         (status = 200, description = "A page of tweets.", body = openapi::PageAnswer),
         (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
         (status = 400, description = "A parameter is wrong, or the query is.", body = openapi::ErrorAnswer),
+        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
         (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
     )
 )]
@@ -101,7 +102,7 @@ pub(super) async fn search(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    context.gate.check_searcher(&caller)?;
+    context.gate.check_command(&caller)?;
     let fields = http::parameters("/api/search", query.as_deref())?;
     let command = QueryCommand::read(fields, "q", (&context.limits).into())?;
     let page = context.live.search(command.request(&context.queries).await?).await?;
@@ -116,6 +117,7 @@ pub(super) async fn search(
         (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
         (status = 400, description = "Not an id.", body = openapi::ErrorAnswer),
         (status = 404, description = "There is no such tweet.", body = openapi::ErrorAnswer),
+        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
         (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
     )
 )]
@@ -124,7 +126,7 @@ pub(super) async fn tweet(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
-    context.gate.check_searcher(&caller)?;
+    context.gate.check_command(&caller)?;
     let id = fields::whole(&id).ok_or_else(|| Fault::field("id", "must be a whole number below 2^64"))?;
     let hit = context.live.tweet(id).await?;
     Ok(http::json(hit.json.to_string()))
@@ -162,6 +164,7 @@ const MAX_EXPLAINED: usize = 1_000;
         (status = 401, description = "The token of ingestion is missing or wrong.", body = openapi::ErrorAnswer),
         (status = 403, description = "A web page from an origin that may not connect.", body = openapi::ErrorAnswer),
         (status = 413, description = "Too large for a tweet.", body = openapi::ErrorAnswer),
+        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
         (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
     )
 )]
@@ -172,6 +175,7 @@ pub(super) async fn percolate(
     body: Body,
 ) -> Result<Json<Matching>, Fault> {
     context.gate.check_ingestion(&caller)?;
+    context.gate.check_rate(&caller, None)?;
     let mut fields = http::parameters("/api/percolate", query.as_deref())?;
     let explain = fields.flag("explain")?;
     fields.finish()?;
@@ -242,6 +246,7 @@ pub(super) struct Explanation {
         (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
         (status = 400, description = "It is not: what is wrong, and where.", body = openapi::ErrorAnswer),
         (status = 404, description = "There is no such tweet.", body = openapi::ErrorAnswer),
+        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
         (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
     )
 )]
@@ -250,7 +255,7 @@ pub(super) async fn explain(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Explanation>, Fault> {
-    context.gate.check_searcher(&caller)?;
+    context.gate.check_command(&caller)?;
     let mut fields = http::parameters("/api/explain", query.as_deref())?;
     let query = QueryForm::read("q", fields.required("q")?)?;
     let (id, wants_price) = (fields.id("id")?, fields.flag("price")?);
@@ -294,6 +299,7 @@ pub(super) struct StatsAnswer {
     responses(
         (status = 200, description = "The counts.", body = StatsAnswer),
         (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
+        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
         (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
     )
 )]
@@ -301,7 +307,7 @@ pub(super) async fn stats(
     State(context): State<Arc<TransportContext>>,
     caller: Caller,
 ) -> Result<Json<StatsAnswer>, Fault> {
-    context.gate.check_searcher(&caller)?;
+    context.gate.check_command(&caller)?;
     let stats = context.live.stats().await?;
     Ok(Json(StatsAnswer {
         version: env!("CARGO_PKG_VERSION"),

@@ -13,6 +13,7 @@
 
 mod close;
 mod line;
+mod reads;
 mod writes;
 
 use std::future::poll_fn;
@@ -56,7 +57,8 @@ use super::publish::{Publisher, Right};
 use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand, PublishCommand, QueryCommand, Ref};
 use super::{Route, Transport, TransportContext, TransportKind};
 use close::End;
-use line::Line;
+use line::{Line, Mark};
+use reads::Reads;
 use writes::Writes;
 
 pub(super) const KIND: TransportKind = TransportKind {
@@ -263,6 +265,7 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
         place,
         searches: FuturesUnordered::new(),
         out_tweets: 0,
+        reads: Reads::new(),
         writes: Writes::new(now),
         urgent: false,
         commands,
@@ -294,6 +297,8 @@ struct Connection {
     searches: FuturesUnordered<BoxFuture<'static, String>>,
     /// How many tweets wait to be written.
     out_tweets: usize,
+    /// When the socket is to be read.
+    reads: Reads,
     /// When the next write is due.
     writes: Writes,
     /// What waits to be written can't be held back: it is no tweet.
@@ -359,12 +364,12 @@ enum Moved {
 }
 
 /// Waits until all is written, if `write`, or something was read, if `read`.
-async fn moved(socket: &mut Socket, write: bool, read: bool) -> Moved {
+async fn moved(socket: &mut Socket, reads: &Reads, write: bool, read: bool) -> Moved {
     poll_fn(|context| {
         if write && let Poll::Ready(wrote) = socket.get_mut().poll_send(context) {
             return Poll::Ready(Moved::Wrote(wrote));
         }
-        if read && let Poll::Ready(message) = Pin::new(&mut *socket).poll_next(context) {
+        if read && let Poll::Ready(message) = reads.poll(context, |context| Pin::new(&mut *socket).poll_next(context)) {
             return Poll::Ready(Moved::Read(message));
         }
         Poll::Pending
@@ -403,19 +408,24 @@ impl Connection {
         self.hello();
         loop {
             let now = Instant::now();
-            let line = self.socket.get_ref();
-            let (waiting, write_timeout) = (line.waiting_bytes(), self.write_timeout());
+            // Mostly the socket takes it at once, and there is nothing to wait for.
+            if self.socket.get_ref().has_work() && self.held_until(now).is_none() {
+                match poll_fn(|context| Poll::Ready(self.socket.get_mut().poll_send(context))).await {
+                    Poll::Ready(Ok(())) => self.wrote(now),
+                    Poll::Ready(Err(_)) => return Err(End::Gone),
+                    // Only a write shows it: before, a command may have taken that long, or the write was held back.
+                    Poll::Pending if self.is_stuck(now) => return Err(self.too_slow()),
+                    Poll::Pending => {}
+                }
+            }
+            let waiting = self.waiting_bytes();
             if waiting == 0
                 && let Some(end) = self.ending
             {
                 return Err(end);
             }
-            // A session that reads from the index is not held up.
-            let held = if self.urgent || waiting >= ENOUGH_BYTES || self.session.is_behind() {
-                None
-            } else {
-                self.writes.held_until(now)
-            };
+            let held = self.held_until(now);
+            let (line, write_timeout) = (self.socket.get_ref(), self.write_timeout());
             let pause = self.pace.pause(now).map(|pause| now + pause);
             let stuck = line.stuck_for(now).map(|stuck| now + write_timeout.saturating_sub(stuck));
             let due = [held, pause, stuck].into_iter().flatten().fold(self.times.next(), Instant::min);
@@ -426,14 +436,14 @@ impl Connection {
             tokio::select! {
                 biased;
                 () = self.alarm.as_mut() => self.rung()?,
-                moved = moved(&mut self.socket, write, read) => match moved {
-                    Moved::Wrote(Ok(())) => self.wrote(),
+                moved = moved(&mut self.socket, &self.reads, write, read) => match moved {
+                    Moved::Wrote(Ok(())) => self.wrote(Instant::now()),
                     Moved::Wrote(Err(_)) => return Err(End::Gone),
                     Moved::Read(message) => {
                         // What was matched before a command comes before its answer, as long as the session is live and keeps its pace.
                         while self.ending.is_none()
                             && self.pace.pause(Instant::now()).is_none()
-                            && self.socket.get_ref().waiting_bytes() < TOO_MUCH_BYTES
+                            && self.waiting_bytes() < TOO_MUCH_BYTES
                             && self.session.next(&mut events).now_or_never().is_some()
                         {
                             self.events(&mut events);
@@ -455,10 +465,6 @@ impl Connection {
     /// The alarm rang: for what, is to be seen.
     fn rung(&mut self) -> Result<(), End> {
         let now = Instant::now();
-        let line = self.socket.get_ref();
-        if line.stuck_for(now).is_some_and(|stuck| stuck >= self.write_timeout()) {
-            return Err(self.too_slow());
-        }
         if self.times.expiry.is_some_and(|expiry| expiry <= now) {
             return Err(End::Unauthorized);
         }
@@ -481,6 +487,10 @@ impl Connection {
         Ok(())
     }
 
+    fn is_stuck(&self, now: Instant) -> bool {
+        self.socket.get_ref().stuck_for(now).is_some_and(|stuck| stuck >= self.write_timeout())
+    }
+
     /// The client took nothing of what it was sent. What did not begin to go out is not sent any more, so that it can be said how far it got.
     fn too_slow(&mut self) -> End {
         let line = self.socket.get_mut();
@@ -492,11 +502,25 @@ impl Connection {
         Duration::from_millis(self.ws.options.write_timeout_ms)
     }
 
-    fn wrote(&mut self) {
+    /// What waits to be written.
+    fn waiting_bytes(&self) -> usize {
+        self.socket.get_ref().waiting_bytes()
+    }
+
+    /// Until when that, and what else comes, should wait for each other. A session that reads from the index is not held up.
+    fn held_until(&self, now: Instant) -> Option<Instant> {
+        let can_wait = !self.urgent && self.waiting_bytes() < ENOUGH_BYTES && !self.session.is_behind();
+        if can_wait { self.writes.held_until(now) } else { None }
+    }
+
+    fn wrote(&mut self, now: Instant) {
         self.urgent = false;
+        if self.socket.get_mut().take_refused() {
+            self.reads.ask();
+        }
         let tweets = std::mem::take(&mut self.out_tweets);
         if tweets > 0 {
-            self.writes.wrote(Instant::now());
+            self.writes.wrote(now);
             self.ws.frames_sent.sent(tweets);
         }
     }
@@ -524,7 +548,7 @@ impl Connection {
 
     /// Appends a frame that may be held back for a moment.
     fn push(&mut self, frame: impl Into<Bytes>) {
-        self.socket.get_mut().push_text(frame, None);
+        self.socket.get_mut().push_text(frame, Mark::None);
     }
 
     /// Appends a frame that goes out at once, with all before it.
@@ -568,7 +592,8 @@ impl Connection {
                     if self.pace.admit(delivery.hit.seq, now) {
                         self.say_withheld();
                         self.out_tweets += 1;
-                        self.socket.get_mut().push_text(wire::tweet_new(&delivery), Some(delivery.hit.seq));
+                        let (tweet, mark) = (wire::tweet_new(&delivery), Mark::Tweet(delivery.hit.seq));
+                        self.socket.get_mut().push_text(tweet, mark);
                     } else {
                         self.times.withheld.get_or_insert(now + SAY_WITHHELD);
                     }
@@ -714,10 +739,11 @@ impl Connection {
             return Err(Fault::new(Code::Limit, format!("the token is good for {max} subscriptions")));
         }
         let query = self.ws.context.queries.read(command.query).await?;
-        let name = command.name.clone();
+        let (name, mark) = (command.name.clone(), command.since.map_or(Mark::None, Mark::Owed));
         let request = Percolate { query, name: command.name, since: command.since, epoch: command.epoch };
         let registered = self.session.percolate(request).await?;
-        self.text(wire::percolate_ok(name.as_deref(), registered, reference.as_ref()));
+        self.socket.get_mut().push_text(wire::percolate_ok(name.as_deref(), registered, reference.as_ref()), mark);
+        self.urgent = true;
         Ok(())
     }
 

@@ -16,6 +16,7 @@ mod seam;
 mod security;
 mod sente;
 mod sente_client;
+mod shutdown;
 mod slow;
 mod sse;
 mod tls;

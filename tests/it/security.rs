@@ -189,6 +189,65 @@ async fn a_flood_of_commands_is_refused_and_the_connection_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_requests_is_refused_and_tweets_come_in_all_the_same() {
+    let perch = Perch::start_with("[limits]\nrequests_per_second = 1\n").await;
+    let mut tweet_json = tweet(1, "rust");
+    perch.ingest(&[tweet_json.clone()]).await;
+    let paths = ["/api/search?q=rust", "/api/tweets/1", "/api/explain?q=rust", "/api/stats", "/api/queries"];
+    let mut refused = 0;
+    for path in paths.into_iter().cycle().take(25) {
+        let answer = perch.http.get(perch.url(path)).send().await.expect("perch answers");
+        let (status, pause) = (answer.status().as_u16(), answer.headers().get("retry-after").cloned());
+        if status == 200 {
+            continue;
+        }
+        assert_eq!((status, pause.is_some()), (429, true), "{path}");
+        let answer: Value = answer.json().await.expect("JSON");
+        assert_eq!(answer["error"]["code"], "limit", "{path}");
+        refused += 1;
+    }
+    assert!(refused > 0);
+    // The bucket is the address's, whatever it asks for.
+    let flooded = async { while perch.post("/api/percolate", tweet_json.to_string()).await.0 != 429 {} };
+    tokio::time::timeout(PATIENCE, flooded).await.expect("it is refused");
+    for id in 2..20 {
+        tweet_json = tweet(id, "rust");
+        perch.ingest(&[tweet_json.clone()]).await;
+        assert_eq!(perch.get("/healthz").await.0, 200);
+    }
+    let metrics =
+        perch.http.get(perch.url("/metrics")).send().await.expect("perch answers").text().await.expect("text");
+    assert!(turned_away(&metrics, "requests") > refused, "{metrics}");
+    perch.stop().await;
+}
+
+/// How many were turned away for this reason.
+fn turned_away(metrics: &str, reason: &str) -> u64 {
+    let line = format!("perch_turned_away_total{{reason=\"{reason}\"}} ");
+    metrics.lines().find_map(|found| found.strip_prefix(&line)?.parse().ok()).unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_takes_too_long_is_answered_and_counted() {
+    // A page of a thousand long tweets takes longer than this on any machine.
+    let perch = Perch::start_with("[limits]\nsearch_timeout_ms = 1\n").await;
+    let text = format!("rust {}", "words ".repeat(500));
+    let tweets: Vec<_> = (1..=1_000).map(|id| tweet(id, &text)).collect();
+    perch.ingest(&tweets).await;
+    let (status, answer) = perch.get("/api/search?q=rust&n=1000").await;
+    assert_eq!((status, &answer["error"]["code"]), (503, &json!("unavailable")), "{answer}");
+    assert!(answer["error"]["message"].as_str().expect("words").contains("longer than 1 ms"), "{answer}");
+    let mut client = perch.connect().await;
+    client.send("cmd/query", json!({"query": "rust", "n": 1_000})).await;
+    assert_eq!(client.expect("cmd/error").await["code"], "unavailable");
+    let metrics =
+        perch.http.get(perch.url("/metrics")).send().await.expect("perch answers").text().await.expect("text");
+    assert!(turned_away(&metrics, "search_timeout") >= 2, "{metrics}");
+    drop(client);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_withheld_is_said() {
     let perch = Perch::start_with("[limits]\npushes_per_second = 5\n").await;
     let mut client = perch.connect().await;
@@ -426,5 +485,10 @@ async fn costly_queries_and_deep_pages_are_refused_at_every_door() {
     assert_eq!(perch.get("/api/search?q=a&n=10&from=10").await.0, 200);
     let (status, answer) = perch.get("/api/search?q=a&n=10&from=11").await;
     assert_eq!((status, &answer["error"]["at"]["field"]), (400, &json!("from")), "{answer}");
+    client.send("cmd/query", json!({"query": "a", "n": 10, "from": 11})).await;
+    assert_eq!(client.expect("cmd/error").await["at"]["field"], "from");
+    let metrics =
+        perch.http.get(perch.url("/metrics")).send().await.expect("perch answers").text().await.expect("text");
+    assert!(turned_away(&metrics, "search_depth") >= 2, "{metrics}");
     perch.stop().await;
 }

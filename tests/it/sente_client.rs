@@ -259,13 +259,19 @@ impl SenteSocket {
     }
 
     pub(crate) async fn open(address: SocketAddr, setup: Setup) -> Result<SenteSocket, Error> {
+        SenteSocket::open_over(TcpStream::connect(address).await?, setup).await
+    }
+
+    /// Opens it over a connection to perch.
+    pub(crate) async fn open_over(stream: TcpStream, setup: Setup) -> Result<SenteSocket, Error> {
+        let address = stream.peer_addr()?;
         let url = format!("ws://{address}{}?{}", setup.path, setup.upgrade_query());
         let mut request = url.into_client_request()?;
         let headers = setup.headers();
         if let Some(cookie) = headers.get(COOKIE) {
             request.headers_mut().insert("cookie", cookie.clone());
         }
-        let (stream, _) = tokio_tungstenite::connect_async(request).await?;
+        let (stream, _) = tokio_tungstenite::client_async(request, MaybeTlsStream::Plain(stream)).await?;
         let mut transcript = Transcript::default();
         transcript.note(&format!("GET {}?{}", setup.path, setup.upgrade_query()));
         Ok(SenteSocket { setup, stream, transcript, ready: Vec::new(), is_unsettled: false })

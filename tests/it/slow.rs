@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::support::process::Server;
-use crate::support::{Client, PATIENCE, Perch, tweet};
+use crate::support::{Client, PATIENCE, Perch, tweet, until};
 
 /// Long enough that a few thousand of them are more than the buffers of a connection hold.
 fn long_tweets(ids: std::ops::Range<u64>) -> Vec<Value> {
@@ -126,6 +126,77 @@ async fn who_takes_nothing_is_told_how_far_it_got_and_can_go_on_there() {
     seqs.extend(take_all(&mut again, first + TWEETS).await.0);
     assert!(seqs.iter().copied().eq(first + 1..=first + TWEETS), "gap, double or disorder");
     server.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_position_that_a_stuck_client_is_told_is_good_for_what_it_has_just_asked_for() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let transport = r#"transport=[{type="ws",write_timeout_ms=3000},{type="rest"}]"#;
+    let server = Server::start_with(&dir.path().join("index"), &["--set", transport]);
+    let address = server.url.strip_prefix("http://").expect("http").to_owned();
+    let java: Vec<Value> = (1..=20).map(|id| tweet(id, "java")).collect();
+    ingest(&server, &java).await;
+    let mut stuck = open_small(&address).await;
+    stuck.percolate(json!({"query": "rust", "name": "rust"})).await;
+    // More than its connection holds, less than would keep the server from reading.
+    ingest(&server, &long_tweets(101..201)).await;
+    stuck.expect("tweet/new").await;
+    stuck.send("cmd/percolate", json!({"query": "java", "name": "java", "since": 0})).await;
+    until(async || server.get("/api/stats").await["queries"] == 2).await;
+    ended(&server, "too_slow", 1).await;
+    let (_, _, close) = take_all(&mut stuck, u64::MAX).await;
+    let close = close.expect("it is told why");
+    let since = close.reason.rsplit_once("since=").and_then(|(_, seq)| seq.parse::<u64>().ok()).expect("a position");
+
+    let mut again = Client::open(&address).await;
+    again.percolate(json!({"query": "java", "name": "java", "since": since})).await;
+    let ids: Vec<Value> = {
+        let mut ids = Vec::new();
+        while ids.len() < java.len() {
+            ids.push(again.tweet().await["tweet"]["id_str"].clone());
+        }
+        ids
+    };
+    assert!(ids.iter().eq(java.iter().map(|tweet| &tweet["id_str"])), "{ids:?}");
+    server.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_is_not_stuck_however_long_its_commands_take() {
+    const COMMANDS: usize = 40;
+    const TWEETS: u64 = 100;
+    // Shorter than it takes to make an automaton, for which the tweets before the command wait.
+    let settings = "[[transport]]\ntype = \"rest\"\n[[transport]]\ntype = \"ws\"\nwrite_timeout_ms = 1\n";
+    let perch = Perch::start_with(settings).await;
+    let mut client = perch.connect().await;
+    client.percolate(json!({"query": "rust", "name": "rust"})).await;
+    let (body, receiver) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
+    let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
+    let request = perch.http.post(perch.url("/api/tweets")).body(reqwest::Body::wrap_stream(stream));
+    let answer = tokio::spawn(request.send());
+    let tweets = tokio::spawn(async move {
+        for id in 1..=TWEETS {
+            body.send(Ok(format!("{}\n", tweet(id, "rust")).into_bytes())).await.expect("perch reads");
+        }
+    });
+    for at in 0..COMMANDS {
+        let query = format!("/[a-f]+(b|c{at})*[d-z]+{at}x/");
+        client.send("cmd/percolate", json!({"query": query, "name": format!("costly {at}")})).await;
+    }
+    let (mut registered, mut last) = (0, 0);
+    while registered < COMMANDS || last < TWEETS {
+        match client.event().await {
+            (event, _) if event == "percolate/ok" => registered += 1,
+            (event, payload) => {
+                assert_eq!((event.as_str(), &payload["tweet"]["id"]), ("tweet/new", &json!(last + 1)));
+                last += 1;
+            }
+        }
+    }
+    tweets.await.expect("no panic");
+    assert!(answer.await.expect("no panic").expect("an answer").status().is_success());
+    drop(client);
+    perch.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

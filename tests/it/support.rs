@@ -117,9 +117,15 @@ impl Perch {
 fn config(dir: &Path, settings: &str) -> Config {
     let text = if settings.contains("[[source]]") { settings.to_owned() } else { format!("source = []\n{settings}") };
     let layers = Layers {
-        file: Some(File { name: "test.toml".to_owned(), text }),
         listen: Some("127.0.0.1:0".to_owned()),
         index_dir: Some(dir.join("index").display().to_string()),
+        // Tests ask again and again until something is so.
+        set: if text.contains("requests_per_second") {
+            Vec::new()
+        } else {
+            vec!["limits.requests_per_second=0".to_owned()]
+        },
+        file: Some(File { name: "test.toml".to_owned(), text }),
         ..Layers::default()
     };
     Config::load(&layers).expect("the settings are right")

@@ -1,10 +1,13 @@
 //! One session: registers, reads, and keeps its ledger; goes away and comes back when it is told to.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -123,8 +126,7 @@ impl Session {
             let _turn = shared.turns.acquire().await?;
             let mut socket = self.connect().await?;
             while !self.registered {
-                socket.readable().await?;
-                if self.read(&mut socket, usize::MAX)?.is_break() {
+                if poll_fn(|context| self.poll_read(context, &mut socket, usize::MAX)).await?.is_break() {
                     bail!("the server ended the connection");
                 }
             }
@@ -146,25 +148,36 @@ impl Session {
                 Phase::Drain { tweets } => self.check_complete(tweets).await,
                 Phase::Steady | Phase::Slow | Phase::Back => {}
             }
-            let flow = if phase == Phase::Slow && self.is_slow {
-                let max = self.thread.shared.slow_bytes(self.number, SLOW_READ);
-                tokio::select! {
-                    _ = phases.changed() => continue,
-                    () = tokio::time::sleep(SLOW_READ) => self.read(&mut socket, max)?,
-                }
-            } else {
-                tokio::select! {
-                    _ = phases.changed() => continue,
-                    readable = socket.readable() => {
-                        readable?;
-                        self.read(&mut socket, usize::MAX)?
+            // Kept from one read to the next: it is asked each time, and rarely has an answer.
+            let mut watched = phases.clone();
+            let mut changed = pin!(watched.changed());
+            let is_slow = phase == Phase::Slow && self.is_slow;
+            loop {
+                let read = async {
+                    if is_slow {
+                        let max = self.thread.shared.slow_bytes(self.number, SLOW_READ);
+                        tokio::time::sleep(SLOW_READ).await;
+                        match poll_fn(|context| Poll::Ready(self.poll_read(context, &mut socket, max))).await {
+                            Poll::Ready(read) => read,
+                            Poll::Pending => Ok(Flow::Continue(())),
+                        }
+                    } else {
+                        poll_fn(|context| self.poll_read(context, &mut socket, usize::MAX)).await
                     }
+                };
+                let flow = tokio::select! {
+                    biased;
+                    flow = read => flow?,
+                    _ = &mut changed => break,
+                };
+                socket.settle().await?;
+                if flow.is_break() {
+                    self.thread.tally.borrow_mut().lost += 1;
+                    socket = self.connect().await?;
                 }
-            };
-            socket.settle().await?;
-            if flow.is_break() {
-                self.thread.tally.borrow_mut().lost += 1;
-                socket = self.connect().await?;
+                if let Phase::Drain { tweets } = phase {
+                    self.check_complete(tweets).await;
+                }
             }
         }
     }
@@ -198,14 +211,14 @@ impl Session {
         Ok(socket)
     }
 
-    fn read(&mut self, socket: &mut Socket, max: usize) -> anyhow::Result<Flow> {
+    fn poll_read(&mut self, context: &mut Context<'_>, socket: &mut Socket, max: usize) -> Poll<anyhow::Result<Flow>> {
         let thread = Rc::clone(&self.thread);
         let mut buffer = thread.buffer.borrow_mut();
         let tally = &mut *thread.tally.borrow_mut();
         let now: Cell<Option<Instant>> = Cell::new(None);
         let before = tally.deliveries;
         let mut end = Flow::Continue(());
-        let open = socket.read(&mut buffer, max, |frame| {
+        let open = ready!(socket.poll_read(context, &mut buffer, max, |frame| {
             let at = now.get().unwrap_or_else(|| {
                 let at = Instant::now();
                 now.set(Some(at));
@@ -217,9 +230,9 @@ impl Session {
                 Frame::Ping(_) | Frame::Pong => {}
             }
             Ok(())
-        })?;
+        }))?;
         thread.shared.deliveries.fetch_add(tally.deliveries - before, Ordering::Relaxed);
-        Ok(if open { end } else { Flow::Break(()) })
+        Poll::Ready(Ok(if open { end } else { Flow::Break(()) }))
     }
 
     fn text(&mut self, text: &[u8], tally: &mut Tally, now: Instant) -> anyhow::Result<()> {

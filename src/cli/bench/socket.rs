@@ -5,10 +5,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use reqwest::header::HeaderValue;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -135,29 +137,36 @@ impl Socket {
         Ok(Socket { stream, part, out: Vec::new() })
     }
 
-    /// Waits until something can be read.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        self.stream.readable().await
-    }
-
     /// Reads what is there, at most `max` bytes, into the shared buffer and hands out the frames. False when the connection has ended.
-    pub(super) fn read(
+    pub(super) fn poll_read(
         &mut self,
+        context: &mut Context<'_>,
         buffer: &mut [u8],
         max: usize,
         mut each: impl FnMut(Frame<'_>) -> anyhow::Result<()>,
-    ) -> anyhow::Result<bool> {
+    ) -> Poll<anyhow::Result<bool>> {
         let kept = self.part.len();
         if kept + 1 > buffer.len() {
-            bail!("the server sent a frame of more than {} bytes", buffer.len());
+            return Poll::Ready(Err(anyhow!("the server sent a frame of more than {} bytes", buffer.len())));
         }
         let end = buffer.len().min(kept.saturating_add(max.max(1)));
-        let n = match self.stream.try_read(&mut buffer[kept..end]) {
-            Ok(0) => return Ok(false),
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-            Err(error) => return Err(error.into()),
-        };
+        let mut into = ReadBuf::new(&mut buffer[kept..end]);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut into))?;
+        let n = into.filled().len();
+        if n == 0 {
+            return Poll::Ready(Ok(false));
+        }
+        Poll::Ready(self.frames(buffer, n, &mut each).map(|()| true))
+    }
+
+    /// Hands out the frames in what was read behind the part that was kept.
+    fn frames(
+        &mut self,
+        buffer: &mut [u8],
+        n: usize,
+        each: &mut impl FnMut(Frame<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let kept = self.part.len();
         buffer[..kept].copy_from_slice(&self.part);
         let mut rest = &buffer[..kept + n];
         while let Parsed::Frame(frame, len) = parse(rest)? {
@@ -173,7 +182,7 @@ impl Socket {
         if rest.is_empty() && self.part.capacity() > 4 * 1024 {
             self.part = Vec::new();
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Writes what is to be written: answers to pings.

@@ -5,7 +5,8 @@ const TOKEN: &str = "0123456789abcdef";
 fn gate(origins: &[&str], token: Option<&str>, max_per_address: usize) -> Arc<Gate> {
     let allowed_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
     let server = Server { allowed_origins, ..Server::default() };
-    Arc::new(Gate::new(&server, token.map(|token| Secret::new(token).unwrap()), None, max_per_address))
+    let limits = Limits { max_sessions_per_address: max_per_address, ..Limits::default() };
+    Arc::new(Gate::new(&server, token.map(|token| Secret::new(token).unwrap()), None, &limits))
 }
 
 fn caller(address: &str, headers: &[(&str, &str)]) -> Caller {
@@ -16,6 +17,7 @@ fn caller(address: &str, headers: &[(&str, &str)]) -> Caller {
         host: header("host").map(str::to_owned),
         authorization: header("authorization").map(|value| HeaderValue::from_str(value).unwrap()),
         passed_on: header("via").is_some(),
+        progress: Progress::default(),
     }
 }
 

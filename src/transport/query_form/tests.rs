@@ -1,3 +1,5 @@
+use futures_util::FutureExt;
+
 use super::*;
 
 const LIMITS: QueryLimits =
@@ -26,4 +28,22 @@ fn what_is_wrong_has_its_place() {
 
     let fault = parse("{\"bool\": ").unwrap_err();
     assert_eq!(fault.code, Code::BadQuery);
+}
+
+#[tokio::test]
+async fn a_query_that_nobody_waits_for_keeps_no_place() {
+    let reader = Reader::new(LIMITS, Duration::from_secs(60));
+    let read = || reader.read(QueryForm::Text("a*b".to_owned()));
+    let places: Vec<_> = (0..AT_ONE_TIME).map(|_| Arc::clone(&reader.places).try_acquire_owned().unwrap()).collect();
+    // As many as there are places stand in the line, and then nobody looks after them.
+    let mut left_alone: Vec<_> = (0..AT_ONE_TIME).map(|_| Box::pin(read())).collect();
+    for read in &mut left_alone {
+        assert!(read.as_mut().now_or_never().is_none());
+    }
+    tokio::task::yield_now().await;
+    drop(places);
+    assert_eq!(read().await.map(|query| query.id()), parse("a*b").map(|query| query.id()));
+    for read in left_alone {
+        assert!(read.await.is_ok());
+    }
 }

@@ -30,6 +30,7 @@ use super::{Endpoint, KIND};
 use crate::auth::{self, Pass};
 use crate::live::{Event, Registered, Session};
 use crate::telemetry;
+use crate::transport::Progress;
 use crate::transport::gate::Place;
 use crate::transport::pace::{Bucket, Pace};
 use crate::transport::publish::{Publisher, Right};
@@ -56,6 +57,8 @@ pub(super) enum Input {
     /// A socket that was opened.
     Socket {
         socket: Box<WebSocket>,
+        /// Of its connection.
+        progress: Progress,
         /// How to write to a client that has sent nothing yet.
         format: Format,
         right: Right,
@@ -106,6 +109,8 @@ fn no_callback() -> Value {
 /// An open socket.
 struct Socket {
     stream: Box<WebSocket>,
+    /// What its client has taken.
+    progress: Progress,
     /// Ready to be written.
     out: Vec<Message>,
     /// Tells this socket from the one before, for answers that belong to one.
@@ -425,7 +430,9 @@ impl Client {
             self.pass = Some(pass);
         }
         match input {
-            Input::Socket { socket, format, right, .. } => self.attach_socket(socket, format, right),
+            Input::Socket { socket, progress, format, right, .. } => {
+                self.attach_socket(socket, progress, format, right);
+            }
             Input::Poll { wants_handshake, format, reply, .. } => self.attach_poll(wants_handshake, format, reply),
             Input::Post { ppstr, right, reply, .. } => self.post(&ppstr, right, reply).await,
         }
@@ -456,7 +463,7 @@ impl Client {
         self.has_spoken = true;
     }
 
-    fn attach_socket(&mut self, stream: Box<WebSocket>, format: Format, right: Right) {
+    fn attach_socket(&mut self, stream: Box<WebSocket>, progress: Progress, format: Format, right: Right) {
         if !self.has_spoken {
             self.format = format;
         }
@@ -469,6 +476,7 @@ impl Client {
         let handshake = Message::Text(self.format.handshake(&self.id).into());
         self.socket = Some(Socket {
             stream,
+            progress,
             out: if self.is_raw() { Vec::new() } else { vec![handshake] },
             number: self.n_sockets,
             right,
@@ -616,27 +624,37 @@ impl Client {
         }
     }
 
-    /// Writes all that is ready to the socket. A socket that takes nothing is dropped, at once when the client has opened another.
+    /// Writes all that is ready to the socket. A socket that takes no byte for the write timeout (which is seen within twice that time) is dropped, at
+    /// once when the client has opened another.
     async fn write(&mut self) {
         let Some(socket) = &mut self.socket else { return };
         if socket.out.is_empty() {
             return;
         }
-        let Socket { stream, out, .. } = socket;
+        let Socket { stream, progress, out, heard, .. } = socket;
         let write = async {
             for message in out.drain(..) {
                 stream.feed(message).await?;
             }
             stream.flush().await
         };
-        let give_up = Instant::now() + Duration::from_millis(self.endpoint.options.write_timeout_ms);
+        let timeout = Duration::from_millis(self.endpoint.options.write_timeout_ms);
+        let (mut give_up, mut before) = (Instant::now() + timeout, progress.bytes());
         let is_written = {
             tokio::pin!(write);
             loop {
                 tokio::select! {
                     biased;
                     written = &mut write => break written.is_ok(),
-                    () = sleep_until(give_up) => break false,
+                    () = sleep_until(give_up) => {
+                        let bytes = progress.bytes();
+                        if bytes == before {
+                            break false;
+                        }
+                        (give_up, before) = (Instant::now() + timeout, bytes);
+                        // Its pong waits behind what it takes.
+                        *heard = Instant::now();
+                    }
                     Some(input) = self.inbox.recv(), if self.stashed.is_none() => {
                         let is_other_socket = matches!(input, Input::Socket { .. });
                         self.stashed = Some(input);

@@ -257,7 +257,7 @@ fn open(
     let inbox = table::open(endpoint, id, Some(caller))?;
     let max_bytes = endpoint.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR);
     let tasks = endpoint.context.tasks.clone();
-    let right = Right::of(caller, &endpoint.context);
+    let (right, progress) = (Right::of(caller, &endpoint.context), caller.progress());
     let upgrade = upgrade
         .max_message_size(max_bytes)
         .max_frame_size(max_bytes)
@@ -266,7 +266,7 @@ fn open(
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track_future(async move {
             // When the task has ended meanwhile the socket is dropped, and the client comes again.
-            let _ = inbox.send(Input::Socket { socket: Box::new(socket), format, right, pass }).await;
+            let _ = inbox.send(Input::Socket { socket: Box::new(socket), progress, format, right, pass }).await;
         })
     }))
 }

@@ -4,7 +4,7 @@
 //! texts, pings ──push──> waiting ──one vectored write──> TCP        answers to pings (tungstenite) ──poll_write──> waiting
 //! ```
 //!
-//! Nothing is copied on the way to the kernel: a frame's head is made for it, its payload is shared. What waits for a client that does not
+//! Where there are many, nothing is copied on the way to the kernel: a frame's head is made for it, its payload is shared. What waits for a client that does not
 //! read is bounded by who pushes. A frame that has begun is always finished, so nothing can come between its bytes.
 
 use std::collections::VecDeque;
@@ -22,6 +22,9 @@ use crate::ids::Seq;
 /// Pieces of memory in one write: two for each frame.
 const MAX_SLICES: usize = 128;
 
+/// So much is copied together instead: the write of one frame after the other.
+const SMALL_BYTES: usize = 2 * 1024;
+
 /// Answers to pings wait no longer than this: a client that pings and does not read is not read either.
 const MAX_REPLY_BYTES: usize = 64 * 1024;
 
@@ -33,8 +36,29 @@ struct Piece {
     head: [u8; 10],
     head_len: u8,
     payload: Bytes,
-    /// Of a tweet.
-    seq: Option<Seq>,
+    mark: Mark,
+}
+
+/// What a piece says of the position from which its client can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Nothing.
+    None,
+    /// It is the tweet at this position, behind which nothing older comes.
+    Tweet(Seq),
+    /// A subscription is owed what came after this position, from here on.
+    Owed(Seq),
+}
+
+impl Mark {
+    /// The position behind this piece, of a client that could go on from `seq` before it. Without one, what the client knows itself is all there is.
+    fn after(self, seq: Option<Seq>) -> Option<Seq> {
+        match self {
+            Mark::None => seq,
+            Mark::Tweet(tweet) => Some(tweet),
+            Mark::Owed(since) => seq.map(|seq| seq.min(since)),
+        }
+    }
 }
 
 impl Piece {
@@ -47,6 +71,16 @@ impl Piece {
     }
 }
 
+/// What waits and is not written, piece by piece.
+fn parts(waiting: &VecDeque<Piece>, written: usize) -> impl Iterator<Item = &[u8]> {
+    let mut skip = written;
+    waiting.iter().flat_map(|piece| [piece.head(), &piece.payload]).filter_map(move |part| {
+        let rest = &part[skip.min(part.len())..];
+        skip -= part.len() - rest.len();
+        (!rest.is_empty()).then_some(rest)
+    })
+}
+
 /// A socket with what waits to be written.
 pub(super) struct Line<S> {
     io: S,
@@ -55,7 +89,7 @@ pub(super) struct Line<S> {
     written: usize,
     /// What waits, in bytes.
     bytes: usize,
-    /// The last tweet that the client gets, whatever happens.
+    /// Where the client can go on, whatever happens.
     seq: Option<Seq>,
     /// When the last byte was taken, or the first began to wait.
     moved: Instant,
@@ -63,6 +97,8 @@ pub(super) struct Line<S> {
     blocked: bool,
     /// The socket was not told yet that nothing more comes for now.
     unflushed: bool,
+    /// Tungstenite could not write an answer, and has to be asked to try again.
+    refused: bool,
     /// When a socket that had been full took something again: its client reads.
     drained: Option<Instant>,
 }
@@ -78,20 +114,21 @@ impl<S> Line<S> {
             moved: Instant::now(),
             blocked: false,
             unflushed: false,
+            refused: false,
             drained: None,
         }
     }
 
-    /// A text frame; `seq` when it is a tweet.
-    pub(super) fn push_text(&mut self, text: impl Into<Bytes>, seq: Option<Seq>) {
-        self.push_frame(0x81, text.into(), seq);
+    /// A text frame.
+    pub(super) fn push_text(&mut self, text: impl Into<Bytes>, mark: Mark) {
+        self.push_frame(0x81, text.into(), mark);
     }
 
     pub(super) fn push_ping(&mut self) {
-        self.push_frame(0x89, Bytes::new(), None);
+        self.push_frame(0x89, Bytes::new(), Mark::None);
     }
 
-    fn push_frame(&mut self, kind: u8, payload: Bytes, seq: Option<Seq>) {
+    fn push_frame(&mut self, kind: u8, payload: Bytes, mark: Mark) {
         let mut head = [kind, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let len = (payload.len() as u64).to_be_bytes();
         let head_len = match payload.len() {
@@ -110,7 +147,7 @@ impl<S> Line<S> {
                 10
             }
         };
-        self.push(Piece { head, head_len, payload, seq });
+        self.push(Piece { head, head_len, payload, mark });
     }
 
     fn push(&mut self, piece: Piece) {
@@ -132,6 +169,11 @@ impl<S> Line<S> {
         self.unflushed || !self.waiting.is_empty()
     }
 
+    /// Whether an answer to a ping could not be written since this was asked last: a read tries again.
+    pub(super) fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
+    }
+
     /// How long something has waited without a byte being taken.
     pub(super) fn stuck_for(&self, now: Instant) -> Option<Duration> {
         (!self.waiting.is_empty()).then(|| now.saturating_duration_since(self.moved))
@@ -142,14 +184,20 @@ impl<S> Line<S> {
         self.drained
     }
 
-    /// The last tweet that the client gets, if nothing more is written but what has begun.
+    /// Where the client can go on, if nothing more is written but what has begun: at the last tweet, or before it, when a subscription is owed more.
+    /// `None` before the first tweet.
     pub(super) fn seq(&self) -> Option<Seq> {
         self.seq
     }
 
     /// Drops what has not begun to be written.
     pub(super) fn drop_waiting(&mut self) {
-        self.waiting.truncate(usize::from(self.written > 0));
+        for dropped in self.waiting.drain(usize::from(self.written > 0)..) {
+            // The client may count on a registration whose answer it doesn't get. It will never have seen the tweets.
+            if let Mark::Owed(_) = dropped.mark {
+                self.seq = dropped.mark.after(self.seq);
+            }
+        }
         self.bytes = self.waiting.iter().map(Piece::len).sum::<usize>() - self.written;
     }
 
@@ -159,7 +207,7 @@ impl<S> Line<S> {
         while self.written > 0
             && let Some(first) = self.waiting.front()
         {
-            self.seq = first.seq.or(self.seq);
+            self.seq = first.mark.after(self.seq);
             if self.written < first.len() {
                 break;
             }
@@ -176,20 +224,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// Writes what waits. Ready when nothing waits any more.
     pub(super) fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.waiting.is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let (mut used, mut skip) = (0, self.written);
-            for part in self.waiting.iter().flat_map(|piece| [piece.head(), &piece.payload]) {
-                if used == MAX_SLICES {
-                    break;
-                }
-                let rest = &part[skip.min(part.len())..];
-                skip -= part.len() - rest.len();
-                if !rest.is_empty() {
-                    slices[used] = IoSlice::new(rest);
-                    used += 1;
-                }
-            }
-            match Pin::new(&mut self.io).poll_write_vectored(context, &slices[..used]) {
+            let written = if self.bytes <= SMALL_BYTES { self.poll_small(context) } else { self.poll_large(context) };
+            match written {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => {
                     self.moved = Instant::now();
@@ -212,6 +248,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Line<S> {
+    /// A frame or two: to copy them costs less than to tell the kernel where they are.
+    fn poll_small(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut bytes = [0; SMALL_BYTES];
+        let mut len = 0;
+        for part in parts(&self.waiting, self.written) {
+            bytes[len..len + part.len()].copy_from_slice(part);
+            len += part.len();
+        }
+        Pin::new(&mut self.io).poll_write(context, &bytes[..len])
+    }
+
+    fn poll_large(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut used = 0;
+        let (parts, io) = (parts(&self.waiting, self.written), &mut self.io);
+        for (slice, part) in slices.iter_mut().zip(parts) {
+            *slice = IoSlice::new(part);
+            used += 1;
+        }
+        Pin::new(io).poll_write_vectored(context, &slices[..used])
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(context, into)
@@ -222,9 +282,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Line<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.bytes > MAX_REPLY_BYTES {
+            self.refused = true;
             ready!(self.poll_send(context))?;
+            self.refused = false;
         }
-        self.push(Piece { head: [0; 10], head_len: 0, payload: Bytes::copy_from_slice(bytes), seq: None });
+        self.push(Piece { head: [0; 10], head_len: 0, payload: Bytes::copy_from_slice(bytes), mark: Mark::None });
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use perch::transport::sente::value::Value;
 use serde_json::json;
+use tokio::io::AsyncReadExt;
 
 use super::*;
 use crate::sente_client::{SentePoller, SenteSocket, data, id};
@@ -88,6 +89,32 @@ async fn what_a_broken_connection_swallowed_is_sent_again() {
         seen.extend(ids(events.iter().filter(|event| id(event) == "tweet/new").map(|event| data(event).clone())));
     }
     assert_eq!(seen, (1..=700).collect::<Vec<_>>());
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_a_batch_slowly_is_not_stuck() {
+    const TWEETS: usize = 400;
+    let perch = start("write_timeout_ms = 1000\n").await;
+    // What is not read waits at the server.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(16 * 1024).expect("a smaller buffer");
+    let stream = socket.connect(perch.address).await.expect("it connects");
+    let mut slow = SenteSocket::open_over(stream, birdwatch()).await.expect("the WebSocket opens");
+    subscribe(&perch, &mut slow, "rust").await;
+    let text = format!("rust {}", "x".repeat(4_000));
+    let tweets: Vec<_> = (1..=TWEETS as u64).map(|id| tweet(id, &text)).collect();
+    perch.ingest(&tweets).await;
+    // All of it takes three times as long as nothing may be taken.
+    let mut clock = tokio::time::interval(Duration::from_millis(20));
+    let (mut bytes, mut buffer) = (0, vec![0; 10 * 1024]);
+    while bytes < TWEETS * text.len() {
+        clock.tick().await;
+        let n = slow.stream.get_mut().read(&mut buffer).await.expect("it is open");
+        assert!(n > 0, "it was closed after {bytes} bytes");
+        bytes += n;
+    }
+    drop(slow);
     perch.stop().await;
 }
 

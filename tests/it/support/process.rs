@@ -78,6 +78,8 @@ impl Server {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--set", "source=[]", "--index-dir"])
             .arg(index_dir)
+            // Tests ask again and again until something is so.
+            .args(["--set", "limits.requests_per_second=0"])
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()

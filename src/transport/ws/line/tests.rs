@@ -73,7 +73,7 @@ fn frames(bytes: &[u8]) -> Vec<String> {
 fn what_waits_goes_out_in_one_write() {
     let mut line = line(0);
     for text in ["one", "two", "three"] {
-        line.push_text(text, None);
+        line.push_text(text, Mark::None);
     }
     line.push_ping();
     assert!(send(&mut line, 1_000));
@@ -87,7 +87,7 @@ fn frames_of_any_length_are_read_as_they_were_sent_wherever_writes_are_cut() {
         let texts: Vec<String> = [0, 1, 125, 126, 127, 65_535, 65_536].map(|len| "x".repeat(len)).into();
         let mut line = line(0);
         for text in &texts {
-            line.push_text(text.clone(), None);
+            line.push_text(text.clone(), Mark::None);
         }
         let mut bytes = line.waiting_bytes();
         while !send(&mut line, room) {
@@ -103,7 +103,7 @@ fn more_frames_than_fit_in_a_write_go_out_in_some() {
     let mut line = line(0);
     let texts: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
     for text in &texts {
-        line.push_text(text.clone(), None);
+        line.push_text(text.clone(), Mark::None);
     }
     assert!(send(&mut line, usize::MAX));
     assert_eq!(frames(&written(&line)), texts);
@@ -114,11 +114,11 @@ fn more_frames_than_fit_in_a_write_go_out_in_some() {
 #[test]
 fn what_tungstenite_writes_never_comes_between_the_bytes_of_a_frame() {
     let mut line = line(0);
-    line.push_text("a frame that is cut", None);
+    line.push_text("a frame that is cut", Mark::None);
     assert!(!send(&mut line, 4));
     let pong = Pin::new(&mut line).poll_write(&mut context(), b"\x8a\x00");
     assert!(matches!(pong, Poll::Ready(Ok(2))));
-    line.push_text("next", None);
+    line.push_text("next", Mark::None);
     assert!(send(&mut line, usize::MAX));
     assert_eq!(written(&line), b"\x81\x13a frame that is cut\x8a\x00\x81\x04next");
 }
@@ -137,7 +137,7 @@ fn a_client_that_pings_and_does_not_read_is_held_up() {
 fn the_last_tweet_that_a_slow_client_gets_is_known() {
     let mut line = line(0);
     for seq in 1..=3 {
-        line.push_text("tweet", Some(Seq(seq)));
+        line.push_text("tweet", Mark::Tweet(Seq(seq)));
     }
     assert_eq!(line.seq(), None);
     // The first is through, the second has begun.
@@ -145,13 +145,40 @@ fn the_last_tweet_that_a_slow_client_gets_is_known() {
     line.drop_waiting();
     assert_eq!(line.seq(), Some(Seq(2)));
     assert_eq!(line.waiting_bytes(), 4, "the rest of the second");
-    line.push_text("bye", None);
+    line.push_text("bye", Mark::None);
     assert!(send(&mut line, usize::MAX));
     assert_eq!(frames(&written(&line)), ["tweet", "tweet", "bye"]);
 
-    line.push_text("tweet", Some(Seq(9)));
+    line.push_text("tweet", Mark::Tweet(Seq(9)));
     line.drop_waiting();
     assert_eq!((line.seq(), line.waiting_bytes()), (Some(Seq(2)), 0), "9 has not begun");
+}
+
+#[test]
+fn the_position_is_good_for_a_subscription_that_is_owed_more() {
+    let told = |pieces: &[(Mark, bool)]| {
+        let mut line = line(0);
+        for &(mark, goes_out) in pieces {
+            line.push_text("frame", mark);
+            if goes_out {
+                assert!(send(&mut line, usize::MAX));
+            }
+        }
+        line.drop_waiting();
+        line.seq()
+    };
+    let (tweet, owed) = (|seq| Mark::Tweet(Seq(seq)), |since| Mark::Owed(Seq(since)));
+    // Whether its answer went out or not.
+    assert_eq!(told(&[(tweet(9), true), (owed(2), true)]), Some(Seq(2)));
+    assert_eq!(told(&[(tweet(9), true), (owed(2), false)]), Some(Seq(2)));
+    assert_eq!(told(&[(tweet(9), true), (owed(2), true), (Mark::None, true)]), Some(Seq(2)));
+    // It catches up from there, in order.
+    assert_eq!(told(&[(tweet(9), true), (owed(2), true), (tweet(4), true)]), Some(Seq(4)));
+    assert_eq!(told(&[(tweet(9), true), (owed(2), true), (tweet(4), false)]), Some(Seq(2)));
+    assert_eq!(told(&[(tweet(9), true), (owed(2), false), (tweet(4), false), (owed(1), false)]), Some(Seq(1)));
+    // A later position takes nothing back, and without a tweet nothing is known.
+    assert_eq!(told(&[(tweet(9), true), (owed(20), true)]), Some(Seq(9)));
+    assert_eq!(told(&[(owed(2), true), (tweet(4), false)]), None);
 }
 
 #[test]
@@ -160,7 +187,7 @@ fn bytes_that_are_taken_are_a_sign_of_life_when_there_was_no_room_before() {
     let mut line = line(0);
     assert_eq!(line.stuck_for(Instant::now()), None, "nothing waits");
     let begin = Instant::now();
-    line.push_text("0123456789", None);
+    line.push_text("0123456789", Mark::None);
     assert_eq!(line.stuck_for(begin), Some(Duration::ZERO));
     assert!(line.stuck_for(Instant::now() + SECOND) >= Some(SECOND));
 
@@ -179,4 +206,17 @@ fn bytes_that_are_taken_are_a_sign_of_life_when_there_was_no_room_before() {
     assert!(line.drained() >= Some(more));
     assert!(send(&mut line, usize::MAX));
     assert_eq!(line.stuck_for(Instant::now()), None);
+}
+
+#[test]
+fn an_answer_that_found_no_room_is_tried_again() {
+    let mut line = line(0);
+    line.push_text(vec![b'a'; MAX_REPLY_BYTES], Mark::None);
+    assert!(Pin::new(&mut line).poll_write(&mut context(), b"pong").is_pending());
+    assert!(!send(&mut line, 1_000));
+    assert!(send(&mut line, MAX_REPLY_BYTES));
+    assert!(line.take_refused(), "a read has to try again");
+    assert!(!line.take_refused(), "once");
+    assert!(Pin::new(&mut line).poll_write(&mut context(), b"pong").is_ready());
+    assert!(!line.take_refused());
 }
