@@ -36,6 +36,7 @@
 //! ```
 
 mod arena;
+mod bits;
 mod compile;
 mod compiled;
 mod distance;
@@ -58,6 +59,7 @@ mod table;
 mod tantivy;
 mod terms;
 mod waits;
+mod words;
 
 pub use compiled::Compiled;
 pub use tantivy::Tantivy;

@@ -44,6 +44,14 @@ impl Compiled {
                 }
                 _ => Ast::All,
             },
+            &AtomKind::Both(first, second) => {
+                let mut parts = match self.atom(first) {
+                    Ast::And(parts) => parts,
+                    part => vec![part],
+                };
+                parts.push(self.atom(second));
+                Ast::And(parts)
+            }
             &AtomKind::Exists(field) => Ast::Exists { field },
             AtomKind::Prefix(field, prefix) => Ast::Prefix { field: *field, prefix: prefix.to_string() },
             AtomKind::Wildcard(field, pattern) => Ast::Wildcard { field: *field, pattern: pattern.to_string() },
