@@ -19,6 +19,12 @@ impl Seq {
     /// The last position that JavaScript can hold exactly.
     pub const MAX: Seq = Seq((1 << 53) - 1);
 
+    /// The position before this one; of the position before the first tweet, itself.
+    #[must_use]
+    pub fn before(self) -> Seq {
+        Seq(self.0.saturating_sub(1))
+    }
+
     /// The position after this one.
     #[must_use]
     pub fn next(self) -> Seq {

@@ -47,8 +47,8 @@ pub enum LiveError {
     Unrecoverable {
         /// Why.
         message: String,
-        /// The first position that can be had.
-        first_seq: Seq,
+        /// The first position that can be resumed from.
+        since: Seq,
     },
     /// `unavailable`: the index can't be read, or perch is shutting down.
     #[error("{0}")]

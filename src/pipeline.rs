@@ -7,13 +7,16 @@
 //!
 //! The loop runs on its own thread and owns the [`Hub`]: registrations and tweets pass through it one after the other, so a
 //! registration lies between two seqs and its watermark is exact. Nothing is lost here: the loop takes a batch only when the index's writer
-//! has room for it, and a full intake makes the sources wait. Control comes before data, so nobody waits for a stream to end.
+//! has room for it, and a full intake makes the sources wait. Control comes before data, so nobody waits for a stream to end; but only
+//! [`CONTROLS_IN_A_ROW`] at a time, so that tweets don't wait for a stream of sessions either.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::unconstrained;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::{CostOrder, Departures, Full, Hub, Name, Registered, SessionQueue};
@@ -26,6 +29,9 @@ use crate::tweet::{Item, Prepared};
 
 /// How many commands may wait for the loop. When it is full, the asking sessions wait.
 const CONTROL_CAPACITY: usize = 256;
+
+/// How many commands may be carried out one after the other while a batch waits: so many sessions may come at one moment that there is always one.
+const CONTROLS_IN_A_ROW: usize = 64;
 
 /// What a source hands over.
 #[derive(Debug)]
@@ -152,7 +158,17 @@ impl Pipeline {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let departures = Arc::clone(&self.departures);
         let mut closing = false;
+        let mut controls = 0;
         loop {
+            if controls >= CONTROLS_IN_A_ROW {
+                controls = 0;
+                // Unconstrained: the runtime hides what is there from a task that has done much.
+                let waiting = unconstrained(next_batch(&self.index, &mut self.batches)).now_or_never();
+                if let Some(batch) = waiting {
+                    let Some(batch) = batch? else { return Ok(()) };
+                    self.batch(batch);
+                }
+            }
             let batch = tokio::select! {
                 biased;
                 () = departures.notify.notified() => {
@@ -161,6 +177,7 @@ impl Pipeline {
                 }
                 Some(control) = self.control.recv() => {
                     self.control(control);
+                    controls += 1;
                     continue;
                 }
                 () = shutdown.cancelled(), if !closing => {
@@ -172,6 +189,7 @@ impl Pipeline {
             };
             let Some(batch) = batch else { return Ok(()) };
             self.batch(batch);
+            controls = 0;
         }
     }
 
@@ -261,3 +279,6 @@ async fn next_batch(index: &Index, batches: &mut mpsc::Receiver<Batch>) -> anyho
     index.ready().await?;
     Ok(batches.recv().await)
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::telemetry;
-use crate::transport::Progress;
+use crate::transport::{Progress, check_head};
 
 use stream::{Busy, Counted, Requests};
 pub use tls::Tls;
@@ -110,6 +110,7 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
             progress: stream.progress(),
             header_timeout: options.header_timeout,
             idle_timeout: options.idle_timeout,
+            max_headers: options.max_headers,
         };
         let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
         let tls = options.tls.clone();
@@ -159,12 +160,13 @@ struct Guarded {
     progress: Progress,
     header_timeout: Duration,
     idle_timeout: Duration,
+    max_headers: usize,
 }
 
 /// Serves one connection to its end.
 async fn connection<S>(
     stream: S,
-    Guarded { peer, requests, progress, header_timeout, idle_timeout }: Guarded,
+    Guarded { peer, requests, progress, header_timeout, idle_timeout, max_headers }: Guarded,
     builder: &Builder<TokioExecutor>,
     router: Router,
     shutdown: CancellationToken,
@@ -177,9 +179,13 @@ async fn connection<S>(
             let busy = Busy::new(Arc::clone(&requests));
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(progress.clone());
-            let answer = TowerToHyperService::new(router.clone()).call(request.map(Body::new));
+            let answer = check_head(request.version(), request.headers(), max_headers)
+                .map(|()| TowerToHyperService::new(router.clone()).call(request.map(Body::new)));
             async move {
-                let answer = answer.await?;
+                let answer = match answer {
+                    Ok(answer) => answer.await?,
+                    Err(refusal) => refusal,
+                };
                 if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                     busy.upgraded();
                 }
@@ -197,6 +203,9 @@ async fn connection<S>(
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(%peer, %error, "a connection failed");
+                    if let Some(reason) = error.downcast_ref().and_then(|error| refused(error, &requests)) {
+                        telemetry::turned_away(reason);
+                    }
                 }
                 return;
             }
@@ -220,6 +229,16 @@ async fn connection<S>(
             }
         }
     }
+}
+
+/// Which limit of HTTP/1.1 has ended a connection, if one has. Its answer, where there is one, is hyper's own.
+fn refused(error: &hyper::Error, requests: &Requests) -> Option<&'static str> {
+    if error.is_parse_too_large() {
+        return Some("headers");
+    }
+    // The same time is given to the head of the next request and to the wait for it.
+    let is_late = requests.has_begun() || !requests.were_any();
+    error.is_timeout().then_some(if is_late { "header_timeout" } else { "idle_timeout" })
 }
 
 /// Listens on an address.

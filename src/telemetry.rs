@@ -14,7 +14,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use metrics::{Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, Telemetry};
 
@@ -139,15 +143,32 @@ const fn row(name: &'static str, kind: MetricKind, about: &'static str) -> Metri
 ///
 /// When the filter can't be read.
 pub fn init_log(config: &Telemetry) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log).with_context(|| format!("telemetry.log: {:?}", config.log))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     // A test in the same process may have been first.
-    let _ = match config.format {
-        LogFormat::Text => builder.with_ansi(ansi).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
+    let _ = log_to(config, std::io::stderr, ansi)?.try_init();
     Ok(())
+}
+
+/// A log that is written there.
+fn log_to<W>(config: &Telemetry, writer: W, ansi: bool) -> anyhow::Result<impl SubscriberInitExt>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(&config.log).with_context(|| format!("telemetry.log: {:?}", config.log))?;
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    let layer = match config.format {
+        LogFormat::Text => layer.with_ansi(ansi).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    };
+    let harmless = filter_fn(is_harmless).with_max_level_hint(LevelFilter::TRACE);
+    Ok(tracing_subscriber::registry().with(layer.with_filter(filter.and(harmless))))
+}
+
+/// Whether an event can hold nothing that a client keeps secret. What libraries say at `trace` holds what they were given: tungstenite's whole
+/// messages, with the tokens in them.
+fn is_harmless(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    *metadata.level() < Level::TRACE || target == "perch" || target.starts_with("perch::")
 }
 
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();

@@ -47,7 +47,7 @@ use crate::query::QueryLimits;
 use crate::source::StatusBoard;
 
 pub use gate::Gate;
-pub use http::router;
+pub use http::{check_head, router};
 pub use probes::admin_router;
 pub use progress::Progress;
 pub(crate) use query_form::Reader as QueryReader;

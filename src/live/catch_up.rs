@@ -119,16 +119,16 @@ pub(super) fn read(live: &Live, catch_up: &CatchUp) -> Reading {
         // because no position is used twice.
         let position = live.seq();
         let page = live.read(move |view| {
-            let first_seq = view.first_seq();
+            let first = view.first_seq().before();
             // Nobody is to take what was deleted before it was read for something that never was.
-            if catch_up.position().is_some_and(|position| position.next() < first_seq) {
-                return Ok(Err(first_seq));
+            if catch_up.position().is_some_and(|position| position < first) {
+                return Ok(Err(first));
             }
             catch_up.page(&view, view.last_seq().max(position)).map(Ok)
         });
-        page.await?.map_err(|first_seq| LiveError::Unrecoverable {
-            message: format!("tweets before position {first_seq} are gone"),
-            first_seq,
+        page.await?.map_err(|first| LiveError::Unrecoverable {
+            message: format!("tweets up to position {first} are gone"),
+            since: first,
         })
     }))
 }

@@ -127,8 +127,8 @@ impl Session {
     }
 
     fn check_position(&self, since: Seq, epoch: Option<crate::ids::Epoch>) -> Result<(), LiveError> {
-        let first_seq = self.live.inner.index.first_seq();
-        let unrecoverable = |message: String| Err(LiveError::Unrecoverable { message, first_seq });
+        let first = self.live.inner.index.first_seq().before();
+        let unrecoverable = |message: String| Err(LiveError::Unrecoverable { message, since: first });
         let (ours, newest) = (self.live.epoch(), self.live.seq());
         if let Some(theirs) = epoch.filter(|theirs| *theirs != ours) {
             return unrecoverable(format!("the position is of epoch {theirs}, this is epoch {ours}"));
@@ -136,8 +136,8 @@ impl Session {
         if since > newest {
             return unrecoverable(format!("position {since} was never reached, the newest is {newest}"));
         }
-        if since.next() < first_seq {
-            return unrecoverable(format!("tweets before position {first_seq} are gone"));
+        if since < first {
+            return unrecoverable(format!("tweets up to position {first} are gone"));
         }
         Ok(())
     }

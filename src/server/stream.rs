@@ -26,6 +26,8 @@ pub(super) struct Requests {
     /// Those whose answers have not ended.
     open: AtomicUsize,
     any: AtomicBool,
+    /// Whether something came since the last one.
+    has_begun: AtomicBool,
     /// Whether the connection has become a WebSocket.
     is_upgraded: AtomicBool,
     /// When the last answer ended.
@@ -36,6 +38,18 @@ impl Requests {
     /// Whether there was one.
     pub(super) fn were_any(&self) -> bool {
         self.any.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a part of another.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// Something came.
+    fn read(&self) {
+        if self.open.load(Ordering::Relaxed) == 0 {
+            self.has_begun.store(true, Ordering::Relaxed);
+        }
     }
 
     /// How long there has been none.
@@ -57,6 +71,7 @@ pub(super) struct Busy {
 impl Busy {
     pub(super) fn new(requests: Arc<Requests>) -> Busy {
         requests.any.store(true, Ordering::Relaxed);
+        requests.has_begun.store(false, Ordering::Relaxed);
         requests.open.fetch_add(1, Ordering::AcqRel);
         Busy { requests }
     }
@@ -144,6 +159,7 @@ impl Counted {
         }
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(self.write_timeout)));
         if stuck.as_mut().poll(cx).is_ready() {
+            self.progress.end();
             telemetry::turned_away("write_timeout");
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was read for too long")));
         }
@@ -159,7 +175,12 @@ impl Drop for Counted {
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.requests.read();
+        }
+        read
     }
 }
 

@@ -68,3 +68,22 @@ fn a_log_filter_that_is_none_is_an_error() {
     let config = Telemetry { log: "perch=loud".to_owned(), ..Telemetry::default() };
     assert!(init_log(&config).is_err());
 }
+
+#[test]
+fn the_log_holds_nothing_that_libraries_say_at_trace() {
+    let (log, written) = (tempfile::NamedTempFile::new().unwrap(), |log: &tempfile::NamedTempFile| {
+        std::fs::read_to_string(log.path()).unwrap()
+    });
+    for filter in ["trace", "info,tungstenite::protocol=trace,perch::x=trace"] {
+        let config = Telemetry { log: filter.to_owned(), ..Telemetry::default() };
+        let subscriber = log_to(&config, log.reopen().unwrap(), false).unwrap();
+        let _set = subscriber.set_default();
+        tracing::trace!(target: "tungstenite::protocol", "a secret");
+        tracing::trace!(target: "perchance", "a secret");
+        tracing::debug!(target: "tungstenite::protocol", "closes");
+        tracing::trace!(target: "perch::x", "our own");
+        let written = written(&log);
+        assert!(written.contains("closes") && written.contains("our own"), "{filter}: {written}");
+        assert!(!written.contains("a secret"), "{filter}: {written}");
+    }
+}

@@ -142,10 +142,10 @@ pub(crate) enum At {
         /// The way to the value, `bool.must[0].term`.
         path: String,
     },
-    /// Before the first position that can be had.
+    /// Before the first position that can be resumed from.
     Position {
         /// That position.
-        first_seq: u64,
+        since: u64,
     },
 }
 
@@ -208,8 +208,8 @@ impl From<LiveError> for Fault {
         match error {
             LiveError::Limit(message) => Fault::new(Code::Limit, message),
             LiveError::NotFound(message) => Fault::new(Code::NotFound, message),
-            LiveError::Unrecoverable { message, first_seq: Seq(first_seq) } => {
-                Fault { code: Code::Unrecoverable, message, at: Some(At::Position { first_seq }) }
+            LiveError::Unrecoverable { message, since: Seq(since) } => {
+                Fault { code: Code::Unrecoverable, message, at: Some(At::Position { since }) }
             }
             LiveError::Unavailable(message) => Fault::new(Code::Unavailable, message),
         }

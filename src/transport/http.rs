@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{MatchedPath, OriginalUri, Query, Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -45,6 +45,29 @@ async fn check_host(State(gate): State<Arc<Gate>>, request: Request, next: Next)
     match gate.check_host(host.filter(|_| !is_probe)) {
         Ok(()) => next.run(request).await,
         Err(fault) => fault.into_response(),
+    }
+}
+
+/// Whether a request's head is one that perch takes: with so many header fields at most (which HTTP/1.1 is held to before), and of HTTP/1.1 with one
+/// `Host`, without which nobody can say which host was meant (RFC 9112, 3.2).
+///
+/// # Errors
+///
+/// The answer.
+#[expect(clippy::result_large_err, reason = "it is an answer that most requests don't get")]
+pub fn check_head(version: Version, headers: &HeaderMap, max_headers: usize) -> Result<(), Response> {
+    if headers.len() > max_headers {
+        telemetry::turned_away("headers");
+        let message = format!("a request has at most {max_headers} header fields");
+        let mut response = Fault::new(Code::TooLarge, message).into_response();
+        *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(response);
+    }
+    match headers.get_all(header::HOST).iter().count() {
+        1 => Ok(()),
+        0 if version != Version::HTTP_11 => Ok(()),
+        0 => Err(Fault::new(Code::BadPayload, "a request of HTTP/1.1 has a `Host`").into_response()),
+        _ => Err(Fault::new(Code::BadPayload, "`Host` is given twice").into_response()),
     }
 }
 

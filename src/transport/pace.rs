@@ -44,6 +44,21 @@ impl Bucket {
         there_is
     }
 
+    /// Takes one, whether there is one or not. When there was none: after how long there is one again.
+    pub(super) fn charge(&mut self, now: Instant) -> Option<Duration> {
+        if self.take(now) {
+            return None;
+        }
+        self.level -= 1.0;
+        Some(self.until_one())
+    }
+
+    /// How long after it was last asked there is one.
+    pub(super) fn until_one(&self) -> Duration {
+        // Rounded up, so that there is one then.
+        Duration::from_secs_f64((1.0 - self.level).max(0.0) / self.per_second) + Duration::from_millis(1)
+    }
+
     /// Whether nothing was taken for so long that it makes no difference any more.
     pub(super) fn is_full(&self, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.filled);

@@ -3,18 +3,30 @@
 //! The server counts below HTTP and TLS, where each write of a connection ends. It does not say what the bytes were.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The bytes that one connection has taken so far. Clones share the count.
+/// The bytes that one connection has taken so far, and whether it was ended because it took none for too long. Clones share both.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     bytes: Arc<AtomicU64>,
+    has_ended: Arc<AtomicBool>,
 }
 
 impl Progress {
     /// Some more were taken.
     pub fn add(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// None were taken for too long: the connection ends.
+    pub fn end(&self) {
+        self.has_ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has ended so.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Relaxed)
     }
 
     /// How many there are.

@@ -1,7 +1,7 @@
 //! `/api/stream`: one live search as server-sent events, for everything that speaks HTTP.
 //!
-//! One request is one session with one unnamed subscription. A tweet's `id:` is its seq, so the `Last-Event-ID` that a client sends when it
-//! comes back is the position to resume from. A task of its own takes from the session and hands on, one portion at a time, to the answer's body; a client
+//! One request is one session with one unnamed subscription. A tweet's `id:` is `<epoch>:<seq>`, so the `Last-Event-ID` that a client sends when it
+//! comes back is the position to resume from, and is none in another index. A task of its own takes from the session and hands on, one portion at a time, to the answer's body; a client
 //! that reads slowly makes it wait, so that what waits for the client waits in its session. One that takes nothing for too long loses its session.
 
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Pass};
 use crate::config::{self, Problem};
-use crate::ids::Seq;
+use crate::ids::{Epoch, Seq};
 use crate::live::{CloseReason, Event, Percolate, Session};
 use crate::telemetry;
 
@@ -33,7 +33,7 @@ use super::gate::{Caller, Place};
 use super::pace::Pace;
 use super::query_form::QueryForm;
 use super::wire::{self, HelloLimits};
-use super::{Route, Transport, TransportContext, TransportKind, fields, http};
+use super::{Progress, Route, Transport, TransportContext, TransportKind, fields, http};
 
 pub(super) const KIND: TransportKind = TransportKind {
     name: "sse",
@@ -102,7 +102,7 @@ pub(super) struct Stage {
         ("q" = String, Query, description = "The query, as text or in its JSON form."),
         ("since" = Option<u64>, Query, description = "Send what came after this position first."),
         ("epoch" = Option<String>, Query, description = "The epoch that the position belongs to."),
-        ("Last-Event-ID" = Option<u64>, Header, description = "As `since`, and before it."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id:` of the last event, `<epoch>:<seq>`: as `since` and `epoch`, and before them."),
     ),
     responses(
         (status = 200, description = "Events as docs/PROTOCOL.md describes them.", content_type = "text/event-stream"),
@@ -132,7 +132,10 @@ pub(super) async fn stream(
     let epoch = fields.epoch("epoch")?;
     fields.finish()?;
     let query = stage.context.queries.read(query).await?;
-    let since = last_event_id(&headers)?.or(since);
+    let (since, epoch) = match last_event_id(&headers)? {
+        Some((epoch, since)) => (Some(since), Some(epoch)),
+        None => (since, epoch),
+    };
 
     let place = gate.admit(&caller)?;
     let mut session = live.connect()?;
@@ -150,13 +153,15 @@ pub(super) async fn stream(
         .retry(Duration::from_millis(stage.options.retry_ms))
         .data(wire::hello_payload(session.uid(), live.epoch(), registered.seq, limits));
     // The position where this stream starts: whoever is cut off before the first tweet resumes from here.
-    let Seq(start) = since.unwrap_or(registered.seq);
+    let start = since.unwrap_or(registered.seq);
     let ok = sse::Event::default()
         .event(wire::event::PERCOLATE_OK)
-        .id(start.to_string())
+        .id(event_id(live.epoch(), start))
         .data(wire::percolate_ok_payload(None, registered));
     let feed = Feed {
         session,
+        epoch: live.epoch(),
+        progress: caller.progress(),
         ready: VecDeque::from([hello, ok]),
         events: Vec::new(),
         pass,
@@ -174,13 +179,20 @@ pub(super) async fn stream(
     Ok(response)
 }
 
+/// A position as a browser keeps it.
+fn event_id(epoch: Epoch, seq: Seq) -> String {
+    format!("{epoch}:{seq}")
+}
+
 /// Where the client wants to go on, as its browser says it.
-fn last_event_id(headers: &HeaderMap) -> Result<Option<Seq>, Fault> {
-    match headers.get(LAST_EVENT_ID) {
-        None => Ok(None),
-        Some(id) if id.is_empty() => Ok(None),
-        Some(id) => fields::seq("Last-Event-ID", id.to_str().ok().and_then(fields::whole)).map(Some),
-    }
+fn last_event_id(headers: &HeaderMap) -> Result<Option<(Epoch, Seq)>, Fault> {
+    let Some(id) = headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()) else { return Ok(None) };
+    let read = || {
+        let (epoch, seq) = id.to_str().ok()?.split_once(':')?;
+        let seq = fields::seq("Last-Event-ID", fields::whole(seq)).ok()?;
+        Some((epoch.parse().ok()?, seq))
+    };
+    read().map(Some).ok_or_else(|| Fault::field("Last-Event-ID", "must be the `id:` of an event, `<epoch>:<seq>`"))
 }
 
 /// What goes out at one time.
@@ -201,6 +213,10 @@ fn events(body: mpsc::Receiver<Portion>) -> impl Stream<Item = Result<sse::Event
 /// One stream.
 struct Feed {
     session: Session,
+    /// Of the positions in the ids.
+    epoch: Epoch,
+    /// Of its connection.
+    progress: Progress,
     /// What can be sent at once.
     ready: Portion,
     /// Kept for its memory.
@@ -226,9 +242,10 @@ impl Feed {
     async fn run(mut self, portions: mpsc::Sender<Portion>) {
         let ended = {
             let mut overdue = pin!(overdue(self.shutdown.clone()));
+            let progress = self.progress.clone();
             tokio::select! {
                 ended = self.feed(&portions) => ended,
-                () = portions.closed() => "gone",
+                () = portions.closed() => if progress.has_ended() { "too_slow" } else { "gone" },
                 () = &mut overdue => "shutting_down",
             }
         };
@@ -296,7 +313,8 @@ impl Feed {
                     self.say_withheld();
                     tweets += 1;
                     let frame = wire::tweet_new(&delivery);
-                    let event = sse::Event::default().event(wire::event::TWEET_NEW).id(delivery.hit.seq.to_string());
+                    let event =
+                        sse::Event::default().event(wire::event::TWEET_NEW).id(event_id(self.epoch, delivery.hit.seq));
                     self.ready.push_back(event.data(wire::tweet_new_payload(&frame)));
                 }
                 Event::CatchingUp { from } => {

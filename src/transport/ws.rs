@@ -9,7 +9,7 @@
 //! The task waits for whichever comes first, and reads and writes at the same time. Searches run beside it, so a slow one delays neither
 //! pushes nor pings. Nothing is taken from the session, which is bounded, while much waits for a client that does not read; a client that takes
 //! no byte for `write_timeout_ms` is cut off. Everything is written in the order in which it was made: `percolate/ok` before what its
-//! registration brings. Frames for a busy session are joined ([`writes`]), and so are its wake-ups.
+//! registration brings. A client that sends more than it may is not read for a while, so that TCP slows it down. Frames for a busy session are joined ([`writes`]), and so are its wake-ups.
 
 mod close;
 mod line;
@@ -33,7 +33,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::{FutureExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -58,7 +58,7 @@ use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand
 use super::{Route, Transport, TransportContext, TransportKind};
 use close::End;
 use line::{Line, Mark};
-use reads::Reads;
+use reads::{Moved, Reads, moved};
 use writes::Writes;
 
 pub(super) const KIND: TransportKind = TransportKind {
@@ -82,6 +82,9 @@ const ENOUGH_BYTES: usize = 64 * 1024;
 
 /// When so much waits to be written, the client is not read either: it asks for more than it takes.
 const TOO_MUCH_BYTES: usize = 1024 * 1024;
+
+/// Control frames have at most 125 bytes; tungstenite holds few of them back, since nothing is read then.
+const MAX_REFUSED_BYTES: usize = 1024;
 
 /// A client may save up the commands of so many seconds.
 const SAVED_UP_S: u32 = 2;
@@ -229,8 +232,9 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
     let max_bytes = Some(ws.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR));
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
-        // Nothing is to wait in tungstenite: what it writes waits in the line.
+        // Nothing is to wait in tungstenite: what it writes waits in the line. What finds no room there is the answer to one ping, and a goodbye.
         .write_buffer_size(0)
+        .max_write_buffer_size(MAX_REFUSED_BYTES)
         .max_message_size(max_bytes)
         .max_frame_size(max_bytes);
     let line = Line::new(TokioIo::new(upgraded));
@@ -332,6 +336,8 @@ struct Times {
     withheld: Option<Instant>,
     /// When a client has had its time to take what was left at a shutdown.
     overdue: Option<Instant>,
+    /// Until when a client that has sent too much is not read.
+    deaf: Option<Instant>,
 }
 
 impl Times {
@@ -347,34 +353,14 @@ impl Times {
             expiry: pass.and_then(|pass| now.checked_add(pass.remaining())),
             withheld: None,
             overdue: None,
+            deaf: None,
         }
     }
 
     fn next(&self) -> Instant {
-        let some = [self.first_frame, self.expiry, self.withheld, self.overdue];
+        let some = [self.first_frame, self.expiry, self.withheld, self.overdue, self.deaf];
         some.into_iter().flatten().fold(self.users.min(self.ping), Instant::min)
     }
-}
-
-/// What the socket does.
-enum Moved {
-    /// Everything is written, or nothing can be any more.
-    Wrote(std::io::Result<()>),
-    Read(Option<Result<Message, tungstenite::Error>>),
-}
-
-/// Waits until all is written, if `write`, or something was read, if `read`.
-async fn moved(socket: &mut Socket, reads: &Reads, write: bool, read: bool) -> Moved {
-    poll_fn(|context| {
-        if write && let Poll::Ready(wrote) = socket.get_mut().poll_send(context) {
-            return Poll::Ready(Moved::Wrote(wrote));
-        }
-        if read && let Poll::Ready(message) = reads.poll(context, |context| Pin::new(&mut *socket).poll_next(context)) {
-            return Poll::Ready(Moved::Read(message));
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 /// Whether a client has given no sign of life for too long: neither sent anything, nor made room in a socket that was full.
@@ -432,7 +418,7 @@ impl Connection {
             if due < self.alarm.deadline() || self.alarm.is_elapsed() {
                 self.alarm.as_mut().reset(due);
             }
-            let (write, read) = (line.has_work() && held.is_none(), waiting < TOO_MUCH_BYTES);
+            let (write, read) = (line.has_work() && held.is_none(), self.times.deaf.is_none());
             tokio::select! {
                 biased;
                 () = self.alarm.as_mut() => self.rung()?,
@@ -475,6 +461,9 @@ impl Connection {
             telemetry::turned_away("first_frame");
             return Err(if self.needs_token() { End::Unauthorized } else { End::Silent });
         }
+        if self.times.deaf.is_some_and(|until| until <= now) {
+            self.times.deaf = None;
+        }
         if self.times.withheld.is_some_and(|at| at <= now) {
             self.say_withheld();
         }
@@ -515,9 +504,6 @@ impl Connection {
 
     fn wrote(&mut self, now: Instant) {
         self.urgent = false;
-        if self.socket.get_mut().take_refused() {
-            self.reads.ask();
-        }
         let tweets = std::mem::take(&mut self.out_tweets);
         if tweets > 0 {
             self.writes.wrote(now);
@@ -631,6 +617,11 @@ impl Connection {
 
     async fn message(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Result<(), End> {
         self.heard = Instant::now();
+        // Whatever it is: to read it, and to answer it, costs something.
+        let wait = self.commands.charge(self.heard);
+        if let Some(wait) = wait {
+            self.times.deaf = Some(self.heard + wait);
+        }
         match message {
             Some(Ok(Message::Text(frame))) if frame.len() > self.ws.context.limits.max_frame_bytes => {
                 telemetry::turned_away("frame_size");
@@ -638,7 +629,7 @@ impl Connection {
             }
             Some(Ok(Message::Text(frame))) => {
                 // Most sessions send few commands in a long life, and need no room for them.
-                Box::pin(self.command(&frame)).await;
+                Box::pin(self.command(&frame, wait.is_none())).await;
                 if !self.needs_token() {
                     self.times.first_frame = None;
                 }
@@ -652,20 +643,27 @@ impl Connection {
             }
             Some(Ok(Message::Pong(_) | Message::Frame(_))) => Ok(()),
             Some(Ok(Message::Close(_))) | None => Err(End::Gone),
-            Some(Err(error)) => Err(End::of_read(&error)),
+            Some(Err(error)) => {
+                let end = End::of_read(&error);
+                if end == End::TooLarge {
+                    telemetry::turned_away("frame_size");
+                }
+                Err(end)
+            }
         }
     }
 
-    async fn command(&mut self, frame: &str) {
+    async fn command(&mut self, frame: &str, is_in_time: bool) {
         let (reference, command) = wire::parse(frame, (&self.ws.context.limits).into());
-        let done = match command {
-            Ok(_) if !self.commands.take(self.heard) => {
-                telemetry::turned_away("commands");
-                let max = self.ws.context.limits.commands_per_second;
-                Err(Fault::new(Code::Limit, format!("{max} commands a second are taken; this one was not")))
+        let done = if is_in_time {
+            match command {
+                Ok(command) => self.obey(command, reference.clone()).await,
+                Err(fault) => Err(fault),
             }
-            Ok(command) => self.obey(command, reference.clone()).await,
-            Err(fault) => Err(fault),
+        } else {
+            telemetry::turned_away("commands");
+            let max = self.ws.context.limits.commands_per_second;
+            Err(Fault::new(Code::Limit, format!("{max} commands a second are taken; this one was not")))
         };
         if let Err(fault) = done {
             self.text(failed(&fault, reference.as_ref()));

@@ -329,6 +329,22 @@ fn a_token_opens_ingestion_and_stands_in_no_log() {
     assert!(stderr.contains("the token is wrong"), "{stderr}");
     let (code, stdout, stderr) = ingest(&["--token-file", "token"]);
     assert_eq!((code, stdout.trim()), (Some(0), "1 accepted, 0 refused"), "{stderr}");
+    // In a frame, which tungstenite would log.
+    let address = server.url.strip_prefix("http://").expect("http");
+    let mut stream = std::net::TcpStream::connect(address).expect("it connects");
+    let request = "GET /ws HTTP/1.1\r\nHost: perch\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    // Masked by zeros, so as it stands.
+    let command = br#"["cmd/auth",{"token":"another-token"}]"#;
+    let len = 0x80 | u8::try_from(command.len()).expect("short");
+    stream.write_all(&[request.as_bytes(), &[0x81, len, 0, 0, 0, 0], &command[..]].concat()).expect("it goes out");
+    let mut came = Vec::new();
+    while !String::from_utf8_lossy(&came).contains("forbidden") {
+        let mut some = [0; 1024];
+        let n = stream.read(&mut some).expect("an answer");
+        assert!(n > 0, "the answer does not come");
+        came.extend_from_slice(&some[..n]);
+    }
     drop(server);
     let log = std::fs::read_to_string(dir.path().join("log")).expect("a log");
     assert!(log.contains("turned away"), "the log is there");

@@ -229,14 +229,16 @@ async fn a_position_before_the_index_begins_is_refused_with_the_first_one() {
         assert!(id < 100_000, "nothing is ever deleted");
     };
     assert_eq!(refused["code"], "unrecoverable", "{refused}");
-    let first = refused["at"]["first_seq"].as_u64().expect("the first position");
-    assert!(first > 1 && first <= id, "{refused}");
+    let since = refused["at"]["since"].as_u64().expect("the first position");
+    assert!(since > 0 && since < id, "{refused}");
     // From there on everything can be had.
     let mut client = perch.connect().await;
-    client.percolate(json!({"query": "rust", "since": first - 1, "epoch": epoch})).await;
-    assert_eq!(client.tweet().await["seq"], first);
+    client.percolate(json!({"query": "rust", "since": since, "epoch": epoch})).await;
+    assert_eq!(client.tweet().await["seq"], since + 1);
+    client.send("cmd/percolate", json!({"query": "rust", "since": since - 1, "epoch": epoch, "name": "older"})).await;
+    while client.event().await.0 != "cmd/error" {}
     let (status, answer) = perch.get("/api/stream?q=rust&since=0").await;
-    assert_eq!((status, &answer["error"]["at"]["first_seq"]), (410, &json!(first)), "{answer}");
+    assert_eq!((status, &answer["error"]["at"]["since"]), (410, &json!(since)), "{answer}");
     perch.stop().await;
 }
 

@@ -1,6 +1,6 @@
 //! Who may come in, and how much they may take.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message, http::HeaderValue};
 
+use crate::support::process::Server;
 use crate::support::{PATIENCE, Perch, tweet, until};
 
 const TOKEN: &str = "a token that nobody guesses";
@@ -108,6 +109,18 @@ async fn closed(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// Reads until this has come.
+async fn read_until(stream: &mut TcpStream, text: &str) {
+    let read = async {
+        let mut came = Vec::new();
+        while !String::from_utf8_lossy(&came).contains(text) {
+            let n = stream.read_buf(&mut came).await.expect("it is open");
+            assert!(n > 0, "{}", String::from_utf8_lossy(&came));
+        }
+    };
+    tokio::time::timeout(PATIENCE, read).await.expect("it comes");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_does_not_come_to_its_end_is_cut_off() {
     let perch = Perch::start_with("[server]\nheader_timeout_ms = 200\n").await;
@@ -141,6 +154,67 @@ async fn a_head_that_is_too_large_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_head_without_a_host_or_with_two_is_refused() {
+    let perch = Perch::start().await;
+    for (head, status) in [
+        ("GET /healthz HTTP/1.1\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n", 400),
+        ("GET /healthz HTTP/1.0\r\nHost: localhost\r\nHost: localhost\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost\r\n", 200),
+        ("GET /healthz HTTP/1.0\r\n", 200),
+    ] {
+        let mut stream = TcpStream::connect(perch.address).await.expect("a connection");
+        stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).await.expect("it goes out");
+        let answer = closed(stream).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status.to_string().as_str()), "{head}: {answer}");
+    }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_header_fields_holds_for_http2() {
+    let perch = Perch::start_with("[server]\nheader_timeout_ms = 2000\nidle_timeout_ms = 300\n").await;
+    for (more, expected) in [(50, "alive"), (200, "at most 100 header fields")] {
+        let mut stream = TcpStream::connect(perch.address).await.expect("a connection");
+        stream.write_all(&http2_get_with("/healthz", &[], more)).await.expect("it goes out");
+        read_until(&mut stream, expected).await;
+    }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_that_are_cut_off_are_counted() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start_with(&dir.path().join("index"), &["--set", "server.header_timeout_ms=1500"]);
+    let address = server.url.strip_prefix("http://").expect("http").to_owned();
+    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
+    let many: String = (0..200).map(|at| format!("X-{at}: a\r\n")).collect();
+    for (sent, reason, times) in [
+        (format!("{request}\r\n{request}X-Slow: "), "header_timeout", 1),
+        (format!("{request}\r\n"), "idle_timeout", 1),
+        (request.to_owned(), "header_timeout", 2),
+        (format!("{request}{many}\r\n"), "headers", 1),
+        (format!("{request}X: {}\r\n\r\n", "a".repeat(70_000)), "headers", 2),
+    ] {
+        let mut stream = TcpStream::connect(&address).await.expect("a connection");
+        // The beginning of the next head comes once the answer is there.
+        let (first, rest) = sent.split_at(sent.find("\r\n\r\n").map_or(sent.len(), |end| end + 4));
+        stream.write_all(first.as_bytes()).await.expect("it goes out");
+        if !rest.is_empty() {
+            read_until(&mut stream, "alive").await;
+            stream.write_all(rest.as_bytes()).await.expect("it goes out");
+        }
+        closed(stream).await;
+        until(async || {
+            let page = reqwest::get(format!("{}/metrics", server.url)).await.expect("perch answers");
+            turned_away(&page.text().await.expect("text"), reason) == times
+        })
+        .await;
+    }
+    server.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn there_are_only_so_many_connections() {
     let perch = Perch::start_with("[server]\nheader_timeout_ms = 600000\n[limits]\nmax_connections = 2\n").await;
     let (first, _second) = (perch.connect().await, TcpStream::connect(perch.address).await.expect("a connection"));
@@ -168,23 +242,32 @@ async fn a_client_that_says_nothing_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_commands_is_refused_and_the_connection_goes_on() {
-    let perch = Perch::start_with("[limits]\ncommands_per_second = 2\n").await;
-    let mut client = perch.connect().await;
-    for at in 0..50 {
-        client.send_text(json!(["cmd/ping", {}, at]).to_string()).await;
-    }
-    let (mut pongs, mut refused) = (0, 0);
-    while pongs + refused < 50 {
-        match client.event().await {
-            (event, _) if event == "pong" => pongs += 1,
-            (event, payload) => {
-                assert_eq!((event.as_str(), &payload["code"]), ("cmd/error", &json!("limit")));
-                refused += 1;
-            }
+async fn a_flood_of_frames_is_slowed_down_whatever_they_are_and_the_connection_goes_on() {
+    const FRAMES: usize = 25;
+    let perch = Perch::start_with("[limits]\ncommands_per_second = 5\n").await;
+    let floods = [r#"["cmd/ping"]"#, "nonsense", r#"["cmd/nonsense"]"#, r#"["cmd/percolate"]"#].map(async |frame| {
+        let mut client = perch.connect().await;
+        client.percolate(json!({"query": "rust"})).await;
+        let started = Instant::now();
+        for _ in 0..FRAMES {
+            client.send_text(frame).await;
         }
+        let mut refused = 0;
+        for _ in 0..FRAMES {
+            let (_, payload) = client.event().await;
+            refused += usize::from(payload["code"] == "limit");
+        }
+        // 9 at once, and the others as time goes by.
+        let took = started.elapsed();
+        assert!(took > Duration::from_millis(2_500), "{frame}: all were read in {took:?}");
+        assert!((1..=FRAMES - 9).contains(&refused), "{frame}: {refused} were refused");
+        client
+    });
+    let clients = futures_util::future::join_all(floods).await;
+    perch.ingest(&[tweet(1, "rust")]).await;
+    for mut client in clients {
+        assert_eq!(client.tweet().await["tweet"]["id"], 1);
     }
-    assert!(pongs >= 4 && refused > 0, "{pongs} {refused}");
     perch.stop().await;
 }
 
@@ -393,13 +476,20 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 
 /// A connection of HTTP/2 with these settings and one request.
 fn http2_get(path: &str, settings: &[u8]) -> Vec<u8> {
+    http2_get_with(path, settings, 0)
+}
+
+/// The same with so many header fields more.
+fn http2_get_with(path: &str, settings: &[u8], more: u16) -> Vec<u8> {
     let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
-        let len = u8::try_from(payload.len()).expect("short");
-        [&[0, 0, len, kind, flags, 0, 0, 0, stream], payload].concat()
+        let len = u16::try_from(payload.len()).expect("short").to_be_bytes();
+        [&[0, len[0], len[1], kind, flags, 0, 0, 0, stream], payload].concat()
     };
     // GET and http from the table; path and authority written out.
     let path_len = u8::try_from(path.len()).expect("short");
     let headers = [b"\x82\x86\x04", &[path_len][..], path.as_bytes(), b"\x41\x09localhost"].concat();
+    let more: String = (0..more).map(|at| format!("\0\u{6}x-{at:04}\u{1}a")).collect();
+    let headers = [&headers, more.as_bytes()].concat();
     [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, settings), frame(1, 5, 1, &headers)].concat()
 }
 
@@ -422,12 +512,12 @@ async fn a_stream_that_nobody_reads_ends() {
         perch.get("/api/stats").await.1["sessions"] == 0
     })
     .await;
-    // The connection is closed by then.
     let counted = async |what: &str| {
         let metrics = perch.http.get(perch.url("/metrics")).send().await.expect("metrics").text().await.expect("text");
         metrics.lines().any(|line| line.starts_with(what) && !line.ends_with(" 0"))
     };
     until(async || counted("perch_turned_away_total{reason=\"write_timeout\"}").await).await;
+    assert!(counted("perch_disconnects_total{transport=\"sse\",reason=\"too_slow\"}").await);
 
     // HTTP/2 has room for the connection and none for this stream: the window is 0.
     let mut stream = TcpStream::connect(perch.address).await.expect("a connection");

@@ -215,6 +215,13 @@ async fn every_end_is_counted_by_its_cause() {
     client.send_text("x".repeat(3_000)).await;
     ended(&server, "too_large", 1).await;
     drop(client);
+    // So large that nobody reads it to its end.
+    let mut client = open_when_free(&address).await;
+    client.send_text("x".repeat(10_000)).await;
+    ended(&server, "too_large", 2).await;
+    drop(client);
+    let page = metrics(&reqwest::Client::new(), &server).await;
+    assert!(page.contains("perch_turned_away_total{reason=\"frame_size\"} 2\n"), "{page}");
     let mut client = open_when_free(&address).await;
     futures_util::SinkExt::send(&mut client.socket, Message::binary(vec![1])).await.expect("it goes out");
     ended(&server, "not_text", 1).await;

@@ -9,7 +9,7 @@ use crate::support::{PATIENCE, Perch, tweet};
 struct Event {
     #[expect(clippy::struct_field_names, reason = "that is what the stream calls it")]
     event: String,
-    id: Option<u64>,
+    id: Option<String>,
     data: Value,
 }
 
@@ -20,11 +20,11 @@ struct Stream {
 }
 
 impl Stream {
-    async fn open(perch: &Perch, parameters: &[(&str, &str)], last_event_id: Option<u64>) -> Stream {
+    async fn open(perch: &Perch, parameters: &[(&str, &str)], last_event_id: Option<&str>) -> Stream {
         let url = reqwest::Url::parse_with_params(&perch.url("/api/stream"), parameters).expect("a URL");
         let mut request = perch.http.get(url);
         if let Some(id) = last_event_id {
-            request = request.header("Last-Event-ID", id.to_string());
+            request = request.header("Last-Event-ID", id);
         }
         let response = request.send().await.expect("perch answers");
         assert_eq!(response.status().as_u16(), 200);
@@ -40,7 +40,7 @@ impl Stream {
                 for line in block.lines() {
                     match line.split_once(": ") {
                         Some(("event", name)) => name.clone_into(&mut event.event),
-                        Some(("id", id)) => event.id = Some(id.parse().expect("a seq")),
+                        Some(("id", id)) => event.id = Some(id.to_owned()),
                         Some(("data", data)) => event.data = serde_json::from_str(data).expect("JSON"),
                         Some(("retry", _)) => {}
                         _ => assert!(line.starts_with(':'), "{line}"),
@@ -71,14 +71,16 @@ async fn a_live_search_is_streamed() {
     let before = perch.ingest(&[tweet(1, "rust before")]).await;
     let mut stream = Stream::open(&perch, &[("q", "rust")], None).await;
     let hello = stream.expect("hello").await;
-    assert_eq!((hello.id, &hello.data["seq"]), (None, &json!(before)));
-    assert!(hello.data["epoch"].is_string());
+    assert_eq!((&hello.id, &hello.data["seq"]), (&None, &json!(before)));
+    let epoch = hello.data["epoch"].as_str().expect("an epoch");
     let ok = stream.expect("percolate/ok").await;
-    assert_eq!((ok.id, &ok.data["seq"], &ok.data["name"]), (Some(before), &json!(before), &Value::Null));
+    assert_eq!(ok.id, Some(format!("{epoch}:{before}")));
+    assert_eq!((&ok.data["seq"], &ok.data["name"]), (&json!(before), &Value::Null));
 
     let seq = perch.ingest(&[tweet(2, "java"), tweet(3, "rust\nin two lines")]).await;
     let event = stream.expect("tweet/new").await;
-    assert_eq!((event.id, &event.data["seq"], &event.data["matches"]), (Some(seq), &json!(seq), &json!([null])));
+    assert_eq!(event.id, Some(format!("{epoch}:{seq}")));
+    assert_eq!((&event.data["seq"], &event.data["matches"]), (&json!(seq), &json!([null])));
     assert_eq!(event.data["tweet"]["text"], "rust\nin two lines");
 
     let stopping = tokio::spawn(perch.stop());
@@ -96,17 +98,37 @@ async fn the_last_event_id_resumes_and_wins() {
     let epoch = perch.get("/api/stats").await.1["epoch"].as_str().expect("an epoch").to_owned();
     let perch = perch.restart().await;
     let parameters = [("q", "rust"), ("since", "0"), ("epoch", epoch.as_str())];
-    for (last_event_id, expected) in [(Some(seqs[1]), &seqs[2..]), (None, &seqs[..])] {
-        let mut stream = Stream::open(&perch, &parameters, last_event_id).await;
+    let id = |seq: u64| Some(format!("{epoch}:{seq}"));
+    for (last_event_id, expected) in [(id(seqs[1]), &seqs[2..]), (None, &seqs[..])] {
+        let mut stream = Stream::open(&perch, &parameters, last_event_id.as_deref()).await;
         stream.expect("hello").await;
         let start = stream.expect("percolate/ok").await;
-        assert_eq!(start.id, Some(last_event_id.unwrap_or(0)), "who is cut off now resumes from the same place");
+        assert_eq!(start.id, last_event_id.or_else(|| id(0)), "who is cut off now resumes from the same place");
         assert_eq!(stream.expect("stream/catching-up").await.id, None);
         for &seq in expected {
-            assert_eq!(stream.expect("tweet/new").await.id, Some(seq));
+            assert_eq!(stream.expect("tweet/new").await.id, id(seq));
         }
         assert_eq!(stream.expect("stream/live").await.id, None);
     }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_of_another_index_is_refused() {
+    let perch = Perch::start().await;
+    perch.ingest(&[tweet(1, "rust")]).await;
+    let mut stream = Stream::open(&perch, &[("q", "rust")], None).await;
+    stream.expect("hello").await;
+    let id = stream.expect("percolate/ok").await.id.expect("an id");
+    drop(stream);
+    perch.stop().await;
+    // The same positions are there, and other tweets.
+    let perch = Perch::start().await;
+    perch.ingest(&[tweet(2, "rust"), tweet(3, "rust")]).await;
+    let answer = perch.http.get(perch.url("/api/stream?q=rust")).header("Last-Event-ID", id).send().await;
+    let answer = answer.expect("perch answers");
+    assert_eq!(answer.status().as_u16(), 410);
+    assert_eq!(answer.json::<Value>().await.expect("JSON")["error"]["code"], "unrecoverable");
     perch.stop().await;
 }
 

@@ -1,8 +1,9 @@
 //! The event protocol over WebSocket, frame by frame.
 
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::{Client, PATIENCE, Perch, tweet};
@@ -286,5 +287,28 @@ async fn an_aggregation_and_the_pushes_behind_its_watermark_add_up() {
         tags,
         json!({"by": "hashtag", "total": 9, "buckets": [{"key": "one", "count": 9}, {"key": "two", "count": 9}]})
     );
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_goodbye_is_answered() {
+    let perch = Perch::start().await;
+    for path in ["/ws", "/chsk?client-id=a"] {
+        let (mut socket, _) =
+            tokio_tungstenite::connect_async(format!("ws://{}{path}", perch.address)).await.expect("it opens");
+        socket.next().await.expect("a greeting").expect("whole");
+        let goodbye = CloseFrame { code: CloseCode::Normal, reason: "bye".into() };
+        socket.send(Message::Close(Some(goodbye.clone()))).await.expect("it goes out");
+        let answer = async {
+            loop {
+                let message = socket.next().await.expect("an answer").expect("a close frame before the end");
+                if let Message::Close(answer) = message {
+                    break answer;
+                }
+            }
+        };
+        let answer = tokio::time::timeout(PATIENCE, answer).await.expect("an answer");
+        assert_eq!(answer, Some(goodbye), "{path}");
+    }
     perch.stop().await;
 }

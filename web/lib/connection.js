@@ -22,7 +22,7 @@
  * @typedef {object} Fault
  * @property {string} code
  * @property {string} message
- * @property {{column?: number, length?: number, field?: string, first_seq?: number}} [at]
+ * @property {{column?: number, length?: number, field?: string, since?: number}} [at]
  */
 
 /**

@@ -17,6 +17,23 @@ fn a_bucket_gives_its_rate_and_saves_up_so_much() {
 }
 
 #[test]
+fn whoever_takes_more_than_there_is_waits_until_there_is_one() {
+    let start = Instant::now();
+    let mut bucket = Bucket::new(10, 1, start);
+    assert_eq!((0..10).filter_map(|_| bucket.charge(start)).count(), 0);
+    let (mut now, mut charged) = (start, 0);
+    while now < start + ms(10_000) {
+        if let Some(wait) = bucket.charge(now) {
+            now += wait;
+        }
+        charged += 1;
+    }
+    assert!((95..=101).contains(&charged), "{charged} in 10 s");
+    assert_eq!(bucket.charge(now), None, "after the wait there is one");
+    assert!(bucket.charge(now).is_some_and(|wait| wait > ms(100)));
+}
+
+#[test]
 fn a_live_session_has_the_surplus_withheld_and_said() {
     let start = Instant::now();
     let mut pace = Pace::new(2, start);

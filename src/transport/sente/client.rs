@@ -19,7 +19,7 @@ use std::time::Duration;
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -117,6 +117,8 @@ struct Socket {
     number: u64,
     /// Whether who opened it may publish.
     right: Right,
+    /// Whether the stream has yet to write its own answer to a ping or a goodbye.
+    owes_answer: bool,
     /// When the client last gave a sign of life.
     heard: Instant,
     next_ping: Instant,
@@ -175,6 +177,8 @@ struct Client {
     budget: Bucket,
     /// The commands that it may send.
     commands: Bucket,
+    /// Until when a socket that has sent too much is not read.
+    deaf_until: Option<Instant>,
     /// Who the client is, where that is asked. The client ends with it.
     pass: Option<Pass>,
     /// Until when the client must have said who it is, where that is asked.
@@ -230,6 +234,7 @@ pub(super) async fn run(
         is_catching_up: false,
         budget: Bucket::new(endpoint.options.events_per_second, 1, now),
         commands: Bucket::new(limits.commands_per_second, SAVED_UP_S, now),
+        deaf_until: None,
         pass: None,
         nameless_until: (endpoint.context.gate.needs_token() && !limits.first_frame.is_zero())
             .then(|| now + limits.first_frame),
@@ -249,9 +254,26 @@ pub(super) async fn run(
 /// The next message of a socket; without one, never.
 async fn next_message(socket: &mut Option<Socket>) -> Option<Result<Message, axum::Error>> {
     match socket {
-        Some(socket) => socket.stream.next().await,
+        Some(socket) => next_answered(&mut socket.stream, &mut socket.owes_answer).await,
         None => std::future::pending().await,
     }
+}
+
+/// The next message, once the stream's own answer to the one before is out: a client that pings and does not read is not read either, or its
+/// answers would fill the memory.
+async fn next_answered<S>(stream: &mut S, owes_answer: &mut bool) -> Option<Result<Message, axum::Error>>
+where
+    S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Unpin,
+{
+    if *owes_answer {
+        if let Err(error) = stream.flush().await {
+            return Some(Err(error));
+        }
+        *owes_answer = false;
+    }
+    let message = stream.next().await;
+    *owes_answer = matches!(message, Some(Ok(Message::Ping(_) | Message::Close(_))));
+    message
 }
 
 /// When the sender of a poll has gone; without a poll, never.
@@ -324,13 +346,14 @@ impl Client {
             let is_collecting = self.outbox.due().is_some() || self.rests_until.is_some();
             let takes_tweets = is_attached && !is_collecting && self.outbox.has_room() && pause.is_none();
             let pause = pause.map(|pause| now + pause);
-            let wake = [pause, self.rests_until].into_iter().flatten().fold(wake, Instant::min);
+            self.deaf_until = self.deaf_until.filter(|&until| now < until);
+            let wake = [pause, self.rests_until, self.deaf_until].into_iter().flatten().fold(wake, Instant::min);
             tokio::select! {
                 () = &mut overdue => return "shutting_down",
                 () = auth::expiry(self.pass.as_ref()) => return "unauthorized",
                 () = shutdown.cancelled(), if !is_attached => return "shutting_down",
                 Some(input) = self.inbox.recv() => self.input(input).await,
-                message = next_message(&mut self.socket) => self.message(message).await,
+                message = next_message(&mut self.socket), if self.deaf_until.is_none() => self.message(message).await,
                 () = poll_gone(&mut self.poll) => self.poll = None,
                 () = self.session.next(&mut events), if takes_tweets => {
                     is_open = self.events(&mut events);
@@ -480,6 +503,7 @@ impl Client {
             out: if self.is_raw() { Vec::new() } else { vec![handshake] },
             number: self.n_sockets,
             right,
+            owes_answer: false,
             heard: now,
             next_ping: now + Duration::from_millis(self.endpoint.options.ping_interval_ms),
             next_question: now,
@@ -673,7 +697,13 @@ impl Client {
     async fn message(&mut self, message: Option<Result<Message, axum::Error>>) {
         let Some(socket) = &mut self.socket else { return };
         socket.heard = Instant::now();
+        // Whatever it is: to read it, and to answer it, costs something. TCP slows down who sends more than that.
+        let wait = self.budget.charge(socket.heard);
+        self.deaf_until = wait.map(|wait| socket.heard + wait);
         match message {
+            Some(Ok(Message::Text(_))) if wait.is_some() => {
+                telemetry::event_dropped(KIND.name, &"too many events");
+            }
             Some(Ok(Message::Text(frame))) => {
                 let (number, right) = (socket.number, socket.right);
                 self.frame(&frame, number, right).await;
@@ -690,9 +720,6 @@ impl Client {
         if frame.len() > self.endpoint.context.limits.max_frame_bytes {
             return telemetry::event_dropped(KIND.name, &"a frame that is too large");
         }
-        if !self.budget.take(Instant::now()) {
-            return telemetry::event_dropped(KIND.name, &"too many events");
-        }
         let read = if self.is_raw() { Format::read_raw } else { Format::read };
         match read(frame, self.format.packing) {
             Ok(inbound) => {
@@ -707,3 +734,6 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,7 +186,7 @@ fn frames_are_written() {
     let limits = HelloLimits { frame_bytes: 1, query_bytes: 2, subscriptions: 3, page: 4, searches: 5 };
     let page = SearchPage { hits: vec![hit(2, 20), hit(1, 10)], total: 7, next: Some(10) };
     let empty = SearchPage { hits: vec![], total: 0, next: None };
-    let position = Fault::from(crate::live::LiveError::Unrecoverable { message: "gone".to_owned(), first_seq: Seq(3) });
+    let position = Fault::from(crate::live::LiveError::Unrecoverable { message: "gone".to_owned(), since: Seq(3) });
     let frames = [
         hello(&hello_payload(Uid(uuid), Epoch(uuid), Seq(9), limits)),
         percolate_ok(None, registered, None),
@@ -226,7 +226,7 @@ fn frames_are_written() {
         ["stream/catching-up",{"from_seq":5}]
         ["stream/live",{"seq":6}]
         ["cmd/error",{"code":"not_found","message":"no"},"r"]
-        ["cmd/error",{"code":"unrecoverable","message":"gone","at":{"first_seq":3}}]
+        ["cmd/error",{"code":"unrecoverable","message":"gone","at":{"since":3}}]
         ["tweet/new",{"tweet":{"id":18446744073709551615,"text":"a \"quoted\"\nline"},"seq":5,"matches":[null,"a \"name\""]}]
     "#]].assert_eq(&frames);
 }

@@ -1,6 +1,7 @@
 //! How a connection ends: the close codes, and the goodbye.
 
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::time::Duration;
 
 use futures_util::stream::FusedStream;
@@ -131,9 +132,13 @@ impl End {
     }
 }
 
-/// Says why, and waits a moment for the client's own goodbye: a socket that is closed with unread bytes in it takes back what it was
+/// Says why, and waits a moment for the client's own goodbye, or answers it when it came first: a socket that is closed with unread bytes in it takes back what it was
 /// sending, close frame included.
 pub(super) async fn close(socket: &mut Socket, end: End) {
+    if end == End::Gone {
+        // Who has said goodbye is sent the answer, and nothing else that has not begun.
+        socket.get_mut().drop_waiting();
+    }
     let goodbye = async {
         if let Some(code) = end.code() {
             let frame = CloseFrame { code: code.into(), reason: end.reason().as_ref().into() };
@@ -146,6 +151,8 @@ pub(super) async fn close(socket: &mut Socket, end: End) {
             }
         }
         while let Some(Ok(_)) = socket.next().await {}
+        // Its answer to the client's goodbye tungstenite has left in the line.
+        let _ = poll_fn(|context| socket.get_mut().poll_send(context)).await;
     };
     // Whether it came in time or not, this is the end.
     let patience = if matches!(end, End::TooSlow(_)) { LONG_GOODBYE } else { GOODBYE };

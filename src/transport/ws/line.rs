@@ -25,7 +25,7 @@ const MAX_SLICES: usize = 128;
 /// So much is copied together instead: the write of one frame after the other.
 const SMALL_BYTES: usize = 2 * 1024;
 
-/// Answers to pings wait no longer than this: a client that pings and does not read is not read either.
+/// Behind so much no answer to a ping waits: a client that pings and does not read is not read either.
 const MAX_REPLY_BYTES: usize = 64 * 1024;
 
 /// A queue that was longer gives its memory back when it is empty.
@@ -167,6 +167,12 @@ impl<S> Line<S> {
     /// Whether [`Line::poll_send`] has something to do.
     pub(super) fn has_work(&self) -> bool {
         self.unflushed || !self.waiting.is_empty()
+    }
+
+    /// Whether an answer to a ping waits in tungstenite, and would find no room now. Nothing is to be read meanwhile: the next ping's answer would
+    /// wait there too.
+    pub(super) fn refuses(&self) -> bool {
+        self.refused && self.bytes > MAX_REPLY_BYTES
     }
 
     /// Whether an answer to a ping could not be written since this was asked last: a read tries again.

@@ -2,12 +2,23 @@
 //!
 //! A connection's task wakes for each tweet, and hardly ever because its client has sent something. To ask the socket all the same costs about as much
 //! as everything else about a tweet, but for the write.
+//!
+//! And it is not read while it would have to be answered and takes no answers: whoever asks and does not listen would fill the memory.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use futures_util::Stream;
 use futures_util::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use super::TOO_MUCH_BYTES;
+use super::line::Line;
 
 /// What the socket wakes.
 struct Bell {
@@ -57,6 +68,38 @@ impl Reads {
         }
         read
     }
+}
+
+/// What the socket does.
+#[derive(Debug)]
+pub(super) enum Moved {
+    /// Everything is written, or nothing can be any more.
+    Wrote(std::io::Result<()>),
+    Read(Option<Result<Message, tungstenite::Error>>),
+}
+
+/// Waits until all is written, if `write`, or something was read, if `read` and unless too much waits to be written.
+pub(super) async fn moved<S>(socket: &mut WebSocketStream<Line<S>>, reads: &Reads, write: bool, read: bool) -> Moved
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    poll_fn(|context| {
+        if write && let Poll::Ready(wrote) = socket.get_mut().poll_send(context) {
+            return Poll::Ready(Moved::Wrote(wrote));
+        }
+        let line = socket.get_mut();
+        if !read || line.waiting_bytes() >= TOO_MUCH_BYTES || line.refuses() {
+            return Poll::Pending;
+        }
+        if line.take_refused() {
+            reads.ask();
+        }
+        if let Poll::Ready(message) = reads.poll(context, |context| Pin::new(&mut *socket).poll_next(context)) {
+            return Poll::Ready(Moved::Read(message));
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 
 use super::*;
 use crate::sente_client::{SentePoller, SenteSocket, data, id};
-use crate::support::{Perch, tweet, until};
+use crate::support::{PATIENCE, Perch, tweet, until};
 
 /// A `BirdWatch` endpoint with these settings.
 async fn start(settings: &str) -> Perch {
@@ -285,6 +285,26 @@ async fn a_poll_storm_hurts_only_the_one_who_makes_it() {
     }
     perch.ingest(&[tweet(2, "rust")]).await;
     assert_eq!(ids([socket.expect("tweet/new").await]), [2]);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_sends_too_much_is_read_no_faster() {
+    let perch = start("events_per_second = 5\n").await;
+    let mut socket = SenteSocket::connect(&perch, birdwatch()).await;
+    for at in 0..20 {
+        let frame = socket.setup.frame(r#"["~:chsk/ws-ping"]"#, Some(&format!("call{at:02}")));
+        socket.send_text(&frame).await;
+    }
+    // Some at once, and of the others every second one as time goes by: they are not all read and dropped at once.
+    let answers = async {
+        let mut answers = 0;
+        while answers < 9 {
+            let frame = socket.frame().await;
+            answers += usize::from(socket.setup.read(&frame).1.is_some());
+        }
+    };
+    tokio::time::timeout(PATIENCE, answers).await.expect("they are read when it is their time");
     perch.stop().await;
 }
 

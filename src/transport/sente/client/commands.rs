@@ -65,7 +65,9 @@ impl Client {
             return;
         }
         let profile::Command { payload, meta } = profile.open(data);
-        if !self.commands.take(Instant::now()) {
+        let now = Instant::now();
+        if !self.commands.take(now) {
+            self.deaf_until = self.deaf_until.max(Some(now + self.commands.until_one()));
             telemetry::turned_away("commands");
             let max = self.endpoint.context.limits.commands_per_second;
             let fault = Fault::new(Code::Limit, format!("{max} commands a second are taken; this one was not"));

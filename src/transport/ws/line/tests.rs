@@ -211,9 +211,11 @@ fn bytes_that_are_taken_are_a_sign_of_life_when_there_was_no_room_before() {
 #[test]
 fn an_answer_that_found_no_room_is_tried_again() {
     let mut line = line(0);
-    line.push_text(vec![b'a'; MAX_REPLY_BYTES], Mark::None);
+    line.push_text(vec![b'a'; MAX_REPLY_BYTES + 1], Mark::None);
     assert!(Pin::new(&mut line).poll_write(&mut context(), b"pong").is_pending());
+    assert!(line.refuses(), "nothing more is to be read");
     assert!(!send(&mut line, 1_000));
+    assert!(!line.refuses(), "there is room again, though not all is written");
     assert!(send(&mut line, MAX_REPLY_BYTES));
     assert!(line.take_refused(), "a read has to try again");
     assert!(!line.take_refused(), "once");

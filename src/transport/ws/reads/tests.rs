@@ -1,4 +1,10 @@
 use std::collections::VecDeque;
+use std::io::Cursor;
+
+use futures_util::FutureExt;
+use tokio::io::{AsyncReadExt, duplex, join};
+use tokio::task::unconstrained;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::*;
 
@@ -59,4 +65,42 @@ fn a_socket_is_asked_when_it_has_something_and_otherwise_left_alone() {
     reads.ask();
     assert_eq!(reads.poll(&context, |context| source.poll(context)), Poll::Pending);
     assert_eq!(source.asked, 6, "once more, because it was to be asked");
+}
+
+#[tokio::test]
+async fn a_client_that_pings_and_does_not_read_is_read_no_further_and_loses_nothing() {
+    const PINGS: usize = 5_000;
+    // Masked by zeros, so as they stand; the last can be told from the others.
+    let ping = |byte: u8| [&[0x89, 0x80 | 0x7d, 0, 0, 0, 0][..], &[byte; 125]].concat();
+    let sent = [ping(b'a').repeat(PINGS - 1), ping(b'z')].concat();
+    let (mut client, out) = duplex(1024);
+    let line = Line::new(join(Cursor::new(sent), out));
+    let mut socket = WebSocketStream::from_raw_socket(line, Role::Server, None).await;
+    let reads = Reads::new();
+    let (mut pings, mut answers, mut is_stuck) = (0, Vec::new(), 0);
+    while pings < PINGS {
+        let has_work = socket.get_ref().has_work();
+        match unconstrained(moved(&mut socket, &reads, has_work, true)).now_or_never() {
+            Some(Moved::Read(Some(Ok(Message::Ping(_))))) => pings += 1,
+            Some(Moved::Wrote(Ok(()))) => {}
+            Some(other) => panic!("{other:?}"),
+            None => {
+                if is_stuck == 0 {
+                    assert!(pings < 1_000, "{pings} were read, and nothing was taken");
+                }
+                is_stuck += 1;
+                let mut some = [0; 1024];
+                let n = client.read(&mut some).await.expect("there is something");
+                answers.extend_from_slice(&some[..n]);
+            }
+        }
+    }
+    assert!(is_stuck > 100);
+    while !answers.ends_with(b"z") {
+        let has_work = socket.get_ref().has_work();
+        let _ = unconstrained(moved(&mut socket, &reads, has_work, true)).now_or_never();
+        let mut some = [0; 1024];
+        let n = client.read(&mut some).await.expect("the last answer comes");
+        answers.extend_from_slice(&some[..n]);
+    }
 }
