@@ -1,8 +1,10 @@
 # perch: what there is to run. CI calls `make test`.
 
 CARGO ?= cargo
+# It shares what is compiled with perch.
+PEERS_TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: test test-long lint bench bench-peers fuzz web-tools chromium screenshots
+.PHONY: test test-long lint lint-peers bench bench-peers fuzz web-tools chromium screenshots
 
 # Every test. Installs first what only tests need and the machine lacks.
 test: web-tools chromium
@@ -16,19 +18,25 @@ test-long: web-tools chromium
 
 lint: web-tools
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path benches/peers/Cargo.toml --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	npx --no-install tsc --project web/jsconfig.json
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check licenses bans sources; \
 	else echo "skipped: cargo-deny is not installed (cargo install --locked cargo-deny), licenses and bans are not checked"; fi
 
+# The comparison with others (`make bench-peers`) is a workspace of its own, with some forty crates that perch does not need. To check it means to fetch those
+# and to compile all of perch's a second time, for minutes, so `make lint` looks at its formatting only.
+lint-peers:
+	$(CARGO) clippy --locked --manifest-path benches/peers/Cargo.toml --target-dir $(PEERS_TARGET) --all-targets -- -D warnings
+
 # The benchmarks; `make bench SHORT=1` takes a minute, the whole takes much longer.
 bench:
 	$(CARGO) bench --locked --benches -- $(if $(SHORT),--short)
 
-# perch beside Lucene Monitor and others; benches/peers/README.md says how. SHORT=1 takes a quarter of an hour, ARGS="--mix rare" some of it.
+# perch beside Lucene Monitor and others: 20 minutes; benches/peers/README.md says how. SHORT=1 takes seven, ARGS="--mix rare" runs some of it.
 bench-peers:
-	$(CARGO) run --release --manifest-path benches/peers/Cargo.toml --target-dir target -- $(if $(SHORT),--short) $(ARGS)
+	$(CARGO) run --release --manifest-path benches/peers/Cargo.toml --target-dir $(PEERS_TARGET) -- $(if $(SHORT),--short) $(ARGS)
 
 # Feeds each parser with broken input for a minute, on any toolchain; fuzz/README.md has more.
 fuzz:

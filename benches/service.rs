@@ -118,6 +118,8 @@ impl Server {
                 "source=[]",
                 "--set",
                 "telemetry.log=warn",
+                "--set",
+                "limits.requests_per_second=0",
                 "--index-dir",
             ])
             .arg(dir)

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Tokens;
-use crate::config::{Config, Plugin, Problem};
+use crate::config::{Config, Plugin, Problem, Secret};
 use crate::hub::{Hub, QueueLimits};
 use crate::index::{Index, IndexOptions, Retention};
 use crate::live::{Live, LiveLimits};
@@ -28,6 +28,9 @@ use crate::query::QueryLimits;
 use crate::server::{self, ServerOptions, Tls};
 use crate::source::{SOURCES, Source, SourceContext};
 use crate::transport::{Gate, QueryReader, TRANSPORTS, Transport, TransportContext};
+
+/// Connections of `server.admin_listen`: their files are among those that are set aside for everything but clients.
+const ADMIN_CONNECTIONS: usize = 64;
 
 /// At the end of a shutdown, connections that still take nothing get so long.
 const STUCK_CONNECTIONS: Duration = Duration::from_secs(2);
@@ -86,6 +89,36 @@ impl Plugins {
     }
 }
 
+/// The secrets and keys that a configuration names files for.
+pub struct Keys {
+    ingest_token: Option<Secret>,
+    tokens: Option<Tokens>,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Keys {
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the files.
+    pub fn load(config: &Config) -> Result<Keys, Vec<Problem>> {
+        let server = &config.server;
+        let tls = || {
+            if server.tls_certificate_file.as_os_str().is_empty() {
+                return Ok(None);
+            }
+            Tls::load(&server.tls_certificate_file, &server.tls_key_file).map(|tls| Some(Arc::new(tls)))
+        };
+        match (config.ingest.load_token(), Tokens::load(&config.auth), tls()) {
+            (Ok(ingest_token), Ok(tokens), Ok(tls)) => Ok(Keys { ingest_token, tokens, tls }),
+            (ingest_token, tokens, tls) => {
+                Err([ingest_token.err(), tokens.err(), tls.err()].into_iter().flatten().collect())
+            }
+        }
+    }
+}
+
 /// The row of that name in a table of plugins.
 fn find<T>(
     table: &'static [T],
@@ -130,7 +163,8 @@ pub struct Running {
 /// # Errors
 ///
 /// When the index can't be opened or the address is taken.
-pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running> {
+pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Result<Running> {
+    let Keys { ingest_token, tokens, tls } = keys;
     crate::telemetry::install_metrics();
     let options = IndexOptions {
         dir: config.index.dir.clone(),
@@ -152,8 +186,6 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         Some(address) => Some(server::listen(address).with_context(|| format!("can't listen on {address}"))?),
         None => None,
     };
-    let ingest_token = config.ingest.load_token().map_err(|problem| anyhow::anyhow!("config: {problem}"))?;
-    let tokens = Tokens::load(&config.auth).map_err(|problem| anyhow::anyhow!("config: {problem}"))?;
     let index =
         tokio::task::spawn_blocking(move || Index::open(&options)).await.context("opening the index failed")??;
 
@@ -208,11 +240,6 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
         tasks: connections.clone(),
     };
     let router = crate::transport::router(&plugins.transports, &context);
-    let tls = if config.server.tls_certificate_file.as_os_str().is_empty() {
-        None
-    } else {
-        Some(Arc::new(Tls::load(&config.server.tls_certificate_file, &config.server.tls_key_file)?))
-    };
     let options = ServerOptions {
         header_timeout: config.server.header_timeout,
         write_timeout: config.server.write_timeout,
@@ -225,8 +252,8 @@ pub async fn start(config: &Config, plugins: Plugins) -> anyhow::Result<Running>
     let mut admin_address = None;
     if let Some(listener) = admin_listener {
         admin_address = Some(listener.local_addr().context("the admin listener has no address")?);
-        let (router, options) =
-            (crate::transport::admin_router(&context), ServerOptions { tls: None, ..options.clone() });
+        let router = crate::transport::admin_router(&context);
+        let options = ServerOptions { tls: None, max_connections: ADMIN_CONNECTIONS, ..options.clone() };
         connections.spawn(server::serve(listener, router, options, shutdown.clone()));
     }
     let server = tokio::spawn(server::serve(listener, router, options, shutdown.clone()));

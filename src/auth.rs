@@ -118,7 +118,10 @@ impl Tokens {
             let pem =
                 std::fs::read(path).map_err(|error| problem(format!("{} can't be read: {error}", path.display())))?;
             public_key(&pem).ok_or_else(|| {
-                problem("expected a public key of RSA (2048 bits or more) or of the curve P-256, as PEM".to_owned())
+                problem(
+                    "expected a public key, not a private one, of RSA (2048 to 8192 bits) or of the curve P-256, as PEM"
+                        .to_owned(),
+                )
             })?
         } else {
             return Ok(None);
@@ -180,7 +183,31 @@ fn public_key(pem: &[u8]) -> Option<(DecodingKey, Algorithm)> {
         let fits = key.try_get_as_bytes().is_ok_and(|point| point.len() == P256_BYTES);
         return fits.then_some((key, Algorithm::ES256));
     }
-    DecodingKey::from_rsa_pem(pem).ok().map(|key| (key, Algorithm::RS256))
+    let key = DecodingKey::from_rsa_pem(pem).ok()?;
+    // The reader of PEM takes a private key for a public one, and any length.
+    let fits = key.try_get_as_bytes().ok().and_then(rsa_bits).is_some_and(|bits| (2_048..=8_192).contains(&bits));
+    fits.then_some((key, Algorithm::RS256))
+}
+
+/// The length of the modulus of a public key of RSA, in DER: a sequence of modulus and exponent, which a private key is not.
+fn rsa_bits(der: &[u8]) -> Option<usize> {
+    let (key, []) = element(0x30, der)? else { return None };
+    let (modulus, rest) = element(0x02, key)?;
+    let (_, []) = element(0x02, rest)? else { return None };
+    let leading = modulus.iter().position(|&byte| byte != 0)?;
+    Some((modulus.len() - leading) * 8 - modulus[leading].leading_zeros() as usize)
+}
+
+/// The content of the element of DER with this tag, and what stands behind it.
+fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&[found, len], rest) = der.split_first_chunk()?;
+    let (len, rest) = match len {
+        0..=0x7F => (usize::from(len), rest),
+        0x81 => rest.split_first().map(|(&len, rest)| (usize::from(len), rest))?,
+        0x82 => rest.split_first_chunk().map(|(&len, rest)| (usize::from(u16::from_be_bytes(len)), rest))?,
+        _ => return None,
+    };
+    if found == tag { rest.split_at_checked(len) } else { None }
 }
 
 /// Gives the reader of tokens its cryptography, once in a process.

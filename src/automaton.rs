@@ -10,6 +10,10 @@
 //! A pattern can ask for an automaton that is exponentially larger than itself; that is a *query of death*, and refused by
 //! a limit on the size that also bounds the work of building it.
 
+mod expression;
+pub(crate) mod literal;
+pub(crate) mod runs;
+
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -20,6 +24,8 @@ use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::{Anchored, MatchKind};
 use regex_syntax::hir::{Dot, Hir, HirKind, Repetition};
+
+pub use expression::Expression;
 
 /// The state from which no match can be reached.
 const DEAD: u32 = 0;
@@ -63,7 +69,11 @@ pub struct TermAutomaton {
     /// Whether a term may end here, by state.
     accepts: Box<[bool]>,
     start: u32,
+    built_bytes: usize,
 }
+
+/// A nondeterministic automaton counts for this part of its size: it is made faster than a table of that size, and takes more memory.
+const NFA_SHARE: usize = 4;
 
 impl std::fmt::Debug for TermAutomaton {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -113,6 +123,11 @@ impl TermAutomaton {
     ///
     /// All kinds of [`AutomatonError`].
     pub fn regex(pattern: &str, max_bytes: usize) -> Result<TermAutomaton, AutomatonError> {
+        TermAutomaton::from_hir(&TermAutomaton::read(pattern, max_bytes)?, max_bytes)
+    }
+
+    /// What a regular expression means.
+    fn read(pattern: &str, max_bytes: usize) -> Result<Hir, AutomatonError> {
         if pattern.len() > MAX_PATTERN_BYTES {
             return Err(AutomatonError::TooLarge { limit: max_bytes });
         }
@@ -128,7 +143,7 @@ impl TermAutomaton {
         if looks_around(&hir) {
             return Err(AutomatonError::Anchor);
         }
-        TermAutomaton::from_hir(&hir, max_bytes)
+        Ok(hir)
     }
 
     /// The terms within `distance` edits (at most 2) of this one: insert, remove or replace a character, swap two neighbors.
@@ -154,6 +169,10 @@ impl TermAutomaton {
             )
             .build_from_hir(hir)
             .map_err(|_| too_large.clone())?;
+        let built_bytes = nfa.memory_usage() / NFA_SHARE;
+        if built_bytes > max_bytes {
+            return Err(too_large);
+        }
         // `MatchKind::All` keeps the longer alternatives alive behind a shorter match: we ask for the whole term.
         let dfa = dense::Builder::new()
             .configure(
@@ -170,11 +189,16 @@ impl TermAutomaton {
         for byte in 0..=255_u8 {
             columns[usize::from(byte)] = dfa.byte_classes().get(byte);
         }
-        TermAutomaton::build(&dfa, &columns, max_bytes).ok_or(too_large)
+        let mut automaton = TermAutomaton::build(&dfa, &columns, max_bytes).ok_or(too_large)?;
+        automaton.built_bytes = automaton.built_bytes.max(built_bytes);
+        Ok(automaton)
     }
 
-    /// Copies what can be reached from the start and can reach a match. None when that needs more than `max_bytes`.
+    /// Copies what can be reached from the start and can reach a match. None when that, or what was built and leads nowhere, needs more
+    /// than `max_bytes`.
     fn build<T: Table>(table: &T, columns: &[u8; 256], max_bytes: usize) -> Option<TermAutomaton> {
+        #[cfg(test)]
+        BUILT.with(|built| built.set(built.get() + 1));
         let stride = columns.iter().copied().max().map_or(1, |last| usize::from(last) + 1);
         let mut representative = vec![0_u8; stride];
         for byte in (0..=255_u8).rev() {
@@ -209,14 +233,16 @@ impl TermAutomaton {
             compact.extend(next[at * stride..(at + 1) * stride].iter().map(|&to| renumber[to]));
             accepts.push(table.accepts(found[at]));
         }
-        let automaton = TermAutomaton {
+        let mut automaton = TermAutomaton {
             columns: Box::new(*columns),
             stride,
             next: compact.into(),
             accepts: accepts.into(),
             start: renumber[0],
+            built_bytes: 0,
         };
-        (automaton.size_bytes() <= max_bytes).then_some(automaton)
+        automaton.built_bytes = automaton.size_bytes().max(TermAutomaton::bytes_of(found.len(), stride));
+        (automaton.built_bytes <= max_bytes).then_some(automaton)
     }
 
     /// Whether this term is in the set.
@@ -240,7 +266,18 @@ impl TermAutomaton {
     /// The memory that it holds, in bytes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        size_of::<TermAutomaton>() + 256 + self.next.len() * size_of::<u32>() + self.accepts.len()
+        TermAutomaton::bytes_of(self.accepts.len(), self.stride)
+    }
+
+    fn bytes_of(states: usize, stride: usize) -> usize {
+        size_of::<TermAutomaton>() + 256 + states * (stride * size_of::<u32>() + 1)
+    }
+
+    /// The memory that it took to make it, in bytes: more than it holds where much of the pattern can't match, as with `[a&&b]`. This is
+    /// what limits count, because it is what making it costs.
+    #[must_use]
+    pub fn built_bytes(&self) -> usize {
+        self.built_bytes
     }
 }
 
@@ -262,6 +299,12 @@ impl tantivy_fst::Automaton for TermAutomaton {
     fn accept(&self, state: &u32, byte: u8) -> u32 {
         self.step(*state, byte)
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many automata this thread has built.
+    pub(crate) static BUILT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// An automaton as one of the libraries builds it.

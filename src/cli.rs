@@ -21,6 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::{Keys, Plugins};
 use crate::config::{Config, File, Layers, Problem};
 use crate::query::{Diagnostics, Query, QueryLimits};
 use crate::schema::Schema;
@@ -238,14 +239,32 @@ fn read_query(text: &str) -> Result<Query, Failure> {
 }
 
 /// The checked configuration and its plugins, or everything that is wrong.
-fn load(args: &ConfigArgs) -> Result<(Config, crate::app::Plugins), Failure> {
-    let (config, mut problems) = Config::parse(&layers(args)?);
-    match crate::app::Plugins::build(&config) {
-        Ok(plugins) if problems.is_empty() => return Ok((config, plugins)),
-        Ok(_) => {}
-        Err(more) => problems.extend(more),
+fn load(args: &ConfigArgs) -> Result<(Config, Plugins), Failure> {
+    let (config, problems) = Config::parse(&layers(args)?);
+    let (plugins, ()) = both(problems, Plugins::build(&config), Ok(()))?;
+    Ok((config, plugins))
+}
+
+/// The same with the keys that a server needs, whose files others need not be able to read.
+fn load_with_keys(args: &ConfigArgs) -> Result<(Config, Plugins, Keys), Failure> {
+    let (config, problems) = Config::parse(&layers(args)?);
+    let (plugins, keys) = both(problems, Plugins::build(&config), Keys::load(&config))?;
+    Ok((config, plugins, keys))
+}
+
+/// Both, or everything that is wrong.
+fn both<A, B>(
+    mut problems: Vec<Problem>,
+    a: Result<A, Vec<Problem>>,
+    b: Result<B, Vec<Problem>>,
+) -> Result<(A, B), Failure> {
+    match (a, b) {
+        (Ok(a), Ok(b)) if problems.is_empty() => Ok((a, b)),
+        (a, b) => {
+            problems.extend(a.err().into_iter().chain(b.err()).flatten());
+            Err(Failure::Config(problems))
+        }
     }
-    Err(Failure::Config(problems))
 }
 
 #[cfg(test)]

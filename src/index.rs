@@ -25,6 +25,7 @@ use tantivy::{IndexSettings, ReloadPolicy, TantivyError};
 use tokio::sync::{Semaphore, watch};
 
 use crate::ids::{Epoch, Seq};
+use crate::telemetry;
 use crate::tweet::Item;
 
 mod ack;
@@ -33,6 +34,7 @@ mod cursor;
 mod fields;
 mod home;
 mod lower;
+mod merging;
 pub mod offline;
 mod phrase;
 mod retention;
@@ -113,7 +115,7 @@ pub struct IndexStats {
     pub documents: u64,
     /// Segments that searchers look through.
     pub segments: usize,
-    /// Bytes on disk, as of the last commit.
+    /// Bytes that the segments of the last commit take on disk. Merges need more while they run.
     pub size_bytes: u64,
     /// Tweets in the tail, older versions included.
     pub tail_tweets: usize,
@@ -206,13 +208,15 @@ impl Index {
             .doc_store_cache_num_blocks(STORE_CACHE_BLOCKS)
             .try_into()
             .map_err(failed)?;
-        let shown = Arc::new(Shown::new(reader.searcher()).map_err(failed)?);
+        let shown = Arc::new(Shown::new(reader.searcher(), &home.tantivy()).map_err(failed)?);
 
         // Numbers below these are in use, whatever perch.json says: it may come from an older backup.
         let committed = Payload::of(&index).map_err(failed)?;
         let last_committed = shown.highest_seq().max(Seq(committed.last_seq));
         home.skip_to(last_committed).map_err(|error| OpenError::io(&options.dir, error))?;
 
+        let size_bytes = shown.size_bytes();
+        telemetry::index_size(size_bytes, shown.documents());
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 shown,
@@ -221,7 +225,7 @@ impl Index {
                 first_seq: committed.keeping.first_seq(),
                 committed: last_committed,
                 view: None,
-                size_bytes: writer::size_of_dir(&home.tantivy()),
+                size_bytes,
                 commits: 0,
                 last_commit: Duration::ZERO,
             }),

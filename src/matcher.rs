@@ -7,6 +7,7 @@
 pub(crate) mod phrase;
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use crate::automaton::TermAutomaton;
 use crate::doc::Doc;
@@ -34,7 +35,7 @@ enum Node {
     },
     Automaton {
         field: FieldId,
-        automaton: Box<TermAutomaton>,
+        automaton: Arc<TermAutomaton>,
     },
     Phrase(Box<Phrase>),
     Range {
@@ -79,7 +80,7 @@ fn compile(ast: &Ast) -> Node {
         },
         Ast::Prefix { field, prefix } => Node::Prefix { field: *field, prefix: prefix.as_str().into() },
         Ast::Wildcard { .. } | Ast::Regex { .. } | Ast::Fuzzy { .. } => match pattern(ast) {
-            Some((field, automaton)) => Node::Automaton { field, automaton: Box::new(automaton) },
+            Some((field, automaton)) => Node::Automaton { field, automaton },
             None => Node::Constant(false),
         },
         Ast::Range { field, lower, upper } => match closed(*lower, *upper) {
@@ -109,11 +110,13 @@ fn compile_all(of: &[Ast]) -> Box<[Node]> {
 /// The field and automaton of a wildcard, regular expression or fuzzy term.
 ///
 /// None for any other kind, and for a pattern that can't be compiled: the parser lets none of these through.
-pub(crate) fn pattern(ast: &Ast) -> Option<(FieldId, TermAutomaton)> {
+pub(crate) fn pattern(ast: &Ast) -> Option<(FieldId, Arc<TermAutomaton>)> {
     match ast {
-        Ast::Wildcard { field, pattern } => Some((*field, TermAutomaton::wildcard(pattern, usize::MAX / 8).ok()?)),
-        Ast::Regex { field, pattern } => Some((*field, TermAutomaton::regex(pattern, usize::MAX / 8).ok()?)),
-        Ast::Fuzzy { field, term, distance } => Some((*field, TermAutomaton::fuzzy(term, *distance))),
+        Ast::Wildcard { field, pattern } => {
+            Some((*field, TermAutomaton::wildcard(pattern, usize::MAX / 8).ok()?.into()))
+        }
+        Ast::Regex { field, pattern } => Some((*field, Arc::clone(pattern.automaton()?))),
+        Ast::Fuzzy { field, term, distance } => Some((*field, TermAutomaton::fuzzy(term, *distance).into())),
         _ => None,
     }
 }

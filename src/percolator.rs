@@ -36,6 +36,7 @@
 //! ```
 
 mod arena;
+mod bits;
 mod compile;
 mod compiled;
 mod distance;
@@ -45,7 +46,6 @@ mod found;
 mod frequency;
 mod grid;
 mod interval;
-mod literal;
 mod many;
 mod memo;
 mod one;
@@ -59,6 +59,7 @@ mod table;
 mod tantivy;
 mod terms;
 mod waits;
+mod words;
 
 pub use compiled::Compiled;
 pub use tantivy::Tantivy;
@@ -91,7 +92,8 @@ impl Matches {
 ///
 /// The pipeline owns one engine and calls it from one thread. A call of `insert` or `remove` takes effect for the next document.
 pub trait Engine: Send {
-    /// Registers a query under a key that is free. Keys should be dense: they index tables.
+    /// Registers a query under a key that is free. Keys should be dense: they index tables. What is dear about it was done when a
+    /// [`crate::query::Query`] was made; in an `Ast` that none was made of, a regular expression is built while documents pass.
     fn insert(&mut self, key: QueryKey, query: &Ast);
 
     /// Removes a query and gives its memory back. False when there was none.

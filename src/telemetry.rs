@@ -111,7 +111,7 @@ pub const METRICS: &[Metric] = &[
     row(WITHHELD, MetricKind::Counter, "Tweets that a session was not sent because of its limit."),
     row(CATCH_UPS, MetricKind::Counter, "Times that a session began to be fed from the index."),
     row(SEARCH_TIME, MetricKind::Histogram(SECONDS), "Time of one search of history."),
-    row(INDEX_SIZE, MetricKind::Gauge, "Size of the index on disk."),
+    row(INDEX_SIZE, MetricKind::Gauge, "Size of the index's segments on disk."),
     row(INDEX_TWEETS, MetricKind::Gauge, "Tweets in the index."),
     row(REQUEST_TIME, MetricKind::Histogram(SECONDS), "Time of one HTTP request, by route and status."),
     row(

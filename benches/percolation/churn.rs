@@ -1,13 +1,14 @@
 //! Tweets one by one while queries come and go: one in and one out for every fifth tweet, which is 1,000 of each a second where
 //! 5,000 tweets a second pass.
 //!
-//! `still` is without that. `tweet` is the time of a tweet alone, `waiting` that of a tweet with the queries that it has to wait for.
+//! Queries come as from the parser of queries, which has built the automata of expressions. `still` is without that. `tweet` is the time of a tweet alone, `waiting` that of a tweet with the queries that it has to wait for.
 
 use std::time::{Duration, Instant};
 
 use perch::doc::DocBuilder;
 use perch::ids::QueryKey;
 use perch::percolator::Matches;
+use perch::query::{Ast, Query, QueryLimits};
 use perch::schema::Schema;
 
 use crate::stream::{Setting, as_float};
@@ -22,6 +23,7 @@ pub(crate) const HEAD: &str = "mix        |  queries | p50 us: still | tweet | w
 pub(crate) fn measure(mix: &str, size: usize, engine: &str, short: bool) -> String {
     // Half of the queries are registered at any time.
     let mut setting = Setting::new(mix, size * 2, short);
+    setting.queries = setting.queries.into_iter().map(parsed).collect();
     let mut others = setting.queries.split_off(size);
     let (mut engine, _) = setting.engine(engine, 1);
     let mut matches = Matches::default();
@@ -67,4 +69,10 @@ pub(crate) fn measure(mix: &str, size: usize, engine: &str, short: bool) -> Stri
         us(&waiting, 99),
         us(&waiting, 99) / us(&still, 99).max(1.0 / as_float(1_000)),
     )
+}
+
+/// A query as it comes out of the parser.
+fn parsed(ast: Ast) -> Ast {
+    let limits = QueryLimits::default();
+    Query::from_ast(ast, Schema::tweet(), &limits).expect("queries of the mixes are inside the limits").ast().clone()
 }

@@ -140,7 +140,7 @@ fn pattern(source: &Source, random: &mut Random) -> Ast {
                 1 => format!("[{}aeiou]", parts[at]),
                 _ => format!("({}|s)+", parts[at]),
             };
-            Ast::Regex { field, pattern: parts.concat() }
+            Ast::Regex { field, pattern: parts.concat().into() }
         }
         _ => Ast::Fuzzy { field, distance: if chars.len() > 6 { 2 } else { 1 }, term: chars.iter().collect() },
     }

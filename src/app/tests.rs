@@ -66,7 +66,8 @@ async fn start_in(dir: &TempDir, plugins: Plugins) -> Running {
     let mut config = Config::default();
     config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.index.dir = dir.path().join("index");
-    start(&config, plugins).await.expect("it starts")
+    let keys = Keys { ingest_token: None, tokens: None, tls: None };
+    start(&config, plugins, keys).await.expect("it starts")
 }
 
 #[tokio::test(flavor = "multi_thread")]

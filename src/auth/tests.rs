@@ -157,3 +157,43 @@ fn a_file_without_a_key_is_a_problem() {
     assert_eq!(tokens("nonsense", false, "", "").unwrap_err().path, "auth.public_key_file");
     assert!(!format!("{:?}", secret()).contains(SECRET));
 }
+
+/// An element of DER.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(content.len()).unwrap().to_be_bytes();
+    [&[tag, 0x82], &len[..], content].concat()
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = base64url(der).replace('-', "+").replace('_', "/");
+    let padding = "=".repeat((4 - text.len() % 4) % 4);
+    format!("-----BEGIN {label}-----\n{text}{padding}\n-----END {label}-----\n")
+}
+
+#[test]
+fn a_key_that_no_token_could_be_checked_by_is_refused() {
+    let number = |bytes: usize| der(0x02, &[&[0], &*vec![0xC5; bytes]].concat());
+    let (version, exponent) = (der(0x02, &[0]), der(0x02, &[1, 0, 1]));
+    let public = |bytes: usize| der(0x30, &[number(bytes), exponent.clone()].concat());
+    let primes = [128; 5].map(number).concat();
+    let private = der(0x30, &[version.clone(), number(256), exponent.clone(), number(255), primes].concat());
+    // rsaEncryption, without parameters.
+    let algorithm = der(0x30, &[&[0x06, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 1], &[0x05, 0][..]].concat());
+    let wrapped = der(0x30, &[version, algorithm, der(0x04, &private)].concat());
+    for (is_good, key) in [
+        (true, pem("RSA PUBLIC KEY", &public(256))),
+        (true, RSA_KEY.to_owned()),
+        (false, pem("RSA PUBLIC KEY", &public(128))),
+        (false, pem("RSA PUBLIC KEY", &public(1_025))),
+        (false, pem("RSA PRIVATE KEY", &private)),
+        (false, pem("RSA PUBLIC KEY", &private)),
+        (false, pem("PRIVATE KEY", &wrapped)),
+        (false, KeyPair::generate().unwrap().serialize_pem()),
+    ] {
+        let loaded = tokens(&key, false, "", "");
+        assert_eq!(loaded.is_ok(), is_good, "{key}");
+        if let Err(problem) = loaded {
+            assert!(problem.to_string().starts_with("auth.public_key_file: expected a public key"), "{problem}");
+        }
+    }
+}

@@ -127,3 +127,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_expression_is_built_once_whoever_asks() {
+    let built = || BUILT.with(std::cell::Cell::get);
+    let (expression, before) = (Expression::new("johan?n+y"), built());
+    assert!(!expression.matches("peter") && !expression.is_compiled(), "it has other fixed characters");
+    assert_eq!(expression.clone().check(10), Err(AutomatonError::TooLarge { limit: 10 }));
+    assert!(!expression.is_compiled(), "it was refused");
+    let clone = expression.clone();
+    let size = clone.check(LIMIT).unwrap();
+    assert_eq!(built(), before + 1);
+    assert!(expression.matches("johanny") && expression.matches("JOHANY") && !expression.matches("johany2"));
+    assert_eq!(expression.check(LIMIT), Ok(size));
+    assert_eq!(expression.check(size - 1), Err(AutomatonError::TooLarge { limit: size - 1 }));
+    assert_eq!(built(), before + 1);
+    assert!(!Expression::new("jo(hn").matches("john"), "one with a mistake matches nothing");
+    assert_eq!(Expression::new("john"), Expression::new("john"));
+}

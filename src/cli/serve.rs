@@ -8,18 +8,18 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigArgs, Failure, load};
+use super::{ConfigArgs, Failure, load_with_keys};
 use crate::server::Tls;
 use crate::{app, telemetry};
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
-    let (config, plugins) = load(args)?;
+    let (mut config, plugins, keys) = load_with_keys(args)?;
     telemetry::init_log(&config.telemetry)?;
-    allow_files(config.limits.max_connections);
+    config.limits.max_connections = allow_files(config.limits.max_connections);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")?;
     let outcome = runtime.block_on(async {
-        let running = app::start(&config, plugins).await?;
+        let running = app::start(&config, plugins, keys).await?;
         let mut out = std::io::stdout();
         // The only line on stdout: whoever asked for port 0 reads it.
         let tls = running.tls();
@@ -41,20 +41,34 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     outcome.map_err(Failure::Other)
 }
 
-/// Each connection is an open file, and many systems allow few unless they are asked.
-fn allow_files(max_connections: usize) {
-    /// What the index and everything else needs.
-    const OTHERS: u64 = 1_000;
-    let needed = (max_connections as u64).saturating_add(OTHERS);
+/// What the index and everything else besides connections needs, in open files. Some hundred are enough, but merges and sources come and go.
+const OTHER_FILES: u64 = 1_000;
+
+/// Each connection is an open file, and many systems allow few unless they are asked. Answers how many connections there may be: clients that open
+/// more must not take the files of the index.
+fn allow_files(max_connections: usize) -> usize {
+    let needed = (max_connections as u64).saturating_add(OTHER_FILES);
     match rlimit::increase_nofile_limit(needed) {
-        Ok(allowed) if allowed < needed => tracing::warn!(
-            max_connections,
-            allowed,
-            "fewer files may be open than limits.max_connections needs: raise the limit (ulimit -Hn)"
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "can't ask for the limit of open files"),
+        Ok(files) if files < needed => {
+            let allowed = connections_within(files).min(max_connections);
+            tracing::warn!(
+                files,
+                "only {allowed} connections are taken, not {max_connections}: fewer files may be open than limits.max_connections needs, raise \
+                 the limit (ulimit -Hn)"
+            );
+            allowed
+        }
+        Ok(_) => max_connections,
+        Err(error) => {
+            tracing::warn!(%error, "can't ask for the limit of open files");
+            max_connections
+        }
     }
+}
+
+/// How many connections there may be where so many files may be open.
+fn connections_within(files: u64) -> usize {
+    usize::try_from(files - OTHER_FILES.min(files / 2)).unwrap_or(usize::MAX)
 }
 
 /// The first signal shuts down, the second one ends this.
@@ -81,8 +95,7 @@ async fn reload_on_hangup(tls: Option<Arc<Tls>>) -> Infallible {
             match tls.reload() {
                 Ok(()) => tracing::info!("the certificate was read again"),
                 Err(error) => {
-                    let error = format!("{error:#}");
-                    tracing::error!(error, "the new certificate is no good, the old one stays");
+                    tracing::error!(%error, "the new certificate is no good, the old one stays");
                 }
             }
         }

@@ -2,8 +2,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::automaton::BUILT;
 use crate::doc::{Doc, DocBuilder};
 use crate::ids::Seq;
+use crate::percolator::{Compiled, EngineOptions};
 use crate::query::{Ast, QueryLimits};
 use crate::schema::{Schema, tweet};
 use crate::tweet::Prepared;
@@ -242,4 +244,45 @@ fn queries_are_counted_from_their_registration_on() {
     hub.subscribe(&session, &name("c"), &query("two")).expect("room");
     assert_eq!(counts(&hub)[1], ("two".to_owned(), 1, 0, 0, 0));
     assert_eq!(hub.registered(CostOrder::Cost, 1).len(), 1);
+}
+
+/// The loop registers, percolates, answers and removes without building a single automaton: the parser of queries did, where
+/// nobody waits, or nobody needs one.
+#[test]
+fn no_automaton_is_built_where_tweets_pass() {
+    let dear = r"/cat[a-z]{1,2}([\w]\w?\w?)?s*/";
+    let texts = [dear, "/(red|blue)[ck]ar/", "/[a-c]+/", "c?t*s", "cat*", "catalogs~2", "/ca?t+(s|z)/ OR NOT /.*x.*/"];
+    let queries: Vec<Query> = texts.map(query).into();
+    let mut hub = Hub::new(Box::new(Compiled::new(&EngineOptions::default())), 100, 1 << 30);
+    let queue = Arc::new(SessionQueue::new(Uid::random(), QueueLimits { max_frames: 1_000, max_bytes: 1 << 20 }));
+    let before = BUILT.with(std::cell::Cell::get);
+    let mut seq = 0;
+    let mut tweets = |hub: &mut Hub| {
+        ["cats catalogs cat abc", "blueCar fetch XXX catnip", "nothing"].map(|text| {
+            seq += 1;
+            hub.dispatch(&[item(seq, text)]).0
+        })
+    };
+    for (at, query) in queries.iter().enumerate() {
+        hub.presearch(query);
+        hub.subscribe(&queue, &name(texts[at]), query).unwrap();
+        tweets(&mut hub);
+    }
+    assert_eq!(tweets(&mut hub), [6, 3, 1]);
+    for text in texts {
+        assert!(hub.unsubscribe(queue.uid(), &name(text)));
+    }
+    assert_eq!(tweets(&mut hub), [0, 0, 0]);
+    assert_eq!(BUILT.with(std::cell::Cell::get), before);
+
+    // Neither does history, or who asks why a tweet matches.
+    let doc = &item(1, "cats").tweet.doc;
+    assert!(crate::explain::explain(&queries[0], doc, Schema::tweet()).failed.is_none());
+    assert!(crate::matcher::Matcher::new(queries[0].ast()).matches(doc));
+    let _ = crate::index::lower(queries[0].ast(), &crate::index::Fields::new(Schema::tweet()));
+    assert_eq!(BUILT.with(std::cell::Cell::get), before);
+    // An expression that no parser has seen is built when a term has its fixed characters.
+    let raw = Ast::Regex { field: tweet::TEXT, pattern: "cat[sz]+".into() };
+    assert!(crate::matcher::Matcher::new(&raw).matches(doc));
+    assert_eq!(BUILT.with(std::cell::Cell::get), before + 1);
 }

@@ -22,7 +22,7 @@ use tantivy::{BitSet, DocId, Score, TantivyError};
 use super::fields::{Fields, PRESENT, Place};
 use super::phrase::{NearQuery, terms_with_prefix};
 use super::steady::Steady;
-use crate::automaton::{AutomatonError, TermAutomaton};
+use crate::automaton::TermAutomaton;
 use crate::doc::Point;
 use crate::query::{Ast, Phrase};
 use crate::schema::FieldId;
@@ -40,14 +40,14 @@ pub fn lower(ast: &Ast, fields: &Fields) -> Box<dyn Query> {
         Ast::Prefix { field, prefix } => {
             terms(fields, *field, |field| Box::new(PrefixQuery { field, prefix: prefix.clone() }))
         }
-        Ast::Wildcard { field, pattern } => {
-            terms(fields, *field, |field| automaton(field, TermAutomaton::wildcard(pattern, usize::MAX)))
-        }
+        Ast::Wildcard { field, pattern } => terms(fields, *field, |field| {
+            automaton(field, TermAutomaton::wildcard(pattern, usize::MAX).ok().map(Arc::new))
+        }),
         Ast::Regex { field, pattern } => {
-            terms(fields, *field, |field| automaton(field, TermAutomaton::regex(pattern, usize::MAX)))
+            terms(fields, *field, |field| automaton(field, pattern.automaton().map(Arc::clone)))
         }
         Ast::Fuzzy { field, term, distance } => {
-            terms(fields, *field, |field| automaton(field, Ok(TermAutomaton::fuzzy(term, *distance))))
+            terms(fields, *field, |field| automaton(field, Some(TermAutomaton::fuzzy(term, *distance).into())))
         }
         Ast::Range { field, lower, upper } => lower_range(fields, *field, *lower, *upper),
         Ast::Exists { field } => exists(*field),
@@ -77,10 +77,10 @@ fn one_term(field: Field, term: &str) -> Box<dyn Query> {
     Box::new(TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::Basic))
 }
 
-fn automaton(field: Field, automaton: Result<TermAutomaton, AutomatonError>) -> Box<dyn Query> {
+fn automaton(field: Field, automaton: Option<Arc<TermAutomaton>>) -> Box<dyn Query> {
     match automaton {
-        Ok(automaton) => Box::new(AutomatonQuery { field, automaton: automaton.into() }),
-        Err(_) => Box::new(EmptyQuery),
+        Some(automaton) => Box::new(AutomatonQuery { field, automaton }),
+        None => Box::new(EmptyQuery),
     }
 }
 

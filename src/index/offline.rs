@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use tantivy::{IndexReader, ReloadPolicy, TantivyError};
 use super::fields::Fields;
 use super::home::{Home, OpenError, TANTIVY};
 use super::shown::Shown;
-use super::writer::{Payload, size_of_dir};
+use super::writer::Payload;
 use super::{Hit, create_tantivy};
 use crate::ids::Seq;
 use crate::tweet::{self, Item};
@@ -45,9 +45,17 @@ pub enum OfflineError {
     /// The directory can't be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The directory for a backup is in the index, or the index itself.
+    #[error("{} is in the index {}: choose a directory outside of it", .to.display(), .index.display())]
+    Inside {
+        /// The directory of the index.
+        index: PathBuf,
+        /// The directory for the backup.
+        to: PathBuf,
+    },
     /// The directory for a backup holds something.
     #[error("{} is not empty: choose an empty directory or a new one", .0.display())]
-    NotEmpty(std::path::PathBuf),
+    NotEmpty(PathBuf),
     /// A stored tweet can't be read any more.
     #[error("the stored tweet {id} can't be read: {reason}")]
     Tweet {
@@ -104,9 +112,14 @@ fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> OfflineError {
 ///
 /// # Errors
 ///
-/// When there is no index, `to` is not empty, or the disk fails.
+/// When there is no index, `to` is in its directory or not empty, or the disk fails.
 pub fn backup(from: &Path, to: &Path) -> Result<Report, OfflineError> {
     let target = to.join(TANTIVY);
+    // A copy that goes with what it is a copy of is none.
+    let index = real(from).map_err(doing(from.display().to_string()))?;
+    if real(to).map_err(doing(to.display().to_string()))?.starts_with(&index) {
+        return Err(OfflineError::Inside { index: from.to_owned(), to: to.to_owned() });
+    }
     fs::create_dir_all(to).map_err(doing(to.display().to_string()))?;
     if fs::read_dir(to).map_err(doing(to.display().to_string()))?.next().is_some() {
         return Err(OfflineError::NotEmpty(to.to_owned()));
@@ -133,7 +146,20 @@ pub fn backup(from: &Path, to: &Path) -> Result<Report, OfflineError> {
     // Last, because it makes the directory an index. Its seqs are read now, so they are no lower than those of the tweets.
     Home::copy_note(from, to)?;
     let (_, _, shown) = open(&target)?;
-    Ok(report(&shown, &target))
+    Ok(report(&shown))
+}
+
+/// Where a directory is or would be, without links on the way.
+fn real(dir: &Path) -> io::Result<PathBuf> {
+    let dir = std::path::absolute(dir)?;
+    for there in dir.ancestors() {
+        match there.canonicalize() {
+            Ok(real) => return Ok(real.join(dir.strip_prefix(there).unwrap_or(Path::new("")))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(dir)
 }
 
 /// Links or copies the files of the last commit, and answers with its `meta.json` and their names.
@@ -210,7 +236,7 @@ fn files_of(dir: &Path, meta: &[u8]) -> Result<BTreeSet<String>, OfflineError> {
 pub fn check(dir: &Path) -> Result<Report, OfflineError> {
     let home = Home::open_existing(dir)?;
     let (index, _reader, shown) = open(&home.tantivy())?;
-    let mut report = report(&shown, &home.tantivy());
+    let mut report = report(&shown);
     if index.schema() != Fields::tweet().tantivy_schema() {
         report.problem("its fields are not those of its schema version".to_owned());
     }
@@ -289,22 +315,22 @@ pub fn reindex(dir: &Path) -> Result<Report, OfflineError> {
     home.set_version().map_err(doing(dir.display().to_string()))?;
     fs::remove_dir_all(&old).map_err(doing(old.display().to_string()))?;
     let (_, _, shown) = open(&current)?;
-    Ok(report(&shown, &current))
+    Ok(report(&shown))
 }
 
 fn open(dir: &Path) -> Result<(tantivy::Index, IndexReader, Shown), OfflineError> {
     let index = tantivy::Index::open_in_dir(dir)?;
     Fields::register(&index);
     let reader: IndexReader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-    let shown = Shown::new(reader.searcher())?;
+    let shown = Shown::new(reader.searcher(), dir)?;
     Ok((index, reader, shown))
 }
 
-fn report(shown: &Shown, dir: &Path) -> Report {
+fn report(shown: &Shown) -> Report {
     Report {
         tweets: shown.documents(),
         segments: shown.segments(),
-        size_bytes: size_of_dir(&dir.to_owned()),
+        size_bytes: shown.size_bytes(),
         problems: Vec::new(),
     }
 }

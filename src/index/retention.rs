@@ -24,7 +24,7 @@ const LEFT_PERCENT: u64 = 80;
 pub struct Retention {
     /// Delete what arrived longer ago.
     pub age: Option<Duration>,
-    /// Delete the oldest when the index is larger on disk, in bytes.
+    /// Delete the oldest when the segments of the index are larger, in bytes.
     pub size_bytes: Option<u64>,
 }
 
@@ -56,6 +56,31 @@ pub(super) struct Part {
     pub(super) alive: u64,
     /// How many there are on disk.
     pub(super) all: u64,
+    /// What they take on disk, in bytes.
+    pub(super) bytes: u64,
+}
+
+impl Part {
+    /// Whether so much of it is deleted that it is worth writing it again without that.
+    pub(super) fn is_wasteful(&self) -> bool {
+        is_wasteful(self.all - self.alive, self.all)
+    }
+
+    /// What it would take without what is deleted in it. It takes the tweets of a segment for equally large.
+    fn kept_bytes(&self) -> u64 {
+        share(self.bytes, self.alive, self.all)
+    }
+}
+
+/// Whether a segment of which so many documents are deleted, of all that it has on disk, should be written again when space is short.
+pub(super) fn is_wasteful(deleted: u64, all: u64) -> bool {
+    deleted > all / 10
+}
+
+/// `part / all` of a number; nothing where there is nothing.
+fn share(number: u64, part: u64, all: u64) -> u64 {
+    let product = u128::from(number) * u128::from(part);
+    product.checked_div(u128::from(all)).and_then(|share| u64::try_from(share).ok()).unwrap_or(0)
 }
 
 impl Keeping {
@@ -86,7 +111,7 @@ impl Keeping {
     }
 
     /// Lets go of what is too old or too much. Answers whether there is something to delete: everything before the new first seq.
-    pub(super) fn cut(&mut self, retention: &Retention, now_ms: u64, size_bytes: u64, parts: &[Part]) -> bool {
+    pub(super) fn cut(&mut self, retention: &Retention, now_ms: u64, parts: &[Part]) -> bool {
         let mut first = self.first_seq;
         if let Some(age) = retention.age {
             let too_old = self.marks.partition_point(|&(_, at)| at.saturating_add(millis(age)) <= now_ms);
@@ -94,8 +119,8 @@ impl Keeping {
                 first = first.max(seq + 1);
             }
         }
-        if let Some(limit) = retention.size_bytes.filter(|&limit| size_bytes > limit) {
-            first = first.max(cut_to(limit, size_bytes, parts));
+        if let Some(limit) = retention.size_bytes.filter(|&limit| least_bytes(parts) > limit) {
+            first = first.max(cut_to(limit, self.first_seq, parts));
         }
         let is_more = first > self.first_seq;
         self.first_seq = first;
@@ -103,27 +128,29 @@ impl Keeping {
     }
 }
 
-/// The first seq to keep so that what is kept takes no more than its share of `limit`. It takes the tweets for equally large, and those
-/// of a segment for evenly spread over its seqs.
-fn cut_to(limit: u64, size_bytes: u64, parts: &[Part]) -> u64 {
-    let (alive, all) = parts.iter().fold((0, 0), |(alive, all), part| (alive + part.alive, all + part.all));
-    let wide = |number: u64| u128::from(number);
-    // How many tweets may stay.
-    let room = wide(all) * wide(limit) * wide(LEFT_PERCENT) / 100 / wide(size_bytes.max(1));
-    let surplus = wide(alive).saturating_sub(room);
+/// What the segments take once the wasteful ones are written again: what that gives back must not be made up for by deleting more.
+pub(super) fn least_bytes(parts: &[Part]) -> u64 {
+    parts.iter().map(|part| if part.is_wasteful() { part.kept_bytes() } else { part.bytes }).sum()
+}
+
+/// The first seq to keep so that what is kept takes no more than its share of `limit`. It takes the tweets of a segment for evenly spread over those
+/// of its seqs that are not deleted, which are those from `first_seq` on.
+fn cut_to(limit: u64, first_seq: u64, parts: &[Part]) -> u64 {
+    let kept: u64 = parts.iter().map(Part::kept_bytes).sum();
+    let surplus = kept.saturating_sub(share(limit, LEFT_PERCENT, 100));
     if surplus == 0 {
         return 0;
     }
-    let before = |seq: u64| -> u128 {
-        let share = |part: &Part| {
-            let (first, last) = (part.seqs.0.0, part.seqs.1.0);
-            let passed = seq.clamp(first, last + 1) - first;
-            wide(part.alive) * wide(passed) / wide(last + 1 - first)
+    let before = |seq: u64| -> u64 {
+        let of_part = |part: &Part| {
+            let end = part.seqs.1.0 + 1;
+            let first = part.seqs.0.0.max(first_seq).min(part.seqs.1.0);
+            share(part.kept_bytes(), seq.clamp(first, end) - first, end - first)
         };
-        parts.iter().map(share).sum()
+        parts.iter().map(of_part).sum()
     };
-    // The lowest seq before which there are enough.
-    let (mut low, mut high) = (0, Seq::MAX.0);
+    // The lowest seq before which there is enough.
+    let (mut low, mut high) = (first_seq, Seq::MAX.0);
     while low < high {
         let middle = low.midpoint(high);
         if before(middle) < surplus {
@@ -141,10 +168,13 @@ fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn part(first: u64, last: u64, alive: u64, all: u64) -> Part {
-        Part { seqs: (Seq(first), Seq(last)), alive, all }
+    fn part(first: u64, last: u64, alive: u64, all: u64, bytes: u64) -> Part {
+        Part { seqs: (Seq(first), Seq(last)), alive, all, bytes }
     }
 
     #[test]
@@ -154,7 +184,7 @@ mod tests {
         for second in 0..2_000_u64 {
             let now_ms = second * 1_000;
             keeping.mark(&retention, Seq((second + 1) * 10), now_ms);
-            keeping.cut(&retention, now_ms, 0, &[]);
+            keeping.cut(&retention, now_ms, &[]);
             // At second s, seqs 10 s + 1 to 10 s + 10 arrive.
             let oldest_age = second - keeping.first_seq.saturating_sub(1) / 10;
             assert!(oldest_age <= 258, "{oldest_age} s at {second} s");
@@ -169,7 +199,7 @@ mod tests {
         let mut keeping = Keeping::default();
         for tenth in 0..20_000 {
             keeping.mark(&retention, Seq(tenth + 1), tenth * 100);
-            keeping.cut(&retention, tenth * 100, 0, &[]);
+            keeping.cut(&retention, tenth * 100, &[]);
         }
         assert!(keeping.marks.len() <= 260, "{}", keeping.marks.len());
         assert!((17_400..=17_450).contains(&keeping.first_seq), "{}", keeping.first_seq);
@@ -178,21 +208,65 @@ mod tests {
     #[test]
     fn the_oldest_go_when_there_are_too_many() {
         let retention = Retention { age: None, size_bytes: Some(1_000) };
-        let parts = [part(1, 100, 100, 100), part(101, 200, 100, 100)];
         let mut keeping = Keeping::default();
-        assert!(!keeping.cut(&retention, 0, 1_000, &parts), "just as large as it may be");
-        assert!(keeping.cut(&retention, 0, 1_600, &parts));
+        let sized = |bytes| [part(1, 100, 100, 100, bytes), part(101, 200, 100, 100, bytes)];
+        assert!(!keeping.cut(&retention, 0, &sized(500)), "just as large as it may be");
+        assert!(keeping.cut(&retention, 0, &sized(800)));
         assert_eq!(keeping.first_seq(), Seq(101), "100 tweets take 800 bytes");
-        // Until merges have made the files smaller the size stays, and nothing more goes.
-        let parts = [part(1, 100, 0, 100), part(101, 200, 100, 100)];
-        assert!(!keeping.cut(&retention, 0, 1_600, &parts));
+        // Until the files are smaller they take what they took, and nothing more goes.
+        assert!(!keeping.cut(&retention, 0, &[part(1, 100, 0, 100, 800), part(101, 200, 100, 100, 800)]));
+    }
+
+    #[test]
+    fn what_writing_a_segment_again_gives_back_is_not_deleted_elsewhere() {
+        let retention = Retention { age: None, size_bytes: Some(1_600) };
+        let mut keeping = Keeping { first_seq: 51, ..Keeping::default() };
+        let parts = [part(1, 100, 50, 100, 1_000), part(101, 200, 100, 100, 1_000)];
+        assert!(!keeping.cut(&retention, 0, &parts), "1500 bytes are left");
+        // New ones come: 1280 bytes of 1800 may stay, and the 50 of the first segment are all behind what was deleted before.
+        let parts = [parts[0], parts[1], part(201, 230, 30, 30, 300)];
+        assert!(keeping.cut(&retention, 0, &parts));
+        assert_eq!(keeping.first_seq(), Seq(103));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_is_the_share_of_the_limit(
+            parts in vec((1_u64..2_000, 1_u64..1_000_000), 1..20),
+            limit in 1_000_u64..5_000_000,
+            before in 0_u64..10_000,
+        ) {
+            let mut next = 1;
+            let parts: Vec<Part> = (parts.into_iter())
+                .map(|(all, bytes)| {
+                    let first = next;
+                    next += all;
+                    let alive = next.saturating_sub(before.max(first));
+                    part(first, next - 1, alive, all, bytes)
+                })
+                .collect();
+            let left = |first_seq: u64| -> u64 {
+                let of = |part: &Part| (part.seqs.1.0 + 1).saturating_sub(first_seq.max(part.seqs.0.0));
+                parts.iter().map(|part| share(part.bytes, of(part), part.all)).sum()
+            };
+            let mut keeping = Keeping { first_seq: before, ..Keeping::default() };
+            let retention = Retention { age: None, size_bytes: Some(limit) };
+            if keeping.cut(&retention, 0, &parts) {
+                // Rounding, and one tweet.
+                let most = parts.iter().map(|part| part.bytes / part.all + 1).max().unwrap_or(0) + 3 * parts.len() as u64;
+                let (left, wanted) = (left(keeping.first_seq), limit / 100 * LEFT_PERCENT);
+                prop_assert!(left <= wanted + most && left + most >= wanted, "{left} are left, not {wanted} +- {most}");
+            } else {
+                prop_assert!(left(before) <= limit + parts.len() as u64);
+            }
+        }
     }
 
     #[test]
     fn by_default_everything_stays() {
         let mut keeping = Keeping::default();
         keeping.mark(&Retention::default(), Seq(5), 1);
-        assert!(!keeping.cut(&Retention::default(), u64::MAX, u64::MAX, &[part(1, 5, 5, 5)]));
+        assert!(!keeping.cut(&Retention::default(), u64::MAX, &[part(1, 5, 5, 5, u64::MAX)]));
         assert_eq!(keeping, Keeping::default());
     }
 }

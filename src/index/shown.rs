@@ -1,6 +1,8 @@
 //! What searchers show: one committed state of the index on disk, with the columns that every search needs at hand.
 
-use hashbrown::HashSet;
+use std::path::Path;
+
+use hashbrown::{HashMap, HashSet};
 use tantivy::columnar::{Cardinality, Column};
 use tantivy::fastfield::AliveBitSet;
 use tantivy::index::{SegmentId, SegmentReader};
@@ -27,6 +29,8 @@ pub(super) struct Segment {
     reader: SegmentReader,
     ids: Column<u64>,
     seqs: Column<u64>,
+    /// Of its files.
+    bytes: u64,
 }
 
 /// Which of the documents that match count.
@@ -41,8 +45,9 @@ pub(super) struct Filter<'a> {
 }
 
 impl Shown {
-    /// Opens the columns of what a searcher shows.
-    pub(super) fn new(searcher: Searcher) -> tantivy::Result<Shown> {
+    /// Opens the columns of what a searcher shows; the files are in `dir`.
+    pub(super) fn new(searcher: Searcher, dir: &Path) -> tantivy::Result<Shown> {
+        let sizes = sizes_of_segments(dir);
         let column = |reader: &SegmentReader, name: &str| -> tantivy::Result<Column<u64>> {
             let column = reader.fast_fields().u64(name)?;
             if column.get_cardinality() != Cardinality::Full {
@@ -51,7 +56,10 @@ impl Shown {
             Ok(column)
         };
         let segments = (searcher.segment_readers().iter())
-            .map(|reader| Ok(Segment { ids: column(reader, ID)?, seqs: column(reader, SEQ)?, reader: reader.clone() }))
+            .map(|reader| {
+                let bytes = sizes.get(&reader.segment_id().uuid_string()).copied().unwrap_or(0);
+                Ok(Segment { ids: column(reader, ID)?, seqs: column(reader, SEQ)?, bytes, reader: reader.clone() })
+            })
             .collect::<tantivy::Result<Vec<Segment>>>()?;
         let highest_id = segments.iter().map(|segment| segment.ids().1).max();
         Ok(Shown { searcher, segments, highest_id })
@@ -65,6 +73,11 @@ impl Shown {
     /// How many segments there are.
     pub(super) fn segments(&self) -> usize {
         self.segments.len()
+    }
+
+    /// What the segments take on disk, in bytes. Files that merges have replaced, or are writing, are not among them.
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
     /// The highest id that is or was in the index.
@@ -99,14 +112,9 @@ impl Shown {
             seqs: segment.seqs(),
             alive: u64::from(segment.reader.num_docs()),
             all: u64::from(segment.reader.max_doc()),
+            bytes: segment.bytes,
         };
         self.segments.iter().map(part).collect()
-    }
-
-    /// The segments of which more than a tenth is deleted.
-    pub(super) fn wasteful_segments(&self) -> Vec<SegmentId> {
-        let is_wasteful = |segment: &&Segment| segment.reader.num_deleted_docs() > segment.reader.max_doc() / 10;
-        self.segments.iter().filter(is_wasteful).map(|segment| segment.reader.segment_id()).collect()
     }
 
     /// A query, ready for these segments.
@@ -255,6 +263,19 @@ impl Segment {
             with(&kept[..len], &mut values[..len]);
         })
     }
+}
+
+/// What the files of each segment take, in bytes, by the id that their names begin with.
+fn sizes_of_segments(dir: &Path) -> HashMap<String, u64> {
+    let mut sizes = HashMap::new();
+    // A file can be deleted while we look.
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let (name, metadata) = (entry.file_name(), entry.metadata());
+        if let (Some((segment, _)), Ok(metadata)) = (name.to_str().and_then(|name| name.split_once('.')), metadata) {
+            *sizes.entry_ref(segment).or_default() += metadata.len();
+        }
+    }
+    sizes
 }
 
 /// Copies the documents that are not deleted, and answers how many.

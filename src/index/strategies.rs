@@ -104,7 +104,7 @@ fn leaf() -> impl Strategy<Value = Ast> {
         (in_terms(), "[ab]{0,2}").prop_map(|(field, prefix)| Ast::Prefix { field, prefix }),
         (in_terms(), "[abde?*]{1,4}").prop_map(|(field, pattern)| Ast::Wildcard { field, pattern }),
         (in_terms(), "(a|b|\\.|[a-c]|d){1,2}(b\\?|\\.\\*|n)?")
-            .prop_map(|(field, pattern)| Ast::Regex { field, pattern }),
+            .prop_map(|(field, pattern)| Ast::Regex { field, pattern: pattern.into() }),
         (in_terms(), term(), 0_u8..=2).prop_map(|(field, term, distance)| Ast::Fuzzy { field, term, distance }),
         (field(&[FOLLOWERS, RETWEETS, CREATED]), bound(), bound()).prop_map(|(field, lower, upper)| Ast::Range {
             field,

@@ -14,13 +14,13 @@
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant, SystemTime};
 
 use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
 use tantivy::indexer::{IndexWriterOptions, UserOperation};
-use tantivy::merge_policy::LogMergePolicy;
 use tantivy::query::RangeQuery;
 use tantivy::{IndexReader, IndexWriter, TantivyError, Term};
 use tokio::sync::Semaphore;
@@ -28,7 +28,8 @@ use tokio::sync::Semaphore;
 use super::ack::{Ack, IntakeError};
 use super::cursor::{Cursor, Moves, Places};
 use super::fields::{Fields, IndexDocument};
-use super::retention::{Keeping, Retention};
+use super::merging::Merging;
+use super::retention::{Keeping, Part, Retention, least_bytes};
 use super::room::Room;
 use super::shown::Shown;
 use super::{IndexOptions, Shared};
@@ -109,6 +110,8 @@ pub(super) struct Writer {
     disk: Arc<Room>,
     /// When to look for tweets that are to be deleted, if no commit comes before.
     retain_at: Option<Instant>,
+    /// Merges should give back what was deleted: the index is larger than it may be.
+    is_tight: Arc<AtomicBool>,
     /// When to look for merges that are done, and how long the writer has waited for them.
     tidy: Option<(Instant, Duration)>,
 }
@@ -143,6 +146,7 @@ impl Writer {
             cursors,
             disk,
             retain_at: options.retention.interval().map(|_| Instant::now()),
+            is_tight: Arc::default(),
             tidy: None,
         };
         writer.open_tantivy()?;
@@ -204,12 +208,10 @@ impl Writer {
                 .memory_budget_per_thread(self.memory_bytes)
                 .build();
             let writer = self.index.writer_with_options(options)?;
-            writer.set_merge_policy(Box::new(merge_policy()));
-            // What a crash or a full disk left half written takes space that the next commit may need.
-            if let Err(error) = writer.garbage_collect_files().wait() {
-                tracing::warn!(%error, "unused files of the index can't be deleted");
-            }
+            writer.set_merge_policy(Box::new(Merging::new(Arc::clone(&self.is_tight))));
             self.tantivy = Some(writer);
+            // What a crash or a full disk left half written takes space that the next commit may need.
+            self.collect_garbage();
         }
         Ok(self.tantivy.as_mut().expect("it was just made"))
     }
@@ -300,8 +302,15 @@ impl Writer {
     fn cut(&mut self, keeping: &mut Keeping) -> bool {
         let Some(interval) = self.retention.interval() else { return false };
         self.retain_at = Some(Instant::now() + interval);
-        let size_bytes = self.shared.lock().size_bytes;
-        keeping.cut(&self.retention, now_ms(), size_bytes, &self.shown.parts())
+        let parts = self.shown.parts();
+        let deletes = keeping.cut(&self.retention, now_ms(), &parts);
+        // What is deleted for its age is left to the merges that come anyway.
+        self.is_tight.store(self.is_too_large(), Ordering::Relaxed);
+        deletes
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.retention.size_bytes.is_some_and(|limit| self.shown.size_bytes() > limit)
     }
 
     /// Deletes what is too old or too much, when there is such and no commit comes anyway.
@@ -313,8 +322,9 @@ impl Writer {
             keeping.mark(&self.retention, last, now_ms());
         }
         let deletes = self.cut(&mut keeping);
-        if self.oldest.is_some() || keeping == self.keeping {
-            self.reclaim();
+        // A commit is also what starts merges.
+        let reclaims = self.is_too_large() && self.shown.parts().iter().any(Part::is_wasteful);
+        if self.oldest.is_some() || keeping == self.keeping && !reclaims {
             return;
         }
         let done = self.try_commit(last, keeping, deletes).and_then(|()| self.publish(Seq::ZERO, None));
@@ -325,30 +335,13 @@ impl Writer {
                 self.tantivy = None;
             }
         }
-        self.reclaim();
-    }
-
-    /// Rewrites segments without what was deleted in them, when the index is too large because of that.
-    fn reclaim(&mut self) {
-        let size_bytes = self.shared.lock().size_bytes;
-        if self.retention.size_bytes.is_none_or(|limit| size_bytes <= limit) {
-            return;
-        }
-        let wasteful = self.shown.wasteful_segments();
-        if let Some(writer) = &mut self.tantivy {
-            for segment in wasteful {
-                // It runs in the background. One that is merged already is refused, which is as good.
-                drop(writer.merge(&[segment]));
-                self.tidy = Some((Instant::now() + FIRST_TIDY, FIRST_TIDY));
-            }
-        }
     }
 
     /// Shows what is committed, up to `last`, and lets the tail go of it.
     fn publish(&mut self, last: Seq, commit_started: Option<Instant>) -> tantivy::Result<()> {
         self.reader.reload()?;
-        let shown = Arc::new(Shown::new(self.reader.searcher())?);
-        let size_bytes = size_of_dir(&self.dir);
+        let shown = Arc::new(Shown::new(self.reader.searcher(), &self.dir)?);
+        let size_bytes = shown.size_bytes();
         let gone = {
             let mut state = self.shared.lock();
             state.shown = Arc::clone(&shown);
@@ -366,7 +359,24 @@ impl Writer {
         telemetry::index_size(size_bytes, shown.documents());
         self.shown = shown;
         self.pending_ids.clear();
+        if let Some(limit) = self.retention.size_bytes {
+            // What this commit has brought is too much: the next look at it need not be the next commit or minute.
+            let unasked = self.is_too_large() && !self.is_tight.load(Ordering::Relaxed);
+            if unasked || least_bytes(&self.shown.parts()) > limit {
+                let soon = Instant::now() + FIRST_TIDY;
+                self.retain_at = self.retain_at.map(|at| at.min(soon));
+            }
+        }
         Ok(())
+    }
+
+    /// Deletes the files that no commit needs any more.
+    fn collect_garbage(&self) {
+        if let Some(writer) = &self.tantivy
+            && let Err(error) = writer.garbage_collect_files().wait()
+        {
+            tracing::warn!(%error, "unused files of the index can't be deleted");
+        }
     }
 
     /// Gives up what was added since the last commit, and answers everyone who waits for it.
@@ -397,7 +407,7 @@ impl Writer {
         reason
     }
 
-    /// Shows the segments that merges have made, so that the old ones can be deleted.
+    /// Shows the segments that merges have made, and deletes the files of the old ones.
     fn show_merges(&mut self) {
         let waited = self.tidy.take().map_or(FIRST_TIDY, |(_, waited)| waited);
         // With tweets on the way, their commit does this.
@@ -408,6 +418,8 @@ impl Writer {
         if is_new && let Err(error) = self.publish(Seq::ZERO, None) {
             tracing::warn!(%error, "merged segments can't be opened");
         }
+        // tantivy does so at the end of a merge and of a commit, but not while somebody opens what is there.
+        self.collect_garbage();
         let wait = waited * 2;
         self.tidy = (wait <= LAST_TIDY).then(|| (Instant::now() + wait, wait));
     }
@@ -416,24 +428,6 @@ impl Writer {
 fn now_ms() -> u64 {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Segments of about one size are merged, eight at a time, and four times the size is another size: some twenty segments
-/// for a million tweets that came in small commits.
-fn merge_policy() -> LogMergePolicy {
-    let mut policy = LogMergePolicy::default();
-    policy.set_min_num_segments(8);
-    policy.set_min_layer_size(4_000);
-    policy.set_level_log_size(2.0);
-    policy.set_del_docs_ratio_before_merge(0.3);
-    policy
-}
-
-/// The size of the files in a directory, in bytes.
-pub(super) fn size_of_dir(dir: &PathBuf) -> u64 {
-    // A file can be deleted while we look.
-    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|file| file.len()).sum()
 }
 
 /// What tantivy's error means to those who wait.

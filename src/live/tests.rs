@@ -157,7 +157,7 @@ async fn scenario(stages: &Stages, seed: u64) {
         match rng.random_range(0..10) {
             // A batch, sometimes with tweets that are there already.
             0..5 => {
-                let n = if rng.random_bool(0.1) { rng.random_range(1..300) } else { rng.random_range(1..20) };
+                let n = if rng.random_bool(0.1) { rng.random_range(1..1_000) } else { rng.random_range(1..20) };
                 let mut batch = Vec::new();
                 for _ in 0..n {
                     let id = if rng.random_bool(0.1) && next_id > first_id {

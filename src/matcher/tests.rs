@@ -123,7 +123,7 @@ fn leaf() -> impl Strategy<Value = Ast> {
         term.prop_map(|term| Ast::Term { field: TAG, term }),
         "[a-c]{0,3}".prop_map(|prefix| Ast::Prefix { field: TAG, prefix }),
         "[a-c?*]{1,4}".prop_map(|pattern| Ast::Wildcard { field: TAG, pattern }),
-        "[a-c]{1,2}[b-c]?(a|bc)?".prop_map(|pattern| Ast::Regex { field: TAG, pattern }),
+        "[a-c]{1,2}[b-c]?(a|bc)?".prop_map(|pattern| Ast::Regex { field: TAG, pattern: pattern.into() }),
         (term, 0_u8..3).prop_map(|(term, distance)| Ast::Fuzzy { field: TAG, term, distance }),
         (bound(), bound()).prop_map(|(lower, upper)| Ast::Range { field: N, lower, upper }),
         Just(Ast::Exists { field: TAG }),

@@ -17,6 +17,8 @@ const CLASS_SHIFT: u32 = 26;
 const SMALL: usize = 1 << 12;
 
 impl Span {
+    pub(super) const EMPTY: Span = Span { start: 0, len_and_class: 0 };
+
     #[inline]
     pub(super) fn len(self) -> usize {
         (self.len_and_class & ((1 << CLASS_SHIFT) - 1)) as usize
@@ -29,6 +31,12 @@ impl Span {
 
     fn class(self) -> u32 {
         self.len_and_class >> CLASS_SHIFT
+    }
+
+    /// The list is one entry, which is not in the arena but here, in place of the start.
+    #[inline]
+    pub(super) fn is_inline(self) -> bool {
+        self.len_and_class == 1
     }
 
     fn set_len(&mut self, len: usize) {
@@ -179,6 +187,41 @@ impl<T: Copy + Default> Arena<T> {
     }
 }
 
+/// Lists of numbers of which a single one is kept in the span. These must be used for all that is done to such a list.
+impl Arena<u32> {
+    /// The entries of a list.
+    #[inline]
+    pub(super) fn get_or_inline<'a>(&'a self, span: &'a Span) -> &'a [u32] {
+        if span.is_inline() { std::slice::from_ref(&span.start) } else { self.get(*span) }
+    }
+
+    /// Adds an entry and tells its place.
+    pub(super) fn push_or_inline(&mut self, span: &mut Span, item: u32) -> u32 {
+        if span.len() == 0 {
+            *span = Span { start: item, len_and_class: 1 };
+            return 0;
+        }
+        if span.is_inline() {
+            *span = self.store(&[span.start]);
+        }
+        self.push(span, item)
+    }
+
+    /// Removes an entry; the last one takes its place. Tells which one that was and where it stood, when it was another.
+    pub(super) fn swap_remove_or_inline(&mut self, span: &mut Span, at: u32) -> Option<(u32, u32)> {
+        if span.is_inline() {
+            *span = Span::default();
+            return None;
+        }
+        let moved = self.swap_remove(span, at);
+        if let &[item] = self.get(*span) {
+            self.free(span);
+            *span = Span { start: item, len_and_class: 1 };
+        }
+        moved
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -194,6 +237,33 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn lists_with_single_entries_in_place_are_lists(operations in prop::collection::vec((0_usize..3, any::<u8>(), 0_u8..7), 0..300)) {
+            let mut arena = Arena::default();
+            let mut spans = [Span::default(); 3];
+            let mut model: [Vec<u32>; 3] = Default::default();
+            for (number, (list, at, what)) in (0_u32..).zip(operations) {
+                let (span, model) = (&mut spans[list], &mut model[list]);
+                if what < 3 && !model.is_empty() {
+                    let at = usize::from(at) % model.len();
+                    let from = model.len() - 1;
+                    model.swap_remove(at);
+                    let moved = model.get(at).map(|&item| (item, u32::try_from(from).unwrap()));
+                    prop_assert_eq!(arena.swap_remove_or_inline(span, u32::try_from(at).unwrap()), moved);
+                } else {
+                    prop_assert_eq!(arena.push_or_inline(span, number) as usize, model.len());
+                    model.push(number);
+                }
+                prop_assert_eq!(arena.get_or_inline(span), model.as_slice());
+                prop_assert_eq!(span.is_inline(), model.len() == 1);
+            }
+            for (span, model) in spans.iter().zip(&model) {
+                prop_assert_eq!(arena.get_or_inline(span), model.as_slice());
+            }
+            let live: usize = model.iter().filter(|model| model.len() > 1).map(|model| room(class_for(model.len()))).sum();
+            prop_assert!(arena.items.len() - arena.n_free >= live);
+        }
+
         #[test]
         fn lists_keep_their_entries(operations in prop::collection::vec((0_usize..5, any::<u8>(), 0_u8..8), 0..300)) {
             let mut arena = Arena::default();

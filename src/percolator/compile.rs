@@ -1,16 +1,12 @@
 //! Makes the [program](super::program) of a query: flat, each part once, the quick ones first.
 
-use crate::automaton::TermAutomaton;
 use crate::matcher;
 use crate::query::{Ast, Phrase};
-use crate::schema::FieldId;
 
-use super::literal;
-use super::pattern;
 use super::program::{
     ABSENT, AND, AT_LEAST, ATOM, LAST_IS_PREFIX, LAZY, MAX_PARTS, NOT, OPERATOR, OPERATOR_SHIFT, OR, PHRASE, TAG,
 };
-use super::table::{AtomId, AtomKind, Atoms, Regex, TRUE};
+use super::table::{AtomId, AtomKind, Atoms, TRUE};
 
 /// A program that is being made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +43,8 @@ fn tree(ast: &Ast, atoms: &mut Atoms) -> Tree {
         Ast::Prefix { field, prefix } => lazy(AtomKind::Prefix(*field, prefix.as_str().into()), atoms),
         Ast::Wildcard { field, pattern } => lazy(AtomKind::Wildcard(*field, pattern.as_str().into()), atoms),
         Ast::Fuzzy { field, term, distance } => lazy(AtomKind::Fuzzy(*field, *distance, term.as_str().into()), atoms),
-        Ast::Regex { field, pattern } => regex(*field, pattern, atoms),
+        // One with mistakes matches nothing; the parser lets none through.
+        Ast::Regex { field, pattern } => lazy(AtomKind::Regex(*field, pattern.clone()), atoms),
         Ast::Range { field, lower, upper } => match matcher::closed(*lower, *upper) {
             Some((min, max)) => lazy(AtomKind::Range(*field, min, max), atoms),
             None => Tree::Constant(false),
@@ -63,20 +60,6 @@ fn tree(ast: &Ast, atoms: &mut Atoms) -> Tree {
 
 fn lazy(kind: AtomKind, atoms: &mut Atoms) -> Tree {
     Tree::Leaf(LAZY | atoms.other(kind))
-}
-
-/// An expression that can't be compiled matches nothing; the parser lets none through.
-fn regex(field: FieldId, pattern: &str, atoms: &mut Atoms) -> Tree {
-    if let Some(atom) = atoms.find_regex(field, pattern) {
-        return Tree::Leaf(LAZY | atom);
-    }
-    match TermAutomaton::regex(pattern, usize::MAX / 8) {
-        Ok(automaton) => {
-            let is_blind = pattern::has_no_key(literal::of_regex(pattern));
-            lazy(AtomKind::Regex(field, Box::new(Regex { source: pattern.into(), automaton, is_blind })), atoms)
-        }
-        Err(_) => Tree::Constant(false),
-    }
 }
 
 fn phrase_tree(phrase: &Phrase, atoms: &mut Atoms) -> Tree {

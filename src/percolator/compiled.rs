@@ -23,7 +23,7 @@ use super::many::{MAX_DOCS, Many};
 use super::memo::Memo;
 use super::one::One;
 use super::pattern;
-use super::plan::{Plan, Prices, plan};
+use super::plan::{Clause, Plan, Prices, all_required, plan};
 use super::presearch::Presearch;
 use super::program;
 use super::spread::Threads;
@@ -47,6 +47,10 @@ const CANDIDATES_PER_REPLAN: usize = 128;
 /// After so many documents were counted, all plans are looked at again, a few at a time; and after so many times more.
 const FIRST_SWEEP: u64 = 1_000;
 const SWEEP_GROWTH: u64 = 8;
+/// When so many queries wait for an atom and ask for more, others that require one more atom wait for the conjunction of the two.
+const LONG: usize = 256;
+/// So many atoms are in a conjunction, at most.
+const MAX_CONJUNCTION: usize = 8;
 /// A new plan must cost less than this share of the old one to be worth the change.
 const REPLAN_GAIN: f32 = 0.5;
 
@@ -66,6 +70,10 @@ pub struct Compiled {
     tools: Tools,
     /// For large batches.
     threads: Option<Threads>,
+    /// How many queries wait for one atom before others wait for conjunctions: [`LONG`], but in tests.
+    pub(super) long: usize,
+    /// Atoms for which so many wait now that those behind them are to wait for conjunctions.
+    crowded: Vec<AtomId>,
     /// How many candidates a document had lately.
     load: f32,
     /// What is to be learned from.
@@ -192,6 +200,8 @@ impl Compiled {
             many: Many::default(),
             tools: Tools::default(),
             threads: Threads::new(options.threads),
+            long: LONG,
+            crowded: Vec::new(),
             load: 0.0,
             seen: Seen::default(),
             frequencies: Frequencies::new(),
@@ -217,6 +227,12 @@ impl Compiled {
     #[must_use]
     pub fn n_parts(&self) -> usize {
         self.presearch.atoms.n_used()
+    }
+
+    /// How many conjunctions of parts queries wait for.
+    #[must_use]
+    pub fn n_conjunctions(&self) -> usize {
+        self.presearch.atoms.both().len()
     }
 
     pub(super) fn atoms(&self) -> &Atoms {
@@ -263,11 +279,21 @@ impl Compiled {
         words.extend(code);
         let span = self.codes.store(&words);
         let start = span.start() + u32::try_from(Program::code_at(n)).expect("as above");
-        // The others beside the one that it waits for: with few of them, the posting is all there is to read.
-        let others = match plan.clauses.as_slice() {
-            [clause] => program::leaves(code).map(|leaves| {
-                let mut others: Vec<u32> =
-                    leaves.iter().copied().filter(|&word| word != program::ATOM | clause.key).collect();
+        let leaves = match plan.clauses.as_slice() {
+            [_] => program::leaves(code),
+            _ => None,
+        };
+        for (at, clause) in plan.clauses.iter().enumerate() {
+            let (key, beside) = self.narrow(code, clause);
+            let is_key = |atom| atom == clause.key || beside.contains(&atom);
+            let guard = match clause.guard {
+                Guard::There(atom) if is_key(atom) => Guard::There(TRUE),
+                guard => guard,
+            };
+            // The others beside those that it waits for: with few of them, the posting is all there is to read.
+            let others = leaves.map(|leaves| {
+                let is_other = |word: u32| word & program::TAG != program::ATOM || !is_key(word & !program::TAG);
+                let mut others: Vec<u32> = leaves.iter().copied().filter(|&word| is_other(word)).collect();
                 // What is rare says no soonest.
                 let known = self.known();
                 let share = |word: u32| match word & program::TAG {
@@ -276,23 +302,94 @@ impl Compiled {
                 };
                 others.sort_by(|&a, &b| share(a).total_cmp(&share(b)));
                 others
-            }),
-            _ => None,
-        };
-        let others = others.filter(|others| others.len() <= LEAVES);
-        for (at, clause) in plan.clauses.iter().enumerate() {
+            });
+            let others = others.filter(|others| others.len() <= LEAVES);
+            let is_plain = guard == Guard::There(TRUE);
             let (rank, posting) = match &others {
-                _ if clause.sufficient && clause.is_plain() && n > 1 => {
-                    (Rank::Either, Posting::guarded(query, clause.guard, true))
+                // A list of keys is of queries with a program or of such without, never of both.
+                Some(leaves) if leaves.is_empty() && !beside.is_empty() => {
+                    (Rank::Plain, Posting::guarded(query, guard, false))
                 }
-                _ if clause.sufficient => (Rank::Guarded, Posting::guarded(query, clause.guard, n > 1)),
+                _ if clause.sufficient && is_plain && n > 1 => (Rank::Either, Posting::guarded(query, guard, true)),
+                _ if clause.sufficient && is_plain && !beside.is_empty() => {
+                    (Rank::Plain, Posting::guarded(query, guard, false))
+                }
+                _ if clause.sufficient => (Rank::Guarded, Posting::guarded(query, guard, n > 1)),
                 Some(leaves) => (Rank::Guarded, Posting::complete(query, leaves, n > 1)),
                 None => (Rank::Guarded, Posting::verified(query, start, n > 1)),
             };
-            let place = self.presearch.wait(clause.key, rank, clause.signature, posting);
-            Program::waits_mut(self.codes.get_mut(span))[at] = Program::wait(clause.key, rank, place);
+            let place = self.presearch.wait(key, rank, clause.signature, posting);
+            if rank == Rank::Guarded && self.is_crowded(key) && !self.crowded.contains(&key) {
+                self.crowded.push(key);
+            }
+            Program::waits_mut(self.codes.get_mut(span))[at] = Program::wait(key, rank, place);
         }
         Slot::Program(span)
+    }
+
+    /// The atom that a query waits for instead of the key of a clause, which is the same where not many wait for it; else a conjunction of it and others
+    /// that are required, which are told. The wait mentions a conjunction.
+    fn narrow(&mut self, code: &[u32], clause: &Clause) -> (AtomId, Vec<AtomId>) {
+        let (mut key, mut beside) = (clause.key, Vec::new());
+        if clause.is_plain() || !self.is_split(key) {
+            return (key, beside);
+        }
+        let mut others = Vec::new();
+        all_required(code, &mut others);
+        if let Guard::There(guard) = clause.guard {
+            others.push(guard);
+        }
+        let known = self.known();
+        others.sort_by(|&a, &b| known.share(a).total_cmp(&known.share(b)).then(a.cmp(&b)));
+        for other in others {
+            if !self.is_split(key) || beside.len() + 1 == MAX_CONJUNCTION {
+                break;
+            }
+            if !self.presearch.can_follow(key, other) {
+                continue;
+            }
+            let both = self.presearch.conjunction(key, other);
+            if !beside.is_empty() {
+                // The new one mentions it.
+                self.presearch.release(key);
+            }
+            key = both;
+            beside.push(other);
+        }
+        self.start_counting();
+        (key, beside)
+    }
+
+    /// Whether queries wait for conjunctions that start with the atom, rather than for the atom.
+    fn is_split(&self, atom: AtomId) -> bool {
+        let is_crowded = || self.crowded.contains(&atom) && self.presearch.can_lead(atom);
+        !self.presearch.waits.leads(atom).is_empty() || is_crowded()
+    }
+
+    /// Whether so many wait for an atom that it should be split. Those that can't be moved elsewhere may be many: to look at them again each time
+    /// that they have doubled costs little.
+    fn is_crowded(&self, atom: AtomId) -> bool {
+        let n = self.presearch.waits.n_guarded(atom);
+        n.is_multiple_of(self.long)
+            && (n / self.long).is_power_of_two()
+            && self.presearch.waits.leads(atom).is_empty()
+            && self.presearch.can_lead(atom)
+    }
+
+    /// Lets the queries behind crowded atoms wait for conjunctions.
+    fn split(&mut self) {
+        let mut at = 0;
+        // Each once: queries that wait for several atoms may crowd one while another is split.
+        while let Some(&atom) = self.crowded.get(at) {
+            at += 1;
+            let mut queries: Vec<u32> = self.presearch.waits.waiting(atom).guarded.iter().map(|it| it.query).collect();
+            queries.sort_unstable();
+            queries.dedup();
+            for query in queries {
+                self.plan_anew(query, |_, _| true);
+            }
+        }
+        self.crowded.clear();
     }
 
     /// Ends the waits of a query. What stood last in a list takes the place, so another query must be told.
@@ -354,12 +451,12 @@ impl Compiled {
         self.load += (candidates as f32 / n_docs.max(1) as f32 - self.load) * n / 64.0;
     }
 
+    /// Changes the plan of a query if there is one that is cheaper by so much.
     fn replan(&mut self, query: u32, gain: f32) {
-        let Slot::Program(mut span) = self.queries[query as usize] else { return };
+        let Slot::Program(span) = self.queries[query as usize] else { return };
         let words = self.codes.get(span);
-        let code = Program::code(words);
         let known = self.known();
-        if let ([wait], Some(leaves)) = (Program::waits(words), program::leaves(code))
+        if let ([wait], Some(leaves)) = (Program::waits(words), program::leaves(Program::code(words)))
             && gain < 1.0
         {
             // Most queries are like this, and nearly always nothing is better.
@@ -369,16 +466,35 @@ impl Compiled {
                 return;
             }
         }
+        self.plan_anew(query, |before, after| after < before * gain);
+        self.split();
+    }
+
+    /// Plans a query once more, and changes how it waits if the prices before and after say so.
+    fn plan_anew(&mut self, query: u32, is_worth_it: impl Fn(f32, f32) -> bool) {
+        let Slot::Program(mut span) = self.queries[query as usize] else { return };
+        let words = self.codes.get(span);
+        let code = Program::code(words);
+        let known = self.known();
         let plan = plan(code, &known);
         let before = price_of_waits(Program::waits(words).iter().map(|&wait| Program::atom(wait)), &known);
-        if price_of_waits(plan.clauses.iter().map(|clause| clause.key), &known) >= before * gain {
+        if !is_worth_it(before, price_of_waits(plan.clauses.iter().map(|clause| clause.key), &known)) {
             return;
         }
         let code = code.to_vec();
         let slot = std::mem::replace(&mut self.queries[query as usize], FREE);
+        let conjunctions = self.conjunctions(span);
         self.unwait(&slot);
         self.codes.free(&mut span);
         self.queries[query as usize] = self.wait(query, &code, &plan);
+        // Not before: what is split stays so while its last query is on the way.
+        conjunctions.into_iter().for_each(|atom| self.presearch.release(atom));
+    }
+
+    /// The conjunctions that the waits of a program mention.
+    fn conjunctions(&self, span: Span) -> Vec<AtomId> {
+        let atoms = Program::waits(self.codes.get(span)).iter().map(|&wait| Program::atom(wait));
+        atoms.filter(|&atom| matches!(self.presearch.atoms.kind(atom), AtomKind::Both(..))).collect()
     }
 
     /// Looks at some of the plans that rest on wrong beliefs, then at some of all.
@@ -474,6 +590,7 @@ impl Engine for Compiled {
         }
         let slot = self.wait(key.0, &code, &plan);
         self.queries[key.index()] = slot;
+        self.split();
         self.n_queries += 1;
     }
 
@@ -483,11 +600,16 @@ impl Engine for Compiled {
         if let Slot::Atom { atom: NO_ATOM, .. } = slot {
             return false;
         }
+        let conjunctions = match slot {
+            Slot::Atom { .. } => Vec::new(),
+            Slot::Program(span) => self.conjunctions(span),
+        };
         self.unwait(&slot);
         let mut release = |atom| self.presearch.release(atom);
         match &mut slot {
             Slot::Atom { atom, .. } => release(*atom),
             Slot::Program(span) => {
+                conjunctions.into_iter().for_each(&mut release);
                 program::for_each_atom(Program::code(self.codes.get(*span)), &mut release);
                 self.codes.free(span);
             }
@@ -529,6 +651,7 @@ impl Engine for Compiled {
             + self.many.size_bytes()
             + self.threads.as_ref().map_or(0, Threads::size_bytes)
             + self.tools.memo.size_bytes()
+            + self.seen.size_bytes()
             + self.frequencies.size_bytes()
     }
 }
@@ -538,7 +661,14 @@ impl Compiled {
     fn start_counting(&mut self) {
         while let Some(atom) = self.presearch.atoms.pop_new() {
             self.presearch.start(atom);
-            let (guess, hash) = self.presearch.guess(atom);
+            let (guess, hash) = match *self.presearch.atoms.kind(atom) {
+                // It is no more frequent than either, and what is known of them is more than a guess.
+                AtomKind::Both(first, second) => {
+                    let known = self.known();
+                    (known.share(first).min(known.share(second)), None)
+                }
+                _ => self.presearch.guess(atom),
+            };
             self.frequencies.start(atom, guess, hash);
         }
     }

@@ -44,13 +44,21 @@ impl Compiled {
                 }
                 _ => Ast::All,
             },
+            &AtomKind::Both(first, second) => {
+                let mut parts = match self.atom(first) {
+                    Ast::And(parts) => parts,
+                    part => vec![part],
+                };
+                parts.push(self.atom(second));
+                Ast::And(parts)
+            }
             &AtomKind::Exists(field) => Ast::Exists { field },
             AtomKind::Prefix(field, prefix) => Ast::Prefix { field: *field, prefix: prefix.to_string() },
             AtomKind::Wildcard(field, pattern) => Ast::Wildcard { field: *field, pattern: pattern.to_string() },
             AtomKind::Fuzzy(field, distance, term) => {
                 Ast::Fuzzy { field: *field, term: term.to_string(), distance: *distance }
             }
-            AtomKind::Regex(field, regex) => Ast::Regex { field: *field, pattern: regex.source.to_string() },
+            AtomKind::Regex(field, expression) => Ast::Regex { field: *field, pattern: expression.clone() },
             &AtomKind::Range(field, low, high) => {
                 Ast::Range { field, lower: bound(low, i64::MIN), upper: bound(high, i64::MAX) }
             }

@@ -8,6 +8,7 @@ use crate::matcher::phrase;
 use crate::schema::FieldId;
 
 use super::memo::Memo;
+use super::one::again;
 use super::pattern::Term;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS};
 use super::terms::Probe;
@@ -20,10 +21,17 @@ pub(super) trait Marks {
     /// The document has the atom. False when that was known.
     fn mark(&mut self, atom: AtomId) -> bool;
 
+    /// The document has the term. False when that was known.
+    fn term(&mut self, atom: AtomId) -> bool;
+
+    /// The token at this place is to be looked at for patterns. Not said of a term that is marked already.
+    fn word(&mut self, at: usize);
+
+    /// The term that is looked at matches the pattern; others may as well.
+    fn pattern(&mut self, atom: AtomId);
+
     /// The document has a number in the range. Said once for each range, and not worth a mark where that saves something.
-    fn range(&mut self, atom: AtomId) {
-        self.mark(atom);
-    }
+    fn range(&mut self, atom: AtomId);
 }
 
 /// Answers programs.
@@ -74,6 +82,13 @@ impl Tokens {
     pub(super) fn others(&self) -> impl Iterator<Item = u64> {
         let pairs = self.atoms.iter().zip(&self.probes);
         pairs.filter(|&(&atom, _)| atom == MAX_ATOMS).map(|(_, probe)| probe.hash)
+    }
+
+    /// The memory that they hold, in bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.atoms.capacity() * size_of::<AtomId>()
+            + self.probes.capacity() * size_of::<Probe>()
+            + self.fields.capacity() * size_of::<(FieldId, usize)>()
     }
 
     /// The tokens of a field and the atoms of their terms.
@@ -155,9 +170,16 @@ impl Seen {
 
     pub(super) fn clear(&mut self) {
         self.docs = 0;
-        self.atoms.clear();
-        self.others.clear();
-        self.values.clear();
+        again(&mut self.atoms);
+        again(&mut self.others);
+        again(&mut self.values);
+    }
+
+    /// The memory that it holds, in bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.atoms.capacity() * size_of::<AtomId>()
+            + self.others.capacity() * size_of::<u64>()
+            + self.values.capacity() * size_of::<(FieldId, i64)>()
     }
 }
 

@@ -8,13 +8,15 @@ use crate::ids::QueryKey;
 
 use super::Matches;
 use super::arena::Arena;
+use super::bits::Bits;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::found::Found;
-use super::one::{fit, shrink};
+use super::one::{again, fit, shrink};
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
 use super::waits::{Signature, Wake, for_each_fit, signature};
+use super::words::Words;
 
 /// How many documents fit into a mask.
 pub(super) const MAX_DOCS: usize = 64;
@@ -22,7 +24,7 @@ pub(super) const MAX_DOCS: usize = 64;
 /// How many bits of a signature are looked at.
 const BITS: usize = 4;
 /// How many lists and programs are touched before they are read.
-const AHEAD: usize = 16;
+const AHEAD: usize = 32;
 
 /// Which of the documents an atom is noted for: the number of the batch, and the place of a mask.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,14 +38,19 @@ struct Note {
 pub(super) struct Many {
     /// The number of the batch, from 1.
     batch: u32,
-    /// The document that is being marked, as a mask.
+    /// The document that is being marked, or those that are, as a mask.
     doc: Mask,
     /// By atom: the place in `there`.
     notes: Vec<Note>,
-    /// The atoms that are in any document; a range once for each document.
+    /// Those that are noted, and a few more.
+    bits: Bits<256>,
+    /// The atoms that are in any document.
     there: Vec<AtomId>,
     /// By place in `there`: in which documents.
     masks: Vec<Mask>,
+    /// The ranges that hold a number, once for each document. They are not noted: there can be many, few of them hold numbers of
+    /// two documents, and programs find out as fast.
+    ranges: Vec<(AtomId, Mask)>,
     /// The queries that were found and may be again, and for which documents.
     found: Found,
     /// By atom that programs looked for: the documents that were looked at, and those that have it.
@@ -54,6 +61,12 @@ pub(super) struct Many {
     doc_signatures: Vec<Signature>,
     /// By document.
     tokens: Vec<Tokens>,
+    /// By document: its terms that are atoms, each once.
+    terms: Vec<Vec<AtomId>>,
+    /// Of the document that is being marked: the tokens that are looked at for patterns.
+    asking: Vec<usize>,
+    /// What patterns are looked for in.
+    words: Words,
     /// By document: the queries that match.
     matches: Vec<Vec<u32>>,
     /// The numbers of postings whose signature fits, and for which documents.
@@ -69,12 +82,15 @@ impl Many {
             self.notes.fill(Note::default());
         }
         self.batch += 1;
-        self.there.clear();
-        self.masks.clear();
+        self.bits.clear();
+        again(&mut self.there);
+        again(&mut self.masks);
+        again(&mut self.ranges);
+        again(&mut self.fit);
+        again(&mut self.open);
         self.found.start();
         self.looked.clear();
-        self.fit.clear();
-        self.open.clear();
+        self.words.clear();
         self.signatures.clear();
         self.signatures.resize(Signature::BITS as usize, 0);
         self.signatures.push(Mask::MAX);
@@ -82,6 +98,7 @@ impl Many {
         self.doc_signatures.resize(n_docs, 0);
         if self.tokens.len() < n_docs {
             self.tokens.resize_with(n_docs, Tokens::default);
+            self.terms.resize_with(n_docs, Vec::new);
             self.matches.resize_with(n_docs, Vec::new);
         }
         fit(&mut self.notes, n_atoms);
@@ -98,22 +115,103 @@ impl Many {
     ) {
         debug_assert!(docs.len() <= MAX_DOCS);
         self.start(docs.len(), presearch.atoms.len());
-        for (at, doc) in docs.iter().enumerate() {
-            let mut tokens = std::mem::take(&mut self.tokens[at]);
-            tokens.clear();
-            self.doc = 1 << at;
-            presearch.mark(doc, &mut tokens, tools, self);
-            self.tokens[at] = tokens;
-        }
+        self.mark_all(presearch, tools, docs);
+        self.conjoin(presearch);
         matches.candidates += self.wake(presearch, codes, docs);
         for (number, found) in (first..).zip(&mut self.matches).take(docs.len()) {
-            matches.pairs.extend(found.drain(..).map(|query| (number, QueryKey(query))));
+            matches.pairs.extend(found.iter().map(|&query| (number, QueryKey(query))));
+            again(found);
+        }
+    }
+
+    /// Finds out what the documents have.
+    fn mark_all(&mut self, presearch: &Presearch, tools: &mut Tools, docs: &[&Doc]) {
+        let mut tokens = std::mem::take(&mut self.tokens);
+        // Each step for all documents: memory is asked for what the next one needs.
+        for (doc, tokens) in docs.iter().zip(&mut tokens) {
+            tokens.clear();
+            presearch.probe(doc, tokens);
+        }
+        let mut near = 0;
+        for (doc, tokens) in docs.iter().zip(&mut tokens) {
+            presearch.find_terms(doc, tokens);
+            near ^= tokens
+                .atoms()
+                .iter()
+                .filter_map(|&atom| self.notes.get(atom as usize))
+                .fold(0, |near, it| near ^ it.at);
+        }
+        std::hint::black_box(near);
+        for (at, (doc, tokens)) in docs.iter().zip(&tokens).enumerate() {
+            self.doc = 1 << at;
+            self.terms[at].clear();
+            self.asking.clear();
+            presearch.mark(doc, tokens, self);
+            for &token in &self.asking {
+                self.words.add(docs, (at, token), &tokens.probes[token]);
+            }
+        }
+        let words = std::mem::take(&mut self.words);
+        for word in &words.words {
+            self.doc = word.docs;
+            let doc = docs[word.doc];
+            let probe = &tokens[word.doc].probes[word.at];
+            presearch.mark_patterns((&doc.tokens()[word.at], doc), probe, tools, self);
+        }
+        self.words = words;
+        self.tokens = tokens;
+    }
+
+    /// Adds the conjunctions of what is there, and theirs.
+    fn conjoin(&mut self, presearch: &Presearch) {
+        let both = presearch.atoms.both();
+        if both.is_empty() {
+            return;
+        }
+        let (mut at, mut near) = (0, 0);
+        while at < self.there.len() {
+            if at == near {
+                near = self.there.len().min(at + AHEAD);
+                let touch = |near, &atom: &AtomId| near ^ presearch.waits.touch_head(atom);
+                std::hint::black_box(self.there[at..near].iter().fold(0, touch));
+            }
+            let (first, mask) = (self.there[at], self.masks[at]);
+            at += 1;
+            let leads = presearch.waits.leads(first);
+            if leads.is_empty() {
+                continue;
+            }
+            let mut n_terms = 0;
+            each_doc(mask, |doc| n_terms += self.terms[doc].len());
+            if leads.len() <= n_terms {
+                for lead in leads {
+                    let docs = mask & self.marked(lead.second);
+                    if docs != 0 {
+                        self.there.push(lead.both);
+                        self.masks.push(docs);
+                    }
+                }
+            } else {
+                // None of them comes from another atom, and programs ask for none: they need no note.
+                let start = self.there.len();
+                each_doc(mask, |doc| {
+                    for both in self.terms[doc].iter().filter_map(|&second| both.find(first, second)) {
+                        if let Some(place) = self.there[start..].iter().position(|&it| it == both) {
+                            self.masks[start + place] |= 1 << doc;
+                        } else {
+                            self.there.push(both);
+                            self.masks.push(1 << doc);
+                        }
+                    }
+                });
+            }
         }
     }
 
     /// Looks at every query that waits for something that any of the documents has. Tells how many candidates there were.
     fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, docs: &[&Doc]) -> u64 {
         let there = std::mem::take(&mut self.there);
+        let ranges = std::mem::take(&mut self.ranges);
         let mut fit = std::mem::take(&mut self.fit);
         let mut open = std::mem::take(&mut self.open);
         let mut candidates = 0;
@@ -122,24 +220,13 @@ impl Many {
             std::hint::black_box(ahead.iter().fold(0, |near, &atom| near ^ presearch.waits.touch(atom)));
             for (&atom, place) in ahead.iter().zip(places..) {
                 let mask = self.masks[place];
-                let waiting = presearch.waits.waiting(atom);
-                candidates += waiting.n() as u64 * u64::from(mask.count_ones());
-                if !waiting.plain.is_empty() {
-                    each_doc(mask, |doc| self.matches[doc].extend_from_slice(waiting.plain));
-                }
-                for &query in waiting.either {
-                    let new = self.find(query, mask);
-                    self.add(query, new);
-                }
-                let mut any = 0;
-                each_doc(mask, |doc| any |= self.doc_signatures[doc]);
-                let first = waiting.first as usize;
-                for_each_fit(waiting.signatures, !any, |at| {
-                    let want = mask & self.may_match(waiting.signatures[at]);
-                    if want != 0 {
-                        fit.push((number(first + at), want));
-                    }
-                });
+                candidates += self.wake_one(presearch, (atom, mask), &mut fit);
+            }
+        }
+        for ahead in ranges.chunks(AHEAD) {
+            std::hint::black_box(ahead.iter().fold(0, |near, &(atom, _)| near ^ presearch.waits.touch(atom)));
+            for &it in ahead {
+                candidates += self.wake_one(presearch, it, &mut fit);
             }
         }
         for ahead in fit.chunks(AHEAD) {
@@ -165,6 +252,7 @@ impl Many {
             }
         }
         self.there = there;
+        self.ranges = ranges;
         for ahead in open.chunks(AHEAD) {
             std::hint::black_box(ahead.iter().fold(0, |near, &(_, code, ..)| near ^ codes.from(code)[0]));
             for &(query, code, want, once) in ahead {
@@ -179,6 +267,38 @@ impl Many {
         self.fit = fit;
         self.open = open;
         candidates
+    }
+
+    /// Looks at the lists of an atom that these documents have. Tells how many candidates there were.
+    #[inline]
+    fn wake_one(&mut self, presearch: &Presearch, (atom, mask): (AtomId, Mask), fit: &mut Vec<(u32, Mask)>) -> u64 {
+        let waiting = presearch.waits.waiting(atom);
+        match waiting.plain {
+            [] => {}
+            &[query] => self.add(query, mask),
+            plain => each_doc(mask, |doc| self.matches[doc].extend_from_slice(plain)),
+        }
+        for &query in waiting.either {
+            let new = self.find(query, mask);
+            self.add(query, new);
+        }
+        if !waiting.signatures.is_empty() {
+            let first = waiting.first as usize;
+            if mask.is_power_of_two() {
+                let missing = !self.doc_signatures[mask.trailing_zeros() as usize];
+                for_each_fit(waiting.signatures, missing, |at| fit.push((number(first + at), mask)));
+            } else {
+                let mut any = 0;
+                each_doc(mask, |doc| any |= self.doc_signatures[doc]);
+                for_each_fit(waiting.signatures, !any, |at| {
+                    let want = mask & self.may_match(waiting.signatures[at]);
+                    if want != 0 {
+                        fit.push((number(first + at), want));
+                    }
+                });
+            }
+        }
+        waiting.n() as u64 * u64::from(mask.count_ones())
     }
 
     /// The documents that have the first few bits of a signature. Always as many steps: guessing where to stop costs more.
@@ -208,8 +328,28 @@ impl Many {
     /// The documents that are marked with the atom.
     #[inline]
     fn marked(&self, atom: AtomId) -> Mask {
+        if !self.bits.may_have(atom) {
+            return 0;
+        }
         let note = self.notes[atom as usize];
         if note.batch == self.batch { self.masks[note.at as usize] } else { 0 }
+    }
+
+    /// Notes that these documents have an atom. Tells which of them were not known to.
+    #[inline]
+    fn note(&mut self, atom: AtomId, docs: Mask) -> Mask {
+        let note = &mut self.notes[atom as usize];
+        if note.batch != self.batch {
+            *note = Note { batch: self.batch, at: number(self.there.len()) };
+            self.bits.set(atom);
+            self.there.push(atom);
+            self.masks.push(docs);
+            return docs;
+        }
+        let mask = &mut self.masks[note.at as usize];
+        let new = docs & !*mask;
+        *mask |= docs;
+        new
     }
 
     /// Takes down what some of the documents had.
@@ -232,33 +372,49 @@ impl Many {
     pub(super) fn size_bytes(&self) -> usize {
         self.notes.capacity() * size_of::<Note>()
             + self.found.size_bytes()
-            + self.matches.iter().map(|matches| matches.capacity() * size_of::<u32>()).sum::<usize>()
+            + self.there.capacity() * size_of::<AtomId>()
+            + self.masks.capacity() * size_of::<Mask>()
+            + self.ranges.capacity() * size_of::<(AtomId, Mask)>()
+            + self.looked.capacity() * size_of::<(AtomId, (Mask, Mask))>()
+            + self.words.size_bytes()
+            + self.tokens.iter().map(Tokens::size_bytes).sum::<usize>()
+            + self.terms.iter().chain(&self.matches).map(|it| it.capacity() * size_of::<u32>()).sum::<usize>()
+            + self.fit.capacity() * size_of::<(u32, Mask)>()
+            + self.open.capacity() * size_of::<(u32, u32, Mask, bool)>()
     }
 }
 
 impl Marks for Many {
     #[inline]
     fn mark(&mut self, atom: AtomId) -> bool {
-        let note = &mut self.notes[atom as usize];
-        if note.batch != self.batch {
-            *note = Note { batch: self.batch, at: number(self.there.len()) };
-            self.there.push(atom);
-            self.masks.push(0);
-        }
-        let mask = &mut self.masks[note.at as usize];
-        let new = *mask & self.doc == 0;
-        *mask |= self.doc;
         let signature = signature(atom);
         self.signatures[signature.trailing_zeros() as usize] |= self.doc;
         self.doc_signatures[self.doc.trailing_zeros() as usize] |= signature;
+        self.note(atom, self.doc) != 0
+    }
+
+    #[inline]
+    fn term(&mut self, atom: AtomId) -> bool {
+        let new = self.mark(atom);
+        if new {
+            self.terms[self.doc.trailing_zeros() as usize].push(atom);
+        }
         new
     }
 
-    /// There can be many, and few of them hold numbers of two documents. Programs find out as fast without a mark.
+    fn word(&mut self, at: usize) {
+        self.asking.push(at);
+    }
+
+    /// Signatures know nothing of patterns, and several documents may have the word.
+    #[inline]
+    fn pattern(&mut self, atom: AtomId) {
+        self.note(atom, self.doc);
+    }
+
     #[inline]
     fn range(&mut self, atom: AtomId) {
-        self.there.push(atom);
-        self.masks.push(self.doc);
+        self.ranges.push((atom, self.doc));
     }
 }
 

@@ -8,6 +8,7 @@ use crate::ids::QueryKey;
 
 use super::Matches;
 use super::arena::Arena;
+use super::bits::Bits;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::found::Found;
 use super::presearch::Presearch;
@@ -24,8 +25,14 @@ pub(super) struct One {
     marks: Vec<u16>,
     /// The queries that were found and may be again.
     found: Found,
-    /// The atoms that the document is known to have and that are marked, each once.
+    /// Those that are marked as there, and a few more.
+    bits: Bits<32>,
+    /// The atoms that the document is known to have, each once: all are marked, but for conjunctions.
     there: Vec<AtomId>,
+    /// Those of them that are terms.
+    terms: Vec<AtomId>,
+    /// The tokens that are looked at for patterns.
+    words: Vec<usize>,
     /// The ranges that hold a number of the document, each once. They are not marked: there can be many, and programs
     /// find out as fast.
     ranges: Vec<AtomId>,
@@ -46,12 +53,15 @@ impl One {
             self.marks.fill(0);
         }
         self.now += 2;
-        self.there.clear();
-        self.ranges.clear();
+        self.bits.clear();
+        again(&mut self.there);
+        self.terms.clear();
+        self.words.clear();
+        again(&mut self.ranges);
         self.signature = 0;
         self.tokens.clear();
-        self.fit.clear();
-        self.open.clear();
+        again(&mut self.fit);
+        again(&mut self.open);
         fit(&mut self.marks, n_atoms);
         self.found.start();
     }
@@ -71,11 +81,50 @@ impl One {
         (at, doc): (u32, &Doc),
         matches: &mut Matches,
     ) {
+        self.mark_all(presearch, tools, doc);
+        self.wake(presearch, codes, (at, doc), matches);
+    }
+
+    /// Finds out what a document has.
+    fn mark_all(&mut self, presearch: &Presearch, tools: &mut Tools, doc: &Doc) {
         self.start(presearch.atoms.len());
         let mut tokens = std::mem::take(&mut self.tokens);
-        presearch.mark(doc, &mut tokens, tools, self);
+        presearch.probe(doc, &mut tokens);
+        presearch.find_terms(doc, &mut tokens);
+        presearch.mark(doc, &tokens, self);
+        let words = std::mem::take(&mut self.words);
+        for &at in &words {
+            presearch.mark_patterns((&doc.tokens()[at], doc), &tokens.probes[at], tools, self);
+        }
+        self.words = words;
         self.tokens = tokens;
-        self.wake(presearch, codes, (at, doc), matches);
+        self.conjoin(presearch);
+    }
+
+    /// Adds the conjunctions of what is there, and theirs.
+    fn conjoin(&mut self, presearch: &Presearch) {
+        let (mut at, mut near) = (0, 0);
+        while at < self.there.len() {
+            if at == near {
+                // What the last round found, all at once.
+                near = self.there.len();
+                let touch = |near, &atom: &AtomId| near ^ presearch.waits.touch_head(atom);
+                std::hint::black_box(self.there[at..].iter().fold(0, touch));
+            }
+            let first = self.there[at];
+            at += 1;
+            let leads = presearch.waits.leads(first);
+            if leads.len() <= self.terms.len() {
+                for lead in leads {
+                    if self.is_marked(lead.second) {
+                        self.there.push(lead.both);
+                    }
+                }
+            } else {
+                let both = presearch.atoms.both();
+                self.there.extend(self.terms.iter().filter_map(|&second| both.find(first, second)));
+            }
+        }
     }
 
     /// Looks at every query that waits for something that the document has.
@@ -135,10 +184,8 @@ impl One {
         doc: &Doc,
         candidates: &mut Vec<(QueryKey, Duration)>,
     ) {
-        self.start(presearch.atoms.len());
-        let mut tokens = std::mem::take(&mut self.tokens);
-        presearch.mark(doc, &mut tokens, tools, self);
-        self.tokens = tokens;
+        let first = candidates.len();
+        self.mark_all(presearch, tools, doc);
         let there = std::mem::take(&mut self.there);
         let ranges = std::mem::take(&mut self.ranges);
         for &atom in there.iter().chain(&ranges) {
@@ -153,9 +200,18 @@ impl One {
         }
         self.there = there;
         self.ranges = ranges;
+        // A query with several waits was told with each of them, and each took its time.
+        let mut told = candidates.split_off(first);
+        told.sort_unstable_by_key(|&(query, _)| query);
+        told.dedup_by(|again, before| {
+            let same = again.0 == before.0;
+            before.1 += if same { again.1 } else { Duration::ZERO };
+            same
+        });
+        candidates.append(&mut told);
     }
 
-    /// The same for the queries that wait for one atom, which is there or was only tried.
+    /// The same for the queries that wait for one atom, which is there or was only tried; once for each wait.
     fn inspect_waiting(
         &mut self,
         (presearch, codes): (&Presearch, &Arena<u32>),
@@ -173,15 +229,8 @@ impl One {
             std::hint::black_box(program::look(&presearch.atoms, atom, doc));
             share = started.elapsed() / u32::try_from(waiting.n()).unwrap_or(u32::MAX);
         }
-        for &query in waiting.plain.iter().chain(waiting.either) {
-            if self.find(query) {
-                candidates.push((QueryKey(query), share));
-            }
-        }
+        candidates.extend(waiting.plain.iter().chain(waiting.either).map(|&query| (QueryKey(query), share)));
         for (posting, signature) in waiting.guarded.iter().zip(waiting.signatures) {
-            if !self.find(posting.query) {
-                continue;
-            }
             let mut took = share;
             if is_there && signature & !self.signature == 0 {
                 let started = Instant::now();
@@ -199,7 +248,7 @@ impl One {
 
     #[inline]
     fn is_marked(&self, atom: AtomId) -> bool {
-        self.marks[atom as usize] == self.now | 1
+        self.bits.may_have(atom) && self.marks[atom as usize] == self.now | 1
     }
 
     /// Takes down what the document had.
@@ -216,8 +265,13 @@ impl One {
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        let marks = self.marks.capacity() * size_of::<u16>() + self.found.size_bytes();
-        marks + (self.there.capacity() + self.ranges.capacity()) * size_of::<AtomId>()
+        let numbers = self.there.capacity() + self.terms.capacity() + self.ranges.capacity() + self.fit.capacity();
+        self.marks.capacity() * size_of::<u16>()
+            + self.found.size_bytes()
+            + self.tokens.size_bytes()
+            + self.words.capacity() * size_of::<usize>()
+            + numbers * size_of::<u32>()
+            + self.open.capacity() * size_of::<(u32, u32, bool)>()
     }
 }
 
@@ -240,6 +294,18 @@ pub(super) fn shrink<T>(marks: &mut Vec<T>, n: usize) {
     }
 }
 
+/// The least room that is given back, in entries.
+const ROOM: usize = 1 << 10;
+
+/// Forgets what is in a buffer, and gives room back when this time it needed little of it.
+pub(super) fn again<T>(buffer: &mut Vec<T>) {
+    let n = buffer.len();
+    buffer.clear();
+    if buffer.capacity() > ROOM && buffer.capacity() / 8 > n {
+        buffer.shrink_to(n * 2);
+    }
+}
+
 impl Marks for One {
     #[inline]
     fn mark(&mut self, atom: AtomId) -> bool {
@@ -247,10 +313,29 @@ impl Marks for One {
         let new = *mark != self.now | 1;
         if new {
             *mark = self.now | 1;
+            self.bits.set(atom);
             self.signature |= signature(atom);
             self.there.push(atom);
         }
         new
+    }
+
+    #[inline]
+    fn term(&mut self, atom: AtomId) -> bool {
+        let new = self.mark(atom);
+        if new {
+            self.terms.push(atom);
+        }
+        new
+    }
+
+    fn word(&mut self, at: usize) {
+        self.words.push(at);
+    }
+
+    #[inline]
+    fn pattern(&mut self, atom: AtomId) {
+        self.mark(atom);
     }
 
     #[inline]
@@ -269,6 +354,10 @@ impl Facts for OneDoc<'_> {
     }
 
     fn look(&mut self, atoms: &Atoms, atom: AtomId, _: Mask) -> Mask {
+        if let AtomKind::Range(..) = atoms.kind(atom) {
+            // To compare a few numbers costs less than to note what came of it.
+            return Mask::from(program::look(atoms, atom, self.1));
+        }
         let now = self.0.now;
         let mark = self.0.marks[atom as usize];
         if mark & !1 == now {

@@ -5,7 +5,8 @@
 //!
 //! | pattern | keys |
 //! |---|---|
-//! | prefix, and wildcards and regular expressions that start with fixed characters | these first characters |
+//! | prefix, and wildcards and regular expressions that start with many fixed characters | these first characters |
+//! | those that start and end with fixed characters | up to four of the first, and up to four of the last |
 //! | those that end with fixed characters | these last characters |
 //! | those with fixed characters inside | up to three of them in a row |
 //! | fuzzy terms | the first eight characters without any one (or two) of them: a term so near has one of these in common |
@@ -19,12 +20,16 @@ use std::collections::VecDeque;
 use hashbrown::HashTable;
 
 use super::distance;
-use super::literal::{self, Literals};
 use super::table::{AtomId, AtomKind, Atoms};
+use crate::automaton::Expression;
+use crate::automaton::literal::{Literals, simple};
+use crate::automaton::runs::Runs;
 use crate::schema::FieldId;
 
 /// Longer prefixes and suffixes are filed under this many characters.
-const MAX_EDGE: usize = 12;
+const MAX_EDGE: usize = 10;
+/// Those of patterns that are filed under both are shorter.
+const MAX_END: usize = 4;
 /// The longest stretch from inside a term.
 const MAX_GRAM: usize = 3;
 /// How many characters of a fuzzy term are looked at.
@@ -37,6 +42,7 @@ enum Class {
     Suffix,
     Gram,
     Fuzzy,
+    Ends,
 }
 
 /// The patterns that queries wait for.
@@ -52,7 +58,10 @@ pub(super) struct Patterns {
     pub(super) version: u32,
     /// The last changes, the newest at the end.
     changes: VecDeque<Change>,
-    buffer: Term,
+    /// Scratch of [`Patterns::change`].
+    term: Term,
+    runs: Runs,
+    filed: Vec<u64>,
 }
 
 /// A pattern that came or went.
@@ -73,6 +82,8 @@ struct FieldPatterns {
     prefixes: [u32; MAX_EDGE + 1],
     suffixes: [u32; MAX_EDGE + 1],
     grams: [u32; MAX_GRAM + 1],
+    /// By length of both ends.
+    ends: [[u32; MAX_END + 1]; MAX_END + 1],
     /// How many fuzzy terms there are, by distance.
     fuzzy: [u32; 3],
     /// Patterns without a key.
@@ -106,7 +117,7 @@ impl Term {
         let mut hash = 0_u64;
         self.hashes.push(hash);
         for char in chars.take(POWERS.len() - 1) {
-            hash = hash.wrapping_mul(BASE).wrapping_add(u64::from(u32::from(literal::simple(char))) + 1);
+            hash = longer(hash, simple(char));
             self.hashes.push(hash);
         }
     }
@@ -128,12 +139,14 @@ impl Term {
         if distance == 0 {
             return;
         }
-        for i in 0..n {
+        // Of equal characters in a row, it does not matter which is removed.
+        let is_again = |at: usize| at > 0 && self.stretch(at - 1, at) == self.stretch(at, at + 1);
+        for i in (0..n).filter(|&i| !is_again(i)) {
             found(self.append(self.hashes[i], i + 1, n));
             if distance == 1 {
                 continue;
             }
-            for j in i + 1..n {
+            for j in (i + 1..n).filter(|&j| j == i + 1 || !is_again(j)) {
                 found(self.append(self.append(self.hashes[i], i + 1, j), j + 1, n));
             }
         }
@@ -146,10 +159,21 @@ impl Term {
     }
 }
 
+/// The hash of a string with one more character behind it.
+#[inline]
+fn longer(hash: u64, simple: char) -> u64 {
+    hash.wrapping_mul(BASE).wrapping_add(u64::from(u32::from(simple)) + 1)
+}
+
+/// The hash of a string of characters that are simple already.
+fn hash_of<'a>(simple: impl IntoIterator<Item = &'a char>) -> u64 {
+    simple.into_iter().fold(0, |hash, &char| longer(hash, char))
+}
+
 /// The hash of a key from that of its characters.
 #[inline]
 fn key(field: FieldId, class: Class, hash: u64) -> u64 {
-    let tag = u64::from(field.0) << 2 | class as u64;
+    let tag = u64::from(field.0) << 3 | class as u64;
     let mixed = u128::from(hash ^ tag.wrapping_mul(0xd6e8_feb8_6659_fd93)) * 0xa076_1d64_78bd_642f;
     #[expect(clippy::cast_possible_truncation)]
     let folded = (mixed ^ mixed >> 64) as u64;
@@ -173,13 +197,14 @@ impl Patterns {
     }
 
     fn change(&mut self, atom: AtomId, kind: &AtomKind, add: bool) {
-        let (field, filed) = match kind {
-            AtomKind::Prefix(field, _) | AtomKind::Wildcard(field, _) | AtomKind::Regex(field, _) => {
-                (*field, Filed::literals(literals(kind)))
-            }
-            AtomKind::Fuzzy(field, distance, term) => (*field, Filed::Fuzzy(term, *distance)),
-            _ => return,
+        let (AtomKind::Prefix(field, _)
+        | AtomKind::Wildcard(field, _)
+        | AtomKind::Regex(field, _)
+        | AtomKind::Fuzzy(field, ..)) = kind
+        else {
+            return;
         };
+        let field = *field;
         if self.changes.len() == MAX_CHANGES {
             self.changes.pop_front();
         }
@@ -188,43 +213,56 @@ impl Patterns {
         if self.fields.len() <= field.index() {
             self.fields.resize(field.index() + 1, FieldPatterns::default());
         }
-        let mut keys = Vec::new();
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut filed = std::mem::take(&mut self.filed);
+        filed.clear();
         let counts = &mut self.fields[field.index()];
-        let count = |n: &mut u32| *n = if add { *n + 1 } else { *n - 1 };
-        count(&mut counts.n);
-        match filed {
-            Filed::Literals(class, literals) => {
-                for chars in literals {
-                    buffer.set(chars.iter().copied());
-                    keys.push(key(field, class, buffer.hashes[buffer.len()]));
-                    count(match class {
-                        Class::Prefix => &mut counts.prefixes[buffer.len()],
-                        Class::Suffix => &mut counts.suffixes[buffer.len()],
-                        Class::Gram | Class::Fuzzy => &mut counts.grams[buffer.len()],
-                    });
-                }
+        let step = |n: &mut u32| *n = if add { *n + 1 } else { *n - 1 };
+        step(&mut counts.n);
+        let mut file = |class: Class, len: usize, hash: u64| {
+            filed.push(key(field, class, hash));
+            step(match class {
+                Class::Prefix => &mut counts.prefixes[len],
+                Class::Suffix => &mut counts.suffixes[len],
+                Class::Ends => &mut counts.ends[len / (MAX_END + 1)][len % (MAX_END + 1)],
+                Class::Gram | Class::Fuzzy => &mut counts.grams[len],
+            });
+        };
+        let has_key = match kind {
+            AtomKind::Fuzzy(_, distance, term) => {
+                let distance = usize::from((*distance).min(2));
+                step(&mut counts.fuzzy[distance]);
+                self.term.set(term.chars());
+                self.term.removals(distance, |hash| filed.push(key(field, Class::Fuzzy, hash)));
+                true
             }
-            Filed::Fuzzy(term, distance) => {
-                let distance = usize::from(distance.min(2));
-                count(&mut counts.fuzzy[distance]);
-                buffer.set(term.chars());
-                buffer.removals(distance, |hash| keys.push(key(field, Class::Fuzzy, hash)));
+            AtomKind::Regex(_, expression) if !self.runs.of_regex(expression) => {
+                file_literals(expression.literals(), &mut file)
             }
-            Filed::Nowhere if add => counts.others.push(atom),
-            Filed::Nowhere => counts.others.retain(|&other| other != atom),
+            AtomKind::Regex(..) => file_runs(&self.runs, &mut file),
+            AtomKind::Wildcard(_, pattern) => {
+                self.runs.of_wildcard(pattern);
+                file_runs(&self.runs, &mut file)
+            }
+            AtomKind::Prefix(_, prefix) => {
+                self.runs.of_prefix(prefix);
+                file_runs(&self.runs, &mut file)
+            }
+            _ => true,
+        };
+        match (has_key, add) {
+            (true, _) => {}
+            (false, true) => counts.others.push(atom),
+            (false, false) => counts.others.retain(|&other| other != atom),
         }
-        self.buffer = buffer;
         let bit = 1 << field.0;
         self.active = if counts.n > 0 { self.active | bit } else { self.active & !bit };
         if counts.n == 0 {
             *counts = FieldPatterns::default();
         }
-        keys.sort_unstable();
-        keys.dedup();
-        for hash in keys {
+        for &hash in &filed {
             if add { self.add_key(hash, atom) } else { self.remove_key(hash, atom) }
         }
+        self.filed = filed;
     }
 
     /// What changed since a version, the oldest first, unless that is too much. An atom's number may have been given out anew meanwhile;
@@ -236,8 +274,8 @@ impl Patterns {
 
     fn add_key(&mut self, hash: u64, atom: AtomId) {
         self.keys.insert_unique(hash, (hash, atom), |&(hash, _)| hash);
-        // Some sixteen bits a key keep the share of false alarms at a few percent.
-        if self.keys.len() * 16 > self.filter.len() * 64 {
+        // Some sixteen bits a key, of which it sets two, keep the share of false alarms at one or two percent.
+        if self.keys.len() * 12 > self.filter.len() * 64 {
             self.rebuild_filter();
         } else {
             self.set_bit(hash);
@@ -256,7 +294,7 @@ impl Patterns {
     }
 
     fn rebuild_filter(&mut self) {
-        self.filter = vec![0; (self.keys.len() / 2).next_power_of_two().max(64)];
+        self.filter = vec![0; (self.keys.len() / 4).next_power_of_two().max(64)];
         let mut filter = std::mem::take(&mut self.filter);
         for &(hash, _) in &self.keys {
             let (word, bit) = place(hash, filter.len());
@@ -285,7 +323,7 @@ impl Patterns {
         let mut ask = |class, hash| {
             let hash = key(field, class, hash);
             let (word, bit) = place(hash, self.filter.len());
-            if self.filter.get(word).is_none_or(|bits| bits & bit == 0) {
+            if self.filter.get(word).is_none_or(|bits| bits & bit != bit) {
                 return;
             }
             for &(_, atom) in self.keys.iter_hash(hash).filter(|(it, _)| *it == hash) {
@@ -299,6 +337,11 @@ impl Patterns {
         }
         for (len, _) in counts.suffixes.iter().enumerate().take(n + 1).filter(|(_, n)| **n > 0) {
             ask(Class::Suffix, buffer.stretch(n - len, n));
+        }
+        for (front, counts) in counts.ends.iter().enumerate().take(n + 1) {
+            for (back, _) in counts.iter().enumerate().take(n + 1 - front).filter(|(_, n)| **n > 0) {
+                ask(Class::Ends, buffer.append(buffer.hashes[front], n - back, n));
+            }
         }
         for (len, _) in counts.grams.iter().enumerate().take(n + 1).filter(|(_, n)| **n > 0) {
             for start in 0..=n - len {
@@ -329,30 +372,15 @@ pub(super) fn is_match(kind: &AtomKind, term: &str) -> bool {
         AtomKind::Prefix(_, prefix) => term.starts_with(&**prefix),
         AtomKind::Wildcard(_, pattern) => distance::is_wildcard(pattern, term),
         AtomKind::Fuzzy(_, distance, near) => distance::is_near(near, term, *distance),
-        AtomKind::Regex(_, regex) => regex.automaton.matches(term),
+        AtomKind::Regex(_, expression) => expression.matches(term),
         _ => false,
     }
 }
 
-/// What is known of the terms that match a pattern.
-fn literals(kind: &AtomKind) -> Literals {
-    match kind {
-        AtomKind::Prefix(_, prefix) => literal::of_prefix(prefix),
-        AtomKind::Wildcard(_, pattern) => literal::of_wildcard(pattern),
-        AtomKind::Regex(_, regex) => literal::of_regex(&regex.source),
-        _ => literal::of_prefix(""),
-    }
-}
-
-/// The word and bit of a hash in a filter of so many words, a power of two.
+/// The word and the two bits of a hash in a filter of so many words, a power of two.
 #[inline]
 fn place(hash: u64, n_words: usize) -> (usize, u64) {
-    ((hash >> 6) as usize & n_words.wrapping_sub(1), 1 << (hash & 63))
-}
-
-/// Whether these say nothing.
-pub(super) fn has_no_key(literals: Literals) -> bool {
-    matches!(Filed::literals(literals), Filed::Nowhere)
+    ((hash >> 6) as usize & n_words.wrapping_sub(1), 1 << (hash & 63) | 1 << (hash >> 58))
 }
 
 /// Whether a pattern has no key, and is tried for every term of its field.
@@ -360,43 +388,68 @@ pub(super) fn is_blind(kind: &AtomKind) -> bool {
     match kind {
         AtomKind::Wildcard(_, pattern) => !pattern.chars().any(|char| !matches!(char, '*' | '?')),
         AtomKind::Prefix(_, prefix) => prefix.is_empty(),
-        AtomKind::Regex(_, regex) => regex.is_blind,
+        AtomKind::Regex(_, expression) => is_blind_regex(expression),
         _ => false,
     }
 }
 
-/// Where a pattern is found.
-enum Filed<'a> {
-    Literals(Class, Vec<Vec<char>>),
-    Fuzzy(&'a str, u8),
-    Nowhere,
+fn is_blind_regex(expression: &Expression) -> bool {
+    let mut runs = Runs::default();
+    if runs.of_regex(expression) {
+        return runs.prefix().is_empty() && runs.inner().is_empty();
+    }
+    !file_literals(expression.literals(), &mut |_, _, _| {})
 }
 
-impl Filed<'_> {
-    /// Chooses the longest of what is known about the terms.
-    fn literals(literals: Literals) -> Self {
-        let Literals { mut prefix, mut suffix, mut inner } = literals;
-        let shortest = |set: &[Vec<char>]| set.iter().map(Vec::len).min().unwrap_or(0);
-        let (n_prefix, n_suffix, n_inner) = (shortest(&prefix), shortest(&suffix), shortest(&inner).min(MAX_GRAM));
-        if n_prefix == 0 && n_suffix == 0 && n_inner == 0 {
-            // The empty prefix is the start of any term; it is at home under "prefix" when it is all that is asked.
-            return Filed::Nowhere;
-        }
-        if n_prefix >= n_suffix.min(MAX_GRAM) && n_prefix >= n_inner {
-            for chars in &mut prefix {
-                chars.truncate(MAX_EDGE);
-            }
-            Filed::Literals(Class::Prefix, prefix)
-        } else if n_suffix >= n_inner {
-            for chars in &mut suffix {
-                chars.drain(..chars.len().saturating_sub(MAX_EDGE));
-            }
-            Filed::Literals(Class::Suffix, suffix)
-        } else {
-            for chars in &mut inner {
-                chars.truncate(MAX_GRAM);
-            }
-            Filed::Literals(Class::Gram, inner)
-        }
+/// Chooses the key of a pattern by what is longest. Says whether there is one.
+fn file_runs(runs: &Runs, file: &mut impl FnMut(Class, usize, u64)) -> bool {
+    let first = |chars: &[char], most: usize| chars.len().min(most);
+    let (prefix, suffix, inner) = (runs.prefix(), runs.suffix(), runs.inner());
+    let (n_prefix, n_suffix) = (first(prefix, MAX_EDGE), first(suffix, MAX_EDGE));
+    let (front, back) = match (first(prefix, MAX_END), first(suffix, MAX_END)) {
+        (0, _) | (_, 0) => (0, 0),
+        // The whole term is both, and its start is enough.
+        _ if !runs.is_open() => (0, 0),
+        ends => ends,
+    };
+    let n_inner = first(inner, MAX_GRAM);
+    let most = n_prefix.max(front + back).max(n_suffix).max(n_inner);
+    if most == 0 {
+        return false;
     }
+    if n_prefix == most {
+        file(Class::Prefix, n_prefix, hash_of(&prefix[..n_prefix]));
+    } else if front + back == most {
+        let ends = prefix[..front].iter().chain(&suffix[suffix.len() - back..]);
+        file(Class::Ends, front * (MAX_END + 1) + back, hash_of(ends));
+    } else if n_suffix == most {
+        file(Class::Suffix, n_suffix, hash_of(&suffix[suffix.len() - n_suffix..]));
+    } else {
+        file(Class::Gram, n_inner, hash_of(&inner[..n_inner]));
+    }
+    true
+}
+
+/// Chooses the keys of a pattern by what is longest. Says whether there are some.
+fn file_literals(literals: &Literals, file: &mut impl FnMut(Class, usize, u64)) -> bool {
+    let Literals { prefix, suffix, inner } = literals;
+    let shortest = |set: &[Vec<char>]| set.iter().map(Vec::len).min().unwrap_or(0);
+    let (n_prefix, n_suffix, n_inner) = (shortest(prefix), shortest(suffix), shortest(inner).min(MAX_GRAM));
+    if n_prefix == 0 && n_suffix == 0 && n_inner == 0 {
+        // The empty prefix is the start of any term; it is at home under "prefix" when it is all that is asked.
+        return false;
+    }
+    let (class, set, most) = if n_prefix >= n_suffix.min(MAX_GRAM) && n_prefix >= n_inner {
+        (Class::Prefix, prefix, MAX_EDGE)
+    } else if n_suffix >= n_inner {
+        (Class::Suffix, suffix, MAX_EDGE)
+    } else {
+        (Class::Gram, inner, MAX_GRAM)
+    };
+    for chars in set {
+        let len = chars.len().min(most);
+        let part = if class == Class::Suffix { &chars[chars.len() - len..] } else { &chars[..len] };
+        file(class, len, hash_of(part));
+    }
+    true
 }

@@ -168,6 +168,16 @@ fn required(code: &[u32], prices: &impl Prices) -> Option<AtomId> {
     }
 }
 
+/// Adds the atoms that a document must have for this part to match, and whose presence is known in advance.
+pub(super) fn all_required(code: &[u32], all: &mut Vec<AtomId>) {
+    match node(code) {
+        Node::Atom(atom) => all.push(atom),
+        Node::Phrase(phrase) => all.extend(phrase.full()),
+        Node::And(parts) => parts.for_each(|part| all_required(part, all)),
+        _ => {}
+    }
+}
+
 /// The bits of the atoms that a document must have for this part to match.
 fn required_bits(code: &[u32]) -> Signature {
     match node(code) {

@@ -14,7 +14,7 @@ use super::pattern::Patterns;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
 use super::terms::Probe;
-use super::waits::{Posting, Rank, Signature, Waits};
+use super::waits::{Lead, Posting, Rank, Signature, Waits};
 
 /// What is only read while documents are percolated.
 #[derive(Debug)]
@@ -61,15 +61,66 @@ impl Presearch {
 
     /// One mention of an atom less.
     pub(super) fn release(&mut self, atom: AtomId) {
-        if let Some(AtomKind::Exists(field)) = self.atoms.release(atom) {
-            *grown(&mut self.exists, field) = None;
+        match self.atoms.release(atom) {
+            Some(AtomKind::Exists(field)) => *grown(&mut self.exists, field) = None,
+            Some(AtomKind::Both(first, second)) => {
+                self.waits.unlead(first, atom);
+                self.release(second);
+                self.release(first);
+            }
+            _ => {}
         }
     }
 
-    /// Marks all atoms that the document has and that queries wait for.
-    pub(super) fn mark(&self, doc: &Doc, tokens: &mut Tokens, tools: &mut Tools, marks: &mut impl Marks) {
+    /// The conjunction of two atoms, which is looked for from now on; one more place mentions it.
+    pub(super) fn conjunction(&mut self, first: AtomId, second: AtomId) -> AtomId {
+        let (both, is_new) = self.atoms.conjunction(first, second);
+        if is_new {
+            self.waits.lead(first, Lead { second, both });
+        }
+        both
+    }
+
+    /// Whether conjunctions can start with an atom.
+    pub(super) fn can_lead(&self, atom: AtomId) -> bool {
+        matches!(self.atoms.kind(atom), AtomKind::Term(_) | AtomKind::Pair(..) | AtomKind::Both(..))
+    }
+
+    /// Whether a conjunction of the two says more than the first alone.
+    pub(super) fn can_follow(&self, first: AtomId, second: AtomId) -> bool {
+        let has = match *self.atoms.kind(first) {
+            AtomKind::Both(more, one) | AtomKind::Pair(more, one) => one == second || !self.can_follow(more, second),
+            _ => first == second,
+        };
+        !has && matches!(self.atoms.kind(second), AtomKind::Term(_))
+    }
+
+    /// Starts to look terms up: what is needed next is asked for a while before, for all tokens, so that memory answers many questions at once.
+    pub(super) fn probe(&self, doc: &Doc, tokens: &mut Tokens) {
+        let terms = self.atoms.terms();
+        tokens.probes.extend(doc.tokens().iter().map(|token| terms.probe(token.field, doc.term(token))));
+        std::hint::black_box(tokens.probes.iter().fold(0, |near, probe| near ^ terms.touch(probe)));
+    }
+
+    /// Looks the terms up.
+    pub(super) fn find_terms(&self, doc: &Doc, tokens: &mut Tokens) {
+        let terms = self.atoms.terms();
+        for (at, token) in doc.tokens().iter().enumerate() {
+            let atom = terms.find(&tokens.probes[at], doc.term(token));
+            tokens.push(token.field, atom);
+        }
+    }
+
+    /// Marks all atoms that the document has and that queries wait for; patterns are left to [`Presearch::mark_patterns`], and
+    /// conjunctions to those who know what was marked.
+    pub(super) fn mark(&self, doc: &Doc, tokens: &Tokens, marks: &mut impl Marks) {
         marks.mark(TRUE);
-        self.mark_terms(doc, tokens, tools, marks);
+        for (at, (token, &atom)) in doc.tokens().iter().zip(tokens.atoms()).enumerate() {
+            let new = atom == MAX_ATOMS || marks.term(atom);
+            if new && self.patterns.active >> token.field.0 & 1 == 1 {
+                marks.word(at);
+            }
+        }
         if !self.atoms.pairs().is_empty() {
             self.mark_pairs(doc.tokens(), tokens.atoms(), marks);
         }
@@ -103,38 +154,24 @@ impl Presearch {
         }
     }
 
-    /// Marks terms, and the patterns that they match.
-    fn mark_terms(&self, doc: &Doc, tokens: &mut Tokens, tools: &mut Tools, marks: &mut impl Marks) {
-        let terms = self.atoms.terms();
-        // What is needed next is asked for a while before, for all tokens: memory answers many questions at once.
-        tokens.probes.extend(doc.tokens().iter().map(|token| terms.probe(token.field, doc.term(token))));
-        std::hint::black_box(tokens.probes.iter().fold(0, |near, probe| near ^ terms.touch(probe)));
-        for (at, token) in doc.tokens().iter().enumerate() {
-            let (text, probe) = (doc.term(token), tokens.probes[at]);
-            let atom = terms.find(&probe, text);
-            tokens.push(token.field, atom);
-            let new = atom.is_none_or(|atom| marks.mark(atom));
-            if new && self.patterns.active >> token.field.0 & 1 == 1 {
-                self.mark_patterns(token.field, text, &probe, tools, marks);
-            }
-        }
-    }
-
     /// Marks the patterns that a term matches.
-    fn mark_patterns(&self, field: FieldId, text: &str, probe: &Probe, tools: &mut Tools, marks: &mut impl Marks) {
+    pub(super) fn mark_patterns(
+        &self,
+        (token, doc): (&Token, &Doc),
+        probe: &Probe,
+        tools: &mut Tools,
+        marks: &mut impl Marks,
+    ) {
         let Tools { memo, term } = tools;
         let version = self.patterns.version;
+        let text = doc.term(token);
         if let Some(patterns) = memo.get(probe, text, &self.patterns, &self.atoms) {
-            for &atom in patterns {
-                marks.mark(atom);
-            }
+            patterns.iter().for_each(|&atom| marks.pattern(atom));
             return;
         }
         memo.found.clear();
-        self.patterns.find(&self.atoms, term, field, text, &mut |atom| memo.found.push(atom));
-        for &atom in &memo.found {
-            marks.mark(atom);
-        }
+        self.patterns.find(&self.atoms, term, token.field, text, &mut |atom| memo.found.push(atom));
+        memo.found.iter().for_each(|&atom| marks.pattern(atom));
         memo.keep(probe, version);
     }
 
@@ -214,6 +251,7 @@ impl Presearch {
                 })
             }
             &AtomKind::Pair(first, second) => (self.guess(first).0.min(self.guess(second).0) * 0.1, None),
+            &AtomKind::Both(first, second) => (self.guess(first).0.min(self.guess(second).0), None),
             AtomKind::Prefix(_, prefix) => (if prefix.len() < 3 { 0.1 } else { 0.02 }, None),
             AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..) => (0.02, None),
             AtomKind::Exists(_) | AtomKind::Range(_, i64::MIN, _) | AtomKind::Range(_, _, i64::MAX) => (0.5, None),

@@ -218,7 +218,12 @@ fn reached(counters: &[u64; 32], min: u32, want: Mask) -> Mask {
 pub(super) fn look(atoms: &Atoms, atom: AtomId, doc: &Doc) -> bool {
     let any_term = |field, is_it: &dyn Fn(&str) -> bool| doc.field_tokens(field).iter().any(|it| is_it(doc.term(it)));
     match atoms.kind(atom) {
-        AtomKind::Free | AtomKind::True | AtomKind::Term(_) | AtomKind::Pair(..) | AtomKind::Exists(_) => {
+        AtomKind::Free
+        | AtomKind::True
+        | AtomKind::Term(_)
+        | AtomKind::Pair(..)
+        | AtomKind::Both(..)
+        | AtomKind::Exists(_) => {
             debug_assert!(false, "this is known in advance");
             false
         }

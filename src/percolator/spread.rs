@@ -14,6 +14,7 @@ use super::arena::Arena;
 use super::facts::{Counting, Seen, Tools};
 use super::many::{MAX_DOCS, Many};
 use super::memo::Memo;
+use super::one::again;
 use super::presearch::Presearch;
 use crate::doc::Doc;
 use crate::ids::QueryKey;
@@ -82,8 +83,9 @@ impl Threads {
         let n = docs.len().div_ceil(MAX_DOCS).next_multiple_of(self.workers.len());
         let len = docs.len().div_ceil(n);
         let n = docs.len().div_ceil(len);
-        if self.runs.len() < n {
+        if self.runs.len() < n || self.runs.len() / 8 > n {
             self.runs.resize_with(n, Run::default);
+            self.runs.shrink_to_fit();
         }
         let (runs, workers) = (&mut self.runs[..n], &self.workers);
         let percolate = |(at, (docs, run)): (usize, (&[&Doc], &mut Run))| {
@@ -91,7 +93,8 @@ impl Threads {
             // A panic while documents are percolated ends the process' pipeline, and marks start anew with each batch.
             let worker = &mut *workers[own].lock().unwrap_or_else(PoisonError::into_inner);
             let first = u32::try_from(at * len).expect("a batch has fewer than 2^32 documents");
-            run.matches.clear();
+            again(&mut run.matches.pairs);
+            run.matches.candidates = 0;
             run.seen.clear();
             worker.many.percolate(presearch, codes, &mut worker.tools, (first, docs), &mut run.matches);
             worker.many.see(docs, counting.of(at * len, docs.len()), &mut run.seen);
@@ -129,12 +132,13 @@ impl Threads {
         }
     }
 
-    /// The memory that the threads' marks take, in bytes.
+    /// The memory that the threads' marks take, and what came of the last batches, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         let worker = |worker: &Mutex<Worker>| {
             let worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
             worker.many.size_bytes() + worker.tools.memo.size_bytes()
         };
-        self.workers.iter().map(worker).sum()
+        let run = |run: &Run| run.matches.pairs.capacity() * size_of::<(u32, QueryKey)>() + run.seen.size_bytes();
+        self.workers.iter().map(worker).sum::<usize>() + self.runs.iter().map(run).sum::<usize>()
     }
 }

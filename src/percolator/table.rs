@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 
 use super::pairs::Pairs;
 use super::terms::{TermKey, Terms};
-use crate::automaton::TermAutomaton;
+use crate::automaton::Expression;
 use crate::query::{GeoBox, GeoCircle};
 use crate::schema::{FieldId, Schema};
 
@@ -37,6 +37,8 @@ pub(super) enum AtomKind {
     Term(TermKey),
     /// Two terms of a field, the second right behind the first.
     Pair(AtomId, AtomId),
+    /// Both of these; the first is a term, a pair, or such a conjunction, the second is a term.
+    Both(AtomId, AtomId),
     /// The field has a value.
     Exists(FieldId),
     /// A term of the field starts like this.
@@ -46,22 +48,13 @@ pub(super) enum AtomKind {
     /// A term of the field is within so many edits of this one.
     Fuzzy(FieldId, u8, Box<str>),
     /// This expression matches a term of the field.
-    Regex(FieldId, Box<Regex>),
+    Regex(FieldId, Expression),
     /// A value of the field lies between these, both included.
     Range(FieldId, i64, i64),
     /// A place of the field lies in the box.
     Within(FieldId, Box<GeoBox>),
     /// A place of the field lies in the circle.
     Near(FieldId, Box<GeoCircle>),
-}
-
-/// A regular expression.
-#[derive(Debug)]
-pub(super) struct Regex {
-    pub(super) source: Box<str>,
-    pub(super) automaton: TermAutomaton,
-    /// No character of what it matches is fixed.
-    pub(super) is_blind: bool,
 }
 
 fn number(at: usize) -> u32 {
@@ -73,6 +66,8 @@ fn number(at: usize) -> u32 {
 pub(super) struct Atoms {
     terms: Terms,
     pairs: Pairs,
+    /// The conjunctions of two atoms, that queries wait for.
+    both: Pairs,
     /// All other atoms, by what they ask.
     others: HashTable<AtomId>,
     hasher: RandomState,
@@ -92,6 +87,7 @@ impl Atoms {
         Atoms {
             terms: Terms::new(),
             pairs: Pairs::default(),
+            both: Pairs::default(),
             others: HashTable::new(),
             hasher: RandomState::default(),
             references: vec![1],
@@ -107,9 +103,10 @@ impl Atoms {
         self.kinds.len()
     }
 
-    /// How many atoms there are, without [`TRUE`].
+    /// How many atoms there are that queries mention, without [`TRUE`].
     pub(super) fn n_used(&self) -> usize {
-        self.kinds.iter().filter(|kind| !matches!(kind, AtomKind::Free | AtomKind::True)).count()
+        let is_used = |kind: &&AtomKind| !matches!(kind, AtomKind::Free | AtomKind::True | AtomKind::Both(..));
+        self.kinds.iter().filter(is_used).count()
     }
 
     pub(super) fn kind(&self, atom: AtomId) -> &AtomKind {
@@ -135,6 +132,12 @@ impl Atoms {
         &self.pairs
     }
 
+    /// The conjunctions.
+    #[inline]
+    pub(super) fn both(&self) -> &Pairs {
+        &self.both
+    }
+
     /// The number of a term, new or not; one more place mentions it.
     pub(super) fn term(&mut self, field: FieldId, term: &str) -> AtomId {
         self.mentions[field.index()] += 1;
@@ -157,12 +160,30 @@ impl Atoms {
         let atom = self.add(AtomKind::Pair(first, second));
         self.pairs.insert(first, second, atom);
         for term in [first, second] {
-            self.references[term as usize] += 1;
-            if let AtomKind::Term(key) = &self.kinds[term as usize] {
-                self.mentions[key.field().index()] += 1;
-            }
+            self.mention(term);
         }
         atom
+    }
+
+    /// One more place mentions the atom.
+    fn mention(&mut self, atom: AtomId) {
+        self.references[atom as usize] += 1;
+        if let AtomKind::Term(key) = &self.kinds[atom as usize] {
+            self.mentions[key.field().index()] += 1;
+        }
+    }
+
+    /// The number of the conjunction of two atoms, and whether it is new; one more place mentions it. A new one mentions both.
+    pub(super) fn conjunction(&mut self, first: AtomId, second: AtomId) -> (AtomId, bool) {
+        if let Some(atom) = self.both.find(first, second) {
+            self.references[atom as usize] += 1;
+            return (atom, false);
+        }
+        let atom = self.add(AtomKind::Both(first, second));
+        self.both.insert(first, second, atom);
+        self.mention(first);
+        self.mention(second);
+        (atom, true)
     }
 
     /// The number of an atom that is neither a term nor a pair, new or not; one more place mentions it.
@@ -176,16 +197,6 @@ impl Atoms {
         let Atoms { others, hasher, kinds, .. } = self;
         others.insert_unique(hash, atom, |&atom| hasher.hash_one(&kinds[atom as usize]));
         atom
-    }
-
-    /// The number of a regular expression, if there is one that is written like this; one more place mentions it.
-    pub(super) fn find_regex(&mut self, field: FieldId, source: &str) -> Option<AtomId> {
-        let hash = self.hasher.hash_one(Written(REGEX, field, source));
-        let is_it =
-            |kind: &AtomKind| matches!(kind, AtomKind::Regex(of, regex) if *of == field && *regex.source == *source);
-        let &atom = self.others.find(hash, |&atom| is_it(&self.kinds[atom as usize]))?;
-        self.references[atom as usize] += 1;
-        Some(atom)
     }
 
     fn add(&mut self, kind: AtomKind) -> AtomId {
@@ -218,7 +229,8 @@ impl Atoms {
         None
     }
 
-    /// One place less mentions the atom; the last one takes it along. Tells what it was when it is gone.
+    /// One place less mentions the atom; the last one takes it along. Tells what it was when it is gone. What a conjunction mentions is
+    /// left to the caller.
     pub(super) fn release(&mut self, atom: AtomId) -> Option<AtomKind> {
         if let AtomKind::Term(key) = &self.kinds[atom as usize] {
             self.mentions[key.field().index()] -= 1;
@@ -237,6 +249,7 @@ impl Atoms {
                 self.release(first);
                 self.release(second);
             }
+            &AtomKind::Both(first, second) => self.both.remove(first, second),
             kind => {
                 if let Ok(entry) = self.others.find_entry(self.hasher.hash_one(kind), |&it| it == atom) {
                     entry.remove();
@@ -270,7 +283,7 @@ impl Atoms {
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        let terms = self.terms.size_bytes() + self.pairs.size_bytes();
+        let terms = self.terms.size_bytes() + self.pairs.size_bytes() + self.both.size_bytes();
         let others = self.others.capacity() * (size_of::<AtomId>() + 1);
         let kinds = self.kinds.capacity() * size_of::<AtomKind>();
         let behind: usize = self.kinds.iter().map(AtomKind::heap_bytes).sum();
@@ -283,7 +296,7 @@ impl AtomKind {
     fn heap_bytes(&self) -> usize {
         match self {
             AtomKind::Prefix(_, text) | AtomKind::Wildcard(_, text) | AtomKind::Fuzzy(_, _, text) => text.len() + 8,
-            AtomKind::Regex(_, regex) => size_of::<Regex>() + regex.source.len() + regex.automaton.size_bytes() + 16,
+            AtomKind::Regex(_, expression) => expression.size_bytes(),
             AtomKind::Within(..) | AtomKind::Near(..) => 40,
             _ => 0,
         }
@@ -297,7 +310,7 @@ impl AtomKind {
                 (a, x) == (b, y)
             }
             (AtomKind::Fuzzy(a, n, x), AtomKind::Fuzzy(b, m, y)) => (a, n, x) == (b, m, y),
-            (AtomKind::Regex(a, x), AtomKind::Regex(b, y)) => (a, &x.source) == (b, &y.source),
+            (AtomKind::Regex(a, x), AtomKind::Regex(b, y)) => (a, x) == (b, y),
             (AtomKind::Range(a, min, max), AtomKind::Range(b, from, to)) => (a, min, max) == (b, from, to),
             (AtomKind::Within(a, x), AtomKind::Within(b, y)) => (a, x) == (b, y),
             (AtomKind::Near(a, x), AtomKind::Near(b, y)) => (a, x) == (b, y),
@@ -319,12 +332,12 @@ const REGEX: u8 = 4;
 impl Hash for AtomKind {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {
-            AtomKind::Free | AtomKind::True | AtomKind::Term(_) | AtomKind::Pair(..) => {}
+            AtomKind::Free | AtomKind::True | AtomKind::Term(_) | AtomKind::Pair(..) | AtomKind::Both(..) => {}
             AtomKind::Exists(field) => field.hash(state),
             AtomKind::Prefix(field, text) => Written(PREFIX, *field, text).hash(state),
             AtomKind::Wildcard(field, text) => Written(WILDCARD, *field, text).hash(state),
             AtomKind::Fuzzy(field, distance, text) => Written(FUZZY + (distance << 4), *field, text).hash(state),
-            AtomKind::Regex(field, regex) => Written(REGEX, *field, &regex.source).hash(state),
+            AtomKind::Regex(field, expression) => Written(REGEX, *field, expression).hash(state),
             AtomKind::Range(field, min, max) => (field, min, max).hash(state),
             AtomKind::Within(field, it) => {
                 (field, [it.west, it.south, it.east, it.north].map(|degrees| (degrees + 0.0).to_bits())).hash(state);

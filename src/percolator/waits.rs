@@ -39,17 +39,24 @@ pub(super) fn signature(atom: AtomId) -> Signature {
 /// How many signatures are looked at in one step.
 const STEP: usize = 8;
 
+/// In so short a list, all postings are looked at: their signatures would be one more line of memory.
+const SHORT: usize = 4;
+
 /// Calls `found` with the place of each signature that has no bit of `missing`.
 #[inline]
 pub(super) fn for_each_fit(signatures: &[Signature], missing: Signature, mut found: impl FnMut(usize)) {
+    if signatures.len() <= SHORT {
+        return (0..signatures.len()).for_each(found);
+    }
     let (steps, rest) = signatures.as_chunks::<STEP>();
     for (step, at) in steps.iter().zip((0..).step_by(STEP)) {
         // Without an early end, this is a few instructions for all of them.
         if step.iter().fold(0, |any, signature| any | u32::from(signature & missing == 0)) != 0 {
-            for (signature, at) in step.iter().zip(at..) {
-                if signature & missing == 0 {
-                    found(at);
-                }
+            let bit = |(at, signature): (usize, &Signature)| u32::from(signature & missing == 0) << at;
+            let mut fits = step.iter().enumerate().fold(0, |fits, it| fits | bit(it));
+            while fits != 0 {
+                found(at + fits.trailing_zeros() as usize);
+                fits &= fits - 1;
             }
         }
     }
@@ -177,18 +184,32 @@ impl Waiting<'_> {
     }
 }
 
-/// The lists of an atom.
+/// The lists of an atom, in one cache line.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(32))]
 struct Lists {
     plain: Span,
     either: Span,
     guarded: Span,
+    /// The conjunctions of which the atom is the first.
+    leads: Span,
 }
 
 impl Lists {
     fn are_empty(self) -> bool {
-        self.plain.len() + self.either.len() + self.guarded.len() == 0
+        self.plain.len() + self.either.len() + self.guarded.len() + self.leads.len() == 0
     }
+}
+
+const NO_LISTS: &Lists = &Lists { plain: Span::EMPTY, either: Span::EMPTY, guarded: Span::EMPTY, leads: Span::EMPTY };
+
+/// A conjunction, as the lists of its first atom have it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lead {
+    /// The other atom that must be there.
+    pub(super) second: AtomId,
+    /// The conjunction.
+    pub(super) both: AtomId,
 }
 
 /// The lists of all atoms.
@@ -200,6 +221,7 @@ pub(super) struct Waits {
     /// In step with the postings: what is done to one is done to the other.
     signatures: Arena<Signature>,
     postings: Arena<Posting>,
+    leads: Arena<Lead>,
 }
 
 impl Waits {
@@ -208,8 +230,8 @@ impl Waits {
     pub(super) fn waiting(&self, atom: AtomId) -> Waiting<'_> {
         let lists = self.lists(atom);
         Waiting {
-            plain: self.keys.get(lists.plain),
-            either: self.keys.get(lists.either),
+            plain: self.keys.get_or_inline(&lists.plain),
+            either: self.keys.get_or_inline(&lists.either),
             signatures: self.signatures.get(lists.guarded),
             guarded: self.postings.get(lists.guarded),
             first: lists.guarded.start(),
@@ -217,16 +239,42 @@ impl Waits {
     }
 
     #[inline]
-    fn lists(&self, atom: AtomId) -> Lists {
-        self.lists.get(atom as usize).copied().unwrap_or_default()
+    fn lists(&self, atom: AtomId) -> &Lists {
+        self.lists.get(atom as usize).unwrap_or(NO_LISTS)
+    }
+
+    /// How many queries with a guard wait for an atom.
+    pub(super) fn n_guarded(&self, atom: AtomId) -> usize {
+        self.lists(atom).guarded.len()
+    }
+
+    /// The conjunctions of which an atom is the first.
+    #[inline]
+    pub(super) fn leads(&self, atom: AtomId) -> &[Lead] {
+        self.leads.get(self.lists(atom).leads)
+    }
+
+    /// Reads what [`Waits::leads`] leads to, so that it is near when it is asked for.
+    #[inline]
+    pub(super) fn touch_head(&self, atom: AtomId) -> u32 {
+        self.lists(atom).guarded.start()
     }
 
     /// Reads what [`Waits::waiting`] leads to, so that it is near when it is asked for.
     #[inline]
     pub(super) fn touch(&self, atom: AtomId) -> u32 {
         let lists = self.lists(atom);
-        let plain = self.keys.touch(lists.plain).copied().unwrap_or(0);
-        plain ^ self.signatures.touch(lists.guarded).copied().unwrap_or(0)
+        let mut near = 0;
+        if lists.plain.len() > 1 {
+            near ^= self.keys.touch(lists.plain).copied().unwrap_or(0);
+        }
+        if lists.guarded.len() > SHORT {
+            near ^= self.signatures.touch(lists.guarded).copied().unwrap_or(0);
+        }
+        if lists.guarded.len() > 0 {
+            near ^= self.postings.touch(lists.guarded).map_or(0, |posting| posting.query);
+        }
+        near
     }
 
     /// A posting by its number among all.
@@ -238,15 +286,11 @@ impl Waits {
     /// Lets a query wait for an atom; only a guarded posting has more than the key. Tells its place, and whether it is the
     /// first to wait for the atom.
     pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, signature: Signature, posting: Posting) -> (u32, bool) {
-        let at = atom as usize;
-        if self.lists.len() <= at {
-            self.lists.resize(at + 1, Lists::default());
-        }
-        let lists = &mut self.lists[at];
-        let first = lists.are_empty();
+        let lists = grown(&mut self.lists, atom);
+        let first = lists.plain.len() + lists.either.len() + lists.guarded.len() == 0;
         let place = match rank {
-            Rank::Plain => self.keys.push(&mut lists.plain, posting.query),
-            Rank::Either => self.keys.push(&mut lists.either, posting.query),
+            Rank::Plain => self.keys.push_or_inline(&mut lists.plain, posting.query),
+            Rank::Either => self.keys.push_or_inline(&mut lists.either, posting.query),
             Rank::Guarded => {
                 self.signatures.push(&mut lists.guarded.clone(), signature);
                 self.postings.push(&mut lists.guarded, posting)
@@ -259,25 +303,23 @@ impl Waits {
     pub(super) fn unwait(&mut self, atom: AtomId, rank: Rank, place: u32) -> Option<(u32, u32)> {
         let lists = &mut self.lists[atom as usize];
         let moved = match rank {
-            Rank::Plain => self.keys.swap_remove(&mut lists.plain, place),
-            Rank::Either => self.keys.swap_remove(&mut lists.either, place),
+            Rank::Plain => self.keys.swap_remove_or_inline(&mut lists.plain, place),
+            Rank::Either => self.keys.swap_remove_or_inline(&mut lists.either, place),
             Rank::Guarded => {
                 self.signatures.swap_remove(&mut lists.guarded.clone(), place);
                 let moved = self.postings.swap_remove(&mut lists.guarded, place);
                 moved.map(|(posting, from)| (posting.query, from))
             }
         };
-        while self.lists.last().is_some_and(|lists| lists.are_empty()) {
-            self.lists.pop();
-        }
-        if self.lists.len() * 4 < self.lists.capacity() {
-            self.lists.shrink_to(self.lists.len() * 2);
-        }
+        self.trim();
         if self.keys.is_sparse() {
             let mut fresh = Arena::default();
             for lists in &mut self.lists {
-                lists.plain = fresh.store(self.keys.get(lists.plain));
-                lists.either = fresh.store(self.keys.get(lists.either));
+                for span in [&mut lists.plain, &mut lists.either] {
+                    if !span.is_inline() {
+                        *span = fresh.store(self.keys.get(*span));
+                    }
+                }
             }
             self.keys = fresh;
         }
@@ -292,6 +334,38 @@ impl Waits {
         moved
     }
 
+    /// Takes down a conjunction with its first atom.
+    pub(super) fn lead(&mut self, first: AtomId, lead: Lead) {
+        self.leads.push(&mut grown(&mut self.lists, first).leads, lead);
+    }
+
+    /// There is no such conjunction any more.
+    pub(super) fn unlead(&mut self, first: AtomId, both: AtomId) {
+        let span = self.lists[first as usize].leads;
+        let place = self.leads.get(span).iter().position(|lead| lead.both == both);
+        if let Some(place) = place.and_then(|place| u32::try_from(place).ok()) {
+            self.leads.swap_remove(&mut self.lists[first as usize].leads, place);
+        }
+        self.trim();
+        if self.leads.is_sparse() {
+            let mut fresh = Arena::default();
+            for lists in &mut self.lists {
+                lists.leads = fresh.store(self.leads.get(lists.leads));
+            }
+            self.leads = fresh;
+        }
+    }
+
+    /// Gives the memory of lists at the end back.
+    fn trim(&mut self) {
+        while self.lists.last().is_some_and(|lists| lists.are_empty()) {
+            self.lists.pop();
+        }
+        if self.lists.len() * 4 < self.lists.capacity() {
+            self.lists.shrink_to(self.lists.len() * 2);
+        }
+    }
+
     /// Tells a guarded posting that its program has moved.
     pub(super) fn set_code(&mut self, atom: AtomId, place: u32, code: u32) {
         self.postings.get_mut(self.lists[atom as usize].guarded)[place as usize].set_code(code);
@@ -303,5 +377,15 @@ impl Waits {
             + self.keys.size_bytes()
             + self.signatures.size_bytes()
             + self.postings.size_bytes()
+            + self.leads.size_bytes()
     }
+}
+
+/// The lists of an atom, with room for them.
+fn grown(lists: &mut Vec<Lists>, atom: AtomId) -> &mut Lists {
+    let at = atom as usize;
+    if lists.len() <= at {
+        lists.resize(at + 1, Lists::default());
+    }
+    &mut lists[at]
 }

@@ -84,7 +84,7 @@ fn regex() -> impl Strategy<Value = Ast> {
     let pattern = prop::sample::select(vec![
         "r[eu]st", "(t|)rust", "jobs?", ".{1,3}", "a.*", "[a-f]+", "[^r].*", "RUST", r"\d", "日|本",
     ]);
-    (term(), pattern).prop_map(|((field, _), pattern)| Ast::Regex { field, pattern: pattern.to_owned() })
+    (term(), pattern).prop_map(|((field, _), pattern)| Ast::Regex { field, pattern: pattern.into() })
 }
 
 /// One condition.

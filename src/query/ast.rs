@@ -5,6 +5,7 @@
 use std::ops::Bound;
 
 use super::{GeoBox, GeoCircle};
+use crate::automaton::Expression;
 use crate::schema::FieldId;
 
 /// A query: a condition on a [`crate::doc::Doc`].
@@ -24,7 +25,7 @@ pub enum Ast {
     /// The field has a term of this form: `?` is any one character, `*` any number of them, `\` takes the next as it is.
     Wildcard { field: FieldId, pattern: String },
     /// The field has a term that this regular expression matches from its start to its end, ignoring case.
-    Regex { field: FieldId, pattern: String },
+    Regex { field: FieldId, pattern: Expression },
     /// The field has a term within so many edits (insert, remove, replace, swap two neighbours) of this one.
     Fuzzy { field: FieldId, term: String, distance: u8 },
     /// The field has a number or date between the bounds (as ordered keys, [`crate::schema::float_key`]).

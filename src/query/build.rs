@@ -258,7 +258,7 @@ impl<'a> Builder<'a> {
         if pattern.is_empty() {
             return Err(Problem::new("an empty regular expression matches nothing"));
         }
-        let ast = Ast::Regex { field, pattern: without_escaped_slashes(pattern) };
+        let ast = Ast::Regex { field, pattern: without_escaped_slashes(pattern).into() };
         self.check_automaton(&ast)?;
         Ok(ast)
     }
@@ -298,16 +298,17 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         let left = self.limits.max_automaton_bytes.saturating_sub(self.automaton_bytes);
-        let automaton = match leaf {
-            Ast::Wildcard { pattern, .. } => TermAutomaton::wildcard(pattern, left),
-            Ast::Regex { pattern, .. } => TermAutomaton::regex(pattern, left),
+        let size = match leaf {
+            Ast::Wildcard { pattern, .. } => TermAutomaton::wildcard(pattern, left).map(|it| it.built_bytes()),
+            // It stays with the query, and nobody has to build it again.
+            Ast::Regex { pattern, .. } => pattern.check(left),
             Ast::Fuzzy { term, .. } if term.is_empty() => return Err(no_term(term)),
             Ast::Fuzzy { term, .. } if term.chars().count() > MAX_FUZZY_CHARS => {
                 let message =
                     format!("the word is too long for a fuzzy search: the most is {MAX_FUZZY_CHARS} characters");
                 return Err(Problem::new(message));
             }
-            Ast::Fuzzy { term, distance, .. } => Ok(TermAutomaton::fuzzy(term, *distance)),
+            Ast::Fuzzy { term, distance, .. } => Ok(TermAutomaton::fuzzy(term, *distance).built_bytes()),
             _ => return Ok(()),
         };
         let limit = self.limits.max_automaton_bytes;
@@ -318,13 +319,13 @@ impl<'a> Builder<'a> {
             ))
             .expected("fewer `?`, `{n,m}`, `\\w` and `~` make it smaller")
         };
-        match automaton {
-            Ok(automaton) => {
-                self.automaton_bytes += automaton.size_bytes();
+        match size {
+            Ok(size) => {
+                self.automaton_bytes += size;
                 if self.automaton_bytes > limit {
                     return Err(too_large());
                 }
-                self.spend(PATTERN_COST + automaton.size_bytes() / AUTOMATON_BYTES_A_COST)
+                self.spend(PATTERN_COST + size / AUTOMATON_BYTES_A_COST)
             }
             Err(AutomatonError::TooLarge { .. }) => Err(too_large()),
             Err(error @ AutomatonError::Anchor) => Err(Problem::new(error.to_string())),
@@ -485,8 +486,12 @@ impl<'a> Builder<'a> {
                 self.spend(phrase.terms.len())?;
                 phrase.terms.iter().try_for_each(|term| check_term(kind, term))
             }
-            Ast::Wildcard { pattern: of, .. } | Ast::Regex { pattern: of, .. } => {
-                check_term(kind, of)?;
+            Ast::Wildcard { pattern, .. } => {
+                check_term(kind, pattern)?;
+                self.check_automaton(leaf)
+            }
+            Ast::Regex { pattern, .. } => {
+                check_term(kind, pattern)?;
                 self.check_automaton(leaf)
             }
             Ast::Fuzzy { term, distance, .. } => {

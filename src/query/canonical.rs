@@ -188,7 +188,10 @@ fn normalize_leaf(leaf: Ast, schema: &Schema) -> Ast {
         Ast::Prefix { field, prefix } if prefix.is_empty() => Ast::Exists { field },
         Ast::Fuzzy { field, term, distance: 0 } => Ast::Term { field, term },
         Ast::Wildcard { field, pattern } => normalize_wildcard(field, &pattern, schema),
-        Ast::Regex { field, pattern } => Ast::Regex { field, pattern: build::without_escaped_slashes(&pattern) },
+        // What is written as it should be keeps its automaton.
+        Ast::Regex { field, pattern } if pattern.contains("\\/") => {
+            Ast::Regex { field, pattern: build::without_escaped_slashes(&pattern).into() }
+        }
         Ast::Range { field, lower, upper } => normalize_range(field, lower, upper, schema.field(field).kind),
         leaf => leaf,
     }

@@ -541,3 +541,56 @@ proptest! {
         }
     }
 }
+
+/// What is asked for is built as far as the limit, never further, whichever way it is written; and what is taken has a price.
+#[test]
+fn hostile_patterns_are_refused_or_small() {
+    let limits = QueryLimits::default();
+    let nested = |times: usize| (0..times).fold("a".to_owned(), |inner, _| format!("({inner}){{9}}"));
+    let hostile = [
+        r"(\w{50}){50}".to_owned(),
+        "(a|b|c){1,50}(b|c|d){1,50}(c|d|e){1,50}(d|e|f){1,50}".to_owned(),
+        r"\w".repeat(500),
+        r"(\p{L}|\p{N}){1,300}".to_owned(),
+        r"\p{L}{1000000}".to_owned(),
+        format!("{}{}", "[^x]".repeat(100), "(.*y){9}"),
+        format!(".*a{}", ".".repeat(40)),
+        nested(12),
+        nested(60),
+        format!("({})*z", (0..120).map(|n| format!("{n}.*a")).collect::<Vec<_>>().join("|")),
+        "(a?){200}a{200}".to_owned(),
+        format!("({})", "()|".repeat(300)),
+        format!("[{}]{{1,60}}", (0..200).map(|n| char::from_u32(0x4e00 + 7 * n).unwrap()).collect::<String>()),
+        "((a*)*)*".repeat(100),
+    ];
+    for pattern in &hostile {
+        for text in [format!("/{pattern}/"), format!("lang:/{pattern}/ OR x")] {
+            match parse(&text) {
+                Err(error) => {
+                    let first = error.first();
+                    let told = first.is_limit() || first.message.contains("has a mistake");
+                    assert!(told, "{text}: {error}");
+                }
+                Ok(query) => assert!(size_of_patterns(query.ast()) <= limits.max_automaton_bytes, "{text}"),
+            }
+        }
+    }
+    // The limit counts all patterns of a query together.
+    let many = |n: u32| (0..n).map(|n| format!("/[a-z]{{1,9}}\\w{n}/")).collect::<Vec<_>>().join(" ");
+    assert!(parse(&many(2)).is_ok());
+    assert!(parse(&many(300)).unwrap_err().first().is_limit());
+    // And what it takes to build them, also where nothing is left of it in the end.
+    for nothing in [".*a.{7}[a&&b]", r"[a&&b]\w{18}", r"\p{L}\p{N}[a&&b]"] {
+        let many = |n: usize| (0..n).map(|n| format!("/{nothing}{n}/")).collect::<Vec<_>>().join(" ");
+        assert!(parse(&many(2)).is_ok());
+        assert!(parse(&many(100)).unwrap_err().first().is_limit(), "{nothing}");
+    }
+}
+
+fn size_of_patterns(ast: &Ast) -> usize {
+    match ast {
+        Ast::Regex { pattern, .. } => pattern.size_bytes(),
+        Ast::And(parts) | Ast::Or(parts) => parts.iter().map(size_of_patterns).sum(),
+        _ => 0,
+    }
+}

@@ -6,12 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use anyhow::Context as _;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::config::Problem;
 
 /// The present certificate.
 pub struct Tls {
@@ -26,7 +27,7 @@ impl Tls {
     /// # Errors
     ///
     /// When a file can't be read, or they don't go together.
-    pub fn load(certificate_file: &Path, key_file: &Path) -> anyhow::Result<Tls> {
+    pub fn load(certificate_file: &Path, key_file: &Path) -> Result<Tls, Problem> {
         let config = RwLock::new(read(certificate_file, key_file)?);
         Ok(Tls { certificate_file: certificate_file.to_owned(), key_file: key_file.to_owned(), config })
     }
@@ -36,7 +37,7 @@ impl Tls {
     /// # Errors
     ///
     /// As [`Tls::load`]; the old certificate stays.
-    pub fn reload(&self) -> anyhow::Result<()> {
+    pub fn reload(&self) -> Result<(), Problem> {
         let config = read(&self.certificate_file, &self.key_file)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
@@ -47,19 +48,23 @@ impl Tls {
     }
 }
 
-fn read(certificate_file: &Path, key_file: &Path) -> anyhow::Result<Arc<ServerConfig>> {
+fn read(certificate_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, Problem> {
+    let of_certificate = |message: String| Problem::new("server.tls_certificate_file", message);
+    let of_key = |message: String| Problem::new("server.tls_key_file", message);
     let certificates = CertificateDer::pem_file_iter(certificate_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("server.tls_certificate_file: {} can't be read", certificate_file.display()))?;
-    anyhow::ensure!(!certificates.is_empty(), "server.tls_certificate_file: {} has none", certificate_file.display());
+        .map_err(|error| of_certificate(format!("{} can't be read: {error}", certificate_file.display())))?;
+    if certificates.is_empty() {
+        return Err(of_certificate(format!("{} holds no certificate", certificate_file.display())));
+    }
     let key = PrivateKeyDer::from_pem_file(key_file)
-        .with_context(|| format!("server.tls_key_file: {} can't be read", key_file.display()))?;
+        .map_err(|error| of_key(format!("{} can't be read: {error}", key_file.display())))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .context("TLS can't be set up")?
+        .map_err(|error| of_certificate(format!("TLS can't be set up: {error}")))?
         .with_no_client_auth()
         .with_single_cert(certificates, key)
-        .context("server.tls_key_file: the key is not the certificate's")?;
+        .map_err(|error| of_key(format!("the key is not the certificate's: {error}")))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

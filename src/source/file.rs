@@ -3,6 +3,8 @@
 //! It hands over one chunk after the other, as fast as the pipeline takes them or at a rate, and is done when the last one is durable; with `follow`
 //! it waits for more. Each batch moves the source's cursor, so that after a failure, a restart or a crash the file is read on from where its tweets are
 //! durable. What was handed over and not durable comes again, with new seqs.
+//!
+//! A file that is cut or damaged is a failure. It is not read again before it has changed: until then each new start fails for the same reason.
 
 mod follow;
 mod place;
@@ -11,12 +13,14 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
+use tokio::io::AsyncRead;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -89,7 +93,7 @@ fn build(table: toml::Table) -> Result<Box<dyn Source>, Vec<Problem>> {
     if options.follow && options.is_stdin() {
         problems.push(Problem::new("follow", "is for files: standard input is read until it ends"));
     }
-    if problems.is_empty() { Ok(Box::new(FileSource { options, first: OnceLock::new() })) } else { Err(problems) }
+    if problems.is_empty() { Ok(Box::new(FileSource::new(options))) } else { Err(problems) }
 }
 
 impl Options {
@@ -100,20 +104,59 @@ impl Options {
 
 struct FileSource {
     options: Options,
-    /// The cursor when perch started.
-    first: OnceLock<Option<Arc<str>>>,
+    /// Something was made durable since perch started: it goes on from there, whatever it does at a start.
+    has_moved: AtomicBool,
+    damage: Mutex<Option<Damage>>,
+}
+
+/// Why the rest of a file can't be read, and which one it was.
+struct Damage {
+    of: Version,
+    reason: String,
+}
+
+/// What changes when somebody writes to a file: its length and its time.
+type Version = (u64, Option<SystemTime>);
+
+impl FileSource {
+    fn new(options: Options) -> FileSource {
+        FileSource { options, has_moved: AtomicBool::new(false), damage: Mutex::new(None) }
+    }
+
+    /// Reads one input to its end.
+    async fn read(&self, opened: Opened, context: &SourceContext) -> anyhow::Result<()> {
+        let version = opened.version;
+        {
+            let damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (Some(damage), Some(version)) = (&*damage, version)
+                && damage.of == version
+            {
+                bail!(damage.reason.clone());
+            }
+        }
+        let mut on_the_way = OnTheWay { batches: VecDeque::new(), has_moved: &self.has_moved };
+        let fed = hand_over(opened, &self.options, context, &mut on_the_way).await;
+        // Each has its answer before the source starts again: a late one would move the cursor under its feet.
+        on_the_way.settle().await;
+        if let (Err(error), Some(of)) = (&fed, version)
+            && let Some(ReadError::Cut(_) | ReadError::Packed(_)) = error.downcast_ref()
+        {
+            let damage = Damage { of, reason: telemetry::message_of(error) };
+            *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = Some(damage);
+        }
+        fed
+    }
 }
 
 impl Source for FileSource {
     fn run(&self, context: SourceContext) -> BoxFuture<'_, anyhow::Result<()>> {
         Box::pin(async move {
             let path = &self.options.path;
-            // After a failure it goes on from what it made durable since the start, whatever it does at a start.
-            let known = context.cursors.get(&key(&self.options));
-            let mut from_start = !self.options.resume && known == *self.first.get_or_init(|| known.clone());
+            let mut from_start = !self.options.resume && !self.has_moved.load(Ordering::Relaxed);
             loop {
                 let opened = if self.options.is_stdin() {
-                    Opened::stdin()
+                    // It has one version: what is left of it, once a part was damaged, can't be made sense of.
+                    Opened { version: Some((0, None)), ..Opened::unplaced(tokio::io::stdin()) }
                 } else {
                     let (options, key) = (self.options.clone(), key(&self.options));
                     let known = context.cursors.get(&key);
@@ -121,7 +164,7 @@ impl Source for FileSource {
                     let open = tokio::task::spawn_blocking(open);
                     open.await?.with_context(|| format!("can't open {}", path.display()))?
                 };
-                feed(opened, &self.options, &context).await.with_context(|| path.display().to_string())?;
+                self.read(opened, &context).await.with_context(|| path.display().to_string())?;
                 if !self.options.follow || context.shutdown.is_cancelled() {
                     return Ok(());
                 }
@@ -145,20 +188,25 @@ struct Opened {
     skip: usize,
     /// How its places are found and what they are stored as; `None` where there are none.
     track: Option<Track>,
+    /// None where the same input can't come twice.
+    version: Option<Version>,
 }
 
 impl Opened {
-    fn stdin() -> Opened {
-        Opened { input: Box::new(tokio::io::stdin()), from: End::default(), skip: 0, track: None }
+    /// An input without places.
+    fn unplaced(input: impl AsyncRead + Send + Unpin + 'static) -> Opened {
+        Opened { input: Box::new(input), from: End::default(), skip: 0, track: None, version: None }
     }
 
     /// Opens the file, behind what is durable of it.
     fn open(options: &Options, key: Arc<str>, known: Option<Arc<str>>, from_start: bool) -> std::io::Result<Opened> {
         let mut file = File::open(&options.path)?;
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             // A pipe has no places, and grows by itself.
-            return Ok(Opened { input: Box::new(tokio::fs::File::from_std(file)), ..Opened::stdin() });
+            return Ok(Opened::unplaced(tokio::fs::File::from_std(file)));
         }
+        let version = Some((metadata.len(), metadata.modified().ok()));
         let witness = follow::open_again(&file, &options.path)?;
         let place = match known.as_deref().and_then(Place::parse) {
             Some(place) if !from_start && place.is_of(&witness)? => Some(place),
@@ -178,7 +226,7 @@ impl Opened {
         } else {
             Box::new(tokio::fs::File::from_std(file))
         };
-        Ok(Opened { input, from, skip, track })
+        Ok(Opened { input, from, skip, track, version })
     }
 }
 
@@ -210,23 +258,13 @@ impl Track {
 /// How many chunks may be handed over and not durable yet: commits take their time, and reading goes on meanwhile.
 const CHUNKS_ON_THE_WAY: usize = 64;
 
-async fn feed(opened: Opened, options: &Options, context: &SourceContext) -> anyhow::Result<()> {
-    let mut on_the_way = VecDeque::new();
-    let fed = hand_over(opened, options, context, &mut on_the_way).await;
-    // Each has its answer before the source starts again: a late one would move the cursor under its feet.
-    for durable in on_the_way {
-        let _ = durable.await;
-    }
-    fed
-}
-
 async fn hand_over(
     opened: Opened,
     options: &Options,
     context: &SourceContext,
-    on_the_way: &mut VecDeque<Durable>,
+    on_the_way: &mut OnTheWay<'_>,
 ) -> anyhow::Result<()> {
-    let Opened { input, from, mut skip, mut track } = opened;
+    let Opened { input, from, mut skip, mut track, version: _ } = opened;
     let reader_options = ReaderOptions { max_line_bytes: options.max_line_bytes, ..ReaderOptions::default() };
     let mut reader = BulkReader::resume(input, reader_options, from);
     let mut pace = Pace::new(options.rate);
@@ -235,11 +273,11 @@ async fn hand_over(
         let chunk = tokio::select! {
             () = context.shutdown.cancelled() => break Ok(()),
             // What can't be kept is noticed while the source waits for more.
-            durable = first_durable(on_the_way), if !on_the_way.is_empty() => {
+            durable = on_the_way.first(), if !on_the_way.batches.is_empty() => {
                 durable?;
                 continue;
             }
-            chunk = reader.next_chunk(), if on_the_way.len() <= CHUNKS_ON_THE_WAY => chunk,
+            chunk = reader.next_chunk(), if on_the_way.batches.len() <= CHUNKS_ON_THE_WAY => chunk,
         };
         let Chunk { mut tweets, refused: mistakes, end } = match chunk {
             Ok(Some(chunk)) => chunk,
@@ -271,32 +309,41 @@ async fn hand_over(
             };
             let (ack, durable) = oneshot::channel();
             context.intake.send(Batch { tweets: batch.to_vec(), ack: Some(ack), cursor }).await?;
-            on_the_way.push_back(durable);
+            on_the_way.batches.push_back(durable);
         }
     };
-    while !on_the_way.is_empty() {
-        first_durable(on_the_way).await?;
+    while !on_the_way.batches.is_empty() {
+        on_the_way.first().await?;
     }
     tracing::info!(source = context.name, accepted, refused, "read");
-    match end {
-        Ok(()) => Ok(()),
-        // Reading it again would not help: what there is was taken.
-        Err(error @ (ReadError::Cut(_) | ReadError::Packed(_))) => {
-            tracing::error!(source = context.name, %error, "the rest can't be read");
-            Ok(())
-        }
-        Err(error) => bail!(error),
-    }
+    Ok(end?)
 }
 
-type Durable = oneshot::Receiver<Result<Seq, IntakeError>>;
+/// What was handed over and has no answer yet.
+struct OnTheWay<'a> {
+    batches: VecDeque<oneshot::Receiver<Result<Seq, IntakeError>>>,
+    /// Set when one of them is durable.
+    has_moved: &'a AtomicBool,
+}
 
-/// Waits for the oldest batch on its way. Cancel safe.
-async fn first_durable(on_the_way: &mut VecDeque<Durable>) -> Result<(), IntakeError> {
-    let Some(first) = on_the_way.front_mut() else { return Ok(()) };
-    let durable = first.await.unwrap_or(Err(IntakeError::Closed));
-    on_the_way.pop_front();
-    durable.map(drop)
+impl OnTheWay<'_> {
+    /// Waits for the oldest. Cancel safe.
+    async fn first(&mut self) -> Result<(), IntakeError> {
+        let Some(first) = self.batches.front_mut() else { return Ok(()) };
+        let durable = first.await.unwrap_or(Err(IntakeError::Closed));
+        self.batches.pop_front();
+        if durable.is_ok() {
+            self.has_moved.store(true, Ordering::Relaxed);
+        }
+        durable.map(drop)
+    }
+
+    /// Waits for all of them, whatever becomes of each.
+    async fn settle(&mut self) {
+        while !self.batches.is_empty() {
+            let _ = self.first().await;
+        }
+    }
 }
 
 /// Spreads tweets over time.

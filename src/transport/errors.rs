@@ -43,7 +43,7 @@ pub(crate) enum Code {
     TooSlow,
     /// More than one client may have, or than perch holds.
     Limit,
-    /// Not now: perch is starting, shutting down, or can't read its index.
+    /// Not now: perch is starting, shutting down, or can't read or write its index.
     Unavailable,
     /// The disk is full.
     NoSpace,
@@ -222,7 +222,7 @@ impl From<IntakeError> for Fault {
             IntakeError::Closed => Code::Unavailable,
             IntakeError::Full => Code::NoSpace,
             // The writer logs the cause, which names files.
-            IntakeError::Failed(_) => return Fault::new(Code::Internal, "the index could not be written"),
+            IntakeError::Failed(_) => return Fault::new(Code::Unavailable, "the index could not be written"),
         };
         Fault::new(code, error.to_string())
     }

@@ -131,7 +131,7 @@ impl IntoResponse for IngestAnswer {
         (status = 401, description = "The token of ingestion is missing or wrong.", body = openapi::ErrorAnswer),
         (status = 403, description = "A web page from an origin that may not connect.", body = openapi::ErrorAnswer),
         (status = 413, description = "The body is too long; what came before its limit stays.", body = IngestAnswer),
-        (status = 503, description = "perch is shutting down: send again what was not accepted.", body = IngestAnswer),
+        (status = 503, description = "perch is shutting down, or the index can't be written, for another reason than a full disk: send again what was not accepted.", body = IngestAnswer),
         (status = 507, description = "The disk is full.", body = IngestAnswer),
     )
 )]

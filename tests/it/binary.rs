@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::support::process::{Server, perch};
 use crate::support::tweet;
@@ -34,6 +36,86 @@ fn mistakes_in_the_configuration_are_told_at_once() {
     }
     let (code, _, _) = run(dir.path(), &["check"]);
     assert_eq!(code, Some(64));
+}
+
+#[test]
+fn bad_files_of_keys_are_mistakes_in_the_configuration() {
+    let dir = dir();
+    std::fs::write(dir.path().join("short"), "short").expect("written");
+    std::fs::create_dir(dir.path().join("directory")).expect("made");
+    for (settings, told) in [
+        (vec!["auth.secret_file=\"short\""], vec!["config: auth.secret_file: expected a secret"]),
+        (vec!["auth.public_key_file=\"short\""], vec!["config: auth.public_key_file: expected a public key"]),
+        (
+            vec!["ingest.token_file=\"directory\"", "auth.public_key_file=\"nowhere\"", "query.max_depth=0"],
+            vec![
+                "config: ingest.token_file: directory can't be read",
+                "config: auth.public_key_file: nowhere",
+                "query.max_depth",
+            ],
+        ),
+        (
+            vec!["server.tls_certificate_file=\"short\"", "server.tls_key_file=\"short\""],
+            vec!["config: server.tls_certificate_file: short holds no certificate"],
+        ),
+    ] {
+        let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        for command in ["check", "serve"] {
+            let base = [command, "--listen", "127.0.0.1:0", "--index-dir", "index"];
+            let (code, stdout, stderr) = run(dir.path(), &[&base, &*set].concat());
+            assert_eq!((code, stdout.as_str()), (Some(64), ""), "{command} {settings:?}: {stderr}");
+            for told in &told {
+                assert!(stderr.contains(told), "{command}: {told} is not told:\n{stderr}");
+            }
+        }
+    }
+    assert!(!dir.path().join("index").exists(), "nothing was opened");
+    // What has no use for a key does not read it.
+    let (code, ..) = run(dir.path(), &["check-index", "--index-dir", "index", "--set", "auth.secret_file=\"short\""]);
+    assert_eq!(code, Some(1));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_leave_the_index_its_files() {
+    let dir = dir();
+    let log = dir.path().join("log");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 200 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_perch")]);
+    command.env("NO_COLOR", "1").stdin(Stdio::null()).stderr(std::fs::File::create(&log).expect("a file"));
+    let server = Server::spawn(command, &dir.path().join("index"), &["--set", "server.header_timeout_ms=600000"]);
+    let log = std::fs::read_to_string(log).expect("a log");
+    assert!(log.contains("only 100 connections are taken, not 20000"), "{log}");
+
+    // One connection from the start on: a second one would be one of many.
+    let address = server.url.strip_prefix("http://").expect("http");
+    let mut connection = TcpStream::connect(address).await.expect("perch takes it");
+    let mut post = async |from: u64| {
+        let body: String = (from..from + 50).map(|id| format!("{}\n", tweet(id, "rust"))).collect();
+        let head = format!("POST /api/tweets HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        connection.write_all((head + &body).as_bytes()).await.expect("perch takes it");
+        let mut answer = Vec::new();
+        // The answer is JSON.
+        while answer.last() != Some(&b'}') {
+            assert_ne!(connection.read_buf(&mut answer).await.expect("perch answers"), 0, "it is closed");
+        }
+        String::from_utf8(answer).expect("text")
+    };
+    let good = "HTTP/1.1 200 ";
+    let answer = post(1).await;
+    assert!(answer.starts_with(good), "{answer}");
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(TcpStream::connect(address).await.expect("the system takes it"));
+    }
+    // The last one is turned away: all before it were taken, or turned away.
+    let mut last = silent.pop().expect("one of many");
+    assert_eq!(last.read(&mut [0]).await.unwrap_or(0), 0);
+    for round in 1..10 {
+        let answer = post(round * 100).await;
+        assert!(answer.starts_with(good), "{answer}");
+    }
+    server.kill();
 }
 
 #[test]

@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
+use async_compression::tokio::write::GzipEncoder;
 use perch::index::{Index, IndexOptions, PageRequest, Search};
 use perch::query::Ast;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::support::process::Server;
 use crate::support::{Client, Perch, tweet, until};
@@ -128,6 +130,82 @@ async fn a_followed_file_may_grow_and_be_rotated() {
     })
     .await;
     perch.stop().await;
+}
+
+async fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzipEncoder::new(Vec::new());
+    encoder.write_all(text.as_bytes()).await.expect("memory takes everything");
+    encoder.shutdown().await.expect("memory takes everything");
+    encoder.into_inner()
+}
+
+/// Every tweet, when there are so many now.
+async fn total(perch: &Perch) -> usize {
+    let total = perch.get("/api/search?q=line&n=0").await.1["total"].as_u64();
+    usize::try_from(total.expect("a number")).expect("it fits")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_fails_keeps_what_was_read_and_goes_on_once_it_is_whole() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (cut, junk) = (dir.path().join("cut.gz"), dir.path().join("junk.gz"));
+    let whole = gzip(&lines(1..=1_000)).await;
+    std::fs::write(&cut, &whole[..whole.len() - 200]).expect("written");
+    std::fs::write(&junk, b"\x1f\x8bno gzip, though it starts like one").expect("written");
+    let settings = source(&cut, "resume = false\n") + &source(&junk, "");
+    let perch = Perch::start_with(&settings).await;
+    let state = async |name: &str| perch.get("/readyz").await.1["sources"][name].clone();
+    for (name, reason) in [("file#1", "the input is cut"), ("file#2", "can't be unpacked")] {
+        until(async || state(name).await["state"] == "failing").await;
+        let state = state(name).await;
+        assert!(state["reason"].as_str().is_some_and(|text| text.contains(reason)), "{state}");
+    }
+    let metrics = perch.http.get(perch.url("/metrics")).send().await.expect("an answer").text().await.expect("text");
+    for name in ["file#1", "file#2"] {
+        let counted = format!("perch_source_failures_total{{source=\"{name}\"}}");
+        assert!(
+            metrics.lines().any(|line| line.starts_with(&counted) && !line.ends_with(" 0")),
+            "{name} is not counted"
+        );
+    }
+    // What came before the damage is there; the file is read again only when there is something else in it.
+    let n = total(&perch).await;
+    assert!((1..1_000).contains(&n), "{n}");
+    let before = read(&perch, n).await;
+
+    std::fs::write(&cut, &whole).expect("written");
+    done(&perch).await;
+    let after = read(&perch, 1_000).await;
+    assert_eq!(after[..n], before, "nothing was read twice");
+    assert_eq!(state("file#2").await["state"], "failing");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_damaged_standard_input_is_not_taken_for_tweets() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let whole = gzip(&lines(1..=50_000)).await;
+    let mut damaged = whole[..whole.len() / 2].to_vec();
+    damaged.extend(b"\xff".repeat(100));
+    damaged.extend(format!("\n{}", lines(90_001..=99_000)).bytes());
+    let input = dir.path().join("input");
+    std::fs::write(&input, damaged).expect("written");
+    let mut command = crate::support::process::perch();
+    command.stdin(std::fs::File::open(&input).expect("opened")).stderr(std::process::Stdio::null());
+    let server = Server::spawn(command, &dir.path().join("index"), &["--set", "source=[{type=\"file\", path=\"-\"}]"]);
+    let readyz = async || server.get("/readyz").await["sources"]["file#1"].clone();
+    until(async || readyz().await["state"] == "failing").await;
+    // It is started again, and again.
+    let failures = async || {
+        let metrics =
+            reqwest::get(format!("{}/metrics", server.url)).await.expect("an answer").text().await.expect("text");
+        let line = metrics.lines().find(|line| line.starts_with("perch_source_failures_total{")).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next().and_then(|n| n.parse::<f64>().ok())).unwrap_or(0.0)
+    };
+    until(async || failures().await >= 3.0).await;
+    assert_eq!(readyz().await["state"], "failing");
+    assert_eq!(server.get("/api/tweets/98999").await["error"]["code"], "not_found");
+    server.kill();
 }
 
 /// What an index that nobody uses holds.

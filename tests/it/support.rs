@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use perch::app::{self, Plugins};
+use perch::app::{self, Keys, Plugins};
 use perch::config::{Config, File, Layers};
 use perch::server::Tls;
 use serde_json::{Value, json};
@@ -50,7 +50,8 @@ impl Perch {
     pub(crate) async fn start_in(dir: TempDir, settings: &str) -> Perch {
         let config = config(dir.path(), settings);
         let plugins = Plugins::build(&config).expect("the plugins' settings are right");
-        let running = app::start(&config, plugins).await.expect("perch starts");
+        let keys = Keys::load(&config).expect("the files with keys are right");
+        let running = app::start(&config, plugins, keys).await.expect("perch starts");
         let address = running.address();
         let (admin_address, tls) = (running.admin_address(), running.tls());
         let shutdown = running.shutdown_token();

@@ -68,7 +68,7 @@ pub(crate) fn query_json(query: &Ast) -> Value {
         }
         Ast::Prefix { field, prefix } => json!({"prefix": [name(*field), prefix]}),
         Ast::Wildcard { field, pattern } => json!({"wildcard": [name(*field), pattern]}),
-        Ast::Regex { field, pattern } => json!({"regex": [name(*field), pattern]}),
+        Ast::Regex { field, pattern } => json!({"regex": [name(*field), pattern.as_str()]}),
         Ast::Fuzzy { field, term, distance } => json!({"fuzzy": [name(*field), term, distance]}),
         Ast::Range { field, lower, upper } => {
             let (min, max) = closed(*lower, *upper);

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! make bench-peers [SHORT=1]
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- [--short] [--mix NAME]… [--size N]… [--cap SECONDS] [--no-lucene] [--json FILE]
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- [--short] [--mix NAME]… [--size N]… [--cap SECONDS]
+//!     [--no-lucene] [--lucene VERSION] [--json FILE]
 //! ```
 //!
 //! The queries and tweets are those of `benches/percolation`, made from the same seeds (or from `PERCH_CORPUS`). Each mix and size runs in
 //! a process of its own, one peer after the other, each on one thread, and each within the same cap of time: first it sees the
-//! tweets that the words of the queries come from, as warm-up, then three rounds over the others. The fastest round counts.
+//! tweets that the words of the queries come from, as warm-up, then the others, in three rounds (`timing.rs`). The fastest round counts.
 //! Lucene Monitor reads the same queries and tweets from files; its matches are compared with perch's one by one for the first tweets and by
 //! count for the rest. README.md beside this package says what is fair about it and what is not.
 
@@ -65,6 +66,8 @@ struct Options {
     /// The time for a peer in a row, in seconds.
     cap_s: Option<u64>,
     no_lucene: bool,
+    /// Another release than `pom.xml` names.
+    lucene: Option<String>,
     json: Option<PathBuf>,
     row: Option<(String, usize)>,
 }
@@ -83,6 +86,7 @@ impl Options {
                 "--size" => options.sizes.push(number(value()?)?),
                 "--cap" => options.cap_s = Some(number(value()?)? as u64),
                 "--no-lucene" => options.no_lucene = true,
+                "--lucene" => options.lucene = Some(value()?),
                 "--json" => options.json = Some(value()?.into()),
                 "--row" => options.row = Some((value()?, number(value()?)?)),
                 _ => bail!("what is {arg}?"),
@@ -98,7 +102,7 @@ impl Options {
         if self.mixes.is_empty() { mix::NAMES.to_vec() } else { self.mixes.iter().map(String::as_str).collect() }
     }
 
-    /// One million is for those who ask for it: Lucene needs most of an hour.
+    /// One million is for those who ask for it: it needs ten gigabytes.
     fn sizes(&self) -> Vec<usize> {
         match (self.sizes.is_empty(), self.short) {
             (false, _) => self.sizes.clone(),
@@ -108,7 +112,7 @@ impl Options {
     }
 
     fn cap(&self) -> Duration {
-        Duration::from_secs(self.cap_s.unwrap_or(if self.short { 3 } else { 15 }))
+        Duration::from_secs(self.cap_s.unwrap_or(if self.short { 1 } else { 2 }))
     }
 }
 
@@ -122,16 +126,17 @@ fn scratch() -> Result<PathBuf> {
 /// Runs each row in its own process and prints the table.
 fn all(options: &Options) -> Result<()> {
     if !options.no_lucene {
-        match peer_lucene::build(&scratch()?) {
+        match peer_lucene::build(&scratch()?, options.lucene.as_deref()) {
             Ok(java) => println!("Lucene Monitor runs on {}", java.display()),
             Err(error) => println!("Lucene Monitor is left out: {error:#}"),
         }
     }
     println!("{}", Row::HEAD);
+    let exe = std::env::current_exe()?;
     let mut rows = Vec::new();
     for mix in options.mixes() {
         for size in options.sizes() {
-            let output = Command::new(std::env::current_exe()?)
+            let output = Command::new(&exe)
                 .args(std::env::args().skip(1))
                 .args(["--row", mix, &size.to_string()])
                 .stderr(Stdio::inherit())
@@ -166,15 +171,14 @@ fn one(mix: &str, size: usize, options: &Options) -> Result<()> {
     drop((source, corpus));
 
     let cap = options.cap();
-    let mut engine = peer_perch::register("compiled", &queries)?;
-    let mut rows: Vec<Row> =
-        [1, 64, 100].map(|batch| peer_perch::measure(&mut engine, batch, &before, &tweets, cap)).into_iter().collect();
-    let tally = Tally::new(&mut *engine.engine, &tweets, CHECKED);
-    drop(engine);
+    let perch = |name, batch| peer_perch::measure(name, batch, &queries, &before, &tweets, cap);
+    let mut rows = vec![perch("compiled", 1)?, perch("compiled", 64)?, perch("compiled", 100)?];
     if size <= MOST_FOR_TANTIVY {
-        let mut engine = peer_perch::register("tantivy", &queries)?;
-        rows.extend([1, 100].map(|batch| peer_perch::measure(&mut engine, batch, &before, &tweets, cap)));
+        rows.extend([perch("tantivy", 1)?, perch("tantivy", 100)?]);
     }
+    let (mut engine, _) = peer_perch::register("compiled", &queries)?;
+    let tally = Tally::new(&mut *engine, &tweets, CHECKED);
+    drop(engine);
     for row in &mut rows {
         row.compare_count(&tally);
     }
@@ -188,7 +192,7 @@ fn one(mix: &str, size: usize, options: &Options) -> Result<()> {
     }
     let base = rows.first().map_or(0.0, |row| row.docs_per_s);
     for mut row in rows {
-        row.mix = mix.to_owned();
+        mix.clone_into(&mut row.mix);
         row.size = size;
         row.ratio = (row.docs > 0).then(|| base / row.docs_per_s);
         println!("{}", serde_json::to_string(&row)?);

@@ -3,8 +3,8 @@
 //! It has no analysis of its own and gets perch's words. Queries that it can't express are left out and its row says so.
 
 use std::collections::HashSet;
-use std::ops::Bound;
-use std::time::{Duration, Instant};
+use std::ops::{Bound, Range};
+use std::time::Duration;
 
 use mokaccino::prelude::{CNFQueryable as _, Document, Percolator, Query};
 use perch::doc::{Doc, DocBuilder};
@@ -15,7 +15,7 @@ use perch::schema::Schema;
 
 use crate::row::Row;
 use crate::tally::Tally;
-use crate::timing;
+use crate::timing::{self, Best, Clock};
 use crate::tweets::Tweets;
 
 const NAME: &str = "mokaccino";
@@ -37,34 +37,38 @@ pub(crate) fn measure(queries: &[Ast], before: &Tweets, tweets: &Tweets, cap: Du
     let tally = Tally::new(&mut engine, tweets, checked);
     drop(engine);
 
-    let (start, busy) = (Instant::now(), timing::busy());
+    let clock = Clock::start();
     let mut percolator = Percolator::default();
     let mut queries_of_keys = Vec::with_capacity(n);
     for (at, (query, its)) in expressed.into_iter().enumerate() {
         queries_of_keys.push(query);
         // Its keys count from 0, too.
         percolator.add_query(its);
-        if at % 64 == 0 && start.elapsed() > cap * 2 {
+        if at % 64 == 0 && clock.is_over(cap * 2) {
             return vec![Row::none(NAME, format!("registers {at} of {n} queries in {} s", cap.as_secs() * 2))];
         }
     }
-    let per_second = n as f64 / timing::time_since(start, busy).as_secs_f64();
+    let per_second = n as f64 / clock.busy().as_secs_f64();
     let ways = [(NAME.to_owned(), percolator.optimized()), (format!("{NAME}, as it is"), percolator)];
     let row = |(peer, percolator): (String, Percolator)| {
         let mut builder = DocBuilder::new(Schema::tweet());
-        let passes = timing::rounds(cap, 1, before.texts.len(), tweets.texts.len(), |measured, range| {
-            let of = if measured { tweets } else { before };
+        let mut percolate = |of: &Tweets, range: Range<usize>| {
             of.build(range.start, &mut builder);
             (percolator.percolate(&document(builder.doc())).count() as u64, 0)
-        });
-        let start = Instant::now();
-        let firsts = (0..checked.min(tweets.texts.len())).take_while(|_| start.elapsed() < cap / 2);
+        };
+        timing::warm_up(cap, 1, before.texts.len(), |range| percolate(before, range));
+        let mut best = Best::default();
+        for _ in 0..timing::ROUNDS {
+            best.add(timing::round(cap, 1, tweets.texts.len(), |range| percolate(tweets, range)));
+        }
+        let clock = Clock::start();
+        let firsts = (0..checked.min(tweets.texts.len())).take_while(|_| !clock.is_over(cap / 2));
         let found = firsts.map(|at| {
             tweets.build(at, &mut builder);
             percolator.percolate(&document(builder.doc())).collect()
         });
         let found: Vec<(u32, HashSet<u32>)> = (0..).zip(found).collect();
-        let mut row = Row::new(peer, 1, passes, per_second);
+        let mut row = Row::new(peer, 1, best, per_second);
         row.candidates = None;
         row.compare_count(&tally);
         row.compare_pairs(&tally, &found, &queries_of_keys);

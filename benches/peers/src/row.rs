@@ -7,7 +7,7 @@ use perch::query::Ast;
 use serde::{Deserialize, Serialize};
 
 use crate::tally::Tally;
-use crate::timing::Pass;
+use crate::timing::Best;
 
 /// What was measured of one peer with one mix and size.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -35,14 +35,13 @@ impl Row {
     pub(crate) const HEAD: &str = "mix        |  queries | peer                                 | batch |    docs/s | perch is so many times as fast |  cand/doc | match/doc | registr./s | matches\n\
                                    -----------|----------|--------------------------------------|-------|-----------|--------------------------------|-----------|-----------|------------|--------";
 
-    /// A row from its fastest pass and the one that got farthest.
-    pub(crate) fn new(peer: String, batch: usize, (best, longest): (Pass, Pass), registered_per_s: f64) -> Row {
+    pub(crate) fn new(peer: String, batch: usize, Best { fastest, longest }: Best, registered_per_s: f64) -> Row {
         Row {
             mix: String::new(),
             size: 0,
             peer,
             batch,
-            docs_per_s: best.per_second(),
+            docs_per_s: fastest.per_second(),
             docs: longest.tweets,
             matches: longest.matches,
             candidates: Some(over(longest.candidates, longest.tweets)),

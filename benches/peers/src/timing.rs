@@ -1,100 +1,122 @@
 //! How each peer is timed.
+//!
+//! A peer warms up over the tweets that the words of the queries come from ([`warm_up`]), then passes [`ROUNDS`] times over the others
+//! ([`round`]). All times are processor time of the thread that matches. `Main.java` follows the same rules: the same clock, read as
+//! often, the same caps, the same number of rounds.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// So many rounds; the fastest counts.
-const ROUNDS: u32 = 3;
-/// The clock is read every so many tweets.
+pub(crate) const ROUNDS: u32 = 3;
+/// The clocks are read once in so many tweets, or they would cost the quick peers much of their time. At the start they are read sooner,
+/// for the peers that need seconds for a tweet.
 const LOOK: usize = 16;
+/// On a machine that is busy with other things, a pass may last so many times its cap by the clock on the wall.
+const PATIENCE: u32 = 4;
+/// So often the warm-up goes over its tweets, if the time allows it. `benches/percolation` does the same.
+const WARM_UPS: usize = 3;
 
-/// A run lasts as long at least, and sees the tweets again if they are over: the system counts the time of a thread in steps of
-/// some milliseconds.
-const LEAST: Duration = Duration::from_millis(500);
-
-/// What a run over tweets gave.
+/// What a pass over tweets gave.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pass {
-    /// Those that were seen once; matches and candidates are theirs.
     pub(crate) tweets: usize,
     pub(crate) matches: u64,
     pub(crate) candidates: u64,
-    /// All, in the time.
-    passed: usize,
     time: Duration,
 }
 
 impl Pass {
+    /// Tweets a second of processor time.
     #[expect(clippy::cast_precision_loss)]
     pub(crate) fn per_second(&self) -> f64 {
-        self.passed as f64 / self.time.as_secs_f64()
+        self.tweets as f64 / self.time.as_secs_f64()
     }
 }
 
-/// Runs `percolate` over `n_before` tweets to warm up and then in rounds over `n` tweets. It gets the range of tweets of
-/// a batch and which of the two streams they are of (`true`: the measured one), and answers with matches and candidates.
-///
-/// The first pass of the answer is the fastest, the second the one that got farthest.
-pub(crate) fn rounds(
+/// What remains of all rounds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Best {
+    /// Tells how fast the peer is.
+    pub(crate) fastest: Pass,
+    /// The one that got farthest tells what the peer found.
+    pub(crate) longest: Pass,
+}
+
+impl Best {
+    pub(crate) fn add(&mut self, pass: Pass) {
+        if self.fastest.tweets == 0 || pass.per_second() > self.fastest.per_second() {
+            self.fastest = pass;
+        }
+        if pass.tweets > self.longest.tweets {
+            self.longest = pass;
+        }
+    }
+}
+
+/// Runs `percolate` over `n` tweets, some times, for half the cap at most. See [`round`].
+pub(crate) fn warm_up(cap: Duration, batch: usize, n: usize, percolate: impl FnMut(Range<usize>) -> (u64, u64)) {
+    run(cap / 2, batch, n, WARM_UPS, percolate);
+}
+
+/// Runs `percolate` once over `n` tweets, or as many as it can within its part of the cap. It gets the range of tweets of a batch and
+/// answers with matches and candidates.
+pub(crate) fn round(cap: Duration, batch: usize, n: usize, percolate: impl FnMut(Range<usize>) -> (u64, u64)) -> Pass {
+    run(cap / ROUNDS, batch, n, 1, percolate)
+}
+
+fn run(
     cap: Duration,
     batch: usize,
-    n_before: usize,
     n: usize,
-    mut percolate: impl FnMut(bool, std::ops::Range<usize>) -> (u64, u64),
-) -> (Pass, Pass) {
-    run(cap / 2, batch, n_before, |range| percolate(false, range));
-    let (mut best, mut longest) = (Pass::default(), Pass::default());
-    for _ in 0..ROUNDS {
-        let pass = run(cap / ROUNDS, batch, n, |range| percolate(true, range));
-        if best.tweets == 0 || pass.per_second() > best.per_second() {
-            best = pass;
-        }
-        if pass.tweets > longest.tweets {
-            longest = pass;
-        }
-    }
-    (best, longest)
-}
-
-fn run(cap: Duration, batch: usize, n: usize, mut percolate: impl FnMut(std::ops::Range<usize>) -> (u64, u64)) -> Pass {
+    laps: usize,
+    mut percolate: impl FnMut(Range<usize>) -> (u64, u64),
+) -> Pass {
     let mut pass = Pass::default();
-    let start = Instant::now();
-    let busy = busy();
-    let (mut look, mut at) = (0, 0);
-    loop {
+    let mut look = 1;
+    let clock = Clock::start();
+    while pass.tweets < n * laps {
+        let at = pass.tweets % n;
         let end = (at + batch).min(n);
         let (matches, candidates) = percolate(at..end);
-        if pass.passed < n {
-            pass.matches += matches;
-            pass.candidates += candidates;
-            pass.tweets = end;
-        }
-        pass.passed += end - at;
-        at = end;
-        if pass.passed >= look || at == n {
-            look = pass.passed + LOOK;
-            let elapsed = start.elapsed();
-            if elapsed > cap || at == n && elapsed > LEAST {
+        pass.matches += matches;
+        pass.candidates += candidates;
+        pass.tweets += end - at;
+        if pass.tweets >= look {
+            look = pass.tweets + pass.tweets.min(LOOK);
+            if clock.is_over(cap) {
                 break;
             }
         }
-        if at == n {
-            at = 0;
-        }
     }
-    pass.time = time_since(start, busy);
+    pass.time = clock.busy();
     pass
 }
 
-/// The processor time of this thread, where the system tells it.
-pub(crate) fn busy() -> Option<Duration> {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    Some(Duration::from_nanos(stat.split(' ').next()?.parse().ok()?))
+/// Measures the processor time of this thread.
+pub(crate) struct Clock {
+    wall: Instant,
+    busy: Duration,
 }
 
-/// The time that this thread has really run since then; the clock, where the system does not tell.
-pub(crate) fn time_since(start: Instant, busy_then: Option<Duration>) -> Duration {
-    match (busy_then, busy()) {
-        (Some(then), Some(now)) if now > then => now.saturating_sub(then),
-        _ => start.elapsed(),
+impl Clock {
+    pub(crate) fn start() -> Clock {
+        Clock { wall: Instant::now(), busy: busy() }
     }
+
+    /// How long the thread has really run since the start.
+    pub(crate) fn busy(&self) -> Duration {
+        busy().saturating_sub(self.busy)
+    }
+
+    /// Whether the thread has run for longer than the cap, or too long has passed.
+    pub(crate) fn is_over(&self, cap: Duration) -> bool {
+        self.busy() > cap || self.wall.elapsed() > cap * PATIENCE
+    }
+}
+
+fn busy() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().expect("no thread has run for less than no time")
 }

@@ -58,6 +58,26 @@ fn a_backup_of_an_index_in_use_holds_what_was_committed() {
 }
 
 #[test]
+fn a_backup_does_not_go_into_the_index() {
+    let dir = TempDir::new().unwrap();
+    let from = dir.path().join("index");
+    drop(open_in(&from));
+    for inside in ["copy", "tantivy", "a/b", "../index/copy", ""] {
+        let to = from.join(inside);
+        assert!(matches!(backup(&from, &to), Err(OfflineError::Inside { .. })), "{inside}");
+    }
+    assert!(!from.join("copy").exists() && !from.join("a").exists(), "nothing was made");
+    backup(&from, &dir.path().join("index2")).unwrap();
+    #[cfg(unix)]
+    {
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&from, &link).unwrap();
+        assert!(matches!(backup(&from, &link.join("copy")), Err(OfflineError::Inside { .. })));
+        assert!(matches!(backup(&link, &from.join("copy")), Err(OfflineError::Inside { .. })));
+    }
+}
+
+#[test]
 fn backups_under_load_are_whole() {
     let dir = TempDir::new().unwrap();
     let from = dir.path().join("from");

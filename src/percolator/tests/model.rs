@@ -104,34 +104,38 @@ fn long(cases: u32) -> ProptestConfig {
     }
 }
 
-/// An engine for which so many threads work together.
-fn compiled(threads: usize) -> Pair<Compiled> {
-    Pair::new(Compiled::new(&EngineOptions { threads, ..EngineOptions::default() }))
+/// An engine for which so many threads work together, and in which lists of queries are long that are not yet.
+fn compiled(threads: usize, long: usize) -> Pair<Compiled> {
+    let mut engine = Compiled::new(&EngineOptions { threads, ..EngineOptions::default() });
+    engine.long = long;
+    Pair::new(engine)
 }
 
 #[test]
 fn compiled_agrees_with_the_model_over_lists_of_operations() {
     let (mut n_pairs, mut n_matches) = (0, 0);
     let counts = std::cell::RefCell::new((&mut n_pairs, &mut n_matches));
-    let result = TestRunner::new(long(300)).run(&(operations(), 1_usize..4), |(operations, threads)| {
-        let mut pair = compiled(threads);
-        for operation in &operations {
-            match operation {
-                Operation::Insert(key, ast) => pair.insert(*key, ast),
-                Operation::Remove(key) => pair.remove(*key),
-                Operation::Percolate(batch) => pair.percolate(batch)?,
-                Operation::Replan => pair.engine.replan_all(),
+    let result =
+        TestRunner::new(long(300)).run(&(operations(), 1_usize..4, 1_usize..5), |(operations, threads, long)| {
+            let mut pair = compiled(threads, long);
+            for operation in &operations {
+                match operation {
+                    Operation::Insert(key, ast) => pair.insert(*key, ast),
+                    Operation::Remove(key) => pair.remove(*key),
+                    Operation::Percolate(batch) => pair.percolate(batch)?,
+                    Operation::Replan => pair.engine.replan_all(),
+                }
             }
-        }
-        for key in KEYS {
-            pair.remove(key);
-        }
-        prop_assert_eq!(pair.engine.n_parts(), 0, "parts of removed queries are still there");
-        let mut counts = counts.borrow_mut();
-        *counts.0 += pair.n_pairs;
-        *counts.1 += pair.n_matches;
-        Ok(())
-    });
+            for key in KEYS {
+                pair.remove(key);
+            }
+            prop_assert_eq!(pair.engine.n_parts(), 0, "parts of removed queries are still there");
+            prop_assert_eq!(pair.engine.n_conjunctions(), 0, "conjunctions of removed queries are still there");
+            let mut counts = counts.borrow_mut();
+            *counts.0 += pair.n_pairs;
+            *counts.1 += pair.n_matches;
+            Ok(())
+        });
     if let Err(error) = result {
         panic!("{error}");
     }
@@ -143,12 +147,13 @@ fn compiled_agrees_with_the_model_over_lists_of_operations() {
 
 #[test]
 fn one_by_one_together_and_on_threads_gives_the_same() {
-    let strategy = (prop::collection::vec(ast(), 1..40), prop::collection::vec(parts(), 1..20), 1_usize..260);
-    let result = TestRunner::new(long(40)).run(&strategy, |(queries, parts, n)| {
+    let strategy =
+        (prop::collection::vec(ast(), 1..40), prop::collection::vec(parts(), 1..20), 1_usize..260, 1_usize..5);
+    let result = TestRunner::new(long(40)).run(&strategy, |(queries, parts, n, long)| {
         let docs: Vec<Doc> = parts.iter().map(Parts::doc).collect();
         let batch: Vec<&Doc> = docs.iter().cycle().take(n).collect();
         let found = |threads, at_once: usize| {
-            let mut engine = compiled(threads).engine;
+            let mut engine = compiled(threads, long).engine;
             for (key, ast) in (0..).zip(&queries) {
                 engine.insert(QueryKey(key), ast);
             }

@@ -80,7 +80,7 @@ fn patterns_wake_for_the_terms_that_match_them_only() {
             [
                 Ast::Prefix { field, prefix: format!("pre{n}x") },
                 Ast::Wildcard { field, pattern: format!("w?ld{n}*") },
-                Ast::Regex { field, pattern: format!("re(g|x)+{n}") },
+                Ast::Regex { field, pattern: format!("re(g|x)+{n}").into() },
                 Ast::Fuzzy { field, term: format!("fuzzy{n}term"), distance: 2 },
             ]
         })

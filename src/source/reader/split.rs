@@ -175,13 +175,15 @@ impl Splitter {
             Form::Unknown => {}
             Form::Lines => {
                 if let Some(start) = self.open {
-                    unfinished = Some(self.end(start));
-                    self.open = None;
                     let end = self.buffer.len();
                     if cut && start < end {
                         result = Err(format!("it ends inside of line {}", self.number));
-                    } else if !self.skipping {
-                        self.line(start, end);
+                    } else {
+                        unfinished = Some(self.end(start));
+                        self.open = None;
+                        if !self.skipping {
+                            self.line(start, end);
+                        }
                     }
                 }
             }
@@ -201,8 +203,9 @@ impl Splitter {
                 }
             }
         }
-        self.open = None;
+        // What is not complete is not passed over: whoever comes back when it is goes on with it.
         self.cut();
+        self.open = None;
         if let Some(last) = self.ready.back_mut() {
             last.unfinished = unfinished;
         }

@@ -333,6 +333,30 @@ fn pieces_behind(input: &[u8], from: End, cuts: &[usize], max_bytes: usize) -> (
     (pieces, ends)
 }
 
+#[test]
+fn what_is_missing_of_a_cut_input_comes_when_it_is_whole() {
+    for whole in [
+        "{\"id\":1}\n{\"id\":2}\n\n{\"id\":3}\n{\"id\":4}\n",
+        "[{\"id\":1},{\"id\":2},\n{\"id\":3}]",
+        "{\"statuses\": [{\"id\":1}, {\"id\":2}], \"more\": 1}",
+        "{\n\"id\":1\n}\n{\n\"id\":2\n}\n",
+    ] {
+        let (all, _) = pieces_behind(whole.as_bytes(), End::default(), &[], 1_000);
+        for len in 0..whole.len() {
+            let mut splitter = Splitter::new(1_000, End::default());
+            splitter.push(&whole.as_bytes()[..len]);
+            splitter.finish(true).expect_err("it was cut");
+            let (mut n, mut end) = (0, End::default());
+            while let Some(chunk) = splitter.next_chunk() {
+                (n, end) = (n + chunk.pieces.len(), chunk.end);
+            }
+            // As when it is packed: counted off from the start.
+            let (rest, _) = pieces_behind(whole.as_bytes(), End { line_bytes: None, ..end }, &[], 1_000);
+            assert_eq!(rest, all[n..], "{len} bytes of {whole}");
+        }
+    }
+}
+
 fn input() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         Just(&b"{"[..]),

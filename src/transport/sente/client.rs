@@ -655,7 +655,7 @@ impl Client {
         if socket.out.is_empty() {
             return;
         }
-        let Socket { stream, progress, out, .. } = socket;
+        let Socket { stream, progress, out, heard, .. } = socket;
         let write = async {
             for message in out.drain(..) {
                 stream.feed(message).await?;
@@ -676,6 +676,8 @@ impl Client {
                             break false;
                         }
                         (give_up, before) = (Instant::now() + timeout, bytes);
+                        // Its pong waits behind what it takes.
+                        *heard = Instant::now();
                     }
                     Some(input) = self.inbox.recv(), if self.stashed.is_none() => {
                         let is_other_socket = matches!(input, Input::Socket { .. });

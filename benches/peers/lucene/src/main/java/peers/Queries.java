@@ -35,15 +35,15 @@ final class Queries {
   private Queries() {}
 
   /**
-   * Reads all queries.
+   * Reads the queries, so many at most.
    *
    * @param tuned say patterns in the form that {@code RegexpQueryHandler} looks into, where it does so soundly, and fuzzy terms in the
    *     form that is quick to run
    */
-  static List<Query> read(Path file, boolean tuned) throws IOException {
+  static List<Query> read(Path file, int most, boolean tuned) throws IOException {
     List<Query> queries = new ArrayList<>();
     try (BufferedReader lines = Files.newBufferedReader(file)) {
-      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+      for (String line = lines.readLine(); line != null && queries.size() < most; line = lines.readLine()) {
         queries.add(query(JSON.readTree(line), tuned));
       }
     }

@@ -1,9 +1,10 @@
-//! The fixed characters of wildcards and regular expressions: what every term that matches starts with, ends with, or has inside.
+//! The fixed characters of a regular expression: what every term that matches starts with, ends with, or has inside.
+//! Of most expressions, a scan ([`super::runs`]) tells enough.
 //!
 //! Characters are compared in a simple form ([`simple`]) that takes case away, so that a regular expression that ignores
 //! case has one literal and not two to the power of its length. That can only find more patterns to try, never fewer.
 
-use regex_syntax::hir::{Class, Dot, Hir, HirKind, Repetition};
+use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
 /// More strings than this are not worth being told apart.
 const MAX_STRINGS: usize = 16;
@@ -12,18 +13,18 @@ const MAX_CHARS: usize = 12;
 
 /// Strings of which a term that matches has at least one. A set with an empty string says nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Literals {
+pub(crate) struct Literals {
     /// At its start.
-    pub(super) prefix: Vec<Vec<char>>,
+    pub(crate) prefix: Vec<Vec<char>>,
     /// At its end.
-    pub(super) suffix: Vec<Vec<char>>,
+    pub(crate) suffix: Vec<Vec<char>>,
     /// Anywhere.
-    pub(super) inner: Vec<Vec<char>>,
+    pub(crate) inner: Vec<Vec<char>>,
 }
 
 /// The character without its case.
 #[inline]
-pub(super) fn simple(char: char) -> char {
+pub(crate) fn simple(char: char) -> char {
     if char.is_ascii() {
         return char.to_ascii_lowercase();
     }
@@ -32,42 +33,19 @@ pub(super) fn simple(char: char) -> char {
     upper.to_lowercase().next().unwrap_or(upper)
 }
 
-/// What terms with this prefix have.
-pub(super) fn of_prefix(prefix: &str) -> Literals {
-    let chars = prefix.chars().map(simple).collect();
-    Literals { prefix: vec![chars], suffix: nothing(), inner: nothing() }
-}
-
-/// What terms of this form have: `?` is any one character, `*` any number of them, `\` takes the next as it is.
-pub(super) fn of_wildcard(pattern: &str) -> Literals {
-    let mut parts = Vec::new();
-    let mut chars = pattern.chars();
-    while let Some(char) = chars.next() {
-        let fixed = match char {
-            '?' => {
-                parts.push(Hir::dot(Dot::AnyChar));
-                continue;
-            }
-            '*' => {
-                let sub = Box::new(Hir::dot(Dot::AnyChar));
-                parts.push(Hir::repetition(Repetition { min: 0, max: None, greedy: true, sub }));
-                continue;
-            }
-            '\\' => chars.next().unwrap_or('\\'),
-            char => char,
-        };
-        parts.push(Hir::literal(fixed.to_string().into_bytes()));
-    }
-    of_hir(&Hir::concat(parts)).literals()
-}
-
 /// What terms that this regular expression matches as a whole have.
-pub(super) fn of_regex(pattern: &str) -> Literals {
+pub(crate) fn of_regex(pattern: &str) -> Literals {
     let parsed = regex_syntax::ParserBuilder::new().case_insensitive(true).nest_limit(64).build().parse(pattern);
     match parsed {
-        Ok(hir) => of_hir(&hir).literals(),
+        Ok(hir) => of_hir(&hir),
         Err(_) => Literals { prefix: nothing(), suffix: nothing(), inner: nothing() },
     }
+}
+
+/// The same of one that is parsed already.
+pub(crate) fn of_hir(hir: &Hir) -> Literals {
+    let Known { prefix, suffix, inner, .. } = known(hir);
+    Literals { prefix, suffix, inner }
 }
 
 /// The set that says nothing.
@@ -95,13 +73,9 @@ impl Known {
         strings.dedup();
         Known { prefix: strings.clone(), suffix: strings.clone(), inner: strings.clone(), exact: Some(strings) }
     }
-
-    fn literals(self) -> Literals {
-        Literals { prefix: self.prefix, suffix: self.suffix, inner: self.inner }
-    }
 }
 
-fn of_hir(hir: &Hir) -> Known {
+fn known(hir: &Hir) -> Known {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => Known::exact(nothing()),
         HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
@@ -118,14 +92,14 @@ fn of_hir(hir: &Hir) -> Known {
         }
         HirKind::Class(Class::Bytes(_)) => Known::nothing(),
         HirKind::Repetition(repetition) => of_repetition(repetition),
-        HirKind::Capture(capture) => of_hir(&capture.sub),
-        HirKind::Concat(parts) => of_concat(&parts.iter().map(of_hir).collect::<Vec<_>>()),
-        HirKind::Alternation(parts) => of_alternation(&parts.iter().map(of_hir).collect::<Vec<_>>()),
+        HirKind::Capture(capture) => known(&capture.sub),
+        HirKind::Concat(parts) => of_concat(&parts.iter().map(known).collect::<Vec<_>>()),
+        HirKind::Alternation(parts) => of_alternation(&parts.iter().map(known).collect::<Vec<_>>()),
     }
 }
 
 fn of_repetition(repetition: &Repetition) -> Known {
-    let sub = of_hir(&repetition.sub);
+    let sub = known(&repetition.sub);
     match (repetition.min, repetition.max) {
         (0, Some(1)) => of_alternation(&[sub, Known::exact(nothing())]),
         (0, _) => Known::nothing(),
@@ -212,18 +186,6 @@ mod tests {
 
     fn show(set: &[Vec<char>]) -> Vec<String> {
         set.iter().map(|chars| chars.iter().collect()).collect()
-    }
-
-    #[test]
-    fn wildcards_have_the_characters_around_their_signs() {
-        let literals = of_wildcard("colo?r*");
-        assert_eq!(show(&literals.prefix), ["colo"]);
-        assert_eq!(show(&literals.suffix), [""]);
-        let literals = of_wildcard("*ing");
-        assert_eq!(show(&literals.prefix), [""]);
-        assert_eq!(show(&literals.suffix), ["ing"]);
-        assert_eq!(show(&of_wildcard("*\\*a*").inner), ["*a"]);
-        assert_eq!(show(&of_wildcard("*").inner), [""]);
     }
 
     #[test]
