@@ -293,7 +293,7 @@ async fn a_socket_that_sends_too_much_is_read_no_faster() {
     let perch = start("events_per_second = 5\n").await;
     let mut socket = SenteSocket::connect(&perch, birdwatch()).await;
     for at in 0..20 {
-        let frame = socket.setup.frame(r#"["~:chsk/ws-ping"]"#, Some(&format!("call{at:02}")));
+        let frame = socket.setup.frame(r#"["~:chsk/ws-ping"]"#, Some(&format!("\"call{at:02}\"")));
         socket.send_text(&frame).await;
     }
     // Some at once, and of the others every second one as time goes by: they are not all read and dropped at once.
