@@ -185,6 +185,10 @@ impl Fault {
         if matches!(self.code, Code::Limit | Code::Unavailable) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
         }
+        if matches!(self.code, Code::TooLarge | Code::TooSlow) {
+            // Of such a body the rest is not read, and so nothing can follow it on the connection. HTTP/2, where it could, drops the header.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if self.code == Code::Unauthorized {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

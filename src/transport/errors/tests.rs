@@ -27,6 +27,12 @@ async fn an_error_over_http_says_what_and_where_and_when_to_come_back() {
         (503, &HeaderValue::from_static("1"))
     );
     assert_eq!(Fault::from(IntakeError::Full).into_response().status(), 507);
+
+    let response = Fault::new(Code::TooLarge, "too much").into_response();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()[header::CONNECTION]),
+        (413, &HeaderValue::from_static("close"))
+    );
 }
 
 #[test]
