@@ -48,7 +48,7 @@ const CANDIDATES_PER_REPLAN: usize = 128;
 const FIRST_SWEEP: u64 = 1_000;
 const SWEEP_GROWTH: u64 = 8;
 /// When so many queries wait for an atom and ask for more, others that require one more atom wait for the conjunction of the two.
-const LONG: usize = 256;
+const LONG: usize = 1024;
 /// So many atoms are in a conjunction, at most.
 const MAX_CONJUNCTION: usize = 8;
 /// A new plan must cost less than this share of the old one to be worth the change.
