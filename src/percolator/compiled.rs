@@ -229,10 +229,10 @@ impl Compiled {
         self.presearch.atoms.n_used()
     }
 
-    /// How many conjunctions of parts queries wait for.
-    #[must_use]
-    pub fn n_conjunctions(&self) -> usize {
-        self.presearch.atoms.both().len()
+    /// Whether any queries wait for conjunctions.
+    #[cfg(test)]
+    pub(super) fn has_conjunctions(&self) -> bool {
+        !self.presearch.atoms.both().is_empty()
     }
 
     pub(super) fn atoms(&self) -> &Atoms {

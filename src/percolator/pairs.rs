@@ -39,10 +39,6 @@ impl Pairs {
         self.table.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.table.len()
-    }
-
     /// The atom of a pair.
     #[inline]
     pub(super) fn find(&self, first: AtomId, second: AtomId) -> Option<AtomId> {
