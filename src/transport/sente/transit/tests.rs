@@ -277,3 +277,18 @@ proptest! {
         let _ = read(&text);
     }
 }
+
+/// Found by a fuzzer: without `float_roundtrip`, serde_json may miss a number by its last bit.
+#[test]
+fn a_number_is_read_as_it_is_written() {
+    for (text, canonical) in [
+        ("99e91", "9.9e+92"),
+        ("7.3879e-20", "7.3879e-20"),
+        ("0.1", "0.1"),
+        ("-1.7976931348623157e+308", "-1.7976931348623157e+308"),
+    ] {
+        let mut written = String::new();
+        write(&read(text).unwrap(), Codes::None, &mut written);
+        assert_eq!(written, canonical, "{text}");
+    }
+}
