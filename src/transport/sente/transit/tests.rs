@@ -278,7 +278,7 @@ proptest! {
     }
 }
 
-/// Found by a fuzzer: without `float_roundtrip`, serde_json may miss a number by its last bit.
+/// Found by a fuzzer: without `float_roundtrip`, `serde_json` may miss a number by its last bit.
 #[test]
 fn a_number_is_read_as_it_is_written() {
     for (text, canonical) in [
