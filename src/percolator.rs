@@ -36,7 +36,6 @@
 //! ```
 
 mod arena;
-mod bits;
 mod compile;
 mod compiled;
 mod distance;
@@ -51,6 +50,7 @@ mod memo;
 mod one;
 mod pairs;
 mod pattern;
+mod places;
 mod plan;
 mod presearch;
 mod program;

@@ -23,6 +23,7 @@ use super::many::{MAX_DOCS, Many};
 use super::memo::Memo;
 use super::one::One;
 use super::pattern;
+use super::places::Print;
 use super::plan::{Clause, Plan, Prices, all_required, plan};
 use super::presearch::Presearch;
 use super::program;
@@ -48,7 +49,7 @@ const CANDIDATES_PER_REPLAN: usize = 128;
 const FIRST_SWEEP: u64 = 1_000;
 const SWEEP_GROWTH: u64 = 8;
 /// When so many queries wait for an atom and ask for more, others that require one more atom wait for the conjunction of the two.
-const LONG: usize = 1024;
+const LONG: usize = 4096;
 /// So many atoms are in a conjunction, at most.
 const MAX_CONJUNCTION: usize = 8;
 /// A new plan must cost less than this share of the old one to be worth the change.
@@ -239,7 +240,7 @@ impl Compiled {
         &self.presearch.atoms
     }
 
-    /// The clauses that wake a query: key and guard of each. Where a program decides, the guards are bits of a signature, and none is told.
+    /// The clauses that wake a query: key and guard of each. Where a program decides, the guards are places of a print, and none is told.
     pub(super) fn clauses(&self, key: QueryKey) -> Vec<(AtomId, Guard)> {
         let clause = |&wait: &[u32; 2]| {
             let atom = Program::atom(wait);
@@ -269,7 +270,7 @@ impl Compiled {
             && clause.is_plain()
         {
             let posting = Posting::guarded(query, clause.guard, false);
-            let place = self.presearch.wait(clause.key, Rank::Plain, 0, posting);
+            let place = self.presearch.wait(clause.key, Rank::Plain, Print::default(), posting);
             return Slot::Atom { atom: clause.key, place };
         }
         let n = plan.clauses.len();
@@ -296,13 +297,16 @@ impl Compiled {
                 let mut others: Vec<u32> = leaves.iter().copied().filter(|&word| is_other(word)).collect();
                 // What is rare says no soonest.
                 let known = self.known();
-                let share = |word: u32| match word & program::TAG {
-                    program::ATOM => known.share(word & !program::TAG),
-                    _ => 1.0 - known.share(word & !program::TAG),
-                };
-                others.sort_by(|&a, &b| share(a).total_cmp(&share(b)));
+                others.sort_by_cached_key(|&word| match word & program::TAG {
+                    program::ATOM => known.share(word & !program::TAG).to_bits(),
+                    _ => (1.0 - known.share(word & !program::TAG)).to_bits(),
+                });
                 others
             });
+            let print = match &others {
+                Some(others) => Print::of(others.iter().copied().filter(|word| word & program::TAG == program::ATOM)),
+                None => Print::of(clause.required.iter().copied().filter(|&atom| !is_key(atom))),
+            };
             let others = others.filter(|others| others.len() <= LEAVES);
             let is_plain = guard == Guard::There(TRUE);
             let (rank, posting) = match &others {
@@ -318,7 +322,7 @@ impl Compiled {
                 Some(leaves) => (Rank::Guarded, Posting::complete(query, leaves, n > 1)),
                 None => (Rank::Guarded, Posting::verified(query, start, n > 1)),
             };
-            let place = self.presearch.wait(key, rank, clause.signature, posting);
+            let place = self.presearch.wait(key, rank, print, posting);
             if rank == Rank::Guarded && self.is_crowded(key) && !self.crowded.contains(&key) {
                 self.crowded.push(key);
             }
@@ -461,8 +465,9 @@ impl Compiled {
         {
             // Most queries are like this, and nearly always nothing is better.
             let there = leaves.iter().filter(|&&word| word & program::TAG == program::ATOM);
-            let least = there.fold(1.0_f32, |least, &word| least.min(known.share(word & !program::TAG)));
-            if least >= known.share(Program::atom(*wait)) * gain {
+            let counted = |atom| known.frequencies.share(atom, 0.0);
+            let least = there.fold(1.0_f32, |least, &word| least.min(counted(word & !program::TAG)));
+            if least >= counted(Program::atom(*wait)) * gain {
                 return;
             }
         }

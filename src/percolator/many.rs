@@ -8,21 +8,19 @@ use crate::ids::QueryKey;
 
 use super::Matches;
 use super::arena::Arena;
-use super::bits::Bits;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::found::Found;
 use super::one::{again, fit, shrink};
+use super::places::Places;
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
-use super::waits::{Signature, Wake, for_each_fit, signature};
+use super::waits::{Wake, for_each_fit};
 use super::words::Words;
 
 /// How many documents fit into a mask.
 pub(super) const MAX_DOCS: usize = 64;
 
-/// How many bits of a signature are looked at.
-const BITS: usize = 4;
 /// How many lists and programs are touched before they are read.
 const AHEAD: usize = 32;
 
@@ -42,8 +40,8 @@ pub(super) struct Many {
     doc: Mask,
     /// By atom: the place in `there`.
     notes: Vec<Note>,
-    /// Those that are noted, and a few more.
-    bits: Bits<256>,
+    /// Which documents have what is noted, and a few more.
+    places: Places<Mask>,
     /// The atoms that are in any document.
     there: Vec<AtomId>,
     /// By place in `there`: in which documents.
@@ -55,10 +53,6 @@ pub(super) struct Many {
     found: Found,
     /// By atom that programs looked for: the documents that were looked at, and those that have it.
     looked: hashbrown::HashMap<AtomId, (Mask, Mask), foldhash::fast::RandomState>,
-    /// By bit of signatures: the documents that have it; and behind these, all.
-    signatures: Vec<Mask>,
-    /// By document: the bits that it has.
-    doc_signatures: Vec<Signature>,
     /// By document.
     tokens: Vec<Tokens>,
     /// By document: its terms that are atoms, each once.
@@ -69,7 +63,7 @@ pub(super) struct Many {
     words: Words,
     /// By document: the queries that match.
     matches: Vec<Vec<u32>>,
-    /// The numbers of postings whose signature fits, and for which documents.
+    /// The numbers of postings whose print fits, and for which documents.
     fit: Vec<(u32, Mask)>,
     /// Queries of which a program must decide, where it starts, for which documents, and whether they may have been found.
     open: Vec<(u32, u32, Mask, bool)>,
@@ -82,7 +76,7 @@ impl Many {
             self.notes.fill(Note::default());
         }
         self.batch += 1;
-        self.bits.clear();
+        self.places.clear();
         again(&mut self.there);
         again(&mut self.masks);
         again(&mut self.ranges);
@@ -91,11 +85,6 @@ impl Many {
         self.found.start();
         self.looked.clear();
         self.words.clear();
-        self.signatures.clear();
-        self.signatures.resize(Signature::BITS as usize, 0);
-        self.signatures.push(Mask::MAX);
-        self.doc_signatures.clear();
-        self.doc_signatures.resize(n_docs, 0);
         if self.tokens.len() < n_docs {
             self.tokens.resize_with(n_docs, Tokens::default);
             self.terms.resize_with(n_docs, Vec::new);
@@ -282,35 +271,9 @@ impl Many {
             let new = self.find(query, mask);
             self.add(query, new);
         }
-        if !waiting.signatures.is_empty() {
-            let first = waiting.first as usize;
-            if mask.is_power_of_two() {
-                let missing = !self.doc_signatures[mask.trailing_zeros() as usize];
-                for_each_fit(waiting.signatures, missing, |at| fit.push((number(first + at), mask)));
-            } else {
-                let mut any = 0;
-                each_doc(mask, |doc| any |= self.doc_signatures[doc]);
-                for_each_fit(waiting.signatures, !any, |at| {
-                    let want = mask & self.may_match(waiting.signatures[at]);
-                    if want != 0 {
-                        fit.push((number(first + at), want));
-                    }
-                });
-            }
-        }
+        let first = waiting.first as usize;
+        for_each_fit(waiting.prints, &self.places, mask, |at, docs| fit.push((number(first + at), docs)));
         waiting.n() as u64 * u64::from(mask.count_ones())
-    }
-
-    /// The documents that have the first few bits of a signature. Always as many steps: guessing where to stop costs more.
-    #[inline]
-    fn may_match(&self, mut signature: Signature) -> Mask {
-        let mut mask = Mask::MAX;
-        for _ in 0..BITS {
-            // Without a bit that is the last place, where all documents are.
-            mask &= self.signatures[signature.trailing_zeros() as usize];
-            signature &= signature.wrapping_sub(1);
-        }
-        mask
     }
 
     /// Notes that a query matches these documents.
@@ -328,7 +291,7 @@ impl Many {
     /// The documents that are marked with the atom.
     #[inline]
     fn marked(&self, atom: AtomId) -> Mask {
-        if !self.bits.may_have(atom) {
+        if self.places.may_have(atom) == 0 {
             return 0;
         }
         let note = self.notes[atom as usize];
@@ -338,10 +301,10 @@ impl Many {
     /// Notes that these documents have an atom. Tells which of them were not known to.
     #[inline]
     fn note(&mut self, atom: AtomId, docs: Mask) -> Mask {
+        self.places.add(atom, docs);
         let note = &mut self.notes[atom as usize];
         if note.batch != self.batch {
             *note = Note { batch: self.batch, at: number(self.there.len()) };
-            self.bits.set(atom);
             self.there.push(atom);
             self.masks.push(docs);
             return docs;
@@ -387,9 +350,6 @@ impl Many {
 impl Marks for Many {
     #[inline]
     fn mark(&mut self, atom: AtomId) -> bool {
-        let signature = signature(atom);
-        self.signatures[signature.trailing_zeros() as usize] |= self.doc;
-        self.doc_signatures[self.doc.trailing_zeros() as usize] |= signature;
         self.note(atom, self.doc) != 0
     }
 
@@ -406,7 +366,7 @@ impl Marks for Many {
         self.asking.push(at);
     }
 
-    /// Signatures know nothing of patterns, and several documents may have the word.
+    /// Several documents may have the word.
     #[inline]
     fn pattern(&mut self, atom: AtomId) {
         self.note(atom, self.doc);

@@ -8,13 +8,13 @@ use crate::ids::QueryKey;
 
 use super::Matches;
 use super::arena::Arena;
-use super::bits::Bits;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::found::Found;
+use super::places::Places;
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
-use super::waits::{Signature, Wake, for_each_fit, signature};
+use super::waits::{Wake, for_each_fit};
 
 /// The marks, and buffers that are kept.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(super) struct One {
     /// The queries that were found and may be again.
     found: Found,
     /// Those that are marked as there, and a few more.
-    bits: Bits<32>,
+    places: Places<u8>,
     /// The atoms that the document is known to have, each once: all are marked, but for conjunctions.
     there: Vec<AtomId>,
     /// Those of them that are terms.
@@ -36,10 +36,8 @@ pub(super) struct One {
     /// The ranges that hold a number of the document, each once. They are not marked: there can be many, and programs
     /// find out as fast.
     ranges: Vec<AtomId>,
-    /// The bits of all atoms in `there`.
-    signature: Signature,
     tokens: Tokens,
-    /// The numbers of postings whose signature fits.
+    /// The numbers of postings whose print fits.
     fit: Vec<u32>,
     /// Queries of which a program must decide, where it starts, and whether they may have been found already.
     open: Vec<(u32, u32, bool)>,
@@ -53,12 +51,11 @@ impl One {
             self.marks.fill(0);
         }
         self.now += 2;
-        self.bits.clear();
+        self.places.clear();
         again(&mut self.there);
         self.terms.clear();
         self.words.clear();
         again(&mut self.ranges);
-        self.signature = 0;
         self.tokens.clear();
         again(&mut self.fit);
         again(&mut self.open);
@@ -146,7 +143,7 @@ impl One {
                 }
             }
             let first = waiting.first as usize;
-            for_each_fit(waiting.signatures, !self.signature, |at| fit.push(number(first + at)));
+            for_each_fit(waiting.prints, &self.places, 1, |at, _| fit.push(number(first + at)));
         }
         std::hint::black_box(fit.iter().fold(0, |near, &number| near ^ presearch.waits.posting(number).query));
         for &number in &fit {
@@ -230,9 +227,9 @@ impl One {
             share = started.elapsed() / u32::try_from(waiting.n()).unwrap_or(u32::MAX);
         }
         candidates.extend(waiting.plain.iter().chain(waiting.either).map(|&query| (QueryKey(query), share)));
-        for (posting, signature) in waiting.guarded.iter().zip(waiting.signatures) {
+        for (posting, &print) in waiting.guarded.iter().zip(waiting.prints) {
             let mut took = share;
-            if is_there && signature & !self.signature == 0 {
+            if is_there && self.places.may_match(print) != 0 {
                 let started = Instant::now();
                 std::hint::black_box(if matches!(posting.wake(), Wake::Verify | Wake::VerifyOnce) {
                     let code = codes.from(posting.code());
@@ -248,7 +245,7 @@ impl One {
 
     #[inline]
     fn is_marked(&self, atom: AtomId) -> bool {
-        self.bits.may_have(atom) && self.marks[atom as usize] == self.now | 1
+        self.places.may_have(atom) != 0 && self.marks[atom as usize] == self.now | 1
     }
 
     /// Takes down what the document had.
@@ -313,8 +310,7 @@ impl Marks for One {
         let new = *mark != self.now | 1;
         if new {
             *mark = self.now | 1;
-            self.bits.set(atom);
-            self.signature |= signature(atom);
+            self.places.add(atom, 1);
             self.there.push(atom);
         }
         new

@@ -13,17 +13,18 @@
 //! | at least `min` of `n` | those of the `n - min + 1` parts that wake least: one of them has to be there |
 //! | NOT | the atom that every document has: the query is looked at for each; of an atom: guarded by its absence, sufficient |
 
+use super::places::Print;
 use super::program::{Node, Parts, node};
 use super::table::{AtomId, TRUE};
-use super::waits::{Guard, Signature, signature};
+use super::waits::Guard;
 
 /// A way to wake a query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Clause {
     pub(super) key: AtomId,
     pub(super) guard: Guard,
-    /// The bits of all atoms that are known to be required.
-    pub(super) signature: Signature,
+    /// The rarest atoms that are known to be required, at most [`REQUIRED`].
+    pub(super) required: Vec<AtomId>,
     pub(super) sufficient: bool,
 }
 
@@ -34,9 +35,12 @@ impl Clause {
     }
 
     fn of(key: AtomId, sufficient: bool) -> Clause {
-        Clause { key, guard: NO_GUARD, signature: 0, sufficient }
+        Clause { key, guard: NO_GUARD, required: Vec::new(), sufficient }
     }
 }
+
+/// The key, and as many as a print has room for.
+const REQUIRED: usize = 1 + Print::ATOMS;
 
 /// Always as it should be.
 const NO_GUARD: Guard = Guard::There(TRUE);
@@ -76,8 +80,8 @@ pub(super) fn plan(code: &[u32], prices: &impl Prices) -> Plan {
             let full = phrase.full();
             let key = rarest(full.iter().copied(), prices).unwrap_or(TRUE);
             let guard = rarest(full.iter().copied().filter(|&term| term != key), prices).unwrap_or(TRUE);
-            let signature = full.iter().fold(0, |all, &term| all | signature(term));
-            let clauses = vec![Clause { key, guard: Guard::There(guard), signature, sufficient: false }];
+            let required = rarest_of(full.to_vec(), prices);
+            let clauses = vec![Clause { key, guard: Guard::There(guard), required, sufficient: false }];
             Plan { cost: price(&clauses, prices), clauses }
         }
         Node::Or(parts) => union(parts.map(|part| plan(part, prices)).collect()),
@@ -133,11 +137,14 @@ fn and(parts: &Parts<'_>, prices: &impl Prices) -> Plan {
     }
     // A part that is an atom, and another one that is the guard: nothing is left to be looked at.
     let only = (parts.n() == 2).then(|| others().next().map(node)).flatten();
-    let signature = parts.clone().fold(0, |all, part| all | required_bits(part));
+    let mut all = Vec::new();
+    parts.clone().for_each(|part| all_required(part, &mut all));
+    let all = rarest_of(all, prices);
     for clause in &mut plan.clauses {
         let complete = clause.sufficient;
         clause.sufficient = false;
-        clause.signature |= signature;
+        clause.required.extend(&all);
+        clause.required = rarest_of(std::mem::take(&mut clause.required), prices);
         if clause.guard != NO_GUARD {
             continue;
         }
@@ -178,14 +185,13 @@ pub(super) fn all_required(code: &[u32], all: &mut Vec<AtomId>) {
     }
 }
 
-/// The bits of the atoms that a document must have for this part to match.
-fn required_bits(code: &[u32]) -> Signature {
-    match node(code) {
-        Node::Atom(atom) => signature(atom),
-        Node::Phrase(phrase) => phrase.full().iter().fold(0, |all, &term| all | signature(term)),
-        Node::And(parts) => parts.fold(0, |all, part| all | required_bits(part)),
-        _ => 0,
-    }
+/// The rarest few of these, each once.
+fn rarest_of(mut atoms: Vec<AtomId>, prices: &impl Prices) -> Vec<AtomId> {
+    atoms.sort_unstable();
+    atoms.dedup();
+    atoms.sort_by_cached_key(|&atom| prices.share(atom).to_bits());
+    atoms.truncate(REQUIRED);
+    atoms
 }
 
 fn rarer(a: Option<AtomId>, b: Option<AtomId>, prices: &impl Prices) -> Option<AtomId> {

@@ -11,10 +11,11 @@ use super::frequency;
 use super::grid::Grid;
 use super::interval::Intervals;
 use super::pattern::Patterns;
+use super::places::Print;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
 use super::terms::Probe;
-use super::waits::{Lead, Posting, Rank, Signature, Waits};
+use super::waits::{Lead, Posting, Rank, Waits};
 
 /// What is only read while documents are percolated.
 #[derive(Debug)]
@@ -194,8 +195,8 @@ impl Presearch {
     }
 
     /// Lets a query wait for an atom, which is looked for from now on. Tells the place of the posting.
-    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, signature: Signature, posting: Posting) -> u32 {
-        let (place, first) = self.waits.wait(atom, rank, signature, posting);
+    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, print: Print, posting: Posting) -> u32 {
+        let (place, first) = self.waits.wait(atom, rank, print, posting);
         if first {
             self.watch(atom);
         }

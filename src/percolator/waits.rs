@@ -4,20 +4,24 @@
 //! |---|---|---|
 //! | plain | a key | the query matches |
 //! | either | a key | the query matches, if no other atom has said so |
-//! | guarded | a signature and a [`Posting`] | the query is looked at |
+//! | guarded | a [`Print`] and a [`Posting`] | the query is looked at |
 //!
-//! A document finds the lists of its atoms by number: one cache line for the three, one more for the entries. The signatures of a
-//! guarded list stand together, so that several are looked at in one step; a posting is read only where the signature fits.
+//! A document finds the lists of its atoms by number: one cache line for the three, one more for the entries. The prints of a
+//! guarded list stand together; a posting is read only where the print fits.
+
+use std::ops::{BitAnd, BitOrAssign};
 
 use super::arena::{Arena, Span};
+use super::places::{Places, Print};
 use super::program::{ABSENT, ATOM, TAG};
 use super::table::{AtomId, TRUE};
 
 /// How many other atoms a posting has room for.
 pub(super) const LEAVES: usize = 6;
 
-/// A query that waits for an atom and asks for more.
+/// A query that waits for an atom and asks for more; never in two cache lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(32))]
 pub(super) struct Posting {
     /// The query's key.
     pub(super) query: u32,
@@ -27,42 +31,26 @@ pub(super) struct Posting {
     leaves: [u32; LEAVES],
 }
 
-/// One bit for each atom that must be there, among 32. Often enough, one of them is not.
-pub(super) type Signature = u32;
+/// In so short a list, all postings are looked at: their prints would be one more line of memory.
+const SHORT: usize = 2;
 
-/// The bit that stands for an atom.
+/// How many prints are in a line of memory, and how many lines are read ahead.
+const LINE: usize = 16;
+const LINES: usize = 32;
+
+/// Calls `found` with the place of each print that may fit some of the documents `want`, and with these.
 #[inline]
-pub(super) fn signature(atom: AtomId) -> Signature {
-    1 << (atom.wrapping_mul(0x9e37_79b9) >> 27)
-}
-
-/// How many signatures are looked at in one step.
-const STEP: usize = 8;
-
-/// In so short a list, all postings are looked at: their signatures would be one more line of memory.
-const SHORT: usize = 4;
-
-/// Calls `found` with the place of each signature that has no bit of `missing`.
-#[inline]
-pub(super) fn for_each_fit(signatures: &[Signature], missing: Signature, mut found: impl FnMut(usize)) {
-    if signatures.len() <= SHORT {
-        return (0..signatures.len()).for_each(found);
+pub(super) fn for_each_fit<M>(prints: &[Print], there: &Places<M>, want: M, mut found: impl FnMut(usize, M))
+where
+    M: Copy + Default + PartialEq + BitAnd<Output = M> + BitOrAssign,
+{
+    if prints.len() <= SHORT {
+        return (0..prints.len()).for_each(|at| found(at, want));
     }
-    let (steps, rest) = signatures.as_chunks::<STEP>();
-    for (step, at) in steps.iter().zip((0..).step_by(STEP)) {
-        // Without an early end, this is a few instructions for all of them.
-        if step.iter().fold(0, |any, signature| any | u32::from(signature & missing == 0)) != 0 {
-            let bit = |(at, signature): (usize, &Signature)| u32::from(signature & missing == 0) << at;
-            let mut fits = step.iter().enumerate().fold(0, |fits, it| fits | bit(it));
-            while fits != 0 {
-                found(at + fits.trailing_zeros() as usize);
-                fits &= fits - 1;
-            }
-        }
-    }
-    for (signature, at) in rest.iter().zip(steps.len() * STEP..) {
-        if signature & missing == 0 {
-            found(at);
+    for (at, &print) in prints.iter().enumerate() {
+        let docs = want & there.may_match(print);
+        if docs != M::default() {
+            found(at, docs);
         }
     }
 }
@@ -172,7 +160,7 @@ pub(super) enum Rank {
 pub(super) struct Waiting<'a> {
     pub(super) plain: &'a [u32],
     pub(super) either: &'a [u32],
-    pub(super) signatures: &'a [Signature],
+    pub(super) prints: &'a [Print],
     pub(super) guarded: &'a [Posting],
     /// The number of the first posting among all.
     pub(super) first: u32,
@@ -219,7 +207,7 @@ pub(super) struct Waits {
     lists: Vec<Lists>,
     keys: Arena<u32>,
     /// In step with the postings: what is done to one is done to the other.
-    signatures: Arena<Signature>,
+    prints: Arena<Print>,
     postings: Arena<Posting>,
     leads: Arena<Lead>,
 }
@@ -232,7 +220,7 @@ impl Waits {
         Waiting {
             plain: self.keys.get_or_inline(&lists.plain),
             either: self.keys.get_or_inline(&lists.either),
-            signatures: self.signatures.get(lists.guarded),
+            prints: self.prints.get(lists.guarded),
             guarded: self.postings.get(lists.guarded),
             first: lists.guarded.start(),
         }
@@ -269,9 +257,9 @@ impl Waits {
             near ^= self.keys.touch(lists.plain).copied().unwrap_or(0);
         }
         if lists.guarded.len() > SHORT {
-            near ^= self.signatures.touch(lists.guarded).copied().unwrap_or(0);
-        }
-        if lists.guarded.len() > 0 {
+            near ^=
+                self.prints.get(lists.guarded).iter().step_by(LINE).take(LINES).fold(0, |near, it| near ^ it.bits());
+        } else if lists.guarded.len() > 0 {
             near ^= self.postings.touch(lists.guarded).map_or(0, |posting| posting.query);
         }
         near
@@ -285,14 +273,14 @@ impl Waits {
 
     /// Lets a query wait for an atom; only a guarded posting has more than the key. Tells its place, and whether it is the
     /// first to wait for the atom.
-    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, signature: Signature, posting: Posting) -> (u32, bool) {
+    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, print: Print, posting: Posting) -> (u32, bool) {
         let lists = grown(&mut self.lists, atom);
         let first = lists.plain.len() + lists.either.len() + lists.guarded.len() == 0;
         let place = match rank {
             Rank::Plain => self.keys.push_or_inline(&mut lists.plain, posting.query),
             Rank::Either => self.keys.push_or_inline(&mut lists.either, posting.query),
             Rank::Guarded => {
-                self.signatures.push(&mut lists.guarded.clone(), signature);
+                self.prints.push(&mut lists.guarded.clone(), print);
                 self.postings.push(&mut lists.guarded, posting)
             }
         };
@@ -306,7 +294,7 @@ impl Waits {
             Rank::Plain => self.keys.swap_remove_or_inline(&mut lists.plain, place),
             Rank::Either => self.keys.swap_remove_or_inline(&mut lists.either, place),
             Rank::Guarded => {
-                self.signatures.swap_remove(&mut lists.guarded.clone(), place);
+                self.prints.swap_remove(&mut lists.guarded.clone(), place);
                 let moved = self.postings.swap_remove(&mut lists.guarded, place);
                 moved.map(|(posting, from)| (posting.query, from))
             }
@@ -324,12 +312,12 @@ impl Waits {
             self.keys = fresh;
         }
         if self.postings.is_sparse() {
-            let (mut signatures, mut postings) = (Arena::default(), Arena::default());
+            let (mut prints, mut postings) = (Arena::default(), Arena::default());
             for lists in &mut self.lists {
-                signatures.store(self.signatures.get(lists.guarded));
+                prints.store(self.prints.get(lists.guarded));
                 lists.guarded = postings.store(self.postings.get(lists.guarded));
             }
-            (self.signatures, self.postings) = (signatures, postings);
+            (self.prints, self.postings) = (prints, postings);
         }
         moved
     }
@@ -375,7 +363,7 @@ impl Waits {
     pub(super) fn size_bytes(&self) -> usize {
         self.lists.capacity() * size_of::<Lists>()
             + self.keys.size_bytes()
-            + self.signatures.size_bytes()
+            + self.prints.size_bytes()
             + self.postings.size_bytes()
             + self.leads.size_bytes()
     }
