@@ -12,6 +12,7 @@ use super::one::again;
 use super::pattern::Term;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS};
 use super::terms::Probe;
+use super::waits::Signature;
 
 /// A set of documents.
 pub(super) type Mask = u64;
@@ -29,6 +30,10 @@ pub(super) trait Marks {
 
     /// The term that is looked at matches the pattern; others may as well.
     fn pattern(&mut self, atom: AtomId);
+
+    /// The bits of the atoms that the document is known to have: all that are required by their number, once its terms, pairs and
+    /// fields are marked.
+    fn signature(&self) -> Signature;
 
     /// The document has a number in the range. Said once for each range, and not worth a mark where that saves something.
     fn range(&mut self, atom: AtomId);

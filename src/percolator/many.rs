@@ -413,6 +413,11 @@ impl Marks for Many {
     }
 
     #[inline]
+    fn signature(&self) -> Signature {
+        self.doc_signatures[self.doc.trailing_zeros() as usize]
+    }
+
+    #[inline]
     fn range(&mut self, atom: AtomId) {
         self.ranges.push((atom, self.doc));
     }

@@ -339,6 +339,11 @@ impl Marks for One {
     }
 
     #[inline]
+    fn signature(&self) -> Signature {
+        self.signature
+    }
+
+    #[inline]
     fn range(&mut self, atom: AtomId) {
         self.ranges.push(atom);
     }
