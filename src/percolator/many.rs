@@ -119,7 +119,7 @@ impl Many {
         self.conjoin(presearch);
         matches.candidates += self.wake(presearch, codes, docs);
         for (number, found) in (first..).zip(&mut self.matches).take(docs.len()) {
-            matches.pairs.extend(found.iter().map(|&query| (number, QueryKey(query))));
+            matches.add(number, found.iter().copied().map(QueryKey));
             again(found);
         }
     }

@@ -82,7 +82,9 @@ impl One {
         matches: &mut Matches,
     ) {
         self.mark_all(presearch, tools, doc);
-        self.wake(presearch, codes, (at, doc), matches);
+        let candidates = self.wake(presearch, codes, doc, matches.open());
+        matches.close(at);
+        matches.candidates += candidates;
     }
 
     /// Finds out what a document has.
@@ -127,8 +129,8 @@ impl One {
         }
     }
 
-    /// Looks at every query that waits for something that the document has.
-    fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, (at, doc): (u32, &Doc), matches: &mut Matches) {
+    /// Looks at every query that waits for something that the document has. Tells how many candidates there were.
+    fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, doc: &Doc, found: &mut Vec<QueryKey>) -> u64 {
         let there = std::mem::take(&mut self.there);
         let ranges = std::mem::take(&mut self.ranges);
         let mut fit = std::mem::take(&mut self.fit);
@@ -139,10 +141,10 @@ impl One {
         for &atom in all() {
             let waiting = presearch.waits.waiting(atom);
             candidates += waiting.n();
-            matches.pairs.extend(waiting.plain.iter().map(|&query| (at, QueryKey(query))));
+            found.extend(waiting.plain.iter().copied().map(QueryKey));
             for &query in waiting.either {
                 if self.find(query) {
-                    matches.pairs.push((at, QueryKey(query)));
+                    found.push(QueryKey(query));
                 }
             }
             let first = waiting.first as usize;
@@ -157,21 +159,21 @@ impl One {
             } else if posting.leaves().all(|(atom, there)| self.is_marked(atom) == there)
                 && (wake == Wake::Match || self.find(posting.query))
             {
-                matches.pairs.push((at, QueryKey(posting.query)));
+                found.push(QueryKey(posting.query));
             }
         }
         std::hint::black_box(open.iter().fold(0, |near, &(_, code, _)| near ^ codes.from(code)[0]));
         for &(query, code, once) in &open {
             let is_match = program::matches(codes.from(code), &presearch.atoms, &mut OneDoc(self, doc), 1) != 0;
             if is_match && (!once || self.find(query)) {
-                matches.pairs.push((at, QueryKey(query)));
+                found.push(QueryKey(query));
             }
         }
-        matches.candidates += candidates as u64;
         self.there = there;
         self.ranges = ranges;
         self.fit = fit;
         self.open = open;
+        candidates as u64
     }
 
     /// Looks at one document query by query: appends each query that waits for something that it has, or for a pattern that is tried on every
@@ -294,8 +296,9 @@ pub(super) fn shrink<T>(marks: &mut Vec<T>, n: usize) {
     }
 }
 
-/// The least room that is given back, in entries.
-const ROOM: usize = 1 << 10;
+/// Less room is not given back, in entries: some documents need a hundred times what others do, and to ask for it again and again costs more
+/// than their queries.
+const ROOM: usize = 1 << 14;
 
 /// Forgets what is in a buffer, and gives room back when this time it needed little of it.
 pub(super) fn again<T>(buffer: &mut Vec<T>) {
