@@ -82,7 +82,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         if batch.len() == BATCH || line.is_none() {
             matches.clear();
             engine.percolate(&batch.iter().collect::<Vec<_>>(), &mut matches);
-            for &(doc, query) in &matches.pairs {
+            for (doc, query) in matches.pairs() {
                 let (doc, text) = (first + doc as usize, &texts[query.index()]);
                 writeln!(output, "{doc}\t{}\t{text}", query.index() + 1)?;
             }

@@ -298,11 +298,11 @@ impl Hub {
         self.engine.percolate(&docs, &mut self.matches);
         let mut touched = Vec::new();
         let mut deliveries: HashMap<Vec<Name>, Arc<Delivery>> = HashMap::new();
-        for of_one in self.matches.pairs.chunk_by(|a, b| a.0 == b.0) {
-            let item = &items[of_one[0].0 as usize];
+        for (doc, queries) in self.matches.by_doc() {
+            let item = &items[doc as usize];
             // Most sessions use the same name, or none: the last delivery of this tweet is nearly always the one.
             let mut last: Option<Arc<Delivery>> = None;
-            for &(_, key) in of_one {
+            for key in queries {
                 let standing = &mut self.standings[key.index()];
                 standing.count.matched();
                 for subscription in &standing.subscriptions {
@@ -340,7 +340,7 @@ impl Hub {
                 counted(&mut standing.count);
             }
         });
-        (self.matches.pairs.len(), self.matches.candidates)
+        (self.matches.len(), self.matches.candidates)
     }
 
     /// The registered queries with the highest costs, at most `n`, the highest first.
@@ -373,7 +373,7 @@ impl Hub {
     pub(crate) fn matching(&mut self, doc: &crate::doc::Doc) -> Vec<(QueryId, Arc<str>)> {
         self.matches.clear();
         self.engine.percolate(&[doc], &mut self.matches);
-        let mut found: Vec<_> = self.matches.pairs.iter().filter_map(|&(_, key)| self.registry.get(key)).collect();
+        let mut found: Vec<_> = self.matches.pairs().filter_map(|(_, key)| self.registry.get(key)).collect();
         found.sort_unstable();
         found
     }

@@ -26,12 +26,12 @@
 //! builder.float(price, 120.0);
 //! let mut matches = Matches::default();
 //! engine.percolate(&[builder.doc()], &mut matches);
-//! assert_eq!(matches.pairs, [(0, QueryKey(1))]);
+//! assert!(matches.pairs().eq([(0, QueryKey(1))]));
 //!
 //! engine.remove(QueryKey(1));
 //! matches.clear();
 //! engine.percolate(&[builder.doc()], &mut matches);
-//! assert!(matches.pairs.is_empty());
+//! assert!(matches.is_empty());
 //! # Ok::<(), perch::query::Diagnostics>(())
 //! ```
 
@@ -46,6 +46,7 @@ mod frequency;
 mod grid;
 mod interval;
 mod many;
+mod matches;
 mod memo;
 mod one;
 mod pairs;
@@ -62,6 +63,7 @@ mod waits;
 mod words;
 
 pub use compiled::Compiled;
+pub use matches::Matches;
 pub use tantivy::Tantivy;
 
 use std::time::Duration;
@@ -70,23 +72,6 @@ use crate::doc::Doc;
 use crate::ids::QueryKey;
 use crate::query::Ast;
 use crate::schema::Schema;
-
-/// What a call of [`Engine::percolate`] found.
-#[derive(Debug, Default)]
-pub struct Matches {
-    /// The index of the document in the batch, and a query that it matches. By document; within one in no order; no pair twice.
-    pub pairs: Vec<(u32, QueryKey)>,
-    /// How many (document, query) pairs the presearch could not rule out, those included that needed no verification.
-    pub candidates: u64,
-}
-
-impl Matches {
-    /// Forgets everything and keeps the memory.
-    pub fn clear(&mut self) {
-        self.pairs.clear();
-        self.candidates = 0;
-    }
-}
 
 /// A percolator: the registered queries, and the way to match documents against them.
 ///

@@ -120,7 +120,7 @@ pub(crate) fn run(
             let docs: Vec<&Doc> = builders.iter_mut().take(numbers.len()).map(DocBuilder::doc).collect();
             engine.percolate(&docs, matches);
             pass.n += numbers.len();
-            if matches.pairs.len() > 100_000 {
+            if matches.len() > 100_000 {
                 pass.take(matches);
             }
             if pass.n % 64 < batch && start.elapsed() > limit {
@@ -147,7 +147,7 @@ pub(crate) struct Pass {
 
 impl Pass {
     fn take(&mut self, matches: &mut Matches) {
-        self.matches += matches.pairs.len();
+        self.matches += matches.len();
         self.candidates += matches.candidates;
         matches.clear();
     }

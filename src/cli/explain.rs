@@ -172,7 +172,7 @@ fn cost(query: &Query) -> Cost {
         presearch: engine.presearch(QueryKey(0)),
         size_bytes,
         candidates: matches.candidates,
-        matches: matches.pairs.len(),
+        matches: matches.len(),
         time: started.elapsed(),
     }
 }

@@ -32,7 +32,7 @@ impl Engine for PlainEngine {
     fn percolate(&mut self, docs: &[&Doc], matches: &mut Matches) {
         for (at, doc) in (0..).zip(docs) {
             let found = self.queries.iter().filter(|(_, query)| crate::query::matches(query, doc));
-            matches.pairs.extend(found.map(|(&key, _)| (at, key)));
+            matches.add(at, found.map(|(&key, _)| key));
         }
     }
 

@@ -174,7 +174,8 @@ impl Prices for Known<'_> {
     fn lookup(&self, atom: AtomId) -> f32 {
         match self.presearch.atoms.kind(atom) {
             AtomKind::Prefix(..) => 0.01,
-            AtomKind::Range(..) => 0.002 + 0.5 * self.share(atom),
+            // Those around a number stand together, and most are left without a look at who waits.
+            AtomKind::Range(..) => 0.000_5 + 0.05 * self.share(atom),
             AtomKind::Within(..) | AtomKind::Near(..) => 0.02,
             kind @ (AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..)) => {
                 if pattern::is_blind(kind) {
@@ -281,7 +282,7 @@ impl Compiled {
         let span = self.codes.store(&words);
         let start = span.start() + u32::try_from(Program::code_at(n)).expect("as above");
         let leaves = match plan.clauses.as_slice() {
-            [_] => program::leaves(code),
+            [clause] => program::leaves(code, clause.key),
             _ => None,
         };
         for (at, clause) in plan.clauses.iter().enumerate() {
@@ -293,7 +294,7 @@ impl Compiled {
             };
             // The others beside those that it waits for: with few of them, the posting is all there is to read.
             let others = leaves.map(|leaves| {
-                let is_other = |word: u32| word & program::TAG != program::ATOM || !is_key(word & !program::TAG);
+                let is_other = |word: u32| word & program::TAG == program::ABSENT || !is_key(word & !program::TAG);
                 let mut others: Vec<u32> = leaves.iter().copied().filter(|&word| is_other(word)).collect();
                 // What is rare says no soonest.
                 let known = self.known();
@@ -460,7 +461,8 @@ impl Compiled {
         let Slot::Program(span) = self.queries[query as usize] else { return };
         let words = self.codes.get(span);
         let known = self.known();
-        if let ([wait], Some(leaves)) = (Program::waits(words), program::leaves(Program::code(words)))
+        if let [wait] = Program::waits(words)
+            && let Some(leaves) = program::leaves(Program::code(words), Program::atom(*wait))
             && gain < 1.0
         {
             // Most queries are like this, and nearly always nothing is better.

@@ -10,6 +10,7 @@ use crate::schema::FieldId;
 use super::memo::Memo;
 use super::one::again;
 use super::pattern::Term;
+use super::places::Print;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS};
 use super::terms::Probe;
 
@@ -29,6 +30,9 @@ pub(super) trait Marks {
 
     /// The term that is looked at matches the pattern; others may as well.
     fn pattern(&mut self, atom: AtomId);
+
+    /// Whether the document may have what a print requires. To be asked when its terms, pairs and fields are marked.
+    fn may_match(&self, print: Print) -> bool;
 
     /// The document has a number in the range. Said once for each range, and not worth a mark where that saves something.
     fn range(&mut self, atom: AtomId);

@@ -11,7 +11,7 @@ use super::arena::Arena;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::found::Found;
 use super::one::{again, fit, shrink};
-use super::places::Places;
+use super::places::{Places, Print};
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
@@ -108,7 +108,7 @@ impl Many {
         self.conjoin(presearch);
         matches.candidates += self.wake(presearch, codes, docs);
         for (number, found) in (first..).zip(&mut self.matches).take(docs.len()) {
-            matches.pairs.extend(found.iter().map(|&query| (number, QueryKey(query))));
+            matches.add(number, found.iter().copied().map(QueryKey));
             again(found);
         }
     }
@@ -370,6 +370,11 @@ impl Marks for Many {
     #[inline]
     fn pattern(&mut self, atom: AtomId) {
         self.note(atom, self.doc);
+    }
+
+    #[inline]
+    fn may_match(&self, print: Print) -> bool {
+        self.places.may_match(print) & self.doc != 0
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use super::Matches;
 use super::arena::Arena;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::found::Found;
-use super::places::Places;
+use super::places::{Places, Print};
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
@@ -79,7 +79,9 @@ impl One {
         matches: &mut Matches,
     ) {
         self.mark_all(presearch, tools, doc);
-        self.wake(presearch, codes, (at, doc), matches);
+        let candidates = self.wake(presearch, codes, doc, matches.open());
+        matches.close(at);
+        matches.candidates += candidates;
     }
 
     /// Finds out what a document has.
@@ -124,8 +126,8 @@ impl One {
         }
     }
 
-    /// Looks at every query that waits for something that the document has.
-    fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, (at, doc): (u32, &Doc), matches: &mut Matches) {
+    /// Looks at every query that waits for something that the document has. Tells how many candidates there were.
+    fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, doc: &Doc, found: &mut Vec<QueryKey>) -> u64 {
         let there = std::mem::take(&mut self.there);
         let ranges = std::mem::take(&mut self.ranges);
         let mut fit = std::mem::take(&mut self.fit);
@@ -136,10 +138,10 @@ impl One {
         for &atom in all() {
             let waiting = presearch.waits.waiting(atom);
             candidates += waiting.n();
-            matches.pairs.extend(waiting.plain.iter().map(|&query| (at, QueryKey(query))));
+            found.extend(waiting.plain.iter().copied().map(QueryKey));
             for &query in waiting.either {
                 if self.find(query) {
-                    matches.pairs.push((at, QueryKey(query)));
+                    found.push(QueryKey(query));
                 }
             }
             let first = waiting.first as usize;
@@ -154,21 +156,21 @@ impl One {
             } else if posting.leaves().all(|(atom, there)| self.is_marked(atom) == there)
                 && (wake == Wake::Match || self.find(posting.query))
             {
-                matches.pairs.push((at, QueryKey(posting.query)));
+                found.push(QueryKey(posting.query));
             }
         }
         std::hint::black_box(open.iter().fold(0, |near, &(_, code, _)| near ^ codes.from(code)[0]));
         for &(query, code, once) in &open {
             let is_match = program::matches(codes.from(code), &presearch.atoms, &mut OneDoc(self, doc), 1) != 0;
             if is_match && (!once || self.find(query)) {
-                matches.pairs.push((at, QueryKey(query)));
+                found.push(QueryKey(query));
             }
         }
-        matches.candidates += candidates as u64;
         self.there = there;
         self.ranges = ranges;
         self.fit = fit;
         self.open = open;
+        candidates as u64
     }
 
     /// Looks at one document query by query: appends each query that waits for something that it has, or for a pattern that is tried on every
@@ -291,8 +293,9 @@ pub(super) fn shrink<T>(marks: &mut Vec<T>, n: usize) {
     }
 }
 
-/// The least room that is given back, in entries.
-const ROOM: usize = 1 << 10;
+/// Less room is not given back, in entries: some documents need a hundred times what others do, and to ask for it again and again costs more
+/// than their queries.
+const ROOM: usize = 1 << 14;
 
 /// Forgets what is in a buffer, and gives room back when this time it needed little of it.
 pub(super) fn again<T>(buffer: &mut Vec<T>) {
@@ -332,6 +335,11 @@ impl Marks for One {
     #[inline]
     fn pattern(&mut self, atom: AtomId) {
         self.mark(atom);
+    }
+
+    #[inline]
+    fn may_match(&self, print: Print) -> bool {
+        self.places.may_match(print) != 0
     }
 
     #[inline]

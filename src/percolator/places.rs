@@ -32,6 +32,19 @@ impl Print {
     /// How many atoms it has room for.
     pub(super) const ATOMS: usize = 3;
 
+    /// What both require.
+    pub(super) fn common(self, other: Print) -> Print {
+        let places = |print: Print| [0, BITS, 2 * BITS].map(|shift| print.0 >> shift & ((1 << BITS) - 1));
+        let others = places(other);
+        let both = places(self).into_iter().filter(|place| others.contains(place));
+        Print(both.chain(std::iter::repeat(place(TRUE))).take(Print::ATOMS).fold(0, Print::with))
+    }
+
+    /// One place more, instead of the oldest.
+    fn with(all: u32, place: u32) -> u32 {
+        all >> BITS | place << (2 * BITS)
+    }
+
     /// Something that can't be known without it.
     #[inline]
     pub(super) fn bits(self) -> u32 {
@@ -41,7 +54,7 @@ impl Print {
     /// The places of the first of these.
     pub(super) fn of(atoms: impl IntoIterator<Item = AtomId>) -> Print {
         let atoms = atoms.into_iter().chain(std::iter::repeat(TRUE));
-        Print(atoms.take(Print::ATOMS).fold(0, |all, atom| all >> BITS | place(atom) << (2 * BITS)))
+        Print(atoms.take(Print::ATOMS).map(place).fold(0, Print::with))
     }
 }
 
@@ -111,6 +124,14 @@ mod tests {
                 for &atom in asked {
                     prop_assert_eq!(found & !places.may_have(atom), 0);
                 }
+            }
+            for pair in docs.windows(2) {
+                let print = |doc: &std::collections::HashSet<u32>| Print::of(doc.iter().copied());
+                let common = places.may_match(print(&pair[0]).common(print(&pair[1])));
+                for doc in pair {
+                    prop_assert_eq!(places.may_match(print(doc)) & !common, 0);
+                }
+                prop_assert_eq!(places.may_match(print(&pair[0]).common(print(&pair[0]))), places.may_match(print(&pair[0])));
             }
             places.clear();
             prop_assert_eq!(places.may_match(Print::default()), 0);

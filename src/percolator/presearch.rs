@@ -134,13 +134,20 @@ impl Presearch {
         }
         for values in doc.values().chunk_by(|a, b| a.0 == b.0) {
             let Some(intervals) = self.intervals.get(values[0].0.index()).filter(|it| !it.is_empty()) else { continue };
+            // All that queries can be known to require was marked before.
             match values {
-                &[(_, value)] => intervals.stab(value, |atom| marks.range(atom)),
+                &[(_, value)] => intervals.stab(value, |atom, required| {
+                    if marks.may_match(required) {
+                        marks.range(atom);
+                    }
+                }),
                 values => {
                     // Two numbers may lie in one range.
                     for &(_, value) in values {
-                        intervals.stab(value, |atom| {
-                            marks.mark(atom);
+                        intervals.stab(value, |atom, required| {
+                            if marks.may_match(required) {
+                                marks.mark(atom);
+                            }
                         });
                     }
                 }
@@ -197,7 +204,11 @@ impl Presearch {
     /// Lets a query wait for an atom, which is looked for from now on. Tells the place of the posting.
     pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, print: Print, posting: Posting) -> u32 {
         let (place, first) = self.waits.wait(atom, rank, print, posting);
-        if first {
+        if let &AtomKind::Range(field, min, max) = self.atoms.kind(atom) {
+            // What all of them require; when one goes, the others may require more than that, which costs time and not answers.
+            let required = if rank == Rank::Guarded { print } else { Print::default() };
+            grown(&mut self.intervals, field).insert(min, max, atom, required);
+        } else if first {
             self.watch(atom);
         }
         place
@@ -212,13 +223,12 @@ impl Presearch {
         moved
     }
 
-    /// Looks for an atom in documents from now on.
+    /// Looks for an atom, but for a range, in documents from now on.
     fn watch(&mut self, atom: AtomId) {
         match self.atoms.kind(atom) {
             kind @ (AtomKind::Prefix(..) | AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..)) => {
                 self.patterns.insert(atom, kind);
             }
-            &AtomKind::Range(field, min, max) => grown(&mut self.intervals, field).insert(min, max, atom),
             kind @ (AtomKind::Within(field, _) | AtomKind::Near(field, _)) => {
                 grown(&mut self.grids, *field).insert(atom, kind);
             }

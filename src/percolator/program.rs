@@ -107,10 +107,10 @@ pub(super) fn node(code: &[u32]) -> Node<'_> {
     }
 }
 
-/// The words of an AND of nothing but atoms that are known in advance, to be there or not.
-pub(super) fn leaves(code: &[u32]) -> Option<&[u32]> {
+/// The words of an AND of nothing but atoms that are known in advance, to be there or not. That the query waits for one of them makes it known.
+pub(super) fn leaves(code: &[u32], key: AtomId) -> Option<&[u32]> {
     let Node::And(parts) = node(code) else { return None };
-    let is_leaf = |&word: &u32| matches!(word & TAG, ATOM | ABSENT);
+    let is_leaf = |&word: &u32| matches!(word & TAG, ATOM | ABSENT) || word == LAZY | key;
     parts.words.iter().all(is_leaf).then_some(parts.words)
 }
 

@@ -14,10 +14,8 @@ use super::arena::Arena;
 use super::facts::{Counting, Seen, Tools};
 use super::many::{MAX_DOCS, Many};
 use super::memo::Memo;
-use super::one::again;
 use super::presearch::Presearch;
 use crate::doc::Doc;
-use crate::ids::QueryKey;
 
 /// What a batch must cost, in candidates, to be worth the waking of threads: about a tenth of a millisecond. Less in tests,
 /// whose batches are small and should be dealt out too.
@@ -26,8 +24,6 @@ const WORTH: f32 = if cfg!(test) { 1_000.0 } else { 30_000.0 };
 const PER_DOC: f32 = 300.0;
 /// Fewer documents are never divided.
 const MIN_DOCS: usize = 16;
-/// More matches are put together by all threads. Fewer in tests, where there are never that many.
-const MANY_MATCHES: usize = if cfg!(test) { 64 } else { 1 << 15 };
 
 /// The threads, each with what it needs.
 #[derive(Debug)]
@@ -93,32 +89,15 @@ impl Threads {
             // A panic while documents are percolated ends the process' pipeline, and marks start anew with each batch.
             let worker = &mut *workers[own].lock().unwrap_or_else(PoisonError::into_inner);
             let first = u32::try_from(at * len).expect("a batch has fewer than 2^32 documents");
-            again(&mut run.matches.pairs);
-            run.matches.candidates = 0;
             run.seen.clear();
             worker.many.percolate(presearch, codes, &mut worker.tools, (first, docs), &mut run.matches);
             worker.many.see(docs, counting.of(at * len, docs.len()), &mut run.seen);
         };
         self.pool.install(|| docs.par_chunks(len).zip(&mut *runs).enumerate().with_max_len(1).for_each(percolate));
-        for run in &*runs {
-            matches.candidates += run.matches.candidates;
+        for run in runs {
+            matches.take(&mut run.matches);
             seen.append(&run.seen);
         }
-        let n_new: usize = runs.iter().map(|run| run.matches.pairs.len()).sum();
-        if n_new < MANY_MATCHES {
-            runs.iter().for_each(|run| matches.pairs.extend_from_slice(&run.matches.pairs));
-            return;
-        }
-        let start = matches.pairs.len();
-        matches.pairs.resize(start + n_new, (0, QueryKey(0)));
-        let mut rest = &mut matches.pairs[start..];
-        let mut places = Vec::with_capacity(n);
-        for run in &*runs {
-            let (place, more) = std::mem::take(&mut rest).split_at_mut(run.matches.pairs.len());
-            places.push((place, &run.matches.pairs));
-            rest = more;
-        }
-        self.pool.install(|| places.into_par_iter().for_each(|(place, pairs)| place.copy_from_slice(pairs)));
     }
 
     /// Gives back what fewer atoms and queries do not need.
@@ -138,7 +117,7 @@ impl Threads {
             let worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
             worker.many.size_bytes() + worker.tools.memo.size_bytes()
         };
-        let run = |run: &Run| run.matches.pairs.capacity() * size_of::<(u32, QueryKey)>() + run.seen.size_bytes();
+        let run = |run: &Run| run.matches.size_bytes() + run.seen.size_bytes();
         self.workers.iter().map(worker).sum::<usize>() + self.runs.iter().map(run).sum::<usize>()
     }
 }

@@ -74,13 +74,16 @@ impl Tantivy {
 
     fn search(&self, docs: &[&Doc], matches: &mut Matches) -> tantivy::Result<()> {
         let searcher = self.index(docs)?;
-        let first = matches.pairs.len();
+        let mut pairs = Vec::new();
         for (key, query) in (0..).zip(&self.queries) {
             let Some(query) = query else { continue };
             let found = searcher.search(query, &DocSetCollector)?;
-            matches.pairs.extend(found.into_iter().map(|address| (address.doc_id, QueryKey(key))));
+            pairs.extend(found.into_iter().map(|address| (address.doc_id, QueryKey(key))));
         }
-        matches.pairs[first..].sort_unstable();
+        pairs.sort_unstable();
+        for of_one in pairs.chunk_by(|a, b| a.0 == b.0) {
+            matches.add(of_one[0].0, of_one.iter().map(|&(_, key)| key));
+        }
         matches.candidates += (self.n_queries * docs.len()) as u64;
         Ok(())
     }

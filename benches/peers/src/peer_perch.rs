@@ -56,7 +56,7 @@ pub(crate) fn measure(
                 let docs: Vec<&Doc> = builders.iter_mut().take(n).map(DocBuilder::doc).collect();
                 engine.percolate(&docs, &mut matches);
             }
-            (matches.pairs.len() as u64, matches.candidates)
+            (matches.len() as u64, matches.candidates)
         };
         timing::warm_up(cap, batch, before.texts.len(), |range| percolate(before, range));
         best.add(timing::round(cap, batch, tweets.texts.len(), |range| percolate(tweets, range)));

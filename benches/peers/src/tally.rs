@@ -33,10 +33,10 @@ impl Tally {
             tweets.build(at, &mut builder);
             matches.clear();
             engine.percolate(&[builder.doc()], &mut matches);
-            sum += matches.pairs.len() as u64;
+            sum += matches.len() as u64;
             tally.sums.push(sum);
             if at < checked {
-                tally.keys.push(matches.pairs.iter().map(|&(_, QueryKey(key))| key).collect());
+                tally.keys.push(matches.pairs().map(|(_, QueryKey(key))| key).collect());
             }
         }
         tally

@@ -24,7 +24,7 @@ proptest! {
                 let percolate = |engine: &mut Box<dyn Engine>| {
                     let mut matches = Matches::default();
                     engine.percolate(&[&doc], &mut matches);
-                    matches.pairs.iter().map(|(_, key)| key.0).collect::<BTreeSet<_>>()
+                    matches.pairs().map(|(_, key)| key.0).collect::<BTreeSet<_>>()
                 };
                 let before = percolate(&mut engine);
                 let mut candidates = Vec::new();

@@ -64,9 +64,10 @@ impl<E: Engine> Pair<E> {
         let docs: Vec<Doc> = batch.iter().map(Parts::doc).collect();
         let mut matches = Matches::default();
         self.engine.percolate(&docs.iter().collect::<Vec<_>>(), &mut matches);
-        prop_assert!(matches.candidates >= matches.pairs.len() as u64);
-        prop_assert!(matches.pairs.is_sorted_by_key(|(doc, _)| *doc), "documents are out of order");
-        let mut found: Vec<(u32, u32)> = matches.pairs.iter().map(|&(doc, key)| (doc, key.0)).collect();
+        prop_assert!(matches.candidates >= matches.len() as u64);
+        prop_assert!(matches.by_doc().is_sorted_by(|a, b| a.0 < b.0), "documents are out of order");
+        let mut found: Vec<(u32, u32)> = matches.pairs().map(|(doc, key)| (doc, key.0)).collect();
+        prop_assert_eq!(found.len(), matches.len());
         found.sort_unstable();
         let mut expected = Vec::new();
         for (at, doc) in (0..).zip(&docs) {
@@ -157,24 +158,23 @@ fn one_by_one_together_and_on_threads_gives_the_same() {
             for (key, ast) in (0..).zip(&queries) {
                 engine.insert(QueryKey(key), ast);
             }
-            let mut all = Matches::default();
+            let (mut all, mut candidates) = (Vec::new(), 0);
             for (docs, first) in batch.chunks(at_once).zip((0_u32..).step_by(at_once)) {
                 let mut matches = Matches::default();
                 engine.percolate(docs, &mut matches);
-                all.candidates += matches.candidates;
-                all.pairs.extend(matches.pairs.iter().map(|&(doc, key)| (first + doc, key)));
+                candidates += matches.candidates;
+                all.extend(matches.pairs().map(|(doc, key)| (first + doc, key)));
             }
-            assert!(all.pairs.is_sorted_by_key(|(doc, _)| *doc), "documents are out of order");
-            all.pairs.sort_unstable();
-            all
+            assert!(all.is_sorted_by_key(|(doc, _)| *doc), "documents are out of order");
+            all.sort_unstable();
+            (all, candidates)
         };
         let one = found(1, 1);
         let together = found(1, n);
-        prop_assert_eq!(&one.pairs, &together.pairs);
+        prop_assert_eq!(&one.0, &together.0);
         for threads in 2..4 {
             let spread = found(threads, n);
-            prop_assert_eq!(&spread.pairs, &together.pairs);
-            prop_assert_eq!(spread.candidates, together.candidates);
+            prop_assert_eq!(&spread, &together);
         }
         Ok(())
     });
