@@ -77,14 +77,22 @@ fn phrase_tree(phrase: &Phrase, atoms: &mut Atoms) -> Tree {
             });
             let n_full = if *last_is_prefix { full.len() } else { full.len() + 1 };
             let mut parts = Vec::new();
-            if *slop == 0 {
-                // Each term stands right behind the one before: pairs of them are rarer than any of them.
-                for at in 1..n_full {
-                    parts.push(Tree::Leaf(ATOM | atoms.pair(numbers[at - 1], numbers[at])));
+            if *slop == 0 && n_full > 1 {
+                // Each term stands right behind those before: a run of them is rarer than any of them.
+                for &term in &numbers[..n_full] {
+                    atoms.retain(term);
                 }
+                let run = |run, &term: &AtomId| {
+                    let longer = atoms.pair(run, term);
+                    // Which mentions them.
+                    atoms.release(run);
+                    atoms.release(term);
+                    longer
+                };
+                parts.push(Tree::Leaf(ATOM | numbers[1..n_full].iter().fold(numbers[0], run)));
             }
-            if *slop == 0 && numbers.len() == 2 && n_full == 2 {
-                // The pair is all there is to it, and mentions the terms itself.
+            if *slop == 0 && !*last_is_prefix {
+                // The run is all there is to it.
                 for atom in numbers {
                     atoms.release(atom);
                 }

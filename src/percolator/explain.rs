@@ -37,10 +37,13 @@ impl Compiled {
                 let (field, term) = self.term(key);
                 Ast::Term { field, term }
             }
-            &AtomKind::Pair(first, second) => match (self.atoms().kind(first), self.atoms().kind(second)) {
-                (AtomKind::Term(first), AtomKind::Term(second)) => {
-                    let ((field, first), (_, second)) = (self.term(first), self.term(second));
+            &AtomKind::Pair(first, second) => match (self.atom(first), self.atom(second)) {
+                (Ast::Term { field, term: first }, Ast::Term { term: second, .. }) => {
                     Ast::Phrase(Phrase { field, terms: vec![first, second], slop: 0, last_is_prefix: false })
+                }
+                (Ast::Phrase(mut run), Ast::Term { term, .. }) => {
+                    run.terms.push(term);
+                    Ast::Phrase(run)
                 }
                 _ => Ast::All,
             },

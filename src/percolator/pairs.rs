@@ -1,4 +1,4 @@
-//! Pairs of terms that stand side by side, as phrases ask for them.
+//! Pairs of atoms: of terms that stand side by side, as phrases ask for them, and of what conjunctions are made of.
 //!
 //! Nearly all neighbors in a document are no pair of any query; a bit set says so at once.
 
@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 
 use super::table::AtomId;
 
-/// The pairs, by the numbers of their terms.
+/// The pairs, by the numbers of both.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
     table: HashTable<(u64, AtomId)>,

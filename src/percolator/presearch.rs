@@ -123,7 +123,7 @@ impl Presearch {
             }
         }
         if !self.atoms.pairs().is_empty() {
-            self.mark_pairs(doc.tokens(), tokens.atoms(), marks);
+            self.mark_runs(doc.tokens(), tokens.atoms(), marks);
         }
         let mut present = doc.present();
         while present != 0 {
@@ -183,21 +183,31 @@ impl Presearch {
         memo.keep(probe, version);
     }
 
-    /// Marks pairs of terms that stand side by side.
-    fn mark_pairs(&self, tokens: &[Token], atoms: &[AtomId], marks: &mut impl Marks) {
+    /// Marks runs of terms: a run that ends at a position goes on with what stands at the next.
+    fn mark_runs(&self, tokens: &[Token], atoms: &[AtomId], marks: &mut impl Marks) {
         let pairs = self.atoms.pairs();
-        for (at, first) in tokens.iter().enumerate().filter(|&(at, _)| atoms[at] != MAX_ATOMS) {
-            for (next, second) in tokens.iter().enumerate().skip(at + 1) {
-                if second.field != first.field || second.position > first.position + 1 {
-                    break;
-                }
-                if second.position == first.position + 1
-                    && atoms[next] != MAX_ATOMS
-                    && let Some(pair) = pairs.find(atoms[at], atoms[next])
-                {
-                    marks.mark(pair);
+        let place = |token: &Token| (token.field, token.position);
+        let (mut runs, mut longer) = (Vec::new(), Vec::new());
+        // Those at the position before, and at this one.
+        let (mut before, mut at) = (0..0, 0);
+        for here in tokens.chunk_by(|a, b| place(a) == place(b)) {
+            let follows =
+                |&first: &usize| tokens[first].field == here[0].field && tokens[first].position + 1 == here[0].position;
+            if before.clone().next().is_some_and(|first| follows(&first)) {
+                for &second in atoms[at..at + here.len()].iter().filter(|&&atom| atom != MAX_ATOMS) {
+                    let terms = atoms[before.clone()].iter().filter(|&&atom| atom != MAX_ATOMS);
+                    for run in terms.chain(&runs).filter_map(|&first| pairs.find(first, second)) {
+                        marks.mark(run);
+                        if !longer.contains(&run) {
+                            longer.push(run);
+                        }
+                    }
                 }
             }
+            std::mem::swap(&mut runs, &mut longer);
+            longer.clear();
+            before = at..at + here.len();
+            at += here.len();
         }
     }
 
@@ -261,7 +271,13 @@ impl Presearch {
                     (frequency::guess_term(text.chars().count(), split), Some(terms.probe(key.field(), text).hash))
                 })
             }
-            &AtomKind::Pair(first, second) => (self.guess(first).0.min(self.guess(second).0) * 0.1, None),
+            &AtomKind::Pair(first, second) => {
+                let last = self.guess(second).0;
+                // Of a long run, the ends are enough.
+                let first =
+                    if let AtomKind::Pair(..) = self.atoms.kind(first) { last * 0.1 } else { self.guess(first).0 };
+                (first.min(last) * 0.1, None)
+            }
             &AtomKind::Both(first, second) => (self.guess(first).0.min(self.guess(second).0), None),
             AtomKind::Prefix(_, prefix) => (if prefix.len() < 3 { 0.1 } else { 0.02 }, None),
             AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..) => (0.02, None),

@@ -35,7 +35,7 @@ pub(super) enum AtomKind {
     True,
     /// A term of a field.
     Term(TermKey),
-    /// Two terms of a field, the second right behind the first.
+    /// A term, or a run of terms that is such a pair itself, and a term of the same field right behind it.
     Pair(AtomId, AtomId),
     /// Both of these; the first is a term, a pair, or such a conjunction, the second is a term.
     Both(AtomId, AtomId),
@@ -151,7 +151,8 @@ impl Atoms {
         atom
     }
 
-    /// The number of two terms side by side, new or not; one more place mentions it. A new one mentions its terms.
+    /// The number of a term or run of terms and the term right behind it, new or not; one more place mentions it. A new one mentions
+    /// both.
     pub(super) fn pair(&mut self, first: AtomId, second: AtomId) -> AtomId {
         if let Some(atom) = self.pairs.find(first, second) {
             self.references[atom as usize] += 1;
@@ -160,13 +161,13 @@ impl Atoms {
         let atom = self.add(AtomKind::Pair(first, second));
         self.pairs.insert(first, second, atom);
         for term in [first, second] {
-            self.mention(term);
+            self.retain(term);
         }
         atom
     }
 
     /// One more place mentions the atom.
-    fn mention(&mut self, atom: AtomId) {
+    pub(super) fn retain(&mut self, atom: AtomId) {
         self.references[atom as usize] += 1;
         if let AtomKind::Term(key) = &self.kinds[atom as usize] {
             self.mentions[key.field().index()] += 1;
@@ -181,8 +182,8 @@ impl Atoms {
         }
         let atom = self.add(AtomKind::Both(first, second));
         self.both.insert(first, second, atom);
-        self.mention(first);
-        self.mention(second);
+        self.retain(first);
+        self.retain(second);
         (atom, true)
     }
 
