@@ -27,7 +27,7 @@ use super::places::Print;
 use super::plan::{Clause, Plan, Prices, all_required, plan};
 use super::presearch::Presearch;
 use super::program;
-use super::spread::Threads;
+use super::spread::{Threads, Way};
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
 use super::waits::{Guard, LEAVES, Posting, Rank};
 use super::{Engine, EngineKind, EngineOptions, Matches};
@@ -41,6 +41,9 @@ pub(super) const KIND: EngineKind = EngineKind {
 
 /// Fewer documents are percolated one after the other.
 const FEW: usize = 4;
+/// Documents of a batch are percolated together where an atom wakes so many queries, on average: long lists are worth reading once for all of them. Short
+/// ones are not: to note which documents have an atom costs more than it saves.
+const DEEP: f32 = 16.0;
 /// Queries whose plan is looked at again for each document that passes, at most.
 const REPLAN_PER_DOC: usize = 2;
 /// And one more for so many candidates: where plans are bad, they get better sooner.
@@ -77,6 +80,10 @@ pub struct Compiled {
     crowded: Vec<AtomId>,
     /// How many candidates a document had lately.
     load: f32,
+    /// How many atoms it had.
+    breadth: f32,
+    /// How many candidates an atom must have for documents to be percolated together: [`DEEP`], but in tests.
+    pub(super) deep: f32,
     /// What is to be learned from.
     seen: Seen,
     frequencies: Frequencies,
@@ -205,6 +212,8 @@ impl Compiled {
             long: LONG,
             crowded: Vec::new(),
             load: 0.0,
+            breadth: 0.0,
+            deep: DEEP,
             seen: Seen::default(),
             frequencies: Frequencies::new(),
             counting: Counting::default(),
@@ -538,7 +547,12 @@ impl Compiled {
     }
 
     /// Learns from what was seen.
+    #[expect(clippy::cast_precision_loss)]
     fn learn(&mut self) {
+        if self.seen.docs > 0 {
+            let (n_docs, n) = (self.seen.docs as f32, self.seen.atoms.len() + self.seen.ranges);
+            self.breadth += (n as f32 / n_docs - self.breadth) * n_docs.min(16.0) / 16.0;
+        }
         self.frequencies.count_docs(self.seen.docs, &self.seen.values, &self.seen.others);
         for &atom in &self.seen.atoms {
             if self.frequencies.count(atom) && !self.presearch.waits.waiting(atom).guarded.is_empty() {
@@ -551,12 +565,13 @@ impl Compiled {
 
     /// Appends the matches of a batch to `matches`, and takes down what is to be learned from.
     fn look_at(&mut self, docs: &[&Doc], matches: &mut Matches) {
+        let way = if docs.len() >= FEW && self.load >= self.deep * self.breadth { Way::Many } else { Way::One };
         let Compiled { one, many, tools, threads, presearch, codes, seen, counting, .. } = self;
         match threads {
             Some(threads) if Threads::are_worth_it(docs.len(), self.load) => {
-                threads.percolate((presearch, codes), docs, *counting, matches, seen);
+                threads.percolate((presearch, codes), (docs, way), *counting, matches, seen);
             }
-            _ if docs.len() < FEW => {
+            _ if way == Way::One => {
                 for (at, doc) in docs.iter().enumerate() {
                     one.percolate(presearch, codes, tools, (number(at), doc), matches);
                     if counting.of(at, 1) != 0 {

@@ -151,6 +151,8 @@ pub(super) struct Tools {
 pub(super) struct Seen {
     pub(super) docs: u32,
     pub(super) atoms: Vec<AtomId>,
+    /// How many ranges were told besides.
+    pub(super) ranges: usize,
     /// Hashes of terms that are no atoms.
     pub(super) others: Vec<u64>,
     pub(super) values: Vec<(FieldId, i64)>,
@@ -168,6 +170,7 @@ impl Seen {
     pub(super) fn append(&mut self, other: &Seen) {
         self.docs += other.docs;
         self.atoms.extend(&other.atoms);
+        self.ranges += other.ranges;
         self.others.extend(&other.others);
         self.values.extend(&other.values);
     }
@@ -175,6 +178,7 @@ impl Seen {
     pub(super) fn clear(&mut self) {
         self.docs = 0;
         again(&mut self.atoms);
+        self.ranges = 0;
         again(&mut self.others);
         again(&mut self.values);
     }

@@ -23,23 +23,16 @@ pub(super) const MAX_DOCS: usize = 64;
 
 /// How many lists and programs are touched before they are read.
 const AHEAD: usize = 32;
-
-/// Which of the documents an atom is noted for: the number of the batch, and the place of a mask.
-#[derive(Clone, Copy, Debug, Default)]
-struct Note {
-    batch: u32,
-    at: u32,
-}
+/// Lists of keys that are longer are copied for each document at the end, straight to where they go.
+const SHORT: usize = 8;
 
 /// The marks, and buffers that are kept.
 #[derive(Debug, Default)]
 pub(super) struct Many {
-    /// The number of the batch, from 1.
-    batch: u32,
     /// The document that is being marked, or those that are, as a mask.
     doc: Mask,
-    /// By atom: the place in `there`.
-    notes: Vec<Note>,
+    /// By atom: its place in `there`, if that is where it stands; else this is of an earlier batch.
+    notes: Vec<u32>,
     /// Which documents have what is noted, and a few more.
     places: Places<Mask>,
     /// The atoms that are in any document.
@@ -61,8 +54,14 @@ pub(super) struct Many {
     asking: Vec<usize>,
     /// What patterns are looked for in.
     words: Words,
+    /// Queries that match the same documents, one after the other: the patterns of a word, the ranges around a number.
+    run: Vec<u32>,
+    /// These documents.
+    run_docs: Mask,
     /// By document: the queries that match.
     matches: Vec<Vec<u32>>,
+    /// By document: the atoms behind which all keys that need nothing else match as well.
+    lists: Vec<Vec<AtomId>>,
     /// The numbers of postings whose print fits, and for which documents.
     fit: Vec<(u32, Mask)>,
     /// Queries of which a program must decide, where it starts, for which documents, and whether they may have been found.
@@ -71,11 +70,6 @@ pub(super) struct Many {
 
 impl Many {
     fn start(&mut self, n_docs: usize, n_atoms: usize) {
-        if self.batch == u32::MAX {
-            self.batch = 0;
-            self.notes.fill(Note::default());
-        }
-        self.batch += 1;
         self.places.clear();
         again(&mut self.there);
         again(&mut self.masks);
@@ -89,6 +83,7 @@ impl Many {
             self.tokens.resize_with(n_docs, Tokens::default);
             self.terms.resize_with(n_docs, Vec::new);
             self.matches.resize_with(n_docs, Vec::new);
+            self.lists.resize_with(n_docs, Vec::new);
         }
         fit(&mut self.notes, n_atoms);
     }
@@ -107,9 +102,16 @@ impl Many {
         self.mark_all(presearch, tools, docs);
         self.conjoin(presearch);
         matches.candidates += self.wake(presearch, codes, docs);
-        for (number, found) in (first..).zip(&mut self.matches).take(docs.len()) {
-            matches.add(number, found.iter().copied().map(QueryKey));
+        self.end_run(0);
+        for ((found, lists), number) in self.matches.iter_mut().zip(&mut self.lists).zip(first..).take(docs.len()) {
+            let keys = matches.open();
+            keys.extend(found.iter().copied().map(QueryKey));
+            for &atom in &*lists {
+                keys.extend(presearch.waits.waiting(atom).plain.iter().copied().map(QueryKey));
+            }
+            matches.close(number);
             again(found);
+            lists.clear();
         }
     }
 
@@ -124,11 +126,8 @@ impl Many {
         let mut near = 0;
         for (doc, tokens) in docs.iter().zip(&mut tokens) {
             presearch.find_terms(doc, tokens);
-            near ^= tokens
-                .atoms()
-                .iter()
-                .filter_map(|&atom| self.notes.get(atom as usize))
-                .fold(0, |near, it| near ^ it.at);
+            near ^=
+                tokens.atoms().iter().filter_map(|&atom| self.notes.get(atom as usize)).fold(0, |near, it| near ^ it);
         }
         std::hint::black_box(near);
         for (at, (doc, tokens)) in docs.iter().zip(&tokens).enumerate() {
@@ -199,17 +198,18 @@ impl Many {
 
     /// Looks at every query that waits for something that any of the documents has. Tells how many candidates there were.
     fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, docs: &[&Doc]) -> u64 {
-        let there = std::mem::take(&mut self.there);
         let ranges = std::mem::take(&mut self.ranges);
         let mut fit = std::mem::take(&mut self.fit);
         let mut open = std::mem::take(&mut self.open);
         let mut candidates = 0;
         // Memory is asked for a few atoms ahead.
-        for (ahead, places) in there.chunks(AHEAD).zip((0..).step_by(AHEAD)) {
-            std::hint::black_box(ahead.iter().fold(0, |near, &atom| near ^ presearch.waits.touch(atom)));
-            for (&atom, place) in ahead.iter().zip(places..) {
-                let mask = self.masks[place];
-                candidates += self.wake_one(presearch, (atom, mask), &mut fit);
+        for start in (0..self.there.len()).step_by(AHEAD) {
+            let ahead = start..self.there.len().min(start + AHEAD);
+            let touch = |near, &atom: &AtomId| near ^ presearch.waits.touch(atom);
+            std::hint::black_box(self.there[ahead.clone()].iter().fold(0, touch));
+            for at in ahead {
+                let it = (self.there[at], self.masks[at]);
+                candidates += self.wake_one(presearch, it, &mut fit);
             }
         }
         for ahead in ranges.chunks(AHEAD) {
@@ -240,7 +240,6 @@ impl Many {
                 self.add(posting.query, want);
             }
         }
-        self.there = there;
         self.ranges = ranges;
         for ahead in open.chunks(AHEAD) {
             std::hint::black_box(ahead.iter().fold(0, |near, &(_, code, ..)| near ^ codes.from(code)[0]));
@@ -263,9 +262,8 @@ impl Many {
     fn wake_one(&mut self, presearch: &Presearch, (atom, mask): (AtomId, Mask), fit: &mut Vec<(u32, Mask)>) -> u64 {
         let waiting = presearch.waits.waiting(atom);
         match waiting.plain {
-            [] => {}
-            &[query] => self.add(query, mask),
-            plain => each_doc(mask, |doc| self.matches[doc].extend_from_slice(plain)),
+            plain if plain.len() <= SHORT => plain.iter().for_each(|&query| self.add(query, mask)),
+            _ => each_doc(mask, |doc| self.lists[doc].push(atom)),
         }
         for &query in waiting.either {
             let new = self.find(query, mask);
@@ -279,7 +277,20 @@ impl Many {
     /// Notes that a query matches these documents.
     #[inline]
     fn add(&mut self, query: u32, mask: Mask) {
-        each_doc(mask, |doc| self.matches[doc].push(query));
+        if mask != self.run_docs {
+            self.end_run(mask);
+        }
+        self.run.push(query);
+    }
+
+    /// Adds the queries of a run to those that its documents match, and starts one for other documents.
+    fn end_run(&mut self, docs: Mask) {
+        match *self.run {
+            [query] => each_doc(self.run_docs, |doc| self.matches[doc].push(query)),
+            ref queries => each_doc(self.run_docs, |doc| self.matches[doc].extend_from_slice(queries)),
+        }
+        self.run.clear();
+        self.run_docs = docs;
     }
 
     /// Notes for which documents a query was found. Tells for which it was not before.
@@ -294,22 +305,22 @@ impl Many {
         if self.places.may_have(atom) == 0 {
             return 0;
         }
-        let note = self.notes[atom as usize];
-        if note.batch == self.batch { self.masks[note.at as usize] } else { 0 }
+        let place = self.notes[atom as usize] as usize;
+        if self.there.get(place) == Some(&atom) { self.masks[place] } else { 0 }
     }
 
     /// Notes that these documents have an atom. Tells which of them were not known to.
     #[inline]
     fn note(&mut self, atom: AtomId, docs: Mask) -> Mask {
         self.places.add(atom, docs);
-        let note = &mut self.notes[atom as usize];
-        if note.batch != self.batch {
-            *note = Note { batch: self.batch, at: number(self.there.len()) };
+        let place = &mut self.notes[atom as usize];
+        if self.there.get(*place as usize) != Some(&atom) {
+            *place = number(self.there.len());
             self.there.push(atom);
             self.masks.push(docs);
             return docs;
         }
-        let mask = &mut self.masks[note.at as usize];
+        let mask = &mut self.masks[*place as usize];
         let new = docs & !*mask;
         *mask |= docs;
         new
@@ -318,6 +329,7 @@ impl Many {
     /// Takes down what some of the documents had.
     pub(super) fn see(&self, docs: &[&Doc], some: Mask, seen: &mut Seen) {
         each_doc(some, |at| seen.add(docs[at], &self.tokens[at]));
+        seen.ranges += self.ranges.iter().filter(|(_, doc)| doc & some != 0).count();
         for (&atom, mask) in self.there.iter().zip(&self.masks) {
             for _ in 0..(mask & some).count_ones() {
                 seen.atoms.push(atom);
@@ -333,15 +345,22 @@ impl Many {
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        self.notes.capacity() * size_of::<Note>()
+        self.notes.capacity() * size_of::<u32>()
             + self.found.size_bytes()
             + self.there.capacity() * size_of::<AtomId>()
             + self.masks.capacity() * size_of::<Mask>()
             + self.ranges.capacity() * size_of::<(AtomId, Mask)>()
             + self.looked.capacity() * size_of::<(AtomId, (Mask, Mask))>()
             + self.words.size_bytes()
+            + self.run.capacity() * size_of::<u32>()
             + self.tokens.iter().map(Tokens::size_bytes).sum::<usize>()
-            + self.terms.iter().chain(&self.matches).map(|it| it.capacity() * size_of::<u32>()).sum::<usize>()
+            + self
+                .terms
+                .iter()
+                .chain(&self.matches)
+                .chain(&self.lists)
+                .map(|it| it.capacity() * size_of::<u32>())
+                .sum::<usize>()
             + self.fit.capacity() * size_of::<(u32, Mask)>()
             + self.open.capacity() * size_of::<(u32, u32, Mask, bool)>()
     }

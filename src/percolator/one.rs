@@ -254,6 +254,7 @@ impl One {
     pub(super) fn see(&self, doc: &Doc, seen: &mut Seen) {
         seen.add(doc, &self.tokens);
         seen.atoms.extend(&self.there);
+        seen.ranges += self.ranges.len();
     }
 
     /// Gives back what fewer atoms and queries do not need.

@@ -1,7 +1,7 @@
 //! Percolates a large batch on several threads.
 //!
-//! The documents are dealt out in runs of at most [`MAX_DOCS`], each to whichever thread is free. The table is only read
-//! meanwhile; marks, and what is remembered of patterns, belong to a thread. What a run found, and what is to be learned from it, is
+//! The documents are dealt out in runs of at most [`MAX_DOCS`], each to whichever thread is free, which takes them one after the other or
+//! together. The table is only read meanwhile; marks, and what is remembered of patterns, belong to a thread. What a run found, and what is to be learned from it, is
 //! put together in the order of the documents: answers do not depend on the number of threads.
 
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +14,7 @@ use super::arena::Arena;
 use super::facts::{Counting, Seen, Tools};
 use super::many::{MAX_DOCS, Many};
 use super::memo::Memo;
+use super::one::One;
 use super::presearch::Presearch;
 use crate::doc::Doc;
 
@@ -38,8 +39,18 @@ pub(super) struct Threads {
 /// What belongs to a thread.
 #[derive(Debug, Default)]
 struct Worker {
+    one: One,
     many: Many,
     tools: Tools,
+}
+
+/// How a thread takes documents that stand together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// One after the other.
+    One,
+    /// Together.
+    Many,
 }
 
 /// Documents that stand together in a batch, and what came of them.
@@ -71,7 +82,7 @@ impl Threads {
     pub(super) fn percolate(
         &mut self,
         (presearch, codes): (&Presearch, &Arena<u32>),
-        docs: &[&Doc],
+        (docs, way): (&[&Doc], Way),
         counting: Counting,
         matches: &mut Matches,
         seen: &mut Seen,
@@ -90,8 +101,21 @@ impl Threads {
             let worker = &mut *workers[own].lock().unwrap_or_else(PoisonError::into_inner);
             let first = u32::try_from(at * len).expect("a batch has fewer than 2^32 documents");
             run.seen.clear();
-            worker.many.percolate(presearch, codes, &mut worker.tools, (first, docs), &mut run.matches);
-            worker.many.see(docs, counting.of(at * len, docs.len()), &mut run.seen);
+            let counted = counting.of(at * len, docs.len());
+            match way {
+                Way::Many => {
+                    worker.many.percolate(presearch, codes, &mut worker.tools, (first, docs), &mut run.matches);
+                    worker.many.see(docs, counted, &mut run.seen);
+                }
+                Way::One => {
+                    for (doc, at) in docs.iter().zip(0..) {
+                        worker.one.percolate(presearch, codes, &mut worker.tools, (first + at, doc), &mut run.matches);
+                        if counted >> at & 1 == 1 {
+                            worker.one.see(doc, &mut run.seen);
+                        }
+                    }
+                }
+            }
         };
         self.pool.install(|| docs.par_chunks(len).zip(&mut *runs).enumerate().with_max_len(1).for_each(percolate));
         for run in runs {
@@ -104,6 +128,7 @@ impl Threads {
     pub(super) fn give_back(&mut self, n_atoms: usize, n_queries: usize, keep_memo: bool) {
         for worker in &mut self.workers {
             let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
+            worker.one.give_back(n_atoms, n_queries);
             worker.many.give_back(n_atoms, n_queries);
             if !keep_memo {
                 worker.tools.memo = Memo::default();
@@ -115,7 +140,7 @@ impl Threads {
     pub(super) fn size_bytes(&self) -> usize {
         let worker = |worker: &Mutex<Worker>| {
             let worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
-            worker.many.size_bytes() + worker.tools.memo.size_bytes()
+            worker.one.size_bytes() + worker.many.size_bytes() + worker.tools.memo.size_bytes()
         };
         let run = |run: &Run| run.matches.size_bytes() + run.seen.size_bytes();
         self.workers.iter().map(worker).sum::<usize>() + self.runs.iter().map(run).sum::<usize>()

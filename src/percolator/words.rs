@@ -84,3 +84,85 @@ impl Words {
         self.words.capacity() * size_of::<Word>() + self.places.capacity() * size_of::<u32>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::super::terms::Terms;
+    use super::*;
+    use crate::doc::DocBuilder;
+    use crate::schema::{FieldId, Schema, tweet};
+
+    /// A document of these words in the text, and these in a field of keywords.
+    fn doc(texts: &[&str], tags: &[&str]) -> Doc {
+        let mut builder = DocBuilder::new(Schema::tweet());
+        builder.text(tweet::TEXT, &texts.join(" "));
+        tags.iter().for_each(|tag| builder.text(tweet::HASHTAG, tag));
+        builder.doc().clone()
+    }
+
+    type Plain = BTreeMap<(FieldId, String), Mask>;
+
+    /// Adds all tokens of the documents; tells what the table holds, each word once, and the same from a map.
+    fn gathered(words: &mut Words, docs: &[&Doc]) -> (Plain, Plain) {
+        let terms = Terms::new();
+        let mut plain = Plain::new();
+        for (number, doc) in docs.iter().enumerate() {
+            for (at, token) in doc.tokens().iter().enumerate() {
+                let term = doc.term(token);
+                words.add(docs, (number, at), &terms.probe(token.field, term));
+                *plain.entry((token.field, term.to_owned())).or_default() |= 1 << number;
+            }
+        }
+        let mut found = Plain::new();
+        for word in &words.words {
+            let token = &docs[word.doc].tokens()[word.at];
+            let again = found.insert((token.field, docs[word.doc].term(token).to_owned()), word.docs);
+            assert_eq!(again, None, "a word is there twice");
+            assert_eq!(word.docs.trailing_zeros() as usize, word.doc, "the first document that has it");
+        }
+        (found, plain)
+    }
+
+    proptest! {
+        #[test]
+        fn each_word_is_there_once_with_all_documents_that_have_it(
+            batches in prop::collection::vec(prop::collection::vec(prop::collection::vec(0_u32..400, 0..30), 1..64), 1..4),
+        ) {
+            let mut words = Words::default();
+            for batch in batches {
+                let docs: Vec<Doc> = batch.iter().map(|numbers| {
+                    let texts: Vec<String> = numbers.iter().map(|number| format!("w{number}")).collect();
+                    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+                    // Some are keywords too, and are not the same there.
+                    doc(&texts, &texts[..texts.len() / 3])
+                }).collect();
+                // What the last batch had is forgotten.
+                words.clear();
+                let (found, plain) = gathered(&mut words, &docs.iter().collect::<Vec<_>>());
+                prop_assert_eq!(found, plain);
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_one_hash_are_told_apart() {
+        let docs = [doc(&["one", "two"], &["one"]), doc(&["two", "two"], &[])];
+        let docs: Vec<&Doc> = docs.iter().collect();
+        let probe = Terms::new().probe(tweet::TEXT, "one");
+        let mut words = Words::default();
+        for (number, doc) in docs.iter().enumerate() {
+            (0..doc.tokens().len()).for_each(|at| words.add(&docs, (number, at), &probe));
+        }
+        let found: Vec<(&str, Mask)> = words
+            .words
+            .iter()
+            .map(|word| (docs[word.doc].term(&docs[word.doc].tokens()[word.at]), word.docs))
+            .collect();
+        assert_eq!(found, [("one", 1), ("two", 3), ("one", 1)]);
+        assert!(words.size_bytes() > 0);
+    }
+}
