@@ -75,6 +75,13 @@ pub struct TermAutomaton {
 /// A nondeterministic automaton counts for this part of its size: it is made faster than a table of that size, and takes more memory.
 const NFA_SHARE: usize = 4;
 
+/// How much the work of making an automaton deterministic may keep in mind, in bytes, before it counts: which states of the nondeterministic one each
+/// new state stands for. Next to nothing of that is left in the automaton, but it takes the time, up to a tenth of a millisecond for a kilobyte.
+const FREE_WORK_BYTES: usize = 8 * 1024;
+
+/// Work may keep in mind this part of what the automaton may take. Patterns that mean anything to people need much less.
+const WORK_SHARE: usize = 8;
+
 impl std::fmt::Debug for TermAutomaton {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TermAutomaton")
@@ -174,17 +181,24 @@ impl TermAutomaton {
             return Err(too_large);
         }
         // `MatchKind::All` keeps the longer alternatives alive behind a shorter match: we ask for the whole term.
-        let dfa = dense::Builder::new()
-            .configure(
-                dense::Config::new()
-                    .match_kind(MatchKind::All)
-                    .start_kind(StartKind::Anchored)
-                    .accelerate(false)
-                    .dfa_size_limit(Some(max_bytes.saturating_mul(2)))
-                    .determinize_size_limit(Some(max_bytes)),
-            )
-            .build_from_nfa(&nfa)
-            .map_err(|_| too_large.clone())?;
+        let config = dense::Config::new()
+            .match_kind(MatchKind::All)
+            .start_kind(StartKind::Anchored)
+            .accelerate(false)
+            .dfa_size_limit(Some(max_bytes.saturating_mul(2)));
+        // Nobody tells what the work took, so it is tried with little first: what needs more is begun anew, which takes a third longer, and counts.
+        let most_work = (max_bytes / WORK_SHARE).max(FREE_WORK_BYTES);
+        let mut work = FREE_WORK_BYTES;
+        let dfa = loop {
+            let config = config.clone().determinize_size_limit(Some(work));
+            match dense::Builder::new().configure(config).build_from_nfa(&nfa) {
+                Ok(dfa) => break dfa,
+                Err(_) if work >= most_work => return Err(too_large),
+                Err(_) => work = work.saturating_mul(4).min(most_work),
+            }
+        };
+        // Twice, which is what an automaton counts that takes as long.
+        let built_bytes = built_bytes.max(if work > FREE_WORK_BYTES { work.saturating_mul(2) } else { 0 });
         let mut columns = [0; 256];
         for byte in 0..=255_u8 {
             columns[usize::from(byte)] = dfa.byte_classes().get(byte);
@@ -273,8 +287,8 @@ impl TermAutomaton {
         size_of::<TermAutomaton>() + 256 + states * (stride * size_of::<u32>() + 1)
     }
 
-    /// The memory that it took to make it, in bytes: more than it holds where much of the pattern can't match, as with `[a&&b]`. This is
-    /// what limits count, because it is what making it costs.
+    /// The memory that it took to make it, in bytes: more than it holds where much of the pattern can't match, as with `[a&&b]`, and where a
+    /// state stands for many at once, as with `(.?){50}`. This is what limits count, because it is what making it costs.
     #[must_use]
     pub fn built_bytes(&self) -> usize {
         self.built_bytes

@@ -85,21 +85,29 @@ struct ConfigArgs {
 struct ServerArgs {
     /// Where perch runs
     #[arg(long, value_name = "URL", env = "PERCH_URL", default_value = "http://localhost:8888")]
-    url: reqwest::Url,
+    url: url::Url,
     #[command(flatten)]
-    token: TokenArgs,
+    access: AccessArgs,
 }
 
-/// What a server that asks for a token is shown. It is never an argument: those can be seen by everybody on the machine.
+/// How to trust a server, and to be trusted by it. The token is never an argument: those can be seen by everybody on the machine.
 #[derive(Debug, Args)]
-struct TokenArgs {
+struct AccessArgs {
     /// A file with the server's token; the variable `PERCH_TOKEN` can hold it too
     #[arg(long, value_name = "FILE")]
     token_file: Option<std::path::PathBuf>,
+    /// A file with the certificates (PEM) that an https server is trusted by, instead of those that the system trusts
+    #[arg(long, value_name = "FILE", env = "PERCH_CA")]
+    ca: Option<std::path::PathBuf>,
 }
 
-impl TokenArgs {
-    fn authorization(&self) -> Result<Option<reqwest::header::HeaderValue>, Failure> {
+impl AccessArgs {
+    /// What connections to these addresses need.
+    fn tls<'a>(&self, urls: impl IntoIterator<Item = &'a url::Url>) -> Result<client::Tls, Failure> {
+        client::Tls::new(self.ca.as_deref(), urls)
+    }
+
+    fn authorization(&self) -> Result<Option<hyper::header::HeaderValue>, Failure> {
         let token =
             match &self.token_file {
                 Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
@@ -108,7 +116,7 @@ impl TokenArgs {
                 None => std::env::var("PERCH_TOKEN").ok(),
             };
         let Some(token) = token else { return Ok(None) };
-        let mut header = reqwest::header::HeaderValue::try_from(format!("Bearer {}", token.trim()))
+        let mut header = hyper::header::HeaderValue::try_from(format!("Bearer {}", token.trim()))
             .map_err(|_| Failure::Usage("the token has characters that no token has".to_owned()))?;
         header.set_sensitive(true);
         Ok(Some(header))

@@ -14,7 +14,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -372,10 +372,16 @@ impl Index {
     ///
     /// Why it could not be committed.
     pub fn commit_now(&self) -> Result<(), IntakeError> {
+        let done = self.begin_commit()?;
+        done.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// The same without waiting: the result comes when it is committed, and what is appended meanwhile belongs to the next commit.
+    pub(crate) fn begin_commit(&self) -> Result<Receiver<Result<(), IntakeError>>, IntakeError> {
         let messages = lock(&self.inner.messages).clone().ok_or(IntakeError::Closed)?;
         let (done, result) = sync_channel(1);
         messages.send(Message::Commit(done)).map_err(|_| self.gone())?;
-        result.recv().unwrap_or_else(|_| Err(self.gone()))
+        Ok(result)
     }
 
     /// Commits what was appended and stops the writer. What is appended from now on is refused; searching goes on.
@@ -412,6 +418,17 @@ impl Index {
             // It can be gone already.
             let _ = messages.send(Message::Panic);
         }
+    }
+
+    /// Keeps the writer from its work until what this answers with is dropped.
+    #[cfg(test)]
+    pub(crate) fn hold_writer(&self) -> SyncSender<()> {
+        let (hold, held) = sync_channel(1);
+        if let Some(messages) = lock(&self.inner.messages).as_ref() {
+            // It can be gone already.
+            let _ = messages.send(Message::Wait(held));
+        }
+        hold
     }
 
     /// Why the writer does not answer.

@@ -201,8 +201,10 @@ impl Pipeline {
     }
 
     fn control(&mut self, control: Control) {
-        // A reply that nobody waits for any more belongs to a session that is gone; its departure follows.
         match control {
+            // Whoever asked is gone, and may have departed before this was read: nobody would ever end the subscription.
+            Control::Subscribe { reply, .. } if reply.is_closed() => {}
+            // A reply that nobody waits for from here on belongs to a session whose departure follows.
             Control::Subscribe { queue, name, query, resume, reply } => {
                 let subscribed = self.hub.subscribe(&queue, &name, &query);
                 if subscribed.is_ok() && resume {

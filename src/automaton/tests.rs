@@ -54,6 +54,28 @@ fn a_query_of_death_is_refused() {
     assert!(TermAutomaton::regex(&"(".repeat(100_000), LIMIT).is_err());
 }
 
+/// Small automata can take long to make: what many states that stand for many others cost is counted, or refused.
+#[test]
+fn work_counts_that_leaves_nothing_behind() {
+    for pattern in ["(.?){200}", "(a?){500}", "((a?){20}){20}", "(.?.?.?){60}", "((.?){14}){14}", "(a.?){100}"] {
+        assert_eq!(TermAutomaton::regex(pattern, LIMIT), Err(AutomatonError::TooLarge { limit: LIMIT }), "{pattern}");
+        // Whoever sets no limit gets what there is.
+        assert!(pattern == "(a.?){100}" || TermAutomaton::regex(pattern, usize::MAX / 8).is_ok(), "{pattern}");
+    }
+    for (pattern, least) in [("(.?){100}", 256), ("(.?){50}", 128), ("(a?){200}", 128), ("(a?){100}", 32)] {
+        let automaton = TermAutomaton::regex(pattern, LIMIT).unwrap();
+        let (built, size) = (automaton.built_bytes(), automaton.size_bytes());
+        assert!(built >= least * 1024 && built > size, "{pattern}: {built}, {size}");
+    }
+    // Others count as large as they are.
+    for pattern in ["joh?n(ath[oa]n)", "[a-z]+ing", r"\w+ing", r"\d{4}-\d{2}", "(https?|ftp).*", ".*rust.*", r"\pL{3}"]
+    {
+        let automaton = TermAutomaton::regex(pattern, LIMIT).unwrap();
+        let (built, size) = (automaton.built_bytes(), automaton.size_bytes());
+        assert!(built <= size + size / 2, "{pattern}: {built}, {size}");
+    }
+}
+
 #[test]
 fn fuzzy_counts_a_swap_as_one_edit() {
     let one = TermAutomaton::fuzzy("color", 1);

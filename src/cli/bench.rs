@@ -24,7 +24,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
 use tokio::sync::{mpsc, watch};
 
-use super::client::{address, http_client, unreachable};
+use super::client::{Http, address, bare, is_encrypted, unreachable};
 use super::{Failure, ServerArgs};
 use plan::{Plan, PlanOptions};
 use publisher::{Publisher, Schedule, Target};
@@ -108,7 +108,7 @@ pub(super) struct BenchArgs {
     pid: Option<u32>,
     /// Where the server's metrics are, when not at its own address
     #[arg(long, value_name = "URL")]
-    metrics_url: Option<reqwest::Url>,
+    metrics_url: Option<url::Url>,
     /// The same seed makes the same tweets
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -180,14 +180,14 @@ impl Settings {
 
 pub(super) async fn run(args: &BenchArgs) -> Result<(), Failure> {
     let settings = Settings::new(args);
-    let client = http_client(&args.server.token)?;
+    let http = Http::new(&args.server.access, std::iter::once(&args.server.url).chain(&args.metrics_url))?;
     let health = address(&args.server.url, "/healthz")?;
-    client.get(health).send().await.map_err(|error| unreachable(&args.server.url, &error))?;
+    http.get(&health).await.map_err(|error| unreachable(&args.server.url, &*error))?;
     allow_files(u64::from(settings.sessions) + OTHER_FILES)?;
     let meter = match (args.pid, &args.metrics_url) {
         (Some(id), _) => Meter::Process(id),
-        (None, Some(url)) => Meter::Metrics { client: client.clone(), url: url.clone() },
-        (None, None) => Meter::Metrics { client: client.clone(), url: address(&args.server.url, "/metrics")? },
+        (None, Some(url)) => Meter::Metrics { http: http.clone(), url: url.clone() },
+        (None, None) => Meter::Metrics { http: http.clone(), url: address(&args.server.url, "/metrics")? },
     };
     let plan = Plan::new(settings.plan.clone());
     let mut line = String::new();
@@ -206,7 +206,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<(), Failure> {
         slow_factor: f64::from(args.slow_factor),
         frame_bytes: f64::from(u32::try_from(line.len()).unwrap_or(u32::MAX)),
     });
-    let target = Target { client, url: address(&args.server.url, "/api/tweets")? };
+    let target = Target { http, url: address(&args.server.url, "/api/tweets")? };
     let outcome = Bench::run(args, settings, shared, meter, target).await?;
     outcome.print(args.json)?;
     if outcome.faults.is_clean() { Ok(()) } else { Err(Failure::Told) }
@@ -228,14 +228,14 @@ async fn resolve(args: &BenchArgs) -> Result<Address, Failure> {
     let url = address(&args.server.url, "/ws")?;
     let host = url.host_str().context("--url names no host")?;
     let port = url.port_or_known_default().unwrap_or(80);
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
     let socket =
-        tokio::net::lookup_host((bare, port)).await?.next().with_context(|| format!("{host} has no address"))?;
+        tokio::net::lookup_host((bare(host), port)).await?.next().with_context(|| format!("{host} has no address"))?;
     Ok(Address {
         socket,
         host: format!("{host}:{port}"),
         path: url.path().to_owned(),
-        authorization: args.server.token.authorization()?,
+        tls: if is_encrypted(&url) { Some((args.server.access.tls([&url])?, host.to_owned())) } else { None },
+        authorization: args.server.access.authorization()?,
     })
 }
 

@@ -1,26 +1,26 @@
-//! What the clients share: addresses, errors of the server, and when to try again.
+//! What the clients share: connections, addresses, errors of the server, and when to try again.
+
+mod http;
+mod stream;
 
 use std::time::Duration;
 
 use anyhow::anyhow;
+use hyper::StatusCode;
 use rand::RngExt as _;
-use reqwest::{Client, StatusCode, Url, header};
 use serde::Deserialize;
+use url::Url;
 
-use super::{Failure, TokenArgs};
-
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-pub(super) fn http_client(token: &TokenArgs) -> Result<Client, Failure> {
-    let headers = token.authorization()?.map(|authorization| (header::AUTHORIZATION, authorization));
-    Ok(Client::builder().connect_timeout(CONNECT_TIMEOUT).default_headers(headers.into_iter().collect()).build()?)
-}
+use super::Failure;
+pub(super) use http::{Answer, Http};
+pub(super) use stream::{Stream, Tls, bare, is_encrypted};
 
 /// The address of an interface of the server.
 pub(super) fn address(server: &Url, path: &str) -> Result<Url, Failure> {
-    if server.scheme() != "http" {
-        return Err(Failure::Usage(format!("--url: expected an address that starts with http://, found {server}")));
+    if !matches!(server.scheme(), "http" | "https") {
+        return Err(Failure::Usage(format!(
+            "--url: expected an address that starts with http:// or https://, found {server}"
+        )));
     }
     let mut url = server.clone();
     let path = format!("{}{path}", server.path().trim_end_matches('/'));
@@ -28,8 +28,13 @@ pub(super) fn address(server: &Url, path: &str) -> Result<Url, Failure> {
     Ok(url)
 }
 
-/// What to say when nobody answers.
-pub(super) fn unreachable(server: &Url, error: &dyn std::error::Error) -> Failure {
+/// What to say when nobody answers, or nobody who can be trusted.
+pub(super) fn unreachable(server: &Url, error: &(dyn std::error::Error + 'static)) -> Failure {
+    if let Some(fault) = stream::fault(error) {
+        return Failure::Other(anyhow!(
+            "{server} can't be trusted: {fault}; --ca names a file with the certificates to trust"
+        ));
+    }
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Deserialize;
 
-use super::client::{address, http_client, refusal, unreachable};
-use super::{Failure, TokenArgs, block_on, read_query};
+use super::client::{Answer as Response, Http, address, refusal, unreachable};
+use super::{AccessArgs, Failure, block_on, read_query};
 use crate::ids::QueryKey;
 use crate::percolator::{ENGINES, EngineOptions, Matches};
 use crate::query::{Ast, Query, describe};
@@ -32,9 +32,9 @@ pub(super) struct ExplainArgs {
     json: bool,
     /// Judge what the query costs and brings by the newest tweets of the perch that runs here, not by made-up ones
     #[arg(long, value_name = "URL", conflicts_with = "tweet")]
-    url: Option<reqwest::Url>,
+    url: Option<url::Url>,
     #[command(flatten)]
-    token: TokenArgs,
+    access: AccessArgs,
 }
 
 /// Says what is to be said of a query, or of tweets and a query.
@@ -46,7 +46,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     }
     meaning(&query)?;
     match &args.url {
-        Some(url) => block_on(price(&args.query, url, &args.token)),
+        Some(url) => block_on(price(&args.query, url, &args.access)),
         None => made_up_price(&query),
     }
 }
@@ -69,12 +69,11 @@ struct Answer {
 }
 
 /// The price as a server knows it.
-async fn price(query: &str, url: &reqwest::Url, token: &TokenArgs) -> Result<(), Failure> {
+async fn price(query: &str, url: &url::Url, access: &AccessArgs) -> Result<(), Failure> {
     let mut address = address(url, "/api/explain")?;
     address.query_pairs_mut().append_pair("q", query).append_pair("price", "true");
-    let answer = http_client(token)?.get(address).send().await.map_err(|error| unreachable(url, &error))?;
-    let status = answer.status();
-    let body = answer.text().await.context("the answer broke off")?;
+    let http = Http::new(access, [&address])?;
+    let Response { status, body, .. } = http.get(&address).await.map_err(|error| unreachable(url, &*error))?;
     if !status.is_success() {
         return Err(refusal(status, &body));
     }

@@ -17,14 +17,15 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use clap::Args;
+use hyper::{StatusCode, header};
 use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::{Client, StatusCode, Url, header};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use url::Url;
 
-use super::client::{Backoff, address, http_client, refusal, unreachable};
+use super::client::{Backoff, Http, address, refusal, unreachable};
 use super::{Failure, ServerArgs};
 use crate::source::reader::{Input, Place, RawChunk, RawReader, ReaderOptions, Refused};
 
@@ -50,12 +51,12 @@ pub(super) struct IngestArgs {
 }
 
 pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
-    let client = http_client(&args.server.token)?;
     let url = address(&args.server.url, "/api/tweets")?;
-    let target = Arc::new(Target { client, url });
+    let http = Http::new(&args.server.access, [&url])?;
+    let target = Arc::new(Target { http, url });
     // Before anything is read: the most common mistake is that there is no server.
     let health = address(&args.server.url, "/healthz")?;
-    target.client.get(health).send().await.map_err(|error| unreachable(&args.server.url, &error))?;
+    target.http.get(&health).await.map_err(|error| unreachable(&args.server.url, &*error))?;
 
     let mut counts = Counts::default();
     let mut outcome = Ok(());
@@ -80,7 +81,7 @@ struct Counts {
 }
 
 struct Target {
-    client: Client,
+    http: Http,
     url: Url,
 }
 
@@ -279,21 +280,14 @@ async fn send(portion: Portion, target: &Target) -> Sent {
     let started = Instant::now();
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
     loop {
-        let request = target.client.post(target.url.clone()).header(header::CONTENT_TYPE, "application/x-ndjson");
-        let (why, wait) = match request.body(body.clone()).send().await {
-            Ok(answer) if is_temporary(answer.status()) => {
-                let wait =
-                    answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-                (format!("the server says: {}", answer.status()), wait.map(Duration::from_secs))
+        let answer = target.http.post(&target.url, "application/x-ndjson", body.clone()).await;
+        let (why, wait) = match answer {
+            Ok(answer) if is_temporary(answer.status) => {
+                let wait = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+                (format!("the server says: {}", answer.status), wait.map(Duration::from_secs))
             }
-            Ok(answer) => {
-                let status = answer.status();
-                match answer.text().await {
-                    Ok(text) => return understand(status, &text).map(|answer| (answer, portion.places)),
-                    Err(error) => (error.to_string(), None),
-                }
-            }
-            Err(error) => (unreachable_text(&target.url, &error), None),
+            Ok(answer) => return understand(answer.status, &answer.body).map(|answer| (answer, portion.places)),
+            Err(error) => (unreachable_text(&target.url, &*error), None),
         };
         let pause = wait.unwrap_or_default().max(backoff.pause());
         if started.elapsed() + pause > PATIENCE {
@@ -303,7 +297,7 @@ async fn send(portion: Portion, target: &Target) -> Sent {
     }
 }
 
-fn unreachable_text(url: &Url, error: &reqwest::Error) -> String {
+fn unreachable_text(url: &Url, error: &(dyn std::error::Error + 'static)) -> String {
     match unreachable(url, error) {
         Failure::Other(error) => error.to_string(),
         _ => error.to_string(),

@@ -8,7 +8,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::client::{address, http_client, refusal, unreachable};
+use super::client::{Answer, Http, address, refusal, unreachable};
 use super::show::Shown;
 use super::{Failure, ServerArgs, read_query};
 
@@ -47,13 +47,8 @@ pub(super) async fn run(args: &SearchArgs) -> Result<(), Failure> {
     if let Some(before_id) = args.before_id {
         url.query_pairs_mut().append_pair("before_id", &before_id.to_string());
     }
-    let answer = http_client(&args.server.token)?
-        .get(url)
-        .send()
-        .await
-        .map_err(|error| unreachable(&args.server.url, &error))?;
-    let status = answer.status();
-    let body = answer.text().await.context("the answer broke off")?;
+    let http = Http::new(&args.server.access, [&url])?;
+    let Answer { status, body, .. } = http.get(&url).await.map_err(|error| unreachable(&args.server.url, &*error))?;
     if !status.is_success() {
         return Err(refusal(status, &body));
     }

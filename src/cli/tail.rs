@@ -12,13 +12,13 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use url::Url;
 
-use super::client::{Backoff, ServerError, address, refusal, unreachable};
+use super::client::{Backoff, ServerError, Stream, Tls, address, is_encrypted, refusal, unreachable};
 use super::show::Shown;
 use super::{Failure, ServerArgs, read_query};
 
@@ -67,8 +67,11 @@ impl<E: Into<anyhow::Error>> From<E> for Lost {
 pub(super) async fn run(args: &TailArgs) -> Result<(), Failure> {
     read_query(&args.query)?;
     let mut url = address(&args.server.url, "/ws")?;
-    url.set_scheme("ws").map_err(|()| Failure::Usage(format!("--url: {} is no address of perch", args.server.url)))?;
-    let authorization = args.server.token.authorization()?;
+    let tls = args.server.access.tls([&url])?;
+    let scheme = if is_encrypted(&url) { "wss" } else { "ws" };
+    url.set_scheme(scheme)
+        .map_err(|()| Failure::Usage(format!("--url: {} is no address of perch", args.server.url)))?;
+    let authorization = args.server.access.authorization()?;
     let mut position = Position { since: args.since, epoch: args.epoch.clone() };
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     let mut connected_before = false;
@@ -77,8 +80,8 @@ pub(super) async fn run(args: &TailArgs) -> Result<(), Failure> {
         if let Some(authorization) = &authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
-        let why = match tokio_tungstenite::connect_async(request).await {
-            Ok((socket, _)) => {
+        let why = match connect(&tls, &url, request).await {
+            Ok(socket) => {
                 let resumed = connected_before;
                 connected_before = true;
                 let before = position.clone();
@@ -122,7 +125,16 @@ struct At {
     seq: u64,
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<Stream>;
+
+async fn connect(
+    tls: &Tls,
+    url: &Url,
+    request: tungstenite::handshake::client::Request,
+) -> tungstenite::Result<Socket> {
+    let stream = tls.connect(url).await?;
+    Ok(tokio_tungstenite::client_async(request, stream).await?.0)
+}
 
 /// Registers and prints until the connection is over.
 async fn follow(mut socket: Socket, args: &TailArgs, position: &mut Position, resumed: bool) -> Lost {

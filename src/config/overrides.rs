@@ -5,7 +5,8 @@ use toml::{Table, Value};
 use super::{Config, Layers, Problem, default_sections, nearest};
 
 /// Variables that start with `PERCH_` and are no keys: they are read elsewhere.
-const OTHER_VARIABLES: &[&str] = &["PERCH_CORPUS", "PERCH_CONFIG", "PERCH_LONG_TESTS", "PERCH_TOKEN", "PERCH_URL"];
+const OTHER_VARIABLES: &[&str] =
+    &["PERCH_CA", "PERCH_CORPUS", "PERCH_CONFIG", "PERCH_LONG_TESTS", "PERCH_TOKEN", "PERCH_URL"];
 
 /// The token of ingestion, which is no key.
 pub(super) const INGEST_TOKEN: &[&str] = &["PERCH_INGEST__TOKEN", "PERCH_INGEST_TOKEN"];

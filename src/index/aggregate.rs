@@ -21,7 +21,6 @@ use super::shown::Filter;
 use super::view::{Search, SearchError, View};
 use crate::ids::Seq;
 use crate::schema::FieldId;
-use crate::tweet::Item;
 
 /// How long the buckets of time may be, in milliseconds: each length divides the next, so that fine buckets can be put
 /// together when there are too many.
@@ -90,7 +89,7 @@ impl View {
         let until = until.unwrap_or(Seq::MAX);
         let mut buckets = Buckets::new(n);
         let mut total = 0;
-        for item in self.matching_tail(search, until) {
+        for item in self.tail(search, Seq::ZERO, until) {
             total += 1;
             let values = item.tweet.doc.values().iter().filter(|(of, _)| *of == field);
             values.take(1).for_each(|&(_, time)| buckets.add(time));
@@ -131,7 +130,7 @@ impl View {
         let until = until.unwrap_or(Seq::MAX);
         let mut in_tail: HashMap<String, u64> = HashMap::new();
         let mut total = 0;
-        for item in self.matching_tail(search, until) {
+        for item in self.tail(search, Seq::ZERO, until) {
             total += 1;
             let doc = &item.tweet.doc;
             // A tweet counts once, however often it says something.
@@ -190,10 +189,6 @@ impl View {
             top.offer(&term, count);
         }
         Ok(TopTerms { total, buckets: top.finish() })
-    }
-
-    fn matching_tail<'a>(&'a self, search: &'a Search, until: Seq) -> impl Iterator<Item = &'a Item> {
-        self.tail(search).filter(move |item| item.seq <= until)
     }
 }
 

@@ -132,7 +132,7 @@ impl View {
         let mut top = Top::new(if n == 0 { 0 } else { from.saturating_add(n).saturating_add(1) });
         let mut total = 0_u64;
 
-        let tail: Vec<&Item> = self.tail(search).filter(|item| item.seq <= until).collect();
+        let tail: Vec<&Item> = self.tail(search, Seq::ZERO, until).collect();
         for (at, item) in tail.iter().enumerate() {
             total += 1;
             let key = key(item.tweet.id);
@@ -180,7 +180,7 @@ impl View {
     /// When the index can't be read.
     pub fn after(&self, search: &Search, from: Seq, until: Seq, n: usize) -> Result<Vec<Hit>, SearchError> {
         let mut top = Top::new(n);
-        let tail: Vec<&Item> = self.tail(search).filter(|item| item.seq > from && item.seq <= until).take(n).collect();
+        let tail: Vec<&Item> = self.tail(search, from, until).take(n).collect();
         for (at, item) in tail.iter().enumerate() {
             top.push(!item.seq.0, Place::Tail(at));
         }
@@ -207,7 +207,7 @@ impl View {
     pub fn newest(&self, n: usize) -> Result<Vec<Hit>, SearchError> {
         let everything = Search::new(&Ast::All);
         let mut top = Top::new(n);
-        let tail: Vec<&Item> = self.tail(&everything).collect();
+        let tail: Vec<&Item> = self.tail(&everything, Seq::ZERO, Seq::MAX).collect();
         for (at, item) in tail.iter().enumerate() {
             top.push(item.seq.0, Place::Tail(at));
         }
@@ -252,9 +252,11 @@ impl View {
         })
     }
 
-    /// The tweets of the tail that match, in order of arrival.
-    pub(super) fn tail<'a>(&'a self, search: &'a Search) -> impl Iterator<Item = &'a Item> {
+    /// The tweets of the tail that match and arrived behind `after`, up to and with `until`: in order of arrival.
+    pub(super) fn tail<'a>(&'a self, search: &'a Search, after: Seq, until: Seq) -> impl Iterator<Item = &'a Item> {
         let items = self.inner.chunks.iter().flat_map(|chunk| chunk.items(self.inner.last_seq));
+        // Positions first: they cost next to nothing, and who catches up page by page passes the same tweets again with each.
+        let items = items.filter(move |item| item.seq > after && item.seq <= until);
         items.filter(|item| search.matcher.matches(&item.tweet.doc))
     }
 

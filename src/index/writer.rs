@@ -56,6 +56,9 @@ pub(super) enum Message {
     Commit(SyncSender<Result<(), IntakeError>>),
     /// Commit and stop.
     Close,
+    /// Wait until the other end is gone, so that a test knows what comes before what.
+    #[cfg(test)]
+    Wait(Receiver<()>),
     /// Panic, so that a test sees what comes of it.
     #[cfg(test)]
     Panic,
@@ -178,6 +181,11 @@ impl Writer {
                         }
                     }
                     return self.commit();
+                }
+                #[cfg(test)]
+                Ok(Message::Wait(held)) => {
+                    // Nothing is ever sent.
+                    let _ = held.recv();
                 }
                 #[cfg(test)]
                 Ok(Message::Panic) => panic!("a test wants this"),

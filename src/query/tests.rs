@@ -454,6 +454,7 @@ fn limits_are_named() {
     fails(&"a ".repeat(1_025), "more than 1024 clauses, the limit (max_clauses)");
     fails(r"/(\w{50}){50}/", "more than 1048576 bytes, the limit (max_automaton_bytes)");
     fails(&format!("*a{}", "?".repeat(30)), "max_automaton_bytes");
+    fails(&"/(a?){200}/ ".repeat(10), "max_automaton_bytes");
     let fuzzy: Vec<String> = (0..60).map(|at| format!("{at}uncharacteristically~")).collect();
     fails(&fuzzy.join(" "), "max_automaton_bytes");
     // Each of these is small, and so are their automata.

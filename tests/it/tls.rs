@@ -1,10 +1,12 @@
 //! Encrypted connections, HTTP/2, and the listener for metrics.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedKey, IsCa, Issuer, KeyPair, generate_simple_self_signed};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -13,7 +15,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::support::process::Server;
+use crate::support::process::{Server, perch};
 use crate::support::{Perch, until};
 
 /// Writes a new certificate and its key.
@@ -146,4 +148,87 @@ async fn metrics_can_have_an_address_of_their_own() {
     assert_eq!(perch.get("/metrics").await.0, 404, "and nowhere else");
     assert_eq!(perch.get("/healthz").await.0, 200);
     perch.stop().await;
+}
+
+/// A certificate for this machine, signed by an authority that nobody knows; answers with the file of the authority's.
+fn certificate_of_authority(dir: &Path) -> PathBuf {
+    let mut of_authority = CertificateParams::new(Vec::new()).expect("no names");
+    of_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().expect("a key");
+    let authority = of_authority.self_signed(&authority_key).expect("a certificate");
+    let issuer = Issuer::new(of_authority, authority_key);
+    let key = KeyPair::generate().expect("a key");
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let certificate = CertificateParams::new(names).expect("names").signed_by(&key, &issuer).expect("a certificate");
+    std::fs::write(dir.join("cert.pem"), certificate.pem()).expect("written");
+    std::fs::write(dir.join("key.pem"), key.serialize_pem()).expect("written");
+    let file = dir.join("authority.pem");
+    // One that has nothing to do with it does no harm.
+    let other = generate_simple_self_signed(vec!["elsewhere".to_owned()]).expect("a certificate").cert;
+    std::fs::write(&file, other.pem() + &authority.pem()).expect("written");
+    file
+}
+
+/// What a command does with a server that a private authority vouches for.
+#[test]
+fn commands_trust_the_authority_that_they_are_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ca = certificate_of_authority(dir.path()).display().to_string();
+    let key =
+        |name: &str, file: &str| format!("server.tls_{name}_file={:?}", dir.path().join(file).display().to_string());
+    let settings = [key("certificate", "cert.pem"), key("key", "key.pem")];
+    let server = Server::start_with(&dir.path().join("index"), &["--set", &settings[0], "--set", &settings[1]]);
+    let tweets = dir.path().join("tweets.json").display().to_string();
+    std::fs::write(&tweets, "{\"id\":7,\"text\":\"rust\"}\n").expect("written");
+    let other = dir.path().join("other.pem").display().to_string();
+    let stranger = generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate").cert;
+    std::fs::write(&other, stranger.pem()).expect("written");
+    let run_where = |system_trusts: &str, arguments: &[&str], ca: &str| {
+        let trust = if ca.is_empty() { vec![] } else { vec!["--ca", ca] };
+        let mut command = perch();
+        command.args(arguments).args(["--url", &server.url]).args(trust).env("SSL_CERT_FILE", system_trusts);
+        let output = command.env_remove("SSL_CERT_DIR").output().expect("perch runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let run = |arguments: &[&str], ca: &str| run_where(&other, arguments, ca);
+    let bench = ["bench", "paced", "--sessions", "4", "--queries", "2", "--duration", "1", "--rate", "20", "--json"];
+    let commands: [&[&str]; 4] = [
+        &["ingest", &tweets],
+        &["search", "rust", "--json"],
+        &["explain", "rust"],
+        &[&bench[..], &["--deliveries", "40"]].concat(),
+    ];
+    for command in commands {
+        let (code, stdout, stderr) = run(command, &ca);
+        assert_eq!(code, Some(0), "{command:?}: {stdout}{stderr}");
+        // Nobody vouches for it, whoever is asked.
+        for ca in ["", &other] {
+            let (code, _, stderr) = run(command, ca);
+            assert_eq!(code, Some(1), "{command:?}: {stderr}");
+            assert!(stderr.contains("can't be trusted: invalid peer certificate"), "{stderr}");
+            assert!(stderr.contains("--ca"), "{stderr}");
+        }
+        // What is no certificate.
+        for (file, why) in
+            [("missing.pem", "can't be read"), ("tweets.json", "no certificate"), ("key.pem", "no certificate")]
+        {
+            let (code, _, stderr) = run(command, &dir.path().join(file).display().to_string());
+            assert_eq!(code, Some(2), "{command:?}: {stderr}");
+            assert!(stderr.starts_with("--ca: ") && stderr.contains(file) && stderr.contains(why), "{stderr}");
+        }
+    }
+    let (_, stdout, _) = run(&["search", "rust", "--json"], &ca);
+    assert!(stdout.contains("\"rust\""), "{stdout}");
+    assert_eq!(run_where(&ca, &["search", "rust"], "").0, Some(0), "whom the system trusts");
+    assert_eq!(run(&["tail", "rust"], "").0, Some(1));
+    let mut tail = perch();
+    tail.args(["tail", "rust", "--json", "--since", "0", "--url", &server.url]).env("PERCH_CA", &ca);
+    let mut tail = tail.stdout(Stdio::piped()).spawn().expect("perch runs");
+    let mut line = String::new();
+    BufReader::new(tail.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+    assert!(line.contains("\"rust\""), "{line}");
+    tail.kill().expect("it is there");
+    tail.wait().expect("it ends");
+    server.kill();
 }

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
-use reqwest::{Client, Url};
+use bytes::Bytes;
 use serde::Deserialize;
 use tokio::task::JoinSet;
+use url::Url;
 
 use super::readers::Shared;
+use crate::cli::client::Http;
 
 /// How many requests may wait for their commit: beyond, the server is not keeping up with taking tweets in.
 const MAX_REQUESTS: usize = 512;
@@ -70,7 +72,7 @@ impl Schedule {
 /// Where tweets are sent.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    pub(super) client: Client,
+    pub(super) http: Http,
     pub(super) url: Url,
 }
 
@@ -149,12 +151,11 @@ impl Publisher {
         self.next = until;
         let target = self.target.clone();
         self.requests.spawn(async move {
-            let answer = target.client.post(target.url).body(body).send().await?;
-            let status = answer.status();
-            let text = answer.text().await?;
-            match serde_json::from_str::<Answer>(&text) {
-                Ok(answer) if status.is_success() && answer.accepted == n => Ok(()),
-                _ => Err(anyhow!("the server did not take {n} tweets: {status}: {}", text.trim())),
+            let sent = target.http.post(&target.url, "application/x-ndjson", Bytes::from(body)).await;
+            let answer = sent.map_err(|error| anyhow!(error))?;
+            match serde_json::from_str::<Answer>(&answer.body) {
+                Ok(taken) if answer.status.is_success() && taken.accepted == n => Ok(()),
+                _ => Err(anyhow!("the server did not take {n} tweets: {}: {}", answer.status, answer.body.trim())),
             }
         });
         Ok(())

@@ -9,11 +9,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use anyhow::{Context as _, anyhow, bail};
-use reqwest::header::HeaderValue;
+use hyper::header::HeaderValue;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::cli::client::{Stream, Tls};
 
 /// The longest head of the handshake's answer.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -32,6 +34,8 @@ pub(super) struct Address {
     /// For the `Host` of the handshake.
     pub(super) host: String,
     pub(super) path: String,
+    /// How to encrypt the connection, and for whom. `None`: not at all.
+    pub(super) tls: Option<(Tls, String)>,
     pub(super) authorization: Option<HeaderValue>,
 }
 
@@ -113,7 +117,7 @@ pub(super) fn write_frame(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     /// The beginning of a frame.
     part: Vec<u8>,
     /// To be written.
@@ -131,8 +135,12 @@ impl Socket {
             #[cfg(unix)]
             socket2::SockRef::from(&socket).set_tcp_mss(SLOW_SEGMENT_BYTES)?;
         }
-        let mut stream = socket.connect(address.socket).await?;
+        let stream = socket.connect(address.socket).await?;
         stream.set_nodelay(true)?;
+        let mut stream = match &address.tls {
+            Some((tls, host)) => tls.encrypt(host, stream).await?,
+            None => Stream::Plain(stream),
+        };
         let part = handshake(&mut stream, address).await.context("the handshake failed")?;
         Ok(Socket { stream, part, out: Vec::new() })
     }
@@ -190,6 +198,7 @@ impl Socket {
         if !self.out.is_empty() {
             let out = std::mem::take(&mut self.out);
             self.stream.write_all(&out).await?;
+            self.stream.flush().await?;
         }
         Ok(())
     }
@@ -208,7 +217,7 @@ impl Socket {
 }
 
 /// The bytes that came behind the answer's head.
-async fn handshake(stream: &mut TcpStream, address: &Address) -> anyhow::Result<Vec<u8>> {
+async fn handshake(stream: &mut Stream, address: &Address) -> anyhow::Result<Vec<u8>> {
     let key = generate_key();
     let mut request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n",
@@ -222,6 +231,7 @@ async fn handshake(stream: &mut TcpStream, address: &Address) -> anyhow::Result<
     }
     request.extend_from_slice(b"\r\n");
     stream.write_all(&request).await?;
+    stream.flush().await?;
     let mut answer = Vec::new();
     let end = loop {
         if let Some(end) = memchr::memmem::find(&answer, b"\r\n\r\n") {

@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use reqwest::{Client, Url};
 use tokio::task::JoinHandle;
+use url::Url;
 
+use crate::cli::client::Http;
 use crate::telemetry::process;
 
 /// How often the memory is looked at.
@@ -24,7 +25,7 @@ pub(super) struct Usage {
 /// Where the usage is read.
 #[derive(Clone, Debug)]
 pub(super) enum Meter {
-    Metrics { client: Client, url: Url },
+    Metrics { http: Http, url: Url },
     Process(u32),
 }
 
@@ -37,8 +38,8 @@ impl Meter {
                 let memory_bytes = usage.anonymous_bytes as f64;
                 Some(Usage { cpu_s: usage.cpu.as_secs_f64(), memory_bytes })
             }
-            Meter::Metrics { client, url } => {
-                let page = client.get(url.clone()).send().await.ok()?.text().await.ok()?;
+            Meter::Metrics { http, url } => {
+                let page = http.get(url).await.ok()?.body;
                 let value = |name: &str| {
                     page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<f64>().ok())
                 };

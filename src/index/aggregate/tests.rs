@@ -12,7 +12,7 @@ use crate::doc::{Doc, DocBuilder};
 use crate::index::{Index, IndexOptions};
 use crate::query::Ast;
 use crate::schema::{Schema, tweet};
-use crate::tweet::Prepared;
+use crate::tweet::{Item, Prepared};
 
 /// A tweet in short: id, whether it matches, tags, when it was written.
 type Short = (u64, bool, Vec<&'static str>, Option<i64>);

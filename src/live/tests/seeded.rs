@@ -1,0 +1,533 @@
+//! The same promise by a scheduler with a seed: thousands of scenarios, each the same whenever it is run.
+//!
+//! Nothing happens by itself here. The loop turns, the index commits, and reads have their turn when the seed says so, and a client's wait is dropped
+//! where it would wait: so what each search must find is known exactly, and a tweet that does not come is missed at once. The stages are the real ones.
+//! Some scenarios share an index, each with words and tweet ids of its own.
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::future::LocalBoxFuture;
+use tokio::runtime::Handle as Runtime;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::{unconstrained, yield_now};
+
+use super::*;
+use crate::doc::Doc;
+use crate::pipeline::{Batch, IntakeError};
+
+/// How many scenarios share an index.
+const GROUP: u64 = 50;
+
+const SEARCHES: u32 = 4;
+
+/// The names of a client's subscriptions.
+const NAMES: [&str; 3] = ["one", "two", "three"];
+
+/// A set of a scenario's three words, one bit for each.
+type Words = u8;
+
+/// What clients ask for: a query of the words A, B, C, and what it means.
+type Ask = (&'static str, fn(Words) -> bool);
+
+const ASKS: [Ask; 7] = [
+    ("A", |words| words & 1 != 0),
+    ("B", |words| words & 2 != 0),
+    ("C", |words| words & 4 != 0),
+    ("A B", |words| words & 3 == 3),
+    ("A OR C", |words| words & 5 != 0),
+    ("B -A", |words| words & 3 == 2),
+    ("(A OR B) -C", |words| words & 3 != 0 && words & 4 == 0),
+];
+
+/// The stages, with everything that moves by itself taken away from them.
+struct Driven {
+    live: Live,
+    intake: Intake,
+    index: Index,
+    shutdown: CancellationToken,
+    pipeline: LocalBoxFuture<'static, anyhow::Result<()>>,
+    /// How likely a commit is, where there may be one.
+    commits: f64,
+    /// The last position of each batch whose commit was not asked for yet, and its answer to come.
+    pending: Vec<(Seq, oneshot::Receiver<Result<Seq, IntakeError>>)>,
+    /// All turns to read, kept back.
+    turns: Option<OwnedSemaphorePermit>,
+    _dir: tempfile::TempDir,
+}
+
+impl Driven {
+    fn start(max_frames: usize, commits: f64) -> Driven {
+        // Where memory is a directory there is no disk to wait for.
+        let memory = std::path::Path::new("/dev/shm");
+        let dir = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).expect("a directory");
+        let options = IndexOptions {
+            dir: dir.path().to_owned(),
+            commit_interval: Duration::from_secs(3_600),
+            commit_tweets: usize::MAX,
+            writer_memory_bytes: 0,
+            queue_batches: 1_000,
+            ..IndexOptions::default()
+        };
+        let index = Index::open(&options).expect("it opens");
+        let (intake, batches) = Intake::channel(4);
+        let hub = Hub::new(Box::new(PlainEngine::default()), 1_000, usize::MAX);
+        let (pipeline, handle) = Pipeline::new(hub, index.clone(), batches);
+        let limits = LiveLimits {
+            max_sessions: 1_000,
+            max_subscriptions: NAMES.len(),
+            queue: QueueLimits { max_frames, max_bytes: 10_000 },
+            max_searches: SEARCHES as usize,
+            search_timeout: Duration::from_secs(3_600),
+        };
+        let live = Live::new(index.clone(), handle, limits);
+        let turns = Arc::clone(&live.inner.searches).try_acquire_many_owned(SEARCHES).expect("all are free");
+        let shutdown = CancellationToken::new();
+        let pipeline = Box::pin(pipeline.run(shutdown.clone()));
+        let pending = Vec::new();
+        Driven { live, intake, index, shutdown, pipeline, commits, pending, turns: Some(turns), _dir: dir }
+    }
+
+    /// The loop does what there is to do.
+    fn turn(&mut self) {
+        assert!(unconstrained(&mut self.pipeline).now_or_never().is_none(), "the loop goes on");
+    }
+
+    fn commit(&self) {
+        self.index.commit_now().expect("it is committed");
+    }
+
+    /// All reads that wait for their turn are done, by the index as it is now.
+    async fn read(&mut self) {
+        yield_now().await;
+        let runtime = Runtime::current().metrics();
+        if runtime.num_alive_tasks() == 0 {
+            return;
+        }
+        self.turns = None;
+        // Turns are given in the order of asking: these come when all others have read.
+        self.turns = Arc::clone(&self.live.inner.searches).acquire_many_owned(SEARCHES).await.ok();
+        while runtime.num_alive_tasks() > 0 {
+            yield_now().await;
+        }
+    }
+
+    async fn stop(self) {
+        self.commit();
+        for (last, acked) in self.pending {
+            assert_eq!(acked.await.expect("an answer").expect("it is durable"), last);
+        }
+        self.shutdown.cancel();
+        self.pipeline.await.expect("the loop ends well");
+        self.index.close().expect("the index closes");
+    }
+}
+
+/// A subscription of a client, as the client knows it.
+struct Subscribed {
+    ask: Ask,
+    /// Everything up to here is history.
+    watermark: Seq,
+    pushed: Vec<(Seq, u64)>,
+}
+
+/// A client, as far as it knows.
+struct Reader {
+    session: Session,
+    subscribed: BTreeMap<&'static str, Subscribed>,
+    is_live: bool,
+}
+
+impl Reader {
+    fn new(live: &Live) -> Reader {
+        let session = live.connect().expect("there is room");
+        Reader { session, subscribed: BTreeMap::new(), is_live: true }
+    }
+
+    /// Takes what is ready, and waits for nothing. False when nothing was.
+    fn take(&mut self) -> bool {
+        let mut events = Vec::new();
+        let took = unconstrained(self.session.next(&mut events)).now_or_never().is_some();
+        for event in events {
+            match event {
+                Event::Tweet(delivery) => {
+                    for name in &*delivery.names {
+                        let name = name.as_deref().expect("all are named");
+                        let subscribed = self.subscribed.get_mut(name).expect("a name that was registered");
+                        subscribed.pushed.push((delivery.hit.seq, delivery.hit.id));
+                    }
+                }
+                Event::CatchingUp { .. } => assert!(std::mem::take(&mut self.is_live), "told twice"),
+                Event::Live { .. } => self.is_live = true,
+                Event::Closed(reason) => panic!("{reason:?}"),
+            }
+        }
+        took
+    }
+}
+
+struct Scenario<'a> {
+    stages: &'a mut Driven,
+    seed: u64,
+    rng: SmallRng,
+    /// By what words they hold.
+    docs: Vec<Doc>,
+    /// Behind the last tweet before this scenario.
+    first: Seq,
+    /// In order of arrival, from `first` on without a gap: id and words.
+    arrivals: Vec<(u64, Words)>,
+    /// How many different ids there were.
+    ids: u64,
+    readers: Vec<Reader>,
+}
+
+impl Scenario<'_> {
+    fn new(stages: &mut Driven, seed: u64) -> Scenario<'_> {
+        let docs = (0..8).map(|words| prepared(1, &text(seed, words)).doc.clone()).collect();
+        let first = stages.live.seq().next();
+        let rng = SmallRng::seed_from_u64(seed);
+        Scenario { stages, seed, rng, docs, first, arrivals: Vec::new(), ids: 0, readers: Vec::new() }
+    }
+
+    async fn run(mut self) {
+        for _ in 0..self.rng.random_range(5..40) {
+            match self.rng.random_range(0..20) {
+                0..9 => {
+                    let most = if self.rng.random_bool(0.1) { 1_000 } else { 20 };
+                    self.send(most).await;
+                }
+                9..12 => self.connect().await,
+                12..14 => self.leave_and_return().await,
+                14 => self.change_mind().await,
+                15 => self.leave().await,
+                16 => self.look_back().await,
+                _ => self.take(),
+            }
+            self.meanwhile().await;
+        }
+        self.end().await;
+    }
+
+    /// What else happens between two steps.
+    async fn meanwhile(&mut self) {
+        for _ in 0..self.rng.random_range(0..4) {
+            match self.rng.random_range(0..20) {
+                0..8 => self.stages.turn(),
+                8..13 => self.stages.read().await,
+                13..15 => self.may_commit().await,
+                _ => self.take(),
+            }
+        }
+    }
+
+    /// Perhaps commits what there is, sometimes while more comes that belongs to the next commit.
+    async fn may_commit(&mut self) {
+        if !self.rng.random_bool(self.stages.commits) {
+            return;
+        }
+        if self.rng.random_bool(0.5) {
+            return self.stages.commit();
+        }
+        let held = self.stages.index.hold_writer();
+        let done = self.stages.index.begin_commit().expect("it is asked for");
+        for _ in 0..self.rng.random_range(1..3) {
+            self.send(20).await;
+            self.stages.turn();
+        }
+        drop(held);
+        done.recv().expect("an answer").expect("it is committed");
+    }
+
+    /// A batch of at most so many tweets, some of which may be there already.
+    async fn send(&mut self, most: usize) {
+        let n = self.rng.random_range(1..=most);
+        let mut tweets = Vec::with_capacity(n);
+        for _ in 0..n {
+            let number = if self.ids > 0 && self.rng.random_bool(0.1) {
+                self.rng.random_range(0..self.ids)
+            } else {
+                self.ids += 1;
+                self.ids - 1
+            };
+            // Ids mostly rise, but need not.
+            let id = self.seed * 100_000 + if self.seed.is_multiple_of(4) { 99_999 - number } else { 1 + number };
+            let words = (0..3).map(|bit| Words::from(self.rng.random_bool(0.3)) << bit).sum();
+            self.arrivals.push((id, words));
+            let json = format!(r#"{{"id_str":"{id}"}}"#).into();
+            tweets.push(Arc::new(Prepared { id, json, doc: self.docs[usize::from(words)].clone() }));
+        }
+        let (ack, acked) = oneshot::channel();
+        self.stages.pending.push((self.last(), acked));
+        let mut sent = pin!(self.stages.intake.send(Batch { tweets, ack: Some(ack), cursor: None }));
+        if unconstrained(&mut sent).now_or_never().is_none() {
+            assert!(unconstrained(&mut self.stages.pipeline).now_or_never().is_none(), "the loop goes on");
+            sent.await.expect("it is taken");
+        }
+    }
+
+    async fn connect(&mut self) {
+        let mut reader = Reader::new(&self.stages.live);
+        for name in NAMES {
+            if self.rng.random_bool(0.6) {
+                let ask = self.any_ask();
+                let since = self.rng.random_bool(0.2).then(|| self.first.before());
+                self.register(&mut reader, name, ask, since).await;
+            }
+        }
+        self.readers.push(reader);
+    }
+
+    /// Registers, and gives the name its new meaning.
+    async fn register(&mut self, reader: &mut Reader, name: &'static str, ask: Ask, since: Option<Seq>) {
+        let request = percolate(name, &self.text_of(ask), since);
+        let registered = {
+            let mut registered = pin!(reader.session.percolate(request));
+            let early = unconstrained(&mut registered).now_or_never();
+            assert!(early.is_none(), "seed {}: registered without the loop", self.seed);
+            for _ in 0..self.rng.random_range(0..3) {
+                match self.rng.random_range(0..4) {
+                    0 => self.send(20).await,
+                    1 => self.take(),
+                    2 => self.may_commit().await,
+                    _ => self.stages.read().await,
+                }
+            }
+            self.stages.turn();
+            if self.rng.random_bool(0.3) {
+                self.send(20).await;
+                self.stages.turn();
+            }
+            registered.await.expect("it is registered")
+        };
+        let pushed = Vec::new();
+        reader.subscribed.insert(name, Subscribed { ask, watermark: since.unwrap_or(registered.seq), pushed });
+        if self.rng.random_bool(0.3) {
+            reader.take();
+        }
+    }
+
+    /// A client goes and comes back, and says of each subscription what it saw last. It may have forgotten some.
+    async fn leave_and_return(&mut self) {
+        let Some(mut reader) = self.any_reader() else { return };
+        reader.session = self.stages.live.connect().expect("there is room");
+        reader.is_live = true;
+        for (name, mut subscribed) in std::mem::take(&mut reader.subscribed) {
+            if !subscribed.pushed.is_empty() && self.rng.random_bool(0.3) {
+                subscribed.pushed.truncate(self.rng.random_range(0..subscribed.pushed.len()));
+            }
+            let since = subscribed.pushed.last().map_or(subscribed.watermark, |&(seq, _)| seq);
+            self.register(&mut reader, name, subscribed.ask, Some(since)).await;
+            let again = reader.subscribed.get_mut(name).expect("it was just registered");
+            again.watermark = subscribed.watermark;
+            again.pushed.splice(0..0, subscribed.pushed);
+        }
+        self.readers.push(reader);
+    }
+
+    /// A client gives a name another query, or ends it.
+    async fn change_mind(&mut self) {
+        let Some(mut reader) = self.any_reader() else { return };
+        let name = NAMES[self.rng.random_range(0..NAMES.len())];
+        if self.rng.random_bool(0.7) {
+            let ask = self.any_ask();
+            let since = self.rng.random_bool(0.3).then(|| self.first.before());
+            self.register(&mut reader, name, ask, since).await;
+        } else {
+            let known = reader.subscribed.remove(name).is_some();
+            let mut ended = pin!(reader.session.unpercolate(Some(name)));
+            assert!(unconstrained(&mut ended).now_or_never().is_none(), "ended without the loop");
+            self.stages.turn();
+            assert_eq!(ended.await.is_ok(), known);
+        }
+        self.readers.push(reader);
+    }
+
+    /// A client goes for good, some while they register.
+    async fn leave(&mut self) {
+        let Some(mut reader) = self.any_reader() else { return };
+        if self.rng.random_bool(0.5) {
+            let request = percolate(NAMES[0], &self.text_of(ASKS[0]), None);
+            assert!(unconstrained(reader.session.percolate(request)).now_or_never().is_none());
+        }
+        drop(reader);
+        self.meanwhile().await;
+    }
+
+    fn take(&mut self) {
+        if !self.readers.is_empty() {
+            let at = self.rng.random_range(0..self.readers.len());
+            for _ in 0..self.rng.random_range(1..4) {
+                self.readers[at].take();
+            }
+        }
+    }
+
+    /// A client looks at the history of a subscription, at some time after it has registered.
+    async fn look_back(&mut self) {
+        let Some(reader) = self.any_reader() else { return };
+        let newest = self.newest();
+        for subscribed in reader.subscribed.values() {
+            self.check_history(subscribed, &newest).await;
+        }
+        self.readers.push(reader);
+    }
+
+    /// Everything comes that is on its way, then all is compared.
+    async fn end(mut self) {
+        self.stages.turn();
+        self.may_commit().await;
+        let mut readers = std::mem::take(&mut self.readers);
+        for reader in &mut readers {
+            // Each read brings something, but for the first, which may be of what was asked before, and the last.
+            for _ in 0..self.arrivals.len() + 3 {
+                while reader.take() {}
+                if !reader.session.is_behind() {
+                    break;
+                }
+                self.stages.read().await;
+            }
+            assert!(!reader.session.is_behind() && reader.is_live, "seed {}: never live again", self.seed);
+        }
+        let newest = self.newest();
+        assert_eq!(self.stages.live.seq(), self.last(), "seed {}: everything was numbered", self.seed);
+        for subscribed in readers.iter().flat_map(|reader| reader.subscribed.values()) {
+            self.check_pushed(subscribed, &newest);
+            self.check_history(subscribed, &newest).await;
+        }
+        drop(readers);
+        self.stages.turn();
+        assert_eq!(self.stages.live.queries(), 0, "seed {}: who is gone has no queries", self.seed);
+    }
+
+    /// What was pushed and is still the newest of its tweet is everything that is owed behind the watermark, once and in order.
+    fn check_pushed(&self, subscribed: &Subscribed, newest: &HashMap<u64, (Seq, Words)>) {
+        let Subscribed { ask: (text, holds), watermark, pushed } = subscribed;
+        let what = format!("seed {}, {text} after {watermark}", self.seed);
+        assert!(pushed.is_sorted_by(|a, b| a.0 < b.0), "{what}: out of order or twice: {pushed:?}");
+        for &(seq, id) in pushed {
+            let at = usize::try_from(seq.0 - self.first.0).expect("small");
+            let (sent, words) = self.arrivals[at];
+            assert!(seq > *watermark && id == sent && holds(words), "{what}: {seq} is not owed");
+        }
+        let held = pushed.iter().filter(|(seq, id)| newest[id].0 == *seq).copied();
+        let mut owed: Vec<(Seq, u64)> = newest
+            .iter()
+            .filter(|(_, (seq, words))| seq > watermark && holds(*words))
+            .map(|(&id, &(seq, _))| (seq, id))
+            .collect();
+        owed.sort_unstable();
+        assert_eq!(held.collect::<Vec<_>>(), owed, "{what}");
+    }
+
+    /// History up to the watermark is what the tweets of now say, and so is what is counted in it.
+    async fn check_history(&mut self, subscribed: &Subscribed, newest: &HashMap<u64, (Seq, Words)>) {
+        let &Subscribed { ask, watermark, .. } = subscribed;
+        let what = format!("seed {}, {} up to {watermark}", self.seed, ask.0);
+        let query = query(&self.text_of(ask));
+        let request = SearchRequest {
+            query: query.clone(),
+            n: 100_000,
+            from: 0,
+            before_id: None,
+            until_seq: Some(watermark),
+            sort: Sort::Newest,
+        };
+        let counts = AggregateRequest { query, by: tweet::TEXT, n: 1, until_seq: Some(watermark) };
+        let live = self.stages.live.clone();
+        let mut both = pin!(async { tokio::join!(live.search(request), live.aggregate(counts)) });
+        assert!(unconstrained(&mut both).now_or_never().is_none(), "{what}: read out of turn");
+        self.stages.read().await;
+        let (page, counts) = both.await;
+        let page = page.expect("it is found");
+        let mut owed: Vec<(u64, Seq)> = newest
+            .iter()
+            .filter(|(_, (seq, words))| *seq <= watermark && ask.1(*words))
+            .map(|(&id, &(seq, _))| (id, seq))
+            .collect();
+        owed.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(page.hits.iter().map(|hit| (hit.id, hit.seq)).collect::<Vec<_>>(), owed, "{what}");
+        let Ok(Aggregate::TopTerms(top)) = counts else { panic!("{what}: {counts:?}") };
+        assert_eq!((page.total, top.total), (owed.len() as u64, owed.len() as u64), "{what}: {top:?}");
+    }
+
+    /// The newest version that the loop has passed, of each tweet.
+    fn newest(&self) -> HashMap<u64, (Seq, Words)> {
+        let passed = usize::try_from(self.stages.live.seq().next().0 - self.first.0).expect("small");
+        let arrivals = (self.first.0..).map(Seq).zip(&self.arrivals[..passed]);
+        arrivals.map(|(seq, &(id, words))| (id, (seq, words))).collect()
+    }
+
+    /// The position of the last tweet that was sent.
+    fn last(&self) -> Seq {
+        Seq(self.first.0 + self.arrivals.len() as u64 - 1)
+    }
+
+    fn any_reader(&mut self) -> Option<Reader> {
+        let n = self.readers.len();
+        (n > 0).then(|| self.readers.swap_remove(self.rng.random_range(0..n)))
+    }
+
+    fn any_ask(&mut self) -> Ask {
+        ASKS[self.rng.random_range(0..ASKS.len())]
+    }
+
+    fn text_of(&self, (text, _): Ask) -> String {
+        (0..3).fold(text.to_owned(), |text, bit| text.replace(['A', 'B', 'C'][bit], &word(self.seed, bit)))
+    }
+}
+
+fn word(seed: u64, bit: usize) -> String {
+    format!("s{seed}w{bit}")
+}
+
+fn text(seed: u64, words: Words) -> String {
+    let found: Vec<String> = (0..3).filter(|bit| words >> bit & 1 == 1).map(|bit| word(seed, bit)).collect();
+    found.join(" ")
+}
+
+/// The first so many scenarios of those that share an index. What they are depends on the number of the group alone. Answers with the last position.
+fn run_group(group: u64, scenarios: u64) -> Seq {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    runtime.block_on(async {
+        let max_frames = [1, 8, 64][usize::try_from(group % 3).expect("small")];
+        // A commit is what costs the most here by far.
+        let mut stages = Driven::start(max_frames, if group.is_multiple_of(16) { 1.0 } else { 0.08 });
+        for seed in (group * GROUP..).take(usize::try_from(scenarios).expect("small")) {
+            Scenario::new(&mut stages, seed).run().await;
+        }
+        let last = stages.live.seq();
+        stages.stop().await;
+        last
+    })
+}
+
+#[test]
+fn whatever_happens_in_whatever_order_history_and_pushes_hold_every_tweet_once() {
+    let groups = runs(2_000, 20_000).div_ceil(GROUP);
+    let next = AtomicU64::new(0);
+    let work = || {
+        loop {
+            let group = next.fetch_add(1, Ordering::Relaxed);
+            if group >= groups {
+                return;
+            }
+            if let Err(panic) = catch_unwind(|| run_group(group, GROUP)) {
+                // The others need not go on.
+                next.store(groups, Ordering::Relaxed);
+                resume_unwind(panic);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+}
+
+/// How many tweets there are in the end depends on all that the clients saw before.
+#[test]
+fn a_seed_is_one_scenario() {
+    assert_eq!(run_group(1, 15), run_group(1, 15));
+}
