@@ -7,7 +7,7 @@
 //! | part | its clauses |
 //! |---|---|
 //! | an atom | itself, sufficient |
-//! | a phrase | its rarest full term, guarded by the next |
+//! | a phrase that is no atom | its rarest full term, guarded by the next |
 //! | AND | those of the part that wakes least, guarded by the rarest other term that is required |
 //! | OR | those of all parts |
 //! | at least `min` of `n` | those of the `n - min + 1` parts that wake least: one of them has to be there |

@@ -1,6 +1,6 @@
 //! The table of *atoms*: everything a registered query can ask of a document, each once, with the queries that wait for it.
 //!
-//! An atom is a term, two terms side by side, a pattern, a range, a place, or that a field is there. Queries speak of atoms
+//! An atom is a term, some terms in a row, a pattern, a range, a place, or that a field is there. Queries speak of atoms
 //! by number, so equal parts of different queries are looked up once per document. Each atom counts who mentions it and is
 //! forgotten with the last of them; its number is given out again.
 //!
