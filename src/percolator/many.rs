@@ -15,7 +15,7 @@ use super::places::{Places, Print};
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
-use super::waits::{Wake, for_each_fit};
+use super::waits::Wake;
 use super::words::Words;
 
 /// How many documents fit into a mask.
@@ -269,8 +269,7 @@ impl Many {
             let new = self.find(query, mask);
             self.add(query, new);
         }
-        let first = waiting.first as usize;
-        for_each_fit(waiting.prints, &self.places, mask, |at, docs| fit.push((number(first + at), docs)));
+        waiting.fits_some(&self.places, mask, fit);
         waiting.n() as u64 * u64::from(mask.count_ones())
     }
 

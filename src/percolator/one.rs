@@ -14,7 +14,7 @@ use super::places::{Places, Print};
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
-use super::waits::{Wake, for_each_fit};
+use super::waits::Wake;
 
 /// The marks, and buffers that are kept.
 #[derive(Debug, Default)]
@@ -144,21 +144,25 @@ impl One {
                     found.push(QueryKey(query));
                 }
             }
-            let first = waiting.first as usize;
-            for_each_fit(waiting.prints, &self.places, 1, |at, _| fit.push(number(first + at)));
+            waiting.fits(&self.places, &mut fit);
         }
         std::hint::black_box(fit.iter().fold(0, |near, &number| near ^ presearch.waits.posting(number).query));
+        // As with prints, which of them match can't be guessed.
+        let mut n = found.len();
+        found.resize(n + fit.len(), QueryKey(0));
         for &number in &fit {
             let posting = presearch.waits.posting(number);
-            let wake = posting.wake();
-            if matches!(wake, Wake::Verify | Wake::VerifyOnce) {
-                open.push((posting.query, posting.code(), wake == Wake::VerifyOnce));
-            } else if posting.leaves().all(|(atom, there)| self.is_marked(atom) == there)
-                && (wake == Wake::Match || self.find(posting.query))
-            {
-                found.push(QueryKey(posting.query));
+            let holds = posting.holds(|atom| self.marks[atom as usize] == self.now | 1);
+            found[n] = QueryKey(posting.query);
+            match posting.wake() {
+                Wake::Match => n += usize::from(holds),
+                Wake::MatchOnce => n += usize::from(holds && self.find(posting.query)),
+                wake @ (Wake::Verify | Wake::VerifyOnce) => {
+                    open.push((posting.query, posting.code(), wake == Wake::VerifyOnce));
+                }
             }
         }
+        found.truncate(n);
         std::hint::black_box(open.iter().fold(0, |near, &(_, code, _)| near ^ codes.from(code)[0]));
         for &(query, code, once) in &open {
             let is_match = program::matches(codes.from(code), &presearch.atoms, &mut OneDoc(self, doc), 1) != 0;
@@ -273,10 +277,6 @@ impl One {
             + numbers * size_of::<u32>()
             + self.open.capacity() * size_of::<(u32, u32, bool)>()
     }
-}
-
-fn number(at: usize) -> u32 {
-    u32::try_from(at).expect("an arena holds fewer than 2^32 entries")
 }
 
 /// Makes room for so many.

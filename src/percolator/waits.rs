@@ -9,9 +9,8 @@
 //! A document finds the lists of its atoms by number: one cache line for the three, one more for the entries. The prints of a
 //! guarded list stand together; a posting is read only where the print fits.
 
-use std::ops::{BitAnd, BitOrAssign};
-
 use super::arena::{Arena, Span};
+use super::facts::Mask;
 use super::places::{Places, Print};
 use super::program::{ABSENT, ATOM, TAG};
 use super::table::{AtomId, TRUE};
@@ -37,23 +36,6 @@ const SHORT: usize = 2;
 /// How many prints are in a line of memory, and how many lines are read ahead.
 const LINE: usize = 16;
 const LINES: usize = 32;
-
-/// Calls `found` with the place of each print that may fit some of the documents `want`, and with these.
-#[inline]
-pub(super) fn for_each_fit<M>(prints: &[Print], there: &Places<M>, want: M, mut found: impl FnMut(usize, M))
-where
-    M: Copy + Default + PartialEq + BitAnd<Output = M> + BitOrAssign,
-{
-    if prints.len() <= SHORT {
-        return (0..prints.len()).for_each(|at| found(at, want));
-    }
-    for (at, &print) in prints.iter().enumerate() {
-        let docs = want & there.may_match(print);
-        if docs != M::default() {
-            found(at, docs);
-        }
-    }
-}
 
 /// What a posting asks for besides its atom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +94,13 @@ impl Posting {
         leaves.map(|&word| (word & !TAG, word & TAG == ATOM))
     }
 
+    /// Whether all that it asks for is as it should be. All of it is looked at: where a print fits, nearly all holds, and how many it is
+    /// can't be guessed.
+    #[inline]
+    pub(super) fn holds(&self, is_there: impl Fn(AtomId) -> bool) -> bool {
+        self.leaves.iter().fold(true, |all, &word| all & (is_there(word & !TAG) == (word & TAG == ATOM)))
+    }
+
     /// What it asks for when that is one atom.
     pub(super) fn guard(&self) -> Guard {
         let mut leaves = self.leaves();
@@ -163,10 +152,45 @@ pub(super) struct Waiting<'a> {
     pub(super) prints: &'a [Print],
     pub(super) guarded: &'a [Posting],
     /// The number of the first posting among all.
-    pub(super) first: u32,
+    first: u32,
 }
 
 impl Waiting<'_> {
+    /// Appends the numbers of the postings that may match one document.
+    #[inline]
+    pub(super) fn fits(&self, there: &Places<u8>, fit: &mut Vec<u32>) {
+        let numbers = (self.first..).take(self.prints.len());
+        if self.prints.len() <= SHORT {
+            fit.extend(numbers);
+            return;
+        }
+        // Which of them fit can't be guessed, so nothing depends on it: each is written where the next one that fits belongs.
+        let before = fit.len();
+        fit.resize(before + self.prints.len(), 0);
+        let (room, mut n) = (&mut fit[before..], 0);
+        for (number, &print) in numbers.zip(self.prints) {
+            room[n] = number;
+            n += usize::from(there.may_match(print));
+        }
+        fit.truncate(before + n);
+    }
+
+    /// Appends the numbers of the postings that may match some of the documents `want`, and which of these. Nearly all match none.
+    #[inline]
+    pub(super) fn fits_some(&self, there: &Places<Mask>, want: Mask, fit: &mut Vec<(u32, Mask)>) {
+        let numbers = (self.first..).take(self.prints.len());
+        if self.prints.len() <= SHORT {
+            fit.extend(numbers.map(|number| (number, want)));
+            return;
+        }
+        for (number, &print) in numbers.zip(self.prints) {
+            let docs = want & there.may_match(print);
+            if docs != 0 {
+                fit.push((number, docs));
+            }
+        }
+    }
+
     pub(super) fn n(&self) -> usize {
         self.plain.len() + self.either.len() + self.guarded.len()
     }
