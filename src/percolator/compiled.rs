@@ -17,7 +17,7 @@ use crate::query::Ast;
 
 use super::arena::{Arena, Span};
 use super::compile::compile;
-use super::facts::{Counting, Seen, Tools};
+use super::facts::{COUNT_EVERY, Counting, Seen, Tools};
 use super::frequency::Frequencies;
 use super::many::{MAX_DOCS, Many};
 use super::memo::Memo;
@@ -39,11 +39,11 @@ pub(super) const KIND: EngineKind = EngineKind {
     build: |options| Box::new(Compiled::new(options)),
 };
 
-/// Fewer documents are percolated one after the other.
-const FEW: usize = 4;
-/// Documents of a batch are percolated together where an atom wakes so many queries, on average: long lists are worth reading once for all of them. Short
-/// ones are not: to note which documents have an atom costs more than it saves.
-const DEEP: f32 = 16.0;
+/// Documents of a batch are percolated together where that saves so many looks at queries for each of their atoms, on average: to note which documents
+/// have an atom costs as much.
+const DEEP: f32 = 64.0;
+/// Over how many documents that is averaged, about; some have a hundred times the atoms of others.
+const SPAN: f32 = 512.0;
 /// Queries whose plan is looked at again for each document that passes, at most.
 const REPLAN_PER_DOC: usize = 2;
 /// And one more for so many candidates: where plans are bad, they get better sooner.
@@ -80,9 +80,11 @@ pub struct Compiled {
     crowded: Vec<AtomId>,
     /// How many candidates a document had lately.
     load: f32,
+    /// How many of them it would not have to look at on its own, if it came with as many others as are percolated together.
+    shared: f32,
     /// How many atoms it had.
     breadth: f32,
-    /// How many candidates an atom must have for documents to be percolated together: [`DEEP`], but in tests.
+    /// How many looks must be saved for an atom for documents to be percolated together: [`DEEP`], but in tests.
     pub(super) deep: f32,
     /// What is to be learned from.
     seen: Seen,
@@ -212,6 +214,7 @@ impl Compiled {
             long: LONG,
             crowded: Vec::new(),
             load: 0.0,
+            shared: 0.0,
             breadth: 0.0,
             deep: DEEP,
             seen: Seen::default(),
@@ -465,6 +468,20 @@ impl Compiled {
         self.load += (candidates as f32 / n_docs.max(1) as f32 - self.load) * n / 64.0;
     }
 
+    /// How many looks at queries a document saves with this atom when it is one of [`MAX_DOCS`]: all, divided by how many of these have it. Keys are not looked at;
+    /// each document gets its own copy.
+    #[expect(clippy::cast_precision_loss)]
+    fn saved(&self, atom: AtomId) -> f32 {
+        let share = if atom == TRUE { 1.0 } else { self.frequencies.share(atom, 0.0) };
+        let n_others = share * (MAX_DOCS - 1) as f32;
+        self.presearch.waits.waiting(atom).n_looks() as f32 * n_others / (1.0 + n_others)
+    }
+
+    /// Whether documents of a batch are worth percolating together.
+    pub(super) fn is_deep(&self) -> bool {
+        self.shared >= self.deep * self.breadth
+    }
+
     /// Changes the plan of a query if there is one that is cheaper by so much.
     fn replan(&mut self, query: u32, gain: f32) {
         let Slot::Program(span) = self.queries[query as usize] else { return };
@@ -551,7 +568,12 @@ impl Compiled {
     fn learn(&mut self) {
         if self.seen.docs > 0 {
             let (n_docs, n) = (self.seen.docs as f32, self.seen.atoms.len() + self.seen.ranges);
-            self.breadth += (n as f32 / n_docs - self.breadth) * n_docs.min(16.0) / 16.0;
+            // Of the documents, few are counted.
+            let span = SPAN / COUNT_EVERY as f32;
+            let weight = n_docs.min(span) / span;
+            self.breadth += (n as f32 / n_docs - self.breadth) * weight;
+            let saved: f32 = self.seen.atoms.iter().map(|&atom| self.saved(atom)).sum();
+            self.shared += (saved / n_docs - self.shared) * weight;
         }
         self.frequencies.count_docs(self.seen.docs, &self.seen.values, &self.seen.others);
         for &atom in &self.seen.atoms {
@@ -565,13 +587,13 @@ impl Compiled {
 
     /// Appends the matches of a batch to `matches`, and takes down what is to be learned from.
     fn look_at(&mut self, docs: &[&Doc], matches: &mut Matches) {
-        let way = if docs.len() >= FEW && self.load >= self.deep * self.breadth { Way::Many } else { Way::One };
+        let is_deep = self.is_deep();
         let Compiled { one, many, tools, threads, presearch, codes, seen, counting, .. } = self;
         match threads {
             Some(threads) if Threads::are_worth_it(docs.len(), self.load) => {
-                threads.percolate((presearch, codes), (docs, way), *counting, matches, seen);
+                threads.percolate((presearch, codes), (docs, is_deep), *counting, matches, seen);
             }
-            _ if way == Way::One => {
+            _ if Way::of(docs.len(), is_deep) == Way::One => {
                 for (at, doc) in docs.iter().enumerate() {
                     one.percolate(presearch, codes, tools, (number(at), doc), matches);
                     if counting.of(at, 1) != 0 {

@@ -192,7 +192,7 @@ impl Seen {
 }
 
 /// One document of so many is counted, once the first have been.
-const COUNT_EVERY: u32 = 8;
+pub(super) const COUNT_EVERY: u32 = 8;
 /// The first documents are all counted.
 const COUNT_FIRST: u32 = 4096;
 

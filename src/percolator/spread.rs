@@ -25,6 +25,8 @@ const WORTH: f32 = if cfg!(test) { 1_000.0 } else { 30_000.0 };
 const PER_DOC: f32 = 300.0;
 /// Fewer documents are never divided.
 const MIN_DOCS: usize = 16;
+/// Fewer documents are taken one after the other. Less in tests, as above.
+const FEW: usize = if cfg!(test) { 4 } else { 16 };
 
 /// The threads, each with what it needs.
 #[derive(Debug)]
@@ -51,6 +53,13 @@ pub(super) enum Way {
     One,
     /// Together.
     Many,
+}
+
+impl Way {
+    /// For so many documents that stand together, where it is said whether lists are long.
+    pub(super) fn of(n_docs: usize, is_deep: bool) -> Way {
+        if n_docs >= FEW && is_deep { Way::Many } else { Way::One }
+    }
 }
 
 /// Documents that stand together in a batch, and what came of them.
@@ -82,13 +91,14 @@ impl Threads {
     pub(super) fn percolate(
         &mut self,
         (presearch, codes): (&Presearch, &Arena<u32>),
-        (docs, way): (&[&Doc], Way),
+        (docs, is_deep): (&[&Doc], bool),
         counting: Counting,
         matches: &mut Matches,
         seen: &mut Seen,
     ) {
         let n = docs.len().div_ceil(MAX_DOCS).next_multiple_of(self.workers.len());
         let len = docs.len().div_ceil(n);
+        let way = Way::of(len, is_deep);
         let n = docs.len().div_ceil(len);
         if self.runs.len() < n || self.runs.len() / 8 > n {
             self.runs.resize_with(n, Run::default);

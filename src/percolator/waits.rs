@@ -191,6 +191,11 @@ impl Waiting<'_> {
         }
     }
 
+    /// How many of them are more than a key to be copied.
+    pub(super) fn n_looks(&self) -> usize {
+        self.either.len() + self.guarded.len()
+    }
+
     pub(super) fn n(&self) -> usize {
         self.plain.len() + self.either.len() + self.guarded.len()
     }

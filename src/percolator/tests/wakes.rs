@@ -157,3 +157,30 @@ fn a_field_without_number_below_the_largest_is_no_problem() {
     engine.percolate(&[builder.doc()], &mut matches);
     assert!(matches.pairs().eq([(0, QueryKey(5))]));
 }
+
+#[test]
+fn documents_are_taken_together_where_many_queries_ask_for_more() {
+    let copied: Vec<Ast> = (0..200).map(|_| word("cat")).collect();
+    let mut engine = engine(&copied);
+    let mut builder = DocBuilder::new(Schema::tweet());
+    builder.text(tweet::TEXT, "a cat");
+    let batch = [builder.doc(); 64];
+    let is_deep = |engine: &mut Compiled| {
+        let mut matches = Matches::default();
+        for _ in 0..32 {
+            matches.clear();
+            engine.percolate(&batch, &mut matches);
+        }
+        assert_eq!((matches.len(), matches.candidates), (engine.len() * 64, engine.len() as u64 * 64));
+        engine.is_deep()
+    };
+    assert!(!is_deep(&mut engine), "a list of keys is copied for each document anyway");
+    for key in 200..400 {
+        engine.insert(QueryKey(key), &Ast::Or(vec![word("cat"), word(&format!("dog{key}"))]));
+    }
+    assert!(is_deep(&mut engine));
+    for key in 200..400 {
+        engine.remove(QueryKey(key));
+    }
+    assert!(!is_deep(&mut engine), "and when they are taken together, such lists are no reason to go on");
+}
