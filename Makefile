@@ -34,7 +34,7 @@ lint-peers:
 bench:
 	$(CARGO) bench --locked --benches -- $(if $(SHORT),--short)
 
-# perch beside Lucene Monitor and others: 20 minutes; benches/peers/README.md says how. SHORT=1 takes seven, ARGS="--mix rare" runs some of it.
+# perch beside Lucene Monitor and others: 20 minutes; benches/peers/README.md says how. SHORT=1 takes seven, and two to build it, ARGS="--mix rare" runs some of it.
 bench-peers:
 	$(CARGO) run --release --manifest-path benches/peers/Cargo.toml --target-dir $(PEERS_TARGET) -- $(if $(SHORT),--short) $(ARGS)
 

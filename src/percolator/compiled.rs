@@ -468,13 +468,12 @@ impl Compiled {
         self.load += (candidates as f32 / n_docs.max(1) as f32 - self.load) * n / 64.0;
     }
 
-    /// How many looks at queries a document saves with this atom when it is one of [`MAX_DOCS`]: all, divided by how many of these have it. Keys are not looked at;
-    /// each document gets its own copy.
+    /// Which part of the looks at queries behind an atom a document saves when it is one of [`MAX_DOCS`]: each of those that have the atom does its part.
     #[expect(clippy::cast_precision_loss)]
     fn saved(&self, atom: AtomId) -> f32 {
         let share = if atom == TRUE { 1.0 } else { self.frequencies.share(atom, 0.0) };
         let n_others = share * (MAX_DOCS - 1) as f32;
-        self.presearch.waits.waiting(atom).n_looks() as f32 * n_others / (1.0 + n_others)
+        n_others / (1.0 + n_others)
     }
 
     /// Whether documents of a batch are worth percolating together.
@@ -572,11 +571,12 @@ impl Compiled {
             let span = SPAN / COUNT_EVERY as f32;
             let weight = n_docs.min(span) / span;
             self.breadth += (n as f32 / n_docs - self.breadth) * weight;
-            let saved: f32 = self.seen.atoms.iter().map(|&atom| self.saved(atom)).sum();
+            let looked_at = self.seen.atoms.iter().filter(|&&(_, looks)| looks > 0);
+            let saved: f32 = looked_at.map(|&(atom, looks)| looks as f32 * self.saved(atom)).sum();
             self.shared += (saved / n_docs - self.shared) * weight;
         }
         self.frequencies.count_docs(self.seen.docs, &self.seen.values, &self.seen.others);
-        for &atom in &self.seen.atoms {
+        for &(atom, _) in &self.seen.atoms {
             if self.frequencies.count(atom) && !self.presearch.waits.waiting(atom).guarded.is_empty() {
                 self.stale.push((atom, 0));
             }
@@ -597,7 +597,7 @@ impl Compiled {
                 for (at, doc) in docs.iter().enumerate() {
                     one.percolate(presearch, codes, tools, (number(at), doc), matches);
                     if counting.of(at, 1) != 0 {
-                        one.see(doc, seen);
+                        one.see(&presearch.waits, doc, seen);
                     }
                 }
             }
@@ -606,7 +606,7 @@ impl Compiled {
                 let len = docs.len().div_ceil(docs.len().div_ceil(MAX_DOCS));
                 for (docs, first) in docs.chunks(len).zip((0..).step_by(len)) {
                     many.percolate(presearch, codes, tools, (number(first), docs), matches);
-                    many.see(docs, counting.of(first, docs.len()), seen);
+                    many.see(&presearch.waits, docs, counting.of(first, docs.len()), seen);
                 }
             }
         }

@@ -150,7 +150,8 @@ pub(super) struct Tools {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) docs: u32,
-    pub(super) atoms: Vec<AtomId>,
+    /// Each with how many queries that wait for it are looked at, which is near when a document has just been percolated.
+    pub(super) atoms: Vec<(AtomId, u32)>,
     /// How many ranges were told besides.
     pub(super) ranges: usize,
     /// Hashes of terms that are no atoms.
@@ -185,7 +186,7 @@ impl Seen {
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        self.atoms.capacity() * size_of::<AtomId>()
+        self.atoms.capacity() * size_of::<(AtomId, u32)>()
             + self.others.capacity() * size_of::<u64>()
             + self.values.capacity() * size_of::<(FieldId, i64)>()
     }

@@ -15,7 +15,7 @@ use super::places::{Places, Print};
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
-use super::waits::Wake;
+use super::waits::{Waits, Wake};
 use super::words::Words;
 
 /// How many documents fit into a mask.
@@ -326,12 +326,13 @@ impl Many {
     }
 
     /// Takes down what some of the documents had.
-    pub(super) fn see(&self, docs: &[&Doc], some: Mask, seen: &mut Seen) {
+    pub(super) fn see(&self, waits: &Waits, docs: &[&Doc], some: Mask, seen: &mut Seen) {
         each_doc(some, |at| seen.add(docs[at], &self.tokens[at]));
         seen.ranges += self.ranges.iter().filter(|(_, doc)| doc & some != 0).count();
         for (&atom, mask) in self.there.iter().zip(&self.masks) {
-            for _ in 0..(mask & some).count_ones() {
-                seen.atoms.push(atom);
+            let n = (mask & some).count_ones() as usize;
+            if n > 0 {
+                seen.atoms.extend(std::iter::repeat_n((atom, waits.n_looks(atom)), n));
             }
         }
     }

@@ -14,7 +14,7 @@ use super::places::{Places, Print};
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
-use super::waits::Wake;
+use super::waits::{Waits, Wake};
 
 /// The marks, and buffers that are kept.
 #[derive(Debug, Default)]
@@ -255,9 +255,9 @@ impl One {
     }
 
     /// Takes down what the document had.
-    pub(super) fn see(&self, doc: &Doc, seen: &mut Seen) {
+    pub(super) fn see(&self, waits: &Waits, doc: &Doc, seen: &mut Seen) {
         seen.add(doc, &self.tokens);
-        seen.atoms.extend(&self.there);
+        seen.atoms.extend(self.there.iter().map(|&atom| (atom, waits.n_looks(atom))));
         seen.ranges += self.ranges.len();
     }
 

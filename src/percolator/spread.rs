@@ -115,13 +115,13 @@ impl Threads {
             match way {
                 Way::Many => {
                     worker.many.percolate(presearch, codes, &mut worker.tools, (first, docs), &mut run.matches);
-                    worker.many.see(docs, counted, &mut run.seen);
+                    worker.many.see(&presearch.waits, docs, counted, &mut run.seen);
                 }
                 Way::One => {
                     for (doc, at) in docs.iter().zip(0..) {
                         worker.one.percolate(presearch, codes, &mut worker.tools, (first + at, doc), &mut run.matches);
                         if counted >> at & 1 == 1 {
-                            worker.one.see(doc, &mut run.seen);
+                            worker.one.see(&presearch.waits, doc, &mut run.seen);
                         }
                     }
                 }

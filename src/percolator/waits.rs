@@ -191,11 +191,6 @@ impl Waiting<'_> {
         }
     }
 
-    /// How many of them are more than a key to be copied.
-    pub(super) fn n_looks(&self) -> usize {
-        self.either.len() + self.guarded.len()
-    }
-
     pub(super) fn n(&self) -> usize {
         self.plain.len() + self.either.len() + self.guarded.len()
     }
@@ -258,6 +253,13 @@ impl Waits {
     #[inline]
     fn lists(&self, atom: AtomId) -> &Lists {
         self.lists.get(atom as usize).unwrap_or(NO_LISTS)
+    }
+
+    /// How many queries wait for an atom that are looked at; of the others, the key is copied.
+    #[inline]
+    pub(super) fn n_looks(&self, atom: AtomId) -> u32 {
+        let lists = self.lists(atom);
+        u32::try_from(lists.either.len() + lists.guarded.len()).expect("a list has fewer than 2^26 entries")
     }
 
     /// How many queries with a guard wait for an atom.
