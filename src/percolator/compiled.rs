@@ -215,7 +215,8 @@ impl Compiled {
             crowded: Vec::new(),
             load: 0.0,
             shared: 0.0,
-            breadth: 0.0,
+            // Each has the atom that every document has.
+            breadth: 1.0,
             deep: DEEP,
             seen: Seen::default(),
             frequencies: Frequencies::new(),
@@ -308,7 +309,7 @@ impl Compiled {
             let others = leaves.map(|leaves| {
                 let is_other = |word: u32| word & program::TAG == program::ABSENT || !is_key(word & !program::TAG);
                 let mut others: Vec<u32> = leaves.iter().copied().filter(|&word| is_other(word)).collect();
-                // What is rare says no soonest.
+                // What is rare is in the print, and says no soonest.
                 let known = self.known();
                 others.sort_by_cached_key(|&word| match word & program::TAG {
                     program::ATOM => known.share(word & !program::TAG).to_bits(),

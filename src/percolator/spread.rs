@@ -56,7 +56,7 @@ pub(super) enum Way {
 }
 
 impl Way {
-    /// For so many documents that stand together, where it is said whether lists are long.
+    /// For so many documents that stand together, where it is said whether that saves enough looks at queries.
     pub(super) fn of(n_docs: usize, is_deep: bool) -> Way {
         if n_docs >= FEW && is_deep { Way::Many } else { Way::One }
     }

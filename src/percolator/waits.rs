@@ -95,7 +95,7 @@ impl Posting {
     }
 
     /// Whether all that it asks for is as it should be. All of it is looked at: where a print fits, nearly all holds, and how many it is
-    /// can't be guessed.
+    /// can't be guessed. In short lists, where no print was asked, that is a few looks more.
     #[inline]
     pub(super) fn holds(&self, is_there: impl Fn(AtomId) -> bool) -> bool {
         self.leaves.iter().fold(true, |all, &word| all & (is_there(word & !TAG) == (word & TAG == ATOM)))

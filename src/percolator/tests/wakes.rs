@@ -159,7 +159,7 @@ fn a_field_without_number_below_the_largest_is_no_problem() {
 }
 
 #[test]
-fn documents_are_taken_together_where_many_queries_ask_for_more() {
+fn documents_are_taken_together_where_many_queries_are_looked_at() {
     let copied: Vec<Ast> = (0..200).map(|_| word("cat")).collect();
     let mut engine = engine(&copied);
     let mut builder = DocBuilder::new(Schema::tweet());
