@@ -454,8 +454,8 @@ impl Inner {
         drop(messages);
         let Some(thread) = lock(&self.thread).take() else { return Ok(()) };
         thread.join().unwrap_or_else(|_| Err(IntakeError::Failed(PANICKED.into())))?;
-        if let Err(error) = lock(&self.home).give_back() {
-            // Everything is durable; the next start only skips some numbers.
+        if let Err(error) = lock(&self.home).leave() {
+            // Everything is durable; the next start only skips some numbers, and the lock goes with the last handle.
             tracing::warn!(%error, "numbers that were reserved can't be given back");
         }
         Ok(())

@@ -111,14 +111,14 @@ struct Note {
     reserved_seq: u64,
 }
 
-/// The directory of an index, locked for this process until it is dropped.
+/// The directory of an index, locked for this process until it is left or dropped.
 #[derive(Debug)]
 pub(super) struct Home {
     dir: PathBuf,
     note: Note,
     /// The last seq that was given away, or could have been by a perch before this one.
     last: u64,
-    _lock: File,
+    lock: File,
 }
 
 impl Home {
@@ -189,7 +189,7 @@ impl Home {
             }
             Err(error) => return Err(failed(error)),
         };
-        Ok(Home { dir: dir.to_owned(), last: note.reserved_seq, note, _lock: lock })
+        Ok(Home { dir: dir.to_owned(), last: note.reserved_seq, note, lock })
     }
 
     /// The directory of the tantivy index.
@@ -228,9 +228,12 @@ impl Home {
         Ok(())
     }
 
-    /// Gives back what was reserved and not given away: nobody will use it before the next start.
-    pub(super) fn give_back(&mut self) -> io::Result<()> {
-        self.reserve(self.last)
+    /// Gives back what was reserved and not given away, which nobody will use before the next start, and lets another perch have the directory. That does not
+    /// wait for the end of the last handle: a request that still reads may have one, and a process that is just being
+    /// started has a copy of every open file for a moment.
+    pub(super) fn leave(&mut self) -> io::Result<()> {
+        let given_back = self.reserve(self.last);
+        self.lock.unlock().and(given_back)
     }
 
     fn reserve(&mut self, until: u64) -> io::Result<()> {
