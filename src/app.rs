@@ -105,7 +105,7 @@ impl Keys {
     pub fn load(config: &Config) -> Result<Keys, Vec<Problem>> {
         let server = &config.server;
         let tls = || {
-            if server.tls_certificate_file.as_os_str().is_empty() {
+            if !server.is_encrypted() {
                 return Ok(None);
             }
             Tls::load(&server.tls_certificate_file, &server.tls_key_file).map(|tls| Some(Arc::new(tls)))

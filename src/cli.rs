@@ -14,6 +14,7 @@ mod plugins;
 mod search;
 mod serve;
 mod show;
+mod signals;
 mod tail;
 
 use std::io;

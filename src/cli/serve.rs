@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use super::signals::{Ends, Hangups};
 use super::{ConfigArgs, Failure, load_with_keys};
 use crate::server::Tls;
 use crate::{app, telemetry};
@@ -19,21 +20,27 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")?;
     let outcome = runtime.block_on(async {
-        let running = app::start(&config, plugins, keys).await?;
+        let mut ends = Ends::listen().context("can't listen for signals")?;
+        let hangups =
+            config.server.is_encrypted().then(Hangups::listen).transpose().context("can't listen for signals")?;
+        let running = tokio::select! {
+            running = app::start(&config, plugins, keys) => running?,
+            // Nothing was taken yet, so there is nothing to end in order.
+            () = ends.next() => return Ok(()),
+        };
         let mut out = std::io::stdout();
         // The only line on stdout: whoever asked for port 0 reads it.
-        let tls = running.tls();
-        let scheme = if tls.is_some() { "https" } else { "http" };
+        let scheme = if config.server.is_encrypted() { "https" } else { "http" };
         writeln!(out, "listening on {scheme}://{}", running.address()).and_then(|()| out.flush())?;
         tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "serving");
         if let Some(address) = running.admin_address() {
             tracing::info!(%address, "serving metrics");
         }
-        let signals = wait_for_signals(running.shutdown_token());
+        let second_end = end_twice(ends, running.shutdown_token());
         tokio::select! {
-            never = reload_on_hangup(tls) => match never {},
+            never = reload(running.tls(), hangups) => match never {},
             outcome = running.run() => outcome,
-            error = signals => Err(error),
+            ended = second_end => ended.and_then(|()| anyhow::bail!("a second signal came: ended at once")),
         }
     });
     // Standard input may be read on a thread that can't be stopped.
@@ -71,48 +78,24 @@ fn connections_within(files: u64) -> usize {
     usize::try_from(files - OTHER_FILES.min(files / 2)).unwrap_or(usize::MAX)
 }
 
-/// The first signal shuts down, the second one ends this.
-async fn wait_for_signals(shutdown: CancellationToken) -> anyhow::Error {
-    let first = signal().await;
-    if let Err(error) = first {
-        return error;
-    }
+/// Shuts down at the first signal; answers at the second one.
+async fn end_twice(mut ends: Ends, shutdown: CancellationToken) -> anyhow::Result<()> {
+    ends.next().await;
     shutdown.cancel();
-    // Some wrappers send the same signal to the process and to its group: that is still the first one.
+    // Some wrappers send the same signal to the process and to its group: that is still the first one, so it is not listened to.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    match signal().await {
-        Ok(()) => anyhow::anyhow!("a second signal came: ended at once"),
-        Err(error) => error,
-    }
+    Ends::listen().context("can't listen for signals")?.next().await;
+    Ok(())
 }
 
 /// Reads the certificate again at each SIGHUP.
-async fn reload_on_hangup(tls: Option<Arc<Tls>>) -> Infallible {
-    #[cfg(unix)]
-    if let (Some(tls), Ok(mut hangups)) = (tls, tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()))
-    {
-        while hangups.recv().await.is_some() {
-            match tls.reload() {
-                Ok(()) => tracing::info!("the certificate was read again"),
-                Err(error) => {
-                    tracing::error!(%error, "the new certificate is no good, the old one stays");
-                }
-            }
+async fn reload(tls: Option<Arc<Tls>>, hangups: Option<Hangups>) -> Infallible {
+    let (Some(tls), Some(mut hangups)) = (tls, hangups) else { return std::future::pending().await };
+    loop {
+        hangups.next().await;
+        match tls.reload() {
+            Ok(()) => tracing::info!("the certificate was read again"),
+            Err(error) => tracing::error!(%error, "the new certificate is no good, the old one stays"),
         }
     }
-    std::future::pending().await
-}
-
-async fn signal() -> anyhow::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-            .context("can't listen for signals")?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted.context("can't listen for signals"),
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.context("can't listen for signals")
 }

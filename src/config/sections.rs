@@ -66,6 +66,12 @@ impl Default for Server {
 }
 
 impl Server {
+    /// Whether connections are encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        !self.tls_certificate_file.as_os_str().is_empty()
+    }
+
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         for (at, origin) in self.allowed_origins.iter().enumerate() {
             if origin != "*" && Origin::parse(origin).is_none() {

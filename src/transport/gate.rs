@@ -251,8 +251,7 @@ impl Gate {
 
 /// The names of the configuration; none where any name is good.
 fn hosts(server: &Server) -> Option<Vec<String>> {
-    let has_tls = !server.tls_certificate_file.as_os_str().is_empty();
-    if has_tls || server.allowed_hosts.iter().any(|host| host == "*") {
+    if server.is_encrypted() || server.allowed_hosts.iter().any(|host| host == "*") {
         return None;
     }
     let of_origins = server.allowed_origins.iter().filter_map(|origin| host_name(origin.split_once("://")?.1));

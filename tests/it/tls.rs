@@ -101,14 +101,18 @@ async fn connections_are_encrypted_and_certificates_renewed() {
     perch.stop().await;
 }
 
+/// Where a process finds its certificate and its key.
+fn settings(dir: &Path) -> [String; 2] {
+    [("certificate", "cert.pem"), ("key", "key.pem")]
+        .map(|(name, file)| format!("server.tls_{name}_file={:?}", dir.join(file).display().to_string()))
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hangup_brings_the_new_certificate() {
     let dir = tempfile::tempdir().expect("a directory");
     let first = certificate(dir.path());
-    let key =
-        |name: &str, file: &str| format!("server.tls_{name}_file={:?}", dir.path().join(file).display().to_string());
-    let settings = [key("certificate", "cert.pem"), key("key", "key.pem")];
+    let settings = settings(dir.path());
     let server = Server::start_with(&dir.path().join("index"), &["--set", &settings[0], "--set", &settings[1]]);
     let address = server.url.strip_prefix("https://").expect("https").parse().expect("an address");
     assert!(encrypted_to(address, &first, "http/1.1").await.is_ok());
@@ -127,6 +131,29 @@ async fn a_hangup_brings_the_new_certificate() {
     let third = certificate(dir.path());
     hang_up();
     until(async || encrypted_to(address, &third, "http/1.1").await.is_ok()).await;
+}
+
+/// Whoever has read that perch listens may send a signal at once.
+#[cfg(target_os = "linux")]
+#[test]
+fn signals_are_listened_to_before_it_says_that_it_serves() {
+    /// Which signals a process catches, a bit each, the first is that of signal 1.
+    fn caught(process: u32) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask");
+        u64::from_str_radix(mask.trim(), 16).expect("hexadecimal")
+    }
+    const HANGUP: u64 = 1;
+    const INTERRUPT_AND_TERMINATE: u64 = 1 << 1 | 1 << 14;
+    let dir = tempfile::tempdir().expect("a directory");
+    certificate(dir.path());
+    let plain = Server::start(&dir.path().join("plain"));
+    assert_eq!(caught(plain.child.id()) & INTERRUPT_AND_TERMINATE, INTERRUPT_AND_TERMINATE);
+    assert_eq!(caught(plain.child.id()) & HANGUP, 0, "its terminal may take it along");
+    let settings = settings(dir.path());
+    let encrypted = Server::start_with(&dir.path().join("encrypted"), &["--set", &settings[0], "--set", &settings[1]]);
+    let all = INTERRUPT_AND_TERMINATE | HANGUP;
+    assert_eq!(caught(encrypted.child.id()) & all, all);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,9 +201,7 @@ fn certificate_of_authority(dir: &Path) -> PathBuf {
 fn commands_trust_the_authority_that_they_are_told() {
     let dir = tempfile::tempdir().expect("a directory");
     let ca = certificate_of_authority(dir.path()).display().to_string();
-    let key =
-        |name: &str, file: &str| format!("server.tls_{name}_file={:?}", dir.path().join(file).display().to_string());
-    let settings = [key("certificate", "cert.pem"), key("key", "key.pem")];
+    let settings = settings(dir.path());
     let server = Server::start_with(&dir.path().join("index"), &["--set", &settings[0], "--set", &settings[1]]);
     let tweets = dir.path().join("tweets.json").display().to_string();
     std::fs::write(&tweets, "{\"id\":7,\"text\":\"rust\"}\n").expect("written");
