@@ -45,6 +45,7 @@ mod found;
 mod frequency;
 mod grid;
 mod interval;
+mod learning;
 mod many;
 mod matches;
 mod memo;

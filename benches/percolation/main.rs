@@ -50,7 +50,7 @@ fn measure(table: &str, mix: &str, size: usize, options: &Options) -> Result<Str
     let (engine, short) = (&options.engine, options.short);
     match table {
         "mixes" => serde_json::to_string(&row::measure(mix, size, engine, short)).map_err(|error| error.to_string()),
-        "threads" => Ok(threads::measure(mix, size, engine, short)),
+        "threads" => Ok(threads::measure(mix, size, engine)),
         "churn" => Ok(churn::measure(mix, size, engine, short)),
         _ => Err(format!("there is no table {table}; there are {}", TABLES.join(", "))),
     }

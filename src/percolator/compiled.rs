@@ -17,8 +17,9 @@ use crate::query::Ast;
 
 use super::arena::{Arena, Span};
 use super::compile::compile;
-use super::facts::{COUNT_EVERY, Counting, Seen, Tools};
+use super::facts::Tools;
 use super::frequency::Frequencies;
+use super::learning::Learning;
 use super::many::{MAX_DOCS, Many};
 use super::memo::Memo;
 use super::one::One;
@@ -42,8 +43,6 @@ pub(super) const KIND: EngineKind = EngineKind {
 /// Documents of a batch are percolated together where that saves so many looks at queries for each of their atoms, on average: to note which documents
 /// have an atom costs as much.
 const DEEP: f32 = 64.0;
-/// Over how many documents that is averaged, about; some have a hundred times the atoms of others.
-const SPAN: f32 = 512.0;
 /// Queries whose plan is looked at again for each document that passes, at most.
 const REPLAN_PER_DOC: usize = 2;
 /// And one more for so many candidates: where plans are bad, they get better sooner.
@@ -80,19 +79,9 @@ pub struct Compiled {
     crowded: Vec<AtomId>,
     /// How many candidates a document had lately.
     load: f32,
-    /// How many of them it would not have to look at on its own, if it came with as many others as are percolated together.
-    shared: f32,
-    /// How many atoms it had.
-    breadth: f32,
     /// How many looks must be saved for an atom for documents to be percolated together: [`DEEP`], but in tests.
     pub(super) deep: f32,
-    /// What is to be learned from.
-    seen: Seen,
-    frequencies: Frequencies,
-    counting: Counting,
-    /// Atoms that are so much more frequent than was believed that the queries behind them should wait elsewhere, and
-    /// the place in their postings up to which that was looked at.
-    stale: Vec<(AtomId, u32)>,
+    learning: Learning,
     /// The query up to which all plans were looked at again, while that goes on.
     sweep: Option<u32>,
     /// How many documents have to be counted before that starts again.
@@ -214,14 +203,8 @@ impl Compiled {
             long: LONG,
             crowded: Vec::new(),
             load: 0.0,
-            shared: 0.0,
-            // Each has the atom that every document has.
-            breadth: 1.0,
             deep: DEEP,
-            seen: Seen::default(),
-            frequencies: Frequencies::new(),
-            counting: Counting::default(),
-            stale: Vec::new(),
+            learning: Learning::new(),
             sweep: None,
             sweep_at: FIRST_SWEEP,
         }
@@ -232,7 +215,7 @@ impl Compiled {
     /// The engine does this on its own, for a few queries at a call, when terms turn out to be more frequent than was
     /// believed; this is for those who want it all at once, after a warm-up.
     pub fn replan_all(&mut self) {
-        self.stale.clear();
+        self.learning.stale.clear();
         for key in 0..self.queries.len() {
             self.replan(u32::try_from(key).expect("keys are 32 bits"), 1.0);
         }
@@ -275,7 +258,7 @@ impl Compiled {
     }
 
     fn known(&self) -> Known<'_> {
-        Known { presearch: &self.presearch, frequencies: &self.frequencies }
+        Known { presearch: &self.presearch, frequencies: &self.learning.frequencies }
     }
 
     /// Lets a query wait as planned, and keeps where.
@@ -469,17 +452,9 @@ impl Compiled {
         self.load += (candidates as f32 / n_docs.max(1) as f32 - self.load) * n / 64.0;
     }
 
-    /// Which part of the looks at queries behind an atom a document saves when it is one of [`MAX_DOCS`]: each of those that have the atom does its part.
-    #[expect(clippy::cast_precision_loss)]
-    fn saved(&self, atom: AtomId) -> f32 {
-        let share = if atom == TRUE { 1.0 } else { self.frequencies.share(atom, 0.0) };
-        let n_others = share * (MAX_DOCS - 1) as f32;
-        n_others / (1.0 + n_others)
-    }
-
     /// Whether documents of a batch are worth percolating together.
     pub(super) fn is_deep(&self) -> bool {
-        self.shared >= self.deep * self.breadth
+        self.learning.depth() >= self.deep
     }
 
     /// Changes the plan of a query if there is one that is cheaper by so much.
@@ -534,11 +509,11 @@ impl Compiled {
     fn replan_some(&mut self, n_docs: usize, n_candidates: u64) {
         let candidates = usize::try_from(n_candidates).unwrap_or(usize::MAX);
         let mut left = REPLAN_PER_DOC * n_docs + candidates / CANDIDATES_PER_REPLAN;
-        if self.sweep.is_none() && self.frequencies.n_counted() >= self.sweep_at {
+        if self.sweep.is_none() && self.learning.frequencies.n_counted() >= self.sweep_at {
             self.sweep_at *= SWEEP_GROWTH;
             self.sweep = Some(0);
         }
-        while let Some((atom, mut at)) = self.stale.pop() {
+        while let Some((atom, mut at)) = self.learning.stale.pop() {
             while left > 0 {
                 let Some(posting) = self.presearch.waits.waiting(atom).guarded.get(at as usize).copied() else { break };
                 left -= 1;
@@ -549,7 +524,7 @@ impl Compiled {
                 }
             }
             if left == 0 {
-                self.stale.push((atom, at));
+                self.learning.stale.push((atom, at));
                 return;
             }
         }
@@ -563,55 +538,34 @@ impl Compiled {
         }
     }
 
-    /// Learns from what was seen.
-    #[expect(clippy::cast_precision_loss)]
-    fn learn(&mut self) {
-        if self.seen.docs > 0 {
-            let (n_docs, n) = (self.seen.docs as f32, self.seen.atoms.len() + self.seen.ranges);
-            // Of the documents, few are counted.
-            let span = SPAN / COUNT_EVERY as f32;
-            let weight = n_docs.min(span) / span;
-            self.breadth += (n as f32 / n_docs - self.breadth) * weight;
-            let looked_at = self.seen.atoms.iter().filter(|&&(_, looks)| looks > 0);
-            let saved: f32 = looked_at.map(|&(atom, looks)| looks as f32 * self.saved(atom)).sum();
-            self.shared += (saved / n_docs - self.shared) * weight;
-        }
-        self.frequencies.count_docs(self.seen.docs, &self.seen.values, &self.seen.others);
-        for &(atom, _) in &self.seen.atoms {
-            if self.frequencies.count(atom) && !self.presearch.waits.waiting(atom).guarded.is_empty() {
-                self.stale.push((atom, 0));
-            }
-        }
-        self.seen.clear();
-        self.frequencies.tick();
-    }
-
-    /// Appends the matches of a batch to `matches`, and takes down what is to be learned from.
+    /// Appends the matches of a batch to `matches`, and learns from it; with several threads, from the one before.
     fn look_at(&mut self, docs: &[&Doc], matches: &mut Matches) {
         let is_deep = self.is_deep();
-        let Compiled { one, many, tools, threads, presearch, codes, seen, counting, .. } = self;
-        match threads {
-            Some(threads) if Threads::are_worth_it(docs.len(), self.load) => {
-                threads.percolate((presearch, codes), (docs, is_deep), *counting, matches, seen);
-            }
-            _ if Way::of(docs.len(), is_deep) == Way::One => {
-                for (at, doc) in docs.iter().enumerate() {
-                    one.percolate(presearch, codes, tools, (number(at), doc), matches);
-                    if counting.of(at, 1) != 0 {
-                        one.see(&presearch.waits, doc, seen);
-                    }
+        let Compiled { one, many, tools, threads, presearch, codes, learning, .. } = self;
+        if let Some(threads) = threads
+            && Threads::are_worth_it(docs.len(), self.load)
+        {
+            threads.percolate((presearch, codes), (docs, is_deep), learning, matches);
+            return;
+        }
+        let Learning { seen, counting, .. } = learning;
+        if Way::of(docs.len(), is_deep) == Way::One {
+            for (at, doc) in docs.iter().enumerate() {
+                one.percolate(presearch, codes, tools, (number(at), doc), matches);
+                if counting.of(at, 1) != 0 {
+                    one.see(&presearch.waits, doc, seen);
                 }
             }
-            _ => {
-                // Evenly, so that no few are left over.
-                let len = docs.len().div_ceil(docs.len().div_ceil(MAX_DOCS));
-                for (docs, first) in docs.chunks(len).zip((0..).step_by(len)) {
-                    many.percolate(presearch, codes, tools, (number(first), docs), matches);
-                    many.see(&presearch.waits, docs, counting.of(first, docs.len()), seen);
-                }
+        } else {
+            // Evenly, so that no few are left over.
+            let len = docs.len().div_ceil(docs.len().div_ceil(MAX_DOCS));
+            for (docs, first) in docs.chunks(len).zip((0..).step_by(len)) {
+                many.percolate(presearch, codes, tools, (number(first), docs), matches);
+                many.see(&presearch.waits, docs, counting.of(first, docs.len()), seen);
             }
         }
         counting.pass(docs.len());
+        learning.learn(&presearch.waits);
     }
 }
 
@@ -627,6 +581,7 @@ fn price_of_waits(atoms: impl Iterator<Item = AtomId>, prices: &Known<'_>) -> f3
 impl Engine for Compiled {
     fn insert(&mut self, key: QueryKey, query: &Ast) {
         self.remove(key);
+        self.learning.learn(&self.presearch.waits);
         let code = compile(query, &mut self.presearch.atoms);
         self.start_counting();
         let plan = plan(&code, &self.known());
@@ -645,6 +600,7 @@ impl Engine for Compiled {
         if let Slot::Atom { atom: NO_ATOM, .. } = slot {
             return false;
         }
+        self.learning.learn(&self.presearch.waits);
         let conjunctions = match slot {
             Slot::Atom { .. } => Vec::new(),
             Slot::Program(span) => self.conjunctions(span),
@@ -678,7 +634,6 @@ impl Engine for Compiled {
         self.look_at(docs, matches);
         let candidates = matches.candidates - before;
         self.weigh(docs.len(), candidates);
-        self.learn();
         self.replan_some(docs.len(), candidates);
         self.compact();
     }
@@ -696,8 +651,7 @@ impl Engine for Compiled {
             + self.many.size_bytes()
             + self.threads.as_ref().map_or(0, Threads::size_bytes)
             + self.tools.memo.size_bytes()
-            + self.seen.size_bytes()
-            + self.frequencies.size_bytes()
+            + self.learning.size_bytes()
     }
 }
 
@@ -714,7 +668,7 @@ impl Compiled {
                 }
                 _ => self.presearch.guess(atom),
             };
-            self.frequencies.start(atom, guess, hash);
+            self.learning.frequencies.start(atom, guess, hash);
         }
     }
 
@@ -732,7 +686,7 @@ impl Compiled {
             self.tools.memo = Memo::default();
         }
         let (n_atoms, n_queries) = (self.presearch.atoms.len(), self.queries.len());
-        self.frequencies.truncate(n_atoms);
+        self.learning.frequencies.truncate(n_atoms);
         self.one.give_back(n_atoms, n_queries);
         self.many.give_back(n_atoms, n_queries);
         if let Some(threads) = &mut self.threads {

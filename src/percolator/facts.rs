@@ -193,7 +193,7 @@ impl Seen {
 }
 
 /// One document of so many is counted, once the first have been.
-pub(super) const COUNT_EVERY: u32 = 8;
+pub(super) const COUNT_EVERY: u32 = 16;
 /// The first documents are all counted.
 const COUNT_FIRST: u32 = 4096;
 

@@ -1,17 +1,18 @@
 //! Percolates a large batch on several threads.
 //!
 //! The documents are dealt out in runs of at most [`MAX_DOCS`], each to whichever thread is free, which takes them one after the other or
-//! together. The table is only read meanwhile; marks, and what is remembered of patterns, belong to a thread. What a run found, and what is to be learned from it, is
+//! together. The calling thread is one of them: while the others wake up, it learns from the batch before. The table is only read meanwhile; marks, and what is remembered of patterns, belong to a thread. What a run found, and what is to be learned from it, is
 //! put together in the order of the documents: answers do not depend on the number of threads.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::Matches;
 use super::arena::Arena;
-use super::facts::{Counting, Seen, Tools};
+use super::facts::{Mask, Seen, Tools};
+use super::learning::Learning;
 use super::many::{MAX_DOCS, Many};
 use super::memo::Memo;
 use super::one::One;
@@ -25,25 +26,57 @@ const WORTH: f32 = if cfg!(test) { 1_000.0 } else { 30_000.0 };
 const PER_DOC: f32 = 300.0;
 /// Fewer documents are never divided.
 const MIN_DOCS: usize = 16;
+/// So many documents are taken one after the other by one thread, at most: with more, some threads wait longer for the last one.
+const RUN: usize = 32;
 /// Fewer documents are taken one after the other. Less in tests, as above.
 const FEW: usize = if cfg!(test) { 4 } else { 16 };
 
 /// The threads, each with what it needs.
 #[derive(Debug)]
 pub(super) struct Threads {
+    /// All but the calling one.
     pool: ThreadPool,
-    /// By thread of the pool, which locks no other than its own.
+    /// By thread, which locks no other than its own; the last is the calling one's.
     workers: Vec<Mutex<Worker>>,
-    /// By run of documents; kept for their memory.
-    runs: Vec<Run>,
+    /// By run of documents; kept for their memory. Locked by the thread that takes the run.
+    runs: Vec<Mutex<Run>>,
 }
 
-/// What belongs to a thread.
+/// What belongs to a thread. Alone in its cache lines, of which processors fetch two at a time.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 struct Worker {
     one: One,
     many: Many,
     tools: Tools,
+}
+
+impl Worker {
+    /// Finds what matches a run of documents, of which the first has this number in its batch, and takes down those that are counted.
+    fn percolate(
+        &mut self,
+        (presearch, codes): (&Presearch, &Arena<u32>),
+        (first, docs, way): (u32, &[&Doc], Way),
+        counted: Mask,
+        run: &mut Run,
+    ) {
+        let Worker { one, many, tools } = self;
+        run.seen.clear();
+        match way {
+            Way::Many => {
+                many.percolate(presearch, codes, tools, (first, docs), &mut run.matches);
+                many.see(&presearch.waits, docs, counted, &mut run.seen);
+            }
+            Way::One => {
+                for (doc, at) in docs.iter().zip(0..) {
+                    one.percolate(presearch, codes, tools, (first + at, doc), &mut run.matches);
+                    if counted >> at & 1 == 1 {
+                        one.see(&presearch.waits, doc, &mut run.seen);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// How a thread takes documents that stand together.
@@ -62,8 +95,9 @@ impl Way {
     }
 }
 
-/// Documents that stand together in a batch, and what came of them.
+/// Documents that stand together in a batch, and what came of them. Alone in its cache lines, because threads take neighbors at the same time.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 struct Run {
     matches: Matches,
     seen: Seen,
@@ -76,7 +110,7 @@ impl Threads {
             return None;
         }
         let name = |at| format!("percolator-{at}");
-        let pool = ThreadPoolBuilder::new().num_threads(n).thread_name(name).build().ok()?;
+        let pool = ThreadPoolBuilder::new().num_threads(n - 1).thread_name(name).build().ok()?;
         let workers = (0..n).map(|_| Mutex::default()).collect();
         Some(Threads { pool, workers, runs: Vec::new() })
     }
@@ -87,50 +121,51 @@ impl Threads {
         n_docs >= MIN_DOCS && n_docs as f32 * (PER_DOC + candidates_per_doc) >= WORTH
     }
 
-    /// Appends the matches of a batch to `matches`, and what is to be learned from it to `seen`.
+    /// Appends the matches of a batch to `matches`, learns from what was seen before, and takes down what is to be learned from this batch.
     pub(super) fn percolate(
         &mut self,
         (presearch, codes): (&Presearch, &Arena<u32>),
         (docs, is_deep): (&[&Doc], bool),
-        counting: Counting,
+        learning: &mut Learning,
         matches: &mut Matches,
-        seen: &mut Seen,
     ) {
-        let n = docs.len().div_ceil(MAX_DOCS).next_multiple_of(self.workers.len());
+        let most = if is_deep { MAX_DOCS } else { RUN };
+        let n = docs.len().div_ceil(most).next_multiple_of(self.workers.len());
         let len = docs.len().div_ceil(n);
         let way = Way::of(len, is_deep);
         let n = docs.len().div_ceil(len);
         if self.runs.len() < n || self.runs.len() / 8 > n {
-            self.runs.resize_with(n, Run::default);
+            self.runs.resize_with(n, Mutex::default);
             self.runs.shrink_to_fit();
         }
-        let (runs, workers) = (&mut self.runs[..n], &self.workers);
-        let percolate = |(at, (docs, run)): (usize, (&[&Doc], &mut Run))| {
-            let own = rayon::current_thread_index().expect("this runs in the pool");
-            // A panic while documents are percolated ends the process' pipeline, and marks start anew with each batch.
-            let worker = &mut *workers[own].lock().unwrap_or_else(PoisonError::into_inner);
-            let first = u32::try_from(at * len).expect("a batch has fewer than 2^32 documents");
-            run.seen.clear();
-            let counted = counting.of(at * len, docs.len());
-            match way {
-                Way::Many => {
-                    worker.many.percolate(presearch, codes, &mut worker.tools, (first, docs), &mut run.matches);
-                    worker.many.see(&presearch.waits, docs, counted, &mut run.seen);
-                }
-                Way::One => {
-                    for (doc, at) in docs.iter().zip(0..) {
-                        worker.one.percolate(presearch, codes, &mut worker.tools, (first + at, doc), &mut run.matches);
-                        if counted >> at & 1 == 1 {
-                            worker.one.see(&presearch.waits, doc, &mut run.seen);
-                        }
-                    }
-                }
+        let (runs, workers) = (&self.runs[..n], &self.workers);
+        let next = AtomicUsize::new(0);
+        let counting = learning.counting;
+        let work = |own: usize| {
+            let worker = &mut *lock(&workers[own]);
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(run) = runs.get(at) else { return };
+                let from = at * len;
+                let docs = &docs[from..docs.len().min(from + len)];
+                let first = u32::try_from(from).expect("a batch has fewer than 2^32 documents");
+                let counted = counting.of(from, docs.len());
+                worker.percolate((presearch, codes), (first, docs, way), counted, &mut lock(run));
             }
         };
-        self.pool.install(|| docs.par_chunks(len).zip(&mut *runs).enumerate().with_max_len(1).for_each(percolate));
-        for run in runs {
+        self.pool.in_place_scope(|scope| {
+            for own in 0..workers.len() - 1 {
+                let work = &work;
+                scope.spawn(move |_| work(own));
+            }
+            learning.learn(&presearch.waits);
+            work(workers.len() - 1);
+        });
+        learning.counting.pass(docs.len());
+        for run in &mut self.runs[..n] {
+            let run = run.get_mut().unwrap_or_else(PoisonError::into_inner);
             matches.take(&mut run.matches);
-            seen.append(&run.seen);
+            learning.seen.append(&run.seen);
         }
     }
 
@@ -149,10 +184,18 @@ impl Threads {
     /// The memory that the threads' marks take, and what came of the last batches, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         let worker = |worker: &Mutex<Worker>| {
-            let worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
+            let worker = lock(worker);
             worker.one.size_bytes() + worker.many.size_bytes() + worker.tools.memo.size_bytes()
         };
-        let run = |run: &Run| run.matches.size_bytes() + run.seen.size_bytes();
+        let run = |run: &Mutex<Run>| {
+            let run = lock(run);
+            run.matches.size_bytes() + run.seen.size_bytes()
+        };
         self.workers.iter().map(worker).sum::<usize>() + self.runs.iter().map(run).sum::<usize>()
     }
+}
+
+/// A panic while documents are percolated ends the process' pipeline, and marks start anew with each batch.
+fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
 }

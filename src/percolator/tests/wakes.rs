@@ -57,6 +57,17 @@ fn queries_wait_for_what_turned_out_to_be_rare() {
 }
 
 #[test]
+fn what_several_threads_have_seen_is_known_when_queries_come() {
+    let mut engine = Compiled::new(&EngineOptions { threads: 2, ..EngineOptions::default() });
+    let mut builder = DocBuilder::new(Schema::tweet());
+    builder.text(tweet::TEXT, "everywhere");
+    engine.percolate(&[builder.doc(); 2_000], &mut Matches::default());
+    engine.insert(QueryKey(0), &Ast::And(vec![word("everywhere"), word("cat"), word("dog")]));
+    assert_eq!(candidates(&mut engine, "everywhere"), (0, 0));
+    assert_eq!(candidates(&mut engine, "cat and dog everywhere"), (1, 1));
+}
+
+#[test]
 fn new_queries_know_what_was_seen_before_them() {
     let mut engine = engine(&[]);
     for _ in 0..500 {
