@@ -10,6 +10,7 @@ use super::Matches;
 use super::arena::Arena;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::found::Found;
+use super::matches::Span;
 use super::one::{again, fit, shrink};
 use super::places::{Places, Print};
 use super::presearch::Presearch;
@@ -23,7 +24,7 @@ pub(super) const MAX_DOCS: usize = 64;
 
 /// How many lists and programs are touched before they are read.
 const AHEAD: usize = 32;
-/// Lists of keys that are longer are copied for each document at the end, straight to where they go.
+/// So many keys that several documents match are there for each of them; more are there once, for all.
 const SHORT: usize = 8;
 
 /// The marks, and buffers that are kept.
@@ -54,14 +55,14 @@ pub(super) struct Many {
     asking: Vec<usize>,
     /// What patterns are looked for in.
     words: Words,
-    /// Queries that match the same documents, one after the other: the patterns of a word, the ranges around a number.
-    run: Vec<u32>,
+    /// Where the last keys start that match the same documents, one behind the other: the patterns of a word, the ranges around a number.
+    run: usize,
     /// These documents.
     run_docs: Mask,
-    /// By document: the queries that match.
-    matches: Vec<Vec<u32>>,
-    /// By document: the atoms behind which all keys that need nothing else match as well.
-    lists: Vec<Vec<AtomId>>,
+    /// By document: the queries that match, but for those that are in `spans`.
+    matches: Vec<Vec<QueryKey>>,
+    /// By document: which keys match that several documents may share.
+    spans: Vec<Vec<Span>>,
     /// The numbers of postings whose print fits, and for which documents.
     fit: Vec<(u32, Mask)>,
     /// Queries of which a program must decide, where it starts, for which documents, and whether they may have been found.
@@ -83,7 +84,7 @@ impl Many {
             self.tokens.resize_with(n_docs, Tokens::default);
             self.terms.resize_with(n_docs, Vec::new);
             self.matches.resize_with(n_docs, Vec::new);
-            self.lists.resize_with(n_docs, Vec::new);
+            self.spans.resize_with(n_docs, Vec::new);
         }
         fit(&mut self.notes, n_atoms);
     }
@@ -101,18 +102,24 @@ impl Many {
         self.start(docs.len(), presearch.atoms.len());
         self.mark_all(presearch, tools, docs);
         self.conjoin(presearch);
-        matches.candidates += self.wake(presearch, codes, docs);
-        self.end_run(0);
-        for ((found, lists), number) in self.matches.iter_mut().zip(&mut self.lists).zip(first..).take(docs.len()) {
-            let keys = matches.open();
-            keys.extend(found.iter().copied().map(QueryKey));
-            for &atom in &*lists {
-                keys.extend(presearch.waits.waiting(atom).plain.iter().copied().map(QueryKey));
+        let keys = matches.open();
+        self.run = keys.len();
+        self.run_docs = 0;
+        let candidates = self.wake(presearch, codes, docs, keys);
+        self.end_run(0, keys);
+        for (found, spans) in self.matches.iter_mut().zip(&mut self.spans).take(docs.len()) {
+            if !found.is_empty() {
+                let start = keys.len();
+                keys.append(found);
+                spans.push(start..keys.len());
             }
-            matches.close(number);
             again(found);
-            lists.clear();
         }
+        for (spans, number) in self.spans.iter_mut().zip(first..).take(docs.len()) {
+            matches.close_shared(number, spans);
+            spans.clear();
+        }
+        matches.candidates += candidates;
     }
 
     /// Finds out what the documents have.
@@ -197,7 +204,7 @@ impl Many {
     }
 
     /// Looks at every query that waits for something that any of the documents has. Tells how many candidates there were.
-    fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, docs: &[&Doc]) -> u64 {
+    fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, docs: &[&Doc], keys: &mut Vec<QueryKey>) -> u64 {
         let ranges = std::mem::take(&mut self.ranges);
         let mut fit = std::mem::take(&mut self.fit);
         let mut open = std::mem::take(&mut self.open);
@@ -209,13 +216,13 @@ impl Many {
             std::hint::black_box(self.there[ahead.clone()].iter().fold(0, touch));
             for at in ahead {
                 let it = (self.there[at], self.masks[at]);
-                candidates += self.wake_one(presearch, it, &mut fit);
+                candidates += self.wake_one(presearch, it, &mut fit, keys);
             }
         }
         for ahead in ranges.chunks(AHEAD) {
             std::hint::black_box(ahead.iter().fold(0, |near, &(atom, _)| near ^ presearch.waits.touch(atom)));
             for &it in ahead {
-                candidates += self.wake_one(presearch, it, &mut fit);
+                candidates += self.wake_one(presearch, it, &mut fit, keys);
             }
         }
         for ahead in fit.chunks(AHEAD) {
@@ -237,7 +244,7 @@ impl Many {
                 if want != 0 && wake == Wake::MatchOnce {
                     want = self.find(posting.query, want);
                 }
-                self.add(posting.query, want);
+                self.add(posting.query, want, keys);
             }
         }
         self.ranges = ranges;
@@ -249,7 +256,7 @@ impl Many {
                 if once && found != 0 {
                     found = self.find(query, found);
                 }
-                self.add(query, found);
+                self.add(query, found, keys);
             }
         }
         self.fit = fit;
@@ -259,36 +266,63 @@ impl Many {
 
     /// Looks at the lists of an atom that these documents have. Tells how many candidates there were.
     #[inline]
-    fn wake_one(&mut self, presearch: &Presearch, (atom, mask): (AtomId, Mask), fit: &mut Vec<(u32, Mask)>) -> u64 {
+    fn wake_one(
+        &mut self,
+        presearch: &Presearch,
+        (atom, mask): (AtomId, Mask),
+        fit: &mut Vec<(u32, Mask)>,
+        keys: &mut Vec<QueryKey>,
+    ) -> u64 {
         let waiting = presearch.waits.waiting(atom);
-        match waiting.plain {
-            plain if plain.len() <= SHORT => plain.iter().for_each(|&query| self.add(query, mask)),
-            _ => each_doc(mask, |doc| self.lists[doc].push(atom)),
+        if !waiting.plain.is_empty() {
+            self.continue_run(mask, keys);
+            keys.extend(waiting.plain.iter().copied().map(QueryKey));
         }
-        for &query in waiting.either {
-            let new = self.find(query, mask);
-            self.add(query, new);
+        for &either in waiting.either {
+            let new = match either.before() {
+                Some([first, second]) => {
+                    let may = mask & (self.places.may_have(first) | self.places.may_have(second));
+                    if may == 0 { mask } else { mask & !self.marked(first) & !self.marked(second) }
+                }
+                None => self.find(either.query, mask),
+            };
+            self.add(either.query, new, keys);
         }
         waiting.fits_some(&self.places, mask, fit);
         waiting.n() as u64 * u64::from(mask.count_ones())
     }
 
-    /// Notes that a query matches these documents.
+    /// Adds a query that matches these documents.
     #[inline]
-    fn add(&mut self, query: u32, mask: Mask) {
-        if mask != self.run_docs {
-            self.end_run(mask);
+    fn add(&mut self, query: u32, mask: Mask, keys: &mut Vec<QueryKey>) {
+        if mask != 0 {
+            self.continue_run(mask, keys);
+            keys.push(QueryKey(query));
         }
-        self.run.push(query);
     }
 
-    /// Adds the queries of a run to those that its documents match, and starts one for other documents.
-    fn end_run(&mut self, docs: Mask) {
-        match *self.run {
-            [query] => each_doc(self.run_docs, |doc| self.matches[doc].push(query)),
-            ref queries => each_doc(self.run_docs, |doc| self.matches[doc].extend_from_slice(queries)),
+    /// What is added next matches these documents.
+    #[inline]
+    fn continue_run(&mut self, docs: Mask, keys: &mut Vec<QueryKey>) {
+        if docs != self.run_docs {
+            self.end_run(docs, keys);
         }
-        self.run.clear();
+    }
+
+    /// Tells the documents of a run where its keys are, or copies them when they are few, and starts a run for other documents.
+    fn end_run(&mut self, docs: Mask, keys: &mut Vec<QueryKey>) {
+        let (start, end) = (self.run, keys.len());
+        match keys[start..] {
+            [query] => each_doc(self.run_docs, |doc| self.matches[doc].push(query)),
+            ref some if some.len() <= SHORT => {
+                each_doc(self.run_docs, |doc| self.matches[doc].extend_from_slice(some));
+            }
+            _ => each_doc(self.run_docs, |doc| self.spans[doc].push(start..end)),
+        }
+        if end - start <= SHORT {
+            keys.truncate(start);
+        }
+        self.run = keys.len();
         self.run_docs = docs;
     }
 
@@ -352,15 +386,10 @@ impl Many {
             + self.ranges.capacity() * size_of::<(AtomId, Mask)>()
             + self.looked.capacity() * size_of::<(AtomId, (Mask, Mask))>()
             + self.words.size_bytes()
-            + self.run.capacity() * size_of::<u32>()
             + self.tokens.iter().map(Tokens::size_bytes).sum::<usize>()
-            + self
-                .terms
-                .iter()
-                .chain(&self.matches)
-                .chain(&self.lists)
-                .map(|it| it.capacity() * size_of::<u32>())
-                .sum::<usize>()
+            + self.terms.iter().map(|it| it.capacity() * size_of::<AtomId>()).sum::<usize>()
+            + self.matches.iter().map(|it| it.capacity() * size_of::<QueryKey>()).sum::<usize>()
+            + self.spans.iter().map(|it| it.capacity() * size_of::<Span>()).sum::<usize>()
             + self.fit.capacity() * size_of::<(u32, Mask)>()
             + self.open.capacity() * size_of::<(u32, u32, Mask, bool)>()
     }

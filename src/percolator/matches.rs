@@ -1,9 +1,10 @@
 //! What was found: for each document the queries that it matches.
 //!
-//! The keys of documents stand one behind the other in pieces. Threads fill pieces of their own, which are handed over as they are:
-//! nothing is copied when what they found is put together.
+//! Keys stand in pieces, one behind the other: those of a document, or those that several documents share, which are there once. Of each
+//! document it is known where its keys are. Threads fill pieces of their own, which are handed over as they are: nothing is copied when what they found is put together.
 
 use std::iter;
+use std::ops::Range;
 
 use super::one::again;
 use crate::ids::QueryKey;
@@ -19,7 +20,7 @@ use crate::ids::QueryKey;
 /// matches.add(2, [QueryKey(3)]);
 /// assert_eq!(matches.len(), 3);
 /// for (doc, queries) in matches.by_doc() {
-///     println!("document {doc} matches {queries:?}");
+///     println!("document {doc} matches {:?}", queries.collect::<Vec<_>>());
 /// }
 /// assert!(matches.pairs().eq([(0, QueryKey(7)), (0, QueryKey(3)), (2, QueryKey(3))]));
 /// ```
@@ -33,15 +34,22 @@ pub struct Matches {
     spare: Vec<Piece>,
     /// How many pairs there are.
     n: usize,
+    /// Where the keys of the next document start in the last piece.
+    start: usize,
 }
 
 /// Some documents that stand together.
 #[derive(Debug, Default)]
 struct Piece {
     keys: Vec<QueryKey>,
-    /// Those that match something: the index in the batch, and where its keys end.
+    /// Where the keys of a document are, one or several for each.
+    spans: Vec<Span>,
+    /// Those that match something: the index in the batch, and where its spans end.
     docs: Vec<(u32, usize)>,
 }
+
+/// Some keys of a piece that stand together.
+pub(super) type Span = Range<usize>;
 
 impl Matches {
     /// How many pairs of a document and a query that it matches there are.
@@ -58,16 +66,19 @@ impl Matches {
 
     /// The documents that match anything, in the order of the batch, each with all queries that it matches: these are in no order, and
     /// none is there twice.
-    pub fn by_doc(&self) -> impl Iterator<Item = (u32, &[QueryKey])> {
-        self.pieces.iter().flat_map(|piece| {
+    pub fn by_doc(&self) -> impl Iterator<Item = (u32, impl Iterator<Item = QueryKey>)> {
+        self.pieces.iter().flat_map(|Piece { keys, spans, docs }| {
             let mut start = 0;
-            piece.docs.iter().map(move |&(doc, end)| (doc, &piece.keys[std::mem::replace(&mut start, end)..end]))
+            docs.iter().map(move |&(doc, end)| {
+                let spans = &spans[std::mem::replace(&mut start, end)..end];
+                (doc, spans.iter().flat_map(|span| keys[span.clone()].iter().copied()))
+            })
         })
     }
 
     /// Each document with each query that it matches: the index of the document in the batch, and the query. By document.
     pub fn pairs(&self) -> impl Iterator<Item = (u32, QueryKey)> {
-        self.by_doc().flat_map(|(doc, keys)| iter::zip(iter::repeat(doc), keys.iter().copied()))
+        self.by_doc().flat_map(|(doc, keys)| iter::zip(iter::repeat(doc), keys))
     }
 
     /// Adds the queries that a document matches, all at once. For those who make an engine: documents come in the order of the batch.
@@ -83,29 +94,42 @@ impl Matches {
         self.spare.truncate(self.pieces.len());
         self.spare.extend(self.pieces.drain(..).map(|mut piece| {
             again(&mut piece.keys);
+            again(&mut piece.spans);
             again(&mut piece.docs);
             piece
         }));
     }
 
-    /// Where the keys of the next document are added, before [`Matches::close`].
+    /// Where keys are added: those of one document before [`Matches::close`], those of several before [`Matches::close_shared`].
     #[inline]
     pub(super) fn open(&mut self) -> &mut Vec<QueryKey> {
         if self.pieces.is_empty() {
             self.pieces.push(self.spare.pop().unwrap_or_default());
         }
         let last = self.pieces.len() - 1;
+        self.start = self.pieces[last].keys.len();
         &mut self.pieces[last].keys
     }
 
-    /// What was added since the last time is what this document matches.
+    /// What was added since [`Matches::open`] is what this document matches.
     #[inline]
     pub(super) fn close(&mut self, doc: u32) {
-        let Some(Piece { keys, docs }) = self.pieces.last_mut() else { return };
-        let before = docs.last().map_or(0, |&(_, end)| end);
-        if keys.len() > before {
-            self.n += keys.len() - before;
-            docs.push((doc, keys.len()));
+        let start = self.start;
+        let Some(piece) = self.pieces.last_mut() else { return };
+        if piece.keys.len() > start {
+            self.n += piece.keys.len() - start;
+            piece.spans.push(start..piece.keys.len());
+            piece.docs.push((doc, piece.spans.len()));
+        }
+    }
+
+    /// This document matches these of the keys that were added.
+    pub(super) fn close_shared(&mut self, doc: u32, spans: &[Span]) {
+        let Some(piece) = self.pieces.last_mut() else { return };
+        if !spans.is_empty() {
+            self.n += spans.iter().map(Span::len).sum::<usize>();
+            piece.spans.extend_from_slice(spans);
+            piece.docs.push((doc, piece.spans.len()));
         }
     }
 
@@ -122,7 +146,11 @@ impl Matches {
     pub(super) fn size_bytes(&self) -> usize {
         let pieces = self.pieces.iter().chain(&self.spare);
         pieces
-            .map(|it| it.keys.capacity() * size_of::<QueryKey>() + it.docs.capacity() * size_of::<(u32, usize)>())
+            .map(|Piece { keys, spans, docs }| {
+                keys.capacity() * size_of::<QueryKey>()
+                    + spans.capacity() * size_of::<Span>()
+                    + docs.capacity() * size_of::<(u32, usize)>()
+            })
             .sum()
     }
 }
@@ -147,7 +175,7 @@ mod tests {
             all.take(&mut other);
             assert!(other.is_empty() && other.by_doc().next().is_none(), "in round {round}");
             all.add(7, keys([9]));
-            let docs: Vec<(u32, Vec<QueryKey>)> = all.by_doc().map(|(doc, keys)| (doc, keys.to_vec())).collect();
+            let docs: Vec<(u32, Vec<QueryKey>)> = all.by_doc().map(|(doc, keys)| (doc, keys.collect())).collect();
             assert_eq!(
                 docs,
                 [(0, keys([5, 2])), (3, keys([1])), (4, keys(10..200)), (7, keys([9]))],
@@ -157,6 +185,23 @@ mod tests {
             all.clear();
             assert!(all.is_empty() && all.pairs().next().is_none() && all.candidates == 0);
         }
+    }
+
+    #[test]
+    fn documents_may_share_keys() {
+        let mut matches = Matches::default();
+        matches.add(0, keys([1]));
+        let start = matches.open().len();
+        matches.open().extend(keys(10..20));
+        let shared = start..start + 10;
+        matches.close_shared(1, std::slice::from_ref(&shared));
+        matches.close_shared(2, &[]);
+        matches.open().push(QueryKey(7));
+        matches.close_shared(3, &[start..start + 2, start + 10..start + 11]);
+        matches.add(4, keys([2]));
+        let docs: Vec<(u32, Vec<QueryKey>)> = matches.by_doc().map(|(doc, keys)| (doc, keys.collect())).collect();
+        assert_eq!(docs, [(0, keys([1])), (1, keys(10..20)), (3, keys([10, 11, 7])), (4, keys([2]))]);
+        assert_eq!((matches.len(), matches.pairs().count()), (15, 15));
     }
 
     #[test]

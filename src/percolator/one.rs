@@ -10,11 +10,15 @@ use super::Matches;
 use super::arena::Arena;
 use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
 use super::found::Found;
+use super::matches::Span;
 use super::places::{Places, Print};
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
 use super::waits::{Waits, Wake};
+
+/// Lists of so many keys are there once for all documents of a batch that match them. Less in tests, whose lists are short.
+const LONG: usize = if cfg!(test) { 2 } else { 64 };
 
 /// The marks, and buffers that are kept.
 #[derive(Debug, Default)]
@@ -39,6 +43,10 @@ pub(super) struct One {
     tokens: Tokens,
     /// The numbers of postings whose print fits.
     fit: Vec<u32>,
+    /// Where the keys are that match the document.
+    spans: Vec<Span>,
+    /// Where the long lists of keys are that match documents of the batch, by their atom.
+    lists: hashbrown::HashMap<AtomId, Span, foldhash::fast::RandomState>,
     /// Queries of which a program must decide, where it starts, and whether they may have been found already.
     open: Vec<(u32, u32, bool)>,
 }
@@ -59,6 +67,7 @@ impl One {
         self.tokens.clear();
         again(&mut self.fit);
         again(&mut self.open);
+        self.spans.clear();
         fit(&mut self.marks, n_atoms);
         self.found.start();
     }
@@ -69,19 +78,23 @@ impl One {
         self.found.find(query, 1) != 0
     }
 
-    /// Appends the matches of a document, which has this number in its batch.
+    /// Appends the matches of documents, of which the first has this number in its batch, and takes down what is `counted` of them.
     pub(super) fn percolate(
         &mut self,
-        presearch: &Presearch,
-        codes: &Arena<u32>,
+        (presearch, codes): (&Presearch, &Arena<u32>),
         tools: &mut Tools,
-        (at, doc): (u32, &Doc),
+        (first, docs): (u32, &[&Doc]),
         matches: &mut Matches,
+        mut see: impl FnMut(&One, usize),
     ) {
-        self.mark_all(presearch, tools, doc);
-        let candidates = self.wake(presearch, codes, doc, matches.open());
-        matches.close(at);
-        matches.candidates += candidates;
+        self.lists.clear();
+        for (at, (doc, number)) in docs.iter().zip(first..).enumerate() {
+            self.mark_all(presearch, tools, doc);
+            let candidates = self.wake((presearch, codes), doc, docs.len() > 1, matches.open());
+            matches.close_shared(number, &self.spans);
+            matches.candidates += candidates;
+            see(self, at);
+        }
     }
 
     /// Finds out what a document has.
@@ -127,7 +140,14 @@ impl One {
     }
 
     /// Looks at every query that waits for something that the document has. Tells how many candidates there were.
-    fn wake(&mut self, presearch: &Presearch, codes: &Arena<u32>, doc: &Doc, found: &mut Vec<QueryKey>) -> u64 {
+    fn wake(
+        &mut self,
+        (presearch, codes): (&Presearch, &Arena<u32>),
+        doc: &Doc,
+        has_neighbors: bool,
+        found: &mut Vec<QueryKey>,
+    ) -> u64 {
+        let mut own = found.len();
         let there = std::mem::take(&mut self.there);
         let ranges = std::mem::take(&mut self.ranges);
         let mut fit = std::mem::take(&mut self.fit);
@@ -138,10 +158,18 @@ impl One {
         for &atom in all() {
             let waiting = presearch.waits.waiting(atom);
             candidates += waiting.n();
-            found.extend(waiting.plain.iter().copied().map(QueryKey));
-            for &query in waiting.either {
-                if self.find(query) {
-                    found.push(QueryKey(query));
+            if has_neighbors && waiting.plain.len() >= LONG {
+                self.share(atom, waiting.plain, &mut own, found);
+            } else {
+                found.extend(waiting.plain.iter().copied().map(QueryKey));
+            }
+            for &either in waiting.either {
+                let is_first = match either.before() {
+                    Some([first, second]) => !self.is_marked(first) && !self.is_marked(second),
+                    None => self.find(either.query),
+                };
+                if is_first {
+                    found.push(QueryKey(either.query));
                 }
             }
             waiting.fits(&self.places, &mut fit);
@@ -170,11 +198,32 @@ impl One {
                 found.push(QueryKey(query));
             }
         }
+        self.add_span(own..found.len());
         self.there = there;
         self.ranges = ranges;
         self.fit = fit;
         self.open = open;
         candidates as u64
+    }
+
+    /// Adds a list that other documents of the batch may match as well. The document's own keys start anew behind it.
+    fn share(&mut self, atom: AtomId, list: &[u32], own: &mut usize, found: &mut Vec<QueryKey>) {
+        if let Some(span) = self.lists.get(&atom) {
+            self.spans.push(span.clone());
+            return;
+        }
+        self.add_span(*own..found.len());
+        let start = found.len();
+        found.extend(list.iter().copied().map(QueryKey));
+        *own = found.len();
+        self.lists.insert(atom, start..*own);
+        self.add_span(start..*own);
+    }
+
+    fn add_span(&mut self, span: Span) {
+        if !span.is_empty() {
+            self.spans.push(span);
+        }
     }
 
     /// Looks at one document query by query: appends each query that waits for something that it has, or for a pattern that is tried on every
@@ -232,7 +281,8 @@ impl One {
             std::hint::black_box(program::look(&presearch.atoms, atom, doc));
             share = started.elapsed() / u32::try_from(waiting.n()).unwrap_or(u32::MAX);
         }
-        candidates.extend(waiting.plain.iter().chain(waiting.either).map(|&query| (QueryKey(query), share)));
+        let either = waiting.either.iter().map(|either| &either.query);
+        candidates.extend(waiting.plain.iter().chain(either).map(|&query| (QueryKey(query), share)));
         for (posting, &print) in waiting.guarded.iter().zip(waiting.prints) {
             let mut took = share;
             if is_there && self.places.may_match(print) != 0 {
@@ -276,6 +326,8 @@ impl One {
             + self.words.capacity() * size_of::<usize>()
             + numbers * size_of::<u32>()
             + self.open.capacity() * size_of::<(u32, u32, bool)>()
+            + self.spans.capacity() * size_of::<Span>()
+            + self.lists.capacity() * size_of::<(AtomId, Span)>()
     }
 }
 

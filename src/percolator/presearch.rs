@@ -15,7 +15,7 @@ use super::places::Print;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
 use super::terms::Probe;
-use super::waits::{Lead, Posting, Rank, Waits};
+use super::waits::{Entry, Lead, Rank, Waits};
 
 /// What is only read while documents are percolated.
 #[derive(Debug)]
@@ -212,16 +212,21 @@ impl Presearch {
     }
 
     /// Lets a query wait for an atom, which is looked for from now on. Tells the place of the posting.
-    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, print: Print, posting: Posting) -> u32 {
-        let (place, first) = self.waits.wait(atom, rank, print, posting);
+    pub(super) fn wait(&mut self, atom: AtomId, entry: Entry) -> u32 {
+        let (place, first) = self.waits.wait(atom, entry);
         if let &AtomKind::Range(field, min, max) = self.atoms.kind(atom) {
             // What all of them require; when one goes, the others may require more than that, which costs time and not answers.
-            let required = if rank == Rank::Guarded { print } else { Print::default() };
+            let required = if let Entry::Guarded(print, _) = entry { print } else { Print::default() };
             grown(&mut self.intervals, field).insert(min, max, atom, required);
         } else if first {
             self.watch(atom);
         }
         place
+    }
+
+    /// Whether it is known of each document that has the atom, before queries are looked at, if anything waits for it.
+    pub(super) fn is_marked(&self, atom: AtomId) -> bool {
+        !matches!(self.atoms.kind(atom), AtomKind::Range(..) | AtomKind::Both(..))
     }
 
     /// Ends a wait. Tells which query moved to its place, and from where.

@@ -68,12 +68,11 @@ impl Worker {
                 many.see(&presearch.waits, docs, counted, &mut run.seen);
             }
             Way::One => {
-                for (doc, at) in docs.iter().zip(0..) {
-                    one.percolate(presearch, codes, tools, (first + at, doc), &mut run.matches);
+                one.percolate((presearch, codes), tools, (first, docs), &mut run.matches, |one, at| {
                     if counted >> at & 1 == 1 {
-                        one.see(&presearch.waits, doc, &mut run.seen);
+                        one.see(&presearch.waits, docs[at], &mut run.seen);
                     }
-                }
+                });
             }
         }
     }

@@ -3,7 +3,7 @@
 //! | list | an entry | what happens when the atom is there |
 //! |---|---|---|
 //! | plain | a key | the query matches |
-//! | either | a key | the query matches, if no other atom has said so |
+//! | either | an [`Either`] | the query matches, unless another atom says so |
 //! | guarded | a [`Print`] and a [`Posting`] | the query is looked at |
 //!
 //! A document finds the lists of its atoms by number: one cache line for the three, one more for the entries. The prints of a
@@ -28,6 +28,56 @@ pub(super) struct Posting {
     more: u32,
     /// Atoms that must be there, or not, tagged as in programs. Unused ones are what is always there.
     leaves: [u32; LEAVES],
+}
+
+/// A query that matches where its atom is there, and where any other of some atoms is. Of those that are there, the first one says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Either {
+    /// The query's key.
+    pub(super) query: u32,
+    /// Those before this one, the first of them once more where there is one only. [`TRUE`] when it is noted what was found already.
+    before: [AtomId; Either::BEFORE],
+}
+
+impl Either {
+    /// How many atoms may be before this one.
+    pub(super) const BEFORE: usize = 2;
+
+    /// A query that these atoms, one or [`Either::BEFORE`], find before.
+    pub(super) fn after(query: u32, before: &[AtomId]) -> Either {
+        Either { query, before: [before[0], before[before.len() - 1]] }
+    }
+
+    /// A query of which it is noted whether it was found already.
+    pub(super) fn noted(query: u32) -> Either {
+        Either { query, before: [TRUE; Either::BEFORE] }
+    }
+
+    /// The atoms that find the query before. None: it is noted whether it was found.
+    #[inline]
+    pub(super) fn before(self) -> Option<[AtomId; Either::BEFORE]> {
+        (self.before[0] != TRUE).then_some(self.before)
+    }
+}
+
+/// What waits for an atom.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Entry {
+    /// The key of a query that matches.
+    Plain(u32),
+    Either(Either),
+    Guarded(Print, Posting),
+}
+
+impl Entry {
+    /// Its list.
+    pub(super) fn rank(&self) -> Rank {
+        match self {
+            Entry::Plain(_) => Rank::Plain,
+            Entry::Either(_) => Rank::Either,
+            Entry::Guarded(..) => Rank::Guarded,
+        }
+    }
 }
 
 /// In so short a list, all postings are looked at: their prints would be one more line of memory.
@@ -148,7 +198,7 @@ pub(super) enum Rank {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting<'a> {
     pub(super) plain: &'a [u32],
-    pub(super) either: &'a [u32],
+    pub(super) either: &'a [Either],
     pub(super) prints: &'a [Print],
     pub(super) guarded: &'a [Posting],
     /// The number of the first posting among all.
@@ -230,6 +280,7 @@ pub(super) struct Waits {
     /// By atom; those beyond the end have none.
     lists: Vec<Lists>,
     keys: Arena<u32>,
+    eithers: Arena<Either>,
     /// In step with the postings: what is done to one is done to the other.
     prints: Arena<Print>,
     postings: Arena<Posting>,
@@ -243,7 +294,7 @@ impl Waits {
         let lists = self.lists(atom);
         Waiting {
             plain: self.keys.get_or_inline(&lists.plain),
-            either: self.keys.get_or_inline(&lists.either),
+            either: self.eithers.get(lists.either),
             prints: self.prints.get(lists.guarded),
             guarded: self.postings.get(lists.guarded),
             first: lists.guarded.start(),
@@ -287,6 +338,9 @@ impl Waits {
         if lists.plain.len() > 1 {
             near ^= self.keys.touch(lists.plain).copied().unwrap_or(0);
         }
+        if lists.either.len() > 0 {
+            near ^= self.eithers.touch(lists.either).map_or(0, |either| either.query);
+        }
         if lists.guarded.len() > SHORT {
             near ^=
                 self.prints.get(lists.guarded).iter().step_by(LINE).take(LINES).fold(0, |near, it| near ^ it.bits());
@@ -302,15 +356,14 @@ impl Waits {
         &self.postings.from(number)[0]
     }
 
-    /// Lets a query wait for an atom; only a guarded posting has more than the key. Tells its place, and whether it is the
-    /// first to wait for the atom.
-    pub(super) fn wait(&mut self, atom: AtomId, rank: Rank, print: Print, posting: Posting) -> (u32, bool) {
+    /// Lets a query wait for an atom. Tells its place, and whether it is the first to wait for the atom.
+    pub(super) fn wait(&mut self, atom: AtomId, entry: Entry) -> (u32, bool) {
         let lists = grown(&mut self.lists, atom);
         let first = lists.plain.len() + lists.either.len() + lists.guarded.len() == 0;
-        let place = match rank {
-            Rank::Plain => self.keys.push_or_inline(&mut lists.plain, posting.query),
-            Rank::Either => self.keys.push_or_inline(&mut lists.either, posting.query),
-            Rank::Guarded => {
+        let place = match entry {
+            Entry::Plain(query) => self.keys.push_or_inline(&mut lists.plain, query),
+            Entry::Either(either) => self.eithers.push(&mut lists.either, either),
+            Entry::Guarded(print, posting) => {
                 self.prints.push(&mut lists.guarded.clone(), print);
                 self.postings.push(&mut lists.guarded, posting)
             }
@@ -323,7 +376,10 @@ impl Waits {
         let lists = &mut self.lists[atom as usize];
         let moved = match rank {
             Rank::Plain => self.keys.swap_remove_or_inline(&mut lists.plain, place),
-            Rank::Either => self.keys.swap_remove_or_inline(&mut lists.either, place),
+            Rank::Either => {
+                let moved = self.eithers.swap_remove(&mut lists.either, place);
+                moved.map(|(either, from)| (either.query, from))
+            }
             Rank::Guarded => {
                 self.prints.swap_remove(&mut lists.guarded.clone(), place);
                 let moved = self.postings.swap_remove(&mut lists.guarded, place);
@@ -333,14 +389,17 @@ impl Waits {
         self.trim();
         if self.keys.is_sparse() {
             let mut fresh = Arena::default();
-            for lists in &mut self.lists {
-                for span in [&mut lists.plain, &mut lists.either] {
-                    if !span.is_inline() {
-                        *span = fresh.store(self.keys.get(*span));
-                    }
-                }
+            for lists in self.lists.iter_mut().filter(|lists| !lists.plain.is_inline()) {
+                lists.plain = fresh.store(self.keys.get(lists.plain));
             }
             self.keys = fresh;
+        }
+        if self.eithers.is_sparse() {
+            let mut fresh = Arena::default();
+            for lists in &mut self.lists {
+                lists.either = fresh.store(self.eithers.get(lists.either));
+            }
+            self.eithers = fresh;
         }
         if self.postings.is_sparse() {
             let (mut prints, mut postings) = (Arena::default(), Arena::default());
@@ -394,6 +453,7 @@ impl Waits {
     pub(super) fn size_bytes(&self) -> usize {
         self.lists.capacity() * size_of::<Lists>()
             + self.keys.size_bytes()
+            + self.eithers.size_bytes()
             + self.prints.size_bytes()
             + self.postings.size_bytes()
             + self.leads.size_bytes()
