@@ -11,7 +11,7 @@
 //! Each row runs in a process of its own. In the first table, the engine has one thread; rates count the time that the thread
 //! has run, `p50` and `p99` the clock. Tweets come one by one, where it says so by 64 or by 1,000. All times include the analysis of the text. The two floors
 //! are measured in turn with the engine over the same tweets: `plain` is tantivy's `SimpleTokenizer` and `LowerCaser` and
-//! nothing else, `analysis` our own. Of all rounds the fastest counts. `x plain` is the time for a tweet over that of `plain`.
+//! nothing else, `analysis` our own. Of all rounds the fastest counts; `times` is the median of what a batch gains in a round. `x plain` is the time for a tweet over that of `plain`.
 //!
 //! The second table is about threads (`threads.rs`), the third about queries that come and go (`churn.rs`).
 //! `--svg` draws the first.

@@ -216,6 +216,11 @@ pub(crate) fn per_second(n: usize, time: Duration) -> f64 {
     as_float(n) / time.as_secs_f64()
 }
 
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
 #[expect(clippy::cast_precision_loss)]
 pub(crate) fn as_float(n: usize) -> f64 {
     n as f64

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use perch::doc::Doc;
 use perch::percolator::{Engine, Matches};
 
-use crate::stream::{Setting, per_second};
+use crate::stream::{Setting, median, per_second};
 
 /// Tweets in a batch; the last is as many as `perch ingest` sends at once.
 const BATCHES: [usize; 3] = [250, 1_000, 5_000];
@@ -69,9 +69,4 @@ fn round(engine: &mut dyn Engine, docs: &[&Doc], batch: usize) -> f64 {
         engine.percolate(docs, &mut matches);
     }
     per_second(docs.len(), start.elapsed())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -25,8 +25,10 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
             config.server.is_encrypted().then(Hangups::listen).transpose().context("can't listen for signals")?;
         let running = tokio::select! {
             running = app::start(&config, plugins, keys) => running?,
-            // Nothing was taken yet, so there is nothing to end in order.
-            () = ends.next() => return Ok(()),
+            () = ends.next() => {
+                tracing::info!("a signal came while it started: nothing was taken yet, so there is nothing to end in order");
+                return Ok(());
+            }
         };
         let mut out = std::io::stdout();
         // The only line on stdout: whoever asked for port 0 reads it.

@@ -35,7 +35,7 @@ impl Ends {
         })
     }
 
-    /// Waits for the next one. Those of one kind that come while nobody waits count as one; those before [`Ends::listen`] are not heard.
+    /// Waits for the next one. Those of one kind that come while nobody waits count as one, and those from before [`Ends::listen`] don't.
     pub(super) async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {

@@ -215,6 +215,7 @@ impl Compiled {
     /// The engine does this on its own, for a few queries at a call, when terms turn out to be more frequent than was
     /// believed; this is for those who want it all at once, after a warm-up.
     pub fn replan_all(&mut self) {
+        self.learning.learn(&self.presearch.waits);
         self.learning.stale.clear();
         for key in 0..self.queries.len() {
             self.replan(u32::try_from(key).expect("keys are 32 bits"), 1.0);
@@ -272,9 +273,7 @@ impl Compiled {
         let mut clauses: Vec<&Clause> = plan.clauses.iter().collect();
         // Any of few atoms is enough: it is known which of those that are there is the first, and that is for the most part the one without any before it.
         let is_ordered = (2..=1 + Either::BEFORE).contains(&clauses.len())
-            && clauses
-                .iter()
-                .all(|clause| clause.is_plain() && clause.key != TRUE && self.presearch.is_marked(clause.key));
+            && clauses.iter().all(|clause| clause.is_plain() && self.presearch.is_always_marked(clause.key));
         if is_ordered {
             let known = self.known();
             clauses.sort_by(|a, b| known.share(b.key).total_cmp(&known.share(a.key)));
@@ -493,7 +492,8 @@ impl Compiled {
         let known = self.known();
         let plan = plan(code, &known);
         let before = price_of_waits(Program::waits(words).iter().map(|&wait| Program::atom(wait)), &known);
-        if !is_worth_it(before, price_of_waits(plan.clauses.iter().map(|clause| clause.key), &known)) {
+        let after = price_of_waits(plan.clauses.iter().map(|clause| clause.key), &known);
+        if !is_worth_it(before, after) && !is_out_of_order(Program::waits(words), &known) {
             return;
         }
         let code = code.to_vec();
@@ -582,6 +582,14 @@ fn number(at: usize) -> u32 {
 /// What it costs per document to wait for these atoms, as far as is known now.
 fn price_of_waits(atoms: impl Iterator<Item = AtomId>, prices: &Known<'_>) -> f32 {
     atoms.map(|atom| prices.share(atom) + prices.lookup(atom)).sum()
+}
+
+/// Whether a query that waits for any of few atoms is a key behind one that is much rarer than another.
+fn is_out_of_order(waits: &[[u32; 2]], prices: &Known<'_>) -> bool {
+    let [first, others @ ..] = waits else { return false };
+    let share = |wait: &[u32; 2]| prices.share(Program::atom(*wait));
+    Program::rank(*first) == Rank::Plain
+        && others.iter().any(|wait| Program::rank(*wait) == Rank::Either && share(first) < share(wait) * REPLAN_GAIN)
 }
 
 impl Engine for Compiled {

@@ -1,7 +1,7 @@
 //! What the engine learns from the documents that pass: how often each part occurs, and whether documents that come together share work.
 //!
 //! What was seen is learned from when a batch is through, or while other threads begin with the next one; always before queries come or go, because
-//! their parts may be others then.
+//! their parts may be others then. Only a conjunction may have been given up in between, and counts for another then.
 
 use super::facts::{COUNT_EVERY, Counting, Seen};
 use super::frequency::Frequencies;
@@ -50,6 +50,7 @@ impl Learning {
     /// Learns from what was seen.
     #[expect(clippy::cast_precision_loss)]
     pub(super) fn learn(&mut self, waits: &Waits) {
+        self.frequencies.tick();
         if self.seen.docs == 0 {
             return;
         }
@@ -69,7 +70,6 @@ impl Learning {
             }
         }
         self.seen.clear();
-        self.frequencies.tick();
     }
 
     /// Which part of the looks at queries behind an atom a document saves when it is one of [`MAX_DOCS`]: each of those that have the atom does its part.

@@ -110,13 +110,13 @@ impl Many {
         for (found, spans) in self.matches.iter_mut().zip(&mut self.spans).take(docs.len()) {
             if !found.is_empty() {
                 let start = keys.len();
-                keys.append(found);
+                keys.extend_from_slice(found);
                 spans.push(start..keys.len());
             }
             again(found);
         }
         for (spans, number) in self.spans.iter_mut().zip(first..).take(docs.len()) {
-            matches.close_shared(number, spans);
+            matches.close(number, spans);
             spans.clear();
         }
         matches.candidates += candidates;
@@ -311,16 +311,15 @@ impl Many {
 
     /// Tells the documents of a run where its keys are, or copies them when they are few, and starts a run for other documents.
     fn end_run(&mut self, docs: Mask, keys: &mut Vec<QueryKey>) {
-        let (start, end) = (self.run, keys.len());
-        match keys[start..] {
-            [query] => each_doc(self.run_docs, |doc| self.matches[doc].push(query)),
-            ref some if some.len() <= SHORT => {
-                each_doc(self.run_docs, |doc| self.matches[doc].extend_from_slice(some));
+        let span = self.run..keys.len();
+        if span.len() > SHORT {
+            each_doc(self.run_docs, |doc| self.spans[doc].push(span.clone()));
+        } else {
+            match keys[span.clone()] {
+                [query] => each_doc(self.run_docs, |doc| self.matches[doc].push(query)),
+                ref some => each_doc(self.run_docs, |doc| self.matches[doc].extend_from_slice(some)),
             }
-            _ => each_doc(self.run_docs, |doc| self.spans[doc].push(start..end)),
-        }
-        if end - start <= SHORT {
-            keys.truncate(start);
+            keys.truncate(span.start);
         }
         self.run = keys.len();
         self.run_docs = docs;

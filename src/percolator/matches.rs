@@ -34,8 +34,6 @@ pub struct Matches {
     spare: Vec<Piece>,
     /// How many pairs there are.
     n: usize,
-    /// Where the keys of the next document start in the last piece.
-    start: usize,
 }
 
 /// Some documents that stand together.
@@ -83,8 +81,13 @@ impl Matches {
 
     /// Adds the queries that a document matches, all at once. For those who make an engine: documents come in the order of the batch.
     pub fn add(&mut self, doc: u32, keys: impl IntoIterator<Item = QueryKey>) {
-        self.open().extend(keys);
-        self.close(doc);
+        let all = self.open();
+        let start = all.len();
+        all.extend(keys);
+        let own = start..all.len();
+        if !own.is_empty() {
+            self.close(doc, &[own]);
+        }
     }
 
     /// Forgets everything and keeps the memory, as far as so much was needed this time.
@@ -100,31 +103,19 @@ impl Matches {
         }));
     }
 
-    /// Where keys are added: those of one document before [`Matches::close`], those of several before [`Matches::close_shared`].
+    /// Where keys are added, those of one document or of several, before [`Matches::close`].
     #[inline]
     pub(super) fn open(&mut self) -> &mut Vec<QueryKey> {
         if self.pieces.is_empty() {
             self.pieces.push(self.spare.pop().unwrap_or_default());
         }
         let last = self.pieces.len() - 1;
-        self.start = self.pieces[last].keys.len();
         &mut self.pieces[last].keys
     }
 
-    /// What was added since [`Matches::open`] is what this document matches.
-    #[inline]
-    pub(super) fn close(&mut self, doc: u32) {
-        let start = self.start;
-        let Some(piece) = self.pieces.last_mut() else { return };
-        if piece.keys.len() > start {
-            self.n += piece.keys.len() - start;
-            piece.spans.push(start..piece.keys.len());
-            piece.docs.push((doc, piece.spans.len()));
-        }
-    }
-
     /// This document matches these of the keys that were added.
-    pub(super) fn close_shared(&mut self, doc: u32, spans: &[Span]) {
+    #[inline]
+    pub(super) fn close(&mut self, doc: u32, spans: &[Span]) {
         let Some(piece) = self.pieces.last_mut() else { return };
         if !spans.is_empty() {
             self.n += spans.iter().map(Span::len).sum::<usize>();
@@ -194,10 +185,10 @@ mod tests {
         let start = matches.open().len();
         matches.open().extend(keys(10..20));
         let shared = start..start + 10;
-        matches.close_shared(1, std::slice::from_ref(&shared));
-        matches.close_shared(2, &[]);
+        matches.close(1, std::slice::from_ref(&shared));
+        matches.close(2, &[]);
         matches.open().push(QueryKey(7));
-        matches.close_shared(3, &[start..start + 2, start + 10..start + 11]);
+        matches.close(3, &[start..start + 2, start + 10..start + 11]);
         matches.add(4, keys([2]));
         let docs: Vec<(u32, Vec<QueryKey>)> = matches.by_doc().map(|(doc, keys)| (doc, keys.collect())).collect();
         assert_eq!(docs, [(0, keys([1])), (1, keys(10..20)), (3, keys([10, 11, 7])), (4, keys([2]))]);

@@ -91,7 +91,7 @@ impl One {
         for (at, (doc, number)) in docs.iter().zip(first..).enumerate() {
             self.mark_all(presearch, tools, doc);
             let candidates = self.wake((presearch, codes), doc, docs.len() > 1, matches.open());
-            matches.close_shared(number, &self.spans);
+            matches.close(number, &self.spans);
             matches.candidates += candidates;
             see(self, at);
         }

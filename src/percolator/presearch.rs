@@ -224,9 +224,9 @@ impl Presearch {
         place
     }
 
-    /// Whether it is known of each document that has the atom, before queries are looked at, if anything waits for it.
-    pub(super) fn is_marked(&self, atom: AtomId) -> bool {
-        !matches!(self.atoms.kind(atom), AtomKind::Range(..) | AtomKind::Both(..))
+    /// Whether documents that have such an atom are marked with it before queries are looked at, if anything waits for it. Not asked of what every document has.
+    pub(super) fn is_always_marked(&self, atom: AtomId) -> bool {
+        !matches!(self.atoms.kind(atom), AtomKind::True | AtomKind::Range(..) | AtomKind::Both(..))
     }
 
     /// Ends a wait. Tells which query moved to its place, and from where.

@@ -45,6 +45,7 @@ impl Either {
 
     /// A query that these atoms, one or [`Either::BEFORE`], find before.
     pub(super) fn after(query: u32, before: &[AtomId]) -> Either {
+        debug_assert!(!before.contains(&TRUE) && before.len() <= Either::BEFORE);
         Either { query, before: [before[0], before[before.len() - 1]] }
     }
 

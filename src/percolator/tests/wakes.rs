@@ -86,6 +86,49 @@ fn any_of_some_words_is_found_once_whoever_comes_and_goes() {
 }
 
 #[test]
+fn any_of_two_words_is_a_key_behind_the_one_that_turned_out_to_be_frequent() {
+    // By length, the short word is the frequent one; in this stream the long one is.
+    let mut engine = engine(&[Ast::Or(vec![word("cat"), word("everywhere")])]);
+    let wakes = |engine: &Compiled| engine.clauses(QueryKey(0)).into_iter().map(|(atom, _)| atom).collect::<Vec<_>>();
+    let before = wakes(&engine);
+    for _ in 0..2_000 {
+        assert_eq!(candidates(&mut engine, "everywhere"), (1, 1));
+    }
+    assert!(wakes(&engine).into_iter().eq(before.into_iter().rev()));
+    assert_eq!(candidates(&mut engine, "cat everywhere"), (2, 1));
+    assert_eq!(candidates(&mut engine, "cat"), (1, 1));
+}
+
+/// So many that what is left moves together in memory.
+#[test]
+fn thousands_for_any_of_two_words_come_and_go() {
+    let query = |key: u32| match key % 3 {
+        0 => word("cat"),
+        1 => Ast::Or(vec![word("cat"), word(&format!("dog{}", key % 7))]),
+        _ => Ast::Or(vec![word("cow"), word("cat"), word("dog1")]),
+    };
+    let queries: Vec<Ast> = (0..12_000).map(query).collect();
+    let mut engine = engine(&queries);
+    let is_left = |key: &u32| key % 5 == 1;
+    for key in (0..12_000).filter(|key| !is_left(key)) {
+        engine.remove(QueryKey(key));
+    }
+    for text in ["cat", "dog1", "cow dog1", "dog5 cat", "dog5 dog1 cow"] {
+        let mut builder = DocBuilder::new(Schema::tweet());
+        builder.text(tweet::TEXT, text);
+        let mut matches = Matches::default();
+        engine.percolate(&[builder.doc()], &mut matches);
+        let mut found: Vec<u32> = matches.pairs().map(|(_, key)| key.0).collect();
+        found.sort_unstable();
+        let expected = (0..12_000).filter(is_left);
+        assert!(
+            found.into_iter().eq(expected.filter(|&key| crate::query::matches(&query(key), builder.doc()))),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn queries_wait_for_what_turned_out_to_be_rare() {
     // By length, the long word is the rare one; in this stream it is in every tweet.
     let mut engine = engine(&[Ast::And(vec![word("everywhere"), word("cat"), word("dog")])]);
