@@ -26,8 +26,10 @@ const WORTH: f32 = if cfg!(test) { 1_000.0 } else { 30_000.0 };
 const PER_DOC: f32 = 300.0;
 /// Fewer documents are never divided.
 const MIN_DOCS: usize = 16;
-/// So many documents are taken one after the other by one thread, at most: with more, some threads wait longer for the last one.
-const RUN: usize = 32;
+/// Documents are dealt out in so many runs for each thread, if there are enough: with fewer, some threads wait longer for the last one.
+const RUNS: usize = 16;
+/// No runs are shorter where documents are taken one after the other: what is found is shared within a run.
+const MIN_RUN: usize = 32;
 /// Fewer documents are taken one after the other. Less in tests, as above.
 const FEW: usize = if cfg!(test) { 4 } else { 16 };
 
@@ -128,7 +130,7 @@ impl Threads {
         learning: &mut Learning,
         matches: &mut Matches,
     ) {
-        let most = if is_deep { MAX_DOCS } else { RUN };
+        let most = if is_deep { MAX_DOCS } else { (docs.len() / (RUNS * self.workers.len())).clamp(MIN_RUN, MAX_DOCS) };
         let n = docs.len().div_ceil(most).next_multiple_of(self.workers.len());
         let len = docs.len().div_ceil(n);
         let way = Way::of(len, is_deep);
