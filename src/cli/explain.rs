@@ -143,7 +143,10 @@ fn presearch_lines(presearch: &Ast) -> Vec<String> {
         }
         one => describe(one, schema).trim_end().to_owned(),
     };
-    ways.iter().map(line).collect()
+    let mut lines: Vec<String> = ways.iter().map(line).collect();
+    // The engine's own order is of no meaning.
+    lines.sort_unstable();
+    lines
 }
 
 struct Cost {

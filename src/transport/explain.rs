@@ -106,8 +106,11 @@ impl QueryPrice {
             Ast::Or(ways) => ways.as_slice(),
             one => std::slice::from_ref(one),
         };
+        let mut waits_for: Vec<String> = ways.iter().map(|way| canonical_text(way, Schema::tweet())).collect();
+        // As in a canonical form: the engine's own order changes with what it learns.
+        waits_for.sort_unstable();
         QueryPrice {
-            waits_for: ways.iter().map(|way| canonical_text(way, Schema::tweet())).collect(),
+            waits_for,
             tweets: price.tweets,
             candidates: price.candidates,
             matches: price.matches,
