@@ -35,7 +35,7 @@ impl Ends {
         })
     }
 
-    /// Waits for the next one. Those of one kind that come while nobody waits count as one, and those from before [`Ends::listen`] don't.
+    /// Waits for the next one. Those of one kind that come while nobody waits count as one; nothing is heard of those from before [`Ends::listen`].
     pub(super) async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {

@@ -78,7 +78,7 @@ impl One {
         self.found.find(query, 1) != 0
     }
 
-    /// Appends the matches of documents, of which the first has this number in its batch, and takes down what is `counted` of them.
+    /// Appends the matches of documents, of which the first has this number in its batch. `see` is called behind each, with its place among them.
     pub(super) fn percolate(
         &mut self,
         (presearch, codes): (&Presearch, &Arena<u32>),

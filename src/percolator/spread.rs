@@ -1,8 +1,9 @@
 //! Percolates a large batch on several threads.
 //!
 //! The documents are dealt out in runs of at most [`MAX_DOCS`], each to whichever thread is free, which takes them one after the other or
-//! together. The calling thread is one of them: while the others wake up, it learns from the batch before. The table is only read meanwhile; marks, and what is remembered of patterns, belong to a thread. What a run found, and what is to be learned from it, is
-//! put together in the order of the documents: answers do not depend on the number of threads.
+//! together. The calling thread is one of them: while the others wake up, it learns from the batch before. The table is only read
+//! meanwhile; marks, and what is remembered of patterns, belong to a thread. What a run found, and what is to be learned from it, is put
+//! together in the order of the documents: answers do not depend on the number of threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
