@@ -1,4 +1,4 @@
-# perch: what there is to run. CI calls `make test`.
+# perch: what there is to run. CI calls `make lint` and `make test`.
 
 CARGO ?= cargo
 # It shares what is compiled with perch.
