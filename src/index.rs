@@ -19,7 +19,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tantivy::directory::MmapDirectory;
 use tantivy::store::Compressor;
 use tantivy::{IndexSettings, ReloadPolicy, TantivyError};
 use tokio::sync::{Semaphore, watch};
@@ -31,6 +30,8 @@ use crate::tweet::Item;
 mod ack;
 mod aggregate;
 mod cursor;
+mod durable;
+mod durable_directory;
 mod fields;
 mod home;
 mod lower;
@@ -56,6 +57,7 @@ pub use retention::Retention;
 pub use view::{Page, PageRequest, Search, SearchError, View};
 
 use cursor::Moves;
+use durable_directory::DurableDirectory;
 use home::Home;
 use room::Room;
 use shown::Shown;
@@ -489,7 +491,7 @@ impl Drop for Alarm {
 }
 
 fn open_tantivy(home: &Home) -> tantivy::Result<tantivy::Index> {
-    let directory = MmapDirectory::open(home.tantivy())?;
+    let directory = DurableDirectory::open(&home.tantivy())?;
     if tantivy::Index::exists(&directory)? {
         return tantivy::Index::open(directory);
     }
@@ -498,10 +500,10 @@ fn open_tantivy(home: &Home) -> tantivy::Result<tantivy::Index> {
 
 /// A new tantivy index.
 fn create_tantivy(dir: &Path) -> tantivy::Result<tantivy::Index> {
-    create_in(MmapDirectory::open(dir)?)
+    create_in(DurableDirectory::open(dir)?)
 }
 
-fn create_in(directory: MmapDirectory) -> tantivy::Result<tantivy::Index> {
+fn create_in(directory: DurableDirectory) -> tantivy::Result<tantivy::Index> {
     let settings = IndexSettings {
         docstore_compression: Compressor::Lz4,
         docstore_blocksize: STORE_BLOCK_BYTES,

@@ -10,12 +10,13 @@
 //! crash the next seq is one behind the block, so no seq is used twice, whether its tweet was committed or not.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::durable;
 use crate::ids::{Epoch, Seq};
 
 /// Rises when an index of an older perch can't be read any more.
@@ -129,7 +130,7 @@ impl Home {
         if home.last > 0 && !home.tantivy().join("meta.json").try_exists().map_err(failed)? {
             return Err(OpenError::damaged(dir, "tantivy/meta.json is missing"));
         }
-        fs::create_dir_all(home.tantivy()).map_err(failed)?;
+        durable::create_dir_all(&home.tantivy()).map_err(failed)?;
         Ok(home)
     }
 
@@ -169,7 +170,7 @@ impl Home {
 
     fn lock(dir: &Path, any_version: bool) -> Result<Home, OpenError> {
         let failed = |error| OpenError::io(dir, error);
-        fs::create_dir_all(dir).map_err(failed)?;
+        durable::create_dir_all(dir).map_err(failed)?;
         let is_new = !dir.join(NOTE).try_exists().map_err(failed)?;
         if is_new {
             refuse_foreign(dir)?;
@@ -272,13 +273,7 @@ fn read_note(dir: &Path, bytes: &[u8], any_version: bool) -> Result<Note, OpenEr
 
 /// Writes `perch.json` so that a crash leaves the old or the new one.
 fn write_note(dir: &Path, note: &Note) -> io::Result<()> {
-    let temporary = dir.join(format!("{NOTE}.new"));
-    let mut file = File::create(&temporary)?;
     let mut text = serde_json::to_string_pretty(note)?;
     text.push('\n');
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&temporary, dir.join(NOTE))?;
-    // On Unix a rename is durable when its directory is; elsewhere a directory can't be opened like this.
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+    durable::write(&dir.join(NOTE), text.as_bytes())
 }

@@ -13,6 +13,9 @@ use crate::query::{self, Ast};
 use crate::schema::{Schema, tweet};
 use crate::tweet::Prepared;
 
+pub(super) mod journal;
+mod power_cut;
+
 /// Options under which nothing is committed unless a test says so.
 fn options(dir: &Path) -> IndexOptions {
     IndexOptions {

@@ -11,6 +11,7 @@ mod examples;
 mod file_source;
 mod live;
 mod page;
+mod power_cut;
 mod rest;
 mod seam;
 mod security;

@@ -42,6 +42,20 @@ impl Server {
         Some(Server::spawn(command, &disk.join("index"), &[]))
     }
 
+    /// The same on the file system in a file, mounted at `disk` for this server only. `None` unless root asks for it.
+    pub(crate) fn start_on_image(disk: &Path, image: &Path) -> Option<Server> {
+        const MOUNT: &str = r#"mount -o loop "$1" "$0" && shift && exec "$@""#;
+        let wrap = |program: &str| {
+            let mut command = perch_with("unshare");
+            command.args(["--mount", "sh", "-c", MOUNT]).arg(disk).arg(image).arg(program).stderr(Stdio::null());
+            command
+        };
+        if !wrap("true").status().is_ok_and(|status| status.success()) {
+            return None;
+        }
+        Some(Server::spawn(wrap(env!("CARGO_BIN_EXE_perch")), &disk.join("index"), &[]))
+    }
+
     /// Kills a server with a disk of its own, and starts another on the same disk.
     pub(crate) fn restart_on_disk(mut self, disk: &Path) -> Server {
         let inside = |process: &Child, program: &str| {
