@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::signature::Verifier;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde::Deserialize;
 
@@ -152,13 +152,27 @@ impl Tokens {
         if token.len() > MAX_TOKEN_BYTES {
             return Err("the token is too long");
         }
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation).map_err(|e| reason(&e))?.claims;
+        let token = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation).map_err(|e| reason(&e))?;
+        check_header(&token.header)?;
+        let claims = token.claims;
         let rights = Rights {
             search: claims.search.unwrap_or(true),
             publish: claims.publish.unwrap_or(false),
             max_subscriptions: claims.max_subscriptions,
         };
         Ok(Pass { subject: claims.sub, expires_s: claims.exp, rights })
+    }
+}
+
+/// Whether the header asks for nothing that perch does not know. A token whose header names
+/// critical extensions means something else to whoever knows them, and with `b64: false` (RFC 7797)
+/// the signature is over other bytes.
+fn check_header(header: &Header) -> Result<(), &'static str> {
+    let is_unencoded = header.extras.inner().get("b64").is_some_and(|b64| *b64 != serde_json::Value::Bool(true));
+    match () {
+        () if header.crit.is_some() => Err("the token's header names extensions in crit, and perch knows none"),
+        () if is_unencoded => Err("the token's header sets b64, and perch takes only the usual encoding"),
+        () => Ok(()),
     }
 }
 

@@ -66,6 +66,39 @@ fn secret() -> Tokens {
     tokens(SECRET, true, "", "").unwrap()
 }
 
+/// A token with this header.
+fn with_header(header: &str) -> String {
+    let claims = format!(r#"{{"sub":"ann","exp":{YEAR_3000_S}}}"#);
+    let message = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
+    format!("{message}.{}", base64url(&hmac(SECRET.as_bytes(), message.as_bytes())))
+}
+
+#[test]
+fn a_header_that_asks_for_extensions_is_refused() {
+    let tokens = secret();
+    for header in [
+        r#"{"alg":"HS256"}"#,
+        r#"{"alg":"HS256","typ":"JWT","kid":"1"}"#,
+        r#"{"alg":"HS256","b64":true}"#,
+        r#"{"alg":"HS256","other":[1]}"#,
+    ] {
+        assert!(tokens.check(&with_header(header)).is_ok(), "{header}");
+    }
+    for header in [
+        r#"{"alg":"HS256","crit":["b64"],"b64":false}"#,
+        r#"{"alg":"HS256","crit":["b64"],"b64":true}"#,
+        r#"{"alg":"HS256","crit":["exp"],"exp":1}"#,
+        r#"{"alg":"HS256","crit":["http://example.com/unknown"]}"#,
+        r#"{"alg":"HS256","crit":[]}"#,
+        r#"{"alg":"HS256","crit":"b64"}"#,
+        r#"{"alg":"HS256","b64":false}"#,
+        r#"{"alg":"HS256","b64":"true"}"#,
+        r#"{"alg":"HS256","b64":null}"#,
+    ] {
+        assert!(tokens.check(&with_header(header)).is_err(), "{header}");
+    }
+}
+
 #[test]
 fn without_a_key_no_token_is_asked_for() {
     assert!(Tokens::load(&Auth::default()).unwrap().is_none());
