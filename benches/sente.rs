@@ -98,6 +98,10 @@ impl Server {
                 "source=[]",
                 "--set",
                 "telemetry.log=warn",
+                "--set",
+                "limits.max_sessions_per_address=0",
+                "--set",
+                "limits.max_connections_per_address=0",
                 "--index-dir",
             ])
             .arg(dir.path().join("index"))

@@ -120,6 +120,10 @@ impl Server {
                 "telemetry.log=warn",
                 "--set",
                 "limits.requests_per_second=0",
+                "--set",
+                "limits.max_sessions_per_address=0",
+                "--set",
+                "limits.max_connections_per_address=0",
                 "--index-dir",
             ])
             .arg(dir)

@@ -97,6 +97,12 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Whether there is a token of ingestion.
+    #[must_use]
+    pub fn has_ingest_token(&self) -> bool {
+        self.ingest_token.is_some()
+    }
+
     /// Reads them.
     ///
     /// # Errors
@@ -248,12 +254,13 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         max_headers: config.limits.max_headers,
         max_header_bytes: config.limits.max_header_bytes,
         tls: tls.clone(),
+        gate: Some(Arc::clone(&context.gate)),
     };
     let mut admin_address = None;
     if let Some(listener) = admin_listener {
         admin_address = Some(listener.local_addr().context("the admin listener has no address")?);
         let router = crate::transport::admin_router(&context);
-        let options = ServerOptions { tls: None, max_connections: ADMIN_CONNECTIONS, ..options.clone() };
+        let options = ServerOptions { tls: None, gate: None, max_connections: ADMIN_CONNECTIONS, ..options.clone() };
         connections.spawn(server::serve(listener, router, options, shutdown.clone()));
     }
     let server = tokio::spawn(server::serve(listener, router, options, shutdown.clone()));

@@ -12,6 +12,7 @@
 //!
 //! Every key is in `config.toml` with its default and a reason; a test holds the two together.
 
+mod network;
 mod overrides;
 mod read;
 mod secret;
@@ -22,6 +23,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+pub use network::{ProxyHeader, network};
 pub use read::{nearest, read};
 pub use secret::{Origin, Secret, host_name};
 pub use sections::{Auth, Index, Ingest, Limits, LogFormat, Percolator, Query, Server, Telemetry};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::explain::tweet::{Explained, Explainer};
@@ -244,14 +244,32 @@ impl Live {
     ///
     /// [`LiveError::Limit`] when there are too many.
     pub fn connect(&self) -> Result<Session, LiveError> {
-        let permit = Arc::clone(&self.inner.sessions)
-            .try_acquire_owned()
-            .inspect_err(|_| telemetry::turned_away("sessions"))
-            .map_err(|_| LiveError::Limit(format!("all {} sessions are taken", self.inner.limits.max_sessions)))?;
+        let mut session = self.connect_unadmitted();
+        session.admit()?;
+        Ok(session)
+    }
+
+    /// Opens a session for a client that has yet to say who it is. It counts among the sessions
+    /// from [`Session::admit`] on, and must not register anything before.
+    #[must_use]
+    pub fn connect_unadmitted(&self) -> Session {
         let queue = Arc::new(SessionQueue::new(Uid::random(), self.inner.limits.queue));
         self.queues().insert(queue.uid(), Arc::clone(&queue));
-        telemetry::sessions(self.session_count());
-        Ok(Session::new(self.clone(), queue, permit))
+        if self.inner.sessions.is_closed() {
+            queue.close();
+        }
+        Session::new(self.clone(), queue)
+    }
+
+    /// One of the places for sessions.
+    fn session_permit(&self) -> Result<OwnedSemaphorePermit, LiveError> {
+        Arc::clone(&self.inner.sessions).try_acquire_owned().map_err(|error| match error {
+            TryAcquireError::Closed => LiveError::Unavailable("perch is shutting down".to_owned()),
+            TryAcquireError::NoPermits => {
+                telemetry::turned_away("sessions");
+                LiveError::Limit(format!("all {} sessions are taken", self.inner.limits.max_sessions))
+            }
+        })
     }
 
     /// Ends every session once what waits for it is taken.
@@ -273,7 +291,7 @@ impl Live {
     }
 
     fn session_count(&self) -> usize {
-        self.queues().len()
+        self.inner.limits.max_sessions - self.inner.sessions.available_permits()
     }
 
     /// A page of history. Runs on a blocking thread; how many run at once is bounded.

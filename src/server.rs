@@ -1,13 +1,15 @@
 //! The server below HTTP: takes connections, guards them, and ends them at a shutdown.
 //!
 //! ```text
-//! listener ──> a place among the connections ──> TLS, if there is a certificate ──> first request in time ──> HTTP/1.1 or HTTP/2 ──> router
+//! listener ──> a place among the connections ──> one of its address's ──> TLS, if there is a certificate ──> first request in time ──> HTTP/1.1 or HTTP/2 ──> router
 //! ```
 //!
 //! A client that opens connections and sends nothing, or one byte now and then, is the cheapest attack there is: so connections are counted, and the
 //! head of each request has its time and its size, a client that takes nothing of what it is sent is cut off, and so is one that asks for nothing more.
 //! Bodies have their own limits, in the transports; `WebSockets` have theirs from the upgrade on, and keep their place.
 
+mod admission;
+mod proxy_protocol;
 mod stream;
 mod tls;
 
@@ -21,7 +23,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::Service as _;
@@ -36,9 +37,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::telemetry;
-use crate::transport::{Progress, check_head};
+use crate::transport::{Gate, Peer, Progress, check_head};
 
-use stream::{Busy, Counted, Requests};
+use admission::{Admission, Admitted};
+use stream::{Busy, ConnectionSlot, Counted, Requests};
 pub use tls::Tls;
 
 /// After the listener has failed for a reason of its own, such as too many open files, it waits so long.
@@ -73,6 +75,8 @@ pub struct ServerOptions {
     pub max_header_bytes: usize,
     /// The certificate, where connections are encrypted.
     pub tls: Option<Arc<Tls>>,
+    /// Which proxies are trusted, and how many connections one address may have. `None`: no proxy, and any number.
+    pub gate: Option<Arc<Gate>>,
 }
 
 /// Serves until the shutdown, and then until every connection has ended its present request. A connection that became a WebSocket is no
@@ -81,6 +85,7 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
     let builder = Arc::new(builder(&options));
     let places = Arc::new(Semaphore::new(options.max_connections));
     let open = Arc::new(AtomicUsize::new(0));
+    let admission = Arc::new(Admission::new(options.gate.clone(), options.header_timeout, options.tls.is_some()));
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -102,19 +107,26 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
             continue;
         };
         prepare(&stream);
-        let requests = Arc::new(Requests::default());
-        let stream = Counted::new(stream, options.write_timeout, Arc::clone(&requests), place, Arc::clone(&open));
-        let guarded = Guarded {
-            peer,
-            requests,
-            progress: stream.progress(),
-            header_timeout: options.header_timeout,
-            idle_timeout: options.idle_timeout,
-            max_headers: options.max_headers,
-        };
         let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
-        let tls = options.tls.clone();
+        let (admission, open, options) = (Arc::clone(&admission), Arc::clone(&open), options.clone());
         connections.spawn(async move {
+            let admitted = tokio::select! {
+                () = shutdown.cancelled() => return,
+                admitted = admission.admit(stream, peer) => admitted,
+            };
+            let Some(Admitted { stream, peer, slot }) = admitted else { return };
+            let requests = Arc::new(Requests::default());
+            let slot = ConnectionSlot::new(place, slot);
+            let stream = Counted::new(stream, options.write_timeout, Arc::clone(&requests), slot, open);
+            let guarded = Guarded {
+                peer,
+                requests,
+                progress: stream.progress(),
+                header_timeout: options.header_timeout,
+                idle_timeout: options.idle_timeout,
+                max_headers: options.max_headers,
+            };
+            let (tls, peer) = (options.tls, peer.address);
             let Some(tls) = tls else {
                 return connection(stream, guarded, &builder, router, shutdown).await;
             };
@@ -155,7 +167,7 @@ fn builder(options: &ServerOptions) -> Builder<TokioExecutor> {
 
 /// Whose connection it is, and what it may take.
 struct Guarded {
-    peer: SocketAddr,
+    peer: Peer,
     requests: Arc<Requests>,
     progress: Progress,
     header_timeout: Duration,
@@ -177,7 +189,7 @@ async fn connection<S>(
         let requests = Arc::clone(&requests);
         move |mut request: Request<Incoming>| {
             let busy = Busy::new(Arc::clone(&requests));
-            request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(peer);
             request.extensions_mut().insert(progress.clone());
             let answer = check_head(request.version(), request.headers(), max_headers)
                 .map(|()| TowerToHyperService::new(router.clone()).call(request.map(Body::new)));
@@ -193,6 +205,7 @@ async fn connection<S>(
             }
         }
     });
+    let peer = peer.address;
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut stopping = pin!(shutdown.cancelled());
     // Until it is known which HTTP the client speaks, HTTP's own timeout does not run; later it is asked whether there is anything to wait for.

@@ -10,11 +10,11 @@
 //! their connections; what waits for a slow client waits in its [`crate::live::Session`], bounded there. All shapes are in `wire`, all errors
 //! in `errors`; `docs/PROTOCOL.md` describes both for clients.
 
+mod access;
 mod counts;
 mod errors;
 pub(crate) mod explain;
 mod fields;
-mod gate;
 mod http;
 mod ingest;
 mod openapi;
@@ -46,7 +46,7 @@ use crate::pipeline::Intake;
 use crate::query::QueryLimits;
 use crate::source::StatusBoard;
 
-pub use gate::Gate;
+pub use access::{AddressLimit, AddressSlot, Exposure, Gate, Peer, TrustedProxies, exposure};
 pub use http::{check_head, router};
 pub use probes::admin_router;
 pub use progress::Progress;

@@ -1,13 +1,25 @@
-//! `perch check`: is the configuration right?
+//! `perch check`: is the configuration right, and what does it open to whom?
 
 use std::io::Write as _;
 
+use comfy_table::{ContentArrangement, Table, presets};
+
 use super::{ConfigArgs, Failure, load_with_keys};
+use crate::transport::{Exposure, exposure};
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
-    let (config, ..) = load_with_keys(args)?;
+    let (config, _, keys) = load_with_keys(args)?;
     let (sources, transports) = (config.sources.len(), config.transports.len());
     let mut out = anstream::stdout();
     writeln!(out, "ok: listens on {}, {sources} source(s), {transports} transport(s)", config.server.listen)?;
+    let Exposure { rows, warnings } = exposure(&config, keys.has_ingest_token());
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["what", "open to"]);
+    table.add_rows(rows.into_iter().map(|(what, whom)| [what.to_owned(), whom]));
+    writeln!(out, "\n{table}")?;
+    for warning in warnings {
+        writeln!(out, "\nwarning: {warning}")?;
+    }
     Ok(())
 }

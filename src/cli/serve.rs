@@ -10,13 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::signals::{Ends, Hangups};
 use super::{ConfigArgs, Failure, load_with_keys};
+use crate::config::Limits;
 use crate::server::Tls;
+use crate::transport::{Exposure, exposure};
 use crate::{app, telemetry};
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let (mut config, plugins, keys) = load_with_keys(args)?;
     telemetry::init_log(&config.telemetry)?;
-    config.limits.max_connections = allow_files(config.limits.max_connections);
+    allow_files(&mut config.limits);
+    let opens = exposure(&config, keys.has_ingest_token());
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")?;
     let outcome = runtime.block_on(async {
@@ -35,6 +38,12 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
         let scheme = if config.server.is_encrypted() { "https" } else { "http" };
         writeln!(out, "listening on {scheme}://{}", running.address()).and_then(|()| out.flush())?;
         tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "serving");
+        for (what, open_to) in opens.rows.iter().take(Exposure::DOORS) {
+            tracing::info!(open_to, "{what}");
+        }
+        for warning in &opens.warnings {
+            tracing::warn!("{warning}");
+        }
         if let Some(address) = running.admin_address() {
             tracing::info!(%address, "serving metrics");
         }
@@ -53,25 +62,27 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
 /// What the index and everything else besides connections needs, in open files. Some hundred are enough, but merges and sources come and go.
 const OTHER_FILES: u64 = 1_000;
 
-/// Each connection is an open file, and many systems allow few unless they are asked. Answers how many connections there may be: clients that open
-/// more must not take the files of the index.
-fn allow_files(max_connections: usize) -> usize {
+/// Each connection is an open file, and many systems allow few unless they are asked. Where they
+/// allow too few, perch takes fewer connections, or clients that open more would take the files of
+/// the index; and fewer of one address, or it could take all that there are.
+fn allow_files(limits: &mut Limits) {
+    let max_connections = limits.max_connections;
     let needed = (max_connections as u64).saturating_add(OTHER_FILES);
     match rlimit::increase_nofile_limit(needed) {
         Ok(files) if files < needed => {
-            let allowed = connections_within(files).min(max_connections);
+            limits.max_connections = connections_within(files).min(max_connections);
+            limits.max_connections_per_address =
+                limits.max_connections_per_address.min(limits.max_connections.div_ceil(4));
             tracing::warn!(
                 files,
-                "only {allowed} connections are taken, not {max_connections}: fewer files may be open than limits.max_connections needs, raise \
-                 the limit (ulimit -Hn)"
+                "only {} connections are taken, not {max_connections}, and {} of one address (0 is any number): fewer \
+                 files may be open than limits.max_connections needs, raise the limit (ulimit -Hn)",
+                limits.max_connections,
+                limits.max_connections_per_address,
             );
-            allowed
         }
-        Ok(_) => max_connections,
-        Err(error) => {
-            tracing::warn!(%error, "can't ask for the limit of open files");
-            max_connections
-        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "can't ask for the limit of open files"),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Origin, Problem, Secret};
+use super::{Origin, Problem, ProxyHeader, Secret, network};
 use crate::query::QueryLimits;
 
 /// `[server]`: where perch listens and how it ends.
@@ -23,6 +23,10 @@ pub struct Server {
     pub allowed_origins: Vec<String>,
     /// Names by which perch may be called, beside those that only its own network knows: `perch.example.org`, or `*` for all.
     pub allowed_hosts: Vec<String>,
+    /// Addresses and networks of proxies that say whose connection or request it is.
+    pub trusted_proxies: Vec<String>,
+    /// How they say it.
+    pub proxy_header: ProxyHeader,
     /// The certificate chain for TLS, as PEM; empty is plain HTTP.
     pub tls_certificate_file: PathBuf,
     /// Its private key, as PEM.
@@ -53,6 +57,8 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 8888)),
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            proxy_header: ProxyHeader::default(),
             tls_certificate_file: PathBuf::new(),
             tls_key_file: PathBuf::new(),
             admin_listen: None,
@@ -85,6 +91,14 @@ impl Server {
                 let message =
                     format!("expected a name without a port, such as \"perch.example.org\", or \"*\", found {host:?}");
                 problems.push(Problem::new(format!("server.allowed_hosts[{at}]"), message));
+            }
+        }
+        for (at, proxy) in self.trusted_proxies.iter().enumerate() {
+            if network(proxy).is_none() {
+                let message = format!(
+                    "expected an address or a network, such as \"127.0.0.1\" or \"10.0.0.0/8\", found {proxy:?}"
+                );
+                problems.push(Problem::new(format!("server.trusted_proxies[{at}]"), message));
             }
         }
         let (certificate, key) = (self.tls_certificate_file.as_os_str(), self.tls_key_file.as_os_str());
@@ -199,6 +213,12 @@ pub struct Auth {
 }
 
 impl Auth {
+    /// Whether clients need a token.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        !self.secret_file.as_os_str().is_empty() || !self.public_key_file.as_os_str().is_empty()
+    }
+
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         if !self.secret_file.as_os_str().is_empty() && !self.public_key_file.as_os_str().is_empty() {
             let message = "auth.secret_file is set as well: tokens are checked by one key";
@@ -281,6 +301,8 @@ pub struct Limits {
     pub intake_batches: usize,
     /// Open TCP connections.
     pub max_connections: usize,
+    /// Open TCP connections from one address; 0 is any number.
+    pub max_connections_per_address: usize,
     /// Open sessions (WebSocket and SSE connections).
     pub max_sessions: usize,
     /// Open sessions from one address; 0 is any number.
@@ -334,8 +356,9 @@ impl Default for Limits {
         Limits {
             intake_batches: 8,
             max_connections: 20_000,
+            max_connections_per_address: 1_000,
             max_sessions: 10_000,
-            max_sessions_per_address: 0,
+            max_sessions_per_address: 500,
             first_frame: Duration::from_secs(60),
             commands_per_second: 100,
             requests_per_second: 100,

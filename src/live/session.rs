@@ -40,12 +40,12 @@ pub struct Session {
     deliveries: Vec<Arc<Delivery>>,
     closed: bool,
     is_away: bool,
-    /// Gives the place back when the session ends.
-    _permit: OwnedSemaphorePermit,
+    /// Its place among the sessions, given back when it ends; `None` until the session is admitted.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Session {
-    pub(super) fn new(live: Live, queue: Arc<SessionQueue>, permit: OwnedSemaphorePermit) -> Session {
+    pub(super) fn new(live: Live, queue: Arc<SessionQueue>) -> Session {
         Session {
             live,
             queue,
@@ -57,7 +57,7 @@ impl Session {
             deliveries: Vec::new(),
             closed: false,
             is_away: false,
-            _permit: permit,
+            permit: None,
         }
     }
 
@@ -65,6 +65,19 @@ impl Session {
     #[must_use]
     pub fn uid(&self) -> Uid {
         self.queue.uid()
+    }
+
+    /// Takes a place among the sessions, unless it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Limit`] when all are taken, [`LiveError::Unavailable`] during a shutdown.
+    pub fn admit(&mut self) -> Result<(), LiveError> {
+        if self.permit.is_none() {
+            self.permit = Some(self.live.session_permit()?);
+            crate::telemetry::sessions(self.live.session_count());
+        }
+        Ok(())
     }
 
     /// How many subscriptions it holds.
@@ -82,6 +95,7 @@ impl Session {
     /// Says whether the client is away. A transport may keep the session of a client that has gone and is expected back: what matches
     /// meanwhile waits, or is read from the index when the client is back. Those who are away don't count as connected.
     pub fn set_away(&mut self, is_away: bool) {
+        let is_away = is_away && self.permit.is_some();
         if self.is_away != is_away {
             self.is_away = is_away;
             let away = &self.live.inner.away;
@@ -259,6 +273,8 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.set_away(false);
+        // Before the count of sessions is taken.
+        self.permit = None;
         self.live.disconnect(self.uid());
     }
 }

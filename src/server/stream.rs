@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::telemetry;
-use crate::transport::Progress;
+use crate::transport::{AddressSlot, Progress};
 
 /// The requests of one connection.
 #[derive(Debug, Default)]
@@ -117,6 +117,19 @@ impl HttpBody for Answer {
     }
 }
 
+/// A connection's place among all, and among those of its address.
+#[derive(Debug)]
+pub(super) struct ConnectionSlot {
+    _of_all: OwnedSemaphorePermit,
+    _of_address: Option<AddressSlot>,
+}
+
+impl ConnectionSlot {
+    pub(super) fn new(of_all: OwnedSemaphorePermit, of_address: Option<AddressSlot>) -> ConnectionSlot {
+        ConnectionSlot { _of_all: of_all, _of_address: of_address }
+    }
+}
+
 /// A connection and its place, which it keeps when it becomes a WebSocket.
 pub(super) struct Counted {
     stream: TcpStream,
@@ -128,7 +141,7 @@ pub(super) struct Counted {
     stuck: Option<Pin<Box<Sleep>>>,
     /// How many there are, for the metric.
     open: Arc<AtomicUsize>,
-    _place: OwnedSemaphorePermit,
+    _slot: ConnectionSlot,
 }
 
 impl Counted {
@@ -136,11 +149,11 @@ impl Counted {
         stream: TcpStream,
         write_timeout: Duration,
         requests: Arc<Requests>,
-        place: OwnedSemaphorePermit,
+        slot: ConnectionSlot,
         open: Arc<AtomicUsize>,
     ) -> Counted {
         telemetry::connections(open.fetch_add(1, Ordering::Relaxed) + 1);
-        Counted { stream, requests, progress: Progress::default(), write_timeout, stuck: None, open, _place: place }
+        Counted { stream, requests, progress: Progress::default(), write_timeout, stuck: None, open, _slot: slot }
     }
 
     /// The count of the bytes that its client has taken.

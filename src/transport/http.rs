@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{MatchedPath, OriginalUri, Query, Request, State};
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -15,9 +15,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::telemetry;
 
+use super::access::{Gate, HeldBody, Peer, Via};
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
-use super::gate::Gate;
 use super::{Transport, TransportContext, probes};
 
 /// The server's routes: those of all transports, JSON errors for everything else.
@@ -29,23 +29,68 @@ pub fn router(transports: &[Box<dyn Transport>], context: &TransportContext) -> 
         .fold(Router::new(), |router, transport| router.merge(transport.routes(context.clone())))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(&context.gate), check_host))
+        .layer(middleware::from_fn_with_state(Arc::clone(&context.gate), admit))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(Arc::clone(&context.gate), share))
         .layer(middleware::from_fn(measure))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "no-referrer"))
 }
 
-/// Turns away what calls perch by a name that may be somebody else's. Probes may call it anything.
-async fn check_host(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+/// Finds out whose request it is, and refuses one that no door takes.
+///
+/// A connection of a proxy carries requests of many clients, so there each request counts as a
+/// connection of its client's until its answer has ended, or the `WebSocket` that it became.
+async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     let is_probe = ["/healthz", "/readyz", probes::METRICS].contains(&request.uri().path());
-    // A name that is no text is nobody's.
-    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
-    let host = host.or_else(|| request.uri().authority().map(Authority::as_str));
-    match gate.check_host(host.filter(|_| !is_probe)) {
+    let checked = gate.check_head(request.headers(), request.uri(), is_probe);
+    let Some(peer) = request.extensions().get::<Peer>().copied() else {
+        return match checked {
+            Ok(()) => next.run(request).await,
+            Err(fault) => fault.into_response(),
+        };
+    };
+    let client = gate.client(peer, request.headers());
+    request.extensions_mut().insert(client);
+    let slot = if client.via == Via::Header { gate.connections().take(client.address).map(Arc::new) } else { None };
+    let slot = match slot {
+        None if client.via == Via::Header => return connection_refused(&gate).into_response(),
+        slot => slot,
+    };
+    if let Some(slot) = &slot {
+        request.extensions_mut().insert(Arc::clone(slot));
+    }
+    let response = match checked {
         Ok(()) => next.run(request).await,
         Err(fault) => fault.into_response(),
+    };
+    let Some(slot) = slot else { return response };
+    response.map(|body| Body::new(HeldBody::new(body, slot)))
+}
+
+/// One address has as many connections as it may have.
+fn connection_refused(gate: &Gate) -> Fault {
+    telemetry::turned_away("connections_per_address");
+    let max = gate.connections().max();
+    let message =
+        format!("this address has all {max} connections that one may have (limits.max_connections_per_address)");
+    Fault::new(Code::Limit, message)
+}
+
+/// Lets pages of allowed origins read the answer. Outside of everything else, so that errors can
+/// be read as well.
+async fn share(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let cross_origin = gate.cross_origin(request.method(), request.headers());
+    let is_options = request.method() == Method::OPTIONS;
+    let mut response = cross_origin.apply(next.run(request).await);
+    // What a path takes stands in `Allow` already. Some load balancers ask with `OPTIONS` whether a server is well.
+    if is_options && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        response.headers_mut().remove(header::CONTENT_LENGTH);
     }
+    response
 }
 
 /// Whether a request's head is one that perch takes: with so many header fields at most (which HTTP/1.1 is held to before), and of HTTP/1.1 with one

@@ -33,8 +33,8 @@ use crate::pipeline::{Batch, IntakeError};
 use crate::source::reader::{BulkReader, Chunk, ReadError, ReaderOptions, Refused, RefusedKind};
 use crate::telemetry;
 
+use super::access::Caller;
 use super::errors::{Code, Fault};
-use super::gate::Caller;
 use super::{TransportContext, openapi};
 
 /// The source's name in metrics.

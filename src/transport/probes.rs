@@ -24,8 +24,8 @@ pub(super) const METRICS: &str = "/metrics";
 pub fn admin_router(context: &TransportContext) -> Router {
     Router::new()
         .route(METRICS, get(metrics))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
+        .route("/healthz", get(healthz).options(healthz))
+        .route("/readyz", get(readyz).options(readyz))
         .with_state(Arc::new(context.clone()))
         .fallback(http::not_found)
 }

@@ -18,8 +18,8 @@ use crate::pipeline::Intake;
 use crate::telemetry;
 use crate::tweet::{self, Prepared};
 
+use super::access::Caller;
 use super::errors::{Code, Fault};
-use super::gate::Caller;
 use super::pace::Bucket;
 use super::wire::PublishCommand;
 use super::{TransportContext, fields};

@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 
 use crate::hub::CostOrder;
 
+use super::access::Caller;
 use super::errors::Fault;
 use super::fields::Fields;
-use super::gate::Caller;
 use super::{TransportContext, http, openapi};
 
 /// How many queries are listed when the caller doesn't say, and how many at most.

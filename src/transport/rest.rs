@@ -19,9 +19,9 @@ use crate::query::Query;
 use crate::schema::Schema;
 use crate::source::reader::{BulkReader, ReaderOptions};
 
+use super::access::Caller;
 use super::errors::{Code, Fault};
 use super::explain::{ExplainedTweet, QueryPart, QueryPrice, query_parts};
-use super::gate::Caller;
 use super::query_form::QueryForm;
 use super::wire::{self, QueryCommand};
 use super::{Route, Transport, TransportContext, TransportKind, fields, http, ingest, openapi, page, probes, queries};
@@ -42,8 +42,8 @@ pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "GET", path: "/api/stats", handler: || get(stats) },
     Route { method: "GET", path: "/api/queries", handler: || get(queries::queries) },
     Route { method: "GET", path: "/api/openapi.json", handler: || get(openapi::document) },
-    Route { method: "GET", path: "/healthz", handler: || get(probes::healthz) },
-    Route { method: "GET", path: "/readyz", handler: || get(probes::readyz) },
+    Route { method: "GET", path: "/healthz", handler: || get(probes::healthz).options(probes::healthz) },
+    Route { method: "GET", path: "/readyz", handler: || get(probes::readyz).options(probes::readyz) },
     Route { method: "GET", path: probes::METRICS, handler: || get(probes::metrics) },
 ];
 

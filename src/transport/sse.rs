@@ -28,12 +28,13 @@ use crate::ids::{Epoch, Seq};
 use crate::live::{CloseReason, Event, Percolate, Session};
 use crate::telemetry;
 
+use super::access::{Caller, SessionSlot};
 use super::errors::{Code, Fault};
-use super::gate::{Caller, Place};
+use super::fields::{self, Fields};
 use super::pace::Pace;
 use super::query_form::QueryForm;
 use super::wire::{self, HelloLimits};
-use super::{Progress, Route, Transport, TransportContext, TransportKind, fields, http};
+use super::{Progress, Route, Transport, TransportContext, TransportKind, http};
 
 pub(super) const KIND: TransportKind = TransportKind {
     name: "sse",
@@ -55,6 +56,9 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const PORTION_EVENTS: usize = 8;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// What replacements of `EventSource` send instead, since not all can set headers.
+const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 
 /// `[[transport]] type = "sse"`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -102,6 +106,7 @@ pub(super) struct Stage {
         ("q" = String, Query, description = "The query, as text or in its JSON form."),
         ("since" = Option<u64>, Query, description = "Send what came after this position first."),
         ("epoch" = Option<String>, Query, description = "The epoch that the position belongs to."),
+        ("lastEventId" = Option<String>, Query, description = "As `Last-Event-ID`, for replacements of `EventSource` that set no header. The header comes first."),
         ("Last-Event-ID" = Option<String>, Header, description = "The `id:` of the last event, `<epoch>:<seq>`: as `since` and `epoch`, and before them."),
     ),
     responses(
@@ -130,14 +135,15 @@ pub(super) async fn stream(
     let query = QueryForm::read("q", fields.required("q")?)?;
     let since = fields.seq("since")?;
     let epoch = fields.epoch("epoch")?;
+    let last_event_id = last_event_id(&headers, &mut fields)?;
     fields.finish()?;
     let query = stage.context.queries.read(query).await?;
-    let (since, epoch) = match last_event_id(&headers)? {
+    let (since, epoch) = match last_event_id {
         Some((epoch, since)) => (Some(since), Some(epoch)),
         None => (since, epoch),
     };
 
-    let place = gate.admit(&caller)?;
+    let slot = gate.admit(&caller)?;
     let mut session = live.connect()?;
     let registered = session.percolate(Percolate { query, name: None, since, epoch }).await?;
     let pace = Pace::new(limits.pushes_per_second, Instant::now());
@@ -168,7 +174,7 @@ pub(super) async fn stream(
         pace,
         write_timeout: stage.context.write_timeout,
         shutdown: stage.context.shutdown.clone(),
-        _place: place,
+        _slot: slot,
     };
     let (portions, body) = mpsc::channel(1);
     tasks.spawn(feed.run(portions));
@@ -184,15 +190,20 @@ fn event_id(epoch: Epoch, seq: Seq) -> String {
     format!("{epoch}:{seq}")
 }
 
-/// Where the client wants to go on, as its browser says it.
-fn last_event_id(headers: &HeaderMap) -> Result<Option<(Epoch, Seq)>, Fault> {
-    let Some(id) = headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()) else { return Ok(None) };
+/// Where the client wants to go on, as its browser says it, or a replacement of `EventSource`.
+fn last_event_id(headers: &HeaderMap, fields: &mut Fields) -> Result<Option<(Epoch, Seq)>, Fault> {
+    let in_url = fields.optional(LAST_EVENT_ID_PARAMETER);
+    let (name, id) = match (headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()), &in_url) {
+        (Some(id), _) => ("Last-Event-ID", id.to_str().ok()),
+        (None, Some(id)) => (LAST_EVENT_ID_PARAMETER, id.as_str()),
+        (None, None) => return Ok(None),
+    };
     let read = || {
-        let (epoch, seq) = id.to_str().ok()?.split_once(':')?;
-        let seq = fields::seq("Last-Event-ID", fields::whole(seq)).ok()?;
+        let (epoch, seq) = id?.split_once(':')?;
+        let seq = fields::seq(name, fields::whole(seq)).ok()?;
         Some((epoch.parse().ok()?, seq))
     };
-    read().map(Some).ok_or_else(|| Fault::field("Last-Event-ID", "must be the `id:` of an event, `<epoch>:<seq>`"))
+    read().map(Some).ok_or_else(|| Fault::field(name, "must be the `id:` of an event, `<epoch>:<seq>`"))
 }
 
 /// What goes out at one time.
@@ -228,7 +239,7 @@ struct Feed {
     write_timeout: Duration,
     shutdown: CancellationToken,
     /// Held for its address.
-    _place: Place,
+    _slot: SessionSlot,
 }
 
 /// Ends when a shutdown has begun and a client had its time to take what is left.

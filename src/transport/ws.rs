@@ -13,6 +13,7 @@
 
 mod close;
 mod line;
+mod options;
 mod reads;
 mod writes;
 
@@ -36,7 +37,6 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -45,19 +45,20 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tracing::Instrument;
 
 use crate::auth::Pass;
-use crate::config::{self, Problem};
+use crate::config::Problem;
 use crate::live::{CloseReason, Event, Percolate, Session};
 use crate::telemetry;
 
+use super::access::{AddressSlot, Caller, SessionSlot, subprotocol};
 use super::counts::{self, Counts};
 use super::errors::{Code, Fault};
-use super::gate::{Caller, Place};
 use super::pace::{Bucket, Pace};
 use super::publish::{Publisher, Right};
 use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand, PublishCommand, QueryCommand, Ref};
 use super::{Route, Transport, TransportContext, TransportKind};
 use close::End;
 use line::{Line, Mark};
+use options::Options;
 use reads::{Moved, Reads, moved};
 use writes::Writes;
 
@@ -104,45 +105,8 @@ const TWEETS_EVERY: u32 = 5;
 /// How long after a shutdown was noticed a client may take what is left.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// `[[transport]] type = "ws"`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Options {
-    /// How often a ping is sent: often enough for proxies that cut off silent connections.
-    ping_interval_ms: u64,
-    /// After so long without a sign of life a client counts as gone.
-    idle_timeout_ms: u64,
-    /// After so long without taking what it is sent a client counts as stuck.
-    write_timeout_ms: u64,
-    /// How many searches of one connection may run at one time.
-    searches: usize,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options { ping_interval_ms: 25_000, idle_timeout_ms: 90_000, write_timeout_ms: 60_000, searches: 4 }
-    }
-}
-
 fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>> {
-    let options = config::read::<Options>(table)?;
-    let zero = [
-        ("ping_interval_ms", options.ping_interval_ms),
-        ("idle_timeout_ms", options.idle_timeout_ms),
-        ("write_timeout_ms", options.write_timeout_ms),
-        ("searches", options.searches as u64),
-    ];
-    let mut problems = zero
-        .iter()
-        .filter(|(_, value)| *value == 0)
-        .map(|&(key, _)| Problem::new(key, "must be at least 1"))
-        .collect::<Vec<_>>();
-    if options.idle_timeout_ms <= options.ping_interval_ms {
-        let message =
-            "must be longer than ping_interval_ms: a silent client's only sign of life is its answer to a ping";
-        problems.push(Problem::new("idle_timeout_ms", message));
-    }
-    if problems.is_empty() { Ok(Box::new(Kind { options })) } else { Err(problems) }
+    Ok(Box::new(Kind { options: Options::read(table)? }))
 }
 
 struct Kind {
@@ -188,6 +152,10 @@ pub(super) async fn upgrade(
         Ok(pass) => pass,
         Err(fault) => return fault.into_response(),
     };
+    let subprotocol = match subprotocol(&headers) {
+        Ok(subprotocol) => subprotocol,
+        Err(fault) => return fault.into_response(),
+    };
     // axum checks the handshake; the socket is our own, because axum's does not let go of its stream.
     if let Err(rejection) = upgrade {
         let status = rejection.status();
@@ -211,7 +179,11 @@ pub(super) async fn upgrade(
         (header::UPGRADE, HeaderValue::from_static("websocket")),
         (header::SEC_WEBSOCKET_ACCEPT, accept),
     ];
-    (StatusCode::SWITCHING_PROTOCOLS, answer).into_response()
+    let mut response = (StatusCode::SWITCHING_PROTOCOLS, answer).into_response();
+    if let Some(name) = subprotocol {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
+    }
+    response
 }
 
 /// The connection below HTTP, which comes once the answer is out. To be taken before axum's own extractor, which takes it away.
@@ -239,21 +211,20 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
         .max_frame_size(max_bytes);
     let line = Line::new(TokioIo::new(upgraded));
     let mut socket = WebSocketStream::from_raw_socket(line, Role::Server, Some(config)).await;
-    let Ok(place) = ws.context.gate.admit(&caller) else {
-        telemetry::disconnected(KIND.name, End::TooMany.name());
-        return close::close(&mut socket, End::TooMany).await;
-    };
+    let TransportContext { gate, live, .. } = &ws.context;
+    let mut slot = gate.session_slot(&caller);
     let right = Right::of(&caller, &ws.context);
+    let address_slot = caller.connection();
     drop(caller);
-    let session = match ws.context.live.connect() {
-        Ok(session) => session,
-        Err(error) => {
-            tracing::debug!(%error, "connection refused");
-            let end = if ws.context.shutdown.is_cancelled() { End::ShuttingDown } else { End::refused(&error) };
-            telemetry::disconnected(KIND.name, end.name());
-            return close::close(&mut socket, end).await;
-        }
-    };
+    let mut session = live.connect_unadmitted();
+    // Until a client has said who it is, it is a connection and no session.
+    if (pass.is_some() || !gate.needs_token())
+        && let Err((end, fault)) = admit(&mut slot, &mut session)
+    {
+        tracing::debug!(message = fault.message, "connection refused");
+        telemetry::disconnected(KIND.name, end.name());
+        return close::close(&mut socket, end).await;
+    }
     let span = tracing::info_span!("ws", uid = %session.uid());
     let now = Instant::now();
     let limits = &ws.context.limits;
@@ -266,7 +237,8 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
         session,
         right,
         publisher,
-        place,
+        slot,
+        _address_slot: address_slot,
         searches: FuturesUnordered::new(),
         out_tweets: 0,
         reads: Reads::new(),
@@ -284,6 +256,12 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
     connection.run().instrument(span).await;
 }
 
+/// Makes a session of a client that is known: one of its address's, and one of all.
+fn admit(slot: &mut SessionSlot, session: &mut Session) -> Result<(), (End, Fault)> {
+    slot.take().map_err(|fault| (End::TooMany { of_address: true }, fault))?;
+    session.admit().map_err(|error| (End::refused(&error), error.into()))
+}
+
 /// One client.
 struct Connection {
     socket: Socket,
@@ -292,8 +270,10 @@ struct Connection {
     /// Whether the client may publish without a token.
     right: Right,
     publisher: Publisher,
-    /// Held for its address.
-    place: Place,
+    /// The session's among those of its address, taken once the client is known.
+    slot: SessionSlot,
+    /// The connection's, where a proxy's connections carry many clients.
+    _address_slot: Option<Arc<AddressSlot>>,
     /// Who the client is, where that is asked.
     pass: Option<Pass>,
     ws: Arc<Ws>,
@@ -383,9 +363,9 @@ impl Connection {
         telemetry::disconnected(KIND.name, end.name());
         tracing::debug!(reason = end.name(), "disconnected");
         // The session goes first: nothing more is matched for a client that is told goodbye.
-        let Connection { socket, session, place, .. } = *self;
+        let Connection { socket, session, slot, .. } = *self;
         let mut socket = Box::new(socket);
-        drop((session, place));
+        drop((session, slot));
         close::close(&mut socket, end).await;
     }
 
@@ -521,7 +501,7 @@ impl Connection {
         }
         if self.ws.context.shutdown.is_cancelled() {
             self.times.overdue.get_or_insert(now + LAST_WORDS);
-        } else if self.socket.get_ref().waiting_bytes() < ENOUGH_BYTES {
+        } else if !self.needs_token() && self.socket.get_ref().waiting_bytes() < ENOUGH_BYTES {
             let counts = &self.ws.counts;
             let tweets = with_tweets.then(|| counts.tweets.borrow().frame.clone());
             let users = counts.users.borrow().frame.clone();
@@ -679,6 +659,7 @@ impl Connection {
             Command::Auth(token) => {
                 let pass = gate.check_token(&token.0)?;
                 pass.check_renewal(self.pass.as_ref(), self.session.subscriptions()).map_err(Fault::forbidden)?;
+                admit(&mut self.slot, &mut self.session).map_err(|(_, fault)| fault)?;
                 self.times.expiry = Instant::now().checked_add(pass.remaining());
                 self.text(wire::auth_ok(&pass, reference.as_ref()));
                 self.pass = Some(pass);

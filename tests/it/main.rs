@@ -2,6 +2,7 @@
 
 mod support;
 
+mod access;
 mod auth;
 mod bench;
 mod binary;

@@ -80,6 +80,8 @@ pub(super) struct Session {
     registered: bool,
     catching_up: bool,
     reported_complete: bool,
+    /// Why the server ended the last connection, if it said so.
+    goodbye: String,
 }
 
 /// What the session does about a frame.
@@ -100,6 +102,7 @@ impl Session {
             registered: false,
             catching_up: false,
             reported_complete: false,
+            goodbye: String::new(),
         }
     }
 
@@ -127,7 +130,7 @@ impl Session {
             let mut socket = self.connect().await?;
             while !self.registered {
                 if poll_fn(|context| self.poll_read(context, &mut socket, usize::MAX)).await?.is_break() {
-                    bail!("the server ended the connection");
+                    bail!("the server ended the connection{}", self.goodbye);
                 }
             }
             socket
@@ -226,7 +229,10 @@ impl Session {
             });
             match frame {
                 Frame::Text(text) => self.text(text, tally, at)?,
-                Frame::Close(..) => end = Flow::Break(()),
+                Frame::Close(code, reason) => {
+                    self.goodbye = format!(": {} ({code})", String::from_utf8_lossy(reason));
+                    end = Flow::Break(());
+                }
                 Frame::Ping(_) | Frame::Pong => {}
             }
             Ok(())

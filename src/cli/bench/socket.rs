@@ -245,7 +245,7 @@ async fn handshake(stream: &mut Stream, address: &Address) -> anyhow::Result<Vec
     let head = String::from_utf8_lossy(&answer);
     let status = head.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) != Some("101") {
-        bail!("the server answered {status:?}");
+        bail!("the server answered {status:?} {}", String::from_utf8_lossy(&rest).escape_debug());
     }
     let accept = derive_accept_key(key.as_bytes());
     let accepted = head.lines().filter_map(|line| line.split_once(':'));

@@ -31,7 +31,8 @@ use crate::auth::{self, Pass};
 use crate::live::{Event, Registered, Session};
 use crate::telemetry;
 use crate::transport::Progress;
-use crate::transport::gate::Place;
+use crate::transport::access::{AddressSlot, SessionSlot};
+use crate::transport::errors::Fault;
 use crate::transport::pace::{Bucket, Pace};
 use crate::transport::publish::{Publisher, Right};
 use commands::{Found, ReplyTo};
@@ -57,6 +58,8 @@ pub(super) enum Input {
     /// A socket that was opened.
     Socket {
         socket: Box<WebSocket>,
+        /// The connection's, where a proxy's connections carry many clients.
+        address_slot: Option<Arc<AddressSlot>>,
         /// Of its connection.
         progress: Progress,
         /// How to write to a client that has sent nothing yet.
@@ -109,6 +112,7 @@ fn no_callback() -> Value {
 /// An open socket.
 struct Socket {
     stream: Box<WebSocket>,
+    _address_slot: Option<Arc<AddressSlot>>,
     /// What its client has taken.
     progress: Progress,
     /// Ready to be written.
@@ -186,8 +190,8 @@ struct Client {
     /// The tweets that it may be sent.
     pace: Pace,
     publisher: Publisher,
-    /// Held for its address.
-    _place: Place,
+    /// The session's among those of its address, taken once the client is known.
+    slot: SessionSlot,
     presence: Presence,
 }
 
@@ -207,7 +211,7 @@ pub(super) async fn run(
     endpoint: Arc<Endpoint>,
     id: Box<str>,
     session: Session,
-    place: Place,
+    slot: SessionSlot,
     inbox: mpsc::Receiver<Input>,
 ) {
     let now = Instant::now();
@@ -240,7 +244,7 @@ pub(super) async fn run(
             .then(|| now + limits.first_frame),
         pace: Pace::new(limits.pushes_per_second, now),
         publisher,
-        _place: place,
+        slot,
         presence: Presence::Between(now),
     };
     tracing::debug!("client comes");
@@ -376,6 +380,17 @@ impl Client {
         }
     }
 
+    /// Whether the client has said who it is, where that is asked.
+    fn is_known(&self) -> bool {
+        self.pass.is_some() || !self.endpoint.context.gate.needs_token()
+    }
+
+    /// Makes a session of a client that is known: one of its address's, and one of all.
+    fn admit(&mut self) -> Result<(), Fault> {
+        self.slot.take()?;
+        Ok(self.session.admit()?)
+    }
+
     fn is_raw(&self) -> bool {
         self.endpoint.options.format == FrameFormat::Raw
     }
@@ -399,6 +414,10 @@ impl Client {
                 Presence::Between(left) | Presence::Away(left) => left,
             };
             let away = left + Duration::from_millis(options.away_after_ms);
+            // A client that is known to nobody keeps nothing but its first socket.
+            if !self.is_known() && self.n_sockets > 0 {
+                return None;
+            }
             // Whoever has asked for nothing has nothing to come back to.
             let grace = Duration::from_secs(if self.has_subscribed { options.grace_seconds } else { 0 });
             let gone = (left + grace).max(away);
@@ -450,11 +469,14 @@ impl Client {
                 telemetry::turned_away("token");
                 return input.refuse(Answer::Forbidden(message));
             }
+            if self.admit().is_err() {
+                return input.refuse(Answer::TooMany);
+            }
             self.pass = Some(pass);
         }
         match input {
-            Input::Socket { socket, progress, format, right, .. } => {
-                self.attach_socket(socket, progress, format, right);
+            Input::Socket { socket, address_slot, progress, format, right, .. } => {
+                self.attach_socket((socket, address_slot), progress, format, right);
             }
             Input::Poll { wants_handshake, format, reply, .. } => self.attach_poll(wants_handshake, format, reply),
             Input::Post { ppstr, right, reply, .. } => self.post(&ppstr, right, reply).await,
@@ -486,7 +508,13 @@ impl Client {
         self.has_spoken = true;
     }
 
-    fn attach_socket(&mut self, stream: Box<WebSocket>, progress: Progress, format: Format, right: Right) {
+    fn attach_socket(
+        &mut self,
+        (stream, address_slot): (Box<WebSocket>, Option<Arc<AddressSlot>>),
+        progress: Progress,
+        format: Format,
+        right: Right,
+    ) {
         if !self.has_spoken {
             self.format = format;
         }
@@ -499,6 +527,7 @@ impl Client {
         let handshake = Message::Text(self.format.handshake(&self.id).into());
         self.socket = Some(Socket {
             stream,
+            _address_slot: address_slot,
             progress,
             out: if self.is_raw() { Vec::new() } else { vec![handshake] },
             number: self.n_sockets,

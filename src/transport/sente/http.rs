@@ -15,14 +15,14 @@ use axum::routing::get;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::super::gate::Caller;
+use super::super::access::{Caller, SUBPROTOCOL};
 use super::super::publish::Right;
 use super::Endpoint;
 use super::client::{Answer, Input};
 use super::form::{self, Form};
 use super::frame::{Format, Version};
 use super::options::{Csrf, FrameFormat, Packer};
-use super::table::{self, Refused};
+use super::table::{self, Newcomer, Refused};
 use super::value::Value;
 use crate::auth::Pass;
 use crate::telemetry;
@@ -69,6 +69,7 @@ const BAD_TOKEN: Refusal = Refusal(StatusCode::UNAUTHORIZED, "The token is not g
 const TOO_LARGE: Refusal = Refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than allowed");
 const TOO_SLOW: Refusal = Refusal(StatusCode::REQUEST_TIMEOUT, "The body came too slowly");
 const TOO_MANY: Refusal = Refusal(StatusCode::TOO_MANY_REQUESTS, "Too many requests of this client");
+const NO_TOKEN: Refusal = Refusal(StatusCode::UNAUTHORIZED, "A token is needed: Authorization: Bearer");
 const TOO_MANY_OF_ADDRESS: Refusal = Refusal(StatusCode::TOO_MANY_REQUESTS, "Too many sessions of this address");
 const UNAVAILABLE: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "Unavailable: come back");
 
@@ -85,6 +86,7 @@ impl From<Refused> for Refusal {
         match refused {
             Refused::Unknown | Refused::Full => UNAVAILABLE,
             Refused::AddressFull => TOO_MANY_OF_ADDRESS,
+            Refused::Unknowable => NO_TOKEN,
         }
     }
 }
@@ -153,6 +155,10 @@ impl Endpoint {
 
     /// The origin of the page that sends this, if it is in the list.
     fn allowed_origin(&self, headers: &HeaderMap) -> Option<&str> {
+        // A request that names two origins can be right about one at most.
+        if headers.get_all(header::ORIGIN).iter().count() > 1 {
+            return None;
+        }
         let origin = header_text(headers, "origin");
         let referer = header_text(headers, "referer");
         let is_it = |allowed: &str| match (origin, referer) {
@@ -254,11 +260,14 @@ fn open(
     (caller, pass): (&Caller, Option<Pass>),
 ) -> Result<Response, Refusal> {
     let format = endpoint.first_format(form);
-    let inbox = table::open(endpoint, id, Some(caller))?;
+    let new = Newcomer::new(endpoint, caller, pass.as_ref(), true);
+    let inbox = table::open(endpoint, id, Some(new))?;
     let max_bytes = endpoint.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR);
     let tasks = endpoint.context.tasks.clone();
     let (right, progress) = (Right::of(caller, &endpoint.context), caller.progress());
+    let address_slot = caller.connection();
     let upgrade = upgrade
+        .protocols([SUBPROTOCOL])
         .max_message_size(max_bytes)
         .max_frame_size(max_bytes)
         .read_buffer_size(BUFFER_BYTES)
@@ -266,7 +275,8 @@ fn open(
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track_future(async move {
             // When the task has ended meanwhile the socket is dropped, and the client comes again.
-            let _ = inbox.send(Input::Socket { socket: Box::new(socket), progress, format, right, pass }).await;
+            let socket = Box::new(socket);
+            let _ = inbox.send(Input::Socket { socket, address_slot, progress, format, right, pass }).await;
         })
     }))
 }
@@ -284,8 +294,8 @@ async fn poll(
     // the oldest clients never ask for one.
     let is_new = wants_handshake || is_oldest || endpoint.options.format != FrameFormat::Auto;
     let (reply, answer) = oneshot::channel();
-    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, pass, reply }, is_new.then_some(caller))
-        .await?;
+    let new = is_new.then(|| Newcomer::new(endpoint, caller, pass.as_ref(), false));
+    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, pass, reply }, new).await?;
     match answer.await {
         Ok(Answer::Frame(frame)) => {
             let mut response = text(frame);

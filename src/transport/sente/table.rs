@@ -10,8 +10,10 @@ use tracing::Instrument;
 
 use super::Endpoint;
 use super::client::{self, Input};
+use crate::auth::Pass;
 use crate::live::LiveError;
-use crate::transport::gate::Caller;
+use crate::transport::TransportContext;
+use crate::transport::access::Caller;
 
 /// How many requests may wait for a client's task. When it is full, the client's own next requests wait.
 const INBOX_CAPACITY: usize = 16;
@@ -31,6 +33,8 @@ pub(super) enum Refused {
     Full,
     /// There are as many sessions from this address as there may be.
     AddressFull,
+    /// A new client needs a token in the head of its request, unless it opens a socket.
+    Unknowable,
 }
 
 impl Table {
@@ -48,12 +52,29 @@ impl Table {
     }
 }
 
-/// Hands an input to the client's task. A client that is not known is new when there is a caller to admit.
+/// A request that may begin a client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Newcomer<'a> {
+    pub(super) caller: &'a Caller,
+    /// Whether it has shown a token, or none is needed.
+    pub(super) is_known: bool,
+    /// Whether it keeps a connection: only such a client may say later who it is. Until then it is
+    /// a connection and no session, so that whoever is known to nobody takes no place of others.
+    is_socket: bool,
+}
+
+impl<'a> Newcomer<'a> {
+    pub(super) fn new(endpoint: &Endpoint, caller: &'a Caller, pass: Option<&Pass>, is_socket: bool) -> Newcomer<'a> {
+        Newcomer { caller, is_known: pass.is_some() || !endpoint.context.gate.needs_token(), is_socket }
+    }
+}
+
+/// Hands an input to the client's task. A client that is not known is new when there is a newcomer.
 pub(super) async fn deliver(
     endpoint: &Arc<Endpoint>,
     id: &str,
     mut input: Input,
-    new: Option<&Caller>,
+    new: Option<Newcomer<'_>>,
 ) -> Result<(), Refused> {
     loop {
         let sender = open(endpoint, id, new)?;
@@ -65,26 +86,37 @@ pub(super) async fn deliver(
     }
 }
 
-/// The way to a client's task, which is started when it is not known and there is a caller to admit.
-pub(super) fn open(endpoint: &Arc<Endpoint>, id: &str, new: Option<&Caller>) -> Result<mpsc::Sender<Input>, Refused> {
+/// The way to a client's task, which is started when it is not known and there is a newcomer.
+pub(super) fn open(
+    endpoint: &Arc<Endpoint>,
+    id: &str,
+    new: Option<Newcomer<'_>>,
+) -> Result<mpsc::Sender<Input>, Refused> {
     let mut clients = endpoint.table.clients();
     if let Some(sender) = clients.get(id)
         && !sender.is_closed()
     {
         return Ok(sender.clone());
     }
-    let caller = new.ok_or(Refused::Unknown)?;
-    let place = endpoint.context.gate.admit(caller).map_err(|_| Refused::AddressFull)?;
-    let session = endpoint.context.live.connect().map_err(|error: LiveError| {
-        tracing::debug!(%error, "client refused");
-        Refused::Full
-    })?;
+    let Newcomer { caller, is_known, is_socket } = new.ok_or(Refused::Unknown)?;
+    let TransportContext { gate, live, .. } = &endpoint.context;
+    let mut slot = gate.session_slot(caller);
+    let mut session = live.connect_unadmitted();
+    if is_known {
+        slot.take().map_err(|_| Refused::AddressFull)?;
+        session.admit().map_err(|error: LiveError| {
+            tracing::debug!(%error, "client refused");
+            Refused::Full
+        })?;
+    } else if !is_socket {
+        return Err(Refused::Unknowable);
+    }
     let (sender, inbox) = mpsc::channel(INBOX_CAPACITY);
     let span = tracing::info_span!("sente", uid = %session.uid());
     clients.insert(id.into(), sender.clone());
     drop(clients);
     // The id is as good as a password: it is never logged; the session's name is.
-    let run = client::run(Arc::clone(endpoint), id.into(), session, place, inbox);
+    let run = client::run(Arc::clone(endpoint), id.into(), session, slot, inbox);
     endpoint.context.tasks.spawn(run.instrument(span));
     Ok(sender)
 }

@@ -2,8 +2,11 @@ use super::*;
 
 #[test]
 fn the_last_event_id_is_a_position_of_an_epoch() {
-    let with = |id: &str| last_event_id(&HeaderMap::from_iter([(LAST_EVENT_ID, HeaderValue::from_str(id).unwrap())]));
-    assert_eq!(last_event_id(&HeaderMap::new()), Ok(None));
+    let none = || Fields::of_url("/api/stream", Vec::new()).unwrap();
+    let with = |id: &str| {
+        last_event_id(&HeaderMap::from_iter([(LAST_EVENT_ID, HeaderValue::from_str(id).unwrap())]), &mut none())
+    };
+    assert_eq!(last_event_id(&HeaderMap::new(), &mut none()), Ok(None));
     assert_eq!(with(""), Ok(None), "a browser that saw no id yet");
     let epoch = Epoch(uuid::Uuid::from_u128(7));
     assert_eq!(with(&event_id(epoch, Seq(42))), Ok(Some((epoch, Seq(42)))));

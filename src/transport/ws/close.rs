@@ -36,7 +36,10 @@ pub(super) enum End {
     /// The client does not take what it is sent. It gets everything up to this position.
     TooSlow(Option<Seq>),
     /// There are as many sessions as there may be.
-    TooMany,
+    TooMany {
+        /// It is the client's address that has as many as one may have.
+        of_address: bool,
+    },
     /// No sign of life.
     Silent,
     /// Not WebSocket as it should be.
@@ -55,7 +58,7 @@ impl End {
         End::NotText,
         End::TooLarge,
         End::TooSlow(None),
-        End::TooMany,
+        End::TooMany { of_address: false },
         End::Silent,
         End::Protocol,
     ];
@@ -69,7 +72,7 @@ impl End {
             End::NotText => Some(4003),
             End::TooLarge => Some(4004),
             End::TooSlow(_) => Some(4008),
-            End::TooMany => Some(4006),
+            End::TooMany { .. } => Some(4006),
             End::Silent => Some(4007),
             End::Protocol => Some(1002),
             End::Gone => None,
@@ -85,7 +88,7 @@ impl End {
             End::NotText => "not_text",
             End::TooLarge => "too_large",
             End::TooSlow(_) => "too_slow",
-            End::TooMany => "too_many",
+            End::TooMany { .. } => "too_many",
             End::Silent => "silent",
             End::Protocol => "protocol",
             End::Gone => "gone",
@@ -104,7 +107,10 @@ impl End {
                 return Cow::Owned(format!("nothing was read for too long: come back and resume with since={seq}"));
             }
             End::TooSlow(None) => "nothing was read for too long: come back and resume",
-            End::TooMany => "too many sessions: come back later",
+            End::TooMany { of_address: false } => "too many sessions: come back later",
+            End::TooMany { of_address: true } => {
+                "too many sessions of this address (limits.max_sessions_per_address): come back later"
+            }
             End::Silent => "nothing was heard for too long: come back and resume",
             End::Protocol => "not a WebSocket frame as RFC 6455 has it",
             End::Gone => "closed by the client",
@@ -114,7 +120,7 @@ impl End {
     /// Why no session could be opened.
     pub(super) fn refused(error: &LiveError) -> End {
         match error {
-            LiveError::Limit(_) => End::TooMany,
+            LiveError::Limit(_) => End::TooMany { of_address: false },
             LiveError::Unavailable(_) => End::ShuttingDown,
             LiveError::NotFound(_) | LiveError::Unrecoverable { .. } => End::Failed,
         }

@@ -90,8 +90,10 @@ impl Client {
         }
         match command {
             Command::Auth(token) => {
-                let found = gate.check_token(&token.0).and_then(|pass| {
+                let checked = gate.check_token(&token.0);
+                let found = checked.and_then(|pass| {
                     pass.check_renewal(self.pass.as_ref(), self.session.subscriptions()).map_err(Fault::forbidden)?;
+                    self.admit()?;
                     let payload = wire::auth_ok_payload(&pass);
                     self.pass = Some(pass);
                     Ok(Pushed::event(event::AUTH_OK, payload, meta))

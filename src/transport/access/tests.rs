@@ -10,15 +10,15 @@ fn gate(origins: &[&str], token: Option<&str>, max_per_address: usize) -> Arc<Ga
 }
 
 fn caller(address: &str, headers: &[(&str, &str)]) -> Caller {
-    let header = |name| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-    Caller {
-        address: Some(address.parse().unwrap()),
-        origin: header("origin").map(|origin| HeaderValue::from_str(origin).unwrap()),
-        host: header("host").map(str::to_owned),
-        authorization: header("authorization").map(|value| HeaderValue::from_str(value).unwrap()),
-        passed_on: header("via").is_some(),
-        progress: Progress::default(),
+    let mut parts = axum::http::Request::new(()).into_parts().0;
+    for (name, value) in headers {
+        let name = axum::http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+        parts.headers.append(name, HeaderValue::from_str(value).unwrap());
     }
+    parts.extensions.insert(ClientAddress { address: address.parse().unwrap(), via: Via::Direct });
+    let caller = std::pin::pin!(Caller::from_request_parts(&mut parts, &()));
+    let Some(Ok(caller)) = futures_util::FutureExt::now_or_never(caller) else { panic!("it waits for nothing") };
+    caller
 }
 
 #[test]
@@ -40,6 +40,13 @@ fn pages_from_elsewhere_are_turned_away() {
         assert_eq!(strict.check_origin(&caller).is_ok(), allowed, "{origin:?}");
         assert!(open.check_origin(&caller).is_ok(), "{origin:?}");
     }
+    let (host, friend) = (("host", "perch.example:8888"), ("origin", "https://friend.example"));
+    let evil = ("origin", "https://evil.example");
+    for (headers, allowed) in
+        [([host, friend, friend], true), ([host, friend, evil], false), ([host, evil, friend], false)]
+    {
+        assert_eq!(strict.check_origin(&caller("10.0.0.1", &headers)).is_ok(), allowed, "{headers:?}");
+    }
 }
 
 #[test]
@@ -47,12 +54,16 @@ fn without_a_token_only_this_machine_brings_tweets() {
     let gate = gate(&["https://friend.example"], None, 0);
     let host = ("host", "localhost:8888");
     for (address, headers, allowed) in [
-        ("127.0.0.1", vec![], true),
+        ("127.0.0.1", vec![], false),
+        ("127.0.0.1", vec![host], true),
         ("::1", vec![host], true),
         ("127.0.0.1", vec![host, ("origin", "http://localhost:8888")], true),
-        ("10.0.0.1", vec![], false),
-        ("127.0.0.1", vec![("via", "1.1 proxy")], false),
+        ("10.0.0.1", vec![host], false),
+        ("127.0.0.1", vec![host, ("via", "1.1 proxy")], false),
+        ("127.0.0.1", vec![host, ("x-forwarded-for", "127.0.0.1")], false),
+        ("127.0.0.1", vec![("host", "perch.example")], false),
         ("127.0.0.1", vec![host, ("origin", "https://friend.example")], false),
+        ("127.0.0.1", vec![host, ("origin", "http://localhost"), ("origin", "https://friend.example")], false),
         // A name that leads to this machine since a moment ago.
         ("127.0.0.1", vec![("host", "evil.example:8888"), ("origin", "http://evil.example:8888")], false),
     ] {
@@ -84,14 +95,18 @@ fn with_a_token_whoever_has_it_brings_tweets() {
 }
 
 #[test]
-fn an_address_has_so_many_sessions_and_gets_them_back() {
-    let gate = gate(&[], None, 2);
-    let (first, second) = (caller("2001:db8::1", &[]), caller("2001:db8::2", &[]));
-    let places = [gate.admit(&first).unwrap(), gate.admit(&second).unwrap()];
-    assert_eq!(gate.admit(&first).unwrap_err().code, Code::Limit);
-    assert!(gate.admit(&caller("2001:db8:0:1::1", &[])).is_ok(), "another network");
-    assert!(gate.admit(&caller("10.0.0.1", &[])).is_ok());
-    drop(places);
+fn a_session_takes_its_slot_once_it_is_known_whose_it_is() {
+    let gate = gate(&[], None, 1);
+    let first = caller("2001:db8::1", &[]);
+    let mut waiting = gate.session_slot(&first);
+    let taken = gate.admit(&caller("2001:db8::2", &[])).unwrap();
+    let refused = waiting.take().unwrap_err();
+    assert_eq!(refused.code, Code::Limit);
+    assert!(refused.message.contains("limits.max_sessions_per_address"), "{}", refused.message);
+    drop(taken);
+    waiting.take().unwrap();
+    waiting.take().unwrap();
+    assert!(gate.admit(&first).is_err(), "it was taken once, and is kept");
+    drop(waiting);
     assert!(gate.admit(&first).is_ok());
-    assert!(gate.addresses().is_empty(), "nothing is kept of those who are gone");
 }

@@ -1,0 +1,181 @@
+//! What is open to whom, in words: for `perch check`, and for the log at the start.
+
+use crate::config::{Config, ProxyHeader, Server};
+
+/// What a configuration opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exposure {
+    /// What it is, and to whom it is open. The first [`Exposure::DOORS`] are what clients can do.
+    pub rows: Vec<(&'static str, String)>,
+    /// What the operator should know about it.
+    pub warnings: Vec<String>,
+}
+
+impl Exposure {
+    /// How many rows tell what clients can do; the others tell how they are told apart.
+    pub const DOORS: usize = 4;
+}
+
+/// What this configuration opens. Whether there is a token of ingestion is known once its file is
+/// read.
+#[must_use]
+pub fn exposure(config: &Config, has_ingest_token: bool) -> Exposure {
+    let (server, limits) = (&config.server, &config.limits);
+    let needs_token = config.auth.has_key();
+    let reach = reach(server);
+    let searching = if needs_token { "clients with a token".to_owned() } else { reach.clone() };
+    let ingestion = match (has_ingest_token, needs_token) {
+        (true, true) => "clients with the ingestion token, or a token with the right to publish",
+        (true, false) => "clients with the ingestion token",
+        (false, true) => "clients with a token with the right to publish; direct local connections without any",
+        (false, false) if server.trusted_proxies.is_empty() => "direct local connections, without a token",
+        (false, false) => "direct local connections that come from no trusted proxy, without a token",
+    };
+    let publishing = match limits.publish_per_second {
+        0 => "nobody (limits.publish_per_second is 0)",
+        _ if needs_token => "clients with a token with the right to publish",
+        _ => ingestion,
+    };
+    let metrics = match server.admin_listen {
+        Some(address) => format!("whoever reaches {address}"),
+        None => reach,
+    };
+    let rows = vec![
+        ("search, streams, sessions", searching),
+        ("POST /api/tweets, /api/percolate; GET /api/queries", ingestion.to_owned()),
+        ("cmd/publish", publishing.to_owned()),
+        ("/metrics", metrics),
+        ("web pages", pages(server)),
+        ("names in Host", names(server)),
+        ("a client's address", addresses(server)),
+        (
+            "one address",
+            format!(
+                "{} of {} sessions, {} of {} connections, {} requests a second",
+                amount(limits.max_sessions_per_address),
+                limits.max_sessions,
+                amount(limits.max_connections_per_address),
+                limits.max_connections,
+                amount(limits.requests_per_second as usize),
+            ),
+        ),
+    ];
+    Exposure { rows, warnings: warnings(config, has_ingest_token) }
+}
+
+fn warnings(config: &Config, has_ingest_token: bool) -> Vec<String> {
+    let (server, limits) = (&config.server, &config.limits);
+    let mut warnings = Vec::new();
+    let is_public = !server.listen.ip().is_loopback() || !server.allowed_hosts.is_empty();
+    if !has_ingest_token && is_public {
+        warnings.push(
+            "ingestion needs no token from direct local connections, and a proxy or tunnel on this machine that \
+             adds no header looks like one: set ingest.token_file (docs/SECURITY.md)"
+                .to_owned(),
+        );
+    }
+    if !server.allowed_hosts.is_empty() && server.trusted_proxies.is_empty() && !server.is_encrypted() {
+        warnings.push(
+            "if a proxy stands before perch, all of its clients share the limits of one address: name it in \
+             server.trusted_proxies (docs/PROXIES.md)"
+                .to_owned(),
+        );
+    }
+    let everybody = |network: &&String| network.ends_with("/0");
+    if let Some(network) = server.trusted_proxies.iter().find(everybody) {
+        warnings.push(format!(
+            "server.trusted_proxies holds {network}: every client may claim any address, and no limit of one address holds"
+        ));
+    }
+    for (key, of_one, of_all) in [
+        ("max_sessions", limits.max_sessions_per_address, limits.max_sessions),
+        ("max_connections", limits.max_connections_per_address, limits.max_connections),
+    ] {
+        if of_one == 0 || of_one > of_all.div_ceil(2) {
+            warnings.push(format!(
+                "one address may take {} of the {of_all} that limits.{key} allows: lower limits.{key}_per_address",
+                if of_one == 0 || of_one >= of_all { "all".to_owned() } else { of_one.to_string() },
+            ));
+        }
+    }
+    warnings
+}
+
+/// Who can open a connection.
+fn reach(server: &Server) -> String {
+    let (address, port) = (server.listen.ip(), server.listen.port());
+    if address.is_loopback() {
+        "everybody on this machine".to_owned()
+    } else if address.is_unspecified() {
+        format!("everybody who reaches port {port} of this machine")
+    } else {
+        format!("everybody who reaches {}", server.listen)
+    }
+}
+
+fn pages(server: &Server) -> String {
+    match &server.allowed_origins[..] {
+        [] => "perch's own".to_owned(),
+        origins if origins.iter().any(|origin| origin == "*") => "of every site".to_owned(),
+        origins => format!("perch's own, and those of {}", origins.join(", ")),
+    }
+}
+
+fn names(server: &Server) -> String {
+    match &server.allowed_hosts[..] {
+        _ if server.is_encrypted() => "any (with TLS the certificate decides)".to_owned(),
+        hosts if hosts.iter().any(|host| host == "*") => "any".to_owned(),
+        [] => "addresses and private names".to_owned(),
+        hosts => format!("addresses, private names, and {}", hosts.join(", ")),
+    }
+}
+
+fn addresses(server: &Server) -> String {
+    if server.trusted_proxies.is_empty() {
+        return "the other end of its connection; forwarding headers are ignored".to_owned();
+    }
+    let source = match server.proxy_header {
+        ProxyHeader::XForwardedFor => "X-Forwarded-For",
+        ProxyHeader::Forwarded => "Forwarded",
+        ProxyHeader::ProxyProtocol => "the PROXY protocol",
+    };
+    format!("from {source}, on connections from {}", server.trusted_proxies.join(", "))
+}
+
+fn amount(max: usize) -> String {
+    if max == 0 { "any number".to_owned() } else { max.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(settings: &str, has_ingest_token: bool) -> Exposure {
+        exposure(&Config::from_toml(settings).unwrap(), has_ingest_token)
+    }
+
+    #[test]
+    fn the_defaults_are_for_this_machine() {
+        let Exposure { rows, warnings } = of("", false);
+        assert_eq!(rows[0].1, "everybody on this machine");
+        assert_eq!(rows[1].1, "direct local connections, without a token");
+        assert_eq!(rows[2].1, "nobody (limits.publish_per_second is 0)");
+        assert_eq!(warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_open_to_many_is_said() {
+        let public = "[server]\nlisten = \"0.0.0.0:80\"\nallowed_hosts = [\"perch.example\"]\n";
+        let exposure = of(public, false);
+        assert_eq!(exposure.rows[0].1, "everybody who reaches port 80 of this machine");
+        assert_eq!(exposure.warnings.len(), 2, "{:?}", exposure.warnings);
+        assert!(exposure.warnings[0].contains("ingest.token_file"));
+        assert!(exposure.warnings[1].contains("server.trusted_proxies"));
+        let behind_proxy = "[server]\nallowed_hosts = [\"perch.example\"]\ntrusted_proxies = [\"127.0.0.1\"]\n";
+        assert_eq!(of(behind_proxy, true).warnings, Vec::<String>::new());
+        let anybody = of("[server]\ntrusted_proxies = [\"0.0.0.0/0\"]\n", true);
+        assert!(anybody.warnings[0].contains("any address"));
+        let unlimited = of("[limits]\nmax_sessions_per_address = 0\nmax_connections = 1000\n", true);
+        assert_eq!(unlimited.warnings.len(), 2, "{:?}", unlimited.warnings);
+    }
+}

@@ -1,0 +1,126 @@
+//! What is open to this machine without a token: ingestion, publishing, and the list of queries.
+//!
+//! A connection from the loopback interface is not enough. A proxy on this machine makes the whole
+//! world look local, and so a request counts as local only when nothing about it says that it was
+//! passed on: no header that proxies add, a loopback name as `Host`, and HTTP/1.1 or newer, since
+//! nginx passes requests on as HTTP/1.0 and with its own idea of `Host` unless it is told
+//! otherwise. A proxy that leaves no trace at all can't be told from a client;
+//! docs/SECURITY.md says which ones do.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, Version};
+
+use super::client_address::{ClientAddress, Via};
+use super::host;
+
+/// Headers that proxies and content delivery networks add to the requests that they pass on.
+const FORWARDING_HEADERS: &[&str] = &[
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-forwarded",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-ray",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "x-appengine-user-ip",
+    "x-azure-clientip",
+    "x-amzn-trace-id",
+    "cdn-loop",
+    "client-ip",
+    "x-proxyuser-ip",
+];
+
+/// The same by the beginning of their names.
+const FORWARDING_PREFIXES: &[&str] = &["x-forwarded-", "x-envoy-"];
+
+/// Whether a request is from this machine; if not, why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Locality {
+    /// It is, as far as perch can tell.
+    Local,
+    /// The connection comes from another machine.
+    Remote,
+    /// A proxy has passed it on.
+    Forwarded,
+    /// It names a host that is not the loopback interface.
+    OtherHost,
+    /// It is HTTP/1.0, which is what proxies speak, and hardly any client.
+    OldVersion,
+}
+
+impl Locality {
+    pub(super) fn new(
+        client: Option<ClientAddress>,
+        headers: &HeaderMap,
+        host: Option<&str>,
+        version: Version,
+    ) -> Locality {
+        let is_direct = client.is_some_and(|client| client.via == Via::Direct);
+        let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+        let is_forwarding =
+            |name: &str| FORWARDING_HEADERS.contains(&name) || FORWARDING_PREFIXES.iter().any(|p| name.starts_with(p));
+        match () {
+            () if client.is_some() && !is_direct => Locality::Forwarded,
+            () if !client.is_some_and(|client| is_loopback(client.address)) => Locality::Remote,
+            () if headers.keys().any(|name| is_forwarding(name.as_str())) => Locality::Forwarded,
+            () if version < Version::HTTP_11 => Locality::OldVersion,
+            () if !host.is_some_and(host::is_loopback) => Locality::OtherHost,
+            () => Locality::Local,
+        }
+    }
+
+    /// Why the request is not local, for its sender.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Locality::Local => "this request is from this machine",
+            Locality::Remote => "this request comes from another machine",
+            Locality::Forwarded => "a proxy has passed this request on",
+            Locality::OtherHost => "the `Host` of this request is not localhost or a loopback address",
+            Locality::OldVersion => "this request is HTTP/1.0, as proxies send it",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::{HeaderName, HeaderValue};
+
+    #[test]
+    fn what_was_passed_on_is_not_local() {
+        let at = |address: &str, via| Some(ClientAddress { address: address.parse().unwrap(), via });
+        let local = at("127.0.0.1", Via::Direct);
+        let locality = |client, header: &'static str, host, version| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static(header), HeaderValue::from_static("a"));
+            Locality::new(client, &headers, host, version)
+        };
+        let host = Some("localhost:8888");
+        for client in [local, at("127.9.9.9", Via::Direct), at("::1", Via::Direct)] {
+            assert_eq!(locality(client, "user-agent", host, Version::HTTP_11), Locality::Local);
+            assert_eq!(locality(client, "user-agent", host, Version::HTTP_2), Locality::Local);
+        }
+        assert_eq!(locality(None, "user-agent", host, Version::HTTP_11), Locality::Remote);
+        assert_eq!(locality(at("10.0.0.1", Via::Direct), "a", host, Version::HTTP_11), Locality::Remote);
+        for via in [Via::Announced, Via::Header] {
+            assert_eq!(locality(at("127.0.0.1", via), "a", host, Version::HTTP_11), Locality::Forwarded);
+        }
+        for header in FORWARDING_HEADERS.iter().chain(&["x-forwarded-for", "x-forwarded-host", "x-envoy-external"]) {
+            assert_eq!(locality(local, header, host, Version::HTTP_11), Locality::Forwarded, "{header}");
+        }
+        assert_eq!(locality(local, "a", host, Version::HTTP_10), Locality::OldVersion);
+        for host in [None, Some("perch"), Some("perch.example:8888"), Some("10.0.0.1:8888")] {
+            assert_eq!(locality(local, "a", host, Version::HTTP_11), Locality::OtherHost, "{host:?}");
+        }
+    }
+}

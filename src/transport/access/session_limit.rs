@@ -1,0 +1,47 @@
+//! A session's slot among those of its client's address.
+//!
+//! A connection may exist before its client has said who it is. Such a connection has a slot that
+//! is not taken yet: it counts as a connection, not as a session.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::telemetry;
+use crate::transport::errors::{Code, Fault};
+
+use super::address_limit::{AddressLimit, AddressSlot};
+
+/// The slot of one session.
+#[derive(Debug)]
+pub(in crate::transport) struct SessionSlot {
+    limit: Arc<AddressLimit>,
+    /// `None` where there is no connection, as in tests.
+    address: Option<IpAddr>,
+    slot: Option<AddressSlot>,
+}
+
+impl SessionSlot {
+    /// A slot that is not taken yet.
+    pub(super) fn new(limit: Arc<AddressLimit>, address: Option<IpAddr>) -> SessionSlot {
+        SessionSlot { limit, address, slot: None }
+    }
+
+    /// Takes the slot, unless it is taken already.
+    ///
+    /// # Errors
+    ///
+    /// When the address has as many sessions as it may have.
+    pub(in crate::transport) fn take(&mut self) -> Result<(), Fault> {
+        let (None, Some(address)) = (&self.slot, self.address) else { return Ok(()) };
+        self.slot = self.limit.take(address);
+        if self.slot.is_some() {
+            return Ok(());
+        }
+        telemetry::turned_away("sessions_per_address");
+        let message = format!(
+            "this address has all {} sessions that one may have (limits.max_sessions_per_address)",
+            self.limit.max()
+        );
+        Err(Fault::new(Code::Limit, message))
+    }
+}
