@@ -4,15 +4,15 @@ CARGO ?= cargo
 # It shares what is compiled with perch.
 PEERS_TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: test test-long lint lint-peers bench bench-peers fuzz web-tools chromium screenshots
+.PHONY: test test-long lint lint-peers bench bench-peers fuzz web-tools chromium proxies screenshots
 
 # Every test. Installs first what only tests need and the machine lacks.
-test: web-tools chromium
+test: web-tools chromium proxies
 	$(CARGO) test --locked
 	node --test web/tests/*.test.mjs
 
 # The same with longer runs of the property tests, and a hundred kills instead of five.
-test-long: web-tools chromium
+test-long: web-tools chromium proxies
 	PERCH_LONG_TESTS=1 $(CARGO) test --locked
 	PERCH_LONG_TESTS=1 node --test web/tests/*.test.mjs
 
@@ -53,6 +53,12 @@ node_modules/.installed: package-lock.json
 chromium:
 	@test -n "$$CHROMIUM" || command -v chromium >/dev/null || \
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+
+# The proxies whose configurations in docs/PROXIES.md are tested. Where they can't be installed those tests say so, and fail in CI only.
+proxies:
+	@{ test -x /usr/sbin/nginx && command -v caddy >/dev/null && test -x /usr/sbin/haproxy; } || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light caddy haproxy >/dev/null; } || \
+	  echo "skipped: nginx, caddy or haproxy can't be installed"
 
 # The pictures in docs/screenshots, of made-up tweets.
 screenshots: web-tools chromium

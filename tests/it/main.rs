@@ -13,6 +13,7 @@ mod file_source;
 mod live;
 mod page;
 mod power_cut;
+mod proxies;
 mod rest;
 mod seam;
 mod security;
