@@ -59,6 +59,7 @@ pub use view::{Page, PageRequest, Search, SearchError, View};
 use cursor::Moves;
 use durable_directory::DurableDirectory;
 use home::Home;
+use retention::{RetentionClock, SystemTimeSource, TimeSource};
 use room::Room;
 use shown::Shown;
 use tail::{Chunk, Tail};
@@ -68,6 +69,9 @@ use writer::{Message, Payload, Writer};
 const STORE_BLOCK_BYTES: usize = 4_096;
 /// How many unpacked blocks a segment keeps.
 const STORE_CACHE_BLOCKS: usize = 64;
+
+/// A longer time without a perch on the index is worth a line in the log, since it can come from a clock that is wrong.
+const LONG_DOWNTIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A stored tweet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,6 +201,11 @@ impl Index {
     ///
     /// [`OpenError`], in words for the person who chose the directory.
     pub fn open(options: &IndexOptions) -> Result<Index, OpenError> {
+        Index::open_with(options, Arc::new(SystemTimeSource::new()))
+    }
+
+    /// The same with these clocks.
+    pub(crate) fn open_with(options: &IndexOptions, time: Arc<dyn TimeSource>) -> Result<Index, OpenError> {
         let mut home = Home::open(&options.dir)?;
         let failed = |error| open_error(options, error);
         let index = open_tantivy(&home).map_err(failed)?;
@@ -234,7 +243,17 @@ impl Index {
         });
         let cursors = Cursors::default();
         let disk = Arc::new(Room::new(&options.dir));
-        let kept = (committed.keeping, Moves::new(committed.cursors, cursors.clone()), Arc::clone(&disk));
+        let newest_arrival_ms = committed.keeping.newest_arrival_ms();
+        let (clock, jump) = RetentionClock::start(time, committed.clock.as_ref(), newest_arrival_ms, last_committed);
+        if options.retention.age.is_some() {
+            if let Some(jump) = jump {
+                telemetry::clock_jumped(jump.is_ahead, jump.by);
+            }
+            if clock.downtime() > LONG_DOWNTIME {
+                telemetry::downtime_claimed(clock.downtime());
+            }
+        }
+        let kept = (committed.keeping, clock, Moves::new(committed.cursors, cursors.clone()), Arc::clone(&disk));
         let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options, kept).map_err(failed)?;
         let queue_batches = options.queue_batches.max(1);
         let (messages, receiver) = sync_channel(queue_batches);

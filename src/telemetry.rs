@@ -21,6 +21,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, Telemetry};
+use crate::ids::Seq;
 
 /// Whether a metric is counted up, set, or a distribution with these upper bounds of its buckets.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +71,7 @@ const FRAMES_DROPPED: &str = "perch_frames_dropped_total";
 const WITHHELD: &str = "perch_tweets_withheld_total";
 const CATCH_UPS: &str = "perch_catch_ups_total";
 const SEARCH_TIME: &str = "perch_search_seconds";
+const RETENTION_DELETED: &str = "perch_retention_deleted_tweets_total";
 const INDEX_SIZE: &str = "perch_index_size_bytes";
 const INDEX_TWEETS: &str = "perch_index_tweets";
 const REQUEST_TIME: &str = "perch_http_request_seconds";
@@ -111,6 +113,7 @@ pub const METRICS: &[Metric] = &[
     row(WITHHELD, MetricKind::Counter, "Tweets that a session was not sent because of its limit."),
     row(CATCH_UPS, MetricKind::Counter, "Times that a session began to be fed from the index."),
     row(SEARCH_TIME, MetricKind::Histogram(SECONDS), "Time of one search of history."),
+    row(RETENTION_DELETED, MetricKind::Counter, "Tweets that retention deleted, by reason."),
     row(INDEX_SIZE, MetricKind::Gauge, "Size of the index's segments on disk."),
     row(INDEX_TWEETS, MetricKind::Gauge, "Tweets in the index."),
     row(REQUEST_TIME, MetricKind::Histogram(SECONDS), "Time of one HTTP request, by route and status."),
@@ -272,6 +275,42 @@ pub(crate) fn committed(tweets: usize, took: Duration) {
     tracing::debug!(tweets, took_ms = took.as_secs_f64() * 1e3, "committed");
     counter!(TWEETS_COMMITTED).increment(tweets as u64);
     record(&histogram!(COMMIT_TIME), took);
+}
+
+/// Retention deleted the tweets up to a seq, since the youngest of them is of this age.
+pub(crate) fn deleted_for_age(tweets: u64, last: Seq, age: Duration) {
+    let arrived_until = jiff::Timestamp::now().checked_sub(age).map_or_else(|_| "?".to_owned(), |at| at.to_string());
+    tracing::info!(tweets, last_seq = last.0, age_s = age.as_secs(), arrived_until, "retention deleted old tweets");
+    counter!(RETENTION_DELETED, "reason" => "age").increment(tweets);
+}
+
+/// Retention deleted the tweets up to a seq, since the index had this size.
+pub(crate) fn deleted_for_size(tweets: u64, last: Seq, size_bytes: u64) {
+    tracing::info!(
+        tweets,
+        last_seq = last.0,
+        size_bytes,
+        "retention deleted the oldest tweets of an index that was too large"
+    );
+    counter!(RETENTION_DELETED, "reason" => "size").increment(tweets);
+}
+
+/// The wall clock jumped, or is behind the last commit.
+pub(crate) fn clock_jumped(is_ahead: bool, by: Duration) {
+    let direction = if is_ahead { "ahead" } else { "back" };
+    tracing::warn!(
+        direction,
+        by_s = by.as_secs(),
+        "the wall clock jumped; retention goes on by the time during which perch runs"
+    );
+}
+
+/// The wall clock says that nobody wrote the index for so long.
+pub(crate) fn downtime_claimed(downtime: Duration) {
+    tracing::warn!(
+        downtime_s = downtime.as_secs(),
+        "by the wall clock the index was not written for this long; it counts for retention once perch has run for as long"
+    );
 }
 
 /// The index has this size now.

@@ -4,13 +4,20 @@
 //! It is stored with each commit, together with the marks that tell when seqs arrived, and so becomes true in the same moment
 //! in which the tweets are gone.
 //!
-//! Nothing here deletes or knows the time.
+//! Nothing here deletes. [`RetentionClock`] alone knows the time.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Seq;
+
+mod clock;
+
+use clock::millis;
+#[cfg(test)]
+pub(super) use clock::tests::FakeTime;
+pub(super) use clock::{RetentionClock, StoredClock, SystemTimeSource, TimeSource};
 
 /// How many marks a whole age is divided into: tweets are deleted so much of it too late at most.
 const MARKS: u32 = 256;
@@ -42,9 +49,18 @@ pub(super) struct Keeping {
     /// Everything from here on is there, nothing before it.
     #[serde(default)]
     first_seq: u64,
-    /// Seqs, each with a time in milliseconds since 1970 at which everything up to it had arrived. Rising.
+    /// Seqs, each with a time of [`RetentionClock`] at which everything up to it had arrived. Rising.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     marks: Vec<(u64, u64)>,
+}
+
+/// Why tweets are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The youngest of them has been there for so long.
+    Age(Duration),
+    /// The segments take so many bytes, more than they may.
+    Size(u64),
 }
 
 /// The documents of one segment.
@@ -93,6 +109,17 @@ impl Keeping {
         !self.marks.is_empty()
     }
 
+    /// When the newest tweet arrived.
+    pub(super) fn newest_arrival_ms(&self) -> Option<u64> {
+        self.marks.last().map(|&(_, at)| at)
+    }
+
+    /// The tweets up to a seq are older than it seemed, by so many milliseconds; or younger.
+    pub(super) fn age(&mut self, last: Seq, ms: i64) {
+        let before = self.marks.partition_point(|&(seq, _)| seq <= last.0);
+        self.marks[..before].iter_mut().for_each(|(_, at)| *at = at.saturating_add_signed(-ms));
+    }
+
     /// Everything up to `last` has arrived by now.
     pub(super) fn mark(&mut self, retention: &Retention, last: Seq, now_ms: u64) {
         let Some(age) = retention.age else {
@@ -110,21 +137,28 @@ impl Keeping {
         }
     }
 
-    /// Lets go of what is too old or too much. Answers whether there is something to delete: everything before the new first seq.
-    pub(super) fn cut(&mut self, retention: &Retention, now_ms: u64, parts: &[Part]) -> bool {
-        let mut first = self.first_seq;
+    /// Lets go of what is too old or too much. Answers why there is something to delete: everything before the new first seq.
+    pub(super) fn cut(&mut self, retention: &Retention, now_ms: u64, parts: &[Part]) -> Option<Reason> {
+        let before = self.first_seq;
+        let mut reason = None;
         if let Some(age) = retention.age {
             let too_old = self.marks.partition_point(|&(_, at)| at.saturating_add(millis(age)) <= now_ms);
-            if let Some((seq, _)) = self.marks.drain(..too_old).next_back() {
-                first = first.max(seq + 1);
+            if let Some((seq, at)) = self.marks.drain(..too_old).next_back()
+                && seq >= self.first_seq
+            {
+                self.first_seq = seq + 1;
+                reason = Some(Reason::Age(Duration::from_millis(now_ms.saturating_sub(at))));
             }
         }
-        if let Some(limit) = retention.size_bytes.filter(|&limit| least_bytes(parts) > limit) {
-            first = first.max(cut_to(limit, self.first_seq, parts));
+        let bytes = least_bytes(parts);
+        if let Some(limit) = retention.size_bytes.filter(|&limit| bytes > limit) {
+            let first = cut_to(limit, before, parts);
+            if first > self.first_seq {
+                self.first_seq = first;
+                reason = Some(Reason::Size(bytes));
+            }
         }
-        let is_more = first > self.first_seq;
-        self.first_seq = first;
-        is_more
+        reason
     }
 }
 
@@ -160,10 +194,6 @@ fn cut_to(limit: u64, first_seq: u64, parts: &[Part]) -> u64 {
         }
     }
     low
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -210,11 +240,12 @@ mod tests {
         let retention = Retention { age: None, size_bytes: Some(1_000) };
         let mut keeping = Keeping::default();
         let sized = |bytes| [part(1, 100, 100, 100, bytes), part(101, 200, 100, 100, bytes)];
-        assert!(!keeping.cut(&retention, 0, &sized(500)), "just as large as it may be");
-        assert!(keeping.cut(&retention, 0, &sized(800)));
+        assert_eq!(keeping.cut(&retention, 0, &sized(500)), None, "just as large as it may be");
+        assert_eq!(keeping.cut(&retention, 0, &sized(800)), Some(Reason::Size(1_600)));
         assert_eq!(keeping.first_seq(), Seq(101), "100 tweets take 800 bytes");
         // Until the files are smaller they take what they took, and nothing more goes.
-        assert!(!keeping.cut(&retention, 0, &[part(1, 100, 0, 100, 800), part(101, 200, 100, 100, 800)]));
+        let parts = [part(1, 100, 0, 100, 800), part(101, 200, 100, 100, 800)];
+        assert_eq!(keeping.cut(&retention, 0, &parts), None);
     }
 
     #[test]
@@ -222,10 +253,10 @@ mod tests {
         let retention = Retention { age: None, size_bytes: Some(1_600) };
         let mut keeping = Keeping { first_seq: 51, ..Keeping::default() };
         let parts = [part(1, 100, 50, 100, 1_000), part(101, 200, 100, 100, 1_000)];
-        assert!(!keeping.cut(&retention, 0, &parts), "1500 bytes are left");
+        assert_eq!(keeping.cut(&retention, 0, &parts), None, "1500 bytes are left");
         // New ones come: 1280 bytes of 1800 may stay, and the 50 of the first segment are all behind what was deleted before.
         let parts = [parts[0], parts[1], part(201, 230, 30, 30, 300)];
-        assert!(keeping.cut(&retention, 0, &parts));
+        assert_eq!(keeping.cut(&retention, 0, &parts), Some(Reason::Size(1_800)));
         assert_eq!(keeping.first_seq(), Seq(103));
     }
 
@@ -251,7 +282,7 @@ mod tests {
             };
             let mut keeping = Keeping { first_seq: before, ..Keeping::default() };
             let retention = Retention { age: None, size_bytes: Some(limit) };
-            if keeping.cut(&retention, 0, &parts) {
+            if keeping.cut(&retention, 0, &parts).is_some() {
                 // Rounding, and one tweet.
                 let most = parts.iter().map(|part| part.bytes / part.all + 1).max().unwrap_or(0) + 3 * parts.len() as u64;
                 let (left, wanted) = (left(keeping.first_seq), limit / 100 * LEFT_PERCENT);
@@ -266,7 +297,7 @@ mod tests {
     fn by_default_everything_stays() {
         let mut keeping = Keeping::default();
         keeping.mark(&Retention::default(), Seq(5), 1);
-        assert!(!keeping.cut(&Retention::default(), u64::MAX, &[part(1, 5, 5, 5, u64::MAX)]));
+        assert_eq!(keeping.cut(&Retention::default(), u64::MAX, &[part(1, 5, 5, 5, u64::MAX)]), None);
         assert_eq!(keeping, Keeping::default());
     }
 }

@@ -150,6 +150,24 @@ impl Shown {
         Ok(None)
     }
 
+    /// How many tweets arrived before a seq.
+    pub(super) fn count_before(&self, first: Seq) -> u64 {
+        let count = |segment: &Segment| {
+            let (low, high) = segment.seqs();
+            if low >= first {
+                return 0;
+            }
+            if high < first {
+                return u64::from(segment.reader.num_docs());
+            }
+            let all = 0..segment.reader.max_doc();
+            let is_before =
+                |&doc: &DocId| !segment.reader.is_deleted(doc) && segment.seqs.values.get_val(doc) < first.0;
+            u64::try_from(all.filter(is_before).count()).unwrap_or(u64::MAX)
+        };
+        self.segments.iter().map(count).sum()
+    }
+
     /// How many tweets have one of these ids.
     pub(super) fn count_ids(&self, ids: &HashSet<u64>) -> u64 {
         let count = |segment: &Segment| {

@@ -483,6 +483,42 @@ fn tweets_go_when_they_are_too_old_and_the_first_seq_says_so() {
 }
 
 #[test]
+fn a_wall_clock_that_is_wrong_deletes_nothing() {
+    const DAY_MS: i64 = 24 * 3_600 * 1_000;
+    let dir = TempDir::new().unwrap();
+    let retention = Retention { age: Some(Duration::from_secs(3_600)), size_bytes: None };
+    let options = IndexOptions { retention, ..options(dir.path()) };
+    let time = retention::FakeTime::new();
+    let open = || Index::open_with(&options, Arc::<retention::FakeTime>::clone(&time)).unwrap();
+    let index = open();
+    append(&index, (1..=100).map(|id| (id, text("rust"))));
+    index.commit_now().unwrap();
+    let mut next_id = 1_000;
+    let mut pass = |index: &Index, ms: u64| {
+        time.pass(ms);
+        next_id += 1;
+        append(index, [(next_id, text("other"))]);
+        index.commit_now().unwrap();
+        first_page(index, &word("rust")).total
+    };
+    assert_eq!(pass(&index, 1_000), 100);
+    time.jump(40 * DAY_MS);
+    assert_eq!(pass(&index, 2_500), 100);
+    drop(index);
+    let index = open();
+    assert_eq!(pass(&index, 2_500), 100);
+    time.jump(-40 * DAY_MS);
+    assert_eq!(pass(&index, 1_000), 100);
+    time.jump(-40 * DAY_MS);
+    drop(index);
+    let index = open();
+    // A look at least every ten minutes is what the writer has by itself.
+    (0..5).for_each(|_| assert_eq!(pass(&index, 600_000), 100));
+    assert_eq!(pass(&index, 610_000), 0);
+    assert!(index.first_seq() > Seq(100) && index.view().count() >= 5, "the younger ones stay");
+}
+
+#[test]
 fn the_oldest_tweets_go_when_the_index_is_too_large() {
     let dir = TempDir::new().unwrap();
     let retention = Retention { age: None, size_bytes: Some(400_000) };

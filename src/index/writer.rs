@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ use super::ack::{Ack, IntakeError};
 use super::cursor::{Cursor, Moves, Places};
 use super::fields::{Fields, IndexDocument};
 use super::merging::Merging;
-use super::retention::{Keeping, Part, Retention, least_bytes};
+use super::retention::{Keeping, Part, Reason, Retention, RetentionClock, StoredClock, least_bytes};
 use super::room::Room;
 use super::shown::Shown;
 use super::{IndexOptions, Shared};
@@ -72,6 +72,9 @@ pub(super) struct Payload {
     /// What is kept.
     #[serde(flatten)]
     pub(super) keeping: Keeping,
+    /// What ages are judged by, when tweets are deleted for their age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) clock: Option<StoredClock>,
     /// How far each source had come.
     #[serde(default, skip_serializing_if = "Places::is_empty")]
     pub(super) cursors: Places,
@@ -108,6 +111,7 @@ pub(super) struct Writer {
     retention: Retention,
     /// What is kept as of the last commit.
     keeping: Keeping,
+    clock: RetentionClock,
     cursors: Moves,
     /// Is told whether commits go well.
     disk: Arc<Room>,
@@ -127,7 +131,7 @@ impl Writer {
         reader: IndexReader,
         dir: PathBuf,
         options: &IndexOptions,
-        (keeping, cursors, disk): (Keeping, Moves, Arc<Room>),
+        (keeping, clock, cursors, disk): (Keeping, RetentionClock, Moves, Arc<Room>),
     ) -> tantivy::Result<Writer> {
         let shown = Arc::clone(&shared.lock().shown);
         let mut writer = Writer {
@@ -146,6 +150,7 @@ impl Writer {
             oldest: None,
             retention: options.retention,
             keeping,
+            clock,
             cursors,
             disk,
             retain_at: options.retention.interval().map(|_| Instant::now()),
@@ -265,10 +270,11 @@ impl Writer {
     fn commit(&mut self) -> Result<(), IntakeError> {
         let Some(&(last, _)) = self.pending.last() else { return Ok(()) };
         let started = Instant::now();
+        let now_ms = self.read_clock();
         let mut keeping = self.keeping.clone();
-        keeping.mark(&self.retention, last, now_ms());
-        let deletes = self.cut(&mut keeping);
-        if let Err(error) = self.try_commit(last, keeping, deletes) {
+        keeping.mark(&self.retention, last, now_ms);
+        let reason = self.cut(&mut keeping, now_ms);
+        if let Err(error) = self.try_commit(last, keeping, reason) {
             return Err(self.fail(&error));
         }
         self.disk.committed(Ok(()));
@@ -289,32 +295,54 @@ impl Writer {
         Ok(())
     }
 
-    fn try_commit(&mut self, last: Seq, keeping: Keeping, deletes: bool) -> tantivy::Result<()> {
+    fn try_commit(&mut self, last: Seq, keeping: Keeping, reason: Option<Reason>) -> tantivy::Result<()> {
         let cursors = self.cursors.next();
-        let payload = Payload { last_seq: last.0, keeping: keeping.clone(), cursors: cursors.clone() };
+        let clock = self.retention.age.map(|_| self.clock.stored());
+        let payload = Payload { last_seq: last.0, keeping: keeping.clone(), clock, cursors: cursors.clone() };
         let payload = serde_json::to_string(&payload)?;
         let writer = self.open_tantivy()?;
-        if deletes {
+        if reason.is_some() {
             let first = Term::from_field_u64(Fields::tweet().seq(), keeping.first_seq().0);
             writer.delete_query(Box::new(RangeQuery::new(Bound::Unbounded, Bound::Excluded(first))))?;
         }
         let mut commit = writer.prepare_commit()?;
         commit.set_payload(&payload);
         commit.commit()?;
+        if let Some(reason) = reason {
+            let first = keeping.first_seq();
+            let tweets = self.shown.count_before(first);
+            match reason {
+                Reason::Age(age) => telemetry::deleted_for_age(tweets, first.before(), age),
+                Reason::Size(bytes) => telemetry::deleted_for_size(tweets, first.before(), bytes),
+            }
+        }
         self.keeping = keeping;
         self.cursors.settle(cursors);
         Ok(())
     }
 
     /// Finds out what is too old or too much now.
-    fn cut(&mut self, keeping: &mut Keeping) -> bool {
-        let Some(interval) = self.retention.interval() else { return false };
+    fn cut(&mut self, keeping: &mut Keeping, now_ms: u64) -> Option<Reason> {
+        let interval = self.retention.interval()?;
         self.retain_at = Some(Instant::now() + interval);
         let parts = self.shown.parts();
-        let deletes = keeping.cut(&self.retention, now_ms(), &parts);
+        let reason = keeping.cut(&self.retention, now_ms, &parts);
         // What is deleted for its age is left to the merges that come anyway.
         self.is_tight.store(self.is_too_large(), Ordering::Relaxed);
-        deletes
+        reason
+    }
+
+    /// The time by which retention goes.
+    fn read_clock(&mut self) -> u64 {
+        let reading = self.clock.read();
+        let (last, ms) = reading.aged;
+        self.keeping.age(last, ms);
+        if self.retention.age.is_some()
+            && let Some(jump) = reading.jump
+        {
+            telemetry::clock_jumped(jump.is_ahead, jump.by);
+        }
+        reading.now_ms
     }
 
     fn is_too_large(&self) -> bool {
@@ -323,19 +351,20 @@ impl Writer {
 
     /// Deletes what is too old or too much, when there is such and no commit comes anyway.
     fn retain(&mut self) {
+        let now_ms = self.read_clock();
         let mut keeping = self.keeping.clone();
         let last = self.shared.lock().committed;
         if self.retention.age.is_some() && !keeping.is_marked() {
             // The index was made without an age to keep to: what is there counts as new.
-            keeping.mark(&self.retention, last, now_ms());
+            keeping.mark(&self.retention, last, now_ms);
         }
-        let deletes = self.cut(&mut keeping);
+        let reason = self.cut(&mut keeping, now_ms);
         // A commit is also what starts merges.
         let reclaims = self.is_too_large() && self.shown.parts().iter().any(Part::is_wasteful);
         if self.oldest.is_some() || keeping == self.keeping && !reclaims {
             return;
         }
-        let done = self.try_commit(last, keeping, deletes).and_then(|()| self.publish(Seq::ZERO, None));
+        let done = self.try_commit(last, keeping, reason).and_then(|()| self.publish(Seq::ZERO, None));
         match done {
             Ok(()) => self.tidy = Some((Instant::now() + FIRST_TIDY, FIRST_TIDY)),
             Err(error) => {
@@ -431,11 +460,6 @@ impl Writer {
         let wait = waited * 2;
         self.tidy = (wait <= LAST_TIDY).then(|| (Instant::now() + wait, wait));
     }
-}
-
-fn now_ms() -> u64 {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What tantivy's error means to those who wait.

@@ -37,6 +37,8 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     percolation_sampled(Duration::from_micros(20));
     committed(3, Duration::from_millis(20));
     index_size(10, 3);
+    deleted_for_age(3, Seq(7), Duration::from_secs(60));
+    deleted_for_size(3, Seq(7), 1_000);
     queries_registered(1, 100);
     sessions(4);
     frames_sent("ws", 9);
