@@ -33,17 +33,17 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
                 return Ok(());
             }
         };
-        let mut out = std::io::stdout();
-        // The only line on stdout: whoever asked for port 0 reads it.
-        let scheme = if config.server.is_encrypted() { "https" } else { "http" };
-        writeln!(out, "listening on {scheme}://{}", running.address()).and_then(|()| out.flush())?;
-        tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "serving");
         for (what, open_to) in opens.rows.iter().take(Exposure::DOORS) {
             tracing::info!(open_to, "{what}");
         }
         for warning in &opens.warnings {
             tracing::warn!("{warning}");
         }
+        let mut out = std::io::stdout();
+        // The only line on stdout: whoever asked for port 0 reads it.
+        let scheme = if config.server.is_encrypted() { "https" } else { "http" };
+        writeln!(out, "listening on {scheme}://{}", running.address()).and_then(|()| out.flush())?;
+        tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "serving");
         if let Some(address) = running.admin_address() {
             tracing::info!(%address, "serving metrics");
         }
