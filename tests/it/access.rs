@@ -19,6 +19,10 @@ use crate::support::{Client, PATIENCE, Perch, tweet, until};
 /// Another address of this machine than the one that clients have by default.
 const OTHER: &str = "127.0.0.2";
 
+/// Doors of which no client of Sente counts as gone while a test goes on.
+const PATIENT: &str = "[[transport]]\ntype = \"sente\"\naway_after_ms = 600000\n[[transport]]\ntype = \"ws\"\n\
+                       [[transport]]\ntype = \"sse\"\n[[transport]]\ntype = \"rest\"\n";
+
 /// A perch that asks clients for tokens.
 async fn with_tokens(settings: &str) -> (Perch, TempDir) {
     let dir = tempfile::tempdir().expect("a directory");
@@ -123,7 +127,7 @@ async fn pipelined_handshakes(perch: &Perch, n: usize, name: &str, authorization
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_can_not_take_all_sessions_by_pipelined_handshakes() {
     // With the limits as they are by default.
-    let perch = Perch::start().await;
+    let perch = Perch::start_with(PATIENT).await;
     let (first, second) =
         tokio::join!(pipelined_handshakes(&perch, 400, "a", ""), pipelined_handshakes(&perch, 400, "b", ""));
     let opened = |counts: &[(u16, usize)]| counts.iter().find(|(status, _)| *status == 200).map_or(0, |(_, n)| *n);
@@ -143,7 +147,7 @@ async fn one_address_can_not_take_all_sessions_by_pipelined_handshakes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_to_open_a_session_counts() {
-    let perch = Perch::start_with("[limits]\nmax_sessions_per_address = 4\n").await;
+    let perch = Perch::start_with(&format!("{PATIENT}[limits]\nmax_sessions_per_address = 4\n")).await;
     let _ws = session_from("127.0.0.1", &perch).await.expect("a session");
     let sse = perch.http.get(perch.url("/api/stream?q=rust")).send().await.expect("perch answers");
     assert_eq!(sse.status().as_u16(), 200);
@@ -421,7 +425,7 @@ async fn behind_a_proxy_each_request_is_a_connection_of_its_client() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_announces_connections() {
-    let settings = "[server]\ntrusted_proxies = [\"127.0.0.1\"]\nproxy_header = \"proxy-protocol\"\nheader_timeout_ms = 5000\n\
+    let settings = "[server]\ntrusted_proxies = [\"127.0.0.1\"]\nproxy_header = \"proxy-protocol\"\nheader_timeout_ms = 600000\n\
                     [limits]\nmax_connections_per_address = 1\n";
     let perch = Perch::start_with(settings).await;
     let get = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
