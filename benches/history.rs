@@ -4,17 +4,20 @@
 //! seed 1. They come in batches of 500 with the default commit interval, so the segments are those of a live index.
 //!
 //! `cargo bench --bench history` takes a million, `-- --short` 50,000, `-- --tweets N` any number. Times are the median of 20
-//! runs, warm. The ratio is to the first page of the rare word, in the same run.
+//! runs, warm. The ratio is to the first page of the rare word, in the same run; that of phrases to tantivy's own query.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use perch::doc::{DocBuilder, Point};
 use perch::ids::Seq;
-use perch::index::{Index, IndexOptions, PageRequest, Search};
+use perch::index::{Fields, Index, IndexOptions, PageRequest, Search, View};
 use perch::query::{Ast, Phrase};
 use perch::schema::{Schema, tweet};
 use perch::tweet::{Item, Prepared};
+use tantivy::Term;
+use tantivy::collector::Count;
+use tantivy::query::{PhrasePrefixQuery, PhraseQuery, Query};
 
 const WORDS: usize = 50_000;
 const BATCH: usize = 500;
@@ -188,21 +191,7 @@ fn main() {
         println!("{name:44} {ms:8.3} ms {:6.2} x  of {total}", ms / unit);
     }
 
-    for (name, ast) in [("common word", word(20)), ("*", Ast::All)] {
-        let search = Search::new(&ast);
-        let (mut from, mut hits, mut pages) = (Seq::ZERO, 0_u32, 0_u32);
-        let start = Instant::now();
-        loop {
-            let found = view.after(&search, from, view.last_seq(), 1_000).expect("it can be read");
-            let Some(last) = found.last() else { break };
-            from = last.seq;
-            hits += u32::try_from(found.len()).expect("at most 1000");
-            pages += 1;
-        }
-        let time = start.elapsed().as_secs_f64();
-        let (each, rate) = (time * 1e3 / f64::from(pages.max(1)), f64::from(hits) / time);
-        println!("catching up on {name:29} {each:8.3} ms a page of 1000, {rate:.0} tweets a second");
-    }
+    compare_phrases(&view, dir.path());
     println!("memory: {:.0} MiB without the page cache, {:.0} with", memory("RssAnon:"), memory("VmRSS:"));
 
     drop(view);
@@ -213,4 +202,36 @@ fn main() {
     let index = Index::open(&options).expect("it was closed");
     println!("{:44} {:8.3} ms", "open", start.elapsed().as_secs_f64() * 1e3);
     assert_eq!(index.view().count(), u64::try_from(tweets).expect("64 bits"));
+}
+
+/// Phrases by perch and by tantivy's own queries, over the same segments: how many tweets match.
+fn compare_phrases(view: &View, dir: &std::path::Path) {
+    let index = tantivy::Index::open_in_dir(dir.join("tantivy")).expect("it is there");
+    Fields::register(&index);
+    let searcher = index.reader().expect("it can be read").searcher();
+    let text = index.schema().get_field("text").expect("it has one");
+    let count = PageRequest { n: 0, ..PageRequest::default() };
+    let compare = |name: &str, words: &[&str], slop: u32, last_is_prefix: bool, theirs: &dyn Query| {
+        let terms = words.iter().map(|&word| word.to_owned()).collect();
+        let search = Search::new(&Ast::Phrase(Phrase { field: tweet::TEXT, terms, slop, last_is_prefix }));
+        let (mut total, mut other) = (0, 0);
+        let ours = median(|| total = view.page(&search, &count).expect("it can be read").total);
+        let theirs = median(|| other = searcher.search(theirs, &Count).expect("it can be read"));
+        let name = format!("{name}: {}", words.join(" "));
+        println!("{name:44} {ours:8.3} ms {:6.2} x tantivy's {theirs:.3} ms, of {total} and {other}", ours / theirs);
+    };
+    let term = |word: &str| Term::from_field_text(text, word);
+    for words in [["w1", "w2"], ["w1", "w900"], ["w900", "w2"], ["w20", "w30"]] {
+        let mut query = PhraseQuery::new(words.iter().map(|word| term(word)).collect());
+        compare("count of a phrase", &words, 0, false, &query);
+        query.set_slop(2);
+        compare("with slop 2", &words, 2, false, &query);
+    }
+    let words = ["w0", "w1", "w2"];
+    compare("three words", &words, 0, false, &PhraseQuery::new(words.iter().map(|word| term(word)).collect()));
+    for words in [["w1", "w2"], ["w900", "w2"], ["w1", "w2345"]] {
+        // With 50 of the terms, which is tantivy's default.
+        let query = PhrasePrefixQuery::new(words.iter().map(|word| term(word)).collect());
+        compare("with a prefix", &words, 0, true, &query);
+    }
 }

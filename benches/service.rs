@@ -19,158 +19,28 @@
     reason = "figures for people"
 )]
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use perch::ids::Seq;
 use perch::index::Fields;
 use perch::tweet::Item;
-use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
-use rand_distr::{Distribution, Zipf};
-use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
+use serde_json::Value;
 
-const WORDS: usize = 50_000;
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/server.rs"]
+mod server;
+
+use corpus::{Corpus, word};
+use server::{Server, connect, percolate};
 
 fn main() {
     let short = std::env::args().any(|arg| arg == "--short");
     let tweets = if short { 50_000 } else { 1_000_000 };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(run(tweets));
-}
-
-struct Corpus {
-    rng: SmallRng,
-    zipf: Zipf<f64>,
-    next_id: u64,
-}
-
-impl Corpus {
-    fn new() -> Corpus {
-        Corpus {
-            rng: SmallRng::seed_from_u64(7),
-            zipf: Zipf::new(WORDS as f64, 1.05).expect("a distribution"),
-            next_id: 1_500_000_000_000_000_000,
-        }
-    }
-
-    fn word(&mut self) -> String {
-        word(self.zipf.sample(&mut self.rng) as usize - 1)
-    }
-
-    /// One line of NDJSON.
-    fn tweet(&mut self, extra: &str) -> String {
-        self.next_id += 1 + self.rng.random_range(0..1_000_u64);
-        let mut text = extra.to_owned();
-        for _ in 0..14 {
-            text.push(' ');
-            text.push_str(&self.word());
-        }
-        let tag = self.word();
-        let author = self.rng.random_range(0..20_000_u32);
-        let tweet = json!({
-            "id": self.next_id, "id_str": self.next_id.to_string(), "text": format!("{text} #{tag}"),
-            "created_at": "Sun Aug 31 00:29:15 +0000 2014", "lang": "en", "retweet_count": author % 7, "favorite_count": author % 11,
-            "entities": {"hashtags": [{"text": tag, "indices": [100, 106]}], "urls": [], "user_mentions": [], "symbols": []},
-            "user": {"id_str": author.to_string(), "name": format!("Author {author}"), "screen_name": format!("author{author}"),
-                     "profile_image_url": "http://pbs.example/profile_images/497760886795153410/normal.jpeg",
-                     "followers_count": author * 3}
-        });
-        format!("{tweet}\n")
-    }
-}
-
-/// A made-up word for a rank: frequent ones are short.
-fn word(mut rank: usize) -> String {
-    const SYLLABLES: [&str; 20] = [
-        "ka", "to", "mi", "re", "su", "no", "la", "vi", "po", "de", "ri", "mo", "ta", "lu", "se", "ga", "ni", "bo",
-        "fe", "zu",
-    ];
-    let mut word = String::new();
-    loop {
-        word.push_str(SYLLABLES[rank % SYLLABLES.len()]);
-        rank /= SYLLABLES.len();
-        if rank == 0 {
-            return word;
-        }
-    }
-}
-
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    async fn start(dir: &Path) -> (Server, Duration) {
-        let started = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_perch"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--set",
-                "source=[]",
-                "--set",
-                "telemetry.log=warn",
-                "--set",
-                "limits.requests_per_second=0",
-                "--set",
-                "limits.max_sessions_per_address=0",
-                "--set",
-                "limits.max_connections_per_address=0",
-                "--index-dir",
-            ])
-            .arg(dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("perch starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("an address");
-        let address = line.trim().strip_prefix("listening on http://").expect("an address").to_owned();
-        let http = reqwest::Client::new();
-        while !http
-            .get(format!("http://{address}/readyz"))
-            .send()
-            .await
-            .is_ok_and(|answer| answer.status().is_success())
-        {}
-        (Server { child, address }, started.elapsed())
-    }
-
-    /// Anonymous resident memory, MiB.
-    fn memory_mib(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
-        let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("RssAnon");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("KiB") / 1024.0
-    }
-
-    fn stop(mut self) {
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        let _ = self.child.wait();
-    }
-}
-
-type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
-
-async fn connect(address: &str) -> Socket {
-    tokio_tungstenite::connect_async(format!("ws://{address}/ws")).await.expect("a WebSocket").0
-}
-
-async fn percolate(socket: &mut Socket, name: &str, query: &str) {
-    let frame = json!(["cmd/percolate", {"query": query, "name": name}, 1]);
-    socket.send(Message::text(frame.to_string())).await.expect("sent");
-    loop {
-        let message = socket.next().await.expect("open").expect("a frame");
-        if message.to_text().is_ok_and(|text| text.starts_with("[\"percolate/ok\"")) {
-            return;
-        }
-    }
 }
 
 async fn run(tweets: usize) {
@@ -225,7 +95,7 @@ async fn run(tweets: usize) {
     }
     let bulk = tweets as f64 / started.elapsed().as_secs_f64();
     println!("bulk     over HTTP, 10,000 queries  {bulk:>10.0} tweets/s   {:.2} of bare", bulk / bare);
-    println!("memory   anonymous                  {:>10.0} MiB", server.memory_mib());
+    println!("memory   anonymous                  {:>10.0} MiB", memory_mib(&server));
     for drain in drains {
         drain.abort();
     }
@@ -248,7 +118,7 @@ async fn run(tweets: usize) {
 
     let (server, start) = Server::start(&dir.path().join("index")).await;
     println!("start    to /readyz                 {:>10.0} ms", start.as_secs_f64() * 1e3);
-    println!("memory   anonymous, after the start {:>10.0} MiB", server.memory_mib());
+    println!("memory   anonymous, after the start {:>10.0} MiB", memory_mib(&server));
     server.stop();
 }
 
@@ -287,6 +157,13 @@ async fn push_latency(server: &Server, http: &reqwest::Client, corpus: &mut Corp
     for reader in readers {
         reader.abort();
     }
+}
+
+/// Anonymous resident memory of the server, MiB.
+fn memory_mib(server: &Server) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("Linux");
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("RssAnon");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("KiB") / 1024.0
 }
 
 fn quantiles(times: &mut [Duration]) -> String {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! pipeline ── append ─┬─> tail ──────────────────────────┐
-//!                     │                                  ├─> View ── page, after, get
+//!                     │                                  ├─> View ── page, replay, get
 //!                     └─> writer ── commit ─> searchers ─┘
 //! ```
 //!
@@ -38,6 +38,7 @@ mod lower;
 mod merging;
 pub mod offline;
 mod phrase;
+mod replay;
 mod retention;
 mod room;
 mod shown;
@@ -46,6 +47,7 @@ mod tail;
 mod top;
 mod view;
 mod writer;
+mod zone_map;
 
 pub use ack::{Ack, IntakeError};
 pub use aggregate::{INTERVALS_MS, OverTime, TopTerms};
@@ -53,6 +55,7 @@ pub use cursor::{Cursor, Cursors};
 pub use fields::{Fields, IndexDocument, Leaf};
 pub use home::{OpenError, SCHEMA_VERSION};
 pub use lower::lower;
+pub use replay::{PageLimits, QuerySet, Replay, ReplayPage, ReplayQuery};
 pub use retention::Retention;
 pub use view::{Page, PageRequest, Search, SearchError, View};
 
@@ -219,7 +222,7 @@ impl Index {
             .doc_store_cache_num_blocks(STORE_CACHE_BLOCKS)
             .try_into()
             .map_err(failed)?;
-        let shown = Arc::new(Shown::new(reader.searcher(), &home.tantivy()).map_err(failed)?);
+        let shown = Arc::new(Shown::new(reader.searcher(), &home.tantivy(), None).map_err(failed)?);
 
         // Numbers below these are in use, whatever perch.json says: it may come from an older backup.
         let committed = Payload::of(&index).map_err(failed)?;

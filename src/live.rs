@@ -9,6 +9,7 @@
 //! it has passed what the hub kept back; then it is live again. There is no third way for a tweet to reach a client.
 
 mod catch_up;
+mod compiled;
 mod price;
 mod session;
 
@@ -29,6 +30,7 @@ use crate::query::Query;
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
 use crate::tweet::Prepared;
+use compiled::CompiledQueries;
 use price::KeptSample;
 pub use price::{Price, SAMPLE};
 pub use session::Session;
@@ -217,6 +219,8 @@ struct Inner {
     away: AtomicU64,
     /// The newest tweets as of a moment ago, for prices.
     sample: KeptSample,
+    /// What sessions that are behind read the index with.
+    compiled: CompiledQueries,
 }
 
 impl Live {
@@ -234,6 +238,7 @@ impl Live {
                 queues: std::sync::Mutex::default(),
                 away: AtomicU64::new(0),
                 sample: KeptSample::default(),
+                compiled: CompiledQueries::default(),
             }),
         }
     }

@@ -322,7 +322,7 @@ fn open(dir: &Path) -> Result<(tantivy::Index, IndexReader, Shown), OfflineError
     let index = tantivy::Index::open_in_dir(dir)?;
     Fields::register(&index);
     let reader: IndexReader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-    let shown = Shown::new(reader.searcher(), dir)?;
+    let shown = Shown::new(reader.searcher(), dir, None)?;
     Ok((index, reader, shown))
 }
 

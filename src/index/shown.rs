@@ -1,6 +1,7 @@
 //! What searchers show: one committed state of the index on disk, with the columns that every search needs at hand.
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::{HashMap, HashSet};
 use tantivy::columnar::{Cardinality, Column};
@@ -14,6 +15,7 @@ use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocAddress, DocId, DocSet as _, Searcher
 use super::Hit;
 use super::fields::{Fields, ID, SEQ};
 use super::retention::Part;
+use super::zone_map::ZoneMap;
 use crate::ids::Seq;
 
 /// One committed state of the index.
@@ -29,6 +31,8 @@ pub(super) struct Segment {
     reader: SegmentReader,
     ids: Column<u64>,
     seqs: Column<u64>,
+    /// Made when a replay first needs it, and handed on to the next commit with the same segment.
+    zone_map: Arc<OnceLock<ZoneMap>>,
     /// Of its files.
     bytes: u64,
 }
@@ -45,8 +49,9 @@ pub(super) struct Filter<'a> {
 }
 
 impl Shown {
-    /// Opens the columns of what a searcher shows; the files are in `dir`.
-    pub(super) fn new(searcher: Searcher, dir: &Path) -> tantivy::Result<Shown> {
+    /// Opens the columns of what a searcher shows; the files are in `dir`. Most segments are those
+    /// of the commit before, `previous`.
+    pub(super) fn new(searcher: Searcher, dir: &Path, previous: Option<&Shown>) -> tantivy::Result<Shown> {
         let sizes = sizes_of_segments(dir);
         let column = |reader: &SegmentReader, name: &str| -> tantivy::Result<Column<u64>> {
             let column = reader.fast_fields().u64(name)?;
@@ -58,7 +63,11 @@ impl Shown {
         let segments = (searcher.segment_readers().iter())
             .map(|reader| {
                 let bytes = sizes.get(&reader.segment_id().uuid_string()).copied().unwrap_or(0);
-                Ok(Segment { ids: column(reader, ID)?, seqs: column(reader, SEQ)?, bytes, reader: reader.clone() })
+                let before =
+                    previous.and_then(|previous| Some(&previous.segments[previous.ord(reader.segment_id())? as usize]));
+                let zone_map = before.map(|segment| Arc::clone(&segment.zone_map)).unwrap_or_default();
+                let (ids, seqs) = (column(reader, ID)?, column(reader, SEQ)?);
+                Ok(Segment { ids, seqs, zone_map, bytes, reader: reader.clone() })
             })
             .collect::<tantivy::Result<Vec<Segment>>>()?;
         let highest_id = segments.iter().map(|segment| segment.ids().1).max();
@@ -87,7 +96,7 @@ impl Shown {
 
     /// Whether this segment is one of them.
     pub(super) fn holds(&self, segment: SegmentId) -> bool {
-        self.segments.iter().any(|it| it.reader.segment_id() == segment)
+        self.ord(segment).is_some()
     }
 
     /// The highest seq that is or was in the index.
@@ -178,6 +187,23 @@ impl Shown {
         if ids.is_empty() { 0 } else { self.segments.iter().map(count).sum() }
     }
 
+    /// The ordinal of a segment, if it is one of them.
+    pub(super) fn ord(&self, segment: SegmentId) -> Option<u32> {
+        let mut ords = (0..).zip(&self.segments);
+        ords.find(|(_, it)| it.reader.segment_id() == segment).map(|(ord, _)| ord)
+    }
+
+    /// The segment of this ordinal.
+    pub(super) fn segment(&self, ord: u32) -> &Segment {
+        &self.segments[ord as usize]
+    }
+
+    /// The stored tweet, unless it is deleted or its id is among the hidden ones.
+    pub(super) fn current_hit(&self, address: DocAddress, hidden: &HashSet<u64>) -> tantivy::Result<Option<Hit>> {
+        let segment = self.segment(address.segment_ord);
+        if segment.is_current(address.doc_id, hidden) { self.hit(address).map(Some) } else { Ok(None) }
+    }
+
     /// The stored tweet.
     pub(super) fn hit(&self, address: DocAddress) -> tantivy::Result<Hit> {
         let Json(json) = self.searcher.doc(address)?;
@@ -207,6 +233,21 @@ impl Segment {
     /// The segment as tantivy has it.
     pub(super) fn reader(&self) -> &SegmentReader {
         &self.reader
+    }
+
+    /// Where in the segment which seqs are.
+    pub(super) fn zone_map(&self) -> &ZoneMap {
+        self.zone_map.get_or_init(|| ZoneMap::new(&self.seqs, self.reader.max_doc()))
+    }
+
+    /// Reads the seqs of the documents from `first` on.
+    pub(super) fn read_seqs(&self, first: DocId, seqs: &mut [u64]) {
+        self.seqs.values.get_range(first.into(), seqs);
+    }
+
+    /// Whether a document is neither deleted nor hidden by a newer version.
+    pub(super) fn is_current(&self, doc: DocId, hidden: &HashSet<u64>) -> bool {
+        !self.reader.is_deleted(doc) && (hidden.is_empty() || !hidden.contains(&self.id(doc)))
     }
 
     fn id(&self, doc: DocId) -> u64 {

@@ -40,7 +40,13 @@ impl Chunk {
         &self.replaces
     }
 
-    fn last_seq(&self) -> Seq {
+    /// The position of its first tweet.
+    pub(super) fn first_seq(&self) -> Seq {
+        self.items.first().map_or(Seq::MAX, |item| item.seq)
+    }
+
+    /// The position of its last tweet.
+    pub(super) fn last_seq(&self) -> Seq {
         self.items.last().map_or(Seq::ZERO, |item| item.seq)
     }
 }

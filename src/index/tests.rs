@@ -17,7 +17,7 @@ pub(super) mod journal;
 mod power_cut;
 
 /// Options under which nothing is committed unless a test says so.
-fn options(dir: &Path) -> IndexOptions {
+pub(super) fn options(dir: &Path) -> IndexOptions {
     IndexOptions {
         dir: dir.to_owned(),
         commit_interval: Duration::from_secs(3_600),
@@ -32,7 +32,7 @@ fn prepared(id: u64, doc: Doc) -> Arc<Prepared> {
     Arc::new(Prepared { id, json: format!("{{\"id_str\":\"{id}\",\"seed\":{}}}", doc.tokens().len()).into(), doc })
 }
 
-fn text(text: &str) -> Doc {
+pub(super) fn text(text: &str) -> Doc {
     let mut builder = DocBuilder::new(Schema::tweet());
     builder.text(tweet::TEXT, text);
     builder.finish()
@@ -43,7 +43,7 @@ fn word(word: &str) -> Search {
 }
 
 /// Appends tweets and answers with the receiver of the acknowledgement.
-fn append(
+pub(super) fn append(
     index: &Index,
     tweets: impl IntoIterator<Item = (u64, Doc)>,
 ) -> (Vec<Item>, oneshot::Receiver<Result<Seq, IntakeError>>) {
@@ -345,11 +345,30 @@ impl Model {
         Page { hits, total, next }
     }
 
-    fn after(&self, ast: &Ast, from: Seq, until: Seq, n: usize) -> Vec<Hit> {
+    fn after(&self, ast: &Ast, from: Seq, until: Seq) -> Vec<Hit> {
         let mut hits: Vec<Hit> = self.matching(ast, until).filter(|item| item.seq > from).map(hit).collect();
         hits.sort_by_key(|hit| hit.seq);
-        hits.truncate(n);
         hits
+    }
+}
+
+/// What a replay gives for each query. Checks that the tweets come in order, each once.
+pub(super) fn replay(view: &View, queries: &[(Ast, Seq)], until: Seq, limits: PageLimits) -> Vec<Vec<Hit>> {
+    let query = |(ast, after): &(Ast, Seq)| ReplayQuery { search: Arc::new(Search::new(ast)), after: *after };
+    let mut replay = Replay::new(queries.iter().map(query).collect());
+    let (mut hits, mut last) = (vec![Vec::new(); queries.len()], None);
+    loop {
+        let page = replay.page(view, until, limits).unwrap();
+        assert!(page.hits.len() <= limits.tweets);
+        for (hit, queries) in page.hits {
+            assert!(last < Some(hit.seq) && hit.seq <= page.until, "{} comes after {last:?}", hit.seq);
+            last = Some(hit.seq);
+            assert!(queries.iter().count() > 0);
+            queries.iter().for_each(|at| hits[at].push(hit.clone()));
+        }
+        if page.until >= until {
+            return hits;
+        }
     }
 }
 
@@ -392,13 +411,19 @@ fn check(view: &View, model: &Model, looks: &[(Ast, PageRequest)]) {
     for id in 0..21 {
         assert_eq!(view.get(id).unwrap(), model.tweets.get(&id).map(hit));
     }
+    let many: Vec<(Ast, Seq)> =
+        looks.iter().map(|(ast, request)| (ast.clone(), Seq(request.before_id.unwrap_or(0)))).collect();
+    let replayed = replay(view, &many, Seq::MAX, PageLimits { tweets: 5, bytes: usize::MAX });
+    for ((ast, after), replayed) in many.iter().zip(replayed) {
+        assert_eq!(replayed, model.after(ast, *after, Seq::MAX), "{ast:?} {after}");
+    }
     for (ast, request) in looks {
         let search = Search::new(ast);
         assert_eq!(view.page(&search, request).unwrap(), model.page(ast, request), "{ast:?} {request:?}");
         let (from, until) = (Seq(request.before_id.unwrap_or(0)), request.until_seq.unwrap_or(Seq::MAX));
-        let after = view.after(&search, from, until, request.n).unwrap();
-        assert_eq!(after, model.after(ast, from, until, request.n), "{ast:?} {from} {until}");
-        let mut newest = model.after(&Ast::All, Seq::ZERO, Seq::MAX, usize::MAX);
+        let replayed = replay(view, &[(ast.clone(), from)], until, PageLimits { tweets: request.n + 1, bytes: 100 });
+        assert_eq!(replayed[0], model.after(ast, from, until), "{ast:?} {from} {until}");
+        let mut newest = model.after(&Ast::All, Seq::ZERO, Seq::MAX);
         newest.reverse();
         newest.truncate(request.n);
         assert_eq!(view.newest(request.n).unwrap(), newest);
@@ -533,8 +558,8 @@ fn the_oldest_tweets_go_when_the_index_is_too_large() {
     let first_seq = index.first_seq();
     let kept: Vec<Seq> = seqs.into_iter().filter(|&seq| seq >= first_seq).collect();
     assert!(first_seq > Seq::ZERO && kept.len() > 200, "{first_seq} is the first, {} are left", kept.len());
-    let all = Search::new(&Ast::All);
-    let found = index.view().after(&all, Seq::ZERO, Seq::MAX, 10_000).unwrap();
+    let limits = PageLimits { tweets: 1_000, bytes: usize::MAX };
+    let found = &replay(&index.view(), &[(Ast::All, Seq::ZERO)], Seq::MAX, limits)[0];
     assert_eq!(found.iter().map(|hit| hit.seq).collect::<Vec<_>>(), kept);
 }
 

@@ -17,6 +17,7 @@ use super::lower::lower;
 use super::shown::{Filter, Shown};
 use super::tail::Chunk;
 use super::top::Top;
+use crate::doc::Doc;
 use crate::ids::Seq;
 use crate::matcher::Matcher;
 use crate::query::Ast;
@@ -39,6 +40,11 @@ impl Search {
     #[must_use]
     pub fn new(ast: &Ast) -> Search {
         Search { query: lower(ast, Fields::tweet()), matcher: Matcher::new(ast) }
+    }
+
+    /// Whether a tweet matches.
+    pub(super) fn matches(&self, doc: &Doc) -> bool {
+        self.matcher.matches(doc)
     }
 
     /// The query for the index.
@@ -173,32 +179,6 @@ impl View {
         Ok(Page { hits, total, next })
     }
 
-    /// The first `n` of the tweets that match and arrived behind `from`, up to and with `until`: in order of arrival.
-    ///
-    /// # Errors
-    ///
-    /// When the index can't be read.
-    pub fn after(&self, search: &Search, from: Seq, until: Seq, n: usize) -> Result<Vec<Hit>, SearchError> {
-        let mut top = Top::new(n);
-        let tail: Vec<&Item> = self.tail(search, from, until).take(n).collect();
-        for (at, item) in tail.iter().enumerate() {
-            top.push(!item.seq.0, Place::Tail(at));
-        }
-        let shown = &self.inner.shown;
-        let weight = shown.weight(&*search.query)?;
-        for (segment, ord) in shown.segments_by(|segment| !segment.seqs().0.0) {
-            let (first, last) = segment.seqs();
-            if last <= from || first > until || !top.takes(!first.0) {
-                continue;
-            }
-            let filter = Filter { after: from, until, hidden: self.hidden() };
-            segment.for_each_seq(&*weight, &filter, |doc, seq| {
-                top.push(!seq, Place::Index(DocAddress::new(ord, doc)));
-            })?;
-        }
-        self.hits(&top.into_sorted(), &tail)
-    }
-
     /// The newest `n` tweets by arrival, newest first.
     ///
     /// # Errors
@@ -254,10 +234,20 @@ impl View {
 
     /// The tweets of the tail that match and arrived behind `after`, up to and with `until`: in order of arrival.
     pub(super) fn tail<'a>(&'a self, search: &'a Search, after: Seq, until: Seq) -> impl Iterator<Item = &'a Item> {
-        let items = self.inner.chunks.iter().flat_map(|chunk| chunk.items(self.inner.last_seq));
-        // Positions first: they cost next to nothing, and who catches up page by page passes the same tweets again with each.
-        let items = items.filter(move |item| item.seq > after && item.seq <= until);
-        items.filter(|item| search.matcher.matches(&item.tweet.doc))
+        self.tail_items(after, until).filter(|item| search.matches(&item.tweet.doc))
+    }
+
+    /// The tweets of the tail that arrived behind `after`, up to and with `until`: in order of arrival.
+    pub(super) fn tail_items(&self, after: Seq, until: Seq) -> impl Iterator<Item = &Item> {
+        let chunks =
+            self.inner.chunks.iter().filter(move |chunk| chunk.last_seq() > after && chunk.first_seq() <= until);
+        let items = chunks.flat_map(|chunk| chunk.items(self.inner.last_seq));
+        items.filter(move |item| item.seq > after && item.seq <= until)
+    }
+
+    /// The last position up to `until` that the tail does not hold: what arrived up to there is in the segments.
+    pub(super) fn committed(&self, until: Seq) -> Seq {
+        self.inner.chunks.first().map_or(until, |chunk| chunk.first_seq().before().min(until))
     }
 
     /// Ids whose version in the index is not the newest.
@@ -288,6 +278,7 @@ impl View {
     }
 }
 
-fn hit_of(item: &Item) -> Hit {
+/// The tweet as searches give it.
+pub(super) fn hit_of(item: &Item) -> Hit {
     Hit { seq: item.seq, id: item.tweet.id, json: Arc::clone(&item.tweet.json) }
 }

@@ -377,7 +377,7 @@ impl Writer {
     /// Shows what is committed, up to `last`, and lets the tail go of it.
     fn publish(&mut self, last: Seq, commit_started: Option<Instant>) -> tantivy::Result<()> {
         self.reader.reload()?;
-        let shown = Arc::new(Shown::new(self.reader.searcher(), &self.dir)?);
+        let shown = Arc::new(Shown::new(self.reader.searcher(), &self.dir, Some(&self.shown))?);
         let size_bytes = shown.size_bytes();
         let gone = {
             let mut state = self.shared.lock();

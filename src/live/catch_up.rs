@@ -1,21 +1,28 @@
-//! Feeding a session from the index: what its subscriptions are owed, read in pages, in order of arrival.
+//! Feeding a session from the index: what its subscriptions are owed, in pages, in order of arrival.
 //!
-//! Each subscription has a cursor: everything up to it was sent, or is history that the client asks for itself. A page reads what
-//! each subscription is owed up to the end of one view, merges it by position, and puts the names together, so that a tweet that
-//! several subscriptions are owed is sent once.
+//! Each subscription has a cursor: everything up to it was sent, or is history that the client asks
+//! for itself. A [`Replay`] reads what all subscriptions are owed and gives each tweet once, with
+//! the subscriptions that are owed it.
+//!
+//! The replay moves into the task that reads the next page and comes back with it. The cursors are
+//! the truth: when a page is not taken, because the subscriptions have changed meanwhile, the
+//! replay goes with it and the next one starts from the cursors.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use futures_util::future::BoxFuture;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Delivery, Live, LiveError, Name};
 use crate::ids::Seq;
-use crate::index::{Hit, Search, SearchError, View};
+use crate::index::{PageLimits, QuerySet, Replay, ReplayQuery, SearchError, View};
 use crate::query::Query;
 
-/// How many tweets a page holds, about: enough to make a read worth it, few enough to stay small in memory.
-const PAGE_TWEETS: usize = 256;
+/// A page is made while the client takes the one before: large enough to be worth a turn of the
+/// search threads, and small in the memory of a session whose client takes nothing.
+const PAGE: PageLimits = PageLimits { tweets: 256, bytes: 256 * 1_024 };
 
 #[derive(Clone, Debug)]
 struct Subscription {
@@ -25,9 +32,19 @@ struct Subscription {
 }
 
 /// The subscriptions of a session, and how far each has come.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct CatchUp {
     subscriptions: Vec<Subscription>,
+    /// While the session is behind: where its pages come from.
+    reader: Option<Reader>,
+}
+
+/// A replay of all subscriptions.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// By their index in the replay: sorted, as the names of a delivery are.
+    names: Vec<Name>,
+    replay: Replay,
 }
 
 /// Tweets to send, in order of arrival.
@@ -38,14 +55,21 @@ pub(super) struct Page {
     pub(super) until: Seq,
     /// Whether this was all there was when it was read.
     pub(super) is_last: bool,
+    /// Reads the next page.
+    pub(super) reader: Reader,
 }
 
-/// A read that is under way: `.0` can be waited for again after a wait was dropped.
-pub(super) struct Reading(pub(super) BoxFuture<'static, Result<Page, LiveError>>);
+/// A read that is under way in a task of its own. It can be waited for again after a wait was
+/// dropped.
+#[derive(Debug)]
+pub(super) struct Reading(AbortOnDropHandle<Result<Page, LiveError>>);
 
-impl std::fmt::Debug for Reading {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reading")
+impl Future for Reading {
+    type Output = Result<Page, LiveError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let failed = |panic| Err(LiveError::Unavailable(format!("the page could not be read: {panic}")));
+        Pin::new(&mut self.0).poll(cx).map(|page| page.unwrap_or_else(failed))
     }
 }
 
@@ -66,6 +90,7 @@ impl CatchUp {
 
     pub(super) fn remove(&mut self, name: &Name) {
         self.subscriptions.retain(|subscription| subscription.name != *name);
+        self.reader = None;
     }
 
     /// Everything up to here was sent to all subscriptions.
@@ -80,55 +105,62 @@ impl CatchUp {
         self.subscriptions.iter().map(|subscription| subscription.cursor).min()
     }
 
+    /// Keeps the reader of a page whose tweets were handed out, for the next page.
+    pub(super) fn keep(&mut self, reader: Reader) {
+        self.reader = Some(reader);
+    }
+
+    /// The session is live again.
+    pub(super) fn finish(&mut self) {
+        self.reader = None;
+    }
+}
+
+impl Reader {
+    fn new(live: &Live, mut subscriptions: Vec<Subscription>) -> Reader {
+        subscriptions.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let queries = subscriptions.iter().map(|subscription| ReplayQuery {
+            search: live.inner.compiled.get_or_compile(&subscription.query),
+            after: subscription.cursor,
+        });
+        let replay = Replay::new(queries.collect());
+        Reader { replay, names: subscriptions.into_iter().map(|subscription| subscription.name).collect() }
+    }
+
     /// Reads the next page. `until` is the newest position that the view is known to hold.
-    fn page(&self, view: &View, until: Seq) -> Result<Page, SearchError> {
-        let n = (PAGE_TWEETS / self.subscriptions.len().max(1)).max(16);
-        let mut owed: BTreeMap<Seq, (Hit, Vec<Name>)> = BTreeMap::new();
-        let mut page_end = until;
-        for subscription in &self.subscriptions {
-            if subscription.cursor >= until {
-                continue;
-            }
-            let hits = view.after(&Search::new(subscription.query.ast()), subscription.cursor, until, n)?;
-            if hits.len() == n
-                && let Some(last) = hits.last()
-            {
-                page_end = page_end.min(last.seq);
-            }
-            for hit in hits {
-                owed.entry(hit.seq).or_insert_with(|| (hit, Vec::new())).1.push(subscription.name.clone());
-            }
-        }
-        let deliveries = owed
-            .into_values()
-            .take_while(|(hit, _)| hit.seq <= page_end)
-            .map(|(hit, mut names)| {
-                names.sort_unstable();
-                Arc::new(Delivery::new(hit, names.into()))
-            })
-            .collect();
-        Ok(Page { deliveries, until: page_end, is_last: page_end == until })
+    fn page(mut self, view: &View, until: Seq) -> Result<Page, SearchError> {
+        let page = self.replay.page(view, until, PAGE)?;
+        let mut names: HashMap<QuerySet, Arc<[Name]>> = HashMap::new();
+        let deliveries = page.hits.into_iter().map(|(hit, queries)| {
+            let name = |at: usize| self.names[at].clone();
+            let names = names.entry(queries).or_insert_with_key(|queries| queries.iter().map(name).collect());
+            Arc::new(Delivery::new(hit, Arc::clone(names)))
+        });
+        Ok(Page { deliveries: deliveries.collect(), until: page.until, is_last: page.until == until, reader: self })
     }
 }
 
 /// Starts to read the next page.
-pub(super) fn read(live: &Live, catch_up: &CatchUp) -> Reading {
-    let (live, catch_up) = (live.clone(), catch_up.clone());
-    Reading(Box::pin(async move {
+pub(super) fn read(live: &Live, catch_up: &mut CatchUp) -> Reading {
+    let live = live.clone();
+    let reader = catch_up.reader.take().ok_or_else(|| catch_up.subscriptions.clone());
+    Reading(AbortOnDropHandle::new(tokio::spawn(async move {
         // Taken before the view, which so holds everything up to it. After a crash it lies beyond the last tweet that was kept,
         // because no position is used twice.
         let position = live.seq();
-        let page = live.read(move |view| {
+        let reads = live.clone();
+        let page = reads.read(move |view| {
+            let reader = reader.unwrap_or_else(|subscriptions| Reader::new(&live, subscriptions));
             let first = view.first_seq().before();
             // Nobody is to take what was deleted before it was read for something that never was.
-            if catch_up.position().is_some_and(|position| position < first) {
+            if reader.replay.position() < first {
                 return Ok(Err(first));
             }
-            catch_up.page(&view, view.last_seq().max(position)).map(Ok)
+            reader.page(&view, view.last_seq().max(position)).map(Ok)
         });
         page.await?.map_err(|first| LiveError::Unrecoverable {
             message: format!("tweets up to position {first} are gone"),
             since: first,
         })
-    }))
+    })))
 }

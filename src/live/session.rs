@@ -34,7 +34,7 @@ pub struct Session {
     announce: bool,
     /// While live: the position of the last tweet that was handed out.
     taken: Seq,
-    /// A read of the index that is under way; kept here, so that a dropped `next` does not begin it again.
+    /// A read of the index that is under way: kept, so that a dropped `next` does not begin it again.
     reading: Option<Reading>,
     /// Reused between calls.
     deliveries: Vec<Arc<Delivery>>,
@@ -242,11 +242,7 @@ impl Session {
                 // What is not sent yet is in the index, and the client says where it was when it comes back.
                 return self.close(CloseReason::ShuttingDown, events);
             }
-            let reading = match &mut self.reading {
-                Some(reading) => reading,
-                None => self.reading.insert(catch_up::read(&self.live, &self.catch_up)),
-            };
-            let page = (&mut reading.0).await;
+            let page = self.reading.get_or_insert_with(|| catch_up::read(&self.live, &mut self.catch_up)).await;
             self.reading = None;
             match page {
                 Ok(page) => {
@@ -256,9 +252,13 @@ impl Session {
                     if page.is_last && self.queue.go_live(page.until) {
                         self.behind = false;
                         self.taken = page.until;
+                        self.catch_up.finish();
                         events.push(Event::Live { seq: page.until });
                         return;
                     }
+                    self.catch_up.keep(page.reader);
+                    // The next page is read while the client takes this one.
+                    self.reading = Some(catch_up::read(&self.live, &mut self.catch_up));
                     if n > 0 {
                         return;
                     }

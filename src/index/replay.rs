@@ -1,0 +1,354 @@
+//! Replaying a backlog: what several queries match, in order of arrival, a page at a time.
+//!
+//! ```text
+//! segments ──(a window of seqs, all queries)──> located matches ──(a page at a time)──> tweets
+//! tail ──(each tweet, all queries)────────────────────────────────────────────────────> tweets
+//! ```
+//!
+//! A page is small, because a client may take it slowly. A search of all segments for each page
+//! would make its cost grow with the index. So [`Replay`] locates the matches of all queries in a
+//! window of thousands of seqs at once, in the documents that the zone maps name, and remembers
+//! segment, document and matching queries of each. The next pages load the stored tweets only.
+//!
+//! A replay keeps no view and no segment alive between its pages. Each page takes a new view and
+//! leaves out what was deleted or replaced meanwhile. When a merge has replaced a segment, the
+//! replay locates the rest of the window again.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use tantivy::index::SegmentId;
+use tantivy::query::Query;
+use tantivy::{DocAddress, DocId};
+
+use super::Hit;
+use super::shown::Shown;
+use super::view::{Search, SearchError, View, hit_of};
+use crate::ids::Seq;
+
+/// Matches that a replay remembers at most: 16 bytes each and a bit for each query.
+const MAX_LOCATED: usize = if cfg!(test) { 16 } else { 4_096 };
+/// Seqs of the first window. It is twice that of the matches, so that a window of which everything
+/// matches costs twice what is needed at most.
+const FIRST_WINDOW: u64 = 2 * MAX_LOCATED as u64;
+/// Seqs of a window at most: 20 bytes each, and a bit for each query, while the window is read.
+const MAX_WINDOW: u64 = 65_536;
+/// Words of the table of matching queries at most: 4 MiB.
+const MAX_TABLE_WORDS: u64 = 512 * 1_024;
+
+/// One of the queries of a replay.
+#[derive(Debug)]
+pub struct ReplayQuery {
+    /// What it matches.
+    pub search: Arc<Search>,
+    /// Only what arrived behind this position.
+    pub after: Seq,
+}
+
+/// Which queries of a replay match a tweet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QuerySet {
+    words: Box<[u64]>,
+}
+
+impl QuerySet {
+    /// The indexes of the queries, rising.
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        let bits = |word: u64| (0..64).filter(move |bit| word >> bit & 1 == 1);
+        self.words.iter().enumerate().flat_map(move |(at, &word)| bits(word).map(move |bit| at * 64 + bit))
+    }
+}
+
+/// How much a page holds: it ends with the tweet that reaches one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimits {
+    /// Tweets.
+    pub tweets: usize,
+    /// Bytes of JSON.
+    pub bytes: usize,
+}
+
+/// The next tweets that match.
+#[derive(Debug)]
+pub struct ReplayPage {
+    /// Each tweet once, in order of arrival, with the queries that it matches.
+    pub hits: Vec<(Hit, QuerySet)>,
+    /// Everything that matches up to here is in this page or in those before it.
+    pub until: Seq,
+    bytes: usize,
+    limits: PageLimits,
+}
+
+impl ReplayPage {
+    fn is_full(&self) -> bool {
+        self.hits.len() >= self.limits.tweets || self.bytes >= self.limits.bytes
+    }
+
+    fn push(&mut self, hit: Hit, queries: &[u64]) {
+        self.bytes += hit.json.len();
+        self.hits.push((hit, QuerySet { words: queries.into() }));
+    }
+}
+
+/// A match that is known and not loaded yet.
+#[derive(Clone, Copy, Debug)]
+struct Located {
+    seq: Seq,
+    /// Its index among the replay's segments.
+    segment: u32,
+    doc: DocId,
+}
+
+/// A pass over all that some queries match, from their positions on.
+#[derive(Debug)]
+pub struct Replay {
+    queries: Vec<ReplayQuery>,
+    /// Everything up to here was handed out.
+    position: Seq,
+    /// What matches behind `position` up to `located_until`, from `next` on.
+    located: Vec<Located>,
+    /// The queries that match, as many words for each of `located`.
+    sets: Vec<u64>,
+    segments: Vec<SegmentId>,
+    next: usize,
+    located_until: Seq,
+    /// Seqs of the next window: more when few matched in the last one.
+    window: u64,
+}
+
+impl Replay {
+    /// A replay that starts behind the lowest position of its queries.
+    #[must_use]
+    pub fn new(queries: Vec<ReplayQuery>) -> Replay {
+        Replay {
+            position: queries.iter().map(|query| query.after).min().unwrap_or_default(),
+            queries,
+            located: Vec::new(),
+            sets: Vec::new(),
+            segments: Vec::new(),
+            next: 0,
+            located_until: Seq::ZERO,
+            window: FIRST_WINDOW,
+        }
+    }
+
+    /// Everything up to here was handed out.
+    #[must_use]
+    pub fn position(&self) -> Seq {
+        self.position
+    }
+
+    /// Reads on, up to `until`, which may only rise from page to page. A page may be empty although
+    /// it is not the last one: that is the one whose end is `until`.
+    ///
+    /// # Errors
+    ///
+    /// When the index can't be read.
+    pub fn page(&mut self, view: &View, until: Seq, limits: PageLimits) -> Result<ReplayPage, SearchError> {
+        let mut page = ReplayPage { hits: Vec::new(), until, bytes: 0, limits };
+        let committed = view.committed(until);
+        if self.position < committed && !self.load(view, &mut page)? {
+            self.locate(view, committed)?;
+            self.load(view, &mut page)?;
+        }
+        if self.position >= committed {
+            self.read_tail(view, until, &mut page);
+        }
+        page.until = self.position;
+        Ok(page)
+    }
+
+    /// The words of a set of queries.
+    fn words(&self) -> usize {
+        self.queries.len().div_ceil(64).max(1)
+    }
+
+    /// Adds located tweets to the page. False when the next ones are to be located first.
+    fn load(&mut self, view: &View, page: &mut ReplayPage) -> Result<bool, SearchError> {
+        if self.located_until <= self.position {
+            return Ok(false);
+        }
+        let (shown, hidden, words) = (view.shown(), view.hidden(), self.words());
+        let ords: Vec<Option<u32>> = self.segments.iter().map(|&segment| shown.ord(segment)).collect();
+        while let Some(&Located { seq, segment, doc }) = self.located.get(self.next) {
+            if page.is_full() {
+                return Ok(true);
+            }
+            let Some(ord) = ords[segment as usize] else {
+                self.forget();
+                return Ok(false);
+            };
+            if let Some(hit) = shown.current_hit(DocAddress::new(ord, doc), hidden)? {
+                page.push(hit, &self.sets[self.next * words..][..words]);
+            }
+            self.position = seq;
+            self.next += 1;
+        }
+        self.position = self.located_until;
+        self.forget();
+        Ok(true)
+    }
+
+    fn forget(&mut self) {
+        self.located.clear();
+        self.sets.clear();
+        self.segments.clear();
+        self.next = 0;
+        self.located_until = self.position;
+    }
+
+    /// Finds what matches in the next window of the segments.
+    fn locate(&mut self, view: &View, committed: Seq) -> Result<(), SearchError> {
+        self.forget();
+        let words = self.words();
+        let span = self.window.min(MAX_TABLE_WORDS / words as u64).max(1);
+        let end = Seq(self.position.0.saturating_add(span));
+        // Behind the last tweet there may be any number of positions that a crash has cost.
+        let end = if end >= view.shown().highest_seq() { committed } else { end.min(committed) };
+        let window = Window::new(view, self.position, end);
+        let mut sets = vec![0_u64; window.docs.len() * words];
+        for (at, query) in self.queries.iter().enumerate().filter(|(_, query)| query.after < end) {
+            let (word, bit) = (at / 64, 1 << (at % 64));
+            window.for_each_match(view.shown(), query.search.query(), |slot| {
+                if window.docs[slot].seq > query.after {
+                    sets[slot * words + word] |= bit;
+                }
+            })?;
+        }
+        self.segments = window.segments;
+        self.located_until = end;
+        for (doc, set) in window.docs.iter().zip(sets.chunks_exact(words)) {
+            if set.iter().all(|&word| word == 0) {
+                continue;
+            }
+            if self.located.len() == MAX_LOCATED {
+                self.located_until = self.located[MAX_LOCATED - 1].seq;
+                break;
+            }
+            let segment = window.slices[doc.slice as usize].segment;
+            self.located.push(Located { seq: doc.seq, segment, doc: doc.doc });
+            self.sets.extend_from_slice(set);
+        }
+        if self.located_until < end {
+            self.window = self.located_until.0 - self.position.0;
+        } else if self.located.len() < MAX_LOCATED / 2 {
+            self.window = (self.window * 2).min(MAX_WINDOW);
+        }
+        Ok(())
+    }
+
+    /// Adds the tweets of the tail to the page.
+    fn read_tail(&mut self, view: &View, until: Seq, page: &mut ReplayPage) {
+        let mut set = vec![0; self.words()];
+        for item in view.tail_items(self.position, until) {
+            if page.is_full() {
+                return;
+            }
+            set.fill(0);
+            for (at, query) in self.queries.iter().enumerate() {
+                if item.seq > query.after && query.search.matches(&item.tweet.doc) {
+                    set[at / 64] |= 1 << (at % 64);
+                }
+            }
+            if set.iter().any(|&word| word != 0) {
+                page.push(hit_of(item), &set);
+            }
+            self.position = item.seq;
+        }
+        self.position = self.position.max(until);
+    }
+}
+
+/// No document of the window.
+const NO_SLOT: u32 = u32::MAX;
+
+/// The documents of a window of seqs. A document's slot is its rank by seq.
+struct Window {
+    segments: Vec<SegmentId>,
+    slices: Vec<Slice>,
+    /// By slot.
+    docs: Vec<WindowDoc>,
+}
+
+/// A range of a segment's documents.
+struct Slice {
+    segment: u32,
+    ord: u32,
+    docs: Range<DocId>,
+    /// The slot of each document, or [`NO_SLOT`] when it is deleted, replaced or of another window.
+    slots: Vec<u32>,
+}
+
+struct WindowDoc {
+    seq: Seq,
+    slice: u32,
+    doc: DocId,
+}
+
+impl Window {
+    fn new(view: &View, after: Seq, until: Seq) -> Window {
+        let mut window = Window { segments: Vec::new(), slices: Vec::new(), docs: Vec::new() };
+        let hidden = view.hidden();
+        let mut seqs = Vec::new();
+        for (segment, ord) in view.shown().segments_by(|_| 0) {
+            let (first, last) = segment.seqs();
+            if last <= after || first > until {
+                continue;
+            }
+            let number = narrow(window.segments.len());
+            window.segments.push(segment.reader().segment_id());
+            for docs in segment.zone_map().ranges(after, until) {
+                seqs.resize(docs.len(), 0);
+                segment.read_seqs(docs.start, &mut seqs);
+                let slice = narrow(window.slices.len());
+                for (doc, &seq) in docs.clone().zip(&seqs) {
+                    if seq > after.0 && seq <= until.0 && segment.is_current(doc, hidden) {
+                        window.docs.push(WindowDoc { seq: Seq(seq), slice, doc });
+                    }
+                }
+                let slots = vec![NO_SLOT; docs.len()];
+                window.slices.push(Slice { segment: number, ord, docs, slots });
+            }
+        }
+        // Stable, because that makes use of the order which is there.
+        window.docs.sort_by_key(|doc| doc.seq);
+        for (slot, &WindowDoc { slice, doc, .. }) in (0..).zip(&window.docs) {
+            let slice = &mut window.slices[slice as usize];
+            slice.slots[(doc - slice.docs.start) as usize] = slot;
+        }
+        window
+    }
+
+    /// Calls `with` for the slot of each document that matches.
+    fn for_each_match(&self, shown: &Shown, query: &dyn Query, mut with: impl FnMut(usize)) -> Result<(), SearchError> {
+        if self.docs.is_empty() {
+            return Ok(());
+        }
+        let weight = shown.weight(query)?;
+        for slices in self.slices.chunk_by(|a, b| a.ord == b.ord) {
+            let mut scorer = weight.scorer(shown.segment(slices[0].ord).reader(), 1.0)?;
+            for Slice { docs, slots, .. } in slices {
+                let mut doc = scorer.doc();
+                if doc < docs.start {
+                    doc = scorer.seek(docs.start);
+                }
+                while doc < docs.end {
+                    let slot = slots[(doc - docs.start) as usize];
+                    if slot != NO_SLOT {
+                        with(slot as usize);
+                    }
+                    doc = scorer.advance();
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number of segments, slices or documents, all of which tantivy counts in 32 bits.
+fn narrow(n: usize) -> u32 {
+    u32::try_from(n).expect("tantivy counts documents in 32 bits")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+use std::collections::BTreeSet;
+
+use tempfile::TempDir;
+
+use super::super::tests::{append, options, replay, text};
+use super::*;
+use crate::index::Index;
+use crate::query::Ast;
+use crate::schema::tweet;
+
+const ALL: PageLimits = PageLimits { tweets: 1_000, bytes: usize::MAX };
+
+fn word(word: &str) -> Ast {
+    Ast::Term { field: tweet::TEXT, term: word.into() }
+}
+
+fn everything() -> Replay {
+    Replay::new(vec![ReplayQuery { search: Arc::new(Search::new(&Ast::All)), after: Seq::ZERO }])
+}
+
+/// The seqs of the next page.
+fn next(replay: &mut Replay, index: &Index, tweets: usize) -> Vec<u64> {
+    let view = index.view();
+    let page = replay.page(&view, view.last_seq(), PageLimits { tweets, bytes: usize::MAX }).unwrap();
+    page.hits.iter().map(|(hit, _)| hit.seq.0).collect()
+}
+
+#[test]
+fn more_queries_than_a_word_has_bits_are_told_apart() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    let words = |id: u64| format!("w{} w{} w{}", id % 130, (id * 7) % 130, (id * 31) % 130);
+    for half in [1..=300_u64, 301..=400] {
+        append(&index, half.clone().map(|id| (id, text(&words(id)))));
+        if half.end() == &300 {
+            index.commit_now().unwrap();
+        }
+    }
+    let queries: Vec<(Ast, Seq)> = (0..130).map(|n| (word(&format!("w{n}")), Seq(n))).collect();
+    let found = replay(&index.view(), &queries, Seq::MAX, PageLimits { tweets: 7, bytes: usize::MAX });
+    for (n, found) in (0..).zip(found) {
+        let holds = |id: &u64| words(*id).split(' ').any(|word| word == format!("w{n}")) && *id > n;
+        let found: Vec<u64> = found.iter().map(|hit| hit.seq.0).collect();
+        assert_eq!(found, (1..=400).filter(holds).collect::<Vec<u64>>(), "w{n}");
+    }
+}
+
+#[test]
+fn a_merge_between_two_pages_loses_and_repeats_nothing() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    let mut last = 0;
+    let mut commit = |n: u64| {
+        append(&index, (last + 1..=last + n).map(|id| (id, text("a"))));
+        index.commit_now().unwrap();
+        last += n;
+    };
+    (0..7).for_each(|_| commit(10));
+    let segments: BTreeSet<SegmentId> = segments(&index);
+    assert_eq!(segments.len(), 7, "eight would be merged");
+    let mut replay = everything();
+    let mut found = next(&mut replay, &index, 3);
+    let started = std::time::Instant::now();
+    while self::segments(&index).is_superset(&segments) {
+        assert!(started.elapsed().as_secs() < 60, "nothing is merged");
+        commit(1);
+    }
+    loop {
+        let page = next(&mut replay, &index, 3);
+        if page.is_empty() && replay.position() == index.last_seq() {
+            break;
+        }
+        found.extend(page);
+    }
+    assert_eq!(found, (1..=index.last_seq().0).collect::<Vec<_>>());
+}
+
+fn segments(index: &Index) -> BTreeSet<SegmentId> {
+    let view = index.view();
+    view.shown().segments_by(|_| 0).iter().map(|(segment, _)| segment.reader().segment_id()).collect()
+}
+
+#[test]
+fn a_located_tweet_that_was_replaced_comes_in_its_newest_version_only() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    append(&index, (1..=6).map(|id| (id, text("a"))));
+    index.commit_now().unwrap();
+    let mut replay = everything();
+    assert_eq!(next(&mut replay, &index, 2), [1, 2]);
+    // One newer version waits in the tail, the other one is committed.
+    append(&index, [(4, text("b"))]);
+    assert_eq!(next(&mut replay, &index, 2), [3, 5]);
+    index.commit_now().unwrap();
+    append(&index, [(6, text("b"))]);
+    index.commit_now().unwrap();
+    let mut rest = next(&mut replay, &index, 10);
+    rest.extend(next(&mut replay, &index, 10));
+    assert_eq!(rest, [7, 8]);
+}
+
+#[test]
+fn a_page_ends_with_the_tweet_that_fills_it() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    append(&index, (1..=6).map(|id| (id, text("a"))));
+    index.commit_now().unwrap();
+    append(&index, (7..=9).map(|id| (id, text("a"))));
+    let view = index.view();
+    let bytes = view.get(1).unwrap().unwrap().json.len();
+    let mut replay = everything();
+    let mut pages = Vec::new();
+    while replay.position() < view.last_seq() {
+        let page = replay.page(&view, view.last_seq(), PageLimits { tweets: 10, bytes: bytes + 1 }).unwrap();
+        pages.push(page.hits.len());
+    }
+    assert_eq!(pages, [2, 2, 2, 2, 1]);
+}
+
+/// What makes a replay linear: however large the segments are, a window reads its own documents and
+/// at most a zone more at each end of a run of them.
+#[test]
+fn a_window_reads_hardly_more_than_its_documents() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    append(&index, (1..=2_000).map(|id| (id, text("a"))));
+    index.commit_now().unwrap();
+    let view = index.view();
+    let mut until = 0;
+    while until < 2_000 {
+        let window = Window::new(&view, Seq(until), Seq(until + 32));
+        let read: usize = window.slices.iter().map(|slice| slice.docs.len()).sum();
+        assert_eq!(window.docs.len(), 32.min(2_000 - usize::try_from(until).unwrap()));
+        assert!(read <= 32 + 8, "{read} documents are read behind {until}");
+        until += 32;
+    }
+    assert_eq!(replay(&view, &[(word("a"), Seq::ZERO)], Seq::MAX, ALL)[0].len(), 2_000);
+}
