@@ -38,6 +38,7 @@ mod lower;
 mod merging;
 pub mod offline;
 mod phrase;
+mod positions;
 mod replay;
 mod retention;
 mod room;

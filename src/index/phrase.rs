@@ -2,8 +2,10 @@
 //!
 //! tantivy's own slop is measured differently, its phrase prefixes look at a few terms only, and its phrases can't be
 //! excluded safely (`PhraseScorer::seek_danger` of 0.27 must not be asked for a document that it has passed, and is). This
-//! query finds what [`Phrase`] says. It evaluates a segment at once: first the documents that hold all terms, then their
-//! positions.
+//! query finds what [`Phrase`] says.
+//!
+//! It evaluates a segment at once. Where a term is in a good part of the candidates, all its documents and positions are
+//! decoded in sequence, which costs some nanoseconds each; where it is not, its postings are asked for the candidates.
 
 use std::io;
 use std::ops::Range;
@@ -15,6 +17,7 @@ use tantivy::query::{ConstScorer, EnableScoring, Explanation, Query, Scorer, Wei
 use tantivy::schema::{Field, IndexRecordOption, Term};
 use tantivy::{DocId, DocSet, Score, TERMINATED, TantivyError};
 
+use super::positions::PositionScanner;
 use crate::query::Phrase;
 
 /// Finds the documents that hold a phrase.
@@ -32,49 +35,110 @@ impl NearQuery {
 
     /// The documents of a segment that match, deleted ones too.
     fn docs(&self, reader: &SegmentReader) -> tantivy::Result<Vec<DocId>> {
-        let index = reader.inverted_index(self.field)?;
+        let mut scanner = PositionScanner::open(reader, self.field)?;
         let whole = self.phrase.terms.len() - usize::from(self.phrase.last_is_prefix);
-        let mut postings = Vec::with_capacity(whole);
+        let mut terms = Vec::with_capacity(whole);
         for term in &self.phrase.terms[..whole] {
-            let term = Term::from_field_text(self.field, term);
-            match index.read_postings(&term, IndexRecordOption::WithFreqsAndPositions)? {
-                Some(found) => postings.push(found),
+            match scanner.index().get_term_info(&Term::from_field_text(self.field, term))? {
+                Some(term) => terms.push(term),
                 None => return Ok(Vec::new()),
             }
         }
-        let mut candidates = holding_all(&mut postings.clone());
+        if self.phrase.slop == 0 {
+            self.consecutive(&mut scanner, &terms, reader.max_doc())
+        } else {
+            self.sloppy(&mut scanner, &terms, reader.max_doc())
+        }
+    }
+
+    /// The documents where each term follows the one before.
+    ///
+    /// The rarest term says where the phrase can start. Each other term leaves the starts that it
+    /// follows at its distance, and so does the union of the terms with the prefix.
+    fn consecutive(
+        &self,
+        scanner: &mut PositionScanner,
+        terms: &[TermInfo],
+        max_doc: DocId,
+    ) -> tantivy::Result<Vec<DocId>> {
+        let mut order: Vec<(u32, &TermInfo)> = (0..).zip(terms).collect();
+        order.sort_by_key(|(_, term)| term.doc_freq);
+        let Some(&(offset, rarest)) = order.first() else { return Ok(Vec::new()) };
+        let mut starts = Starts::default();
+        scanner.scan(rarest, |doc, positions| {
+            starts.push(doc, positions.iter().filter_map(|position| position.checked_sub(offset)));
+        })?;
+        for &(offset, term) in &order[1..] {
+            let candidates = Candidates::new(starts.docs.clone(), max_doc);
+            let mut followed = Starts::default();
+            candidates.join(scanner, term, |at, positions| {
+                let starts = starts.of(at).iter().filter(|&start| positions.binary_search(&(start + offset)).is_ok());
+                followed.push(candidates.docs[at], starts.copied());
+            })?;
+            starts = followed;
+        }
+        let Some(prefix) = self.phrase.terms.get(terms.len()).filter(|_| !starts.docs.is_empty()) else {
+            return Ok(starts.docs);
+        };
+        let offset = u32::try_from(terms.len()).expect("a phrase is short");
+        let candidates = Candidates::new(starts.docs.clone(), max_doc);
+        let mut is_followed = vec![false; starts.docs.len()];
+        for term in terms_with_prefix(scanner.index(), prefix)? {
+            candidates.join(scanner, &term, |at, positions| {
+                is_followed[at] |= starts.of(at).iter().any(|start| positions.binary_search(&(start + offset)).is_ok());
+            })?;
+        }
+        Ok(starts.docs.iter().zip(is_followed).filter_map(|(&doc, is_followed)| is_followed.then_some(doc)).collect())
+    }
+
+    /// The documents where the terms are out of place by `slop` at most.
+    fn sloppy(&self, scanner: &mut PositionScanner, terms: &[TermInfo], max_doc: DocId) -> tantivy::Result<Vec<DocId>> {
+        let slop = self.phrase.slop;
+        let mut postings = Vec::with_capacity(terms.len());
+        for term in terms {
+            let option = IndexRecordOption::WithFreqsAndPositions;
+            postings.push(scanner.index().read_postings_from_terminfo(term, option)?);
+        }
+        let mut positions = vec![Vec::new(); self.phrase.terms.len()];
+        let Some(prefix) = self.phrase.terms.get(terms.len()) else {
+            let mut found = Vec::new();
+            for_each_holding_all(&mut postings, |doc, postings| {
+                for (postings, positions) in postings.iter_mut().zip(&mut positions) {
+                    postings.positions(positions);
+                }
+                if near(&positions, slop) {
+                    found.push(doc);
+                }
+            });
+            return Ok(found);
+        };
+        let mut docs = Vec::new();
+        for_each_holding_all(&mut postings.clone(), |doc, _| docs.push(doc));
+        let candidates = Candidates::new(docs, max_doc);
         // Which candidate holds a term with the prefix, and where.
         let mut ends: Vec<(usize, u32)> = Vec::new();
-        let prefix = self.phrase.terms.get(whole);
-        if let Some(prefix) = prefix {
-            let mut of_doc = Vec::new();
-            for info in terms_with_prefix(&index, prefix)? {
-                let mut of_term = index.read_postings_from_terminfo(&info, IndexRecordOption::WithFreqsAndPositions)?;
-                join(&candidates, &mut of_term, |at, of_term| {
-                    of_term.positions(&mut of_doc);
-                    ends.extend(of_doc.iter().map(|&position| (at, position)));
-                });
-            }
-            ends.sort_unstable();
+        for term in terms_with_prefix(scanner.index(), prefix)? {
+            candidates.join(scanner, &term, |at, positions| {
+                ends.extend(positions.iter().map(|&position| (at, position)));
+            })?;
         }
-        let mut ends = ends.chunk_by(|a, b| a.0 == b.0).peekable();
-        let mut at = 0;
-        let mut positions = vec![Vec::new(); self.phrase.terms.len()];
-        candidates.retain(|&doc| {
-            let this = at;
-            at += 1;
-            if prefix.is_some() {
-                let Some(ends) = ends.next_if(|ends| ends[0].0 == this) else { return false };
-                positions[whole].clear();
-                positions[whole].extend(ends.iter().map(|&(_, position)| position));
-            }
+        ends.sort_unstable();
+        let mut found = Vec::new();
+        for ends in ends.chunk_by(|a, b| a.0 == b.0) {
+            let doc = candidates.docs[ends[0].0];
             for (postings, positions) in postings.iter_mut().zip(&mut positions) {
-                postings.seek(doc);
+                if postings.doc() < doc {
+                    postings.seek(doc);
+                }
                 postings.positions(positions);
             }
-            near(&positions, self.phrase.slop)
-        });
-        Ok(candidates)
+            positions[terms.len()].clear();
+            positions[terms.len()].extend(ends.iter().map(|&(_, position)| position));
+            if near(&positions, slop) {
+                found.push(doc);
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -117,36 +181,111 @@ fn end_of_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(end)
 }
 
-/// The documents that are in all of these.
-fn holding_all(postings: &mut [SegmentPostings]) -> Vec<DocId> {
-    postings.sort_by_key(DocSet::size_hint);
-    let Some((first, others)) = postings.split_first_mut() else { return Vec::new() };
-    let mut found = Vec::new();
-    let mut doc = first.doc();
+/// Calls `with` for each document that is in all of these, when all of them are there.
+fn for_each_holding_all(postings: &mut [SegmentPostings], mut with: impl FnMut(DocId, &mut [SegmentPostings])) {
+    let Some(rarest) = (0..postings.len()).min_by_key(|&at| postings[at].size_hint()) else { return };
+    let mut doc = postings[rarest].doc();
     'docs: while doc != TERMINATED {
-        for other in &mut *others {
+        for at in 0..postings.len() {
+            let other = &mut postings[at];
             let next = if other.doc() < doc { other.seek(doc) } else { other.doc() };
             if next != doc {
-                doc = if next == TERMINATED { TERMINATED } else { first.seek(next) };
+                doc = if next == TERMINATED { TERMINATED } else { postings[rarest].seek(next) };
                 continue 'docs;
             }
         }
-        found.push(doc);
-        doc = first.advance();
+        with(doc, postings);
+        doc = postings[rarest].advance();
     }
-    found
 }
 
-/// Calls `with` for each of the sorted documents that is in the postings, with its index among the documents.
-fn join(docs: &[DocId], postings: &mut SegmentPostings, mut with: impl FnMut(usize, &mut SegmentPostings)) {
-    let mut at = 0;
-    while postings.doc() != TERMINATED {
-        at += docs[at..].partition_point(|&doc| doc < postings.doc());
-        let Some(&doc) = docs.get(at) else { return };
-        if postings.doc() == doc || postings.seek(doc) == doc {
-            with(at, postings);
-            postings.advance();
+/// Where a phrase can start: documents, and positions in each.
+#[derive(Debug, Default)]
+struct Starts {
+    docs: Vec<DocId>,
+    /// Where the positions of each document end in `positions`.
+    ends: Vec<usize>,
+    positions: Vec<u32>,
+}
+
+impl Starts {
+    /// Adds a document, unless there is no position.
+    fn push(&mut self, doc: DocId, positions: impl Iterator<Item = u32>) {
+        let before = self.positions.len();
+        self.positions.extend(positions);
+        if self.positions.len() > before {
+            self.docs.push(doc);
+            self.ends.push(self.positions.len());
         }
+    }
+
+    /// The positions in the document of this index.
+    fn of(&self, at: usize) -> &[u32] {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.positions[start..self.ends[at]]
+    }
+}
+
+/// A term in more documents than this for each candidate is asked about the candidates only.
+const SCAN_PER_CANDIDATE: usize = 16;
+
+/// Documents that can match, with the index of each: a bit set with ranks.
+#[derive(Debug)]
+struct Candidates {
+    docs: Vec<DocId>,
+    bits: Vec<u64>,
+    /// The number of documents before each word of `bits`.
+    before: Vec<u32>,
+}
+
+impl Candidates {
+    fn new(docs: Vec<DocId>, max_doc: DocId) -> Candidates {
+        let mut bits = vec![0_u64; max_doc.div_ceil(64) as usize];
+        for doc in &docs {
+            bits[(doc / 64) as usize] |= 1 << (doc % 64);
+        }
+        let mut sum = 0;
+        let ranks = bits.iter().map(|word| {
+            let before = sum;
+            sum += word.count_ones();
+            before
+        });
+        let before = ranks.collect();
+        Candidates { docs, bits, before }
+    }
+
+    fn index(&self, doc: DocId) -> Option<usize> {
+        let (word, bit) = ((doc / 64) as usize, 1_u64 << (doc % 64));
+        let bits = self.bits[word];
+        (bits & bit != 0).then(|| (self.before[word] + (bits & (bit - 1)).count_ones()) as usize)
+    }
+
+    /// Calls `with` for each candidate that holds the term, with the term's positions there.
+    fn join(
+        &self,
+        scanner: &mut PositionScanner,
+        term: &TermInfo,
+        mut with: impl FnMut(usize, &[u32]),
+    ) -> tantivy::Result<()> {
+        if term.doc_freq as usize / SCAN_PER_CANDIDATE <= self.docs.len() {
+            scanner.scan(term, |doc, positions| {
+                if let Some(at) = self.index(doc) {
+                    with(at, positions);
+                }
+            })?;
+            return Ok(());
+        }
+        let option = IndexRecordOption::WithFreqsAndPositions;
+        let mut postings = scanner.index().read_postings_from_terminfo(term, option)?;
+        let mut positions = Vec::new();
+        for (at, &doc) in self.docs.iter().enumerate() {
+            let found = if postings.doc() < doc { postings.seek(doc) } else { postings.doc() };
+            if found == doc {
+                postings.positions(&mut positions);
+                with(at, &positions);
+            }
+        }
+        Ok(())
     }
 }
 

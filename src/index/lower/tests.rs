@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use tantivy::IndexWriter;
 use tantivy::collector::DocSetCollector;
 use tantivy::merge_policy::NoMergePolicy;
@@ -61,17 +63,64 @@ proptest! {
     }
 }
 
+fn docs_of(texts: &[&str]) -> Vec<Doc> {
+    let doc = |(number, text): (i64, &&str)| {
+        let mut builder = DocBuilder::new(Schema::tweet());
+        builder.integer(tweet::ID, number);
+        builder.text(tweet::TEXT, text);
+        builder.finish()
+    };
+    (0..).zip(texts).map(doc).collect()
+}
+
 fn texts(texts: &[&str]) -> tantivy::Searcher {
-    let docs: Vec<Doc> = (0..)
-        .zip(texts)
-        .map(|(number, text)| {
-            let mut builder = DocBuilder::new(Schema::tweet());
-            builder.integer(tweet::ID, number);
-            builder.text(tweet::TEXT, text);
-            builder.finish()
-        })
-        .collect();
-    index(&[&docs])
+    index(&[&docs_of(texts)])
+}
+
+/// Lists of more than a block of documents and positions, and words of which one is far more frequent than the other.
+#[test]
+fn phrases_of_frequent_and_rare_words_are_what_the_plain_evaluation_finds() {
+    let mut random = SmallRng::seed_from_u64(6);
+    let mut word = || match random.random_range(0..100) {
+        0..40 => "a".to_owned(),
+        40..60 => "ab".to_owned(),
+        60..95 => format!("b{}", random.random_range(0..300)),
+        _ => ["abc", "c"][random.random_range(0..2)].to_owned(),
+    };
+    let lines: Vec<String> = (0..1_500).map(|at| (0..=at % 14).map(|_| word() + " ").collect()).collect();
+    let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    lines.extend(["rare a b1", "a rare ab", "rare rare"]);
+    let docs = docs_of(&lines);
+    let searcher = index(&[&docs]);
+    let phrases = [
+        "a a",
+        "a ab",
+        "ab a",
+        "a b",
+        "a b1",
+        "b1 a",
+        "a a a",
+        "a ab b",
+        "rare a",
+        "a rare",
+        "rare rare",
+        "rare a b",
+        "c abc",
+        "c a",
+        "b1 b2",
+        "b2 a c",
+        "a none",
+        "none a",
+    ];
+    for words in phrases {
+        for (slop, last_is_prefix) in [(0, false), (0, true), (2, false), (3, true)] {
+            let terms = words.split(' ').map(str::to_owned).collect();
+            let ast = Ast::Phrase(Phrase { field: tweet::TEXT, terms, slop, last_is_prefix });
+            let expected: BTreeSet<i64> =
+                (0..).zip(&docs).filter(|(_, doc)| query::matches(&ast, doc)).map(|(number, _)| number).collect();
+            assert_eq!(found(&searcher, &ast), expected, "{words}, slop {slop}, prefix {last_is_prefix}");
+        }
+    }
 }
 
 #[test]
