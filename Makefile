@@ -11,7 +11,7 @@ test: web-tools chromium proxies
 	$(CARGO) test --locked
 	node --test web/tests/*.test.mjs
 
-# The same with longer runs of the property tests, and a hundred kills instead of five.
+# The same with longer runs of the property tests, a hundred kills instead of five, and, for root, power cuts on a file system of their own.
 test-long: web-tools chromium proxies
 	PERCH_LONG_TESTS=1 $(CARGO) test --locked
 	PERCH_LONG_TESTS=1 node --test web/tests/*.test.mjs

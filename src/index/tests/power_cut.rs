@@ -306,5 +306,5 @@ proptest! {
 
 /// `PERCH_LONG_TESTS=1` makes it more.
 fn cases() -> u32 {
-    if std::env::var_os("PERCH_LONG_TESTS").is_some() { 200 } else { 3 }
+    if std::env::var_os("PERCH_LONG_TESTS").is_some() { 30 } else { 3 }
 }
