@@ -1,11 +1,11 @@
 //! Reads tweets in bulk from a stream of bytes: a file, standard input, the body of a request.
 //!
 //! ```text
-//! bytes -> unpack (gzip, zstd) -> split into lines or elements -> chunks -> read and analyse, several at once -> chunks in order
+//! bytes -> unpack (gzip, zstd, …) -> split into lines or elements -> chunks -> read and analyse, several at once -> chunks in order
 //! ```
 //!
 //! The stream may be NDJSON, a JSON array, a search answer (`{"statuses": […]}`), or documents that stand over several lines; it may be
-//! packed with gzip or zstd, which its first bytes say. Memory is bounded by the longest line and a few chunks, whatever the
+//! packed with gzip or zstd, which its first bytes say, or with brotli or deflate, which somebody must say. Memory is bounded by the longest line and a few chunks, whatever the
 //! length of the stream.
 //!
 //! What is no tweet is refused with its line (or element) and a reason and hurts nothing else. A stream that ends too early
@@ -20,7 +20,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
+use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
+use async_compression::zstd::DParameter;
 use tokio::io::{AsyncRead, AsyncReadExt, BufReader, ReadBuf};
 use tokio::task::JoinHandle;
 
@@ -43,7 +44,25 @@ pub struct ReaderOptions {
     pub max_unpacked_bytes: u64,
     /// How many chunks are read and analysed at one time.
     pub parallel: usize,
+    /// How the input is packed, where its first bytes do not say it.
+    pub packing: Packing,
+    /// The largest window of a zstd frame, as a power of two: the decoder holds it in memory.
+    pub max_zstd_window_log: u32,
 }
+
+/// How an input is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// With gzip, with zstd, or not at all, as its first bytes say.
+    Detect,
+    /// With brotli.
+    Brotli,
+    /// With deflate, in zlib's wrapping (RFC 1950) or bare (RFC 1951): clients send both by this name.
+    Deflate,
+}
+
+/// The largest window of a zstd frame as `zstd` itself unpacks it: 128 MiB.
+const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 
 impl Default for ReaderOptions {
     fn default() -> ReaderOptions {
@@ -51,6 +70,8 @@ impl Default for ReaderOptions {
             max_line_bytes: 1024 * 1024,
             max_unpacked_bytes: 0,
             parallel: std::thread::available_parallelism().map_or(1, usize::from).min(4),
+            packing: Packing::Detect,
+            max_zstd_window_log: MAX_ZSTD_WINDOW_LOG,
         }
     }
 }
@@ -109,7 +130,7 @@ pub enum ReadError {
     /// It is not complete.
     #[error("the input is cut: {0}")]
     Cut(String),
-    /// It is no gzip or zstd, though it starts like one, or it is damaged.
+    /// It is not packed as it says, or as somebody said, or it is damaged.
     #[error("the input can't be unpacked: {0}")]
     Packed(io::Error),
     /// It is longer than `max_unpacked_bytes`.
@@ -219,7 +240,7 @@ impl RawReader {
 
     fn resume(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, from: End) -> RawReader {
         RawReader {
-            stream: Stream::Unknown { start: Vec::new(), input: Some(Box::new(input)) },
+            stream: Stream::Unknown { start: Vec::new(), input: Some(Box::new(input)), options },
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             splitter: Splitter::new(options.max_line_bytes, from),
             unpacked_bytes: 0,
@@ -276,7 +297,7 @@ impl RawReader {
 
 /// The input, before and after it is known how it is packed.
 enum Stream {
-    Unknown { start: Vec<u8>, input: Option<Input> },
+    Unknown { start: Vec<u8>, input: Option<Input>, options: ReaderOptions },
     Known { input: Input, packed: bool },
 }
 
@@ -285,40 +306,52 @@ impl Stream {
         loop {
             match self {
                 Stream::Known { input, .. } => return poll_input(input, context, buffer),
-                Stream::Unknown { start, input } => {
+                Stream::Unknown { start, input, options } => {
                     let reader = input.as_mut().expect("the input is here until it is known");
                     let len = ready!(poll_input(reader, context, buffer))?;
                     start.extend_from_slice(&buffer[..len]);
                     if len == 0 || start.len() >= 4 {
-                        let (start, input) = (std::mem::take(start), input.take());
-                        *self = Stream::known(start, input.expect("the input is here until it is known"));
+                        let (start, input, options) = (std::mem::take(start), input.take(), *options);
+                        *self = Stream::known(start, input.expect("the input is here until it is known"), options);
                     }
                 }
             }
         }
     }
 
-    fn known(start: Vec<u8>, input: Input) -> Stream {
-        let gzip = start.starts_with(&[0x1F, 0x8B]);
-        let zstd = start.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]);
+    fn known(start: Vec<u8>, input: Input, options: ReaderOptions) -> Stream {
+        /// A decoder that goes on behind the end of what is packed: there may be more of it, and anything
+        /// else is a mistake.
+        macro_rules! unpack {
+            ($decoder:ident, $input:expr $(, $params:expr)?) => {{
+                let input = BufReader::with_capacity(READ_BYTES, $input);
+                let mut decoder = unpack!(@new $decoder, input $(, $params)?);
+                decoder.multiple_members(true);
+                Stream::Known { input: Box::new(decoder), packed: true }
+            }};
+            (@new $decoder:ident, $input:expr) => { $decoder::new($input) };
+            (@new $decoder:ident, $input:expr, $params:expr) => { $decoder::with_params($input, $params) };
+        }
+        let packing = options.packing;
+        let (is_gzip, is_zstd, is_zlib) = (start.starts_with(&[0x1F, 0x8B]), starts_as_zstd(&start), is_zlib(&start));
         let input = io::Cursor::new(start).chain(input);
-        let input: Input = if gzip {
-            let mut decoder = GzipDecoder::new(BufReader::with_capacity(READ_BYTES, input));
-            decoder.multiple_members(true);
-            Box::new(decoder)
-        } else if zstd {
-            let mut decoder = ZstdDecoder::new(BufReader::with_capacity(READ_BYTES, input));
-            decoder.multiple_members(true);
-            Box::new(decoder)
-        } else {
-            Box::new(input)
-        };
-        Stream::Known { input, packed: gzip || zstd }
+        match packing {
+            Packing::Brotli => unpack!(BrotliDecoder, input),
+            Packing::Deflate if is_zlib => unpack!(ZlibDecoder, input),
+            Packing::Deflate => unpack!(DeflateDecoder, input),
+            Packing::Detect if is_gzip => unpack!(GzipDecoder, input),
+            Packing::Detect if is_zstd => {
+                unpack!(ZstdDecoder, input, &[DParameter::window_log_max(options.max_zstd_window_log)])
+            }
+            Packing::Detect => Stream::Known { input: Box::new(input), packed: false },
+        }
     }
 
     fn explain(&self, error: io::Error, place: String) -> ReadError {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => ReadError::Cut(place),
+            // So deflate says that there is too little.
+            io::ErrorKind::Other if error.to_string() == "unexpected BufError" => ReadError::Cut(place),
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other
                 if matches!(self, Stream::Known { packed: true, .. }) =>
             {
@@ -327,6 +360,20 @@ impl Stream {
             _ => ReadError::Io(error),
         }
     }
+}
+
+/// Whether it begins with a frame of zstd, or one that decoders skip: pzstd writes such a one first.
+fn starts_as_zstd(start: &[u8]) -> bool {
+    let is_skippable = start.len() >= 4 && start[0] & 0xF0 == 0x50 && start[1..4] == [0x2A, 0x4D, 0x18];
+    is_skippable || start.starts_with(&[0x28, 0xB5, 0x2F, 0xFD])
+}
+
+/// Whether it begins with zlib's header: the method is deflate, and the check bits are right.
+fn is_zlib(start: &[u8]) -> bool {
+    start.len() >= 2
+        && start[0] & 0x0F == 8
+        && start[0] >> 4 <= 7
+        && u16::from_be_bytes([start[0], start[1]]).is_multiple_of(31)
 }
 
 fn poll_input(input: &mut Input, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {

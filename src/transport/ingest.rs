@@ -30,7 +30,7 @@ use utoipa::ToSchema;
 
 use crate::ids::Seq;
 use crate::pipeline::{Batch, IntakeError};
-use crate::source::reader::{BulkReader, Chunk, ReadError, ReaderOptions, Refused, RefusedKind};
+use crate::source::reader::{BulkReader, Chunk, Packing, ReadError, ReaderOptions, Refused, RefusedKind};
 use crate::telemetry;
 
 use super::access::Caller;
@@ -46,6 +46,9 @@ const MAX_ERRORS: usize = 100;
 /// How many batches of one body may wait for their commit. When there are more, the body waits. It is far above what one commit takes,
 /// and there so that a body can't pile up acknowledgements if commits take very long.
 const MAX_UNCOMMITTED: usize = 4_096;
+
+/// The largest window of a zstd body, as a power of two: 8 MiB, what RFC 9659 allows over HTTP.
+pub(super) const MAX_ZSTD_WINDOW_LOG: u32 = 23;
 
 /// The answer of bulk ingestion.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -121,7 +124,8 @@ impl IntoResponse for IngestAnswer {
 
 /// Takes tweets in bulk.
 ///
-/// The body is NDJSON, a JSON array, or a search answer (`{"statuses": […]}`), plain or packed with gzip or zstd. The answer comes when
+/// The body is NDJSON, a JSON array, or a search answer (`{"statuses": […]}`), plain or packed with gzip, zstd, brotli or
+/// deflate (`Content-Encoding`; gzip and zstd are known by their first bytes as well). The answer comes when
 /// everything is durable; pushes do not wait for it.
 #[utoipa::path(post, path = "/api/tweets", tag = "ingestion",
     request_body(content = String, description = "Tweets.", content_type = "application/x-ndjson"),
@@ -142,12 +146,14 @@ pub(super) async fn ingest(
     body: Body,
 ) -> Result<IngestAnswer, Fault> {
     context.gate.check_ingestion(&caller)?;
-    check_encoding(&headers)?;
+    let packing = packing(&headers)?;
     let max_bytes = context.limits.max_body_bytes;
     let (bytes, stopped) = limited(body, max_bytes, context.body_timeout);
     let options = ReaderOptions {
         max_line_bytes: context.limits.max_line_bytes,
         max_unpacked_bytes: context.limits.max_unpacked_bytes,
+        packing,
+        max_zstd_window_log: MAX_ZSTD_WINDOW_LOG,
         ..ReaderOptions::default()
     };
     let mut answer = IngestAnswer::default();
@@ -204,14 +210,28 @@ async fn take_in(
     }
 }
 
-/// What the body is packed with is read from its first bytes; here only what nobody could unpack is turned away.
-fn check_encoding(headers: &HeaderMap) -> Result<(), Fault> {
-    let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Ok(()) };
-    let known = |encoding: &str| ["gzip", "x-gzip", "zstd", "identity"].contains(&encoding.trim());
-    match encoding.to_str() {
-        Ok(encoding) if known(&encoding.to_ascii_lowercase()) => Ok(()),
-        _ => Err(Fault::field("Content-Encoding", "must be gzip, zstd or identity")),
+/// How the body is packed, as `Content-Encoding` says it. gzip and zstd are known by their first bytes, so a
+/// body that somebody on the way has unpacked is read as well. What is packed twice is refused: the inner
+/// packing could be of any length and hold nothing.
+pub(super) fn packing(headers: &HeaderMap) -> Result<Packing, Fault> {
+    const KNOWN: &str = "must be one of gzip, zstd, br, deflate and identity";
+    let mut packing = None;
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let codings = value.to_str().map_err(|_| Fault::field("Content-Encoding", KNOWN))?;
+        for coding in codings.split(',').map(|coding| coding.trim().to_ascii_lowercase()) {
+            let found = match coding.as_str() {
+                "" | "identity" => continue,
+                "gzip" | "x-gzip" | "zstd" => Packing::Detect,
+                "br" => Packing::Brotli,
+                "deflate" => Packing::Deflate,
+                _ => return Err(Fault::field("Content-Encoding", KNOWN)),
+            };
+            if packing.replace(found).is_some() {
+                return Err(Fault::field("Content-Encoding", "must name one coding: pack the body once"));
+            }
+        }
     }
+    Ok(packing.unwrap_or(Packing::Detect))
 }
 
 /// Why the bytes of a body stopped coming.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -171,6 +172,7 @@ const MAX_EXPLAINED: usize = 1_000;
 pub(super) async fn percolate(
     State(context): State<Arc<TransportContext>>,
     caller: Caller,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Json<Matching>, Fault> {
@@ -180,8 +182,13 @@ pub(super) async fn percolate(
     let explain = fields.flag("explain")?;
     fields.finish()?;
     let max_bytes = context.limits.max_line_bytes;
-    let options =
-        ReaderOptions { max_line_bytes: max_bytes, max_unpacked_bytes: max_bytes as u64, ..ReaderOptions::default() };
+    let options = ReaderOptions {
+        max_line_bytes: max_bytes,
+        max_unpacked_bytes: max_bytes as u64,
+        packing: ingest::packing(&headers)?,
+        max_zstd_window_log: ingest::MAX_ZSTD_WINDOW_LOG,
+        ..ReaderOptions::default()
+    };
     let (bytes, stopped) = ingest::limited(body, max_bytes as u64, context.body_timeout);
     let mut reader = BulkReader::new(StreamReader::new(bytes), options);
     let mut tweets = Vec::new();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
@@ -12,18 +11,14 @@ fn lines(ids: std::ops::RangeInclusive<u64>) -> String {
     ids.map(|id| format!("{}\n", tweet(id, &format!("rust number {id}")))).collect()
 }
 
-async fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzipEncoder::new(Vec::new());
-    encoder.write_all(bytes).await.expect("memory takes everything");
-    encoder.shutdown().await.expect("memory takes everything");
-    encoder.into_inner()
-}
-
-async fn zstd(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = ZstdEncoder::new(Vec::new());
-    encoder.write_all(bytes).await.expect("memory takes everything");
-    encoder.shutdown().await.expect("memory takes everything");
-    encoder.into_inner()
+/// Packs with one of async-compression's encoders.
+macro_rules! pack {
+    ($encoder:ident, $bytes:expr) => {{
+        let mut encoder = async_compression::tokio::write::$encoder::new(Vec::new());
+        encoder.write_all($bytes).await.expect("memory takes everything");
+        encoder.shutdown().await.expect("memory takes everything");
+        encoder.into_inner()
+    }};
 }
 
 async fn total(perch: &Perch) -> Value {
@@ -41,8 +36,8 @@ async fn every_form_is_taken() {
         (json!({"statuses": statuses, "search_metadata": {}}).to_string().into_bytes(), 3),
         (serde_json::to_vec_pretty(&array).expect("JSON"), 3),
         (v2.to_string().into_bytes(), 1),
-        (gzip(lines(41..=43).as_bytes()).await, 3),
-        (zstd(lines(51..=53).as_bytes()).await, 3),
+        (pack!(GzipEncoder, lines(41..=43).as_bytes()), 3),
+        (pack!(ZstdEncoder, lines(51..=53).as_bytes()), 3),
     ];
     let mut last_seq = 0;
     for (body, accepted) in bodies {
@@ -108,7 +103,7 @@ async fn a_body_that_is_cut_keeps_what_was_complete() {
     };
     let body: String =
         (1..=2_000).map(|id| format!("{}\n", tweet(id, &format!("rust {} {}", noise(), noise())))).collect();
-    let packed = gzip(body.as_bytes()).await;
+    let packed = pack!(GzipEncoder, body.as_bytes());
     let (status, answer) = perch.post("/api/tweets", packed[..packed.len() - 1_000].to_vec()).await;
     // 200, because something was accepted; the rest is told as refused.
     assert_eq!((status, &answer["error"]["code"]), (200, &json!("bad_payload")), "{answer}");
@@ -132,7 +127,7 @@ async fn a_body_that_is_too_long_stops_at_its_limit() {
     let (status, answer) = perch.post("/api/tweets", long.clone()).await;
     assert_eq!((status, &answer["error"]["code"]), (413, &json!("too_large")), "{answer}");
     assert_eq!(total(&perch).await, answer["accepted"], "what came before the limit stays");
-    let (status, answer) = perch.post("/api/tweets", gzip(long.as_bytes()).await).await;
+    let (status, answer) = perch.post("/api/tweets", pack!(GzipEncoder, long.as_bytes())).await;
     assert_eq!((status, &answer["error"]["code"]), (413, &json!("too_large")), "{answer}");
     perch.stop().await;
 }
@@ -173,14 +168,39 @@ async fn a_broken_tweet_in_a_list_hurts_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_encoding_is_refused() {
+async fn bodies_are_packed_as_they_say_and_an_unknown_coding_is_refused() {
     let perch = Perch::start().await;
-    let request = perch.http.post(perch.url("/api/tweets")).header("Content-Encoding", "br").body(lines(1..=1));
-    let response = request.send().await.expect("an answer");
-    assert_eq!(response.status().as_u16(), 400);
-    let request = perch.http.post(perch.url("/api/tweets")).header("Content-Encoding", "gzip");
-    let response = request.body(gzip(lines(1..=1).as_bytes()).await).send().await.expect("an answer");
-    assert_eq!(response.status().as_u16(), 200);
+    let send = async |coding: &str, body: Vec<u8>| {
+        let request = perch.http.post(perch.url("/api/tweets")).header("Content-Encoding", coding).body(body);
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        (status, response.json::<Value>().await.expect("JSON"))
+    };
+    let text = lines(1..=3);
+    let bytes = text.as_bytes();
+    for (coding, body) in [
+        ("gzip", pack!(GzipEncoder, bytes)),
+        ("zstd", pack!(ZstdEncoder, bytes)),
+        ("br", pack!(BrotliEncoder, bytes)),
+        ("deflate", pack!(ZlibEncoder, bytes)),
+        ("deflate", pack!(DeflateEncoder, bytes)),
+        ("identity", bytes.to_vec()),
+        // Unpacked by somebody on the way.
+        ("gzip", bytes.to_vec()),
+    ] {
+        let (status, answer) = send(coding, body).await;
+        assert_eq!((status, &answer["accepted"]), (200, &json!(3)), "{coding}: {answer}");
+    }
+    let twice = pack!(GzipEncoder, &pack!(ZstdEncoder, bytes));
+    for (coding, body) in [("zstd, gzip", twice), ("compress", bytes.to_vec())] {
+        let (status, answer) = send(coding, body).await;
+        assert_eq!((status, &answer["error"]["at"]["field"]), (400, &json!("Content-Encoding")), "{answer}");
+    }
+    let (status, answer) = send("br", bytes.to_vec()).await;
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_payload")), "{answer}");
+    let request = perch.http.post(perch.url("/api/percolate")).header("Content-Encoding", "br");
+    let packed = pack!(BrotliEncoder, tweet(1, "rust").to_string().as_bytes());
+    assert_eq!(request.body(packed).send().await.expect("an answer").status().as_u16(), 200);
     perch.stop().await;
 }
 

@@ -18,7 +18,13 @@ fn try_plain(json: &str) -> Result<Vec<Arc<Prepared>>, String> {
     Ok(vec![Arc::new(Prepared { id, json: value.to_string().into(), doc: Doc::default() })])
 }
 
-const OPTIONS: ReaderOptions = ReaderOptions { max_line_bytes: 40, max_unpacked_bytes: 0, parallel: 2 };
+const OPTIONS: ReaderOptions = ReaderOptions {
+    max_line_bytes: 40,
+    max_unpacked_bytes: 0,
+    parallel: 2,
+    packing: Packing::Detect,
+    max_zstd_window_log: MAX_ZSTD_WINDOW_LOG,
+};
 
 /// What comes out, as text.
 async fn outcome(reader: &mut BulkReader) -> String {
@@ -182,18 +188,14 @@ async fn what_is_cut_says_so_and_keeps_the_rest() {
     .await;
 }
 
-async fn pack_gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = async_compression::tokio::write::GzipEncoder::new(Vec::new());
-    encoder.write_all(bytes).await.unwrap();
-    encoder.shutdown().await.unwrap();
-    encoder.into_inner()
-}
-
-async fn pack_zstd(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = async_compression::tokio::write::ZstdEncoder::new(Vec::new());
-    encoder.write_all(bytes).await.unwrap();
-    encoder.shutdown().await.unwrap();
-    encoder.into_inner()
+/// Packs with one of async-compression's encoders.
+macro_rules! pack {
+    ($encoder:ident, $bytes:expr) => {{
+        let mut encoder = async_compression::tokio::write::$encoder::new(Vec::new());
+        encoder.write_all($bytes).await.unwrap();
+        encoder.shutdown().await.unwrap();
+        encoder.into_inner()
+    }};
 }
 
 /// Lines that don't pack well, so that a cut loses only the last of them.
@@ -210,26 +212,71 @@ fn many_lines() -> String {
 async fn packed_input_is_unpacked_and_a_cut_is_found() {
     let lines = many_lines();
     let expected = read_all(lines.clone(), OPTIONS).await;
-    let (gzip, zstd) = (pack_gzip(lines.as_bytes()).await, pack_zstd(lines.as_bytes()).await);
-    for packed in [gzip, zstd] {
-        assert_eq!(read_all(packed.clone(), OPTIONS).await, expected);
-        assert_eq!(read_all([&packed[..], &packed[..]].concat(), OPTIONS).await, expected.repeat(2));
+    for (packed, packing) in [
+        (pack!(GzipEncoder, lines.as_bytes()), Packing::Detect),
+        (pack!(ZstdEncoder, lines.as_bytes()), Packing::Detect),
+        (pack!(BrotliEncoder, lines.as_bytes()), Packing::Brotli),
+        (pack!(ZlibEncoder, lines.as_bytes()), Packing::Deflate),
+        (pack!(DeflateEncoder, lines.as_bytes()), Packing::Deflate),
+    ] {
+        let options = ReaderOptions { packing, ..OPTIONS };
+        assert_eq!(read_all(packed.clone(), options).await, expected);
+        // Several members, and what is none.
+        assert_eq!(read_all([&packed[..], &packed[..]].concat(), options).await, expected.repeat(2));
+        let out = read_all([&packed[..], b"nonsense"].concat(), options).await;
+        assert!(out.starts_with(&expected) && out.contains("error: "), "{}", &out[out.len() - 200..]);
 
-        let out = read_all(&packed[..packed.len() - 10_000], OPTIONS).await;
+        let out = read_all(&packed[..packed.len() - 10_000], options).await;
         let (tweets, error) = out.split_once("error: ").unwrap();
         assert!(tweets.len() > 1_000 && expected.starts_with(tweets), "what was complete is kept");
         assert!(error.starts_with("the input is cut: it ends "), "{error}");
 
         let mut damaged = packed.clone();
         damaged[packed.len() / 2..packed.len() / 2 + 100].fill(0);
-        let out = read_all(damaged, OPTIONS).await;
-        assert!(out.contains("error: "), "{}", &out[out.len() - 200..]);
+        let out = read_all(damaged, options).await;
+        // Brotli and bare deflate have no checksum: some damage becomes other text.
+        let is_seen = out.contains("error: ") || out.contains("too long");
+        assert!(is_seen, "{}", &out[out.len() - 200..]);
     }
 }
 
 #[tokio::test]
+async fn frames_of_zstd_that_decoders_skip_are_skipped() {
+    let skippable = |magic: u8, content: &[u8]| {
+        let len = u32::try_from(content.len()).unwrap().to_le_bytes();
+        [&[magic, 0x2A, 0x4D, 0x18], &len[..], content].concat()
+    };
+    let (first, second) = ("{\"id\": 1}\n", "{\"id\": 2}\n");
+    let expected = read_all([first, second].concat(), OPTIONS).await;
+    let (first, second) = (pack!(ZstdEncoder, first.as_bytes()), pack!(ZstdEncoder, second.as_bytes()));
+    // As pzstd writes it: the length of each frame stands before it.
+    let sized = |frame: &[u8]| skippable(0x50, &u32::try_from(frame.len()).unwrap().to_le_bytes());
+    let pzstd = [sized(&first), first.clone(), sized(&second), second.clone()].concat();
+    assert_eq!(read_all(pzstd, OPTIONS).await, expected);
+    let scattered =
+        [skippable(0x5F, b""), first, skippable(0x53, "{".repeat(100_000).as_bytes()), second, skippable(0x50, b"x")];
+    assert_eq!(read_all(scattered.concat(), OPTIONS).await, expected);
+    assert_eq!(read_all(skippable(0x50, b"nothing"), OPTIONS).await, "");
+}
+
+#[tokio::test]
+async fn a_zstd_window_has_its_limit() {
+    use async_compression::Level;
+    use async_compression::zstd::CParameter;
+    let window = [CParameter::window_log(24)];
+    let mut encoder =
+        async_compression::tokio::write::ZstdEncoder::with_quality_and_params(Vec::new(), Level::Fastest, &window);
+    encoder.write_all(many_lines().as_bytes()).await.unwrap();
+    encoder.shutdown().await.unwrap();
+    let packed = encoder.into_inner();
+    assert!(!read_all(packed.clone(), OPTIONS).await.contains("error"));
+    let out = read_all(packed, ReaderOptions { max_zstd_window_log: 23, ..OPTIONS }).await;
+    assert!(out.starts_with("error: the input can't be unpacked: "), "{out}");
+}
+
+#[tokio::test]
 async fn a_bomb_is_stopped() {
-    let bomb = pack_gzip(&vec![b' '; 4 << 20]).await;
+    let bomb = pack!(GzipEncoder, &vec![b' '; 4 << 20]);
     let options = ReaderOptions { max_unpacked_bytes: 1 << 20, ..OPTIONS };
     assert!(read_all(bomb, options).await.ends_with("error: the input is longer than 1048576 bytes\n"));
 }
@@ -434,7 +481,7 @@ proptest! {
 
 #[tokio::test]
 async fn the_raw_reader_gives_the_bytes_as_they_are() {
-    let packed = pack_gzip(b"[{\"id\": 1},\n {\"id\":\n2}]").await;
+    let packed = pack!(GzipEncoder, b"[{\"id\": 1},\n {\"id\":\n2}]");
     let mut reader = RawReader::new(io::Cursor::new(packed), OPTIONS);
     let chunk = reader.next_chunk().await.unwrap().unwrap();
     let pieces: Vec<_> = chunk.pieces.iter().map(|piece| (piece.place, &chunk.bytes[piece.range.clone()])).collect();

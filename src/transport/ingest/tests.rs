@@ -54,14 +54,27 @@ async fn the_first_fault_is_told_with_what_was_accepted_before() {
 
 #[test]
 fn only_what_can_be_unpacked_is_taken() {
-    let with = |encoding: &'static str| {
-        check_encoding(&HeaderMap::from_iter([(header::CONTENT_ENCODING, encoding.parse().unwrap())]))
+    let with = |codings: &[&'static str]| {
+        let mut headers = HeaderMap::new();
+        for coding in codings {
+            headers.append(header::CONTENT_ENCODING, coding.parse().unwrap());
+        }
+        packing(&headers)
     };
-    assert_eq!(check_encoding(&HeaderMap::new()), Ok(()));
-    assert_eq!(with("GZIP"), Ok(()));
-    assert_eq!(with("zstd"), Ok(()));
-    assert!(with("br").unwrap_err().message.contains("Content-Encoding"));
-    assert!(with("gzip, gzip").is_err());
+    for (codings, found) in [
+        (&[][..], Packing::Detect),
+        (&["GZIP"], Packing::Detect),
+        (&["zstd"], Packing::Detect),
+        (&["br"], Packing::Brotli),
+        (&["deflate"], Packing::Deflate),
+        (&["identity, br, "], Packing::Brotli),
+        (&["identity", "deflate"], Packing::Deflate),
+    ] {
+        assert_eq!(with(codings), Ok(found), "{codings:?}");
+    }
+    for codings in [&["compress"][..], &["gzip, zstd"], &["gzip", "gzip"], &["br;q=1"]] {
+        assert!(with(codings).unwrap_err().message.contains("Content-Encoding"), "{codings:?}");
+    }
 }
 
 #[tokio::test]
