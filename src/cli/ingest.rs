@@ -1,26 +1,29 @@
 //! `perch ingest`: sends files to `POST /api/tweets`.
 //!
 //! ```text
-//! file -> pieces (as the server would cut it) -> portions of NDJSON -> several requests at a time -> counts, refused lines by file and line
+//! file -> pieces (as the server would cut it) -> portions of NDJSON, packed -> several requests at a time -> counts, refused lines by file and line
 //! ```
 //!
-//! A portion that may have got lost is sent again: that is safe, because a tweet replaces itself.
+//! A portion that may have got lost is sent again: that is safe, because a tweet replaces itself. A portion
+//! that is too large for the server, or for a proxy before it, is halved, down to one tweet; those that
+//! follow begin at the size that was taken.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use async_compression::tokio::write::ZstdEncoder;
 use bytes::Bytes;
 use clap::Args;
 use hyper::{StatusCode, header};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use url::Url;
@@ -53,7 +56,7 @@ pub(super) struct IngestArgs {
 pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
     let url = address(&args.server.url, "/api/tweets")?;
     let http = Http::new(&args.server.access, [&url])?;
-    let target = Arc::new(Target { http, url });
+    let target = Arc::new(Target { http, url, max_portion_bytes: AtomicUsize::new(PORTION_BYTES) });
     // Before anything is read: the most common mistake is that there is no server.
     let health = address(&args.server.url, "/healthz")?;
     target.http.get(&health).await.map_err(|error| unreachable(&args.server.url, &*error))?;
@@ -83,6 +86,8 @@ struct Counts {
 struct Target {
     http: Http,
     url: Url,
+    /// The size of the next portions: less than what was too large.
+    max_portion_bytes: AtomicUsize,
 }
 
 /// Some tweets as NDJSON, and where each line stands in the file.
@@ -90,6 +95,8 @@ struct Target {
 struct Portion {
     body: Vec<u8>,
     places: Vec<Place>,
+    /// Where each line ends in the body.
+    ends: Vec<usize>,
 }
 
 /// What the bulk endpoint answers.
@@ -112,6 +119,14 @@ struct AnswerError {
 #[derive(Debug, Deserialize)]
 struct AnswerFailure {
     message: String,
+}
+
+impl Answer {
+    /// One tweet, of which the server or a proxy says that it is too large.
+    fn too_large(bytes: usize) -> Answer {
+        let reason = format!("too large for the server, or for a proxy before it: {bytes} bytes as sent (413)");
+        Answer { refused: 1, errors: vec![AnswerError { line: 1, reason }], ..Answer::default() }
+    }
 }
 
 /// One file on its way.
@@ -158,7 +173,7 @@ async fn send_file(path: &Path, target: &Arc<Target>, parallel: usize, counts: &
         };
         progress.refuse(chunk.refused.len() as u64, chunk.refused.iter().map(Refused::clone));
         portion.add(&chunk);
-        if portion.is_full() {
+        if portion.is_full(target.max_portion_bytes.load(Ordering::Relaxed)) {
             while requests.len() >= parallel {
                 progress.take_one(&mut requests).await?;
             }
@@ -178,13 +193,20 @@ async fn send_file(path: &Path, target: &Arc<Target>, parallel: usize, counts: &
     end.map_err(Failure::from)
 }
 
-type Sent = Result<(Answer, Vec<Place>), Failure>;
+/// The answers to the parts of a portion, each with the places of its lines.
+type Sent = Result<Vec<(Answer, Vec<Place>)>, Failure>;
 
 impl Progress<'_> {
-    /// Waits for one request and counts its answer.
+    /// Waits for one portion and counts its answers.
     async fn take_one(&mut self, requests: &mut JoinSet<Sent>) -> Result<(), Failure> {
         let Some(sent) = requests.join_next().await else { return Ok(()) };
-        let (answer, places) = sent.context("a request ended without an answer")??;
+        for (answer, places) in sent.context("a request ended without an answer")?? {
+            self.take(answer, &places)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, answer: Answer, places: &[Place]) -> Result<(), Failure> {
         self.accepted += answer.accepted;
         self.counts.accepted += answer.accepted;
         let mistakes =
@@ -266,27 +288,67 @@ impl Portion {
             }
             self.body.push(b'\n');
             self.places.push(piece.place);
+            self.ends.push(self.body.len());
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.places.len() >= PORTION_TWEETS || self.body.len() >= PORTION_BYTES
+    fn is_full(&self, max_bytes: usize) -> bool {
+        self.places.len() >= PORTION_TWEETS || self.body.len() >= max_bytes
+    }
+
+    /// The first half of the lines, and the others. There must be two lines.
+    fn halves(mut self) -> (Portion, Portion) {
+        let middle = self.ends.len() / 2;
+        let cut = self.ends[middle - 1];
+        let ends = self.ends.split_off(middle).into_iter().map(|end| end - cut).collect();
+        let rest = Portion { body: self.body.split_off(cut), places: self.places.split_off(middle), ends };
+        (self, rest)
+    }
+
+    /// The body as it is sent.
+    async fn pack(&self) -> Result<Bytes, Failure> {
+        let mut encoder = ZstdEncoder::new(Vec::new());
+        encoder.write_all(&self.body).await?;
+        encoder.shutdown().await?;
+        Ok(encoder.into_inner().into())
     }
 }
 
-/// Sends a portion until it is answered, or the patience is over.
+/// Sends a portion, in parts where it is too large.
 async fn send(portion: Portion, target: &Target) -> Sent {
-    let body = Bytes::from(portion.body);
+    let mut answers = Vec::new();
+    let mut waiting = vec![portion];
+    while let Some(portion) = waiting.pop() {
+        let packed = portion.pack().await?;
+        let packed_bytes = packed.len();
+        if let Some(answer) = send_part(packed, target).await? {
+            answers.push((answer, portion.places));
+        } else if portion.places.len() < 2 {
+            answers.push((Answer::too_large(packed_bytes), portion.places));
+        } else {
+            target.max_portion_bytes.fetch_min(portion.body.len() / 2, Ordering::Relaxed);
+            let (first, second) = portion.halves();
+            // In the order of the file: the last is taken first.
+            waiting.extend([second, first]);
+        }
+    }
+    Ok(answers)
+}
+
+/// Sends a body until it is answered, or the patience is over. `None` is the answer that it is too large.
+async fn send_part(body: Bytes, target: &Target) -> Result<Option<Answer>, Failure> {
     let started = Instant::now();
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
     loop {
-        let answer = target.http.post(&target.url, "application/x-ndjson", body.clone()).await;
+        let answer = target.http.post(&target.url, "application/x-ndjson", Some("zstd"), body.clone()).await;
         let (why, wait) = match answer {
             Ok(answer) if is_temporary(answer.status) => {
                 let wait = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
                 (format!("the server says: {}", answer.status), wait.map(Duration::from_secs))
             }
-            Ok(answer) => return understand(answer.status, &answer.body).map(|answer| (answer, portion.places)),
+            // What came before the limit was taken, and is sent again: a tweet replaces itself.
+            Ok(answer) if answer.status == StatusCode::PAYLOAD_TOO_LARGE => return Ok(None),
+            Ok(answer) => return understand(answer.status, &answer.body).map(Some),
             Err(error) => (unreachable_text(&target.url, &*error), None),
         };
         let pause = wait.unwrap_or_default().max(backoff.pause());

@@ -10,6 +10,7 @@ mod bulk;
 mod durability;
 mod examples;
 mod file_source;
+mod ingest;
 mod live;
 mod page;
 mod power_cut;

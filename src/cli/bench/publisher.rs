@@ -151,7 +151,7 @@ impl Publisher {
         self.next = until;
         let target = self.target.clone();
         self.requests.spawn(async move {
-            let sent = target.http.post(&target.url, "application/x-ndjson", Bytes::from(body)).await;
+            let sent = target.http.post(&target.url, "application/x-ndjson", None, Bytes::from(body)).await;
             let answer = sent.map_err(|error| anyhow!(error))?;
             match serde_json::from_str::<Answer>(&answer.body) {
                 Ok(taken) if answer.status.is_success() && taken.accepted == n => Ok(()),

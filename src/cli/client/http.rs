@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -62,14 +62,20 @@ impl Http {
     ///
     /// When no answer comes.
     pub(in crate::cli) async fn get(&self, url: &Url) -> Result<Answer, BoxError> {
-        self.ask(Method::GET, url, None, Bytes::new()).await
+        self.ask(Method::GET, url, None, None, Bytes::new()).await
     }
 
     /// # Errors
     ///
     /// When no answer comes.
-    pub(in crate::cli) async fn post(&self, url: &Url, kind: &'static str, body: Bytes) -> Result<Answer, BoxError> {
-        self.ask(Method::POST, url, Some(kind), body).await
+    pub(in crate::cli) async fn post(
+        &self,
+        url: &Url,
+        kind: &'static str,
+        encoding: Option<&'static str>,
+        body: Bytes,
+    ) -> Result<Answer, BoxError> {
+        self.ask(Method::POST, url, Some(kind), encoding, body).await
     }
 
     async fn ask(
@@ -77,6 +83,7 @@ impl Http {
         method: Method,
         url: &Url,
         kind: Option<&'static str>,
+        encoding: Option<&'static str>,
         body: Bytes,
     ) -> Result<Answer, BoxError> {
         let mut request = Request::builder().method(method).uri(url.as_str()).body(Full::new(body))?;
@@ -85,6 +92,9 @@ impl Http {
         }
         if let Some(kind) = kind {
             request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        if let Some(encoding) = encoding {
+            request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
         let (head, body) = self.0.client.request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
