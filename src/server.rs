@@ -9,7 +9,10 @@
 //! Bodies have their own limits, in the transports; `WebSockets` have theirs from the upgrade on, and keep their place.
 
 mod admission;
+mod linger;
 mod proxy_protocol;
+mod request_body;
+mod response_body;
 mod stream;
 mod tls;
 
@@ -23,10 +26,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderValue, Request, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::service::Service as _;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
@@ -37,9 +40,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::telemetry;
-use crate::transport::{Gate, Peer, Progress, check_head};
+use crate::transport::{ConnectionShare, Gate, Peer, Progress, check_head};
 
 use admission::{Admission, Admitted};
+use request_body::{BodyEnd, RequestBody};
+use response_body::{DeliveryProgress, ResponseBody, StreamExecutor};
 use stream::{Busy, ConnectionSlot, Counted, Requests};
 pub use tls::Tls;
 
@@ -117,13 +122,15 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
             let Some(Admitted { stream, peer, slot }) = admitted else { return };
             let requests = Arc::new(Requests::default());
             let slot = ConnectionSlot::new(place, slot);
-            let stream = Counted::new(stream, options.write_timeout, Arc::clone(&requests), slot, open);
+            let stream =
+                Counted::new(stream, options.write_timeout, Arc::clone(&requests), slot, open, shutdown.clone());
             let guarded = Guarded {
                 peer,
                 requests,
                 progress: stream.progress(),
                 header_timeout: options.header_timeout,
                 idle_timeout: options.idle_timeout,
+                write_timeout: options.write_timeout,
                 max_headers: options.max_headers,
             };
             let (tls, peer) = (options.tls, peer.address);
@@ -146,8 +153,8 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
     connections.wait().await;
 }
 
-fn builder(options: &ServerOptions) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(options: &ServerOptions) -> Builder<StreamExecutor> {
+    let mut builder = Builder::new(StreamExecutor { write_timeout: options.write_timeout });
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -172,14 +179,15 @@ struct Guarded {
     progress: Progress,
     header_timeout: Duration,
     idle_timeout: Duration,
+    write_timeout: Duration,
     max_headers: usize,
 }
 
 /// Serves one connection to its end.
 async fn connection<S>(
     stream: S,
-    Guarded { peer, requests, progress, header_timeout, idle_timeout, max_headers }: Guarded,
-    builder: &Builder<TokioExecutor>,
+    Guarded { peer, requests, progress, header_timeout, idle_timeout, write_timeout, max_headers }: Guarded,
+    builder: &Builder<StreamExecutor>,
     router: Router,
     shutdown: CancellationToken,
 ) where
@@ -187,21 +195,30 @@ async fn connection<S>(
 {
     let service = hyper::service::service_fn({
         let requests = Arc::clone(&requests);
+        let share = ConnectionShare::default();
         move |mut request: Request<Incoming>| {
-            let busy = Busy::new(Arc::clone(&requests));
+            let version = request.version();
+            let busy = Busy::new(Arc::clone(&requests), version);
             request.extensions_mut().insert(peer);
-            request.extensions_mut().insert(progress.clone());
-            let answer = check_head(request.version(), request.headers(), max_headers)
-                .map(|()| TowerToHyperService::new(router.clone()).call(request.map(Body::new)));
+            request.extensions_mut().insert(share.clone());
+            let (router, progress) = (router.clone(), progress.clone());
             async move {
-                let answer = match answer {
-                    Ok(answer) => answer.await?,
+                let delivery = DeliveryProgress::of_task();
+                request.extensions_mut().insert(progress.of_stream(delivery.0.stall_flag()));
+                let end = BodyEnd::default();
+                let request = request.map(|body| RequestBody::new(body, end.clone()));
+                let mut answer = match check_head(version, request.headers(), max_headers) {
+                    Ok(()) => TowerToHyperService::new(router).call(request.map(Body::new)).await?,
                     Err(refusal) => refusal,
                 };
                 if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                     busy.upgraded();
+                } else if version < Version::HTTP_2 && !end.is_reached() {
+                    // Nobody reads the rest of the body, so no request can follow it. HTTP/2 resets the stream.
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                    busy.leave_body();
                 }
-                Ok::<_, Infallible>(answer.map(|body| busy.until_the_end_of(body)))
+                Ok::<_, Infallible>(answer.map(|body| ResponseBody::new(body, delivery, busy)))
             }
         }
     });
@@ -210,7 +227,7 @@ async fn connection<S>(
     let mut stopping = pin!(shutdown.cancelled());
     // Until it is known which HTTP the client speaks, HTTP's own timeout does not run; later it is asked whether there is anything to wait for.
     let mut look = pin!(tokio::time::sleep(header_timeout));
-    let (mut is_stopping, mut is_first_look) = (false, true);
+    let (mut is_stopping, mut is_first_look, mut is_ending) = (false, true, false);
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
@@ -226,19 +243,25 @@ async fn connection<S>(
                 is_stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = &mut look, if !is_stopping => {
+            () = &mut look, if is_ending || !is_stopping => {
+                if is_ending {
+                    // Whatever the client does, it had its time to take the end.
+                    return;
+                }
                 if is_first_look && !requests.were_any() {
                     telemetry::turned_away("header_timeout");
                     return;
                 }
                 is_first_look = false;
                 let idle = requests.idle_for();
+                let mut next = idle_timeout.saturating_sub(idle);
                 if idle >= idle_timeout {
                     telemetry::turned_away("idle_timeout");
-                    is_stopping = true;
+                    (is_stopping, is_ending) = (true, true);
                     connection.as_mut().graceful_shutdown();
+                    next = write_timeout;
                 }
-                look.as_mut().reset(tokio::time::Instant::now() + idle_timeout.saturating_sub(idle));
+                look.as_mut().reset(tokio::time::Instant::now() + next);
             }
         }
     }

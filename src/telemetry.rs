@@ -79,6 +79,7 @@ const TURNED_AWAY: &str = "perch_turned_away_total";
 const ERRORS: &str = "perch_errors_total";
 const DISCONNECTS: &str = "perch_disconnects_total";
 const CONNECTIONS: &str = "perch_connections";
+const RESPONSE_BUFFER: &str = "perch_response_buffer_bytes";
 const PROCESS_CPU: &str = "perch_process_cpu_seconds";
 const PROCESS_RESIDENT: &str = "perch_process_resident_bytes";
 const PROCESS_ANONYMOUS: &str = "perch_process_anonymous_bytes";
@@ -125,6 +126,7 @@ pub const METRICS: &[Metric] = &[
     row(ERRORS, MetricKind::Counter, "Errors that clients were answered with, by code."),
     row(DISCONNECTS, MetricKind::Counter, "Sessions that ended, by transport and reason."),
     row(CONNECTIONS, MetricKind::Gauge, "Open TCP connections."),
+    row(RESPONSE_BUFFER, MetricKind::Gauge, "Bytes of answers that wait until their clients take them."),
     row(PROCESS_CPU, MetricKind::Gauge, "CPU time that the process has taken, on all cores together. Linux only."),
     row(PROCESS_RESIDENT, MetricKind::Gauge, "Resident memory of the process. Linux only."),
     row(
@@ -401,6 +403,16 @@ pub(crate) fn turned_away(reason: &'static str) {
 /// A client was answered with an error.
 pub(crate) fn error_answered(code: &'static str) {
     counter!(ERRORS, "code" => code).increment(1);
+}
+
+/// An answer waits for its client.
+pub(crate) fn response_held(bytes: u64) {
+    gauge!(RESPONSE_BUFFER).increment(number(usize::try_from(bytes).unwrap_or(usize::MAX)));
+}
+
+/// The client has taken the answer, or is gone.
+pub(crate) fn response_released(bytes: u64) {
+    gauge!(RESPONSE_BUFFER).decrement(number(usize::try_from(bytes).unwrap_or(usize::MAX)));
 }
 
 /// So many TCP connections are open now.

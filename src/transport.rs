@@ -26,6 +26,7 @@ mod publish;
 mod queries;
 mod query_form;
 mod rates;
+mod response_budget;
 mod rest;
 pub mod sente;
 mod sse;
@@ -51,6 +52,7 @@ pub use http::{check_head, router};
 pub use probes::admin_router;
 pub use progress::Progress;
 pub(crate) use query_form::Reader as QueryReader;
+pub use response_budget::ConnectionShare;
 
 /// Reads a frame, and the query in it, as the WebSocket does: whether they are understood. For fuzzing.
 #[doc(hidden)]

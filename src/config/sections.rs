@@ -349,6 +349,12 @@ pub struct Limits {
     pub max_search_depth: usize,
     /// Searches that run at one time; others wait.
     pub search_concurrency: usize,
+    /// Answers that wait until their clients take them, in MiB.
+    pub response_buffer_mb: usize,
+    /// The same of one address.
+    pub response_buffer_per_address_mb: usize,
+    /// The same of one connection; a single answer may be longer.
+    pub response_buffer_per_connection_mb: usize,
 }
 
 impl Default for Limits {
@@ -379,6 +385,9 @@ impl Default for Limits {
             max_page: 1_000,
             max_search_depth: 10_000,
             search_concurrency: 8,
+            response_buffer_mb: 256,
+            response_buffer_per_address_mb: 64,
+            response_buffer_per_connection_mb: 16,
         }
     }
 }
@@ -403,6 +412,11 @@ impl Limits {
         within(problems, "limits.max_page", self.max_page, 1..=10_000);
         within(problems, "limits.max_search_depth", self.max_search_depth, self.max_page..=1_000_000);
         within(problems, "limits.search_concurrency", self.search_concurrency, 1..=1_024);
+        let (all, per_address) = (self.response_buffer_mb, self.response_buffer_per_address_mb);
+        within(problems, "limits.response_buffer_mb", all, 1..=1024 * 1024);
+        within(problems, "limits.response_buffer_per_address_mb", per_address, 1..=all);
+        let per_connection = self.response_buffer_per_connection_mb;
+        within(problems, "limits.response_buffer_per_connection_mb", per_connection, 1..=per_address);
     }
 }
 

@@ -6,17 +6,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::Body;
-use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use hyper::Version;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::CancellationToken;
 
+use super::linger::Linger;
 use crate::telemetry;
 use crate::transport::{AddressSlot, Progress};
 
@@ -30,6 +30,10 @@ pub(super) struct Requests {
     has_begun: AtomicBool,
     /// Whether the connection has become a WebSocket.
     is_upgraded: AtomicBool,
+    /// HTTP/2 ends each request by itself.
+    is_http2: AtomicBool,
+    /// Whether the last request was answered before its body had come.
+    leaves_body: AtomicBool,
     /// When the last answer ended.
     ended: Mutex<Option<Instant>>,
 }
@@ -43,6 +47,12 @@ impl Requests {
     /// Whether there is a part of another.
     pub(super) fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client may still be sending: the rest of a body, or of a head that is refused.
+    fn may_be_sending(&self) -> bool {
+        let is_over = self.is_http2.load(Ordering::Relaxed) || self.is_upgraded.load(Ordering::Relaxed);
+        !is_over && (self.leaves_body.load(Ordering::Relaxed) || self.has_begun())
     }
 
     /// Something came.
@@ -69,8 +79,9 @@ pub(super) struct Busy {
 }
 
 impl Busy {
-    pub(super) fn new(requests: Arc<Requests>) -> Busy {
+    pub(super) fn new(requests: Arc<Requests>, version: Version) -> Busy {
         requests.any.store(true, Ordering::Relaxed);
+        requests.is_http2.store(version == Version::HTTP_2, Ordering::Relaxed);
         requests.has_begun.store(false, Ordering::Relaxed);
         requests.open.fetch_add(1, Ordering::AcqRel);
         Busy { requests }
@@ -81,9 +92,9 @@ impl Busy {
         self.requests.is_upgraded.store(true, Ordering::Relaxed);
     }
 
-    /// An answer's body that keeps the request open.
-    pub(super) fn until_the_end_of(self, body: Body) -> Answer {
-        Answer { body, _busy: self }
+    /// The request was answered before its body was read to its end.
+    pub(super) fn leave_body(&self) {
+        self.requests.leaves_body.store(true, Ordering::Relaxed);
     }
 }
 
@@ -91,29 +102,6 @@ impl Drop for Busy {
     fn drop(&mut self) {
         *self.requests.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.requests.open.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// See [`Busy::until_the_end_of`].
-pub(super) struct Answer {
-    body: Body,
-    _busy: Busy,
-}
-
-impl HttpBody for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -139,6 +127,9 @@ pub(super) struct Counted {
     write_timeout: Duration,
     /// Runs while the client takes nothing of what it is sent.
     stuck: Option<Pin<Box<Sleep>>>,
+    /// Runs while the connection closes and its client may still be sending.
+    linger: Option<Box<Linger>>,
+    shutdown: CancellationToken,
     /// How many there are, for the metric.
     open: Arc<AtomicUsize>,
     _slot: ConnectionSlot,
@@ -151,9 +142,20 @@ impl Counted {
         requests: Arc<Requests>,
         slot: ConnectionSlot,
         open: Arc<AtomicUsize>,
+        shutdown: CancellationToken,
     ) -> Counted {
         telemetry::connections(open.fetch_add(1, Ordering::Relaxed) + 1);
-        Counted { stream, requests, progress: Progress::default(), write_timeout, stuck: None, open, _slot: slot }
+        Counted {
+            stream,
+            requests,
+            progress: Progress::default(),
+            write_timeout,
+            stuck: None,
+            linger: None,
+            shutdown,
+            open,
+            _slot: slot,
+        }
     }
 
     /// The count of the bytes that its client has taken.
@@ -220,7 +222,16 @@ impl AsyncWrite for Counted {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// Ends perch's direction of the connection, and then waits for the client's where it may still be sending.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            if !this.requests.may_be_sending() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let linger = this.linger.get_or_insert_with(|| Box::new(Linger::new(this.shutdown.clone())));
+        linger.poll(&mut this.stream, cx).map(Ok)
     }
 }

@@ -39,6 +39,7 @@ use super::errors::{Code, Fault};
 use super::progress::Progress;
 use super::rates::{Rates, Who};
 
+pub(super) use address_limit::network;
 pub use address_limit::{AddressLimit, AddressSlot};
 pub(super) use bearer::{SUBPROTOCOL, subprotocol};
 pub(super) use client_address::{ClientAddress, Via};

@@ -18,6 +18,7 @@ use crate::telemetry;
 use super::access::{Gate, HeldBody, Peer, Via};
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
+use super::response_budget::{self, ResponseBudget};
 use super::{Transport, TransportContext, probes};
 
 /// The server's routes: those of all transports, JSON errors for everything else.
@@ -29,6 +30,7 @@ pub fn router(transports: &[Box<dyn Transport>], context: &TransportContext) -> 
         .fold(Router::new(), |router, transport| router.merge(transport.routes(context.clone())))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(ResponseBudget::new(&context.limits), response_budget::hold))
         .layer(middleware::from_fn_with_state(Arc::clone(&context.gate), admit))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(Arc::clone(&context.gate), share))

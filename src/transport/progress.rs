@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub struct Progress {
     bytes: Arc<AtomicU64>,
     has_ended: Arc<AtomicBool>,
+    /// The same of one stream of HTTP/2, which ends alone.
+    stream_has_ended: Arc<AtomicBool>,
 }
 
 impl Progress {
@@ -26,7 +28,14 @@ impl Progress {
     /// Whether it has ended so.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.has_ended.load(Ordering::Relaxed)
+        self.has_ended.load(Ordering::Relaxed) || self.stream_has_ended.load(Ordering::Relaxed)
+    }
+
+    /// The progress of the connection as one of its streams sees it. The flag is set when the stream ends
+    /// because its client took nothing for too long.
+    #[must_use]
+    pub fn of_stream(&self, stream_has_ended: Arc<AtomicBool>) -> Progress {
+        Progress { stream_has_ended, ..self.clone() }
     }
 
     /// How many there are.

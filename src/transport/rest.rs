@@ -24,6 +24,7 @@ use super::access::Caller;
 use super::errors::{Code, Fault};
 use super::explain::{ExplainedTweet, QueryPart, QueryPrice, query_parts};
 use super::query_form::QueryForm;
+use super::response_budget::ResponseSlot;
 use super::wire::{self, QueryCommand};
 use super::{Route, Transport, TransportContext, TransportKind, fields, http, ingest, openapi, page, probes, queries};
 
@@ -101,12 +102,15 @@ impl Transport for Rest {
 pub(super) async fn search(
     State(context): State<Arc<TransportContext>>,
     caller: Caller,
+    slot: ResponseSlot,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
     context.gate.check_command(&caller)?;
     let fields = http::parameters("/api/search", query.as_deref())?;
     let command = QueryCommand::read(fields, "q", (&context.limits).into())?;
-    let page = context.live.search(command.request(&context.queries).await?).await?;
+    let request = command.request(&context.queries).await?;
+    slot.reserve(request.n).await?;
+    let page = context.live.search(request).await?;
     Ok(http::json(wire::page_payload(&page)))
 }
 

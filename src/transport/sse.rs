@@ -253,13 +253,14 @@ impl Feed {
     async fn run(mut self, portions: mpsc::Sender<Portion>) {
         let ended = {
             let mut overdue = pin!(overdue(self.shutdown.clone()));
-            let progress = self.progress.clone();
             tokio::select! {
                 ended = self.feed(&portions) => ended,
-                () = portions.closed() => if progress.has_ended() { "too_slow" } else { "gone" },
+                () = portions.closed() => "gone",
                 () = &mut overdue => "shutting_down",
             }
         };
+        // The server has ended the connection, or its stream, under it.
+        let ended = if ended == "gone" && self.progress.has_ended() { "too_slow" } else { ended };
         telemetry::disconnected(KIND.name, ended);
         tracing::debug!(uid = %self.session.uid(), reason = ended, "stream ends");
     }
