@@ -11,6 +11,7 @@
 //! in `errors`; `docs/PROTOCOL.md` describes both for clients.
 
 mod access;
+mod compression;
 mod counts;
 mod errors;
 pub(crate) mod explain;

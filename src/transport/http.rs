@@ -16,6 +16,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::telemetry;
 
 use super::access::{Gate, HeldBody, Peer, Via};
+use super::compression::compress;
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
 use super::response_budget::{self, ResponseBudget};
@@ -25,11 +26,12 @@ use super::{Transport, TransportContext, probes};
 pub fn router(transports: &[Box<dyn Transport>], context: &TransportContext) -> Router {
     let header =
         |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
-    transports
+    let routes = transports
         .iter()
         .fold(Router::new(), |router, transport| router.merge(transport.routes(context.clone())))
         .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(method_not_allowed);
+    compress(routes)
         .layer(middleware::from_fn_with_state(ResponseBudget::new(&context.limits), response_budget::hold))
         .layer(middleware::from_fn_with_state(Arc::clone(&context.gate), admit))
         .layer(CatchPanicLayer::custom(panicked))

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
+use axum::http::header;
+use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -66,7 +68,7 @@ pub(super) async fn queries(
     State(context): State<Arc<TransportContext>>,
     caller: Caller,
     RawQuery(query): RawQuery,
-) -> Result<Json<QueriesAnswer>, Fault> {
+) -> Result<impl IntoResponse, Fault> {
     // What others search for is nothing that every client may know.
     context.gate.check_ingestion(&caller)?;
     context.gate.check_rate(&caller, None)?;
@@ -84,7 +86,9 @@ pub(super) async fn queries(
         candidates: listed.counts.candidates,
         time_us: listed.counts.time.as_secs_f64() * 1e6,
     });
-    Ok(Json(QueriesAnswer { queries: queries.collect(), total: context.live.queries() }))
+    let answer = QueriesAnswer { queries: queries.collect(), total: context.live.queries() };
+    // Others choose some of what stands here: its size, compressed, would tell them of the rest.
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)))
 }
 
 fn order(fields: &mut Fields) -> Result<CostOrder, Fault> {

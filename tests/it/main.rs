@@ -7,6 +7,7 @@ mod auth;
 mod bench;
 mod binary;
 mod bulk;
+mod compression;
 mod durability;
 mod early_answers;
 mod examples;
