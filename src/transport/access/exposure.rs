@@ -28,7 +28,9 @@ pub fn exposure(config: &Config, has_ingest_token: bool) -> Exposure {
         (true, true) => "clients with the ingestion token, or a token with the right to publish",
         (true, false) => "clients with the ingestion token",
         (false, true) => "clients with a token with the right to publish; direct local connections without any",
-        (false, false) if server.trusted_proxies.is_empty() => "direct local connections, without a token",
+        (false, false) if server.trusted_proxies.is_empty() => {
+            "direct local connections, without a token; a proxy or tunnel that adds no header looks like one"
+        }
         (false, false) => "direct local connections that come from no trusted proxy, without a token",
     };
     let publishing = match limits.publish_per_second {
@@ -158,7 +160,7 @@ mod tests {
     fn the_defaults_are_for_this_machine() {
         let Exposure { rows, warnings } = of("", false);
         assert_eq!(rows[0].1, "everybody on this machine");
-        assert_eq!(rows[1].1, "direct local connections, without a token");
+        assert!(rows[1].1.starts_with("direct local connections, without a token; a proxy or tunnel"), "{}", rows[1].1);
         assert_eq!(rows[2].1, "nobody (limits.publish_per_second is 0)");
         assert_eq!(warnings, Vec::<String>::new());
     }
