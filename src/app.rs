@@ -17,8 +17,8 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Tokens;
-use crate::config::{Config, Plugin, Problem, Secret};
+use crate::auth::{IngestToken, Tokens};
+use crate::config::{Config, Plugin, Problem};
 use crate::hub::{Hub, QueueLimits};
 use crate::index::{Index, IndexOptions, Retention};
 use crate::live::{Live, LiveLimits};
@@ -89,10 +89,11 @@ impl Plugins {
     }
 }
 
-/// The secrets and keys that a configuration names files for.
+/// The secrets and keys that a configuration names files for. Clones share them: what is read again is new for all.
+#[derive(Clone)]
 pub struct Keys {
-    ingest_token: Option<Secret>,
-    tokens: Option<Tokens>,
+    ingest_token: Option<Arc<IngestToken>>,
+    tokens: Option<Arc<Tokens>>,
     tls: Option<Arc<Tls>>,
 }
 
@@ -116,12 +117,33 @@ impl Keys {
             }
             Tls::load(&server.tls_certificate_file, &server.tls_key_file).map(|tls| Some(Arc::new(tls)))
         };
-        match (config.ingest.load_token(), Tokens::load(&config.auth), tls()) {
-            (Ok(ingest_token), Ok(tokens), Ok(tls)) => Ok(Keys { ingest_token, tokens, tls }),
+        match (IngestToken::load(&config.ingest), Tokens::load(&config.auth), tls()) {
+            (Ok(ingest_token), Ok(tokens), Ok(tls)) => {
+                Ok(Keys { ingest_token: ingest_token.map(Arc::new), tokens: tokens.map(Arc::new), tls })
+            }
             (ingest_token, tokens, tls) => {
                 Err([ingest_token.err(), tokens.err(), tls.err()].into_iter().flatten().collect())
             }
         }
+    }
+}
+
+impl Keys {
+    /// Reads all files again, and answers with the keys of the configuration whose files were read. Where a file is no
+    /// good, the old secret or key stays.
+    #[must_use]
+    pub fn reload(&self) -> Vec<Result<&'static str, Problem>> {
+        let mut outcomes = Vec::new();
+        if let Some(token) = &self.ingest_token {
+            match token.reload() {
+                Ok(true) => outcomes.push(Ok("ingest.token_file")),
+                Ok(false) => {}
+                Err(problem) => outcomes.push(Err(problem)),
+            }
+        }
+        outcomes.extend(self.tokens.as_ref().map(|tokens| tokens.reload().map(|()| tokens.key_name())));
+        outcomes.extend(self.tls.as_ref().map(|tls| tls.reload().map(|()| "server.tls_certificate_file")));
+        outcomes
     }
 }
 

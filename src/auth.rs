@@ -9,7 +9,8 @@
 //!
 //! The signatures themselves are checked by ring, which TLS needs anyway.
 
-use std::sync::Once;
+use std::path::PathBuf;
+use std::sync::{Arc, Once, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
@@ -19,7 +20,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde::Deserialize;
 
-use crate::config::{Auth, Problem, Secret};
+use crate::config::{Auth, Ingest, Problem, Secret};
 
 /// The clocks of perch and of the issuer may differ by so many seconds.
 const LEEWAY_S: u64 = 5;
@@ -94,9 +95,62 @@ pub(crate) fn expiry(pass: Option<&Pass>) -> impl Future<Output = ()> + Send + u
     }
 }
 
-/// The key that tokens are checked by.
+/// The token of ingestion. Where a file holds it, the file can be read again.
+#[derive(Debug)]
+pub struct IngestToken {
+    /// Empty where the token came from a variable.
+    file: PathBuf,
+    secret: RwLock<Secret>,
+}
+
+impl IngestToken {
+    /// Reads the token; `None` when ingestion needs none.
+    ///
+    /// # Errors
+    ///
+    /// When the file can't be read, or holds no token.
+    pub fn load(config: &Ingest) -> Result<Option<IngestToken>, Problem> {
+        let secret = config.load_token()?;
+        let file = if config.token.is_some() { PathBuf::new() } else { config.token_file.clone() };
+        Ok(secret.map(|secret| IngestToken { file, secret: RwLock::new(secret) }))
+    }
+
+    /// Reads the file again. `false` when no file holds the token.
+    ///
+    /// # Errors
+    ///
+    /// As [`IngestToken::load`]; the old token stays.
+    pub fn reload(&self) -> Result<bool, Problem> {
+        if self.file.as_os_str().is_empty() {
+            return Ok(false);
+        }
+        let secret = Secret::of_file(&self.file).map_err(|message| Problem::new("ingest.token_file", message))?;
+        *self.secret.write().unwrap_or_else(PoisonError::into_inner) = secret;
+        Ok(true)
+    }
+
+    /// Whether somebody knows the token.
+    pub(crate) fn is(&self, candidate: &[u8]) -> bool {
+        self.secret.read().unwrap_or_else(PoisonError::into_inner).is(candidate)
+    }
+}
+
+impl From<Secret> for IngestToken {
+    fn from(secret: Secret) -> IngestToken {
+        IngestToken { file: PathBuf::new(), secret: RwLock::new(secret) }
+    }
+}
+
+/// Checks tokens by a key from a file, which can be read again.
 #[derive(Debug)]
 pub struct Tokens {
+    config: Auth,
+    present: RwLock<Arc<Verification>>,
+}
+
+/// A key, and what is asked of a token beside its signature.
+#[derive(Debug)]
+struct Verification {
     key: DecodingKey,
     validation: Validation,
 }
@@ -108,6 +162,42 @@ impl Tokens {
     ///
     /// When a file can't be read, or holds no key.
     pub fn load(config: &Auth) -> Result<Option<Tokens>, Problem> {
+        let verification = Verification::load(config)?;
+        let tokens = |present| Tokens { config: config.clone(), present: RwLock::new(Arc::new(present)) };
+        Ok(verification.map(tokens))
+    }
+
+    /// The configuration's name of the file that holds the key.
+    #[must_use]
+    pub fn key_name(&self) -> &'static str {
+        if self.config.secret_file.as_os_str().is_empty() { "auth.public_key_file" } else { "auth.secret_file" }
+    }
+
+    /// Reads the key again, for the tokens that are shown from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokens::load`]; the old key stays.
+    pub fn reload(&self) -> Result<(), Problem> {
+        if let Some(verification) = Verification::load(&self.config)? {
+            *self.present.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verification);
+        }
+        Ok(())
+    }
+
+    /// Checks a token.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, for its owner; nothing of what it says.
+    pub fn check(&self, token: &str) -> Result<Pass, &'static str> {
+        let present = Arc::clone(&self.present.read().unwrap_or_else(PoisonError::into_inner));
+        present.check(token)
+    }
+}
+
+impl Verification {
+    fn load(config: &Auth) -> Result<Option<Verification>, Problem> {
         let (key, algorithm) = if !config.secret_file.as_os_str().is_empty() {
             let secret =
                 Secret::of_file(&config.secret_file).map_err(|message| Problem::new("auth.secret_file", message))?;
@@ -140,15 +230,10 @@ impl Tokens {
             validation.set_issuer(&[&config.issuer]);
             validation.required_spec_claims.insert("iss".to_owned());
         }
-        Ok(Some(Tokens { key, validation }))
+        Ok(Some(Verification { key, validation }))
     }
 
-    /// Checks a token.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it, for its owner; nothing of what it says.
-    pub fn check(&self, token: &str) -> Result<Pass, &'static str> {
+    fn check(&self, token: &str) -> Result<Pass, &'static str> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err("the token is too long");
         }

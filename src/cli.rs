@@ -11,6 +11,7 @@ mod explain;
 mod ingest;
 mod maintain;
 mod plugins;
+mod reload;
 mod search;
 mod serve;
 mod show;
@@ -27,6 +28,7 @@ use crate::config::{Config, File, Layers, Problem};
 use crate::query::{Diagnostics, Query, QueryLimits};
 use crate::schema::Schema;
 use crate::telemetry;
+use show::escaped;
 
 /// Percolation search push: live search over tweets, history and future in one result.
 #[derive(Debug, Parser)]
@@ -65,7 +67,7 @@ enum Command {
 }
 
 /// What makes the configuration.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 struct ConfigArgs {
     /// The configuration file [default: config.toml, when it is there]
     #[arg(long, value_name = "FILE", env = "PERCH_CONFIG")]
@@ -85,7 +87,8 @@ struct ConfigArgs {
 #[derive(Debug, Args)]
 struct ServerArgs {
     /// Where perch runs
-    #[arg(long, value_name = "URL", env = "PERCH_URL", default_value = "http://localhost:8888")]
+    #[arg(long, value_name = "URL", env = "PERCH_URL", default_value = "http://localhost:8888",
+        value_parser = client::server_url)]
     url: url::Url,
     #[command(flatten)]
     access: AccessArgs,
@@ -135,9 +138,14 @@ enum Failure {
     Other(anyhow::Error),
     /// It was said already.
     Told,
+    /// A signal ended it before it was done; that was said already.
+    Interrupted,
     /// No tweet matches: nothing to be said.
     NoMatch,
 }
+
+/// What shells answer for a program that Ctrl-C has ended: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Failure {
@@ -150,7 +158,7 @@ impl Failure {
     fn report(self) -> ExitCode {
         match self {
             Failure::Usage(message) => {
-                anstream::eprintln!("{}", message.trim_end());
+                anstream::eprintln!("{}", escaped(message.trim_end()));
                 ExitCode::from(2)
             }
             Failure::Config(problems) => {
@@ -161,10 +169,11 @@ impl Failure {
             }
             Failure::Other(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
             Failure::Other(error) => {
-                anstream::eprintln!("perch: {}", telemetry::message_of(&error));
+                anstream::eprintln!("perch: {}", escaped(&telemetry::message_of(&error)));
                 ExitCode::FAILURE
             }
             Failure::Told | Failure::NoMatch => ExitCode::FAILURE,
+            Failure::Interrupted => ExitCode::from(INTERRUPTED),
         }
     }
 
@@ -213,13 +222,13 @@ fn block_on(client: impl Future<Output = Result<(), Failure>>) -> Result<(), Fai
 }
 
 /// Brings all layers of the configuration together. The one place where the command line reads the environment for it.
-fn layers(args: &ConfigArgs) -> Result<Layers, Failure> {
+fn layers(args: &ConfigArgs) -> Result<Layers, Vec<Problem>> {
     const DEFAULT: &str = "config.toml";
     let name = args.config.as_deref().unwrap_or(DEFAULT);
     let file = match std::fs::read_to_string(name) {
         Ok(text) => Some(File { name: name.to_owned(), text }),
         Err(error) if args.config.is_none() && error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Failure::Config(vec![Problem::new(name, format!("can't be read: {error}"))])),
+        Err(error) => return Err(vec![Problem::new(name, format!("can't be read: {error}"))]),
     };
     Ok(Layers {
         file,
@@ -249,16 +258,40 @@ fn read_query(text: &str) -> Result<Query, Failure> {
 
 /// The checked configuration and its plugins, or everything that is wrong.
 fn load(args: &ConfigArgs) -> Result<(Config, Plugins), Failure> {
-    let (config, problems) = Config::parse(&layers(args)?);
+    let layers = layers(args).map_err(Failure::Config)?;
+    warn(&layers.unknown_variables());
+    let (config, problems) = Config::parse(&layers);
     let (plugins, ()) = both(problems, Plugins::build(&config), Ok(()))?;
     Ok((config, plugins))
 }
 
+/// What a server needs.
+struct Loaded {
+    config: Config,
+    plugins: Plugins,
+    keys: Keys,
+    /// Variables that set nothing.
+    warnings: Vec<Problem>,
+}
+
 /// The same with the keys that a server needs, whose files others need not be able to read.
-fn load_with_keys(args: &ConfigArgs) -> Result<(Config, Plugins, Keys), Failure> {
-    let (config, problems) = Config::parse(&layers(args)?);
-    let (plugins, keys) = both(problems, Plugins::build(&config), Keys::load(&config))?;
-    Ok((config, plugins, keys))
+fn load_with_keys(args: &ConfigArgs) -> Result<Loaded, Failure> {
+    let layers = layers(args).map_err(Failure::Config)?;
+    let warnings = layers.unknown_variables();
+    let (config, problems) = Config::parse(&layers);
+    match both(problems, Plugins::build(&config), Keys::load(&config)) {
+        Ok((plugins, keys)) => Ok(Loaded { config, plugins, keys, warnings }),
+        Err(failure) => {
+            warn(&warnings);
+            Err(failure)
+        }
+    }
+}
+
+fn warn(warnings: &[Problem]) {
+    for warning in warnings {
+        anstream::eprintln!("config: warning: {warning}");
+    }
 }
 
 /// Both, or everything that is wrong.

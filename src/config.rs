@@ -100,6 +100,14 @@ pub struct Layers {
     pub index_dir: Option<String>,
 }
 
+impl Layers {
+    /// The variables that look like keys and are none, each with the nearest one. They change nothing.
+    #[must_use]
+    pub fn unknown_variables(&self) -> Vec<Problem> {
+        overrides::unknown_variables(self)
+    }
+}
+
 /// The checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {

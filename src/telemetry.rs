@@ -19,6 +19,7 @@ use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, reload};
 
 use crate::config::{LogFormat, Telemetry};
 use crate::ids::Seq;
@@ -142,31 +143,52 @@ const fn row(name: &'static str, kind: MetricKind, about: &'static str) -> Metri
     Metric { name, kind, about }
 }
 
+/// The filter of a running log, which can be changed.
+#[derive(Clone, Debug)]
+pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
+impl LogFilter {
+    /// Logs by another filter from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the filter can't be read; the old one stays.
+    pub fn set(&self, filter: &str) -> anyhow::Result<()> {
+        self.0.reload(env_filter(filter)?).context("the log is gone")
+    }
+}
+
+fn env_filter(text: &str) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(text).with_context(|| format!("telemetry.log: {text:?}"))
+}
+
 /// Starts the log on stderr. Only the first call in a process does something.
 ///
 /// # Errors
 ///
 /// When the filter can't be read.
-pub fn init_log(config: &Telemetry) -> anyhow::Result<()> {
+pub fn init_log(config: &Telemetry) -> anyhow::Result<LogFilter> {
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let (log, filter) = log_to(config, std::io::stderr, ansi)?;
     // A test in the same process may have been first.
-    let _ = log_to(config, std::io::stderr, ansi)?.try_init();
-    Ok(())
+    let _ = log.try_init();
+    Ok(filter)
 }
 
 /// A log that is written there.
-fn log_to<W>(config: &Telemetry, writer: W, ansi: bool) -> anyhow::Result<impl SubscriberInitExt>
+fn log_to<W>(config: &Telemetry, writer: W, ansi: bool) -> anyhow::Result<(impl SubscriberInitExt + use<W>, LogFilter)>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&config.log).with_context(|| format!("telemetry.log: {:?}", config.log))?;
+    let (filter, handle) = reload::Layer::new(env_filter(&config.log)?);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let layer = match config.format {
         LogFormat::Text => layer.with_ansi(ansi).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
     let harmless = filter_fn(is_harmless).with_max_level_hint(LevelFilter::TRACE);
-    Ok(tracing_subscriber::registry().with(layer.with_filter(filter.and(harmless))))
+    let log = tracing_subscriber::registry().with(layer.with_filter(filter.and(harmless)));
+    Ok((log, LogFilter(handle)))
 }
 
 /// Whether an event can hold nothing that a client keeps secret. What libraries say at `trace` holds what they were given: tungstenite's whole

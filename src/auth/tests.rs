@@ -230,3 +230,29 @@ fn a_key_that_no_token_could_be_checked_by_is_refused() {
         }
     }
 }
+
+#[test]
+fn keys_and_tokens_are_read_again_and_stay_when_the_file_is_no_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("secret");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    write("another-secret-of-some-length");
+    let tokens = Tokens::load(&Auth { secret_file: file.clone(), ..Auth::default() }).unwrap().unwrap();
+    let ingest = Ingest { token_file: file.clone(), ..Ingest::default() };
+    let ingest_token = IngestToken::load(&ingest).unwrap().unwrap();
+    let shown = hs256(r#"{"sub":"ann","exp":32503680000}"#);
+    assert!(tokens.check(&shown).is_err());
+    write(SECRET);
+    assert!(tokens.check(&shown).is_err() && !ingest_token.is(SECRET.as_bytes()), "nobody has told it yet");
+    tokens.reload().unwrap();
+    assert_eq!(ingest_token.reload(), Ok(true));
+    assert!(tokens.check(&shown).is_ok() && ingest_token.is(SECRET.as_bytes()));
+    write("short");
+    assert_eq!(tokens.reload().unwrap_err().path, "auth.secret_file");
+    assert_eq!(ingest_token.reload().unwrap_err().path, "ingest.token_file");
+    assert!(tokens.check(&shown).is_ok() && ingest_token.is(SECRET.as_bytes()));
+    // The variable wins, and holds what it held.
+    let token = Some(Secret::new("a-token-of-a-variable").unwrap());
+    let of_variable = IngestToken::load(&Ingest { token, ..ingest }).unwrap().unwrap();
+    assert_eq!(of_variable.reload(), Ok(false));
+}

@@ -107,7 +107,7 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
     /// Where the server's metrics are, when not at its own address
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = super::client::server_url)]
     metrics_url: Option<url::Url>,
     /// The same seed makes the same tweets
     #[arg(long, default_value_t = 1)]
@@ -181,13 +181,13 @@ impl Settings {
 pub(super) async fn run(args: &BenchArgs) -> Result<(), Failure> {
     let settings = Settings::new(args);
     let http = Http::new(&args.server.access, std::iter::once(&args.server.url).chain(&args.metrics_url))?;
-    let health = address(&args.server.url, "/healthz")?;
+    let health = address(&args.server.url, "/healthz");
     http.get(&health).await.map_err(|error| unreachable(&args.server.url, &*error))?;
     allow_files(u64::from(settings.sessions) + OTHER_FILES)?;
     let meter = match (args.pid, &args.metrics_url) {
         (Some(id), _) => Meter::Process(id),
         (None, Some(url)) => Meter::Metrics { http: http.clone(), url: url.clone() },
-        (None, None) => Meter::Metrics { http: http.clone(), url: address(&args.server.url, "/metrics")? },
+        (None, None) => Meter::Metrics { http: http.clone(), url: address(&args.server.url, "/metrics") },
     };
     let plan = Plan::new(settings.plan.clone());
     let mut line = String::new();
@@ -206,7 +206,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<(), Failure> {
         slow_factor: f64::from(args.slow_factor),
         frame_bytes: f64::from(u32::try_from(line.len()).unwrap_or(u32::MAX)),
     });
-    let target = Target { http, url: address(&args.server.url, "/api/tweets")? };
+    let target = Target { http, url: address(&args.server.url, "/api/tweets") };
     let outcome = Bench::run(args, settings, shared, meter, target).await?;
     outcome.print(args.json)?;
     if outcome.faults.is_clean() { Ok(()) } else { Err(Failure::Told) }
@@ -225,7 +225,7 @@ fn allow_files(needed: u64) -> Result<(), Failure> {
 }
 
 async fn resolve(args: &BenchArgs) -> Result<Address, Failure> {
-    let url = address(&args.server.url, "/ws")?;
+    let url = address(&args.server.url, "/ws");
     let host = url.host_str().context("--url names no host")?;
     let port = url.port_or_known_default().unwrap_or(80);
     let socket =

@@ -4,11 +4,12 @@ use std::io::Write as _;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::{ConfigArgs, Failure, load_with_keys};
+use super::{ConfigArgs, Failure, Loaded, load_with_keys, warn};
 use crate::transport::{Exposure, exposure};
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
-    let (config, _, keys) = load_with_keys(args)?;
+    let Loaded { config, keys, warnings, .. } = load_with_keys(args)?;
+    warn(&warnings);
     let (sources, transports) = (config.sources.len(), config.transports.len());
     let mut out = anstream::stdout();
     writeln!(out, "ok: listens on {}, {sources} source(s), {transports} transport(s)", config.server.listen)?;

@@ -9,28 +9,50 @@ use anyhow::anyhow;
 use hyper::StatusCode;
 use rand::RngExt as _;
 use serde::Deserialize;
+use tokio_rustls::rustls;
 use url::Url;
 
 use super::Failure;
 pub(super) use http::{Answer, Http};
+use stream::SpeaksTls;
 pub(super) use stream::{Stream, Tls, bare, is_encrypted};
 
-/// The address of an interface of the server.
-pub(super) fn address(server: &Url, path: &str) -> Result<Url, Failure> {
-    if !matches!(server.scheme(), "http" | "https") {
-        return Err(Failure::Usage(format!(
-            "--url: expected an address that starts with http:// or https://, found {server}"
-        )));
+/// The address of a server as people write it: without a scheme it is one of http.
+pub(super) fn server_url(text: &str) -> Result<Url, String> {
+    const EXPECTED: &str = "expected an address such as http://localhost:8888 or https://perch.example.org";
+    let text = text.trim();
+    let port = text.trim_start_matches(':');
+    if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("a port alone is no address; write http://localhost:{port}"));
     }
+    let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
+    let url = url.map_err(|error| format!("{error}; {EXPECTED}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        "ws" | "wss" => Err(format!("write http{} here; perch makes a WebSocket of it", &url.as_str()[2..])),
+        _ => Err(EXPECTED.to_owned()),
+    }
+}
+
+/// The address of an interface of the server.
+pub(super) fn address(server: &Url, path: &str) -> Url {
     let mut url = server.clone();
     let path = format!("{}{path}", server.path().trim_end_matches('/'));
     url.set_path(&path);
-    Ok(url)
+    url
 }
 
 /// What to say when nobody answers, or nobody who can be trusted.
 pub(super) fn unreachable(server: &Url, error: &(dyn std::error::Error + 'static)) -> Failure {
-    if let Some(fault) = stream::fault(error) {
+    if stream::cause::<SpeaksTls>(error).is_some() {
+        let encrypted = server.as_str().replacen("http://", "https://", 1);
+        return Failure::Other(anyhow!("{server} speaks TLS: write --url {encrypted}"));
+    }
+    if let Some(fault) = stream::cause::<rustls::Error>(error) {
+        if matches!(fault, rustls::Error::InvalidMessage(_)) {
+            let plain = server.as_str().replacen("https://", "http://", 1);
+            return Failure::Other(anyhow!("{server} does not speak TLS: write --url {plain}"));
+        }
         return Failure::Other(anyhow!(
             "{server} can't be trusted: {fault}; --ca names a file with the certificates to trust"
         ));
@@ -61,6 +83,10 @@ pub(super) fn refusal(status: StatusCode, body: &str) -> Failure {
     match serde_json::from_str::<ErrorBody>(body) {
         Ok(ErrorBody { error }) if error.code == "bad_query" => Failure::Usage(error.message),
         Ok(ErrorBody { error }) => Failure::Other(anyhow!("the server says: {} ({})", error.message, error.code)),
+        // As other servers call it that were asked without TLS.
+        Err(_) if status == StatusCode::BAD_REQUEST && body.contains("HTTPS") => {
+            Failure::Other(anyhow!("the server says: {status}; it speaks TLS: write --url https://…"))
+        }
         Err(_) => Failure::Other(anyhow!("the server says: {status}")),
     }
 }

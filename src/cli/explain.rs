@@ -11,6 +11,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::client::{Answer as Response, Http, address, refusal, unreachable};
+use super::show::escaped;
 use super::{AccessArgs, Failure, block_on, read_query};
 use crate::ids::QueryKey;
 use crate::percolator::{ENGINES, EngineOptions, Matches};
@@ -31,7 +32,7 @@ pub(super) struct ExplainArgs {
     #[arg(long, requires = "tweet")]
     json: bool,
     /// Judge what the query costs and brings by the newest tweets of the perch that runs here, not by made-up ones
-    #[arg(long, value_name = "URL", conflicts_with = "tweet")]
+    #[arg(long, value_name = "URL", conflicts_with = "tweet", value_parser = super::client::server_url)]
     url: Option<url::Url>,
     #[command(flatten)]
     access: AccessArgs,
@@ -70,7 +71,7 @@ struct Answer {
 
 /// The price as a server knows it.
 async fn price(query: &str, url: &url::Url, access: &AccessArgs) -> Result<(), Failure> {
-    let mut address = address(url, "/api/explain")?;
+    let mut address = address(url, "/api/explain");
     address.query_pairs_mut().append_pair("q", query).append_pair("price", "true");
     let http = Http::new(access, [&address])?;
     let Response { status, body, .. } = http.get(&address).await.map_err(|error| unreachable(url, &*error))?;
@@ -86,7 +87,7 @@ fn write_price(out: &mut impl Write, price: &QueryPrice) -> io::Result<()> {
     let bold = Style::new().bold();
     writeln!(out, "{bold}presearch{bold:#} (a tweet is looked at only when it matches one of)")?;
     for way in &price.waits_for {
-        writeln!(out, "  {way}")?;
+        writeln!(out, "  {}", escaped(way))?;
     }
     let QueryPrice { tweets, candidates, matches, .. } = price;
     writeln!(

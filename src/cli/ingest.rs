@@ -8,6 +8,7 @@
 //! that is too large for the server, or for a proxy before it, is halved, down to one tweet; those that
 //! follow begin at the size that was taken.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -29,6 +30,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::client::{Backoff, Http, address, refusal, unreachable};
+use super::show::escaped;
+use super::signals::Ends;
 use super::{Failure, ServerArgs};
 use crate::source::reader::{Input, Place, RawChunk, RawReader, ReaderOptions, Refused};
 
@@ -38,6 +41,8 @@ const PORTION_TWEETS: usize = 5_000;
 const PORTION_BYTES: usize = 4 * 1024 * 1024;
 /// For so long a portion is sent again.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// After the first signal, requests whose answers are on their way get so long.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// So many refused lines of a file are listed; the others are only counted.
 const LISTED: u64 = 1_000;
 
@@ -54,27 +59,40 @@ pub(super) struct IngestArgs {
 }
 
 pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
-    let url = address(&args.server.url, "/api/tweets")?;
+    let url = address(&args.server.url, "/api/tweets");
     let http = Http::new(&args.server.access, [&url])?;
     let target = Arc::new(Target { http, url, max_portion_bytes: AtomicUsize::new(PORTION_BYTES) });
     // Before anything is read: the most common mistake is that there is no server.
-    let health = address(&args.server.url, "/healthz")?;
+    let health = address(&args.server.url, "/healthz");
     target.http.get(&health).await.map_err(|error| unreachable(&args.server.url, &*error))?;
 
+    let mut ends = Ends::listen().context("can't listen for signals")?;
     let mut counts = Counts::default();
     let mut outcome = Ok(());
-    for path in &args.files {
-        let sent = send_file(path, &target, usize::from(args.parallel), &mut counts).await;
-        if let Err(error) = sent {
-            match error {
-                Failure::Other(error) => anstream::eprintln!("perch: {}: {error:#}", path.display()),
-                other => return Err(other),
+    for (at, path) in args.files.iter().enumerate() {
+        match send_file(path, &target, usize::from(args.parallel), &mut counts, &mut ends).await {
+            Ok(()) => {}
+            Err(Failure::Other(error)) => {
+                anstream::eprintln!("perch: {}: {}", path.display(), escaped(&format!("{error:#}")));
+                outcome = Err(Failure::Told);
             }
-            outcome = Err(Failure::Told);
+            Err(Failure::Interrupted) => {
+                let unsent = &args.files[at + 1..];
+                if !unsent.is_empty() {
+                    let names: Vec<_> = unsent.iter().map(|path| path.display().to_string()).collect();
+                    anstream::eprintln!("perch: not sent at all: {}", names.join(", "));
+                }
+                outcome = Err(Failure::Interrupted);
+                break;
+            }
+            Err(other) => return Err(other),
         }
     }
     writeln!(anstream::stdout(), "{} accepted, {} refused", counts.accepted, counts.refused)?;
-    if counts.refused > 0 { Err(Failure::Told) } else { outcome }
+    match outcome {
+        Ok(()) if counts.refused > 0 => Err(Failure::Told),
+        outcome => outcome,
+    }
 }
 
 #[derive(Debug, Default)]
@@ -139,9 +157,20 @@ struct Progress<'a> {
     accepted: u64,
     refused: u64,
     listed: u64,
+    /// The first place of each portion that waits for its answer.
+    unanswered: BTreeSet<Place>,
+    /// The last place that was handed to a request.
+    last_sent: Option<Place>,
 }
 
-async fn send_file(path: &Path, target: &Arc<Target>, parallel: usize, counts: &mut Counts) -> Result<(), Failure> {
+/// Sends a file to its end, or until a signal comes.
+async fn send_file(
+    path: &Path,
+    target: &Arc<Target>,
+    parallel: usize,
+    counts: &mut Counts,
+    ends: &mut Ends,
+) -> Result<(), Failure> {
     let read_bytes = Arc::new(AtomicU64::new(0));
     let (input, len): (Input, Option<u64>) = if path.as_os_str() == "-" {
         (Box::new(tokio::io::stdin()), None)
@@ -157,9 +186,45 @@ async fn send_file(path: &Path, target: &Arc<Target>, parallel: usize, counts: &
     let options = ReaderOptions { max_line_bytes: 64 * 1024 * 1024, ..ReaderOptions::default() };
     let mut reader = RawReader::new(input, options);
     let bar = progress_bar(len);
-    let mut progress =
-        Progress { path, bar, read_bytes, started: Instant::now(), counts, accepted: 0, refused: 0, listed: 0 };
+    let mut progress = Progress {
+        path,
+        bar,
+        read_bytes,
+        started: Instant::now(),
+        counts,
+        accepted: 0,
+        refused: 0,
+        listed: 0,
+        unanswered: BTreeSet::new(),
+        last_sent: None,
+    };
     let mut requests = JoinSet::new();
+    let end = tokio::select! {
+        biased;
+        () = ends.next() => None,
+        end = send_portions(&mut reader, target, parallel, &mut progress, &mut requests) => Some(end),
+    };
+    let Some(end) = end else {
+        let last_answers = async { while !requests.is_empty() && progress.take_one(&mut requests).await.is_ok() {} };
+        tokio::select! {
+            () = ends.next() => {}
+            _ = tokio::time::timeout(LAST_ANSWERS, last_answers) => {}
+        }
+        progress.finish();
+        progress.tell_interruption();
+        return Err(Failure::Interrupted);
+    };
+    progress.finish();
+    end
+}
+
+async fn send_portions(
+    reader: &mut RawReader,
+    target: &Arc<Target>,
+    parallel: usize,
+    progress: &mut Progress<'_>,
+    requests: &mut JoinSet<Sent>,
+) -> Result<(), Failure> {
     let mut portion = Portion::default();
     let mut end = Ok(());
     loop {
@@ -175,21 +240,18 @@ async fn send_file(path: &Path, target: &Arc<Target>, parallel: usize, counts: &
         portion.add(&chunk);
         if portion.is_full(target.max_portion_bytes.load(Ordering::Relaxed)) {
             while requests.len() >= parallel {
-                progress.take_one(&mut requests).await?;
+                progress.take_one(requests).await?;
             }
-            let (portion, target) = (std::mem::take(&mut portion), Arc::clone(target));
-            requests.spawn(async move { send(portion, &target).await });
+            progress.send(std::mem::take(&mut portion), target, requests);
         }
         progress.show();
     }
     if !portion.places.is_empty() {
-        let target = Arc::clone(target);
-        requests.spawn(async move { send(portion, &target).await });
+        progress.send(portion, target, requests);
     }
     while !requests.is_empty() {
-        progress.take_one(&mut requests).await?;
+        progress.take_one(requests).await?;
     }
-    progress.finish();
     end.map_err(Failure::from)
 }
 
@@ -197,10 +259,45 @@ async fn send_file(path: &Path, target: &Arc<Target>, parallel: usize, counts: &
 type Sent = Result<Vec<(Answer, Vec<Place>)>, Failure>;
 
 impl Progress<'_> {
+    /// Sends a portion beside the others.
+    fn send(&mut self, portion: Portion, target: &Arc<Target>, requests: &mut JoinSet<Sent>) {
+        self.unanswered.extend(portion.places.first());
+        self.last_sent = portion.places.last().copied().or(self.last_sent);
+        let target = Arc::clone(target);
+        requests.spawn(async move { send(portion, &target).await });
+    }
+
+    /// Says how far the file was sent. Portions may be answered in any order.
+    fn tell_interruption(&self) {
+        let path = self.path.display();
+        let through = match (self.unanswered.first(), self.last_sent) {
+            (Some(&first), _) => match first {
+                Place::Line(line) => Place::Line(line - 1),
+                Place::Element(element) => Place::Element(element - 1),
+            },
+            (None, Some(last)) => last,
+            (None, None) => Place::Line(0),
+        };
+        let (what, number) = match through {
+            Place::Line(line) => ("line", line),
+            Place::Element(element) => ("element", element),
+        };
+        if number == 0 {
+            anstream::eprintln!("perch: {path}: interrupted before any of it was answered for");
+        } else {
+            anstream::eprintln!("perch: {path}: interrupted; everything up to {what} {number} was answered for");
+        }
+        anstream::eprintln!("perch: {path}: send it again to bring the rest: a tweet that comes twice is kept once");
+    }
+
     /// Waits for one portion and counts its answers.
     async fn take_one(&mut self, requests: &mut JoinSet<Sent>) -> Result<(), Failure> {
         let Some(sent) = requests.join_next().await else { return Ok(()) };
-        for (answer, places) in sent.context("a request ended without an answer")?? {
+        let answers = sent.context("a request ended without an answer")??;
+        if let Some(first) = answers.iter().filter_map(|(_, places)| places.first()).min() {
+            self.unanswered.remove(first);
+        }
+        for (answer, places) in answers {
             self.take(answer, &places)?;
         }
         Ok(())
@@ -218,7 +315,7 @@ impl Progress<'_> {
         self.list(answer.refused, mistakes.collect());
         self.show();
         match answer.error {
-            Some(error) => Err(anyhow!("the server says: {}", error.message).into()),
+            Some(error) => Err(anyhow!("the server says: {}", escaped(&error.message)).into()),
             None => Ok(()),
         }
     }
@@ -234,7 +331,7 @@ impl Progress<'_> {
         self.bar.suspend(|| {
             for (line, reason) in mistakes {
                 if self.listed < LISTED {
-                    anstream::eprintln!("{}:{line}: {reason}", path.display());
+                    anstream::eprintln!("{}:{line}: {}", path.display(), escaped(&reason));
                     self.listed += 1;
                 }
             }

@@ -1,6 +1,6 @@
 //! `perch search`: a page of history.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::{Answer, Http, address, refusal, unreachable};
-use super::show::Shown;
+use super::show::{Shown, escaped, json_line};
 use super::{Failure, ServerArgs, read_query};
 
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ struct Page {
 
 pub(super) async fn run(args: &SearchArgs) -> Result<(), Failure> {
     read_query(&args.query)?;
-    let mut url = address(&args.server.url, "/api/search")?;
+    let mut url = address(&args.server.url, "/api/search");
     url.query_pairs_mut().append_pair("q", &args.query).append_pair("n", &args.n.to_string());
     if let Some(before_id) = args.before_id {
         url.query_pairs_mut().append_pair("before_id", &before_id.to_string());
@@ -53,17 +53,20 @@ pub(super) async fn run(args: &SearchArgs) -> Result<(), Failure> {
         return Err(refusal(status, &body));
     }
     let page: Page = serde_json::from_str(&body).context("the answer is not what perch sends")?;
-    let mut out = anstream::stdout();
     if args.json {
+        // As it is: anstream would leave out what it takes for styles.
+        let mut out = std::io::stdout();
+        let is_terminal = out.is_terminal();
         for tweet in &page.result {
-            writeln!(out, "{tweet}")?;
+            writeln!(out, "{}", json_line(tweet.get(), is_terminal))?;
         }
         return Ok(());
     }
+    let mut out = anstream::stdout();
     if !page.result.is_empty() {
         writeln!(out, "{}", table(&page.result)?)?;
     }
-    let next = page.next.map(|next| format!("; the next page: --before-id {next}")).unwrap_or_default();
+    let next = page.next.map(|next| format!("; the next page: --before-id {}", escaped(&next))).unwrap_or_default();
     anstream::eprintln!("{} of {}{next}", page.result.len(), page.total);
     Ok(())
 }
@@ -78,7 +81,7 @@ fn table(tweets: &[Box<RawValue>]) -> Result<Table, Failure> {
     table.set_header(["id", "created", "author", "text"]);
     for tweet in tweets {
         let tweet: Shown = serde_json::from_str(tweet.get()).context("the answer is not what perch sends")?;
-        table.add_row([tweet.id_str.clone(), tweet.time(), tweet.author(), tweet.text()]);
+        table.add_row([tweet.id(), tweet.time(), tweet.author(), tweet.text()]);
     }
     Ok(table)
 }

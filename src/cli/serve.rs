@@ -1,31 +1,33 @@
 //! `perch serve`: runs perch until a signal.
 
-use std::convert::Infallible;
 use std::io::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use super::reload::Reloader;
 use super::signals::{Ends, Hangups};
-use super::{ConfigArgs, Failure, load_with_keys};
+use super::{ConfigArgs, Failure, Loaded, load_with_keys};
 use crate::config::Limits;
-use crate::server::Tls;
 use crate::transport::{Exposure, exposure};
 use crate::{app, telemetry};
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
-    let (mut config, plugins, keys) = load_with_keys(args)?;
-    telemetry::init_log(&config.telemetry)?;
-    allow_files(&mut config.limits);
-    let opens = exposure(&config, keys.has_ingest_token());
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")?;
+    // First of all: until somebody listens to it, SIGHUP ends the process.
+    let hangups = runtime.block_on(async { Hangups::listen() }).context("can't listen for signals")?;
+    let Loaded { mut config, plugins, keys, warnings } = load_with_keys(args)?;
+    let log_filter = telemetry::init_log(&config.telemetry)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let reloader = Reloader { args: args.clone(), config: config.clone(), keys: keys.clone(), log_filter };
+    allow_files(&mut config.limits);
+    let opens = exposure(&config, keys.has_ingest_token());
     let outcome = runtime.block_on(async {
         let mut ends = Ends::listen().context("can't listen for signals")?;
-        let hangups =
-            config.server.is_encrypted().then(Hangups::listen).transpose().context("can't listen for signals")?;
         let running = tokio::select! {
             running = app::start(&config, plugins, keys) => running?,
             () = ends.next() => {
@@ -49,7 +51,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
         }
         let second_end = end_twice(ends, running.shutdown_token());
         tokio::select! {
-            never = reload(running.tls(), hangups) => match never {},
+            never = reloader.run(hangups) => match never {},
             outcome = running.run() => outcome,
             ended = second_end => ended.and_then(|()| anyhow::bail!("a second signal came: ended at once")),
         }
@@ -99,16 +101,4 @@ async fn end_twice(mut ends: Ends, shutdown: CancellationToken) -> anyhow::Resul
     tokio::time::sleep(Duration::from_millis(500)).await;
     Ends::listen().context("can't listen for signals")?.next().await;
     Ok(())
-}
-
-/// Reads the certificate again at each SIGHUP.
-async fn reload(tls: Option<Arc<Tls>>, hangups: Option<Hangups>) -> Infallible {
-    let (Some(tls), Some(mut hangups)) = (tls, hangups) else { return std::future::pending().await };
-    loop {
-        hangups.next().await;
-        match tls.reload() {
-            Ok(()) => tracing::info!("the certificate was read again"),
-            Err(error) => tracing::error!(%error, "the new certificate is no good, the old one stays"),
-        }
-    }
 }

@@ -1,4 +1,7 @@
-//! Tweets for a terminal.
+//! Tweets and messages for a terminal, which what a server sends must not steer.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use jiff::Zoned;
 use jiff::fmt::strtime;
@@ -8,7 +11,7 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Shown {
     #[serde(default)]
-    pub(super) id_str: String,
+    id_str: String,
     #[serde(default)]
     created_at: Option<String>,
     #[serde(default)]
@@ -35,6 +38,10 @@ impl Shown {
         )
     }
 
+    pub(super) fn id(&self) -> String {
+        plain(&self.id_str)
+    }
+
     pub(super) fn author(&self) -> String {
         match plain(&self.user.screen_name) {
             name if name.is_empty() => "-".to_owned(),
@@ -59,4 +66,45 @@ fn plain(text: &str) -> String {
 /// Characters that turn the direction of what follows, beyond the end of the tweet.
 pub(super) fn is_bidirectional(char: char) -> bool {
     matches!(char, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with escapes for whatever steers a terminal. Line breaks and tabs stay: messages have several lines.
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
+    let steers = |char: char| !matches!(char, '\n' | '\t') && (char.is_control() || is_directional(char));
+    replace_chars(text, steers, |char, out| write!(out, "{}", char.escape_unicode()))
+}
+
+/// A JSON text as a line of stdout. JSON lets C1 controls, DEL and directional marks stand in its strings. For a
+/// terminal they become the escapes of JSON, which mean the same.
+pub(super) fn json_line(json: &str, is_terminal: bool) -> Cow<'_, str> {
+    let steers = |char: char| is_terminal && (char.is_control() || is_directional(char));
+    replace_chars(json, steers, |char, out| match char {
+        // They stand between values only.
+        '\n' | '\r' | '\t' => out.write_char(' '),
+        char => write!(out, "\\u{:04x}", u32::from(char)),
+    })
+}
+
+/// Characters that change the direction of the text around them (Unicode's `Bidi_Control`).
+fn is_directional(char: char) -> bool {
+    is_bidirectional(char) || matches!(char, '\u{061C}' | '\u{200E}' | '\u{200F}')
+}
+
+fn replace_chars(
+    text: &str,
+    is_replaced: impl Fn(char) -> bool,
+    write_replacement: impl Fn(char, &mut String) -> std::fmt::Result,
+) -> Cow<'_, str> {
+    let Some(first) = text.find(&is_replaced) else { return Cow::Borrowed(text) };
+    let (start, rest) = text.split_at(first);
+    let mut out = start.to_owned();
+    for char in rest.chars() {
+        if is_replaced(char) {
+            // A `String` takes everything.
+            let _ = write_replacement(char, &mut out);
+        } else {
+            out.push(char);
+        }
+    }
+    Cow::Owned(out)
 }

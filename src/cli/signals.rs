@@ -47,7 +47,8 @@ impl Ends {
     }
 }
 
-/// SIGHUP, where there is one: files have changed. For those who don't listen it keeps its meaning: the terminal has gone.
+/// SIGHUP, where there is one: files have changed. `serve` listens to it from its first moment on, whether it has
+/// files to read again or not: a process that does not is ended by it.
 pub(super) struct Hangups {
     #[cfg(unix)]
     hangups: Signal,

@@ -2,7 +2,9 @@
 //!
 //! One session at `/ws`. When the connection is lost it is made again, and goes on behind the last tweet that was printed.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+#[cfg(unix)]
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -12,6 +14,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+#[cfg(unix)]
+use tokio::{io::Interest, net::unix::pipe};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
@@ -19,7 +23,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use url::Url;
 
 use super::client::{Backoff, ServerError, Stream, Tls, address, is_encrypted, refusal, unreachable};
-use super::show::Shown;
+use super::show::{Shown, escaped, json_line};
 use super::{Failure, ServerArgs, read_query};
 
 /// The server gives a sign of life at least every 25 s.
@@ -64,9 +68,31 @@ impl<E: Into<anyhow::Error>> From<E> for Lost {
     }
 }
 
+/// Prints until something fails, or nobody reads what is printed.
 pub(super) async fn run(args: &TailArgs) -> Result<(), Failure> {
     read_query(&args.query)?;
-    let mut url = address(&args.server.url, "/ws")?;
+    tokio::select! {
+        outcome = print_matches(args) => outcome,
+        () = stdout_closed() => Ok(()),
+    }
+}
+
+/// Waits until the other end of standard output is closed. A write would tell it too, but nothing is written while
+/// nothing matches.
+async fn stdout_closed() {
+    // Nothing is written by way of this, so that stdout may go on to block. A file can't be waited for.
+    #[cfg(unix)]
+    if let Ok(stdout) = std::io::stdout().as_fd().try_clone_to_owned()
+        && let Ok(stdout) = pipe::Sender::from_owned_fd_unchecked(stdout)
+        && stdout.ready(Interest::ERROR).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
+async fn print_matches(args: &TailArgs) -> Result<(), Failure> {
+    let mut url = address(&args.server.url, "/ws");
     let tls = args.server.access.tls([&url])?;
     let scheme = if is_encrypted(&url) { "wss" } else { "ws" };
     url.set_scheme(scheme)
@@ -103,6 +129,7 @@ pub(super) async fn run(args: &TailArgs) -> Result<(), Failure> {
             Err(error) => error.to_string(),
         };
         let pause = backoff.pause();
+        let why = escaped(&why);
         anstream::eprintln!("connection lost ({why}); trying again in {:.1} s", pause.as_secs_f64());
         tokio::time::sleep(pause).await;
     }
@@ -189,7 +216,8 @@ async fn follow_to_end(
                 match error.code.as_str() {
                     "bad_query" => return Err(Lost::Failed(Failure::Usage(error.message))),
                     "unrecoverable" if resumed => {
-                        anstream::eprintln!("{}; going on from now, what came meanwhile is left out", error.message);
+                        let why = escaped(&error.message);
+                        anstream::eprintln!("{why}; going on from now, what came meanwhile is left out");
                         *position = Position::default();
                         return Err(Lost::Retry("another index".to_owned()));
                     }
@@ -236,15 +264,18 @@ fn closed(frame: Option<tungstenite::protocol::CloseFrame>) -> Lost {
 }
 
 fn print(new: &New<'_>, payload: &RawValue, as_json: bool) -> anyhow::Result<()> {
-    let mut out = anstream::stdout();
     if as_json {
-        writeln!(out, "{payload}")?;
+        // As it is: anstream would leave out what it takes for styles.
+        let mut out = std::io::stdout();
+        writeln!(out, "{}", json_line(payload.get(), out.is_terminal()))?;
+        out.flush()?;
     } else {
+        let mut out = anstream::stdout();
         let tweet: Shown = serde_json::from_str(new.tweet.get()).context("the server sent a tweet that is none")?;
         let dim = Style::new().dimmed();
         let name = AnsiColor::Cyan.on_default().bold();
         writeln!(out, "{dim}{}{dim:#} {name}{}{name:#} {}", tweet.time(), tweet.author(), tweet.text())?;
+        out.flush()?;
     }
-    out.flush()?;
     Ok(())
 }

@@ -54,7 +54,7 @@ fn wrong_queries_are_wrong_usage_with_a_caret() {
 #[test]
 fn a_configuration_file_that_was_named_must_be_there() {
     let args = ConfigArgs { config: Some("/nowhere/config.toml".to_owned()), ..ConfigArgs::default() };
-    let Err(Failure::Config(problems)) = layers(&args) else { panic!("it was taken") };
+    let Err(problems) = layers(&args) else { panic!("it was taken") };
     assert_eq!(problems[0].path, "/nowhere/config.toml");
 }
 
@@ -81,8 +81,50 @@ fn pauses_grow_to_a_bound() {
 #[test]
 fn addresses_keep_the_path_of_the_server() {
     let server = "http://host:1/perch/".parse().unwrap();
-    assert_eq!(client::address(&server, "/api/search").unwrap().as_str(), "http://host:1/perch/api/search");
-    assert!(client::address(&"ftp://host".parse().unwrap(), "/").is_err());
+    assert_eq!(client::address(&server, "/api/search").as_str(), "http://host:1/perch/api/search");
+}
+
+#[test]
+fn addresses_are_taken_as_people_write_them() {
+    for (text, url) in [
+        ("127.0.0.1:8888", "http://127.0.0.1:8888/"),
+        ("localhost:8888", "http://localhost:8888/"),
+        ("perch.example.org/perch", "http://perch.example.org/perch"),
+        ("[::1]:8888", "http://[::1]:8888/"),
+        (" https://host ", "https://host/"),
+    ] {
+        assert_eq!(client::server_url(text).unwrap().as_str(), url);
+    }
+    for (text, told) in [
+        ("8888", "write http://localhost:8888"),
+        (":8888", "write http://localhost:8888"),
+        ("ftp://host", "http://localhost:8888"),
+        ("ws://host/", "write http://host/"),
+        ("wss://host/", "write https://host/"),
+        ("", "http://localhost:8888"),
+    ] {
+        let message = client::server_url(text).unwrap_err();
+        assert!(message.contains(told), "{text}: {message}");
+    }
+}
+
+#[test]
+fn what_a_server_says_does_not_steer_the_terminal() {
+    let said = "a\u{1b}]0;b\u{7}\u{9b}31m\u{7f}\r\u{202e}\u{200f}\n\t^ é";
+    assert_eq!(show::escaped(said), "a\\u{1b}]0;b\\u{7}\\u{9b}31m\\u{7f}\\u{d}\\u{202e}\\u{200f}\n\t^ é");
+    let body = r#"{"error": {"code": "limit", "message": "x\u001b[2Jy"}}"#;
+    let Failure::Other(error) = client::refusal(hyper::StatusCode::TOO_MANY_REQUESTS, body) else { panic!() };
+    assert!(!show::escaped(&error.to_string()).contains('\u{1b}'));
+}
+
+#[test]
+fn json_for_a_terminal_means_the_same() {
+    let json = "{\"a\u{9b}\":\r\n\"\u{7f}\u{85}\u{202e}\u{61c} \\u001b é\"}";
+    assert_eq!(show::json_line(json, false), json);
+    let shown = show::json_line(json, true);
+    assert_eq!(shown, r#"{"a\u009b":  "\u007f\u0085\u202e\u061c \u001b é"}"#);
+    let read = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+    assert_eq!(read(&shown), read(json));
 }
 
 #[test]

@@ -1,8 +1,14 @@
 //! What stands above the file: `PERCH_…` variables and flags, as changes to the one table.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use toml::{Table, Value};
 
 use super::{Config, Layers, Problem, default_sections, nearest};
+
+/// How the names of variables start.
+const PREFIX: &str = "PERCH_";
 
 /// Variables that start with `PERCH_` and are no keys: they are read elsewhere.
 const OTHER_VARIABLES: &[&str] =
@@ -25,18 +31,15 @@ pub(super) fn apply(layers: &Layers, table: &mut Table, problems: &mut Vec<Probl
         }
         Err(message) => problems.push(Problem::new(path, format!("{message} (set by {origin})"))),
     };
-    let mut variables: Vec<_> = layers.environment.iter().filter(|(name, _)| name.starts_with("PERCH_")).collect();
+    let mut variables: Vec<_> = layers.environment.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     variables.sort();
     for (name, text) in variables {
         if OTHER_VARIABLES.contains(&name.as_str()) || INGEST_TOKEN.contains(&name.as_str()) {
             continue;
         }
-        match path_of_variable(name) {
-            Ok(path) => {
-                let value = value_of(&path, text);
-                set(name.clone(), &path, value, problems);
-            }
-            Err(problem) => problems.push(problem),
+        if let Some(path) = path_of_variable(name) {
+            let value = value_of(&path, text);
+            set(name.clone(), &path, value, problems);
         }
     }
     for assignment in &layers.set {
@@ -71,30 +74,63 @@ pub(super) fn name_origins(origins: &Origins, problems: &mut [Problem]) {
     }
 }
 
-/// `PERCH_SERVER__LISTEN`, or `PERCH_SERVER_LISTEN` where that can only be one key.
-fn path_of_variable(name: &str) -> Result<String, Problem> {
-    let rest = name.strip_prefix("PERCH_").unwrap_or(name);
+/// The variables that start with `PERCH_` and set nothing. They may be mistakes, or somebody else's: so they stop
+/// nothing. Those that Kubernetes sets for services are left out.
+pub(super) fn unknown_variables(layers: &Layers) -> Vec<Problem> {
+    let is_unknown = |(name, value): &&(String, String)| {
+        name.starts_with(PREFIX)
+            && !OTHER_VARIABLES.contains(&name.as_str())
+            && !INGEST_TOKEN.contains(&name.as_str())
+            && path_of_variable(name).is_none()
+            && !is_of_kubernetes(name, value)
+    };
+    let mut names: Vec<_> = layers.environment.iter().filter(is_unknown).map(|(name, _)| name).collect();
+    names.sort();
+    let known: Vec<_> = known_paths().iter().map(|path| variable_of_path(path)).collect();
+    let problem = |name: &String| {
+        let known = known.iter().map(String::as_str).chain(OTHER_VARIABLES.iter().copied()).chain([INGEST_TOKEN[0]]);
+        // What all have in common makes none of them more alike.
+        let hint = nearest(&name[PREFIX.len()..], known.map(|known| &known[PREFIX.len()..]));
+        let hint = hint.map(|hint| format!("; did you mean {PREFIX}{hint}?")).unwrap_or_default();
+        Problem::new(name, format!("no key has this variable, it sets nothing{hint}"))
+    };
+    names.into_iter().map(problem).collect()
+}
+
+/// Whether Kubernetes sets this variable in pods, for a service whose name begins with `perch`.
+fn is_of_kubernetes(name: &str, value: &str) -> bool {
+    static NAMES: LazyLock<Regex> = LazyLock::new(|| {
+        let names = "^PERCH(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$";
+        Regex::new(names).expect("the pattern is right")
+    });
+    let is_url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+    NAMES.is_match(name) || (name.ends_with("_PORT") && is_url)
+}
+
+/// Every path that a variable can set.
+fn known_paths() -> Vec<String> {
+    let mut paths = Config::keys();
+    paths.extend(["source".to_owned(), "transport".to_owned()]);
+    paths
+}
+
+/// The path that `PERCH_SERVER__LISTEN` sets, or `PERCH_SERVER_LISTEN` where that can only be one key.
+fn path_of_variable(name: &str) -> Option<String> {
+    let rest = name.strip_prefix(PREFIX).unwrap_or(name);
     if rest == "LOG" {
-        return Ok("telemetry.log".to_owned());
+        return Some("telemetry.log".to_owned());
     }
-    let mut keys = Config::keys();
-    keys.extend(["source".to_owned(), "transport".to_owned()]);
+    let keys = known_paths();
     let exact = rest.replace("__", ".").to_lowercase();
     if keys.contains(&exact) {
-        return Ok(exact);
+        return Some(exact);
     }
     let mut like = keys.iter().filter(|key| key.replace('.', "_").eq_ignore_ascii_case(rest));
-    if let (Some(key), None) = (like.next(), like.next()) {
-        return Ok(key.clone());
-    }
-    let names: Vec<_> = keys.iter().map(|key| variable_of_path(key)).collect();
-    let hint = nearest(name, names.iter().map(String::as_str));
-    let hint = hint.map(|hint| format!("; did you mean {hint}?")).unwrap_or_default();
-    Err(Problem::new(name, format!("no key has this variable{hint}")))
+    like.next().filter(|_| like.next().is_none()).cloned()
 }
 
 fn variable_of_path(path: &str) -> String {
-    format!("PERCH_{}", path.replace('.', "__").to_uppercase())
+    format!("{PREFIX}{}", path.replace('.', "__").to_uppercase())
 }
 
 /// The text as TOML, or as a plain string where it is none, or where the key holds a string.

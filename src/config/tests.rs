@@ -151,7 +151,6 @@ fn mistakes_in_variables_and_flags_name_them() {
         ..Layers::default()
     };
     expect![[r#"
-        PERCH_SERVER_LISTN: no key has this variable; did you mean PERCH_SERVER__LISTEN?
         --set: expected KEY=VALUE, found "nonsense"
         source[7].rate: there is no [7], only 1 before it (set by --set)
         server..x: expected a TOML path such as server.listen or source[0].rate (set by --set)
@@ -192,4 +191,43 @@ fn plugin_tables_are_read_with_every_mistake() {
 fn problems_move_into_the_table_around_them() {
     assert_eq!(Problem::new("rate", "x").within("source[1]").path, "source[1].rate");
     assert_eq!(Problem::new("", "x").within("source[1]").path, "source[1]");
+}
+
+#[test]
+fn unknown_variables_are_warnings_and_those_of_kubernetes_not_even_that() {
+    let layers = |variables: &[(&str, &str)]| Layers {
+        environment: variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        ..Layers::default()
+    };
+    let unknown = |variables: &[(&str, &str)]| -> String {
+        let layers = layers(variables);
+        assert_eq!(Config::load(&layers), Ok(Config::default()), "they set nothing");
+        layers.unknown_variables().iter().map(|problem| format!("{problem}\n")).collect()
+    };
+    expect![[r"
+        PERCH_LIMIT__MAX_PAGE: no key has this variable, it sets nothing; did you mean PERCH_LIMITS__MAX_PAGE?
+        PERCH_TOKENS: no key has this variable, it sets nothing; did you mean PERCH_TOKEN?
+        PERCH_XYZZY: no key has this variable, it sets nothing
+    "]]
+    .assert_eq(&unknown(&[("PERCH_XYZZY", "1"), ("PERCH_LIMIT__MAX_PAGE", "7"), ("PERCH_TOKENS", ""), ("HOME", "/")]));
+    // As in a pod beside the services `perch` (with a named port) and `perch-main`.
+    let of_kubernetes = [
+        ("PERCH_SERVICE_HOST", "10.0.0.1"),
+        ("PERCH_SERVICE_PORT", "8888"),
+        ("PERCH_SERVICE_PORT_HTTP", "8888"),
+        ("PERCH_PORT", "tcp://10.0.0.1:8888"),
+        ("PERCH_PORT_8888_TCP", "tcp://10.0.0.1:8888"),
+        ("PERCH_PORT_8888_TCP_PROTO", "tcp"),
+        ("PERCH_PORT_8888_TCP_PORT", "8888"),
+        ("PERCH_PORT_8888_TCP_ADDR", "10.0.0.1"),
+        ("PERCH_PORT_8888_UDP_ADDR", "10.0.0.1"),
+        ("PERCH_MAIN_SERVICE_HOST", "10.0.0.1"),
+        ("PERCH_MAIN_PORT", "udp://10.0.0.1:8888"),
+    ];
+    assert_eq!(unknown(&of_kubernetes), "");
+    assert!(unknown(&[("PERCH_PORT", "8888")]).starts_with("PERCH_PORT: "));
+    // A key that is known and has a bad value is a mistake.
+    assert_eq!(Config::parse(&layers(&[("PERCH_LIMITS__MAX_PAGE", "many")])).1.len(), 1);
+    let known = [("PERCH_LOG", "info"), ("PERCH_TOKEN", "x"), ("PERCH_SOURCE", "[]"), ("PERCH_INDEX_DIR", "x")];
+    assert_eq!(layers(&known).unknown_variables(), []);
 }

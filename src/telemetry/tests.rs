@@ -78,7 +78,7 @@ fn the_log_holds_nothing_that_libraries_say_at_trace() {
     });
     for filter in ["trace", "info,tungstenite::protocol=trace,perch::x=trace"] {
         let config = Telemetry { log: filter.to_owned(), ..Telemetry::default() };
-        let subscriber = log_to(&config, log.reopen().unwrap(), false).unwrap();
+        let (subscriber, _) = log_to(&config, log.reopen().unwrap(), false).unwrap();
         let _set = subscriber.set_default();
         tracing::trace!(target: "tungstenite::protocol", "a secret");
         tracing::trace!(target: "perchance", "a secret");
@@ -88,4 +88,22 @@ fn the_log_holds_nothing_that_libraries_say_at_trace() {
         assert!(written.contains("closes") && written.contains("our own"), "{filter}: {written}");
         assert!(!written.contains("a secret"), "{filter}: {written}");
     }
+}
+
+#[test]
+fn the_filter_of_a_running_log_can_be_changed() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let (subscriber, filter) = log_to(&Telemetry::default(), log.reopen().unwrap(), false).unwrap();
+    let _set = subscriber.set_default();
+    let say = |what| tracing::debug!(target: "perch::x", what);
+    say("before");
+    filter.set("perch::x=debug").unwrap();
+    say("between");
+    assert!(filter.set("perch=loud").is_err());
+    say("still");
+    filter.set("info").unwrap();
+    say("after");
+    let written = std::fs::read_to_string(log.path()).unwrap();
+    assert!(written.contains("between") && written.contains("still"), "{written}");
+    assert!(!written.contains("before") && !written.contains("after"), "{written}");
 }

@@ -31,8 +31,8 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use tokio::time::Instant;
 
-use crate::auth::{Pass, Tokens};
-use crate::config::{Limits, Secret, Server};
+use crate::auth::{IngestToken, Pass, Tokens};
+use crate::config::{Limits, Server};
 use crate::telemetry;
 
 use super::errors::{Code, Fault};
@@ -58,9 +58,9 @@ pub struct Gate {
     hosts: HostPolicy,
     origins: OriginPolicy,
     proxies: TrustedProxies,
-    ingest_token: Option<Secret>,
+    ingest_token: Option<Arc<IngestToken>>,
     /// The key of clients' tokens; `None` when they need none.
-    tokens: Option<Tokens>,
+    tokens: Option<Arc<Tokens>>,
     rates: Rates,
     connections: Arc<AddressLimit>,
     sessions: Arc<AddressLimit>,
@@ -128,7 +128,12 @@ impl Caller {
 impl Gate {
     /// The gate of a server.
     #[must_use]
-    pub fn new(server: &Server, ingest_token: Option<Secret>, tokens: Option<Tokens>, limits: &Limits) -> Gate {
+    pub fn new(
+        server: &Server,
+        ingest_token: Option<Arc<IngestToken>>,
+        tokens: Option<Arc<Tokens>>,
+        limits: &Limits,
+    ) -> Gate {
         Gate {
             hosts: HostPolicy::new(server),
             origins: OriginPolicy::new(server),

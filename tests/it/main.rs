@@ -7,6 +7,8 @@ mod auth;
 mod bench;
 mod binary;
 mod bulk;
+#[cfg(unix)]
+mod command_line;
 mod compression;
 mod durability;
 mod early_answers;
@@ -24,6 +26,8 @@ mod security;
 mod sente;
 mod sente_client;
 mod shutdown;
+#[cfg(unix)]
+mod signals;
 mod slow;
 mod sse;
 mod tls;

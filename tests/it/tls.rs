@@ -101,6 +101,22 @@ async fn connections_are_encrypted_and_certificates_renewed() {
     perch.stop().await;
 }
 
+#[test]
+fn commands_are_told_that_a_server_speaks_tls() {
+    let dir = tempfile::tempdir().expect("a directory");
+    certificate(dir.path());
+    let settings = settings(dir.path());
+    let server = Server::start_with(&dir.path().join("index"), &["--set", &settings[0], "--set", &settings[1]]);
+    let plain = server.url.replacen("https://", "http://", 1);
+    for command in [&["search", "x"][..], &["tail", "x"], &["ingest", "x"]] {
+        let output = crate::support::process::perch().args([command, &["--url", &plain]].concat()).output();
+        let output = output.expect("perch runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr.contains(&format!("write --url {}", server.url)), "{command:?}: {stderr}");
+    }
+}
+
 /// Where a process finds its certificate and its key.
 fn settings(dir: &Path) -> [String; 2] {
     [("certificate", "cert.pem"), ("key", "key.pem")]
@@ -143,17 +159,15 @@ fn signals_are_listened_to_before_it_says_that_it_serves() {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask");
         u64::from_str_radix(mask.trim(), 16).expect("hexadecimal")
     }
-    const HANGUP: u64 = 1;
-    const INTERRUPT_AND_TERMINATE: u64 = 1 << 1 | 1 << 14;
+    const HANGUP_INTERRUPT_TERMINATE: u64 = 1 | 1 << 1 | 1 << 14;
     let dir = tempfile::tempdir().expect("a directory");
     certificate(dir.path());
     let plain = Server::start(&dir.path().join("plain"));
-    assert_eq!(caught(plain.child.id()) & INTERRUPT_AND_TERMINATE, INTERRUPT_AND_TERMINATE);
-    assert_eq!(caught(plain.child.id()) & HANGUP, 0, "its terminal may take it along");
     let settings = settings(dir.path());
     let encrypted = Server::start_with(&dir.path().join("encrypted"), &["--set", &settings[0], "--set", &settings[1]]);
-    let all = INTERRUPT_AND_TERMINATE | HANGUP;
-    assert_eq!(caught(encrypted.child.id()) & all, all);
+    for server in [plain, encrypted] {
+        assert_eq!(caught(server.child.id()) & HANGUP_INTERRUPT_TERMINATE, HANGUP_INTERRUPT_TERMINATE);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,7 +139,7 @@ impl Socket {
         stream.set_nodelay(true)?;
         let mut stream = match &address.tls {
             Some((tls, host)) => tls.encrypt(host, stream).await?,
-            None => Stream::Plain(stream),
+            None => Stream::plain(stream),
         };
         let part = handshake(&mut stream, address).await.context("the handshake failed")?;
         Ok(Socket { stream, part, out: Vec::new() })

@@ -126,7 +126,7 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             let stream = connecting.await?.into_inner();
             if !is_encrypted {
-                return Ok(TokioIo::new(Stream::Plain(stream)));
+                return Ok(TokioIo::new(Stream::plain(stream)));
             }
             let encrypting = tokio::time::timeout(CONNECT_TIMEOUT, tls.encrypt(&host, stream));
             let stream = encrypting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;

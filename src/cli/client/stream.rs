@@ -16,7 +16,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
 use crate::cli::Failure;
@@ -60,7 +60,7 @@ impl Tls {
         let host = url.host_str().ok_or_else(|| io::Error::other("the address names no host"))?;
         let stream = TcpStream::connect((bare(host), url.port_or_known_default().unwrap_or(80))).await?;
         stream.set_nodelay(true)?;
-        if is_encrypted(url) { self.encrypt(host, stream).await } else { Ok(Stream::Plain(stream)) }
+        if is_encrypted(url) { self.encrypt(host, stream).await } else { Ok(Stream::plain(stream)) }
     }
 }
 
@@ -102,20 +102,50 @@ fn roots_of_system() -> Result<RootCertStore, Failure> {
     Ok(roots)
 }
 
-/// What is wrong with the server's certificate or its encryption, when an error has that cause.
-pub(super) fn fault<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+/// The first cause of this type that an error has, such as what is wrong with the server's certificate.
+pub(super) fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
     let mut chain = std::iter::successors(Some(error), |error| error.source());
     // An I/O error hides what it holds from the chain.
     chain.find_map(|error| match error.downcast_ref::<io::Error>() {
-        Some(io) => io.get_ref()?.downcast_ref::<rustls::Error>(),
-        None => error.downcast_ref::<rustls::Error>(),
+        Some(io) => io.get_ref()?.downcast_ref::<E>(),
+        None => error.downcast_ref::<E>(),
     })
+}
+
+/// The server answers with TLS where the client sent none.
+#[derive(Debug, thiserror::Error)]
+#[error("the server speaks TLS")]
+pub(super) struct SpeaksTls;
+
+/// A connection without TLS.
+#[derive(Debug)]
+pub(in crate::cli) struct Plain {
+    stream: TcpStream,
+    /// Whether something came, and was not TLS.
+    is_plain: bool,
+}
+
+impl Plain {
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        /// A server that was sent no TLS answers with an alert: its type, and the version of all versions.
+        const ALERT: [u8; 2] = [21, 3];
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let came = &buffer.filled()[before..];
+        if !self.is_plain && !came.is_empty() {
+            if came.starts_with(&ALERT) {
+                return Poll::Ready(Err(io::Error::other(SpeaksTls)));
+            }
+            self.is_plain = true;
+        }
+        read
+    }
 }
 
 /// A connection.
 #[derive(Debug)]
 pub(in crate::cli) enum Stream {
-    Plain(TcpStream),
+    Plain(Plain),
     Encrypted(Box<TlsStream<TcpStream>>),
 }
 
@@ -126,10 +156,17 @@ impl Connection for Stream {
     }
 }
 
+impl Stream {
+    /// A connection without TLS.
+    pub(in crate::cli) fn plain(stream: TcpStream) -> Stream {
+        Stream::Plain(Plain { stream, is_plain: false })
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Plain(stream) => stream.poll_read(context, buffer),
             Stream::Encrypted(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
@@ -138,21 +175,21 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Plain(plain) => Pin::new(&mut plain.stream).poll_write(context, bytes),
             Stream::Encrypted(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Plain(plain) => Pin::new(&mut plain.stream).poll_flush(context),
             Stream::Encrypted(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Plain(plain) => Pin::new(&mut plain.stream).poll_shutdown(context),
             Stream::Encrypted(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Exit codes are grep's: 0 when a tweet matches, 1 when none does, 2 when something is wrong with the query or the tweets.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::ops::Range;
 
 use anstyle::{AnsiColor, Style};
@@ -10,7 +10,7 @@ use tokio::io::AsyncRead;
 use unicode_width::UnicodeWidthChar as _;
 
 use super::super::Failure;
-use super::super::show::is_bidirectional;
+use super::super::show::{escaped, is_bidirectional, json_line};
 use crate::explain::tweet::{Explained, ExplainedPart, Explainer};
 use crate::query::Query;
 use crate::source::reader::{BulkReader, ReaderOptions};
@@ -34,6 +34,7 @@ pub(super) async fn run(query: &Query, file: &str, json: bool) -> Result<(), Fai
     let mut reader = BulkReader::new(input, ReaderOptions::default());
     let (mut tweets, mut matches, mut refused) = (0, 0, 0);
     let mut out = anstream::stdout();
+    let is_terminal = std::io::stdout().is_terminal();
     while let Some(chunk) = reader.next_chunk().await.map_err(|error| unreadable(&error))? {
         for prepared in chunk.tweets {
             let read = tweet::read(prepared.json.as_bytes()).map_err(|error| unreadable(&error))?;
@@ -42,7 +43,7 @@ pub(super) async fn run(query: &Query, file: &str, json: bool) -> Result<(), Fai
                 matches += usize::from(explained.matches());
                 if json {
                     let line = serde_json::to_string(&ExplainedTweet::new(tweet.id, explained))?;
-                    writeln!(out, "{line}")?;
+                    writeln!(std::io::stdout(), "{}", json_line(&line, is_terminal))?;
                 } else {
                     if tweets > 0 {
                         writeln!(out)?;
@@ -53,7 +54,7 @@ pub(super) async fn run(query: &Query, file: &str, json: bool) -> Result<(), Fai
             }
         }
         for line in chunk.refused {
-            anstream::eprintln!("{file}:{}: {}", line.line, line.reason);
+            anstream::eprintln!("{file}:{}: {}", line.line, escaped(&line.reason));
             refused += 1;
         }
     }

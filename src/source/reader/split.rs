@@ -55,7 +55,7 @@ pub struct Piece {
 }
 
 /// Where a piece stands in the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// The line, from 1.
     Line(u64),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Secret;
 
 const TOKEN: &str = "0123456789abcdef";
 
@@ -6,7 +7,7 @@ fn gate(origins: &[&str], token: Option<&str>, max_per_address: usize) -> Arc<Ga
     let allowed_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
     let server = Server { allowed_origins, ..Server::default() };
     let limits = Limits { max_sessions_per_address: max_per_address, ..Limits::default() };
-    Arc::new(Gate::new(&server, token.map(|token| Secret::new(token).unwrap()), None, &limits))
+    Arc::new(Gate::new(&server, token.map(|token| Arc::new(Secret::new(token).unwrap().into())), None, &limits))
 }
 
 fn caller(address: &str, headers: &[(&str, &str)]) -> Caller {
