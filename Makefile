@@ -4,15 +4,15 @@ CARGO ?= cargo
 # It shares what is compiled with perch.
 PEERS_TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: test test-long lint lint-peers bench bench-peers fuzz web-tools chromium proxies screenshots
+.PHONY: test test-long lint lint-peers bench bench-peers fuzz web-tools openapi-tools chromium proxies screenshots
 
 # Every test. Installs first what only tests need and the machine lacks.
 test: web-tools chromium proxies
 	$(CARGO) test --locked
 	node --test web/tests/*.test.mjs
 
-# The same with longer runs of the property tests, a hundred kills instead of five, and, for root, power cuts on a file system of their own.
-test-long: web-tools chromium proxies
+# The same with longer runs of the property tests, a hundred kills instead of five, for root power cuts on a file system of their own, and other people's tools at the interface.
+test-long: web-tools chromium proxies openapi-tools
 	PERCH_LONG_TESTS=1 $(CARGO) test --locked
 	PERCH_LONG_TESTS=1 node --test web/tests/*.test.mjs
 
@@ -47,6 +47,14 @@ web-tools: node_modules/.installed
 
 node_modules/.installed: package-lock.json
 	npm ci --no-audit --no-fund --silent
+	touch $@
+
+# What docs/openapi.json is checked with.
+openapi-tools: target/openapi-tools/.installed
+
+target/openapi-tools/.installed: tests/openapi/requirements.txt
+	python3 -m venv target/openapi-tools
+	target/openapi-tools/bin/pip install --quiet --disable-pip-version-check -r tests/openapi/requirements.txt
 	touch $@
 
 # The browser that the page is tested in. CHROMIUM=/path/to/it uses another one than Debian's.

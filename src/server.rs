@@ -9,6 +9,7 @@
 //! Bodies have their own limits, in the transports; `WebSockets` have theirs from the upgrade on, and keep their place.
 
 mod admission;
+mod error_bodies;
 mod linger;
 mod proxy_protocol;
 mod request_body;
@@ -43,6 +44,7 @@ use crate::telemetry;
 use crate::transport::{ConnectionShare, Gate, Peer, Progress, check_head};
 
 use admission::{Admission, Admitted};
+use error_bodies::ErrorBodies;
 use request_body::{BodyEnd, RequestBody};
 use response_body::{DeliveryProgress, ResponseBody, StreamExecutor};
 use stream::{Busy, ConnectionSlot, Counted, Requests};
@@ -223,7 +225,7 @@ async fn connection<S>(
         }
     });
     let peer = peer.address;
-    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(ErrorBodies::new(stream)), service));
     let mut stopping = pin!(shutdown.cancelled());
     // Until it is known which HTTP the client speaks, HTTP's own timeout does not run; later it is asked whether there is anything to wait for.
     let mut look = pin!(tokio::time::sleep(header_timeout));

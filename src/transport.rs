@@ -49,6 +49,7 @@ use crate::query::QueryLimits;
 use crate::source::StatusBoard;
 
 pub use access::{AddressLimit, AddressSlot, Exposure, Gate, Peer, TrustedProxies, exposure};
+pub(crate) use errors::head_refusal;
 pub use http::{check_head, router};
 pub use probes::admin_router;
 pub use progress::Progress;

@@ -6,7 +6,9 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::ids::Seq;
 use crate::live::LiveError;
@@ -17,7 +19,8 @@ use crate::telemetry;
 const RETRY_AFTER_S: &str = "1";
 
 /// What went wrong, for programs. The names are part of the protocol: none is ever changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub(crate) enum Code {
     /// No JSON, or not `[event, payload, ref]`.
     BadFrame,
@@ -119,7 +122,7 @@ impl Serialize for Code {
 }
 
 /// Where it went wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum At {
     /// In this field of a payload, or this parameter of a URL.
@@ -205,6 +208,28 @@ impl IntoResponse for Fault {
         let response = Json(Body { error: &self }).into_response();
         self.with_status_headers(response)
     }
+}
+
+/// The whole answer to a request whose head no handler can be asked about, as bytes of HTTP/1.1. `None` for a status
+/// that is not given to heads.
+pub(crate) fn head_refusal(status: u16, date: &str) -> Option<Bytes> {
+    let (code, reason, message) = match status {
+        400 => (Code::BadPayload, "Bad Request", "the head of the request is not HTTP/1.1"),
+        414 => (Code::TooLarge, "URI Too Long", "the URL is too long"),
+        431 => (
+            Code::TooLarge,
+            "Request Header Fields Too Large",
+            "the head of the request is too long, or has too many header fields",
+        ),
+        _ => return None,
+    };
+    telemetry::error_answered(code.name());
+    let body = serde_json::json!({"error": Fault::new(code, message)}).to_string();
+    let len = body.len();
+    Some(Bytes::from(format!(
+        "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\
+         connection: close\r\nx-content-type-options: nosniff\r\ndate: {date}\r\n\r\n{body}"
+    )))
 }
 
 impl From<LiveError> for Fault {

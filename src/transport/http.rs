@@ -175,6 +175,20 @@ fn is_utf8(query: &str) -> bool {
     std::str::from_utf8(&decoded).is_ok()
 }
 
+/// The refusal of a WebSocket handshake with the version that perch speaks (RFC 6455, 4.4), and for 426 the protocol
+/// to upgrade to (RFC 9110, 15.5.22).
+pub(super) fn with_handshake_headers(mut refusal: Response) -> Response {
+    const VERSION: HeaderValue = HeaderValue::from_static("13");
+    let is_upgrade_required = refusal.status() == StatusCode::UPGRADE_REQUIRED;
+    let headers = refusal.headers_mut();
+    headers.insert(header::SEC_WEBSOCKET_VERSION, VERSION);
+    if is_upgrade_required {
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    refusal
+}
+
 /// An answer that is JSON already.
 pub(super) fn json(body: impl Into<axum::body::Body>) -> Response {
     let mut response = Response::new(body.into());

@@ -128,7 +128,17 @@ impl IntoResponse for IngestAnswer {
 /// deflate (`Content-Encoding`; gzip and zstd are known by their first bytes as well). The answer comes when
 /// everything is durable; pushes do not wait for it.
 #[utoipa::path(post, path = "/api/tweets", tag = "ingestion",
-    request_body(content = String, description = "Tweets.", content_type = "application/x-ndjson"),
+    security((), ("ingest_token" = []), ("jwt" = [])),
+    request_body(
+        description = "Tweets. The form is found out from the bytes, whatever the content type says.",
+        content(
+            ("application/x-ndjson", example = json!("{\"id_str\": \"1\", \"text\": \"hello #rust\"}\n")),
+            (openapi::TweetsInput = "application/json"),
+            ("application/gzip"),
+            ("application/zstd"),
+            ("application/octet-stream"),
+        ),
+    ),
     responses(
         (status = 200, description = "Something was accepted, or nothing was sent. Where the body is cut or damaged, `error` says so.", body = IngestAnswer),
         (status = 400, description = "Every line was refused, or the body is damaged from its start.", body = IngestAnswer),

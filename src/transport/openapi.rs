@@ -3,10 +3,18 @@
 //! The shapes of what is spliced rather than serialized (tweets, pages, errors) are written down here. Tests hold the document to the routes,
 //! and to `docs/openapi.json`, so that no change of the interface goes unseen.
 
-use axum::response::Response;
-use utoipa::{OpenApi, ToSchema};
+use std::sync::Arc;
 
-use super::http;
+use axum::extract::State;
+use axum::response::Response;
+use serde_json::{Value, json};
+use utoipa::openapi::security::{Http, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+use super::errors::{At, Code};
+use super::{TransportContext, http, queries};
+use crate::config::Limits;
+use crate::ids::Seq;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,6 +37,7 @@ use super::http;
         super::probes::readyz,
         super::probes::metrics,
     ),
+    modifiers(&Tokens),
     tags(
         (name = "live", description = "Tweets as they come in."),
         (name = "history", description = "Tweets that came in before."),
@@ -38,19 +47,87 @@ use super::http;
 )]
 struct Document;
 
-/// The document, for people and for programs.
-pub(super) fn json() -> String {
-    let mut json = Document::openapi().to_pretty_json().expect("the document is made of strings");
+/// How clients show who they are. Which of it a server asks for is its configuration's affair, so no operation needs any.
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let mut ingest_token = Http::new(HttpAuthScheme::Bearer);
+        ingest_token.description = Some("The token of `ingest.token_file`, for bringing tweets.".to_owned());
+        components.add_security_scheme("ingest_token", SecurityScheme::Http(ingest_token));
+        let jwt = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+        let jwt = jwt.description(Some("A JSON Web Token with the rights of its claims, where `[auth]` names a key."));
+        components.add_security_scheme("jwt", SecurityScheme::Http(jwt.build()));
+    }
+}
+
+/// The document of a server with these limits, for people and for programs.
+pub(super) fn json(limits: &Limits, max_query_bytes: usize) -> String {
+    let mut document = serde_json::to_value(Document::openapi()).expect("the document is made of strings");
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (path, operations) in paths {
+        for (_, operation) in operations.as_object_mut().into_iter().flatten() {
+            refine(operation, |name| parameter_schema(path, name, limits, max_query_bytes));
+        }
+    }
+    // A body of nothing brings no tweets, and is no mistake.
+    document["paths"]["/api/tweets"]["post"]["requestBody"]["required"] = json!(false);
+    let mut json = serde_json::to_string_pretty(&document).expect("the document is made of strings");
     json.push('\n');
     json
+}
+
+/// Adds to an operation what holds for all of them.
+fn refine(operation: &mut Value, schema_of: impl Fn(&str) -> Option<Value>) {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        if let Some(schema) = parameter["name"].as_str().and_then(&schema_of) {
+            parameter["schema"] = schema;
+        }
+        if parameter["in"] == "query" && parameter["required"] == false {
+            // Forms send them so: it counts as left out.
+            parameter["allowEmptyValue"] = json!(true);
+        }
+    }
+    let bodies = operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut);
+    for (_, body) in bodies.into_iter().flatten() {
+        if body.get("schema").is_none() {
+            body["schema"] = json!({"type": "string", "format": "binary"});
+        }
+    }
+    // The head of any request can be too long.
+    let body = json!({"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}});
+    operation["responses"]["414"] = json!({"description": "The URL is too long.", "content": body});
+    operation["responses"]["431"] = json!({"description": "The head of the request is too long.", "content": body});
+}
+
+/// What a parameter takes. Here rather than beside the handlers, because much of it is a limit of the configuration.
+fn parameter_schema(path: &str, name: &str, limits: &Limits, max_query_bytes: usize) -> Option<Value> {
+    let whole = |minimum: u64, maximum: u64| json!({"type": "integer", "minimum": minimum, "maximum": maximum});
+    let choice = |values: &[&str]| json!({"type": "string", "enum": values, "default": values[0]});
+    Some(match (path, name) {
+        (_, "q") => json!({"type": "string", "minLength": 1, "maxLength": max_query_bytes}),
+        ("/api/queries", "n") => whole(1, queries::MAX_QUERIES as u64),
+        (_, "n") => whole(0, limits.max_page as u64),
+        (_, "from") => whole(0, limits.max_search_depth as u64),
+        (_, "id" | "before_id") => whole(0, u64::MAX),
+        (_, "since" | "until_seq") => whole(0, Seq::MAX.0),
+        (_, "epoch") => json!({"type": "string", "format": "uuid"}),
+        (_, "Last-Event-ID" | "lastEventId") => json!({"type": "string", "pattern": "^[0-9a-fA-F-]{36}:[0-9]{1,16}$"}),
+        ("/api/queries", "sort") => choice(&["cost", "matches", "candidates"]),
+        (_, "sort") => choice(&["newest", "oldest"]),
+        (_, "explain" | "price") => json!({"type": "boolean", "default": false}),
+        _ => return None,
+    })
 }
 
 /// This document.
 #[utoipa::path(get, path = "/api/openapi.json", tag = "operation",
     responses((status = 200, description = "OpenAPI 3.1.", body = Object))
 )]
-pub(super) async fn document() -> Response {
-    http::json(json())
+pub(super) async fn document(State(context): State<Arc<TransportContext>>) -> Response {
+    http::json(json(&context.limits, context.query_limits.max_bytes))
 }
 
 /// What every error looks like.
@@ -66,12 +143,11 @@ pub(super) struct ErrorAnswer {
 pub(super) struct ErrorBody {
     /// For programs; never changes.
     #[schema(example = "bad_query")]
-    code: String,
+    code: Code,
     /// For people.
     message: String,
     /// Where: the field, the column of the query, the path in its JSON form, or the first position that can be had.
-    #[schema(value_type = Option<Object>)]
-    at: Option<()>,
+    at: Option<At>,
 }
 
 /// A page of tweets.
@@ -105,6 +181,34 @@ pub(super) struct Tweet {
     /// The retweeted tweet, in the same form.
     #[schema(value_type = Option<Object>)]
     retweeted_status: Option<()>,
+}
+
+/// A tweet in the form of Twitter's v1.1 API. Other forms are recognized as well, and more fields are kept.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what the reader of tweets takes")]
+pub(super) struct TweetInput {
+    /// Its id, in digits.
+    #[schema(pattern = "^[1-9][0-9]{0,18}$", example = "547177163405844480")]
+    id_str: String,
+    #[schema(example = "hello #rust")]
+    text: String,
+    /// As `Tue Dec 23 00:59:25 +0000 2014` or as RFC 3339.
+    created_at: Option<String>,
+    #[schema(max_length = 35)]
+    lang: Option<String>,
+}
+
+/// Several tweets as one JSON document.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what the reader of tweets takes")]
+#[serde(untagged)]
+pub(super) enum TweetsInput {
+    /// An array.
+    Array(Vec<TweetInput>),
+    /// A search answer of Twitter's.
+    SearchAnswer { statuses: Vec<TweetInput> },
+    /// One tweet.
+    One(TweetInput),
 }
 
 /// The answer of `/healthz`.

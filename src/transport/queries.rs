@@ -19,7 +19,7 @@ use super::{TransportContext, http, openapi};
 
 /// How many queries are listed when the caller doesn't say, and how many at most.
 const DEFAULT_QUERIES: usize = 50;
-const MAX_QUERIES: usize = 1_000;
+pub(super) const MAX_QUERIES: usize = 1_000;
 
 /// The answer of `/api/queries`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,6 +51,7 @@ pub(super) struct RegisteredQuery {
 
 /// Lists registered queries by what they cost.
 #[utoipa::path(get, path = "/api/queries", tag = "operation",
+    security((), ("ingest_token" = []), ("jwt" = [])),
     params(
         ("sort" = Option<String>, Query, description = "`cost` (time; when left out), `matches` or `candidates`; the highest first."),
         ("n" = Option<usize>, Query, description = "How many at most, 1 to 1,000: 50 when left out."),

@@ -83,6 +83,7 @@ impl Transport for Rest {
 
 /// Searches history.
 #[utoipa::path(get, path = "/api/search", tag = "history",
+    security((), ("jwt" = [])),
     params(
         ("q" = String, Query, description = "The query, as text or in its JSON form."),
         ("n" = Option<usize>, Query, description = "How many tweets at most: 50 when left out."),
@@ -116,6 +117,7 @@ pub(super) async fn search(
 
 /// Gives one tweet.
 #[utoipa::path(get, path = "/api/tweets/{id}", tag = "history",
+    security((), ("jwt" = [])),
     params(("id" = u64, Path, description = "Its id.")),
     responses(
         (status = 200, description = "The tweet.", body = openapi::Tweet),
@@ -161,8 +163,12 @@ const MAX_EXPLAINED: usize = 1_000;
 
 /// Finds the registered queries that a tweet matches, and indexes nothing.
 #[utoipa::path(post, path = "/api/percolate", tag = "live",
+    security((), ("ingest_token" = []), ("jwt" = [])),
     params(("explain" = Option<bool>, Query, description = "Whether to say by which parts it matches, and where they are in the tweet.")),
-    request_body(content = openapi::Tweet, description = "One tweet in any form that bulk ingestion takes."),
+    request_body(
+        description = "One tweet in any form that bulk ingestion takes.",
+        content((openapi::TweetInput = "application/json"), ("application/gzip"), ("application/zstd")),
+    ),
     responses(
         (status = 200, description = "The queries.", body = Matching),
         (status = 400, description = "Not one tweet.", body = openapi::ErrorAnswer),
@@ -247,6 +253,7 @@ pub(super) struct Explanation {
 
 /// Says how a query is understood, or what is wrong with it; and why a tweet matches it.
 #[utoipa::path(get, path = "/api/explain", tag = "history",
+    security((), ("jwt" = [])),
     params(
         ("q" = String, Query, description = "The query, as text or in its JSON form."),
         ("id" = Option<u64>, Query, description = "A tweet: answers with the parts by which it matches, or the first that fails."),
@@ -307,6 +314,7 @@ pub(super) struct StatsAnswer {
 
 /// Counts of the present moment.
 #[utoipa::path(get, path = "/api/stats", tag = "operation",
+    security((), ("jwt" = [])),
     responses(
         (status = 200, description = "The counts.", body = StatsAnswer),
         (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),

@@ -102,6 +102,7 @@ pub(super) struct Stage {
 
 /// Streams a live search.
 #[utoipa::path(get, path = "/api/stream", tag = "live",
+    security((), ("jwt" = [])),
     params(
         ("q" = String, Query, description = "The query, as text or in its JSON form."),
         ("since" = Option<u64>, Query, description = "Send what came after this position first."),

@@ -55,7 +55,7 @@ use super::errors::{Code, Fault};
 use super::pace::{Bucket, Pace};
 use super::publish::{Publisher, Right};
 use super::wire::{self, AggregateCommand, Command, HelloLimits, PercolateCommand, PublishCommand, QueryCommand, Ref};
-use super::{Route, Transport, TransportContext, TransportKind};
+use super::{Route, Transport, TransportContext, TransportKind, http};
 use close::End;
 use line::{Line, Mark};
 use options::Options;
@@ -132,7 +132,8 @@ pub(super) struct Ws {
 }
 
 /// Opens the event protocol.
-#[utoipa::path(get, path = "/ws", tag = "live", responses(
+#[utoipa::path(get, path = "/ws", tag = "live",
+    security((), ("jwt" = [])), responses(
     (status = 101, description = "The event protocol, as docs/PROTOCOL.md describes it, in text frames."),
     (status = 400, description = "Not a WebSocket handshake.", body = super::openapi::ErrorAnswer),
     (status = 401, description = "The token is not good.", body = super::openapi::ErrorAnswer),
@@ -161,7 +162,7 @@ pub(super) async fn upgrade(
         let status = rejection.status();
         let mut response = Fault::new(Code::BadPayload, rejection.body_text()).into_response();
         *response.status_mut() = status;
-        return response;
+        return http::with_handshake_headers(response);
     }
     let (Raw(Some(upgrade)), Some(key)) = (raw, headers.get(header::SEC_WEBSOCKET_KEY)) else {
         return Fault::new(Code::BadPayload, "not a WebSocket handshake of HTTP/1.1").into_response();

@@ -17,6 +17,7 @@ mod file_source;
 mod flow_control;
 mod ingest;
 mod live;
+mod openapi;
 mod page;
 mod power_cut;
 mod proxies;

@@ -154,6 +154,56 @@ async fn a_head_that_is_too_large_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_no_handler_sees_is_refused_with_an_error() {
+    let perch = Perch::start_with("[limits]\nmax_headers = 20\nmax_header_bytes = 200000\n").await;
+    let many: String = (0..40).map(|at| format!("X-{at}: a\r\n")).collect();
+    for (head, status, code) in [
+        (format!("GET /healthz HTTP/1.1\r\nHost: a\r\n{many}\r\n"), 431, "too_large"),
+        (format!("GET /api/search?q={} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(70_000)), 414, "too_large"),
+        ("GET /healthz HTTP/1.1\r\nHost a\r\n\r\n".to_owned(), 400, "bad_payload"),
+        ("GET /healthz HTTP/9.9\r\nHost: a\r\n\r\n".to_owned(), 400, "bad_payload"),
+        // Behind an answer.
+        ("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nG?T\r\n\r\n".to_owned(), 200, "alive"),
+    ] {
+        let mut stream = TcpStream::connect(perch.address).await.expect("a connection");
+        stream.write_all(head.as_bytes()).await.expect("it goes out");
+        let answer = closed(stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        if status == 200 {
+            continue;
+        }
+        let body: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("no JSON: {answer}"));
+        assert_eq!(body["error"]["code"], code, "{answer}");
+        for field in ["content-type: application/json", "connection: close", "date: "] {
+            assert!(head.to_lowercase().contains(field), "{field}: {answer}");
+        }
+    }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_version_of_websockets_is_told_the_right_one() {
+    let perch = Perch::start().await;
+    for path in ["/ws", "/chsk?client-id=a"] {
+        let mut stream = TcpStream::connect(perch.address).await.expect("a connection");
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.expect("it goes out");
+        let answer = closed(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{path}: {answer}");
+        assert!(answer.to_lowercase().contains("\r\nsec-websocket-version: 13\r\n"), "{path}: {answer}");
+    }
+    // No handshake at all: what to upgrade to is said.
+    let answer = perch.http.get(perch.url("/ws")).send().await.expect("perch answers");
+    let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().expect("text").to_owned());
+    assert_eq!(header("sec-websocket-version").as_deref(), Some("13"));
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_head_without_a_host_or_with_two_is_refused() {
     let perch = Perch::start().await;
     for (head, status) in [

@@ -1,0 +1,112 @@
+//! The error body for answers that hyper gives by itself.
+//!
+//! hyper answers a broken head of HTTP/1.1 with 400, one that is too long with 431, and a long URL
+//! with 414, before any handler sees the request. It has no hook for it, and its answers have no
+//! body. So the bytes that it writes are looked at: such an answer is one write, and nothing of
+//! perch's own looks like it, because a handler's answer has more header fields. The answer of
+//! HTTP/2 is made of frames, and stays without a body.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::transport::head_refusal;
+
+/// A connection whose answers all have a body.
+pub(super) struct ErrorBodies<S> {
+    stream: S,
+    /// What is left of the answer that stands in for hyper's.
+    replacement: Bytes,
+}
+
+impl<S> ErrorBodies<S> {
+    pub(super) fn new(stream: S) -> ErrorBodies<S> {
+        ErrorBodies { stream, replacement: Bytes::new() }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> ErrorBodies<S> {
+    /// Writes the replacement of hyper's answer, and then says that the answer itself was written.
+    /// `None` when this is no such answer.
+    fn poll_replace(&mut self, cx: &mut Context<'_>, answer: &[u8]) -> Option<Poll<io::Result<usize>>> {
+        // While a part of the replacement waits, hyper offers the same bytes again.
+        if self.replacement.is_empty() {
+            let (status, date) = own_answer(answer)?;
+            self.replacement = head_refusal(status, date)?;
+        }
+        Some(self.poll_replacement(cx).map_ok(|()| answer.len()))
+    }
+
+    fn poll_replacement(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.replacement.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.replacement))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.replacement.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The status and the date of an answer that hyper gives by itself.
+fn own_answer(bytes: &[u8]) -> Option<(u16, &str)> {
+    const DATE: &str = "date: ";
+    const FIELDS: [&str; 3] = ["content-length: 0", "connection: close", DATE];
+    let rest = bytes.strip_prefix(b"HTTP/1.1 4")?;
+    let head = str::from_utf8(rest.strip_suffix(b"\r\n\r\n")?).ok()?;
+    let (status, fields) = head.split_once("\r\n")?;
+    let is_own = fields.split("\r\n").all(|field| FIELDS.iter().any(|own| field.starts_with(own)));
+    let code: u16 = status.get(..2)?.parse().ok()?;
+    let date = fields.split("\r\n").find_map(|field| field.strip_prefix(DATE))?;
+    is_own.then_some((400 + code, date))
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for ErrorBodies<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ErrorBodies<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(written) = self.poll_replace(cx, bytes) {
+            return written;
+        }
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut filled = slices.iter().filter(|slice| !slice.is_empty());
+        if let (Some(bytes), None) = (filled.next(), filled.next())
+            && let Some(written) = self.poll_replace(cx, bytes)
+        {
+            return written;
+        }
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_replacement(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_replacement(cx))?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;
