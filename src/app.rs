@@ -263,6 +263,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         write_timeout: config.server.write_timeout,
         admin_elsewhere: config.server.admin_listen.is_some(),
         gate: Arc::new(Gate::new(&config.server, ingest_token, tokens, &config.limits)),
+        state_dir: config.index.dir.clone(),
         sources: Arc::clone(&status),
         shutdown: shutdown.clone(),
         tasks: connections.clone(),

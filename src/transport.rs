@@ -34,6 +34,7 @@ mod sse;
 mod wire;
 mod ws;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,6 +110,8 @@ pub struct TransportContext {
     pub admin_elsewhere: bool,
     /// Who may come in.
     pub gate: Arc<Gate>,
+    /// Where a transport may keep files: the directory of the index.
+    pub state_dir: PathBuf,
     /// How the sources are.
     pub sources: Arc<StatusBoard>,
     /// Cancelled when perch begins to shut down: no new work is taken. Sessions go on until they are told that everything that was taken before

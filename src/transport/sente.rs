@@ -9,7 +9,7 @@
 //! One URL serves WebSocket, long poll and POST. A client is known by the id that it brings; one task owns everything about it: its session, the
 //! socket or poll that is attached, and what waits to be sent. The task outlives its connections by a grace time, so a client that comes back
 //! goes on where it was. While nothing is attached, nothing is taken from the session: what waits is bounded there and read again from the
-//! index when it is too much.
+//! index when it is too much. What it has registered outlives a restart of perch in `saved`.
 //!
 //! `value`, `edn`, `transit`, `reencode` and `frame` are pure. What clients may ask is read by the same code as on `/ws` (`wire`), and asked
 //! of the same live search. `docs/SENTE.md` says how clients of each version are served.
@@ -22,9 +22,13 @@ mod http;
 mod options;
 mod profile;
 pub mod reencode;
+mod saved;
 mod table;
 pub mod transit;
 pub mod value;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::time::Instant;
@@ -34,6 +38,7 @@ use crate::config::Problem;
 use super::counts::{self, Counts};
 use super::{Transport, TransportContext, TransportKind};
 use options::Options;
+use saved::SavedClients;
 use table::Table;
 
 pub(super) const KIND: TransportKind = TransportKind {
@@ -54,14 +59,19 @@ struct Kind {
 impl Transport for Kind {
     fn routes(&self, context: TransportContext) -> Router {
         let counts = counts::spawn(&context);
+        let Options { path, grace_seconds, .. } = &self.options;
+        let grace = Duration::from_secs(*grace_seconds);
+        let saved = Arc::new(SavedClients::load(&context.state_dir, path, context.live.epoch(), grace));
+        context.tasks.spawn(Arc::clone(&saved).keep(context.shutdown.clone()));
         let endpoint = Endpoint {
             options: self.options.clone(),
             context,
             counts,
             table: Table::default(),
+            saved,
             started: Instant::now(),
         };
-        http::router(std::sync::Arc::new(endpoint))
+        http::router(Arc::new(endpoint))
     }
 }
 
@@ -71,6 +81,8 @@ struct Endpoint {
     context: TransportContext,
     counts: Counts,
     table: Table,
+    /// What its clients have registered, for the time after a restart.
+    saved: Arc<SavedClients>,
     /// What the moments are counted from at which clients are woken together.
     started: Instant,
 }

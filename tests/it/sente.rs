@@ -1,6 +1,9 @@
 //! The Sente transport as clients of all its versions see it.
 
 mod bad_input;
+mod first_versions;
+mod floods;
+mod restart;
 mod sessions;
 mod transcripts;
 

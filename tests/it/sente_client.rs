@@ -18,7 +18,9 @@ use crate::support::{PATIENCE, Perch};
 /// Versions that look alike on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Group {
-    /// 1.0 to 1.8.1, `BirdWatch`'s pin among them.
+    /// 1.0 to 1.2, which name no client but in a poll.
+    First,
+    /// 1.3 to 1.8.1, `BirdWatch`'s pin among them.
     A,
     /// 1.9 to 1.13, `BirdWatch`'s last.
     B,
@@ -45,7 +47,7 @@ impl Group {
     fn reads(self, frame: &str, packing: Packing) -> bool {
         let is_v1 = frame.starts_with(['+', '-']);
         match self {
-            Group::A => is_v1,
+            Group::First | Group::A => is_v1,
             Group::B | Group::C => is_v1 || packing == Packing::Edn,
             Group::D | Group::E => true,
             Group::F => !is_v1,
@@ -92,7 +94,10 @@ impl Setup {
 
     /// The query of an upgrade.
     fn upgrade_query(&self) -> String {
-        let mut query = format!("client-id={}", self.client_id);
+        if self.group == Group::First {
+            return String::new();
+        }
+        let mut query = format!("?client-id={}", self.client_id);
         if let Some(token) = self.csrf.filter(|_| self.group.sends_csrf()) {
             write!(query, "&csrf-token={token}").expect("a string takes everything");
         }
@@ -103,6 +108,7 @@ impl Setup {
     fn poll_query(&self, handshake: bool) -> String {
         let id = &self.client_id;
         match (self.group, handshake) {
+            (Group::First, _) => format!("_=1795237352511&ajax-client-uuid={id}"),
             (Group::A, false) => format!("_=1795237352511&client-id={id}"),
             (Group::A, true) => format!("_=1795237352511&client-id={id}&handshake%3F=true"),
             (Group::F, true) => format!("udt=1795237352511&client-id={id}&handshake%3F=1"),
@@ -113,6 +119,9 @@ impl Setup {
 
     /// The form of a POST.
     fn form(&self, frame: &str) -> String {
+        if self.group == Group::First {
+            return format!("_=1795237352773&ppstr={}&csrf-token=null", percent(frame));
+        }
         let time = if self.group == Group::A { "_" } else { "udt" };
         let mut form = format!("{time}=1795237352773");
         if self.group != Group::F {
@@ -265,7 +274,7 @@ impl SenteSocket {
     /// Opens it over a connection to perch.
     pub(crate) async fn open_over(stream: TcpStream, setup: Setup) -> Result<SenteSocket, Error> {
         let address = stream.peer_addr()?;
-        let url = format!("ws://{address}{}?{}", setup.path, setup.upgrade_query());
+        let url = format!("ws://{address}{}{}", setup.path, setup.upgrade_query());
         let mut request = url.into_client_request()?;
         let headers = setup.headers();
         if let Some(cookie) = headers.get(COOKIE) {
@@ -273,7 +282,7 @@ impl SenteSocket {
         }
         let (stream, _) = tokio_tungstenite::client_async(request, MaybeTlsStream::Plain(stream)).await?;
         let mut transcript = Transcript::default();
-        transcript.note(&format!("GET {}?{}", setup.path, setup.upgrade_query()));
+        transcript.note(&format!("GET {}{}", setup.path, setup.upgrade_query()));
         Ok(SenteSocket { setup, stream, transcript, ready: Vec::new(), is_unsettled: false })
     }
 
@@ -283,7 +292,8 @@ impl SenteSocket {
         let (value, _) = self.setup.read(&frame);
         assert_eq!(id(&value), "chsk/handshake", "{frame}");
         let details = data(&value).elements().expect("uid and token");
-        assert_eq!(details[0], Value::str(&self.setup.client_id));
+        let is_named = self.setup.group != Group::First;
+        assert!(!is_named || details[0] == Value::str(&self.setup.client_id), "{frame}");
         assert!(details[1..].iter().all(|detail| *detail == Value::Nil), "{frame}");
     }
 
@@ -404,6 +414,8 @@ pub(crate) struct SentePoller {
     pub url: String,
     pub transcript: Transcript,
     ready: Vec<Value>,
+    /// What the browser sends with its POSTs.
+    cookie: Option<HeaderValue>,
 }
 
 impl SentePoller {
@@ -416,7 +428,7 @@ impl SentePoller {
 
     pub(crate) fn new(perch: &Perch, setup: Setup) -> SentePoller {
         let (http, url) = (perch.http.clone(), perch.url(setup.path));
-        SentePoller { setup, http, url, transcript: Transcript::default(), ready: Vec::new() }
+        SentePoller { setup, http, url, transcript: Transcript::default(), ready: Vec::new(), cookie: None }
     }
 
     /// A poll that is answered with a handshake. `asks` says whether the client asks for one.
@@ -438,6 +450,10 @@ impl SentePoller {
         let request = self.http.get(format!("{}?{query}", self.url)).headers(self.setup.headers()).timeout(PATIENCE);
         let response = request.send().await.expect("perch answers");
         assert_eq!(response.headers()["cache-control"], "no-store");
+        if let Some(cookie) = response.headers().get("set-cookie") {
+            let pair = cookie.to_str().expect("text").split(';').next().unwrap_or_default();
+            self.cookie = Some(pair.parse().expect("a cookie"));
+        }
         (response.status().as_u16(), response.text().await.expect("a body"))
     }
 
@@ -445,10 +461,14 @@ impl SentePoller {
     pub(crate) async fn post(&mut self, frame: &str) -> (u16, String) {
         let form = self.setup.form(frame);
         self.transcript.note(&format!("POST {} {form}", self.setup.path));
+        let mut headers = self.setup.headers();
+        if let Some(cookie) = self.cookie.clone().filter(|_| self.setup.group == Group::First) {
+            headers.insert(COOKIE, cookie);
+        }
         let request = self
             .http
             .post(&self.url)
-            .headers(self.setup.headers())
+            .headers(headers)
             .header("content-type", "application/x-www-form-urlencoded;charset=UTF-8")
             .body(form);
         let response = request.send().await.expect("perch answers");

@@ -11,7 +11,9 @@
 //! they are sent again to the next one. A socket is closed by dropping it: clients of some versions don't come back after a close frame.
 
 mod commands;
+mod input;
 mod outbox;
+mod registrations;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,11 +34,16 @@ use crate::live::{Event, Registered, Session};
 use crate::telemetry;
 use crate::transport::Progress;
 use crate::transport::access::{AddressSlot, SessionSlot};
-use crate::transport::errors::Fault;
+use crate::transport::errors::{Code, Fault};
 use crate::transport::pace::{Bucket, Pace};
 use crate::transport::publish::{Publisher, Right};
 use commands::{Found, ReplyTo};
+pub(super) use input::{Answer, Input};
 use outbox::{Outbox, Pushed};
+use registrations::Registrations;
+
+/// Why a client's task ends that perch takes down.
+const SHUTTING_DOWN: &str = "shutting_down";
 
 /// How long a client may take to fetch what is left when perch shuts down.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -52,57 +59,6 @@ const ACKNOWLEDGE_EVERY: Duration = Duration::from_secs(1);
 
 /// Rests end at multiples of this: clients that wake at one moment cost a worker one sleep, and those at different moments one each.
 const REST_STEP: Duration = Duration::from_millis(5);
-
-/// What reaches a client's task from its requests.
-pub(super) enum Input {
-    /// A socket that was opened.
-    Socket {
-        socket: Box<WebSocket>,
-        /// The connection's, where a proxy's connections carry many clients.
-        address_slot: Option<Arc<AddressSlot>>,
-        /// Of its connection.
-        progress: Progress,
-        /// How to write to a client that has sent nothing yet.
-        format: Format,
-        right: Right,
-        /// Of the token in the request's head.
-        pass: Option<Pass>,
-    },
-    /// A poll.
-    Poll { wants_handshake: bool, format: Format, pass: Option<Pass>, reply: oneshot::Sender<Answer> },
-    /// An event.
-    Post { ppstr: String, right: Right, pass: Option<Pass>, reply: oneshot::Sender<Answer> },
-}
-
-impl Input {
-    fn take_pass(&mut self) -> Option<Pass> {
-        match self {
-            Input::Socket { pass, .. } | Input::Poll { pass, .. } | Input::Post { pass, .. } => pass.take(),
-        }
-    }
-
-    /// Turns the request away.
-    fn refuse(self, answer: Answer) {
-        match self {
-            // The client comes again, slower and slower.
-            Input::Socket { .. } => {}
-            Input::Poll { reply, .. } | Input::Post { reply, .. } => {
-                let _ = reply.send(answer);
-            }
-        }
-    }
-}
-
-/// The answer to a request. Without one, perch is unavailable.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// A frame.
-    Frame(String),
-    /// More than one client may send.
-    TooMany,
-    /// The request's token is not good for this client.
-    Forbidden(&'static str),
-}
 
 /// The answer to an event that wants none.
 fn no_callback() -> Value {
@@ -153,6 +109,10 @@ struct Poll {
 struct Client {
     endpoint: Arc<Endpoint>,
     id: Box<str>,
+    /// Whether it knows its id, and so can come back.
+    can_return: bool,
+    /// What is kept of it over a restart.
+    registrations: Registrations,
     /// Dropped with the task, which ends its subscriptions.
     session: Session,
     inbox: mpsc::Receiver<Input>,
@@ -170,6 +130,8 @@ struct Client {
     outbox: Outbox,
     /// Answers that are being searched.
     searches: FuturesUnordered<BoxFuture<'static, (ReplyTo, Found)>>,
+    /// Tweets that are being published, and the answers to them.
+    publishes: FuturesUnordered<BoxFuture<'static, (ReplyTo, Found)>>,
     /// The unnamed search and its watermark: pages of it that name no position are asked at this one, so that they don't shift.
     registered: Option<Registered>,
     has_subscribed: bool,
@@ -209,7 +171,7 @@ enum Presence {
 /// Runs until the client has gone for good.
 pub(super) async fn run(
     endpoint: Arc<Endpoint>,
-    id: Box<str>,
+    (id, can_return): (Box<str>, bool),
     session: Session,
     slot: SessionSlot,
     inbox: mpsc::Receiver<Input>,
@@ -218,9 +180,13 @@ pub(super) async fn run(
     let format = endpoint.options.packer.format(super::frame::Version::V1);
     let limits = &endpoint.context.limits;
     let publisher = Publisher::new(session.uid(), limits.publish_per_second);
+    let registrations = Registrations::new((can_return && endpoint.options.grace_seconds > 0).then_some(&*id));
+    let _running = endpoint.saved.enter();
     let mut client = Client {
         endpoint: Arc::clone(&endpoint),
         id,
+        can_return,
+        registrations,
         session,
         inbox,
         stashed: None,
@@ -232,6 +198,7 @@ pub(super) async fn run(
         poll: None,
         outbox: Outbox::default(),
         searches: FuturesUnordered::new(),
+        publishes: FuturesUnordered::new(),
         registered: None,
         has_subscribed: false,
         rests_until: None,
@@ -248,8 +215,12 @@ pub(super) async fn run(
         presence: Presence::Between(now),
     };
     tracing::debug!("client comes");
+    client.restore().await;
     let reason = client.serve().await;
     client.inbox.close();
+    if reason != SHUTTING_DOWN {
+        client.forget();
+    }
     endpoint.table.remove_closed(&client.id);
     telemetry::disconnected(KIND.name, reason);
     tracing::debug!(reason, "client goes");
@@ -324,7 +295,7 @@ impl Client {
             self.send_batch();
             tokio::select! {
                 () = self.write() => {}
-                () = &mut overdue => return "shutting_down",
+                () = &mut overdue => return SHUTTING_DOWN,
             }
             if !is_open {
                 self.outbox.make_due();
@@ -333,7 +304,7 @@ impl Client {
                     () = self.write() => {}
                     () = &mut overdue => {}
                 }
-                return "shutting_down";
+                return SHUTTING_DOWN;
             }
             let now = Instant::now();
             let Some(mut wake) = self.tick(now) else { return "gone" };
@@ -353,9 +324,9 @@ impl Client {
             self.deaf_until = self.deaf_until.filter(|&until| now < until);
             let wake = [pause, self.rests_until, self.deaf_until].into_iter().flatten().fold(wake, Instant::min);
             tokio::select! {
-                () = &mut overdue => return "shutting_down",
+                () = &mut overdue => return SHUTTING_DOWN,
                 () = auth::expiry(self.pass.as_ref()) => return "unauthorized",
-                () = shutdown.cancelled(), if !is_attached => return "shutting_down",
+                () = shutdown.cancelled(), if !is_attached => return SHUTTING_DOWN,
                 Some(input) = self.inbox.recv() => self.input(input).await,
                 message = next_message(&mut self.socket), if self.deaf_until.is_none() => self.message(message).await,
                 () = poll_gone(&mut self.poll) => self.poll = None,
@@ -363,6 +334,7 @@ impl Client {
                     is_open = self.events(&mut events);
                 }
                 Some((to, found)) = self.searches.next(), if !self.searches.is_empty() => self.answer(to, found),
+                Some((to, found)) = self.publishes.next(), if !self.publishes.is_empty() => self.answer(to, found),
                 Ok(()) = users.changed(), if !self.is_away() => {
                     self.outbox.users = Some(users.borrow_and_update().n);
                     self.open_window();
@@ -408,6 +380,8 @@ impl Client {
             if let Some(due) = self.outbox.due() {
                 wake = wake.min(due);
             }
+        } else if !self.can_return && self.n_sockets > 0 {
+            return None;
         } else {
             let left = match self.presence {
                 Presence::Here => now,
@@ -473,6 +447,7 @@ impl Client {
                 return input.refuse(Answer::TooMany);
             }
             self.pass = Some(pass);
+            self.restore().await;
         }
         match input {
             Input::Socket { socket, address_slot, progress, format, right, .. } => {
@@ -494,8 +469,21 @@ impl Client {
             }
         };
         self.heard(&inbound);
+        let is_taken = self.commands.take(Instant::now());
+        if !is_taken {
+            telemetry::turned_away("commands");
+        }
         let to = if inbound.callback.is_some() {
-            ReplyTo::Post { reply, format: inbound.format }
+            let to = ReplyTo::Post { reply, format: inbound.format };
+            if !is_taken {
+                let max = self.endpoint.context.limits.commands_per_second;
+                let fault = Fault::new(Code::Limit, format!("{max} commands a second are taken; this one was not"));
+                return self.answer(to, Err(fault));
+            }
+            to
+        } else if !is_taken {
+            let _ = reply.send(Answer::TooMany);
+            return;
         } else {
             let _ = reply.send(Answer::Frame(inbound.format.value(&no_callback())));
             ReplyTo::Push
@@ -558,6 +546,7 @@ impl Client {
             return;
         }
         self.outbox.acknowledge_all();
+        self.note_position();
         let until = Instant::now() + Duration::from_millis(self.endpoint.options.poll_timeout_ms);
         self.poll = Some(Poll { reply, until });
     }
@@ -609,6 +598,7 @@ impl Client {
                 Event::Live { seq } => {
                     self.pace.catching_up(false);
                     self.is_catching_up = false;
+                    self.registrations.has_caught_up();
                     self.tell(commands::live(seq));
                 }
                 Event::Closed(_) => is_open = false,
@@ -726,19 +716,20 @@ impl Client {
     async fn message(&mut self, message: Option<Result<Message, axum::Error>>) {
         let Some(socket) = &mut self.socket else { return };
         socket.heard = Instant::now();
-        // Whatever it is: to read it, and to answer it, costs something. TCP slows down who sends more than that.
+        // Whatever it is: to read it, and to answer it, costs something. TCP slows down who sends more than that, and
+        // keeps what was sent until then.
         let wait = self.budget.charge(socket.heard);
         self.deaf_until = wait.map(|wait| socket.heard + wait);
         match message {
-            Some(Ok(Message::Text(_))) if wait.is_some() => {
-                telemetry::event_dropped(KIND.name, &"too many events");
-            }
             Some(Ok(Message::Text(frame))) => {
                 let (number, right) = (socket.number, socket.right);
                 self.frame(&frame, number, right).await;
             }
             Some(Ok(Message::Binary(_))) => telemetry::event_dropped(KIND.name, &"a binary frame"),
-            Some(Ok(Message::Pong(payload))) => self.outbox.acknowledge(&payload),
+            Some(Ok(Message::Pong(payload))) => {
+                self.outbox.acknowledge(&payload);
+                self.note_position();
+            }
             // The socket answers both by itself; behind a close it ends.
             Some(Ok(Message::Ping(_) | Message::Close(_))) => {}
             Some(Err(_)) | None => self.drop_socket(),
@@ -746,8 +737,16 @@ impl Client {
     }
 
     async fn frame(&mut self, frame: &str, number: u64, right: Right) {
-        if frame.len() > self.endpoint.context.limits.max_frame_bytes {
-            return telemetry::event_dropped(KIND.name, &"a frame that is too large");
+        let max = self.endpoint.context.limits.max_frame_bytes;
+        if frame.len() > max {
+            telemetry::event_dropped(KIND.name, &"a frame that is too large");
+            let callback = if self.is_raw() { None } else { Format::read_callback(frame, self.format.packing) };
+            if let Some((callback, format)) = callback {
+                let to = ReplyTo::Socket { callback, format, number };
+                return self.reply_keyword(to, "chsk/error");
+            }
+            let message = format!("the frame is longer than {max} bytes");
+            return self.answer(ReplyTo::Push, Err(Fault::new(Code::TooLarge, message)));
         }
         let read = if self.is_raw() { Format::read_raw } else { Format::read };
         match read(frame, self.format.packing) {
@@ -757,6 +756,12 @@ impl Client {
                     Some(callback) => ReplyTo::Socket { callback, format: inbound.format, number },
                     None => ReplyTo::Push,
                 };
+                // What was taken from the socket is obeyed, and then the socket is not read until it is made up for.
+                let now = Instant::now();
+                if let Some(wait) = self.commands.charge(now) {
+                    telemetry::turned_away("commands");
+                    self.deaf_until = self.deaf_until.max(Some(now + wait));
+                }
                 self.event(inbound.event, right, to).await;
             }
             Err(error) => telemetry::event_dropped(KIND.name, &error),

@@ -102,21 +102,9 @@ impl Format {
     ///
     /// Why it is of no use.
     pub fn read(frame: &str, packing: Packing) -> Result<Inbound, FrameError> {
-        let (prefix, rest) = match frame.as_bytes().first() {
-            Some(prefix @ (b'+' | b'-')) => (Some(*prefix), &frame[1..]),
-            _ => (None, frame),
-        };
-        let version = if prefix.is_some() { Version::V1 } else { Version::V2 };
-        // What is packed in a frame with a callback's place is a vector, so a letter can't be a part of it.
-        let (letter, packing, text) = match rest.as_bytes().first() {
-            Some(b'j') => (true, Packing::Transit, &rest[1..]),
-            Some(b'e') => (true, Packing::Edn, &rest[1..]),
-            _ => (false, packing, rest),
-        };
+        let Head { is_wrapped, format, packing, text } = Head::read(frame, packing);
         let value = packing.read(text)?;
-        let (event, callback) = if prefix == Some(b'-') {
-            (value, None)
-        } else {
+        let (event, callback) = if is_wrapped {
             match value {
                 Value::Vector(mut wrapped) | Value::List(mut wrapped) if matches!(wrapped.len(), 1 | 2) => {
                     let callback = if wrapped.len() == 2 { wrapped.pop() } else { None };
@@ -124,11 +112,23 @@ impl Format {
                 }
                 _ => return Err(FrameError::Event),
             }
+        } else {
+            (value, None)
         };
         let callback = check_callback(callback)?;
-        // Whoever understands a letter understands both; Transit is the shorter.
-        let packing = if letter { Packing::Transit } else { packing };
-        Ok(Inbound { event: event.try_into()?, callback, format: Format { version, packing, letter } })
+        Ok(Inbound { event: event.try_into()?, callback, format })
+    }
+
+    /// The callback of a frame that is too long to be read, and the format of the answer to it. Clients write a string
+    /// of letters and digits, as the last value of the frame.
+    #[must_use]
+    pub fn read_callback(frame: &str, packing: Packing) -> Option<(Value, Format)> {
+        let Head { is_wrapped, format, text, .. } = Head::read(frame, packing);
+        let (before, id) = text.trim_end().strip_suffix(']')?.trim_end().strip_suffix('"')?.rsplit_once('"')?;
+        let is_id = (1..=MAX_CALLBACK_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        // Behind the event, whose vector ends before it.
+        let before = before.trim_end_matches(|char: char| char == ',' || char.is_whitespace());
+        (is_wrapped && is_id && before.ends_with(']')).then(|| (Value::str(id), format))
     }
 
     /// A frame around what is packed already.
@@ -213,6 +213,36 @@ impl Format {
             Version::V2 | Version::Raw => vec![Value::str(uid), Value::Nil, Value::Nil],
         };
         self.value(&Value::Vector(vec![Value::keyword("chsk/handshake"), Value::Vector(details)]))
+    }
+}
+
+/// What stands before the packed value of a frame.
+struct Head<'a> {
+    /// Whether the value is a vector with a place for a callback.
+    is_wrapped: bool,
+    /// How the answer is written.
+    format: Format,
+    /// How the value is packed.
+    packing: Packing,
+    text: &'a str,
+}
+
+impl Head<'_> {
+    fn read(frame: &str, packing: Packing) -> Head<'_> {
+        let (prefix, rest) = match frame.as_bytes().first() {
+            Some(prefix @ (b'+' | b'-')) => (Some(*prefix), &frame[1..]),
+            _ => (None, frame),
+        };
+        let version = if prefix.is_some() { Version::V1 } else { Version::V2 };
+        // What is packed in a frame with a callback's place is a vector, so a letter can't be a part of it.
+        let (letter, packing, text) = match rest.as_bytes().first() {
+            Some(b'j') => (true, Packing::Transit, &rest[1..]),
+            Some(b'e') => (true, Packing::Edn, &rest[1..]),
+            _ => (false, packing, rest),
+        };
+        // Whoever understands a letter understands both; Transit is the shorter.
+        let format = Format { version, packing: if letter { Packing::Transit } else { packing }, letter };
+        Head { is_wrapped: prefix != Some(b'-'), format, packing, text }
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::super::access::{Caller, SUBPROTOCOL};
+use super::super::http;
 use super::super::publish::Right;
 use super::Endpoint;
 use super::client::{Answer, Input};
@@ -109,9 +110,9 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
 }
 
-/// The client's id, as a URL or form gives it.
+/// The client's id, as a URL or form gives it. Polls of clients up to 1.2 call it by another name.
 fn client_id(form: &Form) -> Result<Option<&str>, Refusal> {
-    match form.get("client-id") {
+    match form.get("client-id").or_else(|| form.get("ajax-client-uuid")) {
         Some(id) if id.len() > MAX_CLIENT_ID_BYTES => Err(BAD_CLIENT_ID),
         Some(id) if id.trim().is_empty() => Ok(None),
         id => Ok(id),
@@ -232,18 +233,21 @@ async fn connect(
 ) -> Response {
     let answer = async {
         let form = Form::parse(query.as_deref().unwrap_or_default().as_bytes()).ok_or(BAD_PARAMETERS)?;
-        // A client that is none of Sente's brings no id, and gets a session for this connection.
+        // A socket of a client that is none of Sente's, or of 1.0 to 1.2, brings no id. It gets a session for this
+        // connection: no other can come back to it.
         let is_raw = endpoint.options.format == FrameFormat::Raw;
-        let fresh = if is_raw { uuid::Uuid::new_v4().to_string() } else { String::new() };
-        let id = client_id(&form)?.or(is_raw.then_some(&*fresh)).ok_or(NO_CLIENT_ID)?;
+        let needs_no_id = is_raw || (is_upgrade(&headers) && endpoint.options.format != FrameFormat::V2);
+        let fresh = uuid::Uuid::new_v4().to_string();
+        let given = client_id(&form)?;
+        let id = given.or(needs_no_id.then_some(&*fresh)).ok_or(NO_CLIENT_ID)?;
         let pass = endpoint.check(&form, &headers, &caller)?;
         if is_raw && !is_upgrade(&headers) {
             return Err(ONLY_SOCKETS);
         }
         if is_upgrade(&headers) {
             return match upgrade {
-                Ok(upgrade) => open(&endpoint, upgrade, id, &form, (&caller, pass)),
-                Err(rejection) => Ok(rejection.into_response()),
+                Ok(upgrade) => open(&endpoint, upgrade, (id, given.is_some()), &form, (&caller, pass)),
+                Err(rejection) => Ok(http::with_handshake_headers(rejection.into_response())),
             };
         }
         poll(&endpoint, id, &form, (&caller, pass)).await
@@ -255,12 +259,12 @@ async fn connect(
 fn open(
     endpoint: &Arc<Endpoint>,
     upgrade: WebSocketUpgrade,
-    id: &str,
+    (id, can_return): (&str, bool),
     form: &Form,
     (caller, pass): (&Caller, Option<Pass>),
 ) -> Result<Response, Refusal> {
     let format = endpoint.first_format(form);
-    let new = Newcomer::new(endpoint, caller, pass.as_ref(), true);
+    let new = Newcomer::new(endpoint, caller, pass.as_ref(), true, can_return);
     let inbox = table::open(endpoint, id, Some(new))?;
     let max_bytes = endpoint.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR);
     let tasks = endpoint.context.tasks.clone();
@@ -294,7 +298,7 @@ async fn poll(
     // the oldest clients never ask for one.
     let is_new = wants_handshake || is_oldest || endpoint.options.format != FrameFormat::Auto;
     let (reply, answer) = oneshot::channel();
-    let new = is_new.then(|| Newcomer::new(endpoint, caller, pass.as_ref(), false));
+    let new = is_new.then(|| Newcomer::new(endpoint, caller, pass.as_ref(), false, true));
     table::deliver(endpoint, id, Input::Poll { wants_handshake, format, pass, reply }, new).await?;
     match answer.await {
         Ok(Answer::Frame(frame)) => {

@@ -61,11 +61,19 @@ pub(super) struct Newcomer<'a> {
     /// Whether it keeps a connection: only such a client may say later who it is. Until then it is
     /// a connection and no session, so that whoever is known to nobody takes no place of others.
     is_socket: bool,
+    /// Whether it has an id to come back with.
+    can_return: bool,
 }
 
 impl<'a> Newcomer<'a> {
-    pub(super) fn new(endpoint: &Endpoint, caller: &'a Caller, pass: Option<&Pass>, is_socket: bool) -> Newcomer<'a> {
-        Newcomer { caller, is_known: pass.is_some() || !endpoint.context.gate.needs_token(), is_socket }
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        caller: &'a Caller,
+        pass: Option<&Pass>,
+        is_socket: bool,
+        can_return: bool,
+    ) -> Newcomer<'a> {
+        Newcomer { caller, is_known: pass.is_some() || !endpoint.context.gate.needs_token(), is_socket, can_return }
     }
 }
 
@@ -98,7 +106,7 @@ pub(super) fn open(
     {
         return Ok(sender.clone());
     }
-    let Newcomer { caller, is_known, is_socket } = new.ok_or(Refused::Unknown)?;
+    let Newcomer { caller, is_known, is_socket, can_return } = new.ok_or(Refused::Unknown)?;
     let TransportContext { gate, live, .. } = &endpoint.context;
     let mut slot = gate.session_slot(caller);
     let mut session = live.connect_unadmitted();
@@ -116,7 +124,7 @@ pub(super) fn open(
     clients.insert(id.into(), sender.clone());
     drop(clients);
     // The id is as good as a password: it is never logged; the session's name is.
-    let run = client::run(Arc::clone(endpoint), id.into(), session, slot, inbox);
+    let run = client::run(Arc::clone(endpoint), (id.into(), can_return), session, slot, inbox);
     endpoint.context.tasks.spawn(run.instrument(span));
     Ok(sender)
 }

@@ -279,7 +279,7 @@ async fn a_poll_storm_hurts_only_the_one_who_makes_it() {
     assert!(answers.contains(&429) && answers.contains(&200), "{answers:?}");
     perch.ingest(&[tweet(1, "rust")]).await;
     assert_eq!(ids([socket.expect("tweet/new").await]), [1]);
-    // Events beyond the limit are dropped, and the connection stays.
+    // Events beyond the limit are read later, and hold up nothing else.
     for _ in 0..100 {
         socket.send(r#"["~:chsk/ws-ping"]"#).await;
     }

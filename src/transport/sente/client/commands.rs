@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::ws::Message;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::outbox::Pushed;
 use super::{Answer, Client};
 use crate::ids::Seq;
 use crate::live::Percolate;
-use crate::telemetry;
 use crate::transport::TransportContext;
 use crate::transport::errors::{Code, Fault};
 use crate::transport::pace::Withheld;
@@ -19,6 +17,10 @@ use crate::transport::sente::frame::{Event, Format};
 use crate::transport::sente::profile;
 use crate::transport::sente::value::Value;
 use crate::transport::wire::{self, Command, PercolateCommand, PublishCommand, QueryCommand, event};
+
+/// How many tweets of one client may wait to be durable. A commit takes a fraction of a second, so that this is far above
+/// what a client publishes meanwhile; one more is answered with an error.
+const MAX_PUBLISHES: usize = 1_024;
 
 /// Where an answer goes.
 pub(super) enum ReplyTo {
@@ -59,20 +61,12 @@ impl Client {
         let profile = self.endpoint.options.profile;
         if id.starts_with("chsk/") || !profile.takes(&id) {
             // A callback that nobody answers runs into its client's own time-out; a POST must be answered.
-            if let ReplyTo::Post { reply, format } = to {
-                let _ = reply.send(Answer::Frame(format.value(&Value::keyword("chsk/timeout"))));
+            if matches!(to, ReplyTo::Post { .. }) {
+                self.reply_keyword(to, "chsk/timeout");
             }
             return;
         }
         let profile::Command { payload, meta } = profile.open(data);
-        let now = Instant::now();
-        if !self.commands.take(now) {
-            self.deaf_until = self.deaf_until.max(Some(now + self.commands.until_one()));
-            telemetry::turned_away("commands");
-            let max = self.endpoint.context.limits.commands_per_second;
-            let fault = Fault::new(Code::Limit, format!("{max} commands a second are taken; this one was not"));
-            return self.answer(to, Err(fault));
-        }
         match wire::command(&id, payload, (&self.endpoint.context.limits).into()) {
             Ok(command) => self.obey(command, right, meta, to).await,
             Err(fault) => self.answer(to, Err(fault)),
@@ -98,6 +92,7 @@ impl Client {
                     self.pass = Some(pass);
                     Ok(Pushed::event(event::AUTH_OK, payload, meta))
                 });
+                self.restore().await;
                 self.answer(to, found);
             }
             Command::Percolate(command) => {
@@ -107,6 +102,8 @@ impl Client {
             Command::Unpercolate { name } => {
                 let found = match self.session.unpercolate(name.as_deref()).await {
                     Ok(()) => {
+                        self.registrations.remove(&name);
+                        self.save();
                         Ok(Pushed::event(event::UNPERCOLATE_OK, wire::unpercolate_ok_payload(name.as_deref()), meta))
                     }
                     Err(error) => Err(error.into()),
@@ -137,7 +134,7 @@ impl Client {
         }
     }
 
-    async fn percolate(&mut self, command: PercolateCommand, meta: Option<Value>) -> Found {
+    pub(super) async fn percolate(&mut self, command: PercolateCommand, meta: Option<Value>) -> Found {
         let PercolateCommand { query, name, since, epoch } = command;
         if let Some(max) = self.pass.as_ref().and_then(|pass| pass.rights.max_subscriptions)
             && !self.session.has_subscription(&name)
@@ -146,8 +143,11 @@ impl Client {
             return Err(Fault::new(Code::Limit, format!("the token is good for {max} subscriptions")));
         }
         let query = self.endpoint.context.queries.read(query).await?;
+        let canonical = query.canonical().into();
         let registered = self.session.percolate(Percolate { query, name: name.clone(), since, epoch }).await?;
         self.has_subscribed = true;
+        self.registrations.insert(name.clone(), canonical, since, registered.seq);
+        self.save();
         if name.is_none() {
             self.registered = Some(registered);
         }
@@ -175,10 +175,17 @@ impl Client {
 
     fn publish(&mut self, command: &PublishCommand, right: Right, meta: Option<Value>, to: ReplyTo) {
         match self.publisher.publish(command, (right, self.pass.as_ref()), &self.endpoint.context.intake) {
-            Ok(published) => self.search(to, async move {
-                let published = published.await?;
-                Ok(Pushed::event(event::PUBLISH_OK, wire::publish_ok_payload(&published), meta))
-            }),
+            Ok(_) if self.publishes.len() >= MAX_PUBLISHES || !self.outbox.has_room() => {
+                let message =
+                    format!("{MAX_PUBLISHES} tweets of this client wait to be durable; this one was not taken");
+                self.answer(to, Err(Fault::new(Code::Limit, message)));
+            }
+            Ok(published) => self.publishes.push(Box::pin(async move {
+                let found = published
+                    .await
+                    .map(|published| Pushed::event(event::PUBLISH_OK, wire::publish_ok_payload(&published), meta));
+                (to, found)
+            })),
             Err(fault) => self.answer(to, Err(fault)),
         }
     }
@@ -215,6 +222,15 @@ impl Client {
             ReplyTo::Push => {}
             to => self.reply(to, |format| pushed.packed(format.packing, profile).to_string()),
         }
+    }
+
+    /// Answers with a keyword of Sente's own, which no JSON says.
+    pub(super) fn reply_keyword(&mut self, to: ReplyTo, keyword: &str) {
+        self.reply(to, |format| {
+            let mut packed = String::new();
+            format.packing.write(&Value::keyword(keyword), &mut packed);
+            packed
+        });
     }
 
     fn reply(&mut self, to: ReplyTo, packed: impl FnOnce(Format) -> String) {

@@ -10,6 +10,7 @@ use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::ids::Seq;
 use crate::live::Delivery;
 use crate::transport::sente::frame::{Format, Packing};
 use crate::transport::sente::profile::Profile;
@@ -83,6 +84,8 @@ pub(super) struct Outbox {
     waiting: VecDeque<Pushed>,
     /// What was sent, with the number of its frame, until the client has shown that it got it.
     sent: VecDeque<(u64, Pushed)>,
+    /// The last tweet that the client has shown to have got, until it is taken.
+    acknowledged: Option<Seq>,
     /// The bytes of both.
     bytes: usize,
     /// The number of the last frame.
@@ -206,6 +209,9 @@ impl Outbox {
                 break;
             }
             self.bytes -= pushed.size_bytes();
+            if let Pushed::Tweet(delivery) = pushed {
+                self.acknowledged = Some(delivery.hit.seq);
+            }
             self.sent.pop_front();
         }
     }
@@ -213,6 +219,11 @@ impl Outbox {
     /// The client has got everything.
     pub(super) fn acknowledge_all(&mut self) {
         self.acknowledge(&self.frames.to_be_bytes());
+    }
+
+    /// The last tweet that was acknowledged since this was asked.
+    pub(super) fn take_acknowledged(&mut self) -> Option<Seq> {
+        self.acknowledged.take()
     }
 
     /// What may be lost waits again, before everything else.

@@ -182,3 +182,33 @@ fn clients_that_are_none_of_sentes() {
     assert_eq!(RAW.batch([r#"["~:a/b",1]"#].into_iter()), r#"["~:a/b",1]"#);
     assert_eq!(RAW.reply(r#"["~:pong",["^ "]]"#, &Value::Int(7)), r#"["~:pong",["^ "],7]"#);
 }
+
+#[test]
+fn the_callback_of_a_frame_is_found_without_reading_it() {
+    let find = |frame: &str, packing| Format::read_callback(frame, packing);
+    let id = Value::str("8880d7");
+    for (frame, packing, version, letter) in [
+        (r#"+j[["~:test/cb",["^ ","~:a",1]],"8880d7"]"#, Packing::Transit, Version::V1, true),
+        (r#"+e[[:test/cb {:a 1}] "8880d7"]"#, Packing::Transit, Version::V1, true),
+        (r#"+[[:test/cb {:a "x"}] "8880d7"]"#, Packing::Edn, Version::V1, false),
+        (r#"[[:test/cb "x"], "8880d7"] "#, Packing::Edn, Version::V2, false),
+        (r#"[["~:test/cb","x"],"8880d7"]"#, Packing::Transit, Version::V2, false),
+    ] {
+        let (callback, format) = find(frame, packing).unwrap_or_else(|| panic!("{frame}"));
+        assert_eq!((callback, format.version, format.letter), (id.clone(), version, letter), "{frame}");
+        // As the reader of whole frames finds it.
+        let inbound = Format::read(frame, packing).unwrap();
+        assert_eq!((inbound.callback, inbound.format), (Some(id.clone()), format), "{frame}");
+    }
+    for (frame, packing) in [
+        (r#"+[[:test/cb "8880d7"]]"#, Packing::Edn),
+        (r#"[[:test/cb "8880d7"] nil]"#, Packing::Edn),
+        (r#"[["~:test/cb","8880d7"],null]"#, Packing::Transit),
+        (r#"-[:test/cb "8880d7"]"#, Packing::Edn),
+        (r#"["8880d7"]"#, Packing::Transit),
+        ("x", Packing::Edn),
+        ("", Packing::Edn),
+    ] {
+        assert_eq!(find(frame, packing), None, "{frame}");
+    }
+}

@@ -1,0 +1,290 @@
+//! The subscriptions of an endpoint's clients, kept in a file so that they outlive a restart.
+//!
+//! ```text
+//! clients' tasks ──put, set_position──> map ──now and then──> file ──next start──> clients
+//! ```
+//!
+//! A page that reconnects under its client-id may never register again, as `BirdWatch`'s does not.
+//! What it had registered is in the file for the grace time, with the position up to which it has
+//! shown that it got everything: it goes on behind that.
+//!
+//! The id is as good as a password, so only its hash is in the file; a client that came with a
+//! token gets its subscriptions back with a token of the same subject only. The file is bounded,
+//! and belongs to one epoch of the index.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::ids::{Epoch, Seq};
+
+/// The longest file that is written, and read.
+const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
+
+/// The longest record of one client. A longer one is left out: its client has to register again.
+const MAX_CLIENT_BYTES: usize = 64 * 1024;
+
+/// A new subscription is in the file after so long.
+const WRITE_DELAY: Duration = Duration::from_millis(250);
+
+/// Positions alone are written this often.
+const POSITION_INTERVAL: Duration = Duration::from_secs(5);
+
+/// After a write comes a rest of so many times its length, so that writing takes 2 % of the time.
+const REST_FACTOR: u32 = 50;
+
+/// The hash of a client-id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct ClientKey(Box<str>);
+
+impl ClientKey {
+    pub(super) fn new(id: &str) -> ClientKey {
+        let hash = digest(&SHA256, id.as_bytes());
+        ClientKey(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    }
+}
+
+/// What a client had registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SavedClient {
+    /// Of its token.
+    pub(super) subject: Option<String>,
+    /// It has shown that it got everything up to here.
+    pub(super) position: u64,
+    pub(super) subscriptions: Vec<SavedSubscription>,
+}
+
+/// A subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SavedSubscription {
+    pub(super) name: Option<Arc<str>>,
+    /// The canonical form.
+    pub(super) query: Arc<str>,
+    /// The watermark of its registration.
+    pub(super) since: u64,
+}
+
+/// The file.
+#[derive(Deserialize)]
+struct Saved {
+    epoch: String,
+    clients: HashMap<ClientKey, SavedClient>,
+}
+
+/// What is, or will be, in the file.
+#[derive(Debug, Default)]
+struct State {
+    /// Of the clients that are there.
+    clients: HashMap<ClientKey, SavedClient>,
+    /// Of those that were there before the restart and have not come back.
+    absent: HashMap<ClientKey, SavedClient>,
+    /// Whether something is not in the file yet.
+    is_dirty: bool,
+    /// Tasks of clients that have not ended.
+    running: usize,
+}
+
+/// The clients of one endpoint.
+#[derive(Debug)]
+pub(super) struct SavedClients {
+    /// Where they are kept; `None` where clients can't come back.
+    file: Option<PathBuf>,
+    epoch: Epoch,
+    grace: Duration,
+    state: Mutex<State>,
+    /// A subscription came or went.
+    changed: Notify,
+    /// The last task has ended.
+    ended: Notify,
+}
+
+impl SavedClients {
+    /// Those of the last run of this endpoint, in the directory of the index.
+    pub(super) fn load(dir: &Path, endpoint_path: &str, epoch: Epoch, grace: Duration) -> SavedClients {
+        let name = format!("sente{}.json", super::form::encode(endpoint_path));
+        let file = (!grace.is_zero()).then(|| dir.join(name));
+        let absent = file.as_deref().and_then(|file| match read(file) {
+            Ok(saved) if saved.epoch == epoch.to_string() => Some(saved.clients),
+            Ok(_) => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(file = %file.display(), %error, "the subscriptions of Sente's clients can't be read: they register again");
+                None
+            }
+        });
+        let state = State { absent: absent.unwrap_or_default(), ..State::default() };
+        SavedClients { file, epoch, grace, state: Mutex::new(state), changed: Notify::new(), ended: Notify::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a client had before the restart, once. A client of another subject gets nothing, and
+    /// takes nothing away.
+    pub(super) fn claim(&self, key: &ClientKey, subject: Option<&str>) -> Option<SavedClient> {
+        let mut state = self.state();
+        state.absent.get(key).filter(|saved| saved.subject.as_deref() == subject)?;
+        let saved = state.absent.remove(key)?;
+        state.clients.insert(key.clone(), saved.clone());
+        Some(saved)
+    }
+
+    /// Keeps what a client has registered.
+    pub(super) fn put(&self, key: &ClientKey, client: SavedClient) {
+        let mut state = self.state();
+        state.absent.remove(key);
+        state.clients.insert(key.clone(), client);
+        state.is_dirty = true;
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Keeps how far a client has come.
+    pub(super) fn set_position(&self, key: &ClientKey, position: Seq) {
+        let mut state = self.state();
+        if let Some(client) = state.clients.get_mut(key) {
+            client.position = position.0;
+            state.is_dirty = true;
+        }
+    }
+
+    /// Forgets a client that has gone for good.
+    pub(super) fn remove(&self, key: &ClientKey) {
+        let mut state = self.state();
+        if state.clients.remove(key).is_some() {
+            state.is_dirty = true;
+            drop(state);
+            self.changed.notify_one();
+        }
+    }
+
+    /// A client's task runs while the guard is there.
+    pub(super) fn enter(self: &Arc<Self>) -> Running {
+        self.state().running += 1;
+        Running(Arc::clone(self))
+    }
+
+    /// Writes what changes, until the shutdown and the end of the last client.
+    pub(super) async fn keep(self: Arc<Self>, shutdown: CancellationToken) {
+        let forget = Instant::now() + self.grace;
+        let mut rest = Duration::ZERO;
+        let mut had_absent = true;
+        while !shutdown.is_cancelled() {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = self.changed.notified() => sleep(WRITE_DELAY).await,
+                () = sleep(POSITION_INTERVAL) => {}
+                () = sleep_until(forget), if had_absent => {}
+            }
+            if had_absent && Instant::now() >= forget {
+                had_absent = false;
+                let mut state = self.state();
+                state.is_dirty |= !state.absent.is_empty();
+                state.absent = HashMap::new();
+            }
+            let started = Instant::now();
+            self.write().await;
+            rest = (started.elapsed() * REST_FACTOR).max(rest / 2);
+            let _ = timeout(rest, shutdown.cancelled()).await;
+        }
+        while self.state().running > 0 {
+            self.ended.notified().await;
+        }
+        self.write().await;
+    }
+
+    /// Writes the file when it is not what it should be.
+    async fn write(self: &Arc<Self>) {
+        let Some(file) = self.file.clone().filter(|_| std::mem::take(&mut self.state().is_dirty)) else { return };
+        let saved = Arc::clone(self);
+        let written = tokio::task::spawn_blocking(move || {
+            let text = saved.text();
+            replace(&file, text.as_bytes()).map_err(|error| (file, error))
+        });
+        if let Ok(Err((file, error))) = written.await {
+            tracing::warn!(file = %file.display(), %error, "the subscriptions of Sente's clients can't be saved");
+            self.state().is_dirty = true;
+        }
+    }
+
+    /// The content of the file, within its bound.
+    fn text(&self) -> String {
+        let mut text = format!("{{\"epoch\":\"{}\",\"clients\":{{", self.epoch);
+        let state = self.state();
+        let mut left_out = 0;
+        for (ClientKey(key), client) in state.clients.iter().chain(&state.absent) {
+            let record = serde_json::to_string(client).expect("a record is made of strings and numbers");
+            if record.len() > MAX_CLIENT_BYTES || text.len() + record.len() + key.len() + 8 > MAX_FILE_BYTES {
+                left_out += 1;
+                continue;
+            }
+            let comma = if text.ends_with('{') { "" } else { "," };
+            text.extend([comma, "\"", key, "\":", &record]);
+        }
+        drop(state);
+        if left_out > 0 {
+            tracing::warn!(
+                clients = left_out,
+                "too much is registered to be saved: these clients register again after a restart"
+            );
+        }
+        text.push_str("}}");
+        text
+    }
+}
+
+/// See [`SavedClients::enter`].
+#[derive(Debug)]
+pub(super) struct Running(Arc<SavedClients>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.running -= 1;
+        if state.running == 0 {
+            self.0.ended.notify_one();
+        }
+    }
+}
+
+fn read(file: &Path) -> io::Result<Saved> {
+    let mut text = String::new();
+    let max = MAX_FILE_BYTES as u64;
+    if File::open(file)?.take(max + 1).read_to_string(&mut text)? > MAX_FILE_BYTES {
+        return Err(io::Error::other("it is longer than perch writes it"));
+    }
+    serde_json::from_str(&text).map_err(io::Error::other)
+}
+
+/// Replaces the file: after a crash and after a power cut it is the old one or the new one.
+fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = file.with_extension("json.new");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    // Queries are nobody else's affair.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut out = options.open(&new)?;
+    out.write_all(bytes)?;
+    out.sync_all()?;
+    fs::rename(&new, file)?;
+    #[cfg(unix)]
+    if let Some(dir) = file.parent() {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
