@@ -22,7 +22,7 @@ use crate::config::{Config, Plugin, Problem};
 use crate::hub::{Hub, QueueLimits};
 use crate::index::{Index, IndexOptions, Retention};
 use crate::live::{Live, LiveLimits};
-use crate::percolator::{ENGINES, EngineKind, EngineOptions};
+use crate::percolator::{ENGINES, EngineKind, EngineOptions, MAX_STEPS};
 use crate::pipeline::{Intake, Pipeline};
 use crate::query::QueryLimits;
 use crate::server::{self, ServerOptions, Tls};
@@ -217,7 +217,8 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
     let index =
         tokio::task::spawn_blocking(move || Index::open(&options)).await.context("opening the index failed")??;
 
-    let engine_options = EngineOptions { threads: config.percolator.n_threads(), ..EngineOptions::default() };
+    let engine_options =
+        EngineOptions { threads: config.percolator.n_threads(), max_steps: MAX_STEPS, ..EngineOptions::default() };
     let engine = (plugins.engine.build)(&engine_options);
     let (intake, batches) = Intake::channel(config.limits.intake_batches);
     let (pipeline, handle) = Pipeline::new(
@@ -238,6 +239,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
             max_searches: config.limits.search_concurrency,
             search_timeout: config.limits.search_timeout,
         },
+        *plugins.engine,
     );
     let shutdown = CancellationToken::new();
     let pipeline_shutdown = CancellationToken::new();

@@ -10,6 +10,12 @@ pub use crate::text::MAX_TERM_BYTES;
 /// How far apart two values of one field are, so that no phrase reaches from one into the next.
 pub const POSITION_GAP: u32 = 1_000;
 
+/// How many terms each field of a document holds at most; a document has no others.
+///
+/// Matching, explaining and indexing a document take time that grows with its terms, so this bounds what one document
+/// can cost. The longest posts on X have 25,000 characters, and a term has at least one: they are searchable as a whole.
+pub const MAX_FIELD_TERMS: usize = 32_768;
+
 /// A place on earth, in degrees (WGS 84).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
@@ -47,6 +53,8 @@ pub struct Doc {
     points: Vec<(FieldId, Point)>,
     /// One bit for each field that has a value.
     present: u64,
+    /// Whether a field had more terms than [`MAX_FIELD_TERMS`].
+    is_truncated: bool,
 }
 
 impl Doc {
@@ -94,6 +102,12 @@ impl Doc {
         self.present
     }
 
+    /// Whether a field had more terms than [`MAX_FIELD_TERMS`]: nothing finds the others.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.is_truncated
+    }
+
     /// The memory that it holds, in bytes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
@@ -114,16 +128,19 @@ pub struct DocBuilder<'a> {
     doc: Doc,
     /// Whether something was added behind a later field, so that the tokens need sorting.
     unsorted: bool,
+    /// How many terms each field has.
+    n_terms: [usize; Schema::MAX_FIELDS],
 }
 
 impl<'a> DocBuilder<'a> {
     /// A builder of documents of this schema.
     #[must_use]
     pub fn new(schema: &'a Schema) -> DocBuilder<'a> {
-        DocBuilder { schema, doc: Doc::default(), unsorted: false }
+        DocBuilder { schema, doc: Doc::default(), unsorted: false, n_terms: [0; Schema::MAX_FIELDS] }
     }
 
-    /// Adds a text, an address or a keyword, analysed as its field's kind says. Nothing is added for one without a term.
+    /// Adds a text, an address or a keyword, analysed as its field's kind says. Nothing is added for one without a term,
+    /// and no term to a field that holds [`MAX_FIELD_TERMS`].
     pub fn text(&mut self, field: FieldId, text: &str) {
         let first = self.doc.tokens.len();
         let position = match self.doc.tokens.iter().rev().find(|token| token.field == field) {
@@ -149,6 +166,12 @@ impl<'a> DocBuilder<'a> {
         if len == 0 {
             return;
         }
+        let n_terms = &mut self.n_terms[field.index()];
+        if *n_terms == MAX_FIELD_TERMS {
+            self.doc.is_truncated = true;
+            return;
+        }
+        *n_terms += 1;
         self.unsorted |= self.doc.tokens.last().is_some_and(|last| last.field > field);
         let start = u32::try_from(self.doc.terms.len()).expect("a document is smaller than 4 GiB");
         self.doc.terms.push_str(term);
@@ -196,6 +219,7 @@ impl<'a> DocBuilder<'a> {
             values: doc.values.as_slice().into(),
             points: doc.points.as_slice().into(),
             present: doc.present,
+            is_truncated: doc.is_truncated,
         }
     }
 
@@ -206,7 +230,9 @@ impl<'a> DocBuilder<'a> {
         self.doc.values.clear();
         self.doc.points.clear();
         self.doc.present = 0;
+        self.doc.is_truncated = false;
         self.unsorted = false;
+        self.n_terms.fill(0);
     }
 }
 

@@ -8,24 +8,28 @@
 //! in a table, never a scan over all sessions. A slow session costs the hub no more than a fast one: its queue is bounded, and when
 //! it is full the queue goes and the session reads what it missed from the index ([`crate::live`]).
 
+mod catalog;
 mod costs;
 mod queue;
 mod registry;
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::Notify;
 
-use crate::ids::{QueryId, QueryKey, Uid};
+use crate::ids::{QueryKey, Uid};
 use crate::index::Hit;
 use crate::percolator::{Engine, Matches};
-use crate::query::{Ast, Query};
+use crate::query::Query;
+use crate::telemetry;
 use crate::tweet::Item;
 
+pub(crate) use catalog::Catalog;
+use costs::Costs;
 pub use costs::{CostOrder, QueryCounts};
-use costs::{Costs, Count};
 pub(crate) use queue::Taken;
 pub use queue::{QueueLimits, SessionQueue};
 use registry::Registry;
@@ -119,20 +123,42 @@ struct Subscription {
 #[derive(Debug, Default)]
 struct Standing {
     subscriptions: Vec<Subscription>,
-    count: Count,
+    /// `None` when the key is free.
+    entry: Option<Arc<catalog::Entry>>,
+}
+
+impl Standing {
+    fn count(&self) -> Option<&costs::Count> {
+        self.entry.as_ref().map(|entry| &entry.count)
+    }
+
+    /// Tells those who list queries how many subscriptions there are.
+    fn publish(&self) {
+        if let Some(entry) = &self.entry {
+            let n = u32::try_from(self.subscriptions.len()).unwrap_or(u32::MAX);
+            entry.subscriptions.store(n, Ordering::Relaxed);
+        }
+    }
 }
 
 /// A registered query, and what it costs and brings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Registered {
-    /// Its id.
-    pub id: QueryId,
-    /// Its canonical form.
-    pub canonical: Arc<str>,
+    /// The query.
+    pub query: Query,
     /// How many subscriptions it has.
     pub subscriptions: usize,
     /// What was counted.
     pub counts: QueryCounts,
+}
+
+/// Which registered queries a document matches.
+#[derive(Debug, Default)]
+pub(crate) struct Matching {
+    /// Those that match, by id.
+    pub(crate) found: Vec<Query>,
+    /// Those that may, because the engine left them undecided.
+    pub(crate) undecided: Vec<Query>,
 }
 
 /// What the hub knows of a session.
@@ -141,6 +167,10 @@ struct Subscriber {
     queue: Arc<SessionQueue>,
     queries: HashMap<Name, QueryKey>,
 }
+
+/// What a query and a subscription take besides what is known of them at once, about: until the next walk.
+const QUERY_BYTES: usize = 320;
+const SUBSCRIPTION_BYTES: usize = 96;
 
 /// Registered queries, subscriptions, and the way from a match to the sessions' queues.
 pub(crate) struct Hub {
@@ -152,34 +182,59 @@ pub(crate) struct Hub {
     numbers: HashMap<Uid, u32>,
     /// By query key.
     standings: Vec<Standing>,
+    catalog: Arc<Catalog>,
     costs: Costs,
     /// Scratch of [`Hub::dispatch`], by session number: the names that the present tweet matches.
     names: Vec<Vec<Name>>,
     matches: Matches,
     max_queries: usize,
     max_bytes: usize,
-    /// The memory that the engine held when it was asked last, and how many registrations and removals ago that was.
-    engine_bytes: usize,
+    /// What [`Hub::walk`] found last, and how many subscriptions came and went since.
+    walked_bytes: usize,
     changes: usize,
+    /// What the subscriptions take that came since, at least.
+    added_bytes: usize,
+}
+
+/// The memory of a table of the standard library, without what its entries point to: a power of two of places, of which
+/// seven eighths are used, with a byte each, and 16 more.
+fn map_bytes<K, V>(map: &HashMap<K, V>) -> usize {
+    match map.capacity() {
+        0 => 0,
+        n => (n * 8).div_ceil(7).next_power_of_two() * (size_of::<(K, V)>() + 1) + 16,
+    }
+}
+
+/// The memory of a name, which all who know it share.
+fn name_bytes(name: &Name) -> usize {
+    name.as_ref().map_or(0, |name| (name.len() + 2 * size_of::<usize>()).next_multiple_of(size_of::<usize>()))
 }
 
 impl Hub {
     pub(crate) fn new(engine: Box<dyn Engine>, max_queries: usize, max_bytes: usize) -> Hub {
+        let catalog = Arc::<Catalog>::default();
         Hub {
             engine,
+            costs: Costs::new(Arc::clone(&catalog)),
+            catalog,
             registry: Registry::default(),
             sessions: Vec::new(),
             free: Vec::new(),
             numbers: HashMap::new(),
             standings: Vec::new(),
-            costs: Costs::default(),
             names: Vec::new(),
             matches: Matches::default(),
             max_queries,
             max_bytes,
-            engine_bytes: 0,
+            walked_bytes: 0,
             changes: 0,
+            added_bytes: 0,
         }
+    }
+
+    /// The registered queries, for those who list them beside the loop.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog)
     }
 
     /// How many different queries are registered.
@@ -187,52 +242,81 @@ impl Hub {
         self.registry.len()
     }
 
-    /// The memory that the engine holds, in bytes, as of a few changes ago.
-    pub(crate) fn engine_bytes(&self) -> usize {
-        self.engine_bytes
+    /// The memory that queries and subscriptions take, in bytes: as of a few changes ago, and what was added since.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.walked_bytes + self.added_bytes
     }
 
-    /// Counts a registration or removal. An engine counts its memory query by query, so it is asked after a share of them has changed.
-    fn changed(&mut self) {
+    /// Counts a subscription that came or went. A walk takes time that grows with all of them, so there is one after a
+    /// share of them has changed.
+    fn changed(&mut self, added_bytes: usize) {
         self.changes += 1;
+        self.added_bytes += added_bytes;
         if self.changes > self.registry.len() / 16 {
-            self.changes = 0;
-            self.engine_bytes = self.engine.size_bytes();
+            self.walk();
         }
     }
 
-    /// Adds a subscription, or gives an existing one of that name another query. What waits in the queue for the old one goes.
+    /// Adds up what everything takes that grows with queries and subscriptions.
+    fn walk(&mut self) {
+        self.changes = 0;
+        self.added_bytes = 0;
+        let standings = self.standings.iter().map(|it| it.subscriptions.capacity() * size_of::<Subscription>());
+        let subscribers = self.sessions.iter().flatten().map(|subscriber| {
+            map_bytes(&subscriber.queries) + subscriber.queries.keys().map(name_bytes).sum::<usize>()
+        });
+        self.walked_bytes = self.engine.size_bytes()
+            + self.registry.size_bytes()
+            + self.catalog.size_bytes()
+            + self.standings.capacity() * size_of::<Standing>()
+            + standings.sum::<usize>()
+            + self.sessions.capacity() * size_of::<Option<Subscriber>>()
+            + subscribers.sum::<usize>()
+            + map_bytes(&self.numbers)
+            + self.free.capacity() * size_of::<u32>()
+            + self.names.capacity() * size_of::<Vec<Name>>();
+    }
+
+    /// Adds a subscription, or gives an existing one of that name another query. What waits in the queue for the old one
+    /// goes. Answers with the query as it is registered: to hold that one takes no memory more.
     ///
     /// # Errors
     ///
-    /// [`Full`], when one more query would be too many.
-    pub(crate) fn subscribe(&mut self, queue: &Arc<SessionQueue>, name: &Name, query: &Query) -> Result<(), Full> {
-        if !self.registry.contains(query.id()) {
-            if self.registry.len() >= self.max_queries {
-                return Err(Full::Queries(self.max_queries));
-            }
-            if self.engine_bytes >= self.max_bytes {
-                return Err(Full::Bytes(self.max_bytes));
-            }
+    /// [`Full`], when there is no room for one more.
+    pub(crate) fn subscribe(&mut self, queue: &Arc<SessionQueue>, name: &Name, query: &Query) -> Result<Query, Full> {
+        if !self.registry.contains(query.id()) && self.registry.len() >= self.max_queries {
+            return Err(Full::Queries(self.max_queries));
+        }
+        if self.size_bytes() >= self.max_bytes {
+            return Err(Full::Bytes(self.max_bytes));
         }
         let session = self.session(queue);
         // The new one first: where it is the same query it stays registered.
         let (key, is_new) = self.registry.acquire(query);
+        let mut added_bytes = name_bytes(name) + SUBSCRIPTION_BYTES;
         if is_new {
             self.engine.insert(key, query.ast());
-            self.changed();
+            added_bytes += query.size_bytes() + QUERY_BYTES;
             if self.standings.len() <= key.index() {
                 self.standings.resize_with(key.index() + 1, Standing::default);
             }
-            self.standings[key.index()].count = self.costs.start();
+            self.standings[key.index()].entry = Some(self.catalog.insert(key, query.clone()));
         }
         self.unsubscribe_session(session, name);
         queue.purge(name);
-        self.standings[key.index()].subscriptions.push(Subscription { session, name: name.clone() });
+        let standing = &mut self.standings[key.index()];
+        if standing.subscriptions.len() == standing.subscriptions.capacity() {
+            // Most queries have one subscription.
+            standing.subscriptions.reserve_exact(standing.subscriptions.len().max(1));
+        }
+        standing.subscriptions.push(Subscription { session, name: name.clone() });
+        standing.publish();
+        let query = self.registry.get(key).unwrap_or(query).clone();
         if let Some(subscriber) = &mut self.sessions[session as usize] {
             subscriber.queries.insert(name.clone(), key);
         }
-        Ok(())
+        self.changed(added_bytes);
+        Ok(query)
     }
 
     /// Ends a subscription and drops what waits for it. False when there is none of that name.
@@ -286,9 +370,12 @@ impl Hub {
         }
         if self.registry.release(key) {
             self.engine.remove(key);
-            self.changed();
+            self.catalog.remove(key);
             self.standings[key.index()] = Standing::default();
+        } else {
+            self.standings[key.index()].publish();
         }
+        self.changed(0);
     }
 
     /// Percolates a batch and puts what matches into the queues. Answers with the numbers of matches and of candidates.
@@ -296,15 +383,19 @@ impl Hub {
         let docs: Vec<_> = items.iter().map(|item| &item.tweet.doc).collect();
         self.matches.clear();
         self.engine.percolate(&docs, &mut self.matches);
+        let mut undecided = Undecided::take(&mut self.matches);
         let mut touched = Vec::new();
         let mut deliveries: HashMap<Vec<Name>, Arc<Delivery>> = HashMap::new();
         for (doc, queries) in self.matches.by_doc() {
+            undecided.defer(doc, items, &self.standings, &self.sessions);
             let item = &items[doc as usize];
             // Most sessions use the same name, or none: the last delivery of this tweet is nearly always the one.
             let mut last: Option<Arc<Delivery>> = None;
             for key in queries {
-                let standing = &mut self.standings[key.index()];
-                standing.count.matched();
+                let standing = &self.standings[key.index()];
+                if let Some(count) = standing.count() {
+                    count.matched();
+                }
                 for subscription in &standing.subscriptions {
                     let names = &mut self.names[subscription.session as usize];
                     if names.is_empty() {
@@ -334,48 +425,52 @@ impl Hub {
             }
             deliveries.clear();
         }
-        let standings = &mut self.standings;
-        self.costs.percolated(&mut *self.engine, &docs, |key, counted| {
-            if let Some(standing) = standings.get_mut(key.index()) {
-                counted(&mut standing.count);
-            }
-        });
+        undecided.defer(u32::MAX, items, &self.standings, &self.sessions);
+        let standings = &self.standings;
+        self.costs.percolated(&mut *self.engine, &docs, |key| standings.get(key.index())?.count());
+        telemetry::percolation_steps(self.matches.steps);
         (self.matches.len(), self.matches.candidates)
     }
 
-    /// The registered queries with the highest costs, at most `n`, the highest first.
-    pub(crate) fn registered(&self, order: CostOrder, n: usize) -> Vec<Registered> {
-        // A key without subscriptions is free.
-        let standings = (0..).map(QueryKey).zip(&self.standings).filter(|(_, it)| !it.subscriptions.is_empty());
-        let top = costs::top(standings.map(|(key, standing)| (key, &standing.count)), order, n);
-        let registered = |key: QueryKey| {
-            let (id, canonical) = self.registry.get(key)?;
-            let Standing { subscriptions, count } = &self.standings[key.index()];
-            Some(Registered { id, canonical, subscriptions: subscriptions.len(), counts: self.costs.counts(count) })
-        };
-        top.into_iter().filter_map(registered).collect()
-    }
-
-    /// What the engine would wait for on behalf of a query. It is registered for the moment if it is not.
-    pub(crate) fn presearch(&mut self, query: &Query) -> Ast {
-        let (key, is_new) = self.registry.acquire(query);
-        if is_new {
-            self.engine.insert(key, query.ast());
-        }
-        let presearch = self.engine.presearch(key);
-        if self.registry.release(key) {
-            self.engine.remove(key);
-        }
-        presearch
-    }
-
-    /// Which registered queries a document matches: id and canonical form, by id.
-    pub(crate) fn matching(&mut self, doc: &crate::doc::Doc) -> Vec<(QueryId, Arc<str>)> {
+    /// Which registered queries a document matches.
+    pub(crate) fn matching(&mut self, doc: &crate::doc::Doc) -> Matching {
         self.matches.clear();
         self.engine.percolate(&[doc], &mut self.matches);
-        let mut found: Vec<_> = self.matches.pairs().filter_map(|(_, key)| self.registry.get(key)).collect();
-        found.sort_unstable();
-        found
+        let query = |key| self.registry.get(key).cloned();
+        let undecided = self.matches.undecided().iter().filter_map(|&(_, key)| query(key)).collect();
+        let mut found: Vec<Query> = self.matches.pairs().filter_map(|(_, key)| query(key)).collect();
+        found.sort_unstable_by_key(Query::id);
+        Matching { found, undecided }
+    }
+}
+
+/// What the engine left undecided: tweets that cost it too much, and the queries that they may match. The sessions of
+/// these fall behind: each reads the tweet from the index, in its own time, if it matches.
+struct Undecided {
+    /// By tweet.
+    pairs: std::vec::IntoIter<(u32, QueryKey)>,
+}
+
+impl Undecided {
+    fn take(matches: &mut Matches) -> Undecided {
+        Undecided { pairs: matches.undecided().to_vec().into_iter() }
+    }
+
+    /// Defers all tweets up to that one, before what comes behind is offered.
+    fn defer(&mut self, until: u32, items: &[Item], standings: &[Standing], sessions: &[Option<Subscriber>]) {
+        let mut n = 0;
+        while let Some(&(doc, key)) = self.pairs.as_slice().first().filter(|&&(doc, _)| doc <= until) {
+            self.pairs.next();
+            n += 1;
+            for subscription in &standings[key.index()].subscriptions {
+                if let Some(subscriber) = &sessions[subscription.session as usize] {
+                    subscriber.queue.defer(items[doc as usize].seq);
+                }
+            }
+        }
+        if n > 0 {
+            telemetry::percolation_deferred(n);
+        }
     }
 }
 

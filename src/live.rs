@@ -21,10 +21,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::explain::tweet::{Explained, Explainer};
-use crate::hub::{self, CostOrder, SessionQueue};
+use crate::hub::{self, CostOrder, Matching, SessionQueue};
 pub use crate::hub::{Delivery, Name, QueueLimits};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{Hit, Index, IntakeError, OverTime, PageRequest, Search, SearchError, TopTerms, View};
+use crate::matcher::Matcher;
+use crate::percolator::EngineKind;
 use crate::pipeline::{Control, Handle};
 use crate::query::Query;
 use crate::schema::{FieldId, Kind, Schema};
@@ -212,8 +214,8 @@ struct Inner {
     sessions: Arc<Semaphore>,
     /// One permit for each read of the index that may still start.
     searches: Arc<Semaphore>,
-    /// For the one query whose price the loop may be asked for.
-    prices: Semaphore,
+    /// For the one tweet that the loop may be asked about.
+    matching: Semaphore,
     queues: std::sync::Mutex<std::collections::HashMap<Uid, Arc<SessionQueue>>>,
     /// How many sessions are kept for clients that are away.
     away: AtomicU64,
@@ -224,7 +226,7 @@ struct Inner {
 }
 
 impl Live {
-    pub(crate) fn new(index: Index, pipeline: Handle, limits: LiveLimits) -> Live {
+    pub(crate) fn new(index: Index, pipeline: Handle, limits: LiveLimits, engine: EngineKind) -> Live {
         let sessions = Arc::new(Semaphore::new(limits.max_sessions));
         let searches = Arc::new(Semaphore::new(limits.max_searches));
         Live {
@@ -234,10 +236,10 @@ impl Live {
                 limits,
                 sessions,
                 searches,
-                prices: Semaphore::new(1),
+                matching: Semaphore::new(1),
                 queues: std::sync::Mutex::default(),
                 away: AtomicU64::new(0),
-                sample: KeptSample::default(),
+                sample: KeptSample::new(engine),
                 compiled: CompiledQueries::default(),
             }),
         }
@@ -355,13 +357,28 @@ impl Live {
         hit.ok_or_else(|| LiveError::NotFound(format!("there is no tweet {id}")))
     }
 
-    /// Which registered queries match this tweet: id and canonical form. Indexes nothing.
+    /// Which registered queries match this tweet, by id. Indexes nothing. Counts as a search.
     ///
     /// # Errors
     ///
     /// [`LiveError::Unavailable`].
-    pub async fn matching(&self, tweet: Arc<Prepared>) -> Result<Vec<(QueryId, Arc<str>)>, LiveError> {
-        self.ask(|reply| Control::Matching { tweet, reply }).await
+    pub async fn matching(&self, tweet: Arc<Prepared>) -> Result<Vec<Query>, LiveError> {
+        // It costs the loop as much as a tweet, so whoever asks waits for the one before.
+        let one = self.inner.matching.acquire().await;
+        let asked = Arc::clone(&tweet);
+        let Matching { mut found, undecided } = self.ask(|reply| Control::Matching { tweet: asked, reply }).await?;
+        drop(one);
+        if undecided.is_empty() {
+            return Ok(found);
+        }
+        // What costs more is decided beside the loop.
+        self.read_in_time(move |_| {
+            found.extend(undecided.into_iter().filter(|query| Matcher::new(query.ast()).matches(&tweet.doc)));
+            found.sort_unstable_by_key(Query::id);
+            found.dedup_by_key(|query| query.id());
+            Ok(found)
+        })
+        .await
     }
 
     /// Why a stored tweet matches a query, or why not. Counts as a search.
@@ -390,13 +407,15 @@ impl Live {
         self.read_in_time(move |_| Ok(explained(&tweet.json, &queries))).await
     }
 
-    /// The registered queries that come first in an order, at most `n`, and what they cost and bring.
+    /// The registered queries that come first in an order, at most `n`, and what they cost and bring. The loop is not asked.
+    /// Counts as a search.
     ///
     /// # Errors
     ///
     /// [`LiveError::Unavailable`].
     pub async fn registered(&self, order: CostOrder, n: usize) -> Result<Vec<hub::Registered>, LiveError> {
-        self.ask(|reply| Control::Registered { order, n, reply }).await
+        let catalog = Arc::clone(&self.inner.pipeline.catalog);
+        self.read_in_time(move |_| Ok(catalog.first(order, n))).await
     }
 
     /// How many queries are registered.
@@ -405,21 +424,16 @@ impl Live {
         self.inner.pipeline.position.queries()
     }
 
-    /// What a query costs and brings, judged by the newest tweets. Counts as a search.
+    /// What a query costs and brings, judged by the newest tweets. The loop is not asked. Counts as a search.
     ///
     /// # Errors
     ///
     /// [`LiveError::Unavailable`].
     pub async fn price(&self, query: Query) -> Result<Price, LiveError> {
-        let registered = query.clone();
-        // It keeps the loop from tweets for a moment, so whoever asks waits for the one before.
-        let one = self.inner.prices.acquire().await;
-        let presearch = self.ask(|reply| Control::Presearch { query: registered, reply }).await?;
-        drop(one);
         let inner = Arc::clone(&self.inner);
         self.read_in_time(move |view| {
             let sample = inner.sample.get_or_take(&view)?;
-            Ok(sample.price(query.ast(), presearch))
+            Ok(sample.price(query.ast()))
         })
         .await
     }

@@ -62,6 +62,7 @@ mod tantivy;
 mod terms;
 mod waits;
 mod words;
+mod work;
 
 pub use compiled::Compiled;
 pub use matches::Matches;
@@ -120,11 +121,18 @@ pub struct EngineOptions {
     pub schema: Schema,
     /// How many threads may percolate a batch that is large enough; single documents and small batches stay on the caller's.
     pub threads: usize,
+    /// How many steps of about a nanosecond the patterns, or the phrases, of all queries may take for one document;
+    /// documents that are percolated together may take a few times as many. What takes more is left undecided, and is told
+    /// by [`Matches::undecided`]. An engine without a bound decides everything.
+    pub max_steps: u64,
 }
+
+/// What a service should allow for [`EngineOptions::max_steps`]: some milliseconds.
+pub const MAX_STEPS: u64 = 8_000_000;
 
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
-        EngineOptions { schema: Schema::tweet().clone(), threads: 1 }
+        EngineOptions { schema: Schema::tweet().clone(), threads: 1, max_steps: u64::MAX }
     }
 }
 

@@ -9,6 +9,13 @@
 //! registration lies between two seqs and its watermark is exact. Nothing is lost here: the loop takes a batch only when the index's writer
 //! has room for it, and a full intake makes the sources wait. Control comes before data, so nobody waits for a stream to end; but only
 //! [`CONTROLS_IN_A_ROW`] at a time, so that tweets don't wait for a stream of sessions either.
+//!
+//! A batch goes into the tail as a whole, and is percolated in slices of about [`SLICE`] ([`Slicer`]): the matches of a slice
+//! are in the queues before the next one begins, and commands are carried out in between. The position is that of the last
+//! slice, so a watermark is exact there too. A view may show tweets beyond the position: they are in the tail, and are
+//! pushed when their slice comes.
+
+mod slicer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,13 +26,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::unconstrained;
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::{CostOrder, Departures, Full, Hub, Name, Registered, SessionQueue};
-use crate::ids::{QueryId, Seq, Uid};
+use crate::hub::{Catalog, Departures, Full, Hub, Matching, Name, SessionQueue};
+use crate::ids::{Seq, Uid};
 use crate::index::Index;
 pub use crate::index::{Ack, Cursor, IntakeError};
-use crate::query::{Ast, Query};
+use crate::query::Query;
 use crate::telemetry;
 use crate::tweet::{Item, Prepared};
+use slicer::Slicer;
 
 /// How many commands may wait for the loop. When it is full, the asking sessions wait.
 const CONTROL_CAPACITY: usize = 256;
@@ -79,6 +87,15 @@ impl Intake {
     }
 }
 
+/// A subscription that was made.
+#[derive(Debug)]
+pub(crate) struct Subscribed {
+    /// Tweets up to here are history, later ones are pushed.
+    pub(crate) watermark: Seq,
+    /// The query as it is registered, which all its subscriptions share.
+    pub(crate) query: Query,
+}
+
 /// What sessions ask of the loop. Each is carried out between two tweets.
 pub(crate) enum Control {
     /// Answers with the watermark, or why there is no room for another query.
@@ -87,16 +104,12 @@ pub(crate) enum Control {
         name: Name,
         query: Query,
         resume: bool,
-        reply: oneshot::Sender<Result<Seq, Full>>,
+        reply: oneshot::Sender<Result<Subscribed, Full>>,
     },
     /// Answers whether there was one.
     Unsubscribe { uid: Uid, name: Name, reply: oneshot::Sender<bool> },
-    /// Answers with the queries that the tweet matches.
-    Matching { tweet: Arc<Prepared>, reply: oneshot::Sender<Vec<(QueryId, Arc<str>)>> },
-    /// Answers with the registered queries that come first in this order.
-    Registered { order: CostOrder, n: usize, reply: oneshot::Sender<Vec<Registered>> },
-    /// Answers with what the engine would wait for on behalf of the query.
-    Presearch { query: Query, reply: oneshot::Sender<Ast> },
+    /// Answers with the queries that the tweet matches. Costs as much as a tweet, so a batch that waits comes next.
+    Matching { tweet: Arc<Prepared>, reply: oneshot::Sender<Matching> },
 }
 
 /// What the loop lets others see.
@@ -124,6 +137,14 @@ pub(crate) struct Handle {
     pub(crate) control: mpsc::Sender<Control>,
     pub(crate) departures: Arc<Departures>,
     pub(crate) position: Arc<Position>,
+    pub(crate) catalog: Arc<Catalog>,
+}
+
+/// A batch of which some tweets are percolated, and some are yet to be.
+struct InProgress {
+    items: Arc<[Item]>,
+    /// How many are done.
+    done: usize,
 }
 
 /// The loop and what it owns.
@@ -134,6 +155,8 @@ pub(crate) struct Pipeline {
     control: mpsc::Receiver<Control>,
     departures: Arc<Departures>,
     position: Arc<Position>,
+    in_progress: Option<InProgress>,
+    slicer: Slicer,
 }
 
 impl Pipeline {
@@ -145,9 +168,14 @@ impl Pipeline {
             seq: AtomicU64::new(index.last_seq().0),
             queries: AtomicU64::new(hub.queries() as u64),
         });
-        let handle =
-            Handle { control: control_sender, departures: Arc::clone(&departures), position: Arc::clone(&position) };
-        (Pipeline { hub, index, batches, control, departures, position }, handle)
+        let handle = Handle {
+            control: control_sender,
+            departures: Arc::clone(&departures),
+            position: Arc::clone(&position),
+            catalog: hub.catalog(),
+        };
+        let (in_progress, slicer) = (None, Slicer::default());
+        (Pipeline { hub, index, batches, control, departures, position, in_progress, slicer }, handle)
     }
 
     /// Runs until `shutdown` is cancelled and everything that was handed over before is in the index and in the queues.
@@ -162,6 +190,10 @@ impl Pipeline {
         loop {
             if controls >= CONTROLS_IN_A_ROW {
                 controls = 0;
+                if self.in_progress.is_some() {
+                    self.slice();
+                    continue;
+                }
                 // Unconstrained: the runtime hides what is there from a task that has done much.
                 let waiting = unconstrained(next_batch(&self.index, &mut self.batches)).now_or_never();
                 if let Some(batch) = waiting {
@@ -176,8 +208,14 @@ impl Pipeline {
                     continue;
                 }
                 Some(control) = self.control.recv() => {
+                    controls += if matches!(control, Control::Matching { .. }) { CONTROLS_IN_A_ROW } else { 1 };
                     self.control(control);
-                    controls += 1;
+                    continue;
+                }
+                // Yields, because the runtime hides commands from a task that never does.
+                () = tokio::task::yield_now(), if self.in_progress.is_some() => {
+                    self.slice();
+                    controls = 0;
                     continue;
                 }
                 () = shutdown.cancelled(), if !closing => {
@@ -185,7 +223,7 @@ impl Pipeline {
                     self.batches.close();
                     continue;
                 }
-                batch = next_batch(&self.index, &mut self.batches) => batch?,
+                batch = next_batch(&self.index, &mut self.batches), if self.in_progress.is_none() => batch?,
             };
             let Some(batch) = batch else { return Ok(()) };
             self.batch(batch);
@@ -207,11 +245,15 @@ impl Pipeline {
             // A reply that nobody waits for from here on belongs to a session whose departure follows.
             Control::Subscribe { queue, name, query, resume, reply } => {
                 let subscribed = self.hub.subscribe(&queue, &name, &query);
+                self.slicer.registered();
+                // Of a batch in progress, the session may have taken from the index what is yet to be percolated: that is
+                // not pushed to it any more.
+                let watermark = self.position.seq().max(queue.after());
                 if subscribed.is_ok() && resume {
-                    queue.resume(self.position.seq());
+                    queue.resume(watermark);
                 }
                 self.count_queries();
-                let _ = reply.send(subscribed.map(|()| self.position.seq()));
+                let _ = reply.send(subscribed.map(|query| Subscribed { watermark, query }));
             }
             Control::Unsubscribe { uid, name, reply } => {
                 let existed = self.hub.unsubscribe(uid, &name);
@@ -221,19 +263,13 @@ impl Pipeline {
             Control::Matching { tweet, reply } => {
                 let _ = reply.send(self.hub.matching(&tweet.doc));
             }
-            Control::Registered { order, n, reply } => {
-                let _ = reply.send(self.hub.registered(order, n));
-            }
-            Control::Presearch { query, reply } => {
-                let _ = reply.send(self.hub.presearch(&query));
-            }
         }
     }
 
     fn count_queries(&self) {
         let queries = self.hub.queries();
         self.position.queries.store(queries as u64, Ordering::Relaxed);
-        telemetry::queries_registered(queries, self.hub.engine_bytes());
+        telemetry::queries_registered(queries, self.hub.size_bytes());
     }
 
     fn batch(&mut self, batch: Batch) {
@@ -265,14 +301,29 @@ impl Pipeline {
                 item
             })
             .collect();
+        telemetry::tweets_truncated(items.iter().filter(|item| item.tweet.doc.is_truncated()).count());
         // Into the tail first: whoever is told of a tweet can find it, and a session that catches up up to the position misses nothing.
         self.index.append_from(Arc::clone(&items), ack, cursor);
-        if let Some(last) = items.last() {
-            self.position.seq.store(last.seq.0, Ordering::Release);
-        }
+        self.in_progress = Some(InProgress { items, done: 0 });
+        self.slice();
+    }
+
+    /// Percolates the next tweets of the batch in progress.
+    fn slice(&mut self) {
+        let Some(InProgress { items, done }) = self.in_progress.take() else { return };
+        let rest = &items[done..];
+        let slice = &rest[..self.slicer.next(rest)];
+        let Some(last) = slice.last() else { return };
+        self.position.seq.store(last.seq.0, Ordering::Release);
         let started = Instant::now();
-        let (matches, candidates) = self.hub.dispatch(&items);
-        telemetry::percolated(items.len(), matches, candidates, started.elapsed());
+        let (matches, candidates) = self.hub.dispatch(slice);
+        let took = started.elapsed();
+        self.slicer.took(slice, took);
+        telemetry::percolated(slice.len(), matches, candidates, took);
+        let done = done + slice.len();
+        if done < items.len() {
+            self.in_progress = Some(InProgress { items, done });
+        }
     }
 }
 

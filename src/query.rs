@@ -35,6 +35,7 @@ pub use eval::matches;
 pub use geo::{GeoBox, GeoCircle};
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -108,11 +109,14 @@ pub struct ParseOptions {
     pub join: Join,
 }
 
-/// A query that was understood: normalized, with its canonical form and its id.
+/// A query that was understood: normalized, with its canonical form and its id. Cheap to clone: clones share all of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Query {
+pub struct Query(Arc<Understood>);
+
+#[derive(Debug, PartialEq)]
+struct Understood {
     id: QueryId,
-    canonical: String,
+    canonical: Box<str>,
     ast: Ast,
 }
 
@@ -179,31 +183,37 @@ impl Query {
     fn normalized(ast: Ast, schema: &Schema) -> Query {
         let (ast, canonical) = canonical::canonical(ast, schema);
         let id = QueryId(Uuid::new_v5(&NAMESPACE, canonical.as_bytes()));
-        Query { id, canonical, ast }
+        Query(Arc::new(Understood { id, canonical: canonical.into(), ast }))
     }
 
     /// The id: a `UUIDv5` of the canonical form.
     #[must_use]
     pub fn id(&self) -> QueryId {
-        self.id
+        self.0.id
     }
 
     /// The canonical form: query text that means the same.
     #[must_use]
     pub fn canonical(&self) -> &str {
-        &self.canonical
+        &self.0.canonical
     }
 
     /// What it means, normalized.
     #[must_use]
     pub fn ast(&self) -> &Ast {
-        &self.ast
+        &self.0.ast
+    }
+
+    /// The memory that it and its clones hold together, in bytes, without expressions that others hold too.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Understood>() + 2 * size_of::<usize>() + self.0.canonical.len() + self.0.ast.heap_bytes()
     }
 
     /// The parts that must all hold, in the order of the canonical form, each with its bytes there: those of an AND, or the whole query.
     #[must_use]
     pub fn required(&self, schema: &Schema) -> Vec<(&Ast, Range<usize>)> {
-        canonical::required(&self.ast, schema)
+        canonical::required(&self.0.ast, schema)
     }
 }
 

@@ -63,6 +63,9 @@ const PERCOLATION_TIME: &str = "perch_percolation_seconds";
 const SAMPLE_TIME: &str = "perch_percolation_sample_seconds";
 const CANDIDATES: &str = "perch_percolation_candidates_total";
 const MATCHES: &str = "perch_matches_total";
+const STEPS: &str = "perch_percolation_steps_total";
+const DEFERRED: &str = "perch_percolation_deferred_total";
+const TRUNCATED: &str = "perch_tweets_truncated_total";
 const QUERIES: &str = "perch_queries_registered";
 const QUERIES_SIZE: &str = "perch_queries_size_bytes";
 const SESSIONS: &str = "perch_sessions";
@@ -102,8 +105,16 @@ pub const METRICS: &[Metric] = &[
     ),
     row(CANDIDATES, MetricKind::Counter, "Pairs of tweet and query that the presearch could not rule out."),
     row(MATCHES, MetricKind::Counter, "Pairs of tweet and query that match."),
+    row(STEPS, MetricKind::Counter, "Work of patterns and phrases, in steps of about a nanosecond."),
+    row(
+        DEFERRED,
+        MetricKind::Counter,
+        "Pairs of tweet and query that were left undecided because the tweet had reached its bound of work: \
+         the sessions of the query read the tweet from the index.",
+    ),
+    row(TRUNCATED, MetricKind::Counter, "Tweets with more terms in a field than are searchable."),
     row(QUERIES, MetricKind::Gauge, "Different queries that are registered."),
-    row(QUERIES_SIZE, MetricKind::Gauge, "Memory of the registered queries."),
+    row(QUERIES_SIZE, MetricKind::Gauge, "Memory of the registered queries and of their subscriptions."),
     row(SESSIONS, MetricKind::Gauge, "Open sessions."),
     row(FRAMES_SENT, MetricKind::Counter, "Tweets that were written to clients, by transport."),
     row(EVENTS_DROPPED, MetricKind::Counter, "Frames of clients that were of no use and got no answer, by transport."),
@@ -355,6 +366,23 @@ pub(crate) fn percolated(tweets: usize, matches: usize, candidates: u64, took: D
     counter!(MATCHES).increment(matches as u64);
     counter!(CANDIDATES).increment(candidates);
     record(&histogram!(PERCOLATION_TIME), took);
+}
+
+/// Patterns and phrases took so many steps.
+pub(crate) fn percolation_steps(steps: u64) {
+    counter!(STEPS).increment(steps);
+}
+
+/// So many pairs of tweet and query were left undecided.
+pub(crate) fn percolation_deferred(pairs: u64) {
+    counter!(DEFERRED).increment(pairs);
+}
+
+/// So many tweets have more terms in a field than are searchable.
+pub(crate) fn tweets_truncated(tweets: usize) {
+    if tweets > 0 {
+        counter!(TRUNCATED).increment(tweets as u64);
+    }
 }
 
 /// One tweet was matched once more, query by query.

@@ -93,6 +93,11 @@ impl Expression {
         self.0.literals.get_or_init(|| literal::of_regex(self.as_str()))
     }
 
+    /// The same where nobody else holds it, else 0.
+    pub(crate) fn own_bytes(&self) -> usize {
+        if Arc::strong_count(&self.0) == 1 { self.size_bytes() } else { 0 }
+    }
+
     /// The memory that it holds, in bytes, without what [`Expression::literals`] keeps.
     #[must_use]
     pub fn size_bytes(&self) -> usize {

@@ -47,6 +47,11 @@ impl Runs {
         &self.chars[self.inner.clone()]
     }
 
+    /// All fixed characters.
+    pub(crate) fn chars(&self) -> &[char] {
+        &self.chars
+    }
+
     /// Whether there is something between the runs, or beside them. Otherwise all are the whole term.
     pub(crate) fn is_open(&self) -> bool {
         self.is_open

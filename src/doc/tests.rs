@@ -96,3 +96,26 @@ proptest! {
         prop_assert!(mixed.doc().tokens().is_sorted_by_key(|token| (token.field, token.position)));
     }
 }
+
+#[test]
+fn a_field_holds_so_many_terms_and_no_more() {
+    let mut builder = DocBuilder::new(Schema::tweet());
+    // As many characters as the longest post has, each a term.
+    builder.text(field::TEXT, &"語".repeat(25_000));
+    assert!(!builder.doc().is_truncated());
+    builder.clear();
+    builder.text(field::TEXT, &"a b ".repeat(20_000));
+    builder.text(field::TEXT, "behind it");
+    (0..=MAX_FIELD_TERMS).for_each(|_| builder.text(field::HASHTAG, "tag"));
+    (0..=MAX_FIELD_TERMS / 4).for_each(|_| builder.text(field::URL, "https://example.com/a/b/c/d/e/f"));
+    builder.text(field::LANG, "en");
+    let doc = builder.finish();
+    assert!(doc.is_truncated());
+    for id in [field::TEXT, field::HASHTAG, field::URL] {
+        assert_eq!(doc.field_tokens(id).len(), MAX_FIELD_TERMS, "{id:?}");
+    }
+    assert!(doc.has(field::LANG), "a field that is full takes nothing from the others");
+    builder.clear();
+    builder.text(field::TEXT, "short again");
+    assert!(!builder.doc().is_truncated() && builder.doc().tokens().len() == 2);
+}

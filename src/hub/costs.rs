@@ -5,8 +5,12 @@
 //! where they come fast, one of at least [`EVERY`], and never so often that it takes more than a small share of the time.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use super::catalog::{Catalog, Entry};
 
 use crate::doc::Doc;
 use crate::ids::QueryKey;
@@ -20,29 +24,55 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// But for so many times the time that the last one took, there is none.
 const REST: u32 = 50;
 
-/// What is counted of one query.
-#[derive(Clone, Copy, Debug, Default)]
+/// Documents with more terms are no samples: query by query, one would keep the loop for long.
+const MAX_TERMS: usize = 512;
+
+/// What is counted of one query. Only the loop counts; others read.
+#[derive(Debug, Default)]
 pub(super) struct Count {
     /// How many tweets had been percolated when it was registered.
     since: u64,
     /// How many tweets matched.
-    matches: u64,
+    matches: AtomicU64,
     /// How many tweets it was looked at for, by the samples.
-    candidates: u64,
+    candidates: AtomicU64,
     /// How long that took, by the samples.
-    nanos: u64,
+    nanos: AtomicU64,
 }
 
 impl Count {
+    /// Nothing, for a query that is registered when so many tweets have been percolated.
+    pub(super) fn since(tweets: u64) -> Count {
+        Count { since: tweets, ..Count::default() }
+    }
+
     /// One more match.
     #[inline]
-    pub(super) fn matched(&mut self) {
-        self.matches += 1;
+    pub(super) fn matched(&self) {
+        // Nobody else adds: a plain addition is enough.
+        self.matches.store(self.matches.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// It took so long to decide on each of so many tweets.
+    fn add(&self, tweets: u64, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).saturating_mul(tweets);
+        self.candidates.fetch_add(tweets, Ordering::Relaxed);
+        self.nanos.store(self.nanos.load(Ordering::Relaxed).saturating_add(nanos), Ordering::Relaxed);
     }
 
     /// For how many tweets it was looked at. What matches was looked at, also where no sample says so.
     fn candidates(&self) -> u64 {
-        self.candidates.max(self.matches)
+        self.candidates.load(Ordering::Relaxed).max(self.matches.load(Ordering::Relaxed))
+    }
+
+    /// What was counted when so many tweets have been percolated.
+    pub(super) fn counts(&self, tweets: u64) -> QueryCounts {
+        QueryCounts {
+            tweets: tweets.saturating_sub(self.since),
+            matches: self.matches.load(Ordering::Relaxed),
+            candidates: self.candidates(),
+            time: Duration::from_nanos(self.nanos.load(Ordering::Relaxed)),
+        }
     }
 }
 
@@ -74,8 +104,8 @@ pub struct QueryCounts {
 /// When to sample, and what was sampled.
 #[derive(Debug, Default)]
 pub(super) struct Costs {
-    /// How many tweets were percolated.
-    tweets: u64,
+    /// Knows how many tweets were percolated.
+    catalog: Arc<Catalog>,
     /// How many of them came since the last sample.
     since_last: u64,
     /// How many samples were taken.
@@ -87,40 +117,31 @@ pub(super) struct Costs {
 }
 
 impl Costs {
-    /// The counts of a query that is registered now.
-    pub(super) fn start(&self) -> Count {
-        Count { since: self.tweets, ..Count::default() }
+    /// Counts for those who list this catalog.
+    pub(super) fn new(catalog: Arc<Catalog>) -> Costs {
+        Costs { catalog, ..Costs::default() }
     }
 
-    /// What was counted.
-    pub(super) fn counts(&self, count: &Count) -> QueryCounts {
-        QueryCounts {
-            tweets: self.tweets - count.since,
-            matches: count.matches,
-            candidates: count.candidates(),
-            time: Duration::from_nanos(count.nanos),
-        }
-    }
-
-    /// A batch was percolated: takes a sample of it when one is due. `with_count` hands over the counts of a query.
-    pub(super) fn percolated(
+    /// A batch was percolated: takes a sample of it when one is due. `count` is what was counted of a query.
+    pub(super) fn percolated<'a>(
         &mut self,
         engine: &mut dyn Engine,
         docs: &[&Doc],
-        with_count: impl FnMut(QueryKey, &mut dyn FnMut(&mut Count)),
+        count: impl Fn(QueryKey) -> Option<&'a Count>,
     ) {
         let now = Instant::now();
-        self.tweets += docs.len() as u64;
+        self.catalog.add_tweets(docs.len() as u64);
         self.since_last += docs.len() as u64;
         // Not always the first of a batch, because batches may be alike: each place in turn, also where all batches have the
         // same size and a sample comes every so many of them.
         let at = self.samples % docs.len().max(1) as u64;
         if self.is_due(now)
             && let Some(doc) = usize::try_from(at).ok().and_then(|at| docs.get(at))
+            && doc.tokens().len() <= MAX_TERMS
         {
             self.candidates.clear();
             engine.inspect(doc, &mut self.candidates);
-            self.add(with_count);
+            self.add(count);
             let took = now.elapsed();
             self.last = Some((now + took, took));
             self.samples += 1;
@@ -136,40 +157,55 @@ impl Costs {
     }
 
     /// Counts the candidates of a sample for all tweets since the one before.
-    fn add(&mut self, mut with_count: impl FnMut(QueryKey, &mut dyn FnMut(&mut Count))) {
-        let since_last = std::mem::take(&mut self.since_last);
+    fn add<'a>(&mut self, count: impl Fn(QueryKey) -> Option<&'a Count>) {
+        let (since_last, all) = (std::mem::take(&mut self.since_last), self.catalog.tweets());
         for &(key, time) in &self.candidates {
-            with_count(key, &mut |count| {
+            if let Some(count) = count(key) {
                 // Not for all of them, when it was registered in between.
-                let tweets = since_last.min(self.tweets - count.since);
-                count.candidates += tweets;
-                let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-                count.nanos = count.nanos.saturating_add(nanos.saturating_mul(tweets));
-            });
+                count.add(since_last.min(all - count.since), time);
+            }
         }
     }
 }
 
-/// The keys with the highest counts, the highest first.
-pub(super) fn top<'a>(
-    counts: impl Iterator<Item = (QueryKey, &'a Count)>,
+/// The queries with the highest counts of those that were pushed.
+pub(super) struct Top {
     order: CostOrder,
     n: usize,
-) -> Vec<QueryKey> {
-    // The lowest is on top; of equal ones the lower key is listed first.
-    let mut heap = BinaryHeap::with_capacity(n + 1);
-    for (key, count) in counts {
-        let rank = match order {
-            CostOrder::Cost => (count.nanos, count.candidates()),
-            CostOrder::Matches => (count.matches, count.candidates()),
-            CostOrder::Candidates => (count.candidates(), count.nanos),
+    highest: BTreeMap<Rank, Arc<Entry>>,
+}
+
+/// Of equal counts the lower key is listed first, so it is the higher one here.
+type Rank = ((u64, u64), Reverse<QueryKey>);
+
+impl Top {
+    /// At most `n` in this order.
+    pub(super) fn new(order: CostOrder, n: usize) -> Top {
+        Top { order, n, highest: BTreeMap::new() }
+    }
+
+    /// One more query. Its counts may go on while it is here; it keeps its rank.
+    pub(super) fn push(&mut self, key: QueryKey, entry: &Arc<Entry>) {
+        let counts = entry.count.counts(0);
+        let nanos = u64::try_from(counts.time.as_nanos()).unwrap_or(u64::MAX);
+        let rank = match self.order {
+            CostOrder::Cost => (nanos, counts.candidates),
+            CostOrder::Matches => (counts.matches, counts.candidates),
+            CostOrder::Candidates => (counts.candidates, nanos),
         };
-        heap.push(Reverse((rank, Reverse(key.0))));
-        if heap.len() > n {
-            heap.pop();
+        let rank = (rank, Reverse(key));
+        if self.highest.len() < self.n {
+            self.highest.insert(rank, Arc::clone(entry));
+        } else if self.highest.first_key_value().is_some_and(|(lowest, _)| *lowest < rank) {
+            self.highest.pop_first();
+            self.highest.insert(rank, Arc::clone(entry));
         }
     }
-    heap.into_sorted_vec().into_iter().map(|Reverse((_, Reverse(key)))| QueryKey(key)).collect()
+
+    /// The highest first.
+    pub(super) fn into_sorted(self) -> Vec<Arc<Entry>> {
+        self.highest.into_values().rev().collect()
+    }
 }
 
 #[cfg(test)]

@@ -116,6 +116,25 @@ impl SessionQueue {
         self.notify();
     }
 
+    /// Makes the session read from the index from a tweet on, which may match and was not decided. Called in the order of
+    /// tweets, as [`SessionQueue::offer`] is.
+    pub(super) fn defer(&self, seq: Seq) {
+        let mut state = self.state();
+        if seq <= state.after && !state.behind {
+            return;
+        }
+        state.fall_behind(Seq(seq.0 - 1));
+        state.missed = seq;
+        drop(state);
+        self.notify();
+    }
+
+    /// Up to where a session that is live took everything from the index; lies beyond the position of the loop while a
+    /// batch is on its way.
+    pub(crate) fn after(&self) -> Seq {
+        self.state().after
+    }
+
     fn notify(&self) {
         self.ready.notify_one();
         self.crowded.notify_one();

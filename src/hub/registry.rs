@@ -1,16 +1,14 @@
 //! Registrations, counted by reference: equal searches share one key, and the last to go removes the query.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use crate::ids::{QueryId, QueryKey};
 use crate::query::Query;
 
 #[derive(Debug)]
 struct Entry {
-    id: QueryId,
-    canonical: Arc<str>,
-    references: usize,
+    query: Query,
+    references: u32,
 }
 
 /// Query id ↔ query key. Keys are dense, those of removed queries are given out again.
@@ -31,9 +29,8 @@ impl Registry {
         self.keys.contains_key(&id)
     }
 
-    pub(super) fn get(&self, key: QueryKey) -> Option<(QueryId, Arc<str>)> {
-        let entry = self.entries.get(key.index())?.as_ref()?;
-        Some((entry.id, Arc::clone(&entry.canonical)))
+    pub(super) fn get(&self, key: QueryKey) -> Option<&Query> {
+        self.entries.get(key.index())?.as_ref().map(|entry| &entry.query)
     }
 
     /// The query's key, with one more reference; and whether it is new.
@@ -44,7 +41,7 @@ impl Registry {
             }
             return (key, false);
         }
-        let entry = Some(Entry { id: query.id(), canonical: query.canonical().into(), references: 1 });
+        let entry = Some(Entry { query: query.clone(), references: 1 });
         let key = if let Some(key) = self.free.pop() {
             self.entries[key.index()] = entry;
             key
@@ -63,9 +60,18 @@ impl Registry {
         if entry.references > 0 {
             return false;
         }
-        self.keys.remove(&entry.id);
+        self.keys.remove(&entry.query.id());
         self.entries[key.index()] = None;
         self.free.push(key);
         true
+    }
+
+    /// The memory that it holds, the queries included, in bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        let queries = self.entries.iter().flatten().map(|entry| entry.query.size_bytes());
+        super::map_bytes(&self.keys)
+            + self.entries.capacity() * size_of::<Option<Entry>>()
+            + self.free.capacity() * size_of::<QueryKey>()
+            + queries.sum::<usize>()
     }
 }

@@ -65,7 +65,7 @@ fn queue(max_frames: usize) -> Arc<SessionQueue> {
 }
 
 fn hub() -> Hub {
-    Hub::new(Box::new(PlainEngine::default()), 3, 1_000)
+    Hub::new(Box::new(PlainEngine::default()), 3, usize::MAX)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "that is what a name is")]
@@ -187,7 +187,7 @@ fn there_are_never_more_queries_than_allowed() {
     }
     assert_eq!(hub.subscribe(&session, &name("four"), &query("four")), Err(Full::Queries(3)));
     hub.subscribe(&session, &name("again"), &query("one")).expect("it is registered already");
-    assert_eq!(hub.matching(&item(1, "one three").tweet.doc).len(), 2);
+    assert_eq!(hub.matching(&item(1, "one three").tweet.doc).found.len(), 2);
 }
 
 #[test]
@@ -205,11 +205,14 @@ fn the_place_of_a_session_that_went_is_given_out_again() {
 #[test]
 fn queries_take_no_more_memory_than_allowed() {
     let session = queue(10);
-    let mut hub = Hub::new(Box::new(PlainEngine::default()), 100, 800);
+    let mut hub = Hub::new(Box::new(PlainEngine::default()), 100, usize::MAX);
     for word in ["one", "two"] {
         hub.subscribe(&session, &name(word), &query(word)).expect("room");
     }
-    assert_eq!(hub.subscribe(&session, &name("three"), &query("three")), Err(Full::Bytes(800)));
+    let full = hub.size_bytes();
+    hub.max_bytes = full;
+    assert_eq!(hub.subscribe(&session, &name("three"), &query("three")), Err(Full::Bytes(full)));
+    assert_eq!(hub.subscribe(&session, &name("a name takes memory too"), &query("one")), Err(Full::Bytes(full)));
     assert!(hub.unsubscribe(session.uid(), &name("one")));
     hub.subscribe(&session, &name("three"), &query("three")).expect("room again");
 }
@@ -219,11 +222,11 @@ fn queries_are_counted_from_their_registration_on() {
     let session = queue(100);
     let mut hub = hub();
     let counts = |hub: &Hub| -> Vec<(String, usize, u64, u64, u64)> {
-        let listed = hub.registered(CostOrder::Matches, 10).into_iter();
+        let listed = hub.catalog().first(CostOrder::Matches, 10).into_iter();
         listed
             .map(|it| {
                 let QueryCounts { tweets, matches, candidates, .. } = it.counts;
-                (it.canonical.to_string(), it.subscriptions, tweets, matches, candidates)
+                (it.query.canonical().to_owned(), it.subscriptions, tweets, matches, candidates)
             })
             .collect()
     };
@@ -238,12 +241,11 @@ fn queries_are_counted_from_their_registration_on() {
     assert_eq!((&*listed[0].0, listed[0].2, listed[0].3), ("two", 3, 3));
     assert_eq!((&*listed[1].0, listed[1].2, listed[1].3), ("one", 6, 2));
     assert!(listed.iter().all(|&(.., tweets, _, candidates)| candidates <= tweets), "{listed:?}");
-    // A query that comes again starts anew, also where a price was asked in between.
+    // A query that comes again starts anew.
     assert!(hub.unsubscribe(session.uid(), &name("c")));
-    hub.presearch(&query("three"));
     hub.subscribe(&session, &name("c"), &query("two")).expect("room");
     assert_eq!(counts(&hub)[1], ("two".to_owned(), 1, 0, 0, 0));
-    assert_eq!(hub.registered(CostOrder::Cost, 1).len(), 1);
+    assert_eq!(hub.catalog().first(CostOrder::Cost, 1).len(), 1);
 }
 
 /// The loop registers, percolates, answers and removes without building a single automaton: the parser of queries did, where
@@ -264,7 +266,6 @@ fn no_automaton_is_built_where_tweets_pass() {
         })
     };
     for (at, query) in queries.iter().enumerate() {
-        hub.presearch(query);
         hub.subscribe(&queue, &name(texts[at]), query).unwrap();
         tweets(&mut hub);
     }
@@ -285,4 +286,29 @@ fn no_automaton_is_built_where_tweets_pass() {
     let raw = Ast::Regex { field: tweet::TEXT, pattern: "cat[sz]+".into() };
     assert!(crate::matcher::Matcher::new(&raw).matches(doc));
     assert_eq!(BUILT.with(std::cell::Cell::get), before + 1);
+}
+
+#[test]
+fn a_tweet_that_costs_too_much_is_deferred_to_the_sessions_whose_queries_it_may_match() {
+    let options = EngineOptions { max_steps: 1_000, ..EngineOptions::default() };
+    let mut hub = Hub::new(Box::new(Compiled::new(&options)), 100, usize::MAX);
+    let queue = || Arc::new(SessionQueue::new(Uid::random(), QueueLimits { max_frames: 10, max_bytes: 1 << 20 }));
+    let (costly, cheap) = (queue(), queue());
+    hub.subscribe(&costly, &name("costly"), &query("*z*q*")).expect("room");
+    hub.subscribe(&costly, &name("also cheap"), &query("rust")).expect("room");
+    hub.subscribe(&cheap, &name("cheap"), &query("rust")).expect("room");
+    let long: Vec<String> = (0..200).map(|n| format!("q{n}z")).collect();
+    let long = format!("rust {}", long.join(" "));
+    hub.dispatch(&[item(1, "rust"), item(2, &long), item(3, "rust")]);
+    let waits = |of: &str, seq| (seq, vec![of.to_owned()]);
+    assert_eq!(taken(&cheap).1, [1, 2, 3].map(|seq| waits("cheap", seq)));
+    // All of it is read from the index, in order: also what waited, and what came behind.
+    assert_eq!(taken(&costly), (Taken::Behind, vec![]));
+    assert_eq!(costly.settled(), Seq(0));
+    assert!(!costly.go_live(Seq(2)) && costly.go_live(Seq(3)));
+    hub.dispatch(&[item(4, "rust zzzq")]);
+    assert_eq!(taken(&costly).1, [(4, vec!["also cheap".to_owned(), "costly".to_owned()])]);
+    let matching = hub.matching(&item(5, &long).tweet.doc);
+    let texts = |queries: &[Query]| queries.iter().map(|query| query.canonical().to_owned()).collect::<Vec<_>>();
+    assert_eq!((texts(&matching.found), texts(&matching.undecided)), (vec!["rust".into()], vec!["*z*q*".into()]));
 }

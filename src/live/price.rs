@@ -5,15 +5,18 @@
 //!                                                               └─ the query ──────────────────> matches
 //! ```
 //!
-//! The sample is taken by order of arrival and holds analyzed tweets only. What the engine waits for is asked of the engine that runs, so it is what would be waited
-//! for now.
+//! The sample is taken by order of arrival and holds analyzed tweets only. What the engine waits for is asked of an engine
+//! of the same kind that has learned from the sample how frequent words are. The engine that runs is not asked, because that
+//! would keep the loop from tweets; with a million queries it may plan otherwise.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::doc::Doc;
+use crate::ids::QueryKey;
 use crate::index::{SearchError, View};
 use crate::matcher::Matcher;
+use crate::percolator::{Engine, EngineKind, EngineOptions, Matches};
 use crate::query::Ast;
 use crate::schema::tweet as field;
 use crate::tweet;
@@ -50,26 +53,35 @@ impl Price {
 }
 
 /// The newest tweets, analyzed.
-#[derive(Debug)]
 pub(super) struct Sample {
     taken: Instant,
     docs: Vec<Doc>,
     tweets_per_hour: Option<f64>,
+    /// Has percolated the tweets, without a query.
+    planner: Mutex<Box<dyn Engine>>,
+}
+
+impl std::fmt::Debug for Sample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sample").field("tweets", &self.docs.len()).finish_non_exhaustive()
+    }
 }
 
 impl Sample {
     /// The newest tweets of a view.
-    fn take(view: &View) -> Result<Sample, SearchError> {
+    fn take(view: &View, engine: EngineKind) -> Result<Sample, SearchError> {
         let hits = view.newest(SAMPLE)?;
         // What is stored can be read: it was, and is checked to be the same again.
         let tweets = hits.iter().filter_map(|hit| tweet::read(hit.json.as_bytes()).ok()).flatten();
-        Ok(Sample::new(tweets.map(|tweet| tweet::prepare(&tweet).doc).collect()))
+        Ok(Sample::new(tweets.map(|tweet| tweet::prepare(&tweet).doc).collect(), engine))
     }
 
-    fn new(docs: Vec<Doc>) -> Sample {
+    fn new(docs: Vec<Doc>, engine: EngineKind) -> Sample {
         let written = |doc: &Doc| doc.values().iter().find(|(of, _)| *of == field::CREATED).map(|&(_, at)| at);
         let tweets_per_hour = per_hour(docs.iter().filter_map(written).collect());
-        Sample { taken: Instant::now(), docs, tweets_per_hour }
+        let mut planner = (engine.build)(&EngineOptions::default());
+        planner.percolate(&docs.iter().collect::<Vec<_>>(), &mut Matches::default());
+        Sample { taken: Instant::now(), docs, tweets_per_hour, planner: Mutex::new(planner) }
     }
 
     /// Whether it still serves.
@@ -78,7 +90,8 @@ impl Sample {
     }
 
     /// Tries a query on it.
-    pub(super) fn price(&self, query: &Ast, presearch: Ast) -> Price {
+    pub(super) fn price(&self, query: &Ast) -> Price {
+        let presearch = self.presearch(query);
         let count = |ast: &Ast| {
             let matcher = Matcher::new(ast);
             self.docs.iter().filter(|doc| matcher.matches(doc)).count()
@@ -88,13 +101,32 @@ impl Sample {
     }
 }
 
+impl Sample {
+    /// What the engine would wait for on behalf of a query.
+    fn presearch(&self, query: &Ast) -> Ast {
+        const KEY: QueryKey = QueryKey(0);
+        // An engine that panicked has a query too many, which the next one replaces.
+        let mut planner = self.planner.lock().unwrap_or_else(PoisonError::into_inner);
+        planner.insert(KEY, query);
+        let presearch = planner.presearch(KEY);
+        planner.remove(KEY);
+        presearch
+    }
+}
+
 /// The sample that is kept.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct KeptSample {
+    engine: EngineKind,
     sample: Mutex<Option<Arc<Sample>>>,
 }
 
 impl KeptSample {
+    /// For an engine of this kind.
+    pub(super) fn new(engine: EngineKind) -> KeptSample {
+        KeptSample { engine, sample: Mutex::default() }
+    }
+
     /// The sample that is kept, or one of the view when that is too old.
     pub(super) fn get_or_take(&self, view: &View) -> Result<Arc<Sample>, SearchError> {
         let kept = self.sample.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -102,7 +134,7 @@ impl KeptSample {
             return Ok(sample);
         }
         // Whoever asks meanwhile takes one too, and waits for nobody.
-        let sample = Arc::new(Sample::take(view)?);
+        let sample = Arc::new(Sample::take(view, self.engine)?);
         *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&sample));
         Ok(sample)
     }

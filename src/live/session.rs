@@ -13,7 +13,7 @@ use super::catch_up::{self, CatchUp, Reading};
 use super::{CloseReason, Event, Live, LiveError, Name, Percolate, Registered};
 use crate::hub::{Delivery, SessionQueue, Taken};
 use crate::ids::{Seq, Uid};
-use crate::pipeline::Control;
+use crate::pipeline::{Control, Subscribed};
 
 /// How many events one call of [`Session::next`] hands out at most, so that the caller gets to its other work.
 const MAX_EVENTS: usize = 256;
@@ -130,7 +130,8 @@ impl Session {
             resume: since.is_some(),
             reply,
         };
-        let seq = self.live.ask(subscribe).await?.map_err(|full| LiveError::Limit(full.to_string()))?;
+        let subscribed = self.live.ask(subscribe).await?.map_err(|full| LiveError::Limit(full.to_string()))?;
+        let Subscribed { watermark: seq, query } = subscribed;
         // What was read for the subscriptions as they were is of no use any more.
         self.reading = None;
         if since.is_some() {
@@ -143,7 +144,8 @@ impl Session {
     fn check_position(&self, since: Seq, epoch: Option<crate::ids::Epoch>) -> Result<(), LiveError> {
         let first = self.live.inner.index.first_seq().before();
         let unrecoverable = |message: String| Err(LiveError::Unrecoverable { message, since: first });
-        let (ours, newest) = (self.live.epoch(), self.live.seq());
+        // While a batch is being percolated, sessions are sent from the index what lies beyond the loop's position.
+        let (ours, newest) = (self.live.epoch(), self.live.seq().max(self.live.inner.index.last_seq()));
         if let Some(theirs) = epoch.filter(|theirs| *theirs != ours) {
             return unrecoverable(format!("the position is of epoch {theirs}, this is epoch {ours}"));
         }

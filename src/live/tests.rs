@@ -17,6 +17,7 @@ use crate::doc::DocBuilder;
 use crate::hub::Hub;
 use crate::hub::tests::PlainEngine;
 use crate::index::IndexOptions;
+use crate::percolator::ENGINES;
 use crate::pipeline::{Intake, Pipeline};
 use crate::query::QueryLimits;
 use crate::schema::{Schema, tweet};
@@ -50,7 +51,7 @@ impl Stages {
             max_searches: 4,
             search_timeout: Duration::from_secs(60),
         };
-        let live = Live::new(index.clone(), handle, limits);
+        let live = Live::new(index.clone(), handle, limits, ENGINES[0]);
         let shutdown = CancellationToken::new();
         let (runtime, token) = (tokio::runtime::Handle::current(), shutdown.clone());
         let thread = std::thread::spawn(move || runtime.block_on(pipeline.run(token)));
@@ -354,4 +355,44 @@ async fn a_session_that_is_left_alone_keeps_no_turn() {
     }
     drop(sessions);
     stages.stop().await;
+}
+
+/// The loop does not run at all: what is asked of it waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn prices_and_lists_are_answered_while_the_loop_is_held() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let options = IndexOptions { dir: dir.path().to_owned(), ..IndexOptions::default() };
+    let index = Index::open(&options).expect("it opens");
+    let items: Vec<crate::tweet::Item> = (1..=100_u64)
+        .map(|id| {
+            let text = format!(r#"{{"id_str":"{id}","text":"{}"}}"#, if id % 4 == 0 { "rust jobs" } else { "jobs" });
+            let tweet = crate::tweet::read(text.as_bytes()).expect("a tweet").pop().expect("one");
+            crate::tweet::Item { seq: Seq(id), tweet: Arc::new(crate::tweet::prepare(&tweet)) }
+        })
+        .collect();
+    let mut hub = Hub::new(Box::new(PlainEngine::default()), 1_000, usize::MAX);
+    let queue = QueueLimits { max_frames: 1_000, max_bytes: 1 << 20 };
+    let session = Arc::new(SessionQueue::new(Uid::random(), queue));
+    hub.subscribe(&session, &Some("a".into()), &query("rust")).expect("room");
+    hub.subscribe(&session, &Some("b".into()), &query("jobs")).expect("room");
+    hub.dispatch(&items);
+    index.take_seqs(items.len()).expect("room on the disk");
+    index.append(items.into(), None);
+    let (_intake, batches) = Intake::channel(4);
+    let (_held, handle) = Pipeline::new(hub, index.clone(), batches);
+    let limits = LiveLimits {
+        max_sessions: 10,
+        max_subscriptions: 4,
+        queue,
+        max_searches: 4,
+        search_timeout: Duration::from_secs(60),
+    };
+    let live = Live::new(index.clone(), handle, limits, ENGINES[0]);
+    let price = live.price(query("rust jobs")).await.expect("an answer");
+    assert_eq!((price.tweets, price.candidates, price.matches), (100, 25, 25), "{price:?}");
+    let listed = live.registered(CostOrder::Matches, 10).await.expect("an answer");
+    let listed: Vec<_> =
+        listed.iter().map(|it| (it.query.canonical(), it.subscriptions, it.counts.tweets, it.counts.matches)).collect();
+    assert_eq!(listed, [("jobs", 1, 100, 100), ("rust", 1, 100, 25)]);
+    index.close().expect("the index closes");
 }

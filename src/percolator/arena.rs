@@ -181,9 +181,11 @@ impl<T: Copy + Default> Arena<T> {
         self.items.len() > SMALL && self.n_free * 2 > self.items.len()
     }
 
-    /// The memory that it holds, in bytes. What was asked for and never written to is not there yet.
+    /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        self.items.len() * size_of::<T>() + self.free.iter().map(|free| free.capacity() * 4).sum::<usize>()
+        self.items.capacity() * size_of::<T>()
+            + self.free.capacity() * size_of::<Vec<u32>>()
+            + self.free.iter().map(|free| free.capacity() * size_of::<u32>()).sum::<usize>()
     }
 }
 

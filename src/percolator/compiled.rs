@@ -192,7 +192,7 @@ impl Compiled {
     #[must_use]
     pub fn new(options: &EngineOptions) -> Compiled {
         Compiled {
-            presearch: Presearch::new(&options.schema),
+            presearch: Presearch::new(&options.schema, options.max_steps),
             queries: Vec::new(),
             codes: Arena::default(),
             n_queries: 0,
@@ -556,19 +556,20 @@ impl Compiled {
             return;
         }
         let Learning { seen, counting, .. } = learning;
-        if Way::of(docs.len(), is_deep) == Way::One {
-            one.percolate((presearch, codes), tools, (0, docs), matches, |one, at| {
-                if counting.of(at, 1) != 0 {
+        // Evenly, so that no few are left over. All at once where they are taken one after the other.
+        let len = if is_deep { docs.len().div_ceil(docs.len().div_ceil(MAX_DOCS).max(1)) } else { docs.len() };
+        for (docs, first) in docs.chunks(len.max(1)).zip((0..).step_by(len.max(1))) {
+            if Way::of(docs, is_deep) == Way::Many
+                && many.percolate(presearch, codes, tools, (number(first), docs), matches)
+            {
+                many.see(&presearch.waits, docs, counting.of(first, docs.len()), seen);
+                continue;
+            }
+            one.percolate((presearch, codes), tools, (number(first), docs), matches, |one, at| {
+                if counting.of(first + at, 1) != 0 {
                     one.see(&presearch.waits, docs[at], seen);
                 }
             });
-        } else {
-            // Evenly, so that no few are left over.
-            let len = docs.len().div_ceil(docs.len().div_ceil(MAX_DOCS));
-            for (docs, first) in docs.chunks(len).zip((0..).step_by(len)) {
-                many.percolate(presearch, codes, tools, (number(first), docs), matches);
-                many.see(&presearch.waits, docs, counting.of(first, docs.len()), seen);
-            }
         }
         counting.pass(docs.len());
         learning.learn(&presearch.waits);

@@ -43,11 +43,13 @@ pub(super) trait Facts {
     /// The documents that are marked with the atom.
     fn has(&self, atom: AtomId) -> Mask;
 
-    /// Those of the documents `want` that have an atom which is found out only when it is asked for.
+    /// Those of the documents `want` that have an atom which is found out only when it is asked for. Without those for
+    /// which there are no steps left.
     fn look(&mut self, atoms: &Atoms, atom: AtomId, want: Mask) -> Mask;
 
-    /// Calls `is_it` with each of the documents `want`, and keeps those for which it is true.
-    fn each(&self, want: Mask, is_it: impl Fn(&Doc, &Tokens) -> bool) -> Mask;
+    /// Calls `is_it` with each of the documents `want`, and keeps those for which it is true: whether they have a phrase.
+    /// Without those for which there are no steps left.
+    fn each(&mut self, want: Mask, phrase: &Phrase<'_>, is_it: impl Fn(&Doc, &Tokens) -> bool) -> Mask;
 }
 
 /// The tokens of a document, as numbers.
@@ -101,6 +103,12 @@ impl Tokens {
         let start = self.fields[at].1;
         let end = self.fields.get(at + 1).map_or(self.atoms.len(), |&(_, start)| start);
         (&doc.tokens()[start..end], &self.atoms[start..end])
+    }
+
+    /// How many tokens a field has.
+    pub(super) fn n_of_field(&self, field: FieldId) -> usize {
+        let Some(at) = self.fields.iter().position(|&(it, _)| it == field) else { return 0 };
+        self.fields.get(at + 1).map_or(self.atoms.len(), |&(_, start)| start) - self.fields[at].1
     }
 
     /// Whether the terms of a phrase are in their places.

@@ -8,7 +8,7 @@ use crate::ids::QueryKey;
 
 use super::Matches;
 use super::arena::Arena;
-use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
+use super::facts::{Facts, Marks, Mask, Phrase, Seen, Tokens, Tools};
 use super::found::Found;
 use super::matches::Span;
 use super::one::{again, fit, shrink};
@@ -18,6 +18,7 @@ use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
 use super::waits::{Waits, Wake};
 use super::words::Words;
+use super::work::{self, Work};
 
 /// How many documents fit into a mask.
 pub(super) const MAX_DOCS: usize = 64;
@@ -67,7 +68,16 @@ pub(super) struct Many {
     fit: Vec<(u32, Mask)>,
     /// Queries of which a program must decide, where it starts, for which documents, and whether they may have been found.
     open: Vec<(u32, u32, Mask, bool)>,
+    /// What patterns and phrases may still cost, for all documents together.
+    work: Work,
+    /// The documents of which a program asked for what there were no steps left for.
+    asked_in_vain: Mask,
+    /// Queries that are not decided, and for which documents.
+    undecided: Vec<(u32, Mask)>,
 }
+
+/// So many documents together may take as many steps as one alone.
+const SHARE_STEPS: usize = 16;
 
 impl Many {
     fn start(&mut self, n_docs: usize, n_atoms: usize) {
@@ -77,6 +87,8 @@ impl Many {
         again(&mut self.ranges);
         again(&mut self.fit);
         again(&mut self.open);
+        again(&mut self.undecided);
+        self.asked_in_vain = 0;
         self.found.start();
         self.looked.clear();
         self.words.clear();
@@ -89,7 +101,9 @@ impl Many {
         fit(&mut self.notes, n_atoms);
     }
 
-    /// Appends the matches of documents, at most [`MAX_DOCS`], of which the first has this number in its batch.
+    /// Appends the matches of documents, at most [`MAX_DOCS`], of which the first has this number in its batch. False, and
+    /// nothing is appended, when their patterns take too many steps for that: each is then to be percolated alone.
+    #[must_use]
     pub(super) fn percolate(
         &mut self,
         presearch: &Presearch,
@@ -97,10 +111,17 @@ impl Many {
         tools: &mut Tools,
         (first, docs): (u32, &[&Doc]),
         matches: &mut Matches,
-    ) {
+    ) -> bool {
         debug_assert!(docs.len() <= MAX_DOCS);
         self.start(docs.len(), presearch.atoms.len());
-        self.mark_all(presearch, tools, docs);
+        let max_steps = presearch.max_steps.saturating_mul(docs.len().div_ceil(SHARE_STEPS) as u64);
+        self.work.allow(max_steps);
+        let is_known = self.mark_all(presearch, tools, docs);
+        matches.steps += self.work.take_spent();
+        if !is_known {
+            return false;
+        }
+        self.work.allow(max_steps);
         self.conjoin(presearch);
         let keys = matches.open();
         self.run = keys.len();
@@ -120,10 +141,15 @@ impl Many {
             spans.clear();
         }
         matches.candidates += candidates;
+        matches.steps += self.work.take_spent();
+        for &(query, docs) in &self.undecided {
+            each_doc(docs, |doc| matches.leave_undecided(first + number(doc), QueryKey(query)));
+        }
+        true
     }
 
-    /// Finds out what the documents have.
-    fn mark_all(&mut self, presearch: &Presearch, tools: &mut Tools, docs: &[&Doc]) {
+    /// Finds out what the documents have. False when there are not enough steps for that.
+    fn mark_all(&mut self, presearch: &Presearch, tools: &mut Tools, docs: &[&Doc]) -> bool {
         let mut tokens = std::mem::take(&mut self.tokens);
         // Each step for all documents: memory is asked for what the next one needs.
         for (doc, tokens) in docs.iter().zip(&mut tokens) {
@@ -147,14 +173,17 @@ impl Many {
             }
         }
         let words = std::mem::take(&mut self.words);
-        for word in &words.words {
+        let mut work = std::mem::take(&mut self.work);
+        let is_known = words.words.iter().all(|word| {
             self.doc = word.docs;
             let doc = docs[word.doc];
             let probe = &tokens[word.doc].probes[word.at];
-            presearch.mark_patterns((&doc.tokens()[word.at], doc), probe, tools, self);
-        }
+            presearch.mark_patterns((&doc.tokens()[word.at], doc), probe, (tools, &mut work), self)
+        });
+        self.work = work;
         self.words = words;
         self.tokens = tokens;
+        is_known
     }
 
     /// Adds the conjunctions of what is there, and theirs.
@@ -253,6 +282,11 @@ impl Many {
             for &(query, code, want, once) in ahead {
                 let facts = &mut ManyDocs { many: self, docs };
                 let mut found = program::matches(codes.from(code), &presearch.atoms, facts, want);
+                let undecided = std::mem::take(&mut self.asked_in_vain);
+                if undecided != 0 {
+                    self.undecided.push((query, undecided));
+                    found &= !undecided;
+                }
                 if once && found != 0 {
                     found = self.find(query, found);
                 }
@@ -391,6 +425,7 @@ impl Many {
             + self.spans.iter().map(|it| it.capacity() * size_of::<Span>()).sum::<usize>()
             + self.fit.capacity() * size_of::<(u32, Mask)>()
             + self.open.capacity() * size_of::<(u32, u32, Mask, bool)>()
+            + self.undecided.capacity() * size_of::<(u32, Mask)>()
     }
 }
 
@@ -445,23 +480,41 @@ impl Facts for ManyDocs<'_> {
     fn look(&mut self, atoms: &Atoms, atom: AtomId, want: Mask) -> Mask {
         let mut has = 0;
         if matches!(atoms.kind(atom), AtomKind::Range(..)) {
-            each_doc(want, |at| has |= Mask::from(program::look(atoms, atom, self.docs[at])) << at);
+            let work = &mut self.many.work;
+            each_doc(want, |at| has |= Mask::from(program::look(atoms, atom, self.docs[at], work)) << at);
             return has;
         }
         let marked = self.many.marked(atom);
         let (mut asked, mut there) = self.many.looked.get(&atom).copied().unwrap_or_default();
         let open = want & !marked & !asked;
         if open != 0 {
-            each_doc(open, |at| there |= Mask::from(program::look(atoms, atom, self.docs[at])) << at);
-            asked |= open;
+            let Many { work, asked_in_vain, .. } = &mut *self.many;
+            each_doc(open, |at| {
+                let is_there = program::look(atoms, atom, self.docs[at], work);
+                if work.is_exhausted() && !is_there {
+                    *asked_in_vain |= 1 << at;
+                } else {
+                    there |= Mask::from(is_there) << at;
+                    asked |= 1 << at;
+                }
+            });
             self.many.looked.insert(atom, (asked, there));
         }
         want & (marked | there)
     }
 
-    fn each(&self, want: Mask, is_it: impl Fn(&Doc, &Tokens) -> bool) -> Mask {
+    fn each(&mut self, want: Mask, phrase: &Phrase<'_>, is_it: impl Fn(&Doc, &Tokens) -> bool) -> Mask {
         let mut found = 0;
-        each_doc(want, |at| found |= Mask::from(is_it(self.docs[at], &self.many.tokens[at])) << at);
+        let Many { work, asked_in_vain, tokens, .. } = &mut *self.many;
+        each_doc(want, |at| {
+            let tokens = &tokens[at];
+            work.charge(work::of_phrase(tokens.n_of_field(phrase.field), phrase.terms.len(), phrase.slop));
+            if work.is_exhausted() {
+                *asked_in_vain |= 1 << at;
+            } else {
+                found |= Mask::from(is_it(self.docs[at], tokens)) << at;
+            }
+        });
         found
     }
 }

@@ -28,6 +28,10 @@ use crate::ids::QueryKey;
 pub struct Matches {
     /// How many (document, query) pairs the presearch could not rule out, those included that needed no verification.
     pub candidates: u64,
+    /// The work that patterns and phrases took, in steps of about a nanosecond: see [`super::EngineOptions::max_steps`].
+    pub steps: u64,
+    /// Pairs that the engine left undecided, in no order.
+    undecided: Vec<(u32, QueryKey)>,
     /// In the order of documents. Only the last one grows.
     pieces: Vec<Piece>,
     /// Empty ones, kept for their memory.
@@ -79,6 +83,20 @@ impl Matches {
         self.by_doc().flat_map(|(doc, keys)| iter::zip(iter::repeat(doc), keys))
     }
 
+    /// Pairs of a document and a query that the engine did not decide, because the document's work reached
+    /// [`super::EngineOptions::max_steps`]: sorted, none twice. Such a pair may be among the matches as well.
+    pub fn undecided(&mut self) -> &[(u32, QueryKey)] {
+        self.undecided.sort_unstable();
+        self.undecided.dedup();
+        &self.undecided
+    }
+
+    /// The engine does not decide whether the document matches the query.
+    #[inline]
+    pub(super) fn leave_undecided(&mut self, doc: u32, query: QueryKey) {
+        self.undecided.push((doc, query));
+    }
+
     /// Adds the queries that a document matches, all at once. For those who make an engine: documents come in the order of the batch.
     pub fn add(&mut self, doc: u32, keys: impl IntoIterator<Item = QueryKey>) {
         let all = self.open();
@@ -93,6 +111,8 @@ impl Matches {
     /// Forgets everything and keeps the memory, as far as so much was needed this time.
     pub fn clear(&mut self) {
         self.candidates = 0;
+        self.steps = 0;
+        again(&mut self.undecided);
         self.n = 0;
         self.spare.truncate(self.pieces.len());
         self.spare.extend(self.pieces.drain(..).map(|mut piece| {
@@ -127,6 +147,8 @@ impl Matches {
     /// Takes what was found over, for documents that come behind all that are here; gives as many pieces of memory in exchange as there are.
     pub(super) fn take(&mut self, other: &mut Matches) {
         self.candidates += std::mem::take(&mut other.candidates);
+        self.steps += std::mem::take(&mut other.steps);
+        self.undecided.append(&mut other.undecided);
         self.n += std::mem::take(&mut other.n);
         let kept = self.spare.len() - other.pieces.len().min(self.spare.len());
         other.spare.extend(self.spare.drain(kept..));
@@ -142,7 +164,8 @@ impl Matches {
                     + spans.capacity() * size_of::<Span>()
                     + docs.capacity() * size_of::<(u32, usize)>()
             })
-            .sum()
+            .sum::<usize>()
+            + self.undecided.capacity() * size_of::<(u32, QueryKey)>()
     }
 }
 

@@ -8,17 +8,33 @@ use crate::ids::QueryKey;
 
 use super::Matches;
 use super::arena::Arena;
-use super::facts::{Facts, Marks, Mask, Seen, Tokens, Tools};
+use super::facts::{Facts, Marks, Mask, Phrase, Seen, Tokens, Tools};
 use super::found::Found;
 use super::matches::Span;
+use super::pattern::Term;
 use super::places::{Places, Print};
 use super::presearch::Presearch;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms};
 use super::waits::{Waits, Wake};
+use super::words::Words;
+use super::work::{self, Work};
 
 /// Lists of so many keys are there once for all documents of a batch that match them. Less in tests, whose lists are short.
 const LONG: usize = if cfg!(test) { 2 } else { 64 };
+
+/// Of a document with more terms to look for patterns in, each different one is looked at once, and nothing about it is
+/// kept for other documents. Less in tests, whose documents are short.
+pub(super) const LONG_DOC: usize = if cfg!(test) { 6 } else { 512 };
+
+/// Which patterns it is not known of whether the document has them, but for those that are marked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Undecided {
+    #[default]
+    None,
+    Weak,
+    All,
+}
 
 /// The marks, and buffers that are kept.
 #[derive(Debug, Default)]
@@ -49,6 +65,15 @@ pub(super) struct One {
     lists: hashbrown::HashMap<AtomId, Span, foldhash::fast::RandomState>,
     /// Queries of which a program must decide, where it starts, and whether they may have been found already.
     open: Vec<(u32, u32, bool)>,
+    /// The different terms of a long document.
+    different: Words,
+    /// What patterns and phrases may still cost.
+    work: Work,
+    patterns: Undecided,
+    /// A program asked for what there were no steps left for.
+    asked_in_vain: bool,
+    /// Queries that are not decided.
+    undecided: Vec<u32>,
 }
 
 impl One {
@@ -67,7 +92,10 @@ impl One {
         self.tokens.clear();
         again(&mut self.fit);
         again(&mut self.open);
+        again(&mut self.undecided);
         self.spans.clear();
+        self.patterns = Undecided::None;
+        self.asked_in_vain = false;
         fit(&mut self.marks, n_atoms);
         self.found.start();
     }
@@ -93,6 +121,10 @@ impl One {
             let candidates = self.wake((presearch, codes), doc, docs.len() > 1, matches.open());
             matches.close(number, &self.spans);
             matches.candidates += candidates;
+            matches.steps += self.work.take_spent();
+            for &query in &self.undecided {
+                matches.leave_undecided(number, QueryKey(query));
+            }
             see(self, at);
         }
     }
@@ -100,17 +132,93 @@ impl One {
     /// Finds out what a document has.
     fn mark_all(&mut self, presearch: &Presearch, tools: &mut Tools, doc: &Doc) {
         self.start(presearch.atoms.len());
+        self.work.allow(presearch.max_steps);
         let mut tokens = std::mem::take(&mut self.tokens);
         presearch.probe(doc, &mut tokens);
         presearch.find_terms(doc, &mut tokens);
         presearch.mark(doc, &tokens, self);
         let words = std::mem::take(&mut self.words);
-        for &at in &words {
-            presearch.mark_patterns((&doc.tokens()[at], doc), &tokens.probes[at], tools, self);
+        let mut work = std::mem::take(&mut self.work);
+        let is_known = words.len() <= LONG_DOC
+            && words.iter().all(|&at| {
+                presearch.mark_patterns((&doc.tokens()[at], doc), &tokens.probes[at], (tools, &mut work), self)
+            });
+        if !is_known {
+            work.allow(presearch.max_steps);
+            self.patterns = self.mark_patterns_once(presearch, (doc, &tokens, &words), &mut tools.term, &mut work);
         }
+        // What programs ask for is decided also where patterns were too many.
+        work.allow(presearch.max_steps);
+        self.work = work;
         self.words = words;
         self.tokens = tokens;
         self.conjoin(presearch);
+    }
+
+    /// Marks the patterns that these terms match, each different term once, and each pattern no longer tried when one has
+    /// matched it. Weak patterns come last, because they are the first to be left undecided.
+    fn mark_patterns_once(
+        &mut self,
+        presearch: &Presearch,
+        (doc, tokens, words): (&Doc, &Tokens, &[usize]),
+        buffer: &mut Term,
+        work: &mut Work,
+    ) -> Undecided {
+        let mut different = std::mem::take(&mut self.different);
+        different.clear();
+        words.iter().for_each(|&at| different.add(&[doc], (0, at), &tokens.probes[at]));
+        let mut undecided = Undecided::None;
+        for (is_weak, otherwise) in [(false, Undecided::All), (true, Undecided::Weak)] {
+            for word in &different.words {
+                let token = &doc.tokens()[word.at];
+                let text = doc.term(token);
+                buffer.set(text.chars());
+                let mut candidate = |atom| {
+                    if !self.is_marked(atom) && presearch.tries(atom, text, work) {
+                        self.mark(atom);
+                    }
+                };
+                let patterns = &presearch.patterns;
+                let steps = if is_weak {
+                    patterns.find_weak(buffer, token.field, &mut candidate)
+                } else {
+                    patterns.find(buffer, token.field, &mut candidate)
+                };
+                work.charge(steps);
+                if work.is_exhausted() {
+                    undecided = otherwise;
+                    break;
+                }
+            }
+            if undecided != Undecided::None {
+                break;
+            }
+        }
+        different.clear();
+        self.different = different;
+        undecided
+    }
+
+    /// Adds the queries that wait for a pattern of which it is not known whether the document has it.
+    fn leave_undecided(&mut self, presearch: &Presearch) {
+        let only_weak = match self.patterns {
+            Undecided::None => return,
+            Undecided::Weak => true,
+            Undecided::All => false,
+        };
+        let mut undecided = std::mem::take(&mut self.undecided);
+        presearch.patterns.for_each(only_weak, |atom| {
+            if self.is_marked(atom) {
+                return;
+            }
+            let waiting = presearch.waits.waiting(atom);
+            undecided.extend(waiting.plain);
+            undecided.extend(waiting.either.iter().map(|either| either.query));
+            let postings = waiting.guarded.iter().zip(waiting.prints);
+            let may_match = postings.filter(|&(_, &print)| self.places.may_match(print) != 0);
+            undecided.extend(may_match.map(|(posting, _)| posting.query));
+        });
+        self.undecided = undecided;
     }
 
     /// Adds the conjunctions of what is there, and theirs.
@@ -194,11 +302,14 @@ impl One {
         std::hint::black_box(open.iter().fold(0, |near, &(_, code, _)| near ^ codes.from(code)[0]));
         for &(query, code, once) in &open {
             let is_match = program::matches(codes.from(code), &presearch.atoms, &mut OneDoc(self, doc), 1) != 0;
-            if is_match && (!once || self.find(query)) {
+            if std::mem::take(&mut self.asked_in_vain) {
+                self.undecided.push(query);
+            } else if is_match && (!once || self.find(query)) {
                 found.push(QueryKey(query));
             }
         }
         self.add_span(own..found.len());
+        self.leave_undecided(presearch);
         self.there = there;
         self.ranges = ranges;
         self.fit = fit;
@@ -278,7 +389,7 @@ impl One {
         let mut share = Duration::ZERO;
         if let AtomKind::Wildcard(..) | AtomKind::Fuzzy(..) | AtomKind::Regex(..) = presearch.atoms.kind(atom) {
             let started = Instant::now();
-            std::hint::black_box(program::look(&presearch.atoms, atom, doc));
+            std::hint::black_box(program::look(&presearch.atoms, atom, doc, &mut self.work));
             share = started.elapsed() / u32::try_from(waiting.n()).unwrap_or(u32::MAX);
         }
         let either = waiting.either.iter().map(|either| &either.query);
@@ -328,6 +439,8 @@ impl One {
             + self.open.capacity() * size_of::<(u32, u32, bool)>()
             + self.spans.capacity() * size_of::<Span>()
             + self.lists.capacity() * size_of::<(AtomId, Span)>()
+            + self.different.size_bytes()
+            + self.undecided.capacity() * size_of::<u32>()
     }
 }
 
@@ -413,19 +526,29 @@ impl Facts for OneDoc<'_> {
     fn look(&mut self, atoms: &Atoms, atom: AtomId, _: Mask) -> Mask {
         if let AtomKind::Range(..) = atoms.kind(atom) {
             // To compare a few numbers costs less than to note what came of it.
-            return Mask::from(program::look(atoms, atom, self.1));
+            return Mask::from(program::look(atoms, atom, self.1, &mut self.0.work));
         }
         let now = self.0.now;
         let mark = self.0.marks[atom as usize];
         if mark & !1 == now {
             return Mask::from(mark & 1);
         }
-        let there = program::look(atoms, atom, self.1);
+        let there = program::look(atoms, atom, self.1, &mut self.0.work);
+        if self.0.work.is_exhausted() && !there {
+            self.0.asked_in_vain = true;
+            return 0;
+        }
         self.0.marks[atom as usize] = now | u16::from(there);
         Mask::from(there)
     }
 
-    fn each(&self, _: Mask, is_it: impl Fn(&Doc, &Tokens) -> bool) -> Mask {
+    fn each(&mut self, _: Mask, phrase: &Phrase<'_>, is_it: impl Fn(&Doc, &Tokens) -> bool) -> Mask {
+        let n_tokens = self.0.tokens.n_of_field(phrase.field);
+        self.0.work.charge(work::of_phrase(n_tokens, phrase.terms.len(), phrase.slop));
+        if self.0.work.is_exhausted() {
+            self.0.asked_in_vain = true;
+            return 0;
+        }
         Mask::from(is_it(self.1, &self.0.tokens))
     }
 }

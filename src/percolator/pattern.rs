@@ -14,13 +14,19 @@
 //!
 //! The hash of a string grows by a character at a time and can be taken from any stretch of a term with two
 //! multiplications; a bit set answers most questions before the table is asked.
+//!
+//! A pattern with a key carries a *signature* as well: a bit for each of its fixed characters. A term whose signature
+//! lacks one of them is not tried.
+//!
+//! A pattern whose key is one character from inside a term, or that has none, is *weak*: many terms make it be tried. Weak
+//! patterns are found apart from the others, so that a long document can leave just these undecided.
 
 use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 
 use super::distance;
-use super::table::{AtomId, AtomKind, Atoms};
+use super::table::{AtomId, AtomKind};
 use crate::automaton::Expression;
 use crate::automaton::literal::{Literals, simple};
 use crate::automaton::runs::Runs;
@@ -48,7 +54,7 @@ enum Class {
 /// The patterns that queries wait for.
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
-    keys: HashTable<(u64, AtomId)>,
+    keys: HashTable<Entry>,
     /// A bit for each hash in `keys`, and for some that are there no more; a power of two.
     filter: Vec<u64>,
     fields: Vec<FieldPatterns>,
@@ -62,6 +68,25 @@ pub(super) struct Patterns {
     term: Term,
     runs: Runs,
     filed: Vec<u64>,
+}
+
+/// A pattern under one of its keys.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u64,
+    atom: AtomId,
+    /// The signature of its fixed characters, and [`WEAK`].
+    signature: u32,
+}
+
+/// Says of an entry that its pattern is weak. No signature has this bit.
+const WEAK: u32 = 1 << 31;
+
+/// The bit of a character, in simple form, in a signature. Letters of ASCII have one each.
+#[inline]
+fn signature_of(simple: char) -> u32 {
+    let char = u32::from(simple);
+    1 << ((char ^ char >> 7) % 31)
 }
 
 /// A pattern that came or went.
@@ -96,6 +121,8 @@ struct FieldPatterns {
 pub(super) struct Term {
     /// `hashes[i]` is that of the first `i` characters.
     hashes: Vec<u64>,
+    /// Has the bits of all of them.
+    signature: u32,
 }
 
 const BASE: u64 = 0x9e37_79b9_7f4a_7c55;
@@ -112,13 +139,15 @@ const POWERS: [u64; 256] = {
 };
 
 impl Term {
-    fn set(&mut self, chars: impl Iterator<Item = char>) {
+    pub(super) fn set(&mut self, chars: impl Iterator<Item = char>) {
         self.hashes.clear();
+        self.signature = 0;
         let mut hash = 0_u64;
         self.hashes.push(hash);
-        for char in chars.take(POWERS.len() - 1) {
-            hash = longer(hash, simple(char));
+        for char in chars.take(POWERS.len() - 1).map(simple) {
+            hash = longer(hash, char);
             self.hashes.push(hash);
+            self.signature |= signature_of(char);
         }
     }
 
@@ -218,8 +247,10 @@ impl Patterns {
         let counts = &mut self.fields[field.index()];
         let step = |n: &mut u32| *n = if add { *n + 1 } else { *n - 1 };
         step(&mut counts.n);
+        let mut is_weak = false;
         let mut file = |class: Class, len: usize, hash: u64| {
             filed.push(key(field, class, hash));
+            is_weak |= class == Class::Gram && len == 1;
             step(match class {
                 Class::Prefix => &mut counts.prefixes[len],
                 Class::Suffix => &mut counts.suffixes[len],
@@ -227,6 +258,7 @@ impl Patterns {
                 Class::Gram | Class::Fuzzy => &mut counts.grams[len],
             });
         };
+        let mut signature = 0;
         let has_key = match kind {
             AtomKind::Fuzzy(_, distance, term) => {
                 let distance = usize::from((*distance).min(2));
@@ -236,19 +268,28 @@ impl Patterns {
                 true
             }
             AtomKind::Regex(_, expression) if !self.runs.of_regex(expression) => {
+                signature = signature_of_literals(expression.literals());
                 file_literals(expression.literals(), &mut file)
             }
-            AtomKind::Regex(..) => file_runs(&self.runs, &mut file),
+            AtomKind::Regex(..) => {
+                signature = signature_of_chars(self.runs.chars());
+                file_runs(&self.runs, &mut file)
+            }
             AtomKind::Wildcard(_, pattern) => {
                 self.runs.of_wildcard(pattern);
+                signature = signature_of_chars(self.runs.chars());
                 file_runs(&self.runs, &mut file)
             }
             AtomKind::Prefix(_, prefix) => {
                 self.runs.of_prefix(prefix);
+                signature = signature_of_chars(self.runs.chars());
                 file_runs(&self.runs, &mut file)
             }
             _ => true,
         };
+        if is_weak {
+            signature |= WEAK;
+        }
         match (has_key, add) {
             (true, _) => {}
             (false, true) => counts.others.push(atom),
@@ -260,7 +301,7 @@ impl Patterns {
             *counts = FieldPatterns::default();
         }
         for &hash in &filed {
-            if add { self.add_key(hash, atom) } else { self.remove_key(hash, atom) }
+            if add { self.add_key(Entry { hash, atom, signature }) } else { self.remove_key(hash, atom) }
         }
         self.filed = filed;
     }
@@ -272,23 +313,23 @@ impl Patterns {
         (n <= self.changes.len()).then(|| self.changes.range(self.changes.len() - n..))
     }
 
-    fn add_key(&mut self, hash: u64, atom: AtomId) {
-        self.keys.insert_unique(hash, (hash, atom), |&(hash, _)| hash);
+    fn add_key(&mut self, entry: Entry) {
+        self.keys.insert_unique(entry.hash, entry, |entry| entry.hash);
         // Some sixteen bits a key, of which it sets two, keep the share of false alarms at one or two percent.
         if self.keys.len() * 12 > self.filter.len() * 64 {
             self.rebuild_filter();
         } else {
-            self.set_bit(hash);
+            self.set_bit(entry.hash);
         }
     }
 
     fn remove_key(&mut self, hash: u64, atom: AtomId) {
-        if let Ok(entry) = self.keys.find_entry(hash, |&it| it == (hash, atom)) {
+        if let Ok(entry) = self.keys.find_entry(hash, |it| (it.hash, it.atom) == (hash, atom)) {
             entry.remove();
         }
         if self.keys.len() * 4 < self.keys.capacity() && self.keys.capacity() > 64 {
             let room = self.keys.len() * 2;
-            self.keys.shrink_to(room, |&(hash, _)| hash);
+            self.keys.shrink_to(room, |entry| entry.hash);
             self.rebuild_filter();
         }
     }
@@ -296,8 +337,8 @@ impl Patterns {
     fn rebuild_filter(&mut self) {
         self.filter = vec![0; (self.keys.len() / 4).next_power_of_two().max(64)];
         let mut filter = std::mem::take(&mut self.filter);
-        for &(hash, _) in &self.keys {
-            let (word, bit) = place(hash, filter.len());
+        for entry in &self.keys {
+            let (word, bit) = place(entry.hash, filter.len());
             filter[word] |= bit;
         }
         self.filter = filter;
@@ -308,62 +349,93 @@ impl Patterns {
         self.filter[word] |= bit;
     }
 
-    /// Calls `found` with the patterns of the field that match the term, some of them more than once.
-    pub(super) fn find(
-        &self,
-        atoms: &Atoms,
-        buffer: &mut Term,
-        field: FieldId,
-        term: &str,
-        found: &mut impl FnMut(AtomId),
-    ) {
-        let Some(counts) = self.fields.get(field.index()).filter(|counts| counts.n > 0) else { return };
-        buffer.set(term.chars());
-        let n = buffer.len();
-        let mut ask = |class, hash| {
-            let hash = key(field, class, hash);
-            let (word, bit) = place(hash, self.filter.len());
-            if self.filter.get(word).is_none_or(|bits| bits & bit != bit) {
-                return;
-            }
-            for &(_, atom) in self.keys.iter_hash(hash).filter(|(it, _)| *it == hash) {
-                if is_match(atoms.kind(atom), term) {
-                    found(atom);
-                }
-            }
-        };
+    /// Calls `candidate` with the patterns of the field that the term may match, but for weak ones; some more than once.
+    /// Tells how many steps the search took, without the calls.
+    pub(super) fn find(&self, term: &Term, field: FieldId, candidate: &mut impl FnMut(AtomId)) -> u64 {
+        let Some(counts) = self.of_field(field) else { return 0 };
+        let n = term.len();
+        let mut steps = 0;
+        let mut ask = |class, hash| steps += self.ask(key(field, class, hash), term, candidate);
         for (len, _) in counts.prefixes.iter().enumerate().take(n + 1).filter(|(_, n)| **n > 0) {
-            ask(Class::Prefix, buffer.hashes[len]);
+            ask(Class::Prefix, term.hashes[len]);
         }
         for (len, _) in counts.suffixes.iter().enumerate().take(n + 1).filter(|(_, n)| **n > 0) {
-            ask(Class::Suffix, buffer.stretch(n - len, n));
+            ask(Class::Suffix, term.stretch(n - len, n));
         }
         for (front, counts) in counts.ends.iter().enumerate().take(n + 1) {
             for (back, _) in counts.iter().enumerate().take(n + 1 - front).filter(|(_, n)| **n > 0) {
-                ask(Class::Ends, buffer.append(buffer.hashes[front], n - back, n));
+                ask(Class::Ends, term.append(term.hashes[front], n - back, n));
             }
         }
-        for (len, _) in counts.grams.iter().enumerate().take(n + 1).filter(|(_, n)| **n > 0) {
+        for (len, _) in counts.grams.iter().enumerate().take(n + 1).skip(2).filter(|(_, n)| **n > 0) {
             for start in 0..=n - len {
-                ask(Class::Gram, buffer.stretch(start, start + len));
+                ask(Class::Gram, term.stretch(start, start + len));
             }
         }
         if let Some(distance) = counts.fuzzy.iter().rposition(|&n| n > 0) {
-            buffer.removals(distance, |hash| ask(Class::Fuzzy, hash));
+            term.removals(distance, |hash| ask(Class::Fuzzy, hash));
         }
-        for &atom in &counts.others {
-            if is_match(atoms.kind(atom), term) {
-                found(atom);
+        steps
+    }
+
+    /// The same for weak patterns.
+    pub(super) fn find_weak(&self, term: &Term, field: FieldId, candidate: &mut impl FnMut(AtomId)) -> u64 {
+        let Some(counts) = self.of_field(field) else { return 0 };
+        let mut steps = counts.others.len() as u64;
+        if counts.grams[1] > 0 {
+            for start in 0..term.len() {
+                steps += self.ask(key(field, Class::Gram, term.stretch(start, start + 1)), term, candidate);
             }
+        }
+        counts.others.iter().for_each(|&atom| candidate(atom));
+        steps
+    }
+
+    /// Calls `candidate` with the patterns under a key whose signature the term has.
+    #[inline]
+    fn ask(&self, hash: u64, term: &Term, candidate: &mut impl FnMut(AtomId)) -> u64 {
+        let (word, bit) = place(hash, self.filter.len());
+        if self.filter.get(word).is_none_or(|bits| bits & bit != bit) {
+            return 1;
+        }
+        let mut steps = 1;
+        for entry in self.keys.iter_hash(hash).filter(|it| it.hash == hash) {
+            steps += 2;
+            if entry.signature & !WEAK & !term.signature == 0 {
+                candidate(entry.atom);
+            }
+        }
+        steps
+    }
+
+    fn of_field(&self, field: FieldId) -> Option<&FieldPatterns> {
+        self.fields.get(field.index()).filter(|counts| counts.n > 0)
+    }
+
+    /// Calls `each` with all patterns, of whatever field, or with all that are weak; some more than once.
+    pub(super) fn for_each(&self, only_weak: bool, mut each: impl FnMut(AtomId)) {
+        self.fields.iter().flat_map(|field| &field.others).for_each(|&atom| each(atom));
+        for entry in self.keys.iter().filter(|entry| !only_weak || entry.signature & WEAK != 0) {
+            each(entry.atom);
         }
     }
 
     /// The memory that it holds, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        self.keys.capacity() * (size_of::<(u64, AtomId)>() + 1)
+        self.keys.capacity() * (size_of::<Entry>() + 1)
             + self.filter.capacity() * 8
             + self.fields.iter().map(|field| size_of::<FieldPatterns>() + field.others.capacity() * 4).sum::<usize>()
     }
+}
+
+fn signature_of_chars(chars: &[char]) -> u32 {
+    chars.iter().fold(0, |bits, &char| bits | signature_of(char))
+}
+
+/// What every term has that matches one of each set.
+fn signature_of_literals(Literals { prefix, suffix, inner }: &Literals) -> u32 {
+    let common = |set: &[Vec<char>]| set.iter().map(|chars| signature_of_chars(chars)).reduce(|a, b| a & b);
+    [prefix, suffix, inner].into_iter().filter_map(|set| common(set)).fold(0, |all, bits| all | bits)
 }
 
 /// Whether the term is what the pattern asks for.

@@ -10,12 +10,13 @@ use super::facts::{Marks, Tokens, Tools};
 use super::frequency;
 use super::grid::Grid;
 use super::interval::Intervals;
-use super::pattern::Patterns;
+use super::pattern::{Patterns, is_match};
 use super::places::Print;
 use super::program;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS, TRUE};
 use super::terms::Probe;
 use super::waits::{Entry, Lead, Rank, Waits};
+use super::work::{self, Work};
 
 /// What is only read while documents are percolated.
 #[derive(Debug)]
@@ -31,11 +32,13 @@ pub(super) struct Presearch {
     exists: Vec<Option<AtomId>>,
     /// One bit for each field whose texts are split into words.
     split: u64,
+    /// How many steps the work of a document may take: [`super::EngineOptions::max_steps`].
+    pub(super) max_steps: u64,
 }
 
 impl Presearch {
     /// Nothing to look for, in documents of this schema.
-    pub(super) fn new(schema: &Schema) -> Presearch {
+    pub(super) fn new(schema: &Schema, max_steps: u64) -> Presearch {
         let words = schema.iter().filter(|(_, field)| field.kind.has_positions());
         Presearch {
             atoms: Atoms::new(),
@@ -45,6 +48,7 @@ impl Presearch {
             grids: Vec::new(),
             exists: Vec::new(),
             split: words.fold(0, |split, (id, _)| split | 1 << id.0),
+            max_steps,
         }
     }
 
@@ -155,32 +159,53 @@ impl Presearch {
         }
         for &(field, point) in doc.points() {
             if let Some(grid) = self.grids.get(field.index()).filter(|it| !it.is_empty()) {
-                for atom in grid.near(point).filter(|&atom| program::look(&self.atoms, atom, doc)) {
+                for atom in grid.near(point).filter(|&atom| program::look(&self.atoms, atom, doc, &mut Work::default()))
+                {
                     marks.mark(atom);
                 }
             }
         }
     }
 
-    /// Marks the patterns that a term matches.
+    /// Marks the patterns that a term matches. False when there are not enough steps left to know them all.
     pub(super) fn mark_patterns(
         &self,
         (token, doc): (&Token, &Doc),
         probe: &Probe,
-        tools: &mut Tools,
+        (tools, work): (&mut Tools, &mut Work),
         marks: &mut impl Marks,
-    ) {
+    ) -> bool {
         let Tools { memo, term } = tools;
         let version = self.patterns.version;
         let text = doc.term(token);
         if let Some(patterns) = memo.get(probe, text, &self.patterns, &self.atoms) {
             patterns.iter().for_each(|&atom| marks.pattern(atom));
-            return;
+            return true;
         }
         memo.found.clear();
-        self.patterns.find(&self.atoms, term, token.field, text, &mut |atom| memo.found.push(atom));
+        term.set(text.chars());
+        let mut candidate = |atom| {
+            if self.tries(atom, text, work) {
+                memo.found.push(atom);
+            }
+        };
+        let steps = self.patterns.find(term, token.field, &mut candidate)
+            + self.patterns.find_weak(term, token.field, &mut candidate);
+        work.charge(steps);
+        if work.is_exhausted() {
+            return false;
+        }
         memo.found.iter().for_each(|&atom| marks.pattern(atom));
         memo.keep(probe, version);
+        true
+    }
+
+    /// Whether a term matches a pattern. Once there are no steps left, it does not.
+    #[inline]
+    pub(super) fn tries(&self, pattern: AtomId, term: &str, work: &mut Work) -> bool {
+        let kind = self.atoms.kind(pattern);
+        work.charge(work::of_pattern(kind, term));
+        !work.is_exhausted() && is_match(kind, term)
     }
 
     /// Marks runs of terms: a run that ends at a position goes on with what stands at the next.

@@ -16,6 +16,7 @@ use crate::schema::FieldId;
 use super::facts::{Facts, Mask, Phrase as PhraseNode};
 use super::pattern;
 use super::table::{AtomId, AtomKind, Atoms, MAX_ATOMS};
+use super::work::{self, Work};
 
 /// The atom is marked in the document: known for all atoms whose presence is found in advance.
 pub(super) const ATOM: u32 = 0;
@@ -173,7 +174,7 @@ pub(super) fn matches(code: &[u32], atoms: &Atoms, facts: &mut impl Facts, want:
         Node::AtLeast(min, parts) => of_parts(min, parts, atoms, facts, want),
         Node::Phrase(phrase) => {
             let left = phrase.full().iter().fold(want, |left, &term| left & facts.has(term));
-            if left == 0 { 0 } else { facts.each(left, |doc, tokens| tokens.have_phrase(atoms, doc, &phrase)) }
+            if left == 0 { 0 } else { facts.each(left, &phrase, |doc, tokens| tokens.have_phrase(atoms, doc, &phrase)) }
         }
     }
 }
@@ -215,8 +216,10 @@ fn reached(counters: &[u64; 32], min: u32, want: Mask) -> Mask {
 }
 
 /// Whether the document has an atom whose presence is not known in advance, found without any index.
-pub(super) fn look(atoms: &Atoms, atom: AtomId, doc: &Doc) -> bool {
-    let any_term = |field, is_it: &dyn Fn(&str) -> bool| doc.field_tokens(field).iter().any(|it| is_it(doc.term(it)));
+///
+/// A pattern is tried on one term after the other, and counted as work. Once that is exhausted, the answer is false,
+/// right or wrong.
+pub(super) fn look(atoms: &Atoms, atom: AtomId, doc: &Doc, work: &mut Work) -> bool {
     match atoms.kind(atom) {
         AtomKind::Free
         | AtomKind::True
@@ -230,7 +233,18 @@ pub(super) fn look(atoms: &Atoms, atom: AtomId, doc: &Doc) -> bool {
         kind @ (AtomKind::Prefix(field, _)
         | AtomKind::Wildcard(field, _)
         | AtomKind::Fuzzy(field, ..)
-        | AtomKind::Regex(field, _)) => any_term(*field, &|it| pattern::is_match(kind, it)),
+        | AtomKind::Regex(field, _)) => {
+            for term in doc.field_tokens(*field).iter().map(|it| doc.term(it)) {
+                work.charge(work::of_pattern(kind, term));
+                if work.is_exhausted() {
+                    return false;
+                }
+                if pattern::is_match(kind, term) {
+                    return true;
+                }
+            }
+            false
+        }
         AtomKind::Range(field, min, max) => {
             doc.values().iter().any(|(of, value)| of == field && (min..=max).contains(&value))
         }

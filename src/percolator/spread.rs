@@ -16,7 +16,7 @@ use super::facts::{Mask, Seen, Tools};
 use super::learning::Learning;
 use super::many::{MAX_DOCS, Many};
 use super::memo::Memo;
-use super::one::One;
+use super::one::{LONG_DOC, One};
 use super::presearch::Presearch;
 use crate::doc::Doc;
 
@@ -66,11 +66,10 @@ impl Worker {
         let Worker { one, many, tools } = self;
         run.seen.clear();
         match way {
-            Way::Many => {
-                many.percolate(presearch, codes, tools, (first, docs), &mut run.matches);
+            Way::Many if many.percolate(presearch, codes, tools, (first, docs), &mut run.matches) => {
                 many.see(&presearch.waits, docs, counted, &mut run.seen);
             }
-            Way::One => {
+            Way::Many | Way::One => {
                 one.percolate((presearch, codes), tools, (first, docs), &mut run.matches, |one, at| {
                     if counted >> at & 1 == 1 {
                         one.see(&presearch.waits, docs[at], &mut run.seen);
@@ -91,9 +90,11 @@ pub(super) enum Way {
 }
 
 impl Way {
-    /// For so many documents that stand together, where it is said whether that saves enough looks at queries.
-    pub(super) fn of(n_docs: usize, is_deep: bool) -> Way {
-        if n_docs >= FEW && is_deep { Way::Many } else { Way::One }
+    /// For documents that stand together, where it is said whether that saves enough looks at queries. Long ones are taken
+    /// alone, which bounds the work of each.
+    pub(super) fn of(docs: &[&Doc], is_deep: bool) -> Way {
+        let is_long = |doc: &&Doc| doc.tokens().len() > LONG_DOC;
+        if docs.len() >= FEW && is_deep && !docs.iter().any(is_long) { Way::Many } else { Way::One }
     }
 }
 
@@ -134,7 +135,6 @@ impl Threads {
         let most = if is_deep { MAX_DOCS } else { (docs.len() / (RUNS * self.workers.len())).clamp(MIN_RUN, MAX_DOCS) };
         let n = docs.len().div_ceil(most).next_multiple_of(self.workers.len());
         let len = docs.len().div_ceil(n);
-        let way = Way::of(len, is_deep);
         let n = docs.len().div_ceil(len);
         if self.runs.len() < n || self.runs.len() / 8 > n {
             self.runs.resize_with(n, Mutex::default);
@@ -150,6 +150,7 @@ impl Threads {
                 let Some(run) = runs.get(at) else { return };
                 let from = at * len;
                 let docs = &docs[from..docs.len().min(from + len)];
+                let way = Way::of(docs, is_deep);
                 let first = u32::try_from(from).expect("a batch has fewer than 2^32 documents");
                 let counted = counting.of(from, docs.len());
                 worker.percolate((presearch, codes), (first, docs, way), counted, &mut lock(run));

@@ -1,5 +1,6 @@
 //! One suite for every engine: against a plain model over lists of operations, and cases that were found.
 
+mod bounded;
 mod inspect;
 mod model;
 mod wakes;

@@ -34,7 +34,7 @@ async fn a_batch_has_its_turn_however_many_register() {
     let asked = async {
         let mut watermarks = Vec::new();
         for answer in answers {
-            watermarks.push(answer.await.unwrap().expect("room").0);
+            watermarks.push(answer.await.unwrap().expect("room").watermark.0);
         }
         shutdown.cancel();
         watermarks
@@ -43,5 +43,58 @@ async fn a_batch_has_its_turn_however_many_register() {
     ran.unwrap();
     let at = |seq: u64| watermarks.iter().filter(|&&watermark| watermark == seq).count();
     assert_eq!([at(0), at(1)], [CONTROLS_IN_A_ROW; 2], "{watermarks:?}");
+    index.close().unwrap();
+}
+
+#[tokio::test]
+async fn a_watermark_between_two_slices_of_a_batch_is_exact() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = Index::open(&IndexOptions { dir: dir.path().to_owned(), ..IndexOptions::default() }).unwrap();
+    let (_intake, batches) = Intake::channel(4);
+    let hub = Hub::new(Box::new(PlainEngine::default()), 1_000, usize::MAX);
+    let (mut pipeline, handle) = Pipeline::new(hub, index.clone(), batches);
+    let query = Query::parse("java", Schema::tweet(), &QueryLimits::default()).unwrap();
+    let new_queue =
+        || Arc::new(SessionQueue::new(Uid::random(), QueueLimits { max_frames: 1_000, max_bytes: 1 << 20 }));
+    let subscribe = |pipeline: &mut Pipeline, queue: &Arc<SessionQueue>, name: &str, resume| {
+        let (reply, mut answer) = oneshot::channel();
+        let (queue, name, query) = (Arc::clone(queue), Some(name.into()), query.clone());
+        pipeline.control(Control::Subscribe { queue, name, query, resume, reply });
+        answer.try_recv().unwrap().expect("room").watermark.0
+    };
+    let pushed = |queue: &SessionQueue| {
+        let mut deliveries = Vec::new();
+        queue.take(1_000, &mut deliveries);
+        deliveries.iter().map(|it| (it.hit.seq.0, it.names.len())).collect::<Vec<_>>()
+    };
+    let tweet = |id| {
+        let mut builder = DocBuilder::new(Schema::tweet());
+        builder.text(tweet::TEXT, "java");
+        Arc::new(Prepared { id, json: "{}".into(), doc: builder.finish() })
+    };
+    let (before, read) = (new_queue(), new_queue());
+    assert_eq!(subscribe(&mut pipeline, &before, "a", false), 0);
+    assert_eq!(subscribe(&mut pipeline, &read, "a", true), 0);
+    pipeline.batch(Batch { tweets: (1..=1_000).map(tweet).collect(), ack: None, cursor: None });
+    let first = handle.position.seq().0;
+    assert!((1..1_000).contains(&first), "{first} of 1,000 at once");
+    assert_eq!(index.last_seq().0, 1_000, "all of it can be found");
+    assert_eq!(pushed(&before).len() as u64, first, "and what is percolated is pushed");
+
+    let between = new_queue();
+    assert_eq!(subscribe(&mut pipeline, &between, "a", false), first);
+    // This one has read the whole batch from the index before it is percolated, and is not pushed it again.
+    assert!(read.go_live(Seq(1_000)));
+    assert_eq!(subscribe(&mut pipeline, &read, "b", false), 1_000);
+    while pipeline.in_progress.is_some() {
+        pipeline.slice();
+    }
+    assert_eq!(handle.position.seq().0, 1_000);
+    let after = |seq| (seq + 1..=1_000).map(|seq| (seq, 1)).collect::<Vec<_>>();
+    assert_eq!(pushed(&before), after(first));
+    assert_eq!(pushed(&between), after(first));
+    assert_eq!(pushed(&read), []);
+    pipeline.batch(Batch { tweets: vec![tweet(1_001)], ack: None, cursor: None });
+    assert_eq!((pushed(&read), pushed(&between)), (vec![(1_001, 2)], vec![(1_001, 1)]));
     index.close().unwrap();
 }

@@ -46,6 +46,27 @@ pub enum Ast {
     Not(Box<Ast>),
 }
 
+impl Ast {
+    /// The memory behind it, in bytes, without expressions that others hold too.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let all =
+            |parts: &Vec<Ast>| parts.capacity() * size_of::<Ast>() + parts.iter().map(Ast::heap_bytes).sum::<usize>();
+        match self {
+            Ast::Term { term: text, .. }
+            | Ast::Prefix { prefix: text, .. }
+            | Ast::Wildcard { pattern: text, .. }
+            | Ast::Fuzzy { term: text, .. } => text.capacity(),
+            Ast::Phrase(Phrase { terms, .. }) => {
+                terms.capacity() * size_of::<String>() + terms.iter().map(String::capacity).sum::<usize>()
+            }
+            Ast::Regex { pattern, .. } => pattern.own_bytes(),
+            Ast::And(parts) | Ast::Or(parts) | Ast::AtLeast { of: parts, .. } => all(parts),
+            Ast::Not(part) => size_of::<Ast>() + part.heap_bytes(),
+            Ast::All | Ast::None | Ast::Range { .. } | Ast::Exists { .. } | Ast::Within { .. } | Ast::Near { .. } => 0,
+        }
+    }
+}
+
 /// Terms in order.
 ///
 /// With positions `p[i]`, all different, of the terms `i`, a document matches when the largest `p[i] - i` is at most `slop` more than

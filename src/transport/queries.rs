@@ -79,8 +79,8 @@ pub(super) async fn queries(
     fields.finish()?;
     let listed = context.live.registered(order, n).await?;
     let queries = listed.into_iter().map(|listed| RegisteredQuery {
-        query_id: listed.id.to_string(),
-        query: listed.canonical.to_string(),
+        query_id: listed.query.id().to_string(),
+        query: listed.query.canonical().to_owned(),
         subscriptions: listed.subscriptions,
         tweets: listed.counts.tweets,
         matches: listed.counts.matches,

@@ -16,8 +16,6 @@ use tokio_util::io::StreamReader;
 use utoipa::ToSchema;
 
 use crate::config::{self, Problem};
-use crate::query::Query;
-use crate::schema::Schema;
 use crate::source::reader::{BulkReader, ReaderOptions};
 
 use super::access::Caller;
@@ -220,17 +218,12 @@ pub(super) async fn percolate(
     let matches = context.live.matching(Arc::clone(&tweet)).await?;
     let mut parts = Vec::new().into_iter();
     if explain {
-        let queries = matches.iter().take(MAX_EXPLAINED);
-        let queries = queries.map(|(_, query)| Query::from_canonical(query, Schema::tweet()));
-        let queries = queries.collect::<Result<_, _>>().map_err(|error| {
-            tracing::error!(%error, "a canonical form can't be read again");
-            Fault::new(Code::Internal, "perch made a mistake; this request failed")
-        })?;
+        let queries = matches.iter().take(MAX_EXPLAINED).cloned().collect();
         parts = context.live.explain_all(tweet, queries).await?.into_iter();
     }
-    let matches = matches.into_iter().map(|(id, query)| MatchingQuery {
-        query_id: id.to_string(),
-        query: query.to_string(),
+    let matches = matches.into_iter().map(|query| MatchingQuery {
+        query_id: query.id().to_string(),
+        query: query.canonical().to_owned(),
         parts: parts.next().map(|explained| query_parts(explained.parts)),
     });
     Ok(Json(Matching { matches: matches.collect() }))

@@ -19,6 +19,7 @@ mod ingest;
 mod live;
 mod openapi;
 mod page;
+mod patterns;
 mod power_cut;
 mod proxies;
 mod rest;

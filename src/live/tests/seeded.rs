@@ -82,7 +82,7 @@ impl Driven {
             max_searches: SEARCHES as usize,
             search_timeout: Duration::from_secs(3_600),
         };
-        let live = Live::new(index.clone(), handle, limits);
+        let live = Live::new(index.clone(), handle, limits, ENGINES[0]);
         let turns = Arc::clone(&live.inner.searches).try_acquire_many_owned(SEARCHES).expect("all are free");
         let shutdown = CancellationToken::new();
         let pipeline = Box::pin(pipeline.run(shutdown.clone()));
@@ -92,7 +92,13 @@ impl Driven {
 
     /// The loop does what there is to do.
     fn turn(&mut self) {
-        assert!(unconstrained(&mut self.pipeline).now_or_never().is_none(), "the loop goes on");
+        loop {
+            assert!(unconstrained(&mut self.pipeline).now_or_never().is_none(), "the loop goes on");
+            // It yields between two slices of a batch.
+            if self.live.seq() == self.index.last_seq() {
+                return;
+            }
+        }
     }
 
     fn commit(&self) {
