@@ -19,7 +19,7 @@ use super::access::{Gate, HeldBody, Peer, Via};
 use super::compression::compress;
 use super::errors::{Code, Fault};
 use super::fields::{Fields, shorten};
-use super::response_budget::{self, ResponseBudget};
+use super::response_budget::{self, ResponseBudgets};
 use super::{Transport, TransportContext, probes};
 
 /// The server's routes: those of all transports, JSON errors for everything else.
@@ -32,7 +32,7 @@ pub fn router(transports: &[Box<dyn Transport>], context: &TransportContext) -> 
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed);
     compress(routes)
-        .layer(middleware::from_fn_with_state(ResponseBudget::new(&context.limits), response_budget::hold))
+        .layer(middleware::from_fn_with_state(ResponseBudgets::new(&context.limits), response_budget::hold))
         .layer(middleware::from_fn_with_state(Arc::clone(&context.gate), admit))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(Arc::clone(&context.gate), share))
@@ -46,7 +46,7 @@ pub fn router(transports: &[Box<dyn Transport>], context: &TransportContext) -> 
 /// A connection of a proxy carries requests of many clients, so there each request counts as a
 /// connection of its client's until its answer has ended, or the `WebSocket` that it became.
 async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
-    let is_probe = ["/healthz", "/readyz", probes::METRICS].contains(&request.uri().path());
+    let is_probe = probes::PATHS.contains(&request.uri().path());
     let checked = gate.check_head(request.headers(), request.uri(), is_probe);
     let Some(peer) = request.extensions().get::<Peer>().copied() else {
         return match checked {

@@ -20,6 +20,9 @@ use super::{TransportContext, http, openapi};
 /// Where the metrics are.
 pub(super) const METRICS: &str = "/metrics";
 
+/// What says how perch is.
+pub(super) const PATHS: [&str; 3] = ["/healthz", "/readyz", METRICS];
+
 /// The listener of its own that metrics and probes can have.
 pub fn admin_router(context: &TransportContext) -> Router {
     Router::new()

@@ -39,6 +39,7 @@ use crate::telemetry;
 
 use super::access::{ClientAddress, network};
 use super::errors::{Code, Fault};
+use super::probes;
 
 /// An answer up to this size needs no reservation. HTTP/2 keeps about as much for a stream anyway, and
 /// a client must learn why it was refused.
@@ -47,9 +48,36 @@ const FREE_BYTES: u64 = 2 * 1024;
 /// What a search reserves for each tweet of its page. Most tweets take a third of it.
 const TWEET_KIB: usize = 4;
 
-/// The budget of all answers. Clones share it.
+/// The part of all that is added for `/metrics` and the probes: whoever runs perch has to see what it holds
+/// when there is no room for anything else.
+const OPERATION_PART: usize = 16;
+
+/// The budgets of answers to clients, and of those about perch itself.
 #[derive(Clone, Debug)]
-pub(super) struct ResponseBudget(Arc<Budget>);
+pub(super) struct ResponseBudgets {
+    clients: ResponseBudget,
+    operation: ResponseBudget,
+}
+
+impl ResponseBudgets {
+    pub(super) fn new(limits: &Limits) -> ResponseBudgets {
+        let part = |mb: usize| (mb / OPERATION_PART).max(1);
+        let operation = Limits {
+            response_buffer_mb: part(limits.response_buffer_mb),
+            response_buffer_per_address_mb: part(limits.response_buffer_per_address_mb),
+            ..limits.clone()
+        };
+        ResponseBudgets { clients: ResponseBudget::new(limits), operation: ResponseBudget::new(&operation) }
+    }
+
+    fn of(&self, path: &str) -> &ResponseBudget {
+        if probes::PATHS.contains(&path) { &self.operation } else { &self.clients }
+    }
+}
+
+/// The budget of answers. Clones share it.
+#[derive(Clone, Debug)]
+struct ResponseBudget(Arc<Budget>);
 
 #[derive(Debug)]
 struct Budget {
@@ -74,7 +102,7 @@ struct AddressShare {
 pub struct ConnectionShare(Arc<OnceLock<Arc<Semaphore>>>);
 
 impl ResponseBudget {
-    pub(super) fn new(limits: &Limits) -> ResponseBudget {
+    fn new(limits: &Limits) -> ResponseBudget {
         let kib = |mb: usize| mb.saturating_mul(1024).min(Semaphore::MAX_PERMITS);
         let all_kib = kib(limits.response_buffer_mb);
         ResponseBudget(Arc::new(Budget {
@@ -318,8 +346,8 @@ impl HttpBody for ReservedBody {
 }
 
 /// The layer that counts answers.
-pub(super) async fn hold(State(budget): State<ResponseBudget>, mut request: Request, next: Next) -> Response {
-    let slot = budget.slot(&request);
+pub(super) async fn hold(State(budgets): State<ResponseBudgets>, mut request: Request, next: Next) -> Response {
+    let slot = budgets.of(request.uri().path()).slot(&request);
     request.extensions_mut().insert(slot.clone());
     let response = next.run(request).await;
     slot.hold(response)

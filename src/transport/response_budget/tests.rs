@@ -36,10 +36,15 @@ fn request(share: &ConnectionShare, host: u8) -> Request {
 
 /// An answer of this size, as the layer lets it out.
 async fn answer(budget: &ResponseBudget, share: &ConnectionShare, host: u8, kib: usize) -> Response {
+    let budgets = ResponseBudgets { clients: budget.clone(), operation: budget_with(1, 1, 1, Duration::ZERO) };
+    answer_of(&budgets, request(share, host), kib).await
+}
+
+async fn answer_of(budgets: &ResponseBudgets, request: Request, kib: usize) -> Response {
     let handler = move || async move { vec![0_u8; kib * 1024] };
-    let layer = axum::middleware::from_fn_with_state(budget.clone(), hold);
-    let mut router = Router::new().route("/", get(handler)).layer(layer);
-    router.call(request(share, host)).await.unwrap()
+    let layer = axum::middleware::from_fn_with_state(budgets.clone(), hold);
+    let mut router = Router::new().route("/", get(handler)).route("/metrics", get(handler)).layer(layer);
+    router.call(request).await.unwrap()
 }
 
 fn free_kib(budget: &ResponseBudget) -> usize {
@@ -130,4 +135,23 @@ async fn a_search_that_waits_for_too_long_is_refused() {
     assert_eq!(fault.code, Code::Unavailable);
     drop(slot);
     assert_eq!((free_kib(&budget), budget.addresses().len()), (8 * 1024, 0));
+}
+
+#[tokio::test]
+async fn the_metrics_are_shown_when_there_is_room_for_nothing_else() {
+    let limits = Limits {
+        response_buffer_mb: 1,
+        response_buffer_per_address_mb: 1,
+        response_buffer_per_connection_mb: 1,
+        ..Limits::default()
+    };
+    let budgets = ResponseBudgets::new(&limits);
+    let (first, second) = (ConnectionShare::default(), ConnectionShare::default());
+    let held = answer_of(&budgets, request(&first, 1), 1024).await;
+    assert_eq!(held.status().as_u16(), 200);
+    assert_eq!(answer_of(&budgets, request(&second, 2), 10).await.status().as_u16(), 503);
+    let mut metrics = request(&second, 2);
+    *metrics.uri_mut() = "/metrics".parse().unwrap();
+    assert_eq!(answer_of(&budgets, metrics, 10).await.status().as_u16(), 200);
+    drop(held);
 }
