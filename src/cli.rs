@@ -61,7 +61,7 @@ enum Command {
     /// Read the whole index, which no server may use, and say what is wrong with it
     CheckIndex(ConfigArgs),
     /// Build the index, which no server may use, anew from the tweets in it
-    Reindex(ConfigArgs),
+    Reindex(maintain::ReindexArgs),
     /// List the sources, percolator engines and transports, with examples
     Plugins,
 }

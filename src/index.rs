@@ -20,7 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tantivy::store::Compressor;
-use tantivy::{IndexSettings, ReloadPolicy, TantivyError};
+use tantivy::{IndexSettings, TantivyError};
 use tokio::sync::{Semaphore, watch};
 
 use crate::ids::{Epoch, Seq};
@@ -29,7 +29,11 @@ use crate::tweet::Item;
 
 mod ack;
 mod aggregate;
+mod checked_directory;
+mod checksum;
+mod commit_files;
 mod cursor;
+mod damage;
 mod durable;
 mod durable_directory;
 mod fields;
@@ -44,6 +48,7 @@ mod retention;
 mod room;
 mod shown;
 mod steady;
+mod swap;
 mod tail;
 mod top;
 mod view;
@@ -60,7 +65,9 @@ pub use replay::{PageLimits, QuerySet, Replay, ReplayPage, ReplayQuery};
 pub use retention::Retention;
 pub use view::{Page, PageRequest, Search, SearchError, View};
 
+use checked_directory::CheckedDirectory;
 use cursor::Moves;
+use damage::{Damage, guarded};
 use durable_directory::DurableDirectory;
 use home::Home;
 use retention::{RetentionClock, SystemTimeSource, TimeSource};
@@ -71,8 +78,6 @@ use writer::{Message, Payload, Writer};
 
 /// A page of scattered hits reads one block for each: small blocks are read faster, large ones are packed better.
 const STORE_BLOCK_BYTES: usize = 4_096;
-/// How many unpacked blocks a segment keeps.
-const STORE_CACHE_BLOCKS: usize = 64;
 
 /// A longer time without a perch on the index is worth a line in the log, since it can come from a clock that is wrong.
 const LONG_DOWNTIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -151,6 +156,7 @@ struct Inner {
     shared: Arc<Shared>,
     cursors: Cursors,
     disk: Arc<Room>,
+    damage: Arc<Damage>,
     /// The way to the writer. None when the index is closed.
     messages: Mutex<Option<SyncSender<Message>>>,
     thread: Mutex<Option<JoinHandle<Result<(), IntakeError>>>>,
@@ -212,18 +218,13 @@ impl Index {
     pub(crate) fn open_with(options: &IndexOptions, time: Arc<dyn TimeSource>) -> Result<Index, OpenError> {
         let mut home = Home::open(&options.dir)?;
         let failed = |error| open_error(options, error);
-        let index = open_tantivy(&home).map_err(failed)?;
+        let index = open_tantivy(&home.tantivy()).map_err(failed)?;
         if index.schema() != Fields::tweet().tantivy_schema() {
             return Err(OpenError::damaged(&options.dir, "its fields are not those of its schema version"));
         }
         Fields::register(&index);
-        let reader = index
-            .reader_builder()
-            .reload_policy(ReloadPolicy::Manual)
-            .doc_store_cache_num_blocks(STORE_CACHE_BLOCKS)
-            .try_into()
-            .map_err(failed)?;
-        let shown = Arc::new(Shown::new(reader.searcher(), &home.tantivy(), None).map_err(failed)?);
+        let damage = Arc::new(Damage::default());
+        let shown = Arc::new(Shown::open(&index, &home.tantivy(), Arc::clone(&damage)).map_err(failed)?);
 
         // Numbers below these are in use, whatever perch.json says: it may come from an older backup.
         let committed = Payload::of(&index).map_err(failed)?;
@@ -258,7 +259,7 @@ impl Index {
             }
         }
         let kept = (committed.keeping, clock, Moves::new(committed.cursors, cursors.clone()), Arc::clone(&disk));
-        let writer = Writer::new(Arc::clone(&shared), index, reader, home.tantivy(), options, kept).map_err(failed)?;
+        let writer = Writer::new(Arc::clone(&shared), index, home.tantivy(), options, kept).map_err(failed)?;
         let queue_batches = options.queue_batches.max(1);
         let (messages, receiver) = sync_channel(queue_batches);
         let room = Arc::new(Semaphore::new(queue_batches));
@@ -275,6 +276,7 @@ impl Index {
                 shared,
                 cursors,
                 disk,
+                damage,
                 messages: Mutex::new(Some(messages)),
                 thread: Mutex::new(Some(thread)),
                 room,
@@ -425,7 +427,21 @@ impl Index {
     ///
     /// Why they could not.
     pub fn check_room(&self) -> Result<(), IntakeError> {
+        if self.inner.damage.is_unsearchable() {
+            return Err(IntakeError::Failed("committed tweets can't be opened to search".to_owned()));
+        }
         self.inner.disk.look()
+    }
+
+    /// What is wrong with the files although they are read and written, in words for everybody. Empty when nothing is.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        self.inner.damage.problems()
+    }
+
+    /// A search of a view failed.
+    pub(crate) fn search_failed(&self, error: &SearchError) {
+        self.inner.damage.search_failed(error);
     }
 
     /// Becomes `Some`, with the reason, when the writer has died: nothing can be appended any more.
@@ -513,20 +529,16 @@ impl Drop for Alarm {
     }
 }
 
-fn open_tantivy(home: &Home) -> tantivy::Result<tantivy::Index> {
-    let directory = DurableDirectory::open(&home.tantivy())?;
+/// Opens the tantivy index in a directory, or makes one there.
+fn open_tantivy(dir: &Path) -> tantivy::Result<tantivy::Index> {
+    let directory = CheckedDirectory::new(DurableDirectory::open(dir)?, dir);
     if tantivy::Index::exists(&directory)? {
-        return tantivy::Index::open(directory);
+        return guarded(|| tantivy::Index::open(directory));
     }
     create_in(directory)
 }
 
-/// A new tantivy index.
-fn create_tantivy(dir: &Path) -> tantivy::Result<tantivy::Index> {
-    create_in(DurableDirectory::open(dir)?)
-}
-
-fn create_in(directory: DurableDirectory) -> tantivy::Result<tantivy::Index> {
+fn create_in(directory: CheckedDirectory) -> tantivy::Result<tantivy::Index> {
     let settings = IndexSettings {
         docstore_compression: Compressor::Lz4,
         docstore_blocksize: STORE_BLOCK_BYTES,
@@ -540,7 +552,10 @@ fn create_in(directory: DurableDirectory) -> tantivy::Result<tantivy::Index> {
 fn open_error(options: &IndexOptions, error: TantivyError) -> OpenError {
     match error {
         TantivyError::LockFailure(..) => OpenError::Locked { dir: options.dir.clone() },
-        TantivyError::IoError(error) => OpenError::io(&options.dir, io::Error::new(error.kind(), error.to_string())),
+        // Damage comes as an error of the file system too.
+        TantivyError::IoError(error) if error.kind() != io::ErrorKind::InvalidData => {
+            OpenError::io(&options.dir, io::Error::new(error.kind(), error.to_string()))
+        }
         error => OpenError::damaged(&options.dir, error.to_string()),
     }
 }

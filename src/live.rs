@@ -466,6 +466,11 @@ impl Live {
         look.await.unwrap_or_else(|panic| Err(IntakeError::Failed(panic.to_string())))
     }
 
+    /// What is wrong with the index although it is read and written, in words for everybody. Empty when nothing is.
+    pub(crate) fn index_problems(&self) -> Vec<String> {
+        self.inner.index.problems()
+    }
+
     /// How many clients are connected: open sessions, but for those that are kept for a client that is away.
     #[must_use]
     pub fn sessions(&self) -> u64 {
@@ -532,8 +537,9 @@ impl Live {
         };
         match read {
             Ok(Ok(found)) => Ok(found),
+            Ok(Err(error @ SearchError::Tweet(_))) => Err(LiveError::Unavailable(error.to_string())),
             Ok(Err(error)) => {
-                tracing::error!(%error, "the index can't be read");
+                self.inner.index.search_failed(&error);
                 Err(LiveError::Unavailable("the index can't be read".to_owned()))
             }
             Err(panic) => {

@@ -78,6 +78,8 @@ const SEARCH_TIME: &str = "perch_search_seconds";
 const RETENTION_DELETED: &str = "perch_retention_deleted_tweets_total";
 const INDEX_SIZE: &str = "perch_index_size_bytes";
 const INDEX_TWEETS: &str = "perch_index_tweets";
+const INDEX_DAMAGED: &str = "perch_index_damaged_files";
+const TWEETS_UNREADABLE: &str = "perch_tweets_unreadable_total";
 const REQUEST_TIME: &str = "perch_http_request_seconds";
 const TURNED_AWAY: &str = "perch_turned_away_total";
 const ERRORS: &str = "perch_errors_total";
@@ -129,6 +131,12 @@ pub const METRICS: &[Metric] = &[
     row(RETENTION_DELETED, MetricKind::Counter, "Tweets that retention deleted, by reason."),
     row(INDEX_SIZE, MetricKind::Gauge, "Size of the index's segments on disk."),
     row(INDEX_TWEETS, MetricKind::Gauge, "Tweets in the index."),
+    row(INDEX_DAMAGED, MetricKind::Gauge, "Files of the index that were found to be damaged since the start."),
+    row(
+        TWEETS_UNREADABLE,
+        MetricKind::Counter,
+        "Times that a stored tweet could not be read and was left out of an answer.",
+    ),
     row(REQUEST_TIME, MetricKind::Histogram(SECONDS), "Time of one HTTP request, by route and status."),
     row(
         TURNED_AWAY,
@@ -352,6 +360,16 @@ pub(crate) fn downtime_claimed(downtime: Duration) {
 pub(crate) fn index_size(size_bytes: u64, tweets: u64) {
     gauge!(INDEX_SIZE).set(number(usize::try_from(size_bytes).unwrap_or(usize::MAX)));
     gauge!(INDEX_TWEETS).set(number(usize::try_from(tweets).unwrap_or(usize::MAX)));
+}
+
+/// So many files of the index are known to be damaged.
+pub(crate) fn index_damaged(files: usize) {
+    gauge!(INDEX_DAMAGED).set(number(files));
+}
+
+/// A stored tweet could not be read.
+pub(crate) fn tweet_unreadable() {
+    counter!(TWEETS_UNREADABLE).increment(1);
 }
 
 /// So many queries are registered now.

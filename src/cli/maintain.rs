@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{ConfigArgs, Failure, load};
-use crate::index::offline::{self, Report};
+use crate::index::offline::{self, Losses, LostTweet, Report};
 
 #[derive(Debug, Args)]
 pub(super) struct BackupArgs {
@@ -32,10 +32,40 @@ pub(super) fn check_index(args: &ConfigArgs) -> Result<(), Failure> {
     if report.problems.is_empty() { Ok(()) } else { Err(Failure::Told) }
 }
 
-pub(super) fn reindex(args: &ConfigArgs) -> Result<(), Failure> {
-    let (config, _) = load(args)?;
-    let report = offline::reindex(&config.index.dir)?;
-    say("built", &report)
+#[derive(Debug, Args)]
+pub(super) struct ReindexArgs {
+    /// Keep what can be read of a damaged index, and list what is lost
+    #[arg(long)]
+    salvage: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(super) fn reindex(args: &ReindexArgs) -> Result<(), Failure> {
+    let (config, _) = load(&args.config)?;
+    if !args.salvage {
+        let report = offline::reindex(&config.index.dir)?;
+        return say("built", &report);
+    }
+    let salvaged = offline::salvage(&config.index.dir)?;
+    say("built", &salvaged.report)?;
+    let Losses { tweets, unnamed, notes } = &salvaged.losses;
+    let mut out = std::io::BufWriter::new(anstream::stderr());
+    for damaged in &salvaged.damaged {
+        writeln!(out, "{damaged}")?;
+    }
+    for LostTweet { id, seq, file } in tweets {
+        writeln!(out, "lost: tweet {id} (seq {seq}) in {file}")?;
+    }
+    for (file, n) in unnamed {
+        writeln!(out, "lost: up to {n} more tweets in {file}, which ones is not known")?;
+    }
+    for note in notes {
+        writeln!(out, "lost: {note}")?;
+    }
+    writeln!(out, "lost in all: {} tweets, and up to {} more", tweets.len(), unnamed.values().sum::<u64>())?;
+    out.flush()?;
+    if salvaged.losses.is_empty() { Ok(()) } else { Err(Failure::Told) }
 }
 
 fn say(done: &str, report: &Report) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ use tantivy::schema::{
 };
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
+use super::checksum;
 use crate::doc::Doc;
 use crate::ids::Seq;
 use crate::schema::{FieldId, Kind, Schema};
@@ -145,6 +146,8 @@ pub struct IndexDocument {
     /// The packed terms of all fields with positions, and which part belongs to which.
     words: String,
     parts: Vec<(Field, Range<usize>)>,
+    /// The tweet as it is stored, with its seq and its checksum.
+    stored: String,
 }
 
 #[derive(Debug)]
@@ -178,7 +181,11 @@ impl IndexDocument {
                 parts.push((*field, start..words.len()));
             }
         }
-        IndexDocument { fields, source, words, parts }
+        let stored = match &source {
+            Source::Doc(_) => String::new(),
+            Source::Tweet(seq, tweet) => checksum::seal_tweet(&tweet.json, *seq),
+        };
+        IndexDocument { fields, source, words, parts, stored }
     }
 }
 
@@ -207,7 +214,7 @@ impl Document for IndexDocument {
             Source::Tweet(seq, tweet) => [
                 Some((self.fields.id, Leaf::U64(tweet.id))),
                 Some((self.fields.seq, Leaf::U64(seq.0))),
-                Some((self.fields.json, Leaf::Text(&tweet.json))),
+                Some((self.fields.json, Leaf::Text(&self.stored))),
             ],
         };
         Box::new(

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::durable;
+use super::{checksum, durable, swap};
 use crate::ids::{Epoch, Seq};
 
 /// Rises when an index of an older perch can't be read any more.
@@ -73,7 +73,10 @@ pub enum OpenError {
         dir: PathBuf,
     },
     /// Files are missing or can't be understood.
-    #[error("the index in {} is damaged: {reason}; restore it from a backup, or start with another directory", .dir.display())]
+    #[error(
+        "the index in {} is damaged: {reason}; `perch check-index` lists what is damaged, `perch reindex --salvage` keeps what can \
+         be read; or restore a backup", .dir.display()
+    )]
     Damaged {
         /// The directory.
         dir: PathBuf,
@@ -110,6 +113,28 @@ struct Note {
     schema_version: u32,
     epoch: Uuid,
     reserved_seq: u64,
+    /// The schema version of the index that is to take the place of this one: see [`super::swap`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    built_version: Option<u32>,
+}
+
+/// An index that nothing is written to.
+#[derive(Debug)]
+pub(super) struct ReadOnlyHome {
+    /// The directory of the tantivy index that counts.
+    pub(super) tantivy: PathBuf,
+    /// No seq above this one was given away.
+    pub(super) last_seq: Seq,
+    /// Held while there is one to be locked. Who uses the index has locked it for itself.
+    lock: Option<File>,
+    lock_path: PathBuf,
+}
+
+impl ReadOnlyHome {
+    /// Whether a perch has begun to use the index since it was opened.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.lock.is_none() && self.lock_path.exists()
+    }
 }
 
 /// The directory of an index, locked for this process until it is left or dropped.
@@ -134,38 +159,73 @@ impl Home {
         Ok(home)
     }
 
-    /// Locks a directory that is an index already.
-    pub(super) fn open_existing(dir: &Path) -> Result<Home, OpenError> {
-        Home::read_epoch(dir)?;
-        Home::lock(dir, false)
+    /// Looks at an index that no perch uses, and writes nothing: the directory may be on a file system that can't be
+    /// written.
+    pub(super) fn open_read_only(dir: &Path) -> Result<ReadOnlyHome, OpenError> {
+        let failed = |error| OpenError::io(dir, error);
+        let lock_path = dir.join(LOCK);
+        let lock = match File::open(&lock_path) {
+            Ok(lock) => Some(lock),
+            // A backup has none.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        if let Some(lock) = &lock {
+            lock.try_lock_shared().map_err(|error| Home::not_locked(dir, error))?;
+        }
+        let note = read_note_in(dir, false)?;
+        let tantivy = swap::current(dir, note.built_version.is_some());
+        Ok(ReadOnlyHome { tantivy, last_seq: Seq(note.reserved_seq), lock, lock_path })
     }
 
-    /// The same, also when it was made by another version of perch.
+    /// Locks a directory that is an index already, also when it was made by another version of perch.
     pub(super) fn open_any_version(dir: &Path) -> Result<Home, OpenError> {
         Home::read_epoch(dir)?;
         Home::lock(dir, true)
     }
 
+    /// Locks the directory of an index even when its `perch.json` is damaged. Then the index gets another epoch, and nothing
+    /// is known of its seqs.
+    pub(super) fn open_to_salvage(dir: &Path) -> Result<(Home, bool), OpenError> {
+        match Home::open_any_version(dir) {
+            Err(OpenError::Damaged { .. } | OpenError::Missing { .. }) if swap::current(dir, false).exists() => {
+                let lock = Home::lock_file(dir)?;
+                let note = Note {
+                    schema_version: SCHEMA_VERSION,
+                    epoch: Uuid::new_v4(),
+                    reserved_seq: 0,
+                    built_version: None,
+                };
+                swap::finish(dir, false).map_err(|error| OpenError::io(dir, error))?;
+                Ok((Home { dir: dir.to_owned(), last: 0, note, lock }, true))
+            }
+            home => home.map(|home| (home, false)),
+        }
+    }
+
     /// Whose index is in a directory.
     pub(super) fn read_epoch(dir: &Path) -> Result<Epoch, OpenError> {
-        match fs::read(dir.join(NOTE)) {
-            Ok(bytes) => Ok(Epoch(read_note(dir, &bytes, true)?.epoch)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::Missing { dir: dir.to_owned() }),
-            Err(error) => Err(OpenError::io(dir, error)),
-        }
+        Ok(Epoch(read_note_in(dir, true)?.epoch))
+    }
+
+    /// The directory of the tantivy index, of an index that may be in use.
+    pub(super) fn current_tantivy(dir: &Path) -> Result<PathBuf, OpenError> {
+        Ok(swap::current(dir, read_note_in(dir, true)?.built_version.is_some()))
     }
 
     /// Makes a copied directory an index: with the seqs of the other, and an epoch of its own.
     pub(super) fn copy_note(from: &Path, to: &Path) -> Result<(), OpenError> {
         let bytes = fs::read(from.join(NOTE)).map_err(|error| OpenError::io(from, error))?;
-        let note = Note { epoch: Uuid::new_v4(), ..read_note(from, &bytes, true)? };
+        let mut note = Note { epoch: Uuid::new_v4(), ..read_note(from, &bytes, true)? };
+        note.schema_version = note.built_version.take().unwrap_or(note.schema_version);
         write_note(to, &note).map_err(|error| OpenError::io(to, error))
     }
 
-    /// Says that the index is one of this version now.
-    pub(super) fn set_version(&mut self) -> io::Result<()> {
-        self.note.schema_version = SCHEMA_VERSION;
-        write_note(&self.dir, &self.note)
+    /// Puts the new index, which is durable, in the place of the old one.
+    pub(super) fn swap(&mut self) -> io::Result<()> {
+        self.note.built_version = Some(SCHEMA_VERSION);
+        write_note(&self.dir, &self.note)?;
+        finish_swap(&self.dir, &mut self.note).map(drop)
     }
 
     fn lock(dir: &Path, any_version: bool) -> Result<Home, OpenError> {
@@ -175,22 +235,39 @@ impl Home {
         if is_new {
             refuse_foreign(dir)?;
         }
-        let lock = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK)).map_err(failed)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => OpenError::Locked { dir: dir.to_owned() },
-            TryLockError::Error(error) => failed(error),
-        })?;
+        let lock = Home::lock_file(dir)?;
         // Another process can have made it in the meantime: what counts is what is there now that it is ours.
         let note = match fs::read(dir.join(NOTE)) {
-            Ok(bytes) => read_note(dir, &bytes, any_version)?,
+            Ok(bytes) => {
+                let mut note = read_note(dir, &bytes, any_version)?;
+                if finish_swap(dir, &mut note).map_err(failed)? {
+                    tracing::info!("perch has finished a reindex that was cut off");
+                }
+                note
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let note = Note { schema_version: SCHEMA_VERSION, epoch: Uuid::new_v4(), reserved_seq: 0 };
+                let (schema_version, epoch) = (SCHEMA_VERSION, Uuid::new_v4());
+                let note = Note { schema_version, epoch, reserved_seq: 0, built_version: None };
                 write_note(dir, &note).map_err(failed)?;
                 note
             }
             Err(error) => return Err(failed(error)),
         };
         Ok(Home { dir: dir.to_owned(), last: note.reserved_seq, note, lock })
+    }
+
+    fn lock_file(dir: &Path) -> Result<File, OpenError> {
+        let lock = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK));
+        let lock = lock.map_err(|error| OpenError::io(dir, error))?;
+        lock.try_lock().map_err(|error| Home::not_locked(dir, error))?;
+        Ok(lock)
+    }
+
+    fn not_locked(dir: &Path, error: TryLockError) -> OpenError {
+        match error {
+            TryLockError::WouldBlock => OpenError::Locked { dir: dir.to_owned() },
+            TryLockError::Error(error) => OpenError::io(dir, error),
+        }
     }
 
     /// The directory of the tantivy index.
@@ -257,23 +334,45 @@ fn refuse_foreign(dir: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+fn read_note_in(dir: &Path, any_version: bool) -> Result<Note, OpenError> {
+    match fs::read(dir.join(NOTE)) {
+        Ok(bytes) => read_note(dir, &bytes, any_version),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::Missing { dir: dir.to_owned() }),
+        Err(error) => Err(OpenError::io(dir, error)),
+    }
+}
+
 fn read_note(dir: &Path, bytes: &[u8], any_version: bool) -> Result<Note, OpenError> {
     #[derive(Deserialize)]
     struct Version {
         schema_version: u32,
+        built_version: Option<u32>,
     }
+    let unreadable = |error| OpenError::damaged(dir, format!("{NOTE} can't be read: {error}"));
     // The version first: the rest may look different in another one.
-    let version: Version = serde_json::from_slice(bytes)
-        .map_err(|error| OpenError::damaged(dir, format!("{NOTE} can't be read: {error}")))?;
-    if version.schema_version != SCHEMA_VERSION && !any_version {
-        return Err(OpenError::Version { dir: dir.to_owned(), found: version.schema_version });
+    let version: Version = serde_json::from_slice(bytes).map_err(unreadable)?;
+    let version = version.built_version.unwrap_or(version.schema_version);
+    if version != SCHEMA_VERSION && !any_version {
+        return Err(OpenError::Version { dir: dir.to_owned(), found: version });
     }
-    serde_json::from_slice(bytes).map_err(|error| OpenError::damaged(dir, format!("{NOTE} can't be read: {error}")))
+    if version == SCHEMA_VERSION && !checksum::is_json_whole(bytes) {
+        return Err(OpenError::damaged(dir, format!("the checksum of {NOTE} is wrong")));
+    }
+    serde_json::from_slice(bytes).map_err(unreadable)
+}
+
+/// Finishes the exchange of an index for one that was built from it. Answers whether there was something to do.
+fn finish_swap(dir: &Path, note: &mut Note) -> io::Result<bool> {
+    let is_finished = swap::finish(dir, note.built_version.is_some())?;
+    if let Some(version) = note.built_version.take() {
+        note.schema_version = version;
+        write_note(dir, note)?;
+    }
+    Ok(is_finished)
 }
 
 /// Writes `perch.json` so that a crash leaves the old or the new one.
 fn write_note(dir: &Path, note: &Note) -> io::Result<()> {
-    let mut text = serde_json::to_string_pretty(note)?;
-    text.push('\n');
+    let text = checksum::seal_json(&serde_json::to_string_pretty(note)?);
     durable::write(&dir.join(NOTE), text.as_bytes())
 }

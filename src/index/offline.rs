@@ -2,9 +2,13 @@
 //!
 //! ```text
 //! backup    a running perch ── files of one commit ─> another directory   files never change, so nothing is locked
-//! check     every file, every tweet
+//! check     every file, every tweet                                       writes nothing
 //! reindex   stored tweets ── analyze ─> tantivy.new ── rename ─> tantivy  the old one stays until the new one is whole
+//! salvage   the same with what can be read of a damaged index
 //! ```
+//!
+//! All but the last refuse an index in which a file is not what was written: what is copied or built from it would look
+//! whole.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -12,22 +16,27 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use tantivy::TantivyError;
 use tantivy::indexer::{IndexWriterOptions, UserOperation};
-use tantivy::{IndexReader, ReloadPolicy, TantivyError};
 
+use super::checked_directory::CheckedDirectory;
+use super::commit_files::Commit;
+pub use super::commit_files::DamagedFile;
+use super::damage::{Damage, guarded};
+use super::durable::sync_dir;
+use super::durable_directory::META;
 use super::fields::Fields;
 use super::home::{Home, OpenError, TANTIVY};
 use super::shown::Shown;
-use super::writer::Payload;
-use super::{Hit, create_tantivy};
+use super::swap::{self, NEW};
+use super::{Hit, open_tantivy};
 use crate::ids::Seq;
-use crate::tweet::{self, Item};
+use crate::tweet;
+use salvage::StoredTweets;
+pub use salvage::{Losses, LostTweet};
 
-/// The new index of a [`reindex`] until it is whole.
-const NEW: &str = "tantivy.new";
-/// The old one, once it is not used any more.
-const OLD: &str = "tantivy.old";
+mod salvage;
+mod store_scan;
 
 /// How often a backup looks again because a commit came in between. Each look has less to copy than the one before.
 const LOOKS: usize = 1_000;
@@ -36,8 +45,11 @@ const LOOKS: usize = 1_000;
 const GROUP: usize = 64;
 const MEMORY_BYTES: usize = 128_000_000;
 
-/// How many problems [`check`] lists.
+/// How many problems [`check`] lists, and how many damaged files an error names.
 const MAX_PROBLEMS: usize = 20;
+
+/// So many positions are skipped when it is not known which were given away: perch reserves fewer at once.
+const SKIPPED_SEQS: u64 = 1 << 21;
 
 /// Why an index could not be copied, checked or built.
 #[derive(Debug, thiserror::Error)]
@@ -56,14 +68,15 @@ pub enum OfflineError {
     /// The directory for a backup holds something.
     #[error("{} is not empty: choose an empty directory or a new one", .0.display())]
     NotEmpty(PathBuf),
-    /// A stored tweet can't be read any more.
-    #[error("the stored tweet {id} can't be read: {reason}")]
-    Tweet {
-        /// Its id.
-        id: u64,
-        /// Why.
-        reason: String,
-    },
+    /// Files are not what was written.
+    #[error("{}", list_damage(.0))]
+    Damaged(Vec<DamagedFile>),
+    /// Stored tweets can't be read any more, although their files are what was written.
+    #[error(
+        "{} stored tweets can't be read, the first of them is {} (seq {}); `perch reindex --salvage` builds the index without them",
+        .0.tweets.len(), .0.tweets.first().map_or(0, |lost| lost.id), .0.tweets.first().map_or(Seq::ZERO, |lost| lost.seq)
+    )]
+    Unreadable(Losses),
     /// The file system refuses something.
     #[error("{what}: {source}")]
     Io {
@@ -101,18 +114,29 @@ impl Report {
     }
 }
 
+fn list_damage(files: &[DamagedFile]) -> String {
+    let mut lines: Vec<String> = files.iter().take(MAX_PROBLEMS).map(ToString::to_string).collect();
+    if files.len() > MAX_PROBLEMS {
+        lines.push(format!("and {} more", files.len() - MAX_PROBLEMS));
+    }
+    lines.push(
+        "the index is damaged: restore a backup, or keep what can be read with `perch reindex --salvage`".to_owned(),
+    );
+    lines.join("\n")
+}
+
 fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> OfflineError {
     move |source| OfflineError::Io { what: what.into(), source }
 }
 
-/// Copies the index in `from` to `to`, whether a perch uses it or not: the tweets of its last commit.
+/// Copies the index in `from` to `to`, whether a perch uses it or not: the tweets of its last commit. Reads every file first.
 ///
 /// Files are linked where both directories are on one file system, and copied otherwise. The copy has an epoch of its own: what
 /// happens to it from now on is another life, and positions of one must not be taken for positions of the other.
 ///
 /// # Errors
 ///
-/// When there is no index, `to` is in its directory or not empty, or the disk fails.
+/// When there is no index, it is damaged, `to` is in its directory or not empty, or the disk fails. Then `to` is empty.
 pub fn backup(from: &Path, to: &Path) -> Result<Report, OfflineError> {
     let target = to.join(TANTIVY);
     // A copy that goes with what it is a copy of is none.
@@ -124,9 +148,18 @@ pub fn backup(from: &Path, to: &Path) -> Result<Report, OfflineError> {
     if fs::read_dir(to).map_err(doing(to.display().to_string()))?.next().is_some() {
         return Err(OfflineError::NotEmpty(to.to_owned()));
     }
-    Home::read_epoch(from)?;
+    let source = Home::current_tantivy(from)?;
     fs::create_dir(&target).map_err(doing(target.display().to_string()))?;
-    let (meta, files) = copy_commit(&from.join(TANTIVY), &target)?;
+    let copied = copy_commit(&source, &target).and_then(|(meta, commit)| {
+        // The copies are read, not the originals, which the next merge may delete.
+        let damaged = commit.damaged_files(&target);
+        if damaged.is_empty() { Ok((meta, commit)) } else { Err(OfflineError::Damaged(damaged)) }
+    });
+    let (meta, commit) = copied.inspect_err(|_| {
+        // What went wrong first is what is said.
+        let _ = fs::remove_dir_all(&target);
+    })?;
+    let files: BTreeSet<String> = commit.files().collect();
     for entry in fs::read_dir(&target).map_err(doing(target.display().to_string()))? {
         let entry = entry.map_err(doing(target.display().to_string()))?;
         if !files.contains(&*entry.file_name().to_string_lossy()) {
@@ -134,19 +167,21 @@ pub fn backup(from: &Path, to: &Path) -> Result<Report, OfflineError> {
         }
     }
     // tantivy deletes only what this file lists, once it is not needed any more.
-    let managed: Vec<&str> = files.iter().map(String::as_str).chain(["meta.json"]).collect();
+    let managed: Vec<&str> = files.iter().map(String::as_str).chain([META]).collect();
     let managed = serde_json::to_vec(&managed).map_err(|error| doing("the list of files")(error.into()))?;
-    for (name, bytes) in [(".managed.json", managed), ("meta.json", meta)] {
+    for (name, bytes) in [(".managed.json", managed), (META, meta)] {
         fs::write(target.join(name), bytes).map_err(doing(target.join(name).display().to_string()))?;
     }
-    for name in files.iter().map(String::as_str).chain([".managed.json", "meta.json", "."]) {
+    for name in files.iter().map(String::as_str).chain([".managed.json", META, "."]) {
         let path = target.join(name);
         File::open(&path).and_then(|file| file.sync_all()).map_err(doing(path.display().to_string()))?;
     }
     // Last, because it makes the directory an index. Its seqs are read now, so they are no lower than those of the tweets.
     Home::copy_note(from, to)?;
-    let (_, _, shown) = open(&target)?;
-    Ok(report(&shown))
+    if let Some(parent) = to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        sync_dir(parent).map_err(doing(parent.display().to_string()))?;
+    }
+    report(&target)
 }
 
 /// Where a directory is or would be, without links on the way.
@@ -162,89 +197,74 @@ fn real(dir: &Path) -> io::Result<PathBuf> {
     Ok(dir)
 }
 
-/// Links or copies the files of the last commit, and answers with its `meta.json` and their names.
-fn copy_commit(from: &Path, to: &Path) -> Result<(Vec<u8>, BTreeSet<String>), OfflineError> {
-    let meta_path = from.join("meta.json");
+/// Links or copies the files of the last commit, and answers with its `meta.json` and what it says.
+fn copy_commit(from: &Path, to: &Path) -> Result<(Vec<u8>, Commit), OfflineError> {
+    let meta_path = from.join(META);
     let mut meta = fs::read(&meta_path).map_err(doing(meta_path.display().to_string()))?;
     for _ in 0..LOOKS {
-        let files = files_of(from, &meta)?;
-        for name in &files {
-            let (from, to) = (from.join(name), to.join(name));
+        let commit = Commit::parse(&meta).map_err(|damage| OfflineError::Damaged(vec![damage]))?;
+        let mut missing = Vec::new();
+        for name in commit.files() {
+            let (from, to) = (from.join(&name), to.join(&name));
             if to.exists() {
                 continue;
             }
             match fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop)) {
                 Ok(()) => {}
                 // A merge has replaced it: then there is another commit to look at.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    missing.push(DamagedFile { name, reason: "it is missing".to_owned() });
+                }
                 Err(error) => return Err(doing(to.display().to_string())(error)),
             }
         }
         // As long as meta.json names them, tantivy deletes none of them.
         let now = fs::read(&meta_path).map_err(doing(meta_path.display().to_string()))?;
         if now == meta {
-            return Ok((meta, files));
+            return if missing.is_empty() { Ok((meta, commit)) } else { Err(OfflineError::Damaged(missing)) };
         }
         meta = now;
     }
     Err(OfflineError::Restless)
 }
 
-/// The names of the files that a `meta.json` speaks of.
-fn files_of(dir: &Path, meta: &[u8]) -> Result<BTreeSet<String>, OfflineError> {
-    #[derive(Deserialize)]
-    struct Meta {
-        segments: Vec<Segment>,
-    }
-    #[derive(Deserialize)]
-    struct Segment {
-        segment_id: String,
-        deletes: Option<Deletes>,
-    }
-    #[derive(Deserialize)]
-    struct Deletes {
-        opstamp: u64,
-    }
-    let meta: Meta = serde_json::from_slice(meta).map_err(|error| doing("meta.json")(error.into()))?;
-    let segments: Vec<(String, Option<String>)> = (meta.segments.into_iter())
-        .map(|segment| {
-            let id = segment.segment_id.replace('-', "");
-            let deletes = segment.deletes.map(|deletes| format!("{id}.{}.del", deletes.opstamp));
-            (id, deletes)
-        })
-        .collect();
-    let mut files = BTreeSet::new();
-    for entry in fs::read_dir(dir).map_err(doing(dir.display().to_string()))? {
-        let name = entry.map_err(doing(dir.display().to_string()))?.file_name().to_string_lossy().into_owned();
-        let is_wanted = |(id, deletes): &(String, Option<String>)| {
-            name.strip_prefix(&**id).is_some_and(|rest| rest.starts_with('.'))
-                && (Path::new(&name).extension().is_none_or(|extension| extension != "del")
-                    || deletes.as_ref() == Some(&name))
-        };
-        if segments.iter().any(is_wanted) {
-            files.insert(name);
-        }
-    }
-    Ok(files)
-}
-
-/// Reads everything in the index that no perch may use meanwhile, and says what is wrong.
+/// Reads everything in the index that no perch may use meanwhile, and says what is wrong. Writes nothing.
 ///
 /// # Errors
 ///
 /// When there is no index, it is in use, or it can't be opened at all.
 pub fn check(dir: &Path) -> Result<Report, OfflineError> {
-    let home = Home::open_existing(dir)?;
-    let (index, _reader, shown) = open(&home.tantivy())?;
-    let mut report = report(&shown);
+    let home = Home::open_read_only(dir)?;
+    let checked = check_files(&home.tantivy, home.last_seq);
+    // A perch that has come in between has deleted files.
+    if home.is_in_use() {
+        return Err(OpenError::Locked { dir: dir.to_owned() }.into());
+    }
+    checked
+}
+
+fn check_files(tantivy: &Path, last: Seq) -> Result<Report, OfflineError> {
+    let commit = match Commit::read(tantivy) {
+        Ok(commit) => commit,
+        Err(damage) => return Ok(Report { problems: vec![damage.to_string()], ..Report::default() }),
+    };
+    let mut report = report(tantivy)?;
+    for damaged in commit.damaged_files(tantivy) {
+        report.problem(damaged.to_string());
+    }
+    if !report.problems.is_empty() {
+        // tantivy can do anything with them.
+        return Ok(report);
+    }
+    let directory = CheckedDirectory::read_only(tantivy).map_err(TantivyError::from)?;
+    let index = guarded(|| tantivy::Index::open(directory))?;
+    Fields::register(&index);
     if index.schema() != Fields::tweet().tantivy_schema() {
         report.problem("its fields are not those of its schema version".to_owned());
+        return Ok(report);
     }
-    for file in index.validate_checksum()? {
-        report.problem(format!("{} is damaged", file.display()));
-    }
-    let payload = Payload::of(&index)?;
-    let (first, last) = (payload.keeping.first_seq(), home.last_seq());
+    let shown = Shown::open(&index, tantivy, Arc::new(Damage::default()))?;
+    let first = commit.payload.keeping.first_seq();
     let all = shown.all();
     for &(seq, id, address) in &all {
         if seq < first || seq > last || seq == Seq::ZERO {
@@ -267,72 +287,108 @@ pub fn check(dir: &Path) -> Result<Report, OfflineError> {
 }
 
 /// Builds the index anew from its stored tweets, whatever its schema version. Seqs and epoch stay; no perch may use it meanwhile.
+/// Reads every file first.
 ///
-/// It needs as much space again until it is done. Cut off at any moment, it can be run again, and the old index is still there.
+/// It needs as much space again until it is done. Cut off at any moment, it can be run again, and the old index is still there, or the
+/// next perch that opens it finishes the exchange.
 ///
 /// # Errors
 ///
-/// When there is no index, it is in use, a stored tweet can't be read, or the disk fails.
+/// When there is no index, it is in use, it is damaged, or the disk fails.
 pub fn reindex(dir: &Path) -> Result<Report, OfflineError> {
     let mut home = Home::open_any_version(dir)?;
-    let (current, new, old) = (home.tantivy(), dir.join(NEW), dir.join(OLD));
-    if !current.exists() && old.exists() {
-        // The last one was cut off between the two renames.
-        fs::rename(&old, &current).map_err(doing(current.display().to_string()))?;
+    let tweets = StoredTweets::open(&home.tantivy())?;
+    if !tweets.damaged.is_empty() {
+        return Err(OfflineError::Damaged(tweets.damaged));
     }
-    for rest in [&new, &old] {
-        match fs::remove_dir_all(rest) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(doing(rest.display().to_string())(error));
-            }
-            _ => {}
-        }
+    let losses = build(&mut home, dir, tweets, false)?;
+    debug_assert!(losses.is_empty());
+    report(&home.tantivy())
+}
+
+/// What [`salvage`] came to.
+#[derive(Clone, Debug, Default)]
+pub struct Salvaged {
+    /// What the index holds now.
+    pub report: Report,
+    /// The files that were not what was written.
+    pub damaged: Vec<DamagedFile>,
+    /// What is not in the index any more.
+    pub losses: Losses,
+}
+
+/// Builds the index anew from what can be read of it, and says what is lost. Seqs and epoch stay if they can be read. No perch may use
+/// it meanwhile. The damaged files are deleted in the end.
+///
+/// # Errors
+///
+/// When there is no index, it is in use, or the disk fails.
+pub fn salvage(dir: &Path) -> Result<Salvaged, OfflineError> {
+    let (mut home, is_epoch_lost) = Home::open_to_salvage(dir)?;
+    let mut tweets = StoredTweets::open(&home.tantivy())?;
+    let mut damaged = std::mem::take(&mut tweets.damaged);
+    if is_epoch_lost {
+        let last = tweets.last_seq().max(Seq(tweets.payload.last_seq));
+        let skipped = Seq(last.0.saturating_add(SKIPPED_SEQS).min(Seq::MAX.0));
+        home.skip_to(skipped).map_err(doing(dir.display().to_string()))?;
+        damaged.insert(0, DamagedFile { name: "perch.json".to_owned(), reason: "it can't be read".to_owned() });
+        tweets.losses.notes.push("the epoch: clients that come back with a position are told to begin anew".to_owned());
     }
-    let (index, reader, shown) = open(&current)?;
-    fs::create_dir(&new).map_err(doing(new.display().to_string()))?;
-    let rebuilt = create_tantivy(&new)?;
+    let losses = build(&mut home, dir, tweets, true)?;
+    Ok(Salvaged { report: report(&home.tantivy())?, damaged, losses })
+}
+
+/// Builds an index from these tweets and puts it in the place of the one that they are of. Answers with what of it is lost.
+fn build(home: &mut Home, dir: &Path, mut tweets: StoredTweets, may_lose: bool) -> Result<Losses, OfflineError> {
+    let new = dir.join(NEW);
+    let doing_new = || doing(new.display().to_string());
+    for rest in [&new, &dir.join(swap::OLD)] {
+        swap::remove(rest).map_err(doing(rest.display().to_string()))?;
+    }
+    // Positions below these are in use, whatever perch.json says: it may come from an older backup.
+    let last = tweets.last_seq().max(Seq(tweets.payload.last_seq));
+    home.skip_to(last).map_err(doing(dir.display().to_string()))?;
+    let first_new = match tweets.unplaced() {
+        0 => Seq::MAX,
+        n => home.take_seqs(n).map_err(doing(dir.display().to_string()))?,
+    };
+    fs::create_dir(&new).map_err(doing_new())?;
+    let rebuilt = open_tantivy(&new)?;
     Fields::register(&rebuilt);
     let options = IndexWriterOptions::builder().num_worker_threads(1).memory_budget_per_thread(MEMORY_BYTES).build();
     let mut writer = rebuilt.writer_with_options(options)?;
-    for group in shown.all().chunks(GROUP) {
-        let mut operations = Vec::with_capacity(group.len());
-        for &(seq, id, address) in group {
-            let hit = shown.hit(address)?;
-            let tweet = read(&hit).map_err(|reason| OfflineError::Tweet { id, reason })?;
-            let item = Item { seq, tweet: Arc::new(tweet) };
-            operations.push(UserOperation::Add(Fields::tweet().tweet_document(&item)));
-        }
-        writer.run(operations)?;
+    tweets.for_each_group(GROUP, first_new, |items| {
+        let documents = items.iter().map(|item| UserOperation::Add(Fields::tweet().tweet_document(item)));
+        writer.run(documents.collect::<Vec<_>>())?;
+        Ok(())
+    })?;
+    if !may_lose && !tweets.losses.is_empty() {
+        return Err(OfflineError::Unreadable(tweets.losses));
     }
-    let payload = serde_json::to_string(&Payload::of(&index)?).map_err(|error| doing("the payload")(error.into()))?;
+    tweets.payload.last_seq = home.last_seq().0;
+    let payload = serde_json::to_string(&tweets.payload).map_err(|error| doing("the payload")(error.into()))?;
     let mut commit = writer.prepare_commit()?;
     commit.set_payload(&payload);
     commit.commit()?;
     writer.wait_merging_threads()?;
-    drop((shown, reader, index, rebuilt));
-    fs::rename(&current, &old).map_err(doing(old.display().to_string()))?;
-    fs::rename(&new, &current).map_err(doing(current.display().to_string()))?;
-    home.set_version().map_err(doing(dir.display().to_string()))?;
-    fs::remove_dir_all(&old).map_err(doing(old.display().to_string()))?;
-    let (_, _, shown) = open(&current)?;
-    Ok(report(&shown))
+    let losses = std::mem::take(&mut tweets.losses);
+    drop((tweets, rebuilt));
+    sync_dir(&new).map_err(doing_new())?;
+    sync_dir(dir).map_err(doing(dir.display().to_string()))?;
+    home.swap().map_err(doing(dir.display().to_string()))?;
+    Ok(losses)
 }
 
-fn open(dir: &Path) -> Result<(tantivy::Index, IndexReader, Shown), OfflineError> {
-    let index = tantivy::Index::open_in_dir(dir)?;
-    Fields::register(&index);
-    let reader: IndexReader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-    let shown = Shown::new(reader.searcher(), dir, None)?;
-    Ok((index, reader, shown))
-}
-
-fn report(shown: &Shown) -> Report {
-    Report {
-        tweets: shown.documents(),
-        segments: shown.segments(),
-        size_bytes: shown.size_bytes(),
+/// What a tantivy index holds, by its `meta.json`.
+fn report(tantivy: &Path) -> Result<Report, OfflineError> {
+    let commit = Commit::read(tantivy).map_err(|damage| OfflineError::Damaged(vec![damage]))?;
+    let size = |name: String| tantivy.join(name).metadata().map_or(0, |metadata| metadata.len());
+    Ok(Report {
+        tweets: commit.tweets(),
+        segments: commit.segments.len(),
+        size_bytes: commit.files().map(size).sum(),
         problems: Vec::new(),
-    }
+    })
 }
 
 /// The stored tweet, analyzed as it would be today.

@@ -147,9 +147,9 @@ impl Replay {
     pub fn page(&mut self, view: &View, until: Seq, limits: PageLimits) -> Result<ReplayPage, SearchError> {
         let mut page = ReplayPage { hits: Vec::new(), until, bytes: 0, limits };
         let committed = view.committed(until);
-        if self.position < committed && !self.load(view, &mut page)? {
+        if self.position < committed && !self.load(view, &mut page) {
             self.locate(view, committed)?;
-            self.load(view, &mut page)?;
+            self.load(view, &mut page);
         }
         if self.position >= committed {
             self.read_tail(view, until, &mut page);
@@ -164,21 +164,21 @@ impl Replay {
     }
 
     /// Adds located tweets to the page. False when the next ones are to be located first.
-    fn load(&mut self, view: &View, page: &mut ReplayPage) -> Result<bool, SearchError> {
+    fn load(&mut self, view: &View, page: &mut ReplayPage) -> bool {
         if self.located_until <= self.position {
-            return Ok(false);
+            return false;
         }
         let (shown, hidden, words) = (view.shown(), view.hidden(), self.words());
         let ords: Vec<Option<u32>> = self.segments.iter().map(|&segment| shown.ord(segment)).collect();
         while let Some(&Located { seq, segment, doc }) = self.located.get(self.next) {
             if page.is_full() {
-                return Ok(true);
+                return true;
             }
             let Some(ord) = ords[segment as usize] else {
                 self.forget();
-                return Ok(false);
+                return false;
             };
-            if let Some(hit) = shown.current_hit(DocAddress::new(ord, doc), hidden)? {
+            if let Some(hit) = shown.current_hit(DocAddress::new(ord, doc), hidden) {
                 page.push(hit, &self.sets[self.next * words..][..words]);
             }
             self.position = seq;
@@ -186,7 +186,7 @@ impl Replay {
         }
         self.position = self.located_until;
         self.forget();
-        Ok(true)
+        true
     }
 
     fn forget(&mut self) {

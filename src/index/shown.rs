@@ -1,34 +1,48 @@
 //! What searchers show: one committed state of the index on disk, with the columns that every search needs at hand.
+//!
+//! Segments are opened one by one, and those that an earlier state has stay open. A segment whose stored tweets are damaged
+//! is opened without them: it can be searched and counted, and only reading such a tweet fails.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::{HashMap, HashSet};
 use tantivy::columnar::{Cardinality, Column};
+use tantivy::directory::META_LOCK;
 use tantivy::fastfield::AliveBitSet;
 use tantivy::index::{SegmentId, SegmentReader};
 use tantivy::query::{EnableScoring, Query, Weight};
 use tantivy::schema::document::{DeserializeError, DocumentDeserialize, DocumentDeserializer};
-use tantivy::schema::{IndexRecordOption, Term};
-use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocAddress, DocId, DocSet as _, Searcher, TERMINATED, TantivyError};
+use tantivy::schema::{IndexRecordOption, Schema, Term};
+use tantivy::store::StoreReader;
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, Directory as _, DocAddress, DocId, DocSet as _, TERMINATED, TantivyError};
 
 use super::Hit;
+use super::checksum;
+use super::damage::{Damage, guarded};
 use super::fields::{Fields, ID, SEQ};
 use super::retention::Part;
 use super::zone_map::ZoneMap;
 use crate::ids::Seq;
 
+/// How many unpacked blocks of stored tweets a segment keeps.
+const STORE_CACHE_BLOCKS: usize = 64;
+
 /// One committed state of the index.
 pub(super) struct Shown {
-    searcher: Searcher,
     /// By ordinal.
     segments: Vec<Segment>,
     highest_id: Option<u64>,
+    schema: Schema,
+    damage: Arc<Damage>,
 }
 
 /// The columns of a segment.
+#[derive(Clone)]
 pub(super) struct Segment {
     reader: SegmentReader,
+    /// The stored tweets, or why they can't be opened.
+    store: Arc<Result<StoreReader, TantivyError>>,
     ids: Column<u64>,
     seqs: Column<u64>,
     /// Made when a replay first needs it, and handed on to the next commit with the same segment.
@@ -49,34 +63,54 @@ pub(super) struct Filter<'a> {
 }
 
 impl Shown {
-    /// Opens the columns of what a searcher shows; the files are in `dir`. Most segments are those
-    /// of the commit before, `previous`.
-    pub(super) fn new(searcher: Searcher, dir: &Path, previous: Option<&Shown>) -> tantivy::Result<Shown> {
+    /// Opens the last commit of an index whose files are in `dir`, and notes the damage that shows while it is read.
+    pub(super) fn open(index: &tantivy::Index, dir: &Path, damage: Arc<Damage>) -> tantivy::Result<Shown> {
+        Shown::open_after(index, dir, damage, &[])
+    }
+
+    /// Opens the last commit. Segments that this state has too stay open.
+    pub(super) fn reopen(&self, index: &tantivy::Index, dir: &Path) -> tantivy::Result<Shown> {
+        Shown::open_after(index, dir, Arc::clone(&self.damage), &self.segments)
+    }
+
+    fn open_after(
+        index: &tantivy::Index,
+        dir: &Path,
+        damage: Arc<Damage>,
+        before: &[Segment],
+    ) -> tantivy::Result<Shown> {
+        // Meanwhile tantivy deletes no file.
+        let lock = index.directory().acquire_lock(&META_LOCK)?;
+        let committed = index.searchable_segments()?;
+        let mut segments = Vec::with_capacity(committed.len());
+        for segment in &committed {
+            let is_same = |open: &&Segment| {
+                open.reader.segment_id() == segment.id()
+                    && open.reader.delete_opstamp() == segment.meta().delete_opstamp()
+            };
+            let earlier = before.iter().find(|open| open.reader.segment_id() == segment.id());
+            segments.push(match before.iter().find(is_same) {
+                Some(open) => open.clone(),
+                None => guarded(|| Segment::open(segment, earlier))?,
+            });
+        }
+        drop(lock);
         let sizes = sizes_of_segments(dir);
-        let column = |reader: &SegmentReader, name: &str| -> tantivy::Result<Column<u64>> {
-            let column = reader.fast_fields().u64(name)?;
-            if column.get_cardinality() != Cardinality::Full {
-                return Err(TantivyError::InternalError(format!("not every document has one {name}")));
-            }
-            Ok(column)
-        };
-        let segments = (searcher.segment_readers().iter())
-            .map(|reader| {
-                let bytes = sizes.get(&reader.segment_id().uuid_string()).copied().unwrap_or(0);
-                let before =
-                    previous.and_then(|previous| Some(&previous.segments[previous.ord(reader.segment_id())? as usize]));
-                let zone_map = before.map(|segment| Arc::clone(&segment.zone_map)).unwrap_or_default();
-                let (ids, seqs) = (column(reader, ID)?, column(reader, SEQ)?);
-                Ok(Segment { ids, seqs, zone_map, bytes, reader: reader.clone() })
-            })
-            .collect::<tantivy::Result<Vec<Segment>>>()?;
+        for segment in &mut segments {
+            segment.bytes = sizes.get(&segment.reader.segment_id().uuid_string()).copied().unwrap_or(0);
+        }
         let highest_id = segments.iter().map(|segment| segment.ids().1).max();
-        Ok(Shown { searcher, segments, highest_id })
+        Ok(Shown { segments, highest_id, schema: index.schema(), damage })
+    }
+
+    /// What is known to be damaged.
+    pub(super) fn damage(&self) -> &Arc<Damage> {
+        &self.damage
     }
 
     /// How many documents there are.
     pub(super) fn documents(&self) -> u64 {
-        self.searcher.num_docs()
+        self.segments.iter().map(|segment| u64::from(segment.reader.num_docs())).sum()
     }
 
     /// How many segments there are.
@@ -128,7 +162,7 @@ impl Shown {
 
     /// A query, ready for these segments.
     pub(super) fn weight(&self, query: &dyn Query) -> tantivy::Result<Box<dyn Weight>> {
-        query.weight(EnableScoring::disabled_from_searcher(&self.searcher))
+        query.weight(EnableScoring::disabled_from_schema(&self.schema))
     }
 
     /// The segments with their ordinals, highest key first.
@@ -198,18 +232,31 @@ impl Shown {
         &self.segments[ord as usize]
     }
 
-    /// The stored tweet, unless it is deleted or its id is among the hidden ones.
-    pub(super) fn current_hit(&self, address: DocAddress, hidden: &HashSet<u64>) -> tantivy::Result<Option<Hit>> {
+    /// The stored tweet, unless it is deleted, its id is among the hidden ones, or it can't be read.
+    pub(super) fn current_hit(&self, address: DocAddress, hidden: &HashSet<u64>) -> Option<Hit> {
         let segment = self.segment(address.segment_ord);
-        if segment.is_current(address.doc_id, hidden) { self.hit(address).map(Some) } else { Ok(None) }
+        // Damage is noted where it is read.
+        if segment.is_current(address.doc_id, hidden) { self.hit(address).ok() } else { None }
     }
 
-    /// The stored tweet.
-    pub(super) fn hit(&self, address: DocAddress) -> tantivy::Result<Hit> {
-        let Json(json) = self.searcher.doc(address)?;
+    /// The position and the id of a document.
+    pub(super) fn position(&self, address: DocAddress) -> (Seq, u64) {
         let segment = &self.segments[address.segment_ord as usize];
-        let seq = Seq(segment.seqs.values.get_val(address.doc_id));
-        Ok(Hit { seq, id: segment.id(address.doc_id), json: json.into() })
+        (Seq(segment.seqs.values.get_val(address.doc_id)), segment.id(address.doc_id))
+    }
+
+    /// The stored tweet. A failure is noted as damage: what can't be read once can't be read ever.
+    pub(super) fn hit(&self, address: DocAddress) -> tantivy::Result<Hit> {
+        let segment = &self.segments[address.segment_ord as usize];
+        let (seq, id) = self.position(address);
+        let read = segment.stored(address.doc_id).and_then(|stored| match checksum::open_tweet(&stored) {
+            Some(tweet) if tweet.seq.is_none_or(|stored| stored == seq) => Ok(Hit { seq, id, json: tweet.json.into() }),
+            _ => Err(TantivyError::InternalError("its checksum is wrong".to_owned())),
+        });
+        read.inspect_err(|error| {
+            let file = format!("{}.store", segment.reader.segment_id().uuid_string());
+            self.damage.unreadable_tweet(&file, seq, id, error);
+        })
     }
 }
 
@@ -220,6 +267,28 @@ impl std::fmt::Debug for Shown {
 }
 
 impl Segment {
+    /// Opens a segment. What does not depend on its deleted documents is taken from an earlier state of it.
+    fn open(segment: &tantivy::index::Segment, earlier: Option<&Segment>) -> tantivy::Result<Segment> {
+        let reader = SegmentReader::open(segment)?;
+        let column = |name: &str| -> tantivy::Result<Column<u64>> {
+            let column = reader.fast_fields().u64(name)?;
+            if column.get_cardinality() != Cardinality::Full {
+                return Err(TantivyError::InternalError(format!("not every document has one {name}")));
+            }
+            Ok(column)
+        };
+        let open_store = || Arc::new(guarded(|| reader.get_store_reader(STORE_CACHE_BLOCKS).map_err(Into::into)));
+        let store = earlier.map_or_else(open_store, |earlier| Arc::clone(&earlier.store));
+        let zone_map = earlier.map(|earlier| Arc::clone(&earlier.zone_map)).unwrap_or_default();
+        Ok(Segment { ids: column(ID)?, seqs: column(SEQ)?, bytes: 0, store, zone_map, reader })
+    }
+
+    /// What is stored of a document.
+    fn stored(&self, doc: DocId) -> tantivy::Result<String> {
+        let store = (*self.store).as_ref().map_err(TantivyError::clone)?;
+        guarded(|| store.get::<Json>(doc).map(|Json(stored)| stored))
+    }
+
     /// The lowest and the highest id, deleted documents included.
     pub(super) fn ids(&self) -> (u64, u64) {
         (self.ids.min_value(), self.ids.max_value())
@@ -362,7 +431,7 @@ fn retain(docs: &mut [DocId], values: &[u64], is_right: impl Fn(u64) -> bool) ->
 }
 
 /// The one stored field of a document.
-struct Json(String);
+pub(super) struct Json(pub(super) String);
 
 impl DocumentDeserialize for Json {
     fn deserialize<'de, D: DocumentDeserializer<'de>>(mut document: D) -> Result<Json, DeserializeError> {

@@ -5,6 +5,9 @@
 //!
 //! Pages are in the order of tweet ids. Every matching document is visited once, because the total is asked for too;
 //! segments that can't add to the page are only counted, and JSON is read for the hits of the page alone.
+//!
+//! A stored tweet that can't be read is left out: the others of a page are delivered, and the next page goes on behind it.
+//! It counts in the total.
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,10 +26,16 @@ use crate::matcher::Matcher;
 use crate::query::Ast;
 use crate::tweet::Item;
 
-/// The index could not be read.
+/// What could not be read.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the index could not be read: {0}")]
-pub struct SearchError(#[from] TantivyError);
+pub enum SearchError {
+    /// The index.
+    #[error("the index could not be read: {0}")]
+    Index(#[from] TantivyError),
+    /// One stored tweet, because its file is damaged. That is logged and counted where it is found.
+    #[error("the stored tweet {0} can't be read: the index is damaged")]
+    Tweet(u64),
+}
 
 /// A query, compiled for both the index and the tail. It can be used with any number of views.
 #[derive(Debug)]
@@ -174,9 +183,9 @@ impl View {
         let mut places = top.into_sorted();
         let is_more = places.len() > from.saturating_add(n);
         places.truncate(from.saturating_add(n));
-        let hits = self.hits(places.get(from..).unwrap_or(&[]), &tail)?;
-        let next = if is_more { hits.last().map(|hit| hit.id) } else { None };
-        Ok(Page { hits, total, next })
+        let places = places.get(from..).unwrap_or(&[]);
+        let next = places.last().filter(|_| is_more).map(|&place| self.position(place, &tail).1);
+        Ok(Page { hits: self.hits(places, &tail), total, next })
     }
 
     /// The newest `n` tweets by arrival, newest first.
@@ -201,7 +210,7 @@ impl View {
                 })?;
             }
         }
-        self.hits(&top.into_sorted(), &tail)
+        Ok(self.hits(&top.into_sorted(), &tail))
     }
 
     /// The tweet with this id.
@@ -215,10 +224,8 @@ impl View {
         if let Some(item) = items.find(|item| item.tweet.id == id) {
             return Ok(Some(hit_of(item)));
         }
-        Ok(match self.inner.shown.find(id)? {
-            Some(address) => Some(self.inner.shown.hit(address)?),
-            None => None,
-        })
+        let address = self.inner.shown.find(id)?;
+        address.map(|address| self.inner.shown.hit(address).map_err(|_| SearchError::Tweet(id))).transpose()
     }
 
     /// How many tweets a search for everything finds.
@@ -260,7 +267,16 @@ impl View {
         &self.inner.shown
     }
 
-    fn hits(&self, places: &[Place], tail: &[&Item]) -> Result<Vec<Hit>, SearchError> {
+    /// The position and the id of a tweet.
+    fn position(&self, place: Place, tail: &[&Item]) -> (Seq, u64) {
+        match place {
+            Place::Index(address) => self.inner.shown.position(address),
+            Place::Tail(item) => (tail[item].seq, tail[item].tweet.id),
+        }
+    }
+
+    /// Reads the tweets, without those that can't be read.
+    fn hits(&self, places: &[Place], tail: &[&Item]) -> Vec<Hit> {
         // Neighbors in the index are stored in one block: read them one behind the other.
         let mut order: Vec<usize> = (0..places.len()).collect();
         order.sort_unstable_by_key(|&at| match places[at] {
@@ -269,12 +285,13 @@ impl View {
         });
         let mut hits = vec![None; places.len()];
         for at in order {
-            hits[at] = Some(match places[at] {
-                Place::Index(address) => self.inner.shown.hit(address)?,
-                Place::Tail(item) => hit_of(tail[item]),
-            });
+            hits[at] = match places[at] {
+                // It is noted as damage where it is read.
+                Place::Index(address) => self.inner.shown.hit(address).ok(),
+                Place::Tail(item) => Some(hit_of(tail[item])),
+            };
         }
-        Ok(hits.into_iter().flatten().collect())
+        hits.into_iter().flatten().collect()
     }
 }
 

@@ -22,11 +22,12 @@ use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
 use tantivy::indexer::{IndexWriterOptions, UserOperation};
 use tantivy::query::RangeQuery;
-use tantivy::{IndexReader, IndexWriter, TantivyError, Term};
+use tantivy::{IndexWriter, TantivyError, Term};
 use tokio::sync::Semaphore;
 
 use super::ack::{Ack, IntakeError};
 use super::cursor::{Cursor, Moves, Places};
+use super::damage::guarded;
 use super::fields::{Fields, IndexDocument};
 use super::merging::Merging;
 use super::retention::{Keeping, Part, Reason, Retention, RetentionClock, StoredClock, least_bytes};
@@ -92,7 +93,6 @@ impl Payload {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     index: tantivy::Index,
-    reader: IndexReader,
     dir: PathBuf,
     /// None after a failure.
     tantivy: Option<IndexWriter<IndexDocument>>,
@@ -128,7 +128,6 @@ impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
         index: tantivy::Index,
-        reader: IndexReader,
         dir: PathBuf,
         options: &IndexOptions,
         (keeping, clock, cursors, disk): (Keeping, RetentionClock, Moves, Arc<Room>),
@@ -137,7 +136,6 @@ impl Writer {
         let mut writer = Writer {
             shared,
             index,
-            reader,
             dir,
             tantivy: None,
             memory_bytes: options.writer_memory_bytes.clamp(*MEMORY_BYTES.start(), *MEMORY_BYTES.end()),
@@ -221,7 +219,8 @@ impl Writer {
                 .memory_budget_per_thread(self.memory_bytes)
                 .build();
             let writer = self.index.writer_with_options(options)?;
-            writer.set_merge_policy(Box::new(Merging::new(Arc::clone(&self.is_tight))));
+            let (is_tight, damage) = (Arc::clone(&self.is_tight), Arc::clone(self.shown.damage()));
+            writer.set_merge_policy(Box::new(Merging::new(is_tight, &self.dir, damage)));
             self.tantivy = Some(writer);
             // What a crash or a full disk left half written takes space that the next commit may need.
             self.collect_garbage();
@@ -264,7 +263,8 @@ impl Writer {
     /// Whether there is a tweet with this id, committed or not.
     fn exists(&self, id: u64) -> tantivy::Result<bool> {
         Ok(self.pending_ids.contains(&id)
-            || self.shown.highest_id().is_some_and(|highest| id <= highest) && self.shown.find(id)?.is_some())
+            || self.shown.highest_id().is_some_and(|highest| id <= highest)
+                && guarded(|| self.shown.find(id))?.is_some())
     }
 
     fn commit(&mut self) -> Result<(), IntakeError> {
@@ -279,10 +279,9 @@ impl Writer {
         }
         self.disk.committed(Ok(()));
         telemetry::committed(self.pending_tweets, started.elapsed());
-        if let Err(error) = self.publish(last, Some(started)) {
-            // The tail keeps the tweets until the next commit can show them: they are durable and can be found.
-            tracing::error!(%error, "the index was committed but can't be opened to search");
-        }
+        // When this fails, the tail keeps the tweets until the next commit can show them: they are durable and can be found.
+        let published = self.publish(last, Some(started));
+        self.shown.damage().searchable(&published);
         self.pending_tweets = 0;
         self.oldest = None;
         self.tidy = Some((Instant::now() + FIRST_TIDY, FIRST_TIDY));
@@ -376,8 +375,7 @@ impl Writer {
 
     /// Shows what is committed, up to `last`, and lets the tail go of it.
     fn publish(&mut self, last: Seq, commit_started: Option<Instant>) -> tantivy::Result<()> {
-        self.reader.reload()?;
-        let shown = Arc::new(Shown::new(self.reader.searcher(), &self.dir, Some(&self.shown))?);
+        let shown = Arc::new(self.shown.reopen(&self.index, &self.dir)?);
         let size_bytes = shown.size_bytes();
         let gone = {
             let mut state = self.shared.lock();

@@ -42,6 +42,9 @@ pub(super) struct Ready {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// What is wrong with the index although perch is ready: damaged files, merges that fail.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    index_problems: Vec<String>,
     /// By name.
     sources: BTreeMap<String, SourceStatus>,
 }
@@ -94,7 +97,9 @@ pub(super) async fn readyz(State(context): State<Arc<TransportContext>>) -> Resp
         })
     };
     let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready: reason.is_none(), reason, sources: sources(&context.sources) })).into_response()
+    let index_problems = context.live.index_problems();
+    let sources = sources(&context.sources);
+    (status, Json(Ready { ready: reason.is_none(), reason, index_problems, sources })).into_response()
 }
 
 /// Metrics for Prometheus.

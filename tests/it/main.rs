@@ -10,6 +10,7 @@ mod bulk;
 #[cfg(unix)]
 mod command_line;
 mod compression;
+mod damage;
 mod durability;
 mod early_answers;
 mod examples;

@@ -1,8 +1,13 @@
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use super::swap::OLD;
 use super::*;
 use crate::index::{Index, IndexOptions};
+use crate::tweet::Item;
+
+mod damage;
+mod swapping;
 
 fn tweets(n: usize, from: u64) -> Vec<Arc<tweet::Prepared>> {
     let json = |id: u64| format!("{{\"id_str\":\"{id}\",\"text\":\"rust number{id} #fast\",\"lang\":\"en\"}}");

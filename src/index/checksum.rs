@@ -1,0 +1,131 @@
+//! Checksums: whether a file, a stored tweet or a JSON file is what was written.
+//!
+//! | what | its checksum |
+//! |---|---|
+//! | files of a segment | tantivy's footer: a CRC32 of the content |
+//! | `meta.json`, `perch.json` | the last key, `perch_crc32`: a CRC32 of everything before it |
+//! | a stored tweet | a last line behind its JSON: its seq, and a CRC32 of JSON and seq |
+//!
+//! A CRC32 of a whole file says that something in it is wrong, but not what. The one of each tweet says which tweets
+//! are right, so that the others of a damaged file can be delivered and salvaged. With its seq, the stored tweet is all
+//! that is needed to build an index.
+//!
+//! Files and tweets that an earlier perch wrote have no checksum of perch's. They are taken for right.
+
+use std::io;
+use std::path::Path;
+
+use tantivy::HasLen as _;
+use tantivy::directory::FileSlice;
+use tantivy::directory::footer::Footer;
+
+use crate::ids::Seq;
+
+/// How much of a file is read at once, in bytes.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// The length and the magic number behind tantivy's footer, in bytes.
+const FOOTER_TAIL_BYTES: u64 = 8;
+
+/// Why a file is not what was written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileDamage {
+    #[error("it is missing")]
+    Missing,
+    #[error("its footer can't be read: {0}")]
+    Footer(String),
+    #[error("its checksum is wrong")]
+    Checksum,
+    #[error("it can't be read: {0}")]
+    Io(#[source] io::Error),
+}
+
+impl FileDamage {
+    fn io(error: io::Error) -> FileDamage {
+        if error.kind() == io::ErrorKind::NotFound { FileDamage::Missing } else { FileDamage::Io(error) }
+    }
+}
+
+/// Reads a file of a segment and compares its content with its checksum. Answers with the content.
+pub(super) fn verify_file(path: &Path) -> Result<FileSlice, FileDamage> {
+    let len = std::fs::metadata(path).map_err(FileDamage::io)?.len();
+    if len < FOOTER_TAIL_BYTES {
+        return Err(FileDamage::Footer(format!("the file has {len} bytes")));
+    }
+    verify(FileSlice::open(path).map_err(FileDamage::io)?)
+}
+
+/// Compares the content of a file of a segment with its checksum. Answers with the content.
+pub(super) fn verify(file: FileSlice) -> Result<FileSlice, FileDamage> {
+    let (footer, content) = footer(file)?;
+    let mut hasher = crc32fast::Hasher::new();
+    for start in (0..content.len()).step_by(CHUNK_BYTES) {
+        let end = content.len().min(start + CHUNK_BYTES);
+        hasher.update(&content.read_bytes_slice(start..end).map_err(FileDamage::io)?);
+    }
+    if hasher.finalize() == footer.crc { Ok(content) } else { Err(FileDamage::Checksum) }
+}
+
+/// tantivy's footer of a file, and the content before it.
+pub(super) fn footer(file: FileSlice) -> Result<(Footer, FileSlice), FileDamage> {
+    let failed = |error: &dyn std::fmt::Display| FileDamage::Footer(error.to_string());
+    if (file.len() as u64) < FOOTER_TAIL_BYTES {
+        return Err(FileDamage::Footer(format!("the file has {} bytes", file.len())));
+    }
+    let (footer, content) = Footer::extract_footer(file).map_err(|error| failed(&error))?;
+    footer.is_compatible().map_err(|error| failed(&format!("{error:?}")))?;
+    Ok((footer, content))
+}
+
+/// What stands between the JSON of a file and its checksum.
+const JSON_SEAL: &str = ",\n  \"perch_crc32\": \"";
+
+/// Adds its checksum to a JSON object.
+pub(super) fn seal_json(json: &str) -> String {
+    match json.trim_end().strip_suffix('}') {
+        Some(open) => {
+            let open = open.trim_end();
+            format!("{open}{JSON_SEAL}{:08x}\"\n}}\n", crc32fast::hash(open.as_bytes()))
+        }
+        None => json.to_owned(),
+    }
+}
+
+/// Whether a JSON object is as [`seal_json`] wrote it, or has no checksum.
+pub(super) fn is_json_whole(json: &[u8]) -> bool {
+    let seal = JSON_SEAL.as_bytes();
+    let Some(at) = json.windows(seal.len()).rposition(|window| window == seal) else { return true };
+    json[at + seal.len()..] == *format!("{:08x}\"\n}}\n", crc32fast::hash(&json[..at])).as_bytes()
+}
+
+/// What is stored of a tweet: its JSON, and a line with its seq and its checksum.
+pub(super) fn seal_tweet(json: &str, seq: Seq) -> String {
+    let sealed = format!("{json}\n{:x}", seq.0);
+    let crc = crc32fast::hash(sealed.as_bytes());
+    sealed + &format!(".{crc:08x}")
+}
+
+/// A stored tweet that is as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StoredTweet<'a> {
+    pub(super) json: &'a str,
+    /// `None` when an earlier perch wrote it, without a checksum.
+    pub(super) seq: Option<Seq>,
+}
+
+/// Takes apart what [`seal_tweet`] made. `None` when it was changed.
+pub(super) fn open_tweet(stored: &str) -> Option<StoredTweet<'_>> {
+    let Some((json, line)) = stored.rsplit_once('\n') else {
+        // JSON on one line is what an earlier perch stored.
+        let is_object = stored.starts_with('{') && stored.ends_with('}');
+        return is_object.then_some(StoredTweet { json: stored, seq: None });
+    };
+    let (seq, crc) = line.rsplit_once('.')?;
+    let sealed = &stored[..json.len() + 1 + seq.len()];
+    let is_whole = *crc == *format!("{:08x}", crc32fast::hash(sealed.as_bytes()));
+    let seq = u64::from_str_radix(seq, 16).ok()?;
+    is_whole.then_some(StoredTweet { json, seq: Some(Seq(seq)) })
+}
+
+#[cfg(test)]
+mod tests;

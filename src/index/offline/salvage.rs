@@ -1,0 +1,412 @@
+//! Reading the tweets of an index without tantivy's searchers: all of a whole one, and what is left of a damaged one.
+//!
+//! Only the stored tweets are needed to build an index. The other files of a segment say which tweets there should be:
+//!
+//! | file | use | without it |
+//! |---|---|---|
+//! | `.store` | the tweets, with their seqs | what is found in it by [`StoreScan`] |
+//! | `.fast` | ids and seqs of all documents: what is lost has a name | what is lost is only counted |
+//! | `.del` | which documents are deleted | the rules below |
+//! | `meta.json` | the segments, the first seq, the places of the sources | segments by the names of their files |
+//! | others | none | nothing is lost |
+//!
+//! Of several versions of a tweet only the newest counts, also when it is lost: an older one does not come back in its
+//! place. Nothing before the first seq comes back. These two rules are all that perch deletes by, so they hold without a list
+//! of deleted documents too.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tantivy::columnar::ColumnarReader;
+use tantivy::directory::FileSlice;
+use tantivy::fastfield::AliveBitSet;
+use tantivy::store::StoreReader;
+
+use super::store_scan::{BlockAddress, StoreScan};
+use super::{OfflineError, doing};
+use crate::ids::Seq;
+use crate::index::checked_directory::segment_of;
+use crate::index::checksum;
+use crate::index::commit_files::{Commit, CommittedSegment, DamagedFile};
+use crate::index::damage::guarded;
+use crate::index::fields::{ID, SEQ};
+use crate::index::shown::Json;
+use crate::index::writer::Payload;
+use crate::tweet::{self, Item, Prepared};
+
+/// How many unpacked blocks of a segment are kept.
+const CACHE_BLOCKS: usize = 16;
+
+/// A tweet that is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostTweet {
+    /// Its id.
+    pub id: u64,
+    /// Its position.
+    pub seq: Seq,
+    /// The file that it was stored in.
+    pub file: String,
+}
+
+/// What can't be read any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Tweets by name, in order of arrival.
+    pub tweets: Vec<LostTweet>,
+    /// How many more tweets may be lost, by the file that they were stored in. Tweets that were deleted or replaced long ago
+    /// count here too.
+    pub unnamed: BTreeMap<String, u64>,
+    /// What else is lost, as sentences without a stop.
+    pub notes: Vec<String>,
+}
+
+impl Losses {
+    /// Whether nothing is lost.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tweets.is_empty() && self.unnamed.is_empty() && self.notes.is_empty()
+    }
+}
+
+/// The tweets of an index.
+pub(super) struct StoredTweets {
+    pub(super) damaged: Vec<DamagedFile>,
+    pub(super) losses: Losses,
+    pub(super) payload: Payload,
+    segments: Vec<Segment>,
+    /// In order of arrival. Those whose position is lost are at the end.
+    kept: Vec<Version>,
+}
+
+/// One version of a tweet.
+#[derive(Clone, Copy, Debug)]
+struct Version {
+    id: u64,
+    /// Zero when it is lost.
+    seq: Seq,
+    segment: usize,
+    /// `None` when it can't be read.
+    at: Option<Address>,
+    /// Whether a list of deleted documents says so.
+    is_deleted: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Address {
+    Document(u32),
+    Block(BlockAddress),
+}
+
+/// The stored tweets of a segment.
+struct Segment {
+    store_file: String,
+    tweets: Tweets,
+}
+
+enum Tweets {
+    Whole(StoreReader),
+    Scanned(StoreScan),
+    Missing,
+}
+
+/// Which documents of a segment are deleted.
+enum Deletes {
+    None,
+    Known(AliveBitSet),
+    Lost,
+}
+
+impl Deletes {
+    fn contains(&self, doc: u32) -> bool {
+        matches!(self, Deletes::Known(alive) if doc < alive.bitset().max_value() && alive.is_deleted(doc))
+    }
+}
+
+impl StoredTweets {
+    /// Reads every file of an index and finds its tweets.
+    pub(super) fn open(dir: &Path) -> Result<StoredTweets, OfflineError> {
+        let mut tweets = StoredTweets {
+            damaged: Vec::new(),
+            losses: Losses::default(),
+            payload: Payload::default(),
+            segments: Vec::new(),
+            kept: Vec::new(),
+        };
+        let segments = match Commit::read(dir) {
+            Ok(commit) => {
+                tweets.payload = commit.payload;
+                commit.segments.into_iter().map(|segment| (segment, true)).collect()
+            }
+            Err(damage) => {
+                tweets.damaged.push(damage);
+                tweets.losses.notes.push(
+                    "how far sources had come, and since when tweets are kept: sources begin anew, and tweets that were \
+                     deleted a moment ago may be back"
+                        .to_owned(),
+                );
+                segments_by_name(dir)?
+            }
+        };
+        let mut versions = Vec::new();
+        for (segment, is_committed) in &segments {
+            tweets.read_segment(dir, segment, *is_committed, &mut versions);
+        }
+        tweets.keep(versions);
+        Ok(tweets)
+    }
+
+    /// Finds the tweets of a segment.
+    fn read_segment(
+        &mut self,
+        dir: &Path,
+        segment: &CommittedSegment,
+        is_committed: bool,
+        versions: &mut Vec<Version>,
+    ) {
+        let mut verified: HashMap<String, FileSlice> = HashMap::new();
+        for name in segment.files() {
+            match checksum::verify_file(&dir.join(&name)) {
+                Ok(content) => drop(verified.insert(name, content)),
+                Err(damage) if is_committed => self.damaged.push(DamagedFile { name, reason: damage.to_string() }),
+                // Half a segment may never have been more than that.
+                Err(_) => {}
+            }
+        }
+        let columns = verified.remove(&segment.file("fast")).and_then(columns_of);
+        let deletes = match segment.deletes_file() {
+            None => Deletes::None,
+            Some(name) => verified.get(&name).and_then(deletes_of).map_or(Deletes::Lost, Deletes::Known),
+        };
+        let at = self.segments.len();
+        let mut reader =
+            SegmentTweets { at, columns: columns.as_deref(), deletes: &deletes, found: Vec::new(), unsealed: 0 };
+        let store_file = segment.file("store");
+        let tweets = match verified.remove(&store_file) {
+            Some(content) => reader.read_whole(content, segment.max_doc),
+            None => reader.scan(&dir.join(&store_file)),
+        };
+        let SegmentTweets { found, unsealed, .. } = reader;
+        if unsealed > 0 {
+            self.losses.notes.push(format!(
+                "the certainty about {unsealed} tweets of {store_file}: an earlier perch stored them without a checksum, and a \
+                 letter in them may be wrong"
+            ));
+        }
+        if let Some(columns) = &columns {
+            let seqs: std::collections::HashSet<Seq> = found.iter().map(|version| version.seq).collect();
+            versions.extend(columns.iter().zip(0..).filter(|((seq, _), _)| !seqs.contains(seq)).map(
+                |(&(seq, id), doc)| Version { id, seq, segment: at, at: None, is_deleted: deletes.contains(doc) },
+            ));
+        } else if is_committed {
+            let missing = segment.max_doc.saturating_sub(found.len() as u64);
+            if missing > 0 {
+                self.losses.unnamed.insert(store_file.clone(), missing);
+            }
+        }
+        versions.extend(found);
+        self.segments.push(Segment { store_file, tweets });
+    }
+
+    /// Chooses the newest version of each tweet.
+    fn keep(&mut self, versions: Vec<Version>) {
+        let mut newest: HashMap<u64, Version> = HashMap::with_capacity(versions.len());
+        for version in versions {
+            let place = newest.entry(version.id).or_insert(version);
+            // Without a meta.json, a segment and those that it was merged from may both be there.
+            let is_better = (version.seq, version.at.is_some()) > (place.seq, place.at.is_some());
+            if is_better {
+                *place = version;
+            }
+        }
+        let first = self.payload.keeping.first_seq();
+        for version in newest.into_values() {
+            let is_gone = version.is_deleted || version.seq < first && version.seq != Seq::ZERO;
+            match version.at {
+                _ if is_gone => {}
+                Some(_) => self.kept.push(version),
+                None => self.losses.tweets.push(LostTweet {
+                    id: version.id,
+                    seq: version.seq,
+                    file: self.segments[version.segment].store_file.clone(),
+                }),
+            }
+        }
+        let unknown = |seq: Seq| seq == Seq::ZERO;
+        self.kept.sort_unstable_by_key(|version| (unknown(version.seq), version.seq, version.id));
+        self.losses.tweets.sort_unstable_by_key(|lost| lost.seq);
+        let unplaced = self.kept.iter().filter(|version| unknown(version.seq)).count();
+        if unplaced > 0 {
+            self.losses
+                .notes
+                .push(format!("the positions of {unplaced} tweets: they have new ones, behind all others"));
+        }
+    }
+
+    /// The highest position of a tweet.
+    pub(super) fn last_seq(&self) -> Seq {
+        self.kept.iter().map(|version| version.seq).max().unwrap_or(Seq::ZERO)
+    }
+
+    /// How many tweets have lost their position.
+    pub(super) fn unplaced(&self) -> usize {
+        self.kept.iter().filter(|version| version.seq == Seq::ZERO).count()
+    }
+
+    /// Reads the tweets in groups of `n`. Those without a position get positions from `next` on.
+    pub(super) fn for_each_group(
+        &mut self,
+        n: usize,
+        mut next: Seq,
+        mut with: impl FnMut(&[Item]) -> Result<(), OfflineError>,
+    ) -> Result<(), OfflineError> {
+        for group in std::mem::take(&mut self.kept).chunks(n) {
+            let mut items = Vec::with_capacity(group.len());
+            for version in group {
+                let mut seq = version.seq;
+                if seq == Seq::ZERO {
+                    seq = next;
+                    next = Seq(next.0 + 1);
+                }
+                match self.read(version) {
+                    Ok(tweet) => items.push(Item { seq, tweet: Arc::new(tweet) }),
+                    Err(reason) => {
+                        let file = self.segments[version.segment].store_file.clone();
+                        self.losses.notes.push(format!("the tweet {} of {file}: {reason}", version.id));
+                        self.losses.tweets.push(LostTweet { id: version.id, seq, file });
+                    }
+                }
+            }
+            with(&items)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a tweet and analyzes it as it would be today.
+    fn read(&mut self, version: &Version) -> Result<Prepared, String> {
+        let json = match (&mut self.segments[version.segment].tweets, version.at) {
+            (Tweets::Whole(store), Some(Address::Document(doc))) => {
+                let Json(stored) = guarded(|| store.get(doc)).map_err(|error| error.to_string())?;
+                checksum::open_tweet(&stored).map(|tweet| tweet.json.to_owned())
+            }
+            (Tweets::Scanned(scan), Some(Address::Block(address))) => {
+                scan.read(address).map_err(|error| error.to_string())?
+            }
+            _ => None,
+        };
+        let json = json.ok_or("its checksum is wrong")?;
+        let tweets = tweet::read(json.as_bytes()).map_err(|error| error.to_string())?;
+        let tweet = tweets.iter().find(|tweet| tweet.id == version.id).ok_or("it is another tweet")?;
+        Ok(tweet::prepare(tweet))
+    }
+}
+
+/// Collects the tweets of one segment.
+struct SegmentTweets<'a> {
+    /// Its number.
+    at: usize,
+    /// The position and the id of each document, if they are known.
+    columns: Option<&'a [(Seq, u64)]>,
+    deletes: &'a Deletes,
+    found: Vec<Version>,
+    /// How many tweets of a damaged file have no checksum of their own.
+    unsealed: u64,
+}
+
+impl SegmentTweets<'_> {
+    /// Reads a file whose checksum is right, up to this document or, when that is not known, to the end.
+    fn read_whole(&mut self, content: FileSlice, max_doc: u64) -> Tweets {
+        let Ok(store) = guarded(|| StoreReader::open(content, CACHE_BLOCKS).map_err(Into::into)) else {
+            return Tweets::Missing;
+        };
+        let max_doc = self.columns.map_or(max_doc, |columns| columns.len() as u64);
+        for doc in 0..u32::try_from(max_doc).unwrap_or(u32::MAX) {
+            let Ok(Json(stored)) = guarded(|| store.get(doc)) else {
+                // Behind the last one there is none.
+                if self.columns.is_none() {
+                    break;
+                }
+                continue;
+            };
+            let Some(tweet) = checksum::open_tweet(&stored) else { continue };
+            let known = self.columns.and_then(|columns| columns.get(doc as usize)).copied();
+            let Some(id) = known.map(|(_, id)| id).or_else(|| id_of(tweet.json)) else { continue };
+            let seq = tweet.seq.or(known.map(|(seq, _)| seq)).unwrap_or(Seq::ZERO);
+            let is_deleted = self.deletes.contains(doc);
+            self.found.push(Version { id, seq, segment: self.at, at: Some(Address::Document(doc)), is_deleted });
+        }
+        Tweets::Whole(store)
+    }
+
+    /// Finds what is left of a file whose checksum is wrong.
+    fn scan(&mut self, path: &Path) -> Tweets {
+        let Ok(mut scan) = StoreScan::open(path) else { return Tweets::Missing };
+        let columns = self.columns.unwrap_or_default();
+        let by_seq: HashMap<Seq, u32> = columns.iter().zip(0..).map(|(&(seq, _), doc)| (seq, doc)).collect();
+        let mut by_id: HashMap<u64, Vec<u32>> = HashMap::new();
+        for (&(_, id), doc) in columns.iter().zip(0..) {
+            by_id.entry(id).or_default().push(doc);
+        }
+        let scanned = scan.for_each(|address, tweet| {
+            let Some(id) = id_of(tweet.json) else { return };
+            let doc = match tweet.seq {
+                Some(seq) => by_seq.get(&seq).copied(),
+                // Without a seq in it, which version it is can be told when there is one.
+                None => by_id.get(&id).filter(|docs| docs.len() == 1).map(|docs| docs[0]),
+            };
+            if tweet.seq.is_none() {
+                self.unsealed += 1;
+            }
+            let seq = tweet.seq.or_else(|| doc.map(|doc| columns[doc as usize].0)).unwrap_or(Seq::ZERO);
+            let is_deleted = doc.is_some_and(|doc| self.deletes.contains(doc));
+            self.found.push(Version { id, seq, segment: self.at, at: Some(Address::Block(address)), is_deleted });
+        });
+        if scanned.is_ok() { Tweets::Scanned(scan) } else { Tweets::Missing }
+    }
+}
+
+fn id_of(json: &str) -> Option<u64> {
+    tweet::read(json.as_bytes()).ok()?.first().map(|tweet| tweet.id)
+}
+
+/// The position and the id of each document.
+fn columns_of(content: FileSlice) -> Option<Vec<(Seq, u64)>> {
+    let read = || {
+        let columns = ColumnarReader::open(content)?;
+        let column = |name| -> tantivy::Result<_> {
+            let missing = || tantivy::TantivyError::InternalError(format!("there is no column {name}"));
+            let column = columns.read_columns(name)?.into_iter().next().ok_or_else(missing)?;
+            column.open_u64_lenient()?.ok_or_else(missing)
+        };
+        let (seqs, ids) = (column(SEQ)?, column(ID)?);
+        let position = |doc| (Seq(seqs.values.get_val(doc)), ids.values.get_val(doc));
+        Ok((0..columns.num_docs()).map(position).collect())
+    };
+    guarded(read).ok()
+}
+
+fn deletes_of(content: &FileSlice) -> Option<AliveBitSet> {
+    guarded(|| Ok(AliveBitSet::open(content.read_bytes()?))).ok()
+}
+
+/// The segments by the names of their files, for an index whose `meta.json` is damaged. Whether they belong to the last commit
+/// is not known: one that was merged may be there beside what became of it, and one that was never committed.
+fn segments_by_name(dir: &Path) -> Result<Vec<(CommittedSegment, bool)>, OfflineError> {
+    let failed = |error| doing(dir.display().to_string())(error);
+    let mut segments: BTreeMap<String, CommittedSegment> = BTreeMap::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let name = PathBuf::from(entry.map_err(failed)?.file_name());
+        let Some(id) = name.to_str().and_then(segment_of) else { continue };
+        let empty = || CommittedSegment { id: id.to_owned(), max_doc: u64::MAX, deletes: None };
+        let segment = segments.entry(id.to_owned()).or_insert_with(empty);
+        // tantivy writes a new list of deleted documents with each commit that deletes some; the last one counts.
+        let opstamp: Option<u64> =
+            name.to_str().and_then(|name| name.strip_suffix(".del")?.rsplit_once('.')?.1.parse().ok());
+        if let Some(opstamp) = opstamp {
+            let last = segment.deletes.map_or(opstamp, |(_, last)| opstamp.max(last));
+            segment.deletes = Some((0, last));
+        }
+    }
+    Ok(segments.into_values().map(|segment| (segment, false)).collect())
+}
