@@ -201,7 +201,7 @@ fn main() {
     let start = Instant::now();
     let index = Index::open(&options).expect("it was closed");
     println!("{:44} {:8.3} ms", "open", start.elapsed().as_secs_f64() * 1e3);
-    assert_eq!(index.view().count(), u64::try_from(tweets).expect("64 bits"));
+    assert_eq!(index.view().count().expect("it counts"), u64::try_from(tweets).expect("64 bits"));
 }
 
 /// Phrases by perch and by tantivy's own queries, over the same segments: how many tweets match.

@@ -9,6 +9,7 @@ pub mod auth;
 pub mod automaton;
 pub mod cli;
 pub mod config;
+pub mod coop;
 pub mod doc;
 pub mod explain;
 pub mod hub;

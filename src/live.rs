@@ -11,6 +11,8 @@
 mod catch_up;
 mod compiled;
 mod price;
+mod requester;
+mod scheduler;
 mod session;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::coop;
 use crate::explain::tweet::{Explained, Explainer};
 use crate::hub::{self, CostOrder, Matching, SessionQueue};
 pub use crate::hub::{Delivery, Name, QueueLimits};
@@ -35,6 +38,8 @@ use crate::tweet::Prepared;
 use compiled::CompiledQueries;
 use price::KeptSample;
 pub use price::{Price, SAMPLE};
+pub use requester::{ClientKey, Requester, SessionKey};
+pub(crate) use scheduler::Scheduler;
 pub use session::Session;
 
 /// What a client asked for that can't be had; each has a stable code.
@@ -195,14 +200,17 @@ pub struct LiveLimits {
     pub queue: QueueLimits,
     /// Searches and catch-up reads that run at once; others wait.
     pub max_searches: usize,
+    /// Searches of one client that may wait.
+    pub max_waiting_searches: usize,
     /// How long a search may take, its wait for a turn included.
     pub search_timeout: std::time::Duration,
 }
 
-/// The handle for everything that clients want. Cheap to clone.
+/// The handle for everything that clients want, on behalf of one of them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Live {
     inner: Arc<Inner>,
+    requester: Requester,
 }
 
 #[derive(Debug)]
@@ -212,8 +220,8 @@ struct Inner {
     limits: LiveLimits,
     /// One permit for each session that may still be opened.
     sessions: Arc<Semaphore>,
-    /// One permit for each read of the index that may still start.
-    searches: Arc<Semaphore>,
+    /// Whose search runs, and whose is next.
+    searches: Scheduler,
     /// For the one tweet that the loop may be asked about.
     matching: Semaphore,
     queues: std::sync::Mutex<std::collections::HashMap<Uid, Arc<SessionQueue>>>,
@@ -228,7 +236,7 @@ struct Inner {
 impl Live {
     pub(crate) fn new(index: Index, pipeline: Handle, limits: LiveLimits, engine: EngineKind) -> Live {
         let sessions = Arc::new(Semaphore::new(limits.max_sessions));
-        let searches = Arc::new(Semaphore::new(limits.max_searches));
+        let searches = Scheduler::new(limits.max_searches, limits.max_waiting_searches, telemetry::searches_scheduled);
         Live {
             inner: Arc::new(Inner {
                 index,
@@ -242,7 +250,20 @@ impl Live {
                 sample: KeptSample::new(engine),
                 compiled: CompiledQueries::default(),
             }),
+            requester: Requester::server(),
         }
+    }
+
+    /// The same for this client: what it asks is done in its share, and so is what sessions do that it opens.
+    #[must_use]
+    pub fn on_behalf_of(&self, requester: Requester) -> Live {
+        Live { inner: Arc::clone(&self.inner), requester }
+    }
+
+    /// For whom it is.
+    #[must_use]
+    pub fn requester(&self) -> &Requester {
+        &self.requester
     }
 
     /// Opens a session.
@@ -265,7 +286,8 @@ impl Live {
         if self.inner.sessions.is_closed() {
             queue.close();
         }
-        Session::new(self.clone(), queue)
+        let requester = Requester { client: self.requester.client.clone(), session: queue.uid().into() };
+        Session::new(self.on_behalf_of(requester), queue)
     }
 
     /// One of the places for sessions.
@@ -445,7 +467,7 @@ impl Live {
     /// [`LiveError::Unavailable`].
     pub async fn stats(&self) -> Result<Stats, LiveError> {
         let index_bytes = self.inner.index.stats().size_bytes;
-        let tweets = self.read_in_time(|view| Ok(view.count())).await?;
+        let tweets = self.read_in_time(|view| view.count()).await?;
         Ok(Stats {
             tweets,
             sessions: self.sessions(),
@@ -503,42 +525,60 @@ impl Live {
         answer.await.map_err(|_| gone())
     }
 
-    /// The same, for somebody who waits for the answer: only so long. A read that has begun goes on to its end and keeps its place until then.
+    /// Reads the index for somebody who waits for the answer, but only so long. The read stops when the time is up, or when the
+    /// future is dropped.
     async fn read_in_time<T: Send + 'static>(
         &self,
         read: impl FnOnce(View) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, LiveError> {
         let limit = self.inner.limits.search_timeout;
-        tokio::time::timeout(limit, self.read(read)).await.unwrap_or_else(|_| {
+        let read = self.schedule(true, read);
+        tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
             telemetry::turned_away("search_timeout");
             Err(LiveError::Unavailable(format!("the search took longer than {} ms", limit.as_millis())))
         })
     }
 
-    /// Reads the index as it is when a thread is free for it.
+    /// Reads the index for a session, which has one such read under way at most.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(View) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, LiveError> {
-        let (index, searches) = (self.inner.index.clone(), Arc::clone(&self.inner.searches));
-        // In a task of its own: a session is left alone while its client takes nothing, and a turn that came to it then would be lost to all others.
-        let turn = AbortOnDropHandle::new(tokio::spawn(async move {
-            let permit = searches.acquire_owned().await.ok()?;
-            let read = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                read(index.view())
-            });
-            Some(read.await)
+        self.schedule(false, read).await
+    }
+
+    /// Reads the index, as it is then, when it is the requester's turn. The read stops when the future is dropped.
+    async fn schedule<T: Send + 'static>(
+        &self,
+        is_counted: bool,
+        read: impl FnOnce(View) -> Result<T, SearchError> + Send + 'static,
+    ) -> Result<T, LiveError> {
+        let (ticket, turn) = self.inner.searches.enqueue(&self.requester, is_counted).map_err(|_full| {
+            telemetry::turned_away("searches");
+            let max = self.inner.limits.max_waiting_searches;
+            LiveError::Limit(format!("{max} searches of this client wait already; wait for an answer"))
+        })?;
+        let index = self.inner.index.clone();
+        // In a task of its own: a session is left alone while its client takes nothing, and a slot that came to it then would be
+        // lost to all others.
+        let read = AbortOnDropHandle::new(tokio::spawn(async move {
+            let mut slot = turn.await.ok()?;
+            let work = move || coop::supervise(move || slot.should_stop(), || read(index.view()));
+            Some(tokio::task::spawn_blocking(work).await)
         }));
-        let read = match turn.await {
+        let read = match read.await {
             Ok(Some(read)) => read,
-            Ok(None) => return Err(LiveError::Unavailable("perch is shutting down".to_owned())),
+            Ok(None) => Ok(Err(coop::Stopped)),
             Err(panic) => Err(panic),
         };
+        drop(ticket);
         match read {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(error @ SearchError::Tweet(_))) => Err(LiveError::Unavailable(error.to_string())),
-            Ok(Err(error)) => {
+            Ok(Ok(Ok(found))) => Ok(found),
+            Ok(Err(coop::Stopped) | Ok(Err(SearchError::Stopped(_)))) => {
+                Err(LiveError::Unavailable("the search was stopped".to_owned()))
+            }
+            Ok(Ok(Err(error @ SearchError::Tweet(_)))) => Err(LiveError::Unavailable(error.to_string())),
+            Ok(Ok(Err(error))) => {
                 self.inner.index.search_failed(&error);
                 Err(LiveError::Unavailable("the index can't be read".to_owned()))
             }
@@ -555,7 +595,7 @@ fn explained<'a>(json: &str, queries: impl IntoIterator<Item = &'a Query>) -> Ve
     let tweet = crate::tweet::read(json.as_bytes()).ok().and_then(|mut tweets| tweets.pop());
     let Some(tweet) = tweet else { return Vec::new() };
     let explainer = Explainer::new(&tweet);
-    queries.into_iter().map(|query| explainer.explain(query)).collect()
+    queries.into_iter().take_while(|_| !coop::stopped_now()).map(|query| explainer.explain(query)).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::automaton::TermAutomaton;
+use crate::coop;
 use crate::doc::Doc;
 use crate::query::{Ast, GeoBox, GeoCircle, Phrase};
 use crate::schema::FieldId;
@@ -79,6 +80,8 @@ fn compile(ast: &Ast) -> Node {
             _ => Node::Phrase(Box::new(phrase.clone())),
         },
         Ast::Prefix { field, prefix } => Node::Prefix { field: *field, prefix: prefix.as_str().into() },
+        // Each is an automaton to build. Nobody uses the matcher of a search that is stopped.
+        Ast::Wildcard { .. } | Ast::Regex { .. } | Ast::Fuzzy { .. } if coop::stopped_now() => Node::Constant(false),
         Ast::Wildcard { .. } | Ast::Regex { .. } | Ast::Fuzzy { .. } => match pattern(ast) {
             Some((field, automaton)) => Node::Automaton { field, automaton },
             None => Node::Constant(false),

@@ -76,6 +76,9 @@ const WITHHELD: &str = "perch_tweets_withheld_total";
 const CATCH_UPS: &str = "perch_catch_ups_total";
 const SEARCH_TIME: &str = "perch_search_seconds";
 const RETENTION_DELETED: &str = "perch_retention_deleted_tweets_total";
+const SEARCHES_RUNNING: &str = "perch_searches_running";
+const SEARCHES_WAITING: &str = "perch_searches_waiting";
+const SEARCHES_CANCELLED: &str = "perch_searches_cancelled_total";
 const INDEX_SIZE: &str = "perch_index_size_bytes";
 const INDEX_TWEETS: &str = "perch_index_tweets";
 const INDEX_DAMAGED: &str = "perch_index_damaged_files";
@@ -129,6 +132,17 @@ pub const METRICS: &[Metric] = &[
     row(CATCH_UPS, MetricKind::Counter, "Times that a session began to be fed from the index."),
     row(SEARCH_TIME, MetricKind::Histogram(SECONDS), "Time of one search of history."),
     row(RETENTION_DELETED, MetricKind::Counter, "Tweets that retention deleted, by reason."),
+    row(SEARCHES_RUNNING, MetricKind::Gauge, "Searches, and reads for sessions that have fallen behind, that run now."),
+    row(
+        SEARCHES_WAITING,
+        MetricKind::Gauge,
+        "The same that wait for their turn, or are paused while others have theirs.",
+    ),
+    row(
+        SEARCHES_CANCELLED,
+        MetricKind::Counter,
+        "Searches that were stopped because their client had gone or their time was up.",
+    ),
     row(INDEX_SIZE, MetricKind::Gauge, "Size of the index's segments on disk."),
     row(INDEX_TWEETS, MetricKind::Gauge, "Tweets in the index."),
     row(INDEX_DAMAGED, MetricKind::Gauge, "Files of the index that were found to be damaged since the start."),
@@ -455,6 +469,13 @@ pub(crate) fn catch_up_started() {
 /// History was searched.
 pub(crate) fn searched(took: Duration) {
     record(&histogram!(SEARCH_TIME), took);
+}
+
+/// So many searches run and wait now, and so many were cancelled since the start.
+pub(crate) fn searches_scheduled(running: usize, waiting: usize, cancelled: u64) {
+    gauge!(SEARCHES_RUNNING).set(number(running));
+    gauge!(SEARCHES_WAITING).set(number(waiting));
+    counter!(SEARCHES_CANCELLED).absolute(cancelled);
 }
 
 /// A request was answered; `route` is the pattern, not the path.

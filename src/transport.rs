@@ -43,12 +43,14 @@ use axum::routing::MethodRouter;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::Pass;
 use crate::config::{Limits, Problem};
 use crate::live::Live;
 use crate::pipeline::Intake;
 use crate::query::QueryLimits;
 use crate::source::StatusBoard;
 
+use access::Caller;
 pub use access::{AddressLimit, AddressSlot, Exposure, Gate, Peer, TrustedProxies, exposure};
 pub(crate) use errors::head_refusal;
 pub use http::{check_head, router};
@@ -119,6 +121,13 @@ pub struct TransportContext {
     pub shutdown: CancellationToken,
     /// Every task of a connection is spawned here, so that the shutdown can wait for it.
     pub tasks: TaskTracker,
+}
+
+impl TransportContext {
+    /// The live search for one caller.
+    fn live_for(&self, caller: &Caller, pass: Option<&Pass>) -> Live {
+        self.live.on_behalf_of(caller.requester(pass))
+    }
 }
 
 /// A transport.

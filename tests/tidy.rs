@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// The modules of the crate from the bottom up: each may use those before it, never those behind it.
 const LAYERS: &[&str] = &[
     "ids",
+    "coop",
     "schema",
     "text",
     "doc",

@@ -347,8 +347,10 @@ pub struct Limits {
     pub max_page: usize,
     /// How far behind the first tweet a page of history may end.
     pub max_search_depth: usize,
-    /// Searches that run at one time; others wait.
+    /// Searches that run at one time; others wait. 0 is one for each core, and at least two.
     pub search_concurrency: usize,
+    /// Searches of one client that may wait for their turn.
+    pub max_waiting_searches: usize,
     /// Answers that wait until their clients take them, in MiB.
     pub response_buffer_mb: usize,
     /// The same of one address.
@@ -384,7 +386,8 @@ impl Default for Limits {
             max_line_bytes: 1024 * 1024,
             max_page: 1_000,
             max_search_depth: 10_000,
-            search_concurrency: 8,
+            search_concurrency: 0,
+            max_waiting_searches: 1_000,
             response_buffer_mb: 256,
             response_buffer_per_address_mb: 64,
             response_buffer_per_connection_mb: 16,
@@ -393,6 +396,15 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// How many searches run at one time.
+    #[must_use]
+    pub fn n_searches(&self) -> usize {
+        match self.search_concurrency {
+            0 => std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 256)),
+            n => n,
+        }
+    }
+
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         within(problems, "limits.intake_batches", self.intake_batches, 1..=10_000);
         within(problems, "limits.max_connections", self.max_connections, 1..=10_000_000);
@@ -411,7 +423,8 @@ impl Limits {
         within(problems, "limits.max_line_bytes", self.max_line_bytes, 1_024..=64 * 1024 * 1024);
         within(problems, "limits.max_page", self.max_page, 1..=10_000);
         within(problems, "limits.max_search_depth", self.max_search_depth, self.max_page..=1_000_000);
-        within(problems, "limits.search_concurrency", self.search_concurrency, 1..=1_024);
+        within(problems, "limits.search_concurrency", self.search_concurrency, 0..=256);
+        within(problems, "limits.max_waiting_searches", self.max_waiting_searches, 1..=1_000_000);
         let (all, per_address) = (self.response_buffer_mb, self.response_buffer_per_address_mb);
         within(problems, "limits.response_buffer_mb", all, 1..=1024 * 1024);
         within(problems, "limits.response_buffer_per_address_mb", per_address, 1..=all);

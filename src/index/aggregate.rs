@@ -19,6 +19,7 @@ use tantivy::{DocSet as _, TERMINATED};
 use super::fields::{Fields, Place};
 use super::shown::Filter;
 use super::view::{Search, SearchError, View};
+use crate::coop;
 use crate::ids::Seq;
 use crate::schema::FieldId;
 
@@ -78,7 +79,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// When the index can't be read.
+    /// When the index can't be read, or the search is stopped.
     pub fn over_time(
         &self,
         search: &Search,
@@ -106,6 +107,7 @@ impl View {
                 })?;
             }
         }
+        coop::check()?;
         let interval_ms = INTERVALS_MS[buckets.level];
         let mut buckets: Vec<(i64, u64)> =
             buckets.counts.into_iter().map(|(bucket, count)| (bucket * interval_ms, count)).collect();
@@ -119,7 +121,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// When the index can't be read.
+    /// When the index can't be read, or the search is stopped.
     pub fn top_terms(
         &self,
         search: &Search,
@@ -162,7 +164,7 @@ impl View {
             let streams = segments.iter().map(|(index, ..)| index.terms().stream());
             let streams = streams.collect::<Result<Vec<_>, _>>().map_err(tantivy::TantivyError::from)?;
             let mut terms = TermMerger::new(streams);
-            while terms.advance() {
+            while !coop::stopped() && terms.advance() {
                 let Ok(term) = std::str::from_utf8(terms.key()) else { continue };
                 let mut count = in_tail.remove(term).unwrap_or(0);
                 let postings: Vec<_> = terms.current_segment_ords_and_term_infos().collect();
@@ -177,7 +179,7 @@ impl View {
                         .read_postings_from_terminfo(info, IndexRecordOption::Basic)
                         .map_err(tantivy::TantivyError::from)?;
                     let mut doc = postings.doc();
-                    while doc != TERMINATED {
+                    while doc != TERMINATED && !coop::stopped() {
                         count += u64::from(matches[doc as usize]);
                         doc = postings.advance();
                     }
@@ -188,6 +190,7 @@ impl View {
         for (term, count) in in_tail {
             top.offer(&term, count);
         }
+        coop::check()?;
         Ok(TopTerms { total, buckets: top.finish() })
     }
 }

@@ -5,24 +5,29 @@
 //! columns that tantivy does not know (places, which fields are present) is a predicate on documents.
 //!
 //! Nothing is scored: the order of tweets is their age.
+//!
+//! Everything that can take long is a yield point ([`coop`]): lowering itself, the walk through a dictionary, predicates, and
+//! every part of a combination. A flat union of terms is none: tantivy merges 4,096 documents of it at once, and who reads
+//! the union asks between its blocks.
 
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use tantivy::DocId;
 use tantivy::columnar::Column;
 use tantivy::index::SegmentReader;
 use tantivy::query::doc_predicate_query::{DocPredicateQuery, FunctionPredicate};
-use tantivy::query::{
-    AllQuery, AutomatonWeight, BitSetDocSet, BooleanQuery, ConstScorer, EmptyQuery, EnableScoring, Explanation, Occur,
-    Query, RangeQuery, Scorer, TermQuery, Weight,
-};
+use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, Term};
-use tantivy::{BitSet, DocId, Score, TantivyError};
 
 use super::fields::{Fields, PRESENT, Place};
-use super::phrase::{NearQuery, terms_with_prefix};
-use super::steady::Steady;
+use super::multi_term::{MultiTermQuery, TermSet};
+use super::phrase::NearQuery;
+use super::seek_only::{SeekOnlyQuery, SeekOnlyTerm};
+use super::value_range::ValueRangeQuery;
 use crate::automaton::TermAutomaton;
+use crate::coop;
 use crate::doc::Point;
 use crate::query::{Ast, Phrase};
 use crate::schema::FieldId;
@@ -32,23 +37,21 @@ use crate::schema::FieldId;
 /// A wildcard or regular expression that can't be built finds nothing; the parser lets none through.
 #[must_use]
 pub fn lower(ast: &Ast, fields: &Fields) -> Box<dyn Query> {
+    if coop::stopped_now() {
+        return Box::new(EmptyQuery);
+    }
     match ast {
         Ast::All => Box::new(AllQuery),
         Ast::None => Box::new(EmptyQuery),
         Ast::Term { field, term } => terms(fields, *field, |field| one_term(field, term)),
         Ast::Phrase(phrase) => lower_phrase(phrase, fields),
-        Ast::Prefix { field, prefix } => {
-            terms(fields, *field, |field| Box::new(PrefixQuery { field, prefix: prefix.clone() }))
-        }
-        Ast::Wildcard { field, pattern } => terms(fields, *field, |field| {
-            automaton(field, TermAutomaton::wildcard(pattern, usize::MAX).ok().map(Arc::new))
+        Ast::Prefix { field, .. }
+        | Ast::Wildcard { field, .. }
+        | Ast::Regex { field, .. }
+        | Ast::Fuzzy { field, .. } => terms(fields, *field, |field| match term_set(ast) {
+            Some(set) => Box::new(MultiTermQuery::new(field, vec![set])),
+            None => Box::new(EmptyQuery),
         }),
-        Ast::Regex { field, pattern } => {
-            terms(fields, *field, |field| automaton(field, pattern.automaton().map(Arc::clone)))
-        }
-        Ast::Fuzzy { field, term, distance } => {
-            terms(fields, *field, |field| automaton(field, Some(TermAutomaton::fuzzy(term, *distance).into())))
-        }
         Ast::Range { field, lower, upper } => lower_range(fields, *field, *lower, *upper),
         Ast::Exists { field } => exists(*field),
         Ast::Within { field, bounds } => {
@@ -60,7 +63,7 @@ pub fn lower(ast: &Ast, fields: &Fields) -> Box<dyn Query> {
             places(fields, *field, move |point| circle.contains(point))
         }
         Ast::And(of) => all_of(of, fields),
-        Ast::Or(of) => at_least(1, of, fields),
+        Ast::Or(of) => any_of(of, fields),
         Ast::AtLeast { min, of } => at_least(*min, of, fields),
         Ast::Not(_) => all_of(std::slice::from_ref(ast), fields),
     }
@@ -77,10 +80,16 @@ fn one_term(field: Field, term: &str) -> Box<dyn Query> {
     Box::new(TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::Basic))
 }
 
-fn automaton(field: Field, automaton: Option<Arc<TermAutomaton>>) -> Box<dyn Query> {
-    match automaton {
-        Some(automaton) => Box::new(AutomatonQuery { field, automaton }),
-        None => Box::new(EmptyQuery),
+/// The terms that a pattern stands for; none for any other kind of query, and for a pattern that can't be built.
+fn term_set(ast: &Ast) -> Option<TermSet> {
+    match ast {
+        Ast::Prefix { prefix, .. } => Some(TermSet::Prefix(prefix.as_str().into())),
+        Ast::Wildcard { pattern, .. } => {
+            Some(TermSet::Automaton(TermAutomaton::wildcard(pattern, usize::MAX).ok()?.into()))
+        }
+        Ast::Regex { pattern, .. } => Some(TermSet::Automaton(Arc::clone(pattern.automaton()?))),
+        Ast::Fuzzy { term, distance, .. } => Some(TermSet::Automaton(TermAutomaton::fuzzy(term, *distance).into())),
+        _ => None,
     }
 }
 
@@ -91,14 +100,16 @@ fn lower_phrase(phrase: &Phrase, fields: &Fields) -> Box<dyn Query> {
     };
     match phrase.terms.as_slice() {
         [] => Box::new(EmptyQuery),
-        [prefix] if phrase.last_is_prefix => Box::new(PrefixQuery { field: *field, prefix: prefix.clone() }),
+        [prefix] if phrase.last_is_prefix => {
+            Box::new(MultiTermQuery::new(*field, vec![TermSet::Prefix(prefix.as_str().into())]))
+        }
         [term] => one_term(*field, term),
         _ => Box::new(NearQuery::new(*field, phrase)),
     }
 }
 
 fn lower_range(fields: &Fields, field: FieldId, lower: Bound<i64>, upper: Bound<i64>) -> Box<dyn Query> {
-    let Place::Values(column, _) = fields.place(field) else { return Box::new(EmptyQuery) };
+    let Place::Values(_, column) = fields.place(field) else { return Box::new(EmptyQuery) };
     let lower = match lower {
         Bound::Included(value) => Some(value),
         Bound::Excluded(value) => value.checked_add(1),
@@ -111,10 +122,7 @@ fn lower_range(fields: &Fields, field: FieldId, lower: Bound<i64>, upper: Bound<
     };
     match (lower, upper) {
         (Some(i64::MIN), Some(i64::MAX)) => exists(field),
-        (Some(lower), Some(upper)) if lower <= upper => {
-            let term = |value| Bound::Included(Term::from_field_i64(*column, value));
-            Box::new(RangeQuery::new(term(lower), term(upper)))
-        }
+        (Some(lower), Some(upper)) if lower <= upper => Box::new(ValueRangeQuery::new(column, lower..=upper)),
         _ => Box::new(EmptyQuery),
     }
 }
@@ -149,7 +157,13 @@ fn places(
 fn predicate<P: Fn(DocId) -> bool + Send + Sync + 'static>(
     of_segment: impl Fn(&SegmentReader) -> tantivy::Result<P> + Send + Sync + 'static,
 ) -> Box<dyn Query> {
-    Box::new(DocPredicateQuery::from(FunctionPredicate::from(of_segment)))
+    Box::new(DocPredicateQuery::from(FunctionPredicate::from(move |segment: &SegmentReader| {
+        let is_so = of_segment(segment)?;
+        // The loops around a predicate end with its next yes, that of an exclusion with its next no: a search that is stopped
+        // gets both in turn.
+        let turn = AtomicBool::new(false);
+        Ok(move |doc: DocId| if coop::stopped() { turn.fetch_xor(true, Ordering::Relaxed) } else { is_so(doc) })
+    })))
 }
 
 fn all_of(of: &[Ast], fields: &Fields) -> Box<dyn Query> {
@@ -168,68 +182,68 @@ fn all_of(of: &[Ast], fields: &Fields) -> Box<dyn Query> {
     }
 }
 
-/// Lowers a part of another query.
+/// Lowers a part of a combination whose scorers run through their parts.
 fn lower_part(ast: &Ast, fields: &Fields) -> Box<dyn Query> {
-    let query = lower(ast, fields);
-    if query.is::<BooleanQuery>() { Box::new(Steady(query)) } else { query }
+    match ast {
+        // tantivy knows the first two, and leaves them out; the others are yield points and bear every seek.
+        Ast::All | Ast::None | Ast::Exists { .. } | Ast::Within { .. } | Ast::Near { .. } | Ast::Range { .. } => {
+            lower(ast, fields)
+        }
+        Ast::Term { field, term } => {
+            terms(fields, *field, |field| Box::new(SeekOnlyTerm(Term::from_field_text(field, term))))
+        }
+        _ => Box::new(SeekOnlyQuery(lower(ast, fields))),
+    }
+}
+
+/// The union. Patterns in one field are one part of it: what they find is marked in one set of bits, however many they are.
+fn any_of(of: &[Ast], fields: &Fields) -> Box<dyn Query> {
+    let mut parts: Vec<Box<dyn Query>> = Vec::new();
+    let mut patterns: Vec<(Field, Vec<TermSet>)> = Vec::new();
+    for part in of {
+        match (part, term_set_in(part, fields)) {
+            (_, Some((field, set))) => match patterns.iter_mut().find(|(of, _)| *of == field) {
+                Some((_, sets)) => sets.push(set),
+                None => patterns.push((field, vec![set])),
+            },
+            (Ast::And(_) | Ast::Or(_) | Ast::AtLeast { .. } | Ast::Not(_), None) => {
+                parts.push(lower_part(part, fields));
+            }
+            (_, None) => parts.push(lower(part, fields)),
+        }
+    }
+    parts.extend(
+        patterns.into_iter().map(|(field, sets)| -> Box<dyn Query> { Box::new(MultiTermQuery::new(field, sets)) }),
+    );
+    match parts.len() {
+        0 => Box::new(EmptyQuery),
+        1 => parts.remove(0),
+        _ => Box::new(BooleanQuery::union(parts)),
+    }
+}
+
+/// The terms that a pattern stands for, and the field of the index that they are in.
+fn term_set_in(ast: &Ast, fields: &Fields) -> Option<(Field, TermSet)> {
+    let (Ast::Prefix { field, .. } | Ast::Wildcard { field, .. } | Ast::Regex { field, .. } | Ast::Fuzzy { field, .. }) =
+        ast
+    else {
+        return None;
+    };
+    match fields.place(*field) {
+        Place::Words(field) | Place::Keywords(field) if !coop::stopped_now() => Some((*field, term_set(ast)?)),
+        _ => None,
+    }
 }
 
 fn at_least(min: usize, of: &[Ast], fields: &Fields) -> Box<dyn Query> {
     match of {
         _ if min == 0 => Box::new(AllQuery),
         _ if min > of.len() => Box::new(EmptyQuery),
-        [only] => lower(only, fields),
+        _ if min == 1 => any_of(of, fields),
         _ => {
             let of = of.iter().map(|part| lower_part(part, fields)).collect();
             Box::new(BooleanQuery::union_with_minimum_required_clauses(of, min))
         }
-    }
-}
-
-/// Finds the documents with a term that starts like this.
-#[derive(Clone, Debug)]
-struct PrefixQuery {
-    field: Field,
-    prefix: String,
-}
-
-impl Query for PrefixQuery {
-    fn weight(&self, _: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
-        Ok(Box::new(self.clone()))
-    }
-}
-
-impl Weight for PrefixQuery {
-    fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
-        let index = reader.inverted_index(self.field)?;
-        let mut found = BitSet::with_max_value(reader.max_doc());
-        for info in terms_with_prefix(&index, &self.prefix)? {
-            let mut postings = index.read_block_postings_from_terminfo(&info, IndexRecordOption::Basic)?;
-            while !postings.docs().is_empty() {
-                for &doc in postings.docs() {
-                    found.insert(doc);
-                }
-                postings.advance();
-            }
-        }
-        Ok(Box::new(ConstScorer::new(BitSetDocSet::from(found), boost)))
-    }
-
-    fn explain(&self, _: &SegmentReader, _: DocId) -> tantivy::Result<Explanation> {
-        Err(TantivyError::InvalidArgument("perch does not explain scores".into()))
-    }
-}
-
-/// Finds the documents with a term that the automaton accepts.
-#[derive(Clone, Debug)]
-struct AutomatonQuery {
-    field: Field,
-    automaton: Arc<TermAutomaton>,
-}
-
-impl Query for AutomatonQuery {
-    fn weight(&self, _: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
-        Ok(Box::new(AutomatonWeight::<TermAutomaton>::new(self.field, Arc::clone(&self.automaton))))
     }
 }
 

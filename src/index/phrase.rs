@@ -18,6 +18,7 @@ use tantivy::schema::{Field, IndexRecordOption, Term};
 use tantivy::{DocId, DocSet, Score, TERMINATED, TantivyError};
 
 use super::positions::PositionScanner;
+use crate::coop;
 use crate::query::Phrase;
 
 /// Finds the documents that hold a phrase.
@@ -84,6 +85,9 @@ impl NearQuery {
         let candidates = Candidates::new(starts.docs.clone(), max_doc);
         let mut is_followed = vec![false; starts.docs.len()];
         for term in terms_with_prefix(scanner.index(), prefix)? {
+            if coop::stopped() {
+                break;
+            }
             candidates.join(scanner, &term, |at, positions| {
                 is_followed[at] |= starts.of(at).iter().any(|start| positions.binary_search(&(start + offset)).is_ok());
             })?;
@@ -118,6 +122,9 @@ impl NearQuery {
         // Which candidate holds a term with the prefix, and where.
         let mut ends: Vec<(usize, u32)> = Vec::new();
         for term in terms_with_prefix(scanner.index(), prefix)? {
+            if coop::stopped() {
+                break;
+            }
             candidates.join(scanner, &term, |at, positions| {
                 ends.extend(positions.iter().map(|&position| (at, position)));
             })?;
@@ -125,6 +132,9 @@ impl NearQuery {
         ends.sort_unstable();
         let mut found = Vec::new();
         for ends in ends.chunk_by(|a, b| a.0 == b.0) {
+            if coop::stopped() {
+                break;
+            }
             let doc = candidates.docs[ends[0].0];
             for (postings, positions) in postings.iter_mut().zip(&mut positions) {
                 if postings.doc() < doc {
@@ -167,7 +177,7 @@ pub(super) fn terms_with_prefix(index: &InvertedIndexReader, prefix: &str) -> io
     }
     let mut terms = terms.without_keys().into_stream()?;
     let mut found = Vec::new();
-    while terms.advance() {
+    while !coop::stopped() && terms.advance() {
         found.push(terms.value().clone());
     }
     Ok(found)
@@ -185,7 +195,7 @@ fn end_of_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 fn for_each_holding_all(postings: &mut [SegmentPostings], mut with: impl FnMut(DocId, &mut [SegmentPostings])) {
     let Some(rarest) = (0..postings.len()).min_by_key(|&at| postings[at].size_hint()) else { return };
     let mut doc = postings[rarest].doc();
-    'docs: while doc != TERMINATED {
+    'docs: while doc != TERMINATED && !coop::stopped() {
         for at in 0..postings.len() {
             let other = &mut postings[at];
             let next = if other.doc() < doc { other.seek(doc) } else { other.doc() };
@@ -279,6 +289,9 @@ impl Candidates {
         let mut postings = scanner.index().read_postings_from_terminfo(term, option)?;
         let mut positions = Vec::new();
         for (at, &doc) in self.docs.iter().enumerate() {
+            if coop::stopped() {
+                break;
+            }
             let found = if postings.doc() < doc { postings.seek(doc) } else { postings.doc() };
             if found == doc {
                 postings.positions(&mut positions);

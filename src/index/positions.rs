@@ -15,6 +15,8 @@ use tantivy::positions::PositionReader;
 use tantivy::postings::{BlockSegmentPostings, TermInfo};
 use tantivy::schema::{Field, IndexRecordOption};
 
+use crate::coop;
+
 /// Scans the terms of one field of a segment.
 pub(super) struct PositionScanner {
     index: Arc<InvertedIndexReader>,
@@ -44,7 +46,8 @@ impl PositionScanner {
         &self.index
     }
 
-    /// Calls `with` for each document of a term, deleted ones too, with the term's positions there.
+    /// Calls `with` for each document of a term, deleted ones too, with the term's positions there. Some
+    /// are left out when the search is stopped.
     pub(super) fn scan(&mut self, term: &TermInfo, mut with: impl FnMut(DocId, &[u32])) -> io::Result<()> {
         let block = match &mut self.block {
             Some(block) => {
@@ -55,7 +58,7 @@ impl PositionScanner {
                 .insert(self.index.read_block_postings_from_terminfo(term, IndexRecordOption::WithFreqsAndPositions)?),
         };
         let mut deltas = Deltas::open(self.positions.slice(term.positions_range.clone()))?;
-        while !block.docs().is_empty() {
+        while !block.docs().is_empty() && !coop::stopped() {
             let freqs = block.freqs();
             self.buffer.resize(freqs.iter().map(|&freq| freq as usize).sum(), 0);
             deltas.read(&mut self.buffer);

@@ -24,6 +24,7 @@ use tantivy::{DocAddress, DocId};
 use super::Hit;
 use super::shown::Shown;
 use super::view::{Search, SearchError, View, hit_of};
+use crate::coop;
 use crate::ids::Seq;
 
 /// Matches that a replay remembers at most: 16 bytes each and a bit for each query.
@@ -143,7 +144,7 @@ impl Replay {
     ///
     /// # Errors
     ///
-    /// When the index can't be read.
+    /// When the index can't be read, or the read is stopped: then the replay is of no use any more.
     pub fn page(&mut self, view: &View, until: Seq, limits: PageLimits) -> Result<ReplayPage, SearchError> {
         let mut page = ReplayPage { hits: Vec::new(), until, bytes: 0, limits };
         let committed = view.committed(until);
@@ -155,6 +156,7 @@ impl Replay {
             self.read_tail(view, until, &mut page);
         }
         page.until = self.position;
+        coop::check()?;
         Ok(page)
     }
 
@@ -172,6 +174,9 @@ impl Replay {
         let ords: Vec<Option<u32>> = self.segments.iter().map(|&segment| shown.ord(segment)).collect();
         while let Some(&Located { seq, segment, doc }) = self.located.get(self.next) {
             if page.is_full() {
+                return true;
+            }
+            if coop::stopped_now() {
                 return true;
             }
             let Some(ord) = ords[segment as usize] else {
@@ -206,6 +211,7 @@ impl Replay {
         // Behind the last tweet there may be any number of positions that a crash has cost.
         let end = if end >= view.shown().highest_seq() { committed } else { end.min(committed) };
         let window = Window::new(view, self.position, end);
+        coop::check()?;
         let mut sets = vec![0_u64; window.docs.len() * words];
         for (at, query) in self.queries.iter().enumerate().filter(|(_, query)| query.after < end) {
             let (word, bit) = (at / 64, 1 << (at % 64));
@@ -241,7 +247,7 @@ impl Replay {
     fn read_tail(&mut self, view: &View, until: Seq, page: &mut ReplayPage) {
         let mut set = vec![0; self.words()];
         for item in view.tail_items(self.position, until) {
-            if page.is_full() {
+            if page.is_full() || coop::stopped_now() {
                 return;
             }
             set.fill(0);
@@ -298,6 +304,9 @@ impl Window {
             let number = narrow(window.segments.len());
             window.segments.push(segment.reader().segment_id());
             for docs in segment.zone_map().ranges(after, until) {
+                if coop::stopped() {
+                    break;
+                }
                 seqs.resize(docs.len(), 0);
                 segment.read_seqs(docs.start, &mut seqs);
                 let slice = narrow(window.slices.len());
@@ -326,13 +335,14 @@ impl Window {
         }
         let weight = shown.weight(query)?;
         for slices in self.slices.chunk_by(|a, b| a.ord == b.ord) {
+            coop::check()?;
             let mut scorer = weight.scorer(shown.segment(slices[0].ord).reader(), 1.0)?;
             for Slice { docs, slots, .. } in slices {
                 let mut doc = scorer.doc();
                 if doc < docs.start {
                     doc = scorer.seek(docs.start);
                 }
-                while doc < docs.end {
+                while doc < docs.end && !coop::stopped() {
                     let slot = slots[(doc - docs.start) as usize];
                     if slot != NO_SLOT {
                         with(slot as usize);

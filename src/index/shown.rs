@@ -11,7 +11,7 @@ use tantivy::columnar::{Cardinality, Column};
 use tantivy::directory::META_LOCK;
 use tantivy::fastfield::AliveBitSet;
 use tantivy::index::{SegmentId, SegmentReader};
-use tantivy::query::{EnableScoring, Query, Weight};
+use tantivy::query::{AllQuery, EnableScoring, Intersection, Query, Scorer, TermQuery, Weight};
 use tantivy::schema::document::{DeserializeError, DocumentDeserialize, DocumentDeserializer};
 use tantivy::schema::{IndexRecordOption, Schema, Term};
 use tantivy::store::StoreReader;
@@ -23,6 +23,7 @@ use super::damage::{Damage, guarded};
 use super::fields::{Fields, ID, SEQ};
 use super::retention::Part;
 use super::zone_map::ZoneMap;
+use crate::coop;
 use crate::ids::Seq;
 
 /// How many unpacked blocks of stored tweets a segment keeps.
@@ -214,7 +215,7 @@ impl Shown {
     /// How many tweets have one of these ids.
     pub(super) fn count_ids(&self, ids: &HashSet<u64>) -> u64 {
         let count = |segment: &Segment| {
-            let all = 0..segment.reader.max_doc();
+            let all = (0..segment.reader.max_doc()).take_while(|_| !coop::stopped());
             let found = all.filter(|&doc| !segment.reader.is_deleted(doc) && ids.contains(&segment.id(doc)));
             u64::try_from(found.count()).unwrap_or(u64::MAX)
         };
@@ -323,14 +324,33 @@ impl Segment {
         self.ids.values.get_val(doc)
     }
 
-    /// How many documents match.
-    pub(super) fn count(&self, weight: &dyn Weight, filter: &Filter<'_>) -> tantivy::Result<u64> {
+    /// How many documents match. The weight is that of the query.
+    pub(super) fn count(&self, query: &dyn Query, weight: &dyn Weight, filter: &Filter<'_>) -> tantivy::Result<u64> {
         let mut total = 0;
-        if self.is_inside(filter) && filter.hidden.is_empty() {
-            total = u64::from(weight.count(&self.reader)?);
-        } else {
+        if !self.is_inside(filter) || !filter.hidden.is_empty() {
             self.for_each(weight, filter, |block, _| total += u64::try_from(block.len()).unwrap_or(u64::MAX))?;
+            return Ok(total);
         }
+        let alive = self.reader.alive_bitset();
+        if query.is::<AllQuery>() {
+            return Ok(u64::from(self.reader.num_docs()));
+        }
+        if query.is::<TermQuery>() && alive.is_none() {
+            return Ok(u64::from(weight.count(&self.reader)?));
+        }
+        if coop::stopped_now() {
+            return Ok(0);
+        }
+        let mut scorer = weight.scorer(&self.reader, 1.0)?;
+        // tantivy's count of an intersection stops with the parts of it; that of a union does not stop.
+        let is_stoppable = scorer.is::<Intersection<Box<dyn Scorer>>>() || scorer.cost() <= COUNTED_AT_ONCE;
+        if is_stoppable && alive.is_none() {
+            return Ok(u64::from(scorer.count_including_deleted()));
+        }
+        for_each_block(&mut *scorer, |docs| {
+            let count = alive.map_or(docs.len(), |alive| docs.iter().filter(|&&doc| alive.is_alive(doc)).count());
+            total += count as u64;
+        });
         Ok(total)
     }
 
@@ -366,7 +386,8 @@ impl Segment {
         first > filter.after && last <= filter.until
     }
 
-    /// Calls `with` for the documents that match, block by block, with room for as many values.
+    /// Calls `with` for the documents that match, block by block, with room for as many values. Some are left out when the
+    /// search is stopped.
     pub(super) fn for_each(
         &self,
         weight: &dyn Weight,
@@ -377,7 +398,11 @@ impl Segment {
         let is_inside = self.is_inside(filter);
         let mut kept = [0; COLLECT_BLOCK_BUFFER_LEN];
         let mut values = [0; COLLECT_BLOCK_BUFFER_LEN];
-        weight.for_each_no_score(&self.reader, &mut |docs| {
+        if coop::stopped_now() {
+            return Ok(());
+        }
+        let mut scorer = weight.scorer(&self.reader, 1.0)?;
+        for_each_block(&mut *scorer, |docs| {
             let mut len = keep_alive(docs, alive, &mut kept);
             if !is_inside {
                 self.seqs.values.get_vals(&kept[..len], &mut values[..len]);
@@ -389,7 +414,24 @@ impl Segment {
                 len = retain(&mut kept[..len], &values, |id| !filter.hidden.contains(&id));
             }
             with(&kept[..len], &mut values[..len]);
-        })
+        });
+        Ok(())
+    }
+}
+
+/// The postings that are counted at once, without a yield point: some milliseconds.
+const COUNTED_AT_ONCE: u64 = 1_000_000;
+
+/// Calls `with` for the documents of a scorer, block by block, until it or the search ends. How long the next block takes nobody
+/// knows: one of a union of many terms is thousands of steps. So each is a yield point.
+fn for_each_block(scorer: &mut dyn Scorer, mut with: impl FnMut(&[DocId])) {
+    let mut block = [0; COLLECT_BLOCK_BUFFER_LEN];
+    while !coop::stopped_now() {
+        let len = scorer.fill_buffer(&mut block);
+        with(&block[..len]);
+        if len < block.len() {
+            return;
+        }
     }
 }
 

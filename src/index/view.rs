@@ -8,6 +8,9 @@
 //!
 //! A stored tweet that can't be read is left out: the others of a page are delivered, and the next page goes on behind it.
 //! It counts in the total.
+//!
+//! A search can be stopped ([`coop`]): every loop ends early then, and every function here answers [`SearchError::Stopped`]
+//! instead of a part of what there is.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,13 +23,14 @@ use super::lower::lower;
 use super::shown::{Filter, Shown};
 use super::tail::Chunk;
 use super::top::Top;
+use crate::coop::{self, Stopped};
 use crate::doc::Doc;
 use crate::ids::Seq;
 use crate::matcher::Matcher;
 use crate::query::Ast;
 use crate::tweet::Item;
 
-/// What could not be read.
+/// Why nothing was found out.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SearchError {
     /// The index.
@@ -35,6 +39,9 @@ pub enum SearchError {
     /// One stored tweet, because its file is damaged. That is logged and counted where it is found.
     #[error("the stored tweet {0} can't be read: the index is damaged")]
     Tweet(u64),
+    /// Whoever asked has gone, or its time is up.
+    #[error("the search was stopped")]
+    Stopped(#[from] Stopped),
 }
 
 /// A query, compiled for both the index and the tail. It can be used with any number of views.
@@ -137,7 +144,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// When the index can't be read.
+    /// When the index can't be read, or the search is stopped.
     pub fn page(&self, search: &Search, request: &PageRequest) -> Result<Page, SearchError> {
         let &PageRequest { n, from, before_id, until_seq, oldest_first } = request;
         let key = |id: u64| if oldest_first { !id } else { id };
@@ -168,7 +175,7 @@ impl View {
             let can_add = top.takes(best) && below.is_none_or(|below| worst < below);
             let filter = Filter { after: Seq::ZERO, until, hidden };
             if !can_add {
-                total += segment.count(&*weight, &filter)?;
+                total += segment.count(&*search.query, &*weight, &filter)?;
                 continue;
             }
             segment.for_each_id(&*weight, &filter, |doc, id| {
@@ -185,14 +192,14 @@ impl View {
         places.truncate(from.saturating_add(n));
         let places = places.get(from..).unwrap_or(&[]);
         let next = places.last().filter(|_| is_more).map(|&place| self.position(place, &tail).1);
-        Ok(Page { hits: self.hits(places, &tail), total, next })
+        Ok(Page { hits: self.hits(places, &tail)?, total, next })
     }
 
     /// The newest `n` tweets by arrival, newest first.
     ///
     /// # Errors
     ///
-    /// When the index can't be read.
+    /// When the index can't be read, or the search is stopped.
     pub fn newest(&self, n: usize) -> Result<Vec<Hit>, SearchError> {
         let everything = Search::new(&Ast::All);
         let mut top = Top::new(n);
@@ -210,14 +217,14 @@ impl View {
                 })?;
             }
         }
-        Ok(self.hits(&top.into_sorted(), &tail))
+        self.hits(&top.into_sorted(), &tail)
     }
 
     /// The tweet with this id.
     ///
     /// # Errors
     ///
-    /// When the index can't be read.
+    /// When the index can't be read, or the search is stopped.
     pub fn get(&self, id: u64) -> Result<Option<Hit>, SearchError> {
         let last_seq = self.last_seq();
         let mut items = self.inner.chunks.iter().rev().flat_map(|chunk| chunk.items(last_seq).rev());
@@ -229,19 +236,29 @@ impl View {
     }
 
     /// How many tweets a search for everything finds.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        *self.inner.count.get_or_init(|| {
-            let last_seq = self.last_seq();
-            let tail: usize = self.inner.chunks.iter().map(|chunk| chunk.items(last_seq).count()).sum();
-            let hidden = self.inner.shown.count_ids(self.hidden());
-            self.inner.shown.documents().saturating_sub(hidden) + u64::try_from(tail).unwrap_or(u64::MAX)
-        })
+    ///
+    /// # Errors
+    ///
+    /// When the search is stopped.
+    pub fn count(&self) -> Result<u64, SearchError> {
+        if let Some(&count) = self.inner.count.get() {
+            return Ok(count);
+        }
+        let last_seq = self.last_seq();
+        let tail: usize = self.inner.chunks.iter().map(|chunk| chunk.items(last_seq).count()).sum();
+        let hidden = self.inner.shown.count_ids(self.hidden());
+        let count = self.inner.shown.documents().saturating_sub(hidden) + u64::try_from(tail).unwrap_or(u64::MAX);
+        // Only a whole count is kept.
+        coop::check()?;
+        Ok(*self.inner.count.get_or_init(|| count))
     }
 
-    /// The tweets of the tail that match and arrived behind `after`, up to and with `until`: in order of arrival.
+    /// The tweets of the tail that match and arrived behind `after`, up to and with `until`: in order of arrival. Fewer when the
+    /// search is stopped.
     pub(super) fn tail<'a>(&'a self, search: &'a Search, after: Seq, until: Seq) -> impl Iterator<Item = &'a Item> {
-        self.tail_items(after, until).filter(|item| search.matches(&item.tweet.doc))
+        self.tail_items(after, until)
+            .take_while(|_| !coop::stopped_now())
+            .filter(|item| search.matches(&item.tweet.doc))
     }
 
     /// The tweets of the tail that arrived behind `after`, up to and with `until`: in order of arrival.
@@ -276,7 +293,7 @@ impl View {
     }
 
     /// Reads the tweets, without those that can't be read.
-    fn hits(&self, places: &[Place], tail: &[&Item]) -> Vec<Hit> {
+    fn hits(&self, places: &[Place], tail: &[&Item]) -> Result<Vec<Hit>, SearchError> {
         // Neighbors in the index are stored in one block: read them one behind the other.
         let mut order: Vec<usize> = (0..places.len()).collect();
         order.sort_unstable_by_key(|&at| match places[at] {
@@ -285,13 +302,16 @@ impl View {
         });
         let mut hits = vec![None; places.len()];
         for at in order {
+            coop::check()?;
             hits[at] = match places[at] {
                 // It is noted as damage where it is read.
                 Place::Index(address) => self.inner.shown.hit(address).ok(),
                 Place::Tail(item) => Some(hit_of(tail[item])),
             };
         }
-        hits.into_iter().flatten().collect()
+        // Also of what led here.
+        coop::check()?;
+        Ok(hits.into_iter().flatten().collect())
     }
 }
 
@@ -299,3 +319,6 @@ impl View {
 pub(super) fn hit_of(item: &Item) -> Hit {
     Hit { seq: item.seq, id: item.tweet.id, json: Arc::clone(&item.tweet.json) }
 }
+
+#[cfg(test)]
+mod tests;

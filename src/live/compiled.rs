@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use crate::coop;
 use crate::ids::QueryId;
 use crate::index::Search;
 use crate::query::Query;
@@ -22,6 +23,10 @@ impl CompiledQueries {
         }
         // Not under the lock: automata take their time.
         let search = Arc::new(Search::new(query.ast()));
+        if coop::stopped_now() {
+            // Maybe only a part of it is compiled. Nobody else may use it.
+            return search;
+        }
         let mut searches = self.lock();
         if searches.len() == searches.capacity() {
             searches.retain(|_, search| search.strong_count() > 0);

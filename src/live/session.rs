@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::catch_up::{self, CatchUp, Reading};
-use super::{CloseReason, Event, Live, LiveError, Name, Percolate, Registered};
+use super::{ClientKey, CloseReason, Event, Live, LiveError, Name, Percolate, Registered, Requester};
 use crate::hub::{Delivery, SessionQueue, Taken};
 use crate::ids::{Seq, Uid};
 use crate::pipeline::{Control, Subscribed};
@@ -59,6 +59,18 @@ impl Session {
             is_away: false,
             permit: None,
         }
+    }
+
+    /// What the client asks beside its subscriptions is done in the session's share.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Says whose session it is, when that turns out later.
+    pub fn set_client(&mut self, client: ClientKey) {
+        let requester = Requester { client, session: self.uid().into() };
+        self.live = self.live.on_behalf_of(requester);
     }
 
     /// The session's name.

@@ -49,6 +49,7 @@ impl Stages {
             max_subscriptions: 4,
             queue,
             max_searches: 4,
+            max_waiting_searches: 1_000,
             search_timeout: Duration::from_secs(60),
         };
         let live = Live::new(index.clone(), handle, limits, ENGINES[0]);
@@ -333,8 +334,7 @@ async fn a_quiet_session_that_falls_behind_starts_at_the_first_tweet_it_is_owed(
 async fn a_session_that_is_left_alone_keeps_no_turn() {
     let stages = Stages::start(Duration::from_millis(3), QueueLimits { max_frames: 8, max_bytes: 1_000_000 });
     stages.intake.send_durably(vec![prepared(1, "rust")]).await.expect("it is kept");
-    let searches = Arc::clone(&stages.live.inner.searches);
-    let turns = searches.acquire_many_owned(4).await.expect("all turns");
+    let turns = stages.live.inner.searches.take_all();
     let (mut sessions, mut events) = (Vec::new(), Vec::new());
     for _ in 0..4 {
         let mut session = stages.live.connect().expect("a session");
@@ -385,6 +385,7 @@ async fn prices_and_lists_are_answered_while_the_loop_is_held() {
         max_subscriptions: 4,
         queue,
         max_searches: 4,
+        max_waiting_searches: 1_000,
         search_timeout: Duration::from_secs(60),
     };
     let live = Live::new(index.clone(), handle, limits, ENGINES[0]);

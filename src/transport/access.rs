@@ -33,6 +33,7 @@ use tokio::time::Instant;
 
 use crate::auth::{IngestToken, Pass, Tokens};
 use crate::config::{Limits, Server};
+use crate::live::{ClientKey, Requester, SessionKey};
 use crate::telemetry;
 
 use super::errors::{Code, Fault};
@@ -71,6 +72,8 @@ pub struct Gate {
 pub(super) struct Caller {
     /// The client's address; `None` where there is no connection, as in tests.
     address: Option<IpAddr>,
+    /// The port at the other end tells connections of one client from each other.
+    port: u16,
     locality: Locality,
     /// Where the page that asks came from. More than one is judged by the worst of them.
     origins: Vec<HeaderValue>,
@@ -90,6 +93,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         let host = host(&parts.headers, &parts.uri).map(str::to_owned);
         Ok(Caller {
             address: client.map(|client| client.address),
+            port: parts.extensions.get::<Peer>().map_or(0, |peer| peer.address.port()),
             locality: Locality::new(client, &parts.headers, host.as_deref(), parts.version),
             origins: parts.headers.get_all(header::ORIGIN).iter().cloned().collect(),
             host,
@@ -117,6 +121,13 @@ impl Caller {
     /// the server below keeps it.
     pub(super) fn connection(&self) -> Option<Arc<AddressSlot>> {
         self.connection.clone()
+    }
+
+    /// For whom perch works when it obeys: whom a token names, else whoever is at the address.
+    pub(super) fn requester(&self, pass: Option<&Pass>) -> Requester {
+        let at_address = || self.address.map_or(ClientKey::Server, ClientKey::at);
+        let client = pass.map_or_else(at_address, |pass| ClientKey::Subject(pass.subject.as_str().into()));
+        Requester { client, session: SessionKey::connection(self.port) }
     }
 
     /// The token of the request's head.

@@ -1,12 +1,11 @@
 //! A query as a client sends it, and what is wrong with it in the protocol's words.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::live::{Requester, Scheduler};
 use crate::query::{Diagnostic, Diagnostics, Query, QueryLimits};
 use crate::schema::Schema;
 use crate::telemetry;
@@ -66,40 +65,50 @@ const CHEAP_BYTES: usize = 512;
 /// Queries that are understood at one time, beside cheap ones.
 const AT_ONE_TIME: usize = 2;
 
-/// Understands queries for all doors. A pattern can take milliseconds to become an automaton: that is done beside the connections, few at a time.
+/// Queries of one client that wait for that.
+const MAX_WAITING: usize = 1_000;
+
+/// Understands queries for all doors. A pattern can take milliseconds to become an automaton: that is done beside the connections, few at a
+/// time, and clients take turns.
 #[derive(Debug)]
 pub(crate) struct Reader {
     limits: QueryLimits,
-    places: Arc<Semaphore>,
+    scheduler: Scheduler,
     /// How long a query waits for its turn.
     patience: Duration,
 }
 
 impl Reader {
     pub(crate) fn new(limits: QueryLimits, patience: Duration) -> Reader {
-        Reader { limits, places: Arc::new(Semaphore::new(AT_ONE_TIME)), patience }
+        Reader { limits, scheduler: Scheduler::new(AT_ONE_TIME, MAX_WAITING, |_, _, _| {}), patience }
     }
 
     /// Understands a query.
-    pub(crate) async fn read(&self, form: QueryForm) -> Result<Query, Fault> {
+    pub(crate) async fn read(&self, form: QueryForm, requester: &Requester) -> Result<Query, Fault> {
         if form.is_cheap() {
             return form.parse(&self.limits);
         }
-        let (limits, patience, places) = (self.limits, self.patience, Arc::clone(&self.places));
-        // In a task of its own: a connection does one thing after the other, and a place that came to a search of its while it waits for another one here
-        // would be nobody's.
+        let (limits, patience) = (self.limits, self.patience);
+        let (ticket, turn) = self.scheduler.enqueue(requester, true).map_err(|_full| {
+            telemetry::turned_away("queries");
+            Fault::new(Code::Limit, format!("{MAX_WAITING} queries of this client wait to be read; try again"))
+        })?;
+        // In a task of its own: a connection does one thing after the other, and a slot that came to a search of its while it waits for another
+        // one here would be nobody's.
         let read = AbortOnDropHandle::new(tokio::spawn(async move {
-            let Ok(Ok(place)) = tokio::time::timeout(patience, places.acquire_owned()).await else {
+            let Ok(Ok(slot)) = tokio::time::timeout(patience, turn).await else {
                 telemetry::turned_away("query_timeout");
                 return Ok(Err(Fault::new(Code::Unavailable, "too many queries wait to be read; try again")));
             };
             let read = tokio::task::spawn_blocking(move || {
-                let _place = place;
+                let _slot = slot;
                 form.parse(&limits)
             });
             read.await
         }));
-        read.await.flatten().unwrap_or_else(|panic| {
+        let read = read.await;
+        drop(ticket);
+        read.flatten().unwrap_or_else(|panic| {
             tracing::error!(error = %panic, "a query could not be read");
             Err(Fault::new(Code::Internal, "perch made a mistake; this query failed"))
         })

@@ -104,12 +104,13 @@ pub(super) async fn search(
     slot: ResponseSlot,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    context.gate.check_command(&caller)?;
+    let pass = context.gate.check_command(&caller)?;
     let fields = http::parameters("/api/search", query.as_deref())?;
     let command = QueryCommand::read(fields, "q", (&context.limits).into())?;
-    let request = command.request(&context.queries).await?;
+    let live = context.live_for(&caller, pass.as_ref());
+    let request = command.request(&context.queries, live.requester()).await?;
     slot.reserve(request.n).await?;
-    let page = context.live.search(request).await?;
+    let page = live.search(request).await?;
     Ok(http::json(wire::page_payload(&page)))
 }
 
@@ -131,9 +132,9 @@ pub(super) async fn tweet(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
-    context.gate.check_command(&caller)?;
+    let pass = context.gate.check_command(&caller)?;
     let id = fields::whole(&id).ok_or_else(|| Fault::field("id", "must be a whole number below 2^64"))?;
-    let hit = context.live.tweet(id).await?;
+    let hit = context.live_for(&caller, pass.as_ref()).tweet(id).await?;
     Ok(http::json(hit.json.to_string()))
 }
 
@@ -215,11 +216,12 @@ pub(super) async fn percolate(
     let (Some(tweet), true) = (tweets.pop(), tweets.is_empty()) else {
         return Err(Fault::new(Code::BadPayload, "the body must be one tweet"));
     };
-    let matches = context.live.matching(Arc::clone(&tweet)).await?;
+    let live = context.live_for(&caller, None);
+    let matches = live.matching(Arc::clone(&tweet)).await?;
     let mut parts = Vec::new().into_iter();
     if explain {
         let queries = matches.iter().take(MAX_EXPLAINED).cloned().collect();
-        parts = context.live.explain_all(tweet, queries).await?.into_iter();
+        parts = live.explain_all(tweet, queries).await?.into_iter();
     }
     let matches = matches.into_iter().map(|query| MatchingQuery {
         query_id: query.id().to_string(),
@@ -266,19 +268,20 @@ pub(super) async fn explain(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Explanation>, Fault> {
-    context.gate.check_command(&caller)?;
+    let pass = context.gate.check_command(&caller)?;
     let mut fields = http::parameters("/api/explain", query.as_deref())?;
     let query = QueryForm::read("q", fields.required("q")?)?;
     let (id, wants_price) = (fields.id("id")?, fields.flag("price")?);
     fields.finish()?;
-    let query = context.queries.read(query).await?;
+    let live = context.live_for(&caller, pass.as_ref());
+    let query = context.queries.read(query, live.requester()).await?;
     let (query_id, canonical) = (query.id().to_string(), query.canonical().to_owned());
     let mut price = None;
     if wants_price {
-        price = Some(QueryPrice::new(&context.live.price(query.clone()).await?));
+        price = Some(QueryPrice::new(&live.price(query.clone()).await?));
     }
     let tweet = match id {
-        Some(id) => Some(ExplainedTweet::new(id, context.live.explain(query, id).await?)),
+        Some(id) => Some(ExplainedTweet::new(id, live.explain(query, id).await?)),
         None => None,
     };
     Ok(Json(Explanation { query_id, canonical, tweet, price }))
@@ -319,8 +322,8 @@ pub(super) async fn stats(
     State(context): State<Arc<TransportContext>>,
     caller: Caller,
 ) -> Result<Json<StatsAnswer>, Fault> {
-    context.gate.check_command(&caller)?;
-    let stats = context.live.stats().await?;
+    let pass = context.gate.check_command(&caller)?;
+    let stats = context.live_for(&caller, pass.as_ref()).stats().await?;
     Ok(Json(StatsAnswer {
         version: env!("CARGO_PKG_VERSION"),
         epoch: context.live.epoch().to_string(),

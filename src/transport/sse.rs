@@ -126,7 +126,7 @@ pub(super) async fn stream(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    let TransportContext { live, limits, query_limits, tasks, gate, .. } = &stage.context;
+    let TransportContext { limits, query_limits, tasks, gate, .. } = &stage.context;
     gate.check_origin(&caller)?;
     let pass = gate.check_searcher(&caller)?;
     if pass.as_ref().is_some_and(|pass| pass.rights.max_subscriptions == Some(0)) {
@@ -138,7 +138,8 @@ pub(super) async fn stream(
     let epoch = fields.epoch("epoch")?;
     let last_event_id = last_event_id(&headers, &mut fields)?;
     fields.finish()?;
-    let query = stage.context.queries.read(query).await?;
+    let live = stage.context.live_for(&caller, pass.as_ref());
+    let query = stage.context.queries.read(query, live.requester()).await?;
     let (since, epoch) = match last_event_id {
         Some((epoch, since)) => (Some(since), Some(epoch)),
         None => (since, epoch),

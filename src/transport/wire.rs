@@ -20,7 +20,7 @@ use crate::config::Limits;
 use crate::doc::Point;
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{OverTime, TopTerms};
-use crate::live::{Aggregate, AggregateRequest, Delivery, Registered, SearchPage, SearchRequest, Sort};
+use crate::live::{Aggregate, AggregateRequest, Delivery, Registered, Requester, SearchPage, SearchRequest, Sort};
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
 
@@ -200,9 +200,9 @@ impl QueryCommand {
     }
 
     /// What it asks of the live search.
-    pub(crate) async fn request(self, queries: &Reader) -> Result<SearchRequest, Fault> {
+    pub(crate) async fn request(self, queries: &Reader, requester: &Requester) -> Result<SearchRequest, Fault> {
         let QueryCommand { query, n, from, before_id, until_seq, sort } = self;
-        Ok(SearchRequest { query: queries.read(query).await?, n, from, before_id, until_seq, sort })
+        Ok(SearchRequest { query: queries.read(query, requester).await?, n, from, before_id, until_seq, sort })
     }
 }
 
@@ -236,9 +236,9 @@ impl AggregateCommand {
     }
 
     /// What it asks of the live search.
-    pub(crate) async fn request(self, queries: &Reader) -> Result<AggregateRequest, Fault> {
+    pub(crate) async fn request(self, queries: &Reader, requester: &Requester) -> Result<AggregateRequest, Fault> {
         let AggregateCommand { query, by, n, until_seq } = self;
-        Ok(AggregateRequest { query: queries.read(query).await?, by, n, until_seq })
+        Ok(AggregateRequest { query: queries.read(query, requester).await?, by, n, until_seq })
     }
 }
 

@@ -46,7 +46,7 @@ use tracing::Instrument;
 
 use crate::auth::Pass;
 use crate::config::Problem;
-use crate::live::{CloseReason, Event, Percolate, Session};
+use crate::live::{ClientKey, CloseReason, Event, Percolate, Session};
 use crate::telemetry;
 
 use super::access::{AddressSlot, Caller, SessionSlot, subprotocol};
@@ -212,12 +212,12 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
         .max_frame_size(max_bytes);
     let line = Line::new(TokioIo::new(upgraded));
     let mut socket = WebSocketStream::from_raw_socket(line, Role::Server, Some(config)).await;
-    let TransportContext { gate, live, .. } = &ws.context;
+    let gate = &ws.context.gate;
     let mut slot = gate.session_slot(&caller);
     let right = Right::of(&caller, &ws.context);
     let address_slot = caller.connection();
+    let mut session = ws.context.live_for(&caller, pass.as_ref()).connect_unadmitted();
     drop(caller);
-    let mut session = live.connect_unadmitted();
     // Until a client has said who it is, it is a connection and no session.
     if (pass.is_some() || !gate.needs_token())
         && let Err((end, fault)) = admit(&mut slot, &mut session)
@@ -364,9 +364,9 @@ impl Connection {
         telemetry::disconnected(KIND.name, end.name());
         tracing::debug!(reason = end.name(), "disconnected");
         // The session goes first: nothing more is matched for a client that is told goodbye.
-        let Connection { socket, session, slot, .. } = *self;
+        let Connection { socket, session, searches, slot, .. } = *self;
         let mut socket = Box::new(socket);
-        drop((session, slot));
+        drop((session, searches, slot));
         close::close(&mut socket, end).await;
     }
 
@@ -652,7 +652,7 @@ impl Connection {
     }
 
     async fn obey(&mut self, command: Command, reference: Option<Ref>) -> Result<(), Fault> {
-        let TransportContext { live, gate, .. } = &self.ws.context;
+        let (live, gate) = (self.session.live(), &self.ws.context.gate);
         if !matches!(command, Command::Auth(_) | Command::Ping | Command::Publish(_)) {
             gate.check_search(self.pass.as_ref())?;
         }
@@ -663,6 +663,7 @@ impl Connection {
                 admit(&mut self.slot, &mut self.session).map_err(|(_, fault)| fault)?;
                 self.times.expiry = Instant::now().checked_add(pass.remaining());
                 self.text(wire::auth_ok(&pass, reference.as_ref()));
+                self.session.set_client(ClientKey::Subject(pass.subject.as_str().into()));
                 self.pass = Some(pass);
             }
             Command::Percolate(command) => return self.percolate(command, reference).await,
@@ -718,7 +719,7 @@ impl Connection {
         {
             return Err(Fault::new(Code::Limit, format!("the token is good for {max} subscriptions")));
         }
-        let query = self.ws.context.queries.read(command.query).await?;
+        let query = self.ws.context.queries.read(command.query, self.session.live().requester()).await?;
         let (name, mark) = (command.name.clone(), command.since.map_or(Mark::None, Mark::Owed));
         let request = Percolate { query, name: command.name, since: command.since, epoch: command.epoch };
         let registered = self.session.percolate(request).await?;
@@ -728,10 +729,9 @@ impl Connection {
     }
 
     fn query(&mut self, command: QueryCommand, reference: Option<Ref>) -> Result<(), Fault> {
-        let TransportContext { live, queries, .. } = &self.ws.context;
-        let (live, queries) = (live.clone(), Arc::clone(queries));
+        let (live, queries) = (self.session.live().clone(), Arc::clone(&self.ws.context.queries));
         self.search(async move {
-            let searched = async { Ok(live.search(command.request(&queries).await?).await?) };
+            let searched = async { Ok(live.search(command.request(&queries, live.requester()).await?).await?) };
             match searched.await {
                 Ok(page) => wire::prev_chunk(&page, reference.as_ref()),
                 Err(fault) => failed(&fault, reference.as_ref()),
@@ -740,11 +740,10 @@ impl Connection {
     }
 
     fn aggregate(&mut self, command: AggregateCommand, reference: Option<Ref>) -> Result<(), Fault> {
-        let TransportContext { live, queries, .. } = &self.ws.context;
-        let (live, queries) = (live.clone(), Arc::clone(queries));
+        let (live, queries) = (self.session.live().clone(), Arc::clone(&self.ws.context.queries));
         self.search(async move {
             let by = command.by;
-            let counted = async { Ok(live.aggregate(command.request(&queries).await?).await?) };
+            let counted = async { Ok(live.aggregate(command.request(&queries, live.requester()).await?).await?) };
             match counted.await {
                 Ok(aggregate) => wire::aggregate_ok(by, &aggregate, reference.as_ref()),
                 Err(fault) => failed(&fault, reference.as_ref()),

@@ -14,6 +14,7 @@ mod damage;
 mod durability;
 mod early_answers;
 mod examples;
+mod fairness;
 mod file_source;
 mod flow_control;
 mod ingest;

@@ -250,7 +250,7 @@ fn check_index(options: &IndexOptions, certain: &Certain, history: &History) {
     let (items, _) = append(&index, [(1_000, text("another"))]);
     assert!(items[0].seq > certain.last_seq);
     index.commit_now().unwrap();
-    assert_eq!(index.view().count(), found.len() as u64 + 1);
+    assert_eq!(index.view().count().unwrap(), found.len() as u64 + 1);
 }
 
 #[test]

@@ -11,17 +11,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::LocalBoxFuture;
 use tokio::runtime::Handle as Runtime;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{unconstrained, yield_now};
 
 use super::*;
 use crate::doc::Doc;
+use crate::live::scheduler::{Slot, Ticket};
 use crate::pipeline::{Batch, IntakeError};
 
 /// How many scenarios share an index.
 const GROUP: u64 = 50;
 
-const SEARCHES: u32 = 4;
+const SEARCHES: usize = 4;
 
 /// The names of a client's subscriptions.
 const NAMES: [&str; 3] = ["one", "two", "three"];
@@ -54,7 +54,7 @@ struct Driven {
     /// The last position of each batch whose commit was not asked for yet, and its answer to come.
     pending: Vec<(Seq, oneshot::Receiver<Result<Seq, IntakeError>>)>,
     /// All turns to read, kept back.
-    turns: Option<OwnedSemaphorePermit>,
+    turns: Vec<(Ticket, Slot)>,
     _dir: tempfile::TempDir,
 }
 
@@ -79,15 +79,16 @@ impl Driven {
             max_sessions: 1_000,
             max_subscriptions: NAMES.len(),
             queue: QueueLimits { max_frames, max_bytes: 10_000 },
-            max_searches: SEARCHES as usize,
+            max_searches: SEARCHES,
+            max_waiting_searches: 1_000,
             search_timeout: Duration::from_secs(3_600),
         };
         let live = Live::new(index.clone(), handle, limits, ENGINES[0]);
-        let turns = Arc::clone(&live.inner.searches).try_acquire_many_owned(SEARCHES).expect("all are free");
+        let turns = live.inner.searches.take_all();
         let shutdown = CancellationToken::new();
         let pipeline = Box::pin(pipeline.run(shutdown.clone()));
         let pending = Vec::new();
-        Driven { live, intake, index, shutdown, pipeline, commits, pending, turns: Some(turns), _dir: dir }
+        Driven { live, intake, index, shutdown, pipeline, commits, pending, turns, _dir: dir }
     }
 
     /// The loop does what there is to do.
@@ -112,12 +113,12 @@ impl Driven {
         if runtime.num_alive_tasks() == 0 {
             return;
         }
-        self.turns = None;
-        // Turns are given in the order of asking: these come when all others have read.
-        self.turns = Arc::clone(&self.live.inner.searches).acquire_many_owned(SEARCHES).await.ok();
+        self.turns.clear();
         while runtime.num_alive_tasks() > 0 {
-            yield_now().await;
+            // On another thread, so that those that read need not share this one's time with a loop.
+            tokio::task::spawn_blocking(std::thread::yield_now).await.expect("no panic");
         }
+        self.turns = self.live.inner.searches.take_all();
     }
 
     async fn stop(self) {

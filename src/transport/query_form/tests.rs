@@ -33,8 +33,9 @@ fn what_is_wrong_has_its_place() {
 #[tokio::test]
 async fn a_query_that_nobody_waits_for_keeps_no_place() {
     let reader = Reader::new(LIMITS, Duration::from_secs(60));
-    let read = || reader.read(QueryForm::Text("a*b".to_owned()));
-    let places: Vec<_> = (0..AT_ONE_TIME).map(|_| Arc::clone(&reader.places).try_acquire_owned().unwrap()).collect();
+    let server = Requester::server();
+    let read = || reader.read(QueryForm::Text("a*b".to_owned()), &server);
+    let places: Vec<_> = (0..AT_ONE_TIME).map(|_| reader.scheduler.enqueue(&server, true).unwrap()).collect();
     // As many as there are places stand in the line, and then nobody looks after them.
     let mut left_alone: Vec<_> = (0..AT_ONE_TIME).map(|_| Box::pin(read())).collect();
     for read in &mut left_alone {

@@ -24,13 +24,14 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::frame::{Format, Inbound};
 use super::options::{FrameFormat, Options};
 use super::value::Value;
 use super::{Endpoint, KIND};
 use crate::auth::{self, Pass};
-use crate::live::{Event, Registered, Session};
+use crate::live::{ClientKey, Event, Registered, Session};
 use crate::telemetry;
 use crate::transport::Progress;
 use crate::transport::access::{AddressSlot, SessionSlot};
@@ -75,6 +76,8 @@ struct Socket {
     out: Vec<Message>,
     /// Tells this socket from the one before, for answers that belong to one.
     number: u64,
+    /// Cancels the searches whose answers would go to a callback on this socket.
+    gone: DropGuard,
     /// Whether who opened it may publish.
     right: Right,
     /// Whether the stream has yet to write its own answer to a ping or a goodbye.
@@ -128,8 +131,10 @@ struct Client {
     n_sockets: u64,
     poll: Option<Poll>,
     outbox: Outbox,
-    /// Answers that are being searched.
-    searches: FuturesUnordered<BoxFuture<'static, (ReplyTo, Found)>>,
+    /// Answers that are being searched; none when whoever asked has gone.
+    searches: FuturesUnordered<BoxFuture<'static, Option<(ReplyTo, Found)>>>,
+    /// Cancelled, and replaced, when the client has not come back: nobody waits for an answer by a push any more.
+    away: CancellationToken,
     /// Tweets that are being published, and the answers to them.
     publishes: FuturesUnordered<BoxFuture<'static, (ReplyTo, Found)>>,
     /// The unnamed search and its watermark: pages of it that name no position are asked at this one, so that they don't shift.
@@ -199,6 +204,7 @@ pub(super) async fn run(
         outbox: Outbox::default(),
         searches: FuturesUnordered::new(),
         publishes: FuturesUnordered::new(),
+        away: CancellationToken::new(),
         registered: None,
         has_subscribed: false,
         rests_until: None,
@@ -333,7 +339,11 @@ impl Client {
                 () = self.session.next(&mut events), if takes_tweets => {
                     is_open = self.events(&mut events);
                 }
-                Some((to, found)) = self.searches.next(), if !self.searches.is_empty() => self.answer(to, found),
+                Some(answer) = self.searches.next(), if !self.searches.is_empty() => {
+                    if let Some((to, found)) = answer {
+                        self.answer(to, found);
+                    }
+                }
                 Some((to, found)) = self.publishes.next(), if !self.publishes.is_empty() => self.answer(to, found),
                 Ok(()) = users.changed(), if !self.is_away() => {
                     self.outbox.users = Some(users.borrow_and_update().n);
@@ -430,8 +440,13 @@ impl Client {
     }
 
     fn set_presence(&mut self, presence: Presence) {
+        let was_away = self.is_away();
         self.presence = presence;
         self.session.set_away(self.is_away());
+        if self.is_away() && !was_away {
+            // Whoever posts while it is away is answered when it is back.
+            std::mem::replace(&mut self.away, CancellationToken::new()).cancel();
+        }
     }
 
     async fn input(&mut self, mut input: Input) {
@@ -446,7 +461,7 @@ impl Client {
             if self.admit().is_err() {
                 return input.refuse(Answer::TooMany);
             }
-            self.pass = Some(pass);
+            self.set_pass(pass);
             self.restore().await;
         }
         match input {
@@ -456,6 +471,12 @@ impl Client {
             Input::Poll { wants_handshake, format, reply, .. } => self.attach_poll(wants_handshake, format, reply),
             Input::Post { ppstr, right, reply, .. } => self.post(&ppstr, right, reply).await,
         }
+    }
+
+    /// Says who the client is.
+    fn set_pass(&mut self, pass: Pass) {
+        self.session.set_client(ClientKey::Subject(pass.subject.as_str().into()));
+        self.pass = Some(pass);
     }
 
     async fn post(&mut self, ppstr: &str, right: Right, reply: oneshot::Sender<Answer>) {
@@ -519,6 +540,7 @@ impl Client {
             progress,
             out: if self.is_raw() { Vec::new() } else { vec![handshake] },
             number: self.n_sockets,
+            gone: CancellationToken::new().drop_guard(),
             right,
             owes_answer: false,
             heard: now,

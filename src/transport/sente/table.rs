@@ -107,9 +107,10 @@ pub(super) fn open(
         return Ok(sender.clone());
     }
     let Newcomer { caller, is_known, is_socket, can_return } = new.ok_or(Refused::Unknown)?;
-    let TransportContext { gate, live, .. } = &endpoint.context;
+    let TransportContext { gate, .. } = &endpoint.context;
     let mut slot = gate.session_slot(caller);
-    let mut session = live.connect_unadmitted();
+    // Whom a token names is set by the first request that brings one.
+    let mut session = endpoint.context.live_for(caller, None).connect_unadmitted();
     if is_known {
         slot.take().map_err(|_| Refused::AddressFull)?;
         session.admit().map_err(|error: LiveError| {

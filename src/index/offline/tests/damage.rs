@@ -351,7 +351,7 @@ fn serves(store: &str, at: usize, with: u8) {
     // What is new is kept and found.
     append(&index, tweets(3, 2_000));
     index.commit_now().unwrap();
-    assert_eq!(index.view().count(), sample.content.len() as u64 + 3);
+    assert_eq!(index.view().count().unwrap(), sample.content.len() as u64 + 3);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::ws::Message;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::outbox::Pushed;
 use super::{Answer, Client};
@@ -30,6 +31,16 @@ pub(super) enum ReplyTo {
     Socket { callback: Value, format: Format, number: u64 },
     /// Into the answer to a POST.
     Post { reply: oneshot::Sender<Answer>, format: Format },
+}
+
+impl ReplyTo {
+    /// When nobody waits for the answer any more.
+    async fn gone(&mut self, gone: &CancellationToken) {
+        match self {
+            ReplyTo::Post { reply, .. } => reply.closed().await,
+            ReplyTo::Push | ReplyTo::Socket { .. } => gone.cancelled().await,
+        }
+    }
 }
 
 /// What a command found: an event, or what went wrong.
@@ -74,8 +85,8 @@ impl Client {
     }
 
     async fn obey(&mut self, command: Command, right: Right, meta: Option<Value>, to: ReplyTo) {
-        let TransportContext { live, queries, gate, .. } = &self.endpoint.context;
-        let (live, queries) = (live.clone(), Arc::clone(queries));
+        let TransportContext { queries, gate, .. } = &self.endpoint.context;
+        let (live, queries) = (self.session.live().clone(), Arc::clone(queries));
         let profile = self.endpoint.options.profile;
         if !matches!(command, Command::Auth(_) | Command::Ping | Command::Publish(_))
             && let Err(fault) = gate.check_search(self.pass.as_ref())
@@ -89,7 +100,7 @@ impl Client {
                     pass.check_renewal(self.pass.as_ref(), self.session.subscriptions()).map_err(Fault::forbidden)?;
                     self.admit()?;
                     let payload = wire::auth_ok_payload(&pass);
-                    self.pass = Some(pass);
+                    self.set_pass(pass);
                     Ok(Pushed::event(event::AUTH_OK, payload, meta))
                 });
                 self.restore().await;
@@ -117,7 +128,7 @@ impl Client {
             }),
             Command::Aggregate(command) => self.search(to, async move {
                 let by = command.by;
-                let aggregate = live.aggregate(command.request(&queries).await?).await?;
+                let aggregate = live.aggregate(command.request(&queries, live.requester()).await?).await?;
                 Ok(Pushed::event(event::AGGREGATE_OK, wire::aggregate_ok_payload(by, &aggregate), meta))
             }),
             Command::Publish(command) => self.publish(&command, right, meta, to),
@@ -142,7 +153,7 @@ impl Client {
         {
             return Err(Fault::new(Code::Limit, format!("the token is good for {max} subscriptions")));
         }
-        let query = self.endpoint.context.queries.read(query).await?;
+        let query = self.endpoint.context.queries.read(query, self.session.live().requester()).await?;
         let canonical = query.canonical().into();
         let registered = self.session.percolate(Percolate { query, name: name.clone(), since, epoch }).await?;
         self.has_subscribed = true;
@@ -157,10 +168,9 @@ impl Client {
     fn query(&mut self, command: QueryCommand, meta: Option<Value>, to: ReplyTo) {
         let profile = self.endpoint.options.profile;
         let registered = self.registered.filter(|_| !profile.is_told_everything());
-        let TransportContext { live, queries, .. } = &self.endpoint.context;
-        let (live, queries) = (live.clone(), Arc::clone(queries));
+        let (live, queries) = (self.session.live().clone(), Arc::clone(&self.endpoint.context.queries));
         self.search(to, async move {
-            let mut request = command.request(&queries).await?;
+            let mut request = command.request(&queries, live.requester()).await?;
             // Clients of BirdWatch can't name a position: without this, each tweet that comes in would shift the pages that they count off.
             if request.until_seq.is_none()
                 && let Some(registered) = registered
@@ -200,7 +210,20 @@ impl Client {
             let message = format!("{max} searches of this client are running already; wait for an answer");
             return self.answer(to, Err(Fault::new(Code::Limit, message)));
         }
-        self.searches.push(Box::pin(async move { (to, search.await) }));
+        let mut to = to;
+        let gone = match &to {
+            ReplyTo::Socket { number, .. } => match &self.socket {
+                Some(socket) if socket.number == *number => socket.gone.token().clone(),
+                _ => return,
+            },
+            ReplyTo::Push | ReplyTo::Post { .. } => self.away.clone(),
+        };
+        self.searches.push(Box::pin(async move {
+            tokio::select! {
+                found = search => Some((to, found)),
+                () = to.gone(&gone) => None,
+            }
+        }));
     }
 
     /// Sends what a command found to whoever asked.

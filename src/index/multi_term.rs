@@ -1,0 +1,114 @@
+//! Documents with any of the terms that some patterns stand for: prefixes, wildcards, regular expressions, fuzzy terms.
+//!
+//! tantivy's own prefix and fuzzy queries stop at a number of terms; this one finds all. It walks the dictionary of a segment
+//! once for each pattern, and marks the documents of every term that it finds in one set of bits. Both are yield points, also
+//! where the dictionary has no such term: an automaton that is stopped accepts nothing more.
+
+use std::io;
+use std::sync::Arc;
+
+use tantivy::index::{InvertedIndexReader, SegmentReader};
+use tantivy::postings::TermInfo;
+use tantivy::query::{BitSetDocSet, ConstScorer, EmptyScorer, EnableScoring, Explanation, Query, Scorer, Weight};
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{BitSet, DocId, Score, TantivyError};
+use tantivy_fst::Automaton;
+
+use super::phrase::terms_with_prefix;
+use crate::automaton::TermAutomaton;
+use crate::coop;
+
+/// Some terms of a dictionary.
+#[derive(Clone, Debug)]
+pub(super) enum TermSet {
+    /// Those that start like this.
+    Prefix(Box<str>),
+    /// Those that the automaton accepts.
+    Automaton(Arc<TermAutomaton>),
+}
+
+/// Finds the documents with a term of one of the sets.
+#[derive(Clone, Debug)]
+pub(super) struct MultiTermQuery {
+    field: Field,
+    sets: Arc<[TermSet]>,
+}
+
+impl MultiTermQuery {
+    pub(super) fn new(field: Field, sets: Vec<TermSet>) -> MultiTermQuery {
+        MultiTermQuery { field, sets: sets.into() }
+    }
+}
+
+impl TermSet {
+    /// The terms of the dictionary that are in the set; some of them when the search is stopped.
+    fn terms(&self, index: &InvertedIndexReader) -> io::Result<Vec<TermInfo>> {
+        match self {
+            TermSet::Prefix(prefix) => terms_with_prefix(index, prefix),
+            TermSet::Automaton(automaton) => {
+                let mut terms = index.terms().search(Stoppable(automaton)).without_keys().into_stream()?;
+                let mut found = Vec::new();
+                while !coop::stopped() && terms.advance() {
+                    found.push(terms.value().clone());
+                }
+                Ok(found)
+            }
+        }
+    }
+}
+
+impl Query for MultiTermQuery {
+    fn weight(&self, _: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Weight for MultiTermQuery {
+    fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
+        let index = reader.inverted_index(self.field)?;
+        let mut found = BitSet::with_max_value(reader.max_doc());
+        for set in &*self.sets {
+            for info in set.terms(&index)? {
+                let mut postings = index.read_block_postings_from_terminfo(&info, IndexRecordOption::Basic)?;
+                while !postings.docs().is_empty() {
+                    // A block is 128 documents.
+                    if coop::stopped() {
+                        return Ok(Box::new(EmptyScorer));
+                    }
+                    for &doc in postings.docs() {
+                        found.insert(doc);
+                    }
+                    postings.advance();
+                }
+            }
+        }
+        Ok(Box::new(ConstScorer::new(BitSetDocSet::from(found), boost)))
+    }
+
+    fn explain(&self, _: &SegmentReader, _: DocId) -> tantivy::Result<Explanation> {
+        Err(TantivyError::InvalidArgument("perch does not explain scores".into()))
+    }
+}
+
+/// An automaton that leads nowhere once the search is stopped.
+struct Stoppable<'a>(&'a TermAutomaton);
+
+impl Automaton for Stoppable<'_> {
+    type State = u32;
+
+    fn start(&self) -> u32 {
+        self.0.start()
+    }
+
+    fn is_match(&self, state: &u32) -> bool {
+        self.0.is_match(state)
+    }
+
+    fn can_match(&self, state: &u32) -> bool {
+        !coop::stopped() && self.0.can_match(state)
+    }
+
+    fn accept(&self, state: &u32, byte: u8) -> u32 {
+        self.0.accept(state, byte)
+    }
+}
