@@ -10,7 +10,7 @@
 //! has room for it, and a full intake makes the sources wait. Control comes before data, so nobody waits for a stream to end; but only
 //! [`CONTROLS_IN_A_ROW`] at a time, so that tweets don't wait for a stream of sessions either.
 //!
-//! A batch goes into the tail as a whole, and is percolated in slices of about [`SLICE`] ([`Slicer`]): the matches of a slice
+//! A batch goes into the tail as a whole, and is percolated in slices of about 5 ms ([`Slicer`]): the matches of a slice
 //! are in the queues before the next one begins, and commands are carried out in between. The position is that of the last
 //! slice, so a watermark is exact there too. A view may show tweets beyond the position: they are in the tail, and are
 //! pushed when their slice comes.

@@ -306,7 +306,7 @@ pub fn reindex(dir: &Path) -> Result<Report, OfflineError> {
     report(&home.tantivy())
 }
 
-/// What [`salvage`] came to.
+/// What [`salvage()`] came to.
 #[derive(Clone, Debug, Default)]
 pub struct Salvaged {
     /// What the index holds now.
