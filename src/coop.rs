@@ -1,14 +1,16 @@
 //! Yield points of synchronous work: where somebody else may stop or pause it.
 //!
 //! ```text
-//! supervise(should_stop, work) ── work: loops that call stopped() ── every 1,024 calls ──> should_stop()
+//! supervise(should_stop, work) ── loops that call stopped() ─ every 1,024 calls ─> should_stop()
 //! ```
 //!
-//! A search runs on a thread for blocking work until it returns, most of the time inside tantivy, whose traits have no room
-//! for a cancellation token. So the token belongs to the thread: [`supervise`] installs a function for the length of one
-//! call, and the loops below ask [`stopped`], which costs a decrement of a thread-local counter. A supervisor that answers
-//! `true` is not asked again: everything below sees `true` from then on, ends early, and its result is worthless; whoever
-//! returns a result calls [`check`] last. A supervisor may also block, which pauses the work.
+//! A search runs on a thread for blocking work until it returns, most of the time inside tantivy,
+//! whose traits have no room for a cancellation token. So the token belongs to the thread:
+//! [`supervise`] installs a function for the length of one call, and the loops below ask
+//! [`stopped`], which costs a decrement of a thread-local counter. A supervisor that answers `true`
+//! is not asked again: everything below sees `true` from then on, ends early, and its result is
+//! worthless; whoever returns a result calls [`check`] last. A supervisor may also block, which
+//! pauses the work.
 //!
 //! Invariant: no lock is held at a yield point, because the supervisor may block there.
 //!
@@ -16,7 +18,8 @@
 
 use std::cell::{Cell, RefCell};
 
-/// How many calls of [`stopped`] there are between two questions to the supervisor: some ten microseconds of work.
+/// How many calls of [`stopped`] there are between two questions to the supervisor: some ten
+/// microseconds of work.
 const STEPS: u32 = 1_024;
 
 /// The work was stopped; what it has found so far means nothing.
@@ -40,11 +43,13 @@ thread_local! {
     static SUPERVISOR: RefCell<Option<Supervisor>> = const { RefCell::new(None) };
 }
 
-/// Does some work that `should_stop` can stop: it is asked now and then, and the work ends soon after the first `true`.
+/// Does some work that `should_stop` can stop: it is asked now and then, and the work ends soon
+/// after the first `true`.
 ///
 /// # Errors
 ///
-/// [`Stopped`] when the work was stopped. When it ended before it noticed, its result is whole and is returned.
+/// [`Stopped`] when the work was stopped. When it ended before it noticed, its result is whole and
+/// is returned.
 pub fn supervise<T>(should_stop: impl FnMut() -> bool + 'static, work: impl FnOnce() -> T) -> Result<T, Stopped> {
     supervise_every(STEPS, should_stop, work)
 }
@@ -106,7 +111,8 @@ pub fn stopped_now() -> bool {
     })
 }
 
-/// The same as [`stopped_now`], as a result. A function that calls [`stopped`] calls this before it returns what it found.
+/// The same as [`stopped_now`], as a result. A function that calls [`stopped`] calls this before it
+/// returns what it found.
 ///
 /// # Errors
 ///

@@ -1,5 +1,6 @@
-//! What perch reports for its queries is what they take: `perch_queries_size_bytes`, which `limits.max_queries_mb` bounds,
-//! against what the allocator hands out. A process of its own, because the allocator counts all that the process does.
+//! What perch reports for its queries is what they take: `perch_queries_size_bytes`, which
+//! `limits.max_queries_mb` bounds, against what the allocator hands out. A process of its own,
+//! because the allocator counts all that the process does.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -83,7 +84,8 @@ async fn metric(address: SocketAddr, name: &str) -> usize {
     value.unwrap_or_else(|| panic!("no {name} in {answer}"))
 }
 
-/// Registers queries, so many in each session, and tells what is reported for them and what they take.
+/// Registers queries, so many in each session, and tells what is reported for them and what they
+/// take.
 async fn measure(sessions: usize, each: usize, query: impl Fn(usize) -> String) -> (usize, usize) {
     let dir = tempfile::tempdir().expect("a directory");
     let text = "source = []\n[limits]\ncommands_per_second = 10000\nmax_subscriptions_per_session = 1000\n\

@@ -1,8 +1,9 @@
 //! The registered queries as those see them who list them, beside the loop.
 //!
-//! The loop adds and removes entries and counts in them; whoever lists walks the entries, a chunk at a time, and holds the
-//! lock of that chunk only. So the loop waits at most for a look at [`CHUNK`] entries, however many queries there are.
-//! What is listed is of no one moment: a query that comes or goes meanwhile is listed or not.
+//! The loop adds and removes entries and counts in them; whoever lists walks the entries, a chunk
+//! at a time, and holds the lock of that chunk only. So the loop waits at most for a look at
+//! [`CHUNK`] entries, however many queries there are. What is listed is of no one moment: a query
+//! that comes or goes meanwhile is listed or not.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};

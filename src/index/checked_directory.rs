@@ -1,15 +1,16 @@
 //! tantivy's directory, in which damage is found before it does harm.
 //!
-//! tantivy reads a file without looking at its checksum. A damaged file can so give wrong results, and what is written from
-//! it has a right checksum again. This directory
+//! tantivy reads a file without looking at its checksum. A damaged file can so give wrong results,
+//! and what is written from it has a right checksum again. This directory
 //!
 //! - adds a checksum to `meta.json` and refuses one that is damaged,
-//! - compares the list of deleted documents with its checksum: with each commit, tantivy writes a new list from the old one,
+//! - compares the list of deleted documents with its checksum: with each commit, tantivy writes a
+//!   new list from the old one,
 //! - opens a segment whose stored tweets are damaged: everything but those tweets can be used,
 //! - reads the list of files that tantivy may delete as what there is, when the list is damaged.
 //!
-//! Files that are large are not read as a whole when they are opened. Merges are preceded by a check
-//! ([`super::merging`]), and everything else is found by `perch check-index`.
+//! Files that are large are not read as a whole when they are opened. Merges are preceded by a
+//! check ([`super::merging`]), and everything else is found by `perch check-index`.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -32,7 +33,8 @@ const MANAGED: &str = ".managed.json";
 pub(super) struct CheckedDirectory {
     files: Box<dyn Directory>,
     dir: PathBuf,
-    /// Nothing is written, no lock either: nobody else uses the directory, or its files never change.
+    /// Nothing is written, no lock either: nobody else uses the directory, or its files never
+    /// change.
     is_read_only: bool,
 }
 
@@ -97,7 +99,8 @@ impl Directory for CheckedDirectory {
             return Ok(file);
         }
         if has_extension(path, "store") {
-            // A merge would take the empty file for the stored tweets; but it reads only what was checked before.
+            // A merge would take the empty file for the stored tweets; but it reads only what was
+            // checked before.
             let is_open = file.as_ref().is_ok_and(|file| checksum::footer(FileSlice::new(Arc::clone(file))).is_ok());
             if !is_open {
                 return Ok(Arc::new(OwnedBytes::new(empty_file().map_err(failed)?)));

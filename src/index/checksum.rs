@@ -6,11 +6,12 @@
 //! | `meta.json`, `perch.json` | the last key, `perch_crc32`: a CRC32 of everything before it |
 //! | a stored tweet | a last line behind its JSON: its seq, and a CRC32 of JSON and seq |
 //!
-//! A CRC32 of a whole file says that something in it is wrong, but not what. The one of each tweet says which tweets
-//! are right, so that the others of a damaged file can be delivered and salvaged. With its seq, the stored tweet is all
-//! that is needed to build an index.
+//! A CRC32 of a whole file says that something in it is wrong, but not what. The one of each tweet
+//! says which tweets are right, so that the others of a damaged file can be delivered and salvaged.
+//! With its seq, the stored tweet is all that is needed to build an index.
 //!
-//! Files and tweets that an earlier perch wrote have no checksum of perch's. They are taken for right.
+//! Files and tweets that an earlier perch wrote have no checksum of perch's. They are taken for
+//! right.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Which files the last commit consists of, as `meta.json` names them, and whether they are what was written.
+//! Which files the last commit consists of, as `meta.json` names them, and whether they are what
+//! was written.
 //!
 //! Reads `meta.json` without tantivy: an index that tantivy can't open is checked and salvaged too.
 
@@ -13,7 +14,8 @@ use super::checksum;
 use super::durable_directory::META;
 use super::writer::Payload;
 
-/// The files that every segment has. tantivy writes them all, also when one of them is of no use to the schema.
+/// The files that every segment has. tantivy writes them all, also when one of them is of no use to
+/// the schema.
 const EXTENSIONS: [&str; 6] = ["fast", "fieldnorm", "idx", "pos", "store", "term"];
 
 /// What a `meta.json` says.

@@ -1,7 +1,8 @@
 //! File operations that are durable when they return: they survive a power cut.
 //!
-//! A file system may keep a new name, a rename or a deletion in memory after the content of the file is on disk. Only an
-//! fsync of the directory makes it durable. POSIX promises nothing else, and ext4 delays it for up to five seconds.
+//! A file system may keep a new name, a rename or a deletion in memory after the content of the
+//! file is on disk. Only an fsync of the directory makes it durable. POSIX promises nothing else,
+//! and ext4 delays it for up to five seconds.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -12,8 +13,8 @@ use super::tests::journal::{Operation, record};
 
 /// Creates a directory and its missing parents.
 ///
-/// The name of a directory that exists already is made durable too: the process that created it may have been killed
-/// before it could do so.
+/// The name of a directory that exists already is made durable too: the process that created it may
+/// have been killed before it could do so.
 pub(super) fn create_dir_all(dir: &Path) -> io::Result<()> {
     if dir.as_os_str().is_empty() {
         return Ok(());
@@ -35,7 +36,8 @@ pub(super) fn create_dir_all(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Replaces the content of a file, or creates the file. A crash leaves the old content or the new one.
+/// Replaces the content of a file, or creates the file. A crash leaves the old content or the new
+/// one.
 pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");

@@ -1,8 +1,9 @@
 //! tantivy's directory, with commits that survive a power cut.
 //!
-//! tantivy syncs the content of every file, and the directory before it replaces `meta.json`. It does not sync the directory
-//! afterwards, so that after a power cut the old `meta.json` can be back, and the commit is lost. Even an older commit can
-//! be lost, when the deletion of its files was durable earlier than the rename.
+//! tantivy syncs the content of every file, and the directory before it replaces `meta.json`. It
+//! does not sync the directory afterwards, so that after a power cut the old `meta.json` can be
+//! back, and the commit is lost. Even an older commit can be lost, when the deletion of its files
+//! was durable earlier than the rename.
 
 use std::io;
 use std::path::Path;
@@ -29,7 +30,8 @@ impl DurableDirectory {
         let files: Box<dyn Directory> = Box::new(MmapDirectory::open(dir)?);
         #[cfg(test)]
         let files = super::tests::journal::recorded(files, dir);
-        // A process that was killed may have replaced meta.json without a sync. What only the old one needs is soon deleted.
+        // A process that was killed may have replaced meta.json without a sync. What only the old
+        // one needs is soon deleted.
         files.sync_directory().map_err(|error| OpenDirectoryError::wrap_io_error(error, dir.to_owned()))?;
         Ok(DurableDirectory { files })
     }
@@ -62,8 +64,8 @@ impl Directory for DurableDirectory {
 
     fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
         self.files.atomic_write(path, data)?;
-        // tantivy's other file, the list of what it may delete, is written for each new file. It is durable with the
-        // next commit, which is soon enough: at worst a file is never deleted.
+        // tantivy's other file, the list of what it may delete, is written for each new file. It is
+        // durable with the next commit, which is soon enough: at worst a file is never deleted.
         if path == Path::new(META) { self.files.sync_directory() } else { Ok(()) }
     }
 

@@ -1,8 +1,10 @@
-//! Documents with any of the terms that some patterns stand for: prefixes, wildcards, regular expressions, fuzzy terms.
+//! Documents with any of the terms that some patterns stand for: prefixes, wildcards, regular
+//! expressions, fuzzy terms.
 //!
-//! tantivy's own prefix and fuzzy queries stop at a number of terms; this one finds all. It walks the dictionary of a segment
-//! once for each pattern, and marks the documents of every term that it finds in one set of bits. Both are yield points, also
-//! where the dictionary has no such term: an automaton that is stopped accepts nothing more.
+//! tantivy's own prefix and fuzzy queries stop at a number of terms; this one finds all. It walks
+//! the dictionary of a segment once for each pattern, and marks the documents of every term that it
+//! finds in one set of bits. Both are yield points, also where the dictionary has no such term: an
+//! automaton that is stopped accepts nothing more.
 
 use std::io;
 use std::sync::Arc;

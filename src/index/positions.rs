@@ -30,7 +30,8 @@ pub(super) struct PositionScanner {
 impl PositionScanner {
     /// Opens a field with positions.
     pub(super) fn open(reader: &SegmentReader, field: Field) -> tantivy::Result<PositionScanner> {
-        // The segment's reader keeps the file mapped, so this succeeds also after a merge deleted it.
+        // The segment's reader keeps the file mapped, so this succeeds also after a merge deleted
+        // it.
         let file = CompositeFile::open(&reader.open_read(SegmentComponent::Positions)?)?;
         let positions = file.open_read(field).map(|positions| positions.read_bytes()).transpose()?;
         Ok(PositionScanner {
@@ -46,8 +47,8 @@ impl PositionScanner {
         &self.index
     }
 
-    /// Calls `with` for each document of a term, deleted ones too, with the term's positions there. Some
-    /// are left out when the search is stopped.
+    /// Calls `with` for each document of a term, deleted ones too, with the term's positions there.
+    /// Some are left out when the search is stopped.
     pub(super) fn scan(&mut self, term: &TermInfo, mut with: impl FnMut(DocId, &[u32])) -> io::Result<()> {
         let block = match &mut self.block {
             Some(block) => {

@@ -1,11 +1,14 @@
-//! Queries whose scorers are yield points, and are only ever moved forward: what the parts of a combination are made of.
+//! Queries whose scorers are yield points, and are only ever moved forward: what the parts of a
+//! combination are made of.
 //!
-//! An intersection, an exclusion or a disjunction of tantivy runs through its parts until it finds a document, which can take
-//! as long as the postings are. Each part asks [`coop::stopped`] at every step, and ends when the search is stopped.
+//! An intersection, an exclusion or a disjunction of tantivy runs through its parts until it finds
+//! a document, which can take as long as the postings are. Each part asks [`coop::stopped`] at
+//! every step, and ends when the search is stopped.
 //!
-//! tantivy 0.27 also has a shortcut, `seek_danger`, for asking a scorer about one document. An exclusion uses it for documents
-//! that the scorer has passed already, and the scorers of ranges and phrases don't bear that when they are part of an
-//! intersection. A [`SeekOnly`] answers by `seek` alone.
+//! tantivy 0.27 also has a shortcut, `seek_danger`, for asking a scorer about one document. An
+//! exclusion uses it for documents that the scorer has passed already, and the scorers of ranges
+//! and phrases don't bear that when they are part of an intersection. A [`SeekOnly`] answers by
+//! `seek` alone.
 
 use tantivy::query::{EmptyScorer, EnableScoring, Explanation, Query, Scorer, Weight};
 use tantivy::schema::IndexRecordOption;
@@ -48,7 +51,8 @@ impl Weight for SeekOnlyWeight {
     }
 }
 
-/// Finds the documents with a term. Nothing stands between the combination and the postings but the yield point.
+/// Finds the documents with a term. Nothing stands between the combination and the postings but the
+/// yield point.
 #[derive(Clone, Debug)]
 pub(super) struct SeekOnlyTerm(pub(super) Term);
 

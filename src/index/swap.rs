@@ -1,4 +1,5 @@
-//! The exchange of the index for the one that `reindex` built. Each step can be the last one before a crash.
+//! The exchange of the index for the one that `reindex` built. Each step can be the last one before
+//! a crash.
 //!
 //! ```text
 //! 1  perch.json names the version of tantivy.new       from here on the new index counts
@@ -8,7 +9,8 @@
 //! 5  perch.json has the version of the new index, and names no other
 //! ```
 //!
-//! Whoever locks the directory first finishes what was cut off. Who may only read uses the directory that counts.
+//! Whoever locks the directory first finishes what was cut off. Who may only read uses the
+//! directory that counts.
 
 use std::fs;
 use std::io;
@@ -28,14 +30,16 @@ pub(super) fn current(dir: &Path, is_built: bool) -> PathBuf {
     if is_built && new.exists() {
         new
     } else if !tantivy.exists() && old.exists() {
-        // A perch that did not note in perch.json what it was about to do was cut off behind step 2.
+        // A perch that did not note in perch.json what it was about to do was cut off behind step
+        // 2.
         old
     } else {
         tantivy
     }
 }
 
-/// Puts the index that counts in its place and deletes the old one. Answers whether there was something to do.
+/// Puts the index that counts in its place and deletes the old one. Answers whether there was
+/// something to do.
 pub(super) fn finish(dir: &Path, is_built: bool) -> io::Result<bool> {
     let [tantivy, new, old] = [TANTIVY, NEW, OLD].map(|name| dir.join(name));
     let current = current(dir, is_built);

@@ -1,8 +1,9 @@
 //! Documents with a value in a range, found by scanning the column of the field.
 //!
-//! tantivy's own range query scans a column up to its next match without a pause, and can't be stopped in between. This one
-//! scans windows that grow while the scan goes on, with a yield point between two; asked about one document, as by an
-//! intersection, it looks at the values of that document alone.
+//! tantivy's own range query scans a column up to its next match without a pause, and can't be
+//! stopped in between. This one scans windows that grow while the scan goes on, with a yield point
+//! between two; asked about one document, as by an intersection, it looks at the values of that
+//! document alone.
 
 use std::ops::RangeInclusive;
 

@@ -1,5 +1,5 @@
-//! A fair share of some slots for every client: round robin between clients, then between the sessions of each, in time
-//! slices.
+//! A fair share of some slots for every client: round robin between clients, then between the
+//! sessions of each, in time slices.
 //!
 //! ```text
 //! enqueue ──> queue by client and session ── next in turn ──> Slot ── drop ──> the next one
@@ -8,17 +8,19 @@
 //!       cancels
 //! ```
 //!
-//! A free slot goes to the client that holds the fewest, and of several to the one whose turn was longest ago; the same rule
-//! chooses the session. Work that holds a slot asks [`Slot::should_stop`] now and then, and may be paused there: its thread
-//! blocks until the slot comes round again. That happens when its time slice is over and somebody waits, or at once when its
-//! client holds at least two slots more than one that waits. So a client alone has all slots, and gives way within a few steps
-//! when another one comes.
+//! A free slot goes to the client that holds the fewest, and of several to the one whose turn was
+//! longest ago; the same rule chooses the session. Work that holds a slot asks
+//! [`Slot::should_stop`] now and then, and may be paused there: its thread blocks until the slot
+//! comes round again. That happens when its time slice is over and somebody waits, or at once when
+//! its client holds at least two slots more than one that waits. So a client alone has all slots,
+//! and gives way within a few steps when another one comes.
 //!
-//! Work that is paused keeps its thread and its memory. So there is a bound on how much is paused, of each session, of each
-//! client and in all; where it is reached, what is paused goes on before anything new begins.
+//! Work that is paused keeps its thread and its memory. So there is a bound on how much is paused,
+//! of each session, of each client and in all; where it is reached, what is paused goes on before
+//! anything new begins.
 //!
-//! Invariants: a slot is held by one [`Slot`] or free; nothing waits while a slot is free; whoever drops a [`Ticket`] has
-//! nothing in the queue, and what it runs is told to stop.
+//! Invariants: a slot is held by one [`Slot`] or free; nothing waits while a slot is free; whoever
+//! drops a [`Ticket`] has nothing in the queue, and what it runs is told to stop.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -30,7 +32,8 @@ use tokio::sync::oneshot;
 
 use super::requester::{ClientKey, Requester, SessionKey};
 
-/// How long work keeps its slot while others wait. Most searches take less; a switch of threads takes some ten microseconds.
+/// How long work keeps its slot while others wait. Most searches take less; a switch of threads
+/// takes some ten microseconds.
 const SLICE: Duration = Duration::from_millis(5);
 
 /// How much of one session may be paused.
@@ -58,7 +61,8 @@ struct Shared {
     /// How much may wait for one client.
     max_waiting: usize,
     slice: Duration,
-    /// Told after every change: how much runs and waits, and how much was cancelled since the start.
+    /// Told after every change: how much runs and waits, and how much was cancelled since the
+    /// start.
     report: fn(usize, usize, u64),
     /// Whether anything waits, so that those who run need no lock to know.
     is_awaited: AtomicBool,
@@ -120,7 +124,8 @@ struct Signals {
     give_way: AtomicBool,
 }
 
-/// Work in the queue or under way. Dropping it takes the work out of the queue, or tells it to stop.
+/// Work in the queue or under way. Dropping it takes the work out of the queue, or tells it to
+/// stop.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     scheduler: Scheduler,
@@ -160,7 +165,8 @@ impl Scheduler {
         Scheduler { shared: Arc::new(Shared { slots, max_waiting, slice, report, is_awaited, state }) }
     }
 
-    /// Asks for a slot. What is not counted waits whatever else does: its number must be bounded elsewhere.
+    /// Asks for a slot. What is not counted waits whatever else does: its number must be bounded
+    /// elsewhere.
     pub(crate) fn enqueue(&self, requester: &Requester, is_counted: bool) -> Result<(Ticket, Turn), QueueFull> {
         let signals = Arc::new(Signals::default());
         let (grant, turn) = oneshot::channel();
@@ -246,8 +252,8 @@ impl Drop for Ticket {
 }
 
 impl Slot {
-    /// Whether the work was cancelled. May block the thread while others have their turn. To be asked often, without a lock
-    /// being held.
+    /// Whether the work was cancelled. May block the thread while others have their turn. To be
+    /// asked often, without a lock being held.
     pub(crate) fn should_stop(&mut self) -> bool {
         let shared = &self.scheduler.shared;
         let is_over = || shared.is_awaited.load(Ordering::Relaxed) && self.since.elapsed() >= shared.slice;
@@ -263,7 +269,8 @@ impl Slot {
     fn pause(&mut self) {
         let (grant, turn) = oneshot::channel();
         let mut state = self.scheduler.lock();
-        // Whoever was cancelled in this moment does not wait: its ticket is gone, and nobody would take it out again.
+        // Whoever was cancelled in this moment does not wait: its ticket is gone, and nobody would
+        // take it out again.
         if self.signals.cancelled.load(Ordering::Relaxed) {
             return;
         }

@@ -1,7 +1,8 @@
 //! The work that patterns and phrases cost a document, counted in steps, so that it can be bounded.
 //!
-//! A step is about a nanosecond. Steps are counted by what is looked at and not by a clock: the same documents and queries
-//! always take the same number. Terms, ranges and places are not counted: each is found by a look-up.
+//! A step is about a nanosecond. Steps are counted by what is looked at and not by a clock: the
+//! same documents and queries always take the same number. Terms, ranges and places are not
+//! counted: each is found by a look-up.
 
 use super::table::AtomKind;
 
@@ -60,7 +61,8 @@ pub(super) fn of_phrase(n_tokens: usize, n: usize, slop: u32) -> u64 {
     if slop == 0 {
         return TRY + tokens * 2;
     }
-    // Each place of each term is the start of a window in which every term is looked for, and may move the others.
+    // Each place of each term is the start of a window in which every term is looked for, and may
+    // move the others.
     let window = tokens.min(u64::from(slop).saturating_add(n));
     TRY + tokens.saturating_mul(n).saturating_mul(n).saturating_mul(window)
 }

@@ -1,4 +1,5 @@
-//! How many tweets of a batch to percolate at once: as many as take about [`SLICE`], judged by those before.
+//! How many tweets of a batch to percolate at once: as many as take about [`SLICE`], judged by
+//! those before.
 //!
 //! What tweets take can change with every registration, so the first slice after one is short.
 
@@ -6,8 +7,8 @@ use std::time::Duration;
 
 use crate::tweet::Item;
 
-/// How long a slice should take. So long others wait for their turn; much shorter ones would leave nothing to share
-/// between threads.
+/// How long a slice should take. So long others wait for their turn; much shorter ones would leave
+/// nothing to share between threads.
 pub(super) const SLICE: Duration = Duration::from_millis(5);
 
 /// As how many terms a tweet counts, besides those that it has.

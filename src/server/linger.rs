@@ -1,10 +1,11 @@
-//! Lingering close: reads on for a while after the last answer, so that the answer reaches the client.
+//! Lingering close: reads on for a while after the last answer, so that the answer reaches the
+//! client.
 //!
-//! perch answers some requests before their body has come: 401, 413, 429 and so on. When a socket is
-//! closed while bytes wait in it, the kernel sends a reset, and the reset discards the answer that the
-//! client has not read yet. Clients that send a whole body before they read see a broken pipe then.
-//! So perch ends its own direction, discards what comes, and closes when the client has closed, or at
-//! a bound of time or size.
+//! perch answers some requests before their body has come: 401, 413, 429 and so on. When a socket
+//! is closed while bytes wait in it, the kernel sends a reset, and the reset discards the answer
+//! that the client has not read yet. Clients that send a whole body before they read see a broken
+//! pipe then. So perch ends its own direction, discards what comes, and closes when the client has
+//! closed, or at a bound of time or size.
 
 use std::future::Future as _;
 use std::mem::MaybeUninit;

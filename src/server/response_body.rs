@@ -6,10 +6,11 @@
 //!                                 └── DeliveryProgress ─┘  what the socket has taken
 //! ```
 //!
-//! A client of HTTP/2 decides by its flow control window how much of each answer may be sent. With a
-//! window of 0 it takes nothing of any answer while the connection itself looks healthy. So each answer
-//! counts its own bytes: no more than [`IN_FLIGHT_BYTES`] of a stream of frames are handed to hyper at a
-//! time, and [`StreamExecutor`] resets a stream of which the client takes nothing for too long.
+//! A client of HTTP/2 decides by its flow control window how much of each answer may be sent. With
+//! a window of 0 it takes nothing of any answer while the connection itself looks healthy. So each
+//! answer counts its own bytes: no more than [`IN_FLIGHT_BYTES`] of a stream of frames are handed
+//! to hyper at a time, and [`StreamExecutor`] resets a stream of which the client takes nothing for
+//! too long.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -58,8 +59,8 @@ impl DeliveryProgress {
         }
     }
 
-    /// The progress of the answer that the present task serves: of its stream, or of a connection that
-    /// has none.
+    /// The progress of the answer that the present task serves: of its stream, or of a connection
+    /// that has none.
     pub(super) fn of_task() -> (Arc<DeliveryProgress>, bool) {
         match STREAM.try_with(Arc::clone) {
             Ok(stream) => (stream, true),
@@ -182,7 +183,8 @@ impl HttpBody for ResponseBody {
             this.is_over = true;
         }
         if this.has_stream {
-            // The stream's task ends with its body: it has to be there as long as the client may stall.
+            // The stream's task ends with its body: it has to be there as long as the client may
+            // stall.
             ready!(this.progress.poll_below(1, cx));
         }
         Poll::Ready(None)

@@ -267,7 +267,8 @@ impl Gate {
         Err(Fault::new(Code::Limit, message))
     }
 
-    /// Whether a request that is a command may be obeyed: its caller may search, and does not ask too often.
+    /// Whether a request that is a command may be obeyed: its caller may search, and does not ask
+    /// too often.
     pub(super) fn check_command(&self, caller: &Caller) -> Result<Option<Pass>, Fault> {
         let pass = self.check_searcher(caller)?;
         self.check_rate(caller, pass.as_ref())?;

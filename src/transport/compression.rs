@@ -1,8 +1,10 @@
-//! Compresses long answers for clients that take it: zstd, brotli or gzip, as `Accept-Encoding` says.
+//! Compresses long answers for clients that take it: zstd, brotli or gzip, as `Accept-Encoding`
+//! says.
 //!
-//! An answer is compressed whole before it is sent. So its size is known, only the compressed bytes wait
-//! for the client, and no encoder, with its hundreds of kilobytes, waits with them. The fastest level is
-//! used: it makes a sixth of a page of tweets, and slower ones little less for many times the work.
+//! An answer is compressed whole before it is sent. So its size is known, only the compressed bytes
+//! wait for the client, and no encoder, with its hundreds of kilobytes, waits with them. The
+//! fastest level is used: it makes a sixth of a page of tweets, and slower ones little less for
+//! many times the work.
 //!
 //! Event streams are not compressed: each event would have to be flushed by itself. Neither is what
 //! another layer may not keep (`no-store`, cookies): a secret beside text that somebody else chose

@@ -5,14 +5,14 @@
 //!                                                          └── given back with the last byte
 //! ```
 //!
-//! perch makes an answer at once, and the client takes it at its own pace. A client that asks for long
-//! pages and reads none would otherwise cost as much memory as it can name streams and connections. So
-//! the bytes of answers are counted where they are held, for each connection, for each address, and in
-//! all. The bounds are permits of semaphores, in KiB.
+//! perch makes an answer at once, and the client takes it at its own pace. A client that asks for
+//! long pages and reads none would otherwise cost as much memory as it can name streams and
+//! connections. So the bytes of answers are counted where they are held, for each connection, for
+//! each address, and in all. The bounds are permits of semaphores, in KiB.
 //!
 //! A search waits for its share before it runs ([`ResponseSlot::reserve`]): many pages over one
-//! connection come one after the other then, and none is refused. An answer of another route, and the
-//! part of a page beyond its reservation, is refused when there is no room.
+//! connection come one after the other then, and none is refused. An answer of another route, and
+//! the part of a page beyond its reservation, is refused when there is no room.
 //!
 //! Answers without a known size are streams. They hold a few frames each, bounded below HTTP.
 
@@ -41,15 +41,15 @@ use super::access::{ClientAddress, network};
 use super::errors::{Code, Fault};
 use super::probes;
 
-/// An answer up to this size needs no reservation. HTTP/2 keeps about as much for a stream anyway, and
-/// a client must learn why it was refused.
+/// An answer up to this size needs no reservation. HTTP/2 keeps about as much for a stream anyway,
+/// and a client must learn why it was refused.
 const FREE_BYTES: u64 = 2 * 1024;
 
 /// What a search reserves for each tweet of its page. Most tweets take a third of it.
 const TWEET_KIB: usize = 4;
 
-/// The part of all that is added for `/metrics` and the probes: whoever runs perch has to see what it holds
-/// when there is no room for anything else.
+/// The part of all that is added for `/metrics` and the probes: whoever runs perch has to see what
+/// it holds when there is no room for anything else.
 const OPERATION_PART: usize = 16;
 
 /// The budgets of answers to clients, and of those about perch itself.
@@ -191,7 +191,8 @@ impl ResponseSlot {
         let kib = tweets.saturating_mul(TWEET_KIB).min(budget.0.per_connection_kib);
         let address = budget.enter(*address);
         let acquire = async {
-            // From the narrowest to the widest: who waits for its own connection keeps nobody else waiting.
+            // From the narrowest to the widest: who waits for its own connection keeps nobody else
+            // waiting.
             let mut permits = Vec::with_capacity(3);
             for (share, limit_kib) in shares(budget, connection, &address) {
                 permits.push(Arc::clone(share).acquire_many_owned(permits_of(kib.min(limit_kib))).await.ok()?);
@@ -227,8 +228,8 @@ impl ResponseSlot {
         }
     }
 
-    /// Makes a reservation fit the answer. One answer of any size may be a connection's or an address's only
-    /// one; what all hold together is never above its bound.
+    /// Makes a reservation fit the answer. One answer of any size may be a connection's or an
+    /// address's only one; what all hold together is never above its bound.
     fn fit(&self, reserved: Option<Reservation>, bytes: u64) -> Result<Reservation, Fault> {
         let Slot { budget, connection, address, .. } = &*self.0;
         let kib = usize::try_from(bytes.div_ceil(1024)).unwrap_or(usize::MAX);

@@ -65,8 +65,8 @@ async fn search(http: &reqwest::Client, server: &Server) -> (u16, Duration) {
     (status, started.elapsed())
 }
 
-/// One socket of a client at 127.0.0.1 that searches four times at one time: again and again, or until it is closed after a while
-/// and another one opened.
+/// One socket of a client at 127.0.0.1 that searches four times at one time: again and again, or
+/// until it is closed after a while and another one opened.
 async fn attack(url: String, closes_after: Option<Duration>) {
     let address = url.replace("http", "ws") + "/ws";
     let frame = || Message::text(json!(["cmd/query", {"query": costly(), "n": 10}]).to_string());
@@ -109,7 +109,8 @@ async fn costly_searches_leave_others_their_share_and_stop_when_their_client_is_
     let server = server(dir.path(), 4_000, &["--set", "limits.search_timeout_ms=60000"]).await;
     let mut attackers = attackers(&server, 3, None);
     until(async || metric(&server, "perch_searches_waiting").await > 0).await;
-    // One at an address of its own, and one that can't be told from the attacker but by its connection.
+    // One at an address of its own, and one that can't be told from the attacker but by its
+    // connection.
     for http in [client_at(2), client_at(1)] {
         for _ in 0..20 {
             let (status, _) = tokio::time::timeout(PATIENCE, search(&http, &server)).await.expect("it has its turn");
@@ -180,8 +181,8 @@ async fn median(http: &reqwest::Client, server: &Server, searches: usize) -> (Du
     (times[times.len() / 2], refused)
 }
 
-/// Prints how much slower a cheap search is during the attack, with `PERCH_LONG_TESTS=1`. Nothing is demanded of the times: they
-/// depend on the machine.
+/// Prints how much slower a cheap search is during the attack, with `PERCH_LONG_TESTS=1`. Nothing
+/// is demanded of the times: they depend on the machine.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_attack_costs_others() {
     let is_long = std::env::var_os("PERCH_LONG_TESTS").is_some();

@@ -238,8 +238,8 @@ async fn a_body_that_is_not_wanted_ends_its_stream_alone() {
         client = client.ready().await.expect("room for a stream");
         let request = hyper::Request::post("http://localhost/nothing").body(()).expect("a request");
         let (answer, mut body) = client.send_request(request, false).expect("it goes out");
-        // More than the window, so that it can't have gone out before the answer comes. The stream may have
-        // ended already.
+        // More than the window, so that it can't have gone out before the answer comes. The stream
+        // may have ended already.
         let _ = body.send_data(Bytes::from(vec![b'x'; 4 << 20]), false);
         let answer = tokio::time::timeout(PATIENCE, answer).await.expect("it comes").expect("an answer");
         assert_eq!(answer.status(), 404);

@@ -1,4 +1,5 @@
-//! Many costly patterns and one long tweet: what it costs is bounded, nobody else waits for it, and nothing is lost.
+//! Many costly patterns and one long tweet: what it costs is bounded, nobody else waits for it, and
+//! nothing is lost.
 
 use std::time::{Duration, Instant};
 

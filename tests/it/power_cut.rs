@@ -1,5 +1,6 @@
-//! A power cut on a real file system: ext4 on a loop device, whose backing file is copied while perch runs. The copy holds
-//! what had reached the disk at that moment. Needs root, and `PERCH_LONG_TESTS=1`.
+//! A power cut on a real file system: ext4 on a loop device, whose backing file is copied while
+//! perch runs. The copy holds what had reached the disk at that moment. Needs root, and
+//! `PERCH_LONG_TESTS=1`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -211,7 +211,8 @@ async fn check(files: &Files, perch: &Perch, proxy: &Proxy) {
         let style = files.exchange(proxy.address, &format!("GET {prefix}/style.css"), "", b"").await;
         assert!(style.starts_with("HTTP/1.1 200"), "{style}");
 
-        // Live search by both doors, each from an address of its own, and more than one address may have.
+        // Live search by both doors, each from an address of its own, and more than one address may
+        // have.
         let mut socket = session(files, "127.0.0.1", proxy.address, &format!("{prefix}/ws")).await.expect("a session");
         let command = json!(["cmd/percolate", {"query": "rust"}]).to_string();
         socket.send(Message::text(command)).await.expect("it goes out");

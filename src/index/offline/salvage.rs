@@ -1,6 +1,8 @@
-//! Reading the tweets of an index without tantivy's searchers: all of a whole one, and what is left of a damaged one.
+//! Reading the tweets of an index without tantivy's searchers: all of a whole one, and what is left
+//! of a damaged one.
 //!
-//! Only the stored tweets are needed to build an index. The other files of a segment say which tweets there should be:
+//! Only the stored tweets are needed to build an index. The other files of a segment say which
+//! tweets there should be:
 //!
 //! | file | use | without it |
 //! |---|---|---|
@@ -10,9 +12,9 @@
 //! | `meta.json` | the segments, the first seq, the places of the sources | segments by the names of their files |
 //! | others | none | nothing is lost |
 //!
-//! Of several versions of a tweet only the newest counts, also when it is lost: an older one does not come back in its
-//! place. Nothing before the first seq comes back. These two rules are all that perch deletes by, so they hold without a list
-//! of deleted documents too.
+//! Of several versions of a tweet only the newest counts, also when it is lost: an older one does
+//! not come back in its place. Nothing before the first seq comes back. These two rules are all
+//! that perch deletes by, so they hold without a list of deleted documents too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -55,8 +57,8 @@ pub struct LostTweet {
 pub struct Losses {
     /// Tweets by name, in order of arrival.
     pub tweets: Vec<LostTweet>,
-    /// How many more tweets may be lost, by the file that they were stored in. Tweets that were deleted or replaced long ago
-    /// count here too.
+    /// How many more tweets may be lost, by the file that they were stored in. Tweets that were
+    /// deleted or replaced long ago count here too.
     pub unnamed: BTreeMap<String, u64>,
     /// What else is lost, as sentences without a stop.
     pub notes: Vec<String>,
@@ -315,7 +317,8 @@ struct SegmentTweets<'a> {
 }
 
 impl SegmentTweets<'_> {
-    /// Reads a file whose checksum is right, up to this document or, when that is not known, to the end.
+    /// Reads a file whose checksum is right, up to this document or, when that is not known, to the
+    /// end.
     fn read_whole(&mut self, content: FileSlice, max_doc: u64) -> Tweets {
         let Ok(store) = guarded(|| StoreReader::open(content, CACHE_BLOCKS).map_err(Into::into)) else {
             return Tweets::Missing;
@@ -390,8 +393,9 @@ fn deletes_of(content: &FileSlice) -> Option<AliveBitSet> {
     guarded(|| Ok(AliveBitSet::open(content.read_bytes()?))).ok()
 }
 
-/// The segments by the names of their files, for an index whose `meta.json` is damaged. Whether they belong to the last commit
-/// is not known: one that was merged may be there beside what became of it, and one that was never committed.
+/// The segments by the names of their files, for an index whose `meta.json` is damaged. Whether
+/// they belong to the last commit is not known: one that was merged may be there beside what became
+/// of it, and one that was never committed.
 fn segments_by_name(dir: &Path) -> Result<Vec<(CommittedSegment, bool)>, OfflineError> {
     let failed = |error| doing(dir.display().to_string())(error);
     let mut segments: BTreeMap<String, CommittedSegment> = BTreeMap::new();
@@ -400,7 +404,8 @@ fn segments_by_name(dir: &Path) -> Result<Vec<(CommittedSegment, bool)>, Offline
         let Some(id) = name.to_str().and_then(segment_of) else { continue };
         let empty = || CommittedSegment { id: id.to_owned(), max_doc: u64::MAX, deletes: None };
         let segment = segments.entry(id.to_owned()).or_insert_with(empty);
-        // tantivy writes a new list of deleted documents with each commit that deletes some; the last one counts.
+        // tantivy writes a new list of deleted documents with each commit that deletes some; the
+        // last one counts.
         let opstamp: Option<u64> =
             name.to_str().and_then(|name| name.strip_suffix(".del")?.rsplit_once('.')?.1.parse().ok());
         if let Some(opstamp) = opstamp {

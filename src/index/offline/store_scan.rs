@@ -1,9 +1,10 @@
 //! Finding stored tweets in a damaged file, or in a part of one.
 //!
-//! tantivy finds a document by a skip list at the end of its `.store` file, and packs neighbors in one LZ4 block. Without the
-//! end of the file it finds none of them. The blocks stand one behind the other, so here they are found without the list:
-//! what unpacks to a block whose tweets have their checksums is one, and the next one begins behind it. Where that fails,
-//! the next byte is tried. A changed byte costs the tweets of its block at most, a cut the tweets behind it.
+//! tantivy finds a document by a skip list at the end of its `.store` file, and packs neighbors in
+//! one LZ4 block. Without the end of the file it finds none of them. The blocks stand one behind
+//! the other, so here they are found without the list: what unpacks to a block whose tweets have
+//! their checksums is one, and the next one begins behind it. Where that fails, the next byte is
+//! tried. A changed byte costs the tweets of its block at most, a cut the tweets behind it.
 //!
 //! ```text
 //! block     unpacked size: u32 | LZ4
@@ -19,13 +20,15 @@ use tantivy::directory::{FileSlice, OwnedBytes};
 
 use crate::index::checksum::{self, StoredTweet};
 
-/// No block is larger, packed or not, in bytes: a block is full with 4 KiB, or with its first tweet.
+/// No block is larger, packed or not, in bytes: a block is full with 4 KiB, or with its first
+/// tweet.
 const MAX_BLOCK_BYTES: usize = 16 * 1024 * 1024;
 
 /// How much of the file is in memory, in bytes.
 const WINDOW_BYTES: usize = 64 * 1024 * 1024;
 
-/// tantivy writes so much at most before the text of a document, in bytes: how many fields, which, of which type, and how long.
+/// tantivy writes so much at most before the text of a document, in bytes: how many fields, which,
+/// of which type, and how long.
 const MAX_PREFIX_BYTES: usize = 16;
 
 /// Where a tweet is.
@@ -80,7 +83,8 @@ impl StoreScan {
         Ok(range.and_then(|range| text_of(&self.unpacked[range])).map(|tweet| tweet.json.to_owned()))
     }
 
-    /// Unpacks the block that begins here. Answers how many bytes it takes in the file, or nothing when there is none.
+    /// Unpacks the block that begins here. Answers how many bytes it takes in the file, or nothing
+    /// when there is none.
     fn unpack(&mut self, start: usize) -> io::Result<Option<usize>> {
         self.block = Some(start);
         self.unpacked.clear();
@@ -122,8 +126,8 @@ fn text_of(doc: &[u8]) -> Option<StoredTweet<'_>> {
     texts.find_map(checksum::open_tweet)
 }
 
-/// Unpacks an LZ4 block that becomes `len` bytes, and answers how many bytes it takes. tantivy's reader is told by the skip
-/// list where a block ends; only its unpacked size says it here.
+/// Unpacks an LZ4 block that becomes `len` bytes, and answers how many bytes it takes. tantivy's
+/// reader is told by the skip list where a block ends; only its unpacked size says it here.
 fn unpack_lz4(packed: &[u8], len: usize, unpacked: &mut Vec<u8>) -> Option<usize> {
     let mut rest = packed;
     loop {

@@ -1,10 +1,11 @@
 //! The clock by which retention judges ages. A wall clock that is wrong deletes nothing.
 //!
-//! The age of a tweet is the time during which perch ran since it arrived, and the time in between during which perch did
-//! not run. The first is measured by a monotonic clock, which does not jump. The second can be learned only from the wall clock,
-//! which may be wrong at the start, before NTP has set it. So a downtime is believed step by step, no faster than perch
-//! runs: after an hour of running, at most an hour of it counts. When the wall clock goes back, what it claimed is
-//! taken back.
+//! The age of a tweet is the time during which perch ran since it arrived, and the time in between
+//! during which perch did not run. The first is measured by a monotonic clock, which does not jump.
+//! The second can be learned only from the wall clock, which may be wrong at the start, before NTP
+//! has set it. So a downtime is believed step by step, no faster than perch runs: after an hour of
+//! running, at most an hour of it counts. When the wall clock goes back, what it claimed is taken
+//! back.
 //!
 //! | the wall clock | effect |
 //! |---|---|
@@ -12,7 +13,8 @@
 //! | is behind at the start | none; the downtime does not count |
 //! | is ahead at the start, for some time | tweets go too early by that time at most |
 //!
-//! The time during which a machine sleeps counts as none, as does a downtime that ends with another one before it has counted.
+//! The time during which a machine sleeps counts as none, as does a downtime that ends with another
+//! one before it has counted.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::Seq;
 
-/// The writer looks more often than this. A longer step comes from a machine that slept, or from a monotonic clock that lies.
+/// The writer looks more often than this. A longer step comes from a machine that slept, or from a
+/// monotonic clock that lies.
 const MAX_STEP: Duration = Duration::from_secs(600);
 
 /// NTP corrects smaller errors all the time.
@@ -115,14 +118,16 @@ impl Jump {
 pub(in crate::index) struct Reading {
     /// The time.
     pub(in crate::index) now_ms: u64,
-    /// The tweets up to this seq are older than it seemed at the last look, by so many milliseconds; or younger.
+    /// The tweets up to this seq are older than it seemed at the last look, by so many
+    /// milliseconds; or younger.
     pub(in crate::index) aged: (Seq, i64),
     /// The wall clock jumped since the last look.
     pub(in crate::index) jump: Option<Jump>,
 }
 
 impl RetentionClock {
-    /// A clock that goes on where it was stored. An index without one has its newest arrival to judge by, if it knows that.
+    /// A clock that goes on where it was stored. An index without one has its newest arrival to
+    /// judge by, if it knows that.
     pub(in crate::index) fn start(
         source: Arc<dyn TimeSource>,
         stored: Option<&StoredClock>,

@@ -1,7 +1,8 @@
-//! A journal of what an index does to its disk, and the states in which a power cut could leave that disk.
+//! A journal of what an index does to its disk, and the states in which a power cut could leave
+//! that disk.
 //!
-//! What is certain after a power cut is what was synced: the content of a file by its own fsync, its name by an fsync of
-//! the directory. Everything else may be there, in part, or not.
+//! What is certain after a power cut is what was synced: the content of a file by its own fsync,
+//! its name by an fsync of the directory. Everything else may be there, in part, or not.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -79,8 +80,8 @@ fn journal_of(path: &Path) -> Option<Operations> {
     journals.iter().find(|(root, _)| path.starts_with(root)).map(|(_, operations)| Arc::clone(operations))
 }
 
-/// Writes an operation down. A sync is recorded before it is done, since it promises nothing about what comes meanwhile;
-/// everything else afterwards, so that no sync promises it too early.
+/// Writes an operation down. A sync is recorded before it is done, since it promises nothing about
+/// what comes meanwhile; everything else afterwards, so that no sync promises it too early.
 pub(in crate::index) fn record(operation: Operation) {
     let (Operation::CreateDir(path)
     | Operation::Create(path)

@@ -1,4 +1,5 @@
-//! Power cuts after every operation on the disk: what was acknowledged is there, whatever was not synced is lost.
+//! Power cuts after every operation on the disk: what was acknowledged is there, whatever was not
+//! synced is lost.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
@@ -14,7 +15,8 @@ const SOURCE: &str = "file";
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Appends tweets with these ids. The first batch of a source that goes on where it was, when so.
+    /// Appends tweets with these ids. The first batch of a source that goes on where it was, when
+    /// so.
     Append(Vec<u64>, bool),
     /// Commits, and waits until everything before is acknowledged.
     Commit,
@@ -73,7 +75,8 @@ struct Lives {
     number: usize,
 }
 
-/// A directory in memory where there is such: many files are synced, of which only the journal must know.
+/// A directory in memory where there is such: many files are synced, of which only the journal must
+/// know.
 fn memory_dir() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap()

@@ -1,4 +1,5 @@
-//! Every search has yield points in proportion to its work, and ends at the one at which it is stopped.
+//! Every search has yield points in proportion to its work, and ends at the one at which it is
+//! stopped.
 
 use std::ops::Bound;
 use std::time::Duration;
@@ -19,7 +20,8 @@ const COMMITTED: u64 = 1_000;
 const IN_TAIL: u64 = 40;
 /// The most documents of one yield point: a block of postings.
 const BLOCK: u64 = 128;
-/// The most yield points that are passed after the stop: of the parts of a query, and of the stages of a search.
+/// The most yield points that are passed after the stop: of the parts of a query, and of the stages
+/// of a search.
 const LATE: u64 = 200;
 
 /// An index of tweets that differ in what the queries below ask.
@@ -76,7 +78,8 @@ fn not(part: Ast) -> Ast {
     Ast::Not(Box::new(part))
 }
 
-/// Queries of every kind, and the least number of yield points of each: those that find nothing included.
+/// Queries of every kind, and the least number of yield points of each: those that find nothing
+/// included.
 fn queries() -> Vec<(&'static str, Ast, u64)> {
     let text = field::TEXT;
     let nowhere = || Ast::Near { field: field::COORDINATES, circle: GeoCircle { lon: 0.0, lat: 0.0, meters: 1.0 } };

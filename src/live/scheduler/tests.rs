@@ -43,7 +43,8 @@ impl Work {
     }
 }
 
-/// Lets what runs end, what began first before the others, and notes the order in which everything had its turn.
+/// Lets what runs end, what began first before the others, and notes the order in which everything
+/// had its turn.
 fn order(mut works: Vec<Work>) -> Vec<Requester> {
     let (mut order, mut running) = (Vec::new(), VecDeque::new());
     while !works.is_empty() || !running.is_empty() {

@@ -68,7 +68,8 @@ proptest! {
     }
 }
 
-/// Many patterns with next to no fixed characters, none of which matches, and a text as long as a tweet may be.
+/// Many patterns with next to no fixed characters, none of which matches, and a text as long as a
+/// tweet may be.
 #[test]
 fn the_work_of_one_document_is_bounded() {
     // All have a character that stands at the end of each word, and something behind it.
@@ -91,7 +92,8 @@ fn the_work_of_one_document_is_bounded() {
     // Also where several come together, and where some are kept from the time before.
     for docs in [&[&long][..], &[&short, &long, &long, &short]] {
         let (found, undecided, steps) = percolate(&mut engine, docs);
-        // Patterns of its terms, at most once in vain, and what programs ask for; and the step that was one too many.
+        // Patterns of its terms, at most once in vain, and what programs ask for; and the step that
+        // was one too many.
         let most = (3 * MAX_STEPS + 100_000) * docs.len() as u64;
         assert!(steps <= most, "{steps} steps for {} documents", docs.len());
         for (at, doc) in (0_u32..).zip(docs) {
@@ -107,7 +109,8 @@ fn the_work_of_one_document_is_bounded() {
     }
 }
 
-/// A pattern is not tried on a term that lacks one of its characters, and not again once it has matched.
+/// A pattern is not tried on a term that lacks one of its characters, and not again once it has
+/// matched.
 #[test]
 fn a_long_document_costs_less_than_each_pattern_for_each_term() {
     let words: Vec<String> = (0..5_000).map(|n| format!("abc{n}")).collect();

@@ -18,7 +18,8 @@ fn a_reindex_that_was_cut_off_is_finished() {
     let note = fs::read_to_string(state("perch.json")).unwrap();
     let open = note.split(",\n  \"perch_crc32\"").next().unwrap();
     let built = checksum::seal_json(&format!("{open},\n  \"built_version\": {}\n}}", crate::index::SCHEMA_VERSION));
-    // (what is in tantivy, tantivy.new and tantivy.old; whether perch.json says that the new one is whole)
+    // (what is in tantivy, tantivy.new and tantivy.old; whether perch.json says that the new one is
+    // whole)
     let (whole, half, none) = (Some(true), Some(false), None);
     for (tantivy, new, old, is_built) in [
         (whole, half, none, false),
