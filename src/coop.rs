@@ -154,6 +154,15 @@ pub(crate) mod testing {
         Run { result, steps: asked.get(), late: late.get() }
     }
 
+    /// Does some work, and something else at each of its yield points.
+    pub(crate) fn at_each<T>(mut at: impl FnMut() + 'static, work: impl FnOnce() -> T) -> T {
+        let should_stop = move || {
+            at();
+            false
+        };
+        supervise_every(1, should_stop, work).expect("nobody stops it")
+    }
+
     /// How many yield points some work has when nobody stops it.
     pub(crate) fn steps<T>(work: impl FnOnce() -> T) -> u64 {
         stop_at(u64::MAX, work).steps

@@ -395,7 +395,12 @@ impl Live {
         }
         // What costs more is decided beside the loop.
         self.read_in_time(move |_| {
-            found.extend(undecided.into_iter().filter(|query| Matcher::new(query.ast()).matches(&tweet.doc)));
+            for query in undecided {
+                coop::check()?;
+                if Matcher::new(query.ast()).matches(&tweet.doc) {
+                    found.push(query);
+                }
+            }
             found.sort_unstable_by_key(Query::id);
             found.dedup_by_key(|query| query.id());
             Ok(found)
@@ -455,7 +460,7 @@ impl Live {
         let inner = Arc::clone(&self.inner);
         self.read_in_time(move |view| {
             let sample = inner.sample.get_or_take(&view)?;
-            Ok(sample.price(query.ast()))
+            sample.price(query.ast())
         })
         .await
     }

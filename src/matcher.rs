@@ -63,7 +63,7 @@ impl Matcher {
         Matcher { root: compile(query) }
     }
 
-    /// Whether the document matches.
+    /// Whether the document matches. Means nothing when the work is stopped ([`coop`]).
     #[must_use]
     pub fn matches(&self, doc: &Doc) -> bool {
         self.root.matches(doc)
@@ -180,8 +180,10 @@ impl Node {
     }
 }
 
+/// False when the work is stopped.
 fn any_term(doc: &Doc, field: FieldId, is_it: impl Fn(&str) -> bool) -> bool {
-    doc.field_tokens(field).iter().any(|token| is_it(doc.term(token)))
+    let mut tokens = doc.field_tokens(field).iter().take_while(|_| !coop::stopped());
+    tokens.any(|token| is_it(doc.term(token)))
 }
 
 /// Whether at least `min` of `n` parts are true; stops as soon as the answer is known.
@@ -199,10 +201,14 @@ fn at_least(min: usize, n: usize, mut part: impl FnMut(usize) -> bool) -> bool {
     missing == 0
 }
 
+/// False when the work is stopped.
 fn matches_phrase(phrase: &Phrase, doc: &Doc) -> bool {
     let tokens = doc.field_tokens(phrase.field);
     let last = phrase.terms.len() - 1;
     phrase::matches(tokens, phrase.terms.len(), phrase.slop, |i, at| {
+        if coop::stopped() {
+            return false;
+        }
         let (it, term) = (doc.term(&tokens[at]), phrase.terms[i].as_str());
         if phrase.last_is_prefix && i == last { it.starts_with(term) } else { it == term }
     })

@@ -9,9 +9,11 @@
 //! of the same kind that has learned from the sample how frequent words are. The engine that runs is not asked, because that
 //! would keep the loop from tweets; with a million queries it may plan otherwise.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::coop;
 use crate::doc::Doc;
 use crate::ids::QueryKey;
 use crate::index::{SearchError, View};
@@ -26,6 +28,9 @@ pub const SAMPLE: usize = 1_000;
 
 /// So long a sample serves: somebody who types asks several times a second.
 const FRESH: Duration = Duration::from_secs(10);
+
+/// So long it serves while somebody takes the next one.
+const USABLE: Duration = Duration::from_secs(60);
 
 /// What a query costs and brings.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,8 +62,9 @@ pub(super) struct Sample {
     taken: Instant,
     docs: Vec<Doc>,
     tweets_per_hour: Option<f64>,
-    /// Has percolated the tweets, without a query.
-    planner: Mutex<Box<dyn Engine>>,
+    engine: EngineKind,
+    /// Has percolated the tweets, without a query. None while somebody asks it.
+    planner: Mutex<Option<Box<dyn Engine>>>,
 }
 
 impl std::fmt::Debug for Sample {
@@ -71,47 +77,77 @@ impl Sample {
     /// The newest tweets of a view.
     fn take(view: &View, engine: EngineKind) -> Result<Sample, SearchError> {
         let hits = view.newest(SAMPLE)?;
-        // What is stored can be read: it was, and is checked to be the same again.
-        let tweets = hits.iter().filter_map(|hit| tweet::read(hit.json.as_bytes()).ok()).flatten();
-        Ok(Sample::new(tweets.map(|tweet| tweet::prepare(&tweet).doc).collect(), engine))
+        let mut docs = Vec::with_capacity(hits.len());
+        for hit in &hits {
+            coop::check()?;
+            // What is stored can be read: it was, and is checked to be the same again.
+            let tweets = tweet::read(hit.json.as_bytes()).unwrap_or_default();
+            docs.extend(tweets.iter().map(|tweet| tweet::prepare(tweet).doc));
+        }
+        Sample::new(docs, engine)
     }
 
-    fn new(docs: Vec<Doc>, engine: EngineKind) -> Sample {
+    fn new(docs: Vec<Doc>, engine: EngineKind) -> Result<Sample, SearchError> {
         let written = |doc: &Doc| doc.values().iter().find(|(of, _)| *of == field::CREATED).map(|&(_, at)| at);
         let tweets_per_hour = per_hour(docs.iter().filter_map(written).collect());
-        let mut planner = (engine.build)(&EngineOptions::default());
-        planner.percolate(&docs.iter().collect::<Vec<_>>(), &mut Matches::default());
-        Sample { taken: Instant::now(), docs, tweets_per_hour, planner: Mutex::new(planner) }
+        let planner = Mutex::new(Some(planner(&docs, engine)?));
+        Ok(Sample { taken: Instant::now(), docs, tweets_per_hour, engine, planner })
     }
 
-    /// Whether it still serves.
-    fn is_fresh(&self) -> bool {
-        self.taken.elapsed() < FRESH
+    /// Whether it is so new, or newer.
+    fn is_within(&self, age: Duration) -> bool {
+        self.taken.elapsed() < age
     }
 
     /// Tries a query on it.
-    pub(super) fn price(&self, query: &Ast) -> Price {
-        let presearch = self.presearch(query);
-        let count = |ast: &Ast| {
-            let matcher = Matcher::new(ast);
-            self.docs.iter().filter(|doc| matcher.matches(doc)).count()
+    pub(super) fn price(&self, query: &Ast) -> Result<Price, SearchError> {
+        let presearch = self.presearch(query)?;
+        let (candidates, matches) = (self.count(&presearch)?, self.count(query)?);
+        Ok(Price { candidates, matches, presearch, tweets: self.docs.len(), tweets_per_hour: self.tweets_per_hour })
+    }
+
+    fn count(&self, query: &Ast) -> Result<usize, SearchError> {
+        let matcher = Matcher::new(query);
+        let mut n = 0;
+        for doc in &self.docs {
+            coop::check()?;
+            n += usize::from(matcher.matches(doc));
+        }
+        coop::check()?;
+        Ok(n)
+    }
+
+    /// What the engine would wait for on behalf of a query.
+    fn presearch(&self, query: &Ast) -> Result<Ast, SearchError> {
+        const KEY: QueryKey = QueryKey(0);
+        // Taken out: there are yield points below, and no lock is held there.
+        let kept = self.planner().take();
+        let mut engine = match kept {
+            Some(engine) => engine,
+            None => planner(&self.docs, self.engine)?,
         };
-        let (candidates, matches) = (count(&presearch), count(query));
-        Price { candidates, matches, presearch, tweets: self.docs.len(), tweets_per_hour: self.tweets_per_hour }
+        engine.insert(KEY, query);
+        let presearch = engine.presearch(KEY);
+        engine.remove(KEY);
+        let stopped = coop::check();
+        *self.planner() = Some(engine);
+        stopped?;
+        Ok(presearch)
+    }
+
+    fn planner(&self) -> MutexGuard<'_, Option<Box<dyn Engine>>> {
+        self.planner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Sample {
-    /// What the engine would wait for on behalf of a query.
-    fn presearch(&self, query: &Ast) -> Ast {
-        const KEY: QueryKey = QueryKey(0);
-        // An engine that panicked has a query too many, which the next one replaces.
-        let mut planner = self.planner.lock().unwrap_or_else(PoisonError::into_inner);
-        planner.insert(KEY, query);
-        let presearch = planner.presearch(KEY);
-        planner.remove(KEY);
-        presearch
+/// An engine that has percolated these tweets, without a query.
+fn planner(docs: &[Doc], engine: EngineKind) -> Result<Box<dyn Engine>, SearchError> {
+    let mut planner = (engine.build)(&EngineOptions::default());
+    for docs in docs.chunks(16) {
+        coop::check()?;
+        planner.percolate(&docs.iter().collect::<Vec<_>>(), &mut Matches::default());
     }
+    Ok(planner)
 }
 
 /// The sample that is kept.
@@ -119,22 +155,40 @@ impl Sample {
 pub(super) struct KeptSample {
     engine: EngineKind,
     sample: Mutex<Option<Arc<Sample>>>,
+    /// Whether somebody takes the next one.
+    taking: AtomicBool,
 }
 
 impl KeptSample {
     /// For an engine of this kind.
     pub(super) fn new(engine: EngineKind) -> KeptSample {
-        KeptSample { engine, sample: Mutex::default() }
+        KeptSample { engine, sample: Mutex::default(), taking: AtomicBool::new(false) }
     }
 
     /// The sample that is kept, or one of the view when that is too old.
     pub(super) fn get_or_take(&self, view: &View) -> Result<Arc<Sample>, SearchError> {
+        self.get_or(|| Sample::take(view, self.engine))
+    }
+
+    fn get_or(&self, take: impl FnOnce() -> Result<Sample, SearchError>) -> Result<Arc<Sample>, SearchError> {
+        /// Also when the work is stopped or panics.
+        struct Taking<'a>(&'a AtomicBool);
+        impl Drop for Taking<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::Release);
+            }
+        }
         let kept = self.sample.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(sample) = kept.filter(|sample| sample.is_fresh()) {
+        if let Some(sample) = kept.as_ref().filter(|sample| sample.is_within(FRESH)) {
+            return Ok(Arc::clone(sample));
+        }
+        let is_first = !self.taking.swap(true, Ordering::AcqRel);
+        let _taking = is_first.then(|| Taking(&self.taking));
+        // Whoever takes one may be paused, so nobody waits for it.
+        if let Some(sample) = kept.filter(|sample| !is_first && sample.is_within(USABLE)) {
             return Ok(sample);
         }
-        // Whoever asks meanwhile takes one too, and waits for nobody.
-        let sample = Arc::new(Sample::take(view, self.engine)?);
+        let sample = Arc::new(take()?);
         *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&sample));
         Ok(sample)
     }
@@ -166,6 +220,63 @@ fn per_hour(mut times: Vec<i64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coop::testing::{steps, stop_at};
+    use crate::percolator::ENGINES;
+    use crate::query::{Query, QueryLimits};
+    use crate::schema::Schema;
+
+    fn query(text: &str) -> Query {
+        Query::parse(text, Schema::tweet(), &QueryLimits::default()).expect("a query")
+    }
+
+    fn docs(n: usize) -> Vec<Doc> {
+        let doc = |at| {
+            let json = format!(r#"{{"id":{at},"text":"apple banana cherry","user":{{"id":1,"screen_name":"a"}}}}"#);
+            tweet::read(json.as_bytes()).expect("a tweet").iter().map(|tweet| tweet::prepare(tweet).doc).collect()
+        };
+        (1..=n).flat_map(|at| -> Vec<Doc> { doc(at) }).collect()
+    }
+
+    #[test]
+    fn a_price_can_be_stopped_anywhere_and_holds_no_lock_there() {
+        for &engine in ENGINES {
+            let sample = Arc::new(Sample::new(docs(40), engine).expect("a sample"));
+            let query = query("*pp*a *zz* OR \"banana apple\"");
+            let expected = sample.price(query.ast()).expect("a price");
+            let (in_it, lock) = (Arc::clone(&sample), |sample: &Sample| drop(sample.planner.try_lock().expect("free")));
+            let free = coop::testing::at_each(move || lock(&in_it), || sample.price(query.ast()));
+            assert_eq!(free.expect("a price"), expected, "{}", engine.name);
+            let all = steps(|| sample.price(query.ast()).map(drop));
+            assert!(all > 80, "{}: {all}", engine.name);
+            for at in 1..=all {
+                let run = stop_at(at, || sample.price(query.ast()));
+                assert!(run.result.is_err(), "{}: {at}", engine.name);
+                assert!(run.late < 40, "{}: {at}: {}", engine.name, run.late);
+            }
+            assert_eq!(sample.price(query.ast()).expect("a price"), expected, "{}", engine.name);
+        }
+    }
+
+    #[test]
+    fn a_sample_is_taken_once_while_the_last_one_is_usable() {
+        let sample = || Sample::new(Vec::new(), ENGINES[0]);
+        let kept = KeptSample::new(ENGINES[0]);
+        let old = kept.get_or(sample).expect("a sample");
+        let Some(past) = Instant::now().checked_sub(FRESH) else { return };
+        let aged = Arc::new(Sample { taken: past, ..sample().expect("a sample") });
+        *kept.sample.lock().expect("a lock") = Some(Arc::clone(&aged));
+        let new = kept.get_or(|| {
+            let meanwhile = kept.get_or(|| panic!("somebody takes one")).expect("the last one");
+            assert!(Arc::ptr_eq(&meanwhile, &aged));
+            sample()
+        });
+        let new = new.expect("a sample");
+        assert!(!Arc::ptr_eq(&new, &aged) && !Arc::ptr_eq(&new, &old));
+        // One that is stopped leaves it to the next.
+        *kept.sample.lock().expect("a lock") = Some(Arc::clone(&aged));
+        kept.get_or(|| Err(coop::Stopped.into())).expect_err("stopped");
+        assert!(!Arc::ptr_eq(&kept.get_or(sample).expect("a sample"), &aged));
+    }
 
     #[test]
     fn the_rate_is_that_of_the_middle() {

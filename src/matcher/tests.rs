@@ -129,3 +129,18 @@ fn leaf() -> impl Strategy<Value = Ast> {
         Just(Ast::Exists { field: TAG }),
     ]
 }
+
+#[test]
+fn a_long_document_can_be_left_anywhere() {
+    let text = "apple ".repeat(500);
+    let mut builder = DocBuilder::new(Schema::tweet());
+    builder.text(crate::schema::tweet::TEXT, &text);
+    for query in ["zebra", "*zz*a", "zz*", "\"banana apple\"", "\"banana zebra\"~2", "-*zz*a"] {
+        let query = query::Query::parse(query, Schema::tweet(), &query::QueryLimits::default()).expect("a query");
+        let matcher = Matcher::new(query.ast());
+        let steps = crate::coop::testing::steps(|| matcher.matches(builder.doc()));
+        assert!(steps >= 500, "{query:?}: {steps}");
+        let run = crate::coop::testing::stop_at(steps / 2, || matcher.matches(builder.doc()));
+        run.result.expect_err("stopped");
+    }
+}
