@@ -6,7 +6,8 @@
 //!
 //! tantivy does not say that a merge has failed, it asks for merges again after the next commit. Segments that were proposed
 //! and are there again were not merged. They are proposed again after a minute, then after twice as long each time: a disk
-//! that was full may have space again.
+//! that was full may have space again. A merge of them and of more segments waits as long. Merges that failed are a problem
+//! until they are done, or not wanted any more.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use tantivy::index::SegmentId;
 use tantivy::merge_policy::{LogMergePolicy, MergeCandidate, MergePolicy};
 
 use super::checksum::{self, FileDamage};
-use super::commit_files::CommittedSegment;
+use super::commit_files::{Commit, CommittedSegment};
 use super::damage::Damage;
 use super::lock;
 use super::retention::is_wasteful;
@@ -79,12 +80,13 @@ impl MergePolicy for Merging {
     fn compute_merge_candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
         let mut attempts = lock(&self.attempts);
         let there: HashSet<SegmentId> = segments.iter().map(SegmentMeta::id).collect();
-        if attempts.note_failures(&there, Instant::now()) {
-            self.checks.damage.merges_fail(true);
-        }
+        attempts.note_failures(&there, Instant::now());
         let whole: Vec<SegmentMeta> =
             segments.iter().filter(|segment| !self.checks.is_damaged(segment.id())).cloned().collect();
         let mut candidates = self.candidates(&whole);
+        attempts.forget_unwanted(&there, &candidates);
+        attempts.forget_gone(&there, &self.checks.dir);
+        self.checks.damage.merges_fail(!attempts.failed.is_empty());
         candidates.retain(|candidate| {
             let is_in = |segment: &&SegmentMeta| candidate.0.contains(&segment.id());
             let segments: Vec<&SegmentMeta> = whole.iter().filter(is_in).collect();
@@ -109,24 +111,46 @@ struct Attempts {
 }
 
 impl Attempts {
-    /// `there` are the segments that no merge works on. Answers whether there is a merge that has failed since the last call.
-    fn note_failures(&mut self, there: &HashSet<SegmentId>, now: Instant) -> bool {
+    /// `there` are the segments that no merge works on.
+    fn note_failures(&mut self, there: &HashSet<SegmentId>, now: Instant) {
         let is_back = |merge: &MergeKey| merge.iter().all(|segment| there.contains(segment));
         let (failed, begun): (Vec<_>, Vec<_>) = self.begun.drain(..).partition(is_back);
         self.begun = begun.into();
-        let is_new = !failed.is_empty();
         for merge in failed {
-            let before = self.failed.get(&merge).map(|&(_, pause)| pause);
+            // What failed before may have been a part of it: segments come with each commit.
+            let parts = self.failed.extract_if(|part, _| part.is_subset(&merge));
+            let before = parts.map(|(_, (_, pause))| pause).max();
             let pause = before.map_or(FIRST_RETRY, |pause| (pause * 2).min(LAST_RETRY));
             if self.failed.len() < REMEMBERED {
                 self.failed.insert(merge, (now + pause, pause));
             }
         }
-        is_new
+    }
+
+    /// Forgets the merges that failed and that could be proposed now, but are in no candidate any more.
+    fn forget_unwanted(&mut self, there: &HashSet<SegmentId>, candidates: &[MergeCandidate]) {
+        self.failed.retain(|merge, _| {
+            let is_possible = merge.iter().all(|segment| there.contains(segment));
+            let is_in = |candidate: &MergeCandidate| merge.iter().all(|segment| candidate.0.contains(segment));
+            !is_possible || candidates.iter().any(is_in)
+        });
+    }
+
+    /// Forgets the merges that failed and that can't be tried again: a segment of theirs was merged or deleted.
+    fn forget_gone(&mut self, there: &HashSet<SegmentId>, dir: &Path) {
+        if self.failed.keys().flatten().all(|segment| there.contains(segment)) {
+            return;
+        }
+        // tantivy writes it before it asks for merges. Segments that a merge works on are in it.
+        let Ok(commit) = Commit::read(dir) else { return };
+        let committed: HashSet<&str> = commit.segments.iter().map(|segment| segment.id.as_str()).collect();
+        let exists = |id: &SegmentId| there.contains(id) || committed.contains(id.uuid_string().as_str());
+        self.failed.retain(|merge, _| merge.iter().all(exists));
     }
 
     fn is_due(&self, segments: &[SegmentId], now: Instant) -> bool {
-        self.failed.get(&segments.iter().copied().collect::<MergeKey>()).is_none_or(|&(at, _)| now >= at)
+        let is_in = |merge: &MergeKey| merge.iter().all(|segment| segments.contains(segment));
+        self.failed.iter().all(|(merge, &(at, _))| now >= at || !is_in(merge))
     }
 
     fn begin(&mut self, segments: &[SegmentId]) {
