@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tantivy::SegmentMeta;
@@ -177,6 +178,15 @@ struct Checked {
     is_busy: bool,
 }
 
+/// A thread that reads files, until it ends, if need be by a panic.
+struct Busy(Arc<Checks>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        lock(&self.0.state).is_busy = false;
+    }
+}
+
 impl Checks {
     fn is_damaged(&self, segment: SegmentId) -> bool {
         lock(&self.state).damaged.contains(&segment)
@@ -198,20 +208,26 @@ impl Checks {
             self.check(&unchecked);
             return segments.iter().all(|segment| lock(&self.state).whole.contains(&segment.id()));
         }
-        let is_busy = std::mem::replace(&mut lock(&self.state).is_busy, true);
-        if !is_busy {
-            let checks = Arc::clone(self);
-            // The files stay as long as the thread has the metas.
-            let check = move || {
-                checks.check(&unchecked);
-                lock(&checks.state).is_busy = false;
-            };
-            if let Err(error) = std::thread::Builder::new().name("perch-verify".to_owned()).spawn(check) {
-                lock(&self.state).is_busy = false;
-                tracing::warn!(%error, "files can't be checked, their segments are not merged yet");
-            }
-        }
+        let checks = Arc::clone(self);
+        // The files stay as long as the thread has the metas.
+        self.aside(move || checks.check(&unchecked));
         false
+    }
+
+    /// Lets a thread do this, unless one is at work.
+    fn aside(self: &Arc<Checks>, check: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
+        if std::mem::replace(&mut lock(&self.state).is_busy, true) {
+            return None;
+        }
+        let busy = Busy(Arc::clone(self));
+        let check = move || {
+            let _busy = busy;
+            check();
+        };
+        let started = std::thread::Builder::new().name("perch-verify".to_owned()).spawn(check);
+        started
+            .inspect_err(|error| tracing::warn!(%error, "files can't be checked, their segments are not merged yet"))
+            .ok()
     }
 
     fn check(&self, segments: &[SegmentMeta]) {

@@ -96,3 +96,15 @@ fn a_problem_with_merges_ends_when_nobody_wants_them() {
     attempts.forget_unwanted(&there, &[MergeCandidate(segments[..2].to_vec())]);
     assert!(attempts.failed.is_empty());
 }
+
+#[test]
+fn files_are_checked_again_after_a_panic() {
+    let checks = Arc::new(Checks { dir: PathBuf::new(), damage: Arc::default(), state: Mutex::default() });
+    let checking = checks.aside(|| panic!("for this test"));
+    checking.unwrap().join().unwrap_err();
+    let (go, gate) = std::sync::mpsc::channel();
+    let checking = checks.aside(move || gate.recv().unwrap());
+    assert!(checks.aside(|| ()).is_none(), "one at a time");
+    go.send(()).unwrap();
+    checking.unwrap().join().unwrap();
+}
