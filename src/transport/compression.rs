@@ -6,6 +6,9 @@
 //! fastest level is used: it makes a sixth of a page of tweets, and slower ones little less for
 //! many times the work.
 //!
+//! Half of the cores compress at one time. While they are busy, answers are sent as they are: nobody
+//! waits for the long answers of others.
+//!
 //! Event streams are not compressed: each event would have to be flushed by itself. Neither is what
 //! another layer may not keep (`no-store`, cookies): a secret beside text that somebody else chose
 //! could be guessed from the compressed size (BREACH).
@@ -21,7 +24,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Frame;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
@@ -33,11 +36,35 @@ const MIN_BYTES: u64 = 4 * 1024;
 pub(super) fn compress(router: Router) -> Router {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // The other cores are left for matching and for clients that take answers as they are.
-    let turns = Arc::new(Semaphore::new((cores / 2).max(1)));
+    compress_in(router, Arc::new(Semaphore::new((cores / 2).max(1))))
+}
+
+fn compress_in(router: Router, turns: Arc<Semaphore>) -> Router {
+    let layer = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(has_turn);
+    router.layer(middleware::from_fn_with_state(turns, take_turn)).layer(layer).layer(middleware::from_fn(finish))
+}
+
+/// The right to compress an answer, in its extensions.
+#[derive(Clone)]
+struct Turn(#[expect(dead_code, reason = "it is held")] Arc<OwnedSemaphorePermit>);
+
+fn has_turn(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<Turn>().is_some()
+}
+
+/// Takes a turn for an answer that is worth it, if one is free.
+async fn take_turn(State(turns): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let is_wanted = request.headers().contains_key(header::ACCEPT_ENCODING);
+    let mut response = next.run(request).await;
     let predicate =
         SizeAbove::new(MIN_BYTES).and(NotForContentType::IMAGES).and(NotForContentType::SSE).and(is_compressible);
-    let layer = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(predicate);
-    router.layer(layer).layer(middleware::from_fn_with_state(turns, finish))
+    if is_wanted
+        && predicate.should_compress(&response)
+        && let Ok(turn) = turns.try_acquire_owned()
+    {
+        response.extensions_mut().insert(Turn(Arc::new(turn)));
+    }
+    response
 }
 
 fn is_compressible(status: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
@@ -51,13 +78,13 @@ fn is_compressible(status: StatusCode, _: Version, headers: &HeaderMap, _: &Exte
 }
 
 /// Compresses to the end what the layer below has begun to compress.
-async fn finish(State(turns): State<Arc<Semaphore>>, request: Request, next: Next) -> Result<Response, Infallible> {
-    let response = next.run(request).await;
+async fn finish(request: Request, next: Next) -> Result<Response, Infallible> {
+    let mut response = next.run(request).await;
+    let _turn = response.extensions_mut().remove::<Turn>();
     let is_begun = response.headers().contains_key(header::CONTENT_ENCODING);
     if !is_begun || response.body().size_hint().exact().is_some() {
         return Ok(response);
     }
-    let _turn = turns.acquire_owned().await;
     let (head, mut body) = response.into_parts();
     let mut compressed = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -73,4 +100,35 @@ async fn finish(State(turns): State<Arc<Semaphore>>, request: Request, next: Nex
         tokio::task::coop::consume_budget().await;
     }
     Ok(Response::from_parts(head, Body::from(compressed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use futures_util::FutureExt as _;
+    use tower_service::Service as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_does_not_wait_for_a_turn() {
+        let turns = Arc::new(Semaphore::new(1));
+        let text = "a tweet ".repeat(10_000);
+        let expected = text.clone();
+        let mut router = compress_in(Router::new().route("/", get(async || text)), Arc::clone(&turns));
+        let mut coding = async |accepted: &'static str| {
+            let request = Request::get("/").header(header::ACCEPT_ENCODING, accepted).body(Body::empty()).unwrap();
+            let response = router.call(request).await.unwrap();
+            let coding = response.headers().get(header::CONTENT_ENCODING).cloned();
+            let bytes = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(coding.is_none(), bytes == expected.as_bytes());
+            coding
+        };
+        let held = turns.acquire().await.unwrap();
+        assert_eq!(coding("gzip").now_or_never(), Some(None), "at once, as it is");
+        drop(held);
+        assert_eq!(coding("gzip").await.unwrap(), "gzip");
+        assert_eq!(coding("identity").await, None);
+        assert_eq!(turns.available_permits(), 1);
+    }
 }
