@@ -23,7 +23,7 @@ use super::checked_directory::CheckedDirectory;
 use super::commit_files::Commit;
 pub use super::commit_files::DamagedFile;
 use super::damage::{Damage, guarded};
-use super::durable::sync_dir;
+use super::durable::{self, sync_dir};
 use super::durable_directory::META;
 use super::fields::Fields;
 use super::home::{Home, OpenError, TANTIVY};
@@ -144,7 +144,7 @@ pub fn backup(from: &Path, to: &Path) -> Result<Report, OfflineError> {
     if real(to).map_err(doing(to.display().to_string()))?.starts_with(&index) {
         return Err(OfflineError::Inside { index: from.to_owned(), to: to.to_owned() });
     }
-    fs::create_dir_all(to).map_err(doing(to.display().to_string()))?;
+    durable::create_dir_all(to).map_err(doing(to.display().to_string()))?;
     if fs::read_dir(to).map_err(doing(to.display().to_string()))?.next().is_some() {
         return Err(OfflineError::NotEmpty(to.to_owned()));
     }
@@ -178,9 +178,6 @@ pub fn backup(from: &Path, to: &Path) -> Result<Report, OfflineError> {
     }
     // Last, because it makes the directory an index. Its seqs are read now, so they are no lower than those of the tweets.
     Home::copy_note(from, to)?;
-    if let Some(parent) = to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        sync_dir(parent).map_err(doing(parent.display().to_string()))?;
-    }
     report(&target)
 }
 
@@ -339,7 +336,7 @@ pub fn salvage(dir: &Path) -> Result<Salvaged, OfflineError> {
 }
 
 /// Builds an index from these tweets and puts it in the place of the one that they are of. Answers with what of it is lost.
-fn build(home: &mut Home, dir: &Path, mut tweets: StoredTweets, may_lose: bool) -> Result<Losses, OfflineError> {
+fn build(home: &mut Home, dir: &Path, tweets: StoredTweets, may_lose: bool) -> Result<Losses, OfflineError> {
     let new = dir.join(NEW);
     let doing_new = || doing(new.display().to_string());
     for rest in [&new, &dir.join(swap::OLD)] {
@@ -353,7 +350,24 @@ fn build(home: &mut Home, dir: &Path, mut tweets: StoredTweets, may_lose: bool) 
         n => home.take_seqs(n).map_err(doing(dir.display().to_string()))?,
     };
     fs::create_dir(&new).map_err(doing_new())?;
-    let rebuilt = open_tantivy(&new)?;
+    let losses = build_in(&new, home, tweets, first_new, may_lose).inspect_err(|_| {
+        // What went wrong first is what is said.
+        let _ = swap::remove(&new);
+    })?;
+    sync_dir(dir).map_err(doing(dir.display().to_string()))?;
+    home.swap().map_err(doing(dir.display().to_string()))?;
+    Ok(losses)
+}
+
+/// Builds an index from these tweets in an empty directory. Those without a seq get seqs from `first_new` on.
+fn build_in(
+    new: &Path,
+    home: &Home,
+    mut tweets: StoredTweets,
+    first_new: Seq,
+    may_lose: bool,
+) -> Result<Losses, OfflineError> {
+    let rebuilt = open_tantivy(new)?;
     Fields::register(&rebuilt);
     let options = IndexWriterOptions::builder().num_worker_threads(1).memory_budget_per_thread(MEMORY_BYTES).build();
     let mut writer = rebuilt.writer_with_options(options)?;
@@ -373,9 +387,7 @@ fn build(home: &mut Home, dir: &Path, mut tweets: StoredTweets, may_lose: bool) 
     writer.wait_merging_threads()?;
     let losses = std::mem::take(&mut tweets.losses);
     drop((tweets, rebuilt));
-    sync_dir(&new).map_err(doing_new())?;
-    sync_dir(dir).map_err(doing(dir.display().to_string()))?;
-    home.swap().map_err(doing(dir.display().to_string()))?;
+    sync_dir(new).map_err(doing(new.display().to_string()))?;
     Ok(losses)
 }
 

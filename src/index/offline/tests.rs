@@ -3,6 +3,7 @@ use tokio::sync::oneshot;
 
 use super::swap::OLD;
 use super::*;
+use crate::index::tests::journal::{Journal, Operation};
 use crate::index::{Index, IndexOptions};
 use crate::tweet::Item;
 
@@ -59,6 +60,21 @@ fn a_backup_of_an_index_in_use_holds_what_was_committed() {
     assert_eq!(check(&to).unwrap().problems, Vec::<String>::new());
     assert!(matches!(backup(&from, &to), Err(OfflineError::NotEmpty(_))));
     assert!(matches!(backup(&dir.path().join("nothing"), &dir.path().join("b")), Err(OfflineError::Open(_))));
+}
+
+#[test]
+fn the_directories_of_a_backup_are_durable() {
+    let dir = TempDir::new().unwrap();
+    let from = dir.path().join("from");
+    drop(open_in(&from));
+    let journal = Journal::of(dir.path());
+    backup(&from, &dir.path().join("a/b/to")).unwrap();
+    let operations = journal.first(journal.len());
+    for parent in ["", "a", "a/b"] {
+        let parent = dir.path().join(parent);
+        let is_synced = |operation: &Operation| matches!(operation, Operation::SyncDir(synced) if *synced == parent);
+        assert!(operations.iter().any(is_synced), "{}", parent.display());
+    }
 }
 
 #[test]

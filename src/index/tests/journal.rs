@@ -42,25 +42,25 @@ type Operations = Arc<Mutex<Vec<Operation>>>;
 static JOURNALS: Mutex<Vec<(PathBuf, Operations)>> = Mutex::new(Vec::new());
 
 /// The journal of what happens below a directory, while this lives.
-pub(super) struct Journal {
+pub(in crate::index) struct Journal {
     root: PathBuf,
     operations: Operations,
 }
 
 impl Journal {
-    pub(super) fn of(root: &Path) -> Journal {
+    pub(in crate::index) fn of(root: &Path) -> Journal {
         let operations = Operations::default();
         lock(&JOURNALS).push((root.to_owned(), Arc::clone(&operations)));
         Journal { root: root.to_owned(), operations }
     }
 
     /// How many operations there were.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::index) fn len(&self) -> usize {
         lock(&self.operations).len()
     }
 
     /// The first `n` operations.
-    pub(super) fn first(&self, n: usize) -> Vec<Operation> {
+    pub(in crate::index) fn first(&self, n: usize) -> Vec<Operation> {
         lock(&self.operations)[..n].to_vec()
     }
 

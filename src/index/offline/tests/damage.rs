@@ -202,9 +202,8 @@ fn what_retention_deleted_does_not_come_back() {
     assert_eq!(kept, young);
 }
 
-#[test]
-fn an_index_without_checksums_of_its_tweets_is_salvaged_too() {
-    // As an earlier perch wrote it: nothing but JSON is stored.
+/// An index as an earlier perch wrote it: nothing but JSON is stored.
+fn without_checksums(tweets: impl Iterator<Item = (u64, String)>) -> TempDir {
     let dir = TempDir::new().unwrap();
     drop(open_in(dir.path()));
     let mut schema = tantivy::schema::Schema::builder();
@@ -219,12 +218,27 @@ fn an_index_without_checksums_of_its_tweets_is_salvaged_too() {
     let directory = tantivy::directory::MmapDirectory::open(&tantivy).unwrap();
     let index = tantivy::Index::create(directory, schema.build(), settings).unwrap();
     let mut writer = index.writer_with_num_threads(1, 15_000_000).unwrap();
-    for (n, tweet) in (1_u64..).zip(tweets(50, 1)) {
-        let document = tantivy::doc!(id => tweet.id, seq => n, stored => &*tweet.json);
-        writer.add_document(document).unwrap();
+    for (n, (tweet, json)) in (1_u64..).zip(tweets) {
+        writer.add_document(tantivy::doc!(id => tweet, seq => n, stored => json)).unwrap();
     }
     writer.commit().unwrap();
-    drop((writer, index));
+    dir
+}
+
+#[test]
+fn a_tweet_that_cannot_be_read_leaves_no_part_of_a_new_index() {
+    let whole = tweets(50, 1).into_iter().map(|tweet| (tweet.id, tweet.json.to_string()));
+    let dir = without_checksums(whole.chain([(99, "{".to_owned())]));
+    let error = reindex(dir.path()).unwrap_err();
+    assert!(matches!(&error, OfflineError::Unreadable(losses) if losses.tweets.len() == 1), "{error}");
+    assert!(!dir.path().join(NEW).exists());
+    assert_eq!(salvage(dir.path()).unwrap().report.tweets, 50);
+}
+
+#[test]
+fn an_index_without_checksums_of_its_tweets_is_salvaged_too() {
+    let dir = without_checksums(tweets(50, 1).into_iter().map(|tweet| (tweet.id, tweet.json.to_string())));
+    let tantivy = dir.path().join(TANTIVY);
     let whole = copy(dir.path());
     assert_eq!(reindex(whole.path()).unwrap().tweets, 50);
     assert_eq!(content_of(whole.path()).len(), 50);
