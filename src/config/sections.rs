@@ -353,9 +353,9 @@ pub struct Limits {
     pub max_waiting_searches: usize,
     /// Answers that wait until their clients take them, in MiB.
     pub response_buffer_mb: usize,
-    /// The same of one address.
+    /// The same of one address; above the limit of all, it is that.
     pub response_buffer_per_address_mb: usize,
-    /// The same of one connection; a single answer may be longer.
+    /// The same of one connection; above the limit of an address, it is that. A single answer may be longer.
     pub response_buffer_per_connection_mb: usize,
 }
 
@@ -425,11 +425,14 @@ impl Limits {
         within(problems, "limits.max_search_depth", self.max_search_depth, self.max_page..=1_000_000);
         within(problems, "limits.search_concurrency", self.search_concurrency, 0..=256);
         within(problems, "limits.max_waiting_searches", self.max_waiting_searches, 1..=1_000_000);
-        let (all, per_address) = (self.response_buffer_mb, self.response_buffer_per_address_mb);
-        within(problems, "limits.response_buffer_mb", all, 1..=1024 * 1024);
-        within(problems, "limits.response_buffer_per_address_mb", per_address, 1..=all);
-        let per_connection = self.response_buffer_per_connection_mb;
-        within(problems, "limits.response_buffer_per_connection_mb", per_connection, 1..=per_address);
+        // A share that is larger than the whole is the whole: one key may be lowered without the others.
+        for (path, mb) in [
+            ("limits.response_buffer_mb", self.response_buffer_mb),
+            ("limits.response_buffer_per_address_mb", self.response_buffer_per_address_mb),
+            ("limits.response_buffer_per_connection_mb", self.response_buffer_per_connection_mb),
+        ] {
+            within(problems, path, mb, 1..=1024 * 1024);
+        }
     }
 }
 

@@ -231,3 +231,9 @@ fn unknown_variables_are_warnings_and_those_of_kubernetes_not_even_that() {
     let known = [("PERCH_LOG", "info"), ("PERCH_TOKEN", "x"), ("PERCH_SOURCE", "[]"), ("PERCH_INDEX_DIR", "x")];
     assert_eq!(layers(&known).unknown_variables(), []);
 }
+
+#[test]
+fn all_answers_may_have_less_room_than_a_share_is() {
+    assert_eq!(problems(&layers("[limits]\nresponse_buffer_mb = 8")), "");
+    assert_eq!(problems(&layers("[limits]\nresponse_buffer_per_address_mb = 4")), "");
+}

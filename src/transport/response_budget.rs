@@ -105,11 +105,12 @@ impl ResponseBudget {
     fn new(limits: &Limits) -> ResponseBudget {
         let kib = |mb: usize| mb.saturating_mul(1024).min(Semaphore::MAX_PERMITS);
         let all_kib = kib(limits.response_buffer_mb);
+        let per_address_kib = kib(limits.response_buffer_per_address_mb).min(all_kib);
         ResponseBudget(Arc::new(Budget {
             all: Arc::new(Semaphore::new(all_kib)),
             all_kib,
-            per_address_kib: kib(limits.response_buffer_per_address_mb),
-            per_connection_kib: kib(limits.response_buffer_per_connection_mb),
+            per_address_kib,
+            per_connection_kib: kib(limits.response_buffer_per_connection_mb).min(per_address_kib),
             patience: limits.search_timeout,
             addresses: Mutex::default(),
         }))

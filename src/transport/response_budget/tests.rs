@@ -155,3 +155,10 @@ async fn the_metrics_are_shown_when_there_is_room_for_nothing_else() {
     assert_eq!(answer_of(&budgets, metrics, 10).await.status().as_u16(), 200);
     drop(held);
 }
+
+#[tokio::test]
+async fn a_share_is_not_more_than_the_whole() {
+    let shares = |budget: ResponseBudget| [budget.0.all_kib, budget.0.per_address_kib, budget.0.per_connection_kib];
+    assert_eq!(shares(budget(8, 64, 16)), [8 * 1024; 3]);
+    assert_eq!(shares(budget(8, 2, 16)), [8 * 1024, 2 * 1024, 2 * 1024]);
+}
