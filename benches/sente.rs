@@ -101,6 +101,10 @@ impl Server {
                 "--set",
                 "limits.max_sessions_per_address=0",
                 "--set",
+                "limits.max_queries_mb_per_client=0",
+                "--set",
+                "limits.max_weak_patterns_per_client=0",
+                "--set",
                 "limits.max_connections_per_address=0",
                 "--index-dir",
             ])

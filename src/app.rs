@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::{IngestToken, Tokens};
 use crate::config::{Config, Plugin, Problem};
-use crate::hub::{Hub, QueueLimits};
+use crate::hub::{Hub, QueueLimits, ShareLimits};
 use crate::index::{Index, IndexOptions, Retention};
 use crate::live::{Live, LiveLimits};
 use crate::percolator::{ENGINES, EngineKind, EngineOptions, MAX_STEPS};
@@ -163,6 +163,11 @@ fn find<T>(
     found
 }
 
+/// A limit of which 0 says that there is none.
+fn or_any(limit: usize) -> usize {
+    if limit == 0 { usize::MAX } else { limit }
+}
+
 /// A running perch.
 pub struct Running {
     address: SocketAddr,
@@ -222,7 +227,12 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
     let engine = (plugins.engine.build)(&engine_options);
     let (intake, batches) = Intake::channel(config.limits.intake_batches);
     let (pipeline, handle) = Pipeline::new(
-        Hub::new(engine, config.limits.max_queries, config.limits.max_queries_mb * 1024 * 1024),
+        Hub::new(engine, config.limits.max_queries, config.limits.max_queries_mb * 1024 * 1024).with_shares(
+            ShareLimits {
+                bytes: or_any(config.limits.max_queries_mb_per_client.saturating_mul(1024 * 1024)),
+                weak_patterns: or_any(config.limits.max_weak_patterns_per_client),
+            },
+        ),
         index.clone(),
         batches,
     );

@@ -12,6 +12,7 @@ mod catalog;
 mod costs;
 mod queue;
 mod registry;
+mod shares;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -22,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::ids::{QueryKey, Uid};
 use crate::index::Hit;
+use crate::live::ClientKey;
 use crate::percolator::{Engine, Matches};
 use crate::query::Query;
 use crate::telemetry;
@@ -33,6 +35,8 @@ pub use costs::{CostOrder, QueryCounts};
 pub(crate) use queue::Taken;
 pub use queue::{QueueLimits, SessionQueue};
 use registry::Registry;
+pub(crate) use shares::ShareLimits;
+use shares::{ClientNumber, Shares, Weight};
 
 /// The client's name for a subscription; `None` is its unnamed one.
 pub type Name = Option<Arc<str>>;
@@ -92,6 +96,15 @@ pub(crate) enum Full {
     /// They take so much memory.
     #[error("the registered queries take all of the {0} bytes that they may")]
     Bytes(usize),
+    /// Those of one client take so much memory.
+    #[error("the queries of this client take all of the {0} bytes that they may (limits.max_queries_mb_per_client)")]
+    ClientBytes(usize),
+    /// Those of one client have so many weak patterns.
+    #[error(
+        "the queries of this client may have {0} patterns that nearly every word is tried on, such as *e* \
+         (limits.max_weak_patterns_per_client)"
+    )]
+    ClientPatterns(usize),
 }
 
 /// Sessions that are gone, told by their `Drop` without waiting. Bounded by the number of sessions.
@@ -116,6 +129,8 @@ impl Departures {
 #[derive(Debug)]
 struct Subscription {
     session: u32,
+    /// For whom it counts.
+    client: ClientNumber,
     name: Name,
 }
 
@@ -125,6 +140,8 @@ struct Standing {
     subscriptions: Vec<Subscription>,
     /// `None` when the key is free.
     entry: Option<Arc<catalog::Entry>>,
+    /// What it counts for each client that holds it.
+    weight: Weight,
 }
 
 impl Standing {
@@ -184,6 +201,7 @@ pub(crate) struct Hub {
     standings: Vec<Standing>,
     catalog: Arc<Catalog>,
     costs: Costs,
+    shares: Shares,
     /// Scratch of [`Hub::dispatch`], by session number: the names that the present tweet matches.
     names: Vec<Vec<Name>>,
     matches: Matches,
@@ -210,6 +228,11 @@ fn name_bytes(name: &Name) -> usize {
     name.as_ref().map_or(0, |name| (name.len() + 2 * size_of::<usize>()).next_multiple_of(size_of::<usize>()))
 }
 
+/// What a subscription takes, about.
+fn subscription_bytes(name: &Name) -> usize {
+    name_bytes(name) + SUBSCRIPTION_BYTES
+}
+
 impl Hub {
     pub(crate) fn new(engine: Box<dyn Engine>, max_queries: usize, max_bytes: usize) -> Hub {
         let catalog = Arc::<Catalog>::default();
@@ -217,6 +240,7 @@ impl Hub {
             engine,
             costs: Costs::new(Arc::clone(&catalog)),
             catalog,
+            shares: Shares::default(),
             registry: Registry::default(),
             sessions: Vec::new(),
             free: Vec::new(),
@@ -230,6 +254,13 @@ impl Hub {
             changes: 0,
             added_bytes: 0,
         }
+    }
+
+    /// The same, where each client may hold so much.
+    #[must_use]
+    pub(crate) fn with_shares(mut self, limits: ShareLimits) -> Hub {
+        self.shares.limits = limits;
+        self
     }
 
     /// The registered queries, for those who list them beside the loop.
@@ -268,6 +299,7 @@ impl Hub {
         self.walked_bytes = self.engine.size_bytes()
             + self.registry.size_bytes()
             + self.catalog.size_bytes()
+            + self.shares.size_bytes()
             + self.standings.capacity() * size_of::<Standing>()
             + standings.sum::<usize>()
             + self.sessions.capacity() * size_of::<Option<Subscriber>>()
@@ -277,41 +309,89 @@ impl Hub {
             + self.names.capacity() * size_of::<Vec<Name>>();
     }
 
-    /// Adds a subscription, or gives an existing one of that name another query. What waits in the queue for the old one
+    /// Adds a subscription of perch itself.
+    #[cfg(test)]
+    pub(crate) fn subscribe(&mut self, queue: &Arc<SessionQueue>, name: &Name, query: &Query) -> Result<Query, Full> {
+        self.subscribe_for(&ClientKey::Server, queue, name, query)
+    }
+
+    /// Whether the client holds the query.
+    fn holds(&self, client: &ClientKey, query: &Query) -> bool {
+        let (Some(number), Some(key)) = (self.shares.number(client), self.registry.key(query.id())) else {
+            return false;
+        };
+        self.standings[key.index()].subscriptions.iter().any(|it| it.client == number)
+    }
+
+    /// What a subscription adds to what its client holds.
+    fn added(&self, client: &ClientKey, name: &Name, query: &Query) -> Result<Weight, Full> {
+        let mut added = Weight { bytes: subscription_bytes(name), weak_patterns: 0 };
+        if *client == ClientKey::Server {
+            return Ok(added);
+        }
+        if !self.holds(client, query) {
+            let registered = self.registry.key(query.id()).map(|key| self.standings[key.index()].weight);
+            let weight = registered.unwrap_or_else(|| Weight::of(query));
+            added.bytes += weight.bytes;
+            added.weak_patterns = weight.weak_patterns;
+        }
+        let (held, limits) = (self.shares.held(client), self.shares.limits);
+        if added.weak_patterns > 0 && held.weak_patterns + added.weak_patterns > limits.weak_patterns {
+            return Err(Full::ClientPatterns(limits.weak_patterns));
+        }
+        if held.bytes + added.bytes > limits.bytes {
+            return Err(Full::ClientBytes(limits.bytes));
+        }
+        Ok(added)
+    }
+
+    /// Adds a subscription of a client, or gives an existing one of that name another query. What waits in the queue for the old one
     /// goes. Answers with the query as it is registered: to hold that one takes no memory more.
     ///
     /// # Errors
     ///
     /// [`Full`], when there is no room for one more.
-    pub(crate) fn subscribe(&mut self, queue: &Arc<SessionQueue>, name: &Name, query: &Query) -> Result<Query, Full> {
+    pub(crate) fn subscribe_for(
+        &mut self,
+        client: &ClientKey,
+        queue: &Arc<SessionQueue>,
+        name: &Name,
+        query: &Query,
+    ) -> Result<Query, Full> {
         if !self.registry.contains(query.id()) && self.registry.len() >= self.max_queries {
             return Err(Full::Queries(self.max_queries));
         }
         if self.size_bytes() >= self.max_bytes {
             return Err(Full::Bytes(self.max_bytes));
         }
+        let added = self.added(client, name, query)?;
         let session = self.session(queue);
+        let client = self.shares.add(client, added);
         // The new one first: where it is the same query it stays registered.
         let (key, is_new) = self.registry.acquire(query);
-        let mut added_bytes = name_bytes(name) + SUBSCRIPTION_BYTES;
+        let mut added_bytes = subscription_bytes(name);
         if is_new {
+            let weight = Weight::of(query);
             self.engine.insert(key, query.ast());
             added_bytes += query.size_bytes() + QUERY_BYTES;
             if self.standings.len() <= key.index() {
                 self.standings.resize_with(key.index() + 1, Standing::default);
             }
-            self.standings[key.index()].entry = Some(self.catalog.insert(key, query.clone()));
+            let standing = &mut self.standings[key.index()];
+            standing.weight = weight;
+            standing.entry = Some(self.catalog.insert(key, query.clone()));
         }
-        self.unsubscribe_session(session, name);
-        queue.purge(name);
         let standing = &mut self.standings[key.index()];
         if standing.subscriptions.len() == standing.subscriptions.capacity() {
             // Most queries have one subscription.
             standing.subscriptions.reserve_exact(standing.subscriptions.len().max(1));
         }
-        standing.subscriptions.push(Subscription { session, name: name.clone() });
+        standing.subscriptions.push(Subscription { session, client, name: name.clone() });
         standing.publish();
         let query = self.registry.get(key).unwrap_or(query).clone();
+        // Only now, so that what is the same query is held all the time.
+        self.unsubscribe_session(session, name);
+        queue.purge(name);
         if let Some(subscriber) = &mut self.sessions[session as usize] {
             subscriber.queries.insert(name.clone(), key);
         }
@@ -364,9 +444,13 @@ impl Hub {
     }
 
     fn drop_subscription(&mut self, key: QueryKey, session: u32, name: &Name) {
-        let subscriptions = &mut self.standings[key.index()].subscriptions;
+        let Standing { subscriptions, weight, .. } = &mut self.standings[key.index()];
         if let Some(at) = subscriptions.iter().position(|s| s.session == session && s.name == *name) {
-            subscriptions.swap_remove(at);
+            let Subscription { client, .. } = subscriptions.swap_remove(at);
+            let is_held = subscriptions.iter().any(|it| it.client == client);
+            let mut removed = if is_held { Weight::default() } else { *weight };
+            removed.bytes += subscription_bytes(name);
+            self.shares.remove(client, removed);
         }
         if self.registry.release(key) {
             self.engine.remove(key);

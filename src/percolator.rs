@@ -66,6 +66,7 @@ mod work;
 
 pub use compiled::Compiled;
 pub use matches::Matches;
+pub(crate) use pattern::is_weak;
 pub use tantivy::Tantivy;
 
 use std::time::Duration;

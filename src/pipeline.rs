@@ -30,6 +30,7 @@ use crate::hub::{Catalog, Departures, Full, Hub, Matching, Name, SessionQueue};
 use crate::ids::{Seq, Uid};
 use crate::index::Index;
 pub use crate::index::{Ack, Cursor, IntakeError};
+use crate::live::ClientKey;
 use crate::query::Query;
 use crate::telemetry;
 use crate::tweet::{Item, Prepared};
@@ -100,6 +101,7 @@ pub(crate) struct Subscribed {
 pub(crate) enum Control {
     /// Answers with the watermark, or why there is no room for another query.
     Subscribe {
+        client: ClientKey,
         queue: Arc<SessionQueue>,
         name: Name,
         query: Query,
@@ -243,8 +245,8 @@ impl Pipeline {
             // Whoever asked is gone, and may have departed before this was read: nobody would ever end the subscription.
             Control::Subscribe { reply, .. } if reply.is_closed() => {}
             // A reply that nobody waits for from here on belongs to a session whose departure follows.
-            Control::Subscribe { queue, name, query, resume, reply } => {
-                let subscribed = self.hub.subscribe(&queue, &name, &query);
+            Control::Subscribe { client, queue, name, query, resume, reply } => {
+                let subscribed = self.hub.subscribe_for(&client, &queue, &name, &query);
                 self.slicer.registered();
                 // Of a batch in progress, the session may have taken from the index what is yet to be percolated: that is
                 // not pushed to it any more.

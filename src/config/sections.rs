@@ -331,6 +331,10 @@ pub struct Limits {
     pub max_queries: usize,
     /// The memory of all registered queries, in MiB.
     pub max_queries_mb: usize,
+    /// The same of one client; 0 is any.
+    pub max_queries_mb_per_client: usize,
+    /// Patterns of one client's queries that nearly every word is tried on; 0 is any number.
+    pub max_weak_patterns_per_client: usize,
     /// Tweets that may wait for one session before it is fed from the index.
     pub session_queue_frames: usize,
     /// Bytes that may wait for one session before it is fed from the index.
@@ -378,6 +382,8 @@ impl Default for Limits {
             max_subscriptions_per_session: 100,
             max_queries: 1_000_000,
             max_queries_mb: 1_024,
+            max_queries_mb_per_client: 256,
+            max_weak_patterns_per_client: 1_000,
             session_queue_frames: 1_024,
             session_queue_bytes: 1024 * 1024,
             max_frame_bytes: 64 * 1024,
@@ -417,6 +423,8 @@ impl Limits {
         within(problems, "limits.max_subscriptions_per_session", self.max_subscriptions_per_session, 1..=100_000);
         within(problems, "limits.max_queries", self.max_queries, 1..=100_000_000);
         within(problems, "limits.max_queries_mb", self.max_queries_mb, 1..=1_000_000);
+        within(problems, "limits.max_queries_mb_per_client", self.max_queries_mb_per_client, 0..=1_000_000);
+        within(problems, "limits.max_weak_patterns_per_client", self.max_weak_patterns_per_client, 0..=100_000_000);
         within(problems, "limits.session_queue_frames", self.session_queue_frames, 1..=1_000_000);
         within(problems, "limits.session_queue_bytes", self.session_queue_bytes, 4_096..=1024 * 1024 * 1024);
         within(problems, "limits.max_frame_bytes", self.max_frame_bytes, 1_024..=16 * 1024 * 1024);

@@ -29,6 +29,10 @@ impl Registry {
         self.keys.contains_key(&id)
     }
 
+    pub(super) fn key(&self, id: QueryId) -> Option<QueryKey> {
+        self.keys.get(&id).copied()
+    }
+
     pub(super) fn get(&self, key: QueryKey) -> Option<&Query> {
         self.entries.get(key.index())?.as_ref().map(|entry| &entry.query)
     }

@@ -312,3 +312,88 @@ fn a_tweet_that_costs_too_much_is_deferred_to_the_sessions_whose_queries_it_may_
     let texts = |queries: &[Query]| queries.iter().map(|query| query.canonical().to_owned()).collect::<Vec<_>>();
     assert_eq!((texts(&matching.found), texts(&matching.undecided)), (vec!["rust".into()], vec!["*z*q*".into()]));
 }
+
+fn client(last: u8) -> ClientKey {
+    ClientKey::at([192, 0, 2, last].into())
+}
+
+#[test]
+fn one_client_leaves_room_for_others() {
+    let bytes = 2 * (Weight::of(&query("one")).bytes + subscription_bytes(&name("a")));
+    let shares = |bytes, weak_patterns| {
+        let hub = Hub::new(Box::new(PlainEngine::default()), 1_000, usize::MAX);
+        hub.with_shares(ShareLimits { bytes, weak_patterns })
+    };
+    let (first, second) = (queue(100), queue(100));
+    let mut hub = shares(bytes, usize::MAX);
+    hub.subscribe_for(&client(1), &first, &name("a"), &query("one")).expect("room");
+    hub.subscribe_for(&client(1), &second, &name("b"), &query("two")).expect("room");
+    let full = Err(Full::ClientBytes(bytes));
+    assert_eq!(hub.subscribe_for(&client(1), &first, &name("c"), &query("six")), full);
+    assert_eq!(hub.subscribe_for(&client(1), &first, &name("c"), &query("one")), full, "a subscription counts too");
+    hub.subscribe_for(&client(2), &queue(100), &name("c"), &query("one")).expect("the room of another");
+    hub.subscribe_for(&ClientKey::Server, &queue(100), &name("c"), &query("six")).expect("no share");
+    assert!(hub.unsubscribe(first.uid(), &name("a")));
+    hub.subscribe_for(&client(1), &first, &name("c"), &query("six")).expect("room again");
+
+    let mut hub = shares(usize::MAX, 2);
+    hub.subscribe_for(&client(1), &first, &name("a"), &query("*a* rust")).expect("room");
+    hub.subscribe_for(&client(1), &first, &name("b"), &query("NOT (/.*b.*/ OR ab*)")).expect("room");
+    let full = Err(Full::ClientPatterns(2));
+    assert_eq!(hub.subscribe_for(&client(1), &first, &name("c"), &query("*c*d*")), full);
+    hub.subscribe_for(&client(1), &first, &name("c"), &query("*a* rust")).expect("it holds that one");
+    hub.subscribe_for(&client(1), &first, &name("d"), &query("*cd* c*d d*")).expect("none is weak");
+    hub.subscribe_for(&client(2), &second, &name("c"), &query("*c*d*")).expect("the room of another");
+    assert!(hub.unsubscribe(first.uid(), &name("a")));
+    assert_eq!(hub.subscribe_for(&client(1), &first, &name("e"), &query("*e*")), full, "it still holds it");
+    hub.disconnect(first.uid());
+    hub.subscribe_for(&client(1), &second, &name("e"), &query("*e* OR *f*")).expect("room again");
+}
+
+#[test]
+fn an_expression_counts_in_full_whoever_else_holds_it() {
+    let alone = Weight::of(&query("/cat[a-z]{1,2}s/")).bytes;
+    let kept = query("/cat[a-z]{1,2}s/ rust");
+    assert!(Weight::of(&query("/cat[a-z]{1,2}s/")).bytes >= alone);
+    assert!(Weight::of(&kept).bytes > alone);
+}
+
+proptest::proptest! {
+    /// What clients hold is what their subscriptions add up to, and nothing when all are gone.
+    #[test]
+    fn what_is_given_back_is_what_was_taken(
+        steps in proptest::collection::vec((0..4_usize, 1..4_u8, 0..3_usize, 0..5_usize, 0..8_u8), 0..80),
+    ) {
+        let texts = ["one", "*a*", "*a* OR *b*", "/.*c.*/ two", "rust~1"];
+        let limits = ShareLimits { bytes: 1 << 20, weak_patterns: 3 };
+        let mut hub = Hub::new(Box::new(Compiled::new(&EngineOptions::default())), 100, usize::MAX).with_shares(limits);
+        let queues: Vec<_> = (0..4).map(|_| queue(100)).collect();
+        let mut held: HashMap<(usize, usize), (u8, usize)> = HashMap::new();
+        for (session, by, named, text, action) in steps {
+            let name = name(["x", "y", "z"][named]);
+            match action {
+                0 => {
+                    hub.disconnect(queues[session].uid());
+                    held.retain(|&(of, _), _| of != session);
+                }
+                1 | 2 => {
+                    let existed = hub.unsubscribe(queues[session].uid(), &name);
+                    proptest::prop_assert_eq!(existed, held.remove(&(session, named)).is_some());
+                }
+                _ => if hub.subscribe_for(&client(by), &queues[session], &name, &query(texts[text])).is_ok() {
+                    held.insert((session, named), (by, text));
+                },
+            }
+            for by in 1..4 {
+                let mine: Vec<usize> = held.values().filter(|it| it.0 == by).map(|it| it.1).collect();
+                let weak = |text: &usize| [0, 1, 2, 1, 0][*text];
+                let different: std::collections::BTreeSet<usize> = mine.iter().copied().collect();
+                let now = hub.shares.held(&client(by));
+                proptest::prop_assert_eq!(now.weak_patterns, different.iter().map(weak).sum::<usize>());
+                proptest::prop_assert_eq!(now.bytes == 0, mine.is_empty());
+            }
+        }
+        queues.iter().for_each(|queue| hub.disconnect(queue.uid()));
+        proptest::prop_assert!(hub.shares.is_empty());
+    }
+}

@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::catch_up::{self, CatchUp, Reading};
 use super::{ClientKey, CloseReason, Event, Live, LiveError, Name, Percolate, Registered, Requester};
-use crate::hub::{Delivery, SessionQueue, Taken};
+use crate::hub::{Delivery, Full, SessionQueue, Taken};
 use crate::ids::{Seq, Uid};
 use crate::pipeline::{Control, Subscribed};
 
@@ -136,13 +136,19 @@ impl Session {
         }
         let query_id = query.id();
         let subscribe = |reply| Control::Subscribe {
+            client: self.live.requester().client.clone(),
             queue: Arc::clone(&self.queue),
             name: name.clone(),
             query: query.clone(),
             resume: since.is_some(),
             reply,
         };
-        let subscribed = self.live.ask(subscribe).await?.map_err(|full| LiveError::Limit(full.to_string()))?;
+        let subscribed = self.live.ask(subscribe).await?.map_err(|full| {
+            if matches!(full, Full::ClientBytes(_) | Full::ClientPatterns(_)) {
+                crate::telemetry::turned_away("queries_per_client");
+            }
+            LiveError::Limit(full.to_string())
+        })?;
         let Subscribed { watermark: seq, query } = subscribed;
         // What was read for the subscriptions as they were is of no use any more.
         self.reading = None;

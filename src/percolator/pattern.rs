@@ -30,6 +30,7 @@ use super::table::{AtomId, AtomKind};
 use crate::automaton::Expression;
 use crate::automaton::literal::{Literals, simple};
 use crate::automaton::runs::Runs;
+use crate::query::Ast;
 use crate::schema::FieldId;
 
 /// Longer prefixes and suffixes are filed under this many characters.
@@ -463,6 +464,23 @@ pub(super) fn is_blind(kind: &AtomKind) -> bool {
         AtomKind::Regex(_, expression) => is_blind_regex(expression),
         _ => false,
     }
+}
+
+/// Whether a query is a pattern that is tried on many terms: one that is weak.
+pub(crate) fn is_weak(ast: &Ast) -> bool {
+    let mut runs = Runs::default();
+    let mut is_weak = false;
+    let mut file = |class: Class, len: usize, _| is_weak |= class == Class::Gram && len == 1;
+    let has_key = match ast {
+        Ast::Wildcard { pattern, .. } => {
+            runs.of_wildcard(pattern);
+            file_runs(&runs, &mut file)
+        }
+        Ast::Regex { pattern, .. } if runs.of_regex(pattern) => file_runs(&runs, &mut file),
+        Ast::Regex { pattern, .. } => file_literals(pattern.literals(), &mut file),
+        _ => true,
+    };
+    is_weak || !has_key
 }
 
 fn is_blind_regex(expression: &Expression) -> bool {

@@ -19,8 +19,9 @@ async fn a_batch_has_its_turn_however_many_register() {
     let mut answers = Vec::new();
     for at in 0..CONTROL_CAPACITY {
         let (reply, answer) = oneshot::channel();
+        let client = ClientKey::Server;
         let (queue, name, query) = (Arc::clone(&queue), Some(at.to_string().into()), query.clone());
-        let sent = handle.control.try_send(Control::Subscribe { queue, name, query, resume: false, reply });
+        let sent = handle.control.try_send(Control::Subscribe { client, queue, name, query, resume: false, reply });
         assert!(sent.is_ok(), "there is room");
         answers.push(answer);
     }
@@ -59,7 +60,8 @@ async fn a_watermark_between_two_slices_of_a_batch_is_exact() {
     let subscribe = |pipeline: &mut Pipeline, queue: &Arc<SessionQueue>, name: &str, resume| {
         let (reply, mut answer) = oneshot::channel();
         let (queue, name, query) = (Arc::clone(queue), Some(name.into()), query.clone());
-        pipeline.control(Control::Subscribe { queue, name, query, resume, reply });
+        let client = ClientKey::Server;
+        pipeline.control(Control::Subscribe { client, queue, name, query, resume, reply });
         answer.try_recv().unwrap().expect("room").watermark.0
     };
     let pushed = |queue: &SessionQueue| {

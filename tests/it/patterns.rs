@@ -50,7 +50,7 @@ async fn a_long_tweet_among_many_patterns_keeps_nobody_waiting() {
     let measured = std::env::var_os("PERCH_LONG_TESTS").is_some();
     let dir = tempfile::tempdir().expect("a directory");
     // A process of its own: its metrics are nobody else's.
-    let server = Server::start(&dir.path().join("index"));
+    let server = Server::start_with(&dir.path().join("index"), &["--set", "limits.max_weak_patterns_per_client=0"]);
     let address = server.url.strip_prefix("http://").expect("plain HTTP").to_owned();
     let mut other = Client::open(&address).await;
     other.percolate(json!({"query": "theirs"})).await;
