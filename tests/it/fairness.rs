@@ -106,7 +106,9 @@ fn attackers(server: &Server, sockets: usize, closes_after: Option<Duration>) ->
 #[tokio::test(flavor = "multi_thread")]
 async fn costly_searches_leave_others_their_share_and_stop_when_their_client_is_gone() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = server(dir.path(), 4_000, &["--set", "limits.search_timeout_ms=60000"]).await;
+    // Fewer slots than the attackers have searches, on any machine.
+    let settings = ["--set", "limits.search_timeout_ms=60000", "--set", "limits.search_concurrency=2"];
+    let server = server(dir.path(), 4_000, &settings).await;
     let mut attackers = attackers(&server, 3, None);
     until(async || metric(&server, "perch_searches_waiting").await > 0).await;
     // One at an address of its own, and one that can't be told from the attacker but by its
@@ -116,7 +118,8 @@ async fn costly_searches_leave_others_their_share_and_stop_when_their_client_is_
             let (status, _) = tokio::time::timeout(PATIENCE, search(&http, &server)).await.expect("it has its turn");
             assert_eq!(status, 200);
         }
-        assert!(metric(&server, "perch_searches_waiting").await > 0, "others wait all the time");
+        // The attack has gone on meanwhile: between an answer and the next search nothing may wait.
+        until(async || metric(&server, "perch_searches_waiting").await > 0).await;
     }
     let cancelled = metric(&server, "perch_searches_cancelled_total").await;
     attackers.shutdown().await;
