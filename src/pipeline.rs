@@ -118,6 +118,7 @@ pub(crate) enum Control {
 #[derive(Debug)]
 pub(crate) struct Position {
     seq: AtomicU64,
+    offered: AtomicU64,
     queries: AtomicU64,
 }
 
@@ -125,6 +126,11 @@ impl Position {
     /// The newest tweet that the loop has passed.
     pub(crate) fn seq(&self) -> Seq {
         Seq(self.seq.load(Ordering::Acquire))
+    }
+
+    /// The newest tweet that sessions were offered, with all before it.
+    pub(crate) fn offered(&self) -> Seq {
+        Seq(self.offered.load(Ordering::Acquire))
     }
 
     /// How many queries are registered.
@@ -168,6 +174,7 @@ impl Pipeline {
         let departures = Arc::new(Departures::default());
         let position = Arc::new(Position {
             seq: AtomicU64::new(index.last_seq().0),
+            offered: AtomicU64::new(index.last_seq().0),
             queries: AtomicU64::new(hub.queries() as u64),
         });
         let handle = Handle {
@@ -320,6 +327,7 @@ impl Pipeline {
         let started = Instant::now();
         let (matches, candidates) = self.hub.dispatch(slice);
         let took = started.elapsed();
+        self.position.offered.store(last.seq.0, Ordering::Release);
         self.slicer.took(slice, took);
         telemetry::percolated(slice.len(), matches, candidates, took);
         let done = done + slice.len();

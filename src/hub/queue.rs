@@ -172,6 +172,12 @@ impl SessionQueue {
         state.bytes = state.waiting.iter().map(|delivery| delivery.size_bytes()).sum();
     }
 
+    /// Whether the session is live and nothing waits for it.
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.state();
+        !state.behind && state.waiting.is_empty()
+    }
+
     /// Appends up to `max` waiting deliveries to `deliveries`.
     pub(crate) fn take(&self, max: usize, deliveries: &mut Vec<Arc<Delivery>>) -> Taken {
         let mut state = self.state();

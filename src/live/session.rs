@@ -226,6 +226,13 @@ impl Session {
         }
     }
 
+    /// Up to where everything that matches was taken out; `None` while something waits or is read from the index.
+    pub(crate) fn passed(&self) -> Option<Seq> {
+        // Before the queue is looked at: what is offered meanwhile lies behind it.
+        let offered = self.live.inner.pipeline.position.offered();
+        (!self.behind && self.queue.is_empty()).then_some(offered)
+    }
+
     /// Whether it is fed from the index now.
     #[must_use]
     pub fn is_behind(&self) -> bool {

@@ -224,7 +224,9 @@ pub(super) async fn run(
     client.restore().await;
     let reason = client.serve().await;
     client.inbox.close();
-    if reason != SHUTTING_DOWN {
+    if reason == SHUTTING_DOWN {
+        client.note_quiet();
+    } else {
         client.forget();
     }
     endpoint.table.remove_closed(&client.id);
@@ -314,6 +316,14 @@ impl Client {
             }
             let now = Instant::now();
             let Some(mut wake) = self.tick(now) else { return "gone" };
+            self.note_quiet_when_due(now);
+            if let Some(retry_at) = self.registrations.retry_at() {
+                if now >= retry_at {
+                    self.restore_missing().await;
+                    continue;
+                }
+                wake = wake.min(retry_at);
+            }
             if let Some(until) = self.nameless_until.filter(|_| self.pass.is_none()) {
                 if now >= until {
                     telemetry::turned_away("first_frame");
@@ -620,7 +630,7 @@ impl Client {
                 Event::Live { seq } => {
                     self.pace.catching_up(false);
                     self.is_catching_up = false;
-                    self.registrations.has_caught_up();
+                    self.registrations.has_caught_up(self.outbox.pushed());
                     self.tell(commands::live(seq));
                 }
                 Event::Closed(_) => is_open = false,

@@ -112,12 +112,13 @@ impl Client {
             }
             Command::Unpercolate { name } => {
                 let found = match self.session.unpercolate(name.as_deref()).await {
-                    Ok(()) => {
+                    // The client can't know of one that is still to be restored.
+                    Err(error) if !self.registrations.is_missing(&name) => Err(error.into()),
+                    _ => {
                         self.registrations.remove(&name);
                         self.save();
                         Ok(Pushed::event(event::UNPERCOLATE_OK, wire::unpercolate_ok_payload(name.as_deref()), meta))
                     }
-                    Err(error) => Err(error.into()),
                 };
                 self.answer(to, found);
             }

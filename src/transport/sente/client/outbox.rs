@@ -86,6 +86,10 @@ pub(super) struct Outbox {
     sent: VecDeque<(u64, Pushed)>,
     /// The last tweet that the client has shown to have got, until it is taken.
     acknowledged: Option<Seq>,
+    /// How many pushes there were.
+    n_pushed: u64,
+    /// How many of them, from the first on, are acknowledged.
+    n_acknowledged: u64,
     /// The bytes of both.
     bytes: usize,
     /// The number of the last frame.
@@ -110,6 +114,7 @@ impl Outbox {
 
     pub(super) fn push(&mut self, pushed: Pushed) {
         self.bytes += pushed.size_bytes();
+        self.n_pushed += 1;
         self.waiting.push_back(pushed);
     }
 
@@ -212,6 +217,7 @@ impl Outbox {
             if let Pushed::Tweet(delivery) = pushed {
                 self.acknowledged = Some(delivery.hit.seq);
             }
+            self.n_acknowledged += 1;
             self.sent.pop_front();
         }
     }
@@ -224,6 +230,21 @@ impl Outbox {
     /// The last tweet that was acknowledged since this was asked.
     pub(super) fn take_acknowledged(&mut self) -> Option<Seq> {
         self.acknowledged.take()
+    }
+
+    /// How many pushes there were.
+    pub(super) fn pushed(&self) -> u64 {
+        self.n_pushed
+    }
+
+    /// How many of them are acknowledged.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.n_acknowledged
+    }
+
+    /// Whether all of them are.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.waiting.is_empty() && self.sent.is_empty()
     }
 
     /// What may be lost waits again, before everything else.
