@@ -91,6 +91,8 @@ struct State {
     is_dirty: bool,
     /// Tasks of clients that have not ended.
     running: usize,
+    /// Whether it was said that clients are left out.
+    has_warned: bool,
 }
 
 /// The clients of one endpoint.
@@ -218,29 +220,48 @@ impl SavedClients {
         }
     }
 
-    /// The content of the file, within its bound.
+    /// The content of the file, within its bound. The shortest records come first, so that few
+    /// long ones can't keep many short ones out.
     fn text(&self) -> String {
+        // The clients' tasks wait for the lock: nothing is written as JSON under it.
+        let clients: Vec<(ClientKey, SavedClient)> = {
+            let state = self.state();
+            let all = state.clients.iter().chain(&state.absent);
+            all.map(|(key, client)| (key.clone(), client.clone())).collect()
+        };
+        let n_clients = clients.len();
+        let mut records: Vec<(ClientKey, String)> = clients
+            .into_iter()
+            .map(|(key, client)| {
+                (key, serde_json::to_string(&client).expect("a record is made of strings and numbers"))
+            })
+            .filter(|(_, record)| record.len() <= MAX_CLIENT_BYTES)
+            .collect();
+        records.sort_unstable_by_key(|(_, record)| record.len());
         let mut text = format!("{{\"epoch\":\"{}\",\"clients\":{{", self.epoch);
-        let state = self.state();
-        let mut left_out = 0;
-        for (ClientKey(key), client) in state.clients.iter().chain(&state.absent) {
-            let record = serde_json::to_string(client).expect("a record is made of strings and numbers");
-            if record.len() > MAX_CLIENT_BYTES || text.len() + record.len() + key.len() + 8 > MAX_FILE_BYTES {
-                left_out += 1;
-                continue;
+        let mut written = 0;
+        for (ClientKey(key), record) in &records {
+            if text.len() + record.len() + key.len() + 8 > MAX_FILE_BYTES {
+                break;
             }
-            let comma = if text.ends_with('{') { "" } else { "," };
-            text.extend([comma, "\"", key, "\":", &record]);
+            let comma = if written == 0 { "" } else { "," };
+            text.extend([comma, "\"", key, "\":", record]);
+            written += 1;
         }
-        drop(state);
-        if left_out > 0 {
+        self.warn_of(n_clients - written);
+        text.push_str("}}");
+        text
+    }
+
+    /// Says that clients are left out, when none was before.
+    fn warn_of(&self, left_out: usize) {
+        let had_warned = std::mem::replace(&mut self.state().has_warned, left_out > 0);
+        if left_out > 0 && !had_warned {
             tracing::warn!(
                 clients = left_out,
                 "too much is registered to be saved: these clients register again after a restart"
             );
         }
-        text.push_str("}}");
-        text
     }
 }
 
