@@ -27,6 +27,8 @@ const BLOCK: u64 = 1 << 20;
 
 const NOTE: &str = "perch.json";
 const LOCK: &str = "perch.lock";
+/// What clients of Sente have registered is kept in files whose names begin so.
+const SENTE: &str = "sente%2F";
 /// The directory of the tantivy index.
 pub(super) const TANTIVY: &str = "tantivy";
 
@@ -327,7 +329,10 @@ fn refuse_foreign(dir: &Path) -> Result<(), OpenError> {
     for entry in fs::read_dir(dir).map_err(|error| OpenError::io(dir, error))? {
         let name = entry.map_err(|error| OpenError::io(dir, error))?.file_name();
         let name = name.to_string_lossy();
-        if !(name.starts_with('.') || ["README.md", LOCK].contains(&&*name) || name.starts_with(NOTE)) {
+        if !(name.starts_with('.')
+            || ["README.md", LOCK].contains(&&*name)
+            || [NOTE, SENTE].iter().any(|own| name.starts_with(own)))
+        {
             return Err(OpenError::Foreign { dir: dir.to_owned(), file: name.into_owned() });
         }
     }

@@ -263,10 +263,13 @@ fn a_directory_with_other_files_is_refused_and_left_alone() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("README.md"), "").unwrap();
     fs::write(dir.path().join(".gitignore"), "").unwrap();
+    // Of a perch whose index was deleted.
+    fs::write(dir.path().join("sente%2Fchsk.json"), "").unwrap();
+    fs::write(dir.path().join("sente%2Fchsk.json.new"), "").unwrap();
     fs::write(dir.path().join("thesis.tex"), "").unwrap();
     let error = Index::open(&options(dir.path())).unwrap_err();
     assert!(matches!(&error, OpenError::Foreign { file, .. } if file == "thesis.tex"), "{error}");
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 5);
     fs::remove_file(dir.path().join("thesis.tex")).unwrap();
     Index::open(&options(dir.path())).unwrap();
 }
