@@ -94,7 +94,7 @@ impl Publisher {
             Some(_) => return Err(Fault::new(Code::Forbidden, "this token is not good for publishing")),
             None if right == Right::Trusted => {}
             None => {
-                let message = "publishing needs a token, or a connection from the machine that perch runs on";
+                let message = "publishing needs a token (that of ingestion is good too), or a request from the machine that perch runs on";
                 return Err(Fault::new(Code::Unauthorized, message));
             }
         }

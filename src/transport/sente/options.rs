@@ -80,7 +80,7 @@ pub(super) struct Options {
     pub(super) csrf: Csrf,
     /// The cookie that a token is held against.
     pub(super) csrf_cookie: String,
-    /// Whose pages may connect, as in `Origin`; without any, all.
+    /// Whose pages may connect, as in `Origin`; without any, those of `[server]` hold.
     pub(super) allowed_origins: Vec<String>,
     /// How long a client that has gone may come back to its subscriptions.
     pub(super) grace_seconds: u64,
@@ -98,7 +98,8 @@ pub(super) struct Options {
     pub(super) idle_timeout_ms: u64,
     /// After so long without taking what it is sent a socket counts as stuck.
     pub(super) write_timeout_ms: u64,
-    /// How many events, polls and connections a client may begin in a second; what is more is dropped.
+    /// How many events, polls and connections a client may begin in a second. Beyond, its socket is
+    /// read later, and its requests are answered with 429.
     pub(super) events_per_second: u32,
     /// How many searches of one client may run at one time.
     pub(super) searches: usize,
