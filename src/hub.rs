@@ -9,6 +9,7 @@
 //! it is full the queue goes and the session reads what it missed from the index ([`crate::live`]).
 
 mod catalog;
+mod client_key;
 mod costs;
 mod queue;
 mod registry;
@@ -23,13 +24,13 @@ use tokio::sync::Notify;
 
 use crate::ids::{QueryKey, Uid};
 use crate::index::Hit;
-use crate::live::ClientKey;
 use crate::percolator::{Engine, Matches};
 use crate::query::Query;
 use crate::telemetry;
 use crate::tweet::Item;
 
 pub(crate) use catalog::Catalog;
+pub use client_key::ClientKey;
 use costs::Costs;
 pub use costs::{CostOrder, QueryCounts};
 pub(crate) use queue::Taken;

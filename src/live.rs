@@ -24,6 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::coop;
 use crate::explain::tweet::{Explained, Explainer};
+pub use crate::hub::ClientKey;
 use crate::hub::{self, CostOrder, Matching, SessionQueue};
 pub use crate::hub::{Delivery, Name, QueueLimits};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
@@ -38,7 +39,7 @@ use crate::tweet::Prepared;
 use compiled::CompiledQueries;
 use price::KeptSample;
 pub use price::{Price, SAMPLE};
-pub use requester::{ClientKey, Requester, SessionKey};
+pub use requester::{Requester, SessionKey};
 pub(crate) use scheduler::Scheduler;
 pub use session::Session;
 

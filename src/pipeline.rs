@@ -26,11 +26,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::unconstrained;
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::{Catalog, Departures, Full, Hub, Matching, Name, SessionQueue};
+use crate::hub::{Catalog, ClientKey, Departures, Full, Hub, Matching, Name, SessionQueue};
 use crate::ids::{Seq, Uid};
 use crate::index::Index;
 pub use crate::index::{Ack, Cursor, IntakeError};
-use crate::live::ClientKey;
 use crate::query::Query;
 use crate::telemetry;
 use crate::tweet::{Item, Prepared};

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::live::ClientKey;
+use super::ClientKey;
 use crate::percolator;
 use crate::query::{Ast, Query};
 

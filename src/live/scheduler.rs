@@ -30,7 +30,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::requester::{ClientKey, Requester, SessionKey};
+use super::requester::{Requester, SessionKey};
+use crate::hub::ClientKey;
 
 /// How long work keeps its slot while others wait. Most searches take less; a switch of threads
 /// takes some ten microseconds.
