@@ -84,7 +84,7 @@ fn main() {
 
 fn measure_tweets(name: &str, json: &[String], rounds: usize, plain: Duration, plain_count: usize) {
     let parsed: Vec<_> = json.iter().map(|json| tweet::read(json.as_bytes()).expect("a tweet")).collect();
-    let [read, prepare] = best(
+    let [read, analyze] = best(
         rounds,
         [
             &mut || {
@@ -94,7 +94,7 @@ fn measure_tweets(name: &str, json: &[String], rounds: usize, plain: Duration, p
             },
             &mut || {
                 for tweet in parsed.iter().flatten() {
-                    black_box(tweet::prepare(tweet));
+                    black_box(tweet::analyze(tweet));
                 }
             },
         ],
@@ -103,8 +103,8 @@ fn measure_tweets(name: &str, json: &[String], rounds: usize, plain: Duration, p
     println!("{name}: {} bytes of JSON each", bytes / json.len());
     let share = plain.mul_f64(json.len() as f64 / plain_count as f64);
     report("  perch: tweet::read", json.len(), read, share);
-    report("  perch: tweet::prepare", json.len(), prepare, share);
-    report("  perch: both", json.len(), read + prepare, share);
+    report("  perch: tweet::analyze", json.len(), analyze, share);
+    report("  perch: both", json.len(), read + analyze, share);
 }
 
 /// The best time of each, taking turns.

@@ -14,7 +14,7 @@ use perch::ids::Seq;
 use perch::index::{Fields, Index, IndexOptions, PageRequest, Search, View};
 use perch::query::{Ast, Phrase};
 use perch::schema::{Schema, tweet};
-use perch::tweet::{Item, Prepared};
+use perch::tweet::{AnalyzedTweet, SequencedTweet};
 use tantivy::Term;
 use tantivy::collector::Count;
 use tantivy::query::{PhrasePrefixQuery, PhraseQuery, Query};
@@ -61,7 +61,7 @@ impl Zipf {
     }
 }
 
-fn prepared(number: u64, zipf: &Zipf, random: &mut Random, builder: &mut DocBuilder<'_>) -> Prepared {
+fn analyzed(number: u64, zipf: &Zipf, random: &mut Random, builder: &mut DocBuilder<'_>) -> AnalyzedTweet {
     let words: Vec<String> = (0..12).map(|_| format!("w{}", zipf.word(random))).collect();
     let text = words.join(" ");
     // As many a millisecond as Twitter's ids leave room for.
@@ -90,7 +90,7 @@ fn prepared(number: u64, zipf: &Zipf, random: &mut Random, builder: &mut DocBuil
     let json = format!(
         r#"{{"id":{id},"id_str":"{id}","text":"{text}","created_at":"Tue Nov 14 22:13:20 +0000 2023","lang":"{lang}","retweet_count":0,"favorite_count":0,"entities":{{"hashtags":[],"urls":[],"user_mentions":[],"media":[{{"type":"photo","media_url_https":"https://pbs.example/media/{id:x}.jpg"}}]}},"user":{{"name":"{name}","screen_name":"{name}","profile_image_url":"https://pbs.example/profile_images/{id:x}/normal.jpg","followers_count":{followers}}}}}"#
     );
-    Prepared { id, json: json.into(), doc: builder.finish() }
+    AnalyzedTweet { id, json: json.into(), doc: builder.finish() }
 }
 
 fn fill(index: &Index, tweets: usize) -> Duration {
@@ -101,14 +101,15 @@ fn fill(index: &Index, tweets: usize) -> Duration {
     let mut time = Duration::ZERO;
     while number < tweets {
         let batch = BATCH.min(tweets - number);
-        let prepared: Vec<Prepared> = (number..number + batch)
-            .map(|number| prepared(u64::try_from(number).expect("64 bits"), &zipf, &mut random, &mut builder))
+        let analyzed: Vec<AnalyzedTweet> = (number..number + batch)
+            .map(|number| analyzed(u64::try_from(number).expect("64 bits"), &zipf, &mut random, &mut builder))
             .collect();
         number += batch;
         let start = Instant::now();
         let first = index.take_seqs(batch).expect("the disk has room");
-        let tweets = prepared.into_iter().map(Arc::new);
-        let items: Arc<[Item]> = (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| Item { seq, tweet }).collect();
+        let tweets = analyzed.into_iter().map(Arc::new);
+        let items: Arc<[SequencedTweet]> =
+            (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| SequencedTweet { seq, tweet }).collect();
         index.append(items, None);
         time += start.elapsed();
     }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use perch::ids::Seq;
 use perch::index::Fields;
-use perch::tweet::Item;
+use perch::tweet::SequencedTweet;
 use serde_json::Value;
 
 #[path = "support/corpus.rs"]
@@ -174,11 +174,11 @@ fn quantiles(times: &mut [Duration]) -> String {
 
 /// Tweets a second that a tantivy writer with one thread takes, from analyzed tweets to the commit.
 fn bare_writer(lines: &[String]) -> f64 {
-    let items: Vec<Item> = lines
+    let items: Vec<SequencedTweet> = lines
         .iter()
         .flat_map(|line| perch::tweet::read(line.as_bytes()).expect("a tweet"))
         .zip(1..)
-        .map(|(tweet, seq)| Item { seq: Seq(seq), tweet: Arc::new(perch::tweet::prepare(&tweet)) })
+        .map(|(tweet, seq)| SequencedTweet { seq: Seq(seq), tweet: Arc::new(perch::tweet::analyze(&tweet)) })
         .collect();
     let dir = tempfile::tempdir().expect("a directory");
     let fields = Fields::tweet();

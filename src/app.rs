@@ -17,8 +17,8 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::{IngestToken, Tokens};
-use crate::config::{Config, Plugin, Problem};
+use crate::auth::{IngestToken, TokenVerifier};
+use crate::config::{Config, ConfigError, Plugin};
 use crate::hub::{Hub, QueueLimits, ShareLimits};
 use crate::index::{Index, IndexOptions, Retention};
 use crate::live::{Live, LiveLimits};
@@ -48,19 +48,19 @@ impl Plugins {
     /// # Errors
     ///
     /// Everything that is wrong with their tables.
-    pub fn build(config: &Config) -> Result<Plugins, Vec<Problem>> {
-        let mut problems = Vec::new();
+    pub fn build(config: &Config) -> Result<Plugins, Vec<ConfigError>> {
+        let mut errors = Vec::new();
         let mut sources = Vec::new();
         let reads_stdin = |plugin: &&Plugin| plugin.table.get("path").and_then(|path| path.as_str()) == Some("-");
         for plugin in config.sources.iter().filter(reads_stdin).skip(1) {
             let message = "standard input is read by another source already";
-            problems.push(Problem::new(format!("{}.path", plugin.path), message));
+            errors.push(ConfigError::new(format!("{}.path", plugin.path), message));
         }
         for plugin in &config.sources {
-            let row = find(SOURCES, |row| row.name, &plugin.kind, &format!("{}.type", plugin.path), &mut problems);
+            let row = find(SOURCES, |row| row.name, &plugin.kind, &format!("{}.type", plugin.path), &mut errors);
             match row.map(|row| (row.build)(plugin.table.clone())) {
                 Some(Ok(source)) => sources.push((plugin.name.clone(), source)),
-                Some(Err(wrong)) => problems.extend(wrong.into_iter().map(|problem| problem.within(&plugin.path))),
+                Some(Err(wrong)) => errors.extend(wrong.into_iter().map(|error| error.within(&plugin.path))),
                 None => {}
             }
         }
@@ -69,22 +69,22 @@ impl Plugins {
             let is_same =
                 |other: &Plugin| other.kind == plugin.kind && other.table.get("path") == plugin.table.get("path");
             if config.transports[..at].iter().any(is_same) {
-                problems.push(Problem::new(
+                errors.push(ConfigError::new(
                     format!("{}.type", plugin.path),
                     format!("there is another {:?} transport with this path already", plugin.kind),
                 ));
             }
-            let row = find(TRANSPORTS, |row| row.name, &plugin.kind, &format!("{}.type", plugin.path), &mut problems);
+            let row = find(TRANSPORTS, |row| row.name, &plugin.kind, &format!("{}.type", plugin.path), &mut errors);
             match row.map(|row| (row.build)(plugin.table.clone())) {
                 Some(Ok(transport)) => transports.push(transport),
-                Some(Err(wrong)) => problems.extend(wrong.into_iter().map(|problem| problem.within(&plugin.path))),
+                Some(Err(wrong)) => errors.extend(wrong.into_iter().map(|error| error.within(&plugin.path))),
                 None => {}
             }
         }
-        let engine = find(ENGINES, |row| row.name, &config.percolator.engine, "percolator.engine", &mut problems);
+        let engine = find(ENGINES, |row| row.name, &config.percolator.engine, "percolator.engine", &mut errors);
         match engine {
-            Some(engine) if problems.is_empty() => Ok(Plugins { engine, sources, transports }),
-            _ => Err(problems),
+            Some(engine) if errors.is_empty() => Ok(Plugins { engine, sources, transports }),
+            _ => Err(errors),
         }
     }
 }
@@ -93,7 +93,7 @@ impl Plugins {
 #[derive(Clone)]
 pub struct Keys {
     ingest_token: Option<Arc<IngestToken>>,
-    tokens: Option<Arc<Tokens>>,
+    tokens: Option<Arc<TokenVerifier>>,
     tls: Option<Arc<Tls>>,
 }
 
@@ -109,7 +109,7 @@ impl Keys {
     /// # Errors
     ///
     /// Everything that is wrong with the files.
-    pub fn load(config: &Config) -> Result<Keys, Vec<Problem>> {
+    pub fn load(config: &Config) -> Result<Keys, Vec<ConfigError>> {
         let server = &config.server;
         let tls = || {
             if !server.is_encrypted() {
@@ -117,7 +117,7 @@ impl Keys {
             }
             Tls::load(&server.tls_certificate_file, &server.tls_key_file).map(|tls| Some(Arc::new(tls)))
         };
-        match (IngestToken::load(&config.ingest), Tokens::load(&config.auth), tls()) {
+        match (IngestToken::load(&config.ingest), TokenVerifier::load(&config.auth), tls()) {
             (Ok(ingest_token), Ok(tokens), Ok(tls)) => {
                 Ok(Keys { ingest_token: ingest_token.map(Arc::new), tokens: tokens.map(Arc::new), tls })
             }
@@ -132,13 +132,13 @@ impl Keys {
     /// Reads all files again, and answers with the keys of the configuration whose files were read. Where a file is no
     /// good, the old secret or key stays.
     #[must_use]
-    pub fn reload(&self) -> Vec<Result<&'static str, Problem>> {
+    pub fn reload(&self) -> Vec<Result<&'static str, ConfigError>> {
         let mut outcomes = Vec::new();
         if let Some(token) = &self.ingest_token {
             match token.reload() {
                 Ok(true) => outcomes.push(Ok("ingest.token_file")),
                 Ok(false) => {}
-                Err(problem) => outcomes.push(Err(problem)),
+                Err(error) => outcomes.push(Err(error)),
             }
         }
         outcomes.extend(self.tokens.as_ref().map(|tokens| tokens.reload().map(|()| tokens.key_name())));
@@ -153,12 +153,12 @@ fn find<T>(
     name: fn(&T) -> &'static str,
     wanted: &str,
     path: &str,
-    problems: &mut Vec<Problem>,
+    errors: &mut Vec<ConfigError>,
 ) -> Option<&'static T> {
     let found = table.iter().find(|row| name(row) == wanted);
     if found.is_none() {
         let known: Vec<_> = table.iter().map(name).collect();
-        problems.push(Problem::new(path, format!("{wanted:?} is not known, expected one of {}", known.join(", "))));
+        errors.push(ConfigError::new(path, format!("{wanted:?} is not known, expected one of {}", known.join(", "))));
     }
     found
 }

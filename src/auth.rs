@@ -1,11 +1,11 @@
 //! Who a client is and what it may do: JSON Web Tokens, checked by one key.
 //!
 //! ```text
-//! token ──signature, exp, iss, aud──> Claims ──> Pass: until when, and which rights
+//! token ──signature, exp, iss, aud──> Claims ──> AccessToken: until when, and which rights
 //! ```
 //!
 //! The key is a secret that perch shares with whoever issues the tokens (HS256), or the issuer's public key (RS256, ES256). Which algorithm is allowed
-//! follows from the key and never from the token. Nothing here keeps a token: what is left of it is its [`Pass`].
+//! follows from the key and never from the token. Nothing here keeps a token: what is left of it is its [`AccessToken`].
 //!
 //! The signatures themselves are checked by ring, which TLS needs anyway.
 
@@ -20,7 +20,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde::Deserialize;
 
-use crate::config::{Auth, Ingest, Problem, Secret};
+use crate::config::{Auth, ConfigError, Ingest, Secret};
 
 /// The clocks of perch and of the issuer may differ by so many seconds.
 const LEEWAY_S: u64 = 5;
@@ -51,7 +51,7 @@ pub struct Rights {
 
 /// A token that was good when it was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pass {
+pub struct AccessToken {
     /// Whose it is.
     pub subject: String,
     /// When it ends, in seconds since 1970.
@@ -60,7 +60,7 @@ pub struct Pass {
     pub rights: Rights,
 }
 
-impl Pass {
+impl AccessToken {
     /// How long it lasts from now on.
     #[must_use]
     pub fn remaining(&self) -> Duration {
@@ -69,10 +69,10 @@ impl Pass {
     }
 }
 
-impl Pass {
+impl AccessToken {
     /// Whether this one may take the place of an earlier one of the same session. A later token prolongs a session; it makes it nobody else's, and
     /// takes nothing away that is in use.
-    pub(crate) fn check_renewal(&self, old: Option<&Pass>, subscriptions: usize) -> Result<(), &'static str> {
+    pub(crate) fn check_renewal(&self, old: Option<&AccessToken>, subscriptions: usize) -> Result<(), &'static str> {
         let Some(old) = old else { return Ok(()) };
         let fewer = (old.rights.search && !self.rights.search)
             || self.rights.max_subscriptions.is_some_and(|max| subscriptions > max);
@@ -85,8 +85,8 @@ impl Pass {
 }
 
 /// Ends with the pass; never where there is none.
-pub(crate) fn expiry(pass: Option<&Pass>) -> impl Future<Output = ()> + Send + use<> {
-    let remaining = pass.map(Pass::remaining);
+pub(crate) fn expiry(pass: Option<&AccessToken>) -> impl Future<Output = ()> + Send + use<> {
+    let remaining = pass.map(AccessToken::remaining);
     async move {
         match remaining {
             Some(remaining) => tokio::time::sleep(remaining).await,
@@ -109,7 +109,7 @@ impl IngestToken {
     /// # Errors
     ///
     /// When the file can't be read, or holds no token.
-    pub fn load(config: &Ingest) -> Result<Option<IngestToken>, Problem> {
+    pub fn load(config: &Ingest) -> Result<Option<IngestToken>, ConfigError> {
         let secret = config.load_token()?;
         let file = if config.token.is_some() { PathBuf::new() } else { config.token_file.clone() };
         Ok(secret.map(|secret| IngestToken { file, secret: RwLock::new(secret) }))
@@ -120,11 +120,11 @@ impl IngestToken {
     /// # Errors
     ///
     /// As [`IngestToken::load`]; the old token stays.
-    pub fn reload(&self) -> Result<bool, Problem> {
+    pub fn reload(&self) -> Result<bool, ConfigError> {
         if self.file.as_os_str().is_empty() {
             return Ok(false);
         }
-        let secret = Secret::of_file(&self.file).map_err(|message| Problem::new("ingest.token_file", message))?;
+        let secret = Secret::of_file(&self.file).map_err(|message| ConfigError::new("ingest.token_file", message))?;
         *self.secret.write().unwrap_or_else(PoisonError::into_inner) = secret;
         Ok(true)
     }
@@ -143,7 +143,7 @@ impl From<Secret> for IngestToken {
 
 /// Checks tokens by a key from a file, which can be read again.
 #[derive(Debug)]
-pub struct Tokens {
+pub struct TokenVerifier {
     config: Auth,
     present: RwLock<Arc<Verification>>,
 }
@@ -155,15 +155,15 @@ struct Verification {
     validation: Validation,
 }
 
-impl Tokens {
+impl TokenVerifier {
     /// Reads the key; `None` when clients need no token.
     ///
     /// # Errors
     ///
     /// When a file can't be read, or holds no key.
-    pub fn load(config: &Auth) -> Result<Option<Tokens>, Problem> {
+    pub fn load(config: &Auth) -> Result<Option<TokenVerifier>, ConfigError> {
         let verification = Verification::load(config)?;
-        let tokens = |present| Tokens { config: config.clone(), present: RwLock::new(Arc::new(present)) };
+        let tokens = |present| TokenVerifier { config: config.clone(), present: RwLock::new(Arc::new(present)) };
         Ok(verification.map(tokens))
     }
 
@@ -177,8 +177,8 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// As [`Tokens::load`]; the old key stays.
-    pub fn reload(&self) -> Result<(), Problem> {
+    /// As [`TokenVerifier::load`]; the old key stays.
+    pub fn reload(&self) -> Result<(), ConfigError> {
         if let Some(verification) = Verification::load(&self.config)? {
             *self.present.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verification);
         }
@@ -190,25 +190,25 @@ impl Tokens {
     /// # Errors
     ///
     /// What is wrong with it, for its owner; nothing of what it says.
-    pub fn check(&self, token: &str) -> Result<Pass, &'static str> {
+    pub fn check(&self, token: &str) -> Result<AccessToken, &'static str> {
         let present = Arc::clone(&self.present.read().unwrap_or_else(PoisonError::into_inner));
         present.check(token)
     }
 }
 
 impl Verification {
-    fn load(config: &Auth) -> Result<Option<Verification>, Problem> {
+    fn load(config: &Auth) -> Result<Option<Verification>, ConfigError> {
         let (key, algorithm) = if !config.secret_file.as_os_str().is_empty() {
-            let secret =
-                Secret::of_file(&config.secret_file).map_err(|message| Problem::new("auth.secret_file", message))?;
+            let secret = Secret::of_file(&config.secret_file)
+                .map_err(|message| ConfigError::new("auth.secret_file", message))?;
             (DecodingKey::from_secret(secret.bytes()), Algorithm::HS256)
         } else if !config.public_key_file.as_os_str().is_empty() {
-            let problem = |message| Problem::new("auth.public_key_file", message);
+            let invalid = |message| ConfigError::new("auth.public_key_file", message);
             let path = &config.public_key_file;
             let pem =
-                std::fs::read(path).map_err(|error| problem(format!("{} can't be read: {error}", path.display())))?;
+                std::fs::read(path).map_err(|error| invalid(format!("{} can't be read: {error}", path.display())))?;
             public_key(&pem).ok_or_else(|| {
-                problem(
+                invalid(
                     "expected a public key, not a private one, of RSA (2048 to 8192 bits) or of the curve P-256, as PEM"
                         .to_owned(),
                 )
@@ -233,7 +233,7 @@ impl Verification {
         Ok(Some(Verification { key, validation }))
     }
 
-    fn check(&self, token: &str) -> Result<Pass, &'static str> {
+    fn check(&self, token: &str) -> Result<AccessToken, &'static str> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err("the token is too long");
         }
@@ -245,7 +245,7 @@ impl Verification {
             publish: claims.publish.unwrap_or(false),
             max_subscriptions: claims.max_subscriptions,
         };
-        Ok(Pass { subject: claims.sub, expires_s: claims.exp, rights })
+        Ok(AccessToken { subject: claims.sub, expires_s: claims.exp, rights })
     }
 }
 

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::{Keys, Plugins};
-use crate::config::{Config, File, Layers, Problem};
+use crate::config::{Config, ConfigError, File, Layers};
 use crate::query::{Diagnostics, Query, QueryLimits};
 use crate::schema::Schema;
 use crate::telemetry;
@@ -133,7 +133,7 @@ enum Failure {
     /// Wrong usage, or a query that can't be understood.
     Usage(String),
     /// The configuration is wrong.
-    Config(Vec<Problem>),
+    Config(Vec<ConfigError>),
     /// Anything else.
     Other(anyhow::Error),
     /// It was said already.
@@ -161,9 +161,9 @@ impl Failure {
                 anstream::eprintln!("{}", escaped(message.trim_end()));
                 ExitCode::from(2)
             }
-            Failure::Config(problems) => {
-                for problem in problems {
-                    anstream::eprintln!("config: {problem}");
+            Failure::Config(errors) => {
+                for error in errors {
+                    anstream::eprintln!("config: {error}");
                 }
                 ExitCode::from(64)
             }
@@ -222,13 +222,13 @@ fn block_on(client: impl Future<Output = Result<(), Failure>>) -> Result<(), Fai
 }
 
 /// Brings all layers of the configuration together. The one place where the command line reads the environment for it.
-fn layers(args: &ConfigArgs) -> Result<Layers, Vec<Problem>> {
+fn layers(args: &ConfigArgs) -> Result<Layers, Vec<ConfigError>> {
     const DEFAULT: &str = "config.toml";
     let name = args.config.as_deref().unwrap_or(DEFAULT);
     let file = match std::fs::read_to_string(name) {
         Ok(text) => Some(File { name: name.to_owned(), text }),
         Err(error) if args.config.is_none() && error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(vec![Problem::new(name, format!("can't be read: {error}"))]),
+        Err(error) => return Err(vec![ConfigError::new(name, format!("can't be read: {error}"))]),
     };
     Ok(Layers {
         file,
@@ -260,8 +260,8 @@ fn read_query(text: &str) -> Result<Query, Failure> {
 fn load(args: &ConfigArgs) -> Result<(Config, Plugins), Failure> {
     let layers = layers(args).map_err(Failure::Config)?;
     warn(&layers.unknown_variables());
-    let (config, problems) = Config::parse(&layers);
-    let (plugins, ()) = both(problems, Plugins::build(&config), Ok(()))?;
+    let (config, errors) = Config::parse(&layers);
+    let (plugins, ()) = both(errors, Plugins::build(&config), Ok(()))?;
     Ok((config, plugins))
 }
 
@@ -271,15 +271,15 @@ struct Loaded {
     plugins: Plugins,
     keys: Keys,
     /// Variables that set nothing.
-    warnings: Vec<Problem>,
+    warnings: Vec<ConfigError>,
 }
 
 /// The same with the keys that a server needs, whose files others need not be able to read.
 fn load_with_keys(args: &ConfigArgs) -> Result<Loaded, Failure> {
     let layers = layers(args).map_err(Failure::Config)?;
     let warnings = layers.unknown_variables();
-    let (config, problems) = Config::parse(&layers);
-    match both(problems, Plugins::build(&config), Keys::load(&config)) {
+    let (config, errors) = Config::parse(&layers);
+    match both(errors, Plugins::build(&config), Keys::load(&config)) {
         Ok((plugins, keys)) => Ok(Loaded { config, plugins, keys, warnings }),
         Err(failure) => {
             warn(&warnings);
@@ -288,7 +288,7 @@ fn load_with_keys(args: &ConfigArgs) -> Result<Loaded, Failure> {
     }
 }
 
-fn warn(warnings: &[Problem]) {
+fn warn(warnings: &[ConfigError]) {
     for warning in warnings {
         anstream::eprintln!("config: warning: {warning}");
     }
@@ -296,15 +296,15 @@ fn warn(warnings: &[Problem]) {
 
 /// Both, or everything that is wrong.
 fn both<A, B>(
-    mut problems: Vec<Problem>,
-    a: Result<A, Vec<Problem>>,
-    b: Result<B, Vec<Problem>>,
+    mut errors: Vec<ConfigError>,
+    a: Result<A, Vec<ConfigError>>,
+    b: Result<B, Vec<ConfigError>>,
 ) -> Result<(A, B), Failure> {
     match (a, b) {
-        (Ok(a), Ok(b)) if problems.is_empty() => Ok((a, b)),
+        (Ok(a), Ok(b)) if errors.is_empty() => Ok((a, b)),
         (a, b) => {
-            problems.extend(a.err().into_iter().chain(b.err()).flatten());
-            Err(Failure::Config(problems))
+            errors.extend(a.err().into_iter().chain(b.err()).flatten());
+            Err(Failure::Config(errors))
         }
     }
 }

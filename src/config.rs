@@ -8,7 +8,7 @@
 //!
 //! [`Config::parse`] is pure: it reads no file, no environment and touches nothing; [`Layers`] brings all that it may
 //! see. The tables of plugins (`[[source]]`, `[[transport]]`) are kept as they are: whoever owns the plugin table
-//! builds them, with [`read()`], and puts their place in front of what is wrong ([`Problem::within`]).
+//! builds them, with [`read()`], and puts their place in front of what is wrong ([`ConfigError::within`]).
 //!
 //! Every key is in `config.toml` with its default and a reason; a test holds the two together.
 
@@ -30,31 +30,31 @@ pub use sections::{Auth, Index, Ingest, Limits, LogFormat, Percolator, Query, Se
 
 /// One mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigError {
     /// The TOML path: `source[1].rate`.
     pub path: String,
     /// What is wrong and what was expected.
     pub message: String,
 }
 
-impl Problem {
+impl ConfigError {
     /// A mistake at this path.
-    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Problem {
-        Problem { path: path.into(), message: message.into() }
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> ConfigError {
+        ConfigError { path: path.into(), message: message.into() }
     }
 
     /// The same mistake, seen from the table that holds this one at `path`.
     #[must_use]
-    pub fn within(self, path: &str) -> Problem {
+    pub fn within(self, path: &str) -> ConfigError {
         let path = match self.path.as_str() {
             "" => path.to_owned(),
             inner => format!("{path}.{inner}"),
         };
-        Problem { path, message: self.message }
+        ConfigError { path, message: self.message }
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.path.as_str() {
             "" => self.message.fmt(f),
@@ -103,7 +103,7 @@ pub struct Layers {
 impl Layers {
     /// The variables that look like keys and are none, each with the nearest one. They change nothing.
     #[must_use]
-    pub fn unknown_variables(&self) -> Vec<Problem> {
+    pub fn unknown_variables(&self) -> Vec<ConfigError> {
         overrides::unknown_variables(self)
     }
 }
@@ -156,10 +156,10 @@ impl Config {
     /// # Errors
     ///
     /// Everything that is wrong with it.
-    pub fn load(layers: &Layers) -> Result<Config, Vec<Problem>> {
+    pub fn load(layers: &Layers) -> Result<Config, Vec<ConfigError>> {
         match Config::parse(layers) {
-            (config, problems) if problems.is_empty() => Ok(config),
-            (_, problems) => Err(problems),
+            (config, errors) if errors.is_empty() => Ok(config),
+            (_, errors) => Err(errors),
         }
     }
 
@@ -168,7 +168,7 @@ impl Config {
     /// # Errors
     ///
     /// Everything that is wrong with it.
-    pub fn from_toml(text: &str) -> Result<Config, Vec<Problem>> {
+    pub fn from_toml(text: &str) -> Result<Config, Vec<ConfigError>> {
         let file = File { name: "config.toml".to_owned(), text: text.to_owned() };
         Config::load(&Layers { file: Some(file), ..Layers::default() })
     }
@@ -176,20 +176,20 @@ impl Config {
     /// Makes a configuration and says everything that is wrong. Where something is wrong the default stands in, so that
     /// the caller can go on and look for mistakes in the plugins' tables as well.
     #[must_use]
-    pub fn parse(layers: &Layers) -> (Config, Vec<Problem>) {
-        let mut problems = Vec::new();
+    pub fn parse(layers: &Layers) -> (Config, Vec<ConfigError>) {
+        let mut errors = Vec::new();
         let mut table = match &layers.file {
-            Some(file) => file_table(file, &mut problems),
+            Some(file) => file_table(file, &mut errors),
             None => Table::new(),
         };
         for name in ["source", "transport"] {
             table.entry(name).or_insert_with(|| Value::Array(default_plugins(name)));
         }
-        let origins = overrides::apply(layers, &mut table, &mut problems);
-        let mut config = from_table(table, &mut problems);
-        config.ingest.token = secret_variable(layers, &mut problems);
-        overrides::name_origins(&origins, &mut problems);
-        (config, problems)
+        let origins = overrides::apply(layers, &mut table, &mut errors);
+        let mut config = from_table(table, &mut errors);
+        config.ingest.token = secret_variable(layers, &mut errors);
+        overrides::name_origins(&origins, &mut errors);
+        (config, errors)
     }
 
     /// The path of every key outside of the plugins' tables, in order: `server.listen`.
@@ -204,45 +204,45 @@ impl Config {
 }
 
 /// The token of ingestion is no key: in a file, it would be read by whoever may read the configuration.
-fn secret_variable(layers: &Layers, problems: &mut Vec<Problem>) -> Option<Secret> {
+fn secret_variable(layers: &Layers, errors: &mut Vec<ConfigError>) -> Option<Secret> {
     let (name, text) = layers.environment.iter().find(|(name, _)| overrides::INGEST_TOKEN.contains(&name.as_str()))?;
-    Secret::new(text).map_err(|message| problems.push(Problem::new(name, message))).ok()
+    Secret::new(text).map_err(|message| errors.push(ConfigError::new(name, message))).ok()
 }
 
-fn file_table(file: &File, problems: &mut Vec<Problem>) -> Table {
+fn file_table(file: &File, errors: &mut Vec<ConfigError>) -> Table {
     file.text.parse::<Table>().unwrap_or_else(|error| {
         let before = error.span().and_then(|span| file.text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        problems.push(Problem::new(format!("{}:{line}:{column}", file.name), error.message()));
+        errors.push(ConfigError::new(format!("{}:{line}:{column}", file.name), error.message()));
         Table::new()
     })
 }
 
-fn from_table(mut table: Table, problems: &mut Vec<Problem>) -> Config {
+fn from_table(mut table: Table, errors: &mut Vec<ConfigError>) -> Config {
     let config = Config {
-        server: section(&mut table, "server", problems),
-        index: section(&mut table, "index", problems),
-        ingest: section(&mut table, "ingest", problems),
-        auth: section(&mut table, "auth", problems),
-        percolator: section(&mut table, "percolator", problems),
-        query: section(&mut table, "query", problems),
-        limits: section(&mut table, "limits", problems),
-        telemetry: section(&mut table, "telemetry", problems),
-        sources: plugin_tables(&mut table, "source", problems),
-        transports: plugin_tables(&mut table, "transport", problems),
+        server: section(&mut table, "server", errors),
+        index: section(&mut table, "index", errors),
+        ingest: section(&mut table, "ingest", errors),
+        auth: section(&mut table, "auth", errors),
+        percolator: section(&mut table, "percolator", errors),
+        query: section(&mut table, "query", errors),
+        limits: section(&mut table, "limits", errors),
+        telemetry: section(&mut table, "telemetry", errors),
+        sources: plugin_tables(&mut table, "source", errors),
+        transports: plugin_tables(&mut table, "transport", errors),
     };
     for key in table.keys() {
         let hint = nearest(key, SECTIONS.iter().copied());
-        problems.push(Problem::new(key, read::unknown_key(hint, SECTIONS)));
+        errors.push(ConfigError::new(key, read::unknown_key(hint, SECTIONS)));
     }
-    config.server.check(problems);
-    config.index.check(problems);
-    config.auth.check(problems);
-    config.percolator.check(problems);
-    config.query.check(problems);
-    config.limits.check(problems);
-    config.telemetry.check(problems);
+    config.server.check(errors);
+    config.index.check(errors);
+    config.auth.check(errors);
+    config.percolator.check(errors);
+    config.query.check(errors);
+    config.limits.check(errors);
+    config.telemetry.check(errors);
     config
 }
 
@@ -268,7 +268,7 @@ fn default_sections() -> Table {
     table
 }
 
-fn section<T>(table: &mut Table, name: &str, problems: &mut Vec<Problem>) -> T
+fn section<T>(table: &mut Table, name: &str, errors: &mut Vec<ConfigError>) -> T
 where
     T: for<'de> Deserialize<'de> + Serialize + Default,
 {
@@ -276,11 +276,12 @@ where
         None => T::default(),
         Some(Value::Table(section)) => {
             let (value, found) = read::read_lenient::<T>(section);
-            problems.extend(found.into_iter().map(|problem| problem.within(name)));
+            errors.extend(found.into_iter().map(|error| error.within(name)));
             value.unwrap_or_default()
         }
         Some(other) => {
-            problems.push(Problem::new(name, format!("expected a table, [{name}], found {}", read::describe(&other))));
+            errors
+                .push(ConfigError::new(name, format!("expected a table, [{name}], found {}", read::describe(&other))));
             T::default()
         }
     }
@@ -297,24 +298,24 @@ fn default_plugins(section: &str) -> Vec<Value> {
     ["ws", "sse", "rest", "sente"].map(|kind| table(&[("type", kind)])).into_iter().chain([table(&head)]).collect()
 }
 
-fn plugin_tables(table: &mut Table, section: &str, problems: &mut Vec<Problem>) -> Vec<Plugin> {
+fn plugin_tables(table: &mut Table, section: &str, errors: &mut Vec<ConfigError>) -> Vec<Plugin> {
     match table.remove(section) {
         None => Vec::new(),
-        Some(Value::Array(tables)) => plugins(tables, section, problems),
+        Some(Value::Array(tables)) => plugins(tables, section, errors),
         Some(other) => {
             let message = format!("expected tables, [[{section}]], found {}", read::describe(&other));
-            problems.push(Problem::new(section, message));
+            errors.push(ConfigError::new(section, message));
             Vec::new()
         }
     }
 }
 
-fn plugins(tables: Vec<Value>, section: &str, problems: &mut Vec<Problem>) -> Vec<Plugin> {
+fn plugins(tables: Vec<Value>, section: &str, errors: &mut Vec<ConfigError>) -> Vec<Plugin> {
     let mut plugins = Vec::with_capacity(tables.len());
     for (at, value) in tables.into_iter().enumerate() {
         let path = format!("{section}[{at}]");
         let Value::Table(mut table) = value else {
-            problems.push(Problem::new(path, format!("expected a table, found {}", read::describe(&value))));
+            errors.push(ConfigError::new(path, format!("expected a table, found {}", read::describe(&value))));
             continue;
         };
         match table.remove("type") {
@@ -323,10 +324,11 @@ fn plugins(tables: Vec<Value>, section: &str, problems: &mut Vec<Problem>) -> Ve
             }
             Some(other) => {
                 let message = format!("expected a string, found {}", read::describe(&other));
-                problems.push(Problem::new(format!("{path}.type"), message));
+                errors.push(ConfigError::new(format!("{path}.type"), message));
             }
             None => {
-                problems.push(Problem::new(format!("{path}.type"), "is missing: it says which kind of plugin this is"));
+                errors
+                    .push(ConfigError::new(format!("{path}.type"), "is missing: it says which kind of plugin this is"));
             }
         }
     }
@@ -335,11 +337,11 @@ fn plugins(tables: Vec<Value>, section: &str, problems: &mut Vec<Problem>) -> Ve
 
 /// What a plugin table says to a `type` that it does not know.
 #[must_use]
-pub fn unknown_type(plugin: &Plugin, known: &[&str]) -> Problem {
+pub fn unknown_type(plugin: &Plugin, known: &[&str]) -> ConfigError {
     let hint = nearest(&plugin.kind, known.iter().copied());
     let hint = hint.map(|hint| format!("; did you mean \"{hint}\"?")).unwrap_or_default();
     let message = format!("there is no \"{}\"{hint} (there is: {})", plugin.kind, known.join(", "));
-    Problem::new(format!("{}.type", plugin.path), message)
+    ConfigError::new(format!("{}.type", plugin.path), message)
 }
 
 #[cfg(test)]

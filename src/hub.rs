@@ -27,7 +27,7 @@ use crate::index::Hit;
 use crate::percolator::{Engine, Matches};
 use crate::query::Query;
 use crate::telemetry;
-use crate::tweet::Item;
+use crate::tweet::SequencedTweet;
 
 pub(crate) use catalog::Catalog;
 pub use client_key::ClientKey;
@@ -464,7 +464,7 @@ impl Hub {
     }
 
     /// Percolates a batch and puts what matches into the queues. Answers with the numbers of matches and of candidates.
-    pub(crate) fn dispatch(&mut self, items: &[Item]) -> (usize, u64) {
+    pub(crate) fn dispatch(&mut self, items: &[SequencedTweet]) -> (usize, u64) {
         let docs: Vec<_> = items.iter().map(|item| &item.tweet.doc).collect();
         self.matches.clear();
         self.engine.percolate(&docs, &mut self.matches);
@@ -542,7 +542,7 @@ impl Undecided {
     }
 
     /// Defers all tweets up to that one, before what comes behind is offered.
-    fn defer(&mut self, until: u32, items: &[Item], standings: &[Standing], sessions: &[Option<Subscriber>]) {
+    fn defer(&mut self, until: u32, items: &[SequencedTweet], standings: &[Standing], sessions: &[Option<Subscriber>]) {
         let mut n = 0;
         while let Some(&(doc, key)) = self.pairs.as_slice().first().filter(|&&(doc, _)| doc <= until) {
             self.pairs.next();

@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::ids::{Epoch, Seq};
 use crate::telemetry;
-use crate::tweet::Item;
+use crate::tweet::SequencedTweet;
 
 mod ack;
 mod aggregate;
@@ -322,12 +322,12 @@ impl Index {
     /// when the ack says so.
     ///
     /// Blocks while the writer's queue is full, so wait for [`Index::ready`] first. To be called by one thread, the pipeline's.
-    pub fn append(&self, items: Arc<[Item]>, ack: Option<Ack>) {
+    pub fn append(&self, items: Arc<[SequencedTweet]>, ack: Option<Ack>) {
         self.append_from(items, ack, None);
     }
 
     /// The same for the batch of a source that goes on where it was: its cursor becomes durable together with the tweets.
-    pub fn append_from(&self, items: Arc<[Item]>, ack: Option<Ack>, cursor: Option<Cursor>) {
+    pub fn append_from(&self, items: Arc<[SequencedTweet]>, ack: Option<Ack>, cursor: Option<Cursor>) {
         let answer = |ack: Option<Ack>, result| {
             if let Some(ack) = ack {
                 // Whoever asked may be gone.

@@ -35,7 +35,7 @@ use crate::pipeline::{Control, Handle};
 use crate::query::Query;
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
-use crate::tweet::Prepared;
+use crate::tweet::AnalyzedTweet;
 use compiled::CompiledQueries;
 use price::KeptSample;
 pub use price::{Price, SAMPLE};
@@ -385,7 +385,7 @@ impl Live {
     /// # Errors
     ///
     /// [`LiveError::Unavailable`].
-    pub async fn matching(&self, tweet: Arc<Prepared>) -> Result<Vec<Query>, LiveError> {
+    pub async fn matching(&self, tweet: Arc<AnalyzedTweet>) -> Result<Vec<Query>, LiveError> {
         // It costs the loop as much as a tweet, so whoever asks waits for the one before.
         let one = self.inner.matching.acquire().await;
         let asked = Arc::clone(&tweet);
@@ -431,7 +431,11 @@ impl Live {
     /// # Errors
     ///
     /// [`LiveError::Unavailable`].
-    pub async fn explain_all(&self, tweet: Arc<Prepared>, queries: Vec<Query>) -> Result<Vec<Explained>, LiveError> {
+    pub async fn explain_all(
+        &self,
+        tweet: Arc<AnalyzedTweet>,
+        queries: Vec<Query>,
+    ) -> Result<Vec<Explained>, LiveError> {
         self.read_in_time(move |_| Ok(explained(&tweet.json, &queries))).await
     }
 

@@ -32,7 +32,7 @@ use crate::index::Index;
 pub use crate::index::{Ack, Cursor, IntakeError};
 use crate::query::Query;
 use crate::telemetry;
-use crate::tweet::{Item, Prepared};
+use crate::tweet::{AnalyzedTweet, SequencedTweet};
 use slicer::Slicer;
 
 /// How many commands may wait for the loop. When it is full, the asking sessions wait.
@@ -45,7 +45,7 @@ const CONTROLS_IN_A_ROW: usize = 64;
 #[derive(Debug)]
 pub struct Batch {
     /// In order of arrival.
-    pub tweets: Vec<Arc<Prepared>>,
+    pub tweets: Vec<Arc<AnalyzedTweet>>,
     /// Told once, when all of them are committed or can't be.
     pub ack: Option<Ack>,
     /// How far its source has come with it; becomes durable together with the tweets. A batch without tweets moves no cursor.
@@ -73,7 +73,7 @@ impl Intake {
     /// # Errors
     ///
     /// Why they are not.
-    pub async fn send_durably(&self, tweets: Vec<Arc<Prepared>>) -> Result<Seq, IntakeError> {
+    pub async fn send_durably(&self, tweets: Vec<Arc<AnalyzedTweet>>) -> Result<Seq, IntakeError> {
         let (ack, durable) = oneshot::channel();
         self.send(Batch { tweets, ack: Some(ack), cursor: None }).await?;
         durable.await.unwrap_or(Err(IntakeError::Closed))
@@ -110,7 +110,7 @@ pub(crate) enum Control {
     /// Answers whether there was one.
     Unsubscribe { uid: Uid, name: Name, reply: oneshot::Sender<bool> },
     /// Answers with the queries that the tweet matches. Costs as much as a tweet, so a batch that waits comes next.
-    Matching { tweet: Arc<Prepared>, reply: oneshot::Sender<Matching> },
+    Matching { tweet: Arc<AnalyzedTweet>, reply: oneshot::Sender<Matching> },
 }
 
 /// What the loop lets others see.
@@ -149,7 +149,7 @@ pub(crate) struct Handle {
 
 /// A batch of which some tweets are percolated, and some are yet to be.
 struct InProgress {
-    items: Arc<[Item]>,
+    items: Arc<[SequencedTweet]>,
     /// How many are done.
     done: usize,
 }
@@ -301,10 +301,10 @@ impl Pipeline {
                 return;
             }
         };
-        let items: Arc<[Item]> = tweets
+        let items: Arc<[SequencedTweet]> = tweets
             .into_iter()
             .map(|tweet| {
-                let item = Item { seq, tweet };
+                let item = SequencedTweet { seq, tweet };
                 seq = seq.next();
                 item
             })

@@ -47,23 +47,23 @@ use admission::{Admission, Admitted};
 use error_bodies::ErrorBodies;
 use request_body::{BodyEnd, RequestBody};
 use response_body::{DeliveryProgress, ResponseBody, StreamExecutor};
-use stream::{Busy, ConnectionSlot, Counted, Requests};
+use stream::{ConnectionSlot, GuardedStream, RequestGuard, Requests};
 pub use tls::Tls;
 
 /// After the listener has failed for a reason of its own, such as too many open files, it waits so long.
-const LISTENER_PAUSE: Duration = Duration::from_millis(200);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// Connections that wait to be taken: when a server was away, all clients come back at once. The system's own limit is below that of some.
-const WAITING_CONNECTIONS: u32 = 8_192;
+const ACCEPT_BACKLOG: u32 = 8_192;
 
 /// What the kernel holds of what a client was sent and has not read. Linux doubles it, for its own bookkeeping.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// How often HTTP/2 asks whether the client is still there, and how long the client may take to say so.
-const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(20);
+const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Requests of one HTTP/2 connection that run at one time.
-const HTTP2_STREAMS: u32 = 100;
+const MAX_HTTP2_STREAMS: u32 = 100;
 
 /// What connections may take, and what they speak.
 #[derive(Clone)]
@@ -90,7 +90,7 @@ pub struct ServerOptions {
 /// longer the server's.
 pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions, shutdown: CancellationToken) {
     let builder = Arc::new(builder(&options));
-    let places = Arc::new(Semaphore::new(options.max_connections));
+    let permits = Arc::new(Semaphore::new(options.max_connections));
     let open = Arc::new(AtomicUsize::new(0));
     let admission = Arc::new(Admission::new(options.gate.clone(), options.header_timeout, options.tls.is_some()));
     let connections = TaskTracker::new();
@@ -105,15 +105,15 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
             Err(error) if is_of_connection(&error) => continue,
             Err(error) => {
                 tracing::error!(%error, "no connection can be taken");
-                tokio::time::sleep(LISTENER_PAUSE).await;
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
             telemetry::turned_away("connections");
             continue;
         };
-        prepare(&stream);
+        configure_socket(&stream);
         let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
         let (admission, open, options) = (Arc::clone(&admission), Arc::clone(&open), options.clone());
         connections.spawn(async move {
@@ -123,10 +123,10 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
             };
             let Some(Admitted { stream, peer, slot }) = admitted else { return };
             let requests = Arc::new(Requests::default());
-            let slot = ConnectionSlot::new(place, slot);
+            let slot = ConnectionSlot::new(permit, slot);
             let stream =
-                Counted::new(stream, options.write_timeout, Arc::clone(&requests), slot, open, shutdown.clone());
-            let guarded = Guarded {
+                GuardedStream::new(stream, options.write_timeout, Arc::clone(&requests), slot, open, shutdown.clone());
+            let connection_context = ConnectionContext {
                 peer,
                 requests,
                 progress: stream.progress(),
@@ -137,13 +137,13 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
             };
             let (tls, peer) = (options.tls, peer.address);
             let Some(tls) = tls else {
-                return connection(stream, guarded, &builder, router, shutdown).await;
+                return connection(stream, connection_context, &builder, router, shutdown).await;
             };
-            let handshake = tokio::time::timeout(guarded.header_timeout, tls.acceptor().accept(stream));
+            let handshake = tokio::time::timeout(connection_context.header_timeout, tls.acceptor().accept(stream));
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 accepted = handshake => match accepted {
-                    Ok(Ok(stream)) => connection(stream, guarded, &builder, router, shutdown.clone()).await,
+                    Ok(Ok(stream)) => connection(stream, connection_context, &builder, router, shutdown.clone()).await,
                     Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
                     Err(_) => telemetry::turned_away("header_timeout"),
                 },
@@ -167,15 +167,15 @@ fn builder(options: &ServerOptions) -> Builder<StreamExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(HTTP2_KEEP_ALIVE)
-        .keep_alive_timeout(HTTP2_KEEP_ALIVE)
-        .max_concurrent_streams(HTTP2_STREAMS)
+        .keep_alive_interval(HTTP2_PING_INTERVAL)
+        .keep_alive_timeout(HTTP2_PING_INTERVAL)
+        .max_concurrent_streams(MAX_HTTP2_STREAMS)
         .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX));
     builder
 }
 
 /// Whose connection it is, and what it may take.
-struct Guarded {
+struct ConnectionContext {
     peer: Peer,
     requests: Arc<Requests>,
     progress: Progress,
@@ -188,7 +188,7 @@ struct Guarded {
 /// Serves one connection to its end.
 async fn connection<S>(
     stream: S,
-    Guarded { peer, requests, progress, header_timeout, idle_timeout, write_timeout, max_headers }: Guarded,
+    ConnectionContext { peer, requests, progress, header_timeout, idle_timeout, write_timeout, max_headers }: ConnectionContext,
     builder: &Builder<StreamExecutor>,
     router: Router,
     shutdown: CancellationToken,
@@ -200,7 +200,7 @@ async fn connection<S>(
         let share = ConnectionShare::default();
         move |mut request: Request<Incoming>| {
             let version = request.version();
-            let busy = Busy::new(Arc::clone(&requests), version);
+            let guard = RequestGuard::new(Arc::clone(&requests), version);
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(share.clone());
             let (router, progress) = (router.clone(), progress.clone());
@@ -209,18 +209,18 @@ async fn connection<S>(
                 request.extensions_mut().insert(progress.of_stream(delivery.0.stall_flag()));
                 let end = BodyEnd::default();
                 let request = request.map(|body| RequestBody::new(body, end.clone()));
-                let mut answer = match check_head(version, request.headers(), max_headers) {
+                let mut response = match check_head(version, request.headers(), max_headers) {
                     Ok(()) => TowerToHyperService::new(router).call(request.map(Body::new)).await?,
                     Err(refusal) => refusal,
                 };
-                if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    busy.upgraded();
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    guard.upgraded();
                 } else if version < Version::HTTP_2 && !end.is_reached() {
                     // Nobody reads the rest of the body, so no request can follow it. HTTP/2 resets the stream.
-                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-                    busy.leave_body();
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                    guard.leave_body();
                 }
-                Ok::<_, Infallible>(answer.map(|body| ResponseBody::new(body, delivery, busy)))
+                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, delivery, guard)))
             }
         }
     });
@@ -228,8 +228,8 @@ async fn connection<S>(
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(ErrorBodies::new(stream)), service));
     let mut stopping = pin!(shutdown.cancelled());
     // Until it is known which HTTP the client speaks, HTTP's own timeout does not run; later it is asked whether there is anything to wait for.
-    let mut look = pin!(tokio::time::sleep(header_timeout));
-    let (mut is_stopping, mut is_first_look, mut is_ending) = (false, true, false);
+    let mut idle_check = pin!(tokio::time::sleep(header_timeout));
+    let (mut is_stopping, mut is_first_check, mut is_ending) = (false, true, false);
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
@@ -245,16 +245,16 @@ async fn connection<S>(
                 is_stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = &mut look, if is_ending || !is_stopping => {
+            () = &mut idle_check, if is_ending || !is_stopping => {
                 if is_ending {
                     // Whatever the client does, it had its time to take the end.
                     return;
                 }
-                if is_first_look && !requests.were_any() {
+                if is_first_check && !requests.were_any() {
                     telemetry::turned_away("header_timeout");
                     return;
                 }
-                is_first_look = false;
+                is_first_check = false;
                 let idle = requests.idle_for();
                 let mut next = idle_timeout.saturating_sub(idle);
                 if idle >= idle_timeout {
@@ -263,7 +263,7 @@ async fn connection<S>(
                     connection.as_mut().graceful_shutdown();
                     next = write_timeout;
                 }
-                look.as_mut().reset(tokio::time::Instant::now() + next);
+                idle_check.as_mut().reset(tokio::time::Instant::now() + next);
             }
         }
     }
@@ -290,13 +290,13 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(WAITING_CONNECTIONS)
+    socket.listen(ACCEPT_BACKLOG)
 }
 
 /// Small frames must not wait for the acknowledgement of the one before. What the kernel takes for a client that does not read is bounded: left to
 /// itself it takes megabytes, and says that there is room again only after a third of them was read, which a slow client does not do
 /// before it counts as stuck.
-fn prepare(connection: &TcpStream) {
+fn configure_socket(connection: &TcpStream) {
     if let Err(error) = connection.set_nodelay(true) {
         tracing::debug!(%error, "can't set TCP_NODELAY");
     }

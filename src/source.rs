@@ -5,8 +5,8 @@
 //! demo ──────────────────┴─> Intake ─> pipeline
 //! ```
 //!
-//! [`supervise`] runs one: it starts a source that failed again, with longer and longer pauses, and shows on the [`StatusBoard`] how it
-//! is. A source waits when the pipeline is full, and a broken one never hurts another.
+//! [`supervise`] runs one source: it restarts a failed one with exponential backoff and shows its state
+//! on the [`StatusBoard`]. A source waits while the pipeline is full. A failing source affects no other.
 
 mod demo;
 mod file;
@@ -24,13 +24,13 @@ use rand::RngExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Problem;
+use crate::config::ConfigError;
 use crate::index::Cursors;
 use crate::pipeline::Intake;
 use crate::telemetry;
-use crate::tweet::Prepared;
+use crate::tweet::AnalyzedTweet;
 
-/// A row of the table of sources.
+/// A row of [`SOURCES`].
 pub struct SourceKind {
     /// The `type` in `[[source]]`, in kebab case.
     pub name: &'static str,
@@ -38,71 +38,72 @@ pub struct SourceKind {
     pub about: &'static str,
     /// An example `[[source]]` table; a test loads it.
     pub example: &'static str,
-    /// Reads the table (without `type`) and makes the source. Touches nothing outside.
+    /// Builds the source from the table (without `type`). No side effects.
     pub build: BuildSource,
 }
 
-/// Makes a source from its table, or says everything that is wrong with it.
-pub type BuildSource = fn(toml::Table) -> Result<Box<dyn Source>, Vec<Problem>>;
+/// Builds a source from its table, or returns every error in it.
+pub type BuildSource = fn(toml::Table) -> Result<Box<dyn Source>, Vec<ConfigError>>;
 
-/// All sources that perch knows. The bulk endpoint, `POST /api/tweets`, is no row: it is always there.
+/// All kinds of sources. The bulk endpoint, `POST /api/tweets`, needs no configuration and is no row.
 pub const SOURCES: &[SourceKind] = &[demo::KIND, file::KIND];
 
-/// What a source may touch.
+/// Everything that a source may use.
 #[derive(Clone, Debug)]
 pub struct SourceContext {
-    /// The source's name in logs, metrics and `/readyz`: its type and its place in the config, `file#2`.
+    /// The source's name in logs, metrics and `/readyz`: its type and its number in the config, `file#2`.
     pub name: String,
-    /// Where the tweets go.
+    /// Takes the tweets.
     pub intake: Intake,
-    /// How far sources had come with the last commit: a source that names its place with each batch goes on from there.
+    /// The cursors of the last commit: where sources that send cursors resume.
     pub cursors: Cursors,
-    /// Cancelled when it should stop: it hands over what it has and returns.
+    /// Cancelled at the shutdown: the source sends what it has read, and returns.
     pub shutdown: CancellationToken,
 }
 
 /// A source of tweets.
 ///
-/// `run` is called once, on its own task. `Ok` means that there is nothing more to come. After `Err` it is started again with backoff,
-/// so it must be possible to call it again; what was handed over and not acknowledged should be handed over again.
+/// The supervisor calls `run` in a task of its own. `Ok` means that the source has ended. After `Err` or
+/// a panic the supervisor calls `run` again with backoff; the source should then send again what was not
+/// acknowledged.
 pub trait Source: Send + Sync {
-    /// Brings tweets in until there are no more, or until the shutdown.
+    /// Sends tweets until the source ends or perch shuts down.
     fn run(&self, context: SourceContext) -> BoxFuture<'_, anyhow::Result<()>>;
 }
 
-/// Some made-up tweets, always the same: for whoever wants to try something on tweets.
-pub(crate) fn sample(n: usize) -> Vec<Arc<Prepared>> {
+/// The first `n` tweets of the demo with a fixed seed and clock.
+pub(crate) fn sample(n: usize) -> Vec<Arc<AnalyzedTweet>> {
     demo::sample(n)
 }
 
-/// How a source is.
+/// The state of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceState {
     /// It runs.
     Running,
-    /// It failed and is started again soon.
+    /// It failed, and its supervisor will restart it.
     Failing {
-        /// Why.
+        /// The error.
         reason: String,
     },
-    /// It has nothing more to bring.
+    /// It has ended.
     Done,
 }
 
-/// How all sources are: written by their supervisors, read by `/readyz`.
+/// The states of all sources. Supervisors write them, `/readyz` reads them.
 #[derive(Debug, Default)]
 pub struct StatusBoard {
     states: Mutex<BTreeMap<String, SourceState>>,
 }
 
 impl StatusBoard {
-    /// Says how a source is.
+    /// Sets the state of a source.
     pub fn set(&self, name: &str, state: SourceState) {
-        // Every write is whole, so the board is good even if a writer panicked.
+        // A poisoned lock still guards a valid map: each write is one insertion.
         self.states.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), state);
     }
 
-    /// How all sources are, by name.
+    /// The states of all sources, by name.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(String, SourceState)> {
         let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,20 +111,20 @@ impl StatusBoard {
     }
 }
 
-/// The first pause before a source that failed is started again; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A source that ran for so long starts again with the first pause.
-const GOOD_RUN: Duration = Duration::from_secs(60);
+/// Delay before the first restart of a failed source. Doubles with each further failure.
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(500);
+/// Longest delay before a restart.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
+/// A source that ran this long before it failed is restarted after the first delay again.
+const HEALTHY_RUN: Duration = Duration::from_secs(60);
 
-/// Runs a source until it is done or the shutdown comes, and starts it again when it fails.
+/// Runs a source until it ends or perch shuts down, and restarts it when it fails.
 pub async fn supervise(source: Box<dyn Source>, context: SourceContext, board: Arc<StatusBoard>) {
-    supervise_with(FIRST_PAUSE, source, context, board).await;
+    supervise_with(FIRST_RETRY_DELAY, source, context, board).await;
 }
 
 async fn supervise_with(
-    first_pause: Duration,
+    first_delay: Duration,
     source: Box<dyn Source>,
     context: SourceContext,
     board: Arc<StatusBoard>,
@@ -133,7 +134,7 @@ async fn supervise_with(
         let started = Instant::now();
         telemetry::source_started(&context.name);
         board.set(&context.name, SourceState::Running);
-        // A panic is a failure like any other: it must not leave a source that seems to run.
+        // A panic counts as a failure. Otherwise the board would show a dead source as running.
         let run = AssertUnwindSafe(async { source.run(context.clone()).await }).catch_unwind().await;
         let error = match run.unwrap_or_else(|panic| Err(panicked(&*panic))) {
             Err(error) if !context.shutdown.is_cancelled() => error,
@@ -143,25 +144,25 @@ async fn supervise_with(
                 return;
             }
         };
-        if started.elapsed() >= GOOD_RUN {
+        if started.elapsed() >= HEALTHY_RUN {
             failures = 0;
         }
-        let pause = pause_after(first_pause, failures).mul_f64(rand::rng().random_range(0.5..1.0));
+        let pause = retry_delay(first_delay, failures).mul_f64(rand::rng().random_range(0.5..1.0));
         failures += 1;
         telemetry::source_failed(&context.name, &error, pause);
         board.set(&context.name, SourceState::Failing { reason: telemetry::message_of(&error) });
-        // The shutdown ends the pause; the source then sees it at once and returns.
+        // A shutdown ends the delay; the restarted source then returns at once.
         let _ = context.shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
     }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> anyhow::Error {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    anyhow::anyhow!("it panicked: {}", text.unwrap_or("without a word"))
+    anyhow::anyhow!("it panicked: {}", text.unwrap_or("without a message"))
 }
 
-fn pause_after(first_pause: Duration, failures: u32) -> Duration {
-    first_pause.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
+fn retry_delay(first_delay: Duration, failures: u32) -> Duration {
+    first_delay.saturating_mul(2_u32.saturating_pow(failures)).min(MAX_RETRY_DELAY)
 }
 
 #[cfg(test)]

@@ -43,8 +43,8 @@ use axum::routing::MethodRouter;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Pass;
-use crate::config::{Limits, Problem};
+use crate::auth::AccessToken;
+use crate::config::{ConfigError, Limits};
 use crate::live::Live;
 use crate::pipeline::Intake;
 use crate::query::QueryLimits;
@@ -74,7 +74,7 @@ pub fn understands_frame(frame: &str, limits: &QueryLimits) -> bool {
 }
 
 /// Makes a transport of its table.
-pub type Build = fn(toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>>;
+pub type Build = fn(toml::Table) -> Result<Box<dyn Transport>, Vec<ConfigError>>;
 
 /// A row of the table of transports.
 pub struct TransportKind {
@@ -125,8 +125,8 @@ pub struct TransportContext {
 
 impl TransportContext {
     /// The live search for one caller.
-    fn live_for(&self, caller: &Caller, pass: Option<&Pass>) -> Live {
-        self.live.on_behalf_of(caller.requester(pass))
+    fn live_for(&self, caller: &Caller, token: Option<&AccessToken>) -> Live {
+        self.live.on_behalf_of(caller.requester(token))
     }
 }
 

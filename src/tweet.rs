@@ -17,7 +17,7 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use analyze::{Origin, Source};
+pub(crate) use analyze::{TextOrigin, TextSource};
 #[cfg(test)]
 pub(crate) use extract::decode;
 pub(crate) use extract::{decoded_parts, raw_range};
@@ -199,15 +199,15 @@ impl std::error::Error for TweetError {}
 
 /// Makes a tweet ready for the pipeline.
 #[must_use]
-pub fn prepare(tweet: &Tweet) -> Prepared {
+pub fn analyze(tweet: &Tweet) -> AnalyzedTweet {
     let mut builder = DocBuilder::new(Schema::tweet());
     tweet.analyze(&mut builder);
-    Prepared { id: tweet.id, json: tweet.to_json().into(), doc: builder.finish() }
+    AnalyzedTweet { id: tweet.id, json: tweet.to_json().into(), doc: builder.finish() }
 }
 
 /// A tweet that is ready for the pipeline: read, stripped, analysed.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct AnalyzedTweet {
     /// The tweet's own id.
     pub id: u64,
     /// The stripped tweet as JSON: what is stored and what clients get.
@@ -218,11 +218,11 @@ pub struct Prepared {
 
 /// A tweet with its place in the order of arrival.
 #[derive(Clone, Debug)]
-pub struct Item {
+pub struct SequencedTweet {
     /// Its position.
     pub seq: Seq,
     /// The tweet.
-    pub tweet: Arc<Prepared>,
+    pub tweet: Arc<AnalyzedTweet>,
 }
 
 #[cfg(test)]

@@ -60,11 +60,11 @@ fn check_canonical(query: &Query) {
 pub fn tweet(input: &[u8]) {
     let Ok(tweets) = perch::tweet::read(input) else { return };
     for tweet in &tweets {
-        let kept = perch::tweet::prepare(tweet);
+        let kept = perch::tweet::analyze(tweet);
         let again = perch::tweet::read(kept.json.as_bytes());
         let again = again.unwrap_or_else(|error| panic!("{} is no tweet: {error}", kept.json));
         let again = again.iter().find(|again| again.id == kept.id).expect("the same tweet");
-        let again = perch::tweet::prepare(again);
+        let again = perch::tweet::analyze(again);
         assert_eq!(again.json, kept.json);
         assert_eq!(format!("{:?}", again.doc), format!("{:?}", kept.doc), "{}", kept.json);
     }

@@ -49,7 +49,7 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 /// Tokens checked by the key in this file.
-fn tokens(key: &str, is_secret: bool, issuer: &str, audience: &str) -> Result<Tokens, Problem> {
+fn tokens(key: &str, is_secret: bool, issuer: &str, audience: &str) -> Result<TokenVerifier, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("key");
     std::fs::write(&file, key).unwrap();
@@ -59,10 +59,10 @@ fn tokens(key: &str, is_secret: bool, issuer: &str, audience: &str) -> Result<To
     } else {
         config.public_key_file = file;
     }
-    Tokens::load(&config).map(Option::unwrap)
+    TokenVerifier::load(&config).map(Option::unwrap)
 }
 
-fn secret() -> Tokens {
+fn secret() -> TokenVerifier {
     tokens(SECRET, true, "", "").unwrap()
 }
 
@@ -101,15 +101,15 @@ fn a_header_that_asks_for_extensions_is_refused() {
 
 #[test]
 fn without_a_key_no_token_is_asked_for() {
-    assert!(Tokens::load(&Auth::default()).unwrap().is_none());
+    assert!(TokenVerifier::load(&Auth::default()).unwrap().is_none());
 }
 
 #[test]
 fn a_good_token_says_who_until_when_and_what_for() {
-    let pass = secret().check(&hs256(&format!(r#"{{"sub":"ann","exp":{YEAR_3000_S}}}"#))).unwrap();
+    let token = secret().check(&hs256(&format!(r#"{{"sub":"ann","exp":{YEAR_3000_S}}}"#))).unwrap();
     let rights = Rights { search: true, publish: false, max_subscriptions: None };
-    assert_eq!(pass, Pass { subject: "ann".to_owned(), expires_s: YEAR_3000_S, rights });
-    assert!(pass.remaining() > Duration::from_secs(1_000_000));
+    assert_eq!(token, AccessToken { subject: "ann".to_owned(), expires_s: YEAR_3000_S, rights });
+    assert!(token.remaining() > Duration::from_secs(1_000_000));
     let claims = format!(r#"{{"sub":"b","exp":{YEAR_3000_S},"search":false,"publish":true,"max_subscriptions":3}}"#);
     let rights = Rights { search: false, publish: true, max_subscriptions: Some(3) };
     assert_eq!(secret().check(&hs256(&claims)).unwrap().rights, rights);
@@ -225,8 +225,8 @@ fn a_key_that_no_token_could_be_checked_by_is_refused() {
     ] {
         let loaded = tokens(&key, false, "", "");
         assert_eq!(loaded.is_ok(), is_good, "{key}");
-        if let Err(problem) = loaded {
-            assert!(problem.to_string().starts_with("auth.public_key_file: expected a public key"), "{problem}");
+        if let Err(error) = loaded {
+            assert!(error.to_string().starts_with("auth.public_key_file: expected a public key"), "{error}");
         }
     }
 }
@@ -237,7 +237,7 @@ fn keys_and_tokens_are_read_again_and_stay_when_the_file_is_no_good() {
     let file = dir.path().join("secret");
     let write = |text: &str| std::fs::write(&file, text).unwrap();
     write("another-secret-of-some-length");
-    let tokens = Tokens::load(&Auth { secret_file: file.clone(), ..Auth::default() }).unwrap().unwrap();
+    let tokens = TokenVerifier::load(&Auth { secret_file: file.clone(), ..Auth::default() }).unwrap().unwrap();
     let ingest = Ingest { token_file: file.clone(), ..Ingest::default() };
     let ingest_token = IngestToken::load(&ingest).unwrap().unwrap();
     let shown = hs256(r#"{"sub":"ann","exp":32503680000}"#);

@@ -33,7 +33,7 @@ use super::client::{Backoff, Http, address, refusal, unreachable};
 use super::show::escaped;
 use super::signals::Ends;
 use super::{Failure, ServerArgs};
-use crate::source::reader::{Input, Place, RawChunk, RawReader, ReaderOptions, Refused};
+use crate::source::reader::{Input, Location, RawChunk, RawReader, ReaderOptions, RefusedDoc};
 
 /// A portion has at most so many tweets.
 const PORTION_TWEETS: usize = 5_000;
@@ -112,7 +112,7 @@ struct Target {
 #[derive(Debug, Default)]
 struct Portion {
     body: Vec<u8>,
-    places: Vec<Place>,
+    locations: Vec<Location>,
     /// Where each line ends in the body.
     ends: Vec<usize>,
 }
@@ -158,9 +158,9 @@ struct Progress<'a> {
     refused: u64,
     listed: u64,
     /// The first place of each portion that waits for its answer.
-    unanswered: BTreeSet<Place>,
+    unanswered: BTreeSet<Location>,
     /// The last place that was handed to a request.
-    last_sent: Option<Place>,
+    last_sent: Option<Location>,
 }
 
 /// Sends a file to its end, or until a signal comes.
@@ -236,7 +236,7 @@ async fn send_portions(
                 break;
             }
         };
-        progress.refuse(chunk.refused.len() as u64, chunk.refused.iter().map(Refused::clone));
+        progress.refuse(chunk.refused.len() as u64, chunk.refused.iter().map(RefusedDoc::clone));
         portion.add(&chunk);
         if portion.is_full(target.max_portion_bytes.load(Ordering::Relaxed)) {
             while requests.len() >= parallel {
@@ -246,7 +246,7 @@ async fn send_portions(
         }
         progress.show();
     }
-    if !portion.places.is_empty() {
+    if !portion.locations.is_empty() {
         progress.send(portion, target, requests);
     }
     while !requests.is_empty() {
@@ -256,13 +256,13 @@ async fn send_portions(
 }
 
 /// The answers to the parts of a portion, each with the places of its lines.
-type Sent = Result<Vec<(Answer, Vec<Place>)>, Failure>;
+type Sent = Result<Vec<(Answer, Vec<Location>)>, Failure>;
 
 impl Progress<'_> {
     /// Sends a portion beside the others.
     fn send(&mut self, portion: Portion, target: &Arc<Target>, requests: &mut JoinSet<Sent>) {
-        self.unanswered.extend(portion.places.first());
-        self.last_sent = portion.places.last().copied().or(self.last_sent);
+        self.unanswered.extend(portion.locations.first());
+        self.last_sent = portion.locations.last().copied().or(self.last_sent);
         let target = Arc::clone(target);
         requests.spawn(async move { send(portion, &target).await });
     }
@@ -272,15 +272,15 @@ impl Progress<'_> {
         let path = self.path.display();
         let through = match (self.unanswered.first(), self.last_sent) {
             (Some(&first), _) => match first {
-                Place::Line(line) => Place::Line(line - 1),
-                Place::Element(element) => Place::Element(element - 1),
+                Location::Line(line) => Location::Line(line - 1),
+                Location::Element(element) => Location::Element(element - 1),
             },
             (None, Some(last)) => last,
-            (None, None) => Place::Line(0),
+            (None, None) => Location::Line(0),
         };
         let (what, number) = match through {
-            Place::Line(line) => ("line", line),
-            Place::Element(element) => ("element", element),
+            Location::Line(line) => ("line", line),
+            Location::Element(element) => ("element", element),
         };
         if number == 0 {
             anstream::eprintln!("perch: {path}: interrupted before any of it was answered for");
@@ -294,22 +294,22 @@ impl Progress<'_> {
     async fn take_one(&mut self, requests: &mut JoinSet<Sent>) -> Result<(), Failure> {
         let Some(sent) = requests.join_next().await else { return Ok(()) };
         let answers = sent.context("a request ended without an answer")??;
-        if let Some(first) = answers.iter().filter_map(|(_, places)| places.first()).min() {
+        if let Some(first) = answers.iter().filter_map(|(_, locations)| locations.first()).min() {
             self.unanswered.remove(first);
         }
-        for (answer, places) in answers {
-            self.take(answer, &places)?;
+        for (answer, locations) in answers {
+            self.take(answer, &locations)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, answer: Answer, places: &[Place]) -> Result<(), Failure> {
+    fn take(&mut self, answer: Answer, locations: &[Location]) -> Result<(), Failure> {
         self.accepted += answer.accepted;
         self.counts.accepted += answer.accepted;
         let mistakes =
-            answer.errors.iter().map(|error| match error.line.checked_sub(1).and_then(|at| places.get(at)) {
-                Some(Place::Line(line)) => (*line, error.reason.clone()),
-                Some(Place::Element(element)) => (*element, format!("element {element}: {}", error.reason)),
+            answer.errors.iter().map(|error| match error.line.checked_sub(1).and_then(|at| locations.get(at)) {
+                Some(Location::Line(line)) => (*line, error.reason.clone()),
+                Some(Location::Element(element)) => (*element, format!("element {element}: {}", error.reason)),
                 None => (0, error.reason.clone()),
             });
         self.list(answer.refused, mistakes.collect());
@@ -320,7 +320,7 @@ impl Progress<'_> {
         }
     }
 
-    fn refuse(&mut self, refused: u64, mistakes: impl Iterator<Item = Refused>) {
+    fn refuse(&mut self, refused: u64, mistakes: impl Iterator<Item = RefusedDoc>) {
         self.list(refused, mistakes.map(|refused| (refused.line, refused.reason)).collect());
     }
 
@@ -374,9 +374,9 @@ fn progress_bar(len: Option<u64>) -> ProgressBar {
 
 impl Portion {
     fn add(&mut self, chunk: &RawChunk) {
-        for piece in &chunk.pieces {
+        for doc in &chunk.docs {
             let start = self.body.len();
-            self.body.extend_from_slice(&chunk.bytes[piece.range.clone()]);
+            self.body.extend_from_slice(&chunk.bytes[doc.range.clone()]);
             // Between the parts of a JSON document a line break means no more than a space.
             for byte in &mut self.body[start..] {
                 if matches!(byte, b'\n' | b'\r') {
@@ -384,13 +384,13 @@ impl Portion {
                 }
             }
             self.body.push(b'\n');
-            self.places.push(piece.place);
+            self.locations.push(doc.location);
             self.ends.push(self.body.len());
         }
     }
 
     fn is_full(&self, max_bytes: usize) -> bool {
-        self.places.len() >= PORTION_TWEETS || self.body.len() >= max_bytes
+        self.locations.len() >= PORTION_TWEETS || self.body.len() >= max_bytes
     }
 
     /// The first half of the lines, and the others. There must be two lines.
@@ -398,7 +398,7 @@ impl Portion {
         let middle = self.ends.len() / 2;
         let cut = self.ends[middle - 1];
         let ends = self.ends.split_off(middle).into_iter().map(|end| end - cut).collect();
-        let rest = Portion { body: self.body.split_off(cut), places: self.places.split_off(middle), ends };
+        let rest = Portion { body: self.body.split_off(cut), locations: self.locations.split_off(middle), ends };
         (self, rest)
     }
 
@@ -419,9 +419,9 @@ async fn send(portion: Portion, target: &Target) -> Sent {
         let packed = portion.pack().await?;
         let packed_bytes = packed.len();
         if let Some(answer) = send_part(packed, target).await? {
-            answers.push((answer, portion.places));
-        } else if portion.places.len() < 2 {
-            answers.push((Answer::too_large(packed_bytes), portion.places));
+            answers.push((answer, portion.locations));
+        } else if portion.locations.len() < 2 {
+            answers.push((Answer::too_large(packed_bytes), portion.locations));
         } else {
             target.max_portion_bytes.fetch_min(portion.body.len() / 2, Ordering::Relaxed);
             let (first, second) = portion.halves();

@@ -45,14 +45,14 @@ impl Reloader {
         for outcome in self.keys.reload() {
             match outcome {
                 Ok(name) => tracing::info!(key = name, "read again"),
-                Err(problem) => tracing::error!("{problem}; what was read before stays in use"),
+                Err(error) => tracing::error!("{error}; what was read before stays in use"),
             }
         }
         match layers(&self.args).and_then(|layers| Config::load(&layers)) {
             Ok(config) => self.apply(&config),
-            Err(problems) => {
-                for problem in problems {
-                    tracing::error!("config: {problem}; the configuration stays as it is");
+            Err(errors) => {
+                for error in errors {
+                    tracing::error!("config: {error}; the configuration stays as it is");
                 }
             }
         }

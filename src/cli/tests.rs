@@ -54,8 +54,8 @@ fn wrong_queries_are_wrong_usage_with_a_caret() {
 #[test]
 fn a_configuration_file_that_was_named_must_be_there() {
     let args = ConfigArgs { config: Some("/nowhere/config.toml".to_owned()), ..ConfigArgs::default() };
-    let Err(problems) = layers(&args) else { panic!("it was taken") };
-    assert_eq!(problems[0].path, "/nowhere/config.toml");
+    let Err(errors) = layers(&args) else { panic!("it was taken") };
+    assert_eq!(errors[0].path, "/nowhere/config.toml");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use toml::{Table, Value};
 
-use super::{Config, Layers, Problem, default_sections, nearest};
+use super::{Config, ConfigError, Layers, default_sections, nearest};
 
 /// How the names of variables start.
 const PREFIX: &str = "PERCH_";
@@ -21,16 +21,16 @@ pub(super) const INGEST_TOKEN: &[&str] = &["PERCH_INGEST__TOKEN", "PERCH_INGEST_
 pub(super) type Origins = Vec<(String, String)>;
 
 /// Applies all layers above the file to the table.
-pub(super) fn apply(layers: &Layers, table: &mut Table, problems: &mut Vec<Problem>) -> Origins {
+pub(super) fn apply(layers: &Layers, table: &mut Table, errors: &mut Vec<ConfigError>) -> Origins {
     let mut origins = Origins::new();
-    let mut set = |origin: String, path: &str, value: Value, problems: &mut Vec<Problem>| match put(table, path, value)
-    {
-        Ok(()) => {
-            origins.retain(|(known, _)| known != path);
-            origins.push((path.to_owned(), origin));
-        }
-        Err(message) => problems.push(Problem::new(path, format!("{message} (set by {origin})"))),
-    };
+    let mut set =
+        |origin: String, path: &str, value: Value, errors: &mut Vec<ConfigError>| match put(table, path, value) {
+            Ok(()) => {
+                origins.retain(|(known, _)| known != path);
+                origins.push((path.to_owned(), origin));
+            }
+            Err(message) => errors.push(ConfigError::new(path, format!("{message} (set by {origin})"))),
+        };
     let mut variables: Vec<_> = layers.environment.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     variables.sort();
     for (name, text) in variables {
@@ -39,44 +39,44 @@ pub(super) fn apply(layers: &Layers, table: &mut Table, problems: &mut Vec<Probl
         }
         if let Some(path) = path_of_variable(name) {
             let value = value_of(&path, text);
-            set(name.clone(), &path, value, problems);
+            set(name.clone(), &path, value, errors);
         }
     }
     for assignment in &layers.set {
         match assignment.split_once('=') {
             Some((path, text)) => {
                 let path = path.trim();
-                set("--set".to_owned(), path, value_of(path, text.trim()), problems);
+                set("--set".to_owned(), path, value_of(path, text.trim()), errors);
             }
-            None => problems.push(Problem::new("--set", format!("expected KEY=VALUE, found \"{assignment}\""))),
+            None => errors.push(ConfigError::new("--set", format!("expected KEY=VALUE, found \"{assignment}\""))),
         }
     }
     let shorthands = [("--listen", "server.listen", &layers.listen), ("--index-dir", "index.dir", &layers.index_dir)];
     for (flag, path, text) in shorthands {
         if let Some(text) = text {
-            set(flag.to_owned(), path, Value::from(text.as_str()), problems);
+            set(flag.to_owned(), path, Value::from(text.as_str()), errors);
         }
     }
     origins
 }
 
 /// Says where the value came from, for each mistake in one that a variable or a flag set.
-pub(super) fn name_origins(origins: &Origins, problems: &mut [Problem]) {
-    for problem in problems {
+pub(super) fn name_origins(origins: &Origins, errors: &mut [ConfigError]) {
+    for error in errors {
         let of_path = |(path, _): &&(String, String)| {
-            problem.path.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            error.path.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
         if let Some((_, origin)) = origins.iter().find(of_path)
-            && !problem.message.ends_with(')')
+            && !error.message.ends_with(')')
         {
-            problem.message = format!("{} (set by {origin})", problem.message);
+            error.message = format!("{} (set by {origin})", error.message);
         }
     }
 }
 
 /// The variables that start with `PERCH_` and set nothing. They may be mistakes, or somebody else's: so they stop
 /// nothing. Those that Kubernetes sets for services are left out.
-pub(super) fn unknown_variables(layers: &Layers) -> Vec<Problem> {
+pub(super) fn unknown_variables(layers: &Layers) -> Vec<ConfigError> {
     let is_unknown = |(name, value): &&(String, String)| {
         name.starts_with(PREFIX)
             && !OTHER_VARIABLES.contains(&name.as_str())
@@ -87,14 +87,14 @@ pub(super) fn unknown_variables(layers: &Layers) -> Vec<Problem> {
     let mut names: Vec<_> = layers.environment.iter().filter(is_unknown).map(|(name, _)| name).collect();
     names.sort();
     let known: Vec<_> = known_paths().iter().map(|path| variable_of_path(path)).collect();
-    let problem = |name: &String| {
+    let unknown = |name: &String| {
         let known = known.iter().map(String::as_str).chain(OTHER_VARIABLES.iter().copied()).chain([INGEST_TOKEN[0]]);
         // What all have in common makes none of them more alike.
         let hint = nearest(&name[PREFIX.len()..], known.map(|known| &known[PREFIX.len()..]));
         let hint = hint.map(|hint| format!("; did you mean {PREFIX}{hint}?")).unwrap_or_default();
-        Problem::new(name, format!("no key has this variable, it sets nothing{hint}"))
+        ConfigError::new(name, format!("no key has this variable, it sets nothing{hint}"))
     };
-    names.into_iter().map(problem).collect()
+    names.into_iter().map(unknown).collect()
 }
 
 /// Whether Kubernetes sets this variable in pods, for a service whose name begins with `perch`.

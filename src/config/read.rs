@@ -9,52 +9,52 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, Int
 use toml::de::Error;
 use toml::{Table, Value};
 
-use super::Problem;
+use super::ConfigError;
 
 /// Reads a plugin's table into its options. Unknown keys are mistakes, with the nearest known key as a hint.
 ///
 /// # Errors
 ///
 /// All that is wrong; paths are relative to the table.
-pub fn read<T: DeserializeOwned>(table: Table) -> Result<T, Vec<Problem>> {
+pub fn read<T: DeserializeOwned>(table: Table) -> Result<T, Vec<ConfigError>> {
     match read_lenient(table) {
-        (Some(value), problems) if problems.is_empty() => Ok(value),
-        (_, problems) => Err(problems),
+        (Some(value), errors) if errors.is_empty() => Ok(value),
+        (_, errors) => Err(errors),
     }
 }
 
 /// Reads a table into a `T` as well as it can be: what is wrong is left out, so that defaults stand in.
 ///
 /// `None` when a key without a default is wrong or missing.
-pub(super) fn read_lenient<T: DeserializeOwned>(mut table: Table) -> (Option<T>, Vec<Problem>) {
-    let mut problems = Vec::new();
+pub(super) fn read_lenient<T: DeserializeOwned>(mut table: Table) -> (Option<T>, Vec<ConfigError>) {
+    let mut errors = Vec::new();
     if let Some(known) = fields_of::<T>() {
         let unknown = table.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect::<Vec<_>>();
         for key in unknown {
             table.remove(&key);
             let hint = nearest(&key, known.iter().copied());
-            problems.push(Problem::new(key, unknown_key(hint, known)));
+            errors.push(ConfigError::new(key, unknown_key(hint, known)));
         }
     }
     let mut dropped = Vec::<String>::new();
     loop {
         let mut at = None;
         match T::deserialize(Fields { table: table.clone(), at: &mut at }) {
-            Ok(value) => return (Some(value), problems),
+            Ok(value) => return (Some(value), errors),
             Err(error) => {
                 if let Some(key) = at {
                     table.remove(&key);
-                    problems.push(Problem::new(&key, plain_words(error.message())));
+                    errors.push(ConfigError::new(&key, plain_words(error.message())));
                     dropped.push(key);
                 } else {
                     let missing =
                         error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
                     match missing {
                         Some(key) if dropped.iter().any(|dropped| dropped == key) => {}
-                        Some(key) => problems.push(Problem::new(key, "is missing")),
-                        None => problems.push(Problem::new("", plain_words(error.message()))),
+                        Some(key) => errors.push(ConfigError::new(key, "is missing")),
+                        None => errors.push(ConfigError::new("", plain_words(error.message()))),
                     }
-                    return (None, problems);
+                    return (None, errors);
                 }
             }
         }

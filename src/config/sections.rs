@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Origin, Problem, ProxyHeader, Secret, network};
+use super::{ConfigError, Origin, ProxyHeader, Secret, network};
 use crate::query::QueryLimits;
 
 /// `[server]`: where perch listens and how it ends.
@@ -78,19 +78,19 @@ impl Server {
         !self.tls_certificate_file.as_os_str().is_empty()
     }
 
-    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+    pub(super) fn check(&self, errors: &mut Vec<ConfigError>) {
         for (at, origin) in self.allowed_origins.iter().enumerate() {
             if origin != "*" && Origin::parse(origin).is_none() {
                 let message =
                     format!("expected an origin, such as \"https://example.org\", or \"*\", found {origin:?}");
-                problems.push(Problem::new(format!("server.allowed_origins[{at}]"), message));
+                errors.push(ConfigError::new(format!("server.allowed_origins[{at}]"), message));
             }
         }
         for (at, host) in self.allowed_hosts.iter().enumerate() {
             if host != "*" && !is_host_name(host) {
                 let message =
                     format!("expected a name without a port, such as \"perch.example.org\", or \"*\", found {host:?}");
-                problems.push(Problem::new(format!("server.allowed_hosts[{at}]"), message));
+                errors.push(ConfigError::new(format!("server.allowed_hosts[{at}]"), message));
             }
         }
         for (at, proxy) in self.trusted_proxies.iter().enumerate() {
@@ -98,19 +98,19 @@ impl Server {
                 let message = format!(
                     "expected an address or a network, such as \"127.0.0.1\" or \"10.0.0.0/8\", found {proxy:?}"
                 );
-                problems.push(Problem::new(format!("server.trusted_proxies[{at}]"), message));
+                errors.push(ConfigError::new(format!("server.trusted_proxies[{at}]"), message));
             }
         }
         let (certificate, key) = (self.tls_certificate_file.as_os_str(), self.tls_key_file.as_os_str());
         if certificate.is_empty() != key.is_empty() {
             let missing = if key.is_empty() { "server.tls_key_file" } else { "server.tls_certificate_file" };
-            problems.push(Problem::new(missing, "is missing: a certificate and its key go together"));
+            errors.push(ConfigError::new(missing, "is missing: a certificate and its key go together"));
         }
-        within(problems, "server.header_timeout_ms", self.header_timeout.as_millis(), 100..=600_000);
-        within(problems, "server.body_timeout_ms", self.body_timeout.as_millis(), 100..=3_600_000);
-        within(problems, "server.write_timeout_ms", self.write_timeout.as_millis(), 100..=3_600_000);
-        within(problems, "server.idle_timeout_ms", self.idle_timeout.as_millis(), 100..=86_400_000);
-        within(problems, "server.grace_seconds", self.grace.as_secs(), 0..=3_600);
+        within(errors, "server.header_timeout_ms", self.header_timeout.as_millis(), 100..=600_000);
+        within(errors, "server.body_timeout_ms", self.body_timeout.as_millis(), 100..=3_600_000);
+        within(errors, "server.write_timeout_ms", self.write_timeout.as_millis(), 100..=3_600_000);
+        within(errors, "server.idle_timeout_ms", self.idle_timeout.as_millis(), 100..=86_400_000);
+        within(errors, "server.grace_seconds", self.grace.as_secs(), 0..=3_600);
     }
 }
 
@@ -154,18 +154,18 @@ impl Default for Index {
 }
 
 impl Index {
-    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+    pub(super) fn check(&self, errors: &mut Vec<ConfigError>) {
         if self.dir.as_os_str().is_empty() {
-            problems.push(Problem::new("index.dir", "expected a directory, found an empty name"));
+            errors.push(ConfigError::new("index.dir", "expected a directory, found an empty name"));
         }
-        within(problems, "index.commit_interval_ms", self.commit_interval.as_millis(), 1..=60_000);
-        within(problems, "index.commit_tweets", self.commit_tweets, 1..=10_000_000);
+        within(errors, "index.commit_interval_ms", self.commit_interval.as_millis(), 1..=60_000);
+        within(errors, "index.commit_tweets", self.commit_tweets, 1..=10_000_000);
         // Tantivy takes at least 15 MB and less than 4 GiB a thread.
-        within(problems, "index.writer_memory_mb", self.writer_memory_mb, 16..=4_000);
-        within(problems, "index.queue_batches", self.queue_batches, 1..=10_000);
-        within(problems, "index.retention_days", self.retention_days, 0..=36_500);
+        within(errors, "index.writer_memory_mb", self.writer_memory_mb, 16..=4_000);
+        within(errors, "index.queue_batches", self.queue_batches, 1..=10_000);
+        within(errors, "index.retention_days", self.retention_days, 0..=36_500);
         if self.retention_bytes > 0 {
-            within(problems, "index.retention_bytes", self.retention_bytes, 1024 * 1024..=1 << 50);
+            within(errors, "index.retention_bytes", self.retention_bytes, 1024 * 1024..=1 << 50);
         }
     }
 }
@@ -187,9 +187,9 @@ impl Ingest {
     /// # Errors
     ///
     /// When the file can't be read, or holds no token.
-    pub fn load_token(&self) -> Result<Option<Secret>, Problem> {
+    pub fn load_token(&self) -> Result<Option<Secret>, ConfigError> {
         let of_file =
-            || Secret::of_file(&self.token_file).map_err(|message| Problem::new("ingest.token_file", message));
+            || Secret::of_file(&self.token_file).map_err(|message| ConfigError::new("ingest.token_file", message));
         match &self.token {
             Some(token) => Ok(Some(token.clone())),
             None if self.token_file.as_os_str().is_empty() => Ok(None),
@@ -219,10 +219,10 @@ impl Auth {
         !self.secret_file.as_os_str().is_empty() || !self.public_key_file.as_os_str().is_empty()
     }
 
-    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+    pub(super) fn check(&self, errors: &mut Vec<ConfigError>) {
         if !self.secret_file.as_os_str().is_empty() && !self.public_key_file.as_os_str().is_empty() {
             let message = "auth.secret_file is set as well: tokens are checked by one key";
-            problems.push(Problem::new("auth.public_key_file", message));
+            errors.push(ConfigError::new("auth.public_key_file", message));
         }
     }
 }
@@ -244,8 +244,8 @@ impl Default for Percolator {
 }
 
 impl Percolator {
-    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
-        within(problems, "percolator.threads", self.threads, 0..=1_024);
+    pub(super) fn check(&self, errors: &mut Vec<ConfigError>) {
+        within(errors, "percolator.threads", self.threads, 0..=1_024);
     }
 
     /// How many threads there are to be.
@@ -283,13 +283,13 @@ impl Default for Query {
 }
 
 impl Query {
-    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
-        within(problems, "query.max_bytes", self.max_bytes, 1..=1024 * 1024);
+    pub(super) fn check(&self, errors: &mut Vec<ConfigError>) {
+        within(errors, "query.max_bytes", self.max_bytes, 1..=1024 * 1024);
         // Queries are walked by recursion.
-        within(problems, "query.max_depth", self.max_depth, 1..=200);
-        within(problems, "query.max_clauses", self.max_clauses, 1..=100_000);
-        within(problems, "query.max_automaton_bytes", self.max_automaton_bytes, 1_024..=1024 * 1024 * 1024);
-        within(problems, "query.max_cost", self.max_cost, 1..=100_000_000);
+        within(errors, "query.max_depth", self.max_depth, 1..=200);
+        within(errors, "query.max_clauses", self.max_clauses, 1..=100_000);
+        within(errors, "query.max_automaton_bytes", self.max_automaton_bytes, 1_024..=1024 * 1024 * 1024);
+        within(errors, "query.max_cost", self.max_cost, 1..=100_000_000);
     }
 }
 
@@ -411,35 +411,35 @@ impl Limits {
         }
     }
 
-    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
-        within(problems, "limits.intake_batches", self.intake_batches, 1..=10_000);
-        within(problems, "limits.max_connections", self.max_connections, 1..=10_000_000);
-        within(problems, "limits.max_sessions", self.max_sessions, 1..=10_000_000);
-        within(problems, "limits.first_frame_ms", self.first_frame.as_millis(), 0..=86_400_000);
-        within(problems, "limits.commands_per_second", self.commands_per_second, 1..=1_000_000);
-        within(problems, "limits.search_timeout_ms", self.search_timeout.as_millis(), 1..=600_000);
-        within(problems, "limits.max_headers", self.max_headers, 16..=1_000);
-        within(problems, "limits.max_header_bytes", self.max_header_bytes, 8_192..=1024 * 1024);
-        within(problems, "limits.max_subscriptions_per_session", self.max_subscriptions_per_session, 1..=100_000);
-        within(problems, "limits.max_queries", self.max_queries, 1..=100_000_000);
-        within(problems, "limits.max_queries_mb", self.max_queries_mb, 1..=1_000_000);
-        within(problems, "limits.max_queries_mb_per_client", self.max_queries_mb_per_client, 0..=1_000_000);
-        within(problems, "limits.max_weak_patterns_per_client", self.max_weak_patterns_per_client, 0..=100_000_000);
-        within(problems, "limits.session_queue_frames", self.session_queue_frames, 1..=1_000_000);
-        within(problems, "limits.session_queue_bytes", self.session_queue_bytes, 4_096..=1024 * 1024 * 1024);
-        within(problems, "limits.max_frame_bytes", self.max_frame_bytes, 1_024..=16 * 1024 * 1024);
-        within(problems, "limits.max_line_bytes", self.max_line_bytes, 1_024..=64 * 1024 * 1024);
-        within(problems, "limits.max_page", self.max_page, 1..=10_000);
-        within(problems, "limits.max_search_depth", self.max_search_depth, self.max_page..=1_000_000);
-        within(problems, "limits.search_concurrency", self.search_concurrency, 0..=256);
-        within(problems, "limits.max_waiting_searches", self.max_waiting_searches, 1..=1_000_000);
+    pub(super) fn check(&self, errors: &mut Vec<ConfigError>) {
+        within(errors, "limits.intake_batches", self.intake_batches, 1..=10_000);
+        within(errors, "limits.max_connections", self.max_connections, 1..=10_000_000);
+        within(errors, "limits.max_sessions", self.max_sessions, 1..=10_000_000);
+        within(errors, "limits.first_frame_ms", self.first_frame.as_millis(), 0..=86_400_000);
+        within(errors, "limits.commands_per_second", self.commands_per_second, 1..=1_000_000);
+        within(errors, "limits.search_timeout_ms", self.search_timeout.as_millis(), 1..=600_000);
+        within(errors, "limits.max_headers", self.max_headers, 16..=1_000);
+        within(errors, "limits.max_header_bytes", self.max_header_bytes, 8_192..=1024 * 1024);
+        within(errors, "limits.max_subscriptions_per_session", self.max_subscriptions_per_session, 1..=100_000);
+        within(errors, "limits.max_queries", self.max_queries, 1..=100_000_000);
+        within(errors, "limits.max_queries_mb", self.max_queries_mb, 1..=1_000_000);
+        within(errors, "limits.max_queries_mb_per_client", self.max_queries_mb_per_client, 0..=1_000_000);
+        within(errors, "limits.max_weak_patterns_per_client", self.max_weak_patterns_per_client, 0..=100_000_000);
+        within(errors, "limits.session_queue_frames", self.session_queue_frames, 1..=1_000_000);
+        within(errors, "limits.session_queue_bytes", self.session_queue_bytes, 4_096..=1024 * 1024 * 1024);
+        within(errors, "limits.max_frame_bytes", self.max_frame_bytes, 1_024..=16 * 1024 * 1024);
+        within(errors, "limits.max_line_bytes", self.max_line_bytes, 1_024..=64 * 1024 * 1024);
+        within(errors, "limits.max_page", self.max_page, 1..=10_000);
+        within(errors, "limits.max_search_depth", self.max_search_depth, self.max_page..=1_000_000);
+        within(errors, "limits.search_concurrency", self.search_concurrency, 0..=256);
+        within(errors, "limits.max_waiting_searches", self.max_waiting_searches, 1..=1_000_000);
         // A share that is larger than the whole is the whole: one key may be lowered without the others.
         for (path, mb) in [
             ("limits.response_buffer_mb", self.response_buffer_mb),
             ("limits.response_buffer_per_address_mb", self.response_buffer_per_address_mb),
             ("limits.response_buffer_per_connection_mb", self.response_buffer_per_connection_mb),
         ] {
-            within(problems, path, mb, 1..=1024 * 1024);
+            within(errors, path, mb, 1..=1024 * 1024);
         }
     }
 }
@@ -461,13 +461,13 @@ impl Default for Telemetry {
 }
 
 impl Telemetry {
-    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+    pub(super) fn check(&self, errors: &mut Vec<ConfigError>) {
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log) {
             let message = format!(
                 "expected a level, or levels by module such as \"info,perch::pipeline=debug\", found {:?}: {error}",
                 self.log
             );
-            problems.push(Problem::new("telemetry.log", message));
+            errors.push(ConfigError::new("telemetry.log", message));
         }
     }
 }
@@ -482,10 +482,15 @@ pub enum LogFormat {
     Json,
 }
 
-fn within<T: Copy + PartialOrd + Display>(problems: &mut Vec<Problem>, path: &str, value: T, range: RangeInclusive<T>) {
+fn within<T: Copy + PartialOrd + Display>(
+    errors: &mut Vec<ConfigError>,
+    path: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) {
     if !range.contains(&value) {
         let message = format!("expected a number from {} to {}, found {value}", range.start(), range.end());
-        problems.push(Problem::new(path, message));
+        errors.push(ConfigError::new(path, message));
     }
 }
 

@@ -12,12 +12,12 @@ fn layers(file: &str) -> Layers {
     Layers { file: Some(File { name: "config.toml".to_owned(), text: file.to_owned() }), ..Layers::default() }
 }
 
-fn problems(layers: &Layers) -> String {
-    Config::parse(layers).1.iter().map(|problem| format!("{problem}\n")).collect()
+fn errors(layers: &Layers) -> String {
+    Config::parse(layers).1.iter().map(|error| format!("{error}\n")).collect()
 }
 
 fn check(file: &str, expected: &Expect) {
-    expected.assert_eq(&problems(&layers(file)));
+    expected.assert_eq(&errors(&layers(file)));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn mistakes_in_variables_and_flags_name_them() {
         index.commit_tweets: expected a whole number, 0 or more, found the string "many" (set by PERCH_INDEX__COMMIT_TWEETS)
         limits.max_pag: there is no such key; did you mean "max_page"? (set by --set)
     "#]]
-    .assert_eq(&problems(&layers));
+    .assert_eq(&errors(&layers));
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -189,8 +189,8 @@ fn plugin_tables_are_read_with_every_mistake() {
 
 #[test]
 fn problems_move_into_the_table_around_them() {
-    assert_eq!(Problem::new("rate", "x").within("source[1]").path, "source[1].rate");
-    assert_eq!(Problem::new("", "x").within("source[1]").path, "source[1]");
+    assert_eq!(ConfigError::new("rate", "x").within("source[1]").path, "source[1].rate");
+    assert_eq!(ConfigError::new("", "x").within("source[1]").path, "source[1]");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn unknown_variables_are_warnings_and_those_of_kubernetes_not_even_that() {
     let unknown = |variables: &[(&str, &str)]| -> String {
         let layers = layers(variables);
         assert_eq!(Config::load(&layers), Ok(Config::default()), "they set nothing");
-        layers.unknown_variables().iter().map(|problem| format!("{problem}\n")).collect()
+        layers.unknown_variables().iter().map(|error| format!("{error}\n")).collect()
     };
     expect![[r"
         PERCH_LIMIT__MAX_PAGE: no key has this variable, it sets nothing; did you mean PERCH_LIMITS__MAX_PAGE?
@@ -234,6 +234,6 @@ fn unknown_variables_are_warnings_and_those_of_kubernetes_not_even_that() {
 
 #[test]
 fn all_answers_may_have_less_room_than_a_share_is() {
-    assert_eq!(problems(&layers("[limits]\nresponse_buffer_mb = 8")), "");
-    assert_eq!(problems(&layers("[limits]\nresponse_buffer_per_address_mb = 4")), "");
+    assert_eq!(errors(&layers("[limits]\nresponse_buffer_mb = 8")), "");
+    assert_eq!(errors(&layers("[limits]\nresponse_buffer_per_address_mb = 4")), "");
 }

@@ -11,7 +11,7 @@ use crate::doc::{Doc, DocBuilder};
 use crate::query::{Query, show_value};
 use crate::schema::{FieldId, Kind, Schema};
 use crate::text::fold;
-use crate::tweet::{Indices, Origin, Source, Tweet, raw_range};
+use crate::tweet::{Indices, TextOrigin, TextSource, Tweet, raw_range};
 
 /// What is said of a query and a tweet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub struct Explainer<'a> {
 
 /// A text of the tweet, and which terms of its field are its own.
 struct Text<'a> {
-    source: Source<'a>,
+    source: TextSource<'a>,
     tokens: Range<usize>,
 }
 
@@ -155,7 +155,7 @@ impl<'a> Explainer<'a> {
             return;
         };
         let range = match source.origin {
-            Origin::Text | Origin::UserName => raw_range(source.raw, start..end),
+            TextOrigin::Text | TextOrigin::UserName => raw_range(source.raw, start..end),
             _ => start..end,
         };
         ranges.push(Place { at, text: source.raw[range.clone()].to_owned(), range });
@@ -163,7 +163,7 @@ impl<'a> Explainer<'a> {
     }
 
     /// Where an entity stands in the text, when that is known and right.
-    fn in_text(&self, origin: Origin) -> Option<Place> {
+    fn in_text(&self, origin: TextOrigin) -> Option<Place> {
         let entities = &self.tweet.entities;
         let is_signed =
             |it: &str, wanted: &str| it.chars().next().is_some_and(|sign| fold(&it[sign.len_utf8()..]) == fold(wanted));
@@ -179,16 +179,16 @@ impl<'a> Explainer<'a> {
             Some(Place { at: "text".to_owned(), range, text: it })
         };
         match origin {
-            Origin::Url(at) => place(entities.urls[at].indices, &|it| it == entities.urls[at].url),
-            Origin::Hashtag(at) => {
+            TextOrigin::Url(at) => place(entities.urls[at].indices, &|it| it == entities.urls[at].url),
+            TextOrigin::Hashtag(at) => {
                 let tag = &entities.hashtags[at];
                 place(tag.indices, &|it| is_signed(it, &tag.text))
             }
-            Origin::Cashtag(at) => {
+            TextOrigin::Cashtag(at) => {
                 let tag = &entities.symbols[at];
                 place(tag.indices, &|it| is_signed(it, &tag.text))
             }
-            Origin::Mention(at) => {
+            TextOrigin::Mention(at) => {
                 let mention = &entities.user_mentions[at];
                 place(mention.indices, &|it| is_signed(it, &mention.screen_name))
             }
@@ -222,17 +222,17 @@ fn name(field: FieldId) -> &'static str {
 }
 
 /// The path of a text in the tweet's JSON.
-fn path(origin: Origin) -> Option<String> {
+fn path(origin: TextOrigin) -> Option<String> {
     Some(match origin {
-        Origin::Text => "text".to_owned(),
-        Origin::UserName => "user.name".to_owned(),
-        Origin::Url(at) => format!("entities.urls[{at}].expanded_url"),
-        Origin::Hashtag(at) => format!("entities.hashtags[{at}].text"),
-        Origin::Mention(at) => format!("entities.user_mentions[{at}].screen_name"),
-        Origin::Cashtag(at) => format!("entities.symbols[{at}].text"),
-        Origin::Lang => "lang".to_owned(),
-        Origin::ScreenName => "user.screen_name".to_owned(),
-        Origin::ReplyTo => "in_reply_to_screen_name".to_owned(),
-        Origin::Derived => return None,
+        TextOrigin::Text => "text".to_owned(),
+        TextOrigin::UserName => "user.name".to_owned(),
+        TextOrigin::Url(at) => format!("entities.urls[{at}].expanded_url"),
+        TextOrigin::Hashtag(at) => format!("entities.hashtags[{at}].text"),
+        TextOrigin::Mention(at) => format!("entities.user_mentions[{at}].screen_name"),
+        TextOrigin::Cashtag(at) => format!("entities.symbols[{at}].text"),
+        TextOrigin::Lang => "lang".to_owned(),
+        TextOrigin::ScreenName => "user.screen_name".to_owned(),
+        TextOrigin::ReplyTo => "in_reply_to_screen_name".to_owned(),
+        TextOrigin::Derived => return None,
     })
 }

@@ -8,7 +8,7 @@ use crate::ids::Seq;
 use crate::percolator::{Compiled, EngineOptions};
 use crate::query::{Ast, QueryLimits};
 use crate::schema::{Schema, tweet};
-use crate::tweet::Prepared;
+use crate::tweet::AnalyzedTweet;
 
 /// Evaluates every query for every document, by the definition of the language.
 #[derive(Default)]
@@ -49,11 +49,11 @@ fn query(text: &str) -> Query {
     Query::parse(text, Schema::tweet(), &QueryLimits::default()).expect("a query")
 }
 
-fn item(seq: u64, text: &str) -> Item {
+fn item(seq: u64, text: &str) -> SequencedTweet {
     let mut builder = DocBuilder::new(Schema::tweet());
     builder.text(tweet::TEXT, text);
-    let tweet = Prepared { id: 1_000 + seq, json: text.into(), doc: builder.finish() };
-    Item { seq: Seq(seq), tweet: Arc::new(tweet) }
+    let tweet = AnalyzedTweet { id: 1_000 + seq, json: text.into(), doc: builder.finish() };
+    SequencedTweet { seq: Seq(seq), tweet: Arc::new(tweet) }
 }
 
 fn delivery(seq: u64) -> Arc<Delivery> {

@@ -21,7 +21,7 @@ use super::checksum;
 use crate::doc::Doc;
 use crate::ids::Seq;
 use crate::schema::{FieldId, Kind, Schema};
-use crate::tweet::{Item, Prepared};
+use crate::tweet::{AnalyzedTweet, SequencedTweet};
 
 /// The name under which [`Words`] is known to tantivy.
 const WORDS: &str = "perch-words";
@@ -118,7 +118,7 @@ impl Fields {
     }
 
     /// The document of a tweet.
-    pub fn tweet_document(self: &Arc<Fields>, item: &Item) -> IndexDocument {
+    pub fn tweet_document(self: &Arc<Fields>, item: &SequencedTweet) -> IndexDocument {
         IndexDocument::new(Arc::clone(self), Source::Tweet(item.seq, Arc::clone(&item.tweet)))
     }
 
@@ -153,7 +153,7 @@ pub struct IndexDocument {
 #[derive(Debug)]
 enum Source {
     Doc(Doc),
-    Tweet(Seq, Arc<Prepared>),
+    Tweet(Seq, Arc<AnalyzedTweet>),
 }
 
 impl Source {

@@ -404,10 +404,10 @@ fn report(tantivy: &Path) -> Result<Report, OfflineError> {
 }
 
 /// The stored tweet, analyzed as it would be today.
-fn read(hit: &Hit) -> Result<tweet::Prepared, String> {
+fn read(hit: &Hit) -> Result<tweet::AnalyzedTweet, String> {
     let tweets = tweet::read(hit.json.as_bytes()).map_err(|error| error.to_string())?;
     let tweet = tweets.iter().find(|tweet| tweet.id == hit.id).ok_or("it is another tweet")?;
-    Ok(tweet::prepare(tweet))
+    Ok(tweet::analyze(tweet))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::HashMap;
 
 use crate::ids::Seq;
-use crate::tweet::Item;
+use crate::tweet::SequencedTweet;
 
 /// No newer version has come.
 const NEVER: u64 = u64::MAX;
@@ -20,7 +20,7 @@ const NEVER: u64 = u64::MAX;
 /// The tweets of one batch.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    items: Arc<[Item]>,
+    items: Arc<[SequencedTweet]>,
     /// The seq of the next version, for each item.
     replaced_at: Box<[AtomicU64]>,
     /// Ids that an index which shows everything before this chunk may hold.
@@ -30,7 +30,7 @@ pub(super) struct Chunk {
 
 impl Chunk {
     /// The tweets, without those that a newer version replaced at or before `at`.
-    pub(super) fn items(&self, at: Seq) -> impl DoubleEndedIterator<Item = &Item> {
+    pub(super) fn items(&self, at: Seq) -> impl DoubleEndedIterator<Item = &SequencedTweet> {
         let replaced_at = self.replaced_at.iter().map(|seq| seq.load(Ordering::Relaxed));
         self.items.iter().zip(replaced_at).filter(move |&(_, seq)| seq > at.0).map(|(item, _)| item)
     }
@@ -63,7 +63,7 @@ pub(super) struct Tail {
 
 impl Tail {
     /// Adds a batch. `highest_id` is the highest id that searchers show.
-    pub(super) fn push(&mut self, items: Arc<[Item]>, highest_id: Option<u64>) {
+    pub(super) fn push(&mut self, items: Arc<[SequencedTweet]>, highest_id: Option<u64>) {
         let may_be_indexed =
             |id: &u64| highest_id.is_some_and(|highest| *id <= highest) || self.newest.contains_key(id);
         let chunk = Arc::new(Chunk {
@@ -119,12 +119,12 @@ impl Tail {
 mod tests {
     use super::*;
     use crate::doc::Doc;
-    use crate::tweet::Prepared;
+    use crate::tweet::AnalyzedTweet;
 
-    fn items(tweets: &[(u64, u64)]) -> Arc<[Item]> {
-        let item = |&(seq, id)| Item {
+    fn items(tweets: &[(u64, u64)]) -> Arc<[SequencedTweet]> {
+        let item = |&(seq, id)| SequencedTweet {
             seq: Seq(seq),
-            tweet: Arc::new(Prepared { id, json: "{}".into(), doc: Doc::default() }),
+            tweet: Arc::new(AnalyzedTweet { id, json: "{}".into(), doc: Doc::default() }),
         };
         tweets.iter().map(item).collect()
     }

@@ -11,7 +11,7 @@ use super::*;
 use crate::doc::{Doc, DocBuilder};
 use crate::query::{self, Ast};
 use crate::schema::{Schema, tweet};
-use crate::tweet::Prepared;
+use crate::tweet::AnalyzedTweet;
 
 pub(super) mod journal;
 mod power_cut;
@@ -28,8 +28,8 @@ pub(super) fn options(dir: &Path) -> IndexOptions {
     }
 }
 
-fn prepared(id: u64, doc: Doc) -> Arc<Prepared> {
-    Arc::new(Prepared { id, json: format!("{{\"id_str\":\"{id}\",\"seed\":{}}}", doc.tokens().len()).into(), doc })
+fn prepared(id: u64, doc: Doc) -> Arc<AnalyzedTweet> {
+    Arc::new(AnalyzedTweet { id, json: format!("{{\"id_str\":\"{id}\",\"seed\":{}}}", doc.tokens().len()).into(), doc })
 }
 
 pub(super) fn text(text: &str) -> Doc {
@@ -46,10 +46,11 @@ fn word(word: &str) -> Search {
 pub(super) fn append(
     index: &Index,
     tweets: impl IntoIterator<Item = (u64, Doc)>,
-) -> (Vec<Item>, oneshot::Receiver<Result<Seq, IntakeError>>) {
-    let tweets: Vec<Arc<Prepared>> = tweets.into_iter().map(|(id, doc)| prepared(id, doc)).collect();
+) -> (Vec<SequencedTweet>, oneshot::Receiver<Result<Seq, IntakeError>>) {
+    let tweets: Vec<Arc<AnalyzedTweet>> = tweets.into_iter().map(|(id, doc)| prepared(id, doc)).collect();
     let first = index.take_seqs(tweets.len()).unwrap();
-    let items: Vec<Item> = (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| Item { seq, tweet }).collect();
+    let items: Vec<SequencedTweet> =
+        (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| SequencedTweet { seq, tweet }).collect();
     let (ack, durable) = oneshot::channel();
     index.append(items.clone().into(), Some(ack));
     (items, durable)
@@ -320,15 +321,15 @@ fn a_directory_without_permission_is_refused() {
 #[derive(Clone, Debug, Default)]
 struct Model {
     /// The newest version of each tweet.
-    tweets: BTreeMap<u64, Item>,
+    tweets: BTreeMap<u64, SequencedTweet>,
 }
 
 impl Model {
-    fn append(&mut self, items: &[Item]) {
+    fn append(&mut self, items: &[SequencedTweet]) {
         self.tweets.extend(items.iter().map(|item| (item.tweet.id, item.clone())));
     }
 
-    fn matching<'a>(&'a self, ast: &'a Ast, until: Seq) -> impl DoubleEndedIterator<Item = &'a Item> {
+    fn matching<'a>(&'a self, ast: &'a Ast, until: Seq) -> impl DoubleEndedIterator<Item = &'a SequencedTweet> {
         self.tweets.values().filter(move |item| item.seq <= until && query::matches(ast, &item.tweet.doc))
     }
 
@@ -375,7 +376,7 @@ pub(super) fn replay(view: &View, queries: &[(Ast, Seq)], until: Seq, limits: Pa
     }
 }
 
-fn hit(item: &Item) -> Hit {
+fn hit(item: &SequencedTweet) -> Hit {
     Hit { seq: item.seq, id: item.tweet.id, json: Arc::clone(&item.tweet.json) }
 }
 
@@ -605,7 +606,7 @@ fn an_index_that_is_too_large_is_made_smaller_soon_and_no_smaller_than_it_must_b
 /// Appends one tweet that brings `source` from one place to another.
 fn append_from(index: &Index, id: u64, source: &str, after: Option<&str>, at: &str) {
     let seq = index.take_seqs(1).unwrap();
-    let items: Arc<[Item]> = [Item { seq, tweet: prepared(id, text("a")) }].into();
+    let items: Arc<[SequencedTweet]> = [SequencedTweet { seq, tweet: prepared(id, text("a")) }].into();
     let cursor = Cursor { source: source.into(), after: after.map(Into::into), at: at.into() };
     index.append_from(items, None, Some(cursor));
 }

@@ -28,7 +28,7 @@ use crate::doc::Doc;
 use crate::ids::Seq;
 use crate::matcher::Matcher;
 use crate::query::Ast;
-use crate::tweet::Item;
+use crate::tweet::SequencedTweet;
 
 /// Why nothing was found out.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -154,7 +154,7 @@ impl View {
         let mut top = Top::new(if n == 0 { 0 } else { from.saturating_add(n).saturating_add(1) });
         let mut total = 0_u64;
 
-        let tail: Vec<&Item> = self.tail(search, Seq::ZERO, until).collect();
+        let tail: Vec<&SequencedTweet> = self.tail(search, Seq::ZERO, until).collect();
         for (at, item) in tail.iter().enumerate() {
             total += 1;
             let key = key(item.tweet.id);
@@ -203,7 +203,7 @@ impl View {
     pub fn newest(&self, n: usize) -> Result<Vec<Hit>, SearchError> {
         let everything = Search::new(&Ast::All);
         let mut top = Top::new(n);
-        let tail: Vec<&Item> = self.tail(&everything, Seq::ZERO, Seq::MAX).collect();
+        let tail: Vec<&SequencedTweet> = self.tail(&everything, Seq::ZERO, Seq::MAX).collect();
         for (at, item) in tail.iter().enumerate() {
             top.push(item.seq.0, Place::Tail(at));
         }
@@ -255,14 +255,19 @@ impl View {
 
     /// The tweets of the tail that match and arrived behind `after`, up to and with `until`: in order of arrival. Fewer when the
     /// search is stopped.
-    pub(super) fn tail<'a>(&'a self, search: &'a Search, after: Seq, until: Seq) -> impl Iterator<Item = &'a Item> {
+    pub(super) fn tail<'a>(
+        &'a self,
+        search: &'a Search,
+        after: Seq,
+        until: Seq,
+    ) -> impl Iterator<Item = &'a SequencedTweet> {
         self.tail_items(after, until)
             .take_while(|_| !coop::stopped_now())
             .filter(|item| search.matches(&item.tweet.doc))
     }
 
     /// The tweets of the tail that arrived behind `after`, up to and with `until`: in order of arrival.
-    pub(super) fn tail_items(&self, after: Seq, until: Seq) -> impl Iterator<Item = &Item> {
+    pub(super) fn tail_items(&self, after: Seq, until: Seq) -> impl Iterator<Item = &SequencedTweet> {
         let chunks =
             self.inner.chunks.iter().filter(move |chunk| chunk.last_seq() > after && chunk.first_seq() <= until);
         let items = chunks.flat_map(|chunk| chunk.items(self.inner.last_seq));
@@ -285,7 +290,7 @@ impl View {
     }
 
     /// The position and the id of a tweet.
-    fn position(&self, place: Place, tail: &[&Item]) -> (Seq, u64) {
+    fn position(&self, place: Place, tail: &[&SequencedTweet]) -> (Seq, u64) {
         match place {
             Place::Index(address) => self.inner.shown.position(address),
             Place::Tail(item) => (tail[item].seq, tail[item].tweet.id),
@@ -293,7 +298,7 @@ impl View {
     }
 
     /// Reads the tweets, without those that can't be read.
-    fn hits(&self, places: &[Place], tail: &[&Item]) -> Result<Vec<Hit>, SearchError> {
+    fn hits(&self, places: &[Place], tail: &[&SequencedTweet]) -> Result<Vec<Hit>, SearchError> {
         // Neighbors in the index are stored in one block: read them one behind the other.
         let mut order: Vec<usize> = (0..places.len()).collect();
         order.sort_unstable_by_key(|&at| match places[at] {
@@ -316,7 +321,7 @@ impl View {
 }
 
 /// The tweet as searches give it.
-pub(super) fn hit_of(item: &Item) -> Hit {
+pub(super) fn hit_of(item: &SequencedTweet) -> Hit {
     Hit { seq: item.seq, id: item.tweet.id, json: Arc::clone(&item.tweet.json) }
 }
 

@@ -36,7 +36,7 @@ use super::shown::Shown;
 use super::{IndexOptions, Shared};
 use crate::ids::Seq;
 use crate::telemetry;
-use crate::tweet::Item;
+use crate::tweet::SequencedTweet;
 
 /// tantivy refuses to work with less memory, or with more.
 const MEMORY_BYTES: std::ops::RangeInclusive<usize> = 15_000_000..=4_000_000_000;
@@ -52,7 +52,7 @@ const LAST_TIDY: Duration = Duration::from_secs(600);
 /// What the writer is told.
 pub(super) enum Message {
     /// Write this, move the source's cursor, and tell when both are durable.
-    Batch(Arc<[Item]>, Option<Ack>, Option<Cursor>),
+    Batch(Arc<[SequencedTweet]>, Option<Ack>, Option<Cursor>),
     /// Commit now, and tell when everything before this message is durable.
     Commit(SyncSender<Result<(), IntakeError>>),
     /// Commit and stop.
@@ -228,7 +228,7 @@ impl Writer {
         Ok(self.tantivy.as_mut().expect("it was just made"))
     }
 
-    fn add(&mut self, items: &[Item], ack: Option<Ack>, cursor: Option<Cursor>) {
+    fn add(&mut self, items: &[SequencedTweet], ack: Option<Ack>, cursor: Option<Cursor>) {
         let Some(last) = items.last() else { return };
         if let Some(cursor) = cursor {
             self.cursors.add(cursor);
@@ -243,7 +243,7 @@ impl Writer {
         }
     }
 
-    fn try_add(&mut self, items: &[Item]) -> tantivy::Result<()> {
+    fn try_add(&mut self, items: &[SequencedTweet]) -> tantivy::Result<()> {
         let fields = Fields::tweet();
         for group in items.chunks(GROUP) {
             let mut operations = Vec::with_capacity(group.len());

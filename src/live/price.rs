@@ -82,7 +82,7 @@ impl Sample {
             coop::check()?;
             // What is stored can be read: it was, and is checked to be the same again.
             let tweets = tweet::read(hit.json.as_bytes()).unwrap_or_default();
-            docs.extend(tweets.iter().map(|tweet| tweet::prepare(tweet).doc));
+            docs.extend(tweets.iter().map(|tweet| tweet::analyze(tweet).doc));
         }
         Sample::new(docs, engine)
     }
@@ -232,7 +232,7 @@ mod tests {
     fn docs(n: usize) -> Vec<Doc> {
         let doc = |at| {
             let json = format!(r#"{{"id":{at},"text":"apple banana cherry","user":{{"id":1,"screen_name":"a"}}}}"#);
-            tweet::read(json.as_bytes()).expect("a tweet").iter().map(|tweet| tweet::prepare(tweet).doc).collect()
+            tweet::read(json.as_bytes()).expect("a tweet").iter().map(|tweet| tweet::analyze(tweet).doc).collect()
         };
         (1..=n).flat_map(|at| -> Vec<Doc> { doc(at) }).collect()
     }

@@ -76,11 +76,11 @@ fn query(text: &str) -> Query {
     Query::parse(text, Schema::tweet(), &QueryLimits::default()).expect("a query")
 }
 
-fn prepared(id: u64, text: &str) -> Arc<Prepared> {
+fn analyzed(id: u64, text: &str) -> Arc<AnalyzedTweet> {
     let mut builder = DocBuilder::new(Schema::tweet());
     builder.text(tweet::TEXT, text);
     let json = format!(r#"{{"id_str":"{id}","text":"{text}"}}"#).into();
-    Arc::new(Prepared { id, json, doc: builder.finish() })
+    Arc::new(AnalyzedTweet { id, json, doc: builder.finish() })
 }
 
 fn percolate(name: &str, text: &str, since: Option<Seq>) -> Percolate {
@@ -173,7 +173,7 @@ async fn scenario(stages: &Stages, seed: u64) {
                     let found: Vec<_> = words.iter().filter(|_| rng.random_bool(0.3)).cloned().collect();
                     batch.push((id, found));
                 }
-                let tweets = batch.iter().map(|(id, found)| prepared(*id, &found.join(" "))).collect();
+                let tweets = batch.iter().map(|(id, found)| analyzed(*id, &found.join(" "))).collect();
                 let (ack, acked) = tokio::sync::oneshot::channel();
                 stages
                     .intake
@@ -309,9 +309,9 @@ async fn a_quiet_session_that_falls_behind_starts_at_the_first_tweet_it_is_owed(
     let stages = Stages::start(Duration::from_millis(3), QueueLimits { max_frames: 8, max_bytes: 1_000_000 });
     let mut session = stages.live.connect().expect("a session");
     session.percolate(percolate("a", "rare", None)).await.expect("it registers");
-    let quiet = stages.intake.send_durably((1..=100).map(|id| prepared(id, "common")).collect()).await;
+    let quiet = stages.intake.send_durably((1..=100).map(|id| analyzed(id, "common")).collect()).await;
     let quiet = quiet.expect("it is kept");
-    stages.intake.send_durably((101..=120).map(|id| prepared(id, "rare")).collect()).await.expect("it is kept");
+    stages.intake.send_durably((101..=120).map(|id| analyzed(id, "rare")).collect()).await.expect("it is kept");
     let mut events = Vec::new();
     session.next(&mut events).await;
     assert!(matches!(events[..], [Event::CatchingUp { from }] if from == quiet), "{quiet}: {events:?}");
@@ -320,7 +320,7 @@ async fn a_quiet_session_that_falls_behind_starts_at_the_first_tweet_it_is_owed(
         session.next(&mut events).await;
     }
     assert_eq!(events.iter().filter(|event| matches!(event, Event::Tweet(_))).count(), 20);
-    let later = stages.intake.send_durably((121..=130).map(|id| prepared(id, "common")).collect()).await;
+    let later = stages.intake.send_durably((121..=130).map(|id| analyzed(id, "common")).collect()).await;
     let later = later.expect("it is kept");
     session.percolate(percolate("b", "nothing", Some(later))).await.expect("it registers");
     events.clear();
@@ -333,7 +333,7 @@ async fn a_quiet_session_that_falls_behind_starts_at_the_first_tweet_it_is_owed(
 #[tokio::test]
 async fn a_session_that_is_left_alone_keeps_no_turn() {
     let stages = Stages::start(Duration::from_millis(3), QueueLimits { max_frames: 8, max_bytes: 1_000_000 });
-    stages.intake.send_durably(vec![prepared(1, "rust")]).await.expect("it is kept");
+    stages.intake.send_durably(vec![analyzed(1, "rust")]).await.expect("it is kept");
     let turns = stages.live.inner.searches.take_all();
     let (mut sessions, mut events) = (Vec::new(), Vec::new());
     for _ in 0..4 {
@@ -363,11 +363,11 @@ async fn prices_and_lists_are_answered_while_the_loop_is_held() {
     let dir = tempfile::tempdir().expect("a directory");
     let options = IndexOptions { dir: dir.path().to_owned(), ..IndexOptions::default() };
     let index = Index::open(&options).expect("it opens");
-    let items: Vec<crate::tweet::Item> = (1..=100_u64)
+    let items: Vec<crate::tweet::SequencedTweet> = (1..=100_u64)
         .map(|id| {
             let text = format!(r#"{{"id_str":"{id}","text":"{}"}}"#, if id % 4 == 0 { "rust jobs" } else { "jobs" });
             let tweet = crate::tweet::read(text.as_bytes()).expect("a tweet").pop().expect("one");
-            crate::tweet::Item { seq: Seq(id), tweet: Arc::new(crate::tweet::prepare(&tweet)) }
+            crate::tweet::SequencedTweet { seq: Seq(id), tweet: Arc::new(crate::tweet::analyze(&tweet)) }
         })
         .collect();
     let mut hub = Hub::new(Box::new(PlainEngine::default()), 1_000, usize::MAX);

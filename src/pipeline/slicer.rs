@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::tweet::Item;
+use crate::tweet::SequencedTweet;
 
 /// How long a slice should take. So long others wait for their turn; much shorter ones would leave
 /// nothing to share between threads.
@@ -41,10 +41,10 @@ impl Default for Slicer {
 impl Slicer {
     /// How many of these tweets are the next slice: at least one, if there is one.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    pub(super) fn next(&self, items: &[Item]) -> usize {
+    pub(super) fn next(&self, items: &[SequencedTweet]) -> usize {
         let most = SLICE.as_nanos() as f64 / self.per_term;
         let mut n_terms = 0;
-        let fits = |item: &&Item| {
+        let fits = |item: &&SequencedTweet| {
             n_terms += weight(item);
             n_terms as f64 <= most
         };
@@ -59,7 +59,7 @@ impl Slicer {
 
     /// The slice took so long. What takes longer than was believed is believed at once.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    pub(super) fn took(&mut self, slice: &[Item], time: Duration) {
+    pub(super) fn took(&mut self, slice: &[SequencedTweet], time: Duration) {
         let n_terms = slice.iter().map(weight).sum::<usize>().max(1);
         let per_term = (time.as_nanos() as f64 / n_terms as f64).max(0.1);
         let share = if per_term > self.per_term { 1.0 } else { SHARE };
@@ -68,7 +68,7 @@ impl Slicer {
     }
 }
 
-fn weight(item: &Item) -> usize {
+fn weight(item: &SequencedTweet) -> usize {
     TWEET + item.tweet.doc.tokens().len()
 }
 
@@ -79,12 +79,13 @@ mod tests {
     use super::*;
     use crate::doc::Doc;
     use crate::ids::Seq;
-    use crate::tweet::Prepared;
+    use crate::tweet::AnalyzedTweet;
 
     #[test]
     fn slices_get_as_long_as_the_time_allows() {
-        let tweet = Arc::new(Prepared { id: 1, json: "{}".into(), doc: Doc::default() });
-        let items: Vec<Item> = (1..=3_000).map(|seq| Item { seq: Seq(seq), tweet: Arc::clone(&tweet) }).collect();
+        let tweet = Arc::new(AnalyzedTweet { id: 1, json: "{}".into(), doc: Doc::default() });
+        let items: Vec<SequencedTweet> =
+            (1..=3_000).map(|seq| SequencedTweet { seq: Seq(seq), tweet: Arc::clone(&tweet) }).collect();
         let mut slicer = Slicer::default();
         assert_eq!(slicer.next(&[]), 0);
         assert_eq!(slicer.next(&items), FIRST);

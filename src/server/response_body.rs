@@ -26,7 +26,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::rt::Executor;
 use tokio::time::{Instant, sleep};
 
-use super::stream::Busy;
+use super::stream::RequestGuard;
 use crate::telemetry;
 
 /// When more than this waits in hyper, no further frame of the answer is handed over.
@@ -155,12 +155,16 @@ pub(super) struct ResponseBody {
     has_stream: bool,
     has_begun: bool,
     is_over: bool,
-    _busy: Busy,
+    _guard: RequestGuard,
 }
 
 impl ResponseBody {
-    pub(super) fn new(body: Body, (progress, has_stream): (Arc<DeliveryProgress>, bool), busy: Busy) -> ResponseBody {
-        ResponseBody { body, progress, has_stream, has_begun: false, is_over: false, _busy: busy }
+    pub(super) fn new(
+        body: Body,
+        (progress, has_stream): (Arc<DeliveryProgress>, bool),
+        guard: RequestGuard,
+    ) -> ResponseBody {
+        ResponseBody { body, progress, has_stream, has_begun: false, is_over: false, _guard: guard }
     }
 }
 

@@ -74,17 +74,17 @@ impl Requests {
 
 /// A request, until its answer has ended.
 #[derive(Debug)]
-pub(super) struct Busy {
+pub(super) struct RequestGuard {
     requests: Arc<Requests>,
 }
 
-impl Busy {
-    pub(super) fn new(requests: Arc<Requests>, version: Version) -> Busy {
+impl RequestGuard {
+    pub(super) fn new(requests: Arc<Requests>, version: Version) -> RequestGuard {
         requests.any.store(true, Ordering::Relaxed);
         requests.is_http2.store(version == Version::HTTP_2, Ordering::Relaxed);
         requests.has_begun.store(false, Ordering::Relaxed);
         requests.open.fetch_add(1, Ordering::AcqRel);
-        Busy { requests }
+        RequestGuard { requests }
     }
 
     /// The connection is a WebSocket from now on.
@@ -98,7 +98,7 @@ impl Busy {
     }
 }
 
-impl Drop for Busy {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         *self.requests.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.requests.open.fetch_sub(1, Ordering::AcqRel);
@@ -119,7 +119,7 @@ impl ConnectionSlot {
 }
 
 /// A connection and its place, which it keeps when it becomes a WebSocket.
-pub(super) struct Counted {
+pub(super) struct GuardedStream {
     stream: TcpStream,
     requests: Arc<Requests>,
     /// For those who want to know whether a client takes anything.
@@ -135,7 +135,7 @@ pub(super) struct Counted {
     _slot: ConnectionSlot,
 }
 
-impl Counted {
+impl GuardedStream {
     pub(super) fn new(
         stream: TcpStream,
         write_timeout: Duration,
@@ -143,9 +143,9 @@ impl Counted {
         slot: ConnectionSlot,
         open: Arc<AtomicUsize>,
         shutdown: CancellationToken,
-    ) -> Counted {
+    ) -> GuardedStream {
         telemetry::connections(open.fetch_add(1, Ordering::Relaxed) + 1);
-        Counted {
+        GuardedStream {
             stream,
             requests,
             progress: Progress::default(),
@@ -182,13 +182,13 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for GuardedStream {
     fn drop(&mut self) {
         telemetry::connections(self.open.fetch_sub(1, Ordering::Relaxed) - 1);
     }
 }
 
-impl AsyncRead for Counted {
+impl AsyncRead for GuardedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
@@ -199,7 +199,7 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl AsyncWrite for GuardedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.written(cx, written)

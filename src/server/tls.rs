@@ -12,7 +12,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::Problem;
+use crate::config::ConfigError;
 
 /// The present certificate.
 pub struct Tls {
@@ -27,7 +27,7 @@ impl Tls {
     /// # Errors
     ///
     /// When a file can't be read, or they don't go together.
-    pub fn load(certificate_file: &Path, key_file: &Path) -> Result<Tls, Problem> {
+    pub fn load(certificate_file: &Path, key_file: &Path) -> Result<Tls, ConfigError> {
         let config = RwLock::new(read(certificate_file, key_file)?);
         Ok(Tls { certificate_file: certificate_file.to_owned(), key_file: key_file.to_owned(), config })
     }
@@ -37,7 +37,7 @@ impl Tls {
     /// # Errors
     ///
     /// As [`Tls::load`]; the old certificate stays.
-    pub fn reload(&self) -> Result<(), Problem> {
+    pub fn reload(&self) -> Result<(), ConfigError> {
         let config = read(&self.certificate_file, &self.key_file)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
@@ -48,9 +48,9 @@ impl Tls {
     }
 }
 
-fn read(certificate_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, Problem> {
-    let of_certificate = |message: String| Problem::new("server.tls_certificate_file", message);
-    let of_key = |message: String| Problem::new("server.tls_key_file", message);
+fn read(certificate_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, ConfigError> {
+    let of_certificate = |message: String| ConfigError::new("server.tls_certificate_file", message);
+    let of_key = |message: String| ConfigError::new("server.tls_key_file", message);
     let certificates = CertificateDer::pem_file_iter(certificate_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| of_certificate(format!("{} can't be read: {error}", certificate_file.display())))?;

@@ -1,7 +1,7 @@
-//! `demo`: made-up tweets, endless, so that the first start shows a living page.
+//! `demo`: an endless stream of generated tweets, so that the page shows something at the first start.
 //!
-//! The same seed makes up the same people, topics and texts. Ids and times come from the clock, so that a restart goes on where the time
-//! is and never gives an id twice.
+//! A seed determines users, topics and texts. Ids and times come from the clock, so that no id repeats
+//! after a restart.
 
 mod words;
 
@@ -23,12 +23,12 @@ use tokio::time::MissedTickBehavior;
 use self::words::{CITIES, CLOSERS, FAMILIES, LANGUAGES, NAMES, OPENERS, TOPICS, Topic};
 use super::reader::tweets_of;
 use super::{Source, SourceContext, SourceKind};
-use crate::config::{self, Problem};
+use crate::config::{self, ConfigError};
 use crate::pipeline::Batch;
 use crate::telemetry;
-use crate::tweet::Prepared;
+use crate::tweet::AnalyzedTweet;
 
-/// The row in the table of sources.
+/// The row of [`super::SOURCES`].
 pub(super) const KIND: SourceKind = SourceKind {
     name: "demo",
     about: "made-up tweets in nine languages, endless, so that there is something to see",
@@ -36,7 +36,7 @@ pub(super) const KIND: SourceKind = SourceKind {
 type = "demo"
 # Tweets a second.
 rate = 20.0
-# Which tweets: the same number makes up the same topics, people and texts.
+# Which tweets: the same number makes up the same topics, users and texts.
 seed = 1
 "#,
     build,
@@ -55,30 +55,30 @@ impl Default for Options {
     }
 }
 
-fn build(table: toml::Table) -> Result<Box<dyn Source>, Vec<Problem>> {
+fn build(table: toml::Table) -> Result<Box<dyn Source>, Vec<ConfigError>> {
     let Options { rate, seed } = config::read(table)?;
     if !(rate > 0.0 && rate <= 100_000.0) {
         let message = format!("expected more than 0 and at most 100000 tweets/s, found {rate}");
-        return Err(vec![Problem::new("rate", message)]);
+        return Err(vec![ConfigError::new("rate", message)]);
     }
     Ok(Box::new(DemoSource { rate, tweets: Mutex::new(DemoTweets::new(seed)) }))
 }
 
 struct DemoSource {
     rate: f64,
-    /// Kept over failures of the pipeline, so that no id comes twice.
+    /// Outlives a restart of the source, so that no id repeats.
     tweets: Mutex<DemoTweets>,
 }
 
-/// How often a batch is handed over, when the rate asks for more than one tweet in that time.
-const TICK: Duration = Duration::from_millis(50);
+/// Interval between batches, if the rate asks for more than one tweet in that time.
+const BATCH_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Source for DemoSource {
     fn run(&self, context: SourceContext) -> BoxFuture<'_, anyhow::Result<()>> {
         Box::pin(async move {
-            let period = TICK.max(Duration::from_secs_f64(1.0 / self.rate));
+            let period = BATCH_INTERVAL.max(Duration::from_secs_f64(1.0 / self.rate));
             let mut ticks = tokio::time::interval(period);
-            // A pipeline that is full makes time pass: the tweets of that time are not made up afterwards.
+            // While the pipeline is full no tweets are due, so the rate is never exceeded later.
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut due = 0.0;
             while context.shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -102,31 +102,31 @@ impl Source for DemoSource {
     }
 }
 
-/// The tweets of some minutes, always the same.
-pub(super) fn sample(n: usize) -> Vec<Arc<Prepared>> {
+/// The first `n` tweets of seed 1, ten a second from a fixed time on.
+pub(super) fn sample(n: usize) -> Vec<Arc<AnalyzedTweet>> {
     let mut demo = DemoTweets::new(1);
     let start = Timestamp::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let times = (0..n).map(|at| start + Duration::from_millis(100 * at as u64));
     times.flat_map(|now| tweets_of(&demo.tweet(now).to_string()).unwrap_or_default()).collect()
 }
 
-/// How many people there are.
-const PEOPLE: usize = 2_000;
-/// How many of the last tweets can be retweeted, answered and quoted.
-const MEMORY: usize = 400;
+/// Number of users.
+const N_USERS: usize = 2_000;
+/// The newest tweets, which can be retweeted, answered and quoted.
+const MAX_RECENT_TWEETS: usize = 400;
 
-/// Makes up tweets, in the form of the Twitter API v1.1. The time comes from outside.
+/// Generates tweets as JSON of Twitter's API v1.1. The caller passes the time.
 struct DemoTweets {
     random: Xoshiro256PlusPlus,
-    people: Vec<Arc<Value>>,
-    /// Who writes: few people write much.
+    users: Vec<Arc<Value>>,
+    /// Distribution of authors: few users write most of the tweets.
     authors: Zipf<f64>,
-    /// Period in seconds and phase of each topic's rise and fall.
+    /// Period in seconds and phase of each topic's popularity.
     waves: Vec<(f64, f64)>,
-    /// The last tweets that are no retweets, the oldest first.
+    /// The newest tweets that are no retweets, oldest first.
     recent: VecDeque<Value>,
     last_id: u64,
-    /// Tells the ids of two demos in one perch apart.
+    /// Worker number in the ids, so that two demos in one perch generate different ones.
     worker: u64,
 }
 
@@ -134,30 +134,30 @@ impl DemoTweets {
     fn new(seed: u64) -> DemoTweets {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let followers = Zipf::new(1e6, 1.1).expect("the parameters are in range");
-        let people = (0..PEOPLE).map(|at| Arc::new(person(at, &followers, &mut random))).collect();
+        let users = (0..N_USERS).map(|at| Arc::new(user(at, &followers, &mut random))).collect();
         let waves = TOPICS.iter().map(|_| (random.random_range(90.0..900.0), random.random_range(0.0..1.0))).collect();
         DemoTweets {
             worker: seed % 1024,
             random,
-            people,
+            users,
             #[expect(clippy::cast_precision_loss, reason = "a small number")]
-            authors: Zipf::new(PEOPLE as f64, 0.8).expect("the parameters are in range"),
+            authors: Zipf::new(N_USERS as f64, 0.8).expect("the parameters are in range"),
             waves,
             recent: VecDeque::new(),
             last_id: 0,
         }
     }
 
-    /// The next tweet, written at this moment.
+    /// The next tweet, written at `now`.
     fn tweet(&mut self, now: Timestamp) -> Value {
         let id = self.next_id(now);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to the number of people")]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to the number of users")]
         let author = self.authors.sample(&mut self.random) as usize - 1;
         let mut tweet = json!({
             "id": id,
             "id_str": id.to_string(),
             "created_at": now.strftime("%a %b %d %H:%M:%S +0000 %Y").to_string(),
-            "user": *self.people[author.min(PEOPLE - 1)],
+            "user": *self.users[author.min(N_USERS - 1)],
             "retweet_count": 0,
             "favorite_count": 0,
             "source": "<a href=\"https://example.com/\" rel=\"nofollow\">perch demo</a>",
@@ -169,22 +169,23 @@ impl DemoTweets {
             }
             22..34 if self.recent.len() > 10 => self.reply(&mut tweet, now),
             34..38 if self.recent.len() > 10 => self.quote(&mut tweet, now),
-            _ => self.write(&mut tweet, now, Text::default()),
+            _ => self.write(&mut tweet, now, TweetText::default()),
         }
         self.recent.push_back(tweet.clone());
-        if self.recent.len() > MEMORY {
+        if self.recent.len() > MAX_RECENT_TWEETS {
             self.recent.pop_front();
         }
         tweet
     }
 
-    /// An id as Twitter makes them: milliseconds, worker, and a number that counts up within one.
+    /// The next snowflake: milliseconds, worker number, and a counter within the millisecond.
     fn next_id(&mut self, now: Timestamp) -> u64 {
-        /// When Twitter's ids began, in milliseconds since 1970.
-        const BEGIN: i64 = 1_288_834_974_657;
-        let milliseconds = u64::try_from(now.as_millisecond() - BEGIN).unwrap_or(0);
+        /// The epoch of Twitter's ids, in milliseconds since 1970.
+        const TWITTER_EPOCH_MS: i64 = 1_288_834_974_657;
+        let milliseconds = u64::try_from(now.as_millisecond() - TWITTER_EPOCH_MS).unwrap_or(0);
         let first = (milliseconds << 22) | (self.worker << 12);
-        // More than 4,096 in a millisecond, or a clock that was set back: go on behind the last one, in the worker's numbers.
+        // After 4,096 ids in a millisecond, or if the clock was set back, continue behind the last id,
+        // within the worker's numbers.
         let next = self.last_id + 1;
         let next = if next.trailing_zeros() >= 12 { next - 0x1000 + (1 << 22) } else { next };
         self.last_id = first.max(next);
@@ -192,7 +193,7 @@ impl DemoTweets {
     }
 
     fn retweet(&mut self, tweet: &mut Value) {
-        // What was retweeted before is retweeted more: the best of a few that are picked by chance.
+        // The most retweeted of four random tweets, so that popular tweets become more popular.
         let picks = (0..4).map(|_| self.random.random_range(0..self.recent.len())).collect::<Vec<_>>();
         let count = |at: &usize| self.recent[*at]["retweet_count"].as_u64();
         let at = picks.into_iter().max_by_key(count).unwrap_or(0);
@@ -233,7 +234,7 @@ impl DemoTweets {
         tweet["in_reply_to_user_id"] = original["user"]["id"].clone();
         tweet["in_reply_to_user_id_str"] = original["user"]["id_str"].clone();
         tweet["in_reply_to_screen_name"] = original["user"]["screen_name"].clone();
-        let mut text = Text::default();
+        let mut text = TweetText::default();
         text.mention(&original["user"]);
         self.write(tweet, now, text);
     }
@@ -242,17 +243,17 @@ impl DemoTweets {
         let at = self.random.random_range(0..self.recent.len());
         let mut original = self.recent[at].clone();
         if let Some(original) = original.as_object_mut() {
-            // Twitter gives a quote in a quote as an id only.
+            // Twitter gives a quote within a quote as an id only.
             original.remove("quoted_status");
         }
         tweet["is_quote_status"] = json!(true);
         tweet["quoted_status_id"] = original["id"].clone();
         tweet["quoted_status_id_str"] = original["id_str"].clone();
         tweet["quoted_status"] = original;
-        self.write(tweet, now, Text::default());
+        self.write(tweet, now, TweetText::default());
     }
 
-    /// Which topic is talked about at this moment.
+    /// A random topic, weighted by popularity at `now`.
     fn topic(&mut self, now: Timestamp) -> &'static Topic {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]
         let seconds = now.as_millisecond() as f64 / 1000.0;
@@ -265,7 +266,7 @@ impl DemoTweets {
         &TOPICS[*at]
     }
 
-    fn write(&mut self, tweet: &mut Value, now: Timestamp, mut text: Text) {
+    fn write(&mut self, tweet: &mut Value, now: Timestamp, mut text: TweetText) {
         let topic = self.topic(now);
         let random = &mut self.random;
         let weight = |&&(lang, _): &&(&str, &str)| {
@@ -291,13 +292,13 @@ impl DemoTweets {
             text.word(CLOSERS.choose(random).expect("there are closers"));
         }
         if random.random_bool(0.12) {
-            let at = random.random_range(0..PEOPLE);
-            text.mention(&self.people[at]);
+            let at = random.random_range(0..N_USERS);
+            text.mention(&self.users[at]);
         }
         if random.random_bool(0.3)
-            && let Some(stock) = topic.stocks.choose(random)
+            && let Some(stock) = topic.cashtags.choose(random)
         {
-            text.stock(stock);
+            text.cashtag(stock);
         }
         let tags = [0, 0, 1, 1, 2].choose(random).copied().unwrap_or(0);
         for tag in topic.tags.sample(random, tags) {
@@ -318,11 +319,11 @@ impl DemoTweets {
         }
         tweet["lang"] = json!(lang);
         tweet["favorite_count"] = json!(random.random_range(0..30_u32).saturating_sub(20));
-        text.put_into(tweet);
+        text.write_to(tweet);
     }
 }
 
-fn person(at: usize, followers: &Zipf<f64>, random: &mut Xoshiro256PlusPlus) -> Value {
+fn user(at: usize, followers: &Zipf<f64>, random: &mut Xoshiro256PlusPlus) -> Value {
     let first = NAMES.choose(random).expect("there are names");
     let family = FAMILIES.choose(random).expect("there are names");
     let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
@@ -350,9 +351,9 @@ fn mention(user: &Value, start: usize) -> Value {
     })
 }
 
-/// A text that is being written, with what is in it. Places are counted in characters, as Twitter does.
+/// Builds a text and its entities. Indices count characters, as in Twitter's API.
 #[derive(Default)]
-struct Text {
+struct TweetText {
     written: String,
     chars: usize,
     hashtags: Vec<Value>,
@@ -362,8 +363,8 @@ struct Text {
     media: Vec<Value>,
 }
 
-impl Text {
-    /// Adds words, behind a space, and says where they are.
+impl TweetText {
+    /// Appends words behind a space, and returns their indices.
     fn word(&mut self, word: &str) -> [usize; 2] {
         if !self.written.is_empty() {
             self.written.push(' ');
@@ -385,7 +386,7 @@ impl Text {
         self.hashtags.push(json!({"text": tag, "indices": indices}));
     }
 
-    fn stock(&mut self, stock: &str) {
+    fn cashtag(&mut self, stock: &str) {
         let indices = self.word(&format!("${stock}"));
         self.symbols.push(json!({"text": stock, "indices": indices}));
     }
@@ -408,7 +409,7 @@ impl Text {
         }));
     }
 
-    fn put_into(self, tweet: &mut Value) {
+    fn write_to(self, tweet: &mut Value) {
         tweet["text"] = json!(self.written);
         tweet["entities"] = json!({
             "hashtags": self.hashtags, "symbols": self.symbols, "urls": self.urls, "user_mentions": self.user_mentions,

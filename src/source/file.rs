@@ -1,13 +1,16 @@
-//! `file`: tweets of a file or of standard input, in any form that [`super::reader`] reads.
+//! `file`: tweets of a file or of standard input, in any format that [`super::reader`] reads.
 //!
-//! It hands over one chunk after the other, as fast as the pipeline takes them or at a rate, and is done when the last one is durable; with `follow`
-//! it waits for more. Each batch moves the source's cursor, so that after a failure, a restart or a crash the file is read on from where its tweets are
-//! durable. What was handed over and not durable comes again, with new seqs.
+//! The source sends chunks at the pipeline's speed or at a configured rate. Without `follow` it ends
+//! when its last tweet is durable; with it, it keeps reading what is appended.
 //!
-//! A file that is cut or damaged is a failure. It is not read again before it has changed: until then each new start fails for the same reason.
+//! Each batch moves the source's cursor. After a failure, a restart or a crash, reading resumes behind
+//! the last durable tweet. Tweets that were sent and are not durable are sent again, with new seqs.
+//!
+//! A truncated or damaged file is a failure. Until the file changes, each restart fails at once for the
+//! same reason.
 
-mod follow;
-mod place;
+mod followed_file;
+mod position;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -24,16 +27,16 @@ use tokio::io::AsyncRead;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use self::follow::Growing;
-use self::place::Place;
-use super::reader::{BulkReader, Chunk, End, Input, ReadError, ReaderOptions};
+use self::followed_file::FollowedFile;
+use self::position::FilePosition;
+use super::reader::{BulkReader, Chunk, Input, Offset, ReadError, ReaderOptions};
 use super::{Source, SourceContext, SourceKind};
-use crate::config::{self, Problem};
+use crate::config::{self, ConfigError};
 use crate::ids::Seq;
 use crate::pipeline::{Batch, Cursor, IntakeError};
 use crate::telemetry;
 
-/// The row in the table of sources.
+/// The row of [`super::SOURCES`].
 pub(super) const KIND: SourceKind = SourceKind {
     name: "file",
     about: "tweets of a file: NDJSON, JSON array or Twitter search answer; plain, gzip or zstd; - is standard input",
@@ -75,25 +78,26 @@ fn default_max_line_bytes() -> usize {
     ReaderOptions::default().max_line_bytes
 }
 
-fn build(table: toml::Table) -> Result<Box<dyn Source>, Vec<Problem>> {
+fn build(table: toml::Table) -> Result<Box<dyn Source>, Vec<ConfigError>> {
     let options: Options = config::read(table)?;
-    let mut problems = Vec::new();
+    let mut errors = Vec::new();
     if let Some(rate) = options.rate
         && !(rate > 0.0 && rate <= 1e6)
     {
-        problems.push(Problem::new("rate", format!("expected more than 0 and at most 1000000 tweets/s, found {rate}")));
+        errors
+            .push(ConfigError::new("rate", format!("expected more than 0 and at most 1000000 tweets/s, found {rate}")));
     }
     if !(1_024..=64 * 1024 * 1024).contains(&options.max_line_bytes) {
         let message = format!("expected a number from 1024 to 67108864, found {}", options.max_line_bytes);
-        problems.push(Problem::new("max_line_bytes", message));
+        errors.push(ConfigError::new("max_line_bytes", message));
     }
     if options.path.as_os_str().is_empty() {
-        problems.push(Problem::new("path", "expected a file, or \"-\" for standard input, found an empty name"));
+        errors.push(ConfigError::new("path", "expected a file, or \"-\" for standard input, found an empty name"));
     }
     if options.follow && options.is_stdin() {
-        problems.push(Problem::new("follow", "is for files: standard input is read until it ends"));
+        errors.push(ConfigError::new("follow", "is for files: standard input is read until it ends"));
     }
-    if problems.is_empty() { Ok(Box::new(FileSource::new(options))) } else { Err(problems) }
+    if errors.is_empty() { Ok(Box::new(FileSource::new(options))) } else { Err(errors) }
 }
 
 impl Options {
@@ -104,19 +108,20 @@ impl Options {
 
 struct FileSource {
     options: Options,
-    /// Something was made durable since perch started: it goes on from there, whatever it does at a start.
+    /// A batch became durable since the start: from then on the cursor decides, also with
+    /// `resume = false`.
     has_moved: AtomicBool,
-    damage: Mutex<Option<Damage>>,
+    damage: Mutex<Option<DamagedFile>>,
 }
 
-/// Why the rest of a file can't be read, and which one it was.
-struct Damage {
-    of: Version,
+/// A file that could not be read to its end.
+struct DamagedFile {
+    version: FileVersion,
     reason: String,
 }
 
-/// What changes when somebody writes to a file: its length and its time.
-type Version = (u64, Option<SystemTime>);
+/// Length and modification time: at least one changes when the file is written to.
+type FileVersion = (u64, Option<SystemTime>);
 
 impl FileSource {
     fn new(options: Options) -> FileSource {
@@ -124,24 +129,25 @@ impl FileSource {
     }
 
     /// Reads one input to its end.
-    async fn read(&self, opened: Opened, context: &SourceContext) -> anyhow::Result<()> {
+    async fn read(&self, opened: OpenInput, context: &SourceContext) -> anyhow::Result<()> {
         let version = opened.version;
         {
             let damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
             if let (Some(damage), Some(version)) = (&*damage, version)
-                && damage.of == version
+                && damage.version == version
             {
                 bail!(damage.reason.clone());
             }
         }
-        let mut on_the_way = OnTheWay { batches: VecDeque::new(), has_moved: &self.has_moved };
-        let fed = hand_over(opened, &self.options, context, &mut on_the_way).await;
-        // Each has its answer before the source starts again: a late one would move the cursor under its feet.
-        on_the_way.settle().await;
-        if let (Err(error), Some(of)) = (&fed, version)
-            && let Some(ReadError::Cut(_) | ReadError::Packed(_)) = error.downcast_ref()
+        let mut in_flight = InFlight { batches: VecDeque::new(), has_moved: &self.has_moved };
+        let fed = feed(opened, &self.options, context, &mut in_flight).await;
+        // Every batch is acknowledged before the source restarts: a late acknowledgement would move
+        // the cursor while it reads.
+        in_flight.drain().await;
+        if let (Err(error), Some(version)) = (&fed, version)
+            && let Some(ReadError::Truncated(_) | ReadError::Corrupt(_)) = error.downcast_ref()
         {
-            let damage = Damage { of, reason: telemetry::message_of(error) };
+            let damage = DamagedFile { version, reason: telemetry::message_of(error) };
             *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = Some(damage);
         }
         fed
@@ -155,12 +161,12 @@ impl Source for FileSource {
             let mut from_start = !self.options.resume && !self.has_moved.load(Ordering::Relaxed);
             loop {
                 let opened = if self.options.is_stdin() {
-                    // It has one version: what is left of it, once a part was damaged, can't be made sense of.
-                    Opened { version: Some((0, None)), ..Opened::unplaced(tokio::io::stdin()) }
+                    // One version for good: behind damage, nothing tells where the next document starts.
+                    OpenInput { version: Some((0, None)), ..OpenInput::without_position(tokio::io::stdin()) }
                 } else {
                     let (options, key) = (self.options.clone(), key(&self.options));
                     let known = context.cursors.get(&key);
-                    let open = move || Opened::open(&options, key, known, from_start);
+                    let open = move || OpenInput::open(&options, key, known, from_start);
                     let open = tokio::task::spawn_blocking(open);
                     open.await?.with_context(|| format!("can't open {}", path.display()))?
                 };
@@ -168,116 +174,117 @@ impl Source for FileSource {
                 if !self.options.follow || context.shutdown.is_cancelled() {
                     return Ok(());
                 }
-                // Another file has its name now, which has no place yet.
+                // The path names another file now, which has no position yet.
                 from_start = false;
             }
         })
     }
 }
 
-/// What the file's cursor is called.
+/// The key of the file's cursor.
 fn key(options: &Options) -> Arc<str> {
     format!("file:{}", options.path.display()).into()
 }
 
-/// An input, and where it begins.
-struct Opened {
+/// An open input, and the position where it starts.
+struct OpenInput {
     input: Input,
-    from: End,
-    /// Tweets from there on that are durable already.
+    from: Offset,
+    /// Tweets behind `from` that are durable already.
     skip: usize,
-    /// How its places are found and what they are stored as; `None` where there are none.
-    track: Option<Track>,
-    /// None where the same input can't come twice.
-    version: Option<Version>,
+    /// `None` for inputs without positions, such as pipes.
+    tracker: Option<PositionTracker>,
+    /// `None` for inputs that can't be opened a second time.
+    version: Option<FileVersion>,
 }
 
-impl Opened {
-    /// An input without places.
-    fn unplaced(input: impl AsyncRead + Send + Unpin + 'static) -> Opened {
-        Opened { input: Box::new(input), from: End::default(), skip: 0, track: None, version: None }
+impl OpenInput {
+    /// An input that can't be resumed.
+    fn without_position(input: impl AsyncRead + Send + Unpin + 'static) -> OpenInput {
+        OpenInput { input: Box::new(input), from: Offset::default(), skip: 0, tracker: None, version: None }
     }
 
-    /// Opens the file, behind what is durable of it.
-    fn open(options: &Options, key: Arc<str>, known: Option<Arc<str>>, from_start: bool) -> std::io::Result<Opened> {
+    /// Opens the file behind its last durable tweet.
+    fn open(options: &Options, key: Arc<str>, known: Option<Arc<str>>, from_start: bool) -> std::io::Result<OpenInput> {
         let mut file = File::open(&options.path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            // A pipe has no places, and grows by itself.
-            return Ok(Opened::unplaced(tokio::fs::File::from_std(file)));
+            // A pipe has no positions, and is followed by its nature.
+            return Ok(OpenInput::without_position(tokio::fs::File::from_std(file)));
         }
         let version = Some((metadata.len(), metadata.modified().ok()));
-        let witness = follow::open_again(&file, &options.path)?;
-        let place = match known.as_deref().and_then(Place::parse) {
-            Some(place) if !from_start && place.is_of(&witness)? => Some(place),
+        let witness = followed_file::reopen(&file, &options.path)?;
+        let position = match known.as_deref().and_then(FilePosition::parse) {
+            Some(position) if !from_start && position.is_of(&witness)? => Some(position),
             _ => None,
         };
-        let (from, skip) = place.map(|place| (place.end(), place.tweets())).unwrap_or_default();
-        let read_bytes = from.line_bytes.unwrap_or(0);
+        let (from, skip) = position.map(|position| (position.offset(), position.tweets())).unwrap_or_default();
+        let read_bytes = from.bytes.unwrap_or(0);
         file.seek(SeekFrom::Start(read_bytes))?;
-        let base = match place {
-            Some(place) => place,
-            None => Place::new(&witness, End::default())?,
+        let base = match position {
+            Some(position) => position,
+            None => FilePosition::new(&witness, Offset::default())?,
         };
-        // The cursor moves from what is stored, even where that is of another file.
-        let track = Some(Track { key, witness: Arc::new(witness), base, after: known });
+        // The first batch replaces the stored cursor, also one of another file.
+        let tracker = Some(PositionTracker { key, witness: Arc::new(witness), base, after: known });
         let input: Input = if options.follow {
-            Box::new(Growing::new(file, options.path.clone(), read_bytes)?)
+            Box::new(FollowedFile::new(file, options.path.clone(), read_bytes)?)
         } else {
             Box::new(tokio::fs::File::from_std(file))
         };
-        Ok(Opened { input, from, skip, track, version })
+        Ok(OpenInput { input, from, skip, tracker, version })
     }
 }
 
-/// Where a file's tweets are durable.
-struct Track {
+/// Makes the cursors of a file's batches.
+struct PositionTracker {
     key: Arc<str>,
+    /// A second handle of the file, for fingerprints.
     witness: Arc<File>,
-    /// The end of the last chunk that was handed over.
-    base: Place,
-    /// The cursor behind the last batch that was handed over.
+    /// The end of the last chunk that was sent.
+    base: FilePosition,
+    /// The cursor of the last batch that was sent.
     after: Option<Arc<str>>,
 }
 
-impl Track {
-    /// The cursor of the next batch, which ends at this place.
-    fn step(&mut self, place: Place) -> Cursor {
-        let at = place.text();
+impl PositionTracker {
+    /// The cursor of the next batch, which ends at this position.
+    fn step(&mut self, position: FilePosition) -> Cursor {
+        let at = position.text();
         let after = self.after.replace(Arc::clone(&at));
-        self.base = place;
+        self.base = position;
         Cursor { source: Arc::clone(&self.key), after, at }
     }
 
-    async fn place(&self, end: End) -> anyhow::Result<Place> {
+    async fn position(&self, end: Offset) -> anyhow::Result<FilePosition> {
         let witness = Arc::clone(&self.witness);
-        Ok(tokio::task::spawn_blocking(move || Place::new(&witness, end)).await??)
+        Ok(tokio::task::spawn_blocking(move || FilePosition::new(&witness, end)).await??)
     }
 }
 
-/// How many chunks may be handed over and not durable yet: commits take their time, and reading goes on meanwhile.
-const CHUNKS_ON_THE_WAY: usize = 64;
+/// Batches that may be sent and not yet durable, so that reading continues during commits.
+const MAX_IN_FLIGHT_BATCHES: usize = 64;
 
-async fn hand_over(
-    opened: Opened,
+async fn feed(
+    opened: OpenInput,
     options: &Options,
     context: &SourceContext,
-    on_the_way: &mut OnTheWay<'_>,
+    in_flight: &mut InFlight<'_>,
 ) -> anyhow::Result<()> {
-    let Opened { input, from, mut skip, mut track, version: _ } = opened;
+    let OpenInput { input, from, mut skip, mut tracker, version: _ } = opened;
     let reader_options = ReaderOptions { max_line_bytes: options.max_line_bytes, ..ReaderOptions::default() };
     let mut reader = BulkReader::resume(input, reader_options, from);
-    let mut pace = Pace::new(options.rate);
+    let mut throttle = Throttle::new(options.rate);
     let (mut accepted, mut refused) = (0_usize, 0_usize);
     let end = 'read: loop {
         let chunk = tokio::select! {
             () = context.shutdown.cancelled() => break Ok(()),
-            // What can't be kept is noticed while the source waits for more.
-            durable = on_the_way.first(), if !on_the_way.batches.is_empty() => {
+            // Also while the source waits for input, a batch that could not be stored ends it.
+            durable = in_flight.oldest(), if !in_flight.batches.is_empty() => {
                 durable?;
                 continue;
             }
-            chunk = reader.next_chunk(), if on_the_way.batches.len() <= CHUNKS_ON_THE_WAY => chunk,
+            chunk = reader.next_chunk(), if in_flight.batches.len() <= MAX_IN_FLIGHT_BATCHES => chunk,
         };
         let Chunk { mut tweets, refused: mistakes, end } = match chunk {
             Ok(Some(chunk)) => chunk,
@@ -293,42 +300,43 @@ async fn hand_over(
         skip -= skipped;
         accepted += tweets.len();
         telemetry::tweets_received(&context.name, tweets.len());
-        let batch_tweets = pace.batch_tweets();
+        let batch_tweets = throttle.batch_tweets();
         let n_batches = tweets.len().div_ceil(batch_tweets);
         for (at, batch) in tweets.chunks(batch_tweets).enumerate() {
-            if context.shutdown.run_until_cancelled(pace.wait_for(batch.len())).await.is_none() {
+            if context.shutdown.run_until_cancelled(throttle.wait_for(batch.len())).await.is_none() {
                 break 'read Ok(());
             }
-            let cursor = match &mut track {
-                Some(track) => {
+            let cursor = match &mut tracker {
+                Some(tracker) => {
                     let is_last = at + 1 == n_batches;
-                    let place = if is_last { track.place(end).await? } else { track.base.and_tweets(batch.len()) };
-                    Some(track.step(place))
+                    let position =
+                        if is_last { tracker.position(end).await? } else { tracker.base.and_tweets(batch.len()) };
+                    Some(tracker.step(position))
                 }
                 None => None,
             };
             let (ack, durable) = oneshot::channel();
             context.intake.send(Batch { tweets: batch.to_vec(), ack: Some(ack), cursor }).await?;
-            on_the_way.batches.push_back(durable);
+            in_flight.batches.push_back(durable);
         }
     };
-    while !on_the_way.batches.is_empty() {
-        on_the_way.first().await?;
+    while !in_flight.batches.is_empty() {
+        in_flight.oldest().await?;
     }
     tracing::info!(source = context.name, accepted, refused, "read");
     Ok(end?)
 }
 
-/// What was handed over and has no answer yet.
-struct OnTheWay<'a> {
+/// Batches that were sent and are not acknowledged yet.
+struct InFlight<'a> {
     batches: VecDeque<oneshot::Receiver<Result<Seq, IntakeError>>>,
-    /// Set when one of them is durable.
+    /// Set when a batch becomes durable.
     has_moved: &'a AtomicBool,
 }
 
-impl OnTheWay<'_> {
-    /// Waits for the oldest. Cancel safe.
-    async fn first(&mut self) -> Result<(), IntakeError> {
+impl InFlight<'_> {
+    /// Waits for the oldest batch. Cancel safe.
+    async fn oldest(&mut self) -> Result<(), IntakeError> {
         let Some(first) = self.batches.front_mut() else { return Ok(()) };
         let durable = first.await.unwrap_or(Err(IntakeError::Closed));
         self.batches.pop_front();
@@ -338,27 +346,27 @@ impl OnTheWay<'_> {
         durable.map(drop)
     }
 
-    /// Waits for all of them, whatever becomes of each.
-    async fn settle(&mut self) {
+    /// Waits until every batch has succeeded or failed.
+    async fn drain(&mut self) {
         while !self.batches.is_empty() {
-            let _ = self.first().await;
+            let _ = self.oldest().await;
         }
     }
 }
 
-/// Spreads tweets over time.
-struct Pace {
+/// Spreads tweets over time, at the configured rate.
+struct Throttle {
     rate: Option<f64>,
     started: Instant,
-    handed_over: usize,
+    sent: usize,
 }
 
-impl Pace {
-    fn new(rate: Option<f64>) -> Pace {
-        Pace { rate, started: Instant::now(), handed_over: 0 }
+impl Throttle {
+    fn new(rate: Option<f64>) -> Throttle {
+        Throttle { rate, started: Instant::now(), sent: 0 }
     }
 
-    /// How many tweets to hand over at one time: about 20 portions a second.
+    /// Tweets of one batch: about 20 batches a second.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are from above 0 to a million")]
     fn batch_tweets(&self) -> usize {
         self.rate.map_or(usize::MAX, |rate| ((rate / 20.0) as usize).max(1))
@@ -368,9 +376,9 @@ impl Pace {
     #[expect(clippy::cast_precision_loss, reason = "a count of tweets is far below 2^53")]
     async fn wait_for(&mut self, tweets: usize) {
         if let Some(rate) = self.rate {
-            let due = Duration::from_secs_f64(self.handed_over as f64 / rate);
+            let due = Duration::from_secs_f64(self.sent as f64 / rate);
             tokio::time::sleep_until(self.started + due).await;
         }
-        self.handed_over += tweets;
+        self.sent += tweets;
     }
 }

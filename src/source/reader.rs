@@ -1,17 +1,20 @@
 //! Reads tweets in bulk from a stream of bytes: a file, standard input, the body of a request.
 //!
 //! ```text
-//! bytes -> unpack (gzip, zstd, …) -> split into lines or elements -> chunks -> read and analyse, several at once -> chunks in order
+//! bytes -> decompress -> split into documents -> raw chunks -> parse and analyze in parallel -> chunks in order
 //! ```
 //!
-//! The stream may be NDJSON, a JSON array, a search answer (`{"statuses": […]}`), or documents that stand over several lines; it may be
-//! packed with gzip or zstd, which its first bytes say, or with brotli or deflate, which somebody must say. Memory is bounded by the longest line and a few chunks, whatever the
-//! length of the stream.
+//! The stream may be NDJSON, a JSON array, a search answer (`{"statuses": […]}`), or documents of several
+//! lines. gzip and zstd are detected by their first bytes; the caller has to name brotli and deflate.
+//! Memory is bounded by the longest line and a few chunks, whatever the length of the stream.
 //!
-//! What is no tweet is refused with its line (or element) and a reason and hurts nothing else. A stream that ends too early
-//! gives all that was complete, and then an error.
+//! A document that is no tweet is refused with its line (or element) and a reason, and affects no other.
+//! A truncated stream yields its complete documents, and then an error.
 
-mod split;
+mod framing;
+mod raw_chunk;
+mod splitter;
+mod value_scanner;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -25,14 +28,14 @@ use async_compression::zstd::DParameter;
 use tokio::io::{AsyncRead, AsyncReadExt, BufReader, ReadBuf};
 use tokio::task::JoinHandle;
 
-use self::split::Splitter;
-pub use self::split::{End, Piece, Place, RawChunk};
-use crate::tweet::{self, Prepared};
+pub use self::raw_chunk::{Location, Offset, RawChunk, RawDoc};
+use self::splitter::Splitter;
+use crate::tweet::{self, AnalyzedTweet};
 
 /// A stream of bytes.
 pub type Input = Box<dyn AsyncRead + Send + Unpin>;
 
-/// How much of the input is read at one time.
+/// Size of one read from the input.
 const READ_BYTES: usize = 64 * 1024;
 
 /// How to read.
@@ -40,28 +43,28 @@ const READ_BYTES: usize = 64 * 1024;
 pub struct ReaderOptions {
     /// The longest line, or element of an array, that may be a tweet.
     pub max_line_bytes: usize,
-    /// The longest input after unpacking; 0 is any length.
+    /// The longest input after decompression; 0 is any length.
     pub max_unpacked_bytes: u64,
-    /// How many chunks are read and analysed at one time.
+    /// Chunks that are parsed and analyzed at one time.
     pub parallel: usize,
-    /// How the input is packed, where its first bytes do not say it.
-    pub packing: Packing,
-    /// The largest window of a zstd frame, as a power of two: the decoder holds it in memory.
+    /// How the input is compressed.
+    pub compression: Compression,
+    /// Binary logarithm of the largest window of a zstd frame: the decoder holds a window in memory.
     pub max_zstd_window_log: u32,
 }
 
-/// How an input is packed.
+/// How an input is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packing {
-    /// With gzip, with zstd, or not at all, as its first bytes say.
+pub enum Compression {
+    /// gzip, zstd or none, as its first bytes say.
     Detect,
-    /// With brotli.
+    /// brotli, which has no signature.
     Brotli,
-    /// With deflate, in zlib's wrapping (RFC 1950) or bare (RFC 1951): clients send both by this name.
+    /// deflate, with zlib's header (RFC 1950) or raw (RFC 1951): clients use the name for both.
     Deflate,
 }
 
-/// The largest window of a zstd frame as `zstd` itself unpacks it: 128 MiB.
+/// The largest window that `zstd -d` accepts by default: 128 MiB.
 const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 
 impl Default for ReaderOptions {
@@ -70,45 +73,45 @@ impl Default for ReaderOptions {
             max_line_bytes: 1024 * 1024,
             max_unpacked_bytes: 0,
             parallel: std::thread::available_parallelism().map_or(1, usize::from).min(4),
-            packing: Packing::Detect,
+            compression: Compression::Detect,
             max_zstd_window_log: MAX_ZSTD_WINDOW_LOG,
         }
     }
 }
 
-/// A piece of the input that is no tweet.
+/// A document that is no tweet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The line, from 1; in an array the element, and then the reason says so.
+pub struct RefusedDoc {
+    /// The line, from 1. In an array the element, which `reason` then names.
     pub line: u64,
-    /// Which kind of mistake it is.
-    pub kind: RefusedKind,
+    /// The class of the reason.
+    pub kind: RefusalKind,
     /// Why.
     pub reason: String,
 }
 
-/// The kinds of mistakes, to count them by.
+/// Why a document was refused, as the label `reason` of `perch_tweets_refused_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusedKind {
+pub enum RefusalKind {
     /// Longer than a tweet may be.
     TooLong,
     /// Not UTF-8.
     NotUtf8,
     /// No JSON, or JSON that is no tweet.
-    NoTweet,
-    /// The rest of an input that ends too early or is damaged.
-    Cut,
+    NotATweet,
+    /// The rest of a truncated or damaged input.
+    Truncated,
 }
 
-impl RefusedKind {
+impl RefusalKind {
     /// The label in metrics.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            RefusedKind::TooLong => "too_long",
-            RefusedKind::NotUtf8 => "not_utf8",
-            RefusedKind::NoTweet => "no_tweet",
-            RefusedKind::Cut => "cut",
+            RefusalKind::TooLong => "too_long",
+            RefusalKind::NotUtf8 => "not_utf8",
+            RefusalKind::NotATweet => "no_tweet",
+            RefusalKind::Truncated => "cut",
         }
     }
 }
@@ -116,24 +119,24 @@ impl RefusedKind {
 /// Some tweets, in the order of the input.
 #[derive(Debug, Default)]
 pub struct Chunk {
-    /// What was understood.
-    pub tweets: Vec<Arc<Prepared>>,
-    /// What was not, in order.
-    pub refused: Vec<Refused>,
-    /// Where the chunk ends: from there a later reader can go on. Lines are counted in bytes as long as nothing is packed.
-    pub end: End,
+    /// The tweets.
+    pub tweets: Vec<Arc<AnalyzedTweet>>,
+    /// The documents that are no tweets, in order.
+    pub refused: Vec<RefusedDoc>,
+    /// Where the chunk ends and a later reader can resume.
+    pub end: Offset,
 }
 
-/// Why the input ended before its end. Everything before it was given out.
+/// Why an input was not read to its end. The reader has returned every complete document before.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is not complete.
-    #[error("the input is cut: {0}")]
-    Cut(String),
-    /// It is not packed as it says, or as somebody said, or it is damaged.
-    #[error("the input can't be unpacked: {0}")]
-    Packed(io::Error),
-    /// It is longer than `max_unpacked_bytes`.
+    /// It ends too early; the text says where.
+    #[error("the input is truncated: {0}")]
+    Truncated(String),
+    /// It is damaged, or compressed in another way than declared.
+    #[error("the input can't be decompressed: {0}")]
+    Corrupt(io::Error),
+    /// It is longer than [`ReaderOptions::max_unpacked_bytes`].
     #[error("the input is longer than {0} bytes")]
     TooLong(u64),
     /// It can't be read.
@@ -146,7 +149,7 @@ pub struct BulkReader {
     parallel: usize,
     parse: Parse,
     raw: RawReader,
-    /// Chunks that are read and analysed, in order.
+    /// Chunks being parsed and analyzed, in order.
     jobs: VecDeque<JoinHandle<Chunk>>,
     /// The input has ended, well or not; the error is given out once.
     ended: Option<Result<(), ReadError>>,
@@ -156,24 +159,24 @@ pub struct BulkReader {
 type Parse = fn(&str) -> Parsed;
 
 /// The tweets of one document, and why others in it are none.
-type Parsed = (Vec<Arc<Prepared>>, Vec<String>);
+type Parsed = (Vec<Arc<AnalyzedTweet>>, Vec<String>);
 
 impl BulkReader {
     /// A reader of this input.
     pub fn new(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions) -> BulkReader {
-        BulkReader::resume(input, options, End::default())
+        BulkReader::resume(input, options, Offset::default())
     }
 
-    /// A reader that goes on where an earlier one was. With `line_bytes` the input must begin there; otherwise it begins at its start, and what comes
-    /// before is passed over.
-    pub fn resume(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, from: End) -> BulkReader {
+    /// A reader that resumes at `from`. If `from` has `bytes`, the input must start there; otherwise it
+    /// starts at its beginning, and the reader skips the documents before `from`.
+    pub fn resume(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, from: Offset) -> BulkReader {
         BulkReader::with_parse(input, options, from, each_of)
     }
 
     fn with_parse(
         input: impl AsyncRead + Send + Unpin + 'static,
         options: ReaderOptions,
-        from: End,
+        from: Offset,
         parse: Parse,
     ) -> BulkReader {
         BulkReader {
@@ -187,18 +190,18 @@ impl BulkReader {
 
     /// The next tweets; `None` when the input has ended. A chunk is never empty.
     ///
-    /// When the input comes slowly, what is complete is given out at once. Cancel safe.
+    /// From a slow input, complete documents are returned at once. Cancel safe.
     ///
     /// # Errors
     ///
-    /// The input ended too early: told once, after everything that was complete.
+    /// [`ReadError`], once, behind the last complete document.
     pub async fn next_chunk(&mut self) -> Result<Option<Chunk>, ReadError> {
         poll_fn(|context| self.poll_chunk(context)).await
     }
 
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Chunk>, ReadError>> {
         while self.ended.is_none() && self.jobs.len() < self.parallel {
-            // While chunks are in work there is no hurry: larger ones cost less.
+            // While other chunks are parsed, wait for full ones: they cost less per document.
             match self.raw.poll_chunk(context, self.jobs.is_empty()) {
                 Poll::Ready(Ok(Some(raw))) => {
                     let parse = self.parse;
@@ -221,9 +224,9 @@ impl BulkReader {
     }
 }
 
-/// Cuts an input into pieces that may be tweets, and does not look into them.
+/// Splits an input into documents without parsing them.
 pub struct RawReader {
-    stream: Stream,
+    stream: Decompressor,
     buffer: Box<[u8]>,
     splitter: Splitter,
     unpacked_bytes: u64,
@@ -235,12 +238,12 @@ pub struct RawReader {
 impl RawReader {
     /// A reader of this input.
     pub fn new(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions) -> RawReader {
-        RawReader::resume(input, options, End::default())
+        RawReader::resume(input, options, Offset::default())
     }
 
-    fn resume(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, from: End) -> RawReader {
+    fn resume(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, from: Offset) -> RawReader {
         RawReader {
-            stream: Stream::Unknown { start: Vec::new(), input: Some(Box::new(input)), options },
+            stream: Decompressor::Detecting { start: Vec::new(), input: Some(Box::new(input)), options },
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             splitter: Splitter::new(options.max_line_bytes, from),
             unpacked_bytes: 0,
@@ -249,23 +252,23 @@ impl RawReader {
         }
     }
 
-    /// The next pieces; `None` when the input has ended. Cancel safe.
+    /// The next documents; `None` when the input has ended. Cancel safe.
     ///
     /// # Errors
     ///
-    /// The input ended too early: told once, after everything that was complete.
+    /// [`ReadError`], once, behind the last complete document.
     pub async fn next_chunk(&mut self) -> Result<Option<RawChunk>, ReadError> {
         poll_fn(|context| self.poll_chunk(context, true)).await
     }
 
-    /// `hurry`: give out what is complete as soon as the input has nothing more at the moment.
-    fn poll_chunk(&mut self, context: &mut Context<'_>, hurry: bool) -> Poll<Result<Option<RawChunk>, ReadError>> {
+    /// `is_eager`: return complete documents as soon as the input has no more bytes ready.
+    fn poll_chunk(&mut self, context: &mut Context<'_>, is_eager: bool) -> Poll<Result<Option<RawChunk>, ReadError>> {
         loop {
             if let Some(mut chunk) = self.splitter.next_chunk() {
-                if matches!(self.stream, Stream::Known { packed: true, .. }) {
-                    // What is packed can't be read from the middle.
-                    for end in std::iter::once(&mut chunk.end).chain(&mut chunk.unfinished) {
-                        end.line_bytes = None;
+                if matches!(self.stream, Decompressor::Detected { is_compressed: true, .. }) {
+                    // A compressed input can't be opened in its middle.
+                    for offset in std::iter::once(&mut chunk.end).chain(&mut chunk.unfinished) {
+                        offset.bytes = None;
                     }
                 }
                 return Poll::Ready(Ok(Some(chunk)));
@@ -274,7 +277,7 @@ impl RawReader {
                 return Poll::Ready(std::mem::replace(end, Ok(())).map(|()| None));
             }
             match self.stream.poll_read(context, &mut self.buffer) {
-                Poll::Ready(Ok(0)) => self.ended = Some(self.splitter.finish(false).map_err(ReadError::Cut)),
+                Poll::Ready(Ok(0)) => self.ended = Some(self.splitter.finish(false).map_err(ReadError::Truncated)),
                 Poll::Ready(Ok(len)) => {
                     self.unpacked_bytes += len as u64;
                     if self.max_unpacked_bytes > 0 && self.unpacked_bytes > self.max_unpacked_bytes {
@@ -285,90 +288,91 @@ impl RawReader {
                     }
                 }
                 Poll::Ready(Err(error)) => {
-                    let place = self.splitter.finish(true).err().unwrap_or_default();
-                    self.ended = Some(Err(self.stream.explain(error, place)));
+                    let location = self.splitter.finish(true).err().unwrap_or_default();
+                    self.ended = Some(Err(self.stream.explain(error, location)));
                 }
-                Poll::Pending if hurry && self.splitter.has_pieces() => self.splitter.flush(),
+                Poll::Pending if is_eager && self.splitter.has_docs() => self.splitter.flush(),
                 Poll::Pending => return Poll::Pending,
             }
         }
     }
 }
 
-/// The input, before and after it is known how it is packed.
-enum Stream {
-    Unknown { start: Vec<u8>, input: Option<Input>, options: ReaderOptions },
-    Known { input: Input, packed: bool },
+/// The decompressed input.
+enum Decompressor {
+    Detecting { start: Vec<u8>, input: Option<Input>, options: ReaderOptions },
+    Detected { input: Input, is_compressed: bool },
 }
 
-impl Stream {
+impl Decompressor {
     fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             match self {
-                Stream::Known { input, .. } => return poll_input(input, context, buffer),
-                Stream::Unknown { start, input, options } => {
-                    let reader = input.as_mut().expect("the input is here until it is known");
+                Decompressor::Detected { input, .. } => return poll_input(input, context, buffer),
+                Decompressor::Detecting { start, input, options } => {
+                    let reader = input.as_mut().expect("detection keeps the input");
                     let len = ready!(poll_input(reader, context, buffer))?;
                     start.extend_from_slice(&buffer[..len]);
                     if len == 0 || start.len() >= 4 {
                         let (start, input, options) = (std::mem::take(start), input.take(), *options);
-                        *self = Stream::known(start, input.expect("the input is here until it is known"), options);
+                        *self = Decompressor::detect(start, input.expect("detection keeps the input"), options);
                     }
                 }
             }
         }
     }
 
-    fn known(start: Vec<u8>, input: Input, options: ReaderOptions) -> Stream {
-        /// A decoder that goes on behind the end of what is packed: there may be more of it, and anything
-        /// else is a mistake.
-        macro_rules! unpack {
+    /// The decoder of an input that begins with `start`.
+    fn detect(start: Vec<u8>, input: Input, options: ReaderOptions) -> Decompressor {
+        /// A decoder that continues behind a compressed member: another may follow, and any other
+        /// byte is an error.
+        macro_rules! decompress {
             ($decoder:ident, $input:expr $(, $params:expr)?) => {{
                 let input = BufReader::with_capacity(READ_BYTES, $input);
-                let mut decoder = unpack!(@new $decoder, input $(, $params)?);
+                let mut decoder = decompress!(@new $decoder, input $(, $params)?);
                 decoder.multiple_members(true);
-                Stream::Known { input: Box::new(decoder), packed: true }
+                Decompressor::Detected { input: Box::new(decoder), is_compressed: true }
             }};
             (@new $decoder:ident, $input:expr) => { $decoder::new($input) };
             (@new $decoder:ident, $input:expr, $params:expr) => { $decoder::with_params($input, $params) };
         }
-        let packing = options.packing;
+        let compression = options.compression;
         let (is_gzip, is_zstd, is_zlib) = (start.starts_with(&[0x1F, 0x8B]), starts_as_zstd(&start), is_zlib(&start));
         let input = io::Cursor::new(start).chain(input);
-        match packing {
-            Packing::Brotli => unpack!(BrotliDecoder, input),
-            Packing::Deflate if is_zlib => unpack!(ZlibDecoder, input),
-            Packing::Deflate => unpack!(DeflateDecoder, input),
-            Packing::Detect if is_gzip => unpack!(GzipDecoder, input),
-            Packing::Detect if is_zstd => {
-                unpack!(ZstdDecoder, input, &[DParameter::window_log_max(options.max_zstd_window_log)])
+        match compression {
+            Compression::Brotli => decompress!(BrotliDecoder, input),
+            Compression::Deflate if is_zlib => decompress!(ZlibDecoder, input),
+            Compression::Deflate => decompress!(DeflateDecoder, input),
+            Compression::Detect if is_gzip => decompress!(GzipDecoder, input),
+            Compression::Detect if is_zstd => {
+                decompress!(ZstdDecoder, input, &[DParameter::window_log_max(options.max_zstd_window_log)])
             }
-            Packing::Detect => Stream::Known { input: Box::new(input), packed: false },
+            Compression::Detect => Decompressor::Detected { input: Box::new(input), is_compressed: false },
         }
     }
 
-    fn explain(&self, error: io::Error, place: String) -> ReadError {
+    fn explain(&self, error: io::Error, location: String) -> ReadError {
         match error.kind() {
-            io::ErrorKind::UnexpectedEof => ReadError::Cut(place),
-            // So deflate says that there is too little.
-            io::ErrorKind::Other if error.to_string() == "unexpected BufError" => ReadError::Cut(place),
+            io::ErrorKind::UnexpectedEof => ReadError::Truncated(location),
+            // This is how the deflate decoder reports a truncated input.
+            io::ErrorKind::Other if error.to_string() == "unexpected BufError" => ReadError::Truncated(location),
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other
-                if matches!(self, Stream::Known { packed: true, .. }) =>
+                if matches!(self, Decompressor::Detected { is_compressed: true, .. }) =>
             {
-                ReadError::Packed(error)
+                ReadError::Corrupt(error)
             }
             _ => ReadError::Io(error),
         }
     }
 }
 
-/// Whether it begins with a frame of zstd, or one that decoders skip: pzstd writes such a one first.
+/// Whether `start` is that of a zstd frame or of a skippable frame, which pzstd writes first.
 fn starts_as_zstd(start: &[u8]) -> bool {
     let is_skippable = start.len() >= 4 && start[0] & 0xF0 == 0x50 && start[1..4] == [0x2A, 0x4D, 0x18];
     is_skippable || start.starts_with(&[0x28, 0xB5, 0x2F, 0xFD])
 }
 
-/// Whether it begins with zlib's header: the method is deflate, and the check bits are right.
+/// Whether `start` is a zlib header: method deflate, valid window size and check bits.
 fn is_zlib(start: &[u8]) -> bool {
     start.len() >= 2
         && start[0] & 0x0F == 8
@@ -382,24 +386,24 @@ fn poll_input(input: &mut Input, context: &mut Context<'_>, buffer: &mut [u8]) -
     Poll::Ready(Ok(buffer.filled().len()))
 }
 
-/// Reads and analyses the pieces of a chunk.
+/// Parses and analyzes the documents of a chunk.
 fn read_chunk(raw: RawChunk, parse: Parse) -> Chunk {
-    let mut chunk = Chunk { tweets: Vec::with_capacity(raw.pieces.len()), refused: raw.refused, end: raw.end };
-    for piece in &raw.pieces {
-        let bytes = &raw.bytes[piece.range.clone()];
+    let mut chunk = Chunk { tweets: Vec::with_capacity(raw.docs.len()), refused: raw.refused, end: raw.end };
+    for doc in &raw.docs {
+        let bytes = &raw.bytes[doc.range.clone()];
         let Ok(text) = str::from_utf8(bytes) else {
-            chunk.refused.push(piece.place.refuse(RefusedKind::NotUtf8, "not UTF-8"));
+            chunk.refused.push(doc.location.refuse(RefusalKind::NotUtf8, "not UTF-8"));
             continue;
         };
         let (mut tweets, reasons) = parse(text);
         chunk.tweets.append(&mut tweets);
-        let refused = reasons.iter().map(|reason| piece.place.refuse(RefusedKind::NoTweet, reason));
+        let refused = reasons.iter().map(|reason| doc.location.refuse(RefusalKind::NotATweet, reason));
         chunk.refused.extend(refused);
     }
-    if let (Some(before), Some(last)) = (raw.unfinished, raw.pieces.last())
-        && chunk.refused.iter().any(|refused| last.place == Place::Line(refused.line))
+    if let (Some(before), Some(last)) = (raw.unfinished, raw.docs.last())
+        && chunk.refused.iter().any(|refused| last.location == Location::Line(refused.line))
     {
-        // Somebody may still be writing it.
+        // The writer may complete the line later.
         chunk.end = before;
     }
     chunk.refused.sort_by_key(|refused| refused.line);
@@ -414,7 +418,7 @@ fn each_of(json: &str) -> Parsed {
     let mut parsed = Parsed::default();
     for tweet in each {
         match tweet {
-            Ok(tweet) => parsed.0.push(Arc::new(tweet::prepare(&tweet))),
+            Ok(tweet) => parsed.0.push(Arc::new(tweet::analyze(&tweet))),
             Err(error) => parsed.1.push(error.to_string()),
         }
     }
@@ -422,9 +426,9 @@ fn each_of(json: &str) -> Parsed {
 }
 
 /// The tweets of one document.
-pub(super) fn tweets_of(json: &str) -> Result<Vec<Arc<Prepared>>, String> {
+pub(super) fn tweets_of(json: &str) -> Result<Vec<Arc<AnalyzedTweet>>, String> {
     let tweets = tweet::read(json.as_bytes()).map_err(|error| error.to_string())?;
-    Ok(tweets.iter().map(|tweet| Arc::new(tweet::prepare(tweet))).collect())
+    Ok(tweets.iter().map(|tweet| Arc::new(tweet::analyze(tweet))).collect())
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ fn context(capacity: usize) -> (SourceContext, mpsc::Receiver<Batch>) {
     )
 }
 
-fn build(text: &str) -> Result<Box<dyn Source>, Vec<Problem>> {
+fn build(text: &str) -> Result<Box<dyn Source>, Vec<ConfigError>> {
     let mut table: toml::Table = text.parse().expect("TOML");
     let Some(toml::Value::String(kind)) = table.remove("type") else { panic!("no type in {text}") };
     (SOURCES.iter().find(|row| row.name == kind).expect("known").build)(table)
@@ -28,7 +28,7 @@ fn build(text: &str) -> Result<Box<dyn Source>, Vec<Problem>> {
 
 fn mistakes(text: &str) -> String {
     let mistakes = build(text).err().expect("there are mistakes");
-    mistakes.iter().map(|problem| format!("{problem}\n")).collect()
+    mistakes.iter().map(|error| format!("{error}\n")).collect()
 }
 
 #[test]
@@ -107,9 +107,9 @@ async fn the_board_shows_a_failure_and_the_shutdown_ends_the_pause() {
 
 #[test]
 fn pauses_grow_to_a_bound() {
-    assert_eq!(pause_after(FIRST_PAUSE, 0), Duration::from_millis(500));
-    assert_eq!(pause_after(FIRST_PAUSE, 3), Duration::from_secs(4));
-    assert_eq!(pause_after(FIRST_PAUSE, 10_000), LONGEST_PAUSE);
+    assert_eq!(retry_delay(FIRST_RETRY_DELAY, 0), Duration::from_millis(500));
+    assert_eq!(retry_delay(FIRST_RETRY_DELAY, 3), Duration::from_secs(4));
+    assert_eq!(retry_delay(FIRST_RETRY_DELAY, 10_000), MAX_RETRY_DELAY);
 }
 
 fn file_with(lines: usize) -> (tempfile::TempDir, String) {

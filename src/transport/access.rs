@@ -31,7 +31,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use tokio::time::Instant;
 
-use crate::auth::{IngestToken, Pass, Tokens};
+use crate::auth::{AccessToken, IngestToken, TokenVerifier};
 use crate::config::{Limits, Server};
 use crate::live::{ClientKey, Requester, SessionKey};
 use crate::telemetry;
@@ -61,7 +61,7 @@ pub struct Gate {
     proxies: TrustedProxies,
     ingest_token: Option<Arc<IngestToken>>,
     /// The key of clients' tokens; `None` when they need none.
-    tokens: Option<Arc<Tokens>>,
+    tokens: Option<Arc<TokenVerifier>>,
     rates: Rates,
     connections: Arc<AddressLimit>,
     sessions: Arc<AddressLimit>,
@@ -124,9 +124,9 @@ impl Caller {
     }
 
     /// For whom perch works when it obeys: whom a token names, else whoever is at the address.
-    pub(super) fn requester(&self, pass: Option<&Pass>) -> Requester {
+    pub(super) fn requester(&self, token: Option<&AccessToken>) -> Requester {
         let at_address = || self.address.map_or(ClientKey::Server, ClientKey::at);
-        let client = pass.map_or_else(at_address, |pass| ClientKey::Subject(pass.subject.as_str().into()));
+        let client = token.map_or_else(at_address, |token| ClientKey::Subject(token.subject.as_str().into()));
         Requester { client, session: SessionKey::connection(self.port) }
     }
 
@@ -142,7 +142,7 @@ impl Gate {
     pub fn new(
         server: &Server,
         ingest_token: Option<Arc<IngestToken>>,
-        tokens: Option<Arc<Tokens>>,
+        tokens: Option<Arc<TokenVerifier>>,
         limits: &Limits,
     ) -> Gate {
         Gate {
@@ -222,23 +222,23 @@ impl Gate {
     }
 
     /// What a client's token is good for.
-    pub(super) fn check_token(&self, token: &str) -> Result<Pass, Fault> {
+    pub(super) fn check_token(&self, token: &str) -> Result<AccessToken, Fault> {
         match &self.tokens {
             Some(tokens) => tokens.check(token).map_err(unauthorized),
             None => Err(Fault::new(Code::Forbidden, "clients need no token here, and none is taken")),
         }
     }
 
-    /// The pass of a request's token; `None` where none is needed, or none came.
-    pub(super) fn pass(&self, caller: &Caller) -> Result<Option<Pass>, Fault> {
+    /// The access token of a request; `None` where none is needed, or none came.
+    pub(super) fn access_token(&self, caller: &Caller) -> Result<Option<AccessToken>, Fault> {
         caller.bearer().filter(|_| self.needs_token()).map(|token| self.check_token(token)).transpose()
     }
 
-    /// Whether a client with this pass may search.
-    pub(super) fn check_search(&self, pass: Option<&Pass>) -> Result<(), Fault> {
-        match pass {
+    /// Whether a client with this token may search.
+    pub(super) fn check_search(&self, token: Option<&AccessToken>) -> Result<(), Fault> {
+        match token {
             _ if !self.needs_token() => Ok(()),
-            Some(pass) if pass.rights.search => Ok(()),
+            Some(token) if token.rights.search => Ok(()),
             Some(_) => {
                 telemetry::turned_away("rights");
                 Err(Fault::new(Code::Forbidden, "this token is not good for searching"))
@@ -248,16 +248,16 @@ impl Gate {
     }
 
     /// Whether a request may search.
-    pub(super) fn check_searcher(&self, caller: &Caller) -> Result<Option<Pass>, Fault> {
-        let pass = self.pass(caller)?;
-        self.check_search(pass.as_ref())?;
-        Ok(pass)
+    pub(super) fn check_searcher(&self, caller: &Caller) -> Result<Option<AccessToken>, Fault> {
+        let token = self.access_token(caller)?;
+        self.check_search(token.as_ref())?;
+        Ok(token)
     }
 
     /// Whether the caller, or who its token names, may send one more request now.
-    pub(super) fn check_rate(&self, caller: &Caller, pass: Option<&Pass>) -> Result<(), Fault> {
+    pub(super) fn check_rate(&self, caller: &Caller, token: Option<&AccessToken>) -> Result<(), Fault> {
         let address = || caller.address.map(|address| Who::Address(address_limit::network(address)));
-        let who = pass.map(|pass| Who::Subject(pass.subject.as_str().into())).or_else(address);
+        let who = token.map(|token| Who::Subject(token.subject.as_str().into())).or_else(address);
         // Without an address there is no connection.
         if who.is_none_or(|who| self.rates.take(who, Instant::now())) {
             return Ok(());
@@ -269,10 +269,10 @@ impl Gate {
 
     /// Whether a request that is a command may be obeyed: its caller may search, and does not ask
     /// too often.
-    pub(super) fn check_command(&self, caller: &Caller) -> Result<Option<Pass>, Fault> {
-        let pass = self.check_searcher(caller)?;
-        self.check_rate(caller, pass.as_ref())?;
-        Ok(pass)
+    pub(super) fn check_command(&self, caller: &Caller) -> Result<Option<AccessToken>, Fault> {
+        let token = self.check_searcher(caller)?;
+        self.check_rate(caller, token.as_ref())?;
+        Ok(token)
     }
 
     fn check_local(caller: &Caller) -> Result<(), Fault> {

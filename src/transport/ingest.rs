@@ -30,7 +30,7 @@ use utoipa::ToSchema;
 
 use crate::ids::Seq;
 use crate::pipeline::{Batch, IntakeError};
-use crate::source::reader::{BulkReader, Chunk, Packing, ReadError, ReaderOptions, Refused, RefusedKind};
+use crate::source::reader::{BulkReader, Chunk, Compression, ReadError, ReaderOptions, RefusalKind, RefusedDoc};
 use crate::telemetry;
 
 use super::access::Caller;
@@ -68,7 +68,7 @@ pub(super) struct IngestAnswer {
     /// Lines that were read, for the place where a body is cut.
     #[serde(skip)]
     #[schema(ignore)]
-    pieces: u64,
+    docs: u64,
 }
 
 /// A line that is no tweet.
@@ -81,14 +81,14 @@ pub(super) struct RefusedLine {
 }
 
 impl IngestAnswer {
-    fn refuse(&mut self, refused: Vec<Refused>) {
-        for Refused { line, kind, reason } in &refused {
+    fn refuse(&mut self, refused: Vec<RefusedDoc>) {
+        for RefusedDoc { line, kind, reason } in &refused {
             telemetry::tweet_refused(SOURCE, kind.label(), *line, reason);
         }
         self.refused += refused.len() as u64;
         let room = MAX_ERRORS.saturating_sub(self.errors.len());
         let lines = refused.into_iter().take(room);
-        self.errors.extend(lines.map(|Refused { line, reason, .. }| RefusedLine { line, reason }));
+        self.errors.extend(lines.map(|RefusedDoc { line, reason, .. }| RefusedLine { line, reason }));
     }
 
     fn committed(&mut self, tweets: u64, outcome: Result<Seq, IntakeError>) {
@@ -156,13 +156,13 @@ pub(super) async fn ingest(
     body: Body,
 ) -> Result<IngestAnswer, Fault> {
     context.gate.check_ingestion(&caller)?;
-    let packing = packing(&headers)?;
+    let compression = compression(&headers)?;
     let max_bytes = context.limits.max_body_bytes;
     let (bytes, stopped) = limited(body, max_bytes, context.body_timeout);
     let options = ReaderOptions {
         max_line_bytes: context.limits.max_line_bytes,
         max_unpacked_bytes: context.limits.max_unpacked_bytes,
-        packing,
+        compression,
         max_zstd_window_log: MAX_ZSTD_WINDOW_LOG,
         ..ReaderOptions::default()
     };
@@ -171,9 +171,9 @@ pub(super) async fn ingest(
     if let Err(error) = ended {
         let fault = fault(&error, &stopped, max_bytes);
         if fault.code == Code::BadPayload {
-            answer.refuse(vec![Refused {
-                line: answer.pieces + 1,
-                kind: RefusedKind::Cut,
+            answer.refuse(vec![RefusedDoc {
+                line: answer.docs + 1,
+                kind: RefusalKind::Truncated,
                 reason: fault.message.clone(),
             }]);
         }
@@ -199,7 +199,7 @@ async fn take_in(
             Some((tweets, outcome)) = commits.next(), if !commits.is_empty() => answer.committed(tweets, outcome),
             chunk = reader.next_chunk(), if reading && commits.len() < MAX_UNCOMMITTED => match chunk {
                 Ok(Some(Chunk { tweets, refused, end })) => {
-                    answer.pieces = end.pieces;
+                    answer.docs = end.docs;
                     answer.refuse(refused);
                     if tweets.is_empty() {
                         continue;
@@ -223,25 +223,25 @@ async fn take_in(
 /// How the body is packed, as `Content-Encoding` says it. gzip and zstd are known by their first bytes, so a
 /// body that somebody on the way has unpacked is read as well. What is packed twice is refused: the inner
 /// packing could be of any length and hold nothing.
-pub(super) fn packing(headers: &HeaderMap) -> Result<Packing, Fault> {
+pub(super) fn compression(headers: &HeaderMap) -> Result<Compression, Fault> {
     const KNOWN: &str = "must be one of gzip, zstd, br, deflate and identity";
-    let mut packing = None;
+    let mut compression = None;
     for value in headers.get_all(header::CONTENT_ENCODING) {
         let codings = value.to_str().map_err(|_| Fault::field("Content-Encoding", KNOWN))?;
         for coding in codings.split(',').map(|coding| coding.trim().to_ascii_lowercase()) {
             let found = match coding.as_str() {
                 "" | "identity" => continue,
-                "gzip" | "x-gzip" | "zstd" => Packing::Detect,
-                "br" => Packing::Brotli,
-                "deflate" => Packing::Deflate,
+                "gzip" | "x-gzip" | "zstd" => Compression::Detect,
+                "br" => Compression::Brotli,
+                "deflate" => Compression::Deflate,
                 _ => return Err(Fault::field("Content-Encoding", KNOWN)),
             };
-            if packing.replace(found).is_some() {
+            if compression.replace(found).is_some() {
                 return Err(Fault::field("Content-Encoding", "must name one coding: pack the body once"));
             }
         }
     }
-    Ok(packing.unwrap_or(Packing::Detect))
+    Ok(compression.unwrap_or(Compression::Detect))
 }
 
 /// Why the bytes of a body stopped coming.
@@ -291,7 +291,7 @@ pub(super) fn fault(error: &ReadError, stopped: &Stopped, max_bytes: u64) -> Fau
         (Some(Stop::TooLong), _) => Fault::new(Code::TooLarge, format!("the body is longer than {max_bytes} bytes")),
         (Some(Stop::TooSlow), _) => too_slow(),
         (None, ReadError::TooLong(_)) => Fault::new(Code::TooLarge, error.to_string()),
-        (None, ReadError::Cut(_) | ReadError::Packed(_)) => Fault::new(Code::BadPayload, error.to_string()),
+        (None, ReadError::Truncated(_) | ReadError::Corrupt(_)) => Fault::new(Code::BadPayload, error.to_string()),
         (None, ReadError::Io(_)) => Fault::new(Code::BadPayload, "the body ended too early"),
     }
 }

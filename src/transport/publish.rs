@@ -12,11 +12,11 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::auth::Pass;
+use crate::auth::AccessToken;
 use crate::ids::{Seq, Uid};
 use crate::pipeline::Intake;
 use crate::telemetry;
-use crate::tweet::{self, Prepared};
+use crate::tweet::{self, AnalyzedTweet};
 
 use super::access::Caller;
 use super::errors::{Code, Fault};
@@ -83,14 +83,14 @@ impl Publisher {
     pub(super) fn publish(
         &mut self,
         command: &PublishCommand,
-        (right, pass): (Right, Option<&Pass>),
+        (right, token): (Right, Option<&AccessToken>),
         intake: &Intake,
     ) -> Result<impl Future<Output = Result<Published, Fault>> + Send + use<>, Fault> {
         let Some(bucket) = self.bucket.as_mut().filter(|_| right != Right::Off) else {
             return Err(Fault::new(Code::Forbidden, "clients can't publish here (limits.publish_per_second is 0)"));
         };
-        match pass {
-            Some(pass) if pass.rights.publish => {}
+        match token {
+            Some(token) if token.rights.publish => {}
             Some(_) => return Err(Fault::new(Code::Forbidden, "this token is not good for publishing")),
             None if right == Right::Trusted => {}
             None => {
@@ -101,24 +101,24 @@ impl Publisher {
         if !bucket.take(Instant::now()) {
             return Err(Fault::new(Code::Limit, "too many tweets in too short a time; this one was not taken"));
         }
-        let screen_name = screen_name(self.uid, pass);
-        let prepared = prepare(command, next_id(SystemTime::now()), &screen_name)?;
-        let (id, intake) = (prepared.id, intake.clone());
+        let screen_name = screen_name(self.uid, token);
+        let analyzed = prepare(command, next_id(SystemTime::now()), &screen_name)?;
+        let (id, intake) = (analyzed.id, intake.clone());
         Ok(async move {
             telemetry::tweets_received(SOURCE, 1);
-            let seq = intake.send_durably(vec![Arc::new(prepared)]).await?;
+            let seq = intake.send_durably(vec![Arc::new(analyzed)]).await?;
             Ok(Published { id, screen_name, seq })
         })
     }
 }
 
 /// The author: the subject of the token where it can be a screen name, otherwise a name that only this subject, or this session, has.
-fn screen_name(Uid(uid): Uid, pass: Option<&Pass>) -> String {
+fn screen_name(Uid(uid): Uid, token: Option<&AccessToken>) -> String {
     let short = |uuid: Uuid| uuid.simple().to_string()[..9].to_owned();
     let is_name = |text: &str| {
         (1..=30).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
-    match pass.map(|pass| pass.subject.as_str()) {
+    match token.map(|token| token.subject.as_str()) {
         // The names of guests are theirs.
         Some(subject) if is_name(subject) && !subject.starts_with("guest_") => subject.to_owned(),
         Some(subject) => format!("user_{}", short(Uuid::new_v5(&Uuid::NAMESPACE_OID, subject.as_bytes()))),
@@ -141,7 +141,7 @@ fn next_id(now: SystemTime) -> u64 {
     ((taken >> 12) << 22) | NO_MACHINE | (taken % NUMBERS)
 }
 
-fn prepare(command: &PublishCommand, id: u64, screen_name: &str) -> Result<Prepared, Fault> {
+fn prepare(command: &PublishCommand, id: u64, screen_name: &str) -> Result<AnalyzedTweet, Fault> {
     let now = jiff::Timestamp::now();
     let mut tweet = json!({
         "id_str": id.to_string(),
@@ -158,7 +158,7 @@ fn prepare(command: &PublishCommand, id: u64, screen_name: &str) -> Result<Prepa
     let read = tweet::read(tweet.to_string().as_bytes());
     let read = read.map_err(|error| Fault::new(Code::BadPayload, fields::shorten(&error.to_string())))?;
     let tweet = read.first().ok_or_else(|| Fault::new(Code::BadPayload, "this is no tweet"))?;
-    Ok(tweet::prepare(tweet))
+    Ok(tweet::analyze(tweet))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::io::StreamReader;
 use utoipa::ToSchema;
 
-use crate::config::{self, Problem};
+use crate::config::{self, ConfigError};
 use crate::source::reader::{BulkReader, ReaderOptions};
 
 use super::access::Caller;
@@ -61,7 +61,7 @@ impl Default for Options {
     }
 }
 
-fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>> {
+fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<ConfigError>> {
     let options = config::read::<Options>(table)?;
     Ok(Box::new(Rest { options }))
 }
@@ -104,10 +104,10 @@ pub(super) async fn search(
     slot: ResponseSlot,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    let pass = context.gate.check_command(&caller)?;
+    let token = context.gate.check_command(&caller)?;
     let fields = http::parameters("/api/search", query.as_deref())?;
     let command = QueryCommand::read(fields, "q", (&context.limits).into())?;
-    let live = context.live_for(&caller, pass.as_ref());
+    let live = context.live_for(&caller, token.as_ref());
     let request = command.request(&context.queries, live.requester()).await?;
     slot.reserve(request.n).await?;
     let page = live.search(request).await?;
@@ -132,9 +132,9 @@ pub(super) async fn tweet(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
-    let pass = context.gate.check_command(&caller)?;
+    let token = context.gate.check_command(&caller)?;
     let id = fields::whole(&id).ok_or_else(|| Fault::field("id", "must be a whole number below 2^64"))?;
-    let hit = context.live_for(&caller, pass.as_ref()).tweet(id).await?;
+    let hit = context.live_for(&caller, token.as_ref()).tweet(id).await?;
     Ok(http::json(hit.json.to_string()))
 }
 
@@ -194,7 +194,7 @@ pub(super) async fn percolate(
     let options = ReaderOptions {
         max_line_bytes: max_bytes,
         max_unpacked_bytes: max_bytes as u64,
-        packing: ingest::packing(&headers)?,
+        compression: ingest::compression(&headers)?,
         max_zstd_window_log: ingest::MAX_ZSTD_WINDOW_LOG,
         ..ReaderOptions::default()
     };
@@ -268,12 +268,12 @@ pub(super) async fn explain(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Explanation>, Fault> {
-    let pass = context.gate.check_command(&caller)?;
+    let token = context.gate.check_command(&caller)?;
     let mut fields = http::parameters("/api/explain", query.as_deref())?;
     let query = QueryForm::read("q", fields.required("q")?)?;
     let (id, wants_price) = (fields.id("id")?, fields.flag("price")?);
     fields.finish()?;
-    let live = context.live_for(&caller, pass.as_ref());
+    let live = context.live_for(&caller, token.as_ref());
     let query = context.queries.read(query, live.requester()).await?;
     let (query_id, canonical) = (query.id().to_string(), query.canonical().to_owned());
     let mut price = None;
@@ -322,8 +322,8 @@ pub(super) async fn stats(
     State(context): State<Arc<TransportContext>>,
     caller: Caller,
 ) -> Result<Json<StatsAnswer>, Fault> {
-    let pass = context.gate.check_command(&caller)?;
-    let stats = context.live_for(&caller, pass.as_ref()).stats().await?;
+    let token = context.gate.check_command(&caller)?;
+    let stats = context.live_for(&caller, token.as_ref()).stats().await?;
     Ok(Json(StatsAnswer {
         version: env!("CARGO_PKG_VERSION"),
         epoch: context.live.epoch().to_string(),

@@ -33,7 +33,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::time::Instant;
 
-use crate::config::Problem;
+use crate::config::ConfigError;
 
 use super::counts::{self, Counts};
 use super::{Transport, TransportContext, TransportKind};
@@ -48,7 +48,7 @@ pub(super) const KIND: TransportKind = TransportKind {
     build,
 };
 
-fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>> {
+fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<ConfigError>> {
     options::read(table).map(|options| Box::new(Kind { options }) as Box<dyn Transport>)
 }
 

@@ -22,8 +22,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, Pass};
-use crate::config::{self, Problem};
+use crate::auth::{self, AccessToken};
+use crate::config::{self, ConfigError};
 use crate::ids::{Epoch, Seq};
 use crate::live::{CloseReason, Event, Percolate, Session};
 use crate::telemetry;
@@ -76,10 +76,10 @@ impl Default for Options {
     }
 }
 
-fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>> {
+fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<ConfigError>> {
     let options = config::read::<Options>(table)?;
     if options.keep_alive_ms == 0 {
-        return Err(vec![Problem::new("keep_alive_ms", "must be at least 1")]);
+        return Err(vec![ConfigError::new("keep_alive_ms", "must be at least 1")]);
     }
     Ok(Box::new(Kind { options }))
 }
@@ -128,8 +128,8 @@ pub(super) async fn stream(
 ) -> Result<Response, Fault> {
     let TransportContext { limits, query_limits, tasks, gate, .. } = &stage.context;
     gate.check_origin(&caller)?;
-    let pass = gate.check_searcher(&caller)?;
-    if pass.as_ref().is_some_and(|pass| pass.rights.max_subscriptions == Some(0)) {
+    let access_token = gate.check_searcher(&caller)?;
+    if access_token.as_ref().is_some_and(|access_token| access_token.rights.max_subscriptions == Some(0)) {
         return Err(Fault::new(Code::Limit, "the token is good for 0 subscriptions"));
     }
     let mut fields = http::parameters("/api/stream", query.as_deref())?;
@@ -138,7 +138,7 @@ pub(super) async fn stream(
     let epoch = fields.epoch("epoch")?;
     let last_event_id = last_event_id(&headers, &mut fields)?;
     fields.finish()?;
-    let live = stage.context.live_for(&caller, pass.as_ref());
+    let live = stage.context.live_for(&caller, access_token.as_ref());
     let query = stage.context.queries.read(query, live.requester()).await?;
     let (since, epoch) = match last_event_id {
         Some((epoch, since)) => (Some(since), Some(epoch)),
@@ -172,7 +172,7 @@ pub(super) async fn stream(
         progress: caller.progress(),
         ready: VecDeque::from([hello, ok]),
         events: Vec::new(),
-        pass,
+        access_token,
         pace,
         write_timeout: stage.context.write_timeout,
         shutdown: stage.context.shutdown.clone(),
@@ -235,7 +235,7 @@ struct Feed {
     /// Kept for its memory.
     events: Vec<Event>,
     /// Who the client is, where that is asked. The stream ends with it.
-    pass: Option<Pass>,
+    access_token: Option<AccessToken>,
     /// The tweets that the client may be sent.
     pace: Pace,
     write_timeout: Duration,
@@ -273,7 +273,7 @@ impl Feed {
             // In small portions: each that is taken is a sign of life of a client that reads slowly.
             while !self.ready.is_empty() {
                 let place = tokio::select! {
-                    () = auth::expiry(self.pass.as_ref()) => return "unauthorized",
+                    () = auth::expiry(self.access_token.as_ref()) => return "unauthorized",
                     place = timeout(self.write_timeout, portions.reserve()) => place,
                 };
                 match place {
@@ -284,12 +284,12 @@ impl Feed {
             }
             if let Some(pause) = self.pace.pause(Instant::now()) {
                 tokio::select! {
-                    () = auth::expiry(self.pass.as_ref()) => return "unauthorized",
+                    () = auth::expiry(self.access_token.as_ref()) => return "unauthorized",
                     () = sleep(pause) => {}
                 }
             }
             tokio::select! {
-                () = auth::expiry(self.pass.as_ref()) => return "unauthorized",
+                () = auth::expiry(self.access_token.as_ref()) => return "unauthorized",
                 () = self.session.next(&mut self.events) => {}
                 () = sleep(SAY_WITHHELD), if self.pace.has_withheld() => self.say_withheld(),
             }

@@ -28,11 +28,11 @@ fn every_example_builds_and_so_does_an_empty_table() {
 #[test]
 fn mistakes_in_the_table_are_named() {
     for kind in TRANSPORTS {
-        let problems = (kind.build)(table("nonsense = 1")).err().unwrap();
-        assert_eq!(problems[0].path, "nonsense", "{}", kind.name);
+        let errors = (kind.build)(table("nonsense = 1")).err().unwrap();
+        assert_eq!(errors[0].path, "nonsense", "{}", kind.name);
     }
-    let problems = (ws::KIND.build)(table("searches = 0\nidle_timeout_ms = 10")).err().unwrap();
-    let paths = problems.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>();
+    let errors = (ws::KIND.build)(table("searches = 0\nidle_timeout_ms = 10")).err().unwrap();
+    let paths = errors.iter().map(|error| error.path.as_str()).collect::<Vec<_>>();
     assert_eq!(paths, ["searches", "idle_timeout_ms"]);
     assert_eq!((sse::KIND.build)(table("keep_alive_ms = 0")).err().unwrap()[0].path, "keep_alive_ms");
 }

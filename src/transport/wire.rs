@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::auth::Pass;
+use crate::auth::AccessToken;
 use crate::config::Limits;
 use crate::doc::Point;
 use crate::ids::{Epoch, QueryId, Seq, Uid};
@@ -438,13 +438,13 @@ pub(crate) fn missing_tweet(tweet: &str, reference: Option<&Ref>) -> String {
     frame(event::MISSING_TWEET, tweet, reference)
 }
 
-pub(crate) fn auth_ok(pass: &Pass, reference: Option<&Ref>) -> String {
-    frame(event::AUTH_OK, &auth_ok_payload(pass), reference)
+pub(crate) fn auth_ok(access_token: &AccessToken, reference: Option<&Ref>) -> String {
+    frame(event::AUTH_OK, &auth_ok_payload(access_token), reference)
 }
 
 /// The payload of `auth/ok`.
-pub(crate) fn auth_ok_payload(pass: &Pass) -> String {
-    format!("{{\"sub\":{},\"exp\":{}}}", json(&pass.subject), pass.expires_s)
+pub(crate) fn auth_ok_payload(access_token: &AccessToken) -> String {
+    format!("{{\"sub\":{},\"exp\":{}}}", json(&access_token.subject), access_token.expires_s)
 }
 
 /// The payload of `publish/ok`.

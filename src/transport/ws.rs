@@ -44,8 +44,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tracing::Instrument;
 
-use crate::auth::Pass;
-use crate::config::Problem;
+use crate::auth::AccessToken;
+use crate::config::ConfigError;
 use crate::live::{ClientKey, CloseReason, Event, Percolate, Session};
 use crate::telemetry;
 
@@ -105,7 +105,7 @@ const TWEETS_EVERY: u32 = 5;
 /// How long after a shutdown was noticed a client may take what is left.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<Problem>> {
+fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<ConfigError>> {
     Ok(Box::new(Kind { options: Options::read(table)? }))
 }
 
@@ -148,9 +148,9 @@ pub(super) async fn upgrade(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     // Before the upgrade: a page that may not connect learns nothing.
-    let checked = ws.context.gate.check_origin(&caller).and_then(|()| ws.context.gate.pass(&caller));
-    let pass = match checked {
-        Ok(pass) => pass,
+    let checked = ws.context.gate.check_origin(&caller).and_then(|()| ws.context.gate.access_token(&caller));
+    let access_token = match checked {
+        Ok(access_token) => access_token,
         Err(fault) => return fault.into_response(),
     };
     let subprotocol = match subprotocol(&headers) {
@@ -171,7 +171,7 @@ pub(super) async fn upgrade(
     let tasks = ws.context.tasks.clone();
     tasks.spawn(async move {
         match upgrade.await {
-            Ok(upgraded) => serve(upgraded, ws, caller, pass).await,
+            Ok(upgraded) => serve(upgraded, ws, caller, access_token).await,
             Err(error) => tracing::debug!(%error, "the upgrade failed"),
         }
     });
@@ -201,7 +201,7 @@ impl<S: Sync> FromRequestParts<S> for Raw {
 /// A client's socket.
 type Socket = WebSocketStream<Line<TokioIo<Upgraded>>>;
 
-async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pass>) {
+async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, access_token: Option<AccessToken>) {
     let max_bytes = Some(ws.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR));
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -216,10 +216,10 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
     let mut slot = gate.session_slot(&caller);
     let right = Right::of(&caller, &ws.context);
     let address_slot = caller.connection();
-    let mut session = ws.context.live_for(&caller, pass.as_ref()).connect_unadmitted();
+    let mut session = ws.context.live_for(&caller, access_token.as_ref()).connect_unadmitted();
     drop(caller);
     // Until a client has said who it is, it is a connection and no session.
-    if (pass.is_some() || !gate.needs_token())
+    if (access_token.is_some() || !gate.needs_token())
         && let Err((end, fault)) = admit(&mut slot, &mut session)
     {
         tracing::debug!(message = fault.message, "connection refused");
@@ -247,11 +247,11 @@ async fn serve(upgraded: Upgraded, ws: Arc<Ws>, caller: Caller, pass: Option<Pas
         urgent: false,
         commands,
         pace,
-        times: Times::new(now, &ws, pass.as_ref()),
+        times: Times::new(now, &ws, access_token.as_ref()),
         alarm: Box::pin(sleep_until(now)),
         heard: now,
         ending: None,
-        pass,
+        access_token,
         ws,
     });
     connection.run().instrument(span).await;
@@ -276,7 +276,7 @@ struct Connection {
     /// The connection's, where a proxy's connections carry many clients.
     _address_slot: Option<Arc<AddressSlot>>,
     /// Who the client is, where that is asked.
-    pass: Option<Pass>,
+    access_token: Option<AccessToken>,
     ws: Arc<Ws>,
     /// Answers that are being searched, at most [`Options::searches`].
     searches: FuturesUnordered<BoxFuture<'static, String>>,
@@ -322,7 +322,7 @@ struct Times {
 }
 
 impl Times {
-    fn new(now: Instant, ws: &Ws, pass: Option<&Pass>) -> Times {
+    fn new(now: Instant, ws: &Ws, access_token: Option<&AccessToken>) -> Times {
         let first_frame = ws.context.limits.first_frame;
         // Not all clients at one moment: that moment would be long.
         let users = now + USERS_EVERY.mul_f64(rand::random_range(0.5..1.0));
@@ -331,7 +331,7 @@ impl Times {
             until_tweets: rand::random_range(1..=TWEETS_EVERY),
             ping: now + Duration::from_millis(ws.options.ping_interval_ms),
             first_frame: (!first_frame.is_zero()).then(|| now + first_frame),
-            expiry: pass.and_then(|pass| now.checked_add(pass.remaining())),
+            expiry: access_token.and_then(|access_token| now.checked_add(access_token.remaining())),
             withheld: None,
             overdue: None,
             deaf: None,
@@ -585,7 +585,7 @@ impl Connection {
 
     /// Whether the client has yet to say who it is.
     fn needs_token(&self) -> bool {
-        self.pass.is_none() && self.ws.context.gate.needs_token()
+        self.access_token.is_none() && self.ws.context.gate.needs_token()
     }
 
     fn say_withheld(&mut self) {
@@ -654,17 +654,19 @@ impl Connection {
     async fn obey(&mut self, command: Command, reference: Option<Ref>) -> Result<(), Fault> {
         let (live, gate) = (self.session.live(), &self.ws.context.gate);
         if !matches!(command, Command::Auth(_) | Command::Ping | Command::Publish(_)) {
-            gate.check_search(self.pass.as_ref())?;
+            gate.check_search(self.access_token.as_ref())?;
         }
         match command {
             Command::Auth(token) => {
-                let pass = gate.check_token(&token.0)?;
-                pass.check_renewal(self.pass.as_ref(), self.session.subscriptions()).map_err(Fault::forbidden)?;
+                let access_token = gate.check_token(&token.0)?;
+                access_token
+                    .check_renewal(self.access_token.as_ref(), self.session.subscriptions())
+                    .map_err(Fault::forbidden)?;
                 admit(&mut self.slot, &mut self.session).map_err(|(_, fault)| fault)?;
-                self.times.expiry = Instant::now().checked_add(pass.remaining());
-                self.text(wire::auth_ok(&pass, reference.as_ref()));
-                self.session.set_client(ClientKey::Subject(pass.subject.as_str().into()));
-                self.pass = Some(pass);
+                self.times.expiry = Instant::now().checked_add(access_token.remaining());
+                self.text(wire::auth_ok(&access_token, reference.as_ref()));
+                self.session.set_client(ClientKey::Subject(access_token.subject.as_str().into()));
+                self.access_token = Some(access_token);
             }
             Command::Percolate(command) => return self.percolate(command, reference).await,
             Command::Unpercolate { name } => {
@@ -702,7 +704,7 @@ impl Connection {
     }
 
     fn publish(&mut self, command: &PublishCommand, reference: Option<Ref>) -> Result<(), Fault> {
-        let right = (self.right, self.pass.as_ref());
+        let right = (self.right, self.access_token.as_ref());
         let published = self.publisher.publish(command, right, &self.ws.context.intake)?;
         self.search(async move {
             match published.await {
@@ -713,7 +715,7 @@ impl Connection {
     }
 
     async fn percolate(&mut self, command: PercolateCommand, reference: Option<Ref>) -> Result<(), Fault> {
-        if let Some(max) = self.pass.as_ref().and_then(|pass| pass.rights.max_subscriptions)
+        if let Some(max) = self.access_token.as_ref().and_then(|access_token| access_token.rights.max_subscriptions)
             && !self.session.has_subscription(&command.name)
             && self.session.subscriptions() >= max
         {

@@ -9,7 +9,7 @@ use crate::schema::{FieldId, tweet as field};
 
 /// Where in a tweet a text is that queries see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum TextOrigin {
     /// The text.
     Text,
     /// The author's name.
@@ -34,11 +34,11 @@ pub(crate) enum Origin {
 
 /// A text that queries see.
 #[derive(Clone, Debug)]
-pub(crate) struct Source<'a> {
+pub(crate) struct TextSource<'a> {
     /// The field that holds its terms.
     pub(crate) field: FieldId,
     /// Where it is.
-    pub(crate) origin: Origin,
+    pub(crate) origin: TextOrigin,
     /// As it stands in the tweet.
     pub(crate) raw: &'a str,
     /// As it is analyzed: without HTML entities.
@@ -47,30 +47,30 @@ pub(crate) struct Source<'a> {
 
 impl Tweet {
     /// Hands over the texts, in the order in which they are analyzed.
-    pub(crate) fn texts<'a>(&'a self, mut each: impl FnMut(Source<'a>)) {
+    pub(crate) fn texts<'a>(&'a self, mut each: impl FnMut(TextSource<'a>)) {
         let entities = &self.entities;
-        each(Source { field: field::TEXT, origin: Origin::Text, raw: &self.text, text: decode(&self.text) });
+        each(TextSource { field: field::TEXT, origin: TextOrigin::Text, raw: &self.text, text: decode(&self.text) });
         let name = &self.user.name;
-        each(Source { field: field::USER_NAME, origin: Origin::UserName, raw: name, text: decode(name) });
-        let mut plain = |field, origin, raw: &'a str| each(Source { field, origin, raw, text: raw.into() });
+        each(TextSource { field: field::USER_NAME, origin: TextOrigin::UserName, raw: name, text: decode(name) });
+        let mut plain = |field, origin, raw: &'a str| each(TextSource { field, origin, raw, text: raw.into() });
         for (at, url) in entities.urls.iter().enumerate() {
-            plain(field::URL, Origin::Url(at), &url.expanded_url);
+            plain(field::URL, TextOrigin::Url(at), &url.expanded_url);
         }
         for (at, tag) in entities.hashtags.iter().enumerate() {
-            plain(field::HASHTAG, Origin::Hashtag(at), &tag.text);
+            plain(field::HASHTAG, TextOrigin::Hashtag(at), &tag.text);
         }
         for (at, mention) in entities.user_mentions.iter().enumerate() {
-            plain(field::MENTION, Origin::Mention(at), &mention.screen_name);
+            plain(field::MENTION, TextOrigin::Mention(at), &mention.screen_name);
         }
         for (at, tag) in entities.symbols.iter().enumerate() {
-            plain(field::CASHTAG, Origin::Cashtag(at), &tag.text);
+            plain(field::CASHTAG, TextOrigin::Cashtag(at), &tag.text);
         }
         if let Some(lang) = &self.lang {
-            plain(field::LANG, Origin::Lang, lang);
+            plain(field::LANG, TextOrigin::Lang, lang);
         }
-        plain(field::SCREEN_NAME, Origin::ScreenName, &self.user.screen_name);
+        plain(field::SCREEN_NAME, TextOrigin::ScreenName, &self.user.screen_name);
         if let Some(name) = &self.in_reply_to_screen_name {
-            plain(field::REPLY_TO, Origin::ReplyTo, name);
+            plain(field::REPLY_TO, TextOrigin::ReplyTo, name);
         }
         for (name, has) in [
             ("media", !entities.media.is_empty()),
@@ -81,12 +81,12 @@ impl Tweet {
             ("coordinates", self.coordinates.is_some()),
         ] {
             if has {
-                plain(field::HAS, Origin::Derived, name);
+                plain(field::HAS, TextOrigin::Derived, name);
             }
         }
         for (name, is) in [("retweet", self.retweet.is_some()), ("reply", self.is_reply()), ("quote", self.is_quote)] {
             if is {
-                plain(field::IS, Origin::Derived, name);
+                plain(field::IS, TextOrigin::Derived, name);
             }
         }
     }

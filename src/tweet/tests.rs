@@ -18,7 +18,7 @@ fn check_round_trip(tweet: &Tweet) {
     assert!(!json.contains(":null"), "{json}");
     let again = read(json.as_bytes()).unwrap_or_else(|error| panic!("{error}: {json}"));
     assert_eq!(again, std::slice::from_ref(tweet), "{json}");
-    let [first, second] = [tweet, &again[0]].map(prepare);
+    let [first, second] = [tweet, &again[0]].map(analyze);
     assert_eq!((first.id, &first.json), (second.id, &second.json));
     assert_eq!(format!("{:?}", first.doc), format!("{:?}", second.doc));
 }
@@ -30,7 +30,7 @@ fn check_error(json: impl AsRef<[u8]>, expected: &str) {
 }
 
 fn terms(tweet: &Tweet, field: FieldId) -> Vec<String> {
-    let doc = prepare(tweet).doc;
+    let doc = analyze(tweet).doc;
     doc.field_tokens(field).iter().map(|token| doc.term(token).to_owned()).collect()
 }
 
@@ -44,7 +44,7 @@ fn a_bare_tweet_is_enough() {
         r#"{"id":505874924095815681,"id_str":"505874924095815681","text":"Hello &amp; welcome","retweet_count":0,"favorite_count":0,"entities":{"hashtags":[],"urls":[],"user_mentions":[],"media":[],"symbols":[]},"user":{"name":"","screen_name":"","profile_image_url":"","followers_count":0}}"#
     );
     assert_eq!(terms(&tweet, field::TEXT), ["hello", "welcome"]);
-    assert_eq!(prepare(&tweet).doc.values().len(), 4);
+    assert_eq!(analyze(&tweet).doc.values().len(), 4);
 }
 
 const FULL: &str = r#"{
@@ -75,7 +75,7 @@ fn a_tweet_of_v1_is_stripped() {
 #[test]
 fn every_field_of_the_schema_is_filled() {
     let tweet = one(FULL);
-    let doc = prepare(&tweet).doc;
+    let doc = analyze(&tweet).doc;
     for (id, field) in Schema::tweet().iter() {
         assert!(doc.has(id), "{}", field.name);
     }
@@ -344,7 +344,7 @@ fn dates_are_read_and_written() {
 #[test]
 fn an_id_beyond_the_index_is_no_value() {
     let tweet = one(r#"{"id": 18446744073709551615, "text": ""}"#);
-    assert!(!prepare(&tweet).doc.has(field::ID));
+    assert!(!analyze(&tweet).doc.has(field::ID));
 }
 
 #[test]

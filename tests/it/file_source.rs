@@ -155,7 +155,7 @@ async fn a_damaged_file_fails_keeps_what_was_read_and_goes_on_once_it_is_whole()
     let settings = source(&cut, "resume = false\n") + &source(&junk, "");
     let perch = Perch::start_with(&settings).await;
     let state = async |name: &str| perch.get("/readyz").await.1["sources"][name].clone();
-    for (name, reason) in [("file#1", "the input is cut"), ("file#2", "can't be unpacked")] {
+    for (name, reason) in [("file#1", "the input is truncated"), ("file#2", "can't be decompressed")] {
         until(async || state(name).await["state"] == "failing").await;
         let state = state(name).await;
         assert!(state["reason"].as_str().is_some_and(|text| text.contains(reason)), "{state}");

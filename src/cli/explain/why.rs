@@ -36,8 +36,8 @@ pub(super) async fn run(query: &Query, file: &str, json: bool) -> Result<(), Fai
     let mut out = anstream::stdout();
     let is_terminal = std::io::stdout().is_terminal();
     while let Some(chunk) = reader.next_chunk().await.map_err(|error| unreadable(&error))? {
-        for prepared in chunk.tweets {
-            let read = tweet::read(prepared.json.as_bytes()).map_err(|error| unreadable(&error))?;
+        for analyzed in chunk.tweets {
+            let read = tweet::read(analyzed.json.as_bytes()).map_err(|error| unreadable(&error))?;
             for tweet in &read {
                 let explained = Explainer::new(tweet).explain(query);
                 matches += usize::from(explained.matches());

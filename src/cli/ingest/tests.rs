@@ -13,10 +13,10 @@ async fn portion(text: &'static str) -> Portion {
 async fn a_portion_has_one_line_for_each_piece_and_knows_its_place() {
     let lines = portion("{\"a\":1}\r\n\nnonsense\n").await;
     assert_eq!(lines.body, b"{\"a\":1} \nnonsense\n");
-    assert_eq!(lines.places, [Place::Line(1), Place::Line(3)]);
+    assert_eq!(lines.locations, [Location::Line(1), Location::Line(3)]);
     let array = portion("[{\n\"a\": 1\n}, {\"b\":\n2}]").await;
     assert_eq!(array.body, b"{ \"a\": 1 }\n{\"b\": 2}\n");
-    assert_eq!(array.places, [Place::Element(1), Place::Element(2)]);
+    assert_eq!(array.locations, [Location::Element(1), Location::Element(2)]);
 }
 
 #[test]

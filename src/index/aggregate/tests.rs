@@ -12,7 +12,7 @@ use crate::doc::{Doc, DocBuilder};
 use crate::index::{Index, IndexOptions};
 use crate::query::Ast;
 use crate::schema::{Schema, tweet};
-use crate::tweet::{Item, Prepared};
+use crate::tweet::{AnalyzedTweet, SequencedTweet};
 
 /// A tweet in short: id, whether it matches, tags, when it was written.
 type Short = (u64, bool, Vec<&'static str>, Option<i64>);
@@ -43,10 +43,13 @@ fn doc((_, matches, tags, time): &Short) -> Doc {
 
 fn append(index: &Index, tweets: &[Short]) -> Seq {
     let first = index.take_seqs(tweets.len()).unwrap();
-    let items: Vec<Item> = (first.0..)
+    let items: Vec<SequencedTweet> = (first.0..)
         .map(Seq)
         .zip(tweets)
-        .map(|(seq, short)| Item { seq, tweet: Arc::new(Prepared { id: short.0, json: "{}".into(), doc: doc(short) }) })
+        .map(|(seq, short)| SequencedTweet {
+            seq,
+            tweet: Arc::new(AnalyzedTweet { id: short.0, json: "{}".into(), doc: doc(short) }),
+        })
         .collect();
     let last = items[items.len() - 1].seq;
     index.append(items.into(), None);

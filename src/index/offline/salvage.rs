@@ -36,7 +36,7 @@ use crate::index::damage::guarded;
 use crate::index::fields::{ID, SEQ};
 use crate::index::shown::Json;
 use crate::index::writer::Payload;
-use crate::tweet::{self, Item, Prepared};
+use crate::tweet::{self, AnalyzedTweet, SequencedTweet};
 
 /// How many unpacked blocks of a segment are kept.
 const CACHE_BLOCKS: usize = 16;
@@ -261,7 +261,7 @@ impl StoredTweets {
         &mut self,
         n: usize,
         mut next: Seq,
-        mut with: impl FnMut(&[Item]) -> Result<(), OfflineError>,
+        mut with: impl FnMut(&[SequencedTweet]) -> Result<(), OfflineError>,
     ) -> Result<(), OfflineError> {
         for group in std::mem::take(&mut self.kept).chunks(n) {
             let mut items = Vec::with_capacity(group.len());
@@ -272,7 +272,7 @@ impl StoredTweets {
                     next = Seq(next.0 + 1);
                 }
                 match self.read(version) {
-                    Ok(tweet) => items.push(Item { seq, tweet: Arc::new(tweet) }),
+                    Ok(tweet) => items.push(SequencedTweet { seq, tweet: Arc::new(tweet) }),
                     Err(reason) => {
                         let file = self.segments[version.segment].store_file.clone();
                         self.losses.notes.push(format!("the tweet {} of {file}: {reason}", version.id));
@@ -286,7 +286,7 @@ impl StoredTweets {
     }
 
     /// Reads a tweet and analyzes it as it would be today.
-    fn read(&mut self, version: &Version) -> Result<Prepared, String> {
+    fn read(&mut self, version: &Version) -> Result<AnalyzedTweet, String> {
         let json = match (&mut self.segments[version.segment].tweets, version.at) {
             (Tweets::Whole(store), Some(Address::Document(doc))) => {
                 let Json(stored) = guarded(|| store.get(doc)).map_err(|error| error.to_string())?;
@@ -300,7 +300,7 @@ impl StoredTweets {
         let json = json.ok_or("its checksum is wrong")?;
         let tweets = tweet::read(json.as_bytes()).map_err(|error| error.to_string())?;
         let tweet = tweets.iter().find(|tweet| tweet.id == version.id).ok_or("it is another tweet")?;
-        Ok(tweet::prepare(tweet))
+        Ok(tweet::analyze(tweet))
     }
 }
 

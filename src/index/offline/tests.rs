@@ -5,14 +5,14 @@ use super::swap::OLD;
 use super::*;
 use crate::index::tests::journal::{Journal, Operation};
 use crate::index::{Index, IndexOptions};
-use crate::tweet::Item;
+use crate::tweet::SequencedTweet;
 
 mod damage;
 mod swapping;
 
-fn tweets(n: usize, from: u64) -> Vec<Arc<tweet::Prepared>> {
+fn tweets(n: usize, from: u64) -> Vec<Arc<tweet::AnalyzedTweet>> {
     let json = |id: u64| format!("{{\"id_str\":\"{id}\",\"text\":\"rust number{id} #fast\",\"lang\":\"en\"}}");
-    let read = |id: u64| Arc::new(tweet::prepare(&tweet::read(json(id).as_bytes()).unwrap()[0]));
+    let read = |id: u64| Arc::new(tweet::analyze(&tweet::read(json(id).as_bytes()).unwrap()[0]));
     (from..).take(n).map(read).collect()
 }
 
@@ -22,10 +22,11 @@ fn open_in(dir: &Path) -> Index {
 
 fn append(
     index: &Index,
-    tweets: Vec<Arc<tweet::Prepared>>,
+    tweets: Vec<Arc<tweet::AnalyzedTweet>>,
 ) -> oneshot::Receiver<Result<Seq, crate::index::IntakeError>> {
     let first = index.take_seqs(tweets.len()).unwrap();
-    let items: Vec<Item> = (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| Item { seq, tweet }).collect();
+    let items: Vec<SequencedTweet> =
+        (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| SequencedTweet { seq, tweet }).collect();
     let (ack, durable) = oneshot::channel();
     index.append(items.into(), Some(ack));
     durable

@@ -132,8 +132,8 @@ impl Lives {
             Step::Append(ids, is_source) => {
                 let first = self.index.take_seqs(ids.len()).unwrap();
                 let seqs = (first.0..).map(Seq);
-                let items: Arc<[Item]> = (seqs.zip(ids))
-                    .map(|(seq, &id)| Item { seq, tweet: prepared(id, text("some words of a tweet")) })
+                let items: Arc<[SequencedTweet]> = (seqs.zip(ids))
+                    .map(|(seq, &id)| SequencedTweet { seq, tweet: prepared(id, text("some words of a tweet")) })
                     .collect();
                 self.certain.last_seq = items.last().unwrap().seq;
                 self.learned();

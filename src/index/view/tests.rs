@@ -12,7 +12,7 @@ use crate::doc::{DocBuilder, Point};
 use crate::index::{Index, IndexOptions, PageLimits, Replay, ReplayQuery};
 use crate::query::{GeoBox, GeoCircle, Phrase};
 use crate::schema::{FieldId, Schema, tweet as field};
-use crate::tweet::Prepared;
+use crate::tweet::AnalyzedTweet;
 
 /// How many tweets are in the index, in two segments.
 const COMMITTED: u64 = 1_000;
@@ -37,9 +37,10 @@ fn index(dir: &TempDir) -> Index {
     let index = Index::open(&options).unwrap();
     for ids in [0..COMMITTED / 2, COMMITTED / 2..COMMITTED, 0..IN_TAIL] {
         let is_tail = ids.end == IN_TAIL;
-        let tweets: Vec<Arc<Prepared>> = ids.map(prepared).collect();
+        let tweets: Vec<Arc<AnalyzedTweet>> = ids.map(prepared).collect();
         let first = index.take_seqs(tweets.len()).unwrap();
-        let items: Vec<Item> = (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| Item { seq, tweet }).collect();
+        let items: Vec<SequencedTweet> =
+            (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| SequencedTweet { seq, tweet }).collect();
         index.append(items.into(), None);
         if !is_tail {
             index.commit_now().unwrap();
@@ -48,7 +49,7 @@ fn index(dir: &TempDir) -> Index {
     index
 }
 
-fn prepared(id: u64) -> Arc<Prepared> {
+fn prepared(id: u64) -> Arc<AnalyzedTweet> {
     let mut builder = DocBuilder::new(Schema::tweet());
     let half = if id.is_multiple_of(2) { "even" } else { "odd" };
     builder.text(field::TEXT, &format!("all {half} word{id}"));
@@ -58,7 +59,7 @@ fn prepared(id: u64) -> Arc<Prepared> {
     builder.integer(field::CREATED, number * 1_000);
     // Each has a place, and none is where anybody looks.
     builder.point(field::COORDINATES, Point { lon: 13.4, lat: 52.5 });
-    Arc::new(Prepared { id, json: format!("{{\"id_str\":\"{id}\"}}").into(), doc: builder.finish() })
+    Arc::new(AnalyzedTweet { id, json: format!("{{\"id_str\":\"{id}\"}}").into(), doc: builder.finish() })
 }
 
 fn term(term: &str) -> Ast {

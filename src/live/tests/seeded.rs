@@ -192,7 +192,7 @@ struct Scenario<'a> {
 
 impl Scenario<'_> {
     fn new(stages: &mut Driven, seed: u64) -> Scenario<'_> {
-        let docs = (0..8).map(|words| prepared(1, &text(seed, words)).doc.clone()).collect();
+        let docs = (0..8).map(|words| analyzed(1, &text(seed, words)).doc.clone()).collect();
         let first = stages.live.seq().next();
         let rng = SmallRng::seed_from_u64(seed);
         Scenario { stages, seed, rng, docs, first, arrivals: Vec::new(), ids: 0, readers: Vec::new() }
@@ -263,7 +263,7 @@ impl Scenario<'_> {
             let words = (0..3).map(|bit| Words::from(self.rng.random_bool(0.3)) << bit).sum();
             self.arrivals.push((id, words));
             let json = format!(r#"{{"id_str":"{id}"}}"#).into();
-            tweets.push(Arc::new(Prepared { id, json, doc: self.docs[usize::from(words)].clone() }));
+            tweets.push(Arc::new(AnalyzedTweet { id, json, doc: self.docs[usize::from(words)].clone() }));
         }
         let (ack, acked) = oneshot::channel();
         self.stages.pending.push((self.last(), acked));

@@ -1,21 +1,21 @@
-//! What people in the demo talk about, and in which words.
+//! Word lists of the demo: topics, sentences, names and cities.
 //!
-//! In a sentence `{city}` is a city, `{n}` a small number, and `{name}` a first name. There is no Japanese here, so that whoever
-//! searches for it in the demo finds the tweets that they brought themselves.
+//! In a sentence `{city}` stands for a city, `{n}` for a small number and `{name}` for a first name.
+//! No sentence is Japanese, so that a search for Japanese finds a user's own tweets only.
 
 /// A topic.
 pub(super) struct Topic {
     /// Hashtags without their sign, the first one in every language.
     pub(super) tags: &'static [&'static str],
     /// Cashtags without their sign.
-    pub(super) stocks: &'static [&'static str],
+    pub(super) cashtags: &'static [&'static str],
     /// The host of its links.
     pub(super) host: &'static str,
     /// Language code and sentence.
     pub(super) sentences: &'static [(&'static str, &'static str)],
 }
 
-/// How often tweets are in a language, before the topics have their say.
+/// Languages and their weights. A topic may lack sentences in some of them.
 pub(super) const LANGUAGES: &[(&str, f64)] = &[
     ("en", 10.0),
     ("es", 4.0),
@@ -92,7 +92,7 @@ pub(super) const CLOSERS: &[&str] =
 pub(super) const TOPICS: &[Topic] = &[
     Topic {
         tags: &["football", "matchday", "UCL"],
-        stocks: &[],
+        cashtags: &[],
         host: "sport.example.com",
         sentences: &[
             ("en", "What a goal in minute {n}{n}, the whole of {city} is awake now"),
@@ -112,7 +112,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["coffee", "espresso"],
-        stocks: &["SBUX"],
+        cashtags: &["SBUX"],
         host: "cafe.example.org",
         sentences: &[
             ("en", "Coffee number {n} today and it is not even noon"),
@@ -130,7 +130,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["rust", "rustlang", "programming"],
-        stocks: &[],
+        cashtags: &[],
         host: "blog.example.dev",
         sentences: &[
             ("en", "Rewrote our log parser in Rust: {n} times faster and half the memory"),
@@ -147,7 +147,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["jobs", "hiring"],
-        stocks: &[],
+        cashtags: &[],
         host: "jobs.example.com",
         sentences: &[
             ("en", "We are hiring: Java developer in {city}, remote is fine"),
@@ -163,7 +163,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["weather", "storm"],
-        stocks: &[],
+        cashtags: &[],
         host: "weather.example.net",
         sentences: &[
             ("en", "The sky over {city} just turned green, is that normal?"),
@@ -181,7 +181,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["music", "nowplaying", "livemusic"],
-        stocks: &["SPOT"],
+        cashtags: &["SPOT"],
         host: "music.example.com",
         sentences: &[
             ("en", "That encore in {city} gave me goosebumps"),
@@ -199,7 +199,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["election", "vote", "politics"],
-        stocks: &[],
+        cashtags: &[],
         host: "news.example.org",
         sentences: &[
             ("en", "First results are in and {city} is too close to call"),
@@ -215,7 +215,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["space", "astronomy", "launch"],
-        stocks: &[],
+        cashtags: &[],
         host: "space.example.org",
         sentences: &[
             ("en", "Liftoff! The rocket is {n} minutes into its flight"),
@@ -231,7 +231,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["cats", "caturday"],
-        stocks: &[],
+        cashtags: &[],
         host: "cats.example.net",
         sentences: &[
             ("en", "My cat sat on the keyboard and sent {n} mails"),
@@ -249,7 +249,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["food", "foodie", "recipe"],
-        stocks: &[],
+        cashtags: &[],
         host: "food.example.com",
         sentences: &[
             ("en", "Made fresh pasta for {n} people and nobody left hungry"),
@@ -266,7 +266,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["AI", "machinelearning"],
-        stocks: &["NVDA", "GOOG"],
+        cashtags: &["NVDA", "GOOG"],
         host: "tech.example.com",
         sentences: &[
             ("en", "The new model writes better commit messages than I do"),
@@ -282,7 +282,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["cycling", "bikecommute"],
-        stocks: &[],
+        cashtags: &[],
         host: "bike.example.org",
         sentences: &[
             ("en", "{n}0 km before breakfast, headwind both ways"),
@@ -296,7 +296,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["trains", "commute"],
-        stocks: &["UBER"],
+        cashtags: &["UBER"],
         host: "travel.example.net",
         sentences: &[
             ("en", "Train to {city} delayed by {n}0 minutes, the usual"),
@@ -311,7 +311,7 @@ pub(super) const TOPICS: &[Topic] = &[
     },
     Topic {
         tags: &["markets", "stocks", "investing"],
-        stocks: &["TSLA", "AAPL", "MSFT", "AMZN"],
+        cashtags: &["TSLA", "AAPL", "MSFT", "AMZN"],
         host: "finance.example.com",
         sentences: &[
             ("en", "Down {n} percent at the open, up by lunch, what a day"),

@@ -11,18 +11,18 @@ fn plain(json: &str) -> Parsed {
     try_plain(json).map_or_else(|reason| (Vec::new(), vec![reason]), |tweets| (tweets, Vec::new()))
 }
 
-fn try_plain(json: &str) -> Result<Vec<Arc<Prepared>>, String> {
+fn try_plain(json: &str) -> Result<Vec<Arc<AnalyzedTweet>>, String> {
     let value: serde_json::Value = serde_json::from_str(json).map_err(|error| format!("no JSON: {error}"))?;
     let object = value.as_object().ok_or("no tweet")?;
     let id = object.get("id").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    Ok(vec![Arc::new(Prepared { id, json: value.to_string().into(), doc: Doc::default() })])
+    Ok(vec![Arc::new(AnalyzedTweet { id, json: value.to_string().into(), doc: Doc::default() })])
 }
 
 const OPTIONS: ReaderOptions = ReaderOptions {
     max_line_bytes: 40,
     max_unpacked_bytes: 0,
     parallel: 2,
-    packing: Packing::Detect,
+    compression: Compression::Detect,
     max_zstd_window_log: MAX_ZSTD_WINDOW_LOG,
 };
 
@@ -47,7 +47,7 @@ async fn outcome(reader: &mut BulkReader) -> String {
 }
 
 async fn read_all(input: impl Into<Vec<u8>>, options: ReaderOptions) -> String {
-    outcome(&mut BulkReader::with_parse(io::Cursor::new(input.into()), options, End::default(), plain)).await
+    outcome(&mut BulkReader::with_parse(io::Cursor::new(input.into()), options, Offset::default(), plain)).await
 }
 
 async fn check(input: impl Into<Vec<u8>>, expected: &Expect) {
@@ -166,7 +166,7 @@ async fn what_is_cut_says_so_and_keeps_the_rest() {
         "[{\"id\":1}, {\"id\"",
         &expect![[r#"
         {"id":1}
-        error: the input is cut: it ends inside of element 2
+        error: the input is truncated: it ends inside element 2
     "#]],
     )
     .await;
@@ -174,7 +174,7 @@ async fn what_is_cut_says_so_and_keeps_the_rest() {
         "[{\"id\":1}, ",
         &expect![[r#"
         {"id":1}
-        error: the input is cut: it ends inside of its array, after element 1
+        error: the input is truncated: it ends inside its array, after element 1
     "#]],
     )
     .await;
@@ -182,7 +182,7 @@ async fn what_is_cut_says_so_and_keeps_the_rest() {
         "{\"statuses\":[{\"id\":1}], ",
         &expect![[r#"
         {"id":1}
-        error: the input is cut: it ends inside of the search answer, after its statuses
+        error: the input is truncated: it ends inside the search answer, after its statuses
     "#]],
     )
     .await;
@@ -212,14 +212,14 @@ fn many_lines() -> String {
 async fn packed_input_is_unpacked_and_a_cut_is_found() {
     let lines = many_lines();
     let expected = read_all(lines.clone(), OPTIONS).await;
-    for (packed, packing) in [
-        (pack!(GzipEncoder, lines.as_bytes()), Packing::Detect),
-        (pack!(ZstdEncoder, lines.as_bytes()), Packing::Detect),
-        (pack!(BrotliEncoder, lines.as_bytes()), Packing::Brotli),
-        (pack!(ZlibEncoder, lines.as_bytes()), Packing::Deflate),
-        (pack!(DeflateEncoder, lines.as_bytes()), Packing::Deflate),
+    for (packed, compression) in [
+        (pack!(GzipEncoder, lines.as_bytes()), Compression::Detect),
+        (pack!(ZstdEncoder, lines.as_bytes()), Compression::Detect),
+        (pack!(BrotliEncoder, lines.as_bytes()), Compression::Brotli),
+        (pack!(ZlibEncoder, lines.as_bytes()), Compression::Deflate),
+        (pack!(DeflateEncoder, lines.as_bytes()), Compression::Deflate),
     ] {
-        let options = ReaderOptions { packing, ..OPTIONS };
+        let options = ReaderOptions { compression, ..OPTIONS };
         assert_eq!(read_all(packed.clone(), options).await, expected);
         // Several members, and what is none.
         assert_eq!(read_all([&packed[..], &packed[..]].concat(), options).await, expected.repeat(2));
@@ -229,7 +229,7 @@ async fn packed_input_is_unpacked_and_a_cut_is_found() {
         let out = read_all(&packed[..packed.len() - 10_000], options).await;
         let (tweets, error) = out.split_once("error: ").unwrap();
         assert!(tweets.len() > 1_000 && expected.starts_with(tweets), "what was complete is kept");
-        assert!(error.starts_with("the input is cut: it ends "), "{error}");
+        assert!(error.starts_with("the input is truncated: it ends "), "{error}");
 
         let mut damaged = packed.clone();
         damaged[packed.len() / 2..packed.len() / 2 + 100].fill(0);
@@ -271,7 +271,7 @@ async fn a_zstd_window_has_its_limit() {
     let packed = encoder.into_inner();
     assert!(!read_all(packed.clone(), OPTIONS).await.contains("error"));
     let out = read_all(packed, ReaderOptions { max_zstd_window_log: 23, ..OPTIONS }).await;
-    assert!(out.starts_with("error: the input can't be unpacked: "), "{out}");
+    assert!(out.starts_with("error: the input can't be decompressed: "), "{out}");
 }
 
 #[tokio::test]
@@ -284,7 +284,7 @@ async fn a_bomb_is_stopped() {
 #[tokio::test]
 async fn what_is_complete_is_not_held_back() {
     let (mut client, server) = tokio::io::duplex(1024);
-    let mut reader = BulkReader::with_parse(server, OPTIONS, End::default(), plain);
+    let mut reader = BulkReader::with_parse(server, OPTIONS, Offset::default(), plain);
     for id in 1..4 {
         client.write_all(format!("{{\"id\":{id}}}\n{{").as_bytes()).await.unwrap();
         let chunk = reader.next_chunk().await.unwrap().unwrap();
@@ -299,7 +299,7 @@ async fn what_is_complete_is_not_held_back() {
 #[tokio::test]
 async fn the_order_is_kept_over_many_chunks() {
     let lines = many_lines();
-    let mut reader = BulkReader::with_parse(io::Cursor::new(lines), OPTIONS, End::default(), plain);
+    let mut reader = BulkReader::with_parse(io::Cursor::new(lines), OPTIONS, Offset::default(), plain);
     let mut next = 1;
     while let Some(chunk) = reader.next_chunk().await.unwrap() {
         for tweet in chunk.tweets {
@@ -312,7 +312,7 @@ async fn the_order_is_kept_over_many_chunks() {
 
 #[test]
 fn memory_is_bounded_by_the_longest_line() {
-    let mut splitter = Splitter::new(40, End::default());
+    let mut splitter = Splitter::new(40, Offset::default());
     for start in ["", "[", "{\"statuses\":["] {
         splitter.push(start.as_bytes());
         for filler in [b' ', b'x', b'\n', b'[', b'"'] {
@@ -327,14 +327,14 @@ fn memory_is_bounded_by_the_longest_line() {
 
 /// Everything that the splitter makes of the input, given in these portions.
 fn split(input: &[u8], cuts: &[usize], max_bytes: usize) -> String {
-    let mut splitter = Splitter::new(max_bytes, End::default());
+    let mut splitter = Splitter::new(max_bytes, Offset::default());
     let mut out = String::new();
     let mut refused = String::new();
     let mut take = |splitter: &mut Splitter| {
         while let Some(chunk) = splitter.next_chunk() {
-            for piece in &chunk.pieces {
-                let bytes = String::from_utf8_lossy(&chunk.bytes[piece.range.clone()]).into_owned();
-                let _ = writeln!(out, "{:?} {bytes:?}", piece.place);
+            for doc in &chunk.docs {
+                let bytes = String::from_utf8_lossy(&chunk.bytes[doc.range.clone()]).into_owned();
+                let _ = writeln!(out, "{:?} {bytes:?}", doc.location);
             }
             refused.extend(chunk.refused.iter().map(|refused| format!("{refused:?}\n")));
         }
@@ -356,17 +356,17 @@ fn split(input: &[u8], cuts: &[usize], max_bytes: usize) -> String {
 }
 
 /// The pieces of the input behind a place, and the ends of the chunks with how many pieces came up to each.
-fn pieces_behind(input: &[u8], from: End, cuts: &[usize], max_bytes: usize) -> (Vec<String>, Vec<(usize, End)>) {
+fn pieces_behind(input: &[u8], from: Offset, cuts: &[usize], max_bytes: usize) -> (Vec<String>, Vec<(usize, Offset)>) {
     let mut splitter = Splitter::new(max_bytes, from);
-    let (mut pieces, mut ends) = (Vec::new(), Vec::new());
+    let (mut docs, mut ends) = (Vec::new(), Vec::new());
     let mut take = |splitter: &mut Splitter| {
         while let Some(chunk) = splitter.next_chunk() {
-            let text = |piece: &Piece| String::from_utf8_lossy(&chunk.bytes[piece.range.clone()]).into_owned();
-            pieces.extend(chunk.pieces.iter().map(|piece| format!("{:?} {:?}", piece.place, text(piece))));
-            ends.push((pieces.len(), chunk.end));
+            let text = |doc: &RawDoc| String::from_utf8_lossy(&chunk.bytes[doc.range.clone()]).into_owned();
+            docs.extend(chunk.docs.iter().map(|doc| format!("{:?} {:?}", doc.location, text(doc))));
+            ends.push((docs.len(), chunk.end));
         }
     };
-    let mut rest = &input[usize::try_from(from.line_bytes.unwrap_or(0)).unwrap()..];
+    let mut rest = &input[usize::try_from(from.bytes.unwrap_or(0)).unwrap()..];
     for &cut in cuts {
         let (portion, after) = rest.split_at(cut.min(rest.len()));
         splitter.push(portion);
@@ -377,7 +377,7 @@ fn pieces_behind(input: &[u8], from: End, cuts: &[usize], max_bytes: usize) -> (
     splitter.push(rest);
     let _ = splitter.finish(false);
     take(&mut splitter);
-    (pieces, ends)
+    (docs, ends)
 }
 
 #[test]
@@ -388,17 +388,17 @@ fn what_is_missing_of_a_cut_input_comes_when_it_is_whole() {
         "{\"statuses\": [{\"id\":1}, {\"id\":2}], \"more\": 1}",
         "{\n\"id\":1\n}\n{\n\"id\":2\n}\n",
     ] {
-        let (all, _) = pieces_behind(whole.as_bytes(), End::default(), &[], 1_000);
+        let (all, _) = pieces_behind(whole.as_bytes(), Offset::default(), &[], 1_000);
         for len in 0..whole.len() {
-            let mut splitter = Splitter::new(1_000, End::default());
+            let mut splitter = Splitter::new(1_000, Offset::default());
             splitter.push(&whole.as_bytes()[..len]);
             splitter.finish(true).expect_err("it was cut");
-            let (mut n, mut end) = (0, End::default());
+            let (mut n, mut end) = (0, Offset::default());
             while let Some(chunk) = splitter.next_chunk() {
-                (n, end) = (n + chunk.pieces.len(), chunk.end);
+                (n, end) = (n + chunk.docs.len(), chunk.end);
             }
             // As when it is packed: counted off from the start.
-            let (rest, _) = pieces_behind(whole.as_bytes(), End { line_bytes: None, ..end }, &[], 1_000);
+            let (rest, _) = pieces_behind(whole.as_bytes(), Offset { bytes: None, ..end }, &[], 1_000);
             assert_eq!(rest, all[n..], "{len} bytes of {whole}");
         }
     }
@@ -448,12 +448,12 @@ proptest! {
         cuts in proptest::collection::vec(0_usize..40, 0..20),
         max_bytes in prop_oneof![Just(4_usize), Just(20), Just(1000)],
     ) {
-        let (whole, ends) = pieces_behind(&input, End::default(), &cuts, max_bytes);
+        let (whole, ends) = pieces_behind(&input, Offset::default(), &cuts, max_bytes);
         for (before, end) in ends {
             let (rest, _) = pieces_behind(&input, end, &[], max_bytes);
             prop_assert_eq!(&whole[before..], &rest[..], "{:?}", end);
             // As when it is packed: counted off from the start.
-            let counted = End { line_bytes: None, ..end };
+            let counted = Offset { bytes: None, ..end };
             let (rest, _) = pieces_behind(&input, counted, &[], max_bytes);
             prop_assert_eq!(&whole[before..], &rest[..], "{:?}", counted);
         }
@@ -484,7 +484,7 @@ async fn the_raw_reader_gives_the_bytes_as_they_are() {
     let packed = pack!(GzipEncoder, b"[{\"id\": 1},\n {\"id\":\n2}]");
     let mut reader = RawReader::new(io::Cursor::new(packed), OPTIONS);
     let chunk = reader.next_chunk().await.unwrap().unwrap();
-    let pieces: Vec<_> = chunk.pieces.iter().map(|piece| (piece.place, &chunk.bytes[piece.range.clone()])).collect();
-    assert_eq!(pieces, [(Place::Element(1), &b"{\"id\": 1}"[..]), (Place::Element(2), &b"{\"id\":\n2}"[..])]);
+    let docs: Vec<_> = chunk.docs.iter().map(|doc| (doc.location, &chunk.bytes[doc.range.clone()])).collect();
+    assert_eq!(docs, [(Location::Element(1), &b"{\"id\": 1}"[..]), (Location::Element(2), &b"{\"id\":\n2}"[..])]);
     assert!(reader.next_chunk().await.unwrap().is_none());
 }

@@ -1,10 +1,10 @@
 use futures_util::TryStreamExt;
 
 use super::*;
-use crate::source::reader::RefusedKind;
+use crate::source::reader::RefusalKind;
 
-fn refused(lines: std::ops::Range<u64>) -> Vec<Refused> {
-    lines.map(|line| Refused { line, kind: RefusedKind::NoTweet, reason: "no JSON".to_owned() }).collect()
+fn refused(lines: std::ops::Range<u64>) -> Vec<RefusedDoc> {
+    lines.map(|line| RefusedDoc { line, kind: RefusalKind::NotATweet, reason: "no JSON".to_owned() }).collect()
 }
 
 async fn said(answer: IngestAnswer) -> (u16, serde_json::Value) {
@@ -59,16 +59,16 @@ fn only_what_can_be_unpacked_is_taken() {
         for coding in codings {
             headers.append(header::CONTENT_ENCODING, coding.parse().unwrap());
         }
-        packing(&headers)
+        compression(&headers)
     };
     for (codings, found) in [
-        (&[][..], Packing::Detect),
-        (&["GZIP"], Packing::Detect),
-        (&["zstd"], Packing::Detect),
-        (&["br"], Packing::Brotli),
-        (&["deflate"], Packing::Deflate),
-        (&["identity, br, "], Packing::Brotli),
-        (&["identity", "deflate"], Packing::Deflate),
+        (&[][..], Compression::Detect),
+        (&["GZIP"], Compression::Detect),
+        (&["zstd"], Compression::Detect),
+        (&["br"], Compression::Brotli),
+        (&["deflate"], Compression::Deflate),
+        (&["identity, br, "], Compression::Brotli),
+        (&["identity", "deflate"], Compression::Deflate),
     ] {
         assert_eq!(with(codings), Ok(found), "{codings:?}");
     }

@@ -2,9 +2,9 @@ use super::*;
 use crate::auth::Rights;
 use crate::doc::Point;
 
-fn pass(subject: &str, publish: bool) -> Pass {
+fn access_token(subject: &str, publish: bool) -> AccessToken {
     let rights = Rights { search: true, publish, max_subscriptions: None };
-    Pass { subject: subject.to_owned(), expires_s: u64::MAX, rights }
+    AccessToken { subject: subject.to_owned(), expires_s: u64::MAX, rights }
 }
 
 fn command(text: &str) -> PublishCommand {
@@ -18,13 +18,13 @@ fn uid() -> Uid {
 #[test]
 fn the_author_follows_from_the_session() {
     assert_eq!(screen_name(uid(), None), "guest_3f2b8c1e5");
-    assert_eq!(screen_name(uid(), Some(&pass("ann_1", true))), "ann_1");
+    assert_eq!(screen_name(uid(), Some(&access_token("ann_1", true))), "ann_1");
     // What can't be a screen name, and what would be taken for another's.
-    let other = screen_name(uid(), Some(&pass("ann@example.com", true)));
+    let other = screen_name(uid(), Some(&access_token("ann@example.com", true)));
     assert!(other.starts_with("user_") && other.len() == 14, "{other}");
-    assert_ne!(other, screen_name(uid(), Some(&pass("bob@example.com", true))));
-    assert!(screen_name(uid(), Some(&pass("guest_3f2b8c1e5", true))).starts_with("user_"));
-    assert!(screen_name(uid(), Some(&pass("", true))).starts_with("user_"));
+    assert_ne!(other, screen_name(uid(), Some(&access_token("bob@example.com", true))));
+    assert!(screen_name(uid(), Some(&access_token("guest_3f2b8c1e5", true))).starts_with("user_"));
+    assert!(screen_name(uid(), Some(&access_token("", true))).starts_with("user_"));
 }
 
 #[test]
@@ -44,8 +44,8 @@ fn the_tweet_is_what_the_client_said_and_what_the_server_knows() {
         lang: Some("en".to_owned()),
         coordinates: Some(Point { lon: 13.4, lat: 52.5 }),
     };
-    let prepared = prepare(&said, 7, "guest_1").expect("a tweet");
-    let tweet: serde_json::Value = serde_json::from_str(&prepared.json).expect("JSON");
+    let analyzed = prepare(&said, 7, "guest_1").expect("a tweet");
+    let tweet: serde_json::Value = serde_json::from_str(&analyzed.json).expect("JSON");
     assert_eq!(
         (&tweet["id_str"], &tweet["text"], &tweet["lang"]),
         (&json!("7"), &json!("here I am #run @ann"), &json!("en"))
@@ -60,14 +60,14 @@ fn the_tweet_is_what_the_client_said_and_what_the_server_knows() {
 async fn only_who_may_can_and_not_too_often() {
     let (intake, mut batches) = Intake::channel(16);
     let mut publisher = Publisher::new(uid(), 1);
-    let mut publish = |right, pass: Option<&Pass>| {
-        publisher.publish(&command("hello"), (right, pass), &intake).map(drop).map_err(|fault| fault.code)
+    let mut publish = |right, access_token: Option<&AccessToken>| {
+        publisher.publish(&command("hello"), (right, access_token), &intake).map(drop).map_err(|fault| fault.code)
     };
     assert_eq!(publish(Right::Off, None), Err(Code::Forbidden));
     assert_eq!(publish(Right::Stranger, None), Err(Code::Unauthorized));
-    assert_eq!(publish(Right::Stranger, Some(&pass("ann", false))), Err(Code::Forbidden));
-    assert_eq!(publish(Right::Trusted, Some(&pass("ann", false))), Err(Code::Forbidden));
-    assert_eq!(publish(Right::Stranger, Some(&pass("ann", true))), Ok(()));
+    assert_eq!(publish(Right::Stranger, Some(&access_token("ann", false))), Err(Code::Forbidden));
+    assert_eq!(publish(Right::Trusted, Some(&access_token("ann", false))), Err(Code::Forbidden));
+    assert_eq!(publish(Right::Stranger, Some(&access_token("ann", true))), Ok(()));
     for _ in 1..SAVED_UP_S {
         assert_eq!(publish(Right::Trusted, None), Ok(()));
     }

@@ -31,7 +31,7 @@ use super::frame::{Format, Inbound};
 use super::options::{FrameFormat, Options};
 use super::value::Value;
 use super::{Endpoint, KIND};
-use crate::auth::{self, Pass};
+use crate::auth::{self, AccessToken};
 use crate::live::{ClientKey, Event, Registered, Session};
 use crate::telemetry;
 use crate::transport::Progress;
@@ -152,7 +152,7 @@ struct Client {
     /// Until when a socket that has sent too much is not read.
     deaf_until: Option<Instant>,
     /// Who the client is, where that is asked. The client ends with it.
-    pass: Option<Pass>,
+    access_token: Option<AccessToken>,
     /// Until when the client must have said who it is, where that is asked.
     nameless_until: Option<Instant>,
     /// The tweets that it may be sent.
@@ -213,7 +213,7 @@ pub(super) async fn run(
         budget: Bucket::new(endpoint.options.events_per_second, 1, now),
         commands: Bucket::new(limits.commands_per_second, SAVED_UP_S, now),
         deaf_until: None,
-        pass: None,
+        access_token: None,
         nameless_until: (endpoint.context.gate.needs_token() && !limits.first_frame.is_zero())
             .then(|| now + limits.first_frame),
         pace: Pace::new(limits.pushes_per_second, now),
@@ -325,7 +325,7 @@ impl Client {
                 }
                 wake = wake.min(retry_at);
             }
-            if let Some(until) = self.nameless_until.filter(|_| self.pass.is_none()) {
+            if let Some(until) = self.nameless_until.filter(|_| self.access_token.is_none()) {
                 if now >= until {
                     telemetry::turned_away("first_frame");
                     return "unauthorized";
@@ -342,7 +342,7 @@ impl Client {
             let wake = [pause, self.rests_until, self.deaf_until].into_iter().flatten().fold(wake, Instant::min);
             tokio::select! {
                 () = &mut overdue => return SHUTTING_DOWN,
-                () = auth::expiry(self.pass.as_ref()) => return "unauthorized",
+                () = auth::expiry(self.access_token.as_ref()) => return "unauthorized",
                 () = shutdown.cancelled(), if !is_attached => return SHUTTING_DOWN,
                 Some(input) = self.inbox.recv() => self.input(input).await,
                 message = next_message(&mut self.socket), if self.deaf_until.is_none() => self.message(message).await,
@@ -375,7 +375,7 @@ impl Client {
 
     /// Whether the client has said who it is, where that is asked.
     fn is_known(&self) -> bool {
-        self.pass.is_some() || !self.endpoint.context.gate.needs_token()
+        self.access_token.is_some() || !self.endpoint.context.gate.needs_token()
     }
 
     /// Makes a session of a client that is known: one of its address's, and one of all.
@@ -464,15 +464,15 @@ impl Client {
         if !self.budget.take(Instant::now()) {
             return input.refuse(Answer::TooMany);
         }
-        if let Some(pass) = input.take_pass() {
-            if let Err(message) = pass.check_renewal(self.pass.as_ref(), self.session.subscriptions()) {
+        if let Some(access_token) = input.take_access_token() {
+            if let Err(message) = access_token.check_renewal(self.access_token.as_ref(), self.session.subscriptions()) {
                 telemetry::turned_away("token");
                 return input.refuse(Answer::Forbidden(message));
             }
             if self.admit().is_err() {
                 return input.refuse(Answer::TooMany);
             }
-            self.set_pass(pass);
+            self.set_access_token(access_token);
             self.restore().await;
         }
         match input {
@@ -485,9 +485,9 @@ impl Client {
     }
 
     /// Says who the client is.
-    fn set_pass(&mut self, pass: Pass) {
-        self.session.set_client(ClientKey::Subject(pass.subject.as_str().into()));
-        self.pass = Some(pass);
+    fn set_access_token(&mut self, access_token: AccessToken) {
+        self.session.set_client(ClientKey::Subject(access_token.subject.as_str().into()));
+        self.access_token = Some(access_token);
     }
 
     async fn post(&mut self, ppstr: &str, right: Right, reply: oneshot::Sender<Answer>) {

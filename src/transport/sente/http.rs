@@ -25,7 +25,7 @@ use super::frame::{Format, Version};
 use super::options::{Csrf, FrameFormat, Packer};
 use super::table::{self, Newcomer, Refused};
 use super::value::Value;
-use crate::auth::Pass;
+use crate::auth::AccessToken;
 use crate::telemetry;
 
 /// The longest client-id. Clients make UUIDs.
@@ -132,8 +132,8 @@ impl Endpoint {
     }
 
     /// Whether the page that sends this may, and whose token it brings.
-    fn check(&self, form: &Form, headers: &HeaderMap, caller: &Caller) -> Result<Option<Pass>, Refusal> {
-        let pass = self.context.gate.pass(caller).map_err(|_| BAD_TOKEN)?;
+    fn check(&self, form: &Form, headers: &HeaderMap, caller: &Caller) -> Result<Option<AccessToken>, Refusal> {
+        let access_token = self.context.gate.access_token(caller).map_err(|_| BAD_TOKEN)?;
         if self.options.csrf == Csrf::Required {
             let cookies = header_text(headers, "cookie").unwrap_or_default();
             let expected = form::cookie(cookies, &self.options.csrf_cookie);
@@ -151,7 +151,7 @@ impl Endpoint {
         } else {
             self.allowed_origin(headers).is_some()
         };
-        if is_allowed { Ok(pass) } else { Err(BAD_ORIGIN) }
+        if is_allowed { Ok(access_token) } else { Err(BAD_ORIGIN) }
     }
 
     /// The origin of the page that sends this, if it is in the list.
@@ -240,17 +240,17 @@ async fn connect(
         let fresh = uuid::Uuid::new_v4().to_string();
         let given = client_id(&form)?;
         let id = given.or(needs_no_id.then_some(&*fresh)).ok_or(NO_CLIENT_ID)?;
-        let pass = endpoint.check(&form, &headers, &caller)?;
+        let access_token = endpoint.check(&form, &headers, &caller)?;
         if is_raw && !is_upgrade(&headers) {
             return Err(ONLY_SOCKETS);
         }
         if is_upgrade(&headers) {
             return match upgrade {
-                Ok(upgrade) => open(&endpoint, upgrade, (id, given.is_some()), &form, (&caller, pass)),
+                Ok(upgrade) => open(&endpoint, upgrade, (id, given.is_some()), &form, (&caller, access_token)),
                 Err(rejection) => Ok(http::with_handshake_headers(rejection.into_response())),
             };
         }
-        poll(&endpoint, id, &form, (&caller, pass)).await
+        poll(&endpoint, id, &form, (&caller, access_token)).await
     };
     let response = answer.await.unwrap_or_else(IntoResponse::into_response);
     endpoint.share(&headers, response)
@@ -261,10 +261,10 @@ fn open(
     upgrade: WebSocketUpgrade,
     (id, can_return): (&str, bool),
     form: &Form,
-    (caller, pass): (&Caller, Option<Pass>),
+    (caller, access_token): (&Caller, Option<AccessToken>),
 ) -> Result<Response, Refusal> {
     let format = endpoint.first_format(form);
-    let new = Newcomer::new(endpoint, caller, pass.as_ref(), true, can_return);
+    let new = Newcomer::new(endpoint, caller, access_token.as_ref(), true, can_return);
     let inbox = table::open(endpoint, id, Some(new))?;
     let max_bytes = endpoint.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR);
     let tasks = endpoint.context.tasks.clone();
@@ -280,7 +280,7 @@ fn open(
         tasks.track_future(async move {
             // When the task has ended meanwhile the socket is dropped, and the client comes again.
             let socket = Box::new(socket);
-            let _ = inbox.send(Input::Socket { socket, address_slot, progress, format, right, pass }).await;
+            let _ = inbox.send(Input::Socket { socket, address_slot, progress, format, right, access_token }).await;
         })
     }))
 }
@@ -289,7 +289,7 @@ async fn poll(
     endpoint: &Arc<Endpoint>,
     id: &str,
     form: &Form,
-    (caller, pass): (&Caller, Option<Pass>),
+    (caller, access_token): (&Caller, Option<AccessToken>),
 ) -> Result<Response, Refusal> {
     let wants_handshake = form.get("handshake?").is_some();
     let is_oldest = form.get("_").is_some();
@@ -298,8 +298,8 @@ async fn poll(
     // the oldest clients never ask for one.
     let is_new = wants_handshake || is_oldest || endpoint.options.format != FrameFormat::Auto;
     let (reply, answer) = oneshot::channel();
-    let new = is_new.then(|| Newcomer::new(endpoint, caller, pass.as_ref(), false, true));
-    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, pass, reply }, new).await?;
+    let new = is_new.then(|| Newcomer::new(endpoint, caller, access_token.as_ref(), false, true));
+    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, access_token, reply }, new).await?;
     match answer.await {
         Ok(Answer::Frame(frame)) => {
             let mut response = text(frame);
@@ -347,11 +347,11 @@ async fn event(
             Some(id) => id.to_owned(),
             None => endpoint.old_client_id(&headers, ppstr).ok_or(NO_CLIENT_ID)?,
         };
-        let pass = endpoint.check(&form, &headers, &caller)?;
+        let access_token = endpoint.check(&form, &headers, &caller)?;
         let ppstr = ppstr.ok_or(BAD_FRAME)?.to_owned();
         let (reply, answer) = oneshot::channel();
         let right = Right::of(&caller, &endpoint.context);
-        table::deliver(&endpoint, &id, Input::Post { ppstr, right, pass, reply }, None).await?;
+        table::deliver(&endpoint, &id, Input::Post { ppstr, right, access_token, reply }, None).await?;
         match answer.await {
             Ok(Answer::Frame(frame)) => Ok(text(frame)),
             Ok(Answer::TooMany) => Err(TOO_MANY),

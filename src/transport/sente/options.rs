@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::frame::{Format, Packing, Version};
 use super::profile::Profile;
-use crate::config::{self, Problem};
+use crate::config::{self, ConfigError};
 
 /// How values become text, as clients are set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -130,22 +130,22 @@ impl Default for Options {
 }
 
 /// Reads and checks the table.
-pub(super) fn read(table: toml::Table) -> Result<Options, Vec<Problem>> {
+pub(super) fn read(table: toml::Table) -> Result<Options, Vec<ConfigError>> {
     let options = config::read::<Options>(table)?;
-    let mut problems = Vec::new();
+    let mut errors = Vec::new();
     let is_plain = |path: &str| path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte));
     if !options.path.starts_with('/') || options.path.len() < 2 || !is_plain(&options.path) {
         let message = "expected a path of letters, digits and -_.~ that starts with a slash, as \"/chsk\"";
-        problems.push(Problem::new("path", message));
+        errors.push(ConfigError::new("path", message));
     }
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if options.csrf_cookie.is_empty() || !options.csrf_cookie.bytes().all(is_token) {
-        problems.push(Problem::new("csrf_cookie", "expected a name of letters, digits and -_."));
+        errors.push(ConfigError::new("csrf_cookie", "expected a name of letters, digits and -_."));
     }
     for (at, origin) in options.allowed_origins.iter().enumerate() {
         if origin.split_once("://").is_none_or(|(_, host)| host.is_empty() || host.contains('/')) {
             let message = "expected a scheme and a host, as \"https://example.com\", without a path";
-            problems.push(Problem::new(format!("allowed_origins[{at}]"), message));
+            errors.push(ConfigError::new(format!("allowed_origins[{at}]"), message));
         }
     }
     for (key, value) in [
@@ -157,21 +157,21 @@ pub(super) fn read(table: toml::Table) -> Result<Options, Vec<Problem>> {
         ("searches", options.searches as u64),
     ] {
         if value == 0 {
-            problems.push(Problem::new(key, "must be at least 1"));
+            errors.push(ConfigError::new(key, "must be at least 1"));
         }
     }
     if options.idle_timeout_ms <= options.ping_interval_ms {
         let message =
             "must be longer than ping_interval_ms: a silent client's only sign of life is its answer to a ping";
-        problems.push(Problem::new("idle_timeout_ms", message));
+        errors.push(ConfigError::new("idle_timeout_ms", message));
     }
     if options.format == FrameFormat::Raw && options.packer == Packer::Flexi {
-        problems.push(Problem::new(
+        errors.push(ConfigError::new(
             "packer",
             "expected \"edn\" or \"transit\": format = \"raw\" has no place for a letter",
         ));
     }
-    if problems.is_empty() { Ok(options) } else { Err(problems) }
+    if errors.is_empty() { Ok(options) } else { Err(errors) }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::Endpoint;
 use super::client::{self, Input};
-use crate::auth::Pass;
+use crate::auth::AccessToken;
 use crate::live::LiveError;
 use crate::transport::TransportContext;
 use crate::transport::access::Caller;
@@ -69,11 +69,16 @@ impl<'a> Newcomer<'a> {
     pub(super) fn new(
         endpoint: &Endpoint,
         caller: &'a Caller,
-        pass: Option<&Pass>,
+        access_token: Option<&AccessToken>,
         is_socket: bool,
         can_return: bool,
     ) -> Newcomer<'a> {
-        Newcomer { caller, is_known: pass.is_some() || !endpoint.context.gate.needs_token(), is_socket, can_return }
+        Newcomer {
+            caller,
+            is_known: access_token.is_some() || !endpoint.context.gate.needs_token(),
+            is_socket,
+            can_return,
+        }
     }
 }
 

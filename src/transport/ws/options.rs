@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::config::{self, Problem};
+use crate::config::{self, ConfigError};
 
 /// `[[transport]] type = "ws"`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -26,7 +26,7 @@ impl Default for Options {
 
 impl Options {
     /// Reads them, or says everything that is wrong with them.
-    pub(super) fn read(table: toml::Table) -> Result<Options, Vec<Problem>> {
+    pub(super) fn read(table: toml::Table) -> Result<Options, Vec<ConfigError>> {
         let options = config::read::<Options>(table)?;
         let zero = [
             ("ping_interval_ms", options.ping_interval_ms),
@@ -34,16 +34,16 @@ impl Options {
             ("write_timeout_ms", options.write_timeout_ms),
             ("searches", options.searches as u64),
         ];
-        let mut problems = zero
+        let mut errors = zero
             .iter()
             .filter(|(_, value)| *value == 0)
-            .map(|&(key, _)| Problem::new(key, "must be at least 1"))
+            .map(|&(key, _)| ConfigError::new(key, "must be at least 1"))
             .collect::<Vec<_>>();
         if options.idle_timeout_ms <= options.ping_interval_ms {
             let message =
                 "must be longer than ping_interval_ms: a silent client's only sign of life is its answer to a ping";
-            problems.push(Problem::new("idle_timeout_ms", message));
+            errors.push(ConfigError::new("idle_timeout_ms", message));
         }
-        if problems.is_empty() { Ok(options) } else { Err(problems) }
+        if errors.is_empty() { Ok(options) } else { Err(errors) }
     }
 }

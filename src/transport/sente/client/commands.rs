@@ -89,18 +89,20 @@ impl Client {
         let (live, queries) = (self.session.live().clone(), Arc::clone(queries));
         let profile = self.endpoint.options.profile;
         if !matches!(command, Command::Auth(_) | Command::Ping | Command::Publish(_))
-            && let Err(fault) = gate.check_search(self.pass.as_ref())
+            && let Err(fault) = gate.check_search(self.access_token.as_ref())
         {
             return self.answer(to, Err(fault));
         }
         match command {
             Command::Auth(token) => {
                 let checked = gate.check_token(&token.0);
-                let found = checked.and_then(|pass| {
-                    pass.check_renewal(self.pass.as_ref(), self.session.subscriptions()).map_err(Fault::forbidden)?;
+                let found = checked.and_then(|access_token| {
+                    access_token
+                        .check_renewal(self.access_token.as_ref(), self.session.subscriptions())
+                        .map_err(Fault::forbidden)?;
                     self.admit()?;
-                    let payload = wire::auth_ok_payload(&pass);
-                    self.set_pass(pass);
+                    let payload = wire::auth_ok_payload(&access_token);
+                    self.set_access_token(access_token);
                     Ok(Pushed::event(event::AUTH_OK, payload, meta))
                 });
                 self.restore().await;
@@ -148,7 +150,7 @@ impl Client {
 
     pub(super) async fn percolate(&mut self, command: PercolateCommand, meta: Option<Value>) -> Found {
         let PercolateCommand { query, name, since, epoch } = command;
-        if let Some(max) = self.pass.as_ref().and_then(|pass| pass.rights.max_subscriptions)
+        if let Some(max) = self.access_token.as_ref().and_then(|access_token| access_token.rights.max_subscriptions)
             && !self.session.has_subscription(&name)
             && self.session.subscriptions() >= max
         {
@@ -185,7 +187,7 @@ impl Client {
     }
 
     fn publish(&mut self, command: &PublishCommand, right: Right, meta: Option<Value>, to: ReplyTo) {
-        match self.publisher.publish(command, (right, self.pass.as_ref()), &self.endpoint.context.intake) {
+        match self.publisher.publish(command, (right, self.access_token.as_ref()), &self.endpoint.context.intake) {
             Ok(_) if self.publishes.len() >= MAX_PUBLISHES || !self.outbox.has_room() => {
                 let message =
                     format!("{MAX_PUBLISHES} tweets of this client wait to be durable; this one was not taken");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::ws::WebSocket;
 use tokio::sync::oneshot;
 
-use crate::auth::Pass;
+use crate::auth::AccessToken;
 use crate::transport::Progress;
 use crate::transport::access::AddressSlot;
 use crate::transport::publish::Right;
@@ -24,18 +24,20 @@ pub(in crate::transport::sente) enum Input {
         format: Format,
         right: Right,
         /// Of the token in the request's head.
-        pass: Option<Pass>,
+        access_token: Option<AccessToken>,
     },
     /// A poll.
-    Poll { wants_handshake: bool, format: Format, pass: Option<Pass>, reply: oneshot::Sender<Answer> },
+    Poll { wants_handshake: bool, format: Format, access_token: Option<AccessToken>, reply: oneshot::Sender<Answer> },
     /// An event.
-    Post { ppstr: String, right: Right, pass: Option<Pass>, reply: oneshot::Sender<Answer> },
+    Post { ppstr: String, right: Right, access_token: Option<AccessToken>, reply: oneshot::Sender<Answer> },
 }
 
 impl Input {
-    pub(super) fn take_pass(&mut self) -> Option<Pass> {
+    pub(super) fn take_access_token(&mut self) -> Option<AccessToken> {
         match self {
-            Input::Socket { pass, .. } | Input::Poll { pass, .. } | Input::Post { pass, .. } => pass.take(),
+            Input::Socket { access_token, .. }
+            | Input::Poll { access_token, .. }
+            | Input::Post { access_token, .. } => access_token.take(),
         }
     }
 

@@ -112,7 +112,7 @@ impl Client {
             return self.endpoint.saved.remove(key);
         }
         let client = SavedClient {
-            subject: self.pass.as_ref().map(|pass| pass.subject.clone()),
+            subject: self.access_token.as_ref().map(|access_token| access_token.subject.clone()),
             position: position.map_or(0, |position| position.0),
             subscriptions: subscriptions.values().cloned().collect(),
         };
@@ -168,10 +168,10 @@ impl Client {
     /// told nothing: it believes to be registered.
     pub(super) async fn restore(&mut self) {
         let Registrations { key: Some(key), has_restored: false, .. } = &self.registrations else { return };
-        if self.endpoint.context.gate.needs_token() && self.pass.is_none() {
+        if self.endpoint.context.gate.needs_token() && self.access_token.is_none() {
             return;
         }
-        let subject = self.pass.as_ref().map(|pass| pass.subject.as_str());
+        let subject = self.access_token.as_ref().map(|access_token| access_token.subject.as_str());
         let saved = self.endpoint.saved.claim(key, subject);
         self.registrations.has_restored = true;
         let Some(SavedClient { position, subscriptions, .. }) = saved else { return };

@@ -2,7 +2,7 @@ use super::*;
 
 fn check(text: &str) -> Result<Options, Vec<String>> {
     let table = text.parse().expect("TOML");
-    read(table).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    read(table).map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn the_defaults_are_those_of_birdwatch() {
 
 #[test]
 fn every_mistake_is_named() {
-    let problems = check(
+    let errors = check(
         r#"
         path = "chsk/{id}"
         csrf_cookie = "a;b"
@@ -27,8 +27,8 @@ fn every_mistake_is_named() {
         searches = 0
         "#,
     );
-    let problems = problems.expect_err("much is wrong");
-    let paths: Vec<_> = problems.iter().filter_map(|problem| problem.split(':').next()).collect();
+    let errors = errors.expect_err("much is wrong");
+    let paths: Vec<_> = errors.iter().filter_map(|error| error.split(':').next()).collect();
     assert_eq!(
         paths,
         ["path", "csrf_cookie", "allowed_origins[1]", "allowed_origins[2]", "searches", "idle_timeout_ms"]
