@@ -65,6 +65,19 @@ pub struct Field {
     pub aliases: Vec<String>,
     /// What it holds.
     pub kind: Kind,
+    /// The only values that a keyword field may have. Empty: any value.
+    pub values: Vec<FieldValue>,
+    /// Signs that people write before a keyword and that are not part of it: `#` before a hashtag.
+    pub signs: Vec<char>,
+}
+
+/// One of the few values of a keyword field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldValue {
+    /// The value as documents have it, folded.
+    pub name: String,
+    /// Other names that queries may use.
+    pub aliases: Vec<String>,
 }
 
 /// The fields of a kind of document, in the order of their [`FieldId`].
@@ -102,8 +115,31 @@ impl Schema {
             name: name.to_owned(),
             aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
             kind,
+            values: Vec::new(),
+            signs: Vec::new(),
         });
         id
+    }
+
+    /// Lists the only values of a keyword field, each with its aliases: a query for another value is an
+    /// error.
+    ///
+    /// # Panics
+    ///
+    /// When the field holds no keywords.
+    pub fn restrict_values(&mut self, id: FieldId, values: &[(&str, &[&str])]) {
+        let field = &mut self.fields[id.index()];
+        assert_eq!(field.kind, Kind::Keyword, "{} holds no keywords", field.name);
+        let owned = |&(name, aliases): &(&str, &[&str])| FieldValue {
+            name: name.to_owned(),
+            aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
+        };
+        field.values = values.iter().map(owned).collect();
+    }
+
+    /// Lists the signs that a query may write before a keyword of this field.
+    pub fn ignore_signs(&mut self, id: FieldId, signs: &[char]) {
+        self.fields[id.index()].signs = signs.to_vec();
     }
 
     /// The field of that name or alias.
@@ -143,6 +179,13 @@ impl Schema {
                 assert_eq!(id.index(), at, "{name} is out of order");
                 schema.add(name, kind, aliases);
             }
+            schema.restrict_values(tweet::HAS, tweet::HAS_VALUES);
+            schema.restrict_values(tweet::IS, tweet::IS_VALUES);
+            schema.ignore_signs(tweet::HASHTAG, &['#', '＃']);
+            schema.ignore_signs(tweet::CASHTAG, &['$', '＄']);
+            for name in [tweet::MENTION, tweet::SCREEN_NAME, tweet::REPLY_TO] {
+                schema.ignore_signs(name, &['@', '＠']);
+            }
             schema
         });
         &TWEET
@@ -171,9 +214,9 @@ pub mod tweet {
     pub const SCREEN_NAME: FieldId = FieldId(7);
     /// The screen name of the one who is answered.
     pub const REPLY_TO: FieldId = FieldId(8);
-    /// What comes with the tweet: `media`, `links`, `hashtags`, `mentions`, `cashtags`, `coordinates`.
+    /// What comes with the tweet, one of [`HAS_VALUES`].
     pub const HAS: FieldId = FieldId(9);
-    /// What the tweet is: `retweet`, `reply`, `quote`.
+    /// What the tweet is, one of [`IS_VALUES`].
     pub const IS: FieldId = FieldId(10);
     /// The tweet's id.
     pub const ID: FieldId = FieldId(11);
@@ -187,6 +230,18 @@ pub mod tweet {
     pub const CREATED: FieldId = FieldId(15);
     /// Where it was written.
     pub const COORDINATES: FieldId = FieldId(16);
+
+    /// The values of [`HAS`] and their aliases; the analysis of a tweet says when it has one.
+    pub const HAS_VALUES: &[(&str, &[&str])] = &[
+        ("media", &[]),
+        ("links", &[]),
+        ("hashtags", &[]),
+        ("mentions", &[]),
+        ("cashtags", &[]),
+        ("coordinates", &["geo"]),
+    ];
+    /// The values of [`IS`]; the analysis of a tweet says when it is one.
+    pub const IS_VALUES: &[(&str, &[&str])] = &[("retweet", &[]), ("reply", &[]), ("quote", &[])];
 
     pub(super) const FIELDS: &[(FieldId, &str, Kind, &[&str])] = &[
         (TEXT, "text", Kind::Text, &["full_text"]),

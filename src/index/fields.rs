@@ -127,6 +127,11 @@ impl Fields {
         &self.places[field.index()]
     }
 
+    /// Whether the field holds the stored tweet, which no query sees.
+    pub(super) fn is_stored_tweet(&self, field: Field) -> bool {
+        field == self.json
+    }
+
     /// The dictionary of tweet ids.
     pub(super) fn id(&self) -> Field {
         self.id

@@ -16,11 +16,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::schema_version::schema_version;
 use super::{checksum, durable, swap};
 use crate::ids::{Epoch, Seq};
-
-/// Rises when an index of an older perch can't be read any more.
-pub const SCHEMA_VERSION: u32 = 1;
 
 /// How many seqs are reserved at once.
 const BLOCK: u64 = 1 << 20;
@@ -37,8 +35,8 @@ pub(super) const TANTIVY: &str = "tantivy";
 pub enum OpenError {
     /// It was made by another version of perch.
     #[error(
-        "the index in {} has schema version {found}, this perch reads version {SCHEMA_VERSION}: \
-         `perch reindex` builds it anew from the tweets in it", .dir.display()
+        "the index in {} has schema version {found}, this perch reads version {}: \
+         `perch reindex` builds it anew from the tweets in it", .dir.display(), schema_version()
     )]
     Version {
         /// The directory.
@@ -193,7 +191,7 @@ impl Home {
             Err(OpenError::Damaged { .. } | OpenError::Missing { .. }) if swap::current(dir, false).exists() => {
                 let lock = Home::lock_file(dir)?;
                 let note = Note {
-                    schema_version: SCHEMA_VERSION,
+                    schema_version: schema_version(),
                     epoch: Uuid::new_v4(),
                     reserved_seq: 0,
                     built_version: None,
@@ -225,7 +223,7 @@ impl Home {
 
     /// Puts the new index, which is durable, in the place of the old one.
     pub(super) fn swap(&mut self) -> io::Result<()> {
-        self.note.built_version = Some(SCHEMA_VERSION);
+        self.note.built_version = Some(schema_version());
         write_note(&self.dir, &self.note)?;
         finish_swap(&self.dir, &mut self.note).map(drop)
     }
@@ -248,8 +246,12 @@ impl Home {
                 note
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let (schema_version, epoch) = (SCHEMA_VERSION, Uuid::new_v4());
-                let note = Note { schema_version, epoch, reserved_seq: 0, built_version: None };
+                let note = Note {
+                    schema_version: schema_version(),
+                    epoch: Uuid::new_v4(),
+                    reserved_seq: 0,
+                    built_version: None,
+                };
                 write_note(dir, &note).map_err(failed)?;
                 note
             }
@@ -357,10 +359,10 @@ fn read_note(dir: &Path, bytes: &[u8], any_version: bool) -> Result<Note, OpenEr
     // The version first: the rest may look different in another one.
     let version: Version = serde_json::from_slice(bytes).map_err(unreadable)?;
     let version = version.built_version.unwrap_or(version.schema_version);
-    if version != SCHEMA_VERSION && !any_version {
+    if version != schema_version() && !any_version {
         return Err(OpenError::Version { dir: dir.to_owned(), found: version });
     }
-    if version == SCHEMA_VERSION && !checksum::is_json_whole(bytes) {
+    if version == schema_version() && !checksum::is_json_whole(bytes) {
         return Err(OpenError::damaged(dir, format!("the checksum of {NOTE} is wrong")));
     }
     serde_json::from_slice(bytes).map_err(unreadable)

@@ -280,7 +280,9 @@ fn an_index_of_another_version_is_refused() {
     let dir = TempDir::new().unwrap();
     drop(Index::open(&options(dir.path())).unwrap());
     let note = dir.path().join("perch.json");
-    let other = fs::read_to_string(&note).unwrap().replace("\"schema_version\": 1", "\"schema_version\": 99");
+    let other = fs::read_to_string(&note)
+        .unwrap()
+        .replace(&format!("\"schema_version\": {}", schema_version()), "\"schema_version\": 99");
     fs::write(&note, other).unwrap();
     let error = Index::open(&options(dir.path())).unwrap_err();
     assert!(matches!(error, OpenError::Version { found: 99, .. }), "{error}");

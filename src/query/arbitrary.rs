@@ -16,8 +16,6 @@ pub(crate) const WORDS: &[&str] = &["rust", "rest", "trust", "rusty", "go", "job
 const TAGS: &[&str] = &["rust", "rustlang", "job", "日本"];
 const NAMES: &[&str] = &["ann", "anna", "bob", "and"];
 const LANGS: &[&str] = &["en", "de", "ja"];
-const HAS: &[&str] = &["media", "links", "hashtags", "mentions", "cashtags", "coordinates"];
-const IS: &[&str] = &["retweet", "reply", "quote"];
 const URLS: &[&str] = &[
     "https://example.com/rust/jobs",
     "http://blog.example.com/a",
@@ -31,6 +29,10 @@ fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = String> + Clo
     prop::sample::select(words).prop_map(str::to_owned)
 }
 
+fn one_value(values: &'static [(&'static str, &'static [&'static str])]) -> impl Strategy<Value = String> + Clone {
+    prop::sample::select(values).prop_map(|(name, _)| name.to_owned())
+}
+
 /// A field with terms, and a term that may be in it.
 fn term() -> impl Strategy<Value = (FieldId, String)> + Clone {
     prop_oneof![
@@ -41,8 +43,8 @@ fn term() -> impl Strategy<Value = (FieldId, String)> + Clone {
         1 => (Just(tweet::CASHTAG), one_of(TAGS)),
         1 => (prop::sample::select(vec![tweet::MENTION, tweet::SCREEN_NAME, tweet::REPLY_TO]), one_of(NAMES)),
         1 => (Just(tweet::LANG), one_of(LANGS)),
-        1 => (Just(tweet::HAS), one_of(HAS)),
-        1 => (Just(tweet::IS), one_of(IS)),
+        1 => (Just(tweet::HAS), one_value(tweet::HAS_VALUES)),
+        1 => (Just(tweet::IS), one_value(tweet::IS_VALUES)),
     ]
 }
 

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use super::{AUTOMATON_BYTES_A_COST, Ast, GeoBox, GeoCircle, PATTERN_COST, Phrase, QueryLimits, dates};
 use crate::automaton::{AutomatonError, TermAutomaton};
 use crate::doc::{MAX_TERM_BYTES, POSITION_GAP};
-use crate::schema::{FieldId, Kind, Schema, float_key};
+use crate::schema::{Field, FieldId, Kind, Schema, float_key};
 use crate::text;
 
 /// The most edits of a fuzzy term.
@@ -17,11 +17,6 @@ pub(super) const MAX_DISTANCE: u8 = 2;
 const MAX_FUZZY_CHARS: usize = 64;
 /// The largest slop: with more, a phrase would reach from one value of a field into the next.
 const MAX_SLOP: u32 = POSITION_GAP - 1;
-
-/// What `has:` knows.
-const HAS: &[&str] = &["media", "links", "hashtags", "mentions", "cashtags", "coordinates"];
-/// What `is:` knows.
-const IS: &[&str] = &["retweet", "reply", "quote"];
 
 /// What is wrong with a leaf; the caller knows where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,30 +183,25 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A keyword as it is kept: folded, and without the sign that people write before it.
+    /// A keyword as documents have it: folded, without the sign that people write before it, and not by
+    /// an alias.
     fn keyword(&self, field: FieldId, text: &str) -> String {
-        let signs: &[char] = match self.name(field) {
-            "hashtag" => &['#', '＃'],
-            "cashtag" => &['$', '＄'],
-            "mention" | "user.screen_name" | "in_reply_to_screen_name" => &['@', '＠'],
-            _ => &[],
-        };
-        let folded = text::fold(text.strip_prefix(signs).unwrap_or(text)).into_owned();
-        if self.name(field) == "has" && folded == "geo" { "coordinates".into() } else { folded }
+        let field = self.schema.field(field);
+        let folded = text::fold(text.strip_prefix(&*field.signs).unwrap_or(text)).into_owned();
+        match field.values.iter().find(|value| value.aliases.contains(&folded)) {
+            Some(value) => value.name.clone(),
+            None => folded,
+        }
     }
 
-    /// In a tweet, `has` and `is` know few values: another one is a mistake, not a search without results.
+    /// A field with few values, such as `has`, knows no others: one is a mistake, not a search without
+    /// results.
     fn check_known(&self, field: FieldId, term: &str) -> Built<()> {
-        let known = match self.name(field) {
-            _ if !std::ptr::eq(self.schema, Schema::tweet()) => return Ok(()),
-            "has" => HAS,
-            "is" => IS,
-            _ => return Ok(()),
-        };
-        if known.contains(&term) {
+        let Field { name, values, .. } = self.schema.field(field);
+        if values.is_empty() || values.iter().any(|value| value.name == term) {
             return Ok(());
         }
-        let name = self.name(field);
+        let known: Vec<&str> = values.iter().map(|value| &*value.name).collect();
         Err(Problem::new(format!("`{name}:` knows no `{term}`"))
             .expected(format!("expected one of {}", known.join(", "))))
     }

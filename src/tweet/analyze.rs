@@ -72,22 +72,37 @@ impl Tweet {
         if let Some(name) = &self.in_reply_to_screen_name {
             plain(field::REPLY_TO, TextOrigin::ReplyTo, name);
         }
-        for (name, has) in [
-            ("media", !entities.media.is_empty()),
-            ("links", !entities.urls.is_empty()),
-            ("hashtags", !entities.hashtags.is_empty()),
-            ("mentions", !entities.user_mentions.is_empty()),
-            ("cashtags", !entities.symbols.is_empty()),
-            ("coordinates", self.coordinates.is_some()),
-        ] {
-            if has {
+        for &(name, _) in field::HAS_VALUES {
+            if self.has(name) {
                 plain(field::HAS, TextOrigin::Derived, name);
             }
         }
-        for (name, is) in [("retweet", self.retweet.is_some()), ("reply", self.is_reply()), ("quote", self.is_quote)] {
-            if is {
+        for &(name, _) in field::IS_VALUES {
+            if self.is(name) {
                 plain(field::IS, TextOrigin::Derived, name);
             }
+        }
+    }
+
+    fn has(&self, value: &str) -> bool {
+        let entities = &self.entities;
+        match value {
+            "media" => !entities.media.is_empty(),
+            "links" => !entities.urls.is_empty(),
+            "hashtags" => !entities.hashtags.is_empty(),
+            "mentions" => !entities.user_mentions.is_empty(),
+            "cashtags" => !entities.symbols.is_empty(),
+            "coordinates" => self.coordinates.is_some(),
+            _ => unreachable!("nothing says when a tweet has {value}"),
+        }
+    }
+
+    fn is(&self, value: &str) -> bool {
+        match value {
+            "retweet" => self.retweet.is_some(),
+            "reply" => self.is_reply(),
+            "quote" => self.is_quote,
+            _ => unreachable!("nothing says when a tweet is a {value}"),
         }
     }
 

@@ -161,7 +161,8 @@ fn an_index_of_another_version_is_built_anew() {
     drop(index);
     let note = dir.path().join("perch.json");
     let text = fs::read_to_string(&note).unwrap();
-    let older = text.replace("\"schema_version\": 1", "\"schema_version\": 0");
+    let older =
+        text.replace(&format!("\"schema_version\": {}", crate::index::schema_version()), "\"schema_version\": 0");
     assert_ne!(text, older);
     fs::write(&note, &older).unwrap();
     let options = IndexOptions { dir: dir.path().to_owned(), ..IndexOptions::default() };

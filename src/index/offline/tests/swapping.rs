@@ -17,7 +17,7 @@ fn a_reindex_that_was_cut_off_is_finished() {
     let state = |name: &str| dir.path().join(name);
     let note = fs::read_to_string(state("perch.json")).unwrap();
     let open = note.split(",\n  \"perch_crc32\"").next().unwrap();
-    let built = checksum::seal_json(&format!("{open},\n  \"built_version\": {}\n}}", crate::index::SCHEMA_VERSION));
+    let built = checksum::seal_json(&format!("{open},\n  \"built_version\": {}\n}}", crate::index::schema_version()));
     // (what is in tantivy, tantivy.new and tantivy.old; whether perch.json says that the new one is
     // whole)
     let (whole, half, none) = (Some(true), Some(false), None);

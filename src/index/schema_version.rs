@@ -1,0 +1,104 @@
+//! The version of an index: which schema and which analyzer it was built with.
+//!
+//! A query finds nothing in an index whose terms another analyzer made, so perch must not open one.
+//! The version is a hash of what decides about the content of an index, so nobody has to remember to
+//! raise a number:
+//!
+//! - tantivy's schema, with the options of each field;
+//! - the values that `has:` and `is:` know;
+//! - the bounds of a document: its terms, their length, the gap between two values;
+//! - what the tweets of a fixed sample become in the index, apart from the stored tweet.
+
+use std::sync::LazyLock;
+
+use tantivy::schema::Field;
+use tantivy::schema::document::Document as _;
+
+use super::fields::{Fields, Leaf};
+use crate::doc::{MAX_FIELD_TERMS, MAX_TERM_BYTES, POSITION_GAP};
+use crate::ids::Seq;
+use crate::schema::Schema;
+use crate::tweet;
+
+/// Tweets that show what the analyzer does: scripts, signs, entities, and each value of `has:` and
+/// `is:`. One JSON object a line.
+const SAMPLE: &str = include_str!("schema_version/sample.jsonl");
+
+/// Raised by hand for a change of the index that the hash doesn't see: of a file beside tantivy's, or
+/// of what a stored tweet means.
+const LAYOUT: u32 = 1;
+
+/// The version of the indexes that this perch writes and reads: a CRC32.
+pub fn schema_version() -> u32 {
+    static VERSION: LazyLock<u32> = LazyLock::new(compute);
+    *VERSION
+}
+
+fn compute() -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut add = |text: String| {
+        hasher.update(text.as_bytes());
+        hasher.update(b"\n");
+    };
+    add(format!("{LAYOUT} {MAX_FIELD_TERMS} {MAX_TERM_BYTES} {POSITION_GAP}"));
+    for (_, field) in Schema::tweet().iter() {
+        let values: Vec<&str> = field.values.iter().map(|value| &*value.name).collect();
+        add(format!("{} {:?} {}", field.name, field.kind, values.join(" ")));
+    }
+    let fields = Fields::tweet();
+    add(serde_json::to_string(&fields.tantivy_schema()).expect("a schema is JSON"));
+    for line in SAMPLE.lines() {
+        for tweet in tweet::read(line.as_bytes()).expect("the sample holds tweets") {
+            let item = tweet::SequencedTweet { seq: Seq(1), tweet: tweet::analyze(&tweet).into() };
+            for (field, value) in fields.tweet_document(&item).iter_fields_and_values() {
+                if !fields.is_stored_tweet(field) {
+                    add(line_of(field, value));
+                }
+            }
+        }
+    }
+    hasher.finalize()
+}
+
+/// A value as text: the same on all machines.
+fn line_of(field: Field, value: Leaf<'_>) -> String {
+    let field = field.field_id();
+    match value {
+        Leaf::Text(text) => format!("{field} {text}"),
+        Leaf::U64(value) => format!("{field} {value}"),
+        Leaf::I64(value) => format!("{field} {value}"),
+        Leaf::F64(value) => format!("{field} {:x}", value.to_bits()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::tweet as field;
+
+    /// Whoever changes this number makes all users build their indexes anew with `perch reindex`:
+    /// CHANGELOG.md has to say so.
+    #[test]
+    fn the_version_changes_only_on_purpose() {
+        assert_eq!(schema_version(), 3_865_898_739);
+    }
+
+    #[test]
+    fn the_sample_has_every_field_and_every_value() {
+        let docs: Vec<_> = SAMPLE
+            .lines()
+            .flat_map(|line| tweet::read(line.as_bytes()).expect("tweets"))
+            .map(|tweet| tweet::analyze(&tweet).doc)
+            .collect();
+        for (id, field) in Schema::tweet().iter() {
+            assert!(docs.iter().any(|doc| doc.has(id)), "no tweet of the sample has a {}", field.name);
+        }
+        for (id, values) in [(field::HAS, field::HAS_VALUES), (field::IS, field::IS_VALUES)] {
+            for (name, _) in values {
+                let has = |doc: &crate::doc::Doc| doc.field_tokens(id).iter().any(|token| doc.term(token) == *name);
+                assert!(docs.iter().any(has), "no tweet of the sample has {name}");
+                assert!(!docs.iter().all(has), "all tweets of the sample have {name}");
+            }
+        }
+    }
+}
