@@ -1,8 +1,11 @@
-//! Question: what does the analysis of a tweet cost, beside tantivy's plainest analyzer on the same texts? (It may be 2.5 times as much.)
+//! Question: what does the analysis of a tweet cost, beside tantivy's plainest analyzer on the same
+//! texts? (It may be 2.5 times as much.)
 //!
-//! Corpus: `PERCH_CORPUS`, a file with the text of one tweet on each line; else texts made with seed 7, their words drawn by Zipf's law
-//! from 50,000. Both analyzers take turns in one run, and the best round of each counts. With `PERCH_SEARCH_ANSWER`, an answer of
-//! Twitter's search (`{"statuses": […]}`), reading and preparing whole tweets is measured, too. `--short` takes a moment only.
+//! Corpus: `PERCH_CORPUS`, a file with the text of one tweet on each line; else texts made with
+//! seed 7, their words drawn by Zipf's law from 50,000. Both analyzers take turns in one run, and
+//! the best round of each counts. With `PERCH_SEARCH_ANSWER`, an answer of Twitter's search
+//! (`{"statuses": […]}`), reading and preparing whole tweets is measured, too. `--short` takes a
+//! moment only.
 
 #![allow(
     clippy::cast_precision_loss,

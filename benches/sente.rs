@@ -1,13 +1,17 @@
 //! What do clients of Sente cost beside those of `/ws`, and how many of them can poll?
 //!
-//! The binary runs beside this program on loopback, so the machine's cores are shared by both; what is measured is the time that the server
-//! spent on a core. Corpus: tweets of about 600 bytes of JSON, all alike but for their ids. Rows:
+//! The binary runs beside this program on loopback, so the machine's cores are shared by both; what
+//! is measured is the time that the server spent on a core. Corpus: tweets of about 600 bytes of
+//! JSON, all alike but for their ids. Rows:
 //!
-//! - `pack`: one stored tweet to Transit and to EDN, as a ratio to `serde_json` writing the same tweet from its value.
-//! - `push`: 100 clients that get every tweet, 250 tweets a second, one by one and five at a time: time on a core for each delivery, without
-//!   what it costs to take the tweets in, over `/ws` and over a Sente socket.
-//! - `poll`: 2,000 clients that poll, one tweet a second for each of them: time on a core, how late a tweet is, from its being sent to perch to
-//!   its client's having it, and that nothing is lost or doubled.
+//! - `pack`: one stored tweet to Transit and to EDN, as a ratio to `serde_json` writing the same
+//!   tweet from its value.
+//! - `push`: 100 clients that get every tweet, 250 tweets a second, one by one and five at a time:
+//!   time on a core for each delivery, without what it costs to take the tweets in, over `/ws` and
+//!   over a Sente socket.
+//! - `poll`: 2,000 clients that poll, one tweet a second for each of them: time on a core, how late
+//!   a tweet is, from its being sent to perch to its client's having it, and that nothing is lost
+//!   or doubled.
 //!
 //! `cargo bench --bench sente`, `-- --short` for a small run.
 
@@ -121,7 +125,8 @@ impl Server {
     /// The time that the server has spent on a core.
     fn cpu(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("Linux");
-        // Behind the name in brackets; user and system time are the 12th and 13th there, in ticks of 10 ms.
+        // Behind the name in brackets; user and system time are the 12th and 13th there, in ticks
+        // of 10 ms.
         let fields = stat.rsplit(')').next().expect("fields");
         let ticks: f64 =
             fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().expect("ticks")).sum();
@@ -153,7 +158,8 @@ enum Kind {
     Sente,
 }
 
-/// Time on a core for each delivery, less `idle`, which is the time for each second without clients.
+/// Time on a core for each delivery, less `idle`, which is the time for each second without
+/// clients.
 async fn push(kind: Kind, batch_tweets: u64, seconds: u64, idle: f64) -> f64 {
     const CLIENTS: usize = 100;
     const PER_SECOND: u64 = 250;

@@ -1,12 +1,17 @@
-//! How fast is the whole service, from the HTTP request to the committed index and to the push on a WebSocket?
+//! How fast is the whole service, from the HTTP request to the committed index and to the push on a
+//! WebSocket?
 //!
-//! The binary runs beside this program on loopback, so the machine's cores are shared by both. Corpus: made-up tweets of about 600 bytes
-//! of JSON, words drawn from a Zipf distribution, seed 7. Rows:
+//! The binary runs beside this program on loopback, so the machine's cores are shared by both.
+//! Corpus: made-up tweets of about 600 bytes of JSON, words drawn from a Zipf distribution, seed 7.
+//! Rows:
 //!
-//! - `bulk`: tweets a second through `POST /api/tweets`, 10,000 queries registered, acknowledged (so committed), as a ratio to a bare tantivy
-//!   writer with one indexing thread, the same fields and the same analyzed tweets, in the same run.
-//! - `push`: from sending a request with one tweet to its frame on a WebSocket, 1,000 sessions; one that matches, and all.
-//! - `memory`: resident memory that is not backed by files, after 1 M tweets with 10,000 queries and 100 sessions.
+//! - `bulk`: tweets a second through `POST /api/tweets`, 10,000 queries registered, acknowledged
+//!   (so committed), as a ratio to a bare tantivy writer with one indexing thread, the same fields
+//!   and the same analyzed tweets, in the same run.
+//! - `push`: from sending a request with one tweet to its frame on a WebSocket, 1,000 sessions; one
+//!   that matches, and all.
+//! - `memory`: resident memory that is not backed by files, after 1 M tweets with 10,000 queries
+//!   and 100 sessions.
 //! - `history`: the first page of 250 of a one-word query over all tweets, over HTTP.
 //! - `start`: from `exec` to the first 200 of `/readyz`, with the index of all tweets.
 //!

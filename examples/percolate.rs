@@ -4,10 +4,11 @@
 //! cargo run --example percolate -- QUERIES DOCUMENTS [--field NAME=KIND]…
 //! ```
 //!
-//! QUERIES is a file with one query a line, in the text form. DOCUMENTS is a file with one JSON object a line, `-` is standard
-//! input. Without `--field` the documents are simple articles (`title` and `body` text, `tag` keyword, `price` float,
-//! `words` integer, `published` date in milliseconds, `place` as `[longitude, latitude]`). A match is one line: the number of
-//! the document, the number of the query and the query itself, with tabs between them.
+//! QUERIES is a file with one query a line, in the text form. DOCUMENTS is a file with one JSON
+//! object a line, `-` is standard input. Without `--field` the documents are simple articles
+//! (`title` and `body` text, `tag` keyword, `price` float, `words` integer, `published` date in
+//! milliseconds, `place` as `[longitude, latitude]`). A match is one line: the number of the
+//! document, the number of the query and the query itself, with tabs between them.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write as _};
@@ -121,7 +122,8 @@ fn kind_of(name: &str) -> Result<Kind, String> {
     })
 }
 
-/// A document has what the schema knows, by name or alias; a field may have several values as an array.
+/// A document has what the schema knows, by name or alias; a field may have several values as an
+/// array.
 fn read(value: &Value, schema: &Schema, builder: &mut DocBuilder<'_>) -> Doc {
     builder.clear();
     for (id, field) in schema.iter() {

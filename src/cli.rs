@@ -1,8 +1,9 @@
 //! The command line: subcommands, what they print, and exit codes.
 //!
-//! Results go to stdout, everything else to stderr. `serve` runs perch here; `ingest`, `search`, `tail` and `bench` are clients of one that runs
-//! (and know nothing of it but its HTTP and WebSocket interface); `explain`, `check` and `plugins` need none.
-//! `backup`, `check-index` and `reindex` work on the directory of an index.
+//! Results go to stdout, everything else to stderr. `serve` runs perch here; `ingest`, `search`,
+//! `tail` and `bench` are clients of one that runs (and know nothing of it but its HTTP and
+//! WebSocket interface); `explain`, `check` and `plugins` need none. `backup`, `check-index` and
+//! `reindex` work on the directory of an index.
 
 mod bench;
 mod check;
@@ -94,13 +95,15 @@ struct ServerArgs {
     access: AccessArgs,
 }
 
-/// How to trust a server, and to be trusted by it. The token is never an argument: those can be seen by everybody on the machine.
+/// How to trust a server, and to be trusted by it. The token is never an argument: those can be
+/// seen by everybody on the machine.
 #[derive(Debug, Args)]
 struct AccessArgs {
     /// A file with the server's token; the variable `PERCH_TOKEN` can hold it too
     #[arg(long, value_name = "FILE")]
     token_file: Option<std::path::PathBuf>,
-    /// A file with the certificates (PEM) that an https server is trusted by, instead of those that the system trusts
+    /// A file with the certificates (PEM) that an https server is trusted by, instead of those that
+    /// the system trusts
     #[arg(long, value_name = "FILE", env = "PERCH_CA")]
     ca: Option<std::path::PathBuf>,
 }
@@ -177,7 +180,8 @@ impl Failure {
         }
     }
 
-    /// Where the exit code 1 says that nothing matches, everything else that fails is 2. Whoever closed our stdout has still seen enough.
+    /// Where the exit code 1 says that nothing matches, everything else that fails is 2. Whoever
+    /// closed our stdout has still seen enough.
     fn unlike_no_match(self) -> Failure {
         match self {
             Failure::Other(error) if !is_broken_pipe(&error) => Failure::Usage(format!("perch: {error:#}")),
@@ -221,7 +225,8 @@ fn block_on(client: impl Future<Output = Result<(), Failure>>) -> Result<(), Fai
     outcome
 }
 
-/// Brings all layers of the configuration together. The one place where the command line reads the environment for it.
+/// Brings all layers of the configuration together. The one place where the command line reads the
+/// environment for it.
 fn layers(args: &ConfigArgs) -> Result<Layers, Vec<ConfigError>> {
     const DEFAULT: &str = "config.toml";
     let name = args.config.as_deref().unwrap_or(DEFAULT);

@@ -1,6 +1,8 @@
-//! A chat with many windows, in the terminal: what is typed in one shows in all, and each starts with the last ten lines.
+//! A chat with many windows, in the terminal: what is typed in one shows in all, and each starts
+//! with the last ten lines.
 //!
-//! Stands in for Luminus's multi-client chat. perch keeps the lines, numbers them and pushes them; a window is a live search for everything.
+//! Stands in for Luminus's multi-client chat. perch keeps the lines, numbers them and pushes them;
+//! a window is a live search for everything.
 //!
 //! ```text
 //! perch serve --config examples/chat/perch.toml

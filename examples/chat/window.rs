@@ -1,4 +1,5 @@
-//! A window of the chat: what is said in one shows in all, and a new one starts with the last ten lines.
+//! A window of the chat: what is said in one shows in all, and a new one starts with the last ten
+//! lines.
 //!
 //! It speaks Transit over a WebSocket of its own: each message is `[event payload ref]`.
 
@@ -37,11 +38,13 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Opens a window at `ws://…`: an endpoint with `format = "raw"`, `packer = "transit"` and `profile = "plain"`.
+    /// Opens a window at `ws://…`: an endpoint with `format = "raw"`, `packer = "transit"` and
+    /// `profile = "plain"`.
     pub(crate) async fn open(url: &str) -> anyhow::Result<Window> {
         let (socket, _) = tokio_tungstenite::connect_async(url).await.context("the chat can't be reached")?;
         let mut window = Window { socket, lines: VecDeque::new(), new: VecDeque::new(), asked: 0 };
-        // First the live search, then what was said up to where it starts: together they hold every line once.
+        // First the live search, then what was said up to where it starts: together they hold every
+        // line once.
         let registered = window.ask("cmd/percolate", json!({"query": "*"})).await?;
         let page = json!({"query": "*", "n": KEPT, "until_seq": registered["seq"]});
         let page = window.ask("cmd/query", page).await?;
@@ -61,7 +64,8 @@ impl Window {
         }
     }
 
-    /// Says something; the answer is who said it. It comes out of [`Window::next`] as everybody's lines do.
+    /// Says something; the answer is who said it. It comes out of [`Window::next`] as everybody's
+    /// lines do.
     pub(crate) async fn say(&mut self, text: &str) -> anyhow::Result<String> {
         let said = self.ask("cmd/publish", json!({"text": text})).await?;
         Ok(said["screen_name"].as_str().unwrap_or_default().to_owned())
@@ -100,7 +104,8 @@ impl Window {
         }
     }
 
-    /// Takes one message. A new line is kept; anything else is answered with: its event, its payload, and what it answers.
+    /// Takes one message. A new line is kept; anything else is answered with: its event, its
+    /// payload, and what it answers.
     async fn event(&mut self) -> anyhow::Result<Option<(String, Json, Value)>> {
         let message = self.socket.next().await.context("the chat has ended")??;
         let Message::Text(text) = message else { return Ok(None) };

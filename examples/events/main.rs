@@ -1,7 +1,8 @@
-//! The server tells all pages something every second, and each page asks the server something with a callback.
+//! The server tells all pages something every second, and each page asks the server something with
+//! a callback.
 //!
-//! Stands in for closp's example of Sente. An announcement is a tweet of the announcer; every page has a live search for them. The question is
-//! how many users there are.
+//! Stands in for closp's example of Sente. An announcement is a tweet of the announcer; every page
+//! has a live search for them. The question is how many users there are.
 //!
 //! ```text
 //! perch serve --config examples/events/perch.toml

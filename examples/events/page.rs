@@ -1,6 +1,7 @@
 //! A page that gets what the server tells everybody, and asks the server with a callback.
 //!
-//! It speaks as Sente 1.15 does, with EDN: `+[[:id data] "callback"]` there, `+[[[:id data] …]]` and `+[reply "callback"]` back.
+//! It speaks as Sente 1.15 does, with EDN: `+[[:id data] "callback"]` there, `+[[[:id data] …]]`
+//! and `+[reply "callback"]` back.
 
 use std::collections::VecDeque;
 
@@ -24,7 +25,8 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Opens a page at `ws://…`: an endpoint with `packer = "edn"` and `profile = "plain"`. The id is the page's own.
+    /// Opens a page at `ws://…`: an endpoint with `packer = "edn"` and `profile = "plain"`. The id
+    /// is the page's own.
     pub(crate) async fn open(url: &str, client_id: &str) -> anyhow::Result<Page> {
         let (socket, _) = tokio_tungstenite::connect_async(format!("{url}?client-id={client_id}")).await?;
         let mut page = Page { socket, announced: VecDeque::new(), asked: 0 };

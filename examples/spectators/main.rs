@@ -1,16 +1,18 @@
-//! Runners on a map: everybody tells where they are, and sees those whom they follow, and nobody else.
+//! Runners on a map: everybody tells where they are, and sees those whom they follow, and nobody
+//! else.
 //!
-//! Stands in for the runner app of http-kit. A position is a tweet with coordinates, following somebody is a live search for what comes from them; a part
-//! of the map is one as well: `within:[13.0 52.3 13.8 52.7]`. What that app did not have: who somebody is stands in their token, so nobody
-//! moves another, and when a connection ends perch forgets what it searched for.
+//! Stands in for the runner app of http-kit. A position is a tweet with coordinates, following
+//! somebody is a live search for what comes from them; a part of the map is one as well:
+//! `within:[13.0 52.3 13.8 52.7]`. What that app did not have: who somebody is stands in their
+//! token, so nobody moves another, and when a connection ends perch forgets what it searched for.
 //!
 //! ```text
 //! perch serve --config examples/spectators/perch.toml
 //! cargo run --example spectators < tokens
 //! ```
 //!
-//! `tokens` has a line for each runner: their name and their token, which the app's own login would give them. Each follows the next two in the
-//! list and runs ten steps.
+//! `tokens` has a line for each runner: their name and their token, which the app's own login would
+//! give them. Each follows the next two in the list and runs ten steps.
 
 mod runner;
 

@@ -1,6 +1,7 @@
 //! A runner who tells where they are, and a spectator of other runners: one connection does both.
 //!
-//! Who somebody is, is in their token, and nobody can speak for another; when a connection ends its live search ends with it.
+//! Who somebody is, is in their token, and nobody can speak for another; when a connection ends its
+//! live search ends with it.
 
 use std::collections::VecDeque;
 
@@ -38,7 +39,8 @@ impl Runner {
         Ok(runner)
     }
 
-    /// Sees from now on what the search finds: `from:ann OR from:bob`, or `within:[13.0 52.3 13.8 52.7]`.
+    /// Sees from now on what the search finds: `from:ann OR from:bob`, or `within:[13.0 52.3 13.8
+    /// 52.7]`.
     pub(crate) async fn watch(&mut self, query: &str) -> anyhow::Result<()> {
         self.ask("cmd/percolate", json!({"query": query})).await.map(drop)
     }

@@ -1,4 +1,5 @@
-//! The parsers that read what strangers send. Each function takes any bytes, and panics when something does not hold.
+//! The parsers that read what strangers send. Each function takes any bytes, and panics when
+//! something does not hold.
 
 mod sente;
 

@@ -1,7 +1,8 @@
 //! Feeds one target with broken input for a while: `perch-fuzz TARGET SECONDS [SEED]`.
 //!
-//! It knows nothing of the code that it reaches, as libFuzzer does; it makes up for some of that with good examples to begin
-//! with and the words of the languages. It needs no nightly toolchain and no instrumented build.
+//! It knows nothing of the code that it reaches, as libFuzzer does; it makes up for some of that
+//! with good examples to begin with and the words of the languages. It needs no nightly toolchain
+//! and no instrumented build.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

@@ -5,7 +5,8 @@ use perch::transport::sente::transit::{Codes, Writer};
 use perch::transport::sente::value::Value;
 use perch::transport::sente::{edn as edn_form, reencode, transit as transit_form};
 
-/// Any text is read as Transit or refused, what was read is written so that it is read again, and JSON is turned into what its value gives.
+/// Any text is read as Transit or refused, what was read is written so that it is read again, and
+/// JSON is turned into what its value gives.
 pub fn transit(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let _ = Format::read(text, Packing::Transit);
@@ -21,7 +22,8 @@ pub fn transit(input: &[u8]) {
     }
     let mut out = String::new();
     let reencoded = reencode::transit(text, &mut Writer::new(Codes::Short, &mut out));
-    // Numbers in JSON can be written in more ways than one, so that only what is in canonical form is compared.
+    // Numbers in JSON can be written in more ways than one, so that only what is in canonical form
+    // is compared.
     if let Ok(json) = serde_json::from_str::<serde_json::Value>(text)
         && json.to_string() == text
     {
@@ -40,7 +42,8 @@ pub fn edn(input: &[u8]) {
     if let Ok(value) = edn_form::read(text) {
         let mut written = String::new();
         edn_form::write(&value, &mut written);
-        // Numbers that old readers don't know are written as strings; from then on nothing changes any more.
+        // Numbers that old readers don't know are written as strings; from then on nothing changes
+        // any more.
         let again = edn_form::read(&written).expect("what is written can be read");
         let mut twice = String::new();
         edn_form::write(&again, &mut twice);

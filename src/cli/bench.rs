@@ -1,12 +1,13 @@
 //! `perch bench`: how much does a running server carry, and does it lose anything on the way?
 //!
 //! ```text
-//! plan ──tweets──> POST /api/tweets ──> server ──frames──> sessions (threads of their own) ──> ledgers, latencies ──> report
+//! plan ──tweets──> POST /api/tweets ──> server ──frames──> sessions ──> ledgers ──> report
 //!   └───────────────────── what each session is owed ──────────────────────^
 //! ```
 //!
-//! Made to stand beside the server on the same machine: what it costs is taken from what it measures. It publishes made-up tweets for good, so
-//! it belongs before a server with an index for trying things out.
+//! Made to stand beside the server on the same machine: what it costs is taken from what it
+//! measures. It publishes made-up tweets for good, so it belongs before a server with an index for
+//! trying things out.
 
 mod ledger;
 mod plan;
@@ -40,7 +41,8 @@ const OTHER_FILES: u64 = 300;
 /// For so long nothing may happen while something is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// After the last tweet, pings and counts go on for so long: then a tweet that comes twice has had its time.
+/// After the last tweet, pings and counts go on for so long: then a tweet that comes twice has had
+/// its time.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
 /// What is measured.
@@ -66,7 +68,8 @@ pub(super) struct BenchArgs {
     /// How many sessions [default: 5000; 1000 for backlog and slow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     sessions: Option<u32>,
-    /// How many words are queried; each session asks for one [default: a tenth of the sessions; 10 for backlog]
+    /// How many words are queried; each session asks for one [default: a tenth of the sessions; 10
+    /// for backlog]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     queries: Option<u32>,
     /// How many percent of the sessions ask for two words, so that queries overlap
@@ -75,8 +78,8 @@ pub(super) struct BenchArgs {
     /// Tweets a second [default: 1000; 200 for reconnect; for backlog no more than 5000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: Option<u32>,
-    /// Deliveries a second, all sessions together, about: tweets match so many queries [default: 100000; 20000 for reconnect, 50000 for slow;
-    /// for backlog every tweet matches all]
+    /// Deliveries a second, all sessions together, about: tweets match so many queries [default:
+    /// 100000; 20000 for reconnect, 50000 for slow; for backlog every tweet matches all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     deliveries: Option<u32>,
     /// For how long, in seconds [default: 30; 10 for idle]
@@ -85,7 +88,8 @@ pub(super) struct BenchArgs {
     /// Tweets are sent in batches that are due every so many milliseconds
     #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     tick: u32,
-    /// backlog: how many tweets wait before each session. Beyond `limits.session_queue_frames` of the server they come from its index
+    /// backlog: how many tweets wait before each session. Beyond `limits.session_queue_frames` of
+    /// the server they come from its index
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..))]
     backlog: u32,
     /// reconnect: how long the sessions stay away, in seconds
@@ -154,7 +158,8 @@ impl Settings {
             S::Idle | S::Paced => Some(100_000),
         });
         let words = deliveries.map_or(f64::from(queries), |deliveries| {
-            // A session with two words, which are neighbors, gets as much as if its tweets had one word more.
+            // A session with two words, which are neighbors, gets as much as if its tweets had one
+            // word more.
             let of_one_word = f64::from(sessions) / f64::from(queries);
             f64::from(deliveries) / f64::from(rate) / of_one_word - args.overlap / 100.0
         });
@@ -311,7 +316,8 @@ impl Bench<'_> {
         Ok(measured)
     }
 
-    /// A third of the time all are there, then they are away, then they come back; tweets go on all the time.
+    /// A third of the time all are there, then they are away, then they come back; tweets go on all
+    /// the time.
     async fn reconnect(&mut self, publisher: &mut Publisher, settings: &Settings) -> anyhow::Result<Vec<Duration>> {
         let tweets = settings.plan.tweets;
         publisher.on_time(tweets / 3).await?;

@@ -25,13 +25,15 @@ pub(super) struct ExplainArgs {
     /// The query: text, or its JSON form
     #[arg(allow_hyphen_values = true)]
     query: String,
-    /// Say why the tweets in this file match, or why not; `-` is standard input. The exit code is 0 when one matches and 1 when none does
+    /// Say why the tweets in this file match, or why not; `-` is standard input. The exit code is 0
+    /// when one matches and 1 when none does
     #[arg(long, value_name = "FILE")]
     tweet: Option<String>,
     /// With --tweet: print one JSON object a tweet, as `/api/explain` answers it
     #[arg(long, requires = "tweet")]
     json: bool,
-    /// Judge what the query costs and brings by the newest tweets of the perch that runs here, not by made-up ones
+    /// Judge what the query costs and brings by the newest tweets of the perch that runs here, not
+    /// by made-up ones
     #[arg(long, value_name = "URL", conflicts_with = "tweet", value_parser = super::client::server_url)]
     url: Option<url::Url>,
     #[command(flatten)]

@@ -1,12 +1,13 @@
 //! `perch ingest`: sends files to `POST /api/tweets`.
 //!
 //! ```text
-//! file -> pieces (as the server would cut it) -> portions of NDJSON, packed -> several requests at a time -> counts, refused lines by file and line
+//! file -> pieces (as the server would cut it) -> portions of NDJSON, packed
+//!      -> several requests at a time -> counts, refused lines by file and line
 //! ```
 //!
-//! A portion that may have got lost is sent again: that is safe, because a tweet replaces itself. A portion
-//! that is too large for the server, or for a proxy before it, is halved, down to one tweet; those that
-//! follow begin at the size that was taken.
+//! A portion that may have got lost is sent again: that is safe, because a tweet replaces itself. A
+//! portion that is too large for the server, or for a proxy before it, is halved, down to one
+//! tweet; those that follow begin at the size that was taken.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -432,7 +433,8 @@ async fn send(portion: Portion, target: &Target) -> Sent {
     Ok(answers)
 }
 
-/// Sends a body until it is answered, or the patience is over. `None` is the answer that it is too large.
+/// Sends a body until it is answered, or the patience is over. `None` is the answer that it is too
+/// large.
 async fn send_part(body: Bytes, target: &Target) -> Result<Option<Answer>, Failure> {
     let started = Instant::now();
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));

@@ -61,7 +61,8 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     outcome.map_err(Failure::Other)
 }
 
-/// What the index and everything else besides connections needs, in open files. Some hundred are enough, but merges and sources come and go.
+/// What the index and everything else besides connections needs, in open files. Some hundred are
+/// enough, but merges and sources come and go.
 const OTHER_FILES: u64 = 1_000;
 
 /// Each connection is an open file, and many systems allow few unless they are asked. Where they
@@ -97,7 +98,8 @@ fn connections_within(files: u64) -> usize {
 async fn end_twice(mut ends: Ends, shutdown: CancellationToken) -> anyhow::Result<()> {
     ends.next().await;
     shutdown.cancel();
-    // Some wrappers send the same signal to the process and to its group: that is still the first one, so it is not listened to.
+    // Some wrappers send the same signal to the process and to its group: that is still the first
+    // one, so it is not listened to.
     tokio::time::sleep(Duration::from_millis(500)).await;
     Ends::listen().context("can't listen for signals")?.next().await;
     Ok(())

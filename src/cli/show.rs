@@ -68,14 +68,15 @@ pub(super) fn is_bidirectional(char: char) -> bool {
     matches!(char, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text with escapes for whatever steers a terminal. Line breaks and tabs stay: messages have several lines.
+/// The text with escapes for whatever steers a terminal. Line breaks and tabs stay: messages have
+/// several lines.
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     let steers = |char: char| !matches!(char, '\n' | '\t') && (char.is_control() || is_directional(char));
     replace_chars(text, steers, |char, out| write!(out, "{}", char.escape_unicode()))
 }
 
-/// A JSON text as a line of stdout. JSON lets C1 controls, DEL and directional marks stand in its strings. For a
-/// terminal they become the escapes of JSON, which mean the same.
+/// A JSON text as a line of stdout. JSON lets C1 controls, DEL and directional marks stand in its
+/// strings. For a terminal they become the escapes of JSON, which mean the same.
 pub(super) fn json_line(json: &str, is_terminal: bool) -> Cow<'_, str> {
     let steers = |char: char| is_terminal && (char.is_control() || is_directional(char));
     replace_chars(json, steers, |char, out| match char {

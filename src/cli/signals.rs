@@ -1,7 +1,7 @@
 //! The signals that `perch serve` listens to.
 //!
-//! A signal that nobody listens to kills the process, so all of them are listened to before perch says that it serves: whoever waits for that line,
-//! or for `/readyz`, may send one at once.
+//! A signal that nobody listens to kills the process, so all of them are listened to before perch
+//! says that it serves: whoever waits for that line, or for `/readyz`, may send one at once.
 
 use std::io;
 
@@ -35,7 +35,8 @@ impl Ends {
         })
     }
 
-    /// Waits for the next one. Those of one kind that come while nobody waits count as one; nothing is heard of those from before [`Ends::listen`].
+    /// Waits for the next one. Those of one kind that come while nobody waits count as one; nothing
+    /// is heard of those from before [`Ends::listen`].
     pub(super) async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {
@@ -47,8 +48,8 @@ impl Ends {
     }
 }
 
-/// SIGHUP, where there is one: files have changed. `serve` listens to it from its first moment on, whether it has
-/// files to read again or not: a process that does not is ended by it.
+/// SIGHUP, where there is one: files have changed. `serve` listens to it from its first moment on,
+/// whether it has files to read again or not: a process that does not is ended by it.
 pub(super) struct Hangups {
     #[cfg(unix)]
     hangups: Signal,

@@ -1,6 +1,7 @@
 //! `perch tail`: matching tweets as they come in.
 //!
-//! One session at `/ws`. When the connection is lost it is made again, and goes on behind the last tweet that was printed.
+//! One session at `/ws`. When the connection is lost it is made again, and goes on behind the last
+//! tweet that was printed.
 
 use std::io::{IsTerminal as _, Write as _};
 #[cfg(unix)]
@@ -77,10 +78,11 @@ pub(super) async fn run(args: &TailArgs) -> Result<(), Failure> {
     }
 }
 
-/// Waits until the other end of standard output is closed. A write would tell it too, but nothing is written while
-/// nothing matches.
+/// Waits until the other end of standard output is closed. A write would tell it too, but nothing
+/// is written while nothing matches.
 async fn stdout_closed() {
-    // Nothing is written by way of this, so that stdout may go on to block. A file can't be waited for.
+    // Nothing is written by way of this, so that stdout may go on to block. A file can't be waited
+    // for.
     #[cfg(unix)]
     if let Ok(stdout) = std::io::stdout().as_fd().try_clone_to_owned()
         && let Ok(stdout) = pipe::Sender::from_owned_fd_unchecked(stdout)

@@ -1,4 +1,5 @@
-//! `perch bench` against a server: what it counts, and that it finds nothing wrong. Never how fast anything is.
+//! `perch bench` against a server: what it counts, and that it finds nothing wrong. Never how fast
+//! anything is.
 
 use serde_json::Value;
 

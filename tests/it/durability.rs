@@ -17,7 +17,8 @@ use crate::support::{Client, PATIENCE, tweet, until};
 const IDS: u64 = 1_000_000;
 const FEEDERS: u64 = 3;
 
-/// A client that sends batches and notes what was acknowledged. What was not is sent again after the next start.
+/// A client that sends batches and notes what was acknowledged. What was not is sent again after
+/// the next start.
 struct Feeder {
     number: u64,
     random: StdRng,
@@ -42,7 +43,8 @@ impl Feeder {
         }
     }
 
-    /// Sends batch after batch until the server is gone: new tweets, what was not answered, and sometimes one that was.
+    /// Sends batch after batch until the server is gone: new tweets, what was not answered, and
+    /// sometimes one that was.
     async fn feed(&mut self, url: &str) {
         let http = reqwest::Client::new();
         loop {
@@ -143,7 +145,8 @@ async fn find_all(server: &Server) -> Vec<u64> {
     }
 }
 
-/// Kills a server under load again and again. Everything is drawn from the seed but the speed of the machine.
+/// Kills a server under load again and again. Everything is drawn from the seed but the speed of
+/// the machine.
 async fn kill_again_and_again(index: &Path, seed: u64, rounds: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut feeders: Vec<Feeder> = (0..FEEDERS).map(|number| Feeder::new(number, seed ^ number)).collect();
@@ -177,7 +180,8 @@ async fn kill_again_and_again(index: &Path, seed: u64, rounds: u64) {
             break;
         }
 
-        // The moment is what the test is about: so many pushes, and then some spins, which fall anywhere between two of the server's steps.
+        // The moment is what the test is about: so many pushes, and then some spins, which fall
+        // anywhere between two of the server's steps.
         let (pushes, spins) = (random.random_range(0..400), random.random_range(0..2_000_000_u32));
         reader.ends_after = pushes;
         let kill = || {

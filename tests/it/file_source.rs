@@ -168,7 +168,8 @@ async fn a_damaged_file_fails_keeps_what_was_read_and_goes_on_once_it_is_whole()
             "{name} is not counted"
         );
     }
-    // What came before the damage is there; the file is read again only when there is something else in it.
+    // What came before the damage is there; the file is read again only when there is something
+    // else in it.
     let n = total(&perch).await;
     assert!((1..1_000).contains(&n), "{n}");
     let before = read(&perch, n).await;
@@ -228,7 +229,8 @@ async fn a_crash_reads_nothing_twice_that_is_durable_and_loses_nothing() {
     let mut random = StdRng::seed_from_u64(5);
     let mut durable = BTreeMap::<u64, u64>::new();
     for round in 0..4 {
-        // However far the source runs ahead of who reads here, there are lines left for the next round.
+        // However far the source runs ahead of who reads here, there are lines left for the next
+        // round.
         append(&path, &lines(round * PART + 1..=(round + 1) * PART));
         let server = Server::start_with(&index, &arguments);
         let mut client = Client::open(server.url.strip_prefix("http://").expect("http")).await;

@@ -1,4 +1,5 @@
-//! perch as its clients see it: the real application on a port of its own, in this process or as the binary.
+//! perch as its clients see it: the real application on a port of its own, in this process or as
+//! the binary.
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! History, single tweets, percolation without a session, explanation, probes and their errors over HTTP.
+//! History, single tweets, percolation without a session, explanation, probes and their errors over
+//! HTTP.
 
 use serde_json::{Value, json};
 

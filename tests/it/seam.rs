@@ -1,5 +1,6 @@
-//! No seam, over real sockets: random tweets, searches, and sessions that come, go, come back and read slowly. What each client holds in the end is
-//! compared with a plain model: history up to its watermark and pushes from there on hold every tweet once.
+//! No seam, over real sockets: random tweets, searches, and sessions that come, go, come back and
+//! read slowly. What each client holds in the end is compared with a plain model: history up to its
+//! watermark and pushes from there on hold every tweet once.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -268,7 +268,8 @@ async fn heads_that_are_cut_off_are_counted() {
 async fn there_are_only_so_many_connections() {
     let perch = Perch::start_with("[server]\nheader_timeout_ms = 600000\n[limits]\nmax_connections = 2\n").await;
     let (first, _second) = (perch.connect().await, TcpStream::connect(perch.address).await.expect("a connection"));
-    // The kernel takes connections before perch does: those that perch does not want end without an answer.
+    // The kernel takes connections before perch does: those that perch does not want end without an
+    // answer.
     let third = TcpStream::connect(perch.address).await.expect("a connection");
     assert_eq!(closed(third).await, "");
     drop(first);

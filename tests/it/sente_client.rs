@@ -1,5 +1,5 @@
-//! Clients of Sente, written from the description of its protocol: each speaks as one group of versions does, over a WebSocket or by polling,
-//! and notes what goes over the wire.
+//! Clients of Sente, written from the description of its protocol: each speaks as one group of
+//! versions does, over a WebSocket or by polling, and notes what goes over the wire.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -204,7 +204,8 @@ fn is_stats(event: &Value) -> bool {
     id(event).starts_with("stats/")
 }
 
-/// What went over the wire: `>` from the client, `<` from the server. Counts come when they come, so they are left out.
+/// What went over the wire: `>` from the client, `<` from the server. Counts come when they come,
+/// so they are left out.
 #[derive(Debug, Default)]
 pub(crate) struct Transcript {
     pub lines: String,

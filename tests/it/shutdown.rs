@@ -9,7 +9,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::support::process::{Server, perch};
 use crate::support::{PATIENCE, tweet};
 
-/// A server with a client that has asked for much and reads nothing more, which a shutdown waits for, for a while.
+/// A server with a client that has asked for much and reads nothing more, which a shutdown waits
+/// for, for a while.
 struct Held {
     dir: TempDir,
     server: Server,

@@ -16,7 +16,8 @@ fn long_tweets(ids: std::ops::Range<u64>) -> Vec<Value> {
     ids.map(|id| tweet(id, &text)).collect()
 }
 
-/// Takes events until the connection is live again, or is closed: the seqs, how often it was told of what, and the close frame.
+/// Takes events until the connection is live again, or is closed: the seqs, how often it was told
+/// of what, and the close frame.
 async fn take_all(client: &mut Client, until_seq: u64) -> (Vec<u64>, Vec<String>, Option<CloseFrame>) {
     let (mut seqs, mut told) = (Vec::new(), Vec::new());
     loop {

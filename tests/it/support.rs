@@ -1,4 +1,5 @@
-//! A perch on a free port with an index of its own, and clients for it. Everything is gone when the test ends.
+//! A perch on a free port with an index of its own, and clients for it. Everything is gone when the
+//! test ends.
 
 pub(crate) mod process;
 
@@ -101,7 +102,8 @@ impl Perch {
         (status, response.json().await.expect("the answer is JSON"))
     }
 
-    /// Sends tweets through the bulk endpoint and waits until they are durable. Answers with the last seq.
+    /// Sends tweets through the bulk endpoint and waits until they are durable. Answers with the
+    /// last seq.
     pub(crate) async fn ingest(&self, tweets: &[Value]) -> u64 {
         let body: String = tweets.iter().map(|tweet| format!("{tweet}\n")).collect();
         let (status, answer) = self.post("/api/tweets", body).await;
@@ -219,7 +221,8 @@ impl Client {
         }
     }
 
-    /// One round trip: everything that was sent before it has come. Answers with the tweets that came in between.
+    /// One round trip: everything that was sent before it has come. Answers with the tweets that
+    /// came in between.
     pub(crate) async fn settle(&mut self) -> Vec<Value> {
         self.send("cmd/ping", json!({})).await;
         let mut tweets = Vec::new();

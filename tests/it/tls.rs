@@ -191,7 +191,8 @@ async fn metrics_can_have_an_address_of_their_own() {
     perch.stop().await;
 }
 
-/// A certificate for this machine, signed by an authority that nobody knows; answers with the file of the authority's.
+/// A certificate for this machine, signed by an authority that nobody knows; answers with the file
+/// of the authority's.
 fn certificate_of_authority(dir: &Path) -> PathBuf {
     let mut of_authority = CertificateParams::new(Vec::new()).expect("no names");
     of_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

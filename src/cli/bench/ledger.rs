@@ -1,7 +1,8 @@
 //! What one session was owed and what it got: the judge of gaps, duplicates and order.
 //!
-//! Pure. Almost every tweet is the next one that is owed, which costs one comparison; what was skipped is kept until it comes or the run
-//! is over. Tweets of requests that ran side by side may come in another order than the plan's: order is judged by seq alone.
+//! Pure. Almost every tweet is the next one that is owed, which costs one comparison; what was
+//! skipped is kept until it comes or the run is over. Tweets of requests that ran side by side may
+//! come in another order than the plan's: order is judged by seq alone.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +19,8 @@ pub(super) struct Faults {
     pub(super) order: u64,
     /// Tweets that were not owed.
     pub(super) foreign: u64,
-    /// Times that a session which was catching up was told so again, or was told that it is live when it was.
+    /// Times that a session which was catching up was told so again, or was told that it is live
+    /// when it was.
     pub(super) told_twice: u64,
 }
 

@@ -1,10 +1,13 @@
-//! The model: which queries there are, what each tweet says, and which tweets each session must therefore get.
+//! The model: which queries there are, what each tweet says, and which tweets each session must
+//! therefore get.
 //!
 //! ```text
-//! tweet ──random start──> a run of words, one for each query it matches      session ──> its query: one word, or two of them
+//! tweet ──random start──> a run of words, one for each query it matches
+//! session ──> its query: one word, or two of them
 //! ```
 //!
-//! Pure and made of a seed: the sessions know what they are owed before the first tweet is sent, and nobody has to tell them.
+//! Pure and made of a seed: the sessions know what they are owed before the first tweet is sent,
+//! and nobody has to tell them.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -58,7 +61,8 @@ impl Plan {
             for at in 0..options.words {
                 of_one[((start + at) % options.queries) as usize].push(tweet);
             }
-            // Of a pair the one or the other: the word before the first belongs to a pair too, unless that is the last word itself.
+            // Of a pair the one or the other: the word before the first belongs to a pair too,
+            // unless that is the last word itself.
             let pairs = (options.words + 1).min(options.queries);
             for at in 0..pairs {
                 of_two[((start + options.queries - 1 + at) % options.queries) as usize].push(tweet);

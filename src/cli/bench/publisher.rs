@@ -1,7 +1,9 @@
-//! Publishes the tweets of the plan through `POST /api/tweets`, on time or as fast as the sessions take them.
+//! Publishes the tweets of the plan through `POST /api/tweets`, on time or as fast as the sessions
+//! take them.
 //!
-//! Latencies are counted from the moment at which a tweet was *due*, whether it could be sent then or not: a server that stops for a second is
-//! charged for every tweet that was due in that second, not only for the one that it kept waiting.
+//! Latencies are counted from the moment at which a tweet was *due*, whether it could be sent then
+//! or not: a server that stops for a second is charged for every tweet that was due in that second,
+//! not only for the one that it kept waiting.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -17,10 +19,12 @@ use url::Url;
 use super::readers::Shared;
 use crate::cli::client::Http;
 
-/// How many requests may wait for their commit: beyond, the server is not keeping up with taking tweets in.
+/// How many requests may wait for their commit: beyond, the server is not keeping up with taking
+/// tweets in.
 const MAX_REQUESTS: usize = 512;
 
-/// How long the sessions may take nothing of what they are owed, with a full backlog, before it is given up.
+/// How long the sessions may take nothing of what they are owed, with a full backlog, before it is
+/// given up.
 const STUCK: Duration = Duration::from_secs(30);
 
 /// When each tweet is due.
@@ -107,7 +111,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Keeps so many tweets before each session, in batches of `batch`, until the time is over or the plan at its end.
+    /// Keeps so many tweets before each session, in batches of `batch`, until the time is over or
+    /// the plan at its end.
     pub(super) async fn backlog(&mut self, tweets: u32, batch: u32, duration: Duration) -> anyhow::Result<()> {
         let shared = Arc::clone(&self.shared);
         let fan_out = shared.plan.fan_out();

@@ -1,6 +1,7 @@
 //! The threads that the sessions run on, and how they are told what to do and tell how it goes.
 //!
-//! Each thread has a runtime, a buffer and a tally of its own, so that nothing is shared while tweets come but one counter.
+//! Each thread has a runtime, a buffer and a tally of its own, so that nothing is shared while
+//! tweets come but one counter.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! One session: registers, reads, and keeps its ledger; goes away and comes back when it is told to.
+//! One session: registers, reads, and keeps its ledger; goes away and comes back when it is told
+//! to.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -36,7 +37,8 @@ pub(super) struct Thread {
 /// What a thread counts.
 #[derive(Debug)]
 pub(super) struct Tally {
-    /// Of sessions that read at full speed, in µs from the scheduled time of sending: before some sessions become slow, and after that.
+    /// Of sessions that read at full speed, in µs from the scheduled time of sending: before some
+    /// sessions become slow, and after that.
     pub(super) latency: [Histogram<u64>; 2],
     pub(super) deliveries: u64,
     /// Bytes of the frames of tweets.
@@ -325,8 +327,8 @@ struct Id {
     id: u64,
 }
 
-/// The id of the tweet and the seq in a frame of `tweet/new`: at its beginning and at its end, where perch writes them; else they are looked
-/// for properly.
+/// The id of the tweet and the seq in a frame of `tweet/new`: at its beginning and at its end,
+/// where perch writes them; else they are looked for properly.
 pub(super) fn id_and_seq(text: &[u8]) -> Option<(u64, u64)> {
     let fast = || {
         let id = digits(text.strip_prefix(b"[\"tweet/new\",{\"tweet\":{\"id\":")?)?;

@@ -1,7 +1,9 @@
-//! A WebSocket client that costs next to nothing, so that thousands fit beside the server that they measure.
+//! A WebSocket client that costs next to nothing, so that thousands fit beside the server that they
+//! measure.
 //!
-//! All sockets of a thread read into one buffer and look at frames where they lie; only the beginning of a frame whose rest has not come is
-//! kept. It knows what perch sends: whole, unmasked text frames, pings, and a close frame.
+//! All sockets of a thread read into one buffer and look at frames where they lie; only the
+//! beginning of a frame whose rest has not come is kept. It knows what perch sends: whole, unmasked
+//! text frames, pings, and a close frame.
 
 use std::io;
 use std::net::SocketAddr;
@@ -95,7 +97,8 @@ pub(super) fn parse(bytes: &[u8]) -> anyhow::Result<Parsed<'_>> {
     Ok(Parsed::Frame(frame, end))
 }
 
-/// Appends a masked frame. The mask is there to keep proxies from taking payloads for requests: here it can be any.
+/// Appends a masked frame. The mask is there to keep proxies from taking payloads for requests:
+/// here it can be any.
 pub(super) fn write_frame(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     out.push(0x80 | kind);
@@ -125,13 +128,15 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Connects. For a slow client the kernel takes little, so that its slowness reaches the server.
+    /// Connects. For a slow client the kernel takes little, so that its slowness reaches the
+    /// server.
     pub(super) async fn connect(address: &Address, is_slow: bool) -> anyhow::Result<Socket> {
         let socket = if address.socket.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         if is_slow {
             socket.set_recv_buffer_size(SLOW_RECEIVE_BUFFER_BYTES)?;
-            // On the way to this same machine segments have 64 KiB, and a receiver says that there is room only when one fits: a slow client
-            // would seem to take nothing for a minute, and then much. No network does that.
+            // On the way to this same machine segments have 64 KiB, and a receiver says that there
+            // is room only when one fits: a slow client would seem to take nothing for a minute,
+            // and then much. No network does that.
             #[cfg(unix)]
             socket2::SockRef::from(&socket).set_tcp_mss(SLOW_SEGMENT_BYTES)?;
         }
@@ -145,7 +150,8 @@ impl Socket {
         Ok(Socket { stream, part, out: Vec::new() })
     }
 
-    /// Reads what is there, at most `max` bytes, into the shared buffer and hands out the frames. False when the connection has ended.
+    /// Reads what is there, at most `max` bytes, into the shared buffer and hands out the frames.
+    /// False when the connection has ended.
     pub(super) fn poll_read(
         &mut self,
         context: &mut Context<'_>,

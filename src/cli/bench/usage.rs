@@ -1,4 +1,5 @@
-//! What the server takes of the machine: from its metrics, or from `/proc` when its process id is given.
+//! What the server takes of the machine: from its metrics, or from `/proc` when its process id is
+//! given.
 
 use std::sync::Arc;
 use std::sync::Mutex;

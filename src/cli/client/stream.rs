@@ -1,6 +1,7 @@
 //! Connections to a server, encrypted or not.
 //!
-//! A server is trusted by the certificates in the file of `--ca` and no others; without one by those that the system trusts.
+//! A server is trusted by the certificates in the file of `--ca` and no others; without one by
+//! those that the system trusts.
 
 use std::io;
 use std::path::Path;
@@ -32,7 +33,8 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// What these addresses need. A file that is named is read in any case, so that mistakes are found.
+    /// What these addresses need. A file that is named is read in any case, so that mistakes are
+    /// found.
     pub(in crate::cli) fn new<'a>(ca: Option<&Path>, urls: impl IntoIterator<Item = &'a Url>) -> Result<Tls, Failure> {
         let roots = match ca {
             Some(file) => roots_in(file)?,
@@ -43,7 +45,8 @@ impl Tls {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        // WebSockets begin with a request of HTTP/1.1, and what else is sent gains nothing by HTTP/2.
+        // WebSockets begin with a request of HTTP/1.1, and what else is sent gains nothing by
+        // HTTP/2.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Tls(Some(TlsConnector::from(Arc::new(config)))))
     }
@@ -102,7 +105,8 @@ fn roots_of_system() -> Result<RootCertStore, Failure> {
     Ok(roots)
 }
 
-/// The first cause of this type that an error has, such as what is wrong with the server's certificate.
+/// The first cause of this type that an error has, such as what is wrong with the server's
+/// certificate.
 pub(super) fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
     let mut chain = std::iter::successors(Some(error), |error| error.source());
     // An I/O error hides what it holds from the chain.
@@ -127,7 +131,8 @@ pub(in crate::cli) struct Plain {
 
 impl Plain {
     fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        /// A server that was sent no TLS answers with an alert: its type, and the version of all versions.
+        /// A server that was sent no TLS answers with an alert: its type, and the version of all
+        /// versions.
         const ALERT: [u8; 2] = [21, 3];
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);

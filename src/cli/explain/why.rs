@@ -1,6 +1,7 @@
 //! `perch explain QUERY --tweet FILE`: why tweets match a query, or why not.
 //!
-//! Exit codes are grep's: 0 when a tweet matches, 1 when none does, 2 when something is wrong with the query or the tweets.
+//! Exit codes are grep's: 0 when a tweet matches, 1 when none does, 2 when something is wrong with
+//! the query or the tweets.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::ops::Range;

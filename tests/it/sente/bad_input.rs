@@ -158,7 +158,8 @@ async fn forms_that_are_none() {
     assert_eq!(request(&perch, "POST", "", &[], &format!("client-id=1&ppstr={}", "x".repeat(2_049))).await, no_frame);
     let large = (413, "The body is longer than allowed".to_owned());
     assert_eq!(request(&perch, "POST", "", &[], &format!("client-id=1&ppstr={}", "x".repeat(20_000))).await, large);
-    // A client-id of a megabyte, in a body and in a URL: there the server reads no further than its own limit.
+    // A client-id of a megabyte, in a body and in a URL: there the server reads no further than its
+    // own limit.
     let id = "x".repeat(1 << 20);
     assert_eq!(request(&perch, "POST", "", &[], &format!("client-id={id}&ppstr=1")).await, large);
     let sent = perch.http.get(format!("{}?client-id={id}", perch.url("/chsk"))).send().await;

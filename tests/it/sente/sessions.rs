@@ -1,4 +1,5 @@
-//! What holds over the connections of a client: subscriptions, order, nothing lost and nothing twice.
+//! What holds over the connections of a client: subscriptions, order, nothing lost and nothing
+//! twice.
 
 use std::time::Duration;
 
@@ -296,7 +297,8 @@ async fn a_socket_that_sends_too_much_is_read_no_faster() {
         let frame = socket.setup.frame(r#"["~:chsk/ws-ping"]"#, Some(&format!("\"call{at:02}\"")));
         socket.send_text(&frame).await;
     }
-    // Some at once, and of the others every second one as time goes by: they are not all read and dropped at once.
+    // Some at once, and of the others every second one as time goes by: they are not all read and
+    // dropped at once.
     let answers = async {
         let mut answers = 0;
         while answers < 9 {
@@ -445,7 +447,8 @@ async fn a_busy_client_gets_one_batch_for_each_window() {
     };
     let ((), (batches, seen)) = tokio::join!(feed, read);
     assert_eq!(seen, (1..=TWEETS).collect::<Vec<_>>());
-    // Clients are woken together, which may be some milliseconds early; the first window and the last may be cut.
+    // Clients are woken together, which may be some milliseconds early; the first window and the
+    // last may be cut.
     let windows = started.elapsed().as_millis() / 190 + 2;
     assert!(batches <= windows, "{batches} batches in {windows} windows");
     perch.stop().await;
@@ -500,7 +503,8 @@ async fn clients_publish_where_they_may_and_never_for_another() {
         let refused = socket.ask(event, "aaaaad").await;
         assert_eq!(data(&refused).get("code"), Some(&Value::str(code)), "{event}");
     }
-    // Five seconds' worth may be saved up, and no more. They go out without waiting, so that no time comes between them.
+    // Five seconds' worth may be saved up, and no more. They go out without waiting, so that no
+    // time comes between them.
     for _ in 0..7 {
         socket.send(r#"[:cmd/publish {:text "again"}]"#).await;
     }

@@ -25,8 +25,8 @@ impl Server {
         Server::spawn(command, index_dir, arguments)
     }
 
-    /// The same with a disk of its own, of this size, mounted at `disk`; others see it at [`Server::outside`]. `None` when this
-    /// machine lets nobody mount one.
+    /// The same with a disk of its own, of this size, mounted at `disk`; others see it at
+    /// [`Server::outside`]. `None` when this machine lets nobody mount one.
     pub(crate) fn start_on_disk(disk: &Path, size: &str) -> Option<Server> {
         const MOUNT: &str = r#"mount -t tmpfs -o size="$1" tmpfs "$0" && shift && exec "$@""#;
         let wrap = |program: &str| {
@@ -42,7 +42,8 @@ impl Server {
         Some(Server::spawn(command, &disk.join("index"), &[]))
     }
 
-    /// The same on the file system in a file, mounted at `disk` for this server only. `None` unless root asks for it.
+    /// The same on the file system in a file, mounted at `disk` for this server only. `None` unless
+    /// root asks for it.
     pub(crate) fn start_on_image(disk: &Path, image: &Path) -> Option<Server> {
         const MOUNT: &str = r#"mount -o loop "$1" "$0" && shift && exec "$@""#;
         let wrap = |program: &str| {
