@@ -22,8 +22,6 @@ lint: web-tools
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	npx --no-install tsc --project web/jsconfig.json
-	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check licenses bans sources; \
-	else echo "skipped: cargo-deny is not installed (cargo install --locked cargo-deny), licenses and bans are not checked"; fi
 
 # The comparison with others (`make bench-peers`) is a workspace of its own, with some forty crates that perch does not need. To check it means to fetch those
 # and to compile all of perch's a second time, for minutes, so `make lint` looks at its formatting only.
