@@ -114,8 +114,8 @@ pub const METRICS: &[Metric] = &[
     row(
         DEFERRED,
         MetricKind::Counter,
-        "Pairs of tweet and query that were left undecided because the tweet had reached its bound of work: \
-         the sessions of the query read the tweet from the index.",
+        "Pairs of tweet and query undecided at the tweet's bound of work: the query's sessions read the tweet \
+         from the index.",
     ),
     row(TRUNCATED, MetricKind::Counter, "Tweets with more terms in a field than are searchable."),
     row(QUERIES, MetricKind::Gauge, "Different queries that are registered."),
