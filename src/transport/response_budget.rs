@@ -11,7 +11,8 @@
 //! each address, and in all. The bounds are permits of semaphores, in KiB.
 //!
 //! A search waits for its share before it runs ([`ResponseSlot::reserve`]): many pages over one
-//! connection come one after the other then, and none is refused. An answer of another route, and
+//! connection come one after the other then, and none is refused. A poll of Sente takes its share
+//! before its tweets count as sent ([`ResponseSlot::reserve_now`]). An answer of another route, and
 //! the part of a page beyond its reservation, is refused when there is no room.
 //!
 //! Answers without a known size are streams. They hold a few frames each, bounded below HTTP.
@@ -207,6 +208,22 @@ impl ResponseSlot {
                 Ok(())
             }
             _ => Err(no_room()),
+        }
+    }
+
+    /// Keeps room for an answer of this size, for a handler that must know before it answers. False when there is none now.
+    pub(super) fn reserve_now(&self, bytes: usize) -> bool {
+        let bytes = bytes as u64;
+        if bytes <= FREE_BYTES {
+            return true;
+        }
+        match self.fit(None, bytes) {
+            Ok(reserved) => {
+                *self.0.reservation.lock().unwrap_or_else(PoisonError::into_inner) = Some(reserved);
+                true
+            }
+            // One that is too long for all room there is would wait for ever.
+            Err(fault) => fault.code != Code::Unavailable,
         }
     }
 

@@ -34,7 +34,7 @@ async fn connect_from(from: [u8; 4], to: SocketAddr) -> TcpStream {
 }
 
 /// A client of HTTP/2 with this window for each stream.
-async fn http2(stream: TcpStream, window: u32) -> SendRequest<Bytes> {
+pub(crate) async fn http2(stream: TcpStream, window: u32) -> SendRequest<Bytes> {
     let (client, connection) =
         Builder::new().initial_window_size(window).handshake(stream).await.expect("HTTP/2 is spoken");
     tokio::spawn(async move {
@@ -43,7 +43,7 @@ async fn http2(stream: TcpStream, window: u32) -> SendRequest<Bytes> {
     client
 }
 
-fn get(path: &str) -> hyper::Request<()> {
+pub(crate) fn get(path: &str) -> hyper::Request<()> {
     hyper::Request::get(format!("http://localhost{path}")).body(()).expect("a request")
 }
 

@@ -162,3 +162,23 @@ async fn a_share_is_not_more_than_the_whole() {
     assert_eq!(shares(budget(8, 64, 16)), [8 * 1024; 3]);
     assert_eq!(shares(budget(8, 2, 16)), [8 * 1024, 2 * 1024, 2 * 1024]);
 }
+
+#[tokio::test]
+async fn an_answer_whose_room_is_kept_is_not_refused() {
+    let budget = budget(2, 1, 1);
+    let slot = |host| budget.slot(&request(&ConnectionShare::default(), host));
+    let (first, second) = (slot(1), slot(1));
+    let bytes = 768 * 1024;
+    assert!(first.reserve_now(bytes));
+    assert!(!second.reserve_now(bytes), "the address has its share");
+    assert!(second.reserve_now(1024), "a short one needs none");
+    let other = slot(2).hold(Response::new(Body::from(vec![0_u8; 1024 * 1024])));
+    let response = first.hold(Response::new(Body::from(vec![0_u8; bytes])));
+    assert_eq!((response.status().as_u16(), other.status().as_u16()), (200, 200));
+    assert_eq!(free_kib(&budget), 256);
+    drop((response, other));
+    assert!(second.reserve_now(bytes));
+    drop(second);
+    assert_eq!(free_kib(&budget), 2 * 1024, "nobody answers");
+    assert!(slot(1).reserve_now(3 * 1024 * 1024), "one that never finds room is refused as ever");
+}

@@ -32,13 +32,14 @@ use super::options::{FrameFormat, Options};
 use super::value::Value;
 use super::{Endpoint, KIND};
 use crate::auth::{self, AccessToken};
-use crate::live::{ClientKey, Event, Registered, Session};
+use crate::live::{ClientKey, CloseReason, Event, Registered, Session};
 use crate::telemetry;
 use crate::transport::Progress;
 use crate::transport::access::{AddressSlot, SessionSlot};
 use crate::transport::errors::{Code, Fault};
 use crate::transport::pace::{Bucket, Pace};
 use crate::transport::publish::{Publisher, Right};
+use crate::transport::response_budget::ResponseSlot;
 use commands::{Found, ReplyTo};
 pub(super) use input::{Answer, Input};
 use outbox::{Outbox, Pushed};
@@ -46,6 +47,10 @@ use registrations::Registrations;
 
 /// Why a client's task ends that perch takes down.
 const SHUTTING_DOWN: &str = "shutting_down";
+
+/// Why a client's task ends whose session can't go on: the index can't be read, or retention has
+/// deleted what the client was to be sent next.
+const FAILED: &str = "failed";
 
 /// How long a client may take to fetch what is left when perch shuts down.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -106,6 +111,7 @@ impl Socket {
 /// A poll that waits for something to say.
 struct Poll {
     reply: oneshot::Sender<Answer>,
+    slot: ResponseSlot,
     until: Instant,
 }
 
@@ -224,12 +230,14 @@ pub(super) async fn run(
     tracing::debug!("client comes");
     client.restore().await;
     let reason = client.serve().await;
-    client.inbox.close();
-    if reason == SHUTTING_DOWN {
-        client.note_quiet();
-    } else {
-        client.forget();
+    // Before the inbox is closed: a new task of this client may begin then.
+    match reason {
+        SHUTTING_DOWN => client.note_quiet(),
+        // The client comes back, and gets a new session for what it had registered.
+        FAILED => client.release(),
+        _ => client.forget(),
     }
+    client.inbox.close();
     endpoint.table.remove_closed(&client.id);
     telemetry::disconnected(KIND.name, reason);
     tracing::debug!(reason, "client goes");
@@ -285,7 +293,7 @@ impl Client {
             })
         };
         let mut events = Vec::new();
-        let mut is_open = true;
+        let mut closed = None;
         loop {
             if let Some(input) = self.stashed.take() {
                 self.input(input).await;
@@ -293,8 +301,8 @@ impl Client {
             }
             let now = Instant::now();
             let has_rested = self.rests_until.is_some_and(|until| now >= until);
-            if is_open && (has_rested || self.outbox.is_due(now)) {
-                is_open = self.gather(&mut events);
+            if closed.is_none() && (has_rested || self.outbox.is_due(now)) {
+                closed = self.gather(&mut events);
             }
             if has_rested {
                 // What came meanwhile has waited for as long as it may.
@@ -306,14 +314,17 @@ impl Client {
                 () = self.write() => {}
                 () = &mut overdue => return SHUTTING_DOWN,
             }
-            if !is_open {
+            if let Some(reason) = closed {
                 self.outbox.make_due();
                 self.send_batch();
                 tokio::select! {
                     () = self.write() => {}
                     () = &mut overdue => {}
                 }
-                return SHUTTING_DOWN;
+                return match reason {
+                    CloseReason::ShuttingDown => SHUTTING_DOWN,
+                    CloseReason::Failed => FAILED,
+                };
             }
             let now = Instant::now();
             let Some(mut wake) = self.tick(now) else { return "gone" };
@@ -348,7 +359,7 @@ impl Client {
                 message = next_message(&mut self.socket), if self.deaf_until.is_none() => self.message(message).await,
                 () = poll_gone(&mut self.poll) => self.poll = None,
                 () = self.session.next(&mut events), if takes_tweets => {
-                    is_open = self.events(&mut events);
+                    closed = self.events(&mut events);
                 }
                 Some(answer) = self.searches.next(), if !self.searches.is_empty() => {
                     if let Some((to, found)) = answer {
@@ -479,7 +490,9 @@ impl Client {
             Input::Socket { socket, address_slot, progress, format, right, .. } => {
                 self.attach_socket((socket, address_slot), progress, format, right);
             }
-            Input::Poll { wants_handshake, format, reply, .. } => self.attach_poll(wants_handshake, format, reply),
+            Input::Poll { wants_handshake, format, slot, reply, .. } => {
+                self.attach_poll(wants_handshake, format, slot, reply);
+            }
             Input::Post { ppstr, right, reply, .. } => self.post(&ppstr, right, reply).await,
         }
     }
@@ -562,7 +575,13 @@ impl Client {
         self.outbox.make_due();
     }
 
-    fn attach_poll(&mut self, wants_handshake: bool, format: Format, reply: oneshot::Sender<Answer>) {
+    fn attach_poll(
+        &mut self,
+        wants_handshake: bool,
+        format: Format,
+        slot: ResponseSlot,
+        reply: oneshot::Sender<Answer>,
+    ) {
         self.drop_socket();
         self.answer_poll(self.format.batch([].into_iter()));
         if wants_handshake || !self.has_polled {
@@ -581,7 +600,7 @@ impl Client {
         self.outbox.acknowledge_all();
         self.note_position();
         let until = Instant::now() + Duration::from_millis(self.endpoint.options.poll_timeout_ms);
-        self.poll = Some(Poll { reply, until });
+        self.poll = Some(Poll { reply, slot, until });
     }
 
     fn drop_socket(&mut self) {
@@ -591,29 +610,31 @@ impl Client {
         }
     }
 
-    /// Answers the poll that waits, if one does. True when its sender was still there.
+    /// Answers the poll that waits, if one does. True when its sender was still there, and there
+    /// was room for the answer. Without room the poll is turned away, and its client polls again.
     fn answer_poll(&mut self, frame: String) -> bool {
         let Some(poll) = self.poll.take() else { return false };
         self.set_presence(Presence::Between(Instant::now()));
-        poll.reply.send(Answer::Frame(frame)).is_ok()
+        poll.slot.reserve_now(frame.len()) && poll.reply.send(Answer::Frame(frame)).is_ok()
     }
 
-    /// Takes what has come while a batch was collected. False when the session has ended.
-    fn gather(&mut self, events: &mut Vec<Event>) -> bool {
+    /// Takes what has come while a batch was collected. Answers why the session has ended, if it has.
+    fn gather(&mut self, events: &mut Vec<Event>) -> Option<CloseReason> {
         let may_take = |client: &Client| {
             client.is_attached() && client.outbox.has_room() && client.pace.pause(Instant::now()).is_none()
         };
         while may_take(self) && self.session.next(events).now_or_never().is_some() {
-            if !self.events(events) {
-                return false;
+            let closed = self.events(events);
+            if closed.is_some() {
+                return closed;
             }
         }
-        true
+        None
     }
 
-    /// Takes events of the session. False when it has ended.
-    fn events(&mut self, events: &mut Vec<Event>) -> bool {
-        let mut is_open = true;
+    /// Takes events of the session. Answers why it has ended, if it has.
+    fn events(&mut self, events: &mut Vec<Event>) -> Option<CloseReason> {
+        let mut closed = None;
         let now = Instant::now();
         for event in events.drain(..) {
             match event {
@@ -634,11 +655,11 @@ impl Client {
                     self.registrations.has_caught_up(self.outbox.pushed());
                     self.tell(commands::live(seq));
                 }
-                Event::Closed(_) => is_open = false,
+                Event::Closed(reason) => closed = Some(reason),
             }
         }
         self.open_window();
-        is_open
+        closed
     }
 
     fn say_withheld(&mut self) {

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::super::access::{Caller, SUBPROTOCOL};
 use super::super::http;
 use super::super::publish::Right;
+use super::super::response_budget::ResponseSlot;
 use super::Endpoint;
 use super::client::{Answer, Input};
 use super::form::{self, Form};
@@ -228,6 +229,7 @@ async fn connect(
     State(endpoint): State<Arc<Endpoint>>,
     RawQuery(query): RawQuery,
     caller: Caller,
+    slot: ResponseSlot,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -250,7 +252,7 @@ async fn connect(
                 Err(rejection) => Ok(http::with_handshake_headers(rejection.into_response())),
             };
         }
-        poll(&endpoint, id, &form, (&caller, access_token)).await
+        poll(&endpoint, id, &form, (&caller, access_token), slot).await
     };
     let response = answer.await.unwrap_or_else(IntoResponse::into_response);
     endpoint.share(&headers, response)
@@ -290,6 +292,7 @@ async fn poll(
     id: &str,
     form: &Form,
     (caller, access_token): (&Caller, Option<AccessToken>),
+    slot: ResponseSlot,
 ) -> Result<Response, Refusal> {
     let wants_handshake = form.get("handshake?").is_some();
     let is_oldest = form.get("_").is_some();
@@ -299,7 +302,7 @@ async fn poll(
     let is_new = wants_handshake || is_oldest || endpoint.options.format != FrameFormat::Auto;
     let (reply, answer) = oneshot::channel();
     let new = is_new.then(|| Newcomer::new(endpoint, caller, access_token.as_ref(), false, true));
-    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, access_token, reply }, new).await?;
+    table::deliver(endpoint, id, Input::Poll { wants_handshake, format, access_token, slot, reply }, new).await?;
     match answer.await {
         Ok(Answer::Frame(frame)) => {
             let mut response = text(frame);

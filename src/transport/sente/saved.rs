@@ -80,13 +80,21 @@ struct Saved {
     clients: HashMap<ClientKey, SavedClient>,
 }
 
+/// A client that no task runs for.
+#[derive(Debug)]
+struct AbsentClient {
+    saved: SavedClient,
+    /// Until when it may come back.
+    until: Instant,
+}
+
 /// What is, or will be, in the file.
 #[derive(Debug, Default)]
 struct State {
     /// Of the clients that are there.
     clients: HashMap<ClientKey, SavedClient>,
-    /// Of those that were there before the restart and have not come back.
-    absent: HashMap<ClientKey, SavedClient>,
+    /// Of those that have not come back since the restart, or since their session failed.
+    absent: HashMap<ClientKey, AbsentClient>,
     /// Whether something is not in the file yet.
     is_dirty: bool,
     /// Tasks of clients that have not ended.
@@ -123,7 +131,10 @@ impl SavedClients {
                 None
             }
         });
-        let state = State { absent: absent.unwrap_or_default(), ..State::default() };
+        let until = Instant::now() + grace;
+        let absent = absent.unwrap_or_default().into_iter();
+        let absent = absent.map(|(key, saved)| (key, AbsentClient { saved, until })).collect();
+        let state = State { absent, ..State::default() };
         SavedClients { file, epoch, grace, state: Mutex::new(state), changed: Notify::new(), ended: Notify::new() }
     }
 
@@ -132,12 +143,13 @@ impl SavedClients {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a client had before the restart, once. A client of another subject gets nothing, and
+    /// What an absent client had registered, once. A client of another subject gets nothing, and
     /// takes nothing away.
     pub(super) fn claim(&self, key: &ClientKey, subject: Option<&str>) -> Option<SavedClient> {
         let mut state = self.state();
-        state.absent.get(key).filter(|saved| saved.subject.as_deref() == subject)?;
-        let saved = state.absent.remove(key)?;
+        let now = Instant::now();
+        state.absent.get(key).filter(|absent| absent.saved.subject.as_deref() == subject && now < absent.until)?;
+        let AbsentClient { saved, .. } = state.absent.remove(key)?;
         state.clients.insert(key.clone(), saved.clone());
         Some(saved)
     }
@@ -171,6 +183,27 @@ impl SavedClients {
         }
     }
 
+    /// Keeps what a client has registered for the grace time: its session has failed, and it may
+    /// come back.
+    pub(super) fn release(&self, key: &ClientKey) {
+        let mut state = self.state();
+        if let Some(saved) = state.clients.remove(key) {
+            state.absent.insert(key.clone(), AbsentClient { saved, until: Instant::now() + self.grace });
+            drop(state);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Forgets the absent clients whose time is up. Answers when it is up for the next one.
+    fn forget_expired(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let before = state.absent.len();
+        state.absent.retain(|_, absent| now < absent.until);
+        state.is_dirty |= state.absent.len() < before;
+        state.absent.values().map(|absent| absent.until).min()
+    }
+
     /// A client's task runs while the guard is there.
     pub(super) fn enter(self: &Arc<Self>) -> Running {
         self.state().running += 1;
@@ -179,21 +212,14 @@ impl SavedClients {
 
     /// Writes what changes, until the shutdown and the end of the last client.
     pub(super) async fn keep(self: Arc<Self>, shutdown: CancellationToken) {
-        let forget = Instant::now() + self.grace;
         let mut rest = Duration::ZERO;
-        let mut had_absent = true;
         while !shutdown.is_cancelled() {
+            let next = Instant::now() + POSITION_INTERVAL;
+            let next = self.forget_expired().map_or(next, |until| next.min(until));
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = self.changed.notified() => sleep(WRITE_DELAY).await,
-                () = sleep(POSITION_INTERVAL) => {}
-                () = sleep_until(forget), if had_absent => {}
-            }
-            if had_absent && Instant::now() >= forget {
-                had_absent = false;
-                let mut state = self.state();
-                state.is_dirty |= !state.absent.is_empty();
-                state.absent = HashMap::new();
+                () = sleep_until(next) => {}
             }
             let started = Instant::now();
             self.write().await;
@@ -226,7 +252,8 @@ impl SavedClients {
         // The clients' tasks wait for the lock: nothing is written as JSON under it.
         let clients: Vec<(ClientKey, SavedClient)> = {
             let state = self.state();
-            let all = state.clients.iter().chain(&state.absent);
+            let absent = state.absent.iter().map(|(key, absent)| (key, &absent.saved));
+            let all = state.clients.iter().chain(absent);
             all.map(|(key, client)| (key.clone(), client.clone())).collect()
         };
         let n_clients = clients.len();

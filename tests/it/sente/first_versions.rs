@@ -3,8 +3,9 @@
 use perch::transport::sente::value::Value;
 
 use super::*;
-use crate::sente_client::{SentePoller, SenteSocket};
-use crate::support::{Perch, tweet, until};
+use crate::flow_control::{get, http2};
+use crate::sente_client::{SentePoller, SenteSocket, id};
+use crate::support::{PATIENCE, Perch, tweet, until};
 
 fn first(packing: Packing, path: &'static str) -> Setup {
     Setup { letter: path == "/chsk", ..Setup::new(Group::First, packing, path) }
@@ -16,7 +17,7 @@ async fn sockets_without_an_id_are_served_and_end_with_their_connection() {
     for setup in [first(Packing::Edn, "/chsk-edn"), first(Packing::Transit, "/chsk-transit")] {
         let mut socket = SenteSocket::connect(&perch, setup.clone()).await;
         let answer = socket.ask(&percolate(&setup, "rust"), "3d16e1").await;
-        assert_eq!(crate::sente_client::id(&answer), "percolate/ok");
+        assert_eq!(id(&answer), "percolate/ok");
         // Two of them are two clients.
         let mut other = SenteSocket::connect(&perch, setup.clone()).await;
         perch.ingest(&[tweet(1, "rust")]).await;
@@ -46,7 +47,7 @@ async fn polls_name_the_client_and_posts_are_known_by_a_cookie() {
         perch.ingest(&[tweet(1, "rust")]).await;
         loop {
             let event = poller.event().await;
-            match crate::sente_client::id(&event) {
+            match id(&event) {
                 "tweet/new" => break,
                 other => assert_eq!(other, "percolate/ok"),
             }
@@ -61,6 +62,54 @@ async fn polls_name_the_client_and_posts_are_known_by_a_cookie() {
         if setup.letter {
             break;
         }
+    }
+    perch.stop().await;
+}
+
+/// These clients never say what they have got: a poll acknowledges the one before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_finds_no_room_for_its_answer_loses_no_tweets() {
+    let limits = "[limits]\nresponse_buffer_per_address_mb = 1\nresponse_buffer_per_connection_mb = 1\n";
+    let perch = Perch::start_with(&format!("{ENDPOINTS}\n{limits}")).await;
+    let setup = first(Packing::Edn, "/chsk-edn");
+    let mut poller = SentePoller::connect(&perch, setup.clone()).await;
+    poller.send(&percolate(&setup, "rust")).await;
+    poller.expect("percolate/ok").await;
+    // An answer of 1 MiB that nobody reads takes all that an address may hold.
+    let long = format!("java {}", "x".repeat(1_200));
+    perch.ingest(&(1..=1_000).map(|id| tweet(id, &long)).collect::<Vec<_>>()).await;
+    let stream = tokio::net::TcpStream::connect(perch.address).await.expect("a connection");
+    let mut reader = http2(stream, 0).await.ready().await.expect("room for a stream");
+    let (page, _) = reader.send_request(get("/api/search?q=java&n=1000"), true).expect("it goes out");
+    let page = page.await.expect("an answer");
+    assert_eq!(page.status(), 200);
+    let wanted: Vec<String> = (2_001..=2_003).map(|id: u64| id.to_string()).collect();
+    let text = format!("rust {}", "y".repeat(1_200));
+    perch.ingest(&wanted.iter().map(|id| tweet(id.parse().expect("a number"), &text)).collect::<Vec<_>>()).await;
+    loop {
+        let (status, batch) = poller.get(false).await;
+        if status == 503 {
+            break;
+        }
+        assert!(status == 200 && !batch.contains("tweet/new"), "{status} {batch}");
+    }
+    drop((page, reader));
+    let mut seen = Vec::new();
+    let polls = async {
+        while seen.len() < wanted.len() {
+            let (status, batch) = poller.get(false).await;
+            // Until the connection has gone there is no room.
+            assert!(matches!(status, 200 | 503), "{batch}");
+            if status == 200 {
+                let Value::Vector(events) = setup.read(&batch).0 else { panic!("{batch}") };
+                let tweets = events.iter().filter(|event| id(event) == "tweet/new");
+                seen.extend(tweets.map(|event| format!("{event:?}")));
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, polls).await.expect("the tweets come");
+    for (event, id) in seen.iter().zip(&wanted) {
+        assert!(event.contains(id.as_str()), "{event}");
     }
     perch.stop().await;
 }

@@ -5,7 +5,7 @@ use perch::transport::sente::value::Value;
 use super::*;
 use crate::sente_client::{SentePoller, SenteSocket};
 use crate::support::process::Server;
-use crate::support::{Perch, tweet, until};
+use crate::support::{PATIENCE, Perch, tweet, until};
 
 fn number(tweet: &Value) -> u64 {
     match tweet.get("id_str") {
@@ -160,4 +160,89 @@ async fn registrations_outlive_a_kill() {
     while !frame.contains("tweet/new") {
         frame = socket.frame().await;
     }
+}
+
+/// An endpoint whose clients may stay away for longer than any test takes, and an index that keeps
+/// little.
+const SHORT_HISTORY: &str = r#"
+[index]
+retention_bytes = 1048576
+commit_interval_ms = 10
+[[transport]]
+type = "rest"
+[[transport]]
+type = "sse"
+[[transport]]
+type = "sente"
+grace_seconds = 600
+"#;
+
+/// Ingests tweets about java, from 1 on, until retention has deleted those up to this position.
+/// Answers with the last id.
+async fn outrun(perch: &Perch, position: u64) -> u64 {
+    let mut last = 0_u64;
+    loop {
+        // A position that was never reached is refused too.
+        let url = perch.url(&format!("/api/stream?q=rust&since={}", position.min(last)));
+        let answer = perch.http.get(url).send().await.expect("perch answers");
+        if last > position && answer.status().as_u16() == 410 {
+            return last;
+        }
+        assert!(last < 20_000, "nothing is ever deleted");
+        // Words that don't pack well.
+        let word = |id: u64, n: u64| (id << 20 | n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let words = |id| (0..400).map(|n| format!(" {:x}", word(id, n))).collect::<String>();
+        let tweets: Vec<_> = (last + 1..=last + 50).map(|id| tweet(id, &format!("java{}", words(id)))).collect();
+        last += 50;
+        perch.ingest(&tweets).await;
+    }
+}
+
+/// The ids of the tweets that come, up to this one.
+async fn numbers_to(socket: &mut SenteSocket, last: u64) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    let read = async {
+        while numbers.last() != Some(&last) {
+            numbers.push(number(&socket.expect("tweet/new").await));
+        }
+    };
+    tokio::time::timeout(PATIENCE, read).await.expect("the tweets come");
+    numbers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_is_sent_when_retention_has_passed_the_position() {
+    let perch = Perch::start_with(SHORT_HISTORY).await;
+    let mut socket = SenteSocket::connect(&perch, birdwatch()).await;
+    socket.send(&percolate(&birdwatch(), "rust")).await;
+    until(async || queries(&perch).await == 1).await;
+    let perch = perch.restart().await;
+    let last = outrun(&perch, 0).await;
+    perch.ingest(&[tweet(last + 1, "rust")]).await;
+    let mut socket = socket.reconnect(&perch).await;
+    perch.ingest(&[tweet(last + 2, "rust")]).await;
+    assert_eq!(numbers_to(&mut socket, last + 2).await, [last + 1, last + 2]);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_was_away_for_longer_than_tweets_are_kept_goes_on_with_what_is_left() {
+    let perch = Perch::start_with(&format!("{SHORT_HISTORY}\n[limits]\nsession_queue_frames = 10\n")).await;
+    let mut socket = SenteSocket::connect(&perch, birdwatch()).await;
+    socket.send(&percolate(&birdwatch(), "java OR rust")).await;
+    until(async || queries(&perch).await == 1).await;
+    let setup = socket.setup.clone();
+    drop(socket);
+    // Its queue is full, and it waits for tweets that are gone.
+    let last = outrun(&perch, 100).await;
+    let mut socket = SenteSocket::connect(&perch, setup).await;
+    assert!(!socket.ends_with_close_frame().await, "these clients come back only without a close frame");
+    let mut socket = socket.reconnect(&perch).await;
+    perch.ingest(&[tweet(last + 1, "rust")]).await;
+    let numbers = numbers_to(&mut socket, last + 1).await;
+    assert!(numbers.is_sorted() && numbers[0] > 1, "{numbers:?}");
+    let left: Vec<u64> = (numbers[0]..=last + 1).collect();
+    assert_eq!(numbers, left, "everything that is left comes, once");
+    until(async || queries(&perch).await == 1).await;
+    perch.stop().await;
 }

@@ -9,6 +9,7 @@ use crate::auth::AccessToken;
 use crate::transport::Progress;
 use crate::transport::access::AddressSlot;
 use crate::transport::publish::Right;
+use crate::transport::response_budget::ResponseSlot;
 use crate::transport::sente::frame::Format;
 
 /// What reaches a client's task from its requests.
@@ -27,7 +28,14 @@ pub(in crate::transport::sente) enum Input {
         access_token: Option<AccessToken>,
     },
     /// A poll.
-    Poll { wants_handshake: bool, format: Format, access_token: Option<AccessToken>, reply: oneshot::Sender<Answer> },
+    Poll {
+        wants_handshake: bool,
+        format: Format,
+        access_token: Option<AccessToken>,
+        /// Where there must be room for the answer.
+        slot: ResponseSlot,
+        reply: oneshot::Sender<Answer>,
+    },
     /// An event.
     Post { ppstr: String, right: Right, access_token: Option<AccessToken>, reply: oneshot::Sender<Answer> },
 }

@@ -126,6 +126,13 @@ impl Client {
         }
     }
 
+    /// Keeps what is registered for the client's next session: this one has failed.
+    pub(super) fn release(&self) {
+        if let Some(key) = &self.registrations.key {
+            self.endpoint.saved.release(key);
+        }
+    }
+
     /// Notes how far the client has shown to have come.
     pub(super) fn note_position(&mut self) {
         let acknowledged = self.outbox.take_acknowledged();

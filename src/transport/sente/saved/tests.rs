@@ -61,6 +61,20 @@ async fn clients_that_do_not_come_back_are_forgotten_after_the_grace_time() {
 }
 
 #[tokio::test]
+async fn a_client_whose_session_failed_gets_back_what_it_had() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = ClientKey::new("an id");
+    let saved = load(dir.path(), 1);
+    saved.put(&key, client(None, "rust"));
+    assert_eq!(saved.claim(&key, None), None, "its task runs");
+    saved.release(&key);
+    saved.write().await;
+    assert!(load(dir.path(), 1).claim(&key, None).is_some(), "a restart meanwhile changes nothing");
+    assert_eq!(saved.claim(&key, None), Some(client(None, "rust")));
+    assert_eq!(saved.claim(&key, None), None, "once");
+}
+
+#[tokio::test]
 async fn the_shutdown_waits_for_the_last_client_and_writes_what_it_said() {
     let dir = tempfile::tempdir().unwrap();
     let key = ClientKey::new("an id");
