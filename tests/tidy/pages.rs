@@ -1,0 +1,66 @@
+//! Rules about README.md, docs/ and the other pages for people.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::{MAX_COMMENT_COLUMNS, files, root};
+
+/// A row of a table, and an entry of the changelog, can't be broken.
+const MAX_ROW_COLUMNS: usize = 160;
+
+/// Pages with wider lines.
+const WIDE_PAGES: &[&str] = &[
+    "ARCHITECTURE.md",
+    "README.md",
+    "benches/peers/README.md",
+    "docs/BROWSER.md",
+    "docs/PERCOLATOR.md",
+    "docs/PROTOCOL.md",
+    "docs/QUERY.md",
+    "docs/SENTE.md",
+];
+
+/// Names from the root, and texts, of the pages for people.
+fn pages() -> Vec<(String, String)> {
+    let top = fs::read_dir(root()).expect("the root").map(|entry| entry.expect("an entry").path());
+    let mut paths: Vec<_> = top.filter(|path| path.extension().is_some_and(|found| found == "md")).collect();
+    paths.extend(["docs", "benches", "fuzz", "index-data"].iter().flat_map(|dir| files(&root().join(dir), "md")));
+    let name = |path: &PathBuf| path.strip_prefix(root()).expect("inside").display().to_string();
+    paths.iter().map(|path| (name(path), fs::read_to_string(path).expect("readable"))).collect()
+}
+
+#[test]
+fn pages_are_narrow() {
+    let mut wrong = Vec::new();
+    for (name, text) in pages() {
+        let mut is_code = false;
+        let is_wide = |line: &&str| {
+            is_code ^= line.trim_start().starts_with("```");
+            let is_row = line.starts_with('|') || (name == "CHANGELOG.md" && line.starts_with("- "));
+            let max = if is_row { MAX_ROW_COLUMNS } else { MAX_COMMENT_COLUMNS };
+            !is_code && !line.starts_with("    ") && line.chars().count() > max
+        };
+        let n_wide = text.lines().filter(is_wide).count();
+        match (WIDE_PAGES.contains(&name.as_str()), n_wide > 0) {
+            (false, true) => wrong.push(format!("{name}: {n_wide} lines are too wide")),
+            (true, false) => wrong.push(format!("{name} is narrow now: take it out of WIDE_PAGES")),
+            _ => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// `index/writer.rs` in backticks is a file, from the root or from `src`.
+#[test]
+fn pages_about_the_code_name_files_that_exist() {
+    let mut wrong = Vec::new();
+    let is_about_code = |name: &str| ["ARCHITECTURE.md", "docs/GOTCHAS.md"].contains(&name) || name.contains("/adr/");
+    for (name, text) in pages().iter().filter(|(name, _)| is_about_code(name)) {
+        for path in text.split('`').skip(1).step_by(2).filter(|code| code.ends_with(".rs") && code.contains('/')) {
+            if !root().join(path).is_file() && !root().join("src").join(path).is_file() {
+                wrong.push(format!("{name}: there is no {path}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
