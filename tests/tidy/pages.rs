@@ -10,7 +10,6 @@ const MAX_ROW_COLUMNS: usize = 160;
 
 /// Pages with wider lines.
 const WIDE_PAGES: &[&str] = &[
-    "ARCHITECTURE.md",
     "README.md",
     "benches/peers/README.md",
     "docs/BROWSER.md",
