@@ -14,7 +14,6 @@ const WIDE_PAGES: &[&str] = &[
     "benches/peers/README.md",
     "docs/BROWSER.md",
     "docs/PERCOLATOR.md",
-    "docs/PROTOCOL.md",
     "docs/QUERY.md",
     "docs/SENTE.md",
 ];
