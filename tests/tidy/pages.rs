@@ -15,7 +15,6 @@ const WIDE_PAGES: &[&str] = &[
     "docs/BROWSER.md",
     "docs/PERCOLATOR.md",
     "docs/QUERY.md",
-    "docs/SENTE.md",
 ];
 
 /// Names from the root, and texts, of the pages for people.
