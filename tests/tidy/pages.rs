@@ -14,7 +14,6 @@ const WIDE_PAGES: &[&str] = &[
     "benches/peers/README.md",
     "docs/BROWSER.md",
     "docs/PERCOLATOR.md",
-    "docs/QUERY.md",
 ];
 
 /// Names from the root, and texts, of the pages for people.

@@ -138,7 +138,14 @@ fn the_limits_are_as_the_page_says() {
     let limits = QueryLimits::default();
     assert_eq!((limits.max_bytes, limits.max_depth, limits.max_clauses), (16_384, 32, 1_024));
     assert_eq!(limits.max_automaton_bytes, 1 << 20);
-    for text in ["`max_bytes`, 16,384", "`max_depth`, 32", "`max_clauses`, 1,024", "`max_automaton_bytes`, 1 MiB"] {
-        assert!(PAGE.contains(text), "{text}");
+    assert_eq!(limits.max_cost, 8_192);
+    for row in [
+        "| `max_bytes` | 16,384 |",
+        "| `max_depth` | 32 |",
+        "| `max_clauses` | 1,024 |",
+        "| `max_automaton_bytes` | 1,048,576 |",
+        "| `max_cost` | 8,192 |",
+    ] {
+        assert!(PAGE.contains(row), "{row}");
     }
 }
