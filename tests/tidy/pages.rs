@@ -9,12 +9,7 @@ use super::{MAX_COMMENT_COLUMNS, files, root};
 const MAX_ROW_COLUMNS: usize = 160;
 
 /// Pages with wider lines.
-const WIDE_PAGES: &[&str] = &[
-    "README.md",
-    "benches/peers/README.md",
-    "docs/BROWSER.md",
-    "docs/PERCOLATOR.md",
-];
+const WIDE_PAGES: &[&str] = &["docs/PERCOLATOR.md"];
 
 /// Names from the root, and texts, of the pages for people.
 fn pages() -> Vec<(String, String)> {
