@@ -8,19 +8,19 @@ PEERS_TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 # Every test. Installs first what only tests need and the machine lacks.
 test: web-tools chromium proxies
-	$(CARGO) test --locked
+	$(CARGO) test --locked --workspace
 	node --test web/tests/*.test.mjs
 
 # The same with longer runs of the property tests, a hundred kills instead of five, for root power cuts on a file system of their own, and other people's tools at the interface.
 test-long: web-tools chromium proxies openapi-tools
-	PERCH_LONG_TESTS=1 $(CARGO) test --locked
+	PERCH_LONG_TESTS=1 $(CARGO) test --locked --workspace
 	PERCH_LONG_TESTS=1 node --test web/tests/*.test.mjs
 
 lint: web-tools
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path benches/peers/Cargo.toml --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	npx --no-install tsc --project web/jsconfig.json
 
 # The comparison with others (`make bench-peers`) is a workspace of its own, with some forty crates that perch does not need. To check it means to fetch those

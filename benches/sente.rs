@@ -29,8 +29,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use perch::transport::sente::frame::Packing;
-use perch::transport::sente::transit::{self, Codes};
+use perch_sente::frame::Packing;
+use perch_sente::transit::{self, Codes};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 

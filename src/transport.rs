@@ -29,7 +29,7 @@ mod query_form;
 mod rates;
 mod response_budget;
 mod rest;
-pub mod sente;
+mod sente;
 mod sse;
 mod wire;
 mod ws;

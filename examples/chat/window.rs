@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use anyhow::{Context as _, bail};
 use futures_util::{SinkExt, StreamExt};
-use perch::transport::sente::transit::{self, Codes};
-use perch::transport::sente::value::Value;
+use perch_sente::transit::{self, Codes};
+use perch_sente::value::Value;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;

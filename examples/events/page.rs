@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use anyhow::{Context as _, bail};
 use futures_util::{SinkExt, StreamExt};
-use perch::transport::sente::frame::Packing;
-use perch::transport::sente::value::Value;
+use perch_sente::frame::Packing;
+use perch_sente::value::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};

@@ -1,9 +1,9 @@
 //! The two forms of a frame of Sente.
 
-use perch::transport::sente::frame::{Format, Packing};
-use perch::transport::sente::transit::{Codes, Writer};
-use perch::transport::sente::value::Value;
-use perch::transport::sente::{edn as edn_form, reencode, transit as transit_form};
+use perch_sente::frame::{Format, Packing};
+use perch_sente::transit::{Codes, Writer};
+use perch_sente::value::Value;
+use perch_sente::{edn as edn_form, reencode, transit as transit_form};
 
 /// Any text is read as Transit or refused, what was read is written so that it is read again, and
 /// JSON is turned into what its value gives.

@@ -1,4 +1,4 @@
-//! The Sente-compatible transport: clients that were written for Sente and http-kit work against perch as they are.
+//! The transport for clients of Sente, ClojureScript's library for realtime web pages.
 //!
 //! ```text
 //! GET with upgrade ──┐                      ┌─ Session (live search)
@@ -6,26 +6,23 @@
 //! POST, one event ───┘     checks  by id    └─ socket, or the poll that waits
 //! ```
 //!
-//! One URL serves WebSocket, long poll and POST. A client is known by the id that it brings; one task owns everything about it: its session, the
-//! socket or poll that is attached, and what waits to be sent. The task outlives its connections by a grace time, so a client that comes back
-//! goes on where it was. While nothing is attached, nothing is taken from the session: what waits is bounded there and read again from the
-//! index when it is too much. What it has registered outlives a restart of perch in `saved`.
+//! One URL serves WebSocket, long poll and POST. The client-id in the request names the client. One
+//! task owns everything about a client: its session, the attached socket or poll, and what waits to
+//! be sent. The task outlives its connections by a grace time, so a client that comes back goes on
+//! where it was. While nothing is attached, the task takes nothing from the session; what waits is
+//! bounded there, and the index holds the rest. `saved` keeps the registrations over a restart of
+//! perch.
 //!
-//! `value`, `edn`, `transit`, `reencode` and `frame` are pure. What clients may ask is read by the same code as on `/ws` (`wire`), and asked
-//! of the same live search. `docs/SENTE.md` says how clients of each version are served.
+//! The crate `perch_sente` reads and writes values and frames. `wire` reads commands, as on `/ws`.
+//! `docs/SENTE.md` says how perch serves clients of each version.
 
 mod client;
-pub mod edn;
 mod form;
-pub mod frame;
 mod http;
 mod options;
 mod profile;
-pub mod reencode;
 mod saved;
 mod table;
-pub mod transit;
-pub mod value;
 
 use std::sync::Arc;
 use std::time::Duration;

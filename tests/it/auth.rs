@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message, http::HeaderValue};
 
-use perch::transport::sente::frame::Packing;
+use perch_sente::frame::Packing;
 
 use crate::sente_client::{Group, SenteSocket, Setup};
 use crate::support::{Client, PATIENCE, Perch, tweet};

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use chat::{KEPT, Line, Window};
 use events::{ANNOUNCER, Page};
-use perch::transport::sente::value::Value;
+use perch_sente::value::Value;
 use serde_json::json;
 use spectators::{Runner, Sighting};
 

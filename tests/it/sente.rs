@@ -7,7 +7,7 @@ mod restart;
 mod sessions;
 mod transcripts;
 
-use perch::transport::sente::frame::Packing;
+use perch_sente::frame::Packing;
 
 use crate::sente_client::{Group, Setup};
 

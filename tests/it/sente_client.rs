@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
-use perch::transport::sente::frame::{Format, Packing, Version};
-use perch::transport::sente::value::Value;
+use perch_sente::frame::{Format, Packing, Version};
+use perch_sente::value::Value;
 use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;

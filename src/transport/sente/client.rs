@@ -27,9 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::frame::{Format, Inbound};
 use super::options::{FrameFormat, Options};
-use super::value::Value;
 use super::{Endpoint, KIND};
 use crate::auth::{self, AccessToken};
 use crate::live::{ClientKey, CloseReason, Event, Registered, Session};
@@ -43,6 +41,8 @@ use crate::transport::response_budget::ResponseSlot;
 use commands::{Found, ReplyTo};
 pub(super) use input::{Answer, Input};
 use outbox::{Outbox, Pushed};
+use perch_sente::frame::{Format, Inbound, Version};
+use perch_sente::value::Value;
 use registrations::Registrations;
 
 /// Why a client's task ends that perch takes down.
@@ -189,7 +189,7 @@ pub(super) async fn run(
     inbox: mpsc::Receiver<Input>,
 ) {
     let now = Instant::now();
-    let format = endpoint.options.packer.format(super::frame::Version::V1);
+    let format = endpoint.options.packer.format(Version::V1);
     let limits = &endpoint.context.limits;
     let publisher = Publisher::new(session.uid(), limits.publish_per_second);
     let registrations = Registrations::new((can_return && endpoint.options.grace_seconds > 0).then_some(&*id));

@@ -22,12 +22,12 @@ use super::super::response_budget::ResponseSlot;
 use super::Endpoint;
 use super::client::{Answer, Input};
 use super::form::{self, Form};
-use super::frame::{Format, Version};
 use super::options::{Csrf, FrameFormat, Packer};
 use super::table::{self, Newcomer, Refused};
-use super::value::Value;
 use crate::auth::AccessToken;
 use crate::telemetry;
+use perch_sente::frame::{Format, Version};
+use perch_sente::value::Value;
 
 /// The longest client-id. Clients make UUIDs.
 const MAX_CLIENT_ID_BYTES: usize = 256;

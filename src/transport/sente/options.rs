@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use super::frame::{Format, Packing, Version};
 use super::profile::Profile;
 use crate::config::{self, ConfigError};
+use perch_sente::frame::{Format, Packing, Version};
 
 /// How values become text, as clients are set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

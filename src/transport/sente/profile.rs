@@ -7,11 +7,11 @@ use axum::extract::ws::Utf8Bytes;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::frame::Packing;
-use super::transit::Codes;
-use super::value::Value;
 use crate::live::{Delivery, SearchPage};
 use crate::transport::wire::{self, event};
+use perch_sente::frame::Packing;
+use perch_sente::transit::Codes;
+use perch_sente::value::Value;
 
 /// The events and payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

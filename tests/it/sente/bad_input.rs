@@ -1,6 +1,6 @@
 //! Whatever clients send: the right status, nothing echoed, the connection kept.
 
-use perch::transport::sente::value::Value;
+use perch_sente::value::Value;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::*;

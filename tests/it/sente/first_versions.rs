@@ -1,6 +1,6 @@
 //! Clients of Sente 1.0 to 1.2: no client-id on sockets and POSTs, `ajax-client-uuid` on polls.
 
-use perch::transport::sente::value::Value;
+use perch_sente::value::Value;
 
 use super::*;
 use crate::flow_control::{get, http2};

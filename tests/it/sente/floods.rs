@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use perch::transport::sente::value::Value;
+use perch_sente::value::Value;
 
 use super::*;
 use crate::sente_client::{SenteSocket, data, id};

@@ -1,6 +1,6 @@
 //! A page that never registers again goes on after a restart of perch.
 
-use perch::transport::sente::value::Value;
+use perch_sente::value::Value;
 
 use super::*;
 use crate::sente_client::{SentePoller, SenteSocket};

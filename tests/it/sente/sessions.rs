@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use perch::transport::sente::value::Value;
+use perch_sente::value::Value;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 

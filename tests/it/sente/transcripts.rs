@@ -1,7 +1,7 @@
 //! Whole sessions, frame by frame: the golden files hold what goes over the wire for each group.
 
 use expect_test::{ExpectFile, expect_file};
-use perch::transport::sente::value::Value;
+use perch_sente::value::Value;
 use serde_json::json;
 
 use super::*;

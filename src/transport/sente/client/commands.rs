@@ -14,10 +14,10 @@ use crate::transport::TransportContext;
 use crate::transport::errors::{Code, Fault};
 use crate::transport::pace::Withheld;
 use crate::transport::publish::Right;
-use crate::transport::sente::frame::{Event, Format};
 use crate::transport::sente::profile;
-use crate::transport::sente::value::Value;
 use crate::transport::wire::{self, Command, PercolateCommand, PublishCommand, QueryCommand, event};
+use perch_sente::frame::{Event, Format};
+use perch_sente::value::Value;
 
 /// How many tweets of one client may wait to be durable. A commit takes a fraction of a second, so that this is far above
 /// what a client publishes meanwhile; one more is answered with an error.

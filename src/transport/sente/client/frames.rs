@@ -9,7 +9,7 @@ use crate::telemetry;
 use crate::transport::errors::{Code, Fault};
 use crate::transport::publish::Right;
 use crate::transport::sente::KIND;
-use crate::transport::sente::frame::Format;
+use perch_sente::frame::Format;
 
 impl Client {
     pub(super) async fn message(&mut self, message: Option<Result<Message, axum::Error>>) {

@@ -10,7 +10,7 @@ use crate::transport::Progress;
 use crate::transport::access::AddressSlot;
 use crate::transport::publish::Right;
 use crate::transport::response_budget::ResponseSlot;
-use crate::transport::sente::frame::Format;
+use perch_sente::frame::Format;
 
 /// What reaches a client's task from its requests.
 pub(in crate::transport::sente) enum Input {

@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use crate::ids::Seq;
 use crate::live::Delivery;
-use crate::transport::sente::frame::{Format, Packing};
 use crate::transport::sente::profile::Profile;
-use crate::transport::sente::transit::Codes;
-use crate::transport::sente::value::Value;
 use crate::transport::wire::event;
+use perch_sente::frame::{Format, Packing};
+use perch_sente::transit::Codes;
+use perch_sente::value::Value;
 
 /// How many events a batch holds at most: clients keep as many and lose older ones.
 const MAX_EVENTS: usize = 512;

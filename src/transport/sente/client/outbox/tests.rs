@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::ids::Seq;
 use crate::index::Hit;
-use crate::transport::sente::frame::Version;
+use perch_sente::frame::Version;
 
 const EDN: Format = Format { version: Version::V2, packing: Packing::Edn, letter: false };
 

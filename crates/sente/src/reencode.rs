@@ -1,26 +1,25 @@
-//! Turns JSON text into Transit or EDN without reading it into values: the way out for tweets.
+//! Turns JSON text into Transit or EDN without building values: the fast path for documents that
+//! are stored as JSON.
 //!
 //! ```text
 //! {"id_str":"1","text":"~"}  ──transit──>  ["^ ","~:id_str","1","~:text","~~"]
 //!                            ──edn──────>  {:id_str "1", :text "~"}
 //! ```
 //!
-//! One pass, no recursion, no allocation but for the output: what needs no change is copied in long pieces. The result is the same as that of
-//! [`Value::from_json`](super::value::Value::from_json) and the packers' writers. The text must be JSON, as what perch stores is;
-//! anything else gives an error or nonsense, never a panic.
+//! One pass, without recursion; the only allocation is the output. Runs that need no change are
+//! copied whole. The result is the same as that of [`Value::from_json`](crate::Value::from_json)
+//! and the writers. Text that is not JSON gives an error or nonsense, never a panic.
 
 use std::fmt::Write as _;
 
-use super::edn;
-use super::transit::{Writer, escapes_string};
-use super::value::{MAX_SAFE_INTEGER, is_plain_name};
+use crate::edn;
+use crate::json::{content, large_integer};
+use crate::transit::Writer;
+use crate::value::is_plain_name;
 
-/// The text is no JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no JSON")]
-pub struct NotJson;
+pub use crate::json::NotJson;
 
-/// Writes the events of a walk through JSON.
+/// Receives the events of a walk through JSON.
 trait Sink {
     fn object(&mut self);
     fn end_object(&mut self);
@@ -44,7 +43,7 @@ trait Sink {
 ///
 /// # Errors
 ///
-/// When the text is no JSON; what was appended then is of no use.
+/// When the text is not JSON. What was appended then is of no use.
 pub fn transit(json: &str, writer: &mut Writer<'_>) -> Result<(), NotJson> {
     walk(json, &mut TransitSink(writer))
 }
@@ -53,7 +52,7 @@ pub fn transit(json: &str, writer: &mut Writer<'_>) -> Result<(), NotJson> {
 ///
 /// # Errors
 ///
-/// When the text is no JSON; what was appended then is of no use.
+/// When the text is not JSON. What was appended then is of no use.
 pub fn edn(json: &str, out: &mut String) -> Result<(), NotJson> {
     walk(json, &mut EdnSink(out))
 }
@@ -142,8 +141,7 @@ struct TransitSink<'a, 'b>(&'a mut Writer<'b>);
 
 impl Sink for TransitSink<'_, '_> {
     fn object(&mut self) {
-        self.0.raw("[\"^ \"");
-        // Each key brings its own comma, since the marker stands before the first.
+        self.0.begin_map();
     }
 
     fn end_object(&mut self) {
@@ -162,15 +160,12 @@ impl Sink for TransitSink<'_, '_> {
         self.0.raw(",");
     }
 
+    // Each key brings its own comma, since the marker of the map stands before the first.
     fn entry_separator(&mut self) {}
 
     fn key(&mut self, json: &str) -> Result<(), NotJson> {
         self.0.raw(",");
-        let name = json.get(1..json.len() - 1).ok_or(NotJson)?;
-        // A plain name has no escapes.
-        let prefix = if is_plain_name(name) { "~:" } else { escape(json)? };
-        self.0.json_string(prefix, json, true);
-        Ok(())
+        self.0.json_key(json)
     }
 
     fn value_separator(&mut self) {
@@ -178,68 +173,11 @@ impl Sink for TransitSink<'_, '_> {
     }
 
     fn string(&mut self, json: &str) -> Result<(), NotJson> {
-        let prefix = escape(json)?;
-        self.0.raw("\"");
-        self.0.raw(prefix);
-        self.0.raw(&json[1..]);
-        Ok(())
+        self.0.json_string(json)
     }
 
     fn literal(&mut self, json: &str) -> Result<(), NotJson> {
-        match large_integer(json)? {
-            Some(Large::Long) => {
-                self.0.raw("\"~i");
-                self.0.raw(json);
-                self.0.raw("\"");
-            }
-            Some(Large::Longer) => {
-                self.0.raw("\"~n");
-                self.0.raw(json);
-                self.0.raw("\"");
-            }
-            None => self.0.raw(json),
-        }
-        Ok(())
-    }
-}
-
-/// Transit's escape for a string of JSON, quotes included: its first character decides, however it is written.
-fn escape(json: &str) -> Result<&'static str, NotJson> {
-    let bytes = json.as_bytes();
-    let first = match bytes.get(1).ok_or(NotJson)? {
-        b'\\' if bytes.get(2) == Some(&b'u') => {
-            let code = json.get(3..7).and_then(|digits| u32::from_str_radix(digits, 16).ok()).ok_or(NotJson)?;
-            u8::try_from(code).unwrap_or(0)
-        }
-        first => *first,
-    };
-    Ok(if escapes_string(first) { "~" } else { "" })
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Large {
-    /// 64 bits.
-    Long,
-    /// More.
-    Longer,
-}
-
-/// Whether a literal is a whole number that JavaScript can't hold.
-fn large_integer(json: &str) -> Result<Option<Large>, NotJson> {
-    match json.as_bytes().first() {
-        Some(b'n' | b't' | b'f') if !matches!(json, "null" | "true" | "false") => return Err(NotJson),
-        Some(b'n' | b't' | b'f') => return Ok(None),
-        Some(b'-' | b'0'..=b'9') => {}
-        _ => return Err(NotJson),
-    }
-    // Up to 15 digits and a sign are always safe.
-    if json.len() < 16 || json.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
-        return Ok(None);
-    }
-    match json.parse::<i64>() {
-        Ok(number) if number.unsigned_abs() <= MAX_SAFE_INTEGER => Ok(None),
-        Ok(_) => Ok(Some(Large::Long)),
-        Err(_) => Ok(Some(Large::Longer)),
+        self.0.json_literal(json)
     }
 }
 
@@ -271,7 +209,7 @@ impl Sink for EdnSink<'_> {
     }
 
     fn key(&mut self, json: &str) -> Result<(), NotJson> {
-        let name = json.get(1..json.len() - 1).ok_or(NotJson)?;
+        let name = content(json)?;
         if is_plain_name(name) {
             self.0.push(':');
             self.0.push_str(name);

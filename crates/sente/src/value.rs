@@ -1,4 +1,4 @@
-//! The values that EDN and Transit can say, as far as clients use them.
+//! The values of EDN and Transit, as far as clients of Sente use them.
 //!
 //! ```text
 //! EDN text ──edn::read──┐                 ┌──edn::write──> EDN text
@@ -6,12 +6,13 @@
 //! Transit ──transit::read┘                └──transit::write──> Transit
 //! ```
 //!
-//! Numbers that fit are [`Value::Int`] or [`Value::Float`]; everything that only needs to survive is kept as the text it came as. A value is
-//! never nested deeper than [`MAX_DEPTH`] when it comes from a reader, so walking it by recursion is safe.
+//! Numbers that fit are [`Value::Int`] or [`Value::Float`]. Numbers of any precision and UUIDs stay
+//! the text that was read. A reader never returns a value nested deeper than [`MAX_DEPTH`], so
+//! recursion over it is safe.
 
 use serde_json::{Map, Number, Value as Json};
 
-/// How deeply values may be nested in what is read.
+/// The deepest nesting that a reader accepts.
 pub const MAX_DEPTH: usize = 64;
 
 /// The largest whole number that JavaScript holds exactly.
@@ -52,7 +53,8 @@ pub enum Value {
     Set(Vec<Value>),
     /// `{…}`, in the order in which it was written.
     Map(Vec<(Value, Value)>),
-    /// A value with a tag that nobody here knows: without `#`; one letter for Transit's short form.
+    /// A value with another tag, which stands here without `#`. A tag of one letter takes Transit's
+    /// short form.
     Tagged(Box<str>, Box<Value>),
 }
 
@@ -86,14 +88,15 @@ impl Value {
         entries.iter().find(|(key, _)| named(key)).map(|(_, value)| value)
     }
 
-    /// Whether ClojureScript takes it for true: everything but `nil` and `false`.
+    /// Whether ClojureScript takes it for true: every value except `nil` and `false`.
     #[must_use]
     pub fn is_truthy(&self) -> bool {
         !matches!(self, Value::Nil | Value::Bool(false))
     }
 
-    /// The same as JSON: keywords and symbols become strings without a colon, moments become milliseconds, tags go. What JSON can't say is
-    /// `null`; an entry of a map whose key has no name is left out.
+    /// Converts to JSON: keywords and symbols become strings without a colon, moments become
+    /// milliseconds, and tags are dropped. A number that JSON can't hold becomes `null`. An entry
+    /// whose key is a collection or a float is dropped.
     #[must_use]
     pub fn to_json(&self) -> Json {
         match self {
@@ -129,7 +132,7 @@ impl Value {
         }
     }
 
-    /// JSON as a value: keys become keywords where they can.
+    /// Converts from JSON. Keys become keywords where [`is_plain_name`] allows it, else strings.
     #[must_use]
     pub fn from_json(json: &Json) -> Value {
         match json {
@@ -150,8 +153,8 @@ impl Value {
     }
 }
 
-/// Whether a key of JSON can be a keyword that every reader understands. Stricter than the grammar of symbols: a key may come from
-/// anybody.
+/// Whether a key of JSON can be a keyword that every reader understands. This is stricter than the
+/// grammar of symbols, because keys come from strangers.
 #[must_use]
 pub fn is_plain_name(name: &str) -> bool {
     name.as_bytes().first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_')
@@ -167,19 +170,19 @@ pub fn is_symbol(text: &str) -> bool {
     !text.is_empty() && text.chars().all(allowed) && !text.starts_with([':', '#', '\'']) && !starts_number(text)
 }
 
-/// Why a text can't be read. Says nothing of the text itself.
+/// Why a text can't be read. The message quotes nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// Nested deeper than [`MAX_DEPTH`].
     #[error("nested too deeply")]
     TooDeep,
-    /// It ends in the middle.
+    /// It ends too early.
     #[error("incomplete")]
     Incomplete,
-    /// It is not what it should be.
+    /// It is malformed.
     #[error("{0}")]
     Bad(&'static str),
 }
 
 #[cfg(test)]
-pub(super) mod strategies;
+pub(crate) mod strategies;

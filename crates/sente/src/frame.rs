@@ -1,19 +1,22 @@
-//! Sente's frames: a packed value, with or without a place for a callback, in the two formats that clients have used.
+//! Sente's frames: a packed value, with or without a place for a callback, in the formats that
+//! clients have used.
 //!
 //! ```text
-//! v1   +[x]  +[x cb]  -x       to 1.17
-//! v2   [x]   [x cb]            from 1.17
+//! v1   +[x]  +[x cb]  -x       up to Sente 1.17
+//! v2   [x]   [x cb]            from Sente 1.17 on
 //! raw  x, which is [id data] or [id data cb]
 //! ```
 //!
-//! The raw form is none of Sente's: it is for clients that open a WebSocket of their own and speak Transit or EDN over it.
+//! The raw format is not Sente's. It is for clients that open a WebSocket of their own and speak
+//! Transit or EDN over it.
 //!
-//! `x` is packed as EDN or Transit; the flexible packer of old puts a letter in front of it that says which. What comes in is read in any format;
-//! what goes out is a format's prefix, `[`, pieces, `]`, so pieces can be packed before the format is known.
+//! `x` is packed as EDN or Transit. The flexible packer of early versions puts a letter in front of
+//! it that says which. A reader takes every format. A writer writes the prefix of one format, `[`,
+//! the packed parts, and `]`; so parts can be packed before the format is known.
 
-use super::transit::{Codes, Writer};
-use super::value::{ReadError, Value};
-use super::{edn, reencode, transit};
+use crate::transit::{Codes, Writer};
+use crate::value::{ReadError, Value};
+use crate::{edn, reencode, transit};
 
 /// How values become text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,23 +27,23 @@ pub enum Packing {
     Transit,
 }
 
-/// Which format of frames is written.
+/// The format of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// With a `+` in front.
     V1,
-    /// Without.
+    /// Without a prefix.
     V2,
-    /// Nothing but the event: for clients that are none of Sente's.
+    /// Only the event, for clients that don't use Sente's library.
     Raw,
 }
 
 /// How a frame is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// The prefix.
+    /// The prefix, and how the value is wrapped.
     pub version: Version,
-    /// What is behind it.
+    /// How the value is packed.
     pub packing: Packing,
     /// Whether a letter in front of the packed value says which packing it is.
     pub letter: bool,
@@ -55,24 +58,24 @@ pub struct Event {
     pub data: Value,
 }
 
-/// A frame that came in.
+/// A frame that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inbound {
-    /// What happened.
+    /// The event.
     pub event: Event,
-    /// What the sender wants to see with the answer, if it wants one.
+    /// The callback id, which comes back with the answer. `None` when the sender wants none.
     pub callback: Option<Value>,
-    /// How the frame was written: the answer is written alike.
+    /// How the frame was written. The answer takes the same format.
     pub format: Format,
 }
 
-/// Why a frame is dropped. Nobody is told but the log.
+/// Why a frame can't be read as an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// It can't be read.
+    /// The packed value can't be read.
     #[error("a bad package: {0}")]
     Package(#[from] ReadError),
-    /// It can be read, and is no event.
+    /// The value is not an event.
     #[error("a bad event")]
     Event,
 }
@@ -81,11 +84,11 @@ pub enum FrameError {
 const MAX_CALLBACK_BYTES: usize = 64;
 
 impl Format {
-    /// Reads the frame of a client that writes nothing but events.
+    /// Reads a frame of [`Version::Raw`].
     ///
     /// # Errors
     ///
-    /// Why it is of no use.
+    /// [`FrameError`], when it is not an event.
     pub fn read_raw(frame: &str, packing: Packing) -> Result<Inbound, FrameError> {
         let (Value::Vector(mut parts) | Value::List(mut parts)) = packing.read(frame)? else {
             return Err(FrameError::Event);
@@ -96,11 +99,12 @@ impl Format {
         Ok(Inbound { event: Value::Vector(parts).try_into()?, callback, format })
     }
 
-    /// Reads a frame in any format of Sente. `packing` is what it is packed in when no letter says otherwise.
+    /// Reads a frame of [`Version::V1`] or [`Version::V2`]. `packing` applies to a frame without a
+    /// letter.
     ///
     /// # Errors
     ///
-    /// Why it is of no use.
+    /// [`FrameError`], when it does not hold an event.
     pub fn read(frame: &str, packing: Packing) -> Result<Inbound, FrameError> {
         let Head { is_wrapped, format, packing, text } = Head::read(frame, packing);
         let value = packing.read(text)?;
@@ -119,8 +123,8 @@ impl Format {
         Ok(Inbound { event: event.try_into()?, callback, format })
     }
 
-    /// The callback of a frame that is too long to be read, and the format of the answer to it. Clients write a string
-    /// of letters and digits, as the last value of the frame.
+    /// The callback id of a frame that is too long to be read, and the format of the answer.
+    /// Clients write the id as a string of letters and digits, the last value of the frame.
     #[must_use]
     pub fn read_callback(frame: &str, packing: Packing) -> Option<(Value, Format)> {
         let Head { is_wrapped, format, text, .. } = Head::read(frame, packing);
@@ -131,7 +135,7 @@ impl Format {
         (is_wrapped && is_id && before.ends_with(']')).then(|| (Value::str(id), format))
     }
 
-    /// A frame around what is packed already.
+    /// Writes a frame around parts that are packed already.
     fn write(self, body: impl FnOnce(&mut String), capacity: usize) -> String {
         let mut frame = String::with_capacity(capacity + 16);
         if self.version == Version::Raw {
@@ -150,16 +154,16 @@ impl Format {
         frame
     }
 
-    /// A frame with one value, without a callback: a handshake, or the answer to a POST.
+    /// Writes a frame with one value and no callback: a handshake, or the answer to a POST.
     #[must_use]
     pub fn value(self, value: &Value) -> String {
         self.write(|frame| self.packing.write(value, frame), 64)
     }
 
-    /// The answer to a callback. `reply` is packed as this format says.
+    /// Writes the answer to a callback. `reply` is packed in this format's packing.
     #[must_use]
     pub fn reply(self, reply: &str, callback: &Value) -> String {
-        // An event has room for it at its end; every answer to a raw frame is an event.
+        // Every answer to a raw frame is an event, and takes the callback as its last element.
         let reply = if self.version == Version::Raw { reply.strip_suffix(']').unwrap_or(reply) } else { reply };
         let end = if self.version == Version::Raw { "]" } else { "" };
         self.write(
@@ -173,7 +177,8 @@ impl Format {
         )
     }
 
-    /// The answer to a POST: the callback's place is not needed. `reply` is packed as this format says.
+    /// Writes the answer to a POST, which has no place for a callback. `reply` is packed in this
+    /// format's packing.
     #[must_use]
     pub fn body(self, reply: &str) -> String {
         self.write(|frame| frame.push_str(reply), reply.len())
@@ -185,7 +190,8 @@ impl Format {
         self.version != Version::Raw
     }
 
-    /// A batch of events, each packed as this format says. None at all is legal, and does nothing. Where there are no batches, it must be one.
+    /// Writes a batch of events, each packed in this format's packing. An empty batch is legal and
+    /// does nothing. A format without batches takes the first event only.
     #[must_use]
     pub fn batch<'a>(self, events: impl Iterator<Item = &'a str> + Clone) -> String {
         if !self.has_batches() {
@@ -205,7 +211,7 @@ impl Format {
         )
     }
 
-    /// The first frame of a connection.
+    /// Writes the first frame of a connection.
     #[must_use]
     pub fn handshake(self, uid: &str) -> String {
         let details = match self.version {
@@ -216,14 +222,15 @@ impl Format {
     }
 }
 
-/// What stands before the packed value of a frame.
+/// The parts of a frame before its packed value, and that value.
 struct Head<'a> {
     /// Whether the value is a vector with a place for a callback.
     is_wrapped: bool,
-    /// How the answer is written.
+    /// The format of the answer.
     format: Format,
     /// How the value is packed.
     packing: Packing,
+    /// The packed value.
     text: &'a str,
 }
 
@@ -234,19 +241,19 @@ impl Head<'_> {
             _ => (None, frame),
         };
         let version = if prefix.is_some() { Version::V1 } else { Version::V2 };
-        // What is packed in a frame with a callback's place is a vector, so a letter can't be a part of it.
+        // A wrapped value is a vector, so a letter can't be a part of it.
         let (letter, packing, text) = match rest.as_bytes().first() {
             Some(b'j') => (true, Packing::Transit, &rest[1..]),
             Some(b'e') => (true, Packing::Edn, &rest[1..]),
             _ => (false, packing, rest),
         };
-        // Whoever understands a letter understands both; Transit is the shorter.
+        // A client that writes a letter reads both packings, and Transit is shorter.
         let format = Format { version, packing: if letter { Packing::Transit } else { packing }, letter };
         Head { is_wrapped: prefix != Some(b'-'), format, packing, text }
     }
 }
 
-/// What may stand in the place of a callback.
+/// Checks what stands in the place of a callback.
 fn check_callback(callback: Option<Value>) -> Result<Option<Value>, FrameError> {
     match callback.filter(Value::is_truthy) {
         None => Ok(None),
@@ -257,11 +264,11 @@ fn check_callback(callback: Option<Value>) -> Result<Option<Value>, FrameError> 
 }
 
 impl Packing {
-    /// Unpacks.
+    /// Reads a value.
     ///
     /// # Errors
     ///
-    /// What is wrong with the text.
+    /// [`ReadError`], when the text is not of this packing.
     pub fn read(self, text: &str) -> Result<Value, ReadError> {
         match self {
             Packing::Edn => edn::read(text),
@@ -269,7 +276,7 @@ impl Packing {
         }
     }
 
-    /// Appends a value that can stand anywhere.
+    /// Appends a value. The output can stand anywhere in a text.
     pub fn write(self, value: &Value, out: &mut String) {
         match self {
             Packing::Edn => edn::write(value, out),
@@ -277,7 +284,7 @@ impl Packing {
         }
     }
 
-    /// Between two elements of a vector.
+    /// What stands between two elements of a vector.
     fn separator(self) -> &'static str {
         match self {
             Packing::Edn => " ",
@@ -285,13 +292,12 @@ impl Packing {
         }
     }
 
-    /// Packs an event whose data is JSON, or JSON under `msg` beside `msg-meta` when there is a meta.
-    ///
-    /// With [`Codes::Short`] the event must be the first in its frame.
+    /// Packs an event whose data is JSON text. With a meta, the data stands under `msg`, beside
+    /// `msg-meta`. With [`Codes::Short`] the event must be the first in its frame.
     ///
     /// # Errors
     ///
-    /// When the data is no JSON.
+    /// [`NotJson`](reencode::NotJson), when the data is not JSON.
     pub fn event(self, id: &str, data: &str, meta: Option<&Value>, codes: Codes) -> Result<String, reencode::NotJson> {
         let mut out = String::with_capacity(data.len() + data.len() / 4 + 64);
         match self {
@@ -315,7 +321,8 @@ impl Packing {
                 writer.keyword(id);
                 writer.raw(",");
                 if let Some(meta) = meta {
-                    writer.raw("[\"^ \",");
+                    writer.begin_map();
+                    writer.raw(",");
                     writer.keyword_key("msg");
                     writer.raw(",");
                     reencode::transit(data, &mut writer)?;

@@ -1,4 +1,4 @@
-//! Reads Transit: one pass over the JSON, with the cache in hand.
+//! Reads Transit in one pass over its JSON.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::cache::ReadCache;
-use crate::transport::sente::value::{MAX_DEPTH, ReadError, Value};
+use crate::value::{MAX_DEPTH, ReadError, Value};
 
 /// Reads one value of Transit, in the short or the verbose form of its JSON.
 ///
 /// # Errors
 ///
-/// What is wrong with the text.
+/// [`ReadError`], when the text is not one value of Transit.
 pub fn read(text: &str) -> Result<Value, ReadError> {
     let mut state = State { cache: ReadCache::default(), is_too_deep: false };
     let mut json = serde_json::Deserializer::from_str(text);
@@ -32,7 +32,7 @@ struct State {
     is_too_deep: bool,
 }
 
-/// What stands at a place of the JSON.
+/// What one JSON value stands for.
 enum Element {
     Value(Value),
     /// `"~#tag"`, which says what follows.
@@ -50,7 +50,7 @@ impl Element {
     }
 }
 
-/// Reads one place.
+/// Reads one JSON value.
 struct Seed<'a> {
     state: &'a mut State,
     depth: usize,
@@ -160,7 +160,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 }
 
-/// What a string says once its code is replaced. `None` when it is malformed.
+/// What a string says once its cache code is replaced. `None` when it is malformed.
 fn decode(string: &str) -> Option<Element> {
     let Some(rest) = string.strip_prefix('~') else { return Some(Element::Value(Value::str(string))) };
     let mut chars = rest.chars();

@@ -1,27 +1,27 @@
-//! The numbering of strings that both sides of Transit keep.
+//! The cache of strings that both sides of Transit keep: cacheable strings, numbered in order.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-/// How many strings are numbered before the numbering starts again.
+/// A cache holds this many strings, and is cleared before the next one.
 pub(super) const CAPACITY: usize = DIGITS * DIGITS;
 
-/// Digits of a code.
+/// The base in which codes write numbers.
 const DIGITS: usize = 44;
 
 /// The character of the digit 0.
 const FIRST_DIGIT: u8 = b'0';
 
-/// Whether a string on the wire takes a number. Its length is counted in UTF-16 units, as JavaScript does.
+/// Whether a string on the wire is numbered. Its length counts in UTF-16 units, as in JavaScript.
 pub(super) fn is_cacheable(wire: &str, is_key: bool) -> bool {
     let starts = wire.starts_with("~:") || wire.starts_with("~$") || wire.starts_with("~#");
     (is_key || starts) && is_longer_than_3(wire)
 }
 
 fn is_longer_than_3(wire: &str) -> bool {
-    // No character of UTF-8 has fewer bytes than UTF-16 units; up to 3 bytes an ASCII text is short, beyond 12 bytes any text is long.
+    // A UTF-16 unit takes 1 to 3 bytes of UTF-8, so most lengths are decided by bytes alone.
     wire.len() > 3 && (wire.len() > 12 || wire.chars().map(char::len_utf16).sum::<usize>() > 3)
 }
 
@@ -30,7 +30,7 @@ pub(super) fn is_code(wire: &str) -> bool {
     wire.starts_with('^') && wire != "^ "
 }
 
-/// The number that a code stands for, whether it was given out or not.
+/// The number that a code stands for, whether a string has it or not.
 pub(super) fn index(code: &str) -> Option<usize> {
     let digit = |byte: u8| Some(usize::from(byte.checked_sub(FIRST_DIGIT)?)).filter(|digit| *digit < DIGITS);
     match *code.as_bytes() {
@@ -57,7 +57,8 @@ pub(super) struct ReadCache {
 }
 
 impl ReadCache {
-    /// What a string on the wire stands for; it is numbered when it takes a number. `None` for a code that was not given out.
+    /// The string that a string on the wire stands for. Numbers it when it is cacheable. `None` for
+    /// a code without a string.
     pub(super) fn resolve<'a>(&'a mut self, wire: &'a str, is_key: bool) -> Option<Cow<'a, str>> {
         if is_code(wire) {
             return self.strings.get(index(wire)?).map(|string| Cow::Borrowed(&**string));
@@ -79,7 +80,7 @@ pub(super) struct WriteCache {
 }
 
 impl WriteCache {
-    /// The number of a string that was written before. Otherwise, when it takes a number, it has one from now on.
+    /// The number of a string that was written before. Numbers a cacheable string that was not.
     pub(super) fn number(&mut self, wire: &str, is_key: bool) -> Option<usize> {
         if !is_cacheable(wire, is_key) {
             return None;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::transport::sente::value::strategies;
+use crate::value::strategies;
 
 fn check(text: &str, expected: &Value) {
     assert_eq!(read(text).as_ref(), Ok(expected), "{text}");

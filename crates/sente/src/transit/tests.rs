@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::transport::sente::value::{MAX_DEPTH, ReadError, Value, strategies};
+use crate::value::{MAX_DEPTH, ReadError, Value, strategies};
 
 fn check(text: &str, expected: &Value) {
     assert_eq!(read(text).as_ref(), Ok(expected), "{text}");
@@ -164,9 +164,9 @@ fn what_birdwatch_sends() {
 }
 
 /// A push as transit-js writes it, and the tweet in it.
-pub(in crate::transport::sente) const PUSH: &str = r#"[["~:tweet/new",["^ ","~:id_str","547177163405844480","~:id","~i547177163405844480","~:text","RT @ann: hello #rust","~:created_at","Tue Dec 23 00:59:25 +0000 2014","~:retweet_count",0,"~:favorite_count",0,"~:entities",["^ ","~:hashtags",[["^ ","^3","rust"]],"~:urls",[],"~:user_mentions",[]],"~:user",["^ ","~:followers_count",5,"~:name","~~bob","~:profile_image_url","http://pbs.example/b.png","~:screen_name","bob"],"~:retweeted_status",["^ ","^1","546000000000000001","^2","~i546000000000000001","^3","hello #rust","^4","Mon Dec 22 21:12:04 +0000 2014","^5",7,"^6",2,"^7",["^ ","^8",[["^ ","^3","rust"]],"^9",[],"^:",[]],"^;",["^ ","^<",1042,"^=","Ann","^>","http://pbs.example/a.png","^?","ann"]]]],["~:stats/users-count",3]]"#;
+pub(crate) const PUSH: &str = r#"[["~:tweet/new",["^ ","~:id_str","547177163405844480","~:id","~i547177163405844480","~:text","RT @ann: hello #rust","~:created_at","Tue Dec 23 00:59:25 +0000 2014","~:retweet_count",0,"~:favorite_count",0,"~:entities",["^ ","~:hashtags",[["^ ","^3","rust"]],"~:urls",[],"~:user_mentions",[]],"~:user",["^ ","~:followers_count",5,"~:name","~~bob","~:profile_image_url","http://pbs.example/b.png","~:screen_name","bob"],"~:retweeted_status",["^ ","^1","546000000000000001","^2","~i546000000000000001","^3","hello #rust","^4","Mon Dec 22 21:12:04 +0000 2014","^5",7,"^6",2,"^7",["^ ","^8",[["^ ","^3","rust"]],"^9",[],"^:",[]],"^;",["^ ","^<",1042,"^=","Ann","^>","http://pbs.example/a.png","^?","ann"]]]],["~:stats/users-count",3]]"#;
 
-pub(in crate::transport::sente) const PUSHED_TWEET: &str = r#"{"id_str":"547177163405844480","id":547177163405844480,"text":"RT @ann: hello #rust","created_at":"Tue Dec 23 00:59:25 +0000 2014","retweet_count":0,"favorite_count":0,"entities":{"hashtags":[{"text":"rust"}],"urls":[],"user_mentions":[]},"user":{"followers_count":5,"name":"~bob","profile_image_url":"http://pbs.example/b.png","screen_name":"bob"},"retweeted_status":{"id_str":"546000000000000001","id":546000000000000001,"text":"hello #rust","created_at":"Mon Dec 22 21:12:04 +0000 2014","retweet_count":7,"favorite_count":2,"entities":{"hashtags":[{"text":"rust"}],"urls":[],"user_mentions":[]},"user":{"followers_count":1042,"name":"Ann","profile_image_url":"http://pbs.example/a.png","screen_name":"ann"}}}"#;
+pub(crate) const PUSHED_TWEET: &str = r#"{"id_str":"547177163405844480","id":547177163405844480,"text":"RT @ann: hello #rust","created_at":"Tue Dec 23 00:59:25 +0000 2014","retweet_count":0,"favorite_count":0,"entities":{"hashtags":[{"text":"rust"}],"urls":[],"user_mentions":[]},"user":{"followers_count":5,"name":"~bob","profile_image_url":"http://pbs.example/b.png","screen_name":"bob"},"retweeted_status":{"id_str":"546000000000000001","id":546000000000000001,"text":"hello #rust","created_at":"Mon Dec 22 21:12:04 +0000 2014","retweet_count":7,"favorite_count":2,"entities":{"hashtags":[{"text":"rust"}],"urls":[],"user_mentions":[]},"user":{"followers_count":1042,"name":"Ann","profile_image_url":"http://pbs.example/a.png","screen_name":"ann"}}}"#;
 
 #[test]
 fn a_push_as_transit_js_writes_it() {

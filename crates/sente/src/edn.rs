@@ -1,17 +1,18 @@
 //! EDN: what ClojureScript prints and reads.
 //!
-//! The reader takes whatever a client of any version prints, up to the first whole form, as theirs do. The writer says everything in the
-//! few ways that the oldest of their readers understands: no characters, no big numbers, no namespaced maps.
+//! The reader takes what clients of every version print, up to the end of the first form, as their
+//! own readers do. The writer keeps to what the oldest of their readers understand: no characters,
+//! no big numbers, no namespaced maps.
 
 use std::fmt::Write as _;
 
-use super::value::{MAX_DEPTH, MAX_SAFE_INTEGER, ReadError, Value, is_symbol};
+use crate::value::{MAX_DEPTH, MAX_SAFE_INTEGER, ReadError, Value, is_symbol};
 
-/// Reads the first form of the text; what stands behind it is not looked at.
+/// Reads the first form of the text, and ignores the rest.
 ///
 /// # Errors
 ///
-/// What is wrong with the text.
+/// [`ReadError`], when the first form is malformed or missing.
 pub fn read(text: &str) -> Result<Value, ReadError> {
     let mut reader = Reader { text, at: 0 };
     reader.form(0)?.ok_or(ReadError::Incomplete)
@@ -19,7 +20,7 @@ pub fn read(text: &str) -> Result<Value, ReadError> {
 
 struct Reader<'a> {
     text: &'a str,
-    /// The byte that is read next.
+    /// The offset of the next byte.
     at: usize,
 }
 
@@ -270,7 +271,7 @@ fn tagged(tag: &str, value: Value) -> Value {
     }
 }
 
-/// Puts a namespace in front of a key that has none; `_` as its namespace says that it should have none.
+/// Puts a namespace in front of a key that has none. The namespace `_` stands for none at all.
 fn qualify(key: &mut Value, namespace: &str) {
     let (Value::Keyword(name) | Value::Symbol(name)) = key else { return };
     if let Some(bare) = name.strip_prefix("_/") {
@@ -336,7 +337,7 @@ pub fn write(value: &Value, out: &mut String) {
         Value::Nil => out.push_str("nil"),
         Value::Bool(true) => out.push_str("true"),
         Value::Bool(false) => out.push_str("false"),
-        // Readers in JavaScript would round it.
+        // A reader in JavaScript would round it.
         Value::Int(number) if number.unsigned_abs() > MAX_SAFE_INTEGER => display(out, format_args!("\"{number}\"")),
         Value::Int(number) => display(out, format_args!("{number}")),
         Value::Float(number) => match serde_json::Number::from_f64(*number) {
@@ -350,7 +351,7 @@ pub fn write(value: &Value, out: &mut String) {
             out.push_str(name);
         }
         Value::Symbol(name) if is_symbol(name) => out.push_str(name),
-        // A name from Transit may hold anything, brackets too.
+        // A name that came from Transit may hold any character, brackets too.
         Value::Keyword(name) | Value::Symbol(name) => string(name, out),
         Value::Inst(millisecond) => match jiff::Timestamp::from_millisecond(*millisecond) {
             Ok(moment) => display(out, format_args!("#inst \"{moment:.3}\"")),
@@ -401,8 +402,8 @@ fn sequence(open: &str, elements: &[Value], close: &str, out: &mut String) {
     out.push_str(close);
 }
 
-/// Appends a string in quotes. What needs no escape is written as it is.
-pub(super) fn string(text: &str, out: &mut String) {
+/// Appends a string in quotes, with escapes where it needs them.
+pub(crate) fn string(text: &str, out: &mut String) {
     out.push('"');
     let mut written = 0;
     for (at, byte) in text.bytes().enumerate() {

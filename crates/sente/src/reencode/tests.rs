@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
-use super::super::transit::{self as packer, Codes};
-use super::super::value::{Value, strategies};
 use super::*;
+use crate::transit::{self as packer, Codes};
+use crate::value::{Value, strategies};
 
 fn to_transit(json: &str, codes: Codes) -> Result<String, NotJson> {
     let mut out = String::new();
@@ -20,13 +20,13 @@ fn plain(json: &serde_json::Value) -> [String; 3] {
     let (mut uncoded, mut coded, mut edn) = (String::new(), String::new(), String::new());
     packer::write(&value, Codes::None, &mut uncoded);
     packer::write(&value, Codes::Short, &mut coded);
-    super::super::edn::write(&value, &mut edn);
+    crate::edn::write(&value, &mut edn);
     [uncoded, coded, edn]
 }
 
 #[test]
 fn a_tweet() {
-    let tweet = crate::transport::sente::transit::tests::PUSHED_TWEET;
+    let tweet = crate::transit::tests::PUSHED_TWEET;
     let mut out = String::new();
     let mut writer = Writer::new(Codes::Short, &mut out);
     writer.raw("[[");
@@ -34,7 +34,7 @@ fn a_tweet() {
     writer.raw(",");
     transit(tweet, &mut writer).expect("it is JSON");
     writer.raw("],[\"~:stats/users-count\",3]]");
-    assert_eq!(out, crate::transport::sente::transit::tests::PUSH);
+    assert_eq!(out, crate::transit::tests::PUSH);
     let edn = to_edn(tweet).expect("it is JSON");
     assert!(edn.starts_with(
         r#"{:id_str "547177163405844480", :id "547177163405844480", :text "RT @ann: hello #rust", :created_at"#

@@ -1,16 +1,18 @@
-//! Writes Transit.
+//! Writes Transit, from values and from pieces of JSON text.
 
 use std::fmt::Write as _;
 
 use super::cache::{WriteCache, push_code};
-use crate::transport::sente::value::{MAX_SAFE_INTEGER, Value};
+use crate::json::{LargeInteger, NotJson, content, first_byte, large_integer};
+use crate::value::{MAX_SAFE_INTEGER, Value, is_plain_name};
 
-/// Whether strings that come again are replaced by codes.
+/// Whether a writer replaces repeated strings by cache codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codes {
-    /// Never: what is written can stand anywhere in a text.
+    /// Never. The output can stand anywhere in a text.
     None,
-    /// Always: a third shorter, and right only when the text has no cacheable string before it.
+    /// Always. The output is about a third shorter, and valid only in a text that has no cacheable
+    /// string before it.
     Short,
 }
 
@@ -19,39 +21,40 @@ pub fn write(value: &Value, codes: Codes, out: &mut String) {
     Writer::new(codes, out).value(value);
 }
 
-/// Whether a string with this first byte takes an escape.
-pub(in crate::transport::sente) fn escapes_string(first: u8) -> bool {
-    matches!(first, b'~' | b'^' | b'`')
+/// What stands before a string with this first byte, so that it is read as a string.
+fn escape(first: u8) -> &'static str {
+    if matches!(first, b'~' | b'^' | b'`') { "~" } else { "" }
 }
 
-/// Writes values behind each other into one text, with the codes of that text.
+/// Writes values one after the other into one text, with the cache codes of that text.
 #[derive(Debug)]
 pub struct Writer<'a> {
     out: &'a mut String,
+    /// `None` with [`Codes::None`].
     cache: Option<WriteCache>,
-    /// Reused: the string that is being written, before JSON's escapes.
+    /// The string that is being written, before JSON's escapes. Kept to reuse its memory.
     wire: String,
 }
 
 impl<'a> Writer<'a> {
-    /// A writer at the start of a text, but for brackets.
+    /// A writer that appends to `out`. Only brackets and commas may stand there yet.
     pub fn new(codes: Codes, out: &'a mut String) -> Writer<'a> {
         let cache = (codes == Codes::Short).then(WriteCache::default);
         Writer { out, cache, wire: String::new() }
     }
 
-    /// Appends what is JSON already and holds no cacheable string.
-    pub(in crate::transport::sente) fn raw(&mut self, json: &str) {
+    /// Appends JSON that holds no cacheable string, such as brackets.
+    pub(crate) fn raw(&mut self, json: &str) {
         self.out.push_str(json);
     }
 
     /// Appends a keyword, given without its colon.
-    pub(in crate::transport::sente) fn keyword(&mut self, name: &str) {
+    pub(crate) fn keyword(&mut self, name: &str) {
         self.string(format_args!("~:{name}"), false);
     }
 
     /// Appends a keyword as the key of a map.
-    pub(in crate::transport::sente) fn keyword_key(&mut self, name: &str) {
+    pub(crate) fn keyword_key(&mut self, name: &str) {
         self.string(format_args!("~:{name}"), true);
     }
 
@@ -98,7 +101,7 @@ impl<'a> Writer<'a> {
     }
 
     fn map(&mut self, entries: &[(Value, Value)]) {
-        self.out.push_str("[\"^ \"");
+        self.begin_map();
         for (key, value) in entries {
             self.out.push(',');
             self.scalar(key, true);
@@ -116,7 +119,7 @@ impl<'a> Writer<'a> {
         self.out.push(']');
     }
 
-    /// What fits into a string: as a key, everything that [`is_scalar`].
+    /// Appends a value that fits into a string. As a key, that is every value that [`is_scalar`].
     fn scalar(&mut self, value: &Value, is_key: bool) {
         match value {
             Value::Nil => self.string(format_args!("~_"), is_key),
@@ -131,7 +134,7 @@ impl<'a> Writer<'a> {
             Value::Decimal(text) => self.string(format_args!("~f{text}"), is_key),
             Value::Char(char) => self.string(format_args!("~c{char}"), is_key),
             Value::Str(text) => {
-                let escape = if text.as_bytes().first().is_some_and(|first| escapes_string(*first)) { "~" } else { "" };
+                let escape = text.as_bytes().first().map_or("", |&first| escape(first));
                 self.string(format_args!("{escape}{text}"), is_key);
             }
             Value::Keyword(name) => self.string(format_args!("~:{name}"), is_key),
@@ -149,43 +152,76 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Appends a string of the wire, or its code.
+    /// Appends a string as it stands on the wire, or its cache code.
     fn string(&mut self, wire: std::fmt::Arguments<'_>, is_key: bool) {
         self.wire.clear();
         self.wire.write_fmt(wire).expect("a string takes everything");
         if let Some(number) = self.cache.as_mut().and_then(|cache| cache.number(&self.wire, is_key)) {
-            self.out.push('"');
-            push_code(number, self.out);
-            self.out.push('"');
+            self.code(number);
         } else {
             json_string(&self.wire, self.out);
         }
     }
 
-    /// Appends a string of the wire that is JSON already, quotes included, or its code.
-    pub(in crate::transport::sente) fn json_string(&mut self, prefix: &str, json: &str, is_key: bool) {
+    /// Appends the start of a map. Each key and each value brings its own comma.
+    pub(crate) fn begin_map(&mut self) {
+        self.out.push_str("[\"^ \"");
+    }
+
+    /// Appends a key of a JSON object, given with its quotes.
+    pub(crate) fn json_key(&mut self, json: &str) -> Result<(), NotJson> {
+        let name = content(json)?;
+        // A plain name has no escapes.
+        let prefix = if is_plain_name(name) { "~:" } else { escape(first_byte(json)?) };
         if let Some(cache) = &mut self.cache {
             self.wire.clear();
             self.wire.push_str(prefix);
-            if json.as_bytes().contains(&b'\\') {
+            if name.as_bytes().contains(&b'\\') {
                 self.wire.push_str(&serde_json::from_str::<String>(json).unwrap_or_default());
             } else {
-                self.wire.push_str(json.get(1..json.len() - 1).unwrap_or_default());
+                self.wire.push_str(name);
             }
-            if let Some(number) = cache.number(&self.wire, is_key) {
-                self.out.push('"');
-                push_code(number, self.out);
-                self.out.push('"');
-                return;
+            if let Some(number) = cache.number(&self.wire, true) {
+                self.code(number);
+                return Ok(());
             }
         }
+        self.prefixed(prefix, json);
+        Ok(())
+    }
+
+    /// Appends a string of JSON that is no key, given with its quotes.
+    pub(crate) fn json_string(&mut self, json: &str) -> Result<(), NotJson> {
+        let prefix = escape(first_byte(json)?);
+        self.prefixed(prefix, json);
+        Ok(())
+    }
+
+    /// Appends `null`, `true`, `false` or a number of JSON.
+    pub(crate) fn json_literal(&mut self, json: &str) -> Result<(), NotJson> {
+        match large_integer(json)? {
+            Some(LargeInteger::Long) => self.display(format_args!("\"~i{json}\"")),
+            Some(LargeInteger::Longer) => self.display(format_args!("\"~n{json}\"")),
+            None => self.raw(json),
+        }
+        Ok(())
+    }
+
+    /// Appends a string of JSON with a prefix behind its first quote.
+    fn prefixed(&mut self, prefix: &str, json: &str) {
         self.out.push('"');
         self.out.push_str(prefix);
         self.out.push_str(&json[1..]);
     }
+
+    fn code(&mut self, number: usize) {
+        self.out.push('"');
+        push_code(number, self.out);
+        self.out.push('"');
+    }
 }
 
-/// Whether the value fits into a string, so that a map with it as a key is written in the short form.
+/// Whether the value fits into a string. A map whose keys all do takes the short form.
 fn is_scalar(value: &Value) -> bool {
     match value {
         Value::Vector(_) | Value::List(_) | Value::Set(_) | Value::Map(_) => false,
@@ -194,7 +230,7 @@ fn is_scalar(value: &Value) -> bool {
     }
 }
 
-/// Whether the tag is one letter before a string, and none that means something else.
+/// Whether the tag is one letter before a string, and a letter that Transit itself does not use.
 fn is_short_tag(tag: &str, value: &Value) -> bool {
     matches!(value, Value::Str(_)) && tag.len() == 1 && !"~^`:$#_?infdzcmtu".contains(tag)
 }
