@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::{IngestToken, TokenVerifier};
 use crate::config::{Config, ConfigError, Plugin};
-use crate::hub::{Hub, QueueLimits, ShareLimits};
+use crate::hub::{ClientLimits, Hub, QueueLimits};
 use crate::index::{Index, IndexOptions, Retention};
 use crate::live::{Live, LiveLimits};
 use crate::percolator::{ENGINES, EngineKind, EngineOptions, MAX_STEPS};
@@ -227,8 +227,8 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
     let engine = (plugins.engine.build)(&engine_options);
     let (intake, batches) = Intake::channel(config.limits.intake_batches);
     let (pipeline, handle) = Pipeline::new(
-        Hub::new(engine, config.limits.max_queries, config.limits.max_queries_mb * 1024 * 1024).with_shares(
-            ShareLimits {
+        Hub::new(engine, config.limits.max_queries, config.limits.max_queries_mb * 1024 * 1024).with_client_limits(
+            ClientLimits {
                 bytes: or_any(config.limits.max_queries_mb_per_client.saturating_mul(1024 * 1024)),
                 weak_patterns: or_any(config.limits.max_weak_patterns_per_client),
             },

@@ -2,18 +2,21 @@
 //!
 //! ```text
 //! sources ──Batch──> [number → tail → percolate → session queues → writer] ──> ack when committed
-//! sessions ─Control─>  between two batches
+//! sessions ─Control─>  between two slices
 //! ```
 //!
-//! The loop runs on its own thread and owns the [`Hub`]: registrations and tweets pass through it one after the other, so a
-//! registration lies between two seqs and its watermark is exact. Nothing is lost here: the loop takes a batch only when the index's writer
-//! has room for it, and a full intake makes the sources wait. Control comes before data, so nobody waits for a stream to end; but only
-//! [`CONTROLS_IN_A_ROW`] at a time, so that tweets don't wait for a stream of sessions either.
+//! The loop runs on its own thread and owns the [`Hub`]. Registrations and tweets pass through it
+//! one after the other, so a registration lies between two seqs and its watermark is exact. Nothing
+//! is lost: the loop takes a batch only when the index's writer has room for it, and a full intake
+//! makes the sources wait. Commands come before batches, so that a registration does not wait for a
+//! busy stream; but at most [`MAX_CONTROLS_PER_TURN`], so that registrations don't starve
+//! ingestion.
 //!
-//! A batch goes into the tail as a whole, and is percolated in slices of about 5 ms ([`Slicer`]): the matches of a slice
-//! are in the queues before the next one begins, and commands are carried out in between. The position is that of the last
-//! slice, so a watermark is exact there too. A view may show tweets beyond the position: they are in the tail, and are
-//! pushed when their slice comes.
+//! The loop appends a whole batch to the tail and percolates it in slices of about 5 ms
+//! ([`Slicer`]). The matches of a slice are in the queues before the next slice begins, and
+//! commands are handled in between. The position is that of the last slice, so a watermark is exact
+//! between slices too. A view may show tweets beyond the position: they are in the tail, and are
+//! pushed with their slice.
 
 mod slicer;
 
@@ -26,7 +29,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::unconstrained;
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::{Catalog, ClientKey, Departures, Full, Hub, Matching, Name, SessionQueue};
+use crate::hub::{
+    ClientKey, DisconnectQueue, Hub, MatchingQueries, Name, QueryListing, RegistrationError, SessionQueue,
+};
 use crate::ids::{Seq, Uid};
 use crate::index::Index;
 pub use crate::index::{Ack, Cursor, IntakeError};
@@ -35,31 +40,33 @@ use crate::telemetry;
 use crate::tweet::{AnalyzedTweet, SequencedTweet};
 use slicer::Slicer;
 
-/// How many commands may wait for the loop. When it is full, the asking sessions wait.
+/// Capacity of the command channel. When it is full, the sessions that ask wait.
 const CONTROL_CAPACITY: usize = 256;
 
-/// How many commands may be carried out one after the other while a batch waits: so many sessions may come at one moment that there is always one.
-const CONTROLS_IN_A_ROW: usize = 64;
+/// At most this many commands are handled before a waiting batch gets its turn, so that a burst of
+/// registrations can't starve ingestion.
+const MAX_CONTROLS_PER_TURN: usize = 64;
 
-/// What a source hands over.
+/// Tweets of a source.
 #[derive(Debug)]
 pub struct Batch {
     /// In order of arrival.
     pub tweets: Vec<Arc<AnalyzedTweet>>,
-    /// Told once, when all of them are committed or can't be.
+    /// Sent once, when all tweets are committed or can't be.
     pub ack: Option<Ack>,
-    /// How far its source has come with it; becomes durable together with the tweets. A batch without tweets moves no cursor.
+    /// The source's cursor behind the batch. It becomes durable together with the tweets. A batch
+    /// without tweets moves no cursor.
     pub cursor: Option<Cursor>,
 }
 
-/// The way into the pipeline, for sources. Cheap to clone.
+/// Sends batches into the pipeline. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Intake {
     batches: mpsc::Sender<Batch>,
 }
 
 impl Intake {
-    /// Hands over a batch. Waits while the pipeline is full.
+    /// Sends a batch. Waits while the pipeline is full.
     ///
     /// # Errors
     ///
@@ -68,18 +75,18 @@ impl Intake {
         self.batches.send(batch).await.map_err(|_| IntakeError::Closed)
     }
 
-    /// Hands over tweets and waits until they are durable. Answers with the seq of the last one.
+    /// Sends tweets and waits until they are durable. Returns the seq of the last one.
     ///
     /// # Errors
     ///
-    /// Why they are not.
+    /// Why they could not be stored.
     pub async fn send_durably(&self, tweets: Vec<Arc<AnalyzedTweet>>) -> Result<Seq, IntakeError> {
         let (ack, durable) = oneshot::channel();
         self.send(Batch { tweets, ack: Some(ack), cursor: None }).await?;
         durable.await.unwrap_or(Err(IntakeError::Closed))
     }
 
-    /// An intake and the receiver of what is handed over, for the pipeline and for tests of sources.
+    /// An intake and the receiver of its batches, for the pipeline and for tests of sources.
     #[must_use]
     pub fn channel(capacity: usize) -> (Intake, mpsc::Receiver<Batch>) {
         let (batches, receiver) = mpsc::channel(capacity);
@@ -87,33 +94,33 @@ impl Intake {
     }
 }
 
-/// A subscription that was made.
+/// The answer to [`Control::Subscribe`].
 #[derive(Debug)]
 pub(crate) struct Subscribed {
     /// Tweets up to here are history, later ones are pushed.
     pub(crate) watermark: Seq,
-    /// The query as it is registered, which all its subscriptions share.
+    /// The registered query, whose memory all its subscriptions share.
     pub(crate) query: Query,
 }
 
-/// What sessions ask of the loop. Each is carried out between two tweets.
+/// A command for the loop. The loop handles it between two tweets.
 pub(crate) enum Control {
-    /// Answers with the watermark, or why there is no room for another query.
+    /// Adds a subscription.
     Subscribe {
         client: ClientKey,
         queue: Arc<SessionQueue>,
         name: Name,
         query: Query,
         resume: bool,
-        reply: oneshot::Sender<Result<Subscribed, Full>>,
+        reply: oneshot::Sender<Result<Subscribed, RegistrationError>>,
     },
-    /// Answers whether there was one.
+    /// Ends a subscription. Replies whether there was one.
     Unsubscribe { uid: Uid, name: Name, reply: oneshot::Sender<bool> },
-    /// Answers with the queries that the tweet matches. Costs as much as a tweet, so a batch that waits comes next.
-    Matching { tweet: Arc<AnalyzedTweet>, reply: oneshot::Sender<Matching> },
+    /// Asks which queries a tweet matches. Costs as much as a tweet, so a waiting batch comes next.
+    Matching { tweet: Arc<AnalyzedTweet>, reply: oneshot::Sender<MatchingQueries> },
 }
 
-/// What the loop lets others see.
+/// The progress of the loop, readable by all.
 #[derive(Debug)]
 pub(crate) struct Position {
     seq: AtomicU64,
@@ -122,55 +129,55 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// The newest tweet that the loop has passed.
+    /// The newest tweet whose percolation has begun.
     pub(crate) fn seq(&self) -> Seq {
         Seq(self.seq.load(Ordering::Acquire))
     }
 
-    /// The newest tweet that sessions were offered, with all before it.
+    /// The newest tweet that was offered to sessions, as all before it.
     pub(crate) fn offered(&self) -> Seq {
         Seq(self.offered.load(Ordering::Acquire))
     }
 
-    /// How many queries are registered.
+    /// The number of registered queries.
     pub(crate) fn queries(&self) -> u64 {
         self.queries.load(Ordering::Relaxed)
     }
 }
 
-/// The ends of the loop that sessions hold.
+/// Access to the loop, for sessions. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     pub(crate) control: mpsc::Sender<Control>,
-    pub(crate) departures: Arc<Departures>,
+    pub(crate) disconnects: Arc<DisconnectQueue>,
     pub(crate) position: Arc<Position>,
-    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) listing: Arc<QueryListing>,
 }
 
-/// A batch of which some tweets are percolated, and some are yet to be.
+/// A batch that is being percolated.
 struct InProgress {
-    items: Arc<[SequencedTweet]>,
-    /// How many are done.
+    tweets: Arc<[SequencedTweet]>,
+    /// The number of tweets that were percolated.
     done: usize,
 }
 
-/// The loop and what it owns.
+/// The loop and its state.
 pub(crate) struct Pipeline {
     hub: Hub,
     index: Index,
     batches: mpsc::Receiver<Batch>,
     control: mpsc::Receiver<Control>,
-    departures: Arc<Departures>,
+    disconnects: Arc<DisconnectQueue>,
     position: Arc<Position>,
     in_progress: Option<InProgress>,
     slicer: Slicer,
 }
 
 impl Pipeline {
-    /// A pipeline that reads from `batches`. The position starts behind everything that was ever numbered.
+    /// A pipeline that reads from `batches`. Its position starts at the last seq that was used.
     pub(crate) fn new(hub: Hub, index: Index, batches: mpsc::Receiver<Batch>) -> (Pipeline, Handle) {
         let (control_sender, control) = mpsc::channel(CONTROL_CAPACITY);
-        let departures = Arc::new(Departures::default());
+        let disconnects = Arc::new(DisconnectQueue::default());
         let position = Arc::new(Position {
             seq: AtomicU64::new(index.last_seq().0),
             offered: AtomicU64::new(index.last_seq().0),
@@ -178,31 +185,32 @@ impl Pipeline {
         });
         let handle = Handle {
             control: control_sender,
-            departures: Arc::clone(&departures),
+            disconnects: Arc::clone(&disconnects),
             position: Arc::clone(&position),
-            catalog: hub.catalog(),
+            listing: hub.listing(),
         };
         let (in_progress, slicer) = (None, Slicer::default());
-        (Pipeline { hub, index, batches, control, departures, position, in_progress, slicer }, handle)
+        (Pipeline { hub, index, batches, control, disconnects, position, in_progress, slicer }, handle)
     }
 
-    /// Runs until `shutdown` is cancelled and everything that was handed over before is in the index and in the queues.
+    /// Runs until `shutdown` is cancelled and every batch that was sent before is in the index and
+    /// the queues.
     ///
     /// # Errors
     ///
-    /// When the index's writer is gone.
+    /// The index's writer has ended.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let departures = Arc::clone(&self.departures);
+        let disconnects = Arc::clone(&self.disconnects);
         let mut closing = false;
-        let mut controls = 0;
+        let mut n_controls = 0;
         loop {
-            if controls >= CONTROLS_IN_A_ROW {
-                controls = 0;
+            if n_controls >= MAX_CONTROLS_PER_TURN {
+                n_controls = 0;
                 if self.in_progress.is_some() {
                     self.slice();
                     continue;
                 }
-                // Unconstrained: the runtime hides what is there from a task that has done much.
+                // Unconstrained: tokio's budget would make a task that has done much see no batch.
                 let waiting = unconstrained(next_batch(&self.index, &mut self.batches)).now_or_never();
                 if let Some(batch) = waiting {
                     let Some(batch) = batch? else { return Ok(()) };
@@ -211,19 +219,19 @@ impl Pipeline {
             }
             let batch = tokio::select! {
                 biased;
-                () = departures.notify.notified() => {
+                () = disconnects.ready() => {
                     self.disconnect();
                     continue;
                 }
                 Some(control) = self.control.recv() => {
-                    controls += if matches!(control, Control::Matching { .. }) { CONTROLS_IN_A_ROW } else { 1 };
+                    n_controls += if matches!(control, Control::Matching { .. }) { MAX_CONTROLS_PER_TURN } else { 1 };
                     self.control(control);
                     continue;
                 }
-                // Yields, because the runtime hides commands from a task that never does.
+                // Yields, because tokio's budget makes a task that never yields see no commands.
                 () = tokio::task::yield_now(), if self.in_progress.is_some() => {
                     self.slice();
-                    controls = 0;
+                    n_controls = 0;
                     continue;
                 }
                 () = shutdown.cancelled(), if !closing => {
@@ -235,12 +243,12 @@ impl Pipeline {
             };
             let Some(batch) = batch else { return Ok(()) };
             self.batch(batch);
-            controls = 0;
+            n_controls = 0;
         }
     }
 
     fn disconnect(&mut self) {
-        for uid in self.departures.take() {
+        for uid in self.disconnects.take() {
             self.hub.disconnect(uid);
         }
         self.count_queries();
@@ -248,14 +256,15 @@ impl Pipeline {
 
     fn control(&mut self, control: Control) {
         match control {
-            // Whoever asked is gone, and may have departed before this was read: nobody would ever end the subscription.
+            // The session has ended. Its disconnect may have been handled already, and nothing
+            // would end this subscription.
             Control::Subscribe { reply, .. } if reply.is_closed() => {}
-            // A reply that nobody waits for from here on belongs to a session whose departure follows.
+            // A session that ends from here on is disconnected later.
             Control::Subscribe { client, queue, name, query, resume, reply } => {
                 let subscribed = self.hub.subscribe_for(&client, &queue, &name, &query);
                 self.slicer.registered();
-                // Of a batch in progress, the session may have taken from the index what is yet to be percolated: that is
-                // not pushed to it any more.
+                // The session may have read tweets of the batch in progress from the index. These
+                // are not pushed to it again.
                 let watermark = self.position.seq().max(queue.after());
                 if subscribed.is_ok() && resume {
                     queue.resume(watermark);
@@ -293,15 +302,16 @@ impl Pipeline {
         let mut seq = match self.index.take_seqs(tweets.len()) {
             Ok(seq) => seq,
             Err(error) => {
-                // The disk is full, say: that is told to whoever sent it, and the next batch may fare better.
-                tracing::error!(%error, tweets = tweets.len(), "no positions can be reserved");
+                // For example a full disk. The source gets the error, and the next batch may
+                // succeed.
+                tracing::error!(%error, tweets = tweets.len(), "can't reserve seqs for a batch");
                 if let Some(ack) = ack {
                     let _ = ack.send(Err((&error).into()));
                 }
                 return;
             }
         };
-        let items: Arc<[SequencedTweet]> = tweets
+        let sequenced: Arc<[SequencedTweet]> = tweets
             .into_iter()
             .map(|tweet| {
                 let item = SequencedTweet { seq, tweet };
@@ -309,17 +319,18 @@ impl Pipeline {
                 item
             })
             .collect();
-        telemetry::tweets_truncated(items.iter().filter(|item| item.tweet.doc.is_truncated()).count());
-        // Into the tail first: whoever is told of a tweet can find it, and a session that catches up up to the position misses nothing.
-        self.index.append_from(Arc::clone(&items), ack, cursor);
-        self.in_progress = Some(InProgress { items, done: 0 });
+        telemetry::tweets_truncated(sequenced.iter().filter(|tweet| tweet.tweet.doc.is_truncated()).count());
+        // The tail comes first: a client that is pushed a tweet can find it, and a session that
+        // reads up to the position misses nothing.
+        self.index.append_from(Arc::clone(&sequenced), ack, cursor);
+        self.in_progress = Some(InProgress { tweets: sequenced, done: 0 });
         self.slice();
     }
 
-    /// Percolates the next tweets of the batch in progress.
+    /// Percolates the next slice of the batch in progress.
     fn slice(&mut self) {
-        let Some(InProgress { items, done }) = self.in_progress.take() else { return };
-        let rest = &items[done..];
+        let Some(InProgress { tweets, done }) = self.in_progress.take() else { return };
+        let rest = &tweets[done..];
         let slice = &rest[..self.slicer.next(rest)];
         let Some(last) = slice.last() else { return };
         self.position.seq.store(last.seq.0, Ordering::Release);
@@ -330,13 +341,13 @@ impl Pipeline {
         self.slicer.took(slice, took);
         telemetry::percolated(slice.len(), matches, candidates, took);
         let done = done + slice.len();
-        if done < items.len() {
-            self.in_progress = Some(InProgress { items, done });
+        if done < tweets.len() {
+            self.in_progress = Some(InProgress { tweets, done });
         }
     }
 }
 
-/// The next batch, once the index has room for it. Cancel safe.
+/// The next batch, when the index has room for it. Cancel safe.
 async fn next_batch(index: &Index, batches: &mut mpsc::Receiver<Batch>) -> anyhow::Result<Option<Batch>> {
     index.ready().await?;
     Ok(batches.recv().await)

@@ -5,8 +5,9 @@
 //! demo ──────────────────┴─> Intake ─> pipeline
 //! ```
 //!
-//! [`supervise`] runs one source: it restarts a failed one with exponential backoff and shows its state
-//! on the [`StatusBoard`]. A source waits while the pipeline is full. A failing source affects no other.
+//! [`supervise`] runs one source: it restarts a failed one with exponential backoff and shows its
+//! state on the [`StatusBoard`]. A source waits while the pipeline is full. A failing source
+//! affects no other.
 
 mod demo;
 mod file;
@@ -45,13 +46,15 @@ pub struct SourceKind {
 /// Builds a source from its table, or returns every error in it.
 pub type BuildSource = fn(toml::Table) -> Result<Box<dyn Source>, Vec<ConfigError>>;
 
-/// All kinds of sources. The bulk endpoint, `POST /api/tweets`, needs no configuration and is no row.
+/// All kinds of sources. The bulk endpoint, `POST /api/tweets`, needs no configuration and is no
+/// row.
 pub const SOURCES: &[SourceKind] = &[demo::KIND, file::KIND];
 
 /// Everything that a source may use.
 #[derive(Clone, Debug)]
 pub struct SourceContext {
-    /// The source's name in logs, metrics and `/readyz`: its type and its number in the config, `file#2`.
+    /// The source's name in logs, metrics and `/readyz`: its type and its number in the config,
+    /// `file#2`.
     pub name: String,
     /// Takes the tweets.
     pub intake: Intake,
@@ -63,9 +66,9 @@ pub struct SourceContext {
 
 /// A source of tweets.
 ///
-/// The supervisor calls `run` in a task of its own. `Ok` means that the source has ended. After `Err` or
-/// a panic the supervisor calls `run` again with backoff; the source should then send again what was not
-/// acknowledged.
+/// The supervisor calls `run` in a task of its own. `Ok` means that the source has ended. After
+/// `Err` or a panic the supervisor calls `run` again with backoff; the source should then send
+/// again what was not acknowledged.
 pub trait Source: Send + Sync {
     /// Sends tweets until the source ends or perch shuts down.
     fn run(&self, context: SourceContext) -> BoxFuture<'_, anyhow::Result<()>>;

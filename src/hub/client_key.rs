@@ -1,21 +1,22 @@
-//! Who a client is: what one client may hold and use is counted by its key.
+//! The identity by which perch shares resources between clients.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// A client, as far as it can be told from others.
+/// A client, as far as perch can tell it from others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ClientKey {
     /// perch itself.
     Server,
-    /// Whom a token names.
+    /// The subject of an access token.
     Subject(Arc<str>),
     /// An IPv4 address, or a /64 network of IPv6.
     Network(IpAddr),
 }
 
 impl ClientKey {
-    /// The client at an address. A host of IPv6 has a whole /64 to choose its addresses from.
+    /// The client at this address. A host of IPv6 can use every address of a /64, so the network
+    /// counts.
     #[must_use]
     pub fn at(address: IpAddr) -> ClientKey {
         ClientKey::Network(match address.to_canonical() {

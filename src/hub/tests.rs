@@ -1,11 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use super::catalog::Usage;
 use super::*;
 use crate::automaton::BUILT;
 use crate::doc::{Doc, DocBuilder};
 use crate::ids::Seq;
-use crate::percolator::{Compiled, EngineOptions};
+use crate::index::Hit;
+use crate::percolator::{Compiled, EngineOptions, Matches};
 use crate::query::{Ast, QueryLimits};
 use crate::schema::{Schema, tweet};
 use crate::tweet::AnalyzedTweet;
@@ -74,7 +76,7 @@ fn name(name: &str) -> Name {
 }
 
 /// What waits: seqs and names.
-fn taken(queue: &SessionQueue) -> (Taken, Vec<(u64, Vec<String>)>) {
+fn taken(queue: &SessionQueue) -> (TakeOutcome, Vec<(u64, Vec<String>)>) {
     let mut deliveries = Vec::new();
     let taken = queue.take(100, &mut deliveries);
     let names = |d: &Delivery| d.names.iter().map(|name| name.as_deref().unwrap_or("-").to_owned()).collect();
@@ -87,10 +89,10 @@ fn a_full_queue_goes_and_the_session_is_behind_until_it_has_read_past_what_was_k
     for seq in 1..=5 {
         queue.offer(&delivery(seq));
     }
-    assert_eq!(taken(&queue), (Taken::Behind, vec![]));
+    assert_eq!(taken(&queue), (TakeOutcome::Behind, vec![]));
     assert!(!queue.go_live(Seq(4)), "5 was kept back");
     assert!(queue.go_live(Seq(5)));
-    assert_eq!(taken(&queue), (Taken::Empty, vec![]));
+    assert_eq!(taken(&queue), (TakeOutcome::Empty, vec![]));
     queue.offer(&delivery(6));
     assert_eq!(taken(&queue).1, [(6, vec!["-".to_owned()])]);
 }
@@ -116,7 +118,7 @@ fn a_queue_is_bounded_in_bytes_but_takes_one_tweet_of_any_size() {
     for seq in 3..=5 {
         queue.offer(&delivery(seq));
     }
-    assert_eq!(taken(&queue).0, Taken::Behind);
+    assert_eq!(taken(&queue).0, TakeOutcome::Behind);
     assert!(queue.go_live(Seq(5)));
     let large = Hit { seq: Seq(6), id: 6, json: "x".repeat(100).into() };
     queue.offer(&Arc::new(Delivery::new(large, Arc::new([None]))));
@@ -128,8 +130,8 @@ fn a_closed_queue_is_emptied_first() {
     let queue = queue(10);
     queue.offer(&delivery(1));
     queue.close();
-    assert_eq!(taken(&queue).0, Taken::Some);
-    assert_eq!(taken(&queue).0, Taken::Closed);
+    assert_eq!(taken(&queue).0, TakeOutcome::Taken);
+    assert_eq!(taken(&queue).0, TakeOutcome::Closed);
 }
 
 #[test]
@@ -137,14 +139,14 @@ fn equal_queries_are_one_registration() {
     let (mut hub, first, second) = (hub(), queue(10), queue(10));
     hub.subscribe(&first, &None, &query("rust fast")).expect("room");
     hub.subscribe(&second, &name("mine"), &query("+Fast (rust)")).expect("room");
-    assert_eq!((hub.queries(), hub.engine.len()), (1, 1));
+    assert_eq!((hub.queries(), hub.catalog.engine_len()), (1, 1));
     assert_eq!(hub.dispatch(&[item(1, "fast rust"), item(2, "rust")]).0, 1);
     assert_eq!(taken(&first).1, [(1, vec!["-".to_owned()])]);
     assert_eq!(taken(&second).1, [(1, vec!["mine".to_owned()])]);
     assert!(hub.unsubscribe(first.uid(), &None));
     assert_eq!(hub.queries(), 1);
     hub.disconnect(second.uid());
-    assert_eq!((hub.queries(), hub.engine.len()), (0, 0));
+    assert_eq!((hub.queries(), hub.catalog.engine_len()), (0, 0));
     assert!(!hub.unsubscribe(first.uid(), &None));
 }
 
@@ -175,7 +177,7 @@ fn a_subscription_that_ends_or_is_replaced_takes_what_waits_for_it_along() {
     assert_eq!(taken(&session).1, [(2, vec!["b".to_owned()]), (3, vec!["b".to_owned()])]);
     hub.dispatch(&[item(4, "rust"), item(5, "java")]);
     assert!(hub.unsubscribe(session.uid(), &name("a")));
-    assert_eq!(taken(&session), (Taken::Empty, vec![]));
+    assert_eq!(taken(&session), (TakeOutcome::Empty, vec![]));
     assert_eq!(hub.queries(), 1);
 }
 
@@ -185,20 +187,20 @@ fn there_are_never_more_queries_than_allowed() {
     for word in ["one", "two", "three"] {
         hub.subscribe(&session, &name(word), &query(word)).expect("room");
     }
-    assert_eq!(hub.subscribe(&session, &name("four"), &query("four")), Err(Full::Queries(3)));
+    assert_eq!(hub.subscribe(&session, &name("four"), &query("four")), Err(RegistrationError::TooManyQueries(3)));
     hub.subscribe(&session, &name("again"), &query("one")).expect("it is registered already");
-    assert_eq!(hub.matching(&item(1, "one three").tweet.doc).found.len(), 2);
+    assert_eq!(hub.matching(&item(1, "one three").tweet.doc).matched.len(), 2);
 }
 
 #[test]
-fn the_place_of_a_session_that_went_is_given_out_again() {
+fn the_index_of_an_ended_session_is_reused() {
     let (mut hub, first, second) = (hub(), queue(10), queue(10));
     hub.subscribe(&first, &None, &query("rust")).expect("room");
     hub.disconnect(first.uid());
     hub.subscribe(&second, &None, &query("java")).expect("room");
-    assert_eq!(hub.sessions.len(), 1);
+    assert_eq!(hub.fan_out.capacity(), 1);
     hub.dispatch(&[item(1, "rust"), item(2, "java")]);
-    assert_eq!(taken(&first), (Taken::Empty, vec![]));
+    assert_eq!(taken(&first), (TakeOutcome::Empty, vec![]));
     assert_eq!(taken(&second).1, [(2, vec!["-".to_owned()])]);
 }
 
@@ -210,9 +212,12 @@ fn queries_take_no_more_memory_than_allowed() {
         hub.subscribe(&session, &name(word), &query(word)).expect("room");
     }
     let full = hub.size_bytes();
-    hub.max_bytes = full;
-    assert_eq!(hub.subscribe(&session, &name("three"), &query("three")), Err(Full::Bytes(full)));
-    assert_eq!(hub.subscribe(&session, &name("a name takes memory too"), &query("one")), Err(Full::Bytes(full)));
+    hub.memory.max_bytes = full;
+    assert_eq!(hub.subscribe(&session, &name("three"), &query("three")), Err(RegistrationError::OutOfMemory(full)));
+    assert_eq!(
+        hub.subscribe(&session, &name("a name takes memory too"), &query("one")),
+        Err(RegistrationError::OutOfMemory(full))
+    );
     assert!(hub.unsubscribe(session.uid(), &name("one")));
     hub.subscribe(&session, &name("three"), &query("three")).expect("room again");
 }
@@ -222,7 +227,7 @@ fn queries_are_counted_from_their_registration_on() {
     let session = queue(100);
     let mut hub = hub();
     let counts = |hub: &Hub| -> Vec<(String, usize, u64, u64, u64)> {
-        let listed = hub.catalog().first(CostOrder::Matches, 10).into_iter();
+        let listed = hub.listing().first(CostOrder::Matches, 10).into_iter();
         listed
             .map(|it| {
                 let QueryCounts { tweets, matches, candidates, .. } = it.counts;
@@ -245,11 +250,11 @@ fn queries_are_counted_from_their_registration_on() {
     assert!(hub.unsubscribe(session.uid(), &name("c")));
     hub.subscribe(&session, &name("c"), &query("two")).expect("room");
     assert_eq!(counts(&hub)[1], ("two".to_owned(), 1, 0, 0, 0));
-    assert_eq!(hub.catalog().first(CostOrder::Cost, 1).len(), 1);
+    assert_eq!(hub.listing().first(CostOrder::Cost, 1).len(), 1);
 }
 
-/// The loop registers, percolates, answers and removes without building a single automaton: the parser of queries did, where
-/// nobody waits, or nobody needs one.
+/// The loop registers, percolates, answers and removes without building a single automaton: the
+/// parser of queries did, where nobody waits, or nobody needs one.
 #[test]
 fn no_automaton_is_built_where_tweets_pass() {
     let dear = r"/cat[a-z]{1,2}([\w]\w?\w?)?s*/";
@@ -303,14 +308,14 @@ fn a_tweet_that_costs_too_much_is_deferred_to_the_sessions_whose_queries_it_may_
     let waits = |of: &str, seq| (seq, vec![of.to_owned()]);
     assert_eq!(taken(&cheap).1, [1, 2, 3].map(|seq| waits("cheap", seq)));
     // All of it is read from the index, in order: also what waited, and what came behind.
-    assert_eq!(taken(&costly), (Taken::Behind, vec![]));
+    assert_eq!(taken(&costly), (TakeOutcome::Behind, vec![]));
     assert_eq!(costly.settled(), Seq(0));
     assert!(!costly.go_live(Seq(2)) && costly.go_live(Seq(3)));
     hub.dispatch(&[item(4, "rust zzzq")]);
     assert_eq!(taken(&costly).1, [(4, vec!["also cheap".to_owned(), "costly".to_owned()])]);
     let matching = hub.matching(&item(5, &long).tweet.doc);
     let texts = |queries: &[Query]| queries.iter().map(|query| query.canonical().to_owned()).collect::<Vec<_>>();
-    assert_eq!((texts(&matching.found), texts(&matching.undecided)), (vec!["rust".into()], vec!["*z*q*".into()]));
+    assert_eq!((texts(&matching.matched), texts(&matching.undecided)), (vec!["rust".into()], vec!["*z*q*".into()]));
 }
 
 fn client(last: u8) -> ClientKey {
@@ -319,16 +324,16 @@ fn client(last: u8) -> ClientKey {
 
 #[test]
 fn one_client_leaves_room_for_others() {
-    let bytes = 2 * (Weight::of(&query("one")).bytes + subscription_bytes(&name("a")));
+    let bytes = 2 * (Usage::of(&query("one")).bytes + subscription_bytes(&name("a")));
     let shares = |bytes, weak_patterns| {
         let hub = Hub::new(Box::new(PlainEngine::default()), 1_000, usize::MAX);
-        hub.with_shares(ShareLimits { bytes, weak_patterns })
+        hub.with_client_limits(ClientLimits { bytes, weak_patterns })
     };
     let (first, second) = (queue(100), queue(100));
     let mut hub = shares(bytes, usize::MAX);
     hub.subscribe_for(&client(1), &first, &name("a"), &query("one")).expect("room");
     hub.subscribe_for(&client(1), &second, &name("b"), &query("two")).expect("room");
-    let full = Err(Full::ClientBytes(bytes));
+    let full = Err(RegistrationError::ClientOutOfMemory(bytes));
     assert_eq!(hub.subscribe_for(&client(1), &first, &name("c"), &query("six")), full);
     assert_eq!(hub.subscribe_for(&client(1), &first, &name("c"), &query("one")), full, "a subscription counts too");
     hub.subscribe_for(&client(2), &queue(100), &name("c"), &query("one")).expect("the room of another");
@@ -339,7 +344,7 @@ fn one_client_leaves_room_for_others() {
     let mut hub = shares(usize::MAX, 2);
     hub.subscribe_for(&client(1), &first, &name("a"), &query("*a* rust")).expect("room");
     hub.subscribe_for(&client(1), &first, &name("b"), &query("NOT (/.*b.*/ OR ab*)")).expect("room");
-    let full = Err(Full::ClientPatterns(2));
+    let full = Err(RegistrationError::TooManyWeakPatterns(2));
     assert_eq!(hub.subscribe_for(&client(1), &first, &name("c"), &query("*c*d*")), full);
     hub.subscribe_for(&client(1), &first, &name("c"), &query("*a* rust")).expect("it holds that one");
     hub.subscribe_for(&client(1), &first, &name("d"), &query("*cd* c*d d*")).expect("none is weak");
@@ -352,10 +357,10 @@ fn one_client_leaves_room_for_others() {
 
 #[test]
 fn an_expression_counts_in_full_whoever_else_holds_it() {
-    let alone = Weight::of(&query("/cat[a-z]{1,2}s/")).bytes;
+    let alone = Usage::of(&query("/cat[a-z]{1,2}s/")).bytes;
     let kept = query("/cat[a-z]{1,2}s/ rust");
-    assert!(Weight::of(&query("/cat[a-z]{1,2}s/")).bytes >= alone);
-    assert!(Weight::of(&kept).bytes > alone);
+    assert!(Usage::of(&query("/cat[a-z]{1,2}s/")).bytes >= alone);
+    assert!(Usage::of(&kept).bytes > alone);
 }
 
 proptest::proptest! {
@@ -365,8 +370,8 @@ proptest::proptest! {
         steps in proptest::collection::vec((0..4_usize, 1..4_u8, 0..3_usize, 0..5_usize, 0..8_u8), 0..80),
     ) {
         let texts = ["one", "*a*", "*a* OR *b*", "/.*c.*/ two", "rust~1"];
-        let limits = ShareLimits { bytes: 1 << 20, weak_patterns: 3 };
-        let mut hub = Hub::new(Box::new(Compiled::new(&EngineOptions::default())), 100, usize::MAX).with_shares(limits);
+        let limits = ClientLimits { bytes: 1 << 20, weak_patterns: 3 };
+        let mut hub = Hub::new(Box::new(Compiled::new(&EngineOptions::default())), 100, usize::MAX).with_client_limits(limits);
         let queues: Vec<_> = (0..4).map(|_| queue(100)).collect();
         let mut held: HashMap<(usize, usize), (u8, usize)> = HashMap::new();
         for (session, by, named, text, action) in steps {
@@ -388,12 +393,12 @@ proptest::proptest! {
                 let mine: Vec<usize> = held.values().filter(|it| it.0 == by).map(|it| it.1).collect();
                 let weak = |text: &usize| [0, 1, 2, 1, 0][*text];
                 let different: std::collections::BTreeSet<usize> = mine.iter().copied().collect();
-                let now = hub.shares.held(&client(by));
+                let now = hub.catalog.budgets().used(&client(by));
                 proptest::prop_assert_eq!(now.weak_patterns, different.iter().map(weak).sum::<usize>());
                 proptest::prop_assert_eq!(now.bytes == 0, mine.is_empty());
             }
         }
         queues.iter().for_each(|queue| hub.disconnect(queue.uid()));
-        proptest::prop_assert!(hub.shares.is_empty());
+        proptest::prop_assert!(hub.catalog.budgets().is_empty());
     }
 }

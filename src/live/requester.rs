@@ -1,9 +1,9 @@
-//! For whom perch works: what is shared fairly is shared between these.
+//! The parties between which perch shares its search slots.
 
 use crate::hub::ClientKey;
 use crate::ids::Uid;
 
-/// One of a client's sessions, or one of its connections.
+/// A session of a client, or a connection without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SessionKey(u128);
 
@@ -14,19 +14,19 @@ impl From<Uid> for SessionKey {
 }
 
 impl SessionKey {
-    /// A connection without a session, by the port at its other end.
+    /// The key of a connection without a session: the client's port.
     #[must_use]
     pub fn connection(port: u16) -> SessionKey {
         SessionKey(port.into())
     }
 }
 
-/// For whom a search is done.
+/// The client and session that a search is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requester {
-    /// What is shared is shared between clients first,
+    /// Slots are shared between clients first,
     pub client: ClientKey,
-    /// and what a client gets between its sessions.
+    /// and those of a client between its sessions.
     pub session: SessionKey,
 }
 

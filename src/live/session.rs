@@ -1,46 +1,99 @@
-//! One client's session: its subscriptions, and the events that come out of it in order.
+//! A client's session: its subscriptions, and the events that come of them, in order.
 //!
-//! A session has two sources of tweets and never uses both at once: the queue that the hub fills while it is live, and the index while it is
-//! behind. `taken` and the subscriptions' cursors say what was handed out; they move only when events are handed out, so
-//! a call of [`Session::next`] can be dropped at any time.
+//! A session has two sources of tweets and never uses both at once: while it is live, the queue
+//! that the hub fills; while it is behind, the index. `taken` and the cursors of the subscriptions
+//! say what was returned. They move only when events are returned, so a call of [`Session::next`]
+//! may be dropped at any time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::catch_up::{self, CatchUp, Reading};
-use super::{ClientKey, CloseReason, Event, Live, LiveError, Name, Percolate, Registered, Requester};
-use crate::hub::{Delivery, Full, SessionQueue, Taken};
-use crate::ids::{Seq, Uid};
+use super::catch_up::{self, CatchUp, PageRead};
+use super::{ClientKey, Live, LiveError, Name, Requester};
+use crate::hub::{Delivery, RegistrationError, SessionQueue, TakeOutcome};
+use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::pipeline::{Control, Subscribed};
+use crate::query::Query;
 
-/// How many events one call of [`Session::next`] hands out at most, so that the caller gets to its other work.
+/// An event of a session.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A tweet that matches.
+    Tweet(Arc<Delivery>),
+    /// The session resumes or has fallen behind. The tweets that follow come from the index.
+    CatchingUp {
+        /// Every match up to this position was returned before.
+        from: Seq,
+    },
+    /// The session is live again.
+    Live {
+        /// Every match up to this position was returned before.
+        seq: Seq,
+    },
+    /// The session has ended.
+    Closed(CloseReason),
+}
+
+/// Why perch ends a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// perch is shutting down: the client should reconnect.
+    ShuttingDown,
+    /// The index could not be read.
+    Failed,
+}
+
+/// A request for a subscription.
+#[derive(Clone, Debug)]
+pub struct Percolate {
+    /// The query.
+    pub query: Query,
+    /// The name of the subscription. It replaces the session's subscription of that name.
+    pub name: Name,
+    /// Return the matches after this position first.
+    pub since: Option<Seq>,
+    /// The epoch of `since`; `None` is the current one.
+    pub epoch: Option<Epoch>,
+}
+
+/// The answer to [`Percolate`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The id of the query.
+    pub query_id: QueryId,
+    /// The watermark: tweets up to it are history, later ones are pushed.
+    pub seq: Seq,
+}
+
+/// The most events that one call of [`Session::next`] returns, so that the caller gets to its other
+/// work.
 const MAX_EVENTS: usize = 256;
 
-/// Room for more deliveries than this is given back.
-const KEPT_DELIVERIES: usize = 16;
+/// A buffer of deliveries with more capacity than this is released after use.
+const KEPT_CAPACITY: usize = 16;
 
-/// One client's session. Ends when it is dropped: its subscriptions are removed.
+/// A client's session. Dropping it ends it and removes its subscriptions.
 #[derive(Debug)]
 pub struct Session {
     live: Live,
     queue: Arc<SessionQueue>,
-    /// The subscriptions, with what each was sent; the hub has the same by query.
+    /// The subscriptions, and the cursor of each. The hub has the same subscriptions by query.
     catch_up: CatchUp,
-    /// Whether the session is fed from the index now.
+    /// Whether the session reads from the index.
     behind: bool,
     /// Whether [`Event::CatchingUp`] is due.
     announce: bool,
-    /// While live: the position of the last tweet that was handed out.
+    /// While live: the seq of the last tweet that was returned.
     taken: Seq,
-    /// A read of the index that is under way: kept, so that a dropped `next` does not begin it again.
-    reading: Option<Reading>,
-    /// Reused between calls.
+    /// The current read of the index. Kept here, so that it survives a dropped call of `next`.
+    page_read: Option<PageRead>,
+    /// Scratch of `next`.
     deliveries: Vec<Arc<Delivery>>,
     closed: bool,
     is_away: bool,
-    /// Its place among the sessions, given back when it ends; `None` until the session is admitted.
+    /// Its permit among the sessions; `None` until the session is admitted.
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -53,7 +106,7 @@ impl Session {
             behind: false,
             announce: false,
             taken: Seq::ZERO,
-            reading: None,
+            page_read: None,
             deliveries: Vec::new(),
             closed: false,
             is_away: false,
@@ -61,29 +114,29 @@ impl Session {
         }
     }
 
-    /// What the client asks beside its subscriptions is done in the session's share.
+    /// A handle for the session's searches.
     #[must_use]
     pub fn live(&self) -> &Live {
         &self.live
     }
 
-    /// Says whose session it is, when that turns out later.
+    /// Sets the client of the session, when it authenticates later.
     pub fn set_client(&mut self, client: ClientKey) {
         let requester = Requester { client, session: self.uid().into() };
         self.live = self.live.on_behalf_of(requester);
     }
 
-    /// The session's name.
+    /// The uid of the session.
     #[must_use]
     pub fn uid(&self) -> Uid {
         self.queue.uid()
     }
 
-    /// Takes a place among the sessions, unless it has one.
+    /// Counts the session among the open sessions, unless it is counted already.
     ///
     /// # Errors
     ///
-    /// [`LiveError::Limit`] when all are taken, [`LiveError::Unavailable`] during a shutdown.
+    /// [`LiveError::Limit`] if there are too many, [`LiveError::Unavailable`] during a shutdown.
     pub fn admit(&mut self) -> Result<(), LiveError> {
         if self.permit.is_none() {
             self.permit = Some(self.live.session_permit()?);
@@ -92,20 +145,21 @@ impl Session {
         Ok(())
     }
 
-    /// How many subscriptions it holds.
+    /// The number of its subscriptions.
     #[must_use]
     pub fn subscriptions(&self) -> usize {
         self.catch_up.len()
     }
 
-    /// Whether it holds one of that name.
+    /// Whether it has a subscription of this name.
     #[must_use]
     pub fn has_subscription(&self, name: &Name) -> bool {
         self.catch_up.contains(name)
     }
 
-    /// Says whether the client is away. A transport may keep the session of a client that has gone and is expected back: what matches
-    /// meanwhile waits, or is read from the index when the client is back. Those who are away don't count as connected.
+    /// Sets whether the client is away. A transport may keep the session of a client that it
+    /// expects back. Matches wait in the queue, or are read from the index when the client is back.
+    /// Clients that are away don't count as connected.
     pub fn set_away(&mut self, is_away: bool) {
         let is_away = is_away && self.permit.is_some();
         if self.is_away != is_away {
@@ -119,13 +173,13 @@ impl Session {
         }
     }
 
-    /// Registers; what matches from the next tweet on comes out of [`Session::next`]. With `since`, what came after that
-    /// position comes out first, in order.
+    /// Registers a subscription. [`Session::next`] returns the matches from the next tweet on. With
+    /// `since`, it first returns the matches after that position, in order.
     ///
     /// # Errors
     ///
     /// [`LiveError::Limit`], [`LiveError::Unrecoverable`], [`LiveError::Unavailable`].
-    pub async fn percolate(&mut self, request: Percolate) -> Result<Registered, LiveError> {
+    pub async fn percolate(&mut self, request: Percolate) -> Result<Registration, LiveError> {
         let Percolate { query, name, since, epoch } = request;
         let max_subscriptions = self.live.limits().max_subscriptions;
         if !self.catch_up.contains(&name) && self.catch_up.len() >= max_subscriptions {
@@ -144,25 +198,26 @@ impl Session {
             reply,
         };
         let subscribed = self.live.ask(subscribe).await?.map_err(|full| {
-            if matches!(full, Full::ClientBytes(_) | Full::ClientPatterns(_)) {
+            if matches!(full, RegistrationError::ClientOutOfMemory(_) | RegistrationError::TooManyWeakPatterns(_)) {
                 crate::telemetry::turned_away("queries_per_client");
             }
             LiveError::Limit(full.to_string())
         })?;
         let Subscribed { watermark: seq, query } = subscribed;
-        // What was read for the subscriptions as they were is of no use any more.
-        self.reading = None;
+        // The page was read for other subscriptions.
+        self.page_read = None;
         if since.is_some() {
             self.fall_behind();
         }
         self.catch_up.insert(name, query, since.unwrap_or(seq));
-        Ok(Registered { query_id, seq })
+        Ok(Registration { query_id, seq })
     }
 
-    fn check_position(&self, since: Seq, epoch: Option<crate::ids::Epoch>) -> Result<(), LiveError> {
+    fn check_position(&self, since: Seq, epoch: Option<Epoch>) -> Result<(), LiveError> {
         let first = self.live.inner.index.first_seq().before();
         let unrecoverable = |message: String| Err(LiveError::Unrecoverable { message, since: first });
-        // While a batch is being percolated, sessions are sent from the index what lies beyond the loop's position.
+        // While a batch is being percolated, a session may read tweets beyond the loop's position
+        // from the index.
         let (ours, newest) = (self.live.epoch(), self.live.seq().max(self.live.inner.index.last_seq()));
         if let Some(theirs) = epoch.filter(|theirs| *theirs != ours) {
             return unrecoverable(format!("the position is of epoch {theirs}, this is epoch {ours}"));
@@ -176,7 +231,7 @@ impl Session {
         Ok(())
     }
 
-    /// Ends a subscription. Nothing that matches only it comes out any more.
+    /// Ends a subscription. Later events hold no match of it.
     ///
     /// # Errors
     ///
@@ -185,7 +240,7 @@ impl Session {
         let name = name.map(Arc::from);
         let uid = self.uid();
         let existed = self.live.ask(|reply| Control::Unsubscribe { uid, name: name.clone(), reply }).await?;
-        self.reading = None;
+        self.page_read = None;
         self.catch_up.remove(&name);
         if existed {
             return Ok(());
@@ -196,10 +251,10 @@ impl Session {
         }))
     }
 
-    /// Waits until something happens, then appends all that is ready, at least one event, to `events`.
+    /// Waits for the next event, then appends it and the others that are ready to `events`.
     ///
-    /// Cancel safe: what is not appended comes with the next call. Transports call it in a `select!` with their socket. After
-    /// [`Event::Closed`] it waits for ever.
+    /// Cancel safe: events that were not appended come with the next call. Transports call it in a
+    /// `select!` with their socket. After [`Event::Closed`] it never returns.
     pub async fn next(&mut self, events: &mut Vec<Event>) {
         if self.closed {
             return std::future::pending().await;
@@ -209,39 +264,42 @@ impl Session {
                 return self.next_from_index(events).await;
             }
             match self.queue.take(MAX_EVENTS, &mut self.deliveries) {
-                Taken::Some => {
+                TakeOutcome::Taken => {
                     if let Some(last) = self.deliveries.last() {
                         self.taken = last.hit.seq;
                     }
                     events.extend(self.deliveries.drain(..).map(Event::Tweet));
-                    if self.deliveries.capacity() > KEPT_DELIVERIES {
+                    if self.deliveries.capacity() > KEPT_CAPACITY {
                         self.deliveries = Vec::new();
                     }
                     return;
                 }
-                Taken::Empty => self.queue.ready().await,
-                Taken::Behind => self.fall_behind(),
-                Taken::Closed => return self.close(CloseReason::ShuttingDown, events),
+                TakeOutcome::Empty => self.queue.ready().await,
+                TakeOutcome::Behind => self.fall_behind(),
+                TakeOutcome::Closed => return self.close(CloseReason::ShuttingDown, events),
             }
         }
     }
 
-    /// Up to where everything that matches was taken out; `None` while something waits or is read from the index.
+    /// The seq up to which every match was returned; `None` while matches wait or the session is
+    /// behind.
     pub(crate) fn passed(&self) -> Option<Seq> {
-        // Before the queue is looked at: what is offered meanwhile lies behind it.
+        // Read before the queue is checked: a match that is offered in between is behind this
+        // position.
         let offered = self.live.inner.pipeline.position.offered();
         (!self.behind && self.queue.is_empty()).then_some(offered)
     }
 
-    /// Whether it is fed from the index now.
+    /// Whether it reads from the index.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.behind
     }
 
-    /// Waits until so much waits that it should be taken soon. Cancel safe; may end for nothing.
-    pub async fn crowded(&mut self) {
-        self.queue.crowded().await;
+    /// Waits until the queue has a backlog that should be taken soon. Cancel safe. Spurious
+    /// wake-ups are possible.
+    pub async fn backlogged(&mut self) {
+        self.queue.backlogged().await;
     }
 
     fn fall_behind(&mut self) {
@@ -266,11 +324,11 @@ impl Session {
         }
         while self.behind {
             if self.queue.is_closed() {
-                // What is not sent yet is in the index, and the client says where it was when it comes back.
+                // The remaining matches are in the index: the client resumes from its position.
                 return self.close(CloseReason::ShuttingDown, events);
             }
-            let page = self.reading.get_or_insert_with(|| catch_up::read(&self.live, &mut self.catch_up)).await;
-            self.reading = None;
+            let page = self.page_read.get_or_insert_with(|| catch_up::read(&self.live, &mut self.catch_up)).await;
+            self.page_read = None;
             match page {
                 Ok(page) => {
                     let n = page.deliveries.len();
@@ -284,8 +342,8 @@ impl Session {
                         return;
                     }
                     self.catch_up.keep(page.reader);
-                    // The next page is read while the client takes this one.
-                    self.reading = Some(catch_up::read(&self.live, &mut self.catch_up));
+                    // Read the next page while the client takes this one.
+                    self.page_read = Some(catch_up::read(&self.live, &mut self.catch_up));
                     if n > 0 {
                         return;
                     }
@@ -300,7 +358,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.set_away(false);
-        // Before the count of sessions is taken.
+        // Released before `disconnect` counts the sessions.
         self.permit = None;
         self.live.disconnect(self.uid());
     }

@@ -1,7 +1,10 @@
-//! Whatever is asked at whatever moment: history at the watermark and the pushes behind it hold every tweet once.
+//! Whatever is asked at whatever moment: history at the watermark and the pushes behind it hold
+//! every tweet once.
 //!
-//! Real stages (index, pipeline, hub, sessions), no sockets. Most scenarios run one step after the other, in an order that a seed gives ([`seeded`]).
-//! Those here run at once, on threads that nobody holds back and one index whose commits come at their own times: each uses words and tweet ids of its own.
+//! Real stages (index, pipeline, hub, sessions), no sockets. Most scenarios run one step after the
+//! other, in an order that a seed gives ([`seeded`]). Those here run at once, on threads that
+//! nobody holds back and one index whose commits come at their own times: each uses words and tweet
+//! ids of its own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -19,8 +22,9 @@ use crate::hub::tests::PlainEngine;
 use crate::index::IndexOptions;
 use crate::percolator::ENGINES;
 use crate::pipeline::{Intake, Pipeline};
-use crate::query::QueryLimits;
+use crate::query::{Query, QueryLimits};
 use crate::schema::{Schema, tweet};
+use crate::tweet::AnalyzedTweet;
 
 mod seeded;
 
@@ -114,7 +118,8 @@ impl Model {
 struct Client {
     session: Session,
     words: Vec<String>,
-    /// By word: the watermark (or the position it came back with), and the seqs and ids that came under its name.
+    /// By word: the watermark (or the position it came back with), and the seqs and ids that came
+    /// under its name.
     seen: HashMap<String, (Seq, Vec<(Seq, u64)>)>,
     live: bool,
 }
@@ -260,13 +265,15 @@ async fn check(stages: &Stages, client: &mut Client, word: &str, model: &Model, 
         sort: Sort::Newest,
     };
     let page = stages.live.search(request).await.expect("it is found");
-    // An aggregation up to the watermark counts exactly what the page holds, so that it and the pushes add up as page and pushes do.
+    // An aggregation up to the watermark counts exactly what the page holds, so that it and the
+    // pushes add up as page and pushes do.
     let request = AggregateRequest { query: query(word), by: tweet::TEXT, n: 1, until_seq: Some(watermark) };
     let Ok(Aggregate::TopTerms(top)) = stages.live.aggregate(request).await else { panic!("it is counted") };
     // What was asked for is in all of them.
     let counted = top.buckets.first().map_or(0, |(_, count)| *count);
     assert_eq!((top.total, counted), (page.hits.len() as u64, page.hits.len() as u64), "seed {seed}: {top:?}");
-    // An older version may have been pushed too, before the newer one came: the newest counts, and it comes once.
+    // An older version may have been pushed too, before the newer one came: the newest counts, and
+    // it comes once.
     let mut held: BTreeMap<u64, Vec<Seq>> = BTreeMap::new();
     for hit in &page.hits {
         held.entry(hit.id).or_default().push(hit.seq);
@@ -303,7 +310,8 @@ async fn threads_that_nobody_holds_back_leave_no_seam() {
     Arc::into_inner(stages).expect("all ended").stop().await;
 }
 
-/// Retention may have deleted what a quiet subscription was sent last, long before the flood: nothing of that is owed.
+/// Retention may have deleted what a quiet subscription was sent last, long before the flood:
+/// nothing of that is owed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quiet_session_that_falls_behind_starts_at_the_first_tweet_it_is_owed() {
     let stages = Stages::start(Duration::from_millis(3), QueueLimits { max_frames: 8, max_bytes: 1_000_000 });
@@ -389,9 +397,9 @@ async fn prices_and_lists_are_answered_while_the_loop_is_held() {
         search_timeout: Duration::from_secs(60),
     };
     let live = Live::new(index.clone(), handle, limits, ENGINES[0]);
-    let price = live.price(query("rust jobs")).await.expect("an answer");
-    assert_eq!((price.tweets, price.candidates, price.matches), (100, 25, 25), "{price:?}");
-    let listed = live.registered(CostOrder::Matches, 10).await.expect("an answer");
+    let estimate = live.estimate(query("rust jobs")).await.expect("an answer");
+    assert_eq!((estimate.tweets, estimate.candidates, estimate.matches), (100, 25, 25), "{estimate:?}");
+    let listed = live.list_queries(CostOrder::Matches, 10).await.expect("an answer");
     let listed: Vec<_> =
         listed.iter().map(|it| (it.query.canonical(), it.subscriptions, it.counts.tweets, it.counts.matches)).collect();
     assert_eq!(listed, [("jobs", 1, 100, 100), ("rust", 1, 100, 25)]);

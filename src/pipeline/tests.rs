@@ -43,7 +43,7 @@ async fn a_batch_has_its_turn_however_many_register() {
     let (ran, watermarks) = tokio::join!(pipeline.run(shutdown.clone()), asked);
     ran.unwrap();
     let at = |seq: u64| watermarks.iter().filter(|&&watermark| watermark == seq).count();
-    assert_eq!([at(0), at(1)], [CONTROLS_IN_A_ROW; 2], "{watermarks:?}");
+    assert_eq!([at(0), at(1)], [MAX_CONTROLS_PER_TURN; 2], "{watermarks:?}");
     index.close().unwrap();
 }
 
@@ -85,7 +85,8 @@ async fn a_watermark_between_two_slices_of_a_batch_is_exact() {
 
     let between = new_queue();
     assert_eq!(subscribe(&mut pipeline, &between, "a", false), first);
-    // This one has read the whole batch from the index before it is percolated, and is not pushed it again.
+    // This one has read the whole batch from the index before it is percolated, and is not pushed
+    // it again.
     assert!(read.go_live(Seq(1_000)));
     assert_eq!(subscribe(&mut pipeline, &read, "b", false), 1_000);
     while pipeline.in_progress.is_some() {

@@ -1,7 +1,8 @@
-//! `demo`: an endless stream of generated tweets, so that the page shows something at the first start.
+//! `demo`: an endless stream of generated tweets, so that the page shows something at the first
+//! start.
 //!
-//! A seed determines users, topics and texts. Ids and times come from the clock, so that no id repeats
-//! after a restart.
+//! A seed determines users, topics and texts. Ids and times come from the clock, so that no id
+//! repeats after a restart.
 
 mod words;
 
@@ -184,8 +185,8 @@ impl DemoTweets {
         const TWITTER_EPOCH_MS: i64 = 1_288_834_974_657;
         let milliseconds = u64::try_from(now.as_millisecond() - TWITTER_EPOCH_MS).unwrap_or(0);
         let first = (milliseconds << 22) | (self.worker << 12);
-        // After 4,096 ids in a millisecond, or if the clock was set back, continue behind the last id,
-        // within the worker's numbers.
+        // After 4,096 ids in a millisecond, or if the clock was set back, continue behind the last
+        // id, within the worker's numbers.
         let next = self.last_id + 1;
         let next = if next.trailing_zeros() >= 12 { next - 0x1000 + (1 << 22) } else { next };
         self.last_id = first.max(next);

@@ -1,13 +1,14 @@
 //! `file`: tweets of a file or of standard input, in any format that [`super::reader`] reads.
 //!
-//! The source sends chunks at the pipeline's speed or at a configured rate. Without `follow` it ends
-//! when its last tweet is durable; with it, it keeps reading what is appended.
+//! The source sends chunks at the pipeline's speed or at a configured rate. Without `follow` it
+//! ends when its last tweet is durable; with it, it keeps reading what is appended.
 //!
-//! Each batch moves the source's cursor. After a failure, a restart or a crash, reading resumes behind
-//! the last durable tweet. Tweets that were sent and are not durable are sent again, with new seqs.
+//! Each batch moves the source's cursor. After a failure, a restart or a crash, reading resumes
+//! behind the last durable tweet. Tweets that were sent and are not durable are sent again, with
+//! new seqs.
 //!
-//! A truncated or damaged file is a failure. Until the file changes, each restart fails at once for the
-//! same reason.
+//! A truncated or damaged file is a failure. Until the file changes, each restart fails at once for
+//! the same reason.
 
 mod followed_file;
 mod position;
@@ -161,7 +162,8 @@ impl Source for FileSource {
             let mut from_start = !self.options.resume && !self.has_moved.load(Ordering::Relaxed);
             loop {
                 let opened = if self.options.is_stdin() {
-                    // One version for good: behind damage, nothing tells where the next document starts.
+                    // One version for good: behind damage, nothing tells where the next document
+                    // starts.
                     OpenInput { version: Some((0, None)), ..OpenInput::without_position(tokio::io::stdin()) }
                 } else {
                     let (options, key) = (self.options.clone(), key(&self.options));

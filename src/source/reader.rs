@@ -1,15 +1,16 @@
 //! Reads tweets in bulk from a stream of bytes: a file, standard input, the body of a request.
 //!
 //! ```text
-//! bytes -> decompress -> split into documents -> raw chunks -> parse and analyze in parallel -> chunks in order
+//! bytes -> decompress -> split into raw chunks -> parse and analyze in parallel -> chunks in order
 //! ```
 //!
-//! The stream may be NDJSON, a JSON array, a search answer (`{"statuses": […]}`), or documents of several
-//! lines. gzip and zstd are detected by their first bytes; the caller has to name brotli and deflate.
-//! Memory is bounded by the longest line and a few chunks, whatever the length of the stream.
+//! The stream may be NDJSON, a JSON array, a search answer (`{"statuses": […]}`), or documents of
+//! several lines. gzip and zstd are detected by their first bytes; the caller has to name brotli
+//! and deflate. Memory is bounded by the longest line and a few chunks, whatever the length of the
+//! stream.
 //!
-//! A document that is no tweet is refused with its line (or element) and a reason, and affects no other.
-//! A truncated stream yields its complete documents, and then an error.
+//! A document that is no tweet is refused with its line (or element) and a reason, and affects no
+//! other. A truncated stream yields its complete documents, and then an error.
 
 mod framing;
 mod raw_chunk;
@@ -49,7 +50,8 @@ pub struct ReaderOptions {
     pub parallel: usize,
     /// How the input is compressed.
     pub compression: Compression,
-    /// Binary logarithm of the largest window of a zstd frame: the decoder holds a window in memory.
+    /// Binary logarithm of the largest window of a zstd frame: the decoder holds a window in
+    /// memory.
     pub max_zstd_window_log: u32,
 }
 
@@ -167,8 +169,8 @@ impl BulkReader {
         BulkReader::resume(input, options, Offset::default())
     }
 
-    /// A reader that resumes at `from`. If `from` has `bytes`, the input must start there; otherwise it
-    /// starts at its beginning, and the reader skips the documents before `from`.
+    /// A reader that resumes at `from`. If `from` has `bytes`, the input must start there;
+    /// otherwise it starts at its beginning, and the reader skips the documents before `from`.
     pub fn resume(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions, from: Offset) -> BulkReader {
         BulkReader::with_parse(input, options, from, each_of)
     }

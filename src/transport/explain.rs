@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::explain::tweet::{Explained, ExplainedPart, FailedPart, Place};
-use crate::live::Price;
+use crate::live::QueryEstimate;
 use crate::query::{Ast, canonical_text};
 use crate::schema::Schema;
 
@@ -101,8 +101,8 @@ pub(crate) struct QueryPrice {
 }
 
 impl QueryPrice {
-    pub(crate) fn new(price: &Price) -> QueryPrice {
-        let ways = match &price.presearch {
+    pub(crate) fn new(estimate: &QueryEstimate) -> QueryPrice {
+        let ways = match &estimate.presearch {
             Ast::Or(ways) => ways.as_slice(),
             one => std::slice::from_ref(one),
         };
@@ -111,11 +111,11 @@ impl QueryPrice {
         waits_for.sort_unstable();
         QueryPrice {
             waits_for,
-            tweets: price.tweets,
-            candidates: price.candidates,
-            matches: price.matches,
-            tweets_per_hour: price.tweets_per_hour,
-            matches_per_hour: price.matches_per_hour(),
+            tweets: estimate.tweets,
+            candidates: estimate.candidates,
+            matches: estimate.matches,
+            tweets_per_hour: estimate.tweets_per_hour,
+            matches_per_hour: estimate.matches_per_hour(),
         }
     }
 }

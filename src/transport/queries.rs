@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::hub::CostOrder;
+use crate::live::CostOrder;
 
 use super::access::Caller;
 use super::errors::Fault;
@@ -77,7 +77,7 @@ pub(super) async fn queries(
     let order = order(&mut fields)?;
     let n = fields.count("n", DEFAULT_QUERIES, 1..=MAX_QUERIES)?;
     fields.finish()?;
-    let listed = context.live.registered(order, n).await?;
+    let listed = context.live.list_queries(order, n).await?;
     let queries = listed.into_iter().map(|listed| RegisteredQuery {
         query_id: listed.query.id().to_string(),
         query: listed.query.canonical().to_owned(),

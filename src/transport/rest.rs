@@ -278,7 +278,7 @@ pub(super) async fn explain(
     let (query_id, canonical) = (query.id().to_string(), query.canonical().to_owned());
     let mut price = None;
     if wants_price {
-        price = Some(QueryPrice::new(&live.price(query.clone()).await?));
+        price = Some(QueryPrice::new(&live.estimate(query.clone()).await?));
     }
     let tweet = match id {
         Some(id) => Some(ExplainedTweet::new(id, live.explain(query, id).await?)),

@@ -329,7 +329,7 @@ impl Feed {
                     let frame = wire::tweet_new(&delivery);
                     let event =
                         sse::Event::default().event(wire::event::TWEET_NEW).id(event_id(self.epoch, delivery.hit.seq));
-                    self.ready.push_back(event.data(wire::tweet_new_payload(&frame)));
+                    self.ready.push_back(event.data(wire::tweet_new_payload(frame.as_str())));
                 }
                 Event::CatchingUp { from } => {
                     self.say_withheld();

@@ -10,7 +10,6 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -20,7 +19,10 @@ use crate::config::Limits;
 use crate::doc::Point;
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{OverTime, TopTerms};
-use crate::live::{Aggregate, AggregateRequest, Delivery, Registered, Requester, SearchPage, SearchRequest, Sort};
+use crate::live::{
+    Aggregate, AggregateRequest, Delivery, EncodedText, EncoderKey, Registration, Requester, SearchPage, SearchRequest,
+    Sort,
+};
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
 
@@ -383,19 +385,19 @@ pub(crate) fn hello(payload: &str) -> String {
 }
 
 /// The payload of `percolate/ok`.
-pub(crate) fn percolate_ok_payload(name: Option<&str>, registered: Registered) -> String {
+pub(crate) fn percolate_ok_payload(name: Option<&str>, registration: Registration) -> String {
     #[derive(Serialize)]
     struct Ok<'a> {
         name: Option<&'a str>,
         query_id: uuid::Uuid,
         seq: u64,
     }
-    let Registered { query_id: QueryId(query_id), seq: Seq(seq) } = registered;
+    let Registration { query_id: QueryId(query_id), seq: Seq(seq) } = registration;
     json(&Ok { name, query_id, seq })
 }
 
-pub(crate) fn percolate_ok(name: Option<&str>, registered: Registered, reference: Option<&Ref>) -> String {
-    frame(event::PERCOLATE_OK, &percolate_ok_payload(name, registered), reference)
+pub(crate) fn percolate_ok(name: Option<&str>, registration: Registration, reference: Option<&Ref>) -> String {
+    frame(event::PERCOLATE_OK, &percolate_ok_payload(name, registration), reference)
 }
 
 /// The payload of `unpercolate/ok`.
@@ -540,9 +542,10 @@ pub(crate) fn error(fault: &Fault, reference: Option<&Ref>) -> String {
     frame(event::ERROR, &error_payload(fault), reference)
 }
 
-/// The frame of `tweet/new`, encoded by whoever needs it first.
-pub(crate) fn tweet_new(delivery: &Delivery) -> Utf8Bytes {
-    delivery.frame.get_or_init(|| frame(event::TWEET_NEW, &tweet_new_encode(delivery), None).into()).clone()
+/// The frame of `tweet/new`. The first session that needs it encodes it, the others share it.
+pub(crate) fn tweet_new(delivery: &Delivery) -> EncodedText {
+    const ENCODER: EncoderKey = EncoderKey("json");
+    delivery.encodings.get_or_encode(ENCODER, || frame(event::TWEET_NEW, &tweet_new_encode(delivery), None))
 }
 
 /// The payload within the frame of `tweet/new`.

@@ -351,7 +351,7 @@ fn is_silent(now: Instant, heard: Instant, drained: Option<Instant>, timeout: Du
 
 /// Waits for what happens to the session; while it is held back, until it is high time to look.
 async fn next(session: &mut Session, held: bool, events: &mut Vec<Event>) {
-    if held { session.crowded().await } else { session.next(events).await }
+    if held { session.backlogged().await } else { session.next(events).await }
 }
 
 impl Connection {

@@ -1,8 +1,9 @@
-//! The same promise by a scheduler with a seed: thousands of scenarios, each the same whenever it is run.
+//! The same promise in thousands of deterministic scenarios, each determined by a seed.
 //!
-//! Nothing happens by itself here. The loop turns, the index commits, and reads have their turn when the seed says so, and a client's wait is dropped
-//! where it would wait: so what each search must find is known exactly, and a tweet that does not come is missed at once. The stages are the real ones.
-//! Some scenarios share an index, each with words and tweet ids of its own.
+//! The scheduler of the test decides when the loop runs, the index commits and reads get their
+//! turn, and drops a client's future where it would wait. So the expected result of each search is
+//! known exactly, and a missing tweet is noticed at once. The stages are the real ones. Some
+//! scenarios share an index; each has words and tweet ids of its own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{catch_unwind, resume_unwind};
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::LocalBoxFuture;
 use tokio::runtime::Handle as Runtime;
+use tokio::sync::oneshot;
 use tokio::task::{unconstrained, yield_now};
 
 use super::*;
@@ -115,7 +117,8 @@ impl Driven {
         }
         self.turns.clear();
         while runtime.num_alive_tasks() > 0 {
-            // On another thread, so that those that read need not share this one's time with a loop.
+            // On another thread, so that those that read need not share this one's time with a
+            // loop.
             tokio::task::spawn_blocking(std::thread::yield_now).await.expect("no panic");
         }
         self.turns = self.live.inner.searches.take_all();
@@ -315,7 +318,8 @@ impl Scenario<'_> {
         }
     }
 
-    /// A client goes and comes back, and says of each subscription what it saw last. It may have forgotten some.
+    /// A client disconnects and resumes its subscriptions, each from the last seq that it saw, or
+    /// without one.
     async fn leave_and_return(&mut self) {
         let Some(mut reader) = self.any_reader() else { return };
         reader.session = self.stages.live.connect().expect("there is room");
@@ -387,7 +391,8 @@ impl Scenario<'_> {
         self.may_commit().await;
         let mut readers = std::mem::take(&mut self.readers);
         for reader in &mut readers {
-            // Each read brings something, but for the first, which may be of what was asked before, and the last.
+            // Each read brings something, but for the first, which may be of what was asked before,
+            // and the last.
             for _ in 0..self.arrivals.len() + 3 {
                 while reader.take() {}
                 if !reader.session.is_behind() {
@@ -408,7 +413,8 @@ impl Scenario<'_> {
         assert_eq!(self.stages.live.queries(), 0, "seed {}: who is gone has no queries", self.seed);
     }
 
-    /// What was pushed and is still the newest of its tweet is everything that is owed behind the watermark, once and in order.
+    /// The pushes that are the newest version of their tweet are exactly the matches behind the
+    /// watermark, once and in order.
     fn check_pushed(&self, subscribed: &Subscribed, newest: &HashMap<u64, (Seq, Words)>) {
         let Subscribed { ask: (text, holds), watermark, pushed } = subscribed;
         let what = format!("seed {}, {text} after {watermark}", self.seed);
@@ -494,7 +500,8 @@ fn text(seed: u64, words: Words) -> String {
     found.join(" ")
 }
 
-/// The first so many scenarios of those that share an index. What they are depends on the number of the group alone. Answers with the last position.
+/// Runs the first scenarios of a group that shares an index. They depend on the number of the group
+/// alone. Returns the last position.
 fn run_group(group: u64, scenarios: u64) -> Seq {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {

@@ -1,7 +1,7 @@
 //! Word lists of the demo: topics, sentences, names and cities.
 //!
-//! In a sentence `{city}` stands for a city, `{n}` for a small number and `{name}` for a first name.
-//! No sentence is Japanese, so that a search for Japanese finds a user's own tweets only.
+//! In a sentence `{city}` stands for a city, `{n}` for a small number and `{name}` for a first
+//! name. No sentence is Japanese, so that a search for Japanese finds a user's own tweets only.
 
 /// A topic.
 pub(super) struct Topic {

@@ -17,8 +17,8 @@ use super::position::fingerprint;
 /// Interval between two checks whether the file has grown.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A file that ends only when it is replaced or truncated, as log rotation does. Everything that its
-/// writer appends before that is read.
+/// A file that ends only when it is replaced or truncated, as log rotation does. Everything that
+/// its writer appends before that is read.
 pub(super) struct FollowedFile {
     file: File,
     /// A second handle of the same file, for metadata and fingerprints.

@@ -1,9 +1,9 @@
-//! The position up to which a file's tweets are durable, and the check whether a file is still the one
-//! that the position belongs to.
+//! The position up to which a file's tweets are durable, and the check whether a file is still the
+//! one that the position belongs to.
 //!
 //! Log rotation and restored backups reuse names and inodes, but not content. So a position holds a
-//! fingerprint of the first and the last bytes before it. If the fingerprint does not match, the file is
-//! another one, and perch reads it from its start.
+//! fingerprint of the first and the last bytes before it. If the fingerprint does not match, the
+//! file is another one, and perch reads it from its start.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};

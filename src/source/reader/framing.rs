@@ -11,7 +11,8 @@ pub(super) enum Framing {
     Unknown,
     /// NDJSON: one document a line.
     Lines,
-    /// JSON values: elements of an array, statuses of a search answer, or documents of several lines.
+    /// JSON values: elements of an array, statuses of a search answer, or documents of several
+    /// lines.
     Values,
 }
 
@@ -46,7 +47,8 @@ pub(super) fn sniff(bytes: &[u8], max_bytes: usize, at_end: bool) -> Option<Fram
     Some(if may_follow(line, *next) { Framing::Values } else { Framing::Lines })
 }
 
-/// Whether an object that starts with this line, and does not end in it, can continue with this byte.
+/// Whether an object that starts with this line, and does not end in it, can continue with this
+/// byte.
 fn may_follow(line: &[u8], next: u8) -> bool {
     let mut brackets = Vec::new();
     let (mut string, mut escaped) = (false, false);

@@ -25,8 +25,8 @@ pub struct RawChunk {
 pub struct Offset {
     /// Lines (or elements) before it.
     pub docs: u64,
-    /// Bytes before it, after decompression. `None` where the reader has to count documents from the
-    /// start of the input.
+    /// Bytes before it, after decompression. `None` where the reader has to count documents from
+    /// the start of the input.
     pub bytes: Option<u64>,
 }
 

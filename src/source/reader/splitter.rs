@@ -1,11 +1,11 @@
-//! Splits a stream of bytes into documents that may be tweets. Memory is bounded by one document and
-//! one chunk.
+//! Splits a stream of bytes into documents that may be tweets. Memory is bounded by one document
+//! and one chunk.
 //!
 //! The first bytes decide the framing ([`Framing`]):
 //!
 //! - *lines*: NDJSON, one document a line;
-//! - *values*: the elements of a JSON array, the statuses of a search answer (`{"statuses": […]}`), or
-//!   documents of several lines that follow each other.
+//! - *values*: the elements of a JSON array, the statuses of a search answer (`{"statuses": […]}`),
+//!   or documents of several lines that follow each other.
 //!
 //! A broken line spoils no other. A broken bracket in an array spoils everything behind it.
 //!
@@ -66,8 +66,9 @@ pub(super) struct Splitter {
 }
 
 impl Splitter {
-    /// A splitter that resumes at `from`. If `from` has `bytes`, the input consists of lines and starts
-    /// there; otherwise it starts at its beginning, and the first `from.docs` documents are skipped.
+    /// A splitter that resumes at `from`. If `from` has `bytes`, the input consists of lines and
+    /// starts there; otherwise it starts at its beginning, and the first `from.docs` documents are
+    /// skipped.
     pub(super) fn new(max_bytes: usize, from: Offset) -> Splitter {
         let (framing, number) = match from.bytes {
             Some(_) => (Framing::Lines, from.docs),
@@ -308,7 +309,8 @@ impl Splitter {
                 ScanResult::Statuses(end) => {
                     let start = open.unwrap_or(at);
                     if self.skipping || end - start > self.max_bytes {
-                        // The part before the statuses is too long for a search answer: an ordinary value.
+                        // The part before the statuses is too long for a search answer: an ordinary
+                        // value.
                         value.finds_statuses = false;
                         value.depth += 1;
                     } else {

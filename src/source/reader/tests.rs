@@ -355,7 +355,8 @@ fn split(input: &[u8], cuts: &[usize], max_bytes: usize) -> String {
     out + &refused + &format!("{end:?}")
 }
 
-/// The pieces of the input behind a place, and the ends of the chunks with how many pieces came up to each.
+/// The pieces of the input behind a place, and the ends of the chunks with how many pieces came up
+/// to each.
 fn pieces_behind(input: &[u8], from: Offset, cuts: &[usize], max_bytes: usize) -> (Vec<String>, Vec<(usize, Offset)>) {
     let mut splitter = Splitter::new(max_bytes, from);
     let (mut docs, mut ends) = (Vec::new(), Vec::new());

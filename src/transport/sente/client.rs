@@ -30,7 +30,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::options::{FrameFormat, Options};
 use super::{Endpoint, KIND};
 use crate::auth::{self, AccessToken};
-use crate::live::{ClientKey, CloseReason, Event, Registered, Session};
+use crate::live::{ClientKey, CloseReason, Event, Registration, Session};
 use crate::telemetry;
 use crate::transport::Progress;
 use crate::transport::access::{AddressSlot, SessionSlot};
@@ -145,7 +145,7 @@ struct Client {
     /// Tweets that are being published, and the answers to them.
     publishes: FuturesUnordered<BoxFuture<'static, (ReplyTo, Found)>>,
     /// The unnamed search and its watermark: pages of it that name no position are asked at this one, so that they don't shift.
-    registered: Option<Registered>,
+    registered: Option<Registration>,
     has_subscribed: bool,
     /// Until then the session is left alone: the last batch has just gone.
     rests_until: Option<Instant>,

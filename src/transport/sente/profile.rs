@@ -3,11 +3,10 @@
 //! All profiles say the same things of the same live search; they differ in what a payload looks like, and in whether it is said at all:
 //! `BirdWatch`'s client has no answer to an event that it doesn't know but an exception.
 
-use axum::extract::ws::Utf8Bytes;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::live::{Delivery, SearchPage};
+use crate::live::{Delivery, EncodedText, EncoderKey, SearchPage};
 use crate::transport::wire::{self, event};
 use perch_sente::frame::Packing;
 use perch_sente::transit::Codes;
@@ -79,16 +78,23 @@ impl Profile {
     }
 
     /// `tweet/new`, packed once for all clients that get it alike.
-    pub(super) fn tweet(self, delivery: &Delivery, packing: Packing) -> Utf8Bytes {
-        let number = self as usize * 2 + packing as usize;
-        delivery.encodings.get_or_init(number, || {
+    pub(super) fn tweet(self, delivery: &Delivery, packing: Packing) -> EncodedText {
+        let encoder = EncoderKey(match (self, packing) {
+            (Profile::Plain, Packing::Edn) => "sente/plain/edn",
+            (Profile::Plain, Packing::Transit) => "sente/plain/transit",
+            (Profile::Birdwatch, Packing::Edn) => "sente/birdwatch/edn",
+            (Profile::Birdwatch, Packing::Transit) => "sente/birdwatch/transit",
+            (Profile::BirdwatchHead, Packing::Edn) => "sente/birdwatch-head/edn",
+            (Profile::BirdwatchHead, Packing::Transit) => "sente/birdwatch-head/transit",
+        });
+        delivery.encodings.get_or_encode(encoder, || {
             let packed = if self == Profile::Plain {
                 let frame = wire::tweet_new(delivery);
-                packing.event(event::TWEET_NEW, wire::tweet_new_payload(&frame), None, Codes::None)
+                packing.event(event::TWEET_NEW, wire::tweet_new_payload(frame.as_str()), None, Codes::None)
             } else {
                 packing.event(event::TWEET_NEW, &delivery.hit.json, self.meta().as_ref(), Codes::None)
             };
-            packed.expect("a stored tweet is JSON").into()
+            packed.expect("a stored tweet is JSON")
         })
     }
 

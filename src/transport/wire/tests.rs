@@ -180,7 +180,7 @@ fn delivery(names: &[Option<&str>]) -> Delivery {
 #[test]
 fn frames_are_written() {
     let uuid = Uuid::from_u128(7);
-    let registered = Registered { query_id: QueryId(uuid), seq: Seq(9) };
+    let registration = Registration { query_id: QueryId(uuid), seq: Seq(9) };
     let (_, _) = parse("[]", PAGING);
     let reference = Some(&Ref("\"r\"".into()));
     let limits = HelloLimits { frame_bytes: 1, query_bytes: 2, subscriptions: 3, page: 4, searches: 5 };
@@ -189,8 +189,8 @@ fn frames_are_written() {
     let position = Fault::from(crate::live::LiveError::Unrecoverable { message: "gone".to_owned(), since: Seq(3) });
     let frames = [
         hello(&hello_payload(Uid(uuid), Epoch(uuid), Seq(9), limits)),
-        percolate_ok(None, registered, None),
-        percolate_ok(Some("a \"name\""), registered, reference),
+        percolate_ok(None, registration, None),
+        percolate_ok(Some("a \"name\""), registration, reference),
         unpercolate_ok(None, reference),
         prev_chunk(&page, reference),
         prev_chunk(&empty, None),
@@ -203,7 +203,7 @@ fn frames_are_written() {
         live(Seq(6)),
         error(&Fault::new(Code::NotFound, "no"), reference),
         error(&position, None),
-        tweet_new(&delivery(&[None, Some("a \"name\"")])).to_string(),
+        tweet_new(&delivery(&[None, Some("a \"name\"")])).as_str().to_owned(),
     ];
     for frame in &frames {
         let parts: Vec<Value> = serde_json::from_str(frame).unwrap();
@@ -236,7 +236,7 @@ fn a_push_is_encoded_once() {
     let delivery = delivery(&[Some("x")]);
     let (first, second) = (tweet_new(&delivery), tweet_new(&delivery));
     assert_eq!(first.as_str().as_ptr(), second.as_str().as_ptr(), "both are the same bytes");
-    let payload: Value = serde_json::from_str(tweet_new_payload(&first)).unwrap();
+    let payload: Value = serde_json::from_str(tweet_new_payload(first.as_str())).unwrap();
     assert_eq!(payload["matches"], serde_json::json!(["x"]));
     assert_eq!(payload["tweet"]["text"], "a \"quoted\"\nline");
 }

@@ -246,7 +246,7 @@ impl Client {
                 self.open_window();
             }
             ReplyTo::Push => {}
-            to => self.reply(to, |format| pushed.packed(format.packing, profile).to_string()),
+            to => self.reply(to, |format| pushed.packed(format.packing, profile).as_str().to_owned()),
         }
     }
 

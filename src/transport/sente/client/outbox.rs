@@ -6,12 +6,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::ids::Seq;
-use crate::live::Delivery;
+use crate::live::{Delivery, EncodedText};
 use crate::transport::sente::profile::Profile;
 use crate::transport::wire::event;
 use perch_sente::frame::{Format, Packing};
@@ -66,7 +65,7 @@ impl Pushed {
     }
 
     /// As it stands in a batch.
-    pub(super) fn packed(&self, packing: Packing, profile: Profile) -> Utf8Bytes {
+    pub(super) fn packed(&self, packing: Packing, profile: Profile) -> EncodedText {
         match self {
             Pushed::Tweet(delivery) => profile.tweet(delivery, packing),
             Pushed::Event(event) => {
@@ -148,7 +147,7 @@ impl Outbox {
     pub(super) fn frame(&mut self, format: Format, profile: Profile) -> (String, usize) {
         let packing = format.packing;
         self.frames += 1;
-        let mut packed: Vec<Utf8Bytes> = Vec::new();
+        let mut packed: Vec<EncodedText> = Vec::new();
         let (mut bytes, mut tweets) = (0, 0);
         let max_events = if format.has_batches() { MAX_EVENTS - 2 } else { 1 };
         while let Some(pushed) = self.waiting.front() {
@@ -158,7 +157,7 @@ impl Outbox {
             let is_alone = pushed.is_alone();
             tweets += usize::from(matches!(pushed, Pushed::Tweet(_)));
             let text = pushed.packed(packing, profile);
-            bytes += text.len();
+            bytes += text.as_str().len();
             packed.push(text);
             if let Some(pushed) = self.waiting.pop_front() {
                 self.sent.push_back((self.frames, pushed));
@@ -171,7 +170,7 @@ impl Outbox {
             let meta = profile.meta();
             let count = |id, data: &str| {
                 let count = packing.event(id, data, meta.as_ref(), Codes::None);
-                Utf8Bytes::from(count.expect("a number is JSON"))
+                EncodedText::from(count.expect("a number is JSON"))
             };
             let has_room = |packed: usize| format.has_batches() || packed == 0;
             if has_room(packed.len())
@@ -189,7 +188,7 @@ impl Outbox {
             self.due = None;
         }
         self.is_overdue = !self.is_empty();
-        (format.batch(packed.iter().map(Utf8Bytes::as_str)), tweets)
+        (format.batch(packed.iter().map(EncodedText::as_str)), tweets)
     }
 
     /// Whether something that was sent may be lost.

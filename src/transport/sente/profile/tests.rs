@@ -16,7 +16,7 @@ fn each_profile_has_its_own_payloads() {
     assert_eq!(BirdwatchHead.page(&page), r#"{"result":[{"id_str":"2"},{"id_str":"1"}]}"#);
     assert_eq!(Plain.page(&page), r#"{"result":[{"id_str":"2"},{"id_str":"1"}],"total":5,"next":"1"}"#);
     let delivery = Delivery::new(hit(7), [Some("a".into()), None].into());
-    let tweet = |profile: Profile, packing| profile.tweet(&delivery, packing).to_string();
+    let tweet = |profile: Profile, packing| profile.tweet(&delivery, packing).as_str().to_owned();
     for _ in 0..2 {
         assert_eq!(tweet(Birdwatch, Packing::Transit), r#"["~:tweet/new",["^ ","~:id_str","7"]]"#);
         assert_eq!(tweet(Birdwatch, Packing::Edn), r#"[:tweet/new {:id_str "7"}]"#);

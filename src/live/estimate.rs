@@ -1,13 +1,13 @@
-//! What a query will cost and bring, judged by the newest tweets.
+//! Estimates what a query will cost and how much it will match, from the newest tweets.
 //!
 //! ```text
-//! newest tweets ──(read, analyze; kept for a while)──> Sample ──┬─ what the engine waits for ──> candidates
-//!                                                               └─ the query ──────────────────> matches
+//! newest tweets ──(read, analyze; cached)──> Sample ──┬─ presearch of the query ──> candidates
+//!                                                     └─ the query ───────────────> matches
 //! ```
 //!
-//! The sample is taken by order of arrival and holds analyzed tweets only. What the engine waits for is asked of an engine
-//! of the same kind that has learned from the sample how frequent words are. The engine that runs is not asked, because that
-//! would keep the loop from tweets; with a million queries it may plan otherwise.
+//! A second engine of the same kind, which has learned document frequencies from the sample, plans
+//! the query's presearch. The engine of the pipeline is not asked: that would block the loop. With
+//! a million queries the pipeline's engine may choose another plan.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,32 +23,34 @@ use crate::query::Ast;
 use crate::schema::tweet as field;
 use crate::tweet;
 
-/// How many tweets a sample has at most.
-pub const SAMPLE: usize = 1_000;
+/// The most tweets of a sample.
+pub const ESTIMATE_TWEETS: usize = 1_000;
 
-/// So long a sample serves: somebody who types asks several times a second.
-const FRESH: Duration = Duration::from_secs(10);
+/// The age at which a sample is refreshed. Clients may ask several times a second, while a user
+/// types.
+const MAX_AGE: Duration = Duration::from_secs(10);
 
-/// So long it serves while somebody takes the next one.
-const USABLE: Duration = Duration::from_secs(60);
+/// The age up to which a sample is used while another request refreshes it.
+const MAX_STALE_AGE: Duration = Duration::from_secs(60);
 
-/// What a query costs and brings.
+/// The estimated cost and matches of a query.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Price {
-    /// A weaker query: only tweets that match it are looked at for this query.
+pub struct QueryEstimate {
+    /// A weaker query. The query is a candidate of the tweets that match it.
     pub presearch: Ast,
-    /// How many of the newest tweets were looked at for this answer, at most [`SAMPLE`].
+    /// Tweets of the sample, at most [`ESTIMATE_TWEETS`].
     pub tweets: usize,
-    /// How many of them match the presearch.
+    /// Those that match the presearch.
     pub candidates: usize,
-    /// How many of them match the query.
+    /// Those that match the query.
     pub matches: usize,
-    /// How many tweets come in an hour, by the times at which those of the sample were written; none when fewer than two say it.
+    /// Tweets an hour, by the creation times in the sample. `None` if fewer than two tweets have
+    /// one.
     pub tweets_per_hour: Option<f64>,
 }
 
-impl Price {
-    /// How many matches come in an hour when it goes on like in the sample.
+impl QueryEstimate {
+    /// Expected matches an hour, if the stream continues like the sample.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     pub fn matches_per_hour(&self) -> Option<f64> {
@@ -57,13 +59,13 @@ impl Price {
     }
 }
 
-/// The newest tweets, analyzed.
+/// The newest tweets, analyzed, in order of arrival.
 pub(super) struct Sample {
     taken: Instant,
     docs: Vec<Doc>,
     tweets_per_hour: Option<f64>,
     engine: EngineKind,
-    /// Has percolated the tweets, without a query. None while somebody asks it.
+    /// An engine without queries that has percolated the tweets. `None` while a request uses it.
     planner: Mutex<Option<Box<dyn Engine>>>,
 }
 
@@ -74,13 +76,13 @@ impl std::fmt::Debug for Sample {
 }
 
 impl Sample {
-    /// The newest tweets of a view.
+    /// Takes the newest tweets of a view.
     fn take(view: &View, engine: EngineKind) -> Result<Sample, SearchError> {
-        let hits = view.newest(SAMPLE)?;
+        let hits = view.newest(ESTIMATE_TWEETS)?;
         let mut docs = Vec::with_capacity(hits.len());
         for hit in &hits {
             coop::check()?;
-            // What is stored can be read: it was, and is checked to be the same again.
+            // A stored tweet can always be read: its checksum was verified.
             let tweets = tweet::read(hit.json.as_bytes()).unwrap_or_default();
             docs.extend(tweets.iter().map(|tweet| tweet::analyze(tweet).doc));
         }
@@ -94,16 +96,22 @@ impl Sample {
         Ok(Sample { taken: Instant::now(), docs, tweets_per_hour, engine, planner })
     }
 
-    /// Whether it is so new, or newer.
+    /// Whether it is younger than `age`.
     fn is_within(&self, age: Duration) -> bool {
         self.taken.elapsed() < age
     }
 
-    /// Tries a query on it.
-    pub(super) fn price(&self, query: &Ast) -> Result<Price, SearchError> {
+    /// Evaluates a query on the sample.
+    pub(super) fn estimate(&self, query: &Ast) -> Result<QueryEstimate, SearchError> {
         let presearch = self.presearch(query)?;
         let (candidates, matches) = (self.count(&presearch)?, self.count(query)?);
-        Ok(Price { candidates, matches, presearch, tweets: self.docs.len(), tweets_per_hour: self.tweets_per_hour })
+        Ok(QueryEstimate {
+            candidates,
+            matches,
+            presearch,
+            tweets: self.docs.len(),
+            tweets_per_hour: self.tweets_per_hour,
+        })
     }
 
     fn count(&self, query: &Ast) -> Result<usize, SearchError> {
@@ -117,10 +125,10 @@ impl Sample {
         Ok(n)
     }
 
-    /// What the engine would wait for on behalf of a query.
+    /// The presearch that the engine plans for a query.
     fn presearch(&self, query: &Ast) -> Result<Ast, SearchError> {
         const KEY: QueryKey = QueryKey(0);
-        // Taken out: there are yield points below, and no lock is held there.
+        // Taken out, because no lock may be held at the yield points below.
         let kept = self.planner().take();
         let mut engine = match kept {
             Some(engine) => engine,
@@ -140,7 +148,7 @@ impl Sample {
     }
 }
 
-/// An engine that has percolated these tweets, without a query.
+/// An engine without queries that has percolated these tweets.
 fn planner(docs: &[Doc], engine: EngineKind) -> Result<Box<dyn Engine>, SearchError> {
     let mut planner = (engine.build)(&EngineOptions::default());
     for docs in docs.chunks(16) {
@@ -150,42 +158,42 @@ fn planner(docs: &[Doc], engine: EngineKind) -> Result<Box<dyn Engine>, SearchEr
     Ok(planner)
 }
 
-/// The sample that is kept.
+/// Caches the sample.
 #[derive(Debug)]
-pub(super) struct KeptSample {
+pub(super) struct SampleCache {
     engine: EngineKind,
     sample: Mutex<Option<Arc<Sample>>>,
-    /// Whether somebody takes the next one.
-    taking: AtomicBool,
+    /// Whether a request is refreshing the sample.
+    is_refreshing: AtomicBool,
 }
 
-impl KeptSample {
-    /// For an engine of this kind.
-    pub(super) fn new(engine: EngineKind) -> KeptSample {
-        KeptSample { engine, sample: Mutex::default(), taking: AtomicBool::new(false) }
+impl SampleCache {
+    /// A cache of samples for engines of this kind.
+    pub(super) fn new(engine: EngineKind) -> SampleCache {
+        SampleCache { engine, sample: Mutex::default(), is_refreshing: AtomicBool::new(false) }
     }
 
-    /// The sample that is kept, or one of the view when that is too old.
-    pub(super) fn get_or_take(&self, view: &View) -> Result<Arc<Sample>, SearchError> {
+    /// The cached sample, or a new one of the view if the cached one is too old.
+    pub(super) fn get_or_refresh(&self, view: &View) -> Result<Arc<Sample>, SearchError> {
         self.get_or(|| Sample::take(view, self.engine))
     }
 
     fn get_or(&self, take: impl FnOnce() -> Result<Sample, SearchError>) -> Result<Arc<Sample>, SearchError> {
-        /// Also when the work is stopped or panics.
-        struct Taking<'a>(&'a AtomicBool);
-        impl Drop for Taking<'_> {
+        /// Resets the flag also if the work is cancelled or panics.
+        struct RefreshGuard<'a>(&'a AtomicBool);
+        impl Drop for RefreshGuard<'_> {
             fn drop(&mut self) {
                 self.0.store(false, Ordering::Release);
             }
         }
         let kept = self.sample.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(sample) = kept.as_ref().filter(|sample| sample.is_within(FRESH)) {
+        if let Some(sample) = kept.as_ref().filter(|sample| sample.is_within(MAX_AGE)) {
             return Ok(Arc::clone(sample));
         }
-        let is_first = !self.taking.swap(true, Ordering::AcqRel);
-        let _taking = is_first.then(|| Taking(&self.taking));
-        // Whoever takes one may be paused, so nobody waits for it.
-        if let Some(sample) = kept.filter(|sample| !is_first && sample.is_within(USABLE)) {
+        let is_first = !self.is_refreshing.swap(true, Ordering::AcqRel);
+        let _taking = is_first.then(|| RefreshGuard(&self.is_refreshing));
+        // The refreshing request may be paused, so no other waits for it.
+        if let Some(sample) = kept.filter(|sample| !is_first && sample.is_within(MAX_STALE_AGE)) {
             return Ok(sample);
         }
         let sample = Arc::new(take()?);
@@ -194,10 +202,11 @@ impl KeptSample {
     }
 }
 
-/// How many events an hour has, by the times of some, in milliseconds but exact to a second only.
+/// Events an hour, by the times of a sample: milliseconds, exact to a second.
 ///
-/// Strays, an old tweet or a clock that is wrong, must not stretch the time: it is judged by the middle nine tenths. Where these are close
-/// together, the whole seconds between the first and the last are counted.
+/// Outliers, such as old tweets or wrong clocks, must not stretch the time span, so only the middle
+/// nine tenths count. If these span less than a minute, the whole seconds within the span are
+/// counted.
 #[expect(clippy::cast_precision_loss, reason = "times of this age fit, and an estimate is no better")]
 fn per_hour(mut times: Vec<i64>) -> Option<f64> {
     const HOUR_MS: f64 = 3_600_000.0;
@@ -205,8 +214,8 @@ fn per_hour(mut times: Vec<i64>) -> Option<f64> {
         return None;
     }
     times.sort_unstable();
-    let strays = times.len() / 20;
-    let middle = &times[strays..times.len() - strays];
+    let outliers = times.len() / 20;
+    let middle = &times[outliers..times.len() - outliers];
     let (&first, &last) = (middle.first()?, middle.last()?);
     let span = last.saturating_sub(first);
     let (n, span) = match span {
@@ -238,31 +247,31 @@ mod tests {
     }
 
     #[test]
-    fn a_price_can_be_stopped_anywhere_and_holds_no_lock_there() {
+    fn an_estimate_can_be_cancelled_anywhere_and_holds_no_lock_there() {
         for &engine in ENGINES {
             let sample = Arc::new(Sample::new(docs(40), engine).expect("a sample"));
             let query = query("*pp*a *zz* OR \"banana apple\"");
-            let expected = sample.price(query.ast()).expect("a price");
+            let expected = sample.estimate(query.ast()).expect("an estimate");
             let (in_it, lock) = (Arc::clone(&sample), |sample: &Sample| drop(sample.planner.try_lock().expect("free")));
-            let free = coop::testing::at_each(move || lock(&in_it), || sample.price(query.ast()));
-            assert_eq!(free.expect("a price"), expected, "{}", engine.name);
-            let all = steps(|| sample.price(query.ast()).map(drop));
+            let free = coop::testing::at_each(move || lock(&in_it), || sample.estimate(query.ast()));
+            assert_eq!(free.expect("an estimate"), expected, "{}", engine.name);
+            let all = steps(|| sample.estimate(query.ast()).map(drop));
             assert!(all > 80, "{}: {all}", engine.name);
             for at in 1..=all {
-                let run = stop_at(at, || sample.price(query.ast()));
+                let run = stop_at(at, || sample.estimate(query.ast()));
                 assert!(run.result.is_err(), "{}: {at}", engine.name);
                 assert!(run.late < 40, "{}: {at}: {}", engine.name, run.late);
             }
-            assert_eq!(sample.price(query.ast()).expect("a price"), expected, "{}", engine.name);
+            assert_eq!(sample.estimate(query.ast()).expect("an estimate"), expected, "{}", engine.name);
         }
     }
 
     #[test]
     fn a_sample_is_taken_once_while_the_last_one_is_usable() {
         let sample = || Sample::new(Vec::new(), ENGINES[0]);
-        let kept = KeptSample::new(ENGINES[0]);
+        let kept = SampleCache::new(ENGINES[0]);
         let old = kept.get_or(sample).expect("a sample");
-        let Some(past) = Instant::now().checked_sub(FRESH) else { return };
+        let Some(past) = Instant::now().checked_sub(MAX_AGE) else { return };
         let aged = Arc::new(Sample { taken: past, ..sample().expect("a sample") });
         *kept.sample.lock().expect("a lock") = Some(Arc::clone(&aged));
         let new = kept.get_or(|| {
@@ -283,7 +292,7 @@ mod tests {
         assert_eq!(per_hour(Vec::new()), None);
         assert_eq!(per_hour(vec![5]), None);
         assert_eq!(per_hour(vec![0, 0]), Some(7_200.0));
-        // One a second, two strays.
+        // One a second, two outliers.
         let mut times: Vec<i64> = (0..100).map(|second| second * 1_000).collect();
         assert_eq!(per_hour(times.clone()), Some(3_600.0));
         times[50] = -1_000_000_000_000;

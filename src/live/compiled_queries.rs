@@ -1,4 +1,4 @@
-//! Queries compiled for the index, shared by all sessions that catch up.
+//! Queries compiled for the index, shared by all sessions that are behind.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -8,23 +8,23 @@ use crate::ids::QueryId;
 use crate::index::Search;
 use crate::query::Query;
 
-/// The compiled queries that somebody uses. There is one for each registered query at most, so
-/// the limits of registered queries bound their memory too.
+/// The compiled queries in use. There is at most one for each registered query, so the limits of
+/// registered queries also bound their memory.
 #[derive(Debug, Default)]
 pub(super) struct CompiledQueries {
     searches: Mutex<HashMap<QueryId, Weak<Search>>>,
 }
 
 impl CompiledQueries {
-    /// The query as it is compiled for somebody else, or compiled now.
+    /// The compiled query, shared with its other users.
     pub(super) fn get_or_compile(&self, query: &Query) -> Arc<Search> {
         if let Some(search) = self.lock().get(&query.id()).and_then(Weak::upgrade) {
             return search;
         }
-        // Not under the lock: automata take their time.
+        // Compiled without the lock: building automata takes time.
         let search = Arc::new(Search::new(query.ast()));
         if coop::stopped_now() {
-            // Maybe only a part of it is compiled. Nobody else may use it.
+            // Compiling was cancelled and may be incomplete: not shared.
             return search;
         }
         let mut searches = self.lock();

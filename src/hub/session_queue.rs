@@ -1,8 +1,9 @@
-//! What waits for one session, bounded; and whether the session is live or behind.
+//! The bounded queue of one session, and whether the session is live or behind.
 //!
-//! The hub offers, the session takes. A session is *live* while everything that matches goes through the queue, and *behind*
-//! after the queue has overflowed or while it resumes: then the hub only notes the position of the newest tweet it kept
-//! back, and the session reads from the index until it has passed that position ([`SessionQueue::go_live`]).
+//! The hub offers deliveries, the session takes them. While a session is *live*, every match goes
+//! through the queue. It is *behind* after the queue has overflowed, and while it resumes. Then the
+//! hub only records the seq of the newest match, and the session reads from the index until it has
+//! passed that seq ([`SessionQueue::go_live`]).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,10 +13,10 @@ use tokio::sync::Notify;
 use super::{Delivery, Name};
 use crate::ids::{Seq, Uid};
 
-/// How much may wait for one session.
+/// The bounds of a session's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLimits {
-    /// Deliveries.
+    /// Number of deliveries.
     pub max_frames: usize,
     /// Bytes of tweets.
     pub max_bytes: usize,
@@ -27,49 +28,50 @@ pub struct SessionQueue {
     uid: Uid,
     limits: QueueLimits,
     state: Mutex<State>,
-    /// Told when there is something to take.
+    /// Notified when there is something to take.
     ready: Notify,
-    /// Told when there is much to take, for who does not listen to `ready`.
-    crowded: Notify,
+    /// Notified at [`BACKLOG_DELIVERIES`], for a session that does not wait for `ready` while it
+    /// coalesces.
+    backlogged: Notify,
 }
 
-/// So many waiting deliveries are a crowd.
-const CROWD: usize = 64;
+/// A queue of this many deliveries is a backlog: the session should take them soon.
+const BACKLOG_DELIVERIES: usize = 64;
 
-/// A queue that was longer gives its memory back when it is empty.
-const KEPT: usize = 16;
+/// An empty queue with more capacity than this releases its memory.
+const KEPT_CAPACITY: usize = 16;
 
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Arc<Delivery>>,
     bytes: usize,
     behind: bool,
-    /// While live: tweets up to here came from the index already.
+    /// While live: the session has read the tweets up to here from the index.
     after: Seq,
-    /// The newest tweet that was kept back while the session was behind.
-    missed: Seq,
-    /// While behind: everything up to here was taken, or does not match.
+    /// The newest match that was not queued because the session was behind.
+    newest_missed: Seq,
+    /// While behind: every match up to here was taken.
     settled: Seq,
-    /// perch is shutting down; what waits may still be taken.
+    /// perch is shutting down. Deliveries in the queue may still be taken.
     closed: bool,
 }
 
-/// What [`SessionQueue::take`] found.
+/// The result of [`SessionQueue::take`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum TakeOutcome {
     /// Deliveries were appended.
-    Some,
-    /// Nothing waits.
+    Taken,
+    /// The queue is empty.
     Empty,
-    /// The session has fallen behind.
+    /// The session is behind: it has to read from the index.
     Behind,
-    /// Nothing waits and nothing will.
+    /// The queue is empty and closed.
     Closed,
 }
 
 impl SessionQueue {
     pub(crate) fn new(uid: Uid, limits: QueueLimits) -> SessionQueue {
-        SessionQueue { uid, limits, state: Mutex::default(), ready: Notify::new(), crowded: Notify::new() }
+        SessionQueue { uid, limits, state: Mutex::default(), ready: Notify::new(), backlogged: Notify::new() }
     }
 
     pub(crate) fn uid(&self) -> Uid {
@@ -77,16 +79,17 @@ impl SessionQueue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No code panics while it holds the lock; if it did, the state would still be whole.
+        // No code panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a delivery into the queue of a live session. On overflow the queue goes and the session is behind.
+    /// Queues a delivery for a live session. On overflow the queue is dropped and the session is
+    /// behind.
     pub(super) fn offer(&self, delivery: &Arc<Delivery>) {
         let seq = delivery.hit.seq;
         let mut state = self.state();
         if state.behind {
-            state.missed = seq;
+            state.newest_missed = seq;
             return;
         }
         if seq <= state.after {
@@ -97,18 +100,19 @@ impl SessionQueue {
         {
             let dropped = state.waiting.len() + 1;
             state.fall_behind(Seq(seq.0 - 1));
-            state.missed = seq;
+            state.newest_missed = seq;
             drop(state);
             crate::telemetry::queue_overflowed(dropped);
         } else {
             state.bytes = bytes;
             state.waiting.push_back(Arc::clone(delivery));
-            // The session drains the queue each time it is told, so only the first delivery needs to tell.
+            // The session drains the queue at each notification, so only the first delivery
+            // notifies it.
             let waiting = state.waiting.len();
             drop(state);
             match waiting {
                 1 => self.ready.notify_one(),
-                CROWD => self.crowded.notify_one(),
+                BACKLOG_DELIVERIES => self.backlogged.notify_one(),
                 _ => {}
             }
             return;
@@ -116,43 +120,46 @@ impl SessionQueue {
         self.notify();
     }
 
-    /// Makes the session read from the index from a tweet on, which may match and was not decided. Called in the order of
-    /// tweets, as [`SessionQueue::offer`] is.
+    /// Makes the session read from the index from this tweet on: the engine did not decide whether
+    /// it matches. Called in the order of seqs, as [`SessionQueue::offer`] is.
     pub(super) fn defer(&self, seq: Seq) {
         let mut state = self.state();
         if seq <= state.after && !state.behind {
             return;
         }
         state.fall_behind(Seq(seq.0 - 1));
-        state.missed = seq;
+        state.newest_missed = seq;
         drop(state);
         self.notify();
     }
 
-    /// Up to where a session that is live took everything from the index; lies beyond the position of the loop while a
-    /// batch is on its way.
+    /// The seq up to which a live session has read from the index. May be beyond the position of
+    /// the loop, while a batch is being percolated.
     pub(crate) fn after(&self) -> Seq {
         self.state().after
     }
 
     fn notify(&self) {
         self.ready.notify_one();
-        self.crowded.notify_one();
+        self.backlogged.notify_one();
     }
 
-    /// Makes the session read from the index. Called between two tweets, the last of which is at `position`.
+    /// Makes the session read from the index. `position` is the seq of the last tweet that was
+    /// offered.
     pub(crate) fn resume(&self, position: Seq) {
         self.state().fall_behind(position);
         self.notify();
     }
 
-    /// Where a session that is behind starts to read: everything up to here was taken, or does not match. It may be far beyond what was
-    /// taken last, which for a quiet subscription can be a tweet that is long gone.
+    /// The seq from which a session that is behind starts to read: every match up to it was taken.
+    /// May be far beyond the last delivery, which for a quiet subscription can be a tweet that was
+    /// deleted since.
     pub(crate) fn settled(&self) -> Seq {
         self.state().settled
     }
 
-    /// Drops what waits for the subscription of this name, and takes the name off what others wait for too.
+    /// Removes a subscription's name from the queued deliveries, and the deliveries that have no
+    /// other name.
     pub(super) fn purge(&self, name: &Name) {
         let mut state = self.state();
         if !state.waiting.iter().any(|delivery| delivery.names.contains(name)) {
@@ -172,45 +179,47 @@ impl SessionQueue {
         state.bytes = state.waiting.iter().map(|delivery| delivery.size_bytes()).sum();
     }
 
-    /// Whether the session is live and nothing waits for it.
+    /// Whether the session is live and the queue is empty.
     pub(crate) fn is_empty(&self) -> bool {
         let state = self.state();
         !state.behind && state.waiting.is_empty()
     }
 
-    /// Appends up to `max` waiting deliveries to `deliveries`.
-    pub(crate) fn take(&self, max: usize, deliveries: &mut Vec<Arc<Delivery>>) -> Taken {
+    /// Moves up to `max` deliveries to the end of `deliveries`.
+    pub(crate) fn take(&self, max: usize, deliveries: &mut Vec<Arc<Delivery>>) -> TakeOutcome {
         let mut state = self.state();
         if state.behind && !state.closed {
-            return Taken::Behind;
+            return TakeOutcome::Behind;
         }
         if state.waiting.is_empty() {
-            return if state.closed { Taken::Closed } else { Taken::Empty };
+            return if state.closed { TakeOutcome::Closed } else { TakeOutcome::Empty };
         }
         let n = state.waiting.len().min(max);
         let first = deliveries.len();
         deliveries.extend(state.waiting.drain(..n));
         state.bytes -= deliveries[first..].iter().map(|delivery| delivery.size_bytes()).sum::<usize>();
-        if state.waiting.is_empty() && state.waiting.capacity() > KEPT {
+        if state.waiting.is_empty() && state.waiting.capacity() > KEPT_CAPACITY {
             state.waiting = VecDeque::new();
         }
-        Taken::Some
+        TakeOutcome::Taken
     }
 
-    /// Waits until [`SessionQueue::take`] may find something. Cancel safe.
+    /// Waits until [`SessionQueue::take`] may return something else than `Empty`. Cancel safe.
     pub(crate) async fn ready(&self) {
         self.ready.notified().await;
     }
 
-    /// Waits until there is much to take, or the session is behind or over. Cancel safe; may end for nothing.
-    pub(crate) async fn crowded(&self) {
-        self.crowded.notified().await;
+    /// Waits until the queue has a backlog, or the session is behind or closed. Cancel safe.
+    /// Spurious wake-ups are possible.
+    pub(crate) async fn backlogged(&self) {
+        self.backlogged.notified().await;
     }
 
-    /// Makes a session that has read everything up to `until` live again. False when more was kept back since: read on.
+    /// Makes a session live again that has read everything up to `until`. False if there was a
+    /// newer match: the session has to read on.
     pub(crate) fn go_live(&self, until: Seq) -> bool {
         let mut state = self.state();
-        if state.missed > until {
+        if state.newest_missed > until {
             return false;
         }
         state.behind = false;
@@ -218,7 +227,7 @@ impl SessionQueue {
         true
     }
 
-    /// Ends the session once what waits is taken.
+    /// Closes the queue: the session ends when it has taken the deliveries in it.
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.notify();
@@ -231,7 +240,7 @@ impl SessionQueue {
 }
 
 impl State {
-    /// `offered`: everything up to here was offered.
+    /// Drops the queue. `offered`: the tweets up to here were offered.
     fn fall_behind(&mut self, offered: Seq) {
         if self.behind {
             return;

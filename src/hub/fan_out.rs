@@ -1,0 +1,227 @@
+//! The fan-out: from a query that matched to the queues of the sessions that subscribed to it.
+//!
+//! A look-up by query key finds the subscriptions of a query, so the cost of a match grows with its
+//! subscriptions and not with the number of sessions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::catalog::{ClientIndex, Percolated};
+use super::memory::{map_bytes, name_bytes};
+use super::{Delivery, Name, SessionQueue};
+use crate::ids::{QueryKey, Uid};
+use crate::index::Hit;
+use crate::telemetry;
+use crate::tweet::SequencedTweet;
+
+/// The index of a session in the fan-out. Indices of ended sessions are reused.
+pub(super) type SessionIndex = u32;
+
+/// One session's subscription to a query.
+#[derive(Debug)]
+struct Subscription {
+    session: SessionIndex,
+    /// The client whose budget it counts in.
+    client: ClientIndex,
+    name: Name,
+}
+
+/// A session with at least one subscription since it began.
+#[derive(Debug)]
+struct Subscriber {
+    queue: Arc<SessionQueue>,
+    queries: HashMap<Name, QueryKey>,
+}
+
+/// A subscription that ended.
+#[derive(Debug)]
+pub(super) struct EndedSubscription {
+    pub(super) client: ClientIndex,
+    /// Whether its client has other subscriptions to the query.
+    pub(super) is_still_held: bool,
+    /// Subscriptions that the query has left.
+    pub(super) remaining: usize,
+}
+
+/// Subscriptions by query and by session, and the way from a match to the sessions' queues.
+#[derive(Debug, Default)]
+pub(super) struct FanOut {
+    /// By session index; `None` is free.
+    sessions: Vec<Option<Subscriber>>,
+    free: Vec<SessionIndex>,
+    indices: HashMap<Uid, SessionIndex>,
+    /// By query key; empty where the key is free.
+    subscriptions: Vec<Vec<Subscription>>,
+    /// Scratch of [`FanOut::deliver`], by session index: the names that the current tweet matches.
+    names: Vec<Vec<Name>>,
+}
+
+impl FanOut {
+    /// The index of the session with this queue, added if it is new.
+    pub(super) fn session(&mut self, queue: &Arc<SessionQueue>) -> SessionIndex {
+        if let Some(&session) = self.indices.get(&queue.uid()) {
+            return session;
+        }
+        let subscriber = Some(Subscriber { queue: Arc::clone(queue), queries: HashMap::new() });
+        let session = if let Some(session) = self.free.pop() {
+            self.sessions[session as usize] = subscriber;
+            session
+        } else {
+            self.sessions.push(subscriber);
+            self.names.push(Vec::new());
+            SessionIndex::try_from(self.sessions.len() - 1).expect("fewer than 2^32 sessions")
+        };
+        self.indices.insert(queue.uid(), session);
+        session
+    }
+
+    /// The index of a session that is known.
+    pub(super) fn index(&self, uid: Uid) -> Option<SessionIndex> {
+        self.indices.get(&uid).copied()
+    }
+
+    /// Whether the client has a subscription to the query.
+    pub(super) fn is_held_by(&self, key: QueryKey, client: ClientIndex) -> bool {
+        self.subscriptions
+            .get(key.index())
+            .is_some_and(|subscriptions| subscriptions.iter().any(|it| it.client == client))
+    }
+
+    /// Adds a subscription to a query, and returns how many the query has. Does not end the
+    /// subscription that the session has under this name: [`FanOut::name_query`] returns that one's
+    /// query.
+    pub(super) fn add(&mut self, key: QueryKey, session: SessionIndex, client: ClientIndex, name: Name) -> usize {
+        if self.subscriptions.len() <= key.index() {
+            self.subscriptions.resize_with(key.index() + 1, Vec::new);
+        }
+        let subscriptions = &mut self.subscriptions[key.index()];
+        if subscriptions.len() == subscriptions.capacity() {
+            // Most queries have one subscription.
+            subscriptions.reserve_exact(subscriptions.len().max(1));
+        }
+        subscriptions.push(Subscription { session, client, name });
+        subscriptions.len()
+    }
+
+    /// Sets the query of a name, and returns the query that the name had.
+    pub(super) fn name_query(&mut self, session: SessionIndex, name: Name, key: QueryKey) -> Option<QueryKey> {
+        self.sessions[session as usize].as_mut()?.queries.insert(name, key)
+    }
+
+    /// Removes a name of a session, and returns its query.
+    pub(super) fn remove_name(&mut self, session: SessionIndex, name: &Name) -> Option<QueryKey> {
+        self.sessions[session as usize].as_mut()?.queries.remove(name)
+    }
+
+    /// Removes the oldest subscription of a session to a query under a name.
+    pub(super) fn remove(&mut self, key: QueryKey, session: SessionIndex, name: &Name) -> Option<EndedSubscription> {
+        let subscriptions = self.subscriptions.get_mut(key.index())?;
+        let at = subscriptions.iter().position(|it| it.session == session && it.name == *name)?;
+        let Subscription { client, .. } = subscriptions.swap_remove(at);
+        let is_still_held = subscriptions.iter().any(|it| it.client == client);
+        let remaining = subscriptions.len();
+        if remaining == 0 {
+            *subscriptions = Vec::new();
+        }
+        Some(EndedSubscription { client, is_still_held, remaining })
+    }
+
+    /// Removes a session, and returns its subscriptions, which the caller has to remove.
+    pub(super) fn remove_session(&mut self, uid: Uid) -> Option<(SessionIndex, HashMap<Name, QueryKey>)> {
+        let session = self.indices.remove(&uid)?;
+        let subscriber = self.sessions[session as usize].take()?;
+        self.free.push(session);
+        Some((session, subscriber.queries))
+    }
+
+    /// Drops the deliveries that wait for a subscription.
+    pub(super) fn purge(&self, session: SessionIndex, name: &Name) {
+        if let Some(subscriber) = &self.sessions[session as usize] {
+            subscriber.queue.purge(name);
+        }
+    }
+
+    /// Puts each tweet into the queues of the sessions that subscribed to a query that it matches.
+    pub(super) fn deliver(&mut self, tweets: &[SequencedTweet], percolated: &Percolated<'_>) {
+        let mut undecided = &percolated.undecided[..];
+        let mut matched_sessions = Vec::new();
+        let mut deliveries: HashMap<Vec<Name>, Arc<Delivery>> = HashMap::new();
+        for (doc, queries) in percolated.matches.by_doc() {
+            self.defer(&mut undecided, doc, tweets);
+            let tweet = &tweets[doc as usize];
+            for key in queries {
+                let Some(subscriptions) = self.subscriptions.get(key.index()) else { continue };
+                for subscription in subscriptions {
+                    let names = &mut self.names[subscription.session as usize];
+                    if names.is_empty() {
+                        matched_sessions.push(subscription.session);
+                    }
+                    names.push(subscription.name.clone());
+                }
+            }
+            // Most sessions use the same name, or none, so most share the last delivery.
+            let mut last: Option<Arc<Delivery>> = None;
+            for session in matched_sessions.drain(..) {
+                let mut names = std::mem::take(&mut self.names[session as usize]);
+                names.sort_unstable();
+                if let Some(subscriber) = &self.sessions[session as usize] {
+                    let delivery = match &last {
+                        Some(last) if last.names[..] == names[..] => last,
+                        _ => {
+                            let delivery = deliveries.entry(names.clone()).or_insert_with(|| {
+                                let json = Arc::clone(&tweet.tweet.json);
+                                let hit = Hit { seq: tweet.seq, id: tweet.tweet.id, json };
+                                Arc::new(Delivery::new(hit, names.as_slice().into()))
+                            });
+                            last.insert(Arc::clone(delivery))
+                        }
+                    };
+                    subscriber.queue.offer(delivery);
+                }
+                names.clear();
+                self.names[session as usize] = names;
+            }
+            deliveries.clear();
+        }
+        self.defer(&mut undecided, u32::MAX, tweets);
+    }
+
+    /// Makes the subscribers of undecided queries read from the index, for all tweets up to `doc`.
+    /// They fall behind before later tweets are offered to them.
+    fn defer(&self, undecided: &mut &[(u32, QueryKey)], doc: u32, tweets: &[SequencedTweet]) {
+        let due = undecided.iter().take_while(|&&(at, _)| at <= doc).count();
+        let (due, later) = undecided.split_at(due);
+        *undecided = later;
+        for &(at, key) in due {
+            for subscription in self.subscriptions.get(key.index()).into_iter().flatten() {
+                if let Some(subscriber) = &self.sessions[subscription.session as usize] {
+                    subscriber.queue.defer(tweets[at as usize].seq);
+                }
+            }
+        }
+        if !due.is_empty() {
+            telemetry::percolation_deferred(due.len() as u64);
+        }
+    }
+
+    /// Its memory in bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        let of_query = |subscriptions: &Vec<Subscription>| subscriptions.capacity() * size_of::<Subscription>();
+        let of_session = |subscriber: &Subscriber| {
+            map_bytes(&subscriber.queries) + subscriber.queries.keys().map(name_bytes).sum::<usize>()
+        };
+        self.subscriptions.capacity() * size_of::<Vec<Subscription>>()
+            + self.subscriptions.iter().map(of_query).sum::<usize>()
+            + self.sessions.capacity() * size_of::<Option<Subscriber>>()
+            + self.sessions.iter().flatten().map(of_session).sum::<usize>()
+            + map_bytes(&self.indices)
+            + self.free.capacity() * size_of::<SessionIndex>()
+            + self.names.capacity() * size_of::<Vec<Name>>()
+    }
+
+    /// Sessions and free indices.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.sessions.len()
+    }
+}

@@ -1,0 +1,128 @@
+//! Searches of history: pages of tweets, aggregates and single tweets.
+
+use std::time::Instant;
+
+use super::{Live, LiveError};
+use crate::ids::Seq;
+use crate::index::{Hit, OverTime, PageRequest, Search, TopTerms};
+use crate::query::Query;
+use crate::schema::{FieldId, Kind, Schema};
+use crate::telemetry;
+
+/// The order of a page of history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// Highest id first.
+    #[default]
+    Newest,
+    /// Lowest id first.
+    Oldest,
+}
+
+/// A request for a page of history.
+#[derive(Clone, Debug)]
+pub struct SearchRequest {
+    /// The query.
+    pub query: Query,
+    /// The size of the page.
+    pub n: usize,
+    /// Matching tweets to skip before it.
+    pub from: usize,
+    /// Only tweets beyond this id: lower with [`Sort::Newest`], higher with [`Sort::Oldest`].
+    pub before_id: Option<u64>,
+    /// Only tweets with a seq up to this one.
+    pub until_seq: Option<Seq>,
+    /// The order.
+    pub sort: Sort,
+}
+
+/// A page of history.
+#[derive(Clone, Debug)]
+pub struct SearchPage {
+    /// The tweets, in order.
+    pub hits: Vec<Hit>,
+    /// The number of matching tweets on all pages.
+    pub total: u64,
+    /// The `before_id` of the next page; `None` if this is the last.
+    pub next: Option<u64>,
+}
+
+/// A request for the distribution of matching tweets over a field.
+#[derive(Clone, Debug)]
+pub struct AggregateRequest {
+    /// The query.
+    pub query: Query,
+    /// The field: a date, or one of words or keywords.
+    pub by: FieldId,
+    /// The largest number of buckets.
+    pub n: usize,
+    /// Only tweets with a seq up to this one.
+    pub until_seq: Option<Seq>,
+}
+
+/// The distribution of matching tweets over a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aggregate {
+    /// Over a date.
+    OverTime(OverTime),
+    /// Over words or keywords.
+    TopTerms(TopTerms),
+}
+
+impl Live {
+    /// A page of history.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Limit`], [`LiveError::Unavailable`].
+    pub async fn search(&self, request: SearchRequest) -> Result<SearchPage, LiveError> {
+        self.read_in_time(move |view| {
+            let started = Instant::now();
+            let search = Search::new(request.query.ast());
+            let page = view.page(
+                &search,
+                &PageRequest {
+                    n: request.n,
+                    from: request.from,
+                    before_id: request.before_id,
+                    until_seq: request.until_seq,
+                    oldest_first: request.sort == Sort::Oldest,
+                },
+            )?;
+            telemetry::searched(started.elapsed());
+            Ok(SearchPage { hits: page.hits, total: page.total, next: page.next })
+        })
+        .await
+    }
+
+    /// The distribution of matching tweets over a field. Counts as a search.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::Limit`], [`LiveError::Unavailable`].
+    pub async fn aggregate(&self, request: AggregateRequest) -> Result<Aggregate, LiveError> {
+        self.read_in_time(move |view| {
+            let started = Instant::now();
+            let AggregateRequest { query, by, n, until_seq } = request;
+            let search = Search::new(query.ast());
+            let aggregate = if Schema::tweet().field(by).kind == Kind::Date {
+                Aggregate::OverTime(view.over_time(&search, by, until_seq, n)?)
+            } else {
+                Aggregate::TopTerms(view.top_terms(&search, by, until_seq, n)?)
+            };
+            telemetry::searched(started.elapsed());
+            Ok(aggregate)
+        })
+        .await
+    }
+
+    /// A tweet by its id. Counts as a search.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::NotFound`], [`LiveError::Limit`], [`LiveError::Unavailable`].
+    pub async fn tweet(&self, id: u64) -> Result<Hit, LiveError> {
+        let hit = self.read_in_time(move |view| view.get(id)).await?;
+        hit.ok_or_else(|| LiveError::NotFound(format!("there is no tweet {id}")))
+    }
+}
