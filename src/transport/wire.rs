@@ -7,6 +7,8 @@
 //! Pure: no socket, no clock. A stored tweet is JSON already and is spliced into its frame as it is, so a tweet is never parsed again on its
 //! way out. The payload of `tweet/new` is encoded once for all sessions that get it under the same names, whichever transport they use.
 
+mod command_kind;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::auth::AccessToken;
-use crate::config::Limits;
+use crate::config::LimitsSection;
 use crate::doc::Point;
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{OverTime, TopTerms};
@@ -31,6 +33,7 @@ use super::fields::{Fields, shorten};
 use super::pace::Withheld;
 use super::publish::{MAX_TEXT_CHARS, Published};
 use super::query_form::{QueryForm, Reader};
+use command_kind::CommandKind;
 
 /// The events of the protocol. Each is described in `docs/PROTOCOL.md`; a test checks that.
 pub(crate) mod event {
@@ -60,9 +63,6 @@ pub(crate) mod event {
     pub(crate) const LIMITED: &str = "stream/limited";
     pub(crate) const ERROR: &str = "cmd/error";
 
-    /// What a client may send.
-    pub(crate) const COMMANDS: &[&str] =
-        &[AUTH, PERCOLATE, UNPERCOLATE, QUERY, MISSING, AGGREGATE, PUBLISH, PING, USERS_COUNT, TOTAL_TWEET_COUNT];
     /// What perch sends.
     #[cfg(test)]
     pub(crate) const PUSHES: &[&str] = &[
@@ -103,8 +103,8 @@ pub(crate) struct Paging {
     pub(crate) max_depth: usize,
 }
 
-impl From<&Limits> for Paging {
-    fn from(limits: &Limits) -> Paging {
+impl From<&LimitsSection> for Paging {
+    fn from(limits: &LimitsSection) -> Paging {
         Paging { max_page: limits.max_page, max_depth: limits.max_search_depth }
     }
 }
@@ -297,40 +297,40 @@ const SHAPE: &str = "a frame must be [event, payload] or [event, payload, ref]";
 
 /// Reads the payload of a command, whatever frame it came in.
 pub(crate) fn command(event: &str, payload: Value, paging: Paging) -> Result<Command, Fault> {
-    let Some(&event) = event::COMMANDS.iter().find(|&&known| known == event) else {
-        let there_is = event::COMMANDS.join(", ");
+    let Some(kind) = CommandKind::of_event(event) else {
+        let there_is = CommandKind::events().collect::<Vec<_>>().join(", ");
         return Err(Fault::new(
             Code::BadEvent,
             format!("there is no event {:?} (there is: {there_is})", shorten(event)),
         ));
     };
-    let mut fields = Fields::of_payload(event, payload)?;
-    let command = match event {
-        event::PERCOLATE => Command::Percolate(PercolateCommand {
+    let mut fields = Fields::of_payload(kind.event(), payload)?;
+    let command = match kind {
+        CommandKind::Percolate => Command::Percolate(PercolateCommand {
             query: QueryForm::read("query", fields.required("query")?)?,
             name: fields.name("name")?,
             since: fields.seq("since")?,
             epoch: fields.epoch("epoch")?,
         }),
-        event::AUTH => match fields.required("token")? {
+        CommandKind::Auth => match fields.required("token")? {
             Value::String(token) => Command::Auth(Token(token)),
             _ => return Err(Fault::field("token", "must be a string")),
         },
-        event::UNPERCOLATE => Command::Unpercolate { name: fields.name("name")? },
-        event::QUERY => return QueryCommand::read(fields, "query", paging).map(Command::Query),
-        event::PUBLISH => Command::Publish(PublishCommand {
+        CommandKind::Unpercolate => Command::Unpercolate { name: fields.name("name")? },
+        CommandKind::Query => return QueryCommand::read(fields, "query", paging).map(Command::Query),
+        CommandKind::Publish => Command::Publish(PublishCommand {
             text: fields.text("text", MAX_TEXT_CHARS)?.ok_or_else(|| Fault::field("text", "is missing"))?,
             lang: fields.text("lang", MAX_LANG_CHARS)?,
             coordinates: fields.point("coordinates")?,
         }),
-        event::AGGREGATE => return AggregateCommand::read(fields).map(Command::Aggregate),
-        event::MISSING => {
+        CommandKind::Aggregate => return AggregateCommand::read(fields).map(Command::Aggregate),
+        CommandKind::Missing => {
             let id = fields.id("id_str")?.ok_or_else(|| Fault::field("id_str", "is missing"))?;
             Command::Missing { id }
         }
-        event::PING => Command::Ping,
-        event::USERS_COUNT => Command::UsersCount,
-        _ => Command::TotalTweetCount,
+        CommandKind::Ping => Command::Ping,
+        CommandKind::UsersCount => Command::UsersCount,
+        CommandKind::TotalTweetCount => Command::TotalTweetCount,
     };
     fields.finish()?;
     Ok(command)
