@@ -1,12 +1,13 @@
-//! Wires the stages together, runs them, and takes them down in the order in which the tweets flow.
+//! Builds the stages, runs them, and stops them in the order in which tweets flow.
 //!
 //! ```text
 //! start:     index ─> pipeline ─> live ─> transports ─> listener ─> sources
-//! shutdown:  listener and sources ─> pipeline (what was handed over) ─> index (last commit) ─> sessions ─> connections
+//! shutdown:  listener, sources ─> pipeline (batches sent before) ─> index (last commit)
+//!            ─> sessions ─> connections
 //! ```
 //!
-//! This is the only place that knows all stages. A stage that dies takes the process down with a message, because
-//! tweets would be lost without a sign otherwise; a session that dies takes only itself.
+//! Only this module knows all stages. If a stage fails the process ends with a message, because
+//! tweets would be lost silently otherwise. A session that fails affects no other.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,13 +30,14 @@ use crate::server::{self, ServerOptions, Tls};
 use crate::source::{SOURCES, Source, SourceContext};
 use crate::transport::{Gate, QueryReader, TRANSPORTS, Transport, TransportContext};
 
-/// Connections of `server.admin_listen`: their files are among those that are set aside for everything but clients.
-const ADMIN_CONNECTIONS: usize = 64;
+/// Connections of `server.admin_listen`. Their file descriptors are among those reserved for perch
+/// itself.
+const MAX_ADMIN_CONNECTIONS: usize = 64;
 
-/// At the end of a shutdown, connections that still take nothing get so long.
-const STUCK_CONNECTIONS: Duration = Duration::from_secs(2);
+/// Time for the connections that are left at the end of a shutdown, whose clients read nothing.
+const STUCK_CONNECTION_GRACE: Duration = Duration::from_secs(2);
 
-/// The plugins that a configuration asks for, made but not started.
+/// The configured plugins, built but not started.
 pub struct Plugins {
     engine: &'static EngineKind,
     sources: Vec<(String, Box<dyn Source>)>,
@@ -43,11 +45,11 @@ pub struct Plugins {
 }
 
 impl Plugins {
-    /// Makes them. Touches nothing outside.
+    /// Builds the plugins. No side effects.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with their tables.
+    /// All errors in their tables.
     pub fn build(config: &Config) -> Result<Plugins, Vec<ConfigError>> {
         let mut errors = Vec::new();
         let mut sources = Vec::new();
@@ -89,7 +91,7 @@ impl Plugins {
     }
 }
 
-/// The secrets and keys that a configuration names files for. Clones share them: what is read again is new for all.
+/// The secrets and keys in the configured files. Clones share them, and a reload is visible to all.
 #[derive(Clone)]
 pub struct Keys {
     ingest_token: Option<Arc<IngestToken>>,
@@ -98,17 +100,17 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Whether there is a token of ingestion.
+    /// Whether ingestion has a token.
     #[must_use]
     pub fn has_ingest_token(&self) -> bool {
         self.ingest_token.is_some()
     }
 
-    /// Reads them.
+    /// Reads the files.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with the files.
+    /// All errors in the files.
     pub fn load(config: &Config) -> Result<Keys, Vec<ConfigError>> {
         let server = &config.server;
         let tls = || {
@@ -129,8 +131,8 @@ impl Keys {
 }
 
 impl Keys {
-    /// Reads all files again, and answers with the keys of the configuration whose files were read. Where a file is no
-    /// good, the old secret or key stays.
+    /// Reads all files again. Returns the configuration key of each file that was read, or its
+    /// error: then the old secret or key stays in use.
     #[must_use]
     pub fn reload(&self) -> Vec<Result<&'static str, ConfigError>> {
         let mut outcomes = Vec::new();
@@ -147,7 +149,7 @@ impl Keys {
     }
 }
 
-/// The row of that name in a table of plugins.
+/// The row of this name in a table of plugins.
 fn find<T>(
     table: &'static [T],
     name: fn(&T) -> &'static str,
@@ -163,13 +165,13 @@ fn find<T>(
     found
 }
 
-/// A limit of which 0 says that there is none.
-fn or_any(limit: usize) -> usize {
+/// A limit of which 0 means none.
+fn unlimited_if_zero(limit: usize) -> usize {
     if limit == 0 { usize::MAX } else { limit }
 }
 
 /// A running perch.
-pub struct Running {
+pub struct RunningServer {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
     tls: Option<Arc<Tls>>,
@@ -180,23 +182,23 @@ pub struct Running {
     pipeline_shutdown: CancellationToken,
     index: Index,
     live: Live,
-    /// Keeps the pipeline open when nothing else brings tweets.
+    /// Keeps the pipeline open if nothing else sends tweets.
     _intake: Intake,
-    /// Runs until the pipeline's loop ends.
+    /// The result of the pipeline's loop.
     pipeline: oneshot::Receiver<anyhow::Result<()>>,
-    /// Sources and their supervisors.
+    /// The supervisors of the sources.
     sources: TaskTracker,
-    /// Connections.
+    /// Tasks of transports, and the admin listener.
     connections: TaskTracker,
     server: tokio::task::JoinHandle<()>,
 }
 
-/// Starts perch. It serves when this returns.
+/// Starts perch. It serves requests when this returns.
 ///
 /// # Errors
 ///
-/// When the index can't be opened or the address is taken.
-pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Result<Running> {
+/// The index can't be opened, or the address is in use.
+pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Result<RunningServer> {
     let Keys { ingest_token, tokens, tls } = keys;
     crate::telemetry::install_metrics();
     let options = IndexOptions {
@@ -211,7 +213,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
             size_bytes: Some(config.index.retention_bytes).filter(|&bytes| bytes > 0),
         },
     };
-    // Bound first: a port that is taken is the most common mistake, and is found before the index is touched.
+    // Bound first: a port in use is the most common error, and is found before the index is opened.
     let listener =
         server::listen(config.server.listen).with_context(|| format!("can't listen on {}", config.server.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
@@ -229,8 +231,8 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
     let (pipeline, handle) = Pipeline::new(
         Hub::new(engine, config.limits.max_queries, config.limits.max_queries_mb * 1024 * 1024).with_client_limits(
             ClientLimits {
-                bytes: or_any(config.limits.max_queries_mb_per_client.saturating_mul(1024 * 1024)),
-                weak_patterns: or_any(config.limits.max_weak_patterns_per_client),
+                bytes: unlimited_if_zero(config.limits.max_queries_mb_per_client.saturating_mul(1024 * 1024)),
+                weak_patterns: unlimited_if_zero(config.limits.max_weak_patterns_per_client),
             },
         ),
         index.clone(),
@@ -296,7 +298,8 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
     if let Some(listener) = admin_listener {
         admin_address = Some(listener.local_addr().context("the admin listener has no address")?);
         let router = crate::transport::admin_router(&context);
-        let options = ServerOptions { tls: None, gate: None, max_connections: ADMIN_CONNECTIONS, ..options.clone() };
+        let options =
+            ServerOptions { tls: None, gate: None, max_connections: MAX_ADMIN_CONNECTIONS, ..options.clone() };
         connections.spawn(server::serve(listener, router, options, shutdown.clone()));
     }
     let server = tokio::spawn(server::serve(listener, router, options, shutdown.clone()));
@@ -307,7 +310,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         sources.spawn(crate::source::supervise(source, context, Arc::clone(&status)));
     }
     sources.close();
-    Ok(Running {
+    Ok(RunningServer {
         address,
         admin_address,
         tls,
@@ -324,7 +327,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
     })
 }
 
-/// Runs the loop on a thread of its own, because it computes: a worker thread of the runtime would be blocked by it.
+/// Runs the loop on a thread of its own: percolation would block a worker thread of the runtime.
 fn spawn_pipeline(
     pipeline: Pipeline,
     shutdown: CancellationToken,
@@ -334,47 +337,47 @@ fn spawn_pipeline(
     std::thread::Builder::new()
         .name("pipeline".to_owned())
         .spawn(move || {
-            // When the loop panics nothing is sent, and the receiver learns that the thread is gone.
+            // If the loop panics the sender is dropped, and the receiver gets an error.
             let _ = ended.send(runtime.block_on(pipeline.run(shutdown)));
         })
         .context("can't start the pipeline's thread")?;
     Ok(end)
 }
 
-impl Running {
-    /// Where perch listens.
+impl RunningServer {
+    /// The address of the listener.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where `/metrics` is, when it has an address of its own.
+    /// The address of `/metrics`, if it has its own.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
     }
 
-    /// The certificate, when connections are encrypted.
+    /// The certificate, if connections are encrypted.
     #[must_use]
     pub fn tls(&self) -> Option<Arc<Tls>> {
         self.tls.clone()
     }
 
-    /// Cancel it to shut perch down.
+    /// The token that shuts perch down when it is cancelled.
     #[must_use]
     pub fn shutdown_token(&self) -> CancellationToken {
         self.shutdown.clone()
     }
 
-    /// Runs until the shutdown, then ends in order, within the grace time.
+    /// Runs until the shutdown, then stops the stages in order, within the grace time.
     ///
     /// # Errors
     ///
-    /// When a stage failed, or the grace time was not enough.
+    /// A stage failed, or the grace time was too short.
     pub async fn run(mut self) -> anyhow::Result<()> {
         let mut index_failure = self.index.failure();
         let failed = tokio::select! {
-            // The shutdown first: it ends the listener as well.
+            // The shutdown comes first: it ends the listener too.
             biased;
             () = self.shutdown.cancelled() => None,
             end = &mut self.pipeline => Some(pipeline_error(end)),
@@ -407,18 +410,19 @@ impl Running {
         self.live.close();
         self.connections.close();
         self.connections.wait().await;
-        // A client that reads nothing would keep its connection open for ever; the others have ended by now.
-        if let Ok(served) = tokio::time::timeout(STUCK_CONNECTIONS, self.server).await {
+        // The other connections have ended. A client that reads nothing would keep its connection
+        // open.
+        if let Ok(served) = tokio::time::timeout(STUCK_CONNECTION_GRACE, self.server).await {
             served.context("the listener failed")?;
         } else {
-            tracing::warn!("connections that take nothing are cut off");
+            tracing::warn!("closing connections whose clients read nothing");
         }
         tracing::info!("stopped");
         Ok(())
     }
 }
 
-/// Waits until the index's writer has died. One that was closed has not.
+/// Waits until the index's writer has failed. Never completes for a writer that was closed.
 async fn writer_death(failure: &mut watch::Receiver<Option<Arc<str>>>) -> Arc<str> {
     if let Ok(reason) = failure.wait_for(Option::is_some).await
         && let Some(reason) = &*reason

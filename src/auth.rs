@@ -1,13 +1,14 @@
-//! Who a client is and what it may do: JSON Web Tokens, checked by one key.
+//! Authentication and authorization of clients by JSON Web Tokens.
 //!
 //! ```text
-//! token ──signature, exp, iss, aud──> Claims ──> AccessToken: until when, and which rights
+//! token ──signature, exp, iss, aud──> Claims ──> AccessToken: subject, expiry, rights
 //! ```
 //!
-//! The key is a secret that perch shares with whoever issues the tokens (HS256), or the issuer's public key (RS256, ES256). Which algorithm is allowed
-//! follows from the key and never from the token. Nothing here keeps a token: what is left of it is its [`AccessToken`].
+//! The key is a secret that perch shares with the issuer of the tokens (HS256), or the issuer's
+//! public key (RS256, ES256). The key determines the algorithm, never the token. Nothing here keeps
+//! the text of a token: only the [`AccessToken`] is kept.
 //!
-//! The signatures themselves are checked by ring, which TLS needs anyway.
+//! ring verifies the signatures; TLS needs it anyway.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Once, PoisonError, RwLock};
@@ -20,15 +21,15 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde::Deserialize;
 
-use crate::config::{Auth, ConfigError, Ingest, Secret};
+use crate::config::{AuthSection, ConfigError, IngestSection, Secret};
 
-/// The clocks of perch and of the issuer may differ by so many seconds.
+/// Seconds by which the clocks of perch and of the issuer may differ.
 const LEEWAY_S: u64 = 5;
 
-/// The longest token that is looked at.
+/// The longest token that is decoded.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// What a token says.
+/// The claims of a token that perch reads.
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
@@ -38,30 +39,30 @@ struct Claims {
     max_subscriptions: Option<usize>,
 }
 
-/// What a client may do.
+/// The rights of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rights {
-    /// Search, now and live.
+    /// May search history and register live searches.
     pub search: bool,
-    /// Bring tweets.
+    /// May publish tweets.
     pub publish: bool,
-    /// Subscriptions of one session; `None` is as many as anybody may have.
+    /// The most subscriptions of one session; `None` is the configured limit.
     pub max_subscriptions: Option<usize>,
 }
 
-/// A token that was good when it was looked at.
+/// A token that was valid when it was verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessToken {
-    /// Whose it is.
+    /// The subject.
     pub subject: String,
-    /// When it ends, in seconds since 1970.
+    /// The expiry, in seconds since 1970.
     pub expires_s: u64,
-    /// What it is good for.
+    /// The rights.
     pub rights: Rights,
 }
 
 impl AccessToken {
-    /// How long it lasts from now on.
+    /// The time until its expiry.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -70,23 +71,27 @@ impl AccessToken {
 }
 
 impl AccessToken {
-    /// Whether this one may take the place of an earlier one of the same session. A later token prolongs a session; it makes it nobody else's, and
-    /// takes nothing away that is in use.
+    /// Whether this token may replace an earlier one of the same session. A renewal extends a
+    /// session. It must not change the subject, nor remove a right that the session uses.
+    ///
+    /// # Errors
+    ///
+    /// The reason, a public text.
     pub(crate) fn check_renewal(&self, old: Option<&AccessToken>, subscriptions: usize) -> Result<(), &'static str> {
         let Some(old) = old else { return Ok(()) };
         let fewer = (old.rights.search && !self.rights.search)
             || self.rights.max_subscriptions.is_some_and(|max| subscriptions > max);
         match () {
-            () if old.subject != self.subject => Err("the token is somebody else's"),
-            () if fewer => Err("the token is good for less than the session does"),
+            () if old.subject != self.subject => Err("the token has another subject"),
+            () if fewer => Err("the token lacks a right that the session uses"),
             () => Ok(()),
         }
     }
 }
 
-/// Ends with the pass; never where there is none.
-pub(crate) fn expiry(pass: Option<&AccessToken>) -> impl Future<Output = ()> + Send + use<> {
-    let remaining = pass.map(AccessToken::remaining);
+/// Completes when the token expires; never without a token.
+pub(crate) fn expiry(token: Option<&AccessToken>) -> impl Future<Output = ()> + Send + use<> {
+    let remaining = token.map(AccessToken::remaining);
     async move {
         match remaining {
             Some(remaining) => tokio::time::sleep(remaining).await,
@@ -95,31 +100,31 @@ pub(crate) fn expiry(pass: Option<&AccessToken>) -> impl Future<Output = ()> + S
     }
 }
 
-/// The token of ingestion. Where a file holds it, the file can be read again.
+/// The token of ingestion. If it comes from a file, it can be reloaded.
 #[derive(Debug)]
 pub struct IngestToken {
-    /// Empty where the token came from a variable.
+    /// Empty if the token comes from a variable.
     file: PathBuf,
     secret: RwLock<Secret>,
 }
 
 impl IngestToken {
-    /// Reads the token; `None` when ingestion needs none.
+    /// Reads the token; `None` if ingestion needs none.
     ///
     /// # Errors
     ///
-    /// When the file can't be read, or holds no token.
-    pub fn load(config: &Ingest) -> Result<Option<IngestToken>, ConfigError> {
+    /// The file can't be read, or holds no token.
+    pub fn load(config: &IngestSection) -> Result<Option<IngestToken>, ConfigError> {
         let secret = config.load_token()?;
         let file = if config.token.is_some() { PathBuf::new() } else { config.token_file.clone() };
         Ok(secret.map(|secret| IngestToken { file, secret: RwLock::new(secret) }))
     }
 
-    /// Reads the file again. `false` when no file holds the token.
+    /// Reads the file again. `false` if the token comes from no file.
     ///
     /// # Errors
     ///
-    /// As [`IngestToken::load`]; the old token stays.
+    /// As [`IngestToken::load`]; the old token stays in use.
     pub fn reload(&self) -> Result<bool, ConfigError> {
         if self.file.as_os_str().is_empty() {
             return Ok(false);
@@ -129,7 +134,7 @@ impl IngestToken {
         Ok(true)
     }
 
-    /// Whether somebody knows the token.
+    /// Whether the candidate is the token.
     pub(crate) fn is(&self, candidate: &[u8]) -> bool {
         self.secret.read().unwrap_or_else(PoisonError::into_inner).is(candidate)
     }
@@ -141,14 +146,14 @@ impl From<Secret> for IngestToken {
     }
 }
 
-/// Checks tokens by a key from a file, which can be read again.
+/// Verifies tokens by a key from a file. The key can be reloaded.
 #[derive(Debug)]
 pub struct TokenVerifier {
-    config: Auth,
-    present: RwLock<Arc<Verification>>,
+    config: AuthSection,
+    current: RwLock<Arc<Verification>>,
 }
 
-/// A key, and what is asked of a token beside its signature.
+/// A key, and the claims that a token must have.
 #[derive(Debug)]
 struct Verification {
     key: DecodingKey,
@@ -156,48 +161,48 @@ struct Verification {
 }
 
 impl TokenVerifier {
-    /// Reads the key; `None` when clients need no token.
+    /// Reads the key; `None` if clients need no token.
     ///
     /// # Errors
     ///
-    /// When a file can't be read, or holds no key.
-    pub fn load(config: &Auth) -> Result<Option<TokenVerifier>, ConfigError> {
+    /// A file can't be read, or holds no key.
+    pub fn load(config: &AuthSection) -> Result<Option<TokenVerifier>, ConfigError> {
         let verification = Verification::load(config)?;
-        let tokens = |present| TokenVerifier { config: config.clone(), present: RwLock::new(Arc::new(present)) };
+        let tokens = |current| TokenVerifier { config: config.clone(), current: RwLock::new(Arc::new(current)) };
         Ok(verification.map(tokens))
     }
 
-    /// The configuration's name of the file that holds the key.
+    /// The key of the configuration that names the file.
     #[must_use]
     pub fn key_name(&self) -> &'static str {
         if self.config.secret_file.as_os_str().is_empty() { "auth.public_key_file" } else { "auth.secret_file" }
     }
 
-    /// Reads the key again, for the tokens that are shown from now on.
+    /// Reads the key again. It verifies the tokens that arrive from now on.
     ///
     /// # Errors
     ///
-    /// As [`TokenVerifier::load`]; the old key stays.
+    /// As [`TokenVerifier::load`]; the old key stays in use.
     pub fn reload(&self) -> Result<(), ConfigError> {
         if let Some(verification) = Verification::load(&self.config)? {
-            *self.present.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verification);
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verification);
         }
         Ok(())
     }
 
-    /// Checks a token.
+    /// Verifies a token.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, for its owner; nothing of what it says.
+    /// The reason, a public text without any content of the token.
     pub fn check(&self, token: &str) -> Result<AccessToken, &'static str> {
-        let present = Arc::clone(&self.present.read().unwrap_or_else(PoisonError::into_inner));
-        present.check(token)
+        let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+        current.check(token)
     }
 }
 
 impl Verification {
-    fn load(config: &Auth) -> Result<Option<Verification>, ConfigError> {
+    fn load(config: &AuthSection) -> Result<Option<Verification>, ConfigError> {
         let (key, algorithm) = if !config.secret_file.as_os_str().is_empty() {
             let secret = Secret::of_file(&config.secret_file)
                 .map_err(|message| ConfigError::new("auth.secret_file", message))?;
@@ -249,14 +254,13 @@ impl Verification {
     }
 }
 
-/// Whether the header asks for nothing that perch does not know. A token whose header names
-/// critical extensions means something else to whoever knows them, and with `b64: false` (RFC 7797)
-/// the signature is over other bytes.
+/// Refuses headers with extensions that perch does not know. Critical extensions change the meaning
+/// of a token, and with `b64: false` (RFC 7797) the signature covers other bytes.
 fn check_header(header: &Header) -> Result<(), &'static str> {
     let is_unencoded = header.extras.inner().get("b64").is_some_and(|b64| *b64 != serde_json::Value::Bool(true));
     match () {
         () if header.crit.is_some() => Err("the token's header names extensions in crit, and perch knows none"),
-        () if is_unencoded => Err("the token's header sets b64, and perch takes only the usual encoding"),
+        () if is_unencoded => Err("the token's header sets b64, and perch accepts only the standard encoding"),
         () => Ok(()),
     }
 }
@@ -274,21 +278,22 @@ fn reason(error: &Error) -> &'static str {
     }
 }
 
-/// The key and what it signs with.
+/// The public key in a PEM file, and its algorithm.
 fn public_key(pem: &[u8]) -> Option<(DecodingKey, Algorithm)> {
-    /// A point of P-256, not compressed.
+    /// An uncompressed point of P-256.
     const P256_BYTES: usize = 65;
     if let Ok(key) = DecodingKey::from_ec_pem(pem) {
         let fits = key.try_get_as_bytes().is_ok_and(|point| point.len() == P256_BYTES);
         return fits.then_some((key, Algorithm::ES256));
     }
     let key = DecodingKey::from_rsa_pem(pem).ok()?;
-    // The reader of PEM takes a private key for a public one, and any length.
+    // The PEM reader accepts private keys, and any length.
     let fits = key.try_get_as_bytes().ok().and_then(rsa_bits).is_some_and(|bits| (2_048..=8_192).contains(&bits));
     fits.then_some((key, Algorithm::RS256))
 }
 
-/// The length of the modulus of a public key of RSA, in DER: a sequence of modulus and exponent, which a private key is not.
+/// The length of the modulus of an RSA public key in DER, a sequence of modulus and exponent.
+/// `None` for a private key.
 fn rsa_bits(der: &[u8]) -> Option<usize> {
     let (key, []) = element(0x30, der)? else { return None };
     let (modulus, rest) = element(0x02, key)?;
@@ -297,7 +302,7 @@ fn rsa_bits(der: &[u8]) -> Option<usize> {
     Some((modulus.len() - leading) * 8 - modulus[leading].leading_zeros() as usize)
 }
 
-/// The content of the element of DER with this tag, and what stands behind it.
+/// Splits a DER element with this tag into its content and the rest.
 fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&[found, len], rest) = der.split_first_chunk()?;
     let (len, rest) = match len {
@@ -309,7 +314,7 @@ fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     if found == tag { rest.split_at_checked(len) } else { None }
 }
 
-/// Gives the reader of tokens its cryptography, once in a process.
+/// Installs ring as the cryptography of jsonwebtoken, once in a process.
 fn install() {
     static INSTALLED: Once = Once::new();
     static RING: CryptoProvider = CryptoProvider {
@@ -326,12 +331,12 @@ fn install() {
         key_utils: KeyUtils::new_unimplemented(),
     };
     INSTALLED.call_once(|| {
-        // Nobody else in this process checks tokens.
+        // Fails only if another provider is installed; no other code in this process uses one.
         let _ = RING.install_default();
     });
 }
 
-/// A key for one of the three algorithms.
+/// Verifies signatures of one of the three algorithms.
 struct Ring {
     algorithm: Algorithm,
     key: Vec<u8>,

@@ -1,14 +1,16 @@
-//! One deterministic automaton over the bytes of a term, for wildcards, regular expressions and fuzzy terms.
+//! One deterministic automaton over the bytes of a term, for wildcards, regular expressions and
+//! fuzzy terms.
 //!
-//! The index walks it along tantivy's term dictionary and the percolator along the terms of a document, so both give the
-//! same answer by construction. It always matches whole terms. Terms are folded; it is up to the caller to fold the
-//! literals of wildcards and fuzzy terms too ([`crate::text::fold`]).
+//! The index walks it along tantivy's term dictionary and the percolator along the terms of a
+//! document, so both give the same answer by construction. It always matches whole terms. Terms are
+//! folded; it is up to the caller to fold the literals of wildcards and fuzzy terms too
+//! ([`crate::text::fold`]).
 //!
-//! Whatever it is made from, it ends as the same small table: bytes that no state tells apart share a column, and states
-//! that cannot reach a match are one state, so `can_match` is exact.
+//! Whatever it is made from, it ends as the same small table: bytes that no state tells apart share
+//! a column, and states that cannot reach a match are one state, so `can_match` is exact.
 //!
-//! A pattern can ask for an automaton that is exponentially larger than itself; that is a *query of death*, and refused by
-//! a limit on the size that also bounds the work of building it.
+//! A pattern can ask for an automaton that is exponentially larger than itself; that is a *query of
+//! death*, and refused by a limit on the size that also bounds the work of building it.
 
 mod expression;
 pub(crate) mod literal;
@@ -41,7 +43,8 @@ pub enum AutomatonError {
         /// Where, as bytes of the pattern: start and end.
         at: (usize, usize),
     },
-    /// The regular expression looks at what is around the match, and there is nothing around a term.
+    /// The regular expression looks at what is around the match, and there is nothing around a
+    /// term.
     #[error(
         "anchors and word boundaries (`^`, `$`, `\\b`) have no use here: a regular expression matches one whole word"
     )]
@@ -72,14 +75,18 @@ pub struct TermAutomaton {
     built_bytes: usize,
 }
 
-/// A nondeterministic automaton counts for this part of its size: it is made faster than a table of that size, and takes more memory.
+/// A nondeterministic automaton counts for this part of its size: it is made faster than a table of
+/// that size, and takes more memory.
 const NFA_SHARE: usize = 4;
 
-/// How much the work of making an automaton deterministic may keep in mind, in bytes, before it counts: which states of the nondeterministic one each
-/// new state stands for. Next to nothing of that is left in the automaton, but it takes the time, up to a tenth of a millisecond for a kilobyte.
+/// How much the work of making an automaton deterministic may keep in mind, in bytes, before it
+/// counts: which states of the nondeterministic one each new state stands for. Next to nothing of
+/// that is left in the automaton, but it takes the time, up to a tenth of a millisecond for a
+/// kilobyte.
 const FREE_WORK_BYTES: usize = 8 * 1024;
 
-/// Work may keep in mind this part of what the automaton may take. Patterns that mean anything to people need much less.
+/// Work may keep in mind this part of what the automaton may take. Patterns that mean anything to
+/// people need much less.
 const WORK_SHARE: usize = 8;
 
 impl std::fmt::Debug for TermAutomaton {
@@ -92,7 +99,8 @@ impl std::fmt::Debug for TermAutomaton {
 }
 
 impl TermAutomaton {
-    /// The terms of this form: `?` is any one character, `*` any number of them, `\` takes the next as it is.
+    /// The terms of this form: `?` is any one character, `*` any number of them, `\` takes the next
+    /// as it is.
     ///
     /// # Errors
     ///
@@ -153,7 +161,8 @@ impl TermAutomaton {
         Ok(hir)
     }
 
-    /// The terms within `distance` edits (at most 2) of this one: insert, remove or replace a character, swap two neighbors.
+    /// The terms within `distance` edits (at most 2) of this one: insert, remove or replace a
+    /// character, swap two neighbors.
     #[must_use]
     pub fn fuzzy(term: &str, distance: u8) -> TermAutomaton {
         static BUILDERS: [LazyLock<LevenshteinAutomatonBuilder>; 3] = [
@@ -167,7 +176,8 @@ impl TermAutomaton {
 
     fn from_hir(hir: &Hir, max_bytes: usize) -> Result<TermAutomaton, AutomatonError> {
         let too_large = AutomatonError::TooLarge { limit: max_bytes };
-        // The limits bound the work as well as the result: finding out that a pattern is too large must be cheap.
+        // The limits bound the work as well as the result: finding out that a pattern is too large
+        // must be cheap.
         let nfa = thompson::Compiler::new()
             .configure(
                 thompson::Config::new()
@@ -180,13 +190,15 @@ impl TermAutomaton {
         if built_bytes > max_bytes {
             return Err(too_large);
         }
-        // `MatchKind::All` keeps the longer alternatives alive behind a shorter match: we ask for the whole term.
+        // `MatchKind::All` keeps the longer alternatives alive behind a shorter match: we ask for
+        // the whole term.
         let config = dense::Config::new()
             .match_kind(MatchKind::All)
             .start_kind(StartKind::Anchored)
             .accelerate(false)
             .dfa_size_limit(Some(max_bytes.saturating_mul(2)));
-        // Nobody tells what the work took, so it is tried with little first: what needs more is begun anew, which takes a third longer, and counts.
+        // Nobody tells what the work took, so it is tried with little first: what needs more is
+        // begun anew, which takes a third longer, and counts.
         let most_work = (max_bytes / WORK_SHARE).max(FREE_WORK_BYTES);
         let mut work = FREE_WORK_BYTES;
         let dfa = loop {
@@ -208,8 +220,8 @@ impl TermAutomaton {
         Ok(automaton)
     }
 
-    /// Copies what can be reached from the start and can reach a match. None when that, or what was built and leads nowhere, needs more
-    /// than `max_bytes`.
+    /// Copies what can be reached from the start and can reach a match. None when that, or what was
+    /// built and leads nowhere, needs more than `max_bytes`.
     fn build<T: Table>(table: &T, columns: &[u8; 256], max_bytes: usize) -> Option<TermAutomaton> {
         #[cfg(test)]
         BUILT.with(|built| built.set(built.get() + 1));
@@ -218,7 +230,8 @@ impl TermAutomaton {
         for byte in (0..=255_u8).rev() {
             representative[usize::from(columns[usize::from(byte)])] = byte;
         }
-        // All states that can be reached, numbered as they are found; `next` speaks in these numbers.
+        // All states that can be reached, numbered as they are found; `next` speaks in these
+        // numbers.
         let mut found = vec![table.start()];
         let mut number = HashMap::from([(table.start(), 0_usize)]);
         let mut next = Vec::new();
@@ -287,8 +300,9 @@ impl TermAutomaton {
         size_of::<TermAutomaton>() + 256 + states * (stride * size_of::<u32>() + 1)
     }
 
-    /// The memory that it took to make it, in bytes: more than it holds where much of the pattern can't match, as with `[a&&b]`, and where a
-    /// state stands for many at once, as with `(.?){50}`. This is what limits count, because it is what making it costs.
+    /// The memory that it took to make it, in bytes: more than it holds where much of the pattern
+    /// can't match, as with `[a&&b]`, and where a state stands for many at once, as with
+    /// `(.?){50}`. This is what limits count, because it is what making it costs.
     #[must_use]
     pub fn built_bytes(&self) -> usize {
         self.built_bytes
@@ -341,7 +355,8 @@ impl Table for dense::DFA<Vec<u32>> {
     }
 
     fn accepts(&self, state: StateID) -> bool {
-        // Matches come one step late in a dense automaton: the end of the term is a step of its own.
+        // Matches come one step late in a dense automaton: the end of the term is a step of its
+        // own.
         self.is_match_state(self.next_eoi_state(state))
     }
 }
@@ -395,7 +410,8 @@ fn alive(next: &[usize], stride: usize, accepts: &[bool]) -> Vec<bool> {
     alive
 }
 
-/// Whether the expression has anchors or word boundaries. Its nesting is limited, so recursion is safe.
+/// Whether the expression has anchors or word boundaries. Its nesting is limited, so recursion is
+/// safe.
 fn looks_around(hir: &Hir) -> bool {
     match hir.kind() {
         HirKind::Look(_) => true,

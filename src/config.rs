@@ -1,16 +1,17 @@
-//! The configuration: raw tables in, checked values out, every mistake reported at once with its TOML path.
+//! The configuration: from TOML tables to checked values. All errors are reported at once, each
+//! with its TOML path.
 //!
 //! ```text
-//! defaults <- config.toml <- PERCH_… variables <- flags      one table
-//!                                                  -> read   typed sections, unknown keys and wrong types noted
-//!                                                  -> check  ranges noted
+//! defaults <- config.toml <- PERCH_… variables <- flags   one table
+//!   -> read                                               typed sections
+//!   -> check                                              values in their ranges
 //! ```
 //!
-//! [`Config::parse`] is pure: it reads no file, no environment and touches nothing; [`Layers`] brings all that it may
-//! see. The tables of plugins (`[[source]]`, `[[transport]]`) are kept as they are: whoever owns the plugin table
-//! builds them, with [`read()`], and puts their place in front of what is wrong ([`ConfigError::within`]).
+//! [`Config::parse`] is pure: it gets files and environment as [`Layers`]. The tables of plugins
+//! (`[[source]]`, `[[transport]]`) stay as they are. The owner of a table of plugins builds them
+//! with [`read()`], and prefixes errors with their path ([`ConfigError::within`]).
 //!
-//! Every key is in `config.toml` with its default and a reason; a test holds the two together.
+//! `config.toml` has every key with its default and a reason; a test keeps the two in step.
 
 mod network;
 mod overrides;
@@ -26,24 +27,28 @@ use toml::{Table, Value};
 pub use network::{ProxyHeader, network};
 pub use read::{nearest, read};
 pub use secret::{Origin, Secret, host_name};
-pub use sections::{Auth, Index, Ingest, Limits, LogFormat, Percolator, Query, Server, Telemetry};
+pub use sections::{
+    AuthSection, IndexSection, IngestSection, LimitsSection, LogFormat, PercolatorSection, QuerySection, ServerSection,
+    TelemetrySection,
+};
 
-/// One mistake in the configuration.
+/// An error in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// The TOML path: `source[1].rate`.
     pub path: String,
-    /// What is wrong and what was expected.
+    /// What was expected, and what was found.
     pub message: String,
 }
 
 impl ConfigError {
-    /// A mistake at this path.
+    /// An error at this path.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> ConfigError {
         ConfigError { path: path.into(), message: message.into() }
     }
 
-    /// The same mistake, seen from the table that holds this one at `path`.
+    /// The same error, with a path that is relative to an outer table, which holds this one at
+    /// `path`.
     #[must_use]
     pub fn within(self, path: &str) -> ConfigError {
         let path = match self.path.as_str() {
@@ -63,12 +68,12 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// The table of one plugin, not built yet.
+/// The table of a plugin, not built yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plugin {
     /// Its `type`.
     pub kind: String,
-    /// Its name in logs, metrics and `/readyz`: its type and its place, `file#2`.
+    /// Its name in logs, metrics and `/readyz`: its type and its number, `file#2`.
     pub name: String,
     /// Its TOML path: `source[1]`.
     pub path: String,
@@ -79,29 +84,29 @@ pub struct Plugin {
 /// The text of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// How messages call it.
+    /// Its name in messages.
     pub name: String,
-    /// What is in it.
+    /// Its content.
     pub text: String,
 }
 
-/// Everything that a configuration is made from, the weakest first.
+/// The layers of a configuration. Later layers take precedence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layers {
     /// The configuration file, if there is one.
     pub file: Option<File>,
-    /// Environment variables; those that don't start with `PERCH_` are passed over.
+    /// Environment variables. Only those that start with `PERCH_` count.
     pub environment: Vec<(String, String)>,
-    /// What `--set` gives: `KEY=VALUE`.
+    /// The values of `--set`: `KEY=VALUE`.
     pub set: Vec<String>,
-    /// What `--listen` gives.
+    /// The value of `--listen`.
     pub listen: Option<String>,
-    /// What `--index-dir` gives.
+    /// The value of `--index-dir`.
     pub index_dir: Option<String>,
 }
 
 impl Layers {
-    /// The variables that look like keys and are none, each with the nearest one. They change nothing.
+    /// Variables that look like keys and are none, each with the nearest key. They have no effect.
     #[must_use]
     pub fn unknown_variables(&self) -> Vec<ConfigError> {
         overrides::unknown_variables(self)
@@ -112,38 +117,39 @@ impl Layers {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// `[server]`
-    pub server: Server,
+    pub server: ServerSection,
     /// `[index]`
-    pub index: Index,
+    pub index: IndexSection,
     /// `[ingest]`
-    pub ingest: Ingest,
+    pub ingest: IngestSection,
     /// `[auth]`
-    pub auth: Auth,
+    pub auth: AuthSection,
     /// `[percolator]`
-    pub percolator: Percolator,
+    pub percolator: PercolatorSection,
     /// `[query]`
-    pub query: Query,
+    pub query: QuerySection,
     /// `[limits]`
-    pub limits: Limits,
+    pub limits: LimitsSection,
     /// `[telemetry]`
-    pub telemetry: Telemetry,
-    /// `[[source]]`; without any in the file, one demo source.
+    pub telemetry: TelemetrySection,
+    /// `[[source]]`. The default is one demo source.
     pub sources: Vec<Plugin>,
-    /// `[[transport]]`; without any in the file, `ws`, `sse`, `rest`, and `sente` for both profiles of `BirdWatch`.
+    /// `[[transport]]`. The default is `ws`, `sse`, `rest`, and `sente` for both profiles of
+    /// `BirdWatch`.
     pub transports: Vec<Plugin>,
 }
 
 impl Default for Config {
     fn default() -> Config {
         Config {
-            server: Server::default(),
-            index: Index::default(),
-            ingest: Ingest::default(),
-            auth: Auth::default(),
-            percolator: Percolator::default(),
-            query: Query::default(),
-            limits: Limits::default(),
-            telemetry: Telemetry::default(),
+            server: ServerSection::default(),
+            index: IndexSection::default(),
+            ingest: IngestSection::default(),
+            auth: AuthSection::default(),
+            percolator: PercolatorSection::default(),
+            query: QuerySection::default(),
+            limits: LimitsSection::default(),
+            telemetry: TelemetrySection::default(),
             sources: plugins(default_plugins("source"), "source", &mut Vec::new()),
             transports: plugins(default_plugins("transport"), "transport", &mut Vec::new()),
         }
@@ -151,11 +157,11 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Makes a configuration from its layers.
+    /// The configuration of these layers.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it.
+    /// All errors in them.
     pub fn load(layers: &Layers) -> Result<Config, Vec<ConfigError>> {
         match Config::parse(layers) {
             (config, errors) if errors.is_empty() => Ok(config),
@@ -163,18 +169,18 @@ impl Config {
         }
     }
 
-    /// A configuration from the text of a file alone.
+    /// The configuration of a file's text.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it.
+    /// All errors in it.
     pub fn from_toml(text: &str) -> Result<Config, Vec<ConfigError>> {
         let file = File { name: "config.toml".to_owned(), text: text.to_owned() };
         Config::load(&Layers { file: Some(file), ..Layers::default() })
     }
 
-    /// Makes a configuration and says everything that is wrong. Where something is wrong the default stands in, so that
-    /// the caller can go on and look for mistakes in the plugins' tables as well.
+    /// The configuration of these layers, and all errors in them. An invalid value is replaced by
+    /// its default, so that the caller can go on and check the tables of plugins too.
     #[must_use]
     pub fn parse(layers: &Layers) -> (Config, Vec<ConfigError>) {
         let mut errors = Vec::new();
@@ -203,7 +209,8 @@ impl Config {
     }
 }
 
-/// The token of ingestion is no key: in a file, it would be read by whoever may read the configuration.
+/// The token of ingestion. It has a variable but no key, because configuration files are often
+/// readable by many.
 fn secret_variable(layers: &Layers, errors: &mut Vec<ConfigError>) -> Option<Secret> {
     let (name, text) = layers.environment.iter().find(|(name, _)| overrides::INGEST_TOKEN.contains(&name.as_str()))?;
     Secret::new(text).map_err(|message| errors.push(ConfigError::new(name, message))).ok()
@@ -246,11 +253,11 @@ fn from_table(mut table: Table, errors: &mut Vec<ConfigError>) -> Config {
     config
 }
 
-/// Everything that may stand at the top of the file.
+/// The keys at the top level of the file.
 const SECTIONS: &[&str] =
     &["server", "index", "ingest", "auth", "percolator", "query", "limits", "telemetry", "source", "transport"];
 
-/// The sections with their defaults, as a table: what keys there are and of which type they are.
+/// The sections with their defaults as a table: all keys and their types.
 fn default_sections() -> Table {
     let mut table = Table::new();
     let config = Config::default();
@@ -335,7 +342,7 @@ fn plugins(tables: Vec<Value>, section: &str, errors: &mut Vec<ConfigError>) -> 
     plugins
 }
 
-/// What a plugin table says to a `type` that it does not know.
+/// The error for a `type` that is in no table of plugins.
 #[must_use]
 pub fn unknown_type(plugin: &Plugin, known: &[&str]) -> ConfigError {
     let hint = nearest(&plugin.kind, known.iter().copied());

@@ -1,28 +1,26 @@
-//! Yield points of synchronous work: where somebody else may stop or pause it.
+//! Yield points of synchronous work, at which a supervisor may stop or pause it.
 //!
 //! ```text
 //! supervise(should_stop, work) ── loops that call stopped() ─ every 1,024 calls ─> should_stop()
 //! ```
 //!
-//! A search runs on a thread for blocking work until it returns, most of the time inside tantivy,
-//! whose traits have no room for a cancellation token. So the token belongs to the thread:
-//! [`supervise`] installs a function for the length of one call, and the loops below ask
-//! [`stopped`], which costs a decrement of a thread-local counter. A supervisor that answers `true`
-//! is not asked again: everything below sees `true` from then on, ends early, and its result is
-//! worthless; whoever returns a result calls [`check`] last. A supervisor may also block, which
-//! pauses the work.
+//! A search runs on a blocking thread until it returns, mostly inside tantivy, whose traits take no
+//! cancellation token. So the token belongs to the thread: [`supervise`] installs a supervisor for
+//! one call, and the loops inside call [`stopped`], which costs a decrement of a thread-local
+//! counter. After a supervisor has returned `true` it is not asked again. All yield points then
+//! return `true`, the work ends early, and its result is invalid; a function that returns a result
+//! calls [`check`] last. A supervisor may also block, which pauses the work.
 //!
 //! Invariant: no lock is held at a yield point, because the supervisor may block there.
 //!
-//! Without a supervisor nothing is ever stopped.
+//! Without a supervisor no work is stopped.
 
 use std::cell::{Cell, RefCell};
 
-/// How many calls of [`stopped`] there are between two questions to the supervisor: some ten
-/// microseconds of work.
-const STEPS: u32 = 1_024;
+/// Calls of [`stopped`] between two questions to the supervisor: some ten microseconds of work.
+const CALLS_PER_QUESTION: u32 = 1_024;
 
-/// The work was stopped; what it has found so far means nothing.
+/// The work was stopped, and its result is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the work was stopped")]
 pub struct Stopped;
@@ -32,26 +30,24 @@ struct Supervisor {
     /// Calls of [`stopped`] between two questions.
     steps: u32,
     stopped: bool,
-    /// How often it was asked after it was stopped.
+    /// Questions after the work was stopped.
     #[cfg(test)]
     late: u64,
 }
 
 thread_local! {
-    /// Calls of [`stopped`] that are left until the supervisor is asked.
-    static LEFT: Cell<u32> = const { Cell::new(u32::MAX) };
+    /// Calls of [`stopped`] until the next question to the supervisor.
+    static CALLS_LEFT: Cell<u32> = const { Cell::new(u32::MAX) };
     static SUPERVISOR: RefCell<Option<Supervisor>> = const { RefCell::new(None) };
 }
 
-/// Does some work that `should_stop` can stop: it is asked now and then, and the work ends soon
-/// after the first `true`.
+/// Runs work under a supervisor: the work ends soon after `should_stop` first returns `true`.
 ///
 /// # Errors
 ///
-/// [`Stopped`] when the work was stopped. When it ended before it noticed, its result is whole and
-/// is returned.
+/// [`Stopped`] if the supervisor has stopped the work.
 pub fn supervise<T>(should_stop: impl FnMut() -> bool + 'static, work: impl FnOnce() -> T) -> Result<T, Stopped> {
-    supervise_every(STEPS, should_stop, work)
+    supervise_every(CALLS_PER_QUESTION, should_stop, work)
 }
 
 fn supervise_every<T>(
@@ -59,11 +55,11 @@ fn supervise_every<T>(
     should_stop: impl FnMut() -> bool + 'static,
     work: impl FnOnce() -> T,
 ) -> Result<T, Stopped> {
-    /// Also when the work panics: the thread is used again.
+    /// Uninstalls the supervisor also if the work panics, since the thread is reused.
     struct Uninstall;
     impl Drop for Uninstall {
         fn drop(&mut self) {
-            LEFT.set(u32::MAX);
+            CALLS_LEFT.set(u32::MAX);
             SUPERVISOR.take();
         }
     }
@@ -74,31 +70,31 @@ fn supervise_every<T>(
         #[cfg(test)]
         late: 0,
     }));
-    LEFT.set(steps - 1);
+    CALLS_LEFT.set(steps - 1);
     let _uninstall = Uninstall;
     let result = work();
     let stopped = SUPERVISOR.with_borrow(|supervisor| supervisor.as_ref().is_some_and(|it| it.stopped));
     if stopped { Err(Stopped) } else { Ok(result) }
 }
 
-/// Whether the work on this thread has to end. For every step of an inner loop.
+/// Whether the work on this thread has to end. To be called at every step of an inner loop.
 #[inline]
 #[must_use]
 pub fn stopped() -> bool {
-    let left = LEFT.get();
+    let left = CALLS_LEFT.get();
     if left > 0 {
-        LEFT.set(left - 1);
+        CALLS_LEFT.set(left - 1);
         return false;
     }
     stopped_now()
 }
 
-/// The same, asked at once: for a step that may be long.
+/// [`stopped`] without the counter: asks the supervisor at once. For steps that may be long.
 #[must_use]
 pub fn stopped_now() -> bool {
     SUPERVISOR.with_borrow_mut(|supervisor| {
         let Some(supervisor) = supervisor else {
-            LEFT.set(u32::MAX);
+            CALLS_LEFT.set(u32::MAX);
             return false;
         };
         #[cfg(test)]
@@ -106,13 +102,13 @@ pub fn stopped_now() -> bool {
             supervisor.late += u64::from(supervisor.stopped);
         }
         supervisor.stopped = supervisor.stopped || (supervisor.should_stop)();
-        LEFT.set(if supervisor.stopped { 0 } else { supervisor.steps - 1 });
+        CALLS_LEFT.set(if supervisor.stopped { 0 } else { supervisor.steps - 1 });
         supervisor.stopped
     })
 }
 
-/// The same as [`stopped_now`], as a result. A function that calls [`stopped`] calls this before it
-/// returns what it found.
+/// [`stopped_now`] as a result. A function that calls [`stopped`] calls this before it returns its
+/// own result.
 ///
 /// # Errors
 ///
@@ -121,25 +117,25 @@ pub fn check() -> Result<(), Stopped> {
     if stopped_now() { Err(Stopped) } else { Ok(()) }
 }
 
-/// Work that is stopped at a given step, for tests.
+/// Stops work at a given yield point, for tests.
 #[cfg(test)]
 pub(crate) mod testing {
     use std::rc::Rc;
 
     use super::*;
 
-    /// How work went that was stopped.
+    /// The outcome of stopped work.
     #[derive(Debug, PartialEq, Eq)]
-    pub(crate) struct Run<T> {
+    pub(crate) struct StoppedRun<T> {
         pub(crate) result: Result<T, Stopped>,
-        /// The yield points up to the one at which it was stopped.
+        /// Yield points up to the one at which it was stopped.
         pub(crate) steps: u64,
-        /// The yield points that it passed behind that one.
+        /// Yield points behind that one.
         pub(crate) late: u64,
     }
 
-    /// Does some work and stops it at its `at`-th yield point, counted from 1.
-    pub(crate) fn stop_at<T>(at: u64, work: impl FnOnce() -> T) -> Run<T> {
+    /// Runs work and stops it at its `at`-th yield point, counted from 1.
+    pub(crate) fn stop_at<T>(at: u64, work: impl FnOnce() -> T) -> StoppedRun<T> {
         let (asked, late) = (Rc::new(Cell::new(0)), Cell::new(0));
         let counter = Rc::clone(&asked);
         let should_stop = move || {
@@ -151,10 +147,10 @@ pub(crate) mod testing {
             late.set(SUPERVISOR.with_borrow(|supervisor| supervisor.as_ref().map_or(0, |it| it.late)));
             result
         });
-        Run { result, steps: asked.get(), late: late.get() }
+        StoppedRun { result, steps: asked.get(), late: late.get() }
     }
 
-    /// Does some work, and something else at each of its yield points.
+    /// Runs work, and calls `at` at each of its yield points.
     pub(crate) fn at_each<T>(mut at: impl FnMut() + 'static, work: impl FnOnce() -> T) -> T {
         let should_stop = move || {
             at();
@@ -163,7 +159,7 @@ pub(crate) mod testing {
         supervise_every(1, should_stop, work).expect("nobody stops it")
     }
 
-    /// How many yield points some work has when nobody stops it.
+    /// The number of yield points of work that is not stopped.
     pub(crate) fn steps<T>(work: impl FnOnce() -> T) -> u64 {
         stop_at(u64::MAX, work).steps
     }

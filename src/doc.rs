@@ -1,7 +1,8 @@
-//! An analysed document: the one form of a tweet that the percolator, the index and the plain evaluation read.
+//! An analysed document: the one form of a tweet that the percolator, the index and the plain
+//! evaluation read.
 //!
-//! A [`Doc`] is made once per tweet, by [`DocBuilder`], and holds all terms in one string. Whether a query matches
-//! depends on nothing but the `Doc`; that is how three ways of answering can agree.
+//! A [`Doc`] is made once per tweet, by [`DocBuilder`], and holds all terms in one string. Whether
+//! a query matches depends on nothing but the `Doc`; that is how three ways of answering can agree.
 
 use crate::schema::{FieldId, Kind, Schema};
 use crate::text;
@@ -12,8 +13,9 @@ pub const POSITION_GAP: u32 = 1_000;
 
 /// How many terms each field of a document holds at most; a document has no others.
 ///
-/// Matching, explaining and indexing a document take time that grows with its terms, so this bounds what one document
-/// can cost. The longest posts on X have 25,000 characters, and a term has at least one: they are searchable as a whole.
+/// Matching, explaining and indexing a document take time that grows with its terms, so this bounds
+/// what one document can cost. The longest posts on X have 25,000 characters, and a term has at
+/// least one: they are searchable as a whole.
 pub const MAX_FIELD_TERMS: usize = 32_768;
 
 /// A place on earth, in degrees (WGS 84).
@@ -121,7 +123,8 @@ impl Doc {
 
 /// Makes a [`Doc`], field by field, in any order.
 ///
-/// A builder can be kept: [`DocBuilder::finish`] hands out an exact copy and [`DocBuilder::clear`] keeps the buffers.
+/// A builder can be kept: [`DocBuilder::finish`] hands out an exact copy and [`DocBuilder::clear`]
+/// keeps the buffers.
 #[derive(Debug)]
 pub struct DocBuilder<'a> {
     schema: &'a Schema,
@@ -139,8 +142,8 @@ impl<'a> DocBuilder<'a> {
         DocBuilder { schema, doc: Doc::default(), unsorted: false, n_terms: [0; Schema::MAX_FIELDS] }
     }
 
-    /// Adds a text, an address or a keyword, analysed as its field's kind says. Nothing is added for one without a term,
-    /// and no term to a field that holds [`MAX_FIELD_TERMS`].
+    /// Adds a text, an address or a keyword, analysed as its field's kind says. Nothing is added
+    /// for one without a term, and no term to a field that holds [`MAX_FIELD_TERMS`].
     pub fn text(&mut self, field: FieldId, text: &str) {
         let first = self.doc.tokens.len();
         let position = match self.doc.tokens.iter().rev().find(|token| token.field == field) {
@@ -202,7 +205,8 @@ impl<'a> DocBuilder<'a> {
     /// The document, in order. It can be read until the next [`DocBuilder::clear`].
     pub fn doc(&mut self) -> &Doc {
         if std::mem::take(&mut self.unsorted) {
-            // Stable: within a field, the order in which they were added is the order of their positions.
+            // Stable: within a field, the order in which they were added is the order of their
+            // positions.
             self.doc.tokens.sort_by_key(|token| token.field);
         }
         self.doc.values.sort_unstable();

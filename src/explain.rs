@@ -4,9 +4,10 @@
 //! Query + Doc ──> Explanation: the parts that hold, each with the terms and values by which it does; or the first part that fails
 //! ```
 //!
-//! Nobody waits for this while tweets come in: it is made on request, for one query and one document, and looks at every term where
-//! matching stops at the first. It says of every query what [`crate::query::matches`] says of it, which a property test holds it
-//! to. What the places in a [`Doc`] are in the tweet that it was made from is said by [`tweet`].
+//! Nobody waits for this while tweets come in: it is made on request, for one query and one
+//! document, and looks at every term where matching stops at the first. It says of every query what
+//! [`crate::query::matches`] says of it, which a property test holds it to. What the places in a
+//! [`Doc`] are in the tweet that it was made from is said by [`tweet`].
 //!
 //! ```
 //! use perch::doc::DocBuilder;
@@ -46,8 +47,8 @@ pub const MAX_FOUND: usize = 100;
 /// What is said of a query and a document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
-    /// The parts by which the query matches, in the order of the canonical form: of an OR those that hold, of a NOT the NOT. Empty when it
-    /// doesn't match.
+    /// The parts by which the query matches, in the order of the canonical form: of an OR those
+    /// that hold, of a NOT the NOT. Empty when it doesn't match.
     pub parts: Vec<Part>,
     /// The first part that fails; none when the query matches.
     pub failed: Option<Failed>,
@@ -68,15 +69,16 @@ pub struct Part {
     pub text: String,
     /// The field that it asks; none for `*` and for the exclusion of several conditions.
     pub field: Option<FieldId>,
-    /// By what it holds, in the order of the document, at most [`MAX_FOUND`]. Nothing for `*`, for what is excluded, and for any value of
-    /// a field of text.
+    /// By what it holds, in the order of the document, at most [`MAX_FOUND`]. Nothing for `*`, for
+    /// what is excluded, and for any value of a field of text.
     pub found: Vec<Found>,
 }
 
 /// What a part found in its field.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
-    /// These of [`Doc::field_tokens`]: all terms of a phrase in which the words stand side by side, otherwise one.
+    /// These of [`Doc::field_tokens`]: all terms of a phrase in which the words stand side by side,
+    /// otherwise one.
     Terms(Range<usize>),
     /// A number or date, as its ordered key.
     Value(i64),

@@ -1,25 +1,27 @@
-//! The newtypes for everything that is counted or named: [`Seq`], [`QueryId`], [`QueryKey`], [`Uid`], [`Epoch`].
+//! Newtypes of ids and positions: [`Seq`], [`QueryId`], [`QueryKey`], [`Uid`], [`Epoch`].
 //!
-//! They exist so that a position in the stream can't be taken for a tweet id, nor a query's name for its key.
+//! They keep a position in the stream apart from a tweet id, and a query's id apart from its key.
 
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// The position of a tweet in the order of arrival: strictly rising, never used twice, from 1 to 2^53 - 1.
+/// The position of a tweet in the order of arrival: strictly rising, never used twice, from 1 to
+/// 2^53 - 1.
 ///
-/// `Seq(0)` is the position before the first tweet. The upper bound lets every JSON reader hold it exactly.
+/// `Seq(0)` is the position before the first tweet. JSON readers that use floats can represent
+/// every seq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u64);
 
 impl Seq {
     /// The position before the first tweet.
     pub const ZERO: Seq = Seq(0);
-    /// The last position that JavaScript can hold exactly.
+    /// The last position that JavaScript can represent exactly.
     pub const MAX: Seq = Seq((1 << 53) - 1);
 
-    /// The position before this one; of the position before the first tweet, itself.
+    /// The position before this one. That of [`Seq::ZERO`] is itself.
     #[must_use]
     pub fn before(self) -> Seq {
         Seq(self.0.saturating_sub(1))
@@ -38,7 +40,7 @@ impl fmt::Display for Seq {
     }
 }
 
-/// The `UUIDv5` of a query's canonical form: equal searches have equal ids, whoever asks and whenever.
+/// The `UUIDv5` of a query's canonical form: equal queries have equal ids, on every perch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryId(pub Uuid);
 
@@ -48,9 +50,8 @@ impl fmt::Display for QueryId {
     }
 }
 
-/// The small dense number under which a registered query is known to the percolator and the hub.
-///
-/// Keys of removed queries are given out again; only the owner of the registrations makes them.
+/// The dense index of a registered query in the tables of percolator and hub. Keys of removed
+/// queries are reused. Only the hub's registry makes keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryKey(pub u32);
 
@@ -62,12 +63,12 @@ impl QueryKey {
     }
 }
 
-/// One client connection, named by the server.
+/// The id of a session, made by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uid(pub Uuid);
 
 impl Uid {
-    /// A uid that no other connection has.
+    /// A new uid.
     #[must_use]
     pub fn random() -> Uid {
         Uid(Uuid::new_v4())
@@ -80,7 +81,7 @@ impl fmt::Display for Uid {
     }
 }
 
-/// The life of one index: made with it, gone with it. A [`Seq`] means nothing in another epoch.
+/// The id of one index. A [`Seq`] is meaningless in another epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(pub Uuid);
 

@@ -1,4 +1,5 @@
-//! Where tweets are kept and searched: tantivy on disk, and the tail of what is not visible there yet.
+//! Where tweets are kept and searched: tantivy on disk, and the tail of what is not visible there
+//! yet.
 //!
 //! ```text
 //! pipeline ── append ─┬─> tail ──────────────────────────┐
@@ -6,9 +7,10 @@
 //!                     └─> writer ── commit ─> searchers ─┘
 //! ```
 //!
-//! A tweet can be found as soon as [`Index::append`] has returned: first in the tail, and when the writer has committed it, in
-//! the searchers. Both change hands under one lock, so a [`View`] holds every tweet exactly once, and no search waits for
-//! a commit. A batch is acknowledged when it is committed.
+//! A tweet can be found as soon as [`Index::append`] has returned: first in the tail, and when the
+//! writer has committed it, in the searchers. Both change hands under one lock, so a [`View`] holds
+//! every tweet exactly once, and no search waits for a commit. A batch is acknowledged when it is
+//! committed.
 //!
 //! A tweet id has one document: a newer version replaces the older one, everywhere.
 
@@ -80,10 +82,12 @@ use shown::Shown;
 use tail::{Chunk, Tail};
 use writer::{Message, Payload, Writer};
 
-/// A page of scattered hits reads one block for each: small blocks are read faster, large ones are packed better.
+/// A page of scattered hits reads one block for each: small blocks are read faster, large ones are
+/// packed better.
 const STORE_BLOCK_BYTES: usize = 4_096;
 
-/// A longer time without a perch on the index is worth a line in the log, since it can come from a clock that is wrong.
+/// A longer time without a perch on the index is worth a line in the log, since it can come from a
+/// clock that is wrong.
 const LONG_DOWNTIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A stored tweet.
@@ -108,7 +112,8 @@ pub struct IndexOptions {
     pub commit_tweets: usize,
     /// The memory that uncommitted documents may take in tantivy, in bytes; at least 15 MB.
     pub writer_memory_bytes: usize,
-    /// How many batches may wait for the writer, at least 1. [`Index::append`] blocks while there are more.
+    /// How many batches may wait for the writer, at least 1. [`Index::append`] blocks while there
+    /// are more.
     pub queue_batches: usize,
     /// What to delete when it is too old or too much.
     pub retention: Retention,
@@ -203,7 +208,8 @@ impl Shared {
     }
 }
 
-/// Every section that holds one of our locks leaves its data whole, so a panic in another thread is no reason to stop.
+/// Every section that holds one of our locks leaves its data whole, so a panic in another thread is
+/// no reason to stop.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -230,7 +236,8 @@ impl Index {
         let damage = Arc::new(Damage::default());
         let shown = Arc::new(Shown::open(&index, &home.tantivy(), Arc::clone(&damage)).map_err(failed)?);
 
-        // Numbers below these are in use, whatever perch.json says: it may come from an older backup.
+        // Numbers below these are in use, whatever perch.json says: it may come from an older
+        // backup.
         let committed = Payload::of(&index).map_err(failed)?;
         let last_committed = shown.highest_seq().max(Seq(committed.last_seq));
         home.skip_to(last_committed).map_err(|error| OpenError::io(&options.dir, error))?;
@@ -295,23 +302,28 @@ impl Index {
         self.inner.epoch
     }
 
-    /// The position from which everything can be had: what came before it may have been deleted for its age or its size.
+    /// The position from which everything can be had: what came before it may have been deleted for
+    /// its age or its size.
     #[must_use]
     pub fn first_seq(&self) -> Seq {
         self.inner.shared.lock().first_seq
     }
 
-    /// The position up to which every tweet that there is can be found, and behind which every new one will be.
+    /// The position up to which every tweet that there is can be found, and behind which every new
+    /// one will be.
     ///
-    /// That is the highest seq that was appended. After a restart, seqs that a crash may have cost count as appended.
+    /// That is the highest seq that was appended. After a restart, seqs that a crash may have cost
+    /// count as appended.
     #[must_use]
     pub fn last_seq(&self) -> Seq {
         self.inner.shared.lock().last_seq
     }
 
-    /// Takes the next `n` seqs for good, and answers with the first of them. For the one who appends.
+    /// Takes the next `n` seqs for good, and answers with the first of them. For the one who
+    /// appends.
     ///
-    /// Now and then this writes to disk: no seq is given away before it is certain that no later start gives it away again.
+    /// Now and then this writes to disk: no seq is given away before it is certain that no later
+    /// start gives it away again.
     ///
     /// # Errors
     ///
@@ -320,15 +332,17 @@ impl Index {
         lock(&self.inner.home).take_seqs(n).inspect_err(|error| self.inner.disk.committed(Err(error.into())))
     }
 
-    /// Adds tweets, with seqs from [`Index::take_seqs`] in rising order. They can be found when this returns; they are durable
-    /// when the ack says so.
+    /// Adds tweets, with seqs from [`Index::take_seqs`] in rising order. They can be found when
+    /// this returns; they are durable when the ack says so.
     ///
-    /// Blocks while the writer's queue is full, so wait for [`Index::ready`] first. To be called by one thread, the pipeline's.
+    /// Blocks while the writer's queue is full, so wait for [`Index::ready`] first. To be called by
+    /// one thread, the pipeline's.
     pub fn append(&self, items: Arc<[SequencedTweet]>, ack: Option<Ack>) {
         self.append_from(items, ack, None);
     }
 
-    /// The same for the batch of a source that goes on where it was: its cursor becomes durable together with the tweets.
+    /// The same for the batch of a source that goes on where it was: its cursor becomes durable
+    /// together with the tweets.
     pub fn append_from(&self, items: Arc<[SequencedTweet]>, ack: Option<Ack>, cursor: Option<Cursor>) {
         let answer = |ack: Option<Ack>, result| {
             if let Some(ack) = ack {
@@ -361,7 +375,8 @@ impl Index {
         self.inner.cursors.clone()
     }
 
-    /// Waits until the writer's queue has room for a batch. Cancel safe. For the one who appends: only it takes room.
+    /// Waits until the writer's queue has room for a batch. Cancel safe. For the one who appends:
+    /// only it takes room.
     ///
     /// # Errors
     ///
@@ -407,7 +422,8 @@ impl Index {
         done.recv().unwrap_or_else(|_| Err(self.gone()))
     }
 
-    /// The same without waiting: the result comes when it is committed, and what is appended meanwhile belongs to the next commit.
+    /// The same without waiting: the result comes when it is committed, and what is appended
+    /// meanwhile belongs to the next commit.
     pub(crate) fn begin_commit(&self) -> Result<Receiver<Result<(), IntakeError>>, IntakeError> {
         let messages = lock(&self.inner.messages).clone().ok_or(IntakeError::Closed)?;
         let (done, result) = sync_channel(1);
@@ -415,7 +431,8 @@ impl Index {
         Ok(result)
     }
 
-    /// Commits what was appended and stops the writer. What is appended from now on is refused; searching goes on.
+    /// Commits what was appended and stops the writer. What is appended from now on is refused;
+    /// searching goes on.
     ///
     /// # Errors
     ///
@@ -424,8 +441,8 @@ impl Index {
         self.inner.close()
     }
 
-    /// Whether tweets could be kept at the moment. Now and then this writes a file of 1 MiB, and takes it away again: not for threads that must not
-    /// wait.
+    /// Whether tweets could be kept at the moment. Now and then this writes a file of 1 MiB, and
+    /// takes it away again: not for threads that must not wait.
     ///
     /// # Errors
     ///
@@ -437,7 +454,8 @@ impl Index {
         self.inner.disk.look()
     }
 
-    /// What is wrong with the files although they are read and written, in words for everybody. Empty when nothing is.
+    /// What is wrong with the files although they are read and written, in words for everybody.
+    /// Empty when nothing is.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         self.inner.damage.problems()
@@ -500,7 +518,8 @@ impl Inner {
         let Some(thread) = lock(&self.thread).take() else { return Ok(()) };
         thread.join().unwrap_or_else(|_| Err(IntakeError::Failed(PANICKED.into())))?;
         if let Err(error) = lock(&self.home).leave() {
-            // Everything is durable; the next start only skips some numbers, and the lock goes with the last handle.
+            // Everything is durable; the next start only skips some numbers, and the lock goes with
+            // the last handle.
             tracing::warn!(%error, "numbers that were reserved can't be given back");
         }
         Ok(())

@@ -10,24 +10,24 @@
 //!
 //! | module | question it answers |
 //! |---|---|
-//! | `ids` | What is counted and named? |
-//! | `coop` | Where can work that blocks a thread be stopped or paused? |
+//! | `ids` | Which ids and positions are there? |
+//! | `coop` | Where can blocking work be cancelled or paused? |
 //! | `schema` | Which fields does a document have? |
 //! | `text`, `doc` | What are the terms of a text? What does a query see of a tweet? |
-//! | `tweet` | What comes in, in which forms, and what is kept of it? |
+//! | `tweet` | How is a tweet read, which fields are kept, and how is it analyzed? |
 //! | `automaton`, `query` | What does a query mean? `Ast`, canonical form, id, diagnostics, and the plain evaluation that defines the language |
-//! | `config`, `telemetry` | What did the user set? What does perch say about itself? |
-//! | `auth` | Who is a client, and what may it do? |
+//! | `config`, `telemetry` | What did the user configure? What is logged and measured? |
+//! | `auth` | Who is a client, and which rights has it? |
 //! | `matcher` | Does this one query match this one document, fast? |
 //! | `explain` | Why does it, or why not? Part by part, with places in the tweet |
 //! | `index` | Which tweets came before? tantivy on disk, the tail, lowering from `Ast`, paging, catching up |
 //! | `percolator` | Which of all registered queries does a tweet match? The engines |
-//! | `hub` | Which sessions want it, and what waits for each? |
-//! | `pipeline` | In which order does everything happen? |
+//! | `hub` | Which queries are registered (catalog), and which sessions get a match (fan-out)? |
+//! | `pipeline` | In which order are tweets and registrations processed? |
 //! | `live` | How does a client get history and future as one result? |
-//! | `source`, `transport` | How do tweets come in, how do clients see it? Tables of plugins |
-//! | `server` | How are connections taken, guarded and ended, below HTTP? |
-//! | `app`, `cli` | How is it wired, started and stopped? What does the user type? |
+//! | `source`, `transport` | How do tweets come in, and how do clients connect? Tables of plugins |
+//! | `server` | How are connections accepted, limited and closed, below HTTP? |
+//! | `app`, `cli` | How are the stages built, started and stopped? Which commands are there? |
 
 pub mod app;
 pub mod auth;

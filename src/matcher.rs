@@ -1,8 +1,9 @@
 //! A query compiled for evaluation over one analysed document after the other.
 //!
-//! This is what searches the tail of the stream, and what the percolator's own programs are measured against. Compiling
-//! builds the automata and puts the cheap conditions first; matching allocates nothing (but for phrases of more than
-//! [`phrase::INLINE_TERMS`] terms) and looks at nothing but the [`Doc`].
+//! This is what searches the tail of the stream, and what the percolator's own programs are
+//! measured against. Compiling builds the automata and puts the cheap conditions first; matching
+//! allocates nothing (but for phrases of more than [`phrase::INLINE_TERMS`] terms) and looks at
+//! nothing but the [`Doc`].
 
 pub(crate) mod phrase;
 
@@ -112,7 +113,8 @@ fn compile_all(of: &[Ast]) -> Box<[Node]> {
 
 /// The field and automaton of a wildcard, regular expression or fuzzy term.
 ///
-/// None for any other kind, and for a pattern that can't be compiled: the parser lets none of these through.
+/// None for any other kind, and for a pattern that can't be compiled: the parser lets none of these
+/// through.
 pub(crate) fn pattern(ast: &Ast) -> Option<(FieldId, Arc<TermAutomaton>)> {
     match ast {
         Ast::Wildcard { field, pattern } => {
@@ -124,7 +126,8 @@ pub(crate) fn pattern(ast: &Ast) -> Option<(FieldId, Arc<TermAutomaton>)> {
     }
 }
 
-/// The bounds as the smallest and the largest key that lie between them; none when there is no such key.
+/// The bounds as the smallest and the largest key that lie between them; none when there is no such
+/// key.
 pub(crate) fn closed(lower: Bound<i64>, upper: Bound<i64>) -> Option<(i64, i64)> {
     let min = match lower {
         Bound::Unbounded => i64::MIN,

@@ -1,8 +1,9 @@
 //! Finds all registered queries that a document matches.
 //!
-//! The reverse of search: queries are kept, and documents come by. An [`Engine`] holds the queries under keys that its owner
-//! chooses; the table of them is [`ENGINES`]. Nothing here knows of tweets: documents have the fields of any
-//! [`Schema`]. How the compiled engine works is described in `docs/PERCOLATOR.md`.
+//! The reverse of search: queries are kept, and documents come by. An [`Engine`] holds the queries
+//! under keys that its owner chooses; the table of them is [`ENGINES`]. Nothing here knows of
+//! tweets: documents have the fields of any [`Schema`]. How the compiled engine works is described
+//! in `docs/PERCOLATOR.md`.
 //!
 //! ```
 //! use perch::doc::DocBuilder;
@@ -78,10 +79,12 @@ use crate::schema::Schema;
 
 /// A percolator: the registered queries, and the way to match documents against them.
 ///
-/// The pipeline owns one engine and calls it from one thread. A call of `insert` or `remove` takes effect for the next document.
+/// The pipeline owns one engine and calls it from one thread. A call of `insert` or `remove` takes
+/// effect for the next document.
 pub trait Engine: Send {
-    /// Registers a query under a key that is free. Keys should be dense: they index tables. What is dear about it was done when a
-    /// [`crate::query::Query`] was made; in an `Ast` that none was made of, a regular expression is built while documents pass.
+    /// Registers a query under a key that is free. Keys should be dense: they index tables. What is
+    /// dear about it was done when a [`crate::query::Query`] was made; in an `Ast` that none was
+    /// made of, a regular expression is built while documents pass.
     fn insert(&mut self, key: QueryKey, query: &Ast);
 
     /// Removes a query and gives its memory back. False when there was none.
@@ -101,14 +104,16 @@ pub trait Engine: Send {
     /// The memory that the queries take, in bytes, as near as the engine knows.
     fn size_bytes(&self) -> usize;
 
-    /// Percolates one document slowly and appends each of its candidates, once, with the time that it took to decide on it: for samples of what
-    /// queries cost. A candidate that needs no decision takes no time. A query that has to be tried on every document counts as a candidate. An engine that can't tell appends nothing.
+    /// Percolates one document slowly and appends each of its candidates, once, with the time that
+    /// it took to decide on it: for samples of what queries cost. A candidate that needs no
+    /// decision takes no time. A query that has to be tried on every document counts as a
+    /// candidate. An engine that can't tell appends nothing.
     fn inspect(&mut self, doc: &Doc, candidates: &mut Vec<(QueryKey, Duration)>) {
         let _ = (doc, candidates);
     }
 
-    /// What the engine waits for on behalf of a query: a weaker query, so that only documents that match it are looked at. An engine without
-    /// a presearch looks at all of them.
+    /// What the engine waits for on behalf of a query: a weaker query, so that only documents that
+    /// match it are looked at. An engine without a presearch looks at all of them.
     fn presearch(&self, key: QueryKey) -> Ast {
         let _ = key;
         Ast::All
@@ -120,11 +125,13 @@ pub trait Engine: Send {
 pub struct EngineOptions {
     /// The fields of the documents.
     pub schema: Schema,
-    /// How many threads may percolate a batch that is large enough; single documents and small batches stay on the caller's.
+    /// How many threads may percolate a batch that is large enough; single documents and small
+    /// batches stay on the caller's.
     pub threads: usize,
-    /// How many steps of about a nanosecond the patterns, or the phrases, of all queries may take for one document;
-    /// documents that are percolated together may take a few times as many. What takes more is left undecided, and is told
-    /// by [`Matches::undecided`]. An engine without a bound decides everything.
+    /// How many steps of about a nanosecond the patterns, or the phrases, of all queries may take
+    /// for one document; documents that are percolated together may take a few times as many. What
+    /// takes more is left undecided, and is told by [`Matches::undecided`]. An engine without a
+    /// bound decides everything.
     pub max_steps: u64,
 }
 

@@ -12,9 +12,10 @@
 //! # Ok::<(), perch::query::Diagnostics>(())
 //! ```
 //!
-//! How a query is read: `parse` (text) or `json` know the form, `build` makes the leaves and knows the fields and limits,
-//! `canonical` normalizes. What it means is said by [`matches()`], and by nothing else: the index and the percolator are tested
-//! against it. The language is described for its users in `docs/QUERY.md`, whose examples are tests.
+//! How a query is read: `parse` (text) or `json` know the form, `build` makes the leaves and knows
+//! the fields and limits, `canonical` normalizes. What it means is said by [`matches()`], and by
+//! nothing else: the index and the percolator are tested against it. The language is described for
+//! its users in `docs/QUERY.md`, whose examples are tests.
 
 mod ast;
 mod build;
@@ -54,10 +55,12 @@ pub struct QueryLimits {
     pub max_depth: usize,
     /// Terms, phrases, ranges and so on, in all.
     pub max_clauses: usize,
-    /// Size of the automata of all wildcards, regular expressions and fuzzy terms of a query together, in bytes.
+    /// Size of the automata of all wildcards, regular expressions and fuzzy terms of a query
+    /// together, in bytes.
     pub max_automaton_bytes: usize,
-    /// What it costs in all: 1 for each clause and each word of a phrase, [`PATTERN_COST`] more for each wildcard, regular expression and fuzzy
-    /// term, and 1 for each [`AUTOMATON_BYTES_A_COST`] of its automaton.
+    /// What it costs in all: 1 for each clause and each word of a phrase, [`PATTERN_COST`] more for
+    /// each wildcard, regular expression and fuzzy term, and 1 for each [`AUTOMATON_BYTES_A_COST`]
+    /// of its automaton.
     pub max_cost: usize,
 }
 
@@ -78,7 +81,8 @@ impl QueryLimits {
 }
 
 impl Default for QueryLimits {
-    /// 16 KiB of text, 32 levels, 1,024 clauses (as many as Lucene takes), 1 MiB of automata, a cost of 8,192.
+    /// 16 KiB of text, 32 levels, 1,024 clauses (as many as Lucene takes), 1 MiB of automata, a
+    /// cost of 8,192.
     fn default() -> QueryLimits {
         QueryLimits {
             max_bytes: 16_384,
@@ -109,7 +113,8 @@ pub struct ParseOptions {
     pub join: Join,
 }
 
-/// A query that was understood: normalized, with its canonical form and its id. Cheap to clone: clones share all of it.
+/// A query that was understood: normalized, with its canonical form and its id. Cheap to clone:
+/// clones share all of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query(Arc<Understood>);
 
@@ -204,13 +209,15 @@ impl Query {
         &self.0.ast
     }
 
-    /// The memory that it and its clones hold together, in bytes, without expressions that others hold too.
+    /// The memory that it and its clones hold together, in bytes, without expressions that others
+    /// hold too.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         size_of::<Understood>() + 2 * size_of::<usize>() + self.0.canonical.len() + self.0.ast.heap_bytes()
     }
 
-    /// The parts that must all hold, in the order of the canonical form, each with its bytes there: those of an AND, or the whole query.
+    /// The parts that must all hold, in the order of the canonical form, each with its bytes there:
+    /// those of an AND, or the whole query.
     #[must_use]
     pub fn required(&self, schema: &Schema) -> Vec<(&Ast, Range<usize>)> {
         canonical::required(&self.0.ast, schema)

@@ -1,5 +1,5 @@
-//! Which fields a document has, and of which kind: what the query language, the analysis, the index and the
-//! percolator agree on.
+//! Which fields a document has, and of which kind: what the query language, the analysis, the index
+//! and the percolator agree on.
 //!
 //! perch itself uses one schema, [`Schema::tweet`]; the percolator as a library takes any.
 
@@ -101,7 +101,8 @@ impl Schema {
     ///
     /// # Panics
     ///
-    /// When a field or alias of that name exists, or the schema is full: both are mistakes in the program.
+    /// When a field or alias of that name exists, or the schema is full: both are mistakes in the
+    /// program.
     pub fn add(&mut self, name: &str, kind: Kind, aliases: &[&str]) -> FieldId {
         for name in std::iter::once(&name).chain(aliases) {
             assert!(self.find(name).is_none(), "two fields are called {name}");
@@ -121,8 +122,8 @@ impl Schema {
         id
     }
 
-    /// Lists the only values of a keyword field, each with its aliases: a query for another value is an
-    /// error.
+    /// Lists the only values of a keyword field, each with its aliases: a query for another value
+    /// is an error.
     ///
     /// # Panics
     ///
@@ -264,7 +265,8 @@ pub mod tweet {
     ];
 }
 
-/// Maps a float to an integer of the same order, so that ranges of floats and of integers are one thing.
+/// Maps a float to an integer of the same order, so that ranges of floats and of integers are one
+/// thing.
 ///
 /// The total order of IEEE 754 (`f64::total_cmp`), with -0 taken as 0.
 #[must_use]

@@ -1,12 +1,15 @@
-//! The server below HTTP: takes connections, guards them, and ends them at a shutdown.
+//! The server below HTTP: accepts connections, enforces their limits, and ends them at a shutdown.
 //!
 //! ```text
-//! listener ──> a place among the connections ──> one of its address's ──> TLS, if there is a certificate ──> first request in time ──> HTTP/1.1 or HTTP/2 ──> router
+//! listener ─> connection limit ─> limit of its address ─> TLS ─> head of a request, in time
+//!          ─> HTTP/1.1 or HTTP/2 ─> router
 //! ```
 //!
-//! A client that opens connections and sends nothing, or one byte now and then, is the cheapest attack there is: so connections are counted, and the
-//! head of each request has its time and its size, a client that takes nothing of what it is sent is cut off, and so is one that asks for nothing more.
-//! Bodies have their own limits, in the transports; `WebSockets` have theirs from the upgrade on, and keep their place.
+//! Connections that send nothing, or a byte now and then, are the cheapest attack. So connections
+//! are limited in all and by address, and the head of a request is limited in time and size. perch
+//! closes a connection whose client reads nothing for too long, or that is idle for too long.
+//! Transports limit the bodies of requests. A WebSocket has limits of its own, and keeps counting
+//! as a connection.
 
 mod admission;
 mod error_bodies;
@@ -50,44 +53,47 @@ use response_body::{DeliveryProgress, ResponseBody, StreamExecutor};
 use stream::{ConnectionSlot, GuardedStream, RequestGuard, Requests};
 pub use tls::Tls;
 
-/// After the listener has failed for a reason of its own, such as too many open files, it waits so long.
+/// Delay after a failure of the listener, such as too many open files.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// Connections that wait to be taken: when a server was away, all clients come back at once. The system's own limit is below that of some.
+/// Connections that may wait to be accepted: after a restart all clients reconnect at once. The
+/// system may have a lower limit.
 const ACCEPT_BACKLOG: u32 = 8_192;
 
-/// What the kernel holds of what a client was sent and has not read. Linux doubles it, for its own bookkeeping.
+/// Size of the kernel's send buffer of a connection. Linux doubles it, for its bookkeeping.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
-/// How often HTTP/2 asks whether the client is still there, and how long the client may take to say so.
+/// Interval of pings on HTTP/2 connections, and longest time until the answer.
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Requests of one HTTP/2 connection that run at one time.
+/// Concurrent requests of one HTTP/2 connection.
 const MAX_HTTP2_STREAMS: u32 = 100;
 
-/// What connections may take, and what they speak.
+/// The limits of connections.
 #[derive(Clone)]
 pub struct ServerOptions {
-    /// The time of one request's head.
+    /// Longest time for the head of a request.
     pub header_timeout: Duration,
-    /// How long a client may take nothing of what it is sent. A WebSocket sees to that itself.
+    /// Longest time that a client may read nothing while perch has bytes for it. `WebSockets`
+    /// enforce their own.
     pub write_timeout: Duration,
-    /// How long a connection of HTTP/2 may be open without a request.
+    /// Longest time of an HTTP/2 connection without a request.
     pub idle_timeout: Duration,
     /// Open connections.
     pub max_connections: usize,
-    /// Header fields of one request.
+    /// Header fields of a request.
     pub max_headers: usize,
-    /// The size of one request's head.
+    /// Size of the head of a request.
     pub max_header_bytes: usize,
-    /// The certificate, where connections are encrypted.
+    /// The certificate, if connections are encrypted.
     pub tls: Option<Arc<Tls>>,
-    /// Which proxies are trusted, and how many connections one address may have. `None`: no proxy, and any number.
+    /// Trusted proxies, and the limit of connections of one address. `None`: no proxies and no
+    /// limit.
     pub gate: Option<Arc<Gate>>,
 }
 
-/// Serves until the shutdown, and then until every connection has ended its present request. A connection that became a WebSocket is no
-/// longer the server's.
+/// Serves until the shutdown, and then until every connection has answered its current request.
+/// Connections that became `WebSockets` end elsewhere.
 pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions, shutdown: CancellationToken) {
     let builder = Arc::new(builder(&options));
     let permits = Arc::new(Semaphore::new(options.max_connections));
@@ -104,7 +110,7 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
             Ok(accepted) => accepted,
             Err(error) if is_of_connection(&error) => continue,
             Err(error) => {
-                tracing::error!(%error, "no connection can be taken");
+                tracing::error!(%error, "can't accept connections");
                 tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 continue;
             }
@@ -144,7 +150,7 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
                 () = shutdown.cancelled() => {}
                 accepted = handshake => match accepted {
                     Ok(Ok(stream)) => connection(stream, connection_context, &builder, router, shutdown.clone()).await,
-                    Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
+                    Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
                     Err(_) => telemetry::turned_away("header_timeout"),
                 },
             }
@@ -162,7 +168,7 @@ fn builder(options: &ServerOptions) -> Builder<StreamExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
         .max_headers(options.max_headers)
-        // What is read at once, and so the longest head; bodies come in pieces of this size.
+        // The size of the read buffer, which is also the longest head.
         .max_buf_size(options.max_header_bytes);
     builder
         .http2()
@@ -174,7 +180,7 @@ fn builder(options: &ServerOptions) -> Builder<StreamExecutor> {
     builder
 }
 
-/// Whose connection it is, and what it may take.
+/// A connection's client and limits.
 struct ConnectionContext {
     peer: Peer,
     requests: Arc<Requests>,
@@ -216,7 +222,8 @@ async fn connection<S>(
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     guard.upgraded();
                 } else if version < Version::HTTP_2 && !end.is_reached() {
-                    // Nobody reads the rest of the body, so no request can follow it. HTTP/2 resets the stream.
+                    // Nothing reads the rest of the body, so no request can follow. HTTP/2 resets
+                    // the stream.
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                     guard.leave_body();
                 }
@@ -227,7 +234,8 @@ async fn connection<S>(
     let peer = peer.address;
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(ErrorBodies::new(stream)), service));
     let mut stopping = pin!(shutdown.cancelled());
-    // Until it is known which HTTP the client speaks, HTTP's own timeout does not run; later it is asked whether there is anything to wait for.
+    // hyper's timeout for heads does not run before it knows the HTTP version. So this timer checks
+    // for a first request, and later for idleness.
     let mut idle_check = pin!(tokio::time::sleep(header_timeout));
     let (mut is_stopping, mut is_first_check, mut is_ending) = (false, true, false);
     loop {
@@ -247,7 +255,7 @@ async fn connection<S>(
             }
             () = &mut idle_check, if is_ending || !is_stopping => {
                 if is_ending {
-                    // Whatever the client does, it had its time to take the end.
+                    // The client had its time to take the end of the connection.
                     return;
                 }
                 if is_first_check && !requests.were_any() {
@@ -269,12 +277,13 @@ async fn connection<S>(
     }
 }
 
-/// Which limit of HTTP/1.1 has ended a connection, if one has. Its answer, where there is one, is hyper's own.
+/// The limit of HTTP/1.1 that has ended a connection, if one has. hyper has sent the response, if
+/// any.
 fn refused(error: &hyper::Error, requests: &Requests) -> Option<&'static str> {
     if error.is_parse_too_large() {
         return Some("headers");
     }
-    // The same time is given to the head of the next request and to the wait for it.
+    // hyper has one timeout for the head of the next request and for the wait before it.
     let is_late = requests.has_begun() || !requests.were_any();
     error.is_timeout().then_some(if is_late { "header_timeout" } else { "idle_timeout" })
 }
@@ -283,19 +292,20 @@ fn refused(error: &hyper::Error, requests: &Requests) -> Option<&'static str> {
 ///
 /// # Errors
 ///
-/// When it is taken, or is none of this machine's.
+/// The address is in use, or is not one of this machine.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A server that was stopped a moment ago leaves connections behind that nobody needs.
+    // Connections of a server that has just stopped may linger in TIME_WAIT.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(ACCEPT_BACKLOG)
 }
 
-/// Small frames must not wait for the acknowledgement of the one before. What the kernel takes for a client that does not read is bounded: left to
-/// itself it takes megabytes, and says that there is room again only after a third of them was read, which a slow client does not do
-/// before it counts as stuck.
+/// Sets the options of a connection. Small frames must not wait for the acknowledgement of the
+/// previous one. The kernel's send buffer is limited: by default it grows to megabytes for a client
+/// that reads slowly, and becomes writable again only when a third was read, which such a client
+/// does not do within the write timeout.
 fn configure_socket(connection: &TcpStream) {
     if let Err(error) = connection.set_nodelay(true) {
         tracing::debug!(%error, "can't set TCP_NODELAY");
@@ -305,7 +315,7 @@ fn configure_socket(connection: &TcpStream) {
     }
 }
 
-/// Whether only this one connection is lost.
+/// Whether the error concerns one connection only, and not the listener.
 fn is_of_connection(error: &io::Error) -> bool {
     use io::ErrorKind as K;
     matches!(error.kind(), K::ConnectionRefused | K::ConnectionAborted | K::ConnectionReset | K::Interrupted)

@@ -1,11 +1,12 @@
 //! The one analyzer: what the words of a text are, for index, percolator and queries alike.
 //!
-//! A word is a run of letters, digits and marks; everything else separates. Words are folded ([`fold()`]): lower case, without
-//! accents. Each character of a script without spaces, and each emoji, is a term of its own, so that a phrase of them finds
-//! any word inside. Addresses with a scheme are left out: they have a field of their own ([`url_words`]).
+//! A word is a run of letters, digits and marks; everything else separates. Words are folded
+//! ([`fold()`]): lower case, without accents. Each character of a script without spaces, and each
+//! emoji, is a term of its own, so that a phrase of them finds any word inside. Addresses with a
+//! scheme are left out: they have a field of their own ([`url_words`]).
 //!
-//! The words of a text are those of the folded text: `words(fold(x))` and `words(x)` give the same terms. The analyzer knows no
-//! languages: no stemming, no stop words, no dictionaries.
+//! The words of a text are those of the folded text: `words(fold(x))` and `words(x)` give the same
+//! terms. The analyzer knows no languages: no stemming, no stop words, no dictionaries.
 
 mod fold;
 mod url;
@@ -17,8 +18,8 @@ pub use url::{url_query_words, url_words};
 
 use fold::{Class, Folder, Span, is_ignored};
 
-/// Longer terms are left out, on both sides, though they keep their position: nobody searches for them, and the
-/// index could not hold them.
+/// Longer terms are left out, on both sides, though they keep their position: nobody searches for
+/// them, and the index could not hold them.
 pub const MAX_TERM_BYTES: usize = 255;
 
 /// Calls `sink` with each word: folded term, position from 0, byte span in `text`.
@@ -26,7 +27,8 @@ pub fn words(text: &str, sink: &mut (impl FnMut(&str, u32, (u32, u32)) + ?Sized)
     split::<true>(text, sink);
 }
 
-/// The words that a query for this text asks for, in order, each with the bytes of `text` that it comes from.
+/// The words that a query for this text asks for, in order, each with the bytes of `text` that it
+/// comes from.
 #[must_use]
 pub fn query_words(text: &str) -> Vec<(String, Range<usize>)> {
     let mut terms = Vec::new();

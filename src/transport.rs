@@ -1,4 +1,5 @@
-//! Transports: views of the same live search for different clients. A transport is one file and one row of [`TRANSPORTS`].
+//! Transports: views of the same live search for different clients. A transport is one file and one
+//! row of [`TRANSPORTS`].
 //!
 //! ```text
 //! Live ── Session::next ──> ws, sse ──> clients
@@ -6,9 +7,10 @@
 //! Intake <── bulk bodies ── ingest (a part of rest)
 //! ```
 //!
-//! [`router`] puts them together. Transports only translate: they hold no tweet longer than it takes to write it, and no state but that of
-//! their connections; what waits for a slow client waits in its [`crate::live::Session`], bounded there. All shapes are in `wire`, all errors
-//! in `errors`; `docs/PROTOCOL.md` describes both for clients.
+//! [`router`] puts them together. Transports only translate: they hold no tweet longer than it
+//! takes to write it, and no state but that of their connections; what waits for a slow client
+//! waits in its [`crate::live::Session`], bounded there. All shapes are in `wire`, all errors in
+//! `errors`; `docs/PROTOCOL.md` describes both for clients.
 
 mod access;
 mod compression;
@@ -44,7 +46,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::AccessToken;
-use crate::config::{ConfigError, Limits};
+use crate::config::{ConfigError, LimitsSection};
 use crate::live::Live;
 use crate::pipeline::Intake;
 use crate::query::QueryLimits;
@@ -59,7 +61,8 @@ pub use progress::Progress;
 pub(crate) use query_form::Reader as QueryReader;
 pub use response_budget::ConnectionShare;
 
-/// Reads a frame, and the query in it, as the WebSocket does: whether they are understood. For fuzzing.
+/// Reads a frame, and the query in it, as the WebSocket does: whether they are understood. For
+/// fuzzing.
 #[doc(hidden)]
 #[must_use]
 pub fn understands_frame(frame: &str, limits: &QueryLimits) -> bool {
@@ -103,7 +106,7 @@ pub struct TransportContext {
     /// Understands queries.
     pub(crate) queries: Arc<QueryReader>,
     /// What clients may send and hold.
-    pub limits: Limits,
+    pub limits: LimitsSection,
     /// How long the next bytes of a request's body may take, or the whole of one that is held.
     pub body_timeout: Duration,
     /// How long a client may take nothing of what it is sent.
@@ -116,8 +119,9 @@ pub struct TransportContext {
     pub state_dir: PathBuf,
     /// How the sources are.
     pub sources: Arc<StatusBoard>,
-    /// Cancelled when perch begins to shut down: no new work is taken. Sessions go on until they are told that everything that was taken before
-    /// has come out of them ([`crate::live::Event::Closed`]).
+    /// Cancelled when perch begins to shut down: no new work is taken. Sessions go on until they
+    /// are told that everything that was taken before has come out of them
+    /// ([`crate::live::Event::Closed`]).
     pub shutdown: CancellationToken,
     /// Every task of a connection is spawned here, so that the shutdown can wait for it.
     pub tasks: TaskTracker,
@@ -136,7 +140,8 @@ pub trait Transport: Send + Sync {
     fn routes(&self, context: TransportContext) -> Router;
 }
 
-/// One route of a transport: the router is made from the same list that `/api/openapi.json` is held against.
+/// One route of a transport: the router is made from the same list that `/api/openapi.json` is held
+/// against.
 struct Route<S> {
     /// In capitals.
     #[cfg_attr(not(test), expect(dead_code, reason = "the test of openapi.json reads it"))]

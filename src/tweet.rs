@@ -1,11 +1,12 @@
-//! The tweet: what comes in, what is kept of it, and its analysis.
+//! The tweet: reading, the fields that perch keeps, and analysis.
 //!
-//! [`read()`] takes a tweet in any of the forms that Twitter's APIs give, [`Tweet`] is what is kept of it, [`Tweet::to_json`] is the
-//! one form in which it is stored and sent, [`Tweet::analyze`] is what queries see. Reading what was written gives the same tweet,
-//! so that an index can be made again from the tweets that it stores.
+//! [`read()`] reads a tweet in any format of Twitter's APIs. [`Tweet`] has the fields that perch
+//! keeps. [`Tweet::to_json`] is the one format in which perch stores and sends it.
+//! [`Tweet::analyze`] makes the document that queries match. Reading a tweet that perch has written
+//! gives the same tweet, so an index can be rebuilt from the tweets that it stores.
 //!
-//! Texts stay as they were received, with `&amp;` and the like, because clients put them into pages as they are; they are decoded
-//! for the analysis only. Ids are `u64` and never pass through a float.
+//! Texts keep their HTML entities (`&amp;`), because clients insert them into pages as they are.
+//! Only the analysis decodes them. Ids are `u64` and never pass through a float.
 
 mod analyze;
 mod date;
@@ -27,135 +28,135 @@ use crate::doc::{Doc, DocBuilder, Point};
 use crate::ids::Seq;
 use crate::schema::Schema;
 
-/// How many entities of one kind a tweet may have.
+/// The most entities of one kind in a tweet.
 pub const MAX_ENTITIES: usize = 1_000;
 
-/// A tweet, as much of it as is kept.
+/// A tweet, with the fields that perch keeps.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tweet {
-    /// Its id.
+    /// The id.
     pub id: u64,
-    /// The whole text, with HTML's `&amp;`, `&lt;` and `&gt;`.
+    /// The full text, with the HTML entities `&amp;`, `&lt;` and `&gt;`.
     pub text: String,
-    /// When it was written, in seconds since 1970 (UTC).
+    /// The creation time, in seconds since 1970 (UTC).
     pub created_at: Option<i64>,
     /// The language code: `en`.
     pub lang: Option<String>,
-    /// How often it was retweeted.
+    /// The number of retweets.
     pub retweet_count: u64,
-    /// How often it was liked.
+    /// The number of likes.
     pub favorite_count: u64,
-    /// What is in the text.
+    /// The entities of the text.
     pub entities: Entities,
     /// The author.
     pub user: User,
-    /// The tweet that is answered.
+    /// The tweet that it replies to.
     pub in_reply_to_status_id: Option<u64>,
-    /// The user who is answered.
+    /// The user that it replies to.
     pub in_reply_to_user_id: Option<u64>,
-    /// The name of the user who is answered.
+    /// The screen name of the user that it replies to.
     pub in_reply_to_screen_name: Option<String>,
     /// Whether it quotes another tweet.
     pub is_quote: bool,
-    /// Where it was written.
+    /// The location.
     pub coordinates: Option<Point>,
-    /// The tweet that it repeats.
+    /// The original, if it is a retweet.
     pub retweet: Option<Retweet>,
 }
 
-/// What a retweet repeats.
+/// The original of a retweet.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Retweet {
     /// The tweet. It is no retweet itself.
     Tweet(Box<Tweet>),
-    /// Only the id is known.
+    /// The id, if no more is known.
     Id(u64),
 }
 
 /// The author of a tweet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
-    /// The name that is shown.
+    /// The display name.
     pub name: String,
-    /// The name without `@`.
+    /// The screen name, without `@`.
     pub screen_name: String,
-    /// The address of the picture.
+    /// The URL of the picture.
     pub profile_image_url: String,
-    /// How many follow.
+    /// The number of followers.
     pub followers_count: u64,
 }
 
-/// What is in the text of a tweet.
+/// The entities of a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entities {
-    /// `#rust`.
+    /// Hashtags: `#rust`.
     pub hashtags: Vec<Tag>,
-    /// Addresses.
+    /// URLs.
     pub urls: Vec<Url>,
-    /// `@ann`.
+    /// Mentions: `@ann`.
     pub user_mentions: Vec<Mention>,
-    /// Pictures and films.
+    /// Images and videos.
     pub media: Vec<Media>,
     /// Cashtags: `$TSLA`.
     pub symbols: Vec<Tag>,
 }
 
-/// Where an entity stands in the text: its first character and the one behind its last (Unicode code points).
+/// The position of an entity: its first code point, and the one behind its last.
 pub type Indices = Option<[u32; 2]>;
 
 /// A hashtag or cashtag.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tag {
-    /// Without its sign.
+    /// The text without `#` or `$`.
     pub text: String,
-    /// Where it stands.
+    /// Its position.
     pub indices: Indices,
 }
 
-/// An address in a tweet.
+/// A URL in a tweet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Url {
-    /// As it stands in the text, mostly shortened.
+    /// The URL in the text, mostly a short link.
     pub url: String,
-    /// Where it leads.
+    /// The target of the short link.
     pub expanded_url: String,
-    /// How it is shown.
+    /// The text that pages show for it.
     pub display_url: String,
-    /// Where it stands.
+    /// Its position.
     pub indices: Indices,
 }
 
-/// A user who is mentioned in a tweet.
+/// A mention of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mention {
-    /// Without `@`.
+    /// The screen name, without `@`.
     pub screen_name: String,
-    /// The name that is shown, if it is known.
+    /// The display name, if it is known.
     pub name: Option<String>,
-    /// Where it stands.
+    /// Its position.
     pub indices: Indices,
 }
 
-/// A picture or film of a tweet.
+/// An image or video of a tweet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Media {
     /// `photo`, `video`, `animated_gif`.
     pub kind: String,
-    /// The address that stands for it in the text.
+    /// The URL that stands for it in the text.
     pub url: String,
-    /// The address of the picture.
+    /// The URL of the image.
     pub media_url: String,
-    /// The same, by https.
+    /// The URL of the image, with https.
     pub media_url_https: Option<String>,
-    /// The address of its page.
+    /// The URL of its page.
     pub expanded_url: Option<String>,
-    /// How the address is shown.
+    /// The text that pages show for it.
     pub display_url: Option<String>,
-    /// Where it stands.
+    /// Its position.
     pub indices: Indices,
 }
 
-/// What is wrong with what should be a tweet.
+/// Why a document is no tweet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TweetError {
     field: String,
@@ -167,19 +168,20 @@ impl TweetError {
         TweetError { field: field.into(), message: message.into() }
     }
 
-    /// The path of the field that is wrong, `entities.hashtags[0].text`; empty when it is no JSON at all.
+    /// The path of the invalid field, `entities.hashtags[0].text`; empty if the document is no
+    /// JSON.
     #[must_use]
     pub fn field(&self) -> &str {
         &self.field
     }
 
-    /// What is wrong with it.
+    /// What is wrong with the field.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The same, for a field of another one.
+    /// The same error, with a path that is relative to an outer field.
     fn inside(mut self, field: &str) -> TweetError {
         self.field = if self.field.is_empty() { field.to_owned() } else { format!("{field}.{}", self.field) };
         self
@@ -197,7 +199,7 @@ impl fmt::Display for TweetError {
 
 impl std::error::Error for TweetError {}
 
-/// Makes a tweet ready for the pipeline.
+/// Prepares a tweet for the pipeline.
 #[must_use]
 pub fn analyze(tweet: &Tweet) -> AnalyzedTweet {
     let mut builder = DocBuilder::new(Schema::tweet());
@@ -205,18 +207,18 @@ pub fn analyze(tweet: &Tweet) -> AnalyzedTweet {
     AnalyzedTweet { id: tweet.id, json: tweet.to_json().into(), doc: builder.finish() }
 }
 
-/// A tweet that is ready for the pipeline: read, stripped, analysed.
+/// A tweet that is ready for the pipeline.
 #[derive(Debug)]
 pub struct AnalyzedTweet {
-    /// The tweet's own id.
+    /// The id.
     pub id: u64,
-    /// The stripped tweet as JSON: what is stored and what clients get.
+    /// The JSON that is stored and sent to clients, by [`Tweet::to_json`].
     pub json: Arc<str>,
-    /// What queries see.
+    /// The document that queries match.
     pub doc: Doc,
 }
 
-/// A tweet with its place in the order of arrival.
+/// A tweet with its position in the order of arrival.
 #[derive(Clone, Debug)]
 pub struct SequencedTweet {
     /// Its position.

@@ -1,4 +1,4 @@
-//! What a panic takes with it: a stage everything, with a message; a session nothing but itself.
+//! Panics: that of a stage ends the process with a message, that of a session ends the session.
 
 use axum::Router;
 use axum::routing::get;
@@ -12,7 +12,7 @@ use crate::percolator::{Engine, Matches};
 use crate::query::{Ast, Query};
 use crate::schema::Schema;
 
-/// An engine that dies of the first tweet.
+/// An engine that panics at the first tweet.
 struct Broken;
 
 impl Engine for Broken {
@@ -62,7 +62,7 @@ fn plugins(engine: &'static EngineKind) -> Plugins {
     Plugins { engine, sources: Vec::new(), transports: vec![rest, Box::new(Panics)] }
 }
 
-async fn start_in(dir: &TempDir, plugins: Plugins) -> Running {
+async fn start_in(dir: &TempDir, plugins: Plugins) -> RunningServer {
     let mut config = Config::default();
     config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.index.dir = dir.path().join("index");
@@ -76,7 +76,7 @@ async fn a_pipeline_that_panics_ends_everything_with_a_message() {
     let running = start_in(&dir, plugins(&BROKEN)).await;
     let url = format!("http://{}/api/tweets", running.address());
     let running = tokio::spawn(running.run());
-    // Whether this gets an answer depends on who is faster.
+    // May or may not be answered before the process ends.
     let _ = reqwest::Client::new().post(url).body("{\"id\":1,\"text\":\"rust\"}\n").send().await;
     let error = running.await.expect("it ends by itself").expect_err("it failed");
     assert_eq!(error.to_string(), "the pipeline panicked");

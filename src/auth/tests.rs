@@ -8,7 +8,8 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// After this, the tests need another token.
 const YEAR_3000_S: u64 = 32_503_680_000;
 
-/// A public key of RSA, and a token that its private key signed: `{"sub":"ann","exp":32503680000}`. The private key is gone.
+/// A public key of RSA, and a token that its private key signed: `{"sub":"ann","exp":32503680000}`.
+/// The private key was deleted.
 const RSA_KEY: &str = "-----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAqrMkYDk6WUmMQA9ut8WV
 0DcoGQHh9uMF1cZW6VBxipAR4YsYTV/JsOgzaDuCrVz5EFuirp0YDmLhb2ENvFiR
@@ -48,12 +49,12 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     ring::hmac::sign(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key), message).as_ref().to_vec()
 }
 
-/// Tokens checked by the key in this file.
+/// A verifier with the key in this file.
 fn tokens(key: &str, is_secret: bool, issuer: &str, audience: &str) -> Result<TokenVerifier, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("key");
     std::fs::write(&file, key).unwrap();
-    let mut config = Auth { issuer: issuer.to_owned(), audience: audience.to_owned(), ..Auth::default() };
+    let mut config = AuthSection { issuer: issuer.to_owned(), audience: audience.to_owned(), ..AuthSection::default() };
     if is_secret {
         config.secret_file = file;
     } else {
@@ -101,7 +102,7 @@ fn a_header_that_asks_for_extensions_is_refused() {
 
 #[test]
 fn without_a_key_no_token_is_asked_for() {
-    assert!(TokenVerifier::load(&Auth::default()).unwrap().is_none());
+    assert!(TokenVerifier::load(&AuthSection::default()).unwrap().is_none());
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn public_keys_check_what_their_private_keys_signed() {
     let tokens_of_rsa = tokens(RSA_KEY, false, "", "").unwrap();
     assert_eq!(tokens_of_rsa.check(RSA_TOKEN).unwrap().subject, "ann");
     let claims = format!(r#"{{"sub":"ann","exp":{YEAR_3000_S}}}"#);
-    // The oldest trick: the public key as the secret of another algorithm.
+    // Algorithm confusion: the public key as the secret of HS256.
     let confused = token("HS256", &claims, |message| hmac(RSA_KEY.as_bytes(), message));
     assert!(tokens_of_rsa.check(&confused).is_err());
 
@@ -237,8 +238,9 @@ fn keys_and_tokens_are_read_again_and_stay_when_the_file_is_no_good() {
     let file = dir.path().join("secret");
     let write = |text: &str| std::fs::write(&file, text).unwrap();
     write("another-secret-of-some-length");
-    let tokens = TokenVerifier::load(&Auth { secret_file: file.clone(), ..Auth::default() }).unwrap().unwrap();
-    let ingest = Ingest { token_file: file.clone(), ..Ingest::default() };
+    let tokens =
+        TokenVerifier::load(&AuthSection { secret_file: file.clone(), ..AuthSection::default() }).unwrap().unwrap();
+    let ingest = IngestSection { token_file: file.clone(), ..IngestSection::default() };
     let ingest_token = IngestToken::load(&ingest).unwrap().unwrap();
     let shown = hs256(r#"{"sub":"ann","exp":32503680000}"#);
     assert!(tokens.check(&shown).is_err());
@@ -251,8 +253,8 @@ fn keys_and_tokens_are_read_again_and_stay_when_the_file_is_no_good() {
     assert_eq!(tokens.reload().unwrap_err().path, "auth.secret_file");
     assert_eq!(ingest_token.reload().unwrap_err().path, "ingest.token_file");
     assert!(tokens.check(&shown).is_ok() && ingest_token.is(SECRET.as_bytes()));
-    // The variable wins, and holds what it held.
+    // The variable takes precedence, and is not reloaded.
     let token = Some(Secret::new("a-token-of-a-variable").unwrap());
-    let of_variable = IngestToken::load(&Ingest { token, ..ingest }).unwrap().unwrap();
+    let of_variable = IngestToken::load(&IngestSection { token, ..ingest }).unwrap().unwrap();
     assert_eq!(of_variable.reload(), Ok(false));
 }

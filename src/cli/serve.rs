@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::reload::Reloader;
 use super::signals::{Ends, Hangups};
 use super::{ConfigArgs, Failure, Loaded, load_with_keys};
-use crate::config::Limits;
+use crate::config::LimitsSection;
 use crate::transport::{Exposure, exposure};
 use crate::{app, telemetry};
 
@@ -68,7 +68,7 @@ const OTHER_FILES: u64 = 1_000;
 /// Each connection is an open file, and many systems allow few unless they are asked. Where they
 /// allow too few, perch takes fewer connections, or clients that open more would take the files of
 /// the index; and fewer of one address, or it could take all that there are.
-fn allow_files(limits: &mut Limits) {
+fn allow_files(limits: &mut LimitsSection) {
     let max_connections = limits.max_connections;
     let needed = (max_connections as u64).saturating_add(OTHER_FILES);
     match rlimit::increase_nofile_limit(needed) {

@@ -1,25 +1,25 @@
-//! Proxies: which addresses are theirs, and how they say whose connection it is.
+//! Trusted proxies: their addresses, and the header in which they tell the client's address.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-/// How a trusted proxy says a client's address.
+/// How a trusted proxy tells the client's address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProxyHeader {
-    /// The header that most proxies write.
+    /// `X-Forwarded-For`, which most proxies write.
     #[default]
     XForwardedFor,
     /// The header of RFC 7239.
     Forwarded,
-    /// A header before the first byte of a connection, version 1 or 2, which every connection of a
-    /// trusted proxy begins with.
+    /// The PROXY protocol, version 1 or 2: a header at the start of every connection of a trusted
+    /// proxy.
     ProxyProtocol,
 }
 
-/// A network, `10.0.0.0/8`, or one address, `10.0.0.1`.
+/// Parses a network, `10.0.0.0/8`, or one address, `10.0.0.1`.
 #[must_use]
 pub fn network(text: &str) -> Option<IpNet> {
     let network = match text.parse::<IpAddr>() {

@@ -1,4 +1,4 @@
-//! What stands above the file: `PERCH_…` variables and flags, as changes to the one table.
+//! The layers above the file: `PERCH_…` variables and flags, applied to the table.
 
 use std::sync::LazyLock;
 
@@ -7,17 +7,17 @@ use toml::{Table, Value};
 
 use super::{Config, ConfigError, Layers, default_sections, nearest};
 
-/// How the names of variables start.
+/// The prefix of variables.
 const PREFIX: &str = "PERCH_";
 
-/// Variables that start with `PERCH_` and are no keys: they are read elsewhere.
+/// Variables that start with `PERCH_` and are no keys: other code reads them.
 const OTHER_VARIABLES: &[&str] =
     &["PERCH_CA", "PERCH_CORPUS", "PERCH_CONFIG", "PERCH_LONG_TESTS", "PERCH_TOKEN", "PERCH_URL"];
 
-/// The token of ingestion, which is no key.
+/// Variables of the token of ingestion, which has no key.
 pub(super) const INGEST_TOKEN: &[&str] = &["PERCH_INGEST__TOKEN", "PERCH_INGEST_TOKEN"];
 
-/// A path and what set it, so that a mistake can name the variable or the flag.
+/// Paths, and the variable or flag that set each, for error messages.
 pub(super) type Origins = Vec<(String, String)>;
 
 /// Applies all layers above the file to the table.
@@ -60,7 +60,7 @@ pub(super) fn apply(layers: &Layers, table: &mut Table, errors: &mut Vec<ConfigE
     origins
 }
 
-/// Says where the value came from, for each mistake in one that a variable or a flag set.
+/// Adds the variable or flag to the errors of values that one has set.
 pub(super) fn name_origins(origins: &Origins, errors: &mut [ConfigError]) {
     for error in errors {
         let of_path = |(path, _): &&(String, String)| {
@@ -74,8 +74,8 @@ pub(super) fn name_origins(origins: &Origins, errors: &mut [ConfigError]) {
     }
 }
 
-/// The variables that start with `PERCH_` and set nothing. They may be mistakes, or somebody else's: so they stop
-/// nothing. Those that Kubernetes sets for services are left out.
+/// Variables that start with `PERCH_` and set nothing. These are warnings, because other software
+/// may have set them. Those that Kubernetes sets for services are left out.
 pub(super) fn unknown_variables(layers: &Layers) -> Vec<ConfigError> {
     let is_unknown = |(name, value): &&(String, String)| {
         name.starts_with(PREFIX)
@@ -89,7 +89,7 @@ pub(super) fn unknown_variables(layers: &Layers) -> Vec<ConfigError> {
     let known: Vec<_> = known_paths().iter().map(|path| variable_of_path(path)).collect();
     let unknown = |name: &String| {
         let known = known.iter().map(String::as_str).chain(OTHER_VARIABLES.iter().copied()).chain([INGEST_TOKEN[0]]);
-        // What all have in common makes none of them more alike.
+        // Without the common prefix, which would make all names similar.
         let hint = nearest(&name[PREFIX.len()..], known.map(|known| &known[PREFIX.len()..]));
         let hint = hint.map(|hint| format!("; did you mean {PREFIX}{hint}?")).unwrap_or_default();
         ConfigError::new(name, format!("no key has this variable, it sets nothing{hint}"))
@@ -97,7 +97,7 @@ pub(super) fn unknown_variables(layers: &Layers) -> Vec<ConfigError> {
     names.into_iter().map(unknown).collect()
 }
 
-/// Whether Kubernetes sets this variable in pods, for a service whose name begins with `perch`.
+/// Whether Kubernetes sets this variable in pods, for a service whose name starts with `perch`.
 fn is_of_kubernetes(name: &str, value: &str) -> bool {
     static NAMES: LazyLock<Regex> = LazyLock::new(|| {
         let names = "^PERCH(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$";
@@ -107,14 +107,15 @@ fn is_of_kubernetes(name: &str, value: &str) -> bool {
     NAMES.is_match(name) || (name.ends_with("_PORT") && is_url)
 }
 
-/// Every path that a variable can set.
+/// All paths that a variable can set.
 fn known_paths() -> Vec<String> {
     let mut paths = Config::keys();
     paths.extend(["source".to_owned(), "transport".to_owned()]);
     paths
 }
 
-/// The path that `PERCH_SERVER__LISTEN` sets, or `PERCH_SERVER_LISTEN` where that can only be one key.
+/// The path that `PERCH_SERVER__LISTEN` sets, or `PERCH_SERVER_LISTEN` if only one key has this
+/// spelling.
 fn path_of_variable(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX).unwrap_or(name);
     if rest == "LOG" {
@@ -133,7 +134,7 @@ fn variable_of_path(path: &str) -> String {
     format!("{PREFIX}{}", path.replace('.', "__").to_uppercase())
 }
 
-/// The text as TOML, or as a plain string where it is none, or where the key holds a string.
+/// The text as a TOML value. A plain string if it is no TOML, or if the key holds a string.
 fn value_of(path: &str, text: &str) -> Value {
     let parsed = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
     let value = parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::from(text));
@@ -142,24 +143,24 @@ fn value_of(path: &str, text: &str) -> Value {
     if default.is_some_and(Value::is_str) && !value.is_str() { Value::from(text) } else { value }
 }
 
-/// One step of a path: `name` or `[3]`.
+/// A step of a path: `name` or `[3]`.
 enum Step {
     Key(String),
-    Place(usize),
+    Index(usize),
 }
 
 fn steps(path: &str) -> Option<Vec<Step>> {
     let mut steps = Vec::new();
     for part in path.split('.') {
-        let (key, places) = part.split_at(part.find('[').unwrap_or(part.len()));
+        let (key, indices) = part.split_at(part.find('[').unwrap_or(part.len()));
         if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
             return None;
         }
         steps.push(Step::Key(key.to_owned()));
-        if !places.is_empty() {
-            let inner = places.strip_prefix('[')?.strip_suffix(']')?;
-            for place in inner.split("][") {
-                steps.push(Step::Place(place.parse().ok()?));
+        if !indices.is_empty() {
+            let inner = indices.strip_prefix('[')?.strip_suffix(']')?;
+            for index in inner.split("][") {
+                steps.push(Step::Index(index.parse().ok()?));
             }
         }
     }
@@ -178,14 +179,14 @@ fn put(table: &mut Table, path: &str, value: Value) -> Result<(), String> {
                 .ok_or_else(|| format!("\"{key}\" is inside of something that is no table"))?
                 .entry(key)
                 .or_insert_with(|| Value::Table(Table::new())),
-            Step::Place(place) => {
+            Step::Index(index) => {
                 let array =
-                    at.as_array_mut().ok_or_else(|| format!("[{place}] is inside of something that is no array"))?;
+                    at.as_array_mut().ok_or_else(|| format!("[{index}] is inside of something that is no array"))?;
                 let len = array.len();
-                if place == len {
+                if index == len {
                     array.push(Value::Table(Table::new()));
                 }
-                array.get_mut(place).ok_or_else(|| format!("there is no [{place}], only {len} before it"))?
+                array.get_mut(index).ok_or_else(|| format!("there is no [{index}], only {len} before it"))?
             }
         };
     }

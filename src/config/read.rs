@@ -1,8 +1,8 @@
-//! From a TOML table to a typed one, with every mistake noted.
+//! Deserializes a TOML table and reports every error in it.
 //!
-//! Serde stops at the first mistake and calls Rust's types by their names. So the table is offered through a
-//! deserializer that knows which keys the type has (unknown ones are noted and left out) and at which key it stopped; that
-//! key is noted and left out as well, and the rest is tried again.
+//! Serde stops at the first error and names Rust's types. So the table goes through a deserializer
+//! that knows the keys of the type and removes unknown ones, and that records the key at which
+//! serde stopped. That key is removed too, and the rest is tried again.
 
 use serde::de::value::StringDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
@@ -11,11 +11,12 @@ use toml::{Table, Value};
 
 use super::ConfigError;
 
-/// Reads a plugin's table into its options. Unknown keys are mistakes, with the nearest known key as a hint.
+/// Reads a plugin's table into its options. Unknown keys are errors, with the nearest known key as
+/// a hint.
 ///
 /// # Errors
 ///
-/// All that is wrong; paths are relative to the table.
+/// All errors; paths are relative to the table.
 pub fn read<T: DeserializeOwned>(table: Table) -> Result<T, Vec<ConfigError>> {
     match read_lenient(table) {
         (Some(value), errors) if errors.is_empty() => Ok(value),
@@ -23,9 +24,8 @@ pub fn read<T: DeserializeOwned>(table: Table) -> Result<T, Vec<ConfigError>> {
     }
 }
 
-/// Reads a table into a `T` as well as it can be: what is wrong is left out, so that defaults stand in.
-///
-/// `None` when a key without a default is wrong or missing.
+/// Reads a table into a `T`, with defaults for invalid keys. `None` if a key without a default is
+/// invalid or missing.
 pub(super) fn read_lenient<T: DeserializeOwned>(mut table: Table) -> (Option<T>, Vec<ConfigError>) {
     let mut errors = Vec::new();
     if let Some(known) = fields_of::<T>() {
@@ -39,7 +39,7 @@ pub(super) fn read_lenient<T: DeserializeOwned>(mut table: Table) -> (Option<T>,
     let mut dropped = Vec::<String>::new();
     loop {
         let mut at = None;
-        match T::deserialize(Fields { table: table.clone(), at: &mut at }) {
+        match T::deserialize(TrackedTable { table: table.clone(), at: &mut at }) {
             Ok(value) => return (Some(value), errors),
             Err(error) => {
                 if let Some(key) = at {
@@ -64,16 +64,16 @@ pub(super) fn read_lenient<T: DeserializeOwned>(mut table: Table) -> (Option<T>,
 /// The keys of a struct. `None` for a type that takes any key.
 fn fields_of<T: DeserializeOwned>() -> Option<&'static [&'static str]> {
     let mut fields = None;
-    // It always fails: all that is wanted is the question.
-    let _ = T::deserialize(Probe { fields: &mut fields });
+    // Always fails: the probe only records the fields that serde asks for.
+    let _ = T::deserialize(FieldProbe { fields: &mut fields });
     fields
 }
 
-struct Probe<'a> {
+struct FieldProbe<'a> {
     fields: &'a mut Option<&'static [&'static str]>,
 }
 
-impl<'de> Deserializer<'de> for Probe<'_> {
+impl<'de> Deserializer<'de> for FieldProbe<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
@@ -96,17 +96,17 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     }
 }
 
-/// A table that remembers at which key it stopped.
-struct Fields<'a> {
+/// A table that records the key at which deserialization failed.
+struct TrackedTable<'a> {
     table: Table,
     at: &'a mut Option<String>,
 }
 
-impl<'de> Deserializer<'de> for Fields<'_> {
+impl<'de> Deserializer<'de> for TrackedTable<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_map(Entries { rest: self.table.into_iter(), value: None, at: self.at })
+        visitor.visit_map(TrackedEntries { rest: self.table.into_iter(), value: None, at: self.at })
     }
 
     serde::forward_to_deserialize_any! {
@@ -115,13 +115,13 @@ impl<'de> Deserializer<'de> for Fields<'_> {
     }
 }
 
-struct Entries<'a> {
+struct TrackedEntries<'a> {
     rest: toml::map::IntoIter<String, Value>,
     value: Option<(String, Value)>,
     at: &'a mut Option<String>,
 }
 
-impl<'de> MapAccess<'de> for Entries<'_> {
+impl<'de> MapAccess<'de> for TrackedEntries<'_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
@@ -137,7 +137,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 }
 
-/// Serde's messages in the words of TOML: what was expected, then what was found.
+/// Serde's messages in the terms of TOML: what was expected, then what was found.
 fn plain_words(message: &str) -> String {
     let message = message.trim();
     if message.starts_with("invalid socket address") {
@@ -172,7 +172,7 @@ fn plain_words(message: &str) -> String {
     message.to_owned()
 }
 
-/// What to say to a key that there isn't.
+/// The message for an unknown key.
 pub(super) fn unknown_key(hint: Option<&str>, known: &[&str]) -> String {
     match hint {
         Some(hint) => format!("there is no such key; did you mean \"{hint}\"?"),
@@ -181,19 +181,19 @@ pub(super) fn unknown_key(hint: Option<&str>, known: &[&str]) -> String {
     }
 }
 
-/// The one of the known names that is most like this one, if any is.
+/// The known name that is most similar to this one, if one is similar.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     known
         .into_iter()
         .map(|known| (strsim::jaro_winkler(&name, &known.to_lowercase()), known))
-        .filter(|&(likeness, _)| likeness >= 0.8)
+        .filter(|&(similarity, _)| similarity >= 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, known)| known)
 }
 
-/// A value as messages name it.
+/// A value in a message.
 pub(super) fn describe(value: &Value) -> String {
     match value {
         Value::String(text) => format!("the string \"{text}\""),

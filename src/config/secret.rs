@@ -1,22 +1,22 @@
-//! Secrets, and where web pages come from: values of the configuration that have rules of their own.
+//! Values of the configuration with rules of their own: secrets and origins.
 
 use std::fmt;
 
 use subtle::ConstantTimeEq;
 
-/// The shortest secret that is taken: shorter ones are guessed.
+/// The shortest secret: shorter ones can be guessed.
 const MIN_SECRET_BYTES: usize = 16;
 
-/// A secret. Nothing shows it: not the log, not an error, not `Debug`.
+/// A secret. No log line, error or `Debug` output contains it.
 #[derive(Clone, Eq)]
 pub struct Secret(Box<[u8]>);
 
 impl Secret {
-    /// A secret of its text, without the white space around it, which files end with.
+    /// The secret in a text, without the white space around it, with which files end.
     ///
     /// # Errors
     ///
-    /// When it is too short to be one.
+    /// It is too short.
     pub fn new(text: &str) -> Result<Secret, String> {
         let text = text.trim();
         if text.len() < MIN_SECRET_BYTES {
@@ -25,23 +25,24 @@ impl Secret {
         Ok(Secret(text.as_bytes().into()))
     }
 
-    /// The secret that a file holds.
+    /// The secret in a file.
     ///
     /// # Errors
     ///
-    /// When it can't be read, or holds none. The message says nothing of what is in it.
+    /// The file can't be read, or the secret is too short. The message has nothing of the content.
     pub fn of_file(path: &std::path::Path) -> Result<Secret, String> {
         let text =
             std::fs::read_to_string(path).map_err(|error| format!("{} can't be read: {error}", path.display()))?;
         Secret::new(&text)
     }
 
-    /// For keys.
+    /// The bytes, for keys.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether somebody knows it. Takes the same time wherever the two differ, so that it can't be guessed byte by byte.
+    /// Whether the candidate is the secret. Takes constant time, so that the secret can't be
+    /// guessed byte by byte.
     #[must_use]
     pub fn is(&self, candidate: &[u8]) -> bool {
         self.0.ct_eq(candidate).into()
@@ -60,17 +61,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where a web page comes from: scheme, host and port, as browsers send it with `Origin`.
+/// The origin of a web page: scheme, host and port, as browsers send it in `Origin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     scheme: String,
     host: String,
-    /// The scheme's own where none is written.
+    /// The scheme's default if none is written.
     port: Option<u16>,
 }
 
 impl Origin {
-    /// Reads `https://example.org` or `http://localhost:3000`; `None` when it is something else, such as `null`.
+    /// Parses `https://example.org` or `http://localhost:3000`. `None` for other texts, such as
+    /// `null`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Origin> {
         let (scheme, authority) = text.split_once("://")?;
@@ -84,15 +86,15 @@ impl Origin {
         Some(Origin { scheme, host, port })
     }
 
-    /// Whether a request to this host (and port) goes to where the page came from. The scheme is left out: behind a proxy that
-    /// ends TLS, perch does not know it.
+    /// Whether a `Host` header names the host and port of this origin. The scheme does not count:
+    /// behind a proxy that ends TLS, perch does not know it.
     #[must_use]
     pub fn is_host(&self, host: &str) -> bool {
         host_and_port(host)
             .is_some_and(|(host, port)| host == self.host && port.or_else(|| default_port(&self.scheme)) == self.port)
     }
 
-    /// Whether the page came from this machine.
+    /// Whether the host is this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let address = self.host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
@@ -108,7 +110,7 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// The host of `perch.example:8888`: in lower case, without the port and the dot that may stand at its end.
+/// The host of `perch.example:8888`, in lower case, without the port and a dot at its end.
 #[must_use]
 pub fn host_name(authority: &str) -> Option<String> {
     let (mut host, _) = host_and_port(authority)?;
@@ -118,7 +120,7 @@ pub fn host_name(authority: &str) -> Option<String> {
     Some(host)
 }
 
-/// The host in lower case; IPv6 with its brackets.
+/// The host in lower case, IPv6 with brackets, and the port.
 fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => {

@@ -226,7 +226,7 @@ fn unknown_variables_are_warnings_and_those_of_kubernetes_not_even_that() {
     ];
     assert_eq!(unknown(&of_kubernetes), "");
     assert!(unknown(&[("PERCH_PORT", "8888")]).starts_with("PERCH_PORT: "));
-    // A key that is known and has a bad value is a mistake.
+    // A known key with an invalid value is an error.
     assert_eq!(Config::parse(&layers(&[("PERCH_LIMITS__MAX_PAGE", "many")])).1.len(), 1);
     let known = [("PERCH_LOG", "info"), ("PERCH_TOKEN", "x"), ("PERCH_SOURCE", "[]"), ("PERCH_INDEX_DIR", "x")];
     assert_eq!(layers(&known).unknown_variables(), []);

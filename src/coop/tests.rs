@@ -1,7 +1,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use super::testing::{Run, steps, stop_at};
+use super::testing::{StoppedRun, steps, stop_at};
 use super::*;
 
 /// Counts up to a hundred unless it is stopped.
@@ -11,7 +11,7 @@ fn count() -> u32 {
 
 #[test]
 fn without_a_supervisor_nothing_is_stopped() {
-    LEFT.set(1);
+    CALLS_LEFT.set(1);
     assert_eq!(count(), 100, "and the counter starts again");
     assert_eq!(check(), Ok(()));
 }
@@ -22,13 +22,13 @@ fn work_ends_at_the_step_at_which_it_is_stopped() {
     for at in 1..=100 {
         let mut counted = 0;
         let run = stop_at(at, || counted = count());
-        assert_eq!((run, u64::from(counted)), (Run { result: Err(Stopped), steps: at, late: 0 }, at - 1));
+        assert_eq!((run, u64::from(counted)), (StoppedRun { result: Err(Stopped), steps: at, late: 0 }, at - 1));
     }
 }
 
 #[test]
 fn work_that_has_ended_before_keeps_its_result() {
-    assert_eq!(stop_at(101, count), Run { result: Ok(100), steps: 100, late: 0 });
+    assert_eq!(stop_at(101, count), StoppedRun { result: Ok(100), steps: 100, late: 0 });
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn whoever_was_stopped_stays_stopped() {
     let mut seen = None;
     let run = stop_at(1, || seen = Some((stopped(), stopped(), stopped_now(), check())));
     assert_eq!(seen, Some((true, true, true, Err(Stopped))));
-    assert_eq!(run, Run { result: Err(Stopped), steps: 1, late: 3 }, "the supervisor is not asked again");
+    assert_eq!(run, StoppedRun { result: Err(Stopped), steps: 1, late: 3 }, "the supervisor is not asked again");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn the_supervisor_is_asked_now_and_then() {
         counter.set(counter.get() + 1);
         false
     };
-    let work = || (0..STEPS * 10).filter(|_| stopped()).count();
+    let work = || (0..CALLS_PER_QUESTION * 10).filter(|_| stopped()).count();
     assert_eq!(supervise(should_stop, work), Ok(0));
     assert_eq!(asked.get(), 10);
 }

@@ -80,8 +80,8 @@ struct Encoding {
 }
 
 impl Encodings {
-    /// The encoding of this encoder, which `encode` makes if no session needed it before. `encode` may
-    /// ask for the encoding of another encoder.
+    /// The encoding of this encoder, which `encode` makes if no session needed it before. `encode`
+    /// may ask for the encoding of another encoder.
     pub fn get_or_encode(&self, encoder: EncoderKey, encode: impl FnOnce() -> String) -> EncodedText {
         let mut slot = &self.first;
         loop {

@@ -75,7 +75,7 @@ fn name(name: &str) -> Name {
     Some(name.into())
 }
 
-/// What waits: seqs and names.
+/// Takes the queued deliveries, as seqs and names.
 fn taken(queue: &SessionQueue) -> (TakeOutcome, Vec<(u64, Vec<String>)>) {
     let mut deliveries = Vec::new();
     let taken = queue.take(100, &mut deliveries);
@@ -246,15 +246,15 @@ fn queries_are_counted_from_their_registration_on() {
     assert_eq!((&*listed[0].0, listed[0].2, listed[0].3), ("two", 3, 3));
     assert_eq!((&*listed[1].0, listed[1].2, listed[1].3), ("one", 6, 2));
     assert!(listed.iter().all(|&(.., tweets, _, candidates)| candidates <= tweets), "{listed:?}");
-    // A query that comes again starts anew.
+    // The counts of a query that is registered again start at 0.
     assert!(hub.unsubscribe(session.uid(), &name("c")));
     hub.subscribe(&session, &name("c"), &query("two")).expect("room");
     assert_eq!(counts(&hub)[1], ("two".to_owned(), 1, 0, 0, 0));
     assert_eq!(hub.listing().first(CostOrder::Cost, 1).len(), 1);
 }
 
-/// The loop registers, percolates, answers and removes without building a single automaton: the
-/// parser of queries did, where nobody waits, or nobody needs one.
+/// The loop registers, percolates, answers and removes without building an automaton. The parser of
+/// queries builds them, beside the loop.
 #[test]
 fn no_automaton_is_built_where_tweets_pass() {
     let dear = r"/cat[a-z]{1,2}([\w]\w?\w?)?s*/";
@@ -281,13 +281,13 @@ fn no_automaton_is_built_where_tweets_pass() {
     assert_eq!(tweets(&mut hub), [0, 0, 0]);
     assert_eq!(BUILT.with(std::cell::Cell::get), before);
 
-    // Neither does history, or who asks why a tweet matches.
+    // Searches of history and explanations build none either.
     let doc = &item(1, "cats").tweet.doc;
     assert!(crate::explain::explain(&queries[0], doc, Schema::tweet()).failed.is_none());
     assert!(crate::matcher::Matcher::new(queries[0].ast()).matches(doc));
     let _ = crate::index::lower(queries[0].ast(), &crate::index::Fields::new(Schema::tweet()));
     assert_eq!(BUILT.with(std::cell::Cell::get), before);
-    // An expression that no parser has seen is built when a term has its fixed characters.
+    // The expression of an AST without a parser is built when a term has its literal characters.
     let raw = Ast::Regex { field: tweet::TEXT, pattern: "cat[sz]+".into() };
     assert!(crate::matcher::Matcher::new(&raw).matches(doc));
     assert_eq!(BUILT.with(std::cell::Cell::get), before + 1);
@@ -307,7 +307,8 @@ fn a_tweet_that_costs_too_much_is_deferred_to_the_sessions_whose_queries_it_may_
     hub.dispatch(&[item(1, "rust"), item(2, &long), item(3, "rust")]);
     let waits = |of: &str, seq| (seq, vec![of.to_owned()]);
     assert_eq!(taken(&cheap).1, [1, 2, 3].map(|seq| waits("cheap", seq)));
-    // All of it is read from the index, in order: also what waited, and what came behind.
+    // The session reads everything from the index: also deliveries that were queued, and later
+    // ones.
     assert_eq!(taken(&costly), (TakeOutcome::Behind, vec![]));
     assert_eq!(costly.settled(), Seq(0));
     assert!(!costly.go_live(Seq(2)) && costly.go_live(Seq(3)));
@@ -364,7 +365,7 @@ fn an_expression_counts_in_full_whoever_else_holds_it() {
 }
 
 proptest::proptest! {
-    /// What clients hold is what their subscriptions add up to, and nothing when all are gone.
+    /// The usage of a client is the sum of its subscriptions, and 0 without any.
     #[test]
     fn what_is_given_back_is_what_was_taken(
         steps in proptest::collection::vec((0..4_usize, 1..4_u8, 0..3_usize, 0..5_usize, 0..8_u8), 0..80),

@@ -1,5 +1,5 @@
-//! A fair share of some slots for every client: round robin between clients, then between the
-//! sessions of each, in time slices.
+//! Shares search slots fairly: round robin between clients, then between the sessions of a client,
+//! in time slices.
 //!
 //! ```text
 //! enqueue ──> queue by client and session ── next in turn ──> Slot ── drop ──> the next one
@@ -8,19 +8,18 @@
 //!       cancels
 //! ```
 //!
-//! A free slot goes to the client that holds the fewest, and of several to the one whose turn was
-//! longest ago; the same rule chooses the session. Work that holds a slot asks
-//! [`Slot::should_stop`] now and then, and may be paused there: its thread blocks until the slot
-//! comes round again. That happens when its time slice is over and somebody waits, or at once when
-//! its client holds at least two slots more than one that waits. So a client alone has all slots,
-//! and gives way within a few steps when another one comes.
+//! A free slot goes to the client that holds the fewest slots, and of several to the one that was
+//! served longest ago. The same rule selects the session. Work that holds a slot calls
+//! [`Slot::should_stop`] frequently, and may be paused there: its thread blocks until it gets a
+//! slot again. Work is paused when its time slice is over and other work waits, or at once when its
+//! client holds at least two slots more than a client that waits. So a single client uses all
+//! slots, and yields some within a few steps when another one comes.
 //!
-//! Work that is paused keeps its thread and its memory. So there is a bound on how much is paused,
-//! of each session, of each client and in all; where it is reached, what is paused goes on before
-//! anything new begins.
+//! Paused work keeps its thread and its memory. So the paused work of a session, of a client and in
+//! all is limited; at the limit, paused work resumes before new work begins.
 //!
-//! Invariants: a slot is held by one [`Slot`] or free; nothing waits while a slot is free; whoever
-//! drops a [`Ticket`] has nothing in the queue, and what it runs is told to stop.
+//! Invariants: a slot is free or held by one [`Slot`]; no work waits while a slot is free; dropping
+//! a [`Ticket`] removes its work from the queue, or cancels it.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -33,24 +32,24 @@ use tokio::sync::oneshot;
 use super::requester::{Requester, SessionKey};
 use crate::hub::ClientKey;
 
-/// How long work keeps its slot while others wait. Most searches take less; a switch of threads
-/// takes some ten microseconds.
+/// The time slice of work while other work waits. Most searches take less. Switching threads takes
+/// some ten microseconds.
 const SLICE: Duration = Duration::from_millis(5);
 
-/// How much of one session may be paused.
+/// The most paused work of a session.
 const MAX_PAUSED_PER_SESSION: usize = 2;
 
-/// How much of one client may be paused.
+/// The most paused work of a client.
 const MAX_PAUSED_PER_CLIENT: usize = 16;
 
-/// How much may be paused in all. Each takes a thread; tokio has 512 for blocking work.
+/// The most paused work in all. Each takes one of tokio's 512 blocking threads.
 const MAX_PAUSED: usize = 256;
 
-/// As much waits for this client already as may.
+/// The client has the most waiting work that it may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueFull;
 
-/// Shares slots. Cheap to clone.
+/// Shares the slots. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Scheduler {
     shared: Arc<Shared>,
@@ -59,24 +58,24 @@ pub(crate) struct Scheduler {
 #[derive(Debug)]
 struct Shared {
     slots: usize,
-    /// How much may wait for one client.
+    /// The most counted work of one client that may wait.
     max_waiting: usize,
     slice: Duration,
-    /// Told after every change: how much runs and waits, and how much was cancelled since the
-    /// start.
+    /// Called after every change with the work that runs and waits, and the work cancelled since
+    /// the start.
     report: fn(usize, usize, u64),
-    /// Whether anything waits, so that those who run need no lock to know.
+    /// Whether work waits. Running work reads it without the lock.
     is_awaited: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<SchedulerState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// Whoever holds a slot.
-    running: Vec<Running>,
-    /// The clients for whom something waits, the one whose turn was longest ago first.
+struct SchedulerState {
+    /// The work that holds slots.
+    running: Vec<RunningWork>,
+    /// The clients with waiting work, the one served longest ago first.
     order: VecDeque<ClientKey>,
-    clients: HashMap<ClientKey, Client>,
+    clients: HashMap<ClientKey, ClientWaiters>,
     waiting: usize,
     paused: usize,
     cancelled: u64,
@@ -84,17 +83,17 @@ struct State {
 }
 
 #[derive(Debug, Default)]
-struct Client {
-    /// Its sessions for which something waits, the one whose turn was longest ago first.
+struct ClientWaiters {
+    /// The sessions with waiting work, the one served longest ago first.
     order: VecDeque<SessionKey>,
-    sessions: HashMap<SessionKey, Session>,
-    /// What counts towards the limit.
+    sessions: HashMap<SessionKey, SessionWaiters>,
+    /// Waiting work that counts towards [`Shared::max_waiting`].
     counted: usize,
     paused: usize,
 }
 
 #[derive(Debug, Default)]
-struct Session {
+struct SessionWaiters {
     waiting: VecDeque<Waiter>,
     paused: usize,
 }
@@ -109,24 +108,23 @@ struct Waiter {
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningWork {
     id: u64,
     requester: Requester,
     signals: Arc<Signals>,
-    /// For whom it was told to give way.
+    /// The requester for which it was told to yield its slot.
     promised_to: Option<Requester>,
 }
 
-/// What those who run are told.
+/// Signals to running work.
 #[derive(Debug, Default)]
 struct Signals {
     cancelled: AtomicBool,
-    /// The slot is wanted by a client that holds fewer.
+    /// The work has to yield its slot.
     give_way: AtomicBool,
 }
 
-/// Work in the queue or under way. Dropping it takes the work out of the queue, or tells it to
-/// stop.
+/// Waiting or running work. Dropping the ticket removes the work from the queue, or cancels it.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     scheduler: Scheduler,
@@ -135,27 +133,27 @@ pub(crate) struct Ticket {
     signals: Arc<Signals>,
 }
 
-/// Comes when the slot does; an error when the ticket was dropped.
-pub(crate) type Turn = oneshot::Receiver<Slot>;
+/// The slot of waiting work; an error if the ticket was dropped.
+pub(crate) type PendingSlot = oneshot::Receiver<Slot>;
 
-/// The right to run. Dropping it lets the next one run.
+/// The right to run. Dropping it frees the slot.
 #[derive(Debug)]
 pub(crate) struct Slot {
     scheduler: Scheduler,
     id: u64,
     requester: Requester,
     signals: Arc<Signals>,
-    /// The beginning of the time slice.
+    /// The start of the time slice.
     since: Instant,
-    /// False while paused, and when it was stopped then.
+    /// False while paused, and if the work was cancelled then.
     is_held: bool,
 }
 
-/// Slots that were given out, and whom to send them to once the lock is free.
+/// Granted slots and their receivers. They are sent after the lock is released.
 type Grants = Vec<(oneshot::Sender<Slot>, Slot)>;
 
 impl Scheduler {
-    /// So many slots; so much may wait for one client.
+    /// A scheduler of `slots` slots. At most `max_waiting` counted work of one client may wait.
     pub(crate) fn new(slots: usize, max_waiting: usize, report: fn(usize, usize, u64)) -> Scheduler {
         Scheduler::with_slice(slots, max_waiting, report, SLICE)
     }
@@ -166,9 +164,8 @@ impl Scheduler {
         Scheduler { shared: Arc::new(Shared { slots, max_waiting, slice, report, is_awaited, state }) }
     }
 
-    /// Asks for a slot. What is not counted waits whatever else does: its number must be bounded
-    /// elsewhere.
-    pub(crate) fn enqueue(&self, requester: &Requester, is_counted: bool) -> Result<(Ticket, Turn), QueueFull> {
+    /// Enqueues work. Work that is not counted is always accepted: the caller must limit it.
+    pub(crate) fn enqueue(&self, requester: &Requester, is_counted: bool) -> Result<(Ticket, PendingSlot), QueueFull> {
         let signals = Arc::new(Signals::default());
         let (grant, turn) = oneshot::channel();
         let mut state = self.lock();
@@ -188,14 +185,14 @@ impl Scheduler {
         Ok((Ticket { scheduler: self.clone(), id, requester: requester.clone(), signals }, turn))
     }
 
-    /// How much runs and waits, and how much was cancelled since the start.
+    /// The work that runs and waits, and the work cancelled since the start.
     #[cfg(test)]
     pub(crate) fn load(&self) -> (usize, usize, u64) {
         let state = self.lock();
         (state.running.len(), state.waiting, state.cancelled)
     }
 
-    /// Takes all slots, which must be free.
+    /// Takes all slots. They must be free.
     #[cfg(test)]
     pub(crate) fn take_all(&self) -> Vec<(Ticket, Slot)> {
         let take = |_| {
@@ -205,19 +202,19 @@ impl Scheduler {
         (0..self.shared.slots).map(take).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock.
+    fn lock(&self) -> MutexGuard<'_, SchedulerState> {
+        // No code panics while it holds the lock.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives out free slots.
-    fn dispatch(&self, state: &mut State) -> Grants {
+    /// Grants free slots to waiting work.
+    fn dispatch(&self, state: &mut SchedulerState) -> Grants {
         let mut grants = Vec::new();
         while state.running.len() < self.shared.slots
             && let Some((requester, waiter)) = state.pop()
         {
             let Waiter { id, signals, grant, .. } = waiter;
-            state.running.push(Running {
+            state.running.push(RunningWork {
                 id,
                 requester: requester.clone(),
                 signals: Arc::clone(&signals),
@@ -229,13 +226,13 @@ impl Scheduler {
         grants
     }
 
-    /// Ends a change of the state.
-    fn send(&self, state: MutexGuard<'_, State>, grants: Grants) {
+    /// Reports a change of the state, releases the lock, and sends the grants.
+    fn send(&self, state: MutexGuard<'_, SchedulerState>, grants: Grants) {
         self.shared.is_awaited.store(state.waiting > 0, Ordering::Relaxed);
         (self.shared.report)(state.running.len(), state.waiting, state.cancelled);
         drop(state);
         for (grant, slot) in grants {
-            // A slot that nobody takes is dropped, which lets the next one run.
+            // A slot whose receiver is gone is dropped, which frees it.
             drop(grant.send(slot));
         }
     }
@@ -245,7 +242,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.signals.cancelled.store(true, Ordering::Relaxed);
         let mut state = self.scheduler.lock();
-        let was_waiting = state.forget(&self.requester, self.id);
+        let was_waiting = state.remove_waiter(&self.requester, self.id);
         let is_running = state.running.iter().any(|running| running.id == self.id);
         state.cancelled += u64::from(was_waiting || is_running);
         self.scheduler.send(state, Vec::new());
@@ -253,8 +250,8 @@ impl Drop for Ticket {
 }
 
 impl Slot {
-    /// Whether the work was cancelled. May block the thread while others have their turn. To be
-    /// asked often, without a lock being held.
+    /// Whether the work was cancelled. Blocks the thread while the work is paused. To be called
+    /// frequently, without holding a lock.
     pub(crate) fn should_stop(&mut self) -> bool {
         let shared = &self.scheduler.shared;
         let is_over = || shared.is_awaited.load(Ordering::Relaxed) && self.since.elapsed() >= shared.slice;
@@ -266,12 +263,12 @@ impl Slot {
         !self.is_held || self.signals.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Hands the slot on, and waits until it comes back.
+    /// Frees the slot, and waits for another one.
     fn pause(&mut self) {
         let (grant, turn) = oneshot::channel();
         let mut state = self.scheduler.lock();
-        // Whoever was cancelled in this moment does not wait: its ticket is gone, and nobody would
-        // take it out again.
+        // Work that was cancelled in between must not wait: its ticket is gone, and nothing would
+        // remove it from the queue.
         if self.signals.cancelled.load(Ordering::Relaxed) {
             return;
         }
@@ -299,21 +296,21 @@ impl Drop for Slot {
     }
 }
 
-impl State {
-    /// Puts something at the end of its session's queue.
+impl SchedulerState {
+    /// Appends work to the queue of its session.
     fn push(&mut self, requester: &Requester, waiter: Waiter) {
         let client = match self.clients.entry(requester.client.clone()) {
             Entry::Occupied(client) => client.into_mut(),
-            Entry::Vacant(place) => {
+            Entry::Vacant(entry) => {
                 self.order.push_back(requester.client.clone());
-                place.insert(Client::default())
+                entry.insert(ClientWaiters::default())
             }
         };
         let session = match client.sessions.entry(requester.session) {
             Entry::Occupied(session) => session.into_mut(),
-            Entry::Vacant(place) => {
+            Entry::Vacant(entry) => {
                 client.order.push_back(requester.session);
-                place.insert(Session::default())
+                entry.insert(SessionWaiters::default())
             }
         };
         let paused = usize::from(waiter.is_paused);
@@ -325,17 +322,17 @@ impl State {
         session.waiting.push_back(waiter);
     }
 
-    /// Takes out what is to run next.
+    /// Removes the work that runs next.
     fn pop(&mut self) -> Option<(Requester, Waiter)> {
         let mut only_paused = self.paused >= MAX_PAUSED;
-        let at = fewest(&self.order, |key| {
+        let at = lowest(&self.order, |key| {
             let may = !only_paused || self.clients.get(key)?.paused > 0;
             may.then(|| self.running.iter().filter(|running| running.requester.client == *key).count())
         })?;
         let key = self.order.get(at)?.clone();
         let client = self.clients.get(&key)?;
         only_paused |= client.paused >= MAX_PAUSED_PER_CLIENT;
-        let at = fewest(&client.order, |session| {
+        let at = lowest(&client.order, |session| {
             let may = !only_paused || client.sessions.get(session)?.paused > 0;
             let requester = Requester { client: key.clone(), session: *session };
             may.then(|| self.running.iter().filter(|running| running.requester == requester).count())
@@ -345,16 +342,16 @@ impl State {
         only_paused |= session.paused >= MAX_PAUSED_PER_SESSION;
         let at = session.waiting.iter().position(|waiter| !only_paused || waiter.is_paused)?;
         let waiter = self.remove(&requester, at)?;
-        // Their next turn comes after everybody else's.
-        to_the_back(&mut self.order, &requester.client);
+        // Client and session are served last from now on.
+        move_to_back(&mut self.order, &requester.client);
         if let Some(client) = self.clients.get_mut(&requester.client) {
-            to_the_back(&mut client.order, &requester.session);
+            move_to_back(&mut client.order, &requester.session);
         }
         Some((requester, waiter))
     }
 
-    /// Takes something out that is not wanted any more. False when it does not wait.
-    fn forget(&mut self, requester: &Requester, id: u64) -> bool {
+    /// Removes waiting work. False if it does not wait.
+    fn remove_waiter(&mut self, requester: &Requester, id: u64) -> bool {
         let session = self.clients.get(&requester.client).and_then(|client| client.sessions.get(&requester.session));
         let at = session.and_then(|session| session.waiting.iter().position(|waiter| waiter.id == id));
         at.and_then(|at| self.remove(requester, at)).is_some()
@@ -381,9 +378,9 @@ impl State {
         Some(waiter)
     }
 
-    /// Tells somebody to give way to one that has just come, when that makes the shares more equal.
+    /// Tells running work to yield its slot to new work, if that makes the shares more equal.
     fn preempt_for(&mut self, requester: &Requester) {
-        // Slots that were promised count as those of whom they were promised to.
+        // A promised slot counts for the requester that it is promised to.
         let owners = || self.running.iter().map(|running| running.promised_to.as_ref().unwrap_or(&running.requester));
         let of_client = |of: &Requester| owners().filter(|owner| owner.client == of.client).count();
         let of_session = |of: &Requester| owners().filter(|owner| *owner == of).count();
@@ -403,15 +400,16 @@ impl State {
     }
 }
 
-/// The place of the first one with the lowest number, of those that have one.
-fn fewest<K>(order: &VecDeque<K>, number: impl Fn(&K) -> Option<usize>) -> Option<usize> {
+/// The index of the first key with the lowest number. `number` returns `None` for keys that are
+/// excluded.
+fn lowest<K>(order: &VecDeque<K>, number: impl Fn(&K) -> Option<usize>) -> Option<usize> {
     let mut best: Option<(usize, usize)> = None;
     for (at, key) in order.iter().enumerate() {
         if let Some(number) = number(key)
             && best.is_none_or(|(fewest, _)| number < fewest)
         {
             best = Some((number, at));
-            // As many as hold a slot have another number than 0, so the search is short.
+            // At most as many keys as there are slots have a number above 0, so the scan is short.
             if number == 0 {
                 break;
             }
@@ -420,8 +418,8 @@ fn fewest<K>(order: &VecDeque<K>, number: impl Fn(&K) -> Option<usize>) -> Optio
     best.map(|(_, at)| at)
 }
 
-/// Moves one that is near the front to the back.
-fn to_the_back<K: PartialEq>(order: &mut VecDeque<K>, key: &K) {
+/// Moves a key that is near the front to the back.
+fn move_to_back<K: PartialEq>(order: &mut VecDeque<K>, key: &K) {
     if let Some(at) = order.iter().position(|it| it == key)
         && let Some(key) = order.remove(at)
     {

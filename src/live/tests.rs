@@ -1,10 +1,9 @@
-//! Whatever is asked at whatever moment: history at the watermark and the pushes behind it hold
-//! every tweet once.
+//! Promise 2: at any moment, history up to the watermark and the pushes behind it together hold
+//! every matching tweet once.
 //!
-//! Real stages (index, pipeline, hub, sessions), no sockets. Most scenarios run one step after the
-//! other, in an order that a seed gives ([`seeded`]). Those here run at once, on threads that
-//! nobody holds back and one index whose commits come at their own times: each uses words and tweet
-//! ids of its own.
+//! Real stages (index, pipeline, hub, sessions), no sockets. Most scenarios are deterministic,
+//! ordered by a seed ([`seeded`]). Those here run concurrently, on free threads and on one index
+//! with its own commits; each uses words and tweet ids of its own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -91,7 +90,7 @@ fn percolate(name: &str, text: &str, since: Option<Seq>) -> Percolate {
     Percolate { query: query(text), name: Some(name.into()), since, epoch: None }
 }
 
-/// The tweets as they came, for comparison.
+/// The expected state: all tweets in order of arrival.
 #[derive(Default)]
 struct Model {
     /// Seq, id and words of each arrival.
@@ -114,7 +113,7 @@ impl Model {
     }
 }
 
-/// A client: what it registered and what it was sent.
+/// A client: its registrations and the tweets that it got.
 struct Client {
     session: Session,
     words: Vec<String>,
@@ -145,10 +144,10 @@ impl Client {
         }
     }
 
-    /// Takes what is ready now.
+    /// Takes the events that are ready.
     async fn take_some(&mut self) {
         let mut events = Vec::new();
-        // Never waits longer than for what is on its way; dropping `next` must lose nothing.
+        // Drops `next` after a short time, which must lose nothing.
         let _ = tokio::time::timeout(Duration::from_micros(300), self.session.next(&mut events)).await;
         self.take(events);
     }
@@ -164,7 +163,7 @@ async fn scenario(stages: &Stages, seed: u64) {
     let mut pending = Vec::new();
     for _ in 0..rng.random_range(5..40) {
         match rng.random_range(0..10) {
-            // A batch, sometimes with tweets that are there already.
+            // A batch, sometimes with newer versions of tweets.
             0..5 => {
                 let n = if rng.random_bool(0.1) { rng.random_range(1..1_000) } else { rng.random_range(1..20) };
                 let mut batch = Vec::new();
@@ -202,7 +201,7 @@ async fn scenario(stages: &Stages, seed: u64) {
                 clients.push(client);
             }
             7 => {
-                // Goes and comes back with the last seq it saw of each word.
+                // Disconnects, and resumes each word from the last seq that it saw.
                 if let Some(mut client) = (!clients.is_empty()).then(|| {
                     let at = rng.random_range(0..clients.len());
                     clients.swap_remove(at)
@@ -240,12 +239,12 @@ async fn scenario(stages: &Stages, seed: u64) {
     }
 }
 
-/// Takes until everything came, then compares.
+/// Takes all events that are due, then compares.
 async fn check(stages: &Stages, client: &mut Client, word: &str, model: &Model, seed: u64) {
     let newest = model.newest(word);
     let watermark = client.seen[word].0;
     let last_owed = newest.values().copied().filter(|&seq| seq > watermark).max();
-    // Everything comes in order, so the last that is owed comes last.
+    // Matches come in order, so the last due match comes last.
     while last_owed.is_some_and(|owed| client.seen[word].1.last().is_none_or(|&(seq, _)| seq < owed)) {
         let mut events = Vec::new();
         client.session.next(&mut events).await;
@@ -269,11 +268,10 @@ async fn check(stages: &Stages, client: &mut Client, word: &str, model: &Model, 
     // pushes add up as page and pushes do.
     let request = AggregateRequest { query: query(word), by: tweet::TEXT, n: 1, until_seq: Some(watermark) };
     let Ok(Aggregate::TopTerms(top)) = stages.live.aggregate(request).await else { panic!("it is counted") };
-    // What was asked for is in all of them.
+    // Every hit has the word.
     let counted = top.buckets.first().map_or(0, |(_, count)| *count);
     assert_eq!((top.total, counted), (page.hits.len() as u64, page.hits.len() as u64), "seed {seed}: {top:?}");
-    // An older version may have been pushed too, before the newer one came: the newest counts, and
-    // it comes once.
+    // An older version may have been pushed before the newer one arrived. The newest comes once.
     let mut held: BTreeMap<u64, Vec<Seq>> = BTreeMap::new();
     for hit in &page.hits {
         held.entry(hit.id).or_default().push(hit.seq);
@@ -310,8 +308,8 @@ async fn threads_that_nobody_holds_back_leave_no_seam() {
     Arc::into_inner(stages).expect("all ended").stop().await;
 }
 
-/// Retention may have deleted what a quiet subscription was sent last, long before the flood:
-/// nothing of that is owed.
+/// Retention may delete the last match of a quiet subscription long before a flood of others: the
+/// session misses nothing by that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quiet_session_that_falls_behind_starts_at_the_first_tweet_it_is_owed() {
     let stages = Stages::start(Duration::from_millis(3), QueueLimits { max_frames: 8, max_bytes: 1_000_000 });
@@ -323,7 +321,7 @@ async fn a_quiet_session_that_falls_behind_starts_at_the_first_tweet_it_is_owed(
     let mut events = Vec::new();
     session.next(&mut events).await;
     assert!(matches!(events[..], [Event::CatchingUp { from }] if from == quiet), "{quiet}: {events:?}");
-    // The same for one that did nothing but wait while the client added another subscription.
+    // The same for a subscription that waited while the client added another one.
     while !matches!(events.last(), Some(Event::Live { .. })) {
         session.next(&mut events).await;
     }
@@ -348,7 +346,7 @@ async fn a_session_that_is_left_alone_keeps_no_turn() {
         let mut session = stages.live.connect().expect("a session");
         session.percolate(percolate("a", "rust", Some(Seq::ZERO))).await.expect("it registers");
         session.next(&mut events).await;
-        // Its read waits for a turn, and its transport has other things to do.
+        // Its read waits for a slot, and its transport does not poll it.
         assert!(session.next(&mut events).now_or_never().is_none());
         sessions.push(session);
     }
@@ -365,7 +363,7 @@ async fn a_session_that_is_left_alone_keeps_no_turn() {
     stages.stop().await;
 }
 
-/// The loop does not run at all: what is asked of it waits.
+/// The loop does not run, so that a question to it would never be answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn prices_and_lists_are_answered_while_the_loop_is_held() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -13,7 +13,7 @@ async fn a_batch_has_its_turn_however_many_register() {
     let (intake, batches) = Intake::channel(4);
     let hub = Hub::new(Box::new(PlainEngine::default()), 1_000, usize::MAX);
     let (pipeline, handle) = Pipeline::new(hub, index.clone(), batches);
-    // All of it waits before the loop begins.
+    // All commands wait before the loop starts.
     let queue = Arc::new(SessionQueue::new(Uid::random(), QueueLimits { max_frames: 10, max_bytes: 1_000 }));
     let query = Query::parse("java", Schema::tweet(), &QueryLimits::default()).unwrap();
     let mut answers = Vec::new();

@@ -1,8 +1,8 @@
-//! Whose connection it is, and whether its address may have one more.
+//! The client of a connection, and the limit of connections of its address.
 //!
-//! A connection counts for the address at its other end. One from a trusted proxy counts for the
-//! address that the PROXY protocol names, or for nobody: then each request on it counts for its
-//! own client (`transport::access`).
+//! A connection counts for the peer's address. A connection of a trusted proxy counts for the
+//! address in its PROXY header. Without one it counts for no address, and each request on it counts
+//! for its own client (`transport::access`).
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,23 +19,24 @@ use crate::transport::{AddressSlot, Gate, Peer};
 
 use super::proxy_protocol;
 
-/// How many refused connections are told why at one time; more are closed without a word.
+/// Refused connections that get a response at one time; more are closed without one.
 const MAX_REFUSALS: usize = 64;
 
-/// How long a refused client may take to send its request and read the answer.
-const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
+/// Longest time for a refused client to send its request and read the response.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest request of a refused client that is read, so that the answer is not lost in a reset.
+/// The longest request of a refused client that perch reads, so that no reset discards the
+/// response.
 const MAX_REFUSED_BYTES: u64 = 64 * 1024;
 
 /// Admits connections.
 #[derive(Debug)]
 pub(super) struct Admission {
-    /// `None` where connections are not counted by address.
+    /// `None` if connections are not counted by address.
     gate: Option<Arc<Gate>>,
-    /// How long a proxy may take for its header.
+    /// Longest time for the header of a proxy.
     header_timeout: Duration,
-    /// Whether the first bytes of a connection are TLS: then a refusal can't be explained.
+    /// Whether connections begin with TLS: then a refused connection gets no response.
     is_encrypted: bool,
     refusals: Semaphore,
 }
@@ -44,7 +45,7 @@ pub(super) struct Admission {
 pub(super) struct Admitted {
     pub(super) stream: TcpStream,
     pub(super) peer: Peer,
-    /// Its slot among those of its address; `None` where none is needed.
+    /// Its slot among those of its address; `None` if it counts for no address.
     pub(super) slot: Option<AddressSlot>,
 }
 
@@ -53,8 +54,8 @@ impl Admission {
         Admission { gate, header_timeout, is_encrypted, refusals: Semaphore::new(MAX_REFUSALS) }
     }
 
-    /// Finds out whose connection it is, and takes a slot of that address. `None` when the
-    /// connection is refused; it is closed then, and counted.
+    /// Finds the client of a connection, and takes a slot of its address. `None` if the connection
+    /// was refused, and closed.
     pub(super) async fn admit(&self, mut stream: TcpStream, address: SocketAddr) -> Option<Admitted> {
         let mut peer = Peer { address, is_announced: false };
         let Some(gate) = &self.gate else { return Some(Admitted { stream, peer, slot: None }) };
@@ -67,7 +68,7 @@ impl Admission {
                     Err(_) => return refuse_header(address, &io::ErrorKind::TimedOut.into()),
                 }
             }
-            // The proxy's own connections, and those that carry requests of many clients.
+            // A connection of the proxy itself, or one that carries requests of many clients.
             if peer.address == address {
                 return Some(Admitted { stream, peer, slot: None });
             }
@@ -76,12 +77,12 @@ impl Admission {
             return Some(Admitted { stream, peer, slot: Some(slot) });
         }
         telemetry::turned_away("connections_per_address");
-        tracing::debug!(peer = %peer.address, "the address has all the connections that one may have");
+        tracing::debug!(peer = %peer.address, "the address has reached limits.max_connections_per_address");
         if !self.is_encrypted
             && let Ok(_permit) = self.refusals.try_acquire()
         {
-            // It is closed in any case.
-            let _ = timeout(REFUSAL_PATIENCE, explain(&mut stream, gate.connections().max())).await;
+            // Errors are ignored: the connection is closed in any case.
+            let _ = timeout(REFUSAL_TIMEOUT, explain(&mut stream, gate.connections().max())).await;
         }
         None
     }
@@ -89,11 +90,11 @@ impl Admission {
 
 fn refuse_header(peer: SocketAddr, error: &io::Error) -> Option<Admitted> {
     telemetry::turned_away("proxy_header");
-    tracing::debug!(%peer, %error, "a trusted proxy sent no header of the PROXY protocol");
+    tracing::debug!(%peer, %error, "a trusted proxy sent no valid PROXY header");
     None
 }
 
-/// Answers the first request with the reason.
+/// Answers the first request with 429.
 async fn explain(stream: &mut TcpStream, max: usize) -> io::Result<()> {
     stream.readable().await?;
     let body = format!(

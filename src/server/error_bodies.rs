@@ -1,10 +1,10 @@
-//! The error body for answers that hyper gives by itself.
+//! Error bodies for responses that hyper sends by itself.
 //!
-//! hyper answers a broken head of HTTP/1.1 with 400, one that is too long with 431, and a long URL
-//! with 414, before any handler sees the request. It has no hook for it, and its answers have no
-//! body. So the bytes that it writes are looked at: such an answer is one write, and nothing of
-//! perch's own looks like it, because a handler's answer has more header fields. The answer of
-//! HTTP/2 is made of frames, and stays without a body.
+//! hyper answers a malformed head of HTTP/1.1 with 400, one that is too long with 431, and a URL
+//! that is too long with 414, before any handler sees the request. hyper has no hook for these
+//! responses, and they have no body. So the bytes that hyper writes are inspected. Such a response
+//! is one write, and differs from all responses of handlers, which have more header fields.
+//! Responses of HTTP/2 are frames, and stay without a body.
 
 use std::io;
 use std::pin::Pin;
@@ -15,10 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::transport::head_refusal;
 
-/// A connection whose answers all have a body.
+/// A connection that replaces hyper's own responses.
 pub(super) struct ErrorBodies<S> {
     stream: S,
-    /// What is left of the answer that stands in for hyper's.
+    /// The rest of a replacement that is being written.
     replacement: Bytes,
 }
 
@@ -29,10 +29,10 @@ impl<S> ErrorBodies<S> {
 }
 
 impl<S: AsyncWrite + Unpin> ErrorBodies<S> {
-    /// Writes the replacement of hyper's answer, and then says that the answer itself was written.
-    /// `None` when this is no such answer.
+    /// Writes the replacement of hyper's response, and then reports the response as written. `None`
+    /// if this is no response of hyper's own.
     fn poll_replace(&mut self, cx: &mut Context<'_>, answer: &[u8]) -> Option<Poll<io::Result<usize>>> {
-        // While a part of the replacement waits, hyper offers the same bytes again.
+        // Until the replacement is written, hyper offers the same bytes again.
         if self.replacement.is_empty() {
             let (status, date) = own_answer(answer)?;
             self.replacement = head_refusal(status, date)?;
@@ -52,7 +52,7 @@ impl<S: AsyncWrite + Unpin> ErrorBodies<S> {
     }
 }
 
-/// The status and the date of an answer that hyper gives by itself.
+/// The status and the date of a response of hyper's own.
 fn own_answer(bytes: &[u8]) -> Option<(u16, &str)> {
     const DATE: &str = "date: ";
     const FIELDS: [&str; 3] = ["content-length: 0", "connection: close", DATE];

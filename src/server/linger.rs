@@ -1,11 +1,11 @@
-//! Lingering close: reads on for a while after the last answer, so that the answer reaches the
+//! Lingering close: perch keeps reading after its last response, so that the response reaches the
 //! client.
 //!
-//! perch answers some requests before their body has come: 401, 413, 429 and so on. When a socket
-//! is closed while bytes wait in it, the kernel sends a reset, and the reset discards the answer
-//! that the client has not read yet. Clients that send a whole body before they read see a broken
-//! pipe then. So perch ends its own direction, discards what comes, and closes when the client has
-//! closed, or at a bound of time or size.
+//! perch answers some requests before it has read their body: 401, 413, 429 and others. If a socket
+//! is closed while unread bytes are in it, the kernel sends a reset, and the reset discards the
+//! response that the client has not read yet. Clients that send a whole body before they read then
+//! see a broken pipe. So perch ends its own direction, discards what it reads, and closes when the
+//! client has closed, or at a limit of time or size.
 
 use std::future::Future as _;
 use std::mem::MaybeUninit;
@@ -18,26 +18,26 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// A client that sends a body before it reads gets this long for all of it.
+/// Longest time of a lingering close.
 const MAX_TIME: Duration = Duration::from_secs(30);
 
-/// A client that sends nothing for so long has stopped sending.
-const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// A client that has sent nothing for this time has stopped sending.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(5);
 
-/// During a shutdown, all of it is over after this time.
+/// Longest time of a lingering close during a shutdown.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(1);
 
-/// Discarded at most. Discarding costs next to nothing, so it is far above the usual body.
+/// The most bytes to discard. Discarding is cheap, so this is far above usual bodies.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
 
-/// Read at a time.
+/// Size of one read.
 const READ_BYTES: usize = 16 * 1024;
 
-/// The rest of a connection whose last answer has gone out.
+/// A lingering close in progress.
 pub(super) struct Linger {
     left_bytes: usize,
     end: Instant,
-    /// Until the pause is too long, or the end has come.
+    /// The next limit of time.
     wait: Pin<Box<Sleep>>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     is_stopping: bool,
@@ -49,13 +49,13 @@ impl Linger {
         Linger {
             left_bytes: MAX_BYTES,
             end: now + MAX_TIME,
-            wait: Box::pin(sleep_until(now + MAX_PAUSE)),
+            wait: Box::pin(sleep_until(now + MAX_IDLE_TIME)),
             stopping: Box::pin(shutdown.cancelled_owned()),
             is_stopping: false,
         }
     }
 
-    /// Ready when the client has closed its direction, or a bound is reached.
+    /// Ready when the client has closed its direction, or a limit is reached.
     pub(super) fn poll(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_stopping && self.stopping.as_mut().poll(cx).is_ready() {
             self.is_stopping = true;
@@ -74,7 +74,7 @@ impl Linger {
                 return Poll::Ready(());
             }
             self.left_bytes -= len;
-            self.wait.as_mut().reset(self.end.min(Instant::now() + MAX_PAUSE));
+            self.wait.as_mut().reset(self.end.min(Instant::now() + MAX_IDLE_TIME));
         }
     }
 }

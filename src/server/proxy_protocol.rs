@@ -1,4 +1,4 @@
-//! The PROXY protocol, versions 1 and 2: what a proxy says of a connection before its first byte.
+//! The PROXY protocol, versions 1 and 2: a header before the first byte of a proxy's connection.
 //!
 //! Version 1 is a line: `PROXY TCP4 192.0.2.1 198.51.100.1 4711 443\r\n`. Version 2 is binary:
 //!
@@ -6,7 +6,7 @@
 //! signature (12) | version, command (1) | family, transport (1) | length (2) | addresses | fields
 //! ```
 //!
-//! Exactly the header is read: what follows is TLS or HTTP.
+//! Reads exactly the header: TLS or HTTP follows.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,19 +15,19 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// The longest line of version 1, with its end.
+/// The longest line of version 1, with its line break.
 const MAX_LINE_BYTES: usize = 107;
 
-/// The longest addresses and fields of version 2 that are taken. Fields may hold a client's
-/// certificate; the specification asks a proxy for headers of at most 536 bytes otherwise.
+/// The most bytes of addresses and fields of version 2. Fields may hold a client's certificate;
+/// otherwise the specification limits headers to 536 bytes.
 const MAX_PAYLOAD_BYTES: u16 = 8 * 1024;
 
-/// Reads the header. Answers the client's address; `None` when the connection is the proxy's own,
+/// Reads the header, and returns the client's address. `None` if the connection is the proxy's own,
 /// such as a health check, or the proxy does not know the address.
 ///
 /// # Errors
 ///
-/// When the connection fails, or does not begin with a header.
+/// The connection fails, or does not begin with a header.
 pub(super) async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAddr>> {
     // Both versions are at least this long.
     let mut start = [0; SIGNATURE.len()];
@@ -81,7 +81,7 @@ async fn read_v2(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Soc
     let source = match family >> 4 {
         1 => payload.first_chunk::<4>().map(|&bytes| IpAddr::V4(Ipv4Addr::from(bytes))).zip(port(8)),
         2 => payload.first_chunk::<16>().map(|&bytes| IpAddr::V6(Ipv6Addr::from(bytes))).zip(port(32)),
-        // Unspecified, or a socket of the proxy's machine.
+        // Unspecified, or a Unix socket.
         0 | 3 => return Ok(None),
         _ => None,
     };

@@ -1,4 +1,4 @@
-//! A request's body, which notes whether it was read to its end.
+//! A request's body that records whether it was read to its end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
-/// Whether a request's body was read to its end. Clones share the answer.
+/// Whether a request's body was read to its end. Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BodyEnd(Arc<AtomicBool>);
 

@@ -1,4 +1,4 @@
-//! An answer on its way to the client, and how far it got.
+//! A response's body, and how much of it the client has taken.
 //!
 //! ```text
 //! handler's body ──frames──> ResponseBody ──chunks──> hyper ──> socket
@@ -6,11 +6,10 @@
 //!                                 └── DeliveryProgress ─┘  what the socket has taken
 //! ```
 //!
-//! A client of HTTP/2 decides by its flow control window how much of each answer may be sent. With
-//! a window of 0 it takes nothing of any answer while the connection itself looks healthy. So each
-//! answer counts its own bytes: no more than [`IN_FLIGHT_BYTES`] of a stream of frames are handed
-//! to hyper at a time, and [`StreamExecutor`] resets a stream of which the client takes nothing for
-//! too long.
+//! A client of HTTP/2 controls how much of each response may be sent, by its flow-control window.
+//! With a window of 0 it takes nothing of any response while the connection itself looks healthy.
+//! So each response counts its bytes in flight: hyper gets at most [`IN_FLIGHT_BYTES`] at a time,
+//! and [`StreamExecutor`] resets a stream whose client takes nothing for too long.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,23 +28,23 @@ use tokio::time::{Instant, sleep};
 use super::stream::RequestGuard;
 use crate::telemetry;
 
-/// When more than this waits in hyper, no further frame of the answer is handed over.
+/// While hyper holds this many bytes of a response, it gets no further frame.
 const IN_FLIGHT_BYTES: usize = 64 * 1024;
 
 tokio::task_local! {
-    /// The progress of the answer whose HTTP/2 stream the present task serves.
+    /// The progress of the response whose HTTP/2 stream this task serves.
     static STREAM: Arc<DeliveryProgress>;
 }
 
-/// How much of an answer is in flight, and when the client last took some of it.
+/// Bytes of a response in flight, and the last time that the client took some.
 #[derive(Debug)]
 pub(super) struct DeliveryProgress {
     in_flight_bytes: AtomicUsize,
-    /// When the present bytes in flight began to wait, or some of them were taken.
+    /// The time at which the bytes in flight began to wait, or some were taken.
     last: Mutex<Instant>,
-    /// The task that waits until bytes are taken.
+    /// Woken when bytes are taken.
     waker: AtomicWaker,
-    /// Whether the client took nothing for too long.
+    /// Whether the client has taken nothing for too long.
     has_stalled: Arc<AtomicBool>,
 }
 
@@ -59,8 +58,7 @@ impl DeliveryProgress {
         }
     }
 
-    /// The progress of the answer that the present task serves: of its stream, or of a connection
-    /// that has none.
+    /// The progress of the response that this task serves, and whether it is a stream of HTTP/2.
     pub(super) fn of_task() -> (Arc<DeliveryProgress>, bool) {
         match STREAM.try_with(Arc::clone) {
             Ok(stream) => (stream, true),
@@ -68,7 +66,7 @@ impl DeliveryProgress {
         }
     }
 
-    /// Set when the stream ends because the client took nothing for too long.
+    /// A flag that is set when the stream ends because of its client.
     pub(super) fn stall_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.has_stalled)
     }
@@ -95,7 +93,7 @@ impl DeliveryProgress {
         }
     }
 
-    /// Ready when fewer bytes are in flight.
+    /// Ready when fewer than `bytes` are in flight.
     fn poll_below(&self, bytes: usize, cx: &Context<'_>) -> Poll<()> {
         if self.in_flight_bytes() < bytes {
             return Poll::Ready(());
@@ -104,7 +102,7 @@ impl DeliveryProgress {
         if self.in_flight_bytes() < bytes { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Ends when bytes are in flight and none was taken for this long.
+    /// Completes when bytes were in flight for this time and the client took none.
     async fn stalled(&self, timeout: Duration) {
         loop {
             let mut waited = Duration::ZERO;
@@ -120,7 +118,7 @@ impl DeliveryProgress {
     }
 }
 
-/// Bytes of an answer that hyper holds until the socket has taken them.
+/// Bytes of a response that hyper holds until the socket has taken them.
 pub(super) struct Chunk {
     bytes: Bytes,
     progress: Arc<DeliveryProgress>,
@@ -147,11 +145,11 @@ impl Drop for Chunk {
     }
 }
 
-/// An answer's body. The request counts as open as long as it is there.
+/// A response's body. Its request counts as open while it exists.
 pub(super) struct ResponseBody {
     body: Body,
     progress: Arc<DeliveryProgress>,
-    /// Whether a stream of HTTP/2 carries it.
+    /// Whether it is sent on a stream of HTTP/2.
     has_stream: bool,
     has_begun: bool,
     is_over: bool,
@@ -187,15 +185,14 @@ impl HttpBody for ResponseBody {
             this.is_over = true;
         }
         if this.has_stream {
-            // The stream's task ends with its body: it has to be there as long as the client may
-            // stall.
+            // The stream's task ends with its body, and must exist as long as the client may stall.
             ready!(this.progress.poll_below(1, cx));
         }
         Poll::Ready(None)
     }
 
     fn is_end_stream(&self) -> bool {
-        // See above: of a stream, the end is said once everything was taken.
+        // The body of a stream ends when the client has taken everything, see `poll_frame`.
         self.body.is_end_stream() && !(self.has_stream && self.has_begun)
     }
 
@@ -204,8 +201,8 @@ impl HttpBody for ResponseBody {
     }
 }
 
-/// Runs the streams of HTTP/2 connections, each in a task of its own, and resets those that stall:
-/// hyper resets a stream whose task is dropped, and lets go of what it holds of the answer.
+/// Runs each stream of HTTP/2 in a task, and resets streams that stall: hyper resets a stream whose
+/// task is dropped, and drops the bytes that it holds of the response.
 #[derive(Clone, Debug)]
 pub(super) struct StreamExecutor {
     pub(super) write_timeout: Duration,

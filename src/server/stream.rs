@@ -1,4 +1,4 @@
-//! A connection as the server sees it: its place, its requests, and whether its client takes what it is sent.
+//! A connection below TLS and HTTP: its slot, its requests, and the progress of its client.
 
 use std::future::Future as _;
 use std::io;
@@ -20,49 +20,49 @@ use super::linger::Linger;
 use crate::telemetry;
 use crate::transport::{AddressSlot, Progress};
 
-/// The requests of one connection.
+/// The state of one connection's requests.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    /// Those whose answers have not ended.
+    /// Requests whose responses have not ended.
     open: AtomicUsize,
     any: AtomicBool,
-    /// Whether something came since the last one.
+    /// Whether bytes were read since the last request.
     has_begun: AtomicBool,
     /// Whether the connection has become a WebSocket.
     is_upgraded: AtomicBool,
-    /// HTTP/2 ends each request by itself.
+    /// Whether it is HTTP/2, where each request ends by itself.
     is_http2: AtomicBool,
-    /// Whether the last request was answered before its body had come.
+    /// Whether the last request was answered before its body was read.
     leaves_body: AtomicBool,
-    /// When the last answer ended.
+    /// The end of the last response.
     ended: Mutex<Option<Instant>>,
 }
 
 impl Requests {
-    /// Whether there was one.
+    /// Whether there was a request.
     pub(super) fn were_any(&self) -> bool {
         self.any.load(Ordering::Relaxed)
     }
 
-    /// Whether there is a part of another.
+    /// Whether a part of the next request was read.
     pub(super) fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::Relaxed)
     }
 
-    /// Whether the client may still be sending: the rest of a body, or of a head that is refused.
+    /// Whether the client may still be sending the rest of a body, or of a refused head.
     fn may_be_sending(&self) -> bool {
         let is_over = self.is_http2.load(Ordering::Relaxed) || self.is_upgraded.load(Ordering::Relaxed);
         !is_over && (self.leaves_body.load(Ordering::Relaxed) || self.has_begun())
     }
 
-    /// Something came.
+    /// Notes that bytes were read.
     fn read(&self) {
         if self.open.load(Ordering::Relaxed) == 0 {
             self.has_begun.store(true, Ordering::Relaxed);
         }
     }
 
-    /// How long there has been none.
+    /// The time without an open request.
     pub(super) fn idle_for(&self) -> Duration {
         if self.open.load(Ordering::Acquire) > 0 {
             return Duration::ZERO;
@@ -72,7 +72,7 @@ impl Requests {
     }
 }
 
-/// A request, until its answer has ended.
+/// Counts a request as open until its response has ended.
 #[derive(Debug)]
 pub(super) struct RequestGuard {
     requests: Arc<Requests>,
@@ -87,12 +87,12 @@ impl RequestGuard {
         RequestGuard { requests }
     }
 
-    /// The connection is a WebSocket from now on.
+    /// Notes that the connection has become a WebSocket.
     pub(super) fn upgraded(&self) {
         self.requests.is_upgraded.store(true, Ordering::Relaxed);
     }
 
-    /// The request was answered before its body was read to its end.
+    /// Notes that the request was answered before its body was read to its end.
     pub(super) fn leave_body(&self) {
         self.requests.leaves_body.store(true, Ordering::Relaxed);
     }
@@ -105,7 +105,7 @@ impl Drop for RequestGuard {
     }
 }
 
-/// A connection's place among all, and among those of its address.
+/// A connection's slot among all, and among those of its address.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     _of_all: OwnedSemaphorePermit,
@@ -118,19 +118,19 @@ impl ConnectionSlot {
     }
 }
 
-/// A connection and its place, which it keeps when it becomes a WebSocket.
+/// A connection with its limits and its slot, which it keeps as a WebSocket.
 pub(super) struct GuardedStream {
     stream: TcpStream,
     requests: Arc<Requests>,
-    /// For those who want to know whether a client takes anything.
+    /// Counts the bytes that the client has taken.
     progress: Progress,
     write_timeout: Duration,
-    /// Runs while the client takes nothing of what it is sent.
+    /// The write timeout, while the client takes nothing.
     stuck: Option<Pin<Box<Sleep>>>,
-    /// Runs while the connection closes and its client may still be sending.
+    /// The lingering close, while the client may still be sending.
     linger: Option<Box<Linger>>,
     shutdown: CancellationToken,
-    /// How many there are, for the metric.
+    /// Open connections, for the metric.
     open: Arc<AtomicUsize>,
     _slot: ConnectionSlot,
 }
@@ -158,12 +158,12 @@ impl GuardedStream {
         }
     }
 
-    /// The count of the bytes that its client has taken.
+    /// The counter of the bytes that the client has taken.
     pub(super) fn progress(&self) -> Progress {
         self.progress.clone()
     }
 
-    /// What a write came to; an error when it has waited for too long.
+    /// Notes the result of a write. Becomes an error after the write timeout.
     fn written(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = written {
             self.progress.add(bytes);
@@ -176,7 +176,7 @@ impl GuardedStream {
         if stuck.as_mut().poll(cx).is_ready() {
             self.progress.end();
             telemetry::turned_away("write_timeout");
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was read for too long")));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client read nothing for too long")));
         }
         Poll::Pending
     }
@@ -222,7 +222,8 @@ impl AsyncWrite for GuardedStream {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Ends perch's direction of the connection, and then waits for the client's where it may still be sending.
+    /// Ends perch's direction of the connection, then waits for the client's end if it may still be
+    /// sending.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.linger.is_none() {

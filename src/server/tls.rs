@@ -1,7 +1,8 @@
-//! TLS: the certificate and its key, which can be changed while perch runs.
+//! TLS: the certificate and its key, which can be reloaded.
 //!
-//! Certificates are renewed every few weeks: on SIGHUP the files are read again. New connections get the new certificate, open ones keep theirs; when
-//! the files are wrong, the old certificate stays.
+//! Certificates are renewed every few weeks, so SIGHUP reads the files again. New connections use
+//! the new certificate, open ones keep theirs. If a file is invalid, the old certificate stays in
+//! use.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,7 +15,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::ConfigError;
 
-/// The present certificate.
+/// The current certificate.
 pub struct Tls {
     certificate_file: PathBuf,
     key_file: PathBuf,
@@ -26,17 +27,17 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// When a file can't be read, or they don't go together.
+    /// A file can't be read, or the key does not belong to the certificate.
     pub fn load(certificate_file: &Path, key_file: &Path) -> Result<Tls, ConfigError> {
         let config = RwLock::new(read(certificate_file, key_file)?);
         Ok(Tls { certificate_file: certificate_file.to_owned(), key_file: key_file.to_owned(), config })
     }
 
-    /// Reads the files again, for the connections that come from now on.
+    /// Reads the files again, for new connections.
     ///
     /// # Errors
     ///
-    /// As [`Tls::load`]; the old certificate stays.
+    /// As [`Tls::load`]; the old certificate stays in use.
     pub fn reload(&self) -> Result<(), ConfigError> {
         let config = read(&self.certificate_file, &self.key_file)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;

@@ -153,7 +153,7 @@ pub struct BulkReader {
     raw: RawReader,
     /// Chunks being parsed and analyzed, in order.
     jobs: VecDeque<JoinHandle<Chunk>>,
-    /// The input has ended, well or not; the error is given out once.
+    /// The result of the input, once it has ended. An error is returned once.
     ended: Option<Result<(), ReadError>>,
 }
 
@@ -233,7 +233,7 @@ pub struct RawReader {
     splitter: Splitter,
     unpacked_bytes: u64,
     max_unpacked_bytes: u64,
-    /// The input has ended, well or not; the error is given out once.
+    /// The result of the input, once it has ended. An error is returned once.
     ended: Option<Result<(), ReadError>>,
 }
 

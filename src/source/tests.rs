@@ -61,7 +61,7 @@ fn wrong_tables_are_refused_with_every_mistake() {
     .assert_eq(&mistakes("type = 'demo'\nrate = -1"));
 }
 
-/// Fails so many times, then is done.
+/// Fails this many times, then ends.
 struct Failing {
     failures: usize,
     runs: Arc<AtomicUsize>,
@@ -100,7 +100,7 @@ async fn the_board_shows_a_failure_and_the_shutdown_ends_the_pause() {
         tokio::task::yield_now().await;
     }
     shutdown.cancel();
-    // The pause is an hour.
+    // The delay is an hour.
     supervisor.await.unwrap();
     assert_eq!(board.snapshot()[0].1, SourceState::Done);
 }
@@ -197,7 +197,7 @@ async fn the_demo_keeps_its_rate_and_ends_with_the_shutdown() {
     run.await.unwrap().unwrap();
 }
 
-/// Panics once, then is done.
+/// Panics once, then ends.
 struct Panicking(Arc<AtomicUsize>);
 
 impl Source for Panicking {

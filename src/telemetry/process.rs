@@ -1,28 +1,28 @@
-//! What a process takes of the machine, as Linux tells it under `/proc`. Elsewhere nothing is told.
+//! CPU time and memory of a process, from `/proc`. Linux only.
 
 use std::time::Duration;
 
-/// What a process takes.
+/// CPU time and memory of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
-    /// Time on all cores together, in the kernel and outside.
+pub(crate) struct ProcessUsage {
+    /// CPU time on all cores, in user and kernel mode.
     pub(crate) cpu: Duration,
     /// Resident memory, in bytes.
     pub(crate) resident_bytes: u64,
-    /// The part of it that is not backed by files, as those of the index are.
+    /// Resident memory that no file backs, so without the mapped index, in bytes.
     pub(crate) anonymous_bytes: u64,
 }
 
-/// What a process takes: `self`, or a number.
-pub(crate) fn usage(process: &str) -> Option<Usage> {
+/// The usage of a process: `self`, or a process id. `None` where `/proc` has none.
+pub(crate) fn usage(process: &str) -> Option<ProcessUsage> {
     let read = |file: &str| std::fs::read_to_string(format!("/proc/{process}/{file}")).ok();
     let (cpu, status) = (cpu(&read("stat")?)?, read("status")?);
-    Some(Usage { cpu, resident_bytes: bytes(&status, "VmRSS:")?, anonymous_bytes: bytes(&status, "RssAnon:")? })
+    Some(ProcessUsage { cpu, resident_bytes: bytes(&status, "VmRSS:")?, anonymous_bytes: bytes(&status, "RssAnon:")? })
 }
 
-/// `utime` and `stime`, which Linux tells in hundredths of a second on every machine that perch runs on.
+/// `utime` + `stime`, whose unit is 10 ms on all Linux targets.
 fn cpu(stat: &str) -> Option<Duration> {
-    // The name of the program stands in brackets and may hold anything.
+    // The program name stands in parentheses and may contain any character.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
     let mut ticks = || fields.next()?.parse::<u64>().ok();
     Some(Duration::from_millis((ticks()? + ticks()?) * 10))

@@ -1,4 +1,11 @@
+use std::time::Duration;
+
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::log::log_to;
 use super::*;
+use crate::config::TelemetrySection;
+use crate::ids::Seq;
 
 #[test]
 fn names_are_unique_and_carry_their_unit() {
@@ -67,7 +74,7 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
 
 #[test]
 fn a_log_filter_that_is_none_is_an_error() {
-    let config = Telemetry { log: "perch=loud".to_owned(), ..Telemetry::default() };
+    let config = TelemetrySection { log: "perch=loud".to_owned(), ..TelemetrySection::default() };
     assert!(init_log(&config).is_err());
 }
 
@@ -77,7 +84,7 @@ fn the_log_holds_nothing_that_libraries_say_at_trace() {
         std::fs::read_to_string(log.path()).unwrap()
     });
     for filter in ["trace", "info,tungstenite::protocol=trace,perch::x=trace"] {
-        let config = Telemetry { log: filter.to_owned(), ..Telemetry::default() };
+        let config = TelemetrySection { log: filter.to_owned(), ..TelemetrySection::default() };
         let (subscriber, _) = log_to(&config, log.reopen().unwrap(), false).unwrap();
         let _set = subscriber.set_default();
         tracing::trace!(target: "tungstenite::protocol", "a secret");
@@ -93,7 +100,7 @@ fn the_log_holds_nothing_that_libraries_say_at_trace() {
 #[test]
 fn the_filter_of_a_running_log_can_be_changed() {
     let log = tempfile::NamedTempFile::new().unwrap();
-    let (subscriber, filter) = log_to(&Telemetry::default(), log.reopen().unwrap(), false).unwrap();
+    let (subscriber, filter) = log_to(&TelemetrySection::default(), log.reopen().unwrap(), false).unwrap();
     let _set = subscriber.set_default();
     let say = |what| tracing::debug!(target: "perch::x", what);
     say("before");

@@ -32,7 +32,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use tokio::time::Instant;
 
 use crate::auth::{AccessToken, IngestToken, TokenVerifier};
-use crate::config::{Limits, Server};
+use crate::config::{LimitsSection, ServerSection};
 use crate::live::{ClientKey, Requester, SessionKey};
 use crate::telemetry;
 
@@ -140,10 +140,10 @@ impl Gate {
     /// The gate of a server.
     #[must_use]
     pub fn new(
-        server: &Server,
+        server: &ServerSection,
         ingest_token: Option<Arc<IngestToken>>,
         tokens: Option<Arc<TokenVerifier>>,
-        limits: &Limits,
+        limits: &LimitsSection,
     ) -> Gate {
         Gate {
             hosts: HostPolicy::new(server),

@@ -13,7 +13,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::errors::{At, Code};
 use super::{TransportContext, http, queries};
-use crate::config::Limits;
+use crate::config::LimitsSection;
 use crate::ids::Seq;
 
 #[derive(OpenApi)]
@@ -63,7 +63,7 @@ impl Modify for Tokens {
 }
 
 /// The document of a server with these limits, for people and for programs.
-pub(super) fn json(limits: &Limits, max_query_bytes: usize) -> String {
+pub(super) fn json(limits: &LimitsSection, max_query_bytes: usize) -> String {
     let mut document = serde_json::to_value(Document::openapi()).expect("the document is made of strings");
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (path, operations) in paths {
@@ -103,7 +103,7 @@ fn refine(operation: &mut Value, schema_of: impl Fn(&str) -> Option<Value>) {
 }
 
 /// What a parameter takes. Here rather than beside the handlers, because much of it is a limit of the configuration.
-fn parameter_schema(path: &str, name: &str, limits: &Limits, max_query_bytes: usize) -> Option<Value> {
+fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_bytes: usize) -> Option<Value> {
     let whole = |minimum: u64, maximum: u64| json!({"type": "integer", "minimum": minimum, "maximum": maximum});
     let choice = |values: &[&str]| json!({"type": "string", "enum": values, "default": values[0]});
     Some(match (path, name) {

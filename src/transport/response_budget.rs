@@ -35,7 +35,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::time::timeout;
 
-use crate::config::Limits;
+use crate::config::LimitsSection;
 use crate::telemetry;
 
 use super::access::{ClientAddress, network};
@@ -61,9 +61,9 @@ pub(super) struct ResponseBudgets {
 }
 
 impl ResponseBudgets {
-    pub(super) fn new(limits: &Limits) -> ResponseBudgets {
+    pub(super) fn new(limits: &LimitsSection) -> ResponseBudgets {
         let part = |mb: usize| (mb / OPERATION_PART).max(1);
-        let operation = Limits {
+        let operation = LimitsSection {
             response_buffer_mb: part(limits.response_buffer_mb),
             response_buffer_per_address_mb: part(limits.response_buffer_per_address_mb),
             ..limits.clone()
@@ -103,7 +103,7 @@ struct AddressShare {
 pub struct ConnectionShare(Arc<OnceLock<Arc<Semaphore>>>);
 
 impl ResponseBudget {
-    fn new(limits: &Limits) -> ResponseBudget {
+    fn new(limits: &LimitsSection) -> ResponseBudget {
         let kib = |mb: usize| mb.saturating_mul(1024).min(Semaphore::MAX_PERMITS);
         let all_kib = kib(limits.response_buffer_mb);
         let per_address_kib = kib(limits.response_buffer_per_address_mb).min(all_kib);

@@ -1,4 +1,4 @@
-//! What queries see of a tweet.
+//! The document of a tweet, which queries match.
 
 use std::borrow::Cow;
 
@@ -7,46 +7,46 @@ use super::extract::decode;
 use crate::doc::DocBuilder;
 use crate::schema::{FieldId, tweet as field};
 
-/// Where in a tweet a text is that queries see.
+/// The field of a tweet that a text comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextOrigin {
     /// The text.
     Text,
     /// The author's name.
     UserName,
-    /// The address of that number.
+    /// The URL with this index.
     Url(usize),
-    /// The hashtag of that number.
+    /// The hashtag with this index.
     Hashtag(usize),
-    /// The mention of that number.
+    /// The mention with this index.
     Mention(usize),
-    /// The cashtag of that number.
+    /// The cashtag with this index.
     Cashtag(usize),
     /// The language.
     Lang,
     /// The author's screen name.
     ScreenName,
-    /// The name of the one who is answered.
+    /// The screen name of the user that the tweet replies to.
     ReplyTo,
-    /// Nowhere: it is a name for something that the tweet has or is.
+    /// None: a value of `has:` or `is:`.
     Derived,
 }
 
-/// A text that queries see.
+/// A text that is analyzed.
 #[derive(Clone, Debug)]
 pub(crate) struct TextSource<'a> {
-    /// The field that holds its terms.
+    /// The field of the document that gets its terms.
     pub(crate) field: FieldId,
-    /// Where it is.
+    /// The field of the tweet that it comes from.
     pub(crate) origin: TextOrigin,
-    /// As it stands in the tweet.
+    /// The text in the tweet.
     pub(crate) raw: &'a str,
-    /// As it is analyzed: without HTML entities.
+    /// The text that is analyzed: without HTML entities.
     pub(crate) text: Cow<'a, str>,
 }
 
 impl Tweet {
-    /// Hands over the texts, in the order in which they are analyzed.
+    /// Calls `each` with the texts, in the order in which they are analyzed.
     pub(crate) fn texts<'a>(&'a self, mut each: impl FnMut(TextSource<'a>)) {
         let entities = &self.entities;
         each(TextSource { field: field::TEXT, origin: TextOrigin::Text, raw: &self.text, text: decode(&self.text) });

@@ -1,4 +1,4 @@
-//! Dates: `Tue Dec 23 00:59:25 +0000 2014` (Twitter's) and RFC 3339.
+//! Dates in Twitter's format (`Tue Dec 23 00:59:25 +0000 2014`) and in RFC 3339.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -7,14 +7,15 @@ use jiff::tz::Offset;
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/// Seconds since 1970. `None` for what is no date, or one before our era, which Twitter's form can't show.
+/// Parses a date to seconds since 1970. `None` for other texts, and for dates BC, which Twitter's
+/// format can't express.
 pub(super) fn parse(text: &str) -> Option<i64> {
     let seconds =
         parse_twitter(text.as_bytes()).or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second))?;
     within_form(seconds)
 }
 
-/// Seconds since 1970 of milliseconds since 1970, if it is a date that Twitter's form can show.
+/// Seconds since 1970 of milliseconds since 1970, if Twitter's format can express the date.
 pub(super) fn of_millis(millis: i64) -> Option<i64> {
     within_form(millis.div_euclid(1_000))
 }
@@ -85,7 +86,7 @@ fn number(digits: &[u8]) -> Option<i16> {
     digits.iter().try_fold(0_i16, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i16::from(digit - b'0')))
 }
 
-/// The date in Twitter's form.
+/// The date in Twitter's format.
 pub(super) fn format(seconds: i64) -> String {
     let at = Timestamp::from_second(seconds).unwrap_or_default();
     let at = Offset::UTC.to_datetime(at);

@@ -1,8 +1,9 @@
-//! What is in a text: for tweets that come without entities.
+//! Extracts the entities of tweets that come without them.
 //!
-//! The work is done by the crate `twitter-text`, which passes all of Twitter's conformance data for hashtags, mentions, cashtags and
-//! addresses. Two of its weaknesses are kept from doing harm ([`pieces`]): it panics on some texts with `@`, and the time it takes
-//! grows with the square of the length of what has no spaces. Texts without any of the signs are not shown to it.
+//! The crate `twitter-text` passes all of Twitter's conformance tests for hashtags, mentions,
+//! cashtags and URLs. Two weaknesses are worked around ([`pieces`]): it panics on some texts with
+//! `@`, and its time is quadratic in the length of text without spaces. Texts without `#`, `@`, `$`
+//! and `.` skip it.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,18 +15,19 @@ use twitter_text::extractor::{Extract, Extractor};
 
 use super::{Entities, Indices, MAX_ENTITIES, Mention, Tag, Url};
 
-/// So much of a text is searched for entities. The longest tweets have 25,000 characters.
+/// The prefix of a text that is searched for entities. The longest tweets have 25,000 characters.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
 
-/// So much is shown to the crate at once: more than any address that people write.
+/// The longest piece that the crate gets: longer than usual URLs.
 const MAX_PIECE_BYTES: usize = 1_024;
 
-/// The text with `&amp;`, `&lt;`, `&#39;` and the like as the characters that they mean.
+/// Decodes the HTML entities of a text: `&amp;`, `&lt;`, `&#39;`.
 pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     if memchr(b'&', text.as_bytes()).is_none() { text.into() } else { html_escape::decode_html_entities(text) }
 }
 
-/// The hashtags, cashtags, mentions and addresses of a text with HTML entities, with their places in it.
+/// The hashtags, cashtags, mentions and URLs of a text with HTML entities, and their positions in
+/// it.
 pub(super) fn extract(text: &str) -> Entities {
     let decoded = decode(text);
     let searched = &decoded[..boundary(&decoded, MAX_TEXT_BYTES)];
@@ -36,14 +38,14 @@ pub(super) fn extract(text: &str) -> Entities {
         return entities;
     }
     let is_plain = matches!(decoded, Cow::Borrowed(_)) && !text.bytes().any(|byte| byte >= 0xf0);
-    let places = (!is_plain).then(|| places(text));
+    let positions = (!is_plain).then(|| positions(text));
     let mut collect = |start: usize, piece: &str| {
         for entity in entities_of(piece, has_sign, has_dot) {
-            let place = |at: i32| -> Option<u32> {
+            let position = |at: i32| -> Option<u32> {
                 let at = start + usize::try_from(at).ok()?;
-                places.as_ref().map_or_else(|| u32::try_from(at).ok(), |places| places.get(at).copied())
+                positions.as_ref().map_or_else(|| u32::try_from(at).ok(), |positions| positions.get(at).copied())
             };
-            let indices = place(entity.start).zip(place(entity.end)).map(|(start, end)| [start, end]);
+            let indices = position(entity.start).zip(position(entity.end)).map(|(start, end)| [start, end]);
             add(&mut entities, &entity, indices);
         }
     };
@@ -57,19 +59,19 @@ pub(super) fn extract(text: &str) -> Entities {
     entities
 }
 
-/// The last place up to `at` where the text can be cut.
+/// The last character boundary up to `at`.
 fn boundary(text: &str, at: usize) -> usize {
     if at >= text.len() { text.len() } else { (0..=at).rfind(|&at| text.is_char_boundary(at)).unwrap_or(0) }
 }
 
-/// What the crate finds.
+/// The entities that the crate finds in a piece.
 fn entities_of(piece: &str, has_sign: bool, has_dot: bool) -> Vec<Entity<'_>> {
-    // None of the texts that are known to make it panic get here. Should there be others, then a tweet without entities is better than
-    // a service that anybody can stop.
+    // Texts that are known to make the crate panic don't get here. For unknown ones, a tweet
+    // without entities is better than a service that a tweet can stop.
     catch_unwind(|| {
         let extractor = Extractor::new();
         let mut found = if has_sign { extractor.extract_entities_with_indices(piece) } else { Vec::new() };
-        // Addresses without a scheme are left out of the former.
+        // `extract_entities_with_indices` leaves out URLs without a scheme.
         found.retain(|entity| entity.t != Type::URL);
         if has_dot {
             found.extend(extractor.extract_urls_with_indices(piece));
@@ -101,11 +103,12 @@ fn add(entities: &mut Entities, entity: &Entity<'_>, indices: Indices) {
     }
 }
 
-/// Calls `each` with start and end of the pieces of a text that are to be searched one by one.
+/// Calls `each` with start and end of the pieces of a text that are searched one by one. Most texts
+/// are one piece.
 ///
-/// There is one for most texts. Pieces end at a space if there is one: no entity goes across it. And they end in front of a sign before an `@`
-/// when what stands before that sign is not ASCII (`é!@ann`): looking two bytes back, the crate would cut a character in two. No mention
-/// starts at such an `@`.
+/// Pieces end at a space if there is one: no entity contains it. They also end before a punctuation
+/// mark that follows a non-ASCII character and precedes an `@` (`é!@ann`): the crate looks two
+/// bytes back there and would split the character. No mention starts at such an `@`.
 fn pieces(text: &str, mut each: impl FnMut(usize, usize)) {
     let bytes = text.as_bytes();
     let mut start = 0;
@@ -122,14 +125,14 @@ fn pieces(text: &str, mut each: impl FnMut(usize, usize)) {
             each(start, end);
         }
     };
-    // The first byte of a wide @ is the first byte of other characters, too; then the cut does no harm.
+    // The first byte of a full-width @ is also that of other characters.
     for at in memchr2_iter(b'@', 0xef, bytes) {
         if bytes[at] != b'@' && !text[at..].starts_with('＠') || at < start + 2 {
             continue;
         }
         let [before, sign] = [bytes[at - 2], bytes[at - 1]];
         if !sign.is_ascii() && text[..at].ends_with('＠') {
-            // No mention either: it is left out itself.
+            // No mention starts here either: the sign is left out.
             upto(start, at);
             start = at + text[at..].chars().next().map_or(1, char::len_utf8);
         } else if sign.is_ascii() && !before.is_ascii() && (sign.is_ascii_alphanumeric() || sign.is_ascii_punctuation())
@@ -141,24 +144,25 @@ fn pieces(text: &str, mut each: impl FnMut(usize, usize)) {
     upto(start, bytes.len());
 }
 
-/// An address as it is shown: without its scheme.
+/// A URL without its scheme, as pages show it.
 pub(super) fn display(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 
-/// For each UTF-16 unit of the decoded text, which is what the crate counts, and for its end: the character of `text` where it stands.
-fn places(text: &str) -> Vec<u32> {
-    let mut places = Vec::with_capacity(text.len());
+/// The index of the character in `text` for each UTF-16 unit of the decoded text, and for its end.
+/// The crate counts UTF-16 units.
+fn positions(text: &str) -> Vec<u32> {
+    let mut positions = Vec::with_capacity(text.len());
     let mut here = 0;
     for (source, meaning) in decoded_parts(text) {
-        places.extend(std::iter::repeat_n(here, meaning.encode_utf16().count()));
+        positions.extend(std::iter::repeat_n(here, meaning.encode_utf16().count()));
         here += u32::try_from(source.chars().count()).unwrap_or(u32::MAX);
     }
-    places.push(here);
-    places
+    positions.push(here);
+    positions
 }
 
-/// The bytes of `text`, which has HTML entities, that these bytes of [`decode`]'s answer were made from.
+/// The range of `text` that a range of its decoded text ([`decode`]) comes from.
 pub(crate) fn raw_range(text: &str, decoded: Range<usize>) -> Range<usize> {
     if memchr(b'&', text.as_bytes()).is_none() {
         return decoded;
@@ -180,7 +184,7 @@ pub(crate) fn raw_range(text: &str, decoded: Range<usize>) -> Range<usize> {
     range
 }
 
-/// The characters and HTML entities of a text, each with what it means.
+/// The characters and HTML entities of a text, each with its decoded text.
 pub(crate) fn decoded_parts(text: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -188,7 +192,7 @@ pub(crate) fn decoded_parts(text: &str) -> impl Iterator<Item = (&str, Cow<'_, s
         let mut len = c.len_utf8();
         let mut meaning = None;
         if c == '&'
-            // What stands before another `&` is not part of an entity.
+            // An entity does not contain another `&`.
             && let Some(end) = memchr2(b'&', b';', &rest.as_bytes()[1..]).map(|end| end + 1)
             && let decoded @ Cow::Owned(_) = html_escape::decode_html_entities(&rest[..=end])
         {

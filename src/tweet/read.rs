@@ -3,42 +3,43 @@
 use hashbrown::HashMap;
 use serde_json::value::RawValue;
 
-use super::wire::{self, Id, Repeated, Str};
+use super::wire::{self, Id, JsonStr, Repeated};
 use super::{
     Entities, Indices, MAX_ENTITIES, Media, Mention, Retweet, Tag, Tweet, TweetError, Url, User, date, extract,
 };
 use crate::doc::Point;
 
-/// Reads one JSON object: a tweet of Twitter's API v1.1 (also truncated, extended, stripped, or nothing but `id_str` and `text`), a
-/// tweet of X's API v2, or a document of API v2, which may hold any number of tweets, none included.
+/// Reads a JSON object: a tweet of Twitter's API v1.1 (also truncated, extended, as perch writes
+/// it, or with nothing but `id_str` and `text`), a tweet of X's API v2, or a document of API v2,
+/// which may hold any number of tweets.
 ///
-/// Where entities are missing, they are looked for in the text. The text of a retweet that was cut off is completed.
+/// Missing entities are extracted from the text. The truncated text of a retweet is completed.
 ///
 /// # Errors
 ///
-/// When it is not UTF-8 or no JSON object, when id or text are missing, or when a field that is read has a wrong type or value. Of a
-/// document with a mistake, no tweet is read; [`read_each`] reads the others.
+/// The bytes are not UTF-8 or no JSON object, id or text is missing, or a field has a wrong type or
+/// value. One invalid tweet makes a document an error; [`read_each`] returns the others.
 pub fn read(json: &[u8]) -> Result<Vec<Tweet>, TweetError> {
     read_each(json)?.into_iter().collect()
 }
 
-/// The same, where a mistake in one tweet of a document of API v2 hurts no other.
+/// Reads each tweet of a document by itself: an invalid tweet affects no other.
 ///
 /// # Errors
 ///
-/// As for [`read`], when there is no telling which tweets there are.
+/// As for [`read`], if the document can't be split into tweets.
 pub fn read_each(json: &[u8]) -> Result<Vec<Result<Tweet, TweetError>>, TweetError> {
     let json = std::str::from_utf8(json)
         .map_err(|error| TweetError::new("", format!("not UTF-8 from byte {}", error.valid_up_to() + 1)))?;
     if !json.trim_start().starts_with('{') {
         return Err(TweetError::new("", "not a JSON object"));
     }
-    let mut wire: wire::Outer<'_> = match serde_json::from_str(json) {
+    let mut wire: wire::OuterTweet<'_> = match serde_json::from_str(json) {
         Ok(wire) => wire,
         Err(error) if error.is_data() => {
-            return read_apart(json).unwrap_or_else(|| Err(explain::<wire::Outer<'_>>(json, &error)));
+            return read_one_by_one(json).unwrap_or_else(|| Err(explain::<wire::OuterTweet<'_>>(json, &error)));
         }
-        Err(error) => return Err(explain::<wire::Outer<'_>>(json, &error)),
+        Err(error) => return Err(explain::<wire::OuterTweet<'_>>(json, &error)),
     };
     let includes = wire.includes.take().unwrap_or_default();
     match wire.data.take() {
@@ -47,21 +48,21 @@ pub fn read_each(json: &[u8]) -> Result<Vec<Result<Tweet, TweetError>>, TweetErr
             let read = |(at, tweet)| document.tweet(tweet).map_err(|error| error.inside(&format!("data[{at}]")));
             Ok(tweets.into_iter().enumerate().map(read).collect())
         }
-        // The answer to a search that found nothing.
+        // The response of a search without results.
         None if wire.meta.is_some() && wire.id.is_none() && wire.id_str.is_none() => Ok(Vec::new()),
         None => Document::default().tweet(wire).map(|tweet| vec![Ok(tweet)]),
     }
 }
 
-/// Reads the tweets of a document of API v2 one by one, because it can't be read as a whole. `None` when it is no such document, or the mistake is in
-/// what the tweets share.
+/// Reads the tweets of a document of API v2 one by one, after it could not be read as a whole.
+/// `None` if it is no such document, or the error is outside of its tweets.
 #[cold]
-fn read_apart(json: &str) -> Option<Result<Vec<Result<Tweet, TweetError>>, TweetError>> {
-    let apart: wire::Apart<'_> = serde_json::from_str(json).ok()?;
+fn read_one_by_one(json: &str) -> Option<Result<Vec<Result<Tweet, TweetError>>, TweetError>> {
+    let apart: wire::UnreadDocument<'_> = serde_json::from_str(json).ok()?;
     let tweets: Vec<&RawValue> = serde_json::from_str(apart.data?.get()).ok()?;
     let read = |document: &Document<'_>, json: &str| {
-        let wire = serde_json::from_str::<wire::Listed<'_>>(json);
-        document.tweet(wire.map_err(|error| explain::<wire::Listed<'_>>(json, &error))?)
+        let wire = serde_json::from_str::<wire::ListedTweet<'_>>(json);
+        document.tweet(wire.map_err(|error| explain::<wire::ListedTweet<'_>>(json, &error))?)
     };
     let read_all = |document: Document<'_>| {
         let tweets = tweets.iter().enumerate();
@@ -70,7 +71,7 @@ fn read_apart(json: &str) -> Option<Result<Vec<Result<Tweet, TweetError>>, Tweet
     Some(Document::new(apart.includes.unwrap_or_default()).map(read_all))
 }
 
-/// What is wrong, with the path of the field.
+/// The error of a document, with the path of the field.
 #[cold]
 fn explain<'a, T: serde::Deserialize<'a>>(json: &'a str, error: &serde_json::Error) -> TweetError {
     let message = |error: &serde_json::Error| {
@@ -92,7 +93,7 @@ fn explain<'a, T: serde::Deserialize<'a>>(json: &'a str, error: &serde_json::Err
     }
 }
 
-/// Serde's messages without the names of Rust's types.
+/// Serde's messages without the names of Rust types.
 fn plain_words(message: &str) -> String {
     let Some((found, expected)) = message.rsplit_once(", expected ") else { return message.to_owned() };
     let expected = match expected {
@@ -107,7 +108,7 @@ fn plain_words(message: &str) -> String {
     format!("{found}, expected {expected}")
 }
 
-/// What a document of API v2 holds beside its tweets; empty for API v1.1.
+/// The parts of a document of API v2 that its tweets refer to; empty for API v1.1.
 #[derive(Default)]
 struct Document<'a> {
     users: HashMap<u64, wire::User<'a>>,
@@ -139,7 +140,7 @@ impl<'a> Document<'a> {
                 let at = date::parse(&text.0);
                 Some(at.ok_or_else(|| TweetError::new("created_at", format!("{shown:?} is not a date")))?)
             }
-            (None, Some(wire::Loose(millis))) => {
+            (None, Some(wire::LenientId(millis))) => {
                 let at = millis.and_then(|millis| i64::try_from(millis).ok()).and_then(date::of_millis);
                 Some(at.ok_or_else(|| TweetError::new("timestamp_ms", "not a date"))?)
             }
@@ -158,20 +159,20 @@ impl<'a> Document<'a> {
             (None, None) => User::default(),
         };
         let metrics = wire.public_metrics.unwrap_or_default();
-        let loose = |id: Option<wire::Loose>| id.and_then(|id| id.0);
+        let loose = |id: Option<wire::LenientId>| id.and_then(|id| id.0);
         let in_reply_to_user_id = loose(wire.in_reply_to_user_id_str).or(loose(wire.in_reply_to_user_id));
         let mut tweet = Tweet {
             id,
             text,
             created_at,
-            lang: wire.lang.map(Str::owned),
+            lang: wire.lang.map(JsonStr::owned),
             retweet_count: wire.retweet_count.or(metrics.retweet_count).map_or(0, |count| count.0),
             favorite_count: wire.favorite_count.or(metrics.like_count).map_or(0, |count| count.0),
             entities,
             user: author,
             in_reply_to_status_id: loose(wire.in_reply_to_status_id_str).or(loose(wire.in_reply_to_status_id)),
             in_reply_to_user_id,
-            in_reply_to_screen_name: wire.in_reply_to_screen_name.map(Str::owned).or_else(|| {
+            in_reply_to_screen_name: wire.in_reply_to_screen_name.map(JsonStr::owned).or_else(|| {
                 let user = user(self.users.get(&in_reply_to_user_id?)?);
                 Some(user.screen_name).filter(|name| !name.is_empty())
             }),
@@ -198,7 +199,7 @@ impl<'a> Document<'a> {
             }
         }
         if let Some(Retweet::Tweet(retweeted)) = &mut tweet.retweet {
-            // What is repeated is a tweet, not a retweet; deeper ones are nobody's business.
+            // The original of a retweet is no retweet.
             retweeted.retweet = None;
         }
         tweet.complete();
@@ -208,8 +209,8 @@ impl<'a> Document<'a> {
     fn text_and_entities(
         &self,
         (text, full_text, extended, note): (
-            Option<Str<'_>>,
-            Option<Str<'_>>,
+            Option<JsonStr<'_>>,
+            Option<JsonStr<'_>>,
             Option<wire::Extended<'_>>,
             Option<wire::Note<'_>>,
         ),
@@ -234,7 +235,7 @@ impl<'a> Document<'a> {
         };
         let media = [their_media, extended_entities, outer.take()].into_iter().flatten();
         for media in media.filter_map(|entities| entities.media).filter(|media| !media.is_empty()).take(1) {
-            // The list of the extended entities is the whole one.
+            // Only the extended entities list all media.
             if result.media.len() < media.len() {
                 result.media = list("media", Some(media), media_of)?;
             }
@@ -267,9 +268,9 @@ impl<'a> Document<'a> {
         };
         for url in list("urls", wire.urls, url)? {
             match url {
-                Link::Url(url) => entities.urls.push(url),
-                Link::Media(key, url) => {
-                    // API v2 lists a picture among the addresses, once for each, with the same address.
+                WireUrl::Url(url) => entities.urls.push(url),
+                WireUrl::Media(key, url) => {
+                    // API v2 lists each image among the URLs, all with the same short link.
                     let media = self.media.get(&key);
                     let address = media.map_or_else(|| url.url.clone(), picture);
                     entities.media.push(Media {
@@ -289,7 +290,8 @@ impl<'a> Document<'a> {
 }
 
 impl Tweet {
-    /// Completes the text of a retweet that was cut off by `RT @name: ` in front of it. Does nothing the second time.
+    /// Completes the text of a retweet that was truncated because of the prefix `RT @name: `.
+    /// Idempotent.
     fn complete(&mut self) {
         let Some(Retweet::Tweet(retweeted)) = &self.retweet else { return };
         let Some((name, prefix)) = retweet_prefix(&self.text) else { return };
@@ -320,7 +322,7 @@ impl Tweet {
     }
 }
 
-/// The name in `RT @name: `, and the length of it all, which is ASCII.
+/// The name in the prefix `RT @name: `, and the length of the prefix, which is ASCII.
 fn retweet_prefix(text: &str) -> Option<(&str, usize)> {
     let rest = text.strip_prefix("RT @")?;
     let len = rest.bytes().take_while(|&byte| byte.is_ascii_alphanumeric() || byte == b'_').count();
@@ -342,7 +344,7 @@ fn coordinates(
     geo: Option<&wire::Geo<'_>>,
 ) -> Result<Option<Point>, TweetError> {
     let of = |field: &str, [lon, lat]: [&RawValue; 2]| {
-        // JSON's numbers are numbers to Rust, too; a string is not.
+        // Rust parses every JSON number, and no JSON string.
         match (lon.get().parse::<f64>(), lat.get().parse::<f64>()) {
             (Ok(lon), Ok(lat)) if lon.abs() <= 180.0 && lat.abs() <= 90.0 => Ok(Some(Point { lon, lat })),
             _ => {
@@ -365,7 +367,7 @@ fn coordinates(
 }
 
 fn user(wire: &wire::User<'_>) -> User {
-    let own = |text: Option<&Str<'_>>| text.map(|text| text.0.clone().into_owned()).unwrap_or_default();
+    let own = |text: Option<&JsonStr<'_>>| text.map(|text| text.0.clone().into_owned()).unwrap_or_default();
     let followers = wire.followers_count.or(wire.public_metrics.and_then(|metrics| metrics.followers_count));
     User {
         name: own(wire.name.as_ref()),
@@ -375,7 +377,7 @@ fn user(wire: &wire::User<'_>) -> User {
     }
 }
 
-/// Reads a list of entities; the error names the field of the entity.
+/// Reads a list of entities. `read` returns the missing field as its error.
 fn list<W, T>(
     name: &str,
     wire: Option<Vec<W>>,
@@ -390,7 +392,7 @@ fn list<W, T>(
     wire.into_iter().enumerate().map(read).collect()
 }
 
-/// The place, from the pair of API v1.1 or the numbers of API v2.
+/// The position, from the pair of API v1.1 or the numbers of API v2.
 fn indices(pair: Option<[u32; 2]>, start: Option<u32>, end: Option<u32>) -> Indices {
     pair.or_else(|| Some([start?, end?]))
 }
@@ -403,44 +405,44 @@ fn tag(wire: wire::Tag<'_>) -> Result<Tag, &'static str> {
 fn mention(wire: wire::Mention<'_>) -> Result<Mention, &'static str> {
     Ok(Mention {
         screen_name: wire.screen_name.or(wire.username).ok_or("screen_name")?.owned(),
-        name: wire.name.map(Str::owned),
+        name: wire.name.map(JsonStr::owned),
         indices: indices(wire.indices, wire.start, wire.end),
     })
 }
 
-/// API v2 lists pictures among the addresses.
-enum Link {
+/// An entry of `urls`, where API v2 also lists media.
+enum WireUrl {
     Url(Url),
     Media(String, Url),
 }
 
-fn url(wire: wire::Url<'_>) -> Result<Link, &'static str> {
-    let expanded = wire.expanded_url.map(Str::owned);
-    let short = wire.url.map(Str::owned).or_else(|| expanded.clone()).ok_or("url")?;
+fn url(wire: wire::Url<'_>) -> Result<WireUrl, &'static str> {
+    let expanded = wire.expanded_url.map(JsonStr::owned);
+    let short = wire.url.map(JsonStr::owned).or_else(|| expanded.clone()).ok_or("url")?;
     let expanded_url = expanded.unwrap_or_else(|| short.clone());
-    let display_url = wire.display_url.map_or_else(|| extract::display(&expanded_url).to_owned(), Str::owned);
+    let display_url = wire.display_url.map_or_else(|| extract::display(&expanded_url).to_owned(), JsonStr::owned);
     let url = Url { url: short, expanded_url, display_url, indices: indices(wire.indices, wire.start, wire.end) };
     Ok(match wire.media_key {
-        Some(key) => Link::Media(key.owned(), url),
-        None => Link::Url(url),
+        Some(key) => WireUrl::Media(key.owned(), url),
+        None => WireUrl::Url(url),
     })
 }
 
 fn media_of(wire: wire::Media<'_>) -> Result<Media, &'static str> {
-    let media_url_https = wire.media_url_https.map(Str::owned);
-    let media_url = wire.media_url.map(Str::owned).or_else(|| media_url_https.clone()).ok_or("media_url")?;
+    let media_url_https = wire.media_url_https.map(JsonStr::owned);
+    let media_url = wire.media_url.map(JsonStr::owned).or_else(|| media_url_https.clone()).ok_or("media_url")?;
     Ok(Media {
-        kind: wire.kind.map_or_else(|| "photo".to_owned(), Str::owned),
-        url: wire.url.map_or_else(|| media_url.clone(), Str::owned),
+        kind: wire.kind.map_or_else(|| "photo".to_owned(), JsonStr::owned),
+        url: wire.url.map_or_else(|| media_url.clone(), JsonStr::owned),
         media_url,
         media_url_https,
-        expanded_url: wire.expanded_url.map(Str::owned),
-        display_url: wire.display_url.map(Str::owned),
+        expanded_url: wire.expanded_url.map(JsonStr::owned),
+        display_url: wire.display_url.map(JsonStr::owned),
         indices: wire.indices,
     })
 }
 
-/// The address of the picture of media of API v2; films have one, too.
+/// The URL of the image of media of API v2; videos have a preview.
 fn picture(media: &wire::Media<'_>) -> String {
     let address = media.url.as_ref().or(media.preview_image_url.as_ref());
     address.map(|address| address.0.clone().into_owned()).unwrap_or_default()

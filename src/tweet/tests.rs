@@ -11,7 +11,7 @@ fn one(json: &str) -> Tweet {
     tweet
 }
 
-/// What is stored is the tweet, and is analysed as the tweet is.
+/// The stored JSON is the same tweet, with the same document.
 #[track_caller]
 fn check_round_trip(tweet: &Tweet) {
     let json = tweet.to_json();
@@ -139,7 +139,7 @@ fn the_text_of_a_retweet_is_completed() {
     assert_eq!(tweet.entities.hashtags, [Tag { text: "one".into(), indices: Some([26, 30]) }]);
     let mentions: Vec<_> = tweet.entities.user_mentions.iter().map(|m| (m.screen_name.as_str(), m.indices)).collect();
     assert_eq!(mentions, [("Ann", Some([3, 7])), ("bob", Some([35, 39]))]);
-    // Text that ends so, and text that is no retweet's, stays.
+    // Text that only looks truncated, and text of no retweet, stays.
     for text in ["RT @Ann: the end…", "Look: the e…"] {
         let json = format!(
             r#"{{"id_str": "2", "text": "{text}", "retweeted_status": {{"id_str": "1", "text": "the end…"}}}}"#
@@ -510,7 +510,8 @@ fn tweet() -> impl Strategy<Value = Tweet> {
 proptest! {
     #[test]
     fn what_is_stored_is_the_tweet(tweet in tweet()) {
-        // A retweet that was built with a text that is cut off is completed when it is read; then it stays.
+        // A retweet that was built with a text that is cut off is completed when it is read; then
+        // it stays.
         let read_once = read(tweet.to_json().as_bytes()).map_err(|error| TestCaseError::fail(error.to_string()))?;
         if !tweet.text.ends_with('…') {
             prop_assert_eq!(&read_once[0], &tweet);

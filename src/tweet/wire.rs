@@ -1,6 +1,7 @@
-//! The JSON of Twitter's API v1.1 and of X's API v2, in one set of types: their fields don't clash, and so one pass reads both.
+//! The JSON of Twitter's API v1.1 and of X's API v2. Their fields don't clash, so one set of types
+//! and one pass read both.
 //!
-//! Everything can be missing, and null is missing. A field of a wrong type is an error.
+//! Every field may be missing, and null counts as missing. A field of a wrong type is an error.
 
 #![expect(clippy::struct_field_names, reason = "fields are called as in the JSON")]
 
@@ -13,44 +14,45 @@ use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor, value::MapA
 use serde_json::value::RawValue;
 
 /// A document: a tweet, or `data` and `includes`.
-pub(super) type Outer<'a> = Tweet<'a, Box<Tweet<'a>>, OneOrMany<Listed<'a>>, Includes<'a>>;
+pub(super) type OuterTweet<'a> = Tweet<'a, Box<Tweet<'a>>, OneOrMany<ListedTweet<'a>>, Includes<'a>>;
 
 /// One of the tweets in `data`.
-pub(super) type Listed<'a> = Tweet<'a, Box<Tweet<'a>>>;
+pub(super) type ListedTweet<'a> = Tweet<'a, Box<Tweet<'a>>>;
 
-/// A document of API v2 whose tweets are not read yet.
+/// A document of API v2 whose tweets are parsed later.
 #[derive(Debug, Deserialize)]
-pub(super) struct Apart<'a> {
+pub(super) struct UnreadDocument<'a> {
     #[serde(borrow)]
     pub data: Option<&'a RawValue>,
     pub includes: Option<Includes<'a>>,
 }
 
-/// A tweet. What it repeats (`R`), and the document around it (`D`, `I`), are looked at on the outside only, so that nothing nests.
+/// A tweet. Only an outer tweet reads its retweet (`R`) and the document around it (`D`, `I`), so
+/// that tweets don't nest.
 #[derive(Debug, Deserialize)]
 pub(super) struct Tweet<'a, R = IgnoredAny, D = IgnoredAny, I = IgnoredAny> {
     // Both
     pub id: Option<Id>,
     pub id_str: Option<Id>,
     #[serde(borrow)]
-    pub text: Option<Str<'a>>,
-    pub created_at: Option<Str<'a>>,
-    pub lang: Option<Str<'a>>,
+    pub text: Option<JsonStr<'a>>,
+    pub created_at: Option<JsonStr<'a>>,
+    pub lang: Option<JsonStr<'a>>,
     pub entities: Option<Entities<'a>>,
-    pub in_reply_to_user_id: Option<Loose>,
+    pub in_reply_to_user_id: Option<LenientId>,
     pub geo: Option<Geo<'a>>,
     // v1.1
-    pub full_text: Option<Str<'a>>,
+    pub full_text: Option<JsonStr<'a>>,
     pub extended_tweet: Option<Extended<'a>>,
     pub extended_entities: Option<Entities<'a>>,
-    pub timestamp_ms: Option<Loose>,
-    pub retweet_count: Option<Count>,
-    pub favorite_count: Option<Count>,
+    pub timestamp_ms: Option<LenientId>,
+    pub retweet_count: Option<NonNegative>,
+    pub favorite_count: Option<NonNegative>,
     pub user: Option<User<'a>>,
-    pub in_reply_to_status_id: Option<Loose>,
-    pub in_reply_to_status_id_str: Option<Loose>,
-    pub in_reply_to_user_id_str: Option<Loose>,
-    pub in_reply_to_screen_name: Option<Str<'a>>,
+    pub in_reply_to_status_id: Option<LenientId>,
+    pub in_reply_to_status_id_str: Option<LenientId>,
+    pub in_reply_to_user_id_str: Option<LenientId>,
+    pub in_reply_to_screen_name: Option<JsonStr<'a>>,
     pub is_quote_status: Option<bool>,
     pub quoted_status: Option<IgnoredAny>,
     pub coordinates: Option<Coordinates<'a>>,
@@ -68,7 +70,7 @@ pub(super) struct Tweet<'a, R = IgnoredAny, D = IgnoredAny, I = IgnoredAny> {
     pub meta: Option<IgnoredAny>,
 }
 
-/// What may stand in `retweeted_status`.
+/// The types of `retweeted_status`.
 pub(super) trait Repeated<'a> {
     fn tweet(self) -> Option<Tweet<'a>>;
 }
@@ -88,7 +90,7 @@ impl<'a> Repeated<'a> for IgnoredAny {
 #[derive(Debug, Deserialize)]
 pub(super) struct Extended<'a> {
     #[serde(borrow)]
-    pub full_text: Option<Str<'a>>,
+    pub full_text: Option<JsonStr<'a>>,
     pub entities: Option<Entities<'a>>,
     pub extended_entities: Option<Entities<'a>>,
 }
@@ -96,7 +98,7 @@ pub(super) struct Extended<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Note<'a> {
     #[serde(borrow)]
-    pub text: Option<Str<'a>>,
+    pub text: Option<JsonStr<'a>>,
     pub entities: Option<Entities<'a>>,
 }
 
@@ -117,10 +119,10 @@ pub(super) struct Entities<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Tag<'a> {
     #[serde(borrow)]
-    pub text: Option<Str<'a>>,
+    pub text: Option<JsonStr<'a>>,
     pub indices: Option<[u32; 2]>,
     // v2
-    pub tag: Option<Str<'a>>,
+    pub tag: Option<JsonStr<'a>>,
     pub start: Option<u32>,
     pub end: Option<u32>,
 }
@@ -128,24 +130,24 @@ pub(super) struct Tag<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Url<'a> {
     #[serde(borrow)]
-    pub url: Option<Str<'a>>,
-    pub expanded_url: Option<Str<'a>>,
-    pub display_url: Option<Str<'a>>,
+    pub url: Option<JsonStr<'a>>,
+    pub expanded_url: Option<JsonStr<'a>>,
+    pub display_url: Option<JsonStr<'a>>,
     pub indices: Option<[u32; 2]>,
     // v2
     pub start: Option<u32>,
     pub end: Option<u32>,
-    pub media_key: Option<Str<'a>>,
+    pub media_key: Option<JsonStr<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Mention<'a> {
     #[serde(borrow)]
-    pub screen_name: Option<Str<'a>>,
-    pub name: Option<Str<'a>>,
+    pub screen_name: Option<JsonStr<'a>>,
+    pub name: Option<JsonStr<'a>>,
     pub indices: Option<[u32; 2]>,
     // v2
-    pub username: Option<Str<'a>>,
+    pub username: Option<JsonStr<'a>>,
     pub start: Option<u32>,
     pub end: Option<u32>,
 }
@@ -153,51 +155,51 @@ pub(super) struct Mention<'a> {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Media<'a> {
     #[serde(borrow, rename = "type")]
-    pub kind: Option<Str<'a>>,
-    pub url: Option<Str<'a>>,
-    pub media_url: Option<Str<'a>>,
-    pub media_url_https: Option<Str<'a>>,
-    pub expanded_url: Option<Str<'a>>,
-    pub display_url: Option<Str<'a>>,
+    pub kind: Option<JsonStr<'a>>,
+    pub url: Option<JsonStr<'a>>,
+    pub media_url: Option<JsonStr<'a>>,
+    pub media_url_https: Option<JsonStr<'a>>,
+    pub expanded_url: Option<JsonStr<'a>>,
+    pub display_url: Option<JsonStr<'a>>,
     pub indices: Option<[u32; 2]>,
     // v2
-    pub media_key: Option<Str<'a>>,
-    pub preview_image_url: Option<Str<'a>>,
+    pub media_key: Option<JsonStr<'a>>,
+    pub preview_image_url: Option<JsonStr<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct User<'a> {
     #[serde(borrow)]
-    pub name: Option<Str<'a>>,
-    pub profile_image_url: Option<Str<'a>>,
+    pub name: Option<JsonStr<'a>>,
+    pub profile_image_url: Option<JsonStr<'a>>,
     // v1.1
-    pub screen_name: Option<Str<'a>>,
-    pub profile_image_url_https: Option<Str<'a>>,
-    pub followers_count: Option<Count>,
+    pub screen_name: Option<JsonStr<'a>>,
+    pub profile_image_url_https: Option<JsonStr<'a>>,
+    pub followers_count: Option<NonNegative>,
     // v2
-    pub id: Option<Loose>,
-    pub username: Option<Str<'a>>,
+    pub id: Option<LenientId>,
+    pub username: Option<JsonStr<'a>>,
     pub public_metrics: Option<Metrics>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct Metrics {
-    pub retweet_count: Option<Count>,
-    pub like_count: Option<Count>,
-    pub followers_count: Option<Count>,
+    pub retweet_count: Option<NonNegative>,
+    pub like_count: Option<NonNegative>,
+    pub followers_count: Option<NonNegative>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Reference<'a> {
     #[serde(borrow, rename = "type")]
-    pub kind: Option<Str<'a>>,
+    pub kind: Option<JsonStr<'a>>,
     pub id: Option<Id>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Attachments<'a> {
     #[serde(borrow)]
-    pub media_keys: Option<Vec<Str<'a>>>,
+    pub media_keys: Option<Vec<JsonStr<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -208,100 +210,100 @@ pub(super) struct Includes<'a> {
     pub media: Option<Vec<Media<'a>>>,
 }
 
-/// `GeoJSON`. The numbers stay text, because `serde_json` does not read floats exactly.
+/// `GeoJSON`. The numbers stay text, because `serde_json` does not parse floats exactly.
 #[derive(Debug, Deserialize)]
 pub(super) struct Coordinates<'a> {
     #[serde(borrow)]
     pub coordinates: Option<[&'a RawValue; 2]>,
 }
 
-/// v1.1: a point with the latitude first; v2: `coordinates` holds `GeoJSON`.
+/// In v1.1 a point with the latitude first; in v2 `coordinates` holds `GeoJSON`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Geo<'a> {
     #[serde(borrow)]
     pub coordinates: Option<&'a RawValue>,
 }
 
-/// A string, borrowed when it has no escapes.
+/// A string, borrowed if it has no escapes.
 #[derive(Clone, Debug)]
-pub(super) struct Str<'a>(pub Cow<'a, str>);
+pub(super) struct JsonStr<'a>(pub Cow<'a, str>);
 
-impl Str<'_> {
+impl JsonStr<'_> {
     pub(super) fn owned(self) -> String {
         self.0.into_owned()
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Str<'a>, D::Error> {
+impl<'de: 'a, 'a> Deserialize<'de> for JsonStr<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<JsonStr<'a>, D::Error> {
         struct StrVisitor;
         impl<'de> Visitor<'de> for StrVisitor {
-            type Value = Str<'de>;
+            type Value = JsonStr<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
 
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Str<'de>, E> {
-                Ok(Str(text.into()))
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<JsonStr<'de>, E> {
+                Ok(JsonStr(text.into()))
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Str<'de>, E> {
-                Ok(Str(text.to_owned().into()))
+            fn visit_str<E>(self, text: &str) -> Result<JsonStr<'de>, E> {
+                Ok(JsonStr(text.to_owned().into()))
             }
 
-            fn visit_string<E>(self, text: String) -> Result<Str<'de>, E> {
-                Ok(Str(text.into()))
+            fn visit_string<E>(self, text: String) -> Result<JsonStr<'de>, E> {
+                Ok(JsonStr(text.into()))
             }
         }
         deserializer.deserialize_str(StrVisitor)
     }
 }
 
-/// An id: a whole number, or a string of its digits.
+/// An id: an integer, or a string of its digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(pub u64);
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Id, D::Error> {
-        let number = deserializer.deserialize_any(NumberVisitor { digits: true })?;
+        let number = deserializer.deserialize_any(NumberVisitor { accepts_strings: true })?;
         let number = number.ok_or_else(|| D::Error::custom("an id is not negative"))?;
         Ok(Id(number))
     }
 }
 
-/// A number that other data is known to get wrong: -1 stands for nobody.
+/// An id of a field that may hold -1 for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Loose(pub Option<u64>);
+pub(super) struct LenientId(pub Option<u64>);
 
-impl<'de> Deserialize<'de> for Loose {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Loose, D::Error> {
-        deserializer.deserialize_any(NumberVisitor { digits: true }).map(Loose)
+impl<'de> Deserialize<'de> for LenientId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<LenientId, D::Error> {
+        deserializer.deserialize_any(NumberVisitor { accepts_strings: true }).map(LenientId)
     }
 }
 
-/// How many: a whole number, not negative.
+/// A count: an integer that is not negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Count(pub u64);
+pub(super) struct NonNegative(pub u64);
 
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Count, D::Error> {
-        let number = deserializer.deserialize_any(NumberVisitor { digits: false })?;
-        Ok(Count(number.ok_or_else(|| D::Error::custom("a count is not negative"))?))
+impl<'de> Deserialize<'de> for NonNegative {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<NonNegative, D::Error> {
+        let number = deserializer.deserialize_any(NumberVisitor { accepts_strings: false })?;
+        Ok(NonNegative(number.ok_or_else(|| D::Error::custom("a count is not negative"))?))
     }
 }
 
-/// Reads a whole number; `None` when it is negative.
+/// Reads an integer; `None` if it is negative.
 struct NumberVisitor {
-    /// Whether a string of digits is taken, too.
-    digits: bool,
+    /// Whether a string of digits is accepted too.
+    accepts_strings: bool,
 }
 
 impl Visitor<'_> for NumberVisitor {
     type Value = Option<u64>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.digits { "a whole number or a string of digits" } else { "a whole number" })
+        f.write_str(if self.accepts_strings { "a whole number or a string of digits" } else { "a whole number" })
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Option<u64>, E> {
@@ -317,7 +319,7 @@ impl Visitor<'_> for NumberVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Option<u64>, E> {
-        if !self.digits {
+        if !self.accepts_strings {
             return Err(E::invalid_type(serde::de::Unexpected::Str(text), &self));
         }
         let digits = text.strip_prefix('-').unwrap_or(text);

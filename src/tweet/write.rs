@@ -1,13 +1,14 @@
-//! The stripped tweet as JSON, as `BirdWatch`'s clients know it.
+//! The JSON of a tweet as perch stores and sends it. `BirdWatch`'s clients know the format.
 
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 
 use super::{Entities, Media, Mention, Retweet, Tag, Tweet, Url, User, date};
 
 impl Tweet {
-    /// The stripped tweet: what is stored and what clients get.
+    /// The JSON that is stored and sent to clients.
     ///
-    /// Counts, the five lists of `entities` and the four fields of `user` are always there; nothing is ever null.
+    /// Counts, the five lists of `entities` and the four fields of `user` are always present. No
+    /// value is null.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a tweet has string keys only, and its numbers are numbers")
@@ -54,7 +55,7 @@ impl Serialize for Tweet {
     }
 }
 
-/// An id in quotes.
+/// An id as a string.
 struct Digits(u64);
 
 impl Serialize for Digits {

@@ -1,7 +1,7 @@
 //! Rules about README.md, docs/ and the other pages for people.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{MAX_COMMENT_COLUMNS, files, root};
 
@@ -47,7 +47,9 @@ fn pages_about_the_code_name_files_that_exist() {
     let mut wrong = Vec::new();
     let is_about_code = |name: &str| ["ARCHITECTURE.md", "docs/GOTCHAS.md"].contains(&name) || name.contains("/adr/");
     for (name, text) in pages().iter().filter(|(name, _)| is_about_code(name)) {
-        for path in text.split('`').skip(1).step_by(2).filter(|code| code.ends_with(".rs") && code.contains('/')) {
+        let is_file =
+            |code: &&str| code.contains('/') && Path::new(code).extension().is_some_and(|found| found == "rs");
+        for path in text.split('`').skip(1).step_by(2).filter(is_file) {
             if !root().join(path).is_file() && !root().join("src").join(path).is_file() {
                 wrong.push(format!("{name}: there is no {path}"));
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::coop::testing::{Run, steps, stop_at};
+use crate::coop::testing::{StoppedRun, steps, stop_at};
 use crate::doc::{DocBuilder, Point};
 use crate::index::{Index, IndexOptions, PageLimits, Replay, ReplayQuery};
 use crate::query::{GeoBox, GeoCircle, Phrase};
@@ -170,7 +170,7 @@ fn every_search_ends_where_it_is_stopped() {
             for at in [1, 2, 3, 5, all / 7, all / 5, all / 3, all / 2, all * 2 / 3, all - 2, all - 1, all] {
                 let at = at.clamp(1, all);
                 let mut found = Ok(());
-                let Run { result, steps, late } = stop_at(at, || found = run(&ast));
+                let StoppedRun { result, steps, late } = stop_at(at, || found = run(&ast));
                 let place = format!("{read} of {name}, stopped at {at} of {all}");
                 assert!(result.is_err(), "{place}: does not notice");
                 assert!(matches!(found, Err(SearchError::Stopped(_))), "{place}: {found:?}");

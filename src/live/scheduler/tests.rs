@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Nothing is paused because of time.
+/// A scheduler without time slices.
 const FOREVER: Duration = Duration::from_secs(3_600);
 
 fn scheduler(slots: usize, slice: Duration) -> Scheduler {
@@ -19,10 +19,10 @@ fn of(client: u8, session: u16) -> Requester {
     Requester { client, session: SessionKey::connection(session) }
 }
 
-/// Something that waits for a slot, or holds one.
+/// Work that waits for a slot, or holds one.
 struct Work {
     requester: Requester,
-    turn: Turn,
+    turn: PendingSlot,
     slot: Option<Slot>,
     // Dropped last.
     _ticket: Ticket,
@@ -34,7 +34,7 @@ impl Work {
         Work { requester, turn, slot: None, _ticket: ticket }
     }
 
-    /// Whether it has come to its turn.
+    /// Whether it has got its slot.
     fn runs(&mut self) -> bool {
         if self.slot.is_none() {
             self.slot = self.turn.try_recv().ok();
@@ -43,8 +43,7 @@ impl Work {
     }
 }
 
-/// Lets what runs end, what began first before the others, and notes the order in which everything
-/// had its turn.
+/// Ends running work, oldest first, and returns the order in which work got slots.
 fn order(mut works: Vec<Work>) -> Vec<Requester> {
     let (mut order, mut running) = (Vec::new(), VecDeque::new());
     while !works.is_empty() || !running.is_empty() {
@@ -131,13 +130,13 @@ fn addresses_of_one_ipv6_network_are_one_client() {
     assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
 }
 
-/// Work on a thread: asks whether it should stop until it has had so many turns.
+/// Work on a thread that calls `should_stop` until it has had this many time slices.
 fn spawn(scheduler: &Scheduler, requester: Requester, steps: usize, done: mpsc::Sender<Requester>) -> Ticket {
     let (ticket, turn) = scheduler.enqueue(&requester, true).expect("there is room");
     std::thread::spawn(move || {
         let Ok(mut slot) = turn.blocking_recv() else { return };
         if (0..steps).all(|_| !slot.should_stop()) {
-            // Nobody may be left to hear it.
+            // The receiver may be gone.
             let _ = done.send(requester);
         }
     });
@@ -170,7 +169,7 @@ fn what_is_paused_can_be_cancelled() {
         let stopped = slot.should_stop();
         let _ = done.send(stopped);
     });
-    // It hands its slot on when it pauses.
+    // Pausing frees the slot.
     while !next.runs() {
         std::thread::yield_now();
     }
@@ -189,7 +188,7 @@ fn what_is_paused_can_be_cancelled() {
 fn only_so_much_is_paused() {
     let scheduler = scheduler(1, Duration::ZERO);
     let (done, _order) = mpsc::channel();
-    // Endless work of more sessions than may be paused.
+    // Endless work of more sessions than the limit of paused work.
     let tickets: Vec<Ticket> =
         (0..40).map(|session| spawn(&scheduler, of(1, session), usize::MAX, done.clone())).collect();
     let most = AtomicUsize::new(0);
@@ -205,15 +204,15 @@ fn only_so_much_is_paused() {
     drop(tickets);
 }
 
-/// What happens to a scheduler.
+/// A step of a scenario.
 #[derive(Clone, Debug)]
 enum Step {
     Enqueue(u8, u16),
-    /// One that runs ends.
+    /// Running work ends.
     End(prop::sample::Index),
-    /// One gives up, running or not.
+    /// Work is cancelled, running or not.
     Cancel(prop::sample::Index),
-    /// One that waits is left alone by whoever asked, but for the ticket.
+    /// The receiver of waiting work is dropped, its ticket is not.
     Abandon(prop::sample::Index),
 }
 
@@ -273,7 +272,7 @@ proptest! {
         }
         drop(blocked);
         let order = order(works);
-        // Of the first so many turns, each client has had its share, or all that it wanted.
+        // Of the first grants, each client has had its share, or all that it asked for.
         for n in 1..=order.len() {
             for (client, wanted) in (1..).zip(&clients) {
                 let had = order[..n].iter().filter(|it| **it == of(client, 1)).count();

@@ -20,7 +20,7 @@ use crate::doc::Doc;
 use crate::live::scheduler::{Slot, Ticket};
 use crate::pipeline::{Batch, IntakeError};
 
-/// How many scenarios share an index.
+/// Scenarios that share an index.
 const GROUP: u64 = 50;
 
 const SEARCHES: usize = 4;
@@ -31,7 +31,7 @@ const NAMES: [&str; 3] = ["one", "two", "three"];
 /// A set of a scenario's three words, one bit for each.
 type Words = u8;
 
-/// What clients ask for: a query of the words A, B, C, and what it means.
+/// A query of the words A, B and C, and the sets of words that it matches.
 type Ask = (&'static str, fn(Words) -> bool);
 
 const ASKS: [Ask; 7] = [
@@ -44,25 +44,25 @@ const ASKS: [Ask; 7] = [
     ("(A OR B) -C", |words| words & 3 != 0 && words & 4 == 0),
 ];
 
-/// The stages, with everything that moves by itself taken away from them.
+/// The stages, driven by the test.
 struct Driven {
     live: Live,
     intake: Intake,
     index: Index,
     shutdown: CancellationToken,
     pipeline: LocalBoxFuture<'static, anyhow::Result<()>>,
-    /// How likely a commit is, where there may be one.
+    /// The probability of a commit at each opportunity.
     commits: f64,
-    /// The last position of each batch whose commit was not asked for yet, and its answer to come.
+    /// The last seq of each uncommitted batch, and the receiver of its acknowledgement.
     pending: Vec<(Seq, oneshot::Receiver<Result<Seq, IntakeError>>)>,
-    /// All turns to read, kept back.
+    /// All search slots, held by the test.
     turns: Vec<(Ticket, Slot)>,
     _dir: tempfile::TempDir,
 }
 
 impl Driven {
     fn start(max_frames: usize, commits: f64) -> Driven {
-        // Where memory is a directory there is no disk to wait for.
+        // `/dev/shm` avoids waiting for a disk.
         let memory = std::path::Path::new("/dev/shm");
         let dir = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).expect("a directory");
         let options = IndexOptions {
@@ -93,7 +93,7 @@ impl Driven {
         Driven { live, intake, index, shutdown, pipeline, commits, pending, turns, _dir: dir }
     }
 
-    /// The loop does what there is to do.
+    /// Runs the loop until it is idle.
     fn turn(&mut self) {
         loop {
             assert!(unconstrained(&mut self.pipeline).now_or_never().is_none(), "the loop goes on");
@@ -108,7 +108,7 @@ impl Driven {
         self.index.commit_now().expect("it is committed");
     }
 
-    /// All reads that wait for their turn are done, by the index as it is now.
+    /// Runs all waiting reads on the index as it is now.
     async fn read(&mut self) {
         yield_now().await;
         let runtime = Runtime::current().metrics();
@@ -117,8 +117,7 @@ impl Driven {
         }
         self.turns.clear();
         while runtime.num_alive_tasks() > 0 {
-            // On another thread, so that those that read need not share this one's time with a
-            // loop.
+            // On another thread, so that the reads do not share this thread with the loop.
             tokio::task::spawn_blocking(std::thread::yield_now).await.expect("no panic");
         }
         self.turns = self.live.inner.searches.take_all();
@@ -135,15 +134,15 @@ impl Driven {
     }
 }
 
-/// A subscription of a client, as the client knows it.
+/// A subscription from the client's view.
 struct Subscribed {
     ask: Ask,
-    /// Everything up to here is history.
+    /// The watermark.
     watermark: Seq,
     pushed: Vec<(Seq, u64)>,
 }
 
-/// A client, as far as it knows.
+/// A client's view of its session.
 struct Reader {
     session: Session,
     subscribed: BTreeMap<&'static str, Subscribed>,
@@ -156,7 +155,7 @@ impl Reader {
         Reader { session, subscribed: BTreeMap::new(), is_live: true }
     }
 
-    /// Takes what is ready, and waits for nothing. False when nothing was.
+    /// Takes the events that are ready. False if there were none.
     fn take(&mut self) -> bool {
         let mut events = Vec::new();
         let took = unconstrained(self.session.next(&mut events)).now_or_never().is_some();
@@ -182,13 +181,13 @@ struct Scenario<'a> {
     stages: &'a mut Driven,
     seed: u64,
     rng: SmallRng,
-    /// By what words they hold.
+    /// Documents by their set of words.
     docs: Vec<Doc>,
-    /// Behind the last tweet before this scenario.
+    /// The first seq of this scenario.
     first: Seq,
     /// In order of arrival, from `first` on without a gap: id and words.
     arrivals: Vec<(u64, Words)>,
-    /// How many different ids there were.
+    /// The number of different ids.
     ids: u64,
     readers: Vec<Reader>,
 }
@@ -220,7 +219,7 @@ impl Scenario<'_> {
         self.end().await;
     }
 
-    /// What else happens between two steps.
+    /// Runs random parts of the stages between two steps.
     async fn meanwhile(&mut self) {
         for _ in 0..self.rng.random_range(0..4) {
             match self.rng.random_range(0..20) {
@@ -232,7 +231,7 @@ impl Scenario<'_> {
         }
     }
 
-    /// Perhaps commits what there is, sometimes while more comes that belongs to the next commit.
+    /// May commit, sometimes while a batch of the next commit arrives.
     async fn may_commit(&mut self) {
         if !self.rng.random_bool(self.stages.commits) {
             return;
@@ -250,7 +249,7 @@ impl Scenario<'_> {
         done.recv().expect("an answer").expect("it is committed");
     }
 
-    /// A batch of at most so many tweets, some of which may be there already.
+    /// A batch of at most this many tweets, some of them newer versions.
     async fn send(&mut self, most: usize) {
         let n = self.rng.random_range(1..=most);
         let mut tweets = Vec::with_capacity(n);
@@ -261,7 +260,7 @@ impl Scenario<'_> {
                 self.ids += 1;
                 self.ids - 1
             };
-            // Ids mostly rise, but need not.
+            // Ids mostly rise.
             let id = self.seed * 100_000 + if self.seed.is_multiple_of(4) { 99_999 - number } else { 1 + number };
             let words = (0..3).map(|bit| Words::from(self.rng.random_bool(0.3)) << bit).sum();
             self.arrivals.push((id, words));
@@ -289,7 +288,7 @@ impl Scenario<'_> {
         self.readers.push(reader);
     }
 
-    /// Registers, and gives the name its new meaning.
+    /// Registers a subscription, and expects its matches from then on.
     async fn register(&mut self, reader: &mut Reader, name: &'static str, ask: Ask, since: Option<Seq>) {
         let request = percolate(name, &self.text_of(ask), since);
         let registered = {
@@ -337,7 +336,7 @@ impl Scenario<'_> {
         self.readers.push(reader);
     }
 
-    /// A client gives a name another query, or ends it.
+    /// A client replaces the query of a name, or ends it.
     async fn change_mind(&mut self) {
         let Some(mut reader) = self.any_reader() else { return };
         let name = NAMES[self.rng.random_range(0..NAMES.len())];
@@ -355,7 +354,7 @@ impl Scenario<'_> {
         self.readers.push(reader);
     }
 
-    /// A client goes for good, some while they register.
+    /// A client disconnects for good, some during a registration.
     async fn leave(&mut self) {
         let Some(mut reader) = self.any_reader() else { return };
         if self.rng.random_bool(0.5) {
@@ -375,7 +374,7 @@ impl Scenario<'_> {
         }
     }
 
-    /// A client looks at the history of a subscription, at some time after it has registered.
+    /// A client searches the history of a subscription, some time after its registration.
     async fn look_back(&mut self) {
         let Some(reader) = self.any_reader() else { return };
         let newest = self.newest();
@@ -385,13 +384,13 @@ impl Scenario<'_> {
         self.readers.push(reader);
     }
 
-    /// Everything comes that is on its way, then all is compared.
+    /// Delivers all pending events, then compares.
     async fn end(mut self) {
         self.stages.turn();
         self.may_commit().await;
         let mut readers = std::mem::take(&mut self.readers);
         for reader in &mut readers {
-            // Each read brings something, but for the first, which may be of what was asked before,
+            // Each read returns matches, except the first, which may be of earlier subscriptions,
             // and the last.
             for _ in 0..self.arrivals.len() + 3 {
                 while reader.take() {}
@@ -434,7 +433,7 @@ impl Scenario<'_> {
         assert_eq!(held.collect::<Vec<_>>(), owed, "{what}");
     }
 
-    /// History up to the watermark is what the tweets of now say, and so is what is counted in it.
+    /// History up to the watermark, and aggregates of it, are those of the model.
     async fn check_history(&mut self, subscribed: &Subscribed, newest: &HashMap<u64, (Seq, Words)>) {
         let &Subscribed { ask, watermark, .. } = subscribed;
         let what = format!("seed {}, {} up to {watermark}", self.seed, ask.0);
@@ -465,14 +464,14 @@ impl Scenario<'_> {
         assert_eq!((page.total, top.total), (owed.len() as u64, owed.len() as u64), "{what}: {top:?}");
     }
 
-    /// The newest version that the loop has passed, of each tweet.
+    /// The newest version of each tweet up to the position of the loop.
     fn newest(&self) -> HashMap<u64, (Seq, Words)> {
         let passed = usize::try_from(self.stages.live.seq().next().0 - self.first.0).expect("small");
         let arrivals = (self.first.0..).map(Seq).zip(&self.arrivals[..passed]);
         arrivals.map(|(seq, &(id, words))| (id, (seq, words))).collect()
     }
 
-    /// The position of the last tweet that was sent.
+    /// The seq of the last tweet.
     fn last(&self) -> Seq {
         Seq(self.first.0 + self.arrivals.len() as u64 - 1)
     }
@@ -506,7 +505,7 @@ fn run_group(group: u64, scenarios: u64) -> Seq {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         let max_frames = [1, 8, 64][usize::try_from(group % 3).expect("small")];
-        // A commit is what costs the most here by far.
+        // Commits take most of the time here.
         let mut stages = Driven::start(max_frames, if group.is_multiple_of(16) { 1.0 } else { 0.08 });
         for seed in (group * GROUP..).take(usize::try_from(scenarios).expect("small")) {
             Scenario::new(&mut stages, seed).run().await;
@@ -528,7 +527,7 @@ fn whatever_happens_in_whatever_order_history_and_pushes_hold_every_tweet_once()
                 return;
             }
             if let Err(panic) = catch_unwind(|| run_group(group, GROUP)) {
-                // The others need not go on.
+                // Stop the other threads.
                 next.store(groups, Ordering::Relaxed);
                 resume_unwind(panic);
             }
@@ -540,7 +539,7 @@ fn whatever_happens_in_whatever_order_history_and_pushes_hold_every_tweet_once()
     });
 }
 
-/// How many tweets there are in the end depends on all that the clients saw before.
+/// The final number of tweets depends on every event that the clients saw.
 #[test]
 fn a_seed_is_one_scenario() {
     assert_eq!(run_group(1, 15), run_group(1, 15));

@@ -21,7 +21,7 @@ fn the_same_seed_makes_up_the_same_tweets() {
 fn ids_rise_and_never_come_twice() {
     let mut demo = DemoTweets::new(1023);
     let mut last = 0;
-    // More than a millisecond holds, and a clock that goes back.
+    // More ids than fit a millisecond, and a clock that is set back.
     for second in std::iter::repeat_n(5, 5_000).chain([4, 3, 9, 9]) {
         let id = demo.tweet(at(second))["id"].as_u64().unwrap();
         assert!(id > last);

@@ -26,7 +26,7 @@ const OPTIONS: ReaderOptions = ReaderOptions {
     max_zstd_window_log: MAX_ZSTD_WINDOW_LOG,
 };
 
-/// What comes out, as text.
+/// The output of the reader, as text.
 async fn outcome(reader: &mut BulkReader) -> String {
     let mut out = String::new();
     let mut refused = Vec::new();
@@ -188,7 +188,7 @@ async fn what_is_cut_says_so_and_keeps_the_rest() {
     .await;
 }
 
-/// Packs with one of async-compression's encoders.
+/// Compresses with one of async-compression's encoders.
 macro_rules! pack {
     ($encoder:ident, $bytes:expr) => {{
         let mut encoder = async_compression::tokio::write::$encoder::new(Vec::new());
@@ -198,7 +198,7 @@ macro_rules! pack {
     }};
 }
 
-/// Lines that don't pack well, so that a cut loses only the last of them.
+/// Lines that compress badly, so that truncation loses only the last of them.
 fn many_lines() -> String {
     let mut state = 1_u64;
     let mut line = |id| {
@@ -221,7 +221,7 @@ async fn packed_input_is_unpacked_and_a_cut_is_found() {
     ] {
         let options = ReaderOptions { compression, ..OPTIONS };
         assert_eq!(read_all(packed.clone(), options).await, expected);
-        // Several members, and what is none.
+        // Several members, and trailing bytes.
         assert_eq!(read_all([&packed[..], &packed[..]].concat(), options).await, expected.repeat(2));
         let out = read_all([&packed[..], b"nonsense"].concat(), options).await;
         assert!(out.starts_with(&expected) && out.contains("error: "), "{}", &out[out.len() - 200..]);
@@ -325,7 +325,7 @@ fn memory_is_bounded_by_the_longest_line() {
     }
 }
 
-/// Everything that the splitter makes of the input, given in these portions.
+/// The output of the splitter for an input in these portions.
 fn split(input: &[u8], cuts: &[usize], max_bytes: usize) -> String {
     let mut splitter = Splitter::new(max_bytes, Offset::default());
     let mut out = String::new();
@@ -355,9 +355,9 @@ fn split(input: &[u8], cuts: &[usize], max_bytes: usize) -> String {
     out + &refused + &format!("{end:?}")
 }
 
-/// The pieces of the input behind a place, and the ends of the chunks with how many pieces came up
-/// to each.
-fn pieces_behind(input: &[u8], from: Offset, cuts: &[usize], max_bytes: usize) -> (Vec<String>, Vec<(usize, Offset)>) {
+/// The documents of the input behind an offset, and the ends of the chunks with the number of
+/// documents up to each.
+fn docs_behind(input: &[u8], from: Offset, cuts: &[usize], max_bytes: usize) -> (Vec<String>, Vec<(usize, Offset)>) {
     let mut splitter = Splitter::new(max_bytes, from);
     let (mut docs, mut ends) = (Vec::new(), Vec::new());
     let mut take = |splitter: &mut Splitter| {
@@ -389,7 +389,7 @@ fn what_is_missing_of_a_cut_input_comes_when_it_is_whole() {
         "{\"statuses\": [{\"id\":1}, {\"id\":2}], \"more\": 1}",
         "{\n\"id\":1\n}\n{\n\"id\":2\n}\n",
     ] {
-        let (all, _) = pieces_behind(whole.as_bytes(), Offset::default(), &[], 1_000);
+        let (all, _) = docs_behind(whole.as_bytes(), Offset::default(), &[], 1_000);
         for len in 0..whole.len() {
             let mut splitter = Splitter::new(1_000, Offset::default());
             splitter.push(&whole.as_bytes()[..len]);
@@ -398,8 +398,8 @@ fn what_is_missing_of_a_cut_input_comes_when_it_is_whole() {
             while let Some(chunk) = splitter.next_chunk() {
                 (n, end) = (n + chunk.docs.len(), chunk.end);
             }
-            // As when it is packed: counted off from the start.
-            let (rest, _) = pieces_behind(whole.as_bytes(), Offset { bytes: None, ..end }, &[], 1_000);
+            // As for compressed inputs: documents are counted from the start.
+            let (rest, _) = docs_behind(whole.as_bytes(), Offset { bytes: None, ..end }, &[], 1_000);
             assert_eq!(rest, all[n..], "{len} bytes of {whole}");
         }
     }
@@ -449,13 +449,13 @@ proptest! {
         cuts in proptest::collection::vec(0_usize..40, 0..20),
         max_bytes in prop_oneof![Just(4_usize), Just(20), Just(1000)],
     ) {
-        let (whole, ends) = pieces_behind(&input, Offset::default(), &cuts, max_bytes);
+        let (whole, ends) = docs_behind(&input, Offset::default(), &cuts, max_bytes);
         for (before, end) in ends {
-            let (rest, _) = pieces_behind(&input, end, &[], max_bytes);
+            let (rest, _) = docs_behind(&input, end, &[], max_bytes);
             prop_assert_eq!(&whole[before..], &rest[..], "{:?}", end);
-            // As when it is packed: counted off from the start.
+            // As for compressed inputs: documents are counted from the start.
             let counted = Offset { bytes: None, ..end };
-            let (rest, _) = pieces_behind(&input, counted, &[], max_bytes);
+            let (rest, _) = docs_behind(&input, counted, &[], max_bytes);
             prop_assert_eq!(&whole[before..], &rest[..], "{:?}", counted);
         }
     }

@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
-use crate::config::{ProxyHeader, Server, network};
+use crate::config::{ProxyHeader, ServerSection, network};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -57,7 +57,7 @@ pub struct TrustedProxies {
 impl TrustedProxies {
     /// Those of the configuration.
     #[must_use]
-    pub fn new(server: &Server) -> TrustedProxies {
+    pub fn new(server: &ServerSection) -> TrustedProxies {
         TrustedProxies {
             networks: server.trusted_proxies.iter().filter_map(|text| network(text)).collect(),
             header: server.proxy_header,
@@ -134,7 +134,8 @@ mod tests {
 
     fn client(trusted: &[&str], header: ProxyHeader, peer: &str, lines: &[(&'static str, &str)]) -> (String, Via) {
         let trusted_proxies = trusted.iter().map(|&network| network.to_owned()).collect();
-        let proxies = TrustedProxies::new(&Server { trusted_proxies, proxy_header: header, ..Server::default() });
+        let proxies =
+            TrustedProxies::new(&ServerSection { trusted_proxies, proxy_header: header, ..ServerSection::default() });
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());

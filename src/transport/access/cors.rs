@@ -75,11 +75,11 @@ impl CrossOrigin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Server;
+    use crate::config::ServerSection;
 
     fn answer(allowed: &[&str], method: &Method, lines: &[(HeaderName, &'static str)], status: StatusCode) -> Response {
         let allowed_origins = allowed.iter().map(|&origin| origin.to_owned()).collect();
-        let policy = OriginPolicy::new(&Server { allowed_origins, ..Server::default() });
+        let policy = OriginPolicy::new(&ServerSection { allowed_origins, ..ServerSection::default() });
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(name, HeaderValue::from_static(value));

@@ -1,6 +1,6 @@
 //! What is open to whom, in words: for `perch check`, and for the log at the start.
 
-use crate::config::{Config, ProxyHeader, Server};
+use crate::config::{Config, ProxyHeader, ServerSection};
 
 /// What a configuration opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ fn warnings(config: &Config, has_ingest_token: bool) -> Vec<String> {
 }
 
 /// Who can open a connection.
-fn reach(server: &Server) -> String {
+fn reach(server: &ServerSection) -> String {
     let (address, port) = (server.listen.ip(), server.listen.port());
     if address.is_loopback() {
         "everybody on this machine".to_owned()
@@ -115,7 +115,7 @@ fn reach(server: &Server) -> String {
     }
 }
 
-fn pages(server: &Server) -> String {
+fn pages(server: &ServerSection) -> String {
     match &server.allowed_origins[..] {
         [] => "perch's own".to_owned(),
         origins if origins.iter().any(|origin| origin == "*") => "of every site".to_owned(),
@@ -123,7 +123,7 @@ fn pages(server: &Server) -> String {
     }
 }
 
-fn names(server: &Server) -> String {
+fn names(server: &ServerSection) -> String {
     match &server.allowed_hosts[..] {
         _ if server.is_encrypted() => "any (with TLS the certificate decides)".to_owned(),
         hosts if hosts.iter().any(|host| host == "*") => "any".to_owned(),
@@ -132,7 +132,7 @@ fn names(server: &Server) -> String {
     }
 }
 
-fn addresses(server: &Server) -> String {
+fn addresses(server: &ServerSection) -> String {
     if server.trusted_proxies.is_empty() {
         return "the other end of its connection; forwarding headers are ignored".to_owned();
     }

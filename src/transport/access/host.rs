@@ -8,7 +8,7 @@
 
 use std::net::IpAddr;
 
-use crate::config::{Server, host_name};
+use crate::config::{ServerSection, host_name};
 
 /// The names that perch answers to.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct HostPolicy {
 }
 
 impl HostPolicy {
-    pub(super) fn new(server: &Server) -> HostPolicy {
+    pub(super) fn new(server: &ServerSection) -> HostPolicy {
         if server.is_encrypted() || server.allowed_hosts.iter().any(|host| host == "*") {
             return HostPolicy { names: None };
         }

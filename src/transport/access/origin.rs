@@ -7,7 +7,7 @@
 
 use axum::http::HeaderValue;
 
-use crate::config::{Origin, Server};
+use crate::config::{Origin, ServerSection};
 
 /// The origins whose pages may connect, beside perch's own.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct OriginPolicy {
 }
 
 impl OriginPolicy {
-    pub(super) fn new(server: &Server) -> OriginPolicy {
+    pub(super) fn new(server: &ServerSection) -> OriginPolicy {
         OriginPolicy {
             every: server.allowed_origins.iter().any(|origin| origin == "*"),
             origins: server.allowed_origins.iter().filter_map(|origin| Origin::parse(origin)).collect(),

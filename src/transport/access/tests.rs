@@ -5,8 +5,8 @@ const TOKEN: &str = "0123456789abcdef";
 
 fn gate(origins: &[&str], token: Option<&str>, max_per_address: usize) -> Arc<Gate> {
     let allowed_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
-    let server = Server { allowed_origins, ..Server::default() };
-    let limits = Limits { max_sessions_per_address: max_per_address, ..Limits::default() };
+    let server = ServerSection { allowed_origins, ..ServerSection::default() };
+    let limits = LimitsSection { max_sessions_per_address: max_per_address, ..LimitsSection::default() };
     Arc::new(Gate::new(&server, token.map(|token| Arc::new(Secret::new(token).unwrap().into())), None, &limits))
 }
 

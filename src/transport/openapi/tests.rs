@@ -8,7 +8,7 @@ use crate::transport::{rest, sse, ws};
 
 /// The document of a server with the default limits.
 fn json() -> String {
-    super::json(&Limits::default(), QueryLimits::default().max_bytes)
+    super::json(&LimitsSection::default(), QueryLimits::default().max_bytes)
 }
 
 /// Every operation with its method and path.
@@ -84,7 +84,7 @@ fn every_parameter_has_bounds() {
 
 #[test]
 fn limits_of_the_configuration_are_in_the_document() {
-    let limits = Limits { max_page: 7, max_search_depth: 77, ..Limits::default() };
+    let limits = LimitsSection { max_page: 7, max_search_depth: 77, ..LimitsSection::default() };
     let document: Value = serde_json::from_str(&super::json(&limits, 777)).unwrap();
     let parameters = document["paths"]["/api/search"]["get"]["parameters"].as_array().unwrap();
     let schema = |name: &str| &parameters.iter().find(|parameter| parameter["name"] == name).unwrap()["schema"];

@@ -16,12 +16,12 @@ fn budget_with(
     per_connection_mb: usize,
     search_timeout: Duration,
 ) -> ResponseBudget {
-    ResponseBudget::new(&Limits {
+    ResponseBudget::new(&LimitsSection {
         response_buffer_mb: all_mb,
         response_buffer_per_address_mb: per_address_mb,
         response_buffer_per_connection_mb: per_connection_mb,
         search_timeout,
-        ..Limits::default()
+        ..LimitsSection::default()
     })
 }
 
@@ -139,11 +139,11 @@ async fn a_search_that_waits_for_too_long_is_refused() {
 
 #[tokio::test]
 async fn the_metrics_are_shown_when_there_is_room_for_nothing_else() {
-    let limits = Limits {
+    let limits = LimitsSection {
         response_buffer_mb: 1,
         response_buffer_per_address_mb: 1,
         response_buffer_per_connection_mb: 1,
-        ..Limits::default()
+        ..LimitsSection::default()
     };
     let budgets = ResponseBudgets::new(&limits);
     let (first, second) = (ConnectionShare::default(), ConnectionShare::default());

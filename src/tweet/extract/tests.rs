@@ -85,7 +85,7 @@ proptest! {
 
     #[test]
     fn the_map_of_places_is_that_of_the_decoder(text in "([&#;a-z ]|&amp;|&lt;|&#39;|é|👍|&NotEqualTilde;){0,12}") {
-        let places = places(&text);
+        let places = positions(&text);
         prop_assert_eq!(places.len(), decode(&text).encode_utf16().count() + 1);
         prop_assert_eq!(places.last().copied(), u32::try_from(text.chars().count()).ok());
         prop_assert!(places.is_sorted());
@@ -103,7 +103,7 @@ proptest! {
         }
         let extractor = Extractor::new();
         pieces(&decode(&text), |start, end| {
-            // Outside of the net.
+            // Outside of the catch_unwind.
             extractor.extract_entities_with_indices(&decode(&text)[start..end]);
             extractor.extract_urls_with_indices(&decode(&text)[start..end]);
         });

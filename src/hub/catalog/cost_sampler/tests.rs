@@ -48,7 +48,7 @@ fn batches_of_one_size_are_sampled_at_each_of_their_places() {
     let mut sampler = CostSampler::default();
     let counts: [QueryCounter; 4] = Default::default();
     for _ in &docs {
-        // One is due for each batch.
+        // A sample is due for each batch.
         sampler.last = None;
         sampler.percolated(&mut engine, &docs, |key| counts.get(key.index()));
     }
