@@ -15,7 +15,12 @@ const WIDE_PAGES: &[&str] = &["docs/PERCOLATOR.md"];
 fn pages() -> Vec<(String, String)> {
     let top = fs::read_dir(root()).expect("the root").map(|entry| entry.expect("an entry").path());
     let mut paths: Vec<_> = top.filter(|path| path.extension().is_some_and(|found| found == "md")).collect();
-    paths.extend(["docs", "benches", "fuzz", "index-data"].iter().flat_map(|dir| files(&root().join(dir), "md")));
+    paths.push(root().join("config.toml"));
+    paths.extend(
+        ["docs", "benches", "crates", "examples", "fuzz", "index-data"]
+            .iter()
+            .flat_map(|dir| files(&root().join(dir), "md")),
+    );
     let name = |path: &PathBuf| path.strip_prefix(root()).expect("inside").display().to_string();
     paths.iter().map(|path| (name(path), fs::read_to_string(path).expect("readable"))).collect()
 }
@@ -36,6 +41,36 @@ fn pages_are_narrow() {
             (false, true) => wrong.push(format!("{name}: {n_wide} lines are too wide")),
             (true, false) => wrong.push(format!("{name} is narrow now: take it out of WIDE_PAGES")),
             _ => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The name by which a link finds a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    let kept = kept.chars().filter(|&c| c.is_alphanumeric() || "-_ ".contains(c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut wrong = Vec::new();
+    for (name, text) in pages() {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") || link.contains(' ') {
+                continue;
+            }
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { root().join(&name) } else { root().join(&name).with_file_name(path) };
+            let has_heading = |text: String| {
+                text.lines()
+                    .filter_map(|line| line.strip_prefix('#'))
+                    .any(|line| anchor(line.trim_matches('#')) == heading)
+            };
+            if !target.exists() || (!heading.is_empty() && !fs::read_to_string(&target).is_ok_and(has_heading)) {
+                wrong.push(format!("{name}: {link}"));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
