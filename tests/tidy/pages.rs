@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{MAX_COMMENT_COLUMNS, files, root};
+use super::{MAX_COMMENT_COLUMNS, files, is_test, root, rust_files};
 
 /// A row of a table, and an entry of the changelog, can't be broken.
 const MAX_ROW_COLUMNS: usize = 160;
@@ -91,4 +91,17 @@ fn pages_about_the_code_name_files_that_exist() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_reason_of_a_refusal_is_in_the_operations_page() {
+    let page = fs::read_to_string(root().join("docs/OPERATIONS.md")).expect("readable");
+    let mut n_reasons = 0;
+    for (name, text) in rust_files(&["src"]).iter().filter(|(name, _)| !is_test(name)) {
+        for reason in text.split("turned_away(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            n_reasons += 1;
+            assert!(page.contains(&format!("`{reason}`")), "docs/OPERATIONS.md has no `{reason}`, of {name}");
+        }
+    }
+    assert!(n_reasons > 20, "the reasons were not found");
 }
