@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{IngestToken, TokenVerifier};
-use crate::config::{Config, ConfigError, Plugin};
+use crate::config::{Config, ConfigError, PluginTable};
 use crate::hub::{ClientLimits, Hub, QueueLimits};
 use crate::index::{Index, IndexOptions, Retention};
 use crate::live::{Live, LiveLimits};
@@ -53,7 +53,7 @@ impl Plugins {
     pub fn build(config: &Config) -> Result<Plugins, Vec<ConfigError>> {
         let mut errors = Vec::new();
         let mut sources = Vec::new();
-        let reads_stdin = |plugin: &&Plugin| plugin.table.get("path").and_then(|path| path.as_str()) == Some("-");
+        let reads_stdin = |plugin: &&PluginTable| plugin.table.get("path").and_then(|path| path.as_str()) == Some("-");
         for plugin in config.sources.iter().filter(reads_stdin).skip(1) {
             let message = "standard input is read by another source already";
             errors.push(ConfigError::new(format!("{}.path", plugin.path), message));
@@ -69,7 +69,7 @@ impl Plugins {
         let mut transports = Vec::new();
         for (at, plugin) in config.transports.iter().enumerate() {
             let is_same =
-                |other: &Plugin| other.kind == plugin.kind && other.table.get("path") == plugin.table.get("path");
+                |other: &PluginTable| other.kind == plugin.kind && other.table.get("path") == plugin.table.get("path");
             if config.transports[..at].iter().any(is_same) {
                 errors.push(ConfigError::new(
                     format!("{}.type", plugin.path),

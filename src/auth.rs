@@ -323,7 +323,7 @@ fn install() {
             let key = key.try_get_as_bytes()?.to_vec();
             match algorithm {
                 Algorithm::HS256 | Algorithm::RS256 | Algorithm::ES256 => {
-                    Ok(Box::new(Ring { algorithm: *algorithm, key }))
+                    Ok(Box::new(RingVerifier { algorithm: *algorithm, key }))
                 }
                 _ => Err(ErrorKind::UnsupportedAlgorithm.into()),
             }
@@ -337,12 +337,12 @@ fn install() {
 }
 
 /// Verifies signatures of one of the three algorithms.
-struct Ring {
+struct RingVerifier {
     algorithm: Algorithm,
     key: Vec<u8>,
 }
 
-impl Verifier<Vec<u8>> for Ring {
+impl Verifier<Vec<u8>> for RingVerifier {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), jsonwebtoken::signature::Error> {
         let outcome = match self.algorithm {
             Algorithm::HS256 => {
@@ -355,7 +355,7 @@ impl Verifier<Vec<u8>> for Ring {
     }
 }
 
-impl JwtVerifier for Ring {
+impl JwtVerifier for RingVerifier {
     fn algorithm(&self) -> Algorithm {
         self.algorithm
     }

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::{Keys, Plugins};
-use crate::config::{Config, ConfigError, File, Layers};
+use crate::config::{Config, ConfigError, ConfigFile, ConfigLayers};
 use crate::query::{Diagnostics, Query, QueryLimits};
 use crate::schema::Schema;
 use crate::telemetry;
@@ -227,15 +227,15 @@ fn block_on(client: impl Future<Output = Result<(), Failure>>) -> Result<(), Fai
 
 /// Brings all layers of the configuration together. The one place where the command line reads the
 /// environment for it.
-fn layers(args: &ConfigArgs) -> Result<Layers, Vec<ConfigError>> {
+fn layers(args: &ConfigArgs) -> Result<ConfigLayers, Vec<ConfigError>> {
     const DEFAULT: &str = "config.toml";
     let name = args.config.as_deref().unwrap_or(DEFAULT);
     let file = match std::fs::read_to_string(name) {
-        Ok(text) => Some(File { name: name.to_owned(), text }),
+        Ok(text) => Some(ConfigFile { name: name.to_owned(), text }),
         Err(error) if args.config.is_none() && error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(vec![ConfigError::new(name, format!("can't be read: {error}"))]),
     };
-    Ok(Layers {
+    Ok(ConfigLayers {
         file,
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))

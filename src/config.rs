@@ -7,9 +7,9 @@
 //!   -> check                                              values in their ranges
 //! ```
 //!
-//! [`Config::parse`] is pure: it gets files and environment as [`Layers`]. The tables of plugins
-//! (`[[source]]`, `[[transport]]`) stay as they are. The owner of a table of plugins builds them
-//! with [`read()`], and prefixes errors with their path ([`ConfigError::within`]).
+//! [`Config::parse`] is pure: it gets files and environment as [`ConfigLayers`]. The tables of
+//! plugins (`[[source]]`, `[[transport]]`) stay as they are. The owner of a table of plugins builds
+//! them with [`read()`], and prefixes errors with their path ([`ConfigError::within`]).
 //!
 //! `config.toml` has every key with its default and a reason; a test keeps the two in step.
 
@@ -70,7 +70,7 @@ impl fmt::Display for ConfigError {
 
 /// The table of a plugin, not built yet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plugin {
+pub struct PluginTable {
     /// Its `type`.
     pub kind: String,
     /// Its name in logs, metrics and `/readyz`: its type and its number, `file#2`.
@@ -83,7 +83,7 @@ pub struct Plugin {
 
 /// The text of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
+pub struct ConfigFile {
     /// Its name in messages.
     pub name: String,
     /// Its content.
@@ -92,9 +92,9 @@ pub struct File {
 
 /// The layers of a configuration. Later layers take precedence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layers {
+pub struct ConfigLayers {
     /// The configuration file, if there is one.
-    pub file: Option<File>,
+    pub file: Option<ConfigFile>,
     /// Environment variables. Only those that start with `PERCH_` count.
     pub environment: Vec<(String, String)>,
     /// The values of `--set`: `KEY=VALUE`.
@@ -105,7 +105,7 @@ pub struct Layers {
     pub index_dir: Option<String>,
 }
 
-impl Layers {
+impl ConfigLayers {
     /// Variables that look like keys and are none, each with the nearest key. They have no effect.
     #[must_use]
     pub fn unknown_variables(&self) -> Vec<ConfigError> {
@@ -133,10 +133,10 @@ pub struct Config {
     /// `[telemetry]`
     pub telemetry: TelemetrySection,
     /// `[[source]]`. The default is one demo source.
-    pub sources: Vec<Plugin>,
+    pub sources: Vec<PluginTable>,
     /// `[[transport]]`. The default is `ws`, `sse`, `rest`, and `sente` for both profiles of
     /// `BirdWatch`.
-    pub transports: Vec<Plugin>,
+    pub transports: Vec<PluginTable>,
 }
 
 impl Default for Config {
@@ -162,7 +162,7 @@ impl Config {
     /// # Errors
     ///
     /// All errors in them.
-    pub fn load(layers: &Layers) -> Result<Config, Vec<ConfigError>> {
+    pub fn load(layers: &ConfigLayers) -> Result<Config, Vec<ConfigError>> {
         match Config::parse(layers) {
             (config, errors) if errors.is_empty() => Ok(config),
             (_, errors) => Err(errors),
@@ -175,14 +175,14 @@ impl Config {
     ///
     /// All errors in it.
     pub fn from_toml(text: &str) -> Result<Config, Vec<ConfigError>> {
-        let file = File { name: "config.toml".to_owned(), text: text.to_owned() };
-        Config::load(&Layers { file: Some(file), ..Layers::default() })
+        let file = ConfigFile { name: "config.toml".to_owned(), text: text.to_owned() };
+        Config::load(&ConfigLayers { file: Some(file), ..ConfigLayers::default() })
     }
 
     /// The configuration of these layers, and all errors in them. An invalid value is replaced by
     /// its default, so that the caller can go on and check the tables of plugins too.
     #[must_use]
-    pub fn parse(layers: &Layers) -> (Config, Vec<ConfigError>) {
+    pub fn parse(layers: &ConfigLayers) -> (Config, Vec<ConfigError>) {
         let mut errors = Vec::new();
         let mut table = match &layers.file {
             Some(file) => file_table(file, &mut errors),
@@ -211,12 +211,12 @@ impl Config {
 
 /// The token of ingestion. It has a variable but no key, because configuration files are often
 /// readable by many.
-fn secret_variable(layers: &Layers, errors: &mut Vec<ConfigError>) -> Option<Secret> {
+fn secret_variable(layers: &ConfigLayers, errors: &mut Vec<ConfigError>) -> Option<Secret> {
     let (name, text) = layers.environment.iter().find(|(name, _)| overrides::INGEST_TOKEN.contains(&name.as_str()))?;
     Secret::new(text).map_err(|message| errors.push(ConfigError::new(name, message))).ok()
 }
 
-fn file_table(file: &File, errors: &mut Vec<ConfigError>) -> Table {
+fn file_table(file: &ConfigFile, errors: &mut Vec<ConfigError>) -> Table {
     file.text.parse::<Table>().unwrap_or_else(|error| {
         let before = error.span().and_then(|span| file.text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
@@ -305,7 +305,7 @@ fn default_plugins(section: &str) -> Vec<Value> {
     ["ws", "sse", "rest", "sente"].map(|kind| table(&[("type", kind)])).into_iter().chain([table(&head)]).collect()
 }
 
-fn plugin_tables(table: &mut Table, section: &str, errors: &mut Vec<ConfigError>) -> Vec<Plugin> {
+fn plugin_tables(table: &mut Table, section: &str, errors: &mut Vec<ConfigError>) -> Vec<PluginTable> {
     match table.remove(section) {
         None => Vec::new(),
         Some(Value::Array(tables)) => plugins(tables, section, errors),
@@ -317,7 +317,7 @@ fn plugin_tables(table: &mut Table, section: &str, errors: &mut Vec<ConfigError>
     }
 }
 
-fn plugins(tables: Vec<Value>, section: &str, errors: &mut Vec<ConfigError>) -> Vec<Plugin> {
+fn plugins(tables: Vec<Value>, section: &str, errors: &mut Vec<ConfigError>) -> Vec<PluginTable> {
     let mut plugins = Vec::with_capacity(tables.len());
     for (at, value) in tables.into_iter().enumerate() {
         let path = format!("{section}[{at}]");
@@ -327,7 +327,7 @@ fn plugins(tables: Vec<Value>, section: &str, errors: &mut Vec<ConfigError>) -> 
         };
         match table.remove("type") {
             Some(Value::String(kind)) => {
-                plugins.push(Plugin { name: format!("{kind}#{}", at + 1), kind, path, table });
+                plugins.push(PluginTable { name: format!("{kind}#{}", at + 1), kind, path, table });
             }
             Some(other) => {
                 let message = format!("expected a string, found {}", read::describe(&other));
@@ -344,7 +344,7 @@ fn plugins(tables: Vec<Value>, section: &str, errors: &mut Vec<ConfigError>) -> 
 
 /// The error for a `type` that is in no table of plugins.
 #[must_use]
-pub fn unknown_type(plugin: &Plugin, known: &[&str]) -> ConfigError {
+pub fn unknown_type(plugin: &PluginTable, known: &[&str]) -> ConfigError {
     let hint = nearest(&plugin.kind, known.iter().copied());
     let hint = hint.map(|hint| format!("; did you mean \"{hint}\"?")).unwrap_or_default();
     let message = format!("there is no \"{}\"{hint} (there is: {})", plugin.kind, known.join(", "));

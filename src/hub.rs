@@ -31,7 +31,7 @@ use catalog::QueryCatalog;
 pub(crate) use catalog::{ClientLimits, MatchingQueries, QueryListing, RegistrationError};
 pub use catalog::{CostOrder, QueryCounts, QueryStats};
 pub use client_key::ClientKey;
-pub use delivery::{Delivery, EncodedText, EncoderKey, Encodings, Name};
+pub use delivery::{Delivery, EncodedText, EncoderKey, Encodings, SubscriptionName};
 pub(crate) use disconnect_queue::DisconnectQueue;
 use fan_out::{FanOut, SessionIndex};
 use memory::{MemoryBudget, subscription_bytes};
@@ -89,7 +89,7 @@ impl Hub {
     pub(crate) fn subscribe(
         &mut self,
         queue: &Arc<SessionQueue>,
-        name: &Name,
+        name: &SubscriptionName,
         query: &Query,
     ) -> Result<Query, RegistrationError> {
         self.subscribe_for(&ClientKey::Server, queue, name, query)
@@ -106,7 +106,7 @@ impl Hub {
         &mut self,
         client: &ClientKey,
         queue: &Arc<SessionQueue>,
-        name: &Name,
+        name: &SubscriptionName,
         query: &Query,
     ) -> Result<Query, RegistrationError> {
         if self.memory.is_exhausted() {
@@ -131,7 +131,7 @@ impl Hub {
     }
 
     /// Ends a subscription and drops what waits for it. False if there is none of this name.
-    pub(crate) fn unsubscribe(&mut self, uid: Uid, name: &Name) -> bool {
+    pub(crate) fn unsubscribe(&mut self, uid: Uid, name: &SubscriptionName) -> bool {
         let Some(session) = self.fan_out.index(uid) else { return false };
         let Some(key) = self.fan_out.remove_name(session, name) else { return false };
         self.end_subscription(key, session, name);
@@ -147,7 +147,7 @@ impl Hub {
         }
     }
 
-    fn end_subscription(&mut self, key: QueryKey, session: SessionIndex, name: &Name) {
+    fn end_subscription(&mut self, key: QueryKey, session: SessionIndex, name: &SubscriptionName) {
         if let Some(ended) = self.fan_out.remove(key, session, name) {
             self.catalog.release(key, ended.client, name, (ended.remaining, ended.is_still_held));
         }

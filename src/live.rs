@@ -28,11 +28,13 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use crate::hub::SessionQueue;
-pub use crate::hub::{ClientKey, CostOrder, Delivery, EncodedText, EncoderKey, Name, QueryStats, QueueLimits};
+pub use crate::hub::{
+    ClientKey, CostOrder, Delivery, EncodedText, EncoderKey, QueryStats, QueueLimits, SubscriptionName,
+};
 use crate::ids::{Epoch, Seq, Uid};
 use crate::index::{Index, IntakeError};
 use crate::percolator::EngineKind;
-use crate::pipeline::Handle;
+use crate::pipeline::PipelineHandle;
 use crate::telemetry;
 use compiled_queries::CompiledQueries;
 use estimate::SampleCache;
@@ -93,7 +95,7 @@ pub struct Live {
 #[derive(Debug)]
 struct Inner {
     index: Index,
-    pipeline: Handle,
+    pipeline: PipelineHandle,
     limits: LiveLimits,
     /// A permit for each session that may still be opened. Closed at the shutdown.
     sessions: Arc<Semaphore>,
@@ -112,7 +114,7 @@ struct Inner {
 }
 
 impl Live {
-    pub(crate) fn new(index: Index, pipeline: Handle, limits: LiveLimits, engine: EngineKind) -> Live {
+    pub(crate) fn new(index: Index, pipeline: PipelineHandle, limits: LiveLimits, engine: EngineKind) -> Live {
         let sessions = Arc::new(Semaphore::new(limits.max_sessions));
         let searches = Scheduler::new(limits.max_searches, limits.max_waiting_searches, telemetry::searches_scheduled);
         Live {

@@ -30,7 +30,7 @@ use tokio::task::unconstrained;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::{
-    ClientKey, DisconnectQueue, Hub, MatchingQueries, Name, QueryListing, RegistrationError, SessionQueue,
+    ClientKey, DisconnectQueue, Hub, MatchingQueries, QueryListing, RegistrationError, SessionQueue, SubscriptionName,
 };
 use crate::ids::{Seq, Uid};
 use crate::index::Index;
@@ -109,26 +109,26 @@ pub(crate) enum Control {
     Subscribe {
         client: ClientKey,
         queue: Arc<SessionQueue>,
-        name: Name,
+        name: SubscriptionName,
         query: Query,
         resume: bool,
         reply: oneshot::Sender<Result<Subscribed, RegistrationError>>,
     },
     /// Ends a subscription. Replies whether there was one.
-    Unsubscribe { uid: Uid, name: Name, reply: oneshot::Sender<bool> },
+    Unsubscribe { uid: Uid, name: SubscriptionName, reply: oneshot::Sender<bool> },
     /// Asks which queries a tweet matches. Costs as much as a tweet, so a waiting batch comes next.
     Matching { tweet: Arc<AnalyzedTweet>, reply: oneshot::Sender<MatchingQueries> },
 }
 
 /// The progress of the loop, readable by all.
 #[derive(Debug)]
-pub(crate) struct Position {
+pub(crate) struct PipelinePosition {
     seq: AtomicU64,
     offered: AtomicU64,
     queries: AtomicU64,
 }
 
-impl Position {
+impl PipelinePosition {
     /// The newest tweet whose percolation has begun.
     pub(crate) fn seq(&self) -> Seq {
         Seq(self.seq.load(Ordering::Acquire))
@@ -147,10 +147,10 @@ impl Position {
 
 /// Access to the loop, for sessions. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Handle {
+pub(crate) struct PipelineHandle {
     pub(crate) control: mpsc::Sender<Control>,
     pub(crate) disconnects: Arc<DisconnectQueue>,
-    pub(crate) position: Arc<Position>,
+    pub(crate) position: Arc<PipelinePosition>,
     pub(crate) listing: Arc<QueryListing>,
 }
 
@@ -168,22 +168,22 @@ pub(crate) struct Pipeline {
     batches: mpsc::Receiver<Batch>,
     control: mpsc::Receiver<Control>,
     disconnects: Arc<DisconnectQueue>,
-    position: Arc<Position>,
+    position: Arc<PipelinePosition>,
     in_progress: Option<InProgress>,
     slicer: Slicer,
 }
 
 impl Pipeline {
     /// A pipeline that reads from `batches`. Its position starts at the last seq that was used.
-    pub(crate) fn new(hub: Hub, index: Index, batches: mpsc::Receiver<Batch>) -> (Pipeline, Handle) {
+    pub(crate) fn new(hub: Hub, index: Index, batches: mpsc::Receiver<Batch>) -> (Pipeline, PipelineHandle) {
         let (control_sender, control) = mpsc::channel(CONTROL_CAPACITY);
         let disconnects = Arc::new(DisconnectQueue::default());
-        let position = Arc::new(Position {
+        let position = Arc::new(PipelinePosition {
             seq: AtomicU64::new(index.last_seq().0),
             offered: AtomicU64::new(index.last_seq().0),
             queries: AtomicU64::new(hub.queries() as u64),
         });
-        let handle = Handle {
+        let handle = PipelineHandle {
             control: control_sender,
             disconnects: Arc::clone(&disconnects),
             position: Arc::clone(&position),

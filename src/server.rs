@@ -46,11 +46,11 @@ use tokio_util::task::TaskTracker;
 use crate::telemetry;
 use crate::transport::{ConnectionShare, Gate, Peer, Progress, check_head};
 
-use admission::{Admission, Admitted};
+use admission::{Admission, AdmittedConnection};
 use error_bodies::ErrorBodies;
 use request_body::{BodyEnd, RequestBody};
 use response_body::{DeliveryProgress, ResponseBody, StreamExecutor};
-use stream::{ConnectionSlot, GuardedStream, RequestGuard, Requests};
+use stream::{ConnectionSlot, GuardedStream, RequestGuard, RequestState};
 pub use tls::Tls;
 
 /// Delay after a failure of the listener, such as too many open files.
@@ -127,8 +127,8 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
                 () = shutdown.cancelled() => return,
                 admitted = admission.admit(stream, peer) => admitted,
             };
-            let Some(Admitted { stream, peer, slot }) = admitted else { return };
-            let requests = Arc::new(Requests::default());
+            let Some(AdmittedConnection { stream, peer, slot }) = admitted else { return };
+            let requests = Arc::new(RequestState::default());
             let slot = ConnectionSlot::new(permit, slot);
             let stream =
                 GuardedStream::new(stream, options.write_timeout, Arc::clone(&requests), slot, open, shutdown.clone());
@@ -183,7 +183,7 @@ fn builder(options: &ServerOptions) -> Builder<StreamExecutor> {
 /// A connection's client and limits.
 struct ConnectionContext {
     peer: Peer,
-    requests: Arc<Requests>,
+    requests: Arc<RequestState>,
     progress: Progress,
     header_timeout: Duration,
     idle_timeout: Duration,
@@ -279,7 +279,7 @@ async fn connection<S>(
 
 /// The limit of HTTP/1.1 that has ended a connection, if one has. hyper has sent the response, if
 /// any.
-fn refused(error: &hyper::Error, requests: &Requests) -> Option<&'static str> {
+fn refused(error: &hyper::Error, requests: &RequestState) -> Option<&'static str> {
     if error.is_parse_too_large() {
         return Some("headers");
     }

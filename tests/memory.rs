@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use peak_alloc::PeakAlloc;
 use perch::app::{self, Keys, Plugins};
-use perch::config::{Config, File, Layers};
+use perch::config::{Config, ConfigFile, ConfigLayers};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -91,11 +91,11 @@ async fn measure(sessions: usize, each: usize, query: impl Fn(usize) -> String) 
     let text = "source = []\n[limits]\ncommands_per_second = 10000\nmax_subscriptions_per_session = 1000\n\
          max_sessions_per_address = 0\nmax_queries_mb_per_client = 0\nmax_connections_per_address = 0"
         .to_owned();
-    let config = Config::load(&Layers {
+    let config = Config::load(&ConfigLayers {
         listen: Some("127.0.0.1:0".to_owned()),
         index_dir: Some(dir.path().join("index").display().to_string()),
-        file: Some(File { name: "test.toml".to_owned(), text }),
-        ..Layers::default()
+        file: Some(ConfigFile { name: "test.toml".to_owned(), text }),
+        ..ConfigLayers::default()
     });
     let config = config.expect("the settings are right");
     let plugins = Plugins::build(&config).expect("the plugins' settings are right");

@@ -34,7 +34,7 @@ use super::client::{Backoff, Http, address, refusal, unreachable};
 use super::show::escaped;
 use super::signals::Ends;
 use super::{Failure, ServerArgs};
-use crate::source::reader::{Input, Location, RawChunk, RawReader, ReaderOptions, RefusedDoc};
+use crate::source::reader::{InputStream, Location, RawChunk, RawReader, ReaderOptions, RefusedDoc};
 
 /// A portion has at most so many tweets.
 const PORTION_TWEETS: usize = 5_000;
@@ -173,7 +173,7 @@ async fn send_file(
     ends: &mut Ends,
 ) -> Result<(), Failure> {
     let read_bytes = Arc::new(AtomicU64::new(0));
-    let (input, len): (Input, Option<u64>) = if path.as_os_str() == "-" {
+    let (input, len): (InputStream, Option<u64>) = if path.as_os_str() == "-" {
         (Box::new(tokio::io::stdin()), None)
     } else {
         let file = tokio::fs::File::open(path).await.context("can't be opened")?;
@@ -483,7 +483,7 @@ fn understand(status: StatusCode, text: &str) -> Result<Answer, Failure> {
 
 /// Counts what is read, so that the bar knows how far the file is.
 struct Counted {
-    input: Input,
+    input: InputStream,
     read_bytes: Arc<AtomicU64>,
 }
 

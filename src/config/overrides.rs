@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use toml::{Table, Value};
 
-use super::{Config, ConfigError, Layers, default_sections, nearest};
+use super::{Config, ConfigError, ConfigLayers, default_sections, nearest};
 
 /// The prefix of variables.
 const PREFIX: &str = "PERCH_";
@@ -21,7 +21,7 @@ pub(super) const INGEST_TOKEN: &[&str] = &["PERCH_INGEST__TOKEN", "PERCH_INGEST_
 pub(super) type Origins = Vec<(String, String)>;
 
 /// Applies all layers above the file to the table.
-pub(super) fn apply(layers: &Layers, table: &mut Table, errors: &mut Vec<ConfigError>) -> Origins {
+pub(super) fn apply(layers: &ConfigLayers, table: &mut Table, errors: &mut Vec<ConfigError>) -> Origins {
     let mut origins = Origins::new();
     let mut set =
         |origin: String, path: &str, value: Value, errors: &mut Vec<ConfigError>| match put(table, path, value) {
@@ -76,7 +76,7 @@ pub(super) fn name_origins(origins: &Origins, errors: &mut [ConfigError]) {
 
 /// Variables that start with `PERCH_` and set nothing. These are warnings, because other software
 /// may have set them. Those that Kubernetes sets for services are left out.
-pub(super) fn unknown_variables(layers: &Layers) -> Vec<ConfigError> {
+pub(super) fn unknown_variables(layers: &ConfigLayers) -> Vec<ConfigError> {
     let is_unknown = |(name, value): &&(String, String)| {
         name.starts_with(PREFIX)
             && !OTHER_VARIABLES.contains(&name.as_str())

@@ -8,11 +8,14 @@ use super::*;
 
 const SHIPPED: &str = include_str!("../../config.toml");
 
-fn layers(file: &str) -> Layers {
-    Layers { file: Some(File { name: "config.toml".to_owned(), text: file.to_owned() }), ..Layers::default() }
+fn layers(file: &str) -> ConfigLayers {
+    ConfigLayers {
+        file: Some(ConfigFile { name: "config.toml".to_owned(), text: file.to_owned() }),
+        ..ConfigLayers::default()
+    }
 }
 
-fn errors(layers: &Layers) -> String {
+fn errors(layers: &ConfigLayers) -> String {
     Config::parse(layers).1.iter().map(|error| format!("{error}\n")).collect()
 }
 
@@ -45,7 +48,7 @@ fn every_key_is_in_the_shipped_file_under_a_reason() {
 
 #[test]
 fn nothing_at_all_is_the_defaults() {
-    assert_eq!(Config::load(&Layers::default()), Ok(Config::default()));
+    assert_eq!(Config::load(&ConfigLayers::default()), Ok(Config::default()));
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn flags_are_over_variables_over_the_file_over_the_defaults() {
 fn set_takes_any_path() {
     let set = |assignments: &[&str]| {
         let set = assignments.iter().map(|&assignment| assignment.to_owned()).collect();
-        Config::load(&Layers { set, ..Layers::default() }).expect("all is right")
+        Config::load(&ConfigLayers { set, ..ConfigLayers::default() }).expect("all is right")
     };
     assert_eq!(set(&["source=[]"]).sources, []);
     let config = set(&["source[0].rate=5", "source[1].type=file", "source[1].path = a b.json", "index.dir=12"]);
@@ -136,7 +139,7 @@ fn set_takes_any_path() {
 
 #[test]
 fn mistakes_in_variables_and_flags_name_them() {
-    let layers = Layers {
+    let layers = ConfigLayers {
         environment: vec![
             ("PERCH_SERVER_LISTN".to_owned(), "1".to_owned()),
             ("PERCH_INDEX__COMMIT_TWEETS".to_owned(), "many".to_owned()),
@@ -148,7 +151,7 @@ fn mistakes_in_variables_and_flags_name_them() {
             "limits.max_pag=1".to_owned(),
         ],
         listen: Some("nowhere".to_owned()),
-        ..Layers::default()
+        ..ConfigLayers::default()
     };
     expect![[r#"
         --set: expected KEY=VALUE, found "nonsense"
@@ -195,9 +198,9 @@ fn problems_move_into_the_table_around_them() {
 
 #[test]
 fn unknown_variables_are_warnings_and_those_of_kubernetes_not_even_that() {
-    let layers = |variables: &[(&str, &str)]| Layers {
+    let layers = |variables: &[(&str, &str)]| ConfigLayers {
         environment: variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        ..Layers::default()
+        ..ConfigLayers::default()
     };
     let unknown = |variables: &[(&str, &str)]| -> String {
         let layers = layers(variables);

@@ -19,7 +19,7 @@ mod registry;
 use std::sync::Arc;
 
 use super::memory::{QUERY_BYTES, subscription_bytes};
-use super::{ClientKey, Name};
+use super::{ClientKey, SubscriptionName};
 use crate::doc::Doc;
 use crate::ids::{QueryId, QueryKey};
 use crate::percolator::{Engine, Matches};
@@ -27,7 +27,7 @@ use crate::query::Query;
 
 use client_budgets::ClientBudgets;
 pub(crate) use client_budgets::ClientLimits;
-pub(super) use client_budgets::{ClientIndex, Usage};
+pub(super) use client_budgets::{BudgetUsage, ClientIndex};
 use cost_sampler::CostSampler;
 pub(crate) use listing::QueryListing;
 pub use query_stats::{CostOrder, QueryCounts, QueryStats};
@@ -130,7 +130,7 @@ impl QueryCatalog {
     pub(super) fn acquire(
         &mut self,
         client: &ClientKey,
-        name: &Name,
+        name: &SubscriptionName,
         query: &Query,
         is_held: bool,
     ) -> Result<(QueryKey, ClientIndex, bool), RegistrationError> {
@@ -138,8 +138,8 @@ impl QueryCatalog {
         if known.is_none() && self.registry.len() >= self.max_queries {
             return Err(RegistrationError::TooManyQueries(self.max_queries));
         }
-        let usage = known.and_then(|key| self.registry.usage(key)).unwrap_or_else(|| Usage::of(query));
-        let charge = Usage { bytes: subscription_bytes(name), weak_patterns: 0 };
+        let usage = known.and_then(|key| self.registry.usage(key)).unwrap_or_else(|| BudgetUsage::of(query));
+        let charge = BudgetUsage { bytes: subscription_bytes(name), weak_patterns: 0 };
         let charge = if is_held { charge } else { charge.plus(usage) };
         self.budgets.check(client, charge)?;
         let client = self.budgets.charge(client, charge);
@@ -157,10 +157,10 @@ impl QueryCatalog {
         &mut self,
         key: QueryKey,
         client: ClientIndex,
-        name: &Name,
+        name: &SubscriptionName,
         (remaining, is_still_held): (usize, bool),
     ) {
-        let refund = Usage { bytes: subscription_bytes(name), weak_patterns: 0 };
+        let refund = BudgetUsage { bytes: subscription_bytes(name), weak_patterns: 0 };
         let usage = self.registry.usage(key).filter(|_| !is_still_held).unwrap_or_default();
         self.budgets.refund(client, refund.plus(usage));
         if self.registry.release(key) {

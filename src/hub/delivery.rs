@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::index::Hit;
 
 /// The client's name of a subscription; `None` is the unnamed one.
-pub type Name = Option<Arc<str>>;
+pub type SubscriptionName = Option<Arc<str>>;
 
 /// A tweet for one session. Sessions that get it under the same names share it.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Delivery {
     /// The tweet.
     pub hit: Hit,
     /// The names of the matching subscriptions, sorted.
-    pub names: Arc<[Name]>,
+    pub names: Arc<[SubscriptionName]>,
     /// The tweet in the encodings of the transports.
     pub encodings: Encodings,
 }
@@ -23,7 +23,7 @@ pub struct Delivery {
 impl Delivery {
     /// A delivery without encodings.
     #[must_use]
-    pub fn new(hit: Hit, names: Arc<[Name]>) -> Delivery {
+    pub fn new(hit: Hit, names: Arc<[SubscriptionName]>) -> Delivery {
         Delivery { hit, names, encodings: Encodings::default() }
     }
 

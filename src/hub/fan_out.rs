@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::catalog::{ClientIndex, Percolated};
 use super::memory::{map_bytes, name_bytes};
-use super::{Delivery, Name, SessionQueue};
+use super::{Delivery, SessionQueue, SubscriptionName};
 use crate::ids::{QueryKey, Uid};
 use crate::index::Hit;
 use crate::telemetry;
@@ -23,14 +23,14 @@ struct Subscription {
     session: SessionIndex,
     /// The client whose budget it counts in.
     client: ClientIndex,
-    name: Name,
+    name: SubscriptionName,
 }
 
 /// A session with at least one subscription since it began.
 #[derive(Debug)]
 struct Subscriber {
     queue: Arc<SessionQueue>,
-    queries: HashMap<Name, QueryKey>,
+    queries: HashMap<SubscriptionName, QueryKey>,
 }
 
 /// A subscription that ended.
@@ -53,7 +53,7 @@ pub(super) struct FanOut {
     /// By query key; empty where the key is free.
     subscriptions: Vec<Vec<Subscription>>,
     /// Scratch of [`FanOut::deliver`], by session index: the names that the current tweet matches.
-    names: Vec<Vec<Name>>,
+    names: Vec<Vec<SubscriptionName>>,
 }
 
 impl FanOut {
@@ -90,7 +90,13 @@ impl FanOut {
     /// Adds a subscription to a query, and returns how many the query has. Does not end the
     /// subscription that the session has under this name: [`FanOut::name_query`] returns that one's
     /// query.
-    pub(super) fn add(&mut self, key: QueryKey, session: SessionIndex, client: ClientIndex, name: Name) -> usize {
+    pub(super) fn add(
+        &mut self,
+        key: QueryKey,
+        session: SessionIndex,
+        client: ClientIndex,
+        name: SubscriptionName,
+    ) -> usize {
         if self.subscriptions.len() <= key.index() {
             self.subscriptions.resize_with(key.index() + 1, Vec::new);
         }
@@ -104,17 +110,27 @@ impl FanOut {
     }
 
     /// Sets the query of a name, and returns the query that the name had.
-    pub(super) fn name_query(&mut self, session: SessionIndex, name: Name, key: QueryKey) -> Option<QueryKey> {
+    pub(super) fn name_query(
+        &mut self,
+        session: SessionIndex,
+        name: SubscriptionName,
+        key: QueryKey,
+    ) -> Option<QueryKey> {
         self.sessions[session as usize].as_mut()?.queries.insert(name, key)
     }
 
     /// Removes a name of a session, and returns its query.
-    pub(super) fn remove_name(&mut self, session: SessionIndex, name: &Name) -> Option<QueryKey> {
+    pub(super) fn remove_name(&mut self, session: SessionIndex, name: &SubscriptionName) -> Option<QueryKey> {
         self.sessions[session as usize].as_mut()?.queries.remove(name)
     }
 
     /// Removes the oldest subscription of a session to a query under a name.
-    pub(super) fn remove(&mut self, key: QueryKey, session: SessionIndex, name: &Name) -> Option<EndedSubscription> {
+    pub(super) fn remove(
+        &mut self,
+        key: QueryKey,
+        session: SessionIndex,
+        name: &SubscriptionName,
+    ) -> Option<EndedSubscription> {
         let subscriptions = self.subscriptions.get_mut(key.index())?;
         let at = subscriptions.iter().position(|it| it.session == session && it.name == *name)?;
         let Subscription { client, .. } = subscriptions.swap_remove(at);
@@ -127,7 +143,7 @@ impl FanOut {
     }
 
     /// Removes a session, and returns its subscriptions, which the caller has to remove.
-    pub(super) fn remove_session(&mut self, uid: Uid) -> Option<(SessionIndex, HashMap<Name, QueryKey>)> {
+    pub(super) fn remove_session(&mut self, uid: Uid) -> Option<(SessionIndex, HashMap<SubscriptionName, QueryKey>)> {
         let session = self.indices.remove(&uid)?;
         let subscriber = self.sessions[session as usize].take()?;
         self.free.push(session);
@@ -135,7 +151,7 @@ impl FanOut {
     }
 
     /// Drops the deliveries that wait for a subscription.
-    pub(super) fn purge(&self, session: SessionIndex, name: &Name) {
+    pub(super) fn purge(&self, session: SessionIndex, name: &SubscriptionName) {
         if let Some(subscriber) = &self.sessions[session as usize] {
             subscriber.queue.purge(name);
         }
@@ -145,7 +161,7 @@ impl FanOut {
     pub(super) fn deliver(&mut self, tweets: &[SequencedTweet], percolated: &Percolated<'_>) {
         let mut undecided = &percolated.undecided[..];
         let mut matched_sessions = Vec::new();
-        let mut deliveries: HashMap<Vec<Name>, Arc<Delivery>> = HashMap::new();
+        let mut deliveries: HashMap<Vec<SubscriptionName>, Arc<Delivery>> = HashMap::new();
         for (doc, queries) in percolated.matches.by_doc() {
             self.defer(&mut undecided, doc, tweets);
             let tweet = &tweets[doc as usize];
@@ -216,7 +232,7 @@ impl FanOut {
             + self.sessions.iter().flatten().map(of_session).sum::<usize>()
             + map_bytes(&self.indices)
             + self.free.capacity() * size_of::<SessionIndex>()
-            + self.names.capacity() * size_of::<Vec<Name>>()
+            + self.names.capacity() * size_of::<Vec<SubscriptionName>>()
     }
 
     /// Sessions and free indices.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Name;
+use super::SubscriptionName;
 
 /// Estimate of what a registered query takes that [`MemoryBudget::set_measured`] has not counted
 /// yet, besides the query itself.
@@ -63,11 +63,11 @@ pub(super) fn map_bytes<K, V>(map: &HashMap<K, V>) -> usize {
 }
 
 /// The heap memory of a name, which all its users share.
-pub(super) fn name_bytes(name: &Name) -> usize {
+pub(super) fn name_bytes(name: &SubscriptionName) -> usize {
     name.as_ref().map_or(0, |name| (name.len() + 2 * size_of::<usize>()).next_multiple_of(size_of::<usize>()))
 }
 
 /// Estimate of the memory of a subscription.
-pub(super) fn subscription_bytes(name: &Name) -> usize {
+pub(super) fn subscription_bytes(name: &SubscriptionName) -> usize {
     name_bytes(name) + SUBSCRIPTION_BYTES
 }

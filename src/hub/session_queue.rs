@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::{Delivery, Name};
+use super::{Delivery, SubscriptionName};
 use crate::ids::{Seq, Uid};
 
 /// The bounds of a session's queue.
@@ -160,7 +160,7 @@ impl SessionQueue {
 
     /// Removes a subscription's name from the queued deliveries, and the deliveries that have no
     /// other name.
-    pub(super) fn purge(&self, name: &Name) {
+    pub(super) fn purge(&self, name: &SubscriptionName) {
         let mut state = self.state();
         if !state.waiting.iter().any(|delivery| delivery.names.contains(name)) {
             return;
@@ -172,7 +172,8 @@ impl SessionQueue {
                 if !delivery.names.contains(name) {
                     return Some(delivery);
                 }
-                let names: Arc<[Name]> = delivery.names.iter().filter(|&other| other != name).cloned().collect();
+                let names: Arc<[SubscriptionName]> =
+                    delivery.names.iter().filter(|&other| other != name).cloned().collect();
                 (!names.is_empty()).then(|| Arc::new(Delivery::new(delivery.hit.clone(), names)))
             })
             .collect();

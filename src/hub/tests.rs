@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::catalog::Usage;
+use super::catalog::BudgetUsage;
 use super::*;
 use crate::automaton::BUILT;
 use crate::doc::{Doc, DocBuilder};
@@ -71,7 +71,7 @@ fn hub() -> Hub {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "that is what a name is")]
-fn name(name: &str) -> Name {
+fn name(name: &str) -> SubscriptionName {
     Some(name.into())
 }
 
@@ -325,7 +325,7 @@ fn client(last: u8) -> ClientKey {
 
 #[test]
 fn one_client_leaves_room_for_others() {
-    let bytes = 2 * (Usage::of(&query("one")).bytes + subscription_bytes(&name("a")));
+    let bytes = 2 * (BudgetUsage::of(&query("one")).bytes + subscription_bytes(&name("a")));
     let shares = |bytes, weak_patterns| {
         let hub = Hub::new(Box::new(PlainEngine::default()), 1_000, usize::MAX);
         hub.with_client_limits(ClientLimits { bytes, weak_patterns })
@@ -358,10 +358,10 @@ fn one_client_leaves_room_for_others() {
 
 #[test]
 fn an_expression_counts_in_full_whoever_else_holds_it() {
-    let alone = Usage::of(&query("/cat[a-z]{1,2}s/")).bytes;
+    let alone = BudgetUsage::of(&query("/cat[a-z]{1,2}s/")).bytes;
     let kept = query("/cat[a-z]{1,2}s/ rust");
-    assert!(Usage::of(&query("/cat[a-z]{1,2}s/")).bytes >= alone);
-    assert!(Usage::of(&kept).bytes > alone);
+    assert!(BudgetUsage::of(&query("/cat[a-z]{1,2}s/")).bytes >= alone);
+    assert!(BudgetUsage::of(&kept).bytes > alone);
 }
 
 proptest::proptest! {

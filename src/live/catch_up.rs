@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Delivery, Live, LiveError, Name};
+use super::{Delivery, Live, LiveError, SubscriptionName};
 use crate::ids::Seq;
 use crate::index::{PageLimits, QuerySet, Replay, ReplayQuery, SearchError, View};
 use crate::query::Query;
@@ -28,7 +28,7 @@ const PAGE_LIMITS: PageLimits = PageLimits { tweets: 256, bytes: 256 * 1_024 };
 /// A subscription, and the seq up to which its matches were returned.
 #[derive(Clone, Debug)]
 struct SubscriptionCursor {
-    name: Name,
+    name: SubscriptionName,
     query: Query,
     cursor: Seq,
 }
@@ -45,7 +45,7 @@ pub(super) struct CatchUp {
 #[derive(Debug)]
 pub(super) struct CatchUpReader {
     /// By index in the replay. Sorted, as the names of a delivery are.
-    names: Vec<Name>,
+    names: Vec<SubscriptionName>,
     replay: Replay,
 }
 
@@ -79,17 +79,17 @@ impl CatchUp {
         self.subscriptions.len()
     }
 
-    pub(super) fn contains(&self, name: &Name) -> bool {
+    pub(super) fn contains(&self, name: &SubscriptionName) -> bool {
         self.subscriptions.iter().any(|subscription| subscription.name == *name)
     }
 
     /// Adds a subscription, or replaces the one of that name.
-    pub(super) fn insert(&mut self, name: Name, query: Query, cursor: Seq) {
+    pub(super) fn insert(&mut self, name: SubscriptionName, query: Query, cursor: Seq) {
         self.remove(&name);
         self.subscriptions.push(SubscriptionCursor { name, query, cursor });
     }
 
-    pub(super) fn remove(&mut self, name: &Name) {
+    pub(super) fn remove(&mut self, name: &SubscriptionName) {
         self.subscriptions.retain(|subscription| subscription.name != *name);
         self.reader = None;
     }
@@ -131,7 +131,7 @@ impl CatchUpReader {
     /// Reads the next page. `until` is the newest position that the view is known to hold.
     fn page(mut self, view: &View, until: Seq) -> Result<CatchUpPage, SearchError> {
         let page = self.replay.page(view, until, PAGE_LIMITS)?;
-        let mut names: HashMap<QuerySet, Arc<[Name]>> = HashMap::new();
+        let mut names: HashMap<QuerySet, Arc<[SubscriptionName]>> = HashMap::new();
         let deliveries = page.hits.into_iter().map(|(hit, queries)| {
             let name = |at: usize| self.names[at].clone();
             let names = names.entry(queries).or_insert_with_key(|queries| queries.iter().map(name).collect());

@@ -2,24 +2,24 @@
 //! in time slices.
 //!
 //! ```text
-//! enqueue ──> queue by client and session ── next in turn ──> Slot ── drop ──> the next one
+//! enqueue ──> queue by client and session ── next in turn ──> SearchSlot ── drop ──> the next one
 //!    │                   ^                                      │
-//!    └─ Ticket: drop     └────────── slice is over ─────────────┘
+//!    └─ SearchTicket: drop     └────────── slice is over ─────────────┘
 //!       cancels
 //! ```
 //!
 //! A free slot goes to the client that holds the fewest slots, and of several to the one that was
 //! served longest ago. The same rule selects the session. Work that holds a slot calls
-//! [`Slot::should_stop`] frequently, and may be paused there: its thread blocks until it gets a
-//! slot again. Work is paused when its time slice is over and other work waits, or at once when its
-//! client holds at least two slots more than a client that waits. So a single client uses all
+//! [`SearchSlot::should_stop`] frequently, and may be paused there: its thread blocks until it gets
+//! a slot again. Work is paused when its time slice is over and other work waits, or at once when
+//! its client holds at least two slots more than a client that waits. So a single client uses all
 //! slots, and yields some within a few steps when another one comes.
 //!
 //! Paused work keeps its thread and its memory. So the paused work of a session, of a client and in
 //! all is limited; at the limit, paused work resumes before new work begins.
 //!
-//! Invariants: a slot is free or held by one [`Slot`]; no work waits while a slot is free; dropping
-//! a [`Ticket`] removes its work from the queue, or cancels it.
+//! Invariants: a slot is free or held by one [`SearchSlot`]; no work waits while a slot is free;
+//! dropping a [`SearchTicket`] removes its work from the queue, or cancels it.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -104,7 +104,7 @@ struct Waiter {
     signals: Arc<Signals>,
     is_counted: bool,
     is_paused: bool,
-    grant: oneshot::Sender<Slot>,
+    grant: oneshot::Sender<SearchSlot>,
 }
 
 #[derive(Debug)]
@@ -126,7 +126,7 @@ struct Signals {
 
 /// Waiting or running work. Dropping the ticket removes the work from the queue, or cancels it.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(crate) struct SearchTicket {
     scheduler: Scheduler,
     id: u64,
     requester: Requester,
@@ -134,11 +134,11 @@ pub(crate) struct Ticket {
 }
 
 /// The slot of waiting work; an error if the ticket was dropped.
-pub(crate) type PendingSlot = oneshot::Receiver<Slot>;
+pub(crate) type PendingSlot = oneshot::Receiver<SearchSlot>;
 
 /// The right to run. Dropping it frees the slot.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct SearchSlot {
     scheduler: Scheduler,
     id: u64,
     requester: Requester,
@@ -150,7 +150,7 @@ pub(crate) struct Slot {
 }
 
 /// Granted slots and their receivers. They are sent after the lock is released.
-type Grants = Vec<(oneshot::Sender<Slot>, Slot)>;
+type Grants = Vec<(oneshot::Sender<SearchSlot>, SearchSlot)>;
 
 impl Scheduler {
     /// A scheduler of `slots` slots. At most `max_waiting` counted work of one client may wait.
@@ -165,7 +165,11 @@ impl Scheduler {
     }
 
     /// Enqueues work. Work that is not counted is always accepted: the caller must limit it.
-    pub(crate) fn enqueue(&self, requester: &Requester, is_counted: bool) -> Result<(Ticket, PendingSlot), QueueFull> {
+    pub(crate) fn enqueue(
+        &self,
+        requester: &Requester,
+        is_counted: bool,
+    ) -> Result<(SearchTicket, PendingSlot), QueueFull> {
         let signals = Arc::new(Signals::default());
         let (grant, turn) = oneshot::channel();
         let mut state = self.lock();
@@ -182,7 +186,7 @@ impl Scheduler {
             state.preempt_for(requester);
         }
         self.send(state, grants);
-        Ok((Ticket { scheduler: self.clone(), id, requester: requester.clone(), signals }, turn))
+        Ok((SearchTicket { scheduler: self.clone(), id, requester: requester.clone(), signals }, turn))
     }
 
     /// The work that runs and waits, and the work cancelled since the start.
@@ -194,7 +198,7 @@ impl Scheduler {
 
     /// Takes all slots. They must be free.
     #[cfg(test)]
-    pub(crate) fn take_all(&self) -> Vec<(Ticket, Slot)> {
+    pub(crate) fn take_all(&self) -> Vec<(SearchTicket, SearchSlot)> {
         let take = |_| {
             let (ticket, mut turn) = self.enqueue(&Requester::server(), false).expect("it is not counted");
             (ticket, turn.try_recv().expect("a free slot"))
@@ -220,7 +224,8 @@ impl Scheduler {
                 signals: Arc::clone(&signals),
                 promised_to: None,
             });
-            let slot = Slot { scheduler: self.clone(), id, requester, signals, since: Instant::now(), is_held: true };
+            let slot =
+                SearchSlot { scheduler: self.clone(), id, requester, signals, since: Instant::now(), is_held: true };
             grants.push((grant, slot));
         }
         grants
@@ -238,7 +243,7 @@ impl Scheduler {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for SearchTicket {
     fn drop(&mut self) {
         self.signals.cancelled.store(true, Ordering::Relaxed);
         let mut state = self.scheduler.lock();
@@ -249,7 +254,7 @@ impl Drop for Ticket {
     }
 }
 
-impl Slot {
+impl SearchSlot {
     /// Whether the work was cancelled. Blocks the thread while the work is paused. To be called
     /// frequently, without holding a lock.
     pub(crate) fn should_stop(&mut self) -> bool {
@@ -285,7 +290,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for SearchSlot {
     fn drop(&mut self) {
         if self.is_held {
             let mut state = self.scheduler.lock();

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::catch_up::{self, CatchUp, PageRead};
-use super::{ClientKey, Live, LiveError, Name, Requester};
+use super::{ClientKey, Live, LiveError, Requester, SubscriptionName};
 use crate::hub::{Delivery, RegistrationError, SessionQueue, TakeOutcome};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::pipeline::{Control, Subscribed};
@@ -51,7 +51,7 @@ pub struct Percolate {
     /// The query.
     pub query: Query,
     /// The name of the subscription. It replaces the session's subscription of that name.
-    pub name: Name,
+    pub name: SubscriptionName,
     /// Return the matches after this position first.
     pub since: Option<Seq>,
     /// The epoch of `since`; `None` is the current one.
@@ -153,7 +153,7 @@ impl Session {
 
     /// Whether it has a subscription of this name.
     #[must_use]
-    pub fn has_subscription(&self, name: &Name) -> bool {
+    pub fn has_subscription(&self, name: &SubscriptionName) -> bool {
         self.catch_up.contains(name)
     }
 

@@ -42,7 +42,7 @@ pub(super) struct Admission {
 }
 
 /// An admitted connection.
-pub(super) struct Admitted {
+pub(super) struct AdmittedConnection {
     pub(super) stream: TcpStream,
     pub(super) peer: Peer,
     /// Its slot among those of its address; `None` if it counts for no address.
@@ -56,9 +56,9 @@ impl Admission {
 
     /// Finds the client of a connection, and takes a slot of its address. `None` if the connection
     /// was refused, and closed.
-    pub(super) async fn admit(&self, mut stream: TcpStream, address: SocketAddr) -> Option<Admitted> {
+    pub(super) async fn admit(&self, mut stream: TcpStream, address: SocketAddr) -> Option<AdmittedConnection> {
         let mut peer = Peer { address, is_announced: false };
-        let Some(gate) = &self.gate else { return Some(Admitted { stream, peer, slot: None }) };
+        let Some(gate) = &self.gate else { return Some(AdmittedConnection { stream, peer, slot: None }) };
         if gate.proxies().contains(address.ip()) {
             if gate.proxies().announce() {
                 match timeout(self.header_timeout, proxy_protocol::read_header(&mut stream)).await {
@@ -70,11 +70,11 @@ impl Admission {
             }
             // A connection of the proxy itself, or one that carries requests of many clients.
             if peer.address == address {
-                return Some(Admitted { stream, peer, slot: None });
+                return Some(AdmittedConnection { stream, peer, slot: None });
             }
         }
         if let Some(slot) = gate.connections().take(peer.address.ip()) {
-            return Some(Admitted { stream, peer, slot: Some(slot) });
+            return Some(AdmittedConnection { stream, peer, slot: Some(slot) });
         }
         telemetry::turned_away("connections_per_address");
         tracing::debug!(peer = %peer.address, "the address has reached limits.max_connections_per_address");
@@ -88,7 +88,7 @@ impl Admission {
     }
 }
 
-fn refuse_header(peer: SocketAddr, error: &io::Error) -> Option<Admitted> {
+fn refuse_header(peer: SocketAddr, error: &io::Error) -> Option<AdmittedConnection> {
     telemetry::turned_away("proxy_header");
     tracing::debug!(%peer, %error, "a trusted proxy sent no valid PROXY header");
     None
@@ -102,7 +102,7 @@ async fn explain(stream: &mut TcpStream, max: usize) -> io::Result<()> {
          (limits.max_connections_per_address)\"}}}}"
     );
     let head = format!(
-        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+        "HTTP/1.1 429 Too Many RequestState\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Retry-After: 1\r\nConnection: close\r\n\r\n",
         body.len()
     );

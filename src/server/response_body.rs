@@ -119,12 +119,12 @@ impl DeliveryProgress {
 }
 
 /// Bytes of a response that hyper holds until the socket has taken them.
-pub(super) struct Chunk {
+pub(super) struct InFlightChunk {
     bytes: Bytes,
     progress: Arc<DeliveryProgress>,
 }
 
-impl Buf for Chunk {
+impl Buf for InFlightChunk {
     fn remaining(&self) -> usize {
         self.bytes.remaining()
     }
@@ -139,7 +139,7 @@ impl Buf for Chunk {
     }
 }
 
-impl Drop for Chunk {
+impl Drop for InFlightChunk {
     fn drop(&mut self) {
         self.progress.taken(self.bytes.len());
     }
@@ -167,10 +167,13 @@ impl ResponseBody {
 }
 
 impl HttpBody for ResponseBody {
-    type Data = Chunk;
+    type Data = InFlightChunk;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Chunk>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<InFlightChunk>, axum::Error>>> {
         let this = &mut *self;
         if !this.is_over {
             ready!(this.progress.poll_below(IN_FLIGHT_BYTES, cx));
@@ -178,7 +181,7 @@ impl HttpBody for ResponseBody {
                 this.has_begun = true;
                 let chunk = |bytes: Bytes| {
                     this.progress.sent(bytes.len());
-                    Chunk { bytes, progress: Arc::clone(&this.progress) }
+                    InFlightChunk { bytes, progress: Arc::clone(&this.progress) }
                 };
                 return Poll::Ready(Some(frame.map(|frame| frame.map_data(chunk))));
             }

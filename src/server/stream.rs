@@ -22,7 +22,7 @@ use crate::transport::{AddressSlot, Progress};
 
 /// The state of one connection's requests.
 #[derive(Debug, Default)]
-pub(super) struct Requests {
+pub(super) struct RequestState {
     /// Requests whose responses have not ended.
     open: AtomicUsize,
     any: AtomicBool,
@@ -38,7 +38,7 @@ pub(super) struct Requests {
     ended: Mutex<Option<Instant>>,
 }
 
-impl Requests {
+impl RequestState {
     /// Whether there was a request.
     pub(super) fn were_any(&self) -> bool {
         self.any.load(Ordering::Relaxed)
@@ -75,11 +75,11 @@ impl Requests {
 /// Counts a request as open until its response has ended.
 #[derive(Debug)]
 pub(super) struct RequestGuard {
-    requests: Arc<Requests>,
+    requests: Arc<RequestState>,
 }
 
 impl RequestGuard {
-    pub(super) fn new(requests: Arc<Requests>, version: Version) -> RequestGuard {
+    pub(super) fn new(requests: Arc<RequestState>, version: Version) -> RequestGuard {
         requests.any.store(true, Ordering::Relaxed);
         requests.is_http2.store(version == Version::HTTP_2, Ordering::Relaxed);
         requests.has_begun.store(false, Ordering::Relaxed);
@@ -121,7 +121,7 @@ impl ConnectionSlot {
 /// A connection with its limits and its slot, which it keeps as a WebSocket.
 pub(super) struct GuardedStream {
     stream: TcpStream,
-    requests: Arc<Requests>,
+    requests: Arc<RequestState>,
     /// Counts the bytes that the client has taken.
     progress: Progress,
     write_timeout: Duration,
@@ -139,7 +139,7 @@ impl GuardedStream {
     pub(super) fn new(
         stream: TcpStream,
         write_timeout: Duration,
-        requests: Arc<Requests>,
+        requests: Arc<RequestState>,
         slot: ConnectionSlot,
         open: Arc<AtomicUsize>,
         shutdown: CancellationToken,

@@ -45,19 +45,19 @@ seed = 1
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Options {
+struct DemoOptions {
     rate: f64,
     seed: u64,
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options { rate: 20.0, seed: 1 }
+impl Default for DemoOptions {
+    fn default() -> DemoOptions {
+        DemoOptions { rate: 20.0, seed: 1 }
     }
 }
 
 fn build(table: toml::Table) -> Result<Box<dyn Source>, Vec<ConfigError>> {
-    let Options { rate, seed } = config::read(table)?;
+    let DemoOptions { rate, seed } = config::read(table)?;
     if !(rate > 0.0 && rate <= 100_000.0) {
         let message = format!("expected more than 0 and at most 100000 tweets/s, found {rate}");
         return Err(vec![ConfigError::new("rate", message)]);

@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 use self::followed_file::FollowedFile;
 use self::position::FilePosition;
-use super::reader::{BulkReader, Chunk, Input, Offset, ReadError, ReaderOptions};
+use super::reader::{BulkReader, InputStream, Offset, ReadError, ReaderOptions, TweetChunk};
 use super::{Source, SourceContext, SourceKind};
 use crate::config::{self, ConfigError};
 use crate::ids::Seq;
@@ -59,7 +59,7 @@ resume = true
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Options {
+struct FileOptions {
     path: PathBuf,
     #[serde(default)]
     rate: Option<f64>,
@@ -80,7 +80,7 @@ fn default_max_line_bytes() -> usize {
 }
 
 fn build(table: toml::Table) -> Result<Box<dyn Source>, Vec<ConfigError>> {
-    let options: Options = config::read(table)?;
+    let options: FileOptions = config::read(table)?;
     let mut errors = Vec::new();
     if let Some(rate) = options.rate
         && !(rate > 0.0 && rate <= 1e6)
@@ -101,14 +101,14 @@ fn build(table: toml::Table) -> Result<Box<dyn Source>, Vec<ConfigError>> {
     if errors.is_empty() { Ok(Box::new(FileSource::new(options))) } else { Err(errors) }
 }
 
-impl Options {
+impl FileOptions {
     fn is_stdin(&self) -> bool {
         self.path.as_os_str() == "-"
     }
 }
 
 struct FileSource {
-    options: Options,
+    options: FileOptions,
     /// A batch became durable since the start: from then on the cursor decides, also with
     /// `resume = false`.
     has_moved: AtomicBool,
@@ -125,7 +125,7 @@ struct DamagedFile {
 type FileVersion = (u64, Option<SystemTime>);
 
 impl FileSource {
-    fn new(options: Options) -> FileSource {
+    fn new(options: FileOptions) -> FileSource {
         FileSource { options, has_moved: AtomicBool::new(false), damage: Mutex::new(None) }
     }
 
@@ -184,13 +184,13 @@ impl Source for FileSource {
 }
 
 /// The key of the file's cursor.
-fn key(options: &Options) -> Arc<str> {
+fn key(options: &FileOptions) -> Arc<str> {
     format!("file:{}", options.path.display()).into()
 }
 
 /// An open input, and the position where it starts.
 struct OpenInput {
-    input: Input,
+    input: InputStream,
     from: Offset,
     /// Tweets behind `from` that are durable already.
     skip: usize,
@@ -207,7 +207,12 @@ impl OpenInput {
     }
 
     /// Opens the file behind its last durable tweet.
-    fn open(options: &Options, key: Arc<str>, known: Option<Arc<str>>, from_start: bool) -> std::io::Result<OpenInput> {
+    fn open(
+        options: &FileOptions,
+        key: Arc<str>,
+        known: Option<Arc<str>>,
+        from_start: bool,
+    ) -> std::io::Result<OpenInput> {
         let mut file = File::open(&options.path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -229,7 +234,7 @@ impl OpenInput {
         };
         // The first batch replaces the stored cursor, also one of another file.
         let tracker = Some(PositionTracker { key, witness: Arc::new(witness), base, after: known });
-        let input: Input = if options.follow {
+        let input: InputStream = if options.follow {
             Box::new(FollowedFile::new(file, options.path.clone(), read_bytes)?)
         } else {
             Box::new(tokio::fs::File::from_std(file))
@@ -269,7 +274,7 @@ const MAX_IN_FLIGHT_BATCHES: usize = 64;
 
 async fn feed(
     opened: OpenInput,
-    options: &Options,
+    options: &FileOptions,
     context: &SourceContext,
     in_flight: &mut InFlight<'_>,
 ) -> anyhow::Result<()> {
@@ -288,7 +293,7 @@ async fn feed(
             }
             chunk = reader.next_chunk(), if in_flight.batches.len() <= MAX_IN_FLIGHT_BATCHES => chunk,
         };
-        let Chunk { mut tweets, refused: mistakes, end } = match chunk {
+        let TweetChunk { mut tweets, refused: mistakes, end } = match chunk {
             Ok(Some(chunk)) => chunk,
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),

@@ -34,7 +34,7 @@ use self::splitter::Splitter;
 use crate::tweet::{self, AnalyzedTweet};
 
 /// A stream of bytes.
-pub type Input = Box<dyn AsyncRead + Send + Unpin>;
+pub type InputStream = Box<dyn AsyncRead + Send + Unpin>;
 
 /// Size of one read from the input.
 const READ_BYTES: usize = 64 * 1024;
@@ -120,7 +120,7 @@ impl RefusalKind {
 
 /// Some tweets, in the order of the input.
 #[derive(Debug, Default)]
-pub struct Chunk {
+pub struct TweetChunk {
     /// The tweets.
     pub tweets: Vec<Arc<AnalyzedTweet>>,
     /// The documents that are no tweets, in order.
@@ -152,7 +152,7 @@ pub struct BulkReader {
     parse: Parse,
     raw: RawReader,
     /// Chunks being parsed and analyzed, in order.
-    jobs: VecDeque<JoinHandle<Chunk>>,
+    jobs: VecDeque<JoinHandle<TweetChunk>>,
     /// The result of the input, once it has ended. An error is returned once.
     ended: Option<Result<(), ReadError>>,
 }
@@ -197,11 +197,11 @@ impl BulkReader {
     /// # Errors
     ///
     /// [`ReadError`], once, behind the last complete document.
-    pub async fn next_chunk(&mut self) -> Result<Option<Chunk>, ReadError> {
+    pub async fn next_chunk(&mut self) -> Result<Option<TweetChunk>, ReadError> {
         poll_fn(|context| self.poll_chunk(context)).await
     }
 
-    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Chunk>, ReadError>> {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<TweetChunk>, ReadError>> {
         while self.ended.is_none() && self.jobs.len() < self.parallel {
             // While other chunks are parsed, wait for full ones: they cost less per document.
             match self.raw.poll_chunk(context, self.jobs.is_empty()) {
@@ -302,8 +302,8 @@ impl RawReader {
 
 /// The decompressed input.
 enum Decompressor {
-    Detecting { start: Vec<u8>, input: Option<Input>, options: ReaderOptions },
-    Detected { input: Input, is_compressed: bool },
+    Detecting { start: Vec<u8>, input: Option<InputStream>, options: ReaderOptions },
+    Detected { input: InputStream, is_compressed: bool },
 }
 
 impl Decompressor {
@@ -325,7 +325,7 @@ impl Decompressor {
     }
 
     /// The decoder of an input that begins with `start`.
-    fn detect(start: Vec<u8>, input: Input, options: ReaderOptions) -> Decompressor {
+    fn detect(start: Vec<u8>, input: InputStream, options: ReaderOptions) -> Decompressor {
         /// A decoder that continues behind a compressed member: another may follow, and any other
         /// byte is an error.
         macro_rules! decompress {
@@ -382,15 +382,15 @@ fn is_zlib(start: &[u8]) -> bool {
         && u16::from_be_bytes([start[0], start[1]]).is_multiple_of(31)
 }
 
-fn poll_input(input: &mut Input, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+fn poll_input(input: &mut InputStream, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
     let mut buffer = ReadBuf::new(buffer);
     ready!(Pin::new(input).poll_read(context, &mut buffer))?;
     Poll::Ready(Ok(buffer.filled().len()))
 }
 
 /// Parses and analyzes the documents of a chunk.
-fn read_chunk(raw: RawChunk, parse: Parse) -> Chunk {
-    let mut chunk = Chunk { tweets: Vec::with_capacity(raw.docs.len()), refused: raw.refused, end: raw.end };
+fn read_chunk(raw: RawChunk, parse: Parse) -> TweetChunk {
+    let mut chunk = TweetChunk { tweets: Vec::with_capacity(raw.docs.len()), refused: raw.refused, end: raw.end };
     for doc in &raw.docs {
         let bytes = &raw.bytes[doc.range.clone()];
         let Ok(text) = str::from_utf8(bytes) else {

@@ -6,8 +6,9 @@
 //!   └── as fast as the pipeline takes it ──         counts, answer
 //! ```
 //!
-//! The body is never held: chunks go to the pipeline as soon as they are read, many of them on their way to the disk at once, and the answer
-//! waits until all are committed. So tweets are pushed while a long body is still coming in. Memory is bounded by the reader and the intake.
+//! The body is never held: chunks go to the pipeline as soon as they are read, many of them on
+//! their way to the disk at once, and the answer waits until all are committed. So tweets are
+//! pushed while a long body is still coming in. Memory is bounded by the reader and the intake.
 
 use std::io;
 use std::pin::Pin;
@@ -30,7 +31,7 @@ use utoipa::ToSchema;
 
 use crate::ids::Seq;
 use crate::pipeline::{Batch, IntakeError};
-use crate::source::reader::{BulkReader, Chunk, Compression, ReadError, ReaderOptions, RefusalKind, RefusedDoc};
+use crate::source::reader::{BulkReader, Compression, ReadError, ReaderOptions, RefusalKind, RefusedDoc, TweetChunk};
 use crate::telemetry;
 
 use super::access::Caller;
@@ -43,8 +44,9 @@ const SOURCE: &str = "http";
 /// How many refused lines an answer lists.
 const MAX_ERRORS: usize = 100;
 
-/// How many batches of one body may wait for their commit. When there are more, the body waits. It is far above what one commit takes,
-/// and there so that a body can't pile up acknowledgements if commits take very long.
+/// How many batches of one body may wait for their commit. When there are more, the body waits. It
+/// is far above what one commit takes, and there so that a body can't pile up acknowledgements if
+/// commits take very long.
 const MAX_UNCOMMITTED: usize = 4_096;
 
 /// The largest window of a zstd body, as a power of two: 8 MiB, what RFC 9659 allows over HTTP.
@@ -124,9 +126,9 @@ impl IntoResponse for IngestAnswer {
 
 /// Takes tweets in bulk.
 ///
-/// The body is NDJSON, a JSON array, or a search answer (`{"statuses": […]}`), plain or packed with gzip, zstd, brotli or
-/// deflate (`Content-Encoding`; gzip and zstd are known by their first bytes as well). The answer comes when
-/// everything is durable; pushes do not wait for it.
+/// The body is NDJSON, a JSON array, or a search answer (`{"statuses": […]}`), plain or packed with
+/// gzip, zstd, brotli or deflate (`Content-Encoding`; gzip and zstd are known by their first bytes
+/// as well). The answer comes when everything is durable; pushes do not wait for it.
 #[utoipa::path(post, path = "/api/tweets", tag = "ingestion",
     security((), ("ingest_token" = []), ("jwt" = [])),
     request_body(
@@ -198,7 +200,7 @@ async fn take_in(
         tokio::select! {
             Some((tweets, outcome)) = commits.next(), if !commits.is_empty() => answer.committed(tweets, outcome),
             chunk = reader.next_chunk(), if reading && commits.len() < MAX_UNCOMMITTED => match chunk {
-                Ok(Some(Chunk { tweets, refused, end })) => {
+                Ok(Some(TweetChunk { tweets, refused, end })) => {
                     answer.docs = end.docs;
                     answer.refuse(refused);
                     if tweets.is_empty() {
@@ -220,9 +222,9 @@ async fn take_in(
     }
 }
 
-/// How the body is packed, as `Content-Encoding` says it. gzip and zstd are known by their first bytes, so a
-/// body that somebody on the way has unpacked is read as well. What is packed twice is refused: the inner
-/// packing could be of any length and hold nothing.
+/// How the body is packed, as `Content-Encoding` says it. gzip and zstd are known by their first
+/// bytes, so a body that somebody on the way has unpacked is read as well. What is packed twice is
+/// refused: the inner packing could be of any length and hold nothing.
 pub(super) fn compression(headers: &HeaderMap) -> Result<Compression, Fault> {
     const KNOWN: &str = "must be one of gzip, zstd, br, deflate and identity";
     let mut compression = None;
@@ -256,7 +258,8 @@ pub(super) enum Stop {
 /// Set when the bytes of a body were stopped.
 pub(super) type Stopped = Arc<OnceLock<Stop>>;
 
-/// The bytes of a body, up to `max_bytes` (0 is any number) and while they come in time; then an error, and it is noted why.
+/// The bytes of a body, up to `max_bytes` (0 is any number) and while they come in time; then an
+/// error, and it is noted why.
 pub(super) fn limited(
     body: Body,
     max_bytes: u64,
@@ -270,7 +273,8 @@ pub(super) fn limited(
     };
     let start = (body.into_data_stream(), 0_u64, stop);
     let bytes = futures_util::stream::unfold(start, move |(mut body, mut len_bytes, stop)| async move {
-        // The time runs only while somebody waits for bytes: a pipeline that is full is not the client's fault.
+        // The time runs only while somebody waits for bytes: a pipeline that is full is not the
+        // client's fault.
         let next = match timeout(patience, body.next()).await {
             Err(_) => stop(Stop::TooSlow),
             Ok(None) => None,
@@ -285,7 +289,8 @@ pub(super) fn limited(
     (Box::pin(bytes), stopped)
 }
 
-/// Why a body was not read to its end. What was noted comes first: on its way through a decoder, an error loses its kind.
+/// Why a body was not read to its end. What was noted comes first: on its way through a decoder, an
+/// error loses its kind.
 pub(super) fn fault(error: &ReadError, stopped: &Stopped, max_bytes: u64) -> Fault {
     match (stopped.get(), error) {
         (Some(Stop::TooLong), _) => Fault::new(Code::TooLarge, format!("the body is longer than {max_bytes} bytes")),

@@ -44,13 +44,13 @@ pub fn read_each(json: &[u8]) -> Result<Vec<Result<Tweet, TweetError>>, TweetErr
     let includes = wire.includes.take().unwrap_or_default();
     match wire.data.take() {
         Some(wire::OneOrMany(tweets)) => {
-            let document = Document::new(includes)?;
+            let document = ApiDocument::new(includes)?;
             let read = |(at, tweet)| document.tweet(tweet).map_err(|error| error.inside(&format!("data[{at}]")));
             Ok(tweets.into_iter().enumerate().map(read).collect())
         }
         // The response of a search without results.
         None if wire.meta.is_some() && wire.id.is_none() && wire.id_str.is_none() => Ok(Vec::new()),
-        None => Document::default().tweet(wire).map(|tweet| vec![Ok(tweet)]),
+        None => ApiDocument::default().tweet(wire).map(|tweet| vec![Ok(tweet)]),
     }
 }
 
@@ -60,15 +60,15 @@ pub fn read_each(json: &[u8]) -> Result<Vec<Result<Tweet, TweetError>>, TweetErr
 fn read_one_by_one(json: &str) -> Option<Result<Vec<Result<Tweet, TweetError>>, TweetError>> {
     let apart: wire::UnreadDocument<'_> = serde_json::from_str(json).ok()?;
     let tweets: Vec<&RawValue> = serde_json::from_str(apart.data?.get()).ok()?;
-    let read = |document: &Document<'_>, json: &str| {
+    let read = |document: &ApiDocument<'_>, json: &str| {
         let wire = serde_json::from_str::<wire::ListedTweet<'_>>(json);
         document.tweet(wire.map_err(|error| explain::<wire::ListedTweet<'_>>(json, &error))?)
     };
-    let read_all = |document: Document<'_>| {
+    let read_all = |document: ApiDocument<'_>| {
         let tweets = tweets.iter().enumerate();
         tweets.map(|(at, tweet)| read(&document, tweet.get()).map_err(|e| e.inside(&format!("data[{at}]")))).collect()
     };
-    Some(Document::new(apart.includes.unwrap_or_default()).map(read_all))
+    Some(ApiDocument::new(apart.includes.unwrap_or_default()).map(read_all))
 }
 
 /// The error of a document, with the path of the field.
@@ -110,19 +110,19 @@ fn plain_words(message: &str) -> String {
 
 /// The parts of a document of API v2 that its tweets refer to; empty for API v1.1.
 #[derive(Default)]
-struct Document<'a> {
+struct ApiDocument<'a> {
     users: HashMap<u64, wire::User<'a>>,
     tweets: HashMap<u64, Tweet>,
     media: HashMap<String, wire::Media<'a>>,
 }
 
-impl<'a> Document<'a> {
-    fn new(includes: wire::Includes<'a>) -> Result<Document<'a>, TweetError> {
+impl<'a> ApiDocument<'a> {
+    fn new(includes: wire::Includes<'a>) -> Result<ApiDocument<'a>, TweetError> {
         let users = includes.users.unwrap_or_default().into_iter();
         let users = users.filter_map(|user| Some((user.id?.0?, user))).collect();
         let media = includes.media.unwrap_or_default().into_iter();
         let media = media.filter_map(|media| Some((media.media_key.as_ref()?.0.clone().into_owned(), media))).collect();
-        let mut document = Document { users, media, tweets: HashMap::new() };
+        let mut document = ApiDocument { users, media, tweets: HashMap::new() };
         let mut tweets = HashMap::new();
         for (at, tweet) in includes.tweets.unwrap_or_default().into_iter().enumerate() {
             let tweet = document.tweet(tweet).map_err(|error| error.inside(&format!("includes.tweets[{at}]")))?;

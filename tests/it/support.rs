@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use perch::app::{self, Keys, Plugins};
-use perch::config::{Config, File, Layers};
+use perch::config::{Config, ConfigFile, ConfigLayers};
 use perch::server::Tls;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -119,7 +119,7 @@ impl Perch {
 
 fn config(dir: &Path, settings: &str) -> Config {
     let text = if settings.contains("[[source]]") { settings.to_owned() } else { format!("source = []\n{settings}") };
-    let layers = Layers {
+    let layers = ConfigLayers {
         listen: Some("127.0.0.1:0".to_owned()),
         index_dir: Some(dir.join("index").display().to_string()),
         // Tests ask again and again until something is so.
@@ -128,8 +128,8 @@ fn config(dir: &Path, settings: &str) -> Config {
         } else {
             vec!["limits.requests_per_second=0".to_owned()]
         },
-        file: Some(File { name: "test.toml".to_owned(), text }),
-        ..Layers::default()
+        file: Some(ConfigFile { name: "test.toml".to_owned(), text }),
+        ..ConfigLayers::default()
     };
     Config::load(&layers).expect("the settings are right")
 }

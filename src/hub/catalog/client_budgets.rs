@@ -15,27 +15,27 @@ use crate::query::{Ast, Query};
 
 /// What queries and subscriptions use of a budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::hub) struct Usage {
+pub(in crate::hub) struct BudgetUsage {
     pub(in crate::hub) bytes: usize,
     /// Patterns that perch has to try on nearly every word.
     pub(in crate::hub) weak_patterns: usize,
 }
 
-impl Usage {
+impl BudgetUsage {
     /// The usage of a query. An expression counts in full, although queries of other clients may
     /// share it.
-    pub(in crate::hub) fn of(query: &Query) -> Usage {
-        let mut usage = Usage { bytes: query.size_bytes() + QUERY_BYTES, weak_patterns: 0 };
+    pub(in crate::hub) fn of(query: &Query) -> BudgetUsage {
+        let mut usage = BudgetUsage { bytes: query.size_bytes() + QUERY_BYTES, weak_patterns: 0 };
         usage.add(query.ast());
         usage
     }
 
-    pub(super) fn plus(self, other: Usage) -> Usage {
-        Usage { bytes: self.bytes + other.bytes, weak_patterns: self.weak_patterns + other.weak_patterns }
+    pub(super) fn plus(self, other: BudgetUsage) -> BudgetUsage {
+        BudgetUsage { bytes: self.bytes + other.bytes, weak_patterns: self.weak_patterns + other.weak_patterns }
     }
 
-    fn minus(self, other: Usage) -> Usage {
-        Usage { bytes: self.bytes - other.bytes, weak_patterns: self.weak_patterns - other.weak_patterns }
+    fn minus(self, other: BudgetUsage) -> BudgetUsage {
+        BudgetUsage { bytes: self.bytes - other.bytes, weak_patterns: self.weak_patterns - other.weak_patterns }
     }
 
     fn add(&mut self, ast: &Ast) {
@@ -78,7 +78,7 @@ const SERVER: ClientIndex = ClientIndex::MAX;
 struct Budget {
     client: ClientKey,
     subscriptions: usize,
-    used: Usage,
+    used: BudgetUsage,
 }
 
 /// The budgets of all clients that hold something.
@@ -98,9 +98,9 @@ impl ClientBudgets {
     }
 
     /// What a client uses.
-    pub(in crate::hub) fn used(&self, client: &ClientKey) -> Usage {
+    pub(in crate::hub) fn used(&self, client: &ClientKey) -> BudgetUsage {
         let budget = self.index(client).and_then(|index| self.budgets[index as usize].as_ref());
-        budget.map_or_else(Usage::default, |budget| budget.used)
+        budget.map_or_else(BudgetUsage::default, |budget| budget.used)
     }
 
     /// Whether a client may use this much more.
@@ -108,7 +108,7 @@ impl ClientBudgets {
     /// # Errors
     ///
     /// The limit that the client would exceed.
-    pub(super) fn check(&self, client: &ClientKey, charge: Usage) -> Result<(), RegistrationError> {
+    pub(super) fn check(&self, client: &ClientKey, charge: BudgetUsage) -> Result<(), RegistrationError> {
         if *client == ClientKey::Server {
             return Ok(());
         }
@@ -123,12 +123,12 @@ impl ClientBudgets {
     }
 
     /// Charges a client for a subscription.
-    pub(super) fn charge(&mut self, client: &ClientKey, charge: Usage) -> ClientIndex {
+    pub(super) fn charge(&mut self, client: &ClientKey, charge: BudgetUsage) -> ClientIndex {
         if *client == ClientKey::Server {
             return SERVER;
         }
         let index = self.index(client).unwrap_or_else(|| {
-            let budget = Some(Budget { client: client.clone(), subscriptions: 0, used: Usage::default() });
+            let budget = Some(Budget { client: client.clone(), subscriptions: 0, used: BudgetUsage::default() });
             let index = if let Some(index) = self.free.pop() {
                 self.budgets[index as usize] = budget;
                 index
@@ -147,13 +147,13 @@ impl ClientBudgets {
     }
 
     /// Refunds a client for a subscription that ended.
-    pub(super) fn refund(&mut self, client: ClientIndex, refund: Usage) {
+    pub(super) fn refund(&mut self, client: ClientIndex, refund: BudgetUsage) {
         let Some(slot) = self.budgets.get_mut(client as usize) else { return };
         let Some(budget) = slot else { return };
         budget.subscriptions -= 1;
         budget.used = budget.used.minus(refund);
         if budget.subscriptions == 0 {
-            debug_assert_eq!(budget.used, Usage::default(), "refunds are what was charged");
+            debug_assert_eq!(budget.used, BudgetUsage::default(), "refunds are what was charged");
             self.indices.remove(&budget.client);
             *slot = None;
             self.free.push(client);

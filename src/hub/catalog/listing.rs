@@ -19,12 +19,12 @@ const CHUNK: usize = 1_024;
 #[derive(Debug, Default)]
 pub(crate) struct QueryListing {
     /// By key, [`CHUNK`] to a chunk.
-    chunks: RwLock<Vec<Arc<Chunk>>>,
+    chunks: RwLock<Vec<Arc<ListingChunk>>>,
     /// Tweets percolated.
     tweets: AtomicU64,
 }
 
-type Chunk = Mutex<Vec<Option<Arc<ListedQuery>>>>;
+type ListingChunk = Mutex<Vec<Option<Arc<ListedQuery>>>>;
 
 impl QueryListing {
     /// The number of tweets percolated.
@@ -83,18 +83,18 @@ impl QueryListing {
     /// Its memory in bytes, without that of the queries.
     pub(super) fn size_bytes(&self) -> usize {
         let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
-        let of_chunk = |chunk: &Arc<Chunk>| {
+        let of_chunk = |chunk: &Arc<ListingChunk>| {
             let entries = lock(chunk);
-            size_of::<Chunk>()
+            size_of::<ListingChunk>()
                 + 2 * size_of::<usize>()
                 + entries.capacity() * size_of::<Option<Arc<ListedQuery>>>()
                 + entries.iter().flatten().count() * (size_of::<ListedQuery>() + 2 * size_of::<usize>())
         };
-        chunks.capacity() * size_of::<Arc<Chunk>>() + chunks.iter().map(of_chunk).sum::<usize>()
+        chunks.capacity() * size_of::<Arc<ListingChunk>>() + chunks.iter().map(of_chunk).sum::<usize>()
     }
 }
 
 /// A poisoned lock still guards valid entries: each change is one assignment.
-fn lock(chunk: &Chunk) -> MutexGuard<'_, Vec<Option<Arc<ListedQuery>>>> {
+fn lock(chunk: &ListingChunk) -> MutexGuard<'_, Vec<Option<Arc<ListedQuery>>>> {
     chunk.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::client_budgets::Usage;
+use super::client_budgets::BudgetUsage;
 use super::query_stats::ListedQuery;
 use crate::hub::memory::map_bytes;
 use crate::ids::{QueryId, QueryKey};
@@ -15,7 +15,7 @@ struct RegisteredQuery {
     /// Subscriptions to it.
     references: u32,
     /// What it uses of the budget of each client that holds it.
-    usage: Usage,
+    usage: BudgetUsage,
     listed: Arc<ListedQuery>,
 }
 
@@ -41,7 +41,7 @@ impl Registry {
         self.queries.get(key.index())?.as_ref()
     }
 
-    pub(super) fn usage(&self, key: QueryKey) -> Option<Usage> {
+    pub(super) fn usage(&self, key: QueryKey) -> Option<BudgetUsage> {
         self.get(key).map(|query| query.usage)
     }
 
@@ -56,7 +56,7 @@ impl Registry {
     pub(super) fn acquire(
         &mut self,
         query: &Query,
-        register: impl FnOnce(QueryKey) -> (Usage, Arc<ListedQuery>),
+        register: impl FnOnce(QueryKey) -> (BudgetUsage, Arc<ListedQuery>),
     ) -> (QueryKey, bool) {
         if let Some(&key) = self.keys.get(&query.id()) {
             if let Some(registered) = &mut self.queries[key.index()] {

@@ -23,9 +23,9 @@ fn of(client: u8, session: u16) -> Requester {
 struct Work {
     requester: Requester,
     turn: PendingSlot,
-    slot: Option<Slot>,
+    slot: Option<SearchSlot>,
     // Dropped last.
-    _ticket: Ticket,
+    _ticket: SearchTicket,
 }
 
 impl Work {
@@ -131,7 +131,7 @@ fn addresses_of_one_ipv6_network_are_one_client() {
 }
 
 /// Work on a thread that calls `should_stop` until it has had this many time slices.
-fn spawn(scheduler: &Scheduler, requester: Requester, steps: usize, done: mpsc::Sender<Requester>) -> Ticket {
+fn spawn(scheduler: &Scheduler, requester: Requester, steps: usize, done: mpsc::Sender<Requester>) -> SearchTicket {
     let (ticket, turn) = scheduler.enqueue(&requester, true).expect("there is room");
     std::thread::spawn(move || {
         let Ok(mut slot) = turn.blocking_recv() else { return };
@@ -189,7 +189,7 @@ fn only_so_much_is_paused() {
     let scheduler = scheduler(1, Duration::ZERO);
     let (done, _order) = mpsc::channel();
     // Endless work of more sessions than the limit of paused work.
-    let tickets: Vec<Ticket> =
+    let tickets: Vec<SearchTicket> =
         (0..40).map(|session| spawn(&scheduler, of(1, session), usize::MAX, done.clone())).collect();
     let most = AtomicUsize::new(0);
     for _ in 0..2_000 {
@@ -230,7 +230,7 @@ proptest! {
     fn no_slot_is_lost_and_none_is_given_twice(slots in 1_usize..5, steps in vec(step(), 1..80)) {
         let scheduler = scheduler(slots, FOREVER);
         let mut works: Vec<Work> = Vec::new();
-        let mut abandoned: Vec<Ticket> = Vec::new();
+        let mut abandoned: Vec<SearchTicket> = Vec::new();
         for step in steps {
             match step {
                 Step::Enqueue(client, session) => works.push(Work::new(&scheduler, of(client, session))),

@@ -17,7 +17,7 @@ use tokio::task::{unconstrained, yield_now};
 
 use super::*;
 use crate::doc::Doc;
-use crate::live::scheduler::{Slot, Ticket};
+use crate::live::scheduler::{SearchSlot, SearchTicket};
 use crate::pipeline::{Batch, IntakeError};
 
 /// Scenarios that share an index.
@@ -56,7 +56,7 @@ struct Driven {
     /// The last seq of each uncommitted batch, and the receiver of its acknowledgement.
     pending: Vec<(Seq, oneshot::Receiver<Result<Seq, IntakeError>>)>,
     /// All search slots, held by the test.
-    turns: Vec<(Ticket, Slot)>,
+    turns: Vec<(SearchTicket, SearchSlot)>,
     _dir: tempfile::TempDir,
 }
 

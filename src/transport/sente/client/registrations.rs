@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Client;
 use super::commands::Found;
 use crate::ids::Seq;
-use crate::live::Name;
+use crate::live::SubscriptionName;
 use crate::transport::errors::{At, Code};
 use crate::transport::query_form::QueryForm;
 use crate::transport::sente::saved::{ClientKey, SavedClient, SavedSubscription};
@@ -21,7 +21,8 @@ const RETRY: Duration = Duration::from_secs(5);
 /// How often the position of a client that nothing is sent to moves.
 const QUIET_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Whether tweets from before newer ones are still to be acknowledged. Until then the position stays.
+/// Whether tweets from before newer ones are still to be acknowledged. Until then the position
+/// stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hold {
     None,
@@ -38,9 +39,9 @@ pub(super) struct Registrations {
     key: Option<ClientKey>,
     /// Whether what was kept was asked for.
     has_restored: bool,
-    subscriptions: BTreeMap<Name, SavedSubscription>,
+    subscriptions: BTreeMap<SubscriptionName, SavedSubscription>,
     /// Those of them that are still to be restored.
-    missing: BTreeSet<Name>,
+    missing: BTreeSet<SubscriptionName>,
     retry_at: Instant,
     /// The client has shown that it got everything up to here.
     position: Option<Seq>,
@@ -63,7 +64,7 @@ impl Registrations {
         }
     }
 
-    pub(super) fn insert(&mut self, name: Name, query: Arc<str>, since: Option<Seq>, watermark: Seq) {
+    pub(super) fn insert(&mut self, name: SubscriptionName, query: Arc<str>, since: Option<Seq>, watermark: Seq) {
         let from = since.unwrap_or(watermark);
         self.position = Some(self.position.map_or(from, |position| position.min(from)));
         if since.is_some() {
@@ -73,13 +74,13 @@ impl Registrations {
         self.subscriptions.insert(name.clone(), SavedSubscription { name, query, since: from.0 });
     }
 
-    pub(super) fn remove(&mut self, name: &Name) {
+    pub(super) fn remove(&mut self, name: &SubscriptionName) {
         self.subscriptions.remove(name);
         self.missing.remove(name);
     }
 
     /// Whether it is still to be restored.
-    pub(super) fn is_missing(&self, name: &Name) -> bool {
+    pub(super) fn is_missing(&self, name: &SubscriptionName) -> bool {
         self.missing.contains(name)
     }
 
