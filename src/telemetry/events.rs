@@ -183,7 +183,7 @@ pub(crate) fn request_answered(route: &str, status: u16, took: Duration) {
 
 /// A rule or a limit has refused a connection, a request or a command. `reason` is a label.
 pub(crate) fn turned_away(reason: &'static str) {
-    tracing::debug!(reason, "refused by a limit");
+    tracing::debug!(reason, "refused by a rule or a limit");
     counter!(TURNED_AWAY, "reason" => reason).increment(1);
 }
 

@@ -47,7 +47,7 @@ async fn a_hangup_reads_token_and_log_filter_again() {
     assert_eq!(ingest(&server, "the-first-token-of-all").await, 401);
     assert_eq!(ingest(&server, "the-second-token-of-all").await, 200);
     // Logged at `debug`.
-    logged(&log, "turned away", 1).await;
+    logged(&log, "refused by a rule", 1).await;
     for told in ["key=\"ingest.token_file\"", "key=\"telemetry.log\""] {
         logged(&log, told, 1).await;
     }
