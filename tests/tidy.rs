@@ -44,7 +44,6 @@ const MAX_COMMENT_COLUMNS: usize = 100;
 
 /// Files and directories with comments wider than [`MAX_COMMENT_COLUMNS`].
 const WIDE_COMMENTS: &[&str] = &[
-    "benches/history.rs",
     "benches/peers",
     "benches/percolation",
     "src/automaton",

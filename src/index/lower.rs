@@ -1,7 +1,7 @@
 //! What an [`Ast`] means, in tantivy's terms: exactly, for every kind of it, and without caps.
 //!
 //! Where tantivy's own queries mean something else, or stop after so many terms, there is one of ours: prefixes and
-//! automata mark the documents of every term they find, [`NearQuery`] is for phrases out of order, and what is asked of
+//! automata mark the documents of every term they find, [`PhraseQuery`] is for phrases out of order, and what is asked of
 //! columns that tantivy does not know (places, which fields are present) is a predicate on documents.
 //!
 //! Nothing is scored: the order of tweets is their age.
@@ -23,7 +23,7 @@ use tantivy::schema::{Field, IndexRecordOption, Term};
 
 use super::fields::{Fields, PRESENT, Place};
 use super::multi_term::{MultiTermQuery, TermSet};
-use super::phrase::NearQuery;
+use super::phrase_query::PhraseQuery;
 use super::seek_only::{SeekOnlyQuery, SeekOnlyTerm};
 use super::value_range::ValueRangeQuery;
 use crate::automaton::TermAutomaton;
@@ -104,7 +104,7 @@ fn lower_phrase(phrase: &Phrase, fields: &Fields) -> Box<dyn Query> {
             Box::new(MultiTermQuery::new(*field, vec![TermSet::Prefix(prefix.as_str().into())]))
         }
         [term] => one_term(*field, term),
-        _ => Box::new(NearQuery::new(*field, phrase)),
+        _ => Box::new(PhraseQuery::new(*field, phrase)),
     }
 }
 

@@ -6,17 +6,16 @@
 //! finds in one set of bits. Both are yield points, also where the dictionary has no such term: an
 //! automaton that is stopped accepts nothing more.
 
-use std::io;
 use std::sync::Arc;
 
-use tantivy::index::{InvertedIndexReader, SegmentReader};
+use tantivy::index::SegmentReader;
 use tantivy::postings::TermInfo;
 use tantivy::query::{BitSetDocSet, ConstScorer, EmptyScorer, EnableScoring, Explanation, Query, Scorer, Weight};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{BitSet, DocId, Score, TantivyError};
 use tantivy_fst::Automaton;
 
-use super::phrase::terms_with_prefix;
+use super::term_infos::TermInfos;
 use crate::automaton::TermAutomaton;
 use crate::coop;
 
@@ -43,17 +42,21 @@ impl MultiTermQuery {
 }
 
 impl TermSet {
-    /// The terms of the dictionary that are in the set; some of them when the search is stopped.
-    fn terms(&self, index: &InvertedIndexReader) -> io::Result<Vec<TermInfo>> {
+    /// Calls `with` for each term of a field's dictionary that is in the set, until it answers
+    /// false or the search is stopped.
+    fn for_each_term(
+        &self,
+        reader: &SegmentReader,
+        field: Field,
+        mut with: impl FnMut(&TermInfo) -> tantivy::Result<bool>,
+    ) -> tantivy::Result<()> {
+        let index = reader.inverted_index(field)?;
         match self {
-            TermSet::Prefix(prefix) => terms_with_prefix(index, prefix),
+            TermSet::Prefix(prefix) => TermInfos::open(reader, field)?.for_each_with_prefix(&index, prefix, with),
             TermSet::Automaton(automaton) => {
                 let mut terms = index.terms().search(Stoppable(automaton)).without_keys().into_stream()?;
-                let mut found = Vec::new();
-                while !coop::stopped() && terms.advance() {
-                    found.push(terms.value().clone());
-                }
-                Ok(found)
+                while !coop::stopped() && terms.advance() && with(terms.value())? {}
+                Ok(())
             }
         }
     }
@@ -70,19 +73,20 @@ impl Weight for MultiTermQuery {
         let index = reader.inverted_index(self.field)?;
         let mut found = BitSet::with_max_value(reader.max_doc());
         for set in &*self.sets {
-            for info in set.terms(&index)? {
-                let mut postings = index.read_block_postings_from_terminfo(&info, IndexRecordOption::Basic)?;
-                while !postings.docs().is_empty() {
-                    // A block is 128 documents.
-                    if coop::stopped() {
-                        return Ok(Box::new(EmptyScorer));
-                    }
+            set.for_each_term(reader, self.field, |info| {
+                let mut postings = index.read_block_postings_from_terminfo(info, IndexRecordOption::Basic)?;
+                // A block is 128 documents.
+                while !postings.docs().is_empty() && !coop::stopped() {
                     for &doc in postings.docs() {
                         found.insert(doc);
                     }
                     postings.advance();
                 }
-            }
+                Ok(true)
+            })?;
+        }
+        if coop::stopped_now() {
+            return Ok(Box::new(EmptyScorer));
         }
         Ok(Box::new(ConstScorer::new(BitSetDocSet::from(found), boost)))
     }

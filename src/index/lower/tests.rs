@@ -89,7 +89,9 @@ fn phrases_of_frequent_and_rare_words_are_what_the_plain_evaluation_finds() {
     };
     let lines: Vec<String> = (0..1_500).map(|at| (0..=at % 14).map(|_| word() + " ").collect()).collect();
     let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    lines.extend(["rare a b1", "a rare ab", "rare rare"]);
+    // Positions behind those that have a bit of their own.
+    let long = "a b1 ".repeat(50) + "a ab " + &"c b2 ".repeat(50) + "ab b3 rare a b3";
+    lines.extend(["rare a b1", "a rare ab", "rare rare", &long]);
     let docs = docs_of(&lines);
     let searcher = index(&[&docs]);
     let phrases = [
@@ -107,6 +109,9 @@ fn phrases_of_frequent_and_rare_words_are_what_the_plain_evaluation_finds() {
         "rare a b",
         "c abc",
         "c a",
+        "b1 a ab",
+        "ab b",
+        "b2 ab b",
         "b1 b2",
         "b2 a c",
         "a none",
