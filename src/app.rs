@@ -28,7 +28,7 @@ use crate::pipeline::{Intake, Pipeline};
 use crate::query::QueryLimits;
 use crate::server::{self, ServerOptions, Tls};
 use crate::source::{SOURCES, Source, SourceContext};
-use crate::transport::{Gate, QueryReader, TRANSPORTS, Transport, TransportContext};
+use crate::transport::{AccessControl, QueryParserPool, TRANSPORTS, Transport, TransportContext};
 
 /// Connections of `server.admin_listen`. Their file descriptors are among those reserved for perch
 /// itself.
@@ -272,12 +272,12 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         live: live.clone(),
         intake: intake.clone(),
         query_limits,
-        queries: Arc::new(QueryReader::new(query_limits, config.limits.search_timeout)),
+        queries: Arc::new(QueryParserPool::new(query_limits, config.limits.search_timeout)),
         limits: config.limits.clone(),
         body_timeout: config.server.body_timeout,
         write_timeout: config.server.write_timeout,
         admin_elsewhere: config.server.admin_listen.is_some(),
-        gate: Arc::new(Gate::new(&config.server, ingest_token, tokens, &config.limits)),
+        access: Arc::new(AccessControl::new(&config.server, ingest_token, tokens, &config.limits)),
         state_dir: config.index.dir.clone(),
         sources: Arc::clone(&status),
         shutdown: shutdown.clone(),
@@ -292,14 +292,14 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         max_headers: config.limits.max_headers,
         max_header_bytes: config.limits.max_header_bytes,
         tls: tls.clone(),
-        gate: Some(Arc::clone(&context.gate)),
+        access: Some(Arc::clone(&context.access)),
     };
     let mut admin_address = None;
     if let Some(listener) = admin_listener {
         admin_address = Some(listener.local_addr().context("the admin listener has no address")?);
         let router = crate::transport::admin_router(&context);
         let options =
-            ServerOptions { tls: None, gate: None, max_connections: MAX_ADMIN_CONNECTIONS, ..options.clone() };
+            ServerOptions { tls: None, access: None, max_connections: MAX_ADMIN_CONNECTIONS, ..options.clone() };
         connections.spawn(server::serve(listener, router, options, shutdown.clone()));
     }
     let server = tokio::spawn(server::serve(listener, router, options, shutdown.clone()));

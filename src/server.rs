@@ -44,7 +44,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::telemetry;
-use crate::transport::{ConnectionShare, Gate, Peer, Progress, check_head};
+use crate::transport::{AccessControl, ConnectionShare, Peer, Progress, check_head};
 
 use admission::{Admission, AdmittedConnection};
 use error_bodies::ErrorBodies;
@@ -89,7 +89,7 @@ pub struct ServerOptions {
     pub tls: Option<Arc<Tls>>,
     /// Trusted proxies, and the limit of connections of one address. `None`: no proxies and no
     /// limit.
-    pub gate: Option<Arc<Gate>>,
+    pub access: Option<Arc<AccessControl>>,
 }
 
 /// Serves until the shutdown, and then until every connection has answered its current request.
@@ -98,7 +98,7 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
     let builder = Arc::new(builder(&options));
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let open = Arc::new(AtomicUsize::new(0));
-    let admission = Arc::new(Admission::new(options.gate.clone(), options.header_timeout, options.tls.is_some()));
+    let admission = Arc::new(Admission::new(options.access.clone(), options.header_timeout, options.tls.is_some()));
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {

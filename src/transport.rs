@@ -7,33 +7,34 @@
 //! Intake <── bulk bodies ── ingest (a part of rest)
 //! ```
 //!
-//! [`router`] puts them together. Transports only translate: they hold no tweet longer than it
-//! takes to write it, and no state but that of their connections; what waits for a slow client
-//! waits in its [`crate::live::Session`], bounded there. All shapes are in `wire`, all errors in
-//! `errors`; `docs/PROTOCOL.md` describes both for clients.
+//! [`router`] puts them together. Transports only translate: they hold no state but that of their
+//! connections, and no tweet longer than it takes to write it. What waits for a slow client waits
+//! in its [`crate::live::Session`], which is bounded. Shapes are in `protocol`, errors in `errors`;
+//! `docs/PROTOCOL.md` describes both for clients.
 
 mod access;
 mod compression;
-mod counts;
 mod errors;
 pub(crate) mod explain;
-mod fields;
+mod health;
 mod http;
 mod ingest;
 mod openapi;
-mod pace;
-mod page;
-mod probes;
+mod params;
 mod progress;
+mod protocol;
 mod publish;
+mod push_limiter;
 mod queries;
-mod query_form;
-mod rates;
+mod query_input;
+mod rate_limiter;
 mod response_budget;
 mod rest;
 mod sente;
 mod sse;
-mod wire;
+mod stats_ticker;
+mod token_bucket;
+mod web_app;
 mod ws;
 
 use std::path::PathBuf;
@@ -52,31 +53,30 @@ use crate::pipeline::Intake;
 use crate::query::QueryLimits;
 use crate::source::StatusBoard;
 
-use access::Caller;
-pub use access::{AddressLimit, AddressSlot, Exposure, Gate, Peer, TrustedProxies, exposure};
+use access::Client;
+pub use access::{AccessControl, AddressLimit, AddressSlot, Exposure, Peer, TrustedProxies, exposure};
 pub(crate) use errors::head_refusal;
+pub use health::admin_router;
 pub use http::{check_head, router};
-pub use probes::admin_router;
 pub use progress::Progress;
-pub(crate) use query_form::Reader as QueryReader;
+pub(crate) use query_input::QueryParserPool;
 pub use response_budget::ConnectionShare;
 
-/// Reads a frame, and the query in it, as the WebSocket does: whether they are understood. For
-/// fuzzing.
+/// Whether a frame and its query can be parsed, as `/ws` does it. For fuzzing.
 #[doc(hidden)]
 #[must_use]
 pub fn understands_frame(frame: &str, limits: &QueryLimits) -> bool {
-    let paging = wire::Paging { max_page: 1_000, max_depth: 10_000 };
-    match wire::parse(frame, paging).1 {
-        Ok(wire::Command::Percolate(command)) => command.query.parse(limits).is_ok(),
-        Ok(wire::Command::Query(command)) => command.query.parse(limits).is_ok(),
-        Ok(wire::Command::Aggregate(command)) => command.query.parse(limits).is_ok(),
+    let paging = protocol::Paging { max_page: 1_000, max_depth: 10_000 };
+    match protocol::parse(frame, paging).1 {
+        Ok(protocol::Command::Percolate(command)) => command.query.parse(limits).is_ok(),
+        Ok(protocol::Command::Query(command)) => command.query.parse(limits).is_ok(),
+        Ok(protocol::Command::Aggregate(command)) => command.query.parse(limits).is_ok(),
         Ok(_) => true,
         Err(_) => false,
     }
 }
 
-/// Makes a transport of its table.
+/// Builds a transport from its table.
 pub type Build = fn(toml::Table) -> Result<Box<dyn Transport>, Vec<ConfigError>>;
 
 /// A row of the table of transports.
@@ -87,7 +87,7 @@ pub struct TransportKind {
     pub about: &'static str,
     /// An example `[[transport]]` table; a test loads it.
     pub example: &'static str,
-    /// Reads the table (without `type`) and makes the transport. Touches nothing outside.
+    /// Reads the table (without `type`) and builds the transport, without side effects.
     pub build: Build,
 }
 
@@ -101,47 +101,45 @@ pub struct TransportContext {
     pub live: Live,
     /// The way in for tweets.
     pub intake: Intake,
-    /// What queries may ask for.
+    /// The limits of queries.
     pub query_limits: QueryLimits,
-    /// Understands queries.
-    pub(crate) queries: Arc<QueryReader>,
-    /// What clients may send and hold.
+    /// Parses queries.
+    pub(crate) queries: Arc<QueryParserPool>,
+    /// The limits of clients.
     pub limits: LimitsSection,
-    /// How long the next bytes of a request's body may take, or the whole of one that is held.
+    /// The timeout of the next bytes of a request's body, or of a whole body that is buffered.
     pub body_timeout: Duration,
-    /// How long a client may take nothing of what it is sent.
+    /// How long a client may take no byte.
     pub write_timeout: Duration,
     /// Whether `/metrics` has a listener of its own.
     pub admin_elsewhere: bool,
-    /// Who may come in.
-    pub gate: Arc<Gate>,
-    /// Where a transport may keep files: the directory of the index.
+    /// Access control.
+    pub access: Arc<AccessControl>,
+    /// The directory of the index, where a transport may keep files.
     pub state_dir: PathBuf,
-    /// How the sources are.
+    /// The states of the sources.
     pub sources: Arc<StatusBoard>,
-    /// Cancelled when perch begins to shut down: no new work is taken. Sessions go on until they
-    /// are told that everything that was taken before has come out of them
-    /// ([`crate::live::Event::Closed`]).
+    /// Cancelled when perch begins to shut down and takes no new work. Sessions go on until
+    /// everything that was accepted before has come out of them ([`crate::live::Event::Closed`]).
     pub shutdown: CancellationToken,
-    /// Every task of a connection is spawned here, so that the shutdown can wait for it.
+    /// Tracks the tasks of connections, so that the shutdown can wait for them.
     pub tasks: TaskTracker,
 }
 
 impl TransportContext {
-    /// The live search for one caller.
-    fn live_for(&self, caller: &Caller, token: Option<&AccessToken>) -> Live {
-        self.live.on_behalf_of(caller.requester(token))
+    /// The live search on behalf of one client.
+    fn live_for(&self, client: &Client, token: Option<&AccessToken>) -> Live {
+        self.live.on_behalf_of(client.requester(token))
     }
 }
 
 /// A transport.
 pub trait Transport: Send + Sync {
-    /// Its routes. Called once, at start, in the runtime that serves them.
+    /// The routes. Called once at start, in the runtime that serves them.
     fn routes(&self, context: TransportContext) -> Router;
 }
 
-/// One route of a transport: the router is made from the same list that `/api/openapi.json` is held
-/// against.
+/// One route of a transport. The router, and the test of `/api/openapi.json`, use the same list.
 struct Route<S> {
     /// In capitals.
     #[cfg_attr(not(test), expect(dead_code, reason = "the test of openapi.json reads it"))]

@@ -29,14 +29,9 @@ const LONG_FILES: &[&str] = &[
     "src/query/json.rs",
     "src/query/parse.rs",
     "src/query/tests.rs",
-    "src/transport/sente/client.rs",
-    "src/transport/wire.rs",
-    "src/transport/ws.rs",
     "src/tweet/tests.rs",
     "tests/it/access.rs",
     "tests/it/security.rs",
-    "tests/it/sente/sessions.rs",
-    "tests/it/sente_client.rs",
 ];
 
 /// Comments and documentation are read in a window beside the code.
@@ -53,7 +48,6 @@ const WIDE_COMMENTS: &[&str] = &[
     "src/percolator",
     "src/query",
     "src/text",
-    "src/transport",
 ];
 
 /// Directories with a circle of imports.

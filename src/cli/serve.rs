@@ -35,7 +35,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
                 return Ok(());
             }
         };
-        for (what, open_to) in opens.rows.iter().take(Exposure::DOORS) {
+        for (what, open_to) in opens.rows.iter().take(Exposure::CLIENT_ROWS) {
             tracing::info!(open_to, "{what}");
         }
         for warning in &opens.warnings {

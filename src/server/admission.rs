@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::telemetry;
-use crate::transport::{AddressSlot, Gate, Peer};
+use crate::transport::{AccessControl, AddressSlot, Peer};
 
 use super::proxy_protocol;
 
@@ -33,7 +33,7 @@ const MAX_REFUSED_BYTES: u64 = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Admission {
     /// `None` if connections are not counted by address.
-    gate: Option<Arc<Gate>>,
+    access: Option<Arc<AccessControl>>,
     /// Longest time for the header of a proxy.
     header_timeout: Duration,
     /// Whether connections begin with TLS: then a refused connection gets no response.
@@ -50,17 +50,17 @@ pub(super) struct AdmittedConnection {
 }
 
 impl Admission {
-    pub(super) fn new(gate: Option<Arc<Gate>>, header_timeout: Duration, is_encrypted: bool) -> Admission {
-        Admission { gate, header_timeout, is_encrypted, refusals: Semaphore::new(MAX_REFUSALS) }
+    pub(super) fn new(access: Option<Arc<AccessControl>>, header_timeout: Duration, is_encrypted: bool) -> Admission {
+        Admission { access, header_timeout, is_encrypted, refusals: Semaphore::new(MAX_REFUSALS) }
     }
 
     /// Finds the client of a connection, and takes a slot of its address. `None` if the connection
     /// was refused, and closed.
     pub(super) async fn admit(&self, mut stream: TcpStream, address: SocketAddr) -> Option<AdmittedConnection> {
         let mut peer = Peer { address, is_announced: false };
-        let Some(gate) = &self.gate else { return Some(AdmittedConnection { stream, peer, slot: None }) };
-        if gate.proxies().contains(address.ip()) {
-            if gate.proxies().announce() {
+        let Some(access) = &self.access else { return Some(AdmittedConnection { stream, peer, slot: None }) };
+        if access.proxies().contains(address.ip()) {
+            if access.proxies().announce() {
                 match timeout(self.header_timeout, proxy_protocol::read_header(&mut stream)).await {
                     Ok(Ok(None)) => peer.is_announced = true,
                     Ok(Ok(Some(client))) => peer = Peer { address: client, is_announced: true },
@@ -73,7 +73,7 @@ impl Admission {
                 return Some(AdmittedConnection { stream, peer, slot: None });
             }
         }
-        if let Some(slot) = gate.connections().take(peer.address.ip()) {
+        if let Some(slot) = access.connections().take(peer.address.ip()) {
             return Some(AdmittedConnection { stream, peer, slot: Some(slot) });
         }
         telemetry::turned_away("connections_per_address");
@@ -82,7 +82,7 @@ impl Admission {
             && let Ok(_permit) = self.refusals.try_acquire()
         {
             // Errors are ignored: the connection is closed in any case.
-            let _ = timeout(REFUSAL_TIMEOUT, explain(&mut stream, gate.connections().max())).await;
+            let _ = timeout(REFUSAL_TIMEOUT, explain(&mut stream, access.connections().max())).await;
         }
         None
     }

@@ -1,17 +1,16 @@
-//! Compresses long answers for clients that take it: zstd, brotli or gzip, as `Accept-Encoding`
-//! says.
+//! Compresses long answers with zstd, brotli or gzip, as `Accept-Encoding` allows.
 //!
-//! An answer is compressed whole before it is sent. So its size is known, only the compressed bytes
-//! wait for the client, and no encoder, with its hundreds of kilobytes, waits with them. The
-//! fastest level is used: it makes a sixth of a page of tweets, and slower ones little less for
-//! many times the work.
+//! perch compresses an answer whole before it is sent. So the size is known, only the compressed
+//! bytes wait for the client, and no encoder with its hundreds of kilobytes waits with them. perch
+//! uses the fastest level: it compresses a page of tweets to a sixth, and slower levels gain little
+//! for many times the work.
 //!
-//! Half of the cores compress at one time. While they are busy, answers are sent as they are: nobody
-//! waits for the long answers of others.
+//! At most half of the cores compress at one time. While they are busy, perch sends answers
+//! uncompressed, so that no client waits for the long answers of others.
 //!
-//! Event streams are not compressed: each event would have to be flushed by itself. Neither is what
-//! another layer may not keep (`no-store`, cookies): a secret beside text that somebody else chose
-//! could be guessed from the compressed size (BREACH).
+//! perch does not compress event streams, because each event would need a flush. Nor does it
+//! compress answers with `no-store` or cookies: the compressed size of a secret beside text that
+//! somebody else chose tells the secret (BREACH).
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -29,13 +28,13 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 
-/// A shorter answer fits into a few packets as it is.
+/// A shorter answer fits into a few packets uncompressed.
 const MIN_BYTES: u64 = 4 * 1024;
 
 /// Adds compression to all routes.
 pub(super) fn compress(router: Router) -> Router {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // The other cores are left for matching and for clients that take answers as they are.
+    // The other cores stay free for matching and for uncompressed answers.
     compress_in(router, Arc::new(Semaphore::new((cores / 2).max(1))))
 }
 
@@ -44,7 +43,7 @@ fn compress_in(router: Router, turns: Arc<Semaphore>) -> Router {
     router.layer(middleware::from_fn_with_state(turns, take_turn)).layer(layer).layer(middleware::from_fn(finish))
 }
 
-/// The right to compress an answer, in its extensions.
+/// The permit to compress an answer, in the answer's extensions.
 #[derive(Clone)]
 struct Turn(#[expect(dead_code, reason = "it is held")] Arc<OwnedSemaphorePermit>);
 
@@ -52,7 +51,7 @@ fn has_turn(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -
     extensions.get::<Turn>().is_some()
 }
 
-/// Takes a turn for an answer that is worth it, if one is free.
+/// Takes a permit for an answer that is long enough, if one is free.
 async fn take_turn(State(turns): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
     let is_wanted = request.headers().contains_key(header::ACCEPT_ENCODING);
     let mut response = next.run(request).await;
@@ -72,12 +71,12 @@ fn is_compressible(status: StatusCode, _: Version, headers: &HeaderMap, _: &Exte
         .get(header::CACHE_CONTROL)
         .and_then(|value| value.to_str().ok())
         .is_none_or(|value| !value.contains("no-store"));
-    // The page has its own gzip, under an `ETag` that is good for the bytes as they are.
+    // The web app has its own gzip, under an `ETag` of the uncompressed bytes.
     let is_fixed = headers.contains_key(header::ETAG);
     status == StatusCode::OK && may_be_kept && !is_fixed && !headers.contains_key(header::SET_COOKIE)
 }
 
-/// Compresses to the end what the layer below has begun to compress.
+/// Collects the compressed body that the layer below produces.
 async fn finish(request: Request, next: Next) -> Result<Response, Infallible> {
     let mut response = next.run(request).await;
     let _turn = response.extensions_mut().remove::<Turn>();
@@ -96,7 +95,7 @@ async fn finish(request: Request, next: Next) -> Result<Response, Infallible> {
                 return Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response());
             }
         }
-        // Each piece takes a moment: others get theirs in between.
+        // Each chunk takes a while, so other tasks run in between.
         tokio::task::coop::consume_budget().await;
     }
     Ok(Response::from_parts(head, Body::from(compressed)))

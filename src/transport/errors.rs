@@ -1,7 +1,8 @@
-//! What can go wrong for a client, in one place: a stable code, a sentence, and where.
+//! Errors for clients: a stable code, a message, and the location.
 //!
-//! Every door says it in the same words: `/ws` as the payload of `cmd/error`, HTTP as `{"error": …}` with the code's status. Causes inside
-//! perch are logged where they happen and never sent.
+//! Every transport sends the same content: `/ws` as the payload of `cmd/error`, HTTP as
+//! `{"error": …}` with the code's status. perch logs internal causes where they happen, and never
+//! sends them.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -15,7 +16,7 @@ use crate::live::LiveError;
 use crate::pipeline::IntakeError;
 use crate::telemetry;
 
-/// When a client that is told to wait should come back, in seconds.
+/// `Retry-After`, in seconds.
 const RETRY_AFTER_S: &str = "1";
 
 /// What went wrong, for programs. The names are part of the protocol: none is ever changed.
@@ -75,7 +76,7 @@ impl Code {
         Code::Internal,
     ];
 
-    /// As it is sent.
+    /// The name in the protocol.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Code::BadFrame => "bad_frame",
@@ -96,7 +97,7 @@ impl Code {
         }
     }
 
-    /// The status that says it over HTTP.
+    /// The HTTP status.
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Code::BadFrame | Code::BadEvent | Code::BadPayload | Code::BadQuery => StatusCode::BAD_REQUEST,
@@ -124,7 +125,8 @@ impl Serialize for Code {
 /// Where it went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
-pub(crate) enum At {
+#[schema(as = At)]
+pub(crate) enum ErrorLocation {
     /// In this field of a payload, or this parameter of a URL.
     Field {
         /// Its name.
@@ -152,36 +154,36 @@ pub(crate) enum At {
     },
 }
 
-/// A request or command that failed, and why.
+/// Why a request or command failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Fault {
+pub(crate) struct ApiError {
     pub(crate) code: Code,
     pub(crate) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) at: Option<At>,
+    pub(crate) at: Option<ErrorLocation>,
 }
 
-impl Fault {
-    /// A fault without a place.
-    pub(crate) fn new(code: Code, message: impl Into<String>) -> Fault {
-        Fault { code, message: message.into(), at: None }
+impl ApiError {
+    /// An error without a location.
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> ApiError {
+        ApiError { code, message: message.into(), at: None }
     }
 
-    /// A field or parameter that is not what it should be. The message starts with its name.
-    pub(crate) fn field(field: &str, expected: &str) -> Fault {
-        Fault {
+    /// A wrong field or parameter. The message starts with its name.
+    pub(crate) fn field(field: &str, expected: &str) -> ApiError {
+        ApiError {
             code: Code::BadPayload,
             message: format!("`{field}` {expected}"),
-            at: Some(At::Field { field: field.to_owned() }),
+            at: Some(ErrorLocation::Field { field: field.to_owned() }),
         }
     }
 
-    /// Not for this client.
-    pub(crate) fn forbidden(message: &'static str) -> Fault {
-        Fault::new(Code::Forbidden, message)
+    /// An error with [`Code::Forbidden`].
+    pub(crate) fn forbidden(message: &'static str) -> ApiError {
+        ApiError::new(Code::Forbidden, message)
     }
 
-    /// The answer over HTTP with something beside the error.
+    /// Gives a response the status and the headers of this error.
     pub(crate) fn with_status_headers(&self, mut response: Response) -> Response {
         telemetry::error_answered(self.code.name());
         *response.status_mut() = self.code.status();
@@ -189,7 +191,8 @@ impl Fault {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
         }
         if matches!(self.code, Code::TooLarge | Code::TooSlow) {
-            // Of such a body the rest is not read, and so nothing can follow it on the connection. HTTP/2, where it could, drops the header.
+            // perch does not read the rest of such a body, so no request can follow on the
+            // connection. HTTP/2, where one could, drops the header.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.code == Code::Unauthorized {
@@ -199,19 +202,19 @@ impl Fault {
     }
 }
 
-impl IntoResponse for Fault {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         #[derive(Serialize)]
         struct Body<'a> {
-            error: &'a Fault,
+            error: &'a ApiError,
         }
         let response = Json(Body { error: &self }).into_response();
         self.with_status_headers(response)
     }
 }
 
-/// The whole answer to a request whose head no handler can be asked about, as bytes of HTTP/1.1. `None` for a status
-/// that is not given to heads.
+/// The whole answer to a request whose head hyper refuses, as bytes of HTTP/1.1. `None` for a
+/// status that hyper does not give to heads.
 pub(crate) fn head_refusal(status: u16, date: &str) -> Option<Bytes> {
     let (code, reason, message) = match status {
         400 => (Code::BadPayload, "Bad Request", "the head of the request is not HTTP/1.1"),
@@ -224,7 +227,7 @@ pub(crate) fn head_refusal(status: u16, date: &str) -> Option<Bytes> {
         _ => return None,
     };
     telemetry::error_answered(code.name());
-    let body = serde_json::json!({"error": Fault::new(code, message)}).to_string();
+    let body = serde_json::json!({"error": ApiError::new(code, message)}).to_string();
     let len = body.len();
     Some(Bytes::from(format!(
         "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\
@@ -232,28 +235,28 @@ pub(crate) fn head_refusal(status: u16, date: &str) -> Option<Bytes> {
     )))
 }
 
-impl From<LiveError> for Fault {
-    fn from(error: LiveError) -> Fault {
+impl From<LiveError> for ApiError {
+    fn from(error: LiveError) -> ApiError {
         match error {
-            LiveError::Limit(message) => Fault::new(Code::Limit, message),
-            LiveError::NotFound(message) => Fault::new(Code::NotFound, message),
+            LiveError::Limit(message) => ApiError::new(Code::Limit, message),
+            LiveError::NotFound(message) => ApiError::new(Code::NotFound, message),
             LiveError::Unrecoverable { message, since: Seq(since) } => {
-                Fault { code: Code::Unrecoverable, message, at: Some(At::Position { since }) }
+                ApiError { code: Code::Unrecoverable, message, at: Some(ErrorLocation::Position { since }) }
             }
-            LiveError::Unavailable(message) => Fault::new(Code::Unavailable, message),
+            LiveError::Unavailable(message) => ApiError::new(Code::Unavailable, message),
         }
     }
 }
 
-impl From<IntakeError> for Fault {
-    fn from(error: IntakeError) -> Fault {
+impl From<IntakeError> for ApiError {
+    fn from(error: IntakeError) -> ApiError {
         let code = match error {
             IntakeError::Closed => Code::Unavailable,
             IntakeError::Full => Code::NoSpace,
-            // The writer logs the cause, which names files.
-            IntakeError::Failed(_) => return Fault::new(Code::Unavailable, "the index could not be written"),
+            // The cause names files. The writer logs it.
+            IntakeError::Failed(_) => return ApiError::new(Code::Unavailable, "the index could not be written"),
         };
-        Fault::new(code, error.to_string())
+        ApiError::new(code, error.to_string())
     }
 }
 

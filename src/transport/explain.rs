@@ -1,6 +1,6 @@
-//! What is said of a query before and after it is registered: how it is understood, and why a tweet matches it or not.
+//! What perch says about a query: how it is parsed, why a tweet matches it or not, and its price.
 //!
-//! The shapes of the answers, as `/api/explain`, `/api/percolate` and `cmd/explain` send them and `perch explain --json` prints them.
+//! The shapes of the answers of `/api/explain` and `/api/percolate`, and of `perch explain --json`.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,7 +17,8 @@ pub(crate) struct ExplainedTweet {
     id_str: String,
     /// Whether it matches.
     matches: bool,
-    /// The parts of the query by which it matches: of an OR those that hold, of a NOT the NOT itself. Empty when it doesn't match.
+    /// The parts of the query by which it matches: of an OR those that hold, of a NOT the NOT
+    /// itself. Empty when it doesn't match.
     parts: Vec<QueryPart>,
     /// The first part that fails; null when it matches.
     failed: Option<FailedQueryPart>,
@@ -32,7 +33,8 @@ pub(crate) struct QueryPart {
     field: Option<&'static str>,
     /// Where the words stand; the first hundred.
     ranges: Vec<TextRange>,
-    /// What was found that stands in no text: numbers, dates, coordinates, the names of `has:` and `is:`.
+    /// What was found that stands in no text: numbers, dates, coordinates, the names of `has:` and
+    /// `is:`.
     values: Vec<String>,
 }
 
@@ -94,7 +96,8 @@ pub(crate) struct QueryPrice {
     pub(crate) candidates: usize,
     /// How many of them match.
     pub(crate) matches: usize,
-    /// How many tweets come in an hour, by the times at which those were written; null when fewer than two say it.
+    /// How many tweets come in an hour, by the times at which those were written; null when fewer
+    /// than two say it.
     pub(crate) tweets_per_hour: Option<f64>,
     /// How many matches an hour that makes: `tweets_per_hour` × `matches` / `tweets`.
     pub(crate) matches_per_hour: Option<f64>,
@@ -107,7 +110,7 @@ impl QueryPrice {
             one => std::slice::from_ref(one),
         };
         let mut waits_for: Vec<String> = ways.iter().map(|way| canonical_text(way, Schema::tweet())).collect();
-        // As in a canonical form: the engine's own order changes with what it learns.
+        // Sorted, because the engine's own order changes with its statistics.
         waits_for.sort_unstable();
         QueryPrice {
             waits_for,

@@ -3,12 +3,12 @@
 //! ```text
 //! body ──bytes──> BulkReader ──chunks──> Intake ──> acks ──┐
 //!   ^                                                      v
-//!   └── as fast as the pipeline takes it ──         counts, answer
+//!   └── as fast as the pipeline takes it            counts, answer
 //! ```
 //!
-//! The body is never held: chunks go to the pipeline as soon as they are read, many of them on
-//! their way to the disk at once, and the answer waits until all are committed. So tweets are
-//! pushed while a long body is still coming in. Memory is bounded by the reader and the intake.
+//! perch never holds a whole body. Chunks go to the pipeline as soon as they are read, and many are
+//! on their way to the disk at once. The answer waits until all are committed. So perch pushes
+//! tweets while a long body is still coming in. Reader and intake bound the memory.
 
 use std::io;
 use std::pin::Pin;
@@ -34,22 +34,22 @@ use crate::pipeline::{Batch, IntakeError};
 use crate::source::reader::{BulkReader, Compression, ReadError, ReaderOptions, RefusalKind, RefusedDoc, TweetChunk};
 use crate::telemetry;
 
-use super::access::Caller;
-use super::errors::{Code, Fault};
+use super::access::Client;
+use super::errors::{ApiError, Code};
 use super::{TransportContext, openapi};
 
 /// The source's name in metrics.
 const SOURCE: &str = "http";
 
-/// How many refused lines an answer lists.
+/// The most refused lines that an answer lists.
 const MAX_ERRORS: usize = 100;
 
-/// How many batches of one body may wait for their commit. When there are more, the body waits. It
-/// is far above what one commit takes, and there so that a body can't pile up acknowledgements if
-/// commits take very long.
+/// The most batches of one body that wait for their commit, before perch stops reading the body. It
+/// is far above what one commit takes, and keeps acknowledgements from piling up when commits are
+/// slow.
 const MAX_UNCOMMITTED: usize = 4_096;
 
-/// The largest window of a zstd body, as a power of two: 8 MiB, what RFC 9659 allows over HTTP.
+/// The largest window of a zstd body, as a power of two: 8 MiB, as RFC 9659 allows over HTTP.
 pub(super) const MAX_ZSTD_WINDOW_LOG: u32 = 23;
 
 /// The answer of bulk ingestion.
@@ -66,8 +66,8 @@ pub(super) struct IngestAnswer {
     /// Why the body was not read to its end, if so. What was accepted before stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<openapi::ErrorBody>)]
-    error: Option<Fault>,
-    /// Lines that were read, for the place where a body is cut.
+    error: Option<ApiError>,
+    /// The number of lines read so far, which says where a body was cut.
     #[serde(skip)]
     #[schema(ignore)]
     docs: u64,
@@ -103,19 +103,19 @@ impl IngestAnswer {
         }
     }
 
-    /// The first fault is the cause of those that follow.
-    fn fail(&mut self, fault: Fault) {
-        self.error.get_or_insert(fault);
+    /// Keeps the first error, which is the cause of those that follow.
+    fn fail(&mut self, error: ApiError) {
+        self.error.get_or_insert(error);
     }
 }
 
 impl IntoResponse for IngestAnswer {
     fn into_response(self) -> Response {
         let mut response = Json(&self).into_response();
-        if let Some(fault) = &self.error
-            && (fault.code != Code::BadPayload || self.accepted == 0)
+        if let Some(error) = &self.error
+            && (error.code != Code::BadPayload || self.accepted == 0)
         {
-            return fault.with_status_headers(response);
+            return error.with_status_headers(response);
         }
         if self.accepted == 0 && self.refused > 0 {
             *response.status_mut() = StatusCode::BAD_REQUEST;
@@ -153,11 +153,11 @@ impl IntoResponse for IngestAnswer {
 )]
 pub(super) async fn ingest(
     State(context): State<Arc<TransportContext>>,
-    caller: Caller,
+    client: Client,
     headers: HeaderMap,
     body: Body,
-) -> Result<IngestAnswer, Fault> {
-    context.gate.check_ingestion(&caller)?;
+) -> Result<IngestAnswer, ApiError> {
+    context.access.check_ingestion(&client)?;
     let compression = compression(&headers)?;
     let max_bytes = context.limits.max_body_bytes;
     let (bytes, stopped) = limited(body, max_bytes, context.body_timeout);
@@ -171,20 +171,20 @@ pub(super) async fn ingest(
     let mut answer = IngestAnswer::default();
     let ended = take_in(&context, BulkReader::new(StreamReader::new(bytes), options), &mut answer).await;
     if let Err(error) = ended {
-        let fault = fault(&error, &stopped, max_bytes);
-        if fault.code == Code::BadPayload {
+        let error = read_error(&error, &stopped, max_bytes);
+        if error.code == Code::BadPayload {
             answer.refuse(vec![RefusedDoc {
                 line: answer.docs + 1,
                 kind: RefusalKind::Truncated,
-                reason: fault.message.clone(),
+                reason: error.message.clone(),
             }]);
         }
-        answer.fail(fault);
+        answer.fail(error);
     }
     Ok(answer)
 }
 
-/// Reads to the end of the body, or to the first fault, and waits for all commits.
+/// Reads to the end of the body, or to the first error, and waits for all commits.
 async fn take_in(
     context: &TransportContext,
     mut reader: BulkReader,
@@ -222,44 +222,44 @@ async fn take_in(
     }
 }
 
-/// How the body is packed, as `Content-Encoding` says it. gzip and zstd are known by their first
-/// bytes, so a body that somebody on the way has unpacked is read as well. What is packed twice is
-/// refused: the inner packing could be of any length and hold nothing.
-pub(super) fn compression(headers: &HeaderMap) -> Result<Compression, Fault> {
+/// The compression of the body, from `Content-Encoding`. The reader recognizes gzip and zstd by
+/// their first bytes, so a body that a proxy has unpacked is read too. perch refuses a body that is
+/// compressed twice: a short one could expand without bound.
+pub(super) fn compression(headers: &HeaderMap) -> Result<Compression, ApiError> {
     const KNOWN: &str = "must be one of gzip, zstd, br, deflate and identity";
     let mut compression = None;
     for value in headers.get_all(header::CONTENT_ENCODING) {
-        let codings = value.to_str().map_err(|_| Fault::field("Content-Encoding", KNOWN))?;
+        let codings = value.to_str().map_err(|_| ApiError::field("Content-Encoding", KNOWN))?;
         for coding in codings.split(',').map(|coding| coding.trim().to_ascii_lowercase()) {
             let found = match coding.as_str() {
                 "" | "identity" => continue,
                 "gzip" | "x-gzip" | "zstd" => Compression::Detect,
                 "br" => Compression::Brotli,
                 "deflate" => Compression::Deflate,
-                _ => return Err(Fault::field("Content-Encoding", KNOWN)),
+                _ => return Err(ApiError::field("Content-Encoding", KNOWN)),
             };
             if compression.replace(found).is_some() {
-                return Err(Fault::field("Content-Encoding", "must name one coding: pack the body once"));
+                return Err(ApiError::field("Content-Encoding", "must name one coding: pack the body once"));
             }
         }
     }
     Ok(compression.unwrap_or(Compression::Detect))
 }
 
-/// Why the bytes of a body stopped coming.
+/// Why perch stopped reading a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// There are more than there may be.
+    /// The body is too long.
     TooLong,
-    /// The next ones did not come in time.
+    /// The next bytes did not come in time.
     TooSlow,
 }
 
-/// Set when the bytes of a body were stopped.
+/// Set when perch stops reading a body.
 pub(super) type Stopped = Arc<OnceLock<Stop>>;
 
-/// The bytes of a body, up to `max_bytes` (0 is any number) and while they come in time; then an
-/// error, and it is noted why.
+/// The bytes of a body, up to `max_bytes` (0 is any number), as long as they come in time. Then an
+/// error, and `stopped` has the reason.
 pub(super) fn limited(
     body: Body,
     max_bytes: u64,
@@ -273,8 +273,7 @@ pub(super) fn limited(
     };
     let start = (body.into_data_stream(), 0_u64, stop);
     let bytes = futures_util::stream::unfold(start, move |(mut body, mut len_bytes, stop)| async move {
-        // The time runs only while somebody waits for bytes: a pipeline that is full is not the
-        // client's fault.
+        // The time runs only while perch waits for bytes, not while the pipeline is full.
         let next = match timeout(patience, body.next()).await {
             Err(_) => stop(Stop::TooSlow),
             Ok(None) => None,
@@ -289,22 +288,22 @@ pub(super) fn limited(
     (Box::pin(bytes), stopped)
 }
 
-/// Why a body was not read to its end. What was noted comes first: on its way through a decoder, an
-/// error loses its kind.
-pub(super) fn fault(error: &ReadError, stopped: &Stopped, max_bytes: u64) -> Fault {
+/// The error of a body that was not read to its end. The noted reason comes first, because an error
+/// loses its kind on its way through a decoder.
+pub(super) fn read_error(error: &ReadError, stopped: &Stopped, max_bytes: u64) -> ApiError {
     match (stopped.get(), error) {
-        (Some(Stop::TooLong), _) => Fault::new(Code::TooLarge, format!("the body is longer than {max_bytes} bytes")),
+        (Some(Stop::TooLong), _) => ApiError::new(Code::TooLarge, format!("the body is longer than {max_bytes} bytes")),
         (Some(Stop::TooSlow), _) => too_slow(),
-        (None, ReadError::TooLong(_)) => Fault::new(Code::TooLarge, error.to_string()),
-        (None, ReadError::Truncated(_) | ReadError::Corrupt(_)) => Fault::new(Code::BadPayload, error.to_string()),
-        (None, ReadError::Io(_)) => Fault::new(Code::BadPayload, "the body ended too early"),
+        (None, ReadError::TooLong(_)) => ApiError::new(Code::TooLarge, error.to_string()),
+        (None, ReadError::Truncated(_) | ReadError::Corrupt(_)) => ApiError::new(Code::BadPayload, error.to_string()),
+        (None, ReadError::Io(_)) => ApiError::new(Code::BadPayload, "the body ended too early"),
     }
 }
 
-/// A body that does not come in time.
-pub(super) fn too_slow() -> Fault {
+/// The error of a body that does not come in time.
+pub(super) fn too_slow() -> ApiError {
     telemetry::turned_away("body_timeout");
-    Fault::new(Code::TooSlow, "the body came too slowly")
+    ApiError::new(Code::TooSlow, "the body came too slowly")
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! `/api/openapi.json`, made from the handlers and from the shapes below.
+//! `/api/openapi.json`, generated from the handlers and from the shapes below.
 //!
-//! The shapes of what is spliced rather than serialized (tweets, pages, errors) are written down here. Tests hold the document to the routes,
-//! and to `docs/openapi.json`, so that no change of the interface goes unseen.
+//! Answers that perch splices rather than serializes (tweets, pages, errors) have their shapes
+//! here. Tests compare the document with the routes and with `docs/openapi.json`, so that no change
+//! of the interface goes unnoticed.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::security::{Http, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::errors::{At, Code};
+use super::errors::{Code, ErrorLocation};
 use super::{TransportContext, http, queries};
 use crate::config::LimitsSection;
 use crate::ids::Seq;
@@ -33,9 +34,9 @@ use crate::ids::Seq;
         super::rest::stats,
         super::queries::queries,
         document,
-        super::probes::healthz,
-        super::probes::readyz,
-        super::probes::metrics,
+        super::health::healthz,
+        super::health::readyz,
+        super::health::metrics,
     ),
     modifiers(&Tokens),
     tags(
@@ -47,7 +48,8 @@ use crate::ids::Seq;
 )]
 struct Document;
 
-/// How clients show who they are. Which of it a server asks for is its configuration's affair, so no operation needs any.
+/// The security schemes. The configuration of a server decides which one it requires, so no
+/// operation requires any.
 struct Tokens;
 
 impl Modify for Tokens {
@@ -78,7 +80,7 @@ pub(super) fn json(limits: &LimitsSection, max_query_bytes: usize) -> String {
     json
 }
 
-/// Adds to an operation what holds for all of them.
+/// Adds to an operation what applies to all of them.
 fn refine(operation: &mut Value, schema_of: impl Fn(&str) -> Option<Value>) {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
@@ -86,7 +88,7 @@ fn refine(operation: &mut Value, schema_of: impl Fn(&str) -> Option<Value>) {
             parameter["schema"] = schema;
         }
         if parameter["in"] == "query" && parameter["required"] == false {
-            // Forms send them so: it counts as left out.
+            // Forms send empty parameters, which count as left out.
             parameter["allowEmptyValue"] = json!(true);
         }
     }
@@ -102,7 +104,8 @@ fn refine(operation: &mut Value, schema_of: impl Fn(&str) -> Option<Value>) {
     operation["responses"]["431"] = json!({"description": "The head of the request is too long.", "content": body});
 }
 
-/// What a parameter takes. Here rather than beside the handlers, because much of it is a limit of the configuration.
+/// The schema of a parameter. It stands here rather than beside the handlers, because many bounds
+/// are limits of the configuration.
 fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_bytes: usize) -> Option<Value> {
     let whole = |minimum: u64, maximum: u64| json!({"type": "integer", "minimum": minimum, "maximum": maximum});
     let choice = |values: &[&str]| json!({"type": "string", "enum": values, "default": values[0]});
@@ -132,22 +135,23 @@ pub(super) async fn document(State(context): State<Arc<TransportContext>>) -> Re
 
 /// What every error looks like.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what `Fault` writes")]
+#[expect(dead_code, reason = "it describes what `ApiError` writes")]
 pub(super) struct ErrorAnswer {
     error: ErrorBody,
 }
 
 /// An error.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what `Fault` writes")]
+#[expect(dead_code, reason = "it describes what `ApiError` writes")]
 pub(super) struct ErrorBody {
     /// For programs; never changes.
     #[schema(example = "bad_query")]
     code: Code,
     /// For people.
     message: String,
-    /// Where: the field, the column of the query, the path in its JSON form, or the first position that can be had.
-    at: Option<At>,
+    /// Where: the field, the column of the query, the path in its JSON form, or the first position
+    /// that can be had.
+    at: Option<ErrorLocation>,
 }
 
 /// A page of tweets.
@@ -183,7 +187,8 @@ pub(super) struct Tweet {
     retweeted_status: Option<()>,
 }
 
-/// A tweet in the form of Twitter's v1.1 API. Other forms are recognized as well, and more fields are kept.
+/// A tweet in the form of Twitter's v1.1 API. Other forms are recognized as well, and more fields
+/// are kept.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it describes what the reader of tweets takes")]
 pub(super) struct TweetInput {

@@ -1,8 +1,8 @@
-//! Tweets that clients publish with `cmd/publish`: who may, how fast, and whose they are.
+//! `cmd/publish`: the right to publish, its rate, and the author of a tweet.
 //!
-//! What a client says is the text and the place. Everything else is the server's: the author follows from the session's identity, its token or its
-//! name, and never from the payload; the id from the clock. From then on it is a tweet as any other: it goes through the pipeline, is durable when it is answered,
-//! and is pushed before.
+//! A client sets text, language and place. perch sets the rest: the author from the session's token
+//! or uid, never from the payload, and the id from the clock. From then on it is a tweet like any
+//! other: it goes through the pipeline, is pushed, and is durable before its answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,38 +18,38 @@ use crate::pipeline::Intake;
 use crate::telemetry;
 use crate::tweet::{self, AnalyzedTweet};
 
-use super::access::Caller;
-use super::errors::{Code, Fault};
-use super::pace::Bucket;
-use super::wire::PublishCommand;
-use super::{TransportContext, fields};
+use super::access::Client;
+use super::errors::{ApiError, Code};
+use super::protocol::PublishCommand;
+use super::token_bucket::TokenBucket;
+use super::{TransportContext, params};
 
-/// How published tweets are called among the sources.
+/// The source of published tweets in metrics.
 const SOURCE: &str = "publish";
 
 /// The longest text, in characters.
 pub(super) const MAX_TEXT_CHARS: usize = 1_000;
 
-/// How many seconds' worth of tweets a client may save up.
-const SAVED_UP_S: u32 = 5;
+/// The burst of tweets that a client may publish, in seconds of its rate.
+const BURST_S: u32 = 5;
 
-/// Whether a connection may publish, apart from what its token says.
+/// Whether a connection may publish without a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Right {
-    /// Nobody may.
+    /// Publishing is off.
     Off,
-    /// It comes from this machine, or with the token of ingestion.
+    /// The connection is local, or has the token of ingestion.
     Trusted,
-    /// It comes from elsewhere.
+    /// The connection needs a token.
     Stranger,
 }
 
 impl Right {
-    /// Of a request that opens a connection, or is one.
-    pub(super) fn of(caller: &Caller, context: &TransportContext) -> Right {
+    /// The right of a request, or of the connection that it opens.
+    pub(super) fn of(client: &Client, context: &TransportContext) -> Right {
         if context.limits.publish_per_second == 0 {
             Right::Off
-        } else if !context.gate.needs_token() && context.gate.check_ingestion(caller).is_ok() {
+        } else if !context.access.needs_token() && context.access.check_ingestion(client).is_ok() {
             Right::Trusted
         } else {
             Right::Stranger
@@ -57,7 +57,7 @@ impl Right {
     }
 }
 
-/// What a client has published: the answer to `cmd/publish`.
+/// A published tweet, for the answer to `cmd/publish`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Published {
     pub(super) id: u64,
@@ -65,41 +65,42 @@ pub(super) struct Published {
     pub(super) seq: Seq,
 }
 
-/// One session's way to publish.
+/// Publishes the tweets of one session.
 #[derive(Debug)]
 pub(super) struct Publisher {
     uid: Uid,
-    /// `None` while nobody may.
-    bucket: Option<Bucket>,
+    /// `None` when publishing is off.
+    bucket: Option<TokenBucket>,
 }
 
 impl Publisher {
     pub(super) fn new(uid: Uid, per_second: u32) -> Publisher {
-        let bucket = (per_second > 0).then(|| Bucket::new(per_second, SAVED_UP_S, Instant::now()));
+        let bucket = (per_second > 0).then(|| TokenBucket::new(per_second, BURST_S, Instant::now()));
         Publisher { uid, bucket }
     }
 
-    /// Makes the tweet, and what hands it over and waits until it is durable.
+    /// Makes the tweet. Returns a future that hands it to the pipeline and waits until it is
+    /// durable.
     pub(super) fn publish(
         &mut self,
         command: &PublishCommand,
         (right, token): (Right, Option<&AccessToken>),
         intake: &Intake,
-    ) -> Result<impl Future<Output = Result<Published, Fault>> + Send + use<>, Fault> {
+    ) -> Result<impl Future<Output = Result<Published, ApiError>> + Send + use<>, ApiError> {
         let Some(bucket) = self.bucket.as_mut().filter(|_| right != Right::Off) else {
-            return Err(Fault::new(Code::Forbidden, "clients can't publish here (limits.publish_per_second is 0)"));
+            return Err(ApiError::new(Code::Forbidden, "clients can't publish here (limits.publish_per_second is 0)"));
         };
         match token {
             Some(token) if token.rights.publish => {}
-            Some(_) => return Err(Fault::new(Code::Forbidden, "this token is not good for publishing")),
+            Some(_) => return Err(ApiError::new(Code::Forbidden, "this token is not good for publishing")),
             None if right == Right::Trusted => {}
             None => {
                 let message = "publishing needs a token (that of ingestion is good too), or a request from the machine that perch runs on";
-                return Err(Fault::new(Code::Unauthorized, message));
+                return Err(ApiError::new(Code::Unauthorized, message));
             }
         }
         if !bucket.take(Instant::now()) {
-            return Err(Fault::new(Code::Limit, "too many tweets in too short a time; this one was not taken"));
+            return Err(ApiError::new(Code::Limit, "too many tweets in too short a time; this one was not taken"));
         }
         let screen_name = screen_name(self.uid, token);
         let analyzed = prepare(command, next_id(SystemTime::now()), &screen_name)?;
@@ -112,21 +113,23 @@ impl Publisher {
     }
 }
 
-/// The author: the subject of the token where it can be a screen name, otherwise a name that only this subject, or this session, has.
+/// The author: the token's subject if it can be a screen name, else a name that is unique to the
+/// subject or the session.
 fn screen_name(Uid(uid): Uid, token: Option<&AccessToken>) -> String {
     let short = |uuid: Uuid| uuid.simple().to_string()[..9].to_owned();
     let is_name = |text: &str| {
         (1..=30).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
     match token.map(|token| token.subject.as_str()) {
-        // The names of guests are theirs.
+        // Names of guests are reserved.
         Some(subject) if is_name(subject) && !subject.starts_with("guest_") => subject.to_owned(),
         Some(subject) => format!("user_{}", short(Uuid::new_v5(&Uuid::NAMESPACE_OID, subject.as_bytes()))),
         None => format!("guest_{}", short(uid)),
     }
 }
 
-/// An id as Twitter made them: milliseconds, a place where no machine of Twitter's was, and a number. Strictly rising.
+/// A strictly rising id in Twitter's form: milliseconds, a machine number that Twitter did not use,
+/// and a counter.
 fn next_id(now: SystemTime) -> u64 {
     const TWITTER_EPOCH: Duration = Duration::from_millis(1_288_834_974_657);
     const NO_MACHINE: u64 = 0x3ff << 12;
@@ -134,14 +137,14 @@ fn next_id(now: SystemTime) -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let passed = now.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(TWITTER_EPOCH);
     let first = u64::try_from(passed.as_millis()).unwrap_or(0) << 12;
-    // Milliseconds and number in one: a full millisecond runs over into the next.
+    // Milliseconds and counter in one number, so that a full millisecond overflows into the next.
     let next = |last: u64| Some((last + 1).max(first));
     let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or_else(|last| last);
     let taken = (last + 1).max(first);
     ((taken >> 12) << 22) | NO_MACHINE | (taken % NUMBERS)
 }
 
-fn prepare(command: &PublishCommand, id: u64, screen_name: &str) -> Result<AnalyzedTweet, Fault> {
+fn prepare(command: &PublishCommand, id: u64, screen_name: &str) -> Result<AnalyzedTweet, ApiError> {
     let now = jiff::Timestamp::now();
     let mut tweet = json!({
         "id_str": id.to_string(),
@@ -156,8 +159,8 @@ fn prepare(command: &PublishCommand, id: u64, screen_name: &str) -> Result<Analy
         tweet["coordinates"] = json!({"type": "Point", "coordinates": [point.lon, point.lat]});
     }
     let read = tweet::read(tweet.to_string().as_bytes());
-    let read = read.map_err(|error| Fault::new(Code::BadPayload, fields::shorten(&error.to_string())))?;
-    let tweet = read.first().ok_or_else(|| Fault::new(Code::BadPayload, "this is no tweet"))?;
+    let read = read.map_err(|error| ApiError::new(Code::BadPayload, params::shorten(&error.to_string())))?;
+    let tweet = read.first().ok_or_else(|| ApiError::new(Code::BadPayload, "this is no tweet"))?;
     Ok(tweet::analyze(tweet))
 }
 

@@ -12,12 +12,12 @@ use utoipa::ToSchema;
 
 use crate::live::CostOrder;
 
-use super::access::Caller;
-use super::errors::Fault;
-use super::fields::Fields;
+use super::access::Client;
+use super::errors::ApiError;
+use super::params::Params;
 use super::{TransportContext, http, openapi};
 
-/// How many queries are listed when the caller doesn't say, and how many at most.
+/// The default and the largest number of listed queries.
 const DEFAULT_QUERIES: usize = 50;
 pub(super) const MAX_QUERIES: usize = 1_000;
 
@@ -67,12 +67,12 @@ pub(super) struct RegisteredQuery {
 )]
 pub(super) async fn queries(
     State(context): State<Arc<TransportContext>>,
-    caller: Caller,
+    client: Client,
     RawQuery(query): RawQuery,
-) -> Result<impl IntoResponse, Fault> {
-    // What others search for is nothing that every client may know.
-    context.gate.check_ingestion(&caller)?;
-    context.gate.check_rate(&caller, None)?;
+) -> Result<impl IntoResponse, ApiError> {
+    // The queries of others are private, so the right of ingestion is needed.
+    context.access.check_ingestion(&client)?;
+    context.access.check_rate(&client, None)?;
     let mut fields = http::parameters("/api/queries", query.as_deref())?;
     let order = order(&mut fields)?;
     let n = fields.count("n", DEFAULT_QUERIES, 1..=MAX_QUERIES)?;
@@ -88,16 +88,17 @@ pub(super) async fn queries(
         time_us: listed.counts.time.as_secs_f64() * 1e6,
     });
     let answer = QueriesAnswer { queries: queries.collect(), total: context.live.queries() };
-    // Others choose some of what stands here: its size, compressed, would tell them of the rest.
+    // `no-store` keeps this from being compressed: clients choose some of the queries, and the
+    // compressed size would tell them about the others.
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)))
 }
 
-fn order(fields: &mut Fields) -> Result<CostOrder, Fault> {
+fn order(fields: &mut Params) -> Result<CostOrder, ApiError> {
     match fields.optional("sort") {
         None => Ok(CostOrder::default()),
         Some(Value::String(sort)) if sort == "cost" => Ok(CostOrder::Cost),
         Some(Value::String(sort)) if sort == "matches" => Ok(CostOrder::Matches),
         Some(Value::String(sort)) if sort == "candidates" => Ok(CostOrder::Candidates),
-        Some(_) => Err(Fault::field("sort", "must be `cost`, `matches` or `candidates`")),
+        Some(_) => Err(ApiError::field("sort", "must be `cost`, `matches` or `candidates`")),
     }
 }

@@ -1,19 +1,19 @@
-//! Bounds the answers that wait in memory until their clients have taken them.
+//! Bounds the answers that wait in memory for their clients.
 //!
 //! ```text
 //! search: reserve ──> run ──> answer of known size ──> Reservation ──> bytes ──> socket
 //!                                                          └── given back with the last byte
 //! ```
 //!
-//! perch makes an answer at once, and the client takes it at its own pace. A client that asks for
-//! long pages and reads none would otherwise cost as much memory as it can name streams and
-//! connections. So the bytes of answers are counted where they are held, for each connection, for
-//! each address, and in all. The bounds are permits of semaphores, in KiB.
+//! perch builds an answer at once, and the client takes it at its own pace. A client that requests
+//! long pages and reads none could fill the memory by many streams and connections. So perch counts
+//! the bytes of waiting answers, for each connection, for each address, and in total. The bounds
+//! are permits of semaphores, in KiB.
 //!
-//! A search waits for its share before it runs ([`ResponseSlot::reserve`]): many pages over one
-//! connection come one after the other then, and none is refused. A poll of Sente takes its share
-//! before its tweets count as sent ([`ResponseSlot::reserve_now`]). An answer of another route, and
-//! the part of a page beyond its reservation, is refused when there is no room.
+//! A search waits for its share before it runs ([`ResponseSlot::reserve`]), so many pages over one
+//! connection come one after the other, and none is refused. A poll of Sente takes its share before
+//! its tweets count as sent ([`ResponseSlot::reserve_now`]). perch refuses an answer of another
+//! route, and the part of a page beyond its reservation, when there is no room.
 //!
 //! Answers without a known size are streams. They hold a few frames each, bounded below HTTP.
 
@@ -39,18 +39,18 @@ use crate::config::LimitsSection;
 use crate::telemetry;
 
 use super::access::{ClientAddress, network};
-use super::errors::{Code, Fault};
-use super::probes;
+use super::errors::{ApiError, Code};
+use super::health;
 
-/// An answer up to this size needs no reservation. HTTP/2 keeps about as much for a stream anyway,
-/// and a client must learn why it was refused.
+/// An answer up to this size needs no reservation. HTTP/2 holds about as much for a stream, and a
+/// client must learn why it was refused.
 const FREE_BYTES: u64 = 2 * 1024;
 
 /// What a search reserves for each tweet of its page. Most tweets take a third of it.
 const TWEET_KIB: usize = 4;
 
-/// The part of all that is added for `/metrics` and the probes: whoever runs perch has to see what
-/// it holds when there is no room for anything else.
+/// `/metrics` and the probes have a budget of their own, this part of the clients' budget, so that
+/// an operator sees what perch holds when the clients' budget is full.
 const OPERATION_PART: usize = 16;
 
 /// The budgets of answers to clients, and of those about perch itself.
@@ -72,7 +72,7 @@ impl ResponseBudgets {
     }
 
     fn of(&self, path: &str) -> &ResponseBudget {
-        if probes::PATHS.contains(&path) { &self.operation } else { &self.clients }
+        if health::PATHS.contains(&path) { &self.operation } else { &self.clients }
     }
 }
 
@@ -188,13 +188,13 @@ impl<S: Sync> FromRequestParts<S> for ResponseSlot {
 
 impl ResponseSlot {
     /// Waits until there is room for a page of this many tweets, and keeps it for the answer.
-    pub(super) async fn reserve(&self, tweets: usize) -> Result<(), Fault> {
+    pub(super) async fn reserve(&self, tweets: usize) -> Result<(), ApiError> {
         let Slot { budget, connection, address, reservation } = &*self.0;
         let kib = tweets.saturating_mul(TWEET_KIB).min(budget.0.per_connection_kib);
         let address = budget.enter(*address);
         let acquire = async {
-            // From the narrowest to the widest: who waits for its own connection keeps nobody else
-            // waiting.
+            // From the narrowest to the widest share, so that a wait for a client's own connection
+            // holds no permits of others.
             let mut permits = Vec::with_capacity(3);
             for (share, limit_kib) in shares(budget, connection, &address) {
                 permits.push(Arc::clone(share).acquire_many_owned(permits_of(kib.min(limit_kib))).await.ok()?);
@@ -211,7 +211,8 @@ impl ResponseSlot {
         }
     }
 
-    /// Keeps room for an answer of this size, for a handler that must know before it answers. False when there is none now.
+    /// Reserves room for an answer of this size, for a handler that must know before it answers.
+    /// Returns false when there is no room now.
     pub(super) fn reserve_now(&self, bytes: usize) -> bool {
         let bytes = bytes as u64;
         if bytes <= FREE_BYTES {
@@ -222,8 +223,8 @@ impl ResponseSlot {
                 *self.0.reservation.lock().unwrap_or_else(PoisonError::into_inner) = Some(reserved);
                 true
             }
-            // One that is too long for all room there is would wait for ever.
-            Err(fault) => fault.code != Code::Unavailable,
+            // An answer longer than the whole budget would wait for ever: it is refused instead.
+            Err(error) => error.code != Code::Unavailable,
         }
     }
 
@@ -238,23 +239,23 @@ impl ResponseSlot {
                 let reservation = Arc::new(reservation);
                 response.map(|body| Body::new(ReservedBody { body, reservation }))
             }
-            Err(fault) => {
-                // Before the refusal is made, the answer is gone.
+            Err(error) => {
+                // The answer is dropped before the refusal is built.
                 drop(response);
-                fault.into_response()
+                error.into_response()
             }
         }
     }
 
-    /// Makes a reservation fit the answer. One answer of any size may be a connection's or an
-    /// address's only one; what all hold together is never above its bound.
-    fn fit(&self, reserved: Option<Reservation>, bytes: u64) -> Result<Reservation, Fault> {
+    /// Makes a reservation fit the answer. The only answer of a connection or an address may have
+    /// any size; the total never exceeds its bound.
+    fn fit(&self, reserved: Option<Reservation>, bytes: u64) -> Result<Reservation, ApiError> {
         let Slot { budget, connection, address, .. } = &*self.0;
         let kib = usize::try_from(bytes.div_ceil(1024)).unwrap_or(usize::MAX);
         if kib > budget.0.all_kib {
             telemetry::turned_away("response_buffer");
             let message = "the answer is longer than limits.response_buffer_mb: ask for fewer tweets";
-            return Err(Fault::new(Code::Limit, message));
+            return Err(ApiError::new(Code::Limit, message));
         }
         let address = budget.enter(*address);
         let mut held = reserved.map(|reservation| reservation.permits.into_iter());
@@ -290,26 +291,26 @@ fn permits_of(kib: usize) -> u32 {
     u32::try_from(kib).unwrap_or(u32::MAX)
 }
 
-fn take(share: &Arc<Semaphore>, kib: usize) -> Result<OwnedSemaphorePermit, Fault> {
+fn take(share: &Arc<Semaphore>, kib: usize) -> Result<OwnedSemaphorePermit, ApiError> {
     Arc::clone(share).try_acquire_many_owned(permits_of(kib)).map_err(|_: TryAcquireError| no_room())
 }
 
-fn no_room() -> Fault {
+fn no_room() -> ApiError {
     telemetry::turned_away("response_buffer");
-    Fault::new(Code::Unavailable, "too many answers wait to be read: read them, or ask for fewer tweets")
+    ApiError::new(Code::Unavailable, "too many answers wait to be read: read them, or ask for fewer tweets")
 }
 
 /// Room for one answer.
 #[derive(Debug)]
 struct Reservation {
     permits: [OwnedSemaphorePermit; 3],
-    /// Of the answer that is there.
+    /// The size of the answer, for the metrics.
     _size: Size,
-    /// Dropped last: the share of the address is needed as long as there are permits of it.
+    /// Dropped last, because the permits belong to this share.
     _address: AddressUse,
 }
 
-/// Shows in the metrics what is held.
+/// Counts the bytes of an answer in the metrics.
 #[derive(Debug)]
 struct Size(u64);
 

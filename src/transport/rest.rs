@@ -1,5 +1,5 @@
-//! The plain HTTP interface: history, single tweets, percolation without a session, explanation of queries, counts, bulk ingestion, probes,
-//! the interface for programs, and the page.
+//! The plain HTTP interface: history, single tweets, percolation without a session, explanation of
+//! queries, counts, bulk ingestion, probes, `openapi.json`, and the web app.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,13 +18,15 @@ use utoipa::ToSchema;
 use crate::config::{self, ConfigError};
 use crate::source::reader::{BulkReader, ReaderOptions};
 
-use super::access::Caller;
-use super::errors::{Code, Fault};
+use super::access::Client;
+use super::errors::{ApiError, Code};
 use super::explain::{ExplainedTweet, QueryPart, QueryPrice, query_parts};
-use super::query_form::QueryForm;
+use super::protocol::{self, QueryCommand};
+use super::query_input::QueryInput;
 use super::response_budget::ResponseSlot;
-use super::wire::{self, QueryCommand};
-use super::{Route, Transport, TransportContext, TransportKind, fields, http, ingest, openapi, page, probes, queries};
+use super::{
+    Route, Transport, TransportContext, TransportKind, health, http, ingest, openapi, params, queries, web_app,
+};
 
 pub(super) const KIND: TransportKind = TransportKind {
     name: "rest",
@@ -42,9 +44,9 @@ pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "GET", path: "/api/stats", handler: || get(stats) },
     Route { method: "GET", path: "/api/queries", handler: || get(queries::queries) },
     Route { method: "GET", path: "/api/openapi.json", handler: || get(openapi::document) },
-    Route { method: "GET", path: "/healthz", handler: || get(probes::healthz).options(probes::healthz) },
-    Route { method: "GET", path: "/readyz", handler: || get(probes::readyz).options(probes::readyz) },
-    Route { method: "GET", path: probes::METRICS, handler: || get(probes::metrics) },
+    Route { method: "GET", path: "/healthz", handler: || get(health::healthz).options(health::healthz) },
+    Route { method: "GET", path: "/readyz", handler: || get(health::readyz).options(health::readyz) },
+    Route { method: "GET", path: health::METRICS, handler: || get(health::metrics) },
 ];
 
 /// `[[transport]] type = "rest"`
@@ -73,9 +75,9 @@ struct Rest {
 impl Transport for Rest {
     fn routes(&self, context: TransportContext) -> Router {
         let elsewhere = context.admin_elsewhere;
-        let routes = ROUTES.iter().filter(|route| !(elsewhere && route.path == probes::METRICS));
+        let routes = ROUTES.iter().filter(|route| !(elsewhere && route.path == health::METRICS));
         let router = Route::router(routes, Arc::new(context));
-        if self.options.page { router.merge(page::routes()) } else { router }
+        if self.options.page { router.merge(web_app::routes()) } else { router }
     }
 }
 
@@ -100,18 +102,18 @@ impl Transport for Rest {
 )]
 pub(super) async fn search(
     State(context): State<Arc<TransportContext>>,
-    caller: Caller,
+    client: Client,
     slot: ResponseSlot,
     RawQuery(query): RawQuery,
-) -> Result<Response, Fault> {
-    let token = context.gate.check_command(&caller)?;
+) -> Result<Response, ApiError> {
+    let token = context.access.check_command(&client)?;
     let fields = http::parameters("/api/search", query.as_deref())?;
     let command = QueryCommand::read(fields, "q", (&context.limits).into())?;
-    let live = context.live_for(&caller, token.as_ref());
+    let live = context.live_for(&client, token.as_ref());
     let request = command.request(&context.queries, live.requester()).await?;
     slot.reserve(request.n).await?;
     let page = live.search(request).await?;
-    Ok(http::json(wire::page_payload(&page)))
+    Ok(http::json(protocol::page_payload(&page)))
 }
 
 /// Gives one tweet.
@@ -129,12 +131,12 @@ pub(super) async fn search(
 )]
 pub(super) async fn tweet(
     State(context): State<Arc<TransportContext>>,
-    caller: Caller,
+    client: Client,
     Path(id): Path<String>,
-) -> Result<Response, Fault> {
-    let token = context.gate.check_command(&caller)?;
-    let id = fields::whole(&id).ok_or_else(|| Fault::field("id", "must be a whole number below 2^64"))?;
-    let hit = context.live_for(&caller, token.as_ref()).tweet(id).await?;
+) -> Result<Response, ApiError> {
+    let token = context.access.check_command(&client)?;
+    let id = params::whole(&id).ok_or_else(|| ApiError::field("id", "must be a whole number below 2^64"))?;
+    let hit = context.live_for(&client, token.as_ref()).tweet(id).await?;
     Ok(http::json(hit.json.to_string()))
 }
 
@@ -157,7 +159,7 @@ pub(super) struct MatchingQuery {
     parts: Option<Vec<QueryPart>>,
 }
 
-/// So many matches are explained at most.
+/// The most matches that perch explains.
 const MAX_EXPLAINED: usize = 1_000;
 
 /// Finds the registered queries that a tweet matches, and indexes nothing.
@@ -180,13 +182,13 @@ const MAX_EXPLAINED: usize = 1_000;
 )]
 pub(super) async fn percolate(
     State(context): State<Arc<TransportContext>>,
-    caller: Caller,
+    client: Client,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
     body: Body,
-) -> Result<Json<Matching>, Fault> {
-    context.gate.check_ingestion(&caller)?;
-    context.gate.check_rate(&caller, None)?;
+) -> Result<Json<Matching>, ApiError> {
+    context.access.check_ingestion(&client)?;
+    context.access.check_rate(&client, None)?;
     let mut fields = http::parameters("/api/percolate", query.as_deref())?;
     let explain = fields.flag("explain")?;
     fields.finish()?;
@@ -205,18 +207,18 @@ pub(super) async fn percolate(
     loop {
         match timeout_at(until, reader.next_chunk()).await {
             Ok(Ok(Some(chunk))) => match chunk.refused.into_iter().next() {
-                Some(refused) => return Err(Fault::new(Code::BadPayload, refused.reason)),
+                Some(refused) => return Err(ApiError::new(Code::BadPayload, refused.reason)),
                 None => tweets.extend(chunk.tweets),
             },
             Ok(Ok(None)) => break,
-            Ok(Err(error)) => return Err(ingest::fault(&error, &stopped, max_bytes as u64)),
+            Ok(Err(error)) => return Err(ingest::read_error(&error, &stopped, max_bytes as u64)),
             Err(_) => return Err(ingest::too_slow()),
         }
     }
     let (Some(tweet), true) = (tweets.pop(), tweets.is_empty()) else {
-        return Err(Fault::new(Code::BadPayload, "the body must be one tweet"));
+        return Err(ApiError::new(Code::BadPayload, "the body must be one tweet"));
     };
-    let live = context.live_for(&caller, None);
+    let live = context.live_for(&client, None);
     let matches = live.matching(Arc::clone(&tweet)).await?;
     let mut parts = Vec::new().into_iter();
     if explain {
@@ -265,15 +267,15 @@ pub(super) struct Explanation {
 )]
 pub(super) async fn explain(
     State(context): State<Arc<TransportContext>>,
-    caller: Caller,
+    client: Client,
     RawQuery(query): RawQuery,
-) -> Result<Json<Explanation>, Fault> {
-    let token = context.gate.check_command(&caller)?;
+) -> Result<Json<Explanation>, ApiError> {
+    let token = context.access.check_command(&client)?;
     let mut fields = http::parameters("/api/explain", query.as_deref())?;
-    let query = QueryForm::read("q", fields.required("q")?)?;
+    let query = QueryInput::read("q", fields.required("q")?)?;
     let (id, wants_price) = (fields.id("id")?, fields.flag("price")?);
     fields.finish()?;
-    let live = context.live_for(&caller, token.as_ref());
+    let live = context.live_for(&client, token.as_ref());
     let query = context.queries.read(query, live.requester()).await?;
     let (query_id, canonical) = (query.id().to_string(), query.canonical().to_owned());
     let mut price = None;
@@ -305,7 +307,7 @@ pub(super) struct StatsAnswer {
     /// The index on disk.
     index_bytes: u64,
     /// How the sources are, by name.
-    sources: BTreeMap<String, probes::SourceStatus>,
+    sources: BTreeMap<String, health::SourceStatus>,
 }
 
 /// Counts of the present moment.
@@ -320,10 +322,10 @@ pub(super) struct StatsAnswer {
 )]
 pub(super) async fn stats(
     State(context): State<Arc<TransportContext>>,
-    caller: Caller,
-) -> Result<Json<StatsAnswer>, Fault> {
-    let token = context.gate.check_command(&caller)?;
-    let stats = context.live_for(&caller, token.as_ref()).stats().await?;
+    client: Client,
+) -> Result<Json<StatsAnswer>, ApiError> {
+    let token = context.access.check_command(&client)?;
+    let stats = context.live_for(&client, token.as_ref()).stats().await?;
     Ok(Json(StatsAnswer {
         version: env!("CARGO_PKG_VERSION"),
         epoch: context.live.epoch().to_string(),
@@ -332,6 +334,6 @@ pub(super) async fn stats(
         sessions: stats.sessions,
         queries: stats.queries,
         index_bytes: stats.index_bytes,
-        sources: probes::sources(&context.sources),
+        sources: health::sources(&context.sources),
     }))
 }

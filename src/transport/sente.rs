@@ -13,8 +13,8 @@
 //! bounded there, and the index holds the rest. `saved` keeps the registrations over a restart of
 //! perch.
 //!
-//! The crate `perch_sente` reads and writes values and frames. `wire` reads commands, as on `/ws`.
-//! `docs/SENTE.md` says how perch serves clients of each version.
+//! The crate `perch_sente` reads and writes values and frames. `protocol` reads commands, as on
+//! `/ws`. `docs/SENTE.md` says how perch serves clients of each version.
 
 mod client;
 mod form;
@@ -32,7 +32,7 @@ use tokio::time::Instant;
 
 use crate::config::ConfigError;
 
-use super::counts::{self, Counts};
+use super::stats_ticker::{self, StatsTicker};
 use super::{Transport, TransportContext, TransportKind};
 use options::Options;
 use saved::SavedClients;
@@ -46,16 +46,16 @@ pub(super) const KIND: TransportKind = TransportKind {
 };
 
 fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<ConfigError>> {
-    options::read(table).map(|options| Box::new(Kind { options }) as Box<dyn Transport>)
+    options::read(table).map(|options| Box::new(SenteTransport { options }) as Box<dyn Transport>)
 }
 
-struct Kind {
+struct SenteTransport {
     options: Options,
 }
 
-impl Transport for Kind {
+impl Transport for SenteTransport {
     fn routes(&self, context: TransportContext) -> Router {
-        let counts = counts::spawn(&context);
+        let counts = stats_ticker::spawn(&context);
         let Options { path, grace_seconds, .. } = &self.options;
         let grace = Duration::from_secs(*grace_seconds);
         let saved = Arc::new(SavedClients::load(&context.state_dir, path, context.live.epoch(), grace));
@@ -76,7 +76,7 @@ impl Transport for Kind {
 struct Endpoint {
     options: Options,
     context: TransportContext,
-    counts: Counts,
+    counts: StatsTicker,
     table: Table,
     /// What its clients have registered, for the time after a restart.
     saved: Arc<SavedClients>,

@@ -1,8 +1,10 @@
 //! `/api/stream`: one live search as server-sent events, for everything that speaks HTTP.
 //!
-//! One request is one session with one unnamed subscription. A tweet's `id:` is `<epoch>:<seq>`, so the `Last-Event-ID` that a client sends when it
-//! comes back is the position to resume from, and is none in another index. A task of its own takes from the session and hands on, one portion at a time, to the answer's body; a client
-//! that reads slowly makes it wait, so that what waits for the client waits in its session. One that takes nothing for too long loses its session.
+//! One request is one session with one unnamed subscription. A tweet's `id:` is `<epoch>:<seq>`, so
+//! the `Last-Event-ID` of a client that comes back is the position to resume from, and another
+//! index refuses it. A task takes events from the session and hands them to the answer's body, one
+//! portion at a time. A slow client makes the task wait, so that events wait in the session. perch
+//! ends the session of a client that takes nothing for too long.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -28,12 +30,12 @@ use crate::ids::{Epoch, Seq};
 use crate::live::{CloseReason, Event, Percolate, Session};
 use crate::telemetry;
 
-use super::access::{Caller, SessionSlot};
-use super::errors::{Code, Fault};
-use super::fields::{self, Fields};
-use super::pace::Pace;
-use super::query_form::QueryForm;
-use super::wire::{self, HelloLimits};
+use super::access::{Client, SessionSlot};
+use super::errors::{ApiError, Code};
+use super::params::{self, Params};
+use super::protocol::{self, HelloLimits};
+use super::push_limiter::PushLimiter;
+use super::query_input::QueryInput;
 use super::{Progress, Route, Transport, TransportContext, TransportKind, http};
 
 pub(super) const KIND: TransportKind = TransportKind {
@@ -43,30 +45,31 @@ pub(super) const KIND: TransportKind = TransportKind {
     build,
 };
 
-pub(super) const ROUTES: &[Route<Arc<Stage>>] =
+pub(super) const ROUTES: &[Route<Arc<SseState>>] =
     &[Route { method: "GET", path: "/api/stream", handler: || get(stream) }];
 
-/// What was withheld is said after so long, if no tweet comes before.
-const SAY_WITHHELD: Duration = Duration::from_secs(1);
+/// `stream/limited` follows withheld tweets after this time, unless a tweet goes out before.
+const LIMITED_DELAY: Duration = Duration::from_secs(1);
 
-/// How long after the beginning of a shutdown a client may take what is left.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a client may take the rest after perch has begun to shut down.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// How many events a portion holds.
+/// The events of a portion.
 const PORTION_EVENTS: usize = 8;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// What replacements of `EventSource` send instead, since not all can set headers.
+/// The parameter of `EventSource` polyfills that can't set headers.
 const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 
 /// `[[transport]] type = "sse"`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Options {
-    /// How often a comment is sent when there is nothing else: often enough for proxies that cut off silent connections.
+    /// How often perch sends a comment when there is nothing else, so that proxies don't cut the
+    /// silent connection.
     keep_alive_ms: u64,
-    /// How long a client is asked to wait before it comes back.
+    /// The time after which clients should reconnect.
     retry_ms: u64,
 }
 
@@ -81,21 +84,21 @@ fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<ConfigError>> {
     if options.keep_alive_ms == 0 {
         return Err(vec![ConfigError::new("keep_alive_ms", "must be at least 1")]);
     }
-    Ok(Box::new(Kind { options }))
+    Ok(Box::new(SseTransport { options }))
 }
 
-struct Kind {
+struct SseTransport {
     options: Options,
 }
 
-impl Transport for Kind {
+impl Transport for SseTransport {
     fn routes(&self, context: TransportContext) -> Router {
-        Route::router(ROUTES, Arc::new(Stage { options: self.options, context }))
+        Route::router(ROUTES, Arc::new(SseState { options: self.options, context }))
     }
 }
 
-/// What all streams share.
-pub(super) struct Stage {
+/// What all streams of the transport share.
+pub(super) struct SseState {
     options: Options,
     context: TransportContext,
 }
@@ -121,34 +124,34 @@ pub(super) struct Stage {
     )
 )]
 pub(super) async fn stream(
-    State(stage): State<Arc<Stage>>,
-    caller: Caller,
+    State(state): State<Arc<SseState>>,
+    client: Client,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Response, Fault> {
-    let TransportContext { limits, query_limits, tasks, gate, .. } = &stage.context;
-    gate.check_origin(&caller)?;
-    let access_token = gate.check_searcher(&caller)?;
+) -> Result<Response, ApiError> {
+    let TransportContext { limits, query_limits, tasks, access, .. } = &state.context;
+    access.check_origin(&client)?;
+    let access_token = access.check_searcher(&client)?;
     if access_token.as_ref().is_some_and(|access_token| access_token.rights.max_subscriptions == Some(0)) {
-        return Err(Fault::new(Code::Limit, "the token is good for 0 subscriptions"));
+        return Err(ApiError::new(Code::Limit, "the token is good for 0 subscriptions"));
     }
     let mut fields = http::parameters("/api/stream", query.as_deref())?;
-    let query = QueryForm::read("q", fields.required("q")?)?;
+    let query = QueryInput::read("q", fields.required("q")?)?;
     let since = fields.seq("since")?;
     let epoch = fields.epoch("epoch")?;
     let last_event_id = last_event_id(&headers, &mut fields)?;
     fields.finish()?;
-    let live = stage.context.live_for(&caller, access_token.as_ref());
-    let query = stage.context.queries.read(query, live.requester()).await?;
+    let live = state.context.live_for(&client, access_token.as_ref());
+    let query = state.context.queries.read(query, live.requester()).await?;
     let (since, epoch) = match last_event_id {
         Some((epoch, since)) => (Some(since), Some(epoch)),
         None => (since, epoch),
     };
 
-    let slot = gate.admit(&caller)?;
+    let slot = access.admit(&client)?;
     let mut session = live.connect()?;
     let registered = session.percolate(Percolate { query, name: None, since, epoch }).await?;
-    let pace = Pace::new(limits.pushes_per_second, Instant::now());
+    let push_limiter = PushLimiter::new(limits.pushes_per_second, Instant::now());
     let limits = HelloLimits {
         frame_bytes: limits.max_frame_bytes,
         query_bytes: query_limits.max_bytes,
@@ -157,43 +160,43 @@ pub(super) async fn stream(
         searches: 0,
     };
     let hello = sse::Event::default()
-        .event(wire::event::HELLO)
-        .retry(Duration::from_millis(stage.options.retry_ms))
-        .data(wire::hello_payload(session.uid(), live.epoch(), registered.seq, limits));
-    // The position where this stream starts: whoever is cut off before the first tweet resumes from here.
+        .event(protocol::event::HELLO)
+        .retry(Duration::from_millis(state.options.retry_ms))
+        .data(protocol::hello_payload(session.uid(), live.epoch(), registered.seq, limits));
+    // A client that is cut off before the first tweet resumes from where this stream started.
     let start = since.unwrap_or(registered.seq);
     let ok = sse::Event::default()
-        .event(wire::event::PERCOLATE_OK)
+        .event(protocol::event::PERCOLATE_OK)
         .id(event_id(live.epoch(), start))
-        .data(wire::percolate_ok_payload(None, registered));
+        .data(protocol::percolate_ok_payload(None, registered));
     let feed = Feed {
         session,
         epoch: live.epoch(),
-        progress: caller.progress(),
+        progress: client.progress(),
         ready: VecDeque::from([hello, ok]),
         events: Vec::new(),
         access_token,
-        pace,
-        write_timeout: stage.context.write_timeout,
-        shutdown: stage.context.shutdown.clone(),
+        push_limiter,
+        write_timeout: state.context.write_timeout,
+        shutdown: state.context.shutdown.clone(),
         _slot: slot,
     };
     let (portions, body) = mpsc::channel(1);
     tasks.spawn(feed.run(portions));
-    let keep_alive = KeepAlive::new().interval(Duration::from_millis(stage.options.keep_alive_ms));
+    let keep_alive = KeepAlive::new().interval(Duration::from_millis(state.options.keep_alive_ms));
     let mut response = Sse::new(events(body)).keep_alive(keep_alive).into_response();
-    // For proxies that would collect the stream before they pass it on.
+    // For proxies that would buffer the stream.
     response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(response)
 }
 
-/// A position as a browser keeps it.
+/// The `id:` of an event.
 fn event_id(epoch: Epoch, seq: Seq) -> String {
     format!("{epoch}:{seq}")
 }
 
-/// Where the client wants to go on, as its browser says it, or a replacement of `EventSource`.
-fn last_event_id(headers: &HeaderMap, fields: &mut Fields) -> Result<Option<(Epoch, Seq)>, Fault> {
+/// The position to resume from, from the header or from a polyfill's parameter.
+fn last_event_id(headers: &HeaderMap, fields: &mut Params) -> Result<Option<(Epoch, Seq)>, ApiError> {
     let in_url = fields.optional(LAST_EVENT_ID_PARAMETER);
     let (name, id) = match (headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()), &in_url) {
         (Some(id), _) => ("Last-Event-ID", id.to_str().ok()),
@@ -202,16 +205,16 @@ fn last_event_id(headers: &HeaderMap, fields: &mut Fields) -> Result<Option<(Epo
     };
     let read = || {
         let (epoch, seq) = id?.split_once(':')?;
-        let seq = fields::seq(name, fields::whole(seq)).ok()?;
+        let seq = params::seq(name, params::whole(seq)).ok()?;
         Some((epoch.parse().ok()?, seq))
     };
-    read().map(Some).ok_or_else(|| Fault::field(name, "must be the `id:` of an event, `<epoch>:<seq>`"))
+    read().map(Some).ok_or_else(|| ApiError::field(name, "must be the `id:` of an event, `<epoch>:<seq>`"))
 }
 
-/// What goes out at one time.
+/// The events that are handed on at one time.
 type Portion = VecDeque<sse::Event>;
 
-/// The events of the body, until the feed ends.
+/// The events of the body.
 fn events(body: mpsc::Receiver<Portion>) -> impl Stream<Item = Result<sse::Event, Infallible>> {
     futures_util::stream::unfold((body, Portion::new()), |(mut body, mut portion)| async move {
         loop {
@@ -226,32 +229,32 @@ fn events(body: mpsc::Receiver<Portion>) -> impl Stream<Item = Result<sse::Event
 /// One stream.
 struct Feed {
     session: Session,
-    /// Of the positions in the ids.
+    /// The epoch in the ids.
     epoch: Epoch,
-    /// Of its connection.
+    /// How many bytes the connection has taken.
     progress: Progress,
-    /// What can be sent at once.
+    /// The events to hand on.
     ready: Portion,
-    /// Kept for its memory.
+    /// A buffer that is reused.
     events: Vec<Event>,
-    /// Who the client is, where that is asked. The stream ends with it.
+    /// The client's token, where clients need one. The stream ends when it expires.
     access_token: Option<AccessToken>,
-    /// The tweets that the client may be sent.
-    pace: Pace,
+    /// The rate of tweets that are sent.
+    push_limiter: PushLimiter,
     write_timeout: Duration,
     shutdown: CancellationToken,
-    /// Held for its address.
+    /// The session's slot in its address's share.
     _slot: SessionSlot,
 }
 
-/// Ends when a shutdown has begun and a client had its time to take what is left.
+/// Waits until a shutdown has begun and [`SHUTDOWN_GRACE`] is over.
 async fn overdue(shutdown: CancellationToken) {
     shutdown.cancelled().await;
-    sleep(LAST_WORDS).await;
+    sleep(SHUTDOWN_GRACE).await;
 }
 
 impl Feed {
-    /// Feeds the body until it, the session or the client's token ends.
+    /// Feeds the body until the body, the session or the client's token ends.
     async fn run(mut self, portions: mpsc::Sender<Portion>) {
         let ended = {
             let mut overdue = pin!(overdue(self.shutdown.clone()));
@@ -261,16 +264,16 @@ impl Feed {
                 () = &mut overdue => "shutting_down",
             }
         };
-        // The server has ended the connection, or its stream, under it.
+        // The server has ended the connection or the stream.
         let ended = if ended == "gone" && self.progress.has_ended() { "too_slow" } else { ended };
         telemetry::disconnected(KIND.name, ended);
         tracing::debug!(uid = %self.session.uid(), reason = ended, "stream ends");
     }
 
-    /// Answers why it ended.
+    /// Returns the reason of the end.
     async fn feed(&mut self, portions: &mpsc::Sender<Portion>) -> &'static str {
         loop {
-            // In small portions: each that is taken is a sign of life of a client that reads slowly.
+            // In small portions, because each one that is taken shows that a slow client reads.
             while !self.ready.is_empty() {
                 let place = tokio::select! {
                     () = auth::expiry(self.access_token.as_ref()) => return "unauthorized",
@@ -282,7 +285,7 @@ impl Feed {
                     Err(_) => return "too_slow",
                 }
             }
-            if let Some(pause) = self.pace.pause(Instant::now()) {
+            if let Some(pause) = self.push_limiter.pause(Instant::now()) {
                 tokio::select! {
                     () = auth::expiry(self.access_token.as_ref()) => return "unauthorized",
                     () = sleep(pause) => {}
@@ -291,11 +294,11 @@ impl Feed {
             tokio::select! {
                 () = auth::expiry(self.access_token.as_ref()) => return "unauthorized",
                 () = self.session.next(&mut self.events) => {}
-                () = sleep(SAY_WITHHELD), if self.pace.has_withheld() => self.say_withheld(),
+                () = sleep(LIMITED_DELAY), if self.push_limiter.has_withheld() => self.report_withheld(),
             }
             if let Some(reason) = self.take_events() {
                 if !self.ready.is_empty() {
-                    // Nobody may be left to take it.
+                    // The client may have gone.
                     let _ = timeout(self.write_timeout, portions.send(std::mem::take(&mut self.ready))).await;
                 }
                 return match reason {
@@ -306,15 +309,18 @@ impl Feed {
         }
     }
 
-    fn say_withheld(&mut self) {
-        if let Some(withheld) = self.pace.take_withheld() {
+    /// Sends `stream/limited` when tweets were withheld.
+    fn report_withheld(&mut self) {
+        if let Some(withheld) = self.push_limiter.take_withheld() {
             telemetry::tweets_withheld(withheld.count);
-            self.ready
-                .push_back(sse::Event::default().event(wire::event::LIMITED).data(wire::limited_payload(withheld)));
+            self.ready.push_back(
+                sse::Event::default().event(protocol::event::LIMITED).data(protocol::limited_payload(withheld)),
+            );
         }
     }
 
-    /// Makes frames of what came out of the session. Answers why it has ended, if it has.
+    /// Turns events of the session into server-sent events. Returns the reason when the session has
+    /// ended.
     fn take_events(&mut self) -> Option<CloseReason> {
         let mut tweets = 0;
         let mut closed = None;
@@ -322,25 +328,26 @@ impl Feed {
         let mut events = std::mem::take(&mut self.events);
         for event in events.drain(..) {
             match event {
-                Event::Tweet(delivery) if !self.pace.admit(delivery.hit.seq, now) => {}
+                Event::Tweet(delivery) if !self.push_limiter.admit(delivery.hit.seq, now) => {}
                 Event::Tweet(delivery) => {
-                    self.say_withheld();
+                    self.report_withheld();
                     tweets += 1;
-                    let frame = wire::tweet_new(&delivery);
-                    let event =
-                        sse::Event::default().event(wire::event::TWEET_NEW).id(event_id(self.epoch, delivery.hit.seq));
-                    self.ready.push_back(event.data(wire::tweet_new_payload(frame.as_str())));
+                    let frame = protocol::tweet_new(&delivery);
+                    let event = sse::Event::default()
+                        .event(protocol::event::TWEET_NEW)
+                        .id(event_id(self.epoch, delivery.hit.seq));
+                    self.ready.push_back(event.data(protocol::tweet_new_payload(frame.as_str())));
                 }
                 Event::CatchingUp { from } => {
-                    self.say_withheld();
-                    self.pace.catching_up(true);
-                    let event = sse::Event::default().event(wire::event::CATCHING_UP);
-                    self.ready.push_back(event.data(wire::catching_up_payload(from)));
+                    self.report_withheld();
+                    self.push_limiter.catching_up(true);
+                    let event = sse::Event::default().event(protocol::event::CATCHING_UP);
+                    self.ready.push_back(event.data(protocol::catching_up_payload(from)));
                 }
                 Event::Live { seq } => {
-                    self.pace.catching_up(false);
-                    let event = sse::Event::default().event(wire::event::LIVE);
-                    self.ready.push_back(event.data(wire::live_payload(seq)));
+                    self.push_limiter.catching_up(false);
+                    let event = sse::Event::default().event(protocol::event::LIVE);
+                    self.ready.push_back(event.data(protocol::live_payload(seq)));
                 }
                 Event::Closed(reason) => closed = Some(reason),
             }

@@ -3,13 +3,16 @@
 mod bad_input;
 mod first_versions;
 mod floods;
+mod polls;
 mod restart;
 mod sessions;
 mod transcripts;
 
 use perch_sente::frame::Packing;
+use perch_sente::value::Value;
 
-use crate::sente_client::{Group, Setup};
+use crate::sente_client::{Group, SenteSocket, Setup};
+use crate::support::{Perch, until};
 
 /// One endpoint for each way in which clients are set up.
 const ENDPOINTS: &str = r#"
@@ -94,4 +97,35 @@ fn percolate(setup: &Setup, query: &str) -> String {
     let edn = format!(r#"{{:query "{query}"}}"#);
     let transit = format!(r#"["^ ","~:query","{query}"]"#);
     packed(setup, "cmd/percolate", &edn, &transit)
+}
+
+/// A `BirdWatch` endpoint with these settings.
+async fn start(settings: &str) -> Perch {
+    let endpoint = "[[transport]]\ntype = \"ws\"\n[[transport]]\ntype = \"rest\"\n[[transport]]\ntype = \"sente\"\n";
+    let (limits, settings) = settings.split_once("--").unwrap_or(("", settings));
+    Perch::start_with(&format!("{limits}{endpoint}{settings}")).await
+}
+
+async fn sessions(perch: &Perch) -> u64 {
+    perch.get("/api/stats").await.1["sessions"].as_u64().expect("a number")
+}
+
+async fn queries(perch: &Perch) -> u64 {
+    perch.get("/api/stats").await.1["queries"].as_u64().expect("a number")
+}
+
+/// Registers and waits until it is so; `BirdWatch` gets no answer.
+async fn subscribe(perch: &Perch, socket: &mut SenteSocket, query: &str) {
+    let before = queries(perch).await;
+    let event = percolate(&socket.setup, query);
+    socket.send(&event).await;
+    until(async || queries(perch).await > before).await;
+}
+
+fn ids(tweets: impl IntoIterator<Item = Value>) -> Vec<u64> {
+    let id = |tweet: Value| match tweet.get("id_str") {
+        Some(Value::Str(id)) => id.parse().expect("an id"),
+        other => panic!("{other:?}"),
+    };
+    tweets.into_iter().map(id).collect()
 }

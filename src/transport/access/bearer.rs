@@ -7,7 +7,7 @@
 
 use axum::http::{HeaderMap, header};
 
-use crate::transport::errors::Fault;
+use crate::transport::errors::ApiError;
 
 /// The subprotocol that perch speaks.
 pub(in crate::transport) const SUBPROTOCOL: &str = "perch";
@@ -34,13 +34,13 @@ pub(super) fn token(headers: &HeaderMap) -> Option<Box<str>> {
 ///
 /// When the client offers a token and no protocol that perch could choose: browsers end a
 /// connection whose server chooses none.
-pub(in crate::transport) fn subprotocol(headers: &HeaderMap) -> Result<Option<&'static str>, Fault> {
+pub(in crate::transport) fn subprotocol(headers: &HeaderMap) -> Result<Option<&'static str>, ApiError> {
     if subprotocols(headers).any(|protocol| protocol == SUBPROTOCOL) {
         return Ok(Some(SUBPROTOCOL));
     }
     if subprotocols(headers).any(|protocol| protocol.starts_with(TOKEN_PREFIX)) {
         let message = "must offer \"perch\" beside \"perch.bearer.<token>\", since perch answers with that one";
-        return Err(Fault::field("Sec-WebSocket-Protocol", message));
+        return Err(ApiError::field("Sec-WebSocket-Protocol", message));
     }
     Ok(None)
 }
@@ -51,13 +51,13 @@ fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// Refuses a token in the URL, with what to do instead.
-pub(super) fn check_url(query: Option<&str>) -> Result<(), Fault> {
+pub(super) fn check_url(query: Option<&str>) -> Result<(), ApiError> {
     let names = query.unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
     if names.into_iter().any(|name| name.eq_ignore_ascii_case(URL_PARAMETER)) {
         let message = "is refused: a URL is logged by proxies and kept in histories, and a token in it is known to \
                        all who read those. Send `Authorization: Bearer …`; on a WebSocket the subprotocols \"perch\" and \
                        \"perch.bearer.<token>\", or cmd/auth. EventSource can send neither: use fetch";
-        return Err(Fault::field(URL_PARAMETER, message));
+        return Err(ApiError::field(URL_PARAMETER, message));
     }
     Ok(())
 }

@@ -1,14 +1,13 @@
-//! Whose request it is, where proxies stand between perch and its clients.
+//! The address of a client, also where proxies stand between perch and its clients.
 //!
 //! ```text
 //! client ──> trusted proxy ──X-Forwarded-For, Forwarded, or PROXY protocol──> perch
 //! ```
 //!
-//! The address of a client is the other end of its connection, unless that is a trusted proxy:
-//! then it is what the proxy says. A header is a list to which each proxy appends the address that
-//! it was connected from, so it is read from its end, and the first address that is no trusted
-//! proxy is the client's. What stands before that, the client may have made up. Headers from
-//! anybody else are ignored.
+//! The address of a client is the other end of its connection. If that is a trusted proxy, the
+//! proxy says the address. Each proxy appends the address of its peer to the header, so perch reads
+//! the header from its end: the first address that is not a trusted proxy is the client's. A client
+//! can forge what stands before it. perch ignores headers of untrusted peers.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -28,11 +27,11 @@ pub struct Peer {
     pub is_announced: bool,
 }
 
-/// Whose request it is.
+/// The client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::transport) struct ClientAddress {
     pub(in crate::transport) address: IpAddr,
-    /// How the request came here.
+    /// How the request came to perch.
     pub(in crate::transport) via: Via,
 }
 
@@ -41,13 +40,13 @@ pub(in crate::transport) struct ClientAddress {
 pub(in crate::transport) enum Via {
     /// On the client's own connection, as far as perch knows.
     Direct,
-    /// On a connection of its own through a trusted proxy.
+    /// On its own connection through a trusted proxy.
     Announced,
     /// On a connection of a trusted proxy, which may carry requests of many clients.
     Header,
 }
 
-/// The proxies whose word for a client's address perch takes.
+/// The proxies from which perch takes the addresses of clients.
 #[derive(Debug)]
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
@@ -55,7 +54,7 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Those of the configuration.
+    /// The trusted proxies of the configuration.
     #[must_use]
     pub fn new(server: &ServerSection) -> TrustedProxies {
         TrustedProxies {
@@ -77,7 +76,7 @@ impl TrustedProxies {
         self.header == ProxyHeader::ProxyProtocol
     }
 
-    /// Whose request it is that came with these headers from this peer.
+    /// The client of a request with these headers from this peer.
     pub(super) fn client(&self, peer: Peer, headers: &HeaderMap) -> ClientAddress {
         let address = peer.address.ip().to_canonical();
         let via = match self.header {
@@ -90,8 +89,8 @@ impl TrustedProxies {
         ClientAddress { address, via }
     }
 
-    /// The last address of the header that is no trusted proxy's; the first one when all are. What
-    /// is no address ends the search: the client is then whoever has passed it on.
+    /// The last address of the header that is not a trusted proxy, or the first one when all are.
+    /// An element that is not an address ends the search: the client is then the peer that sent it.
     fn last_untrusted(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let (name, is_forwarded) = match self.header {
             ProxyHeader::Forwarded => (header::FORWARDED, true),

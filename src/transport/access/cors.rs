@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::origin::OriginPolicy;
 
-/// What a preflight is answered with. Browsers keep the answer for at most two hours.
+/// The headers of the answer to a preflight. Browsers cache the answer for at most two hours.
 const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
     (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE")),
     (
@@ -21,15 +21,15 @@ const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
     (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200")),
 ];
 
-/// What a page may read of an answer beside its body and the few headers that need no permission.
+/// The headers that a page may read, beside those that need no permission.
 const EXPOSED: HeaderValue = HeaderValue::from_static("retry-after");
 
-/// What a request says that matters to the answer's headers.
+/// What determines the CORS headers of an answer.
 #[derive(Debug)]
 pub(in crate::transport) struct CrossOrigin {
     /// The value of `Access-Control-Allow-Origin`; `None` when the page may not read the answer.
     allowed: Option<HeaderValue>,
-    /// Whether other requests would be answered with another origin.
+    /// Whether the answer depends on the request's origin.
     varies: bool,
     is_preflight: bool,
 }
@@ -47,8 +47,8 @@ impl CrossOrigin {
         }
     }
 
-    /// The answer with what the page's browser needs to hear. A route that answers a preflight
-    /// itself, or names an origin, has its own rules, and is left as it is.
+    /// Adds the CORS headers. An answer that names an origin, or that answers a preflight itself,
+    /// has its own rules and stays unchanged.
     pub(in crate::transport) fn apply(self, mut response: Response) -> Response {
         let is_unanswered = matches!(response.status(), StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND);
         if self.is_preflight && self.allowed.is_some() && is_unanswered {

@@ -1,23 +1,23 @@
-//! What is open to whom, in words: for `perch check`, and for the log at the start.
+//! What is open to whom, as text for `perch check` and for the log at the start.
 
 use crate::config::{Config, ProxyHeader, ServerSection};
 
 /// What a configuration opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposure {
-    /// What it is, and to whom it is open. The first [`Exposure::DOORS`] are what clients can do.
+    /// What it is, and to whom it is open. The first [`Exposure::CLIENT_ROWS`] are what clients can
+    /// do.
     pub rows: Vec<(&'static str, String)>,
     /// What the operator should know about it.
     pub warnings: Vec<String>,
 }
 
 impl Exposure {
-    /// How many rows tell what clients can do; the others tell how they are told apart.
-    pub const DOORS: usize = 4;
+    /// The number of rows about what clients can do. The others say how perch tells clients apart.
+    pub const CLIENT_ROWS: usize = 4;
 }
 
-/// What this configuration opens. Whether there is a token of ingestion is known once its file is
-/// read.
+/// What this configuration opens. The token of ingestion is known once its file is read.
 #[must_use]
 pub fn exposure(config: &Config, has_ingest_token: bool) -> Exposure {
     let (server, limits) = (&config.server, &config.limits);

@@ -10,7 +10,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use super::AddressSlot;
 
-/// See the module.
+/// A body with a connection's slot.
 pub(in crate::transport) struct HeldBody {
     body: Body,
     _slot: Arc<AddressSlot>,

@@ -1,9 +1,9 @@
-//! The names by which perch may be called: a defense against DNS rebinding.
+//! Checks the `Host` header against an allow-list, as a defense against DNS rebinding.
 //!
-//! Another site can point its own name at perch's address. To a browser that site's pages are then
-//! perch's own, and their requests carry no foreign `Origin`. The `Host` header gives them away:
-//! it holds the other site's name. perch answers to addresses, to names that no public DNS server
-//! resolves, and to those in the configuration. With TLS the browser does this check: there is no
+//! Another site can point its own name at perch's address. A browser then takes that site's pages
+//! for perch's own, and their requests carry no foreign `Origin`. Their `Host` header holds the
+//! other site's name. perch answers to addresses, to names that no public DNS server resolves, and
+//! to the names of the configuration. With TLS the browser does this check, since perch has no
 //! certificate for the other name.
 
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::config::{ServerSection, host_name};
 /// The names that perch answers to.
 #[derive(Debug)]
 pub(super) struct HostPolicy {
-    /// Names of the configuration; `None` where every name is allowed.
+    /// The names of the configuration. `None` allows every name.
     names: Option<Vec<String>>,
 }
 
@@ -27,8 +27,8 @@ impl HostPolicy {
         HostPolicy { names: Some(of_hosts.chain(of_origins).collect()) }
     }
 
-    /// Whether perch answers to this `Host`. Browsers always send one; a request without one is
-    /// from no browser.
+    /// Whether perch answers to this `Host`. A request without one is not from a browser, and
+    /// passes.
     pub(super) fn allows(&self, host: Option<&str>) -> bool {
         let (Some(names), Some(host)) = (&self.names, host) else { return true };
         host_name(host).is_some_and(|name| is_private(&name) || names.contains(&name))

@@ -1,11 +1,9 @@
-//! What is open to this machine without a token: ingestion, publishing, and the list of queries.
+//! Which requests are local. Local requests may ingest, publish and list queries without a token.
 //!
-//! A connection from the loopback interface is not enough. A proxy on this machine makes the whole
-//! world look local, and so a request counts as local only when nothing about it says that it was
-//! passed on: no header that proxies add, a loopback name as `Host`, and HTTP/1.1 or newer, since
-//! nginx passes requests on as HTTP/1.0 and with its own idea of `Host` unless it is told
-//! otherwise. A proxy that leaves no trace at all can't be told from a client;
-//! docs/SECURITY.md says which ones do.
+//! A connection from the loopback interface is not enough, because a proxy on this machine makes
+//! every client look local. A local request has no header that proxies add, a loopback name as
+//! `Host`, and HTTP/1.1 or newer: by default nginx forwards requests as HTTP/1.0 and changes
+//! `Host`. A proxy that leaves no trace looks like a client; docs/SECURITY.md lists such proxies.
 
 use std::net::IpAddr;
 
@@ -14,7 +12,7 @@ use axum::http::{HeaderMap, Version};
 use super::client_address::{ClientAddress, Via};
 use super::host;
 
-/// Headers that proxies and content delivery networks add to the requests that they pass on.
+/// Headers that proxies and content delivery networks add to requests.
 const FORWARDING_HEADERS: &[&str] = &[
     "forwarded",
     "via",
@@ -40,21 +38,21 @@ const FORWARDING_HEADERS: &[&str] = &[
     "x-proxyuser-ip",
 ];
 
-/// The same by the beginning of their names.
+/// Prefixes of such headers.
 const FORWARDING_PREFIXES: &[&str] = &["x-forwarded-", "x-envoy-"];
 
-/// Whether a request is from this machine; if not, why.
+/// Whether a request is local, and if not, why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Locality {
-    /// It is, as far as perch can tell.
+    /// It is local, as far as perch can tell.
     Local,
     /// The connection comes from another machine.
     Remote,
-    /// A proxy has passed it on.
+    /// A proxy has forwarded it.
     Forwarded,
     /// It names a host that is not the loopback interface.
     OtherHost,
-    /// It is HTTP/1.0, which is what proxies speak, and hardly any client.
+    /// It is HTTP/1.0, which proxies use and hardly any client does.
     OldVersion,
 }
 

@@ -1,9 +1,8 @@
-//! Which web pages may connect, by their `Origin`.
+//! Checks which web pages may connect, by their `Origin`.
 //!
-//! A browser says with every WebSocket, and with every request to another origin, where the page
-//! came from. A page of another site must not read along, or write, with what its visitor's
-//! browser can reach: perch on the visitor's own machine above all. Clients that are no browsers
-//! send no `Origin` and pass.
+//! A browser sends the origin of the page with every WebSocket, and with every request to another
+//! origin. A page of another site must not read or write what its visitor's browser can reach, such
+//! as perch on the visitor's own machine. Clients that are not browsers send no `Origin` and pass.
 
 use axum::http::HeaderValue;
 
@@ -12,7 +11,7 @@ use crate::config::{Origin, ServerSection};
 /// The origins whose pages may connect, beside perch's own.
 #[derive(Debug)]
 pub(super) struct OriginPolicy {
-    /// Whether every page may.
+    /// Whether every page may connect.
     every: bool,
     origins: Vec<Origin>,
 }
@@ -25,8 +24,8 @@ impl OriginPolicy {
         }
     }
 
-    /// Whether a page of these origins may connect. A request that names two is as good as the
-    /// worse of them: a proxy or a library has put them together, and only one can be true.
+    /// Whether a page of these origins may connect. Of two origins the less trusted one decides: a
+    /// proxy or a library has put them together, and only one can be true.
     pub(super) fn allows(&self, origins: &[HeaderValue], host: Option<&str>) -> bool {
         origins.iter().all(|origin| {
             self.lists(origin) || parse(origin).is_some_and(|origin| host.is_some_and(|host| origin.is_host(host)))
@@ -38,19 +37,19 @@ impl OriginPolicy {
         self.every || parse(origin).is_some_and(|origin| self.origins.contains(&origin))
     }
 
-    /// Whether the configuration lets pages of other origins in at all.
+    /// Whether the configuration allows pages of any other origin.
     pub(super) fn has_any(&self) -> bool {
         self.every || !self.origins.is_empty()
     }
 
-    /// Whether it lets in every page.
+    /// Whether the configuration allows every page.
     pub(super) fn allows_every(&self) -> bool {
         self.every
     }
 }
 
-/// Whether all of these origins are this machine. The host of a page proves nothing here: its name
-/// may resolve to this machine since a moment ago.
+/// Whether all of these origins are loopback names or addresses. Another host name proves nothing,
+/// because it may resolve to this machine (DNS rebinding).
 pub(super) fn are_loopback(origins: &[HeaderValue]) -> bool {
     origins.iter().all(|origin| parse(origin).is_some_and(|origin| origin.is_loopback()))
 }

@@ -1,13 +1,13 @@
-//! A session's slot among those of its client's address.
+//! The slot of a session in the share of its client's address.
 //!
-//! A connection may exist before its client has said who it is. Such a connection has a slot that
-//! is not taken yet: it counts as a connection, not as a session.
+//! A connection may exist before its client has shown a token. Its slot is not taken yet: it counts
+//! as a connection, not as a session.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::telemetry;
-use crate::transport::errors::{Code, Fault};
+use crate::transport::errors::{ApiError, Code};
 
 use super::address_limit::{AddressLimit, AddressSlot};
 
@@ -30,8 +30,8 @@ impl SessionSlot {
     ///
     /// # Errors
     ///
-    /// When the address has as many sessions as it may have.
-    pub(in crate::transport) fn take(&mut self) -> Result<(), Fault> {
+    /// [`Code::Limit`], when the address has reached its limit of sessions.
+    pub(in crate::transport) fn take(&mut self) -> Result<(), ApiError> {
         let (None, Some(address)) = (&self.slot, self.address) else { return Ok(()) };
         self.slot = self.limit.take(address);
         if self.slot.is_some() {
@@ -42,6 +42,6 @@ impl SessionSlot {
             "this address has all {} sessions that one may have (limits.max_sessions_per_address)",
             self.limit.max()
         );
-        Err(Fault::new(Code::Limit, message))
+        Err(ApiError::new(Code::Limit, message))
     }
 }

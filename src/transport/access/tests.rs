@@ -3,28 +3,33 @@ use crate::config::Secret;
 
 const TOKEN: &str = "0123456789abcdef";
 
-fn gate(origins: &[&str], token: Option<&str>, max_per_address: usize) -> Arc<Gate> {
+fn access(origins: &[&str], token: Option<&str>, max_per_address: usize) -> Arc<AccessControl> {
     let allowed_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
     let server = ServerSection { allowed_origins, ..ServerSection::default() };
     let limits = LimitsSection { max_sessions_per_address: max_per_address, ..LimitsSection::default() };
-    Arc::new(Gate::new(&server, token.map(|token| Arc::new(Secret::new(token).unwrap().into())), None, &limits))
+    Arc::new(AccessControl::new(
+        &server,
+        token.map(|token| Arc::new(Secret::new(token).unwrap().into())),
+        None,
+        &limits,
+    ))
 }
 
-fn caller(address: &str, headers: &[(&str, &str)]) -> Caller {
+fn client(address: &str, headers: &[(&str, &str)]) -> Client {
     let mut parts = axum::http::Request::new(()).into_parts().0;
     for (name, value) in headers {
         let name = axum::http::HeaderName::from_bytes(name.as_bytes()).unwrap();
         parts.headers.append(name, HeaderValue::from_str(value).unwrap());
     }
     parts.extensions.insert(ClientAddress { address: address.parse().unwrap(), via: Via::Direct });
-    let caller = std::pin::pin!(Caller::from_request_parts(&mut parts, &()));
-    let Some(Ok(caller)) = futures_util::FutureExt::now_or_never(caller) else { panic!("it waits for nothing") };
-    caller
+    let client = std::pin::pin!(Client::from_request_parts(&mut parts, &()));
+    let Some(Ok(client)) = futures_util::FutureExt::now_or_never(client) else { panic!("it waits for nothing") };
+    client
 }
 
 #[test]
 fn pages_from_elsewhere_are_turned_away() {
-    let (strict, open) = (gate(&["https://friend.example"], None, 0), gate(&["*"], None, 0));
+    let (strict, open) = (access(&["https://friend.example"], None, 0), access(&["*"], None, 0));
     for (origin, allowed) in [
         (None, true),
         (Some("http://perch.example:8888"), true),
@@ -37,22 +42,22 @@ fn pages_from_elsewhere_are_turned_away() {
     ] {
         let mut headers = vec![("host", "perch.example:8888")];
         headers.extend(origin.map(|origin| ("origin", origin)));
-        let caller = caller("10.0.0.1", &headers);
-        assert_eq!(strict.check_origin(&caller).is_ok(), allowed, "{origin:?}");
-        assert!(open.check_origin(&caller).is_ok(), "{origin:?}");
+        let client = client("10.0.0.1", &headers);
+        assert_eq!(strict.check_origin(&client).is_ok(), allowed, "{origin:?}");
+        assert!(open.check_origin(&client).is_ok(), "{origin:?}");
     }
     let (host, friend) = (("host", "perch.example:8888"), ("origin", "https://friend.example"));
     let evil = ("origin", "https://evil.example");
     for (headers, allowed) in
         [([host, friend, friend], true), ([host, friend, evil], false), ([host, evil, friend], false)]
     {
-        assert_eq!(strict.check_origin(&caller("10.0.0.1", &headers)).is_ok(), allowed, "{headers:?}");
+        assert_eq!(strict.check_origin(&client("10.0.0.1", &headers)).is_ok(), allowed, "{headers:?}");
     }
 }
 
 #[test]
 fn without_a_token_only_this_machine_brings_tweets() {
-    let gate = gate(&["https://friend.example"], None, 0);
+    let access = access(&["https://friend.example"], None, 0);
     let host = ("host", "localhost:8888");
     for (address, headers, allowed) in [
         ("127.0.0.1", vec![], false),
@@ -68,13 +73,13 @@ fn without_a_token_only_this_machine_brings_tweets() {
         // A name that leads to this machine since a moment ago.
         ("127.0.0.1", vec![("host", "evil.example:8888"), ("origin", "http://evil.example:8888")], false),
     ] {
-        assert_eq!(gate.check_ingestion(&caller(address, &headers)).is_ok(), allowed, "{address} {headers:?}");
+        assert_eq!(access.check_ingestion(&client(address, &headers)).is_ok(), allowed, "{address} {headers:?}");
     }
 }
 
 #[test]
 fn with_a_token_whoever_has_it_brings_tweets() {
-    let gate = gate(&[], Some(TOKEN), 0);
+    let access = access(&[], Some(TOKEN), 0);
     for (authorization, allowed) in [
         (Some("Bearer 0123456789abcdef"), true),
         (Some("bearer  0123456789abcdef"), true),
@@ -87,27 +92,27 @@ fn with_a_token_whoever_has_it_brings_tweets() {
     ] {
         let headers = authorization.map(|value| ("authorization", value));
         for address in ["10.0.0.1", "127.0.0.1"] {
-            let outcome = gate.check_ingestion(&caller(address, headers.as_slice()));
+            let outcome = access.check_ingestion(&client(address, headers.as_slice()));
             assert_eq!(outcome.is_ok(), allowed, "{authorization:?}");
             assert!(outcome.is_ok() || outcome.unwrap_err().code == Code::Unauthorized);
         }
     }
-    assert!(!format!("{gate:?}").contains(TOKEN));
+    assert!(!format!("{access:?}").contains(TOKEN));
 }
 
 #[test]
 fn a_session_takes_its_slot_once_it_is_known_whose_it_is() {
-    let gate = gate(&[], None, 1);
-    let first = caller("2001:db8::1", &[]);
-    let mut waiting = gate.session_slot(&first);
-    let taken = gate.admit(&caller("2001:db8::2", &[])).unwrap();
+    let access = access(&[], None, 1);
+    let first = client("2001:db8::1", &[]);
+    let mut waiting = access.session_slot(&first);
+    let taken = access.admit(&client("2001:db8::2", &[])).unwrap();
     let refused = waiting.take().unwrap_err();
     assert_eq!(refused.code, Code::Limit);
     assert!(refused.message.contains("limits.max_sessions_per_address"), "{}", refused.message);
     drop(taken);
     waiting.take().unwrap();
     waiting.take().unwrap();
-    assert!(gate.admit(&first).is_err(), "it was taken once, and is kept");
+    assert!(access.admit(&first).is_err(), "it was taken once, and is kept");
     drop(waiting);
-    assert!(gate.admit(&first).is_ok());
+    assert!(access.admit(&first).is_ok());
 }

@@ -11,7 +11,7 @@ fn codes_are_told_apart_and_fail() {
 
 #[tokio::test]
 async fn an_error_over_http_says_what_and_where_and_when_to_come_back() {
-    let response = Fault::field("n", "is missing").into_response();
+    let response = ApiError::field("n", "is missing").into_response();
     assert_eq!(response.status(), 400);
     assert!(response.headers().get(header::RETRY_AFTER).is_none());
     let body = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
@@ -21,14 +21,14 @@ async fn an_error_over_http_says_what_and_where_and_when_to_come_back() {
         serde_json::json!({"error": {"code": "bad_payload", "message": "`n` is missing", "at": {"field": "n"}}})
     );
 
-    let response = Fault::from(IntakeError::Closed).into_response();
+    let response = ApiError::from(IntakeError::Closed).into_response();
     assert_eq!(
         (response.status().as_u16(), &response.headers()[header::RETRY_AFTER]),
         (503, &HeaderValue::from_static("1"))
     );
-    assert_eq!(Fault::from(IntakeError::Full).into_response().status(), 507);
+    assert_eq!(ApiError::from(IntakeError::Full).into_response().status(), 507);
 
-    let response = Fault::new(Code::TooLarge, "too much").into_response();
+    let response = ApiError::new(Code::TooLarge, "too much").into_response();
     assert_eq!(
         (response.status().as_u16(), &response.headers()[header::CONNECTION]),
         (413, &HeaderValue::from_static("close"))
@@ -37,7 +37,7 @@ async fn an_error_over_http_says_what_and_where_and_when_to_come_back() {
 
 #[test]
 fn the_causes_of_failures_stay_inside() {
-    let fault = Fault::from(IntakeError::Failed("/var/lib/perch: no such file".to_owned()));
-    assert!(!fault.message.contains("/var"), "{}", fault.message);
-    assert_eq!(fault.code, Code::Unavailable, "it may be better in a moment: whoever brings tweets should try again");
+    let error = ApiError::from(IntakeError::Failed("/var/lib/perch: no such file".to_owned()));
+    assert!(!error.message.contains("/var"), "{}", error.message);
+    assert_eq!(error.code, Code::Unavailable, "it may be better in a moment: whoever brings tweets should try again");
 }

@@ -61,14 +61,14 @@ async fn only_who_may_can_and_not_too_often() {
     let (intake, mut batches) = Intake::channel(16);
     let mut publisher = Publisher::new(uid(), 1);
     let mut publish = |right, access_token: Option<&AccessToken>| {
-        publisher.publish(&command("hello"), (right, access_token), &intake).map(drop).map_err(|fault| fault.code)
+        publisher.publish(&command("hello"), (right, access_token), &intake).map(drop).map_err(|error| error.code)
     };
     assert_eq!(publish(Right::Off, None), Err(Code::Forbidden));
     assert_eq!(publish(Right::Stranger, None), Err(Code::Unauthorized));
     assert_eq!(publish(Right::Stranger, Some(&access_token("ann", false))), Err(Code::Forbidden));
     assert_eq!(publish(Right::Trusted, Some(&access_token("ann", false))), Err(Code::Forbidden));
     assert_eq!(publish(Right::Stranger, Some(&access_token("ann", true))), Ok(()));
-    for _ in 1..SAVED_UP_S {
+    for _ in 1..BURST_S {
         assert_eq!(publish(Right::Trusted, None), Ok(()));
     }
     assert_eq!(publish(Right::Trusted, None), Err(Code::Limit));

@@ -131,8 +131,8 @@ async fn a_search_that_waits_for_too_long_is_refused() {
     let share = ConnectionShare::default();
     let slot = budget.slot(&request(&share, 1));
     slot.reserve(2_000).await.unwrap();
-    let fault = budget.slot(&request(&share, 1)).reserve(1).await.unwrap_err();
-    assert_eq!(fault.code, Code::Unavailable);
+    let error = budget.slot(&request(&share, 1)).reserve(1).await.unwrap_err();
+    assert_eq!(error.code, Code::Unavailable);
     drop(slot);
     assert_eq!((free_kib(&budget), budget.addresses().len()), (8 * 1024, 0));
 }

@@ -1,6 +1,6 @@
 //! Fields of a URL or of a form, percent-encoded.
 
-/// How many fields are read; nobody sends as many.
+/// The most fields of a form. Clients send fewer than ten.
 const MAX_FIELDS: usize = 64;
 
 /// The fields, in order.
@@ -10,7 +10,8 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// Reads a query string or a body, whatever its media type. `None` when it is malformed or has too many fields.
+    /// Reads a query string or a body, whatever its media type. `None` when it is malformed or has
+    /// more than [`MAX_FIELDS`] fields.
     pub(super) fn parse(text: &[u8]) -> Option<Form> {
         let mut fields = Vec::new();
         for field in text.split(|&byte| byte == b'&').filter(|field| !field.is_empty()) {

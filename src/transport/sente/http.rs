@@ -1,6 +1,8 @@
-//! The requests: who may, which client it is, and the answer's status. What goes on behind them is the client's task's.
+//! The HTTP requests of Sente's clients: access, the client-id, and the status of the answer. The
+//! client's task does the rest.
 //!
-//! The order of the checks is that of Sente: client-id, token, origin. No answer holds anything that the request said.
+//! The checks come in Sente's order: client-id, token, origin. No answer repeats text of the
+//! request.
 
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use axum::routing::get;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::super::access::{Caller, SUBPROTOCOL};
+use super::super::access::{Client, SUBPROTOCOL};
 use super::super::http;
 use super::super::publish::Right;
 use super::super::response_budget::ResponseSlot;
@@ -32,17 +34,19 @@ use perch_sente::value::Value;
 /// The longest client-id. Clients make UUIDs.
 const MAX_CLIENT_ID_BYTES: usize = 256;
 
-/// How much longer than a frame the form around it may be: percent-encoding triples it, and there are other fields.
+/// A form may be this many times as long as its frame, since percent-encoding triples it, and
+/// longer by [`FORM_EXTRA_BYTES`] for other fields.
 const FORM_FACTOR: usize = 3;
 const FORM_EXTRA_BYTES: usize = 4 * 1024;
 
-/// How much larger than allowed a frame may be and still be read and dropped. Beyond, the connection ends.
+/// A frame of up to this many times the allowed size is read and answered. A longer one ends the
+/// connection.
 const READABLE_FACTOR: usize = 4;
 
-/// What a socket reads and writes at once.
+/// The read and write buffers of a socket.
 const BUFFER_BYTES: usize = 8 * 1024;
 
-/// The cookie by which a POST that names no client is known: clients up to 1.7 send none.
+/// The cookie with the client-id, for the POSTs of clients up to 1.7, which send none.
 const CLIENT_COOKIE: &str = "perch-sente";
 
 pub(super) fn router(endpoint: Arc<Endpoint>) -> Router {
@@ -55,7 +59,7 @@ pub(super) fn router(endpoint: Arc<Endpoint>) -> Router {
     router.with_state(endpoint)
 }
 
-/// A request that is turned away.
+/// The answer to a refused request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Refusal(StatusCode, &'static str);
 
@@ -88,7 +92,7 @@ impl From<Refused> for Refusal {
         match refused {
             Refused::Unknown | Refused::Full => UNAVAILABLE,
             Refused::AddressFull => TOO_MANY_OF_ADDRESS,
-            Refused::Unknowable => NO_TOKEN,
+            Refused::NoToken => NO_TOKEN,
         }
     }
 }
@@ -98,7 +102,7 @@ fn too_slow() -> Refusal {
     TOO_SLOW
 }
 
-/// A text that nobody may keep.
+/// An answer of text that must not be cached.
 fn text(body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     let headers = response.headers_mut();
@@ -111,7 +115,7 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
 }
 
-/// The client's id, as a URL or form gives it. Polls of clients up to 1.2 call it by another name.
+/// The client-id of a URL or form. Polls of clients up to 1.2 use another name for it.
 fn client_id(form: &Form) -> Result<Option<&str>, Refusal> {
     match form.get("client-id").or_else(|| form.get("ajax-client-uuid")) {
         Some(id) if id.len() > MAX_CLIENT_ID_BYTES => Err(BAD_CLIENT_ID),
@@ -121,7 +125,8 @@ fn client_id(form: &Form) -> Result<Option<&str>, Refusal> {
 }
 
 impl Endpoint {
-    /// Which client sends a POST that doesn't say it: `BirdWatch`'s writes its uid into the payload, others have a cookie of their poll.
+    /// The client-id of a POST without one. `BirdWatch`'s clients write their uid into the payload;
+    /// others have a cookie of their poll.
     fn old_client_id(&self, headers: &HeaderMap, ppstr: Option<&str>) -> Option<String> {
         let inbound = ppstr.and_then(|ppstr| Format::read(ppstr, self.options.packer.packing()).ok());
         if let Some(inbound) = &inbound
@@ -132,13 +137,13 @@ impl Endpoint {
         form::cookie(header_text(headers, "cookie")?, CLIENT_COOKIE)
     }
 
-    /// Whether the page that sends this may, and whose token it brings.
-    fn check(&self, form: &Form, headers: &HeaderMap, caller: &Caller) -> Result<Option<AccessToken>, Refusal> {
-        let access_token = self.context.gate.access_token(caller).map_err(|_| BAD_TOKEN)?;
+    /// Checks CSRF token and origin. Returns the access token of the request.
+    fn check(&self, form: &Form, headers: &HeaderMap, client: &Client) -> Result<Option<AccessToken>, Refusal> {
+        let access_token = self.context.access.access_token(client).map_err(|_| BAD_TOKEN)?;
         if self.options.csrf == Csrf::Required {
             let cookies = header_text(headers, "cookie").unwrap_or_default();
             let expected = form::cookie(cookies, &self.options.csrf_cookie);
-            // A client without a token says so by these letters.
+            // A client without a token sends the text "null".
             let given =
                 [form.get("csrf-token"), header_text(headers, "x-csrf-token"), header_text(headers, "x-xsrf-token")];
             let given = given.into_iter().flatten().find(|token| *token != "null");
@@ -146,9 +151,10 @@ impl Endpoint {
                 return Err(BAD_CSRF_TOKEN);
             }
         }
-        // Without a list of its own the endpoint has the server's, which lets in what is no web page.
+        // An endpoint without a list of its own takes the server's, which allows clients that are
+        // no web pages.
         let is_allowed = if self.options.allowed_origins.is_empty() {
-            self.context.gate.check_origin(caller).is_ok()
+            self.context.access.check_origin(client).is_ok()
         } else {
             self.allowed_origin(headers).is_some()
         };
@@ -186,8 +192,8 @@ impl Endpoint {
         response
     }
 
-    /// How frames are written to a client that has sent none yet. Apps that can add parameters may say it; old and new clients give
-    /// themselves away by how they poll.
+    /// The format for a client that has sent no frame yet. An app may name it in parameters; how a
+    /// client polls shows its version.
     fn first_format(&self, form: &Form) -> Format {
         if self.options.format == FrameFormat::Raw {
             return self.options.packer.format(Version::Raw);
@@ -206,7 +212,7 @@ impl Endpoint {
         let configured = || match self.options.format {
             FrameFormat::V2 => Version::V2,
             FrameFormat::Raw => Version::Raw,
-            // Only clients from 1.14 on bring a token, and with EDN all of them read v2, some by chance.
+            // Only clients from 1.14 on send a CSRF token, and with EDN all of them read v2.
             FrameFormat::Auto if packer == Packer::Edn && form.get("csrf-token").is_some() => Version::V2,
             FrameFormat::V1 | FrameFormat::Auto => Version::V1,
         };
@@ -214,7 +220,7 @@ impl Endpoint {
     }
 }
 
-/// Compares without telling by its time where the difference is.
+/// Compares in constant time.
 fn is_equal(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len()
         && left.iter().zip(right).fold(0, |differing, (left, right)| differing | (left ^ right)) == 0
@@ -228,31 +234,31 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
 async fn connect(
     State(endpoint): State<Arc<Endpoint>>,
     RawQuery(query): RawQuery,
-    caller: Caller,
+    client: Client,
     slot: ResponseSlot,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let answer = async {
         let form = Form::parse(query.as_deref().unwrap_or_default().as_bytes()).ok_or(BAD_PARAMETERS)?;
-        // A socket of a client that is none of Sente's, or of 1.0 to 1.2, brings no id. It gets a session for this
-        // connection: no other can come back to it.
+        // Clients of 1.0 to 1.2, and clients without Sente's library, open sockets without an id.
+        // Such a session ends with its connection.
         let is_raw = endpoint.options.format == FrameFormat::Raw;
         let needs_no_id = is_raw || (is_upgrade(&headers) && endpoint.options.format != FrameFormat::V2);
         let fresh = uuid::Uuid::new_v4().to_string();
         let given = client_id(&form)?;
         let id = given.or(needs_no_id.then_some(&*fresh)).ok_or(NO_CLIENT_ID)?;
-        let access_token = endpoint.check(&form, &headers, &caller)?;
+        let access_token = endpoint.check(&form, &headers, &client)?;
         if is_raw && !is_upgrade(&headers) {
             return Err(ONLY_SOCKETS);
         }
         if is_upgrade(&headers) {
             return match upgrade {
-                Ok(upgrade) => open(&endpoint, upgrade, (id, given.is_some()), &form, (&caller, access_token)),
+                Ok(upgrade) => open(&endpoint, upgrade, (id, given.is_some()), &form, (&client, access_token)),
                 Err(rejection) => Ok(http::with_handshake_headers(rejection.into_response())),
             };
         }
-        poll(&endpoint, id, &form, (&caller, access_token), slot).await
+        poll(&endpoint, id, &form, (&client, access_token), slot).await
     };
     let response = answer.await.unwrap_or_else(IntoResponse::into_response);
     endpoint.share(&headers, response)
@@ -263,15 +269,15 @@ fn open(
     upgrade: WebSocketUpgrade,
     (id, can_return): (&str, bool),
     form: &Form,
-    (caller, access_token): (&Caller, Option<AccessToken>),
+    (client, access_token): (&Client, Option<AccessToken>),
 ) -> Result<Response, Refusal> {
     let format = endpoint.first_format(form);
-    let new = Newcomer::new(endpoint, caller, access_token.as_ref(), true, can_return);
+    let new = Newcomer::new(endpoint, client, access_token.as_ref(), true, can_return);
     let inbox = table::open(endpoint, id, Some(new))?;
     let max_bytes = endpoint.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR);
     let tasks = endpoint.context.tasks.clone();
-    let (right, progress) = (Right::of(caller, &endpoint.context), caller.progress());
-    let address_slot = caller.connection();
+    let (right, progress) = (Right::of(client, &endpoint.context), client.progress());
+    let address_slot = client.connection();
     let upgrade = upgrade
         .protocols([SUBPROTOCOL])
         .max_message_size(max_bytes)
@@ -280,7 +286,7 @@ fn open(
         .write_buffer_size(BUFFER_BYTES);
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track_future(async move {
-            // When the task has ended meanwhile the socket is dropped, and the client comes again.
+            // When the task has ended meanwhile, the socket is dropped and the client comes back.
             let socket = Box::new(socket);
             let _ = inbox.send(Input::Socket { socket, address_slot, progress, format, right, access_token }).await;
         })
@@ -291,17 +297,17 @@ async fn poll(
     endpoint: &Arc<Endpoint>,
     id: &str,
     form: &Form,
-    (caller, access_token): (&Caller, Option<AccessToken>),
+    (client, access_token): (&Client, Option<AccessToken>),
     slot: ResponseSlot,
 ) -> Result<Response, Refusal> {
     let wants_handshake = form.get("handshake?").is_some();
     let is_oldest = form.get("_").is_some();
     let format = endpoint.first_format(form);
-    // After a restart a client goes on as if nothing had happened. Turned away, it comes back with a handshake that shows its format;
-    // the oldest clients never ask for one.
+    // After a restart a client polls on without a handshake. perch refuses it, and the client comes
+    // back with a handshake, which shows its format. The oldest clients never ask for one.
     let is_new = wants_handshake || is_oldest || endpoint.options.format != FrameFormat::Auto;
     let (reply, answer) = oneshot::channel();
-    let new = is_new.then(|| Newcomer::new(endpoint, caller, access_token.as_ref(), false, true));
+    let new = is_new.then(|| Newcomer::new(endpoint, client, access_token.as_ref(), false, true));
     table::deliver(endpoint, id, Input::Poll { wants_handshake, format, access_token, slot, reply }, new).await?;
     match answer.await {
         Ok(Answer::Frame(frame)) => {
@@ -328,7 +334,7 @@ async fn poll(
 async fn event(
     State(endpoint): State<Arc<Endpoint>>,
     RawQuery(query): RawQuery,
-    caller: Caller,
+    client: Client,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -350,10 +356,10 @@ async fn event(
             Some(id) => id.to_owned(),
             None => endpoint.old_client_id(&headers, ppstr).ok_or(NO_CLIENT_ID)?,
         };
-        let access_token = endpoint.check(&form, &headers, &caller)?;
+        let access_token = endpoint.check(&form, &headers, &client)?;
         let ppstr = ppstr.ok_or(BAD_FRAME)?.to_owned();
         let (reply, answer) = oneshot::channel();
-        let right = Right::of(&caller, &endpoint.context);
+        let right = Right::of(&client, &endpoint.context);
         table::deliver(&endpoint, &id, Input::Post { ppstr, right, access_token, reply }, None).await?;
         match answer.await {
             Ok(Answer::Frame(frame)) => Ok(text(frame)),
@@ -366,7 +372,7 @@ async fn event(
     endpoint.share(&headers, response)
 }
 
-/// Before a request of another origin.
+/// Answers the preflight of a request from another origin.
 async fn preflight(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
     const ALLOWED: [(HeaderName, &str); 3] = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
@@ -382,7 +388,8 @@ async fn preflight(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) ->
     endpoint.share(&headers, response)
 }
 
-/// Gives the page its token, and the browser the cookie that it is held against. Pages of other origins can't read it.
+/// Answers with a CSRF token, and sets the cookie that it is compared with. Pages of other origins
+/// can't read the answer.
 async fn csrf_token(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
     let name = &endpoint.options.csrf_cookie;
     let token = form::cookie(header_text(&headers, "cookie").unwrap_or_default(), name)

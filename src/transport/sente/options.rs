@@ -14,12 +14,12 @@ pub(super) enum Packer {
     Edn,
     /// Transit over JSON.
     Transit,
-    /// Either, with a letter in front that says which; perch writes Transit.
+    /// Either, with a letter in front that says which. perch writes Transit.
     Flexi,
 }
 
 impl Packer {
-    /// What is read when no letter says otherwise.
+    /// The packing of frames without a letter.
     pub(super) fn packing(self) -> Packing {
         match self {
             Packer::Edn => Packing::Edn,
@@ -27,12 +27,12 @@ impl Packer {
         }
     }
 
-    /// How frames are written.
+    /// The format of frames of this version.
     pub(super) fn format(self, version: Version) -> Format {
         Format { version, packing: self.packing(), letter: self == Packer::Flexi }
     }
 
-    /// As a query parameter says it.
+    /// The packer that a query parameter names.
     pub(super) fn named(name: &str) -> Option<Packer> {
         match name {
             "edn" => Some(Packer::Edn),
@@ -43,7 +43,7 @@ impl Packer {
     }
 }
 
-/// How frames are written before the client has sent one.
+/// The format of frames before the client has sent one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum FrameFormat {
@@ -51,9 +51,9 @@ pub(super) enum FrameFormat {
     V1,
     /// For Sente from 1.17 on.
     V2,
-    /// As the request lets guess.
+    /// The format that the request suggests.
     Auto,
-    /// No frames of Sente: each message of a WebSocket is an event, as on `/ws`, but packed.
+    /// No frames of Sente: each WebSocket message is a packed event.
     Raw,
 }
 
@@ -63,7 +63,7 @@ pub(super) enum FrameFormat {
 pub(super) enum Csrf {
     /// No.
     Off,
-    /// Every upgrade, poll and POST: the same as is in the cookie.
+    /// Every upgrade, poll and POST must carry the token of the cookie.
     Required,
 }
 
@@ -71,35 +71,35 @@ pub(super) enum Csrf {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Options {
-    /// Where clients come to.
+    /// The path of the endpoint.
     pub(super) path: String,
     pub(super) packer: Packer,
     pub(super) format: FrameFormat,
     /// Which events and payloads clients know.
     pub(super) profile: Profile,
     pub(super) csrf: Csrf,
-    /// The cookie that a token is held against.
+    /// The cookie that a token is compared with.
     pub(super) csrf_cookie: String,
-    /// Whose pages may connect, as in `Origin`; without any, those of `[server]` hold.
+    /// The origins whose pages may connect. Without any, those of `[server]` apply.
     pub(super) allowed_origins: Vec<String>,
-    /// How long a client that has gone may come back to its subscriptions.
+    /// How long perch keeps the subscriptions of a client without a connection.
     pub(super) grace_seconds: u64,
-    /// After so long without a connection a client doesn't count as connected.
+    /// After this time without a connection a client does not count as connected.
     pub(super) away_after_ms: u64,
     /// How long pushes are collected before they are written to a socket.
     pub(super) batch_ws_ms: u64,
     /// How long pushes are collected before a poll is answered.
     pub(super) batch_ajax_ms: u64,
-    /// After so long without anything to say a poll is answered with nothing.
+    /// After this time without a push, perch answers a poll with an empty batch.
     pub(super) poll_timeout_ms: u64,
-    /// How often a WebSocket ping is sent.
+    /// How often perch sends a WebSocket ping.
     pub(super) ping_interval_ms: u64,
-    /// After so long without a sign of life a socket counts as gone.
+    /// After this time without a sign of life perch drops a socket.
     pub(super) idle_timeout_ms: u64,
-    /// After so long without taking what it is sent a socket counts as stuck.
+    /// After this time without a byte taken perch drops a socket.
     pub(super) write_timeout_ms: u64,
-    /// How many events, polls and connections a client may begin in a second. Beyond, its socket is
-    /// read later, and its requests are answered with 429.
+    /// How many events, polls and connections a client may begin in a second. Above the limit perch
+    /// reads from its socket later, and answers its requests with 429.
     pub(super) events_per_second: u32,
     /// How many searches of one client may run at one time.
     pub(super) searches: usize,

@@ -1,26 +1,26 @@
-//! Which events and payloads the clients of an endpoint know.
+//! Profiles: which events and payloads the clients of an endpoint know.
 //!
-//! All profiles say the same things of the same live search; they differ in what a payload looks like, and in whether it is said at all:
-//! `BirdWatch`'s client has no answer to an event that it doesn't know but an exception.
+//! All profiles serve the same live search. They differ in the form of payloads, and in which
+//! events are sent: `BirdWatch`'s client throws an exception at an event that it does not know.
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::live::{Delivery, EncodedText, EncoderKey, SearchPage};
-use crate::transport::wire::{self, event};
+use crate::transport::protocol::{self, event};
 use perch_sente::frame::Packing;
 use perch_sente::transit::Codes;
 use perch_sente::value::Value;
 
-/// The events and payloads.
+/// A set of events and payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Profile {
-    /// Those of `/ws`, as docs/PROTOCOL.md has them, with keywords for names.
+    /// The events of `/ws` (docs/PROTOCOL.md), with keywords for names.
     Plain,
-    /// `BirdWatch` of 2014.
+    /// The events of `BirdWatch` of 2014.
     Birdwatch,
-    /// `BirdWatch` of 2017: each payload is `{:msg … :msg-meta …}`.
+    /// The events of `BirdWatch` of 2017: each payload is `{:msg … :msg-meta …}`.
     BirdwatchHead,
 }
 
@@ -28,12 +28,12 @@ pub(super) enum Profile {
 pub(super) struct Command {
     /// The payload as JSON.
     pub(super) payload: Json,
-    /// What comes back with the answer.
+    /// The meta that comes back with the answer.
     pub(super) meta: Option<Value>,
 }
 
 impl Profile {
-    /// Whether a client of this kind may send the event.
+    /// Whether clients of this profile may send the event.
     pub(super) fn takes(self, id: &str) -> bool {
         match self {
             Profile::Plain => true,
@@ -43,12 +43,13 @@ impl Profile {
         }
     }
 
-    /// Whether clients know events beyond tweets and counts: answers to commands, errors, catching up.
+    /// Whether clients know events beyond tweets and counts: answers to commands, errors, catching
+    /// up.
     pub(super) fn is_told_everything(self) -> bool {
         self == Profile::Plain
     }
 
-    /// Takes a payload out of its envelope. The uid in it is left out: who sent it is known.
+    /// Takes a payload out of its envelope. Drops the uid in it, since perch knows the sender.
     pub(super) fn open(self, mut data: Value) -> Command {
         let mut meta = self.meta();
         if self == Profile::BirdwatchHead
@@ -72,12 +73,12 @@ impl Profile {
         Command { payload, meta }
     }
 
-    /// The meta of what is pushed to all; `None` where payloads have no envelope.
+    /// The meta of pushes. `None` where payloads have no envelope.
     pub(super) fn meta(self) -> Option<Value> {
         (self == Profile::BirdwatchHead).then(|| Value::Map(Vec::new()))
     }
 
-    /// `tweet/new`, packed once for all clients that get it alike.
+    /// `tweet/new`, packed once for all clients of one profile and packing.
     pub(super) fn tweet(self, delivery: &Delivery, packing: Packing) -> EncodedText {
         let encoder = EncoderKey(match (self, packing) {
             (Profile::Plain, Packing::Edn) => "sente/plain/edn",
@@ -89,8 +90,8 @@ impl Profile {
         });
         delivery.encodings.get_or_encode(encoder, || {
             let packed = if self == Profile::Plain {
-                let frame = wire::tweet_new(delivery);
-                packing.event(event::TWEET_NEW, wire::tweet_new_payload(frame.as_str()), None, Codes::None)
+                let frame = protocol::tweet_new(delivery);
+                packing.event(event::TWEET_NEW, protocol::tweet_new_payload(frame.as_str()), None, Codes::None)
             } else {
                 packing.event(event::TWEET_NEW, &delivery.hit.json, self.meta().as_ref(), Codes::None)
             };
@@ -101,13 +102,13 @@ impl Profile {
     /// The payload of `tweet/prev-chunk`, as JSON.
     pub(super) fn page(self, page: &SearchPage) -> String {
         match self {
-            Profile::Plain => wire::page_payload(page),
+            Profile::Plain => protocol::page_payload(page),
             Profile::Birdwatch => tweets("[", page, "]"),
             Profile::BirdwatchHead => tweets("{\"result\":[", page, "]}"),
         }
     }
 
-    /// The payload of `stats/total-tweet-count`, as JSON: `BirdWatch` shows it as it comes.
+    /// The payload of `stats/total-tweet-count`, as JSON. `BirdWatch` shows the text unchanged.
     pub(super) fn total_tweet_count(self, n: u64) -> String {
         match self {
             Profile::Plain => n.to_string(),

@@ -1,15 +1,15 @@
 //! The subscriptions of an endpoint's clients, kept in a file so that they outlive a restart.
 //!
 //! ```text
-//! clients' tasks ──put, set_position──> map ──now and then──> file ──next start──> clients
+//! clients' tasks ──put, set_position──> map ──now and then──> file ──start──> clients
 //! ```
 //!
-//! A page that reconnects under its client-id may never register again, as `BirdWatch`'s does not.
-//! What it had registered is in the file for the grace time, with the position up to which it has
-//! shown that it got everything: it goes on behind that.
+//! A page that reconnects under its client-id may never register again, as `BirdWatch`'s page does
+//! not. For the grace time, the file has what the page had registered, and the position up to which
+//! the page has acknowledged everything. The page goes on behind that position.
 //!
-//! The id is as good as a password, so only its hash is in the file; a client that came with a
-//! token gets its subscriptions back with a token of the same subject only. The file is bounded,
+//! A client-id works like a password, so the file holds only its hash. A client that came with a
+//! token gets its subscriptions back only with a token of the same subject. The file is bounded,
 //! and belongs to one epoch of the index.
 
 use std::collections::HashMap;
@@ -27,38 +27,39 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ids::{Epoch, Seq};
 
-/// The longest file that is written, and read.
+/// The longest file that perch writes and reads.
 const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 
-/// The longest record of one client. A longer one is left out: its client has to register again.
+/// The longest record of one client. perch leaves a longer one out, and its client must register
+/// again.
 const MAX_CLIENT_BYTES: usize = 64 * 1024;
 
-/// A new subscription is in the file after so long.
+/// The delay before a new subscription is written.
 const WRITE_DELAY: Duration = Duration::from_millis(250);
 
-/// Positions alone are written this often.
+/// How often positions alone are written.
 const POSITION_INTERVAL: Duration = Duration::from_secs(5);
 
-/// After a write comes a rest of so many times its length, so that writing takes 2 % of the time.
+/// The rest after a write, as a multiple of its duration: writing takes 2 % of the time.
 const REST_FACTOR: u32 = 50;
 
 /// The hash of a client-id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) struct ClientKey(Box<str>);
+pub(super) struct ClientIdHash(Box<str>);
 
-impl ClientKey {
-    pub(super) fn new(id: &str) -> ClientKey {
+impl ClientIdHash {
+    pub(super) fn new(id: &str) -> ClientIdHash {
         let hash = digest(&SHA256, id.as_bytes());
-        ClientKey(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+        ClientIdHash(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
     }
 }
 
-/// What a client had registered.
+/// What one client has registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SavedClient {
-    /// Of its token.
+    /// The subject of the client's token.
     pub(super) subject: Option<String>,
-    /// It has shown that it got everything up to here.
+    /// The client has acknowledged everything up to here.
     pub(super) position: u64,
     pub(super) subscriptions: Vec<SavedSubscription>,
 }
@@ -77,7 +78,7 @@ pub(super) struct SavedSubscription {
 #[derive(Deserialize)]
 struct Saved {
     epoch: String,
-    clients: HashMap<ClientKey, SavedClient>,
+    clients: HashMap<ClientIdHash, SavedClient>,
 }
 
 /// A client that no task runs for.
@@ -88,37 +89,38 @@ struct AbsentClient {
     until: Instant,
 }
 
-/// What is, or will be, in the file.
+/// The content of the file, before it is written.
 #[derive(Debug, Default)]
 struct State {
-    /// Of the clients that are there.
-    clients: HashMap<ClientKey, SavedClient>,
-    /// Of those that have not come back since the restart, or since their session failed.
-    absent: HashMap<ClientKey, AbsentClient>,
-    /// Whether something is not in the file yet.
+    /// The records of clients with a task.
+    clients: HashMap<ClientIdHash, SavedClient>,
+    /// The records of clients that have not come back since the start, or since their session
+    /// failed.
+    absent: HashMap<ClientIdHash, AbsentClient>,
+    /// Whether the file lacks a change.
     is_dirty: bool,
-    /// Tasks of clients that have not ended.
+    /// How many tasks of clients run.
     running: usize,
-    /// Whether it was said that clients are left out.
+    /// Whether perch has logged that clients are left out.
     has_warned: bool,
 }
 
 /// The clients of one endpoint.
 #[derive(Debug)]
 pub(super) struct SavedClients {
-    /// Where they are kept; `None` where clients can't come back.
+    /// The file. `None` where clients can't come back.
     file: Option<PathBuf>,
     epoch: Epoch,
     grace: Duration,
     state: Mutex<State>,
-    /// A subscription came or went.
+    /// Notified when a subscription comes or goes.
     changed: Notify,
-    /// The last task has ended.
+    /// Notified when the last task has ended.
     ended: Notify,
 }
 
 impl SavedClients {
-    /// Those of the last run of this endpoint, in the directory of the index.
+    /// Loads the records of this endpoint's last run from the directory of the index.
     pub(super) fn load(dir: &Path, endpoint_path: &str, epoch: Epoch, grace: Duration) -> SavedClients {
         let name = format!("sente{}.json", super::form::encode(endpoint_path));
         let file = (!grace.is_zero()).then(|| dir.join(name));
@@ -143,9 +145,9 @@ impl SavedClients {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What an absent client had registered, once. A client of another subject gets nothing, and
-    /// takes nothing away.
-    pub(super) fn claim(&self, key: &ClientKey, subject: Option<&str>) -> Option<SavedClient> {
+    /// Hands out the record of an absent client, once. A client of another subject gets nothing,
+    /// and the record stays.
+    pub(super) fn claim(&self, key: &ClientIdHash, subject: Option<&str>) -> Option<SavedClient> {
         let mut state = self.state();
         let now = Instant::now();
         state.absent.get(key).filter(|absent| absent.saved.subject.as_deref() == subject && now < absent.until)?;
@@ -154,8 +156,8 @@ impl SavedClients {
         Some(saved)
     }
 
-    /// Keeps what a client has registered.
-    pub(super) fn put(&self, key: &ClientKey, client: SavedClient) {
+    /// Stores the record of a client.
+    pub(super) fn put(&self, key: &ClientIdHash, client: SavedClient) {
         let mut state = self.state();
         state.absent.remove(key);
         state.clients.insert(key.clone(), client);
@@ -164,8 +166,8 @@ impl SavedClients {
         self.changed.notify_one();
     }
 
-    /// Keeps how far a client has come.
-    pub(super) fn set_position(&self, key: &ClientKey, position: Seq) {
+    /// Stores the position of a client.
+    pub(super) fn set_position(&self, key: &ClientIdHash, position: Seq) {
         let mut state = self.state();
         if let Some(client) = state.clients.get_mut(key) {
             client.position = position.0;
@@ -173,8 +175,8 @@ impl SavedClients {
         }
     }
 
-    /// Forgets a client that has gone for good.
-    pub(super) fn remove(&self, key: &ClientKey) {
+    /// Removes the record of a client that has gone for good.
+    pub(super) fn remove(&self, key: &ClientIdHash) {
         let mut state = self.state();
         if state.clients.remove(key).is_some() {
             state.is_dirty = true;
@@ -183,9 +185,8 @@ impl SavedClients {
         }
     }
 
-    /// Keeps what a client has registered for the grace time: its session has failed, and it may
-    /// come back.
-    pub(super) fn release(&self, key: &ClientKey) {
+    /// Keeps the record of a client whose session has failed for the grace time, for its return.
+    pub(super) fn release(&self, key: &ClientIdHash) {
         let mut state = self.state();
         if let Some(saved) = state.clients.remove(key) {
             state.absent.insert(key.clone(), AbsentClient { saved, until: Instant::now() + self.grace });
@@ -194,7 +195,7 @@ impl SavedClients {
         }
     }
 
-    /// Forgets the absent clients whose time is up. Answers when it is up for the next one.
+    /// Removes the expired records of absent clients. Returns when the next one expires.
     fn forget_expired(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut state = self.state();
@@ -204,13 +205,13 @@ impl SavedClients {
         state.absent.values().map(|absent| absent.until).min()
     }
 
-    /// A client's task runs while the guard is there.
+    /// Counts a running task, until the guard is dropped.
     pub(super) fn enter(self: &Arc<Self>) -> Running {
         self.state().running += 1;
         Running(Arc::clone(self))
     }
 
-    /// Writes what changes, until the shutdown and the end of the last client.
+    /// Writes changes to the file, until the shutdown and the end of the last task.
     pub(super) async fn keep(self: Arc<Self>, shutdown: CancellationToken) {
         let mut rest = Duration::ZERO;
         while !shutdown.is_cancelled() {
@@ -232,7 +233,7 @@ impl SavedClients {
         self.write().await;
     }
 
-    /// Writes the file when it is not what it should be.
+    /// Writes the file if it lacks a change.
     async fn write(self: &Arc<Self>) {
         let Some(file) = self.file.clone().filter(|_| std::mem::take(&mut self.state().is_dirty)) else { return };
         let saved = Arc::clone(self);
@@ -246,18 +247,18 @@ impl SavedClients {
         }
     }
 
-    /// The content of the file, within its bound. The shortest records come first, so that few
+    /// The content of the file, within its bound. The shortest records come first, so that a few
     /// long ones can't keep many short ones out.
     fn text(&self) -> String {
-        // The clients' tasks wait for the lock: nothing is written as JSON under it.
-        let clients: Vec<(ClientKey, SavedClient)> = {
+        // Tasks of clients wait for the lock, so records are turned into JSON without it.
+        let clients: Vec<(ClientIdHash, SavedClient)> = {
             let state = self.state();
             let absent = state.absent.iter().map(|(key, absent)| (key, &absent.saved));
             let all = state.clients.iter().chain(absent);
             all.map(|(key, client)| (key.clone(), client.clone())).collect()
         };
         let n_clients = clients.len();
-        let mut records: Vec<(ClientKey, String)> = clients
+        let mut records: Vec<(ClientIdHash, String)> = clients
             .into_iter()
             .map(|(key, client)| {
                 (key, serde_json::to_string(&client).expect("a record is made of strings and numbers"))
@@ -267,7 +268,7 @@ impl SavedClients {
         records.sort_unstable_by_key(|(_, record)| record.len());
         let mut text = format!("{{\"epoch\":\"{}\",\"clients\":{{", self.epoch);
         let mut written = 0;
-        for (ClientKey(key), record) in &records {
+        for (ClientIdHash(key), record) in &records {
             if text.len() + record.len() + key.len() + 8 > MAX_FILE_BYTES {
                 break;
             }
@@ -280,7 +281,7 @@ impl SavedClients {
         text
     }
 
-    /// Says that clients are left out, when none was before.
+    /// Logs that clients are left out, when none was before.
     fn warn_of(&self, left_out: usize) {
         let had_warned = std::mem::replace(&mut self.state().has_warned, left_out > 0);
         if left_out > 0 && !had_warned {
@@ -315,12 +316,12 @@ fn read(file: &Path) -> io::Result<Saved> {
     serde_json::from_str(&text).map_err(io::Error::other)
 }
 
-/// Replaces the file: after a crash and after a power cut it is the old one or the new one.
+/// Replaces the file atomically: after a crash or a power cut it is the old one or the new one.
 fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = file.with_extension("json.new");
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
-    // Queries are nobody else's affair.
+    // Queries are private.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut out = options.open(&new)?;

@@ -1,6 +1,7 @@
-//! The clients of an endpoint, by the id that they bring.
+//! The clients of an endpoint, by their client-ids.
 //!
-//! The table only knows the way to each client's task. A task takes itself out when it ends; a request that comes just then starts a new one.
+//! The table holds the inbox of each client's task. A task removes itself when it ends. A request
+//! that comes just then starts a new task.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,37 +14,38 @@ use super::client::{self, Input};
 use crate::auth::AccessToken;
 use crate::live::LiveError;
 use crate::transport::TransportContext;
-use crate::transport::access::Caller;
+use crate::transport::access::Client;
 
-/// How many requests may wait for a client's task. When it is full, the client's own next requests wait.
+/// How many requests may wait for a client's task. When the inbox is full, the client's next
+/// requests wait.
 const INBOX_CAPACITY: usize = 16;
 
-/// The way to each client's task.
+/// The inboxes of the clients' tasks.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     clients: Mutex<HashMap<Box<str>, mpsc::Sender<Input>>>,
 }
 
-/// Why an input was not taken.
+/// Why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     /// There is no such client.
     Unknown,
-    /// There are as many sessions as there may be, or perch is shutting down.
+    /// The limit of sessions is reached, or perch is shutting down.
     Full,
-    /// There are as many sessions from this address as there may be.
+    /// The limit of sessions of this address is reached.
     AddressFull,
-    /// A new client needs a token in the head of its request, unless it opens a socket.
-    Unknowable,
+    /// A new client must have a token in the head of its request, unless it opens a socket.
+    NoToken,
 }
 
 impl Table {
     fn clients(&self) -> MutexGuard<'_, HashMap<Box<str>, mpsc::Sender<Input>>> {
-        // No code panics while it holds the lock; if it did, the table would still be whole.
+        // A panic under the lock would leave the table whole.
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a client out whose task has closed its inbox; one that has come in its place stays.
+    /// Removes a client whose task has closed its inbox. A task that has taken its place stays.
     pub(super) fn remove_closed(&self, id: &str) {
         let mut clients = self.clients();
         if clients.get(id).is_some_and(mpsc::Sender::is_closed) {
@@ -52,37 +54,38 @@ impl Table {
     }
 }
 
-/// A request that may begin a client.
+/// A request that may start a client's task.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Newcomer<'a> {
-    pub(super) caller: &'a Caller,
-    /// Whether it has shown a token, or none is needed.
+    pub(super) client: &'a Client,
+    /// Whether it has shown a token, or needs none.
     pub(super) is_known: bool,
-    /// Whether it keeps a connection: only such a client may say later who it is. Until then it is
-    /// a connection and no session, so that whoever is known to nobody takes no place of others.
+    /// Whether it keeps a connection: only such a client may show its token later. Until then it
+    /// counts as a connection, not as a session, so that clients without a token take no session of
+    /// others.
     is_socket: bool,
-    /// Whether it has an id to come back with.
+    /// Whether it has a client-id to come back with.
     can_return: bool,
 }
 
 impl<'a> Newcomer<'a> {
     pub(super) fn new(
         endpoint: &Endpoint,
-        caller: &'a Caller,
+        client: &'a Client,
         access_token: Option<&AccessToken>,
         is_socket: bool,
         can_return: bool,
     ) -> Newcomer<'a> {
         Newcomer {
-            caller,
-            is_known: access_token.is_some() || !endpoint.context.gate.needs_token(),
+            client,
+            is_known: access_token.is_some() || !endpoint.context.access.needs_token(),
             is_socket,
             can_return,
         }
     }
 }
 
-/// Hands an input to the client's task. A client that is not known is new when there is a newcomer.
+/// Sends an input to the client's task. Starts the task when there is none and a newcomer is given.
 pub(super) async fn deliver(
     endpoint: &Arc<Endpoint>,
     id: &str,
@@ -99,7 +102,7 @@ pub(super) async fn deliver(
     }
 }
 
-/// The way to a client's task, which is started when it is not known and there is a newcomer.
+/// The inbox of the client's task. Starts the task when there is none and a newcomer is given.
 pub(super) fn open(
     endpoint: &Arc<Endpoint>,
     id: &str,
@@ -111,11 +114,11 @@ pub(super) fn open(
     {
         return Ok(sender.clone());
     }
-    let Newcomer { caller, is_known, is_socket, can_return } = new.ok_or(Refused::Unknown)?;
-    let TransportContext { gate, .. } = &endpoint.context;
-    let mut slot = gate.session_slot(caller);
-    // Whom a token names is set by the first request that brings one.
-    let mut session = endpoint.context.live_for(caller, None).connect_unadmitted();
+    let Newcomer { client, is_known, is_socket, can_return } = new.ok_or(Refused::Unknown)?;
+    let TransportContext { access, .. } = &endpoint.context;
+    let mut slot = access.session_slot(client);
+    // The first request with a token sets the subject.
+    let mut session = endpoint.context.live_for(client, None).connect_unadmitted();
     if is_known {
         slot.take().map_err(|_| Refused::AddressFull)?;
         session.admit().map_err(|error: LiveError| {
@@ -123,13 +126,13 @@ pub(super) fn open(
             Refused::Full
         })?;
     } else if !is_socket {
-        return Err(Refused::Unknowable);
+        return Err(Refused::NoToken);
     }
     let (sender, inbox) = mpsc::channel(INBOX_CAPACITY);
     let span = tracing::info_span!("sente", uid = %session.uid());
     clients.insert(id.into(), sender.clone());
     drop(clients);
-    // The id is as good as a password: it is never logged; the session's name is.
+    // A client-id works like a password, so the log has the session's uid instead.
     let run = client::run(Arc::clone(endpoint), (id.into(), can_return), session, slot, inbox);
     endpoint.context.tasks.spawn(run.instrument(span));
     Ok(sender)

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn the_last_event_id_is_a_position_of_an_epoch() {
-    let none = || Fields::of_url("/api/stream", Vec::new()).unwrap();
+    let none = || Params::of_url("/api/stream", Vec::new()).unwrap();
     let with = |id: &str| {
         last_event_id(&HeaderMap::from_iter([(LAST_EVENT_ID, HeaderValue::from_str(id).unwrap())]), &mut none())
     };

@@ -1,4 +1,4 @@
-//! How a connection ends: the close codes, and the goodbye.
+//! How a connection ends: close codes, and the closing handshake.
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -15,14 +15,15 @@ use crate::ids::Seq;
 use crate::live::LiveError;
 
 /// How long the client may take to answer a close frame.
-const GOODBYE: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The same for a client that takes nothing: all that is kept for it is the frame that had begun and this one.
-const LONG_GOODBYE: Duration = Duration::from_secs(10);
+/// The same for a client that takes nothing. perch keeps only the frame that has begun, and the
+/// close frame.
+const SLOW_CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum WsClose {
     /// perch is shutting down.
     ShuttingDown,
     /// The client's token has expired, or none came in time.
@@ -35,132 +36,134 @@ pub(super) enum End {
     TooLarge,
     /// The client does not take what it is sent. It gets everything up to this position.
     TooSlow(Option<Seq>),
-    /// There are as many sessions as there may be.
+    /// The limit of sessions is reached.
     TooMany {
-        /// It is the client's address that has as many as one may have.
+        /// The limit of the client's address, not that of all sessions.
         of_address: bool,
     },
-    /// No sign of life.
+    /// The client gave no sign of life for too long.
     Silent,
-    /// Not WebSocket as it should be.
+    /// A frame that breaks the WebSocket protocol.
     Protocol,
-    /// The client closed, or the network did.
+    /// The client or the network has closed the connection.
     Gone,
 }
 
-impl End {
-    /// Every end that the client is told about.
+impl WsClose {
+    /// Every variant with a close code.
     #[cfg(test)]
-    pub(super) const TOLD: &[End] = &[
-        End::ShuttingDown,
-        End::Unauthorized,
-        End::Failed,
-        End::NotText,
-        End::TooLarge,
-        End::TooSlow(None),
-        End::TooMany { of_address: false },
-        End::Silent,
-        End::Protocol,
+    pub(super) const TOLD: &[WsClose] = &[
+        WsClose::ShuttingDown,
+        WsClose::Unauthorized,
+        WsClose::Failed,
+        WsClose::NotText,
+        WsClose::TooLarge,
+        WsClose::TooSlow(None),
+        WsClose::TooMany { of_address: false },
+        WsClose::Silent,
+        WsClose::Protocol,
     ];
 
-    /// The close code. `None` when there is nobody to tell.
+    /// The close code. `None` when the connection is gone.
     pub(super) fn code(self) -> Option<u16> {
         match self {
-            End::ShuttingDown => Some(4000),
-            End::Unauthorized => Some(4001),
-            End::Failed => Some(4002),
-            End::NotText => Some(4003),
-            End::TooLarge => Some(4004),
-            End::TooSlow(_) => Some(4008),
-            End::TooMany { .. } => Some(4006),
-            End::Silent => Some(4007),
-            End::Protocol => Some(1002),
-            End::Gone => None,
+            WsClose::ShuttingDown => Some(4000),
+            WsClose::Unauthorized => Some(4001),
+            WsClose::Failed => Some(4002),
+            WsClose::NotText => Some(4003),
+            WsClose::TooLarge => Some(4004),
+            WsClose::TooSlow(_) => Some(4008),
+            WsClose::TooMany { .. } => Some(4006),
+            WsClose::Silent => Some(4007),
+            WsClose::Protocol => Some(1002),
+            WsClose::Gone => None,
         }
     }
 
-    /// For the metrics.
+    /// The reason in metrics and logs.
     pub(super) fn name(self) -> &'static str {
         match self {
-            End::ShuttingDown => "shutting_down",
-            End::Unauthorized => "unauthorized",
-            End::Failed => "failed",
-            End::NotText => "not_text",
-            End::TooLarge => "too_large",
-            End::TooSlow(_) => "too_slow",
-            End::TooMany { .. } => "too_many",
-            End::Silent => "silent",
-            End::Protocol => "protocol",
-            End::Gone => "gone",
+            WsClose::ShuttingDown => "shutting_down",
+            WsClose::Unauthorized => "unauthorized",
+            WsClose::Failed => "failed",
+            WsClose::NotText => "not_text",
+            WsClose::TooLarge => "too_large",
+            WsClose::TooSlow(_) => "too_slow",
+            WsClose::TooMany { .. } => "too_many",
+            WsClose::Silent => "silent",
+            WsClose::Protocol => "protocol",
+            WsClose::Gone => "gone",
         }
     }
 
-    /// For people; a close frame holds at most 123 bytes of it.
+    /// The reason in the close frame, which holds at most 123 bytes of it.
     pub(super) fn reason(self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
-            End::ShuttingDown => "shutting down: come back soon",
-            End::Unauthorized => "the token has expired, or none came: come back with a new one",
-            End::Failed => "the index could not be read: come back later",
-            End::NotText => "only text frames of UTF-8 are taken",
-            End::TooLarge => "the frame is larger than hello's limits.frame_bytes",
-            End::TooSlow(Some(Seq(seq))) => {
+            WsClose::ShuttingDown => "shutting down: come back soon",
+            WsClose::Unauthorized => "the token has expired, or none came: come back with a new one",
+            WsClose::Failed => "the index could not be read: come back later",
+            WsClose::NotText => "only text frames of UTF-8 are taken",
+            WsClose::TooLarge => "the frame is larger than hello's limits.frame_bytes",
+            WsClose::TooSlow(Some(Seq(seq))) => {
                 return Cow::Owned(format!("nothing was read for too long: come back and resume with since={seq}"));
             }
-            End::TooSlow(None) => "nothing was read for too long: come back and resume",
-            End::TooMany { of_address: false } => "too many sessions: come back later",
-            End::TooMany { of_address: true } => {
+            WsClose::TooSlow(None) => "nothing was read for too long: come back and resume",
+            WsClose::TooMany { of_address: false } => "too many sessions: come back later",
+            WsClose::TooMany { of_address: true } => {
                 "too many sessions of this address (limits.max_sessions_per_address): come back later"
             }
-            End::Silent => "nothing was heard for too long: come back and resume",
-            End::Protocol => "not a WebSocket frame as RFC 6455 has it",
-            End::Gone => "closed by the client",
+            WsClose::Silent => "nothing was heard for too long: come back and resume",
+            WsClose::Protocol => "not a WebSocket frame as RFC 6455 has it",
+            WsClose::Gone => "closed by the client",
         })
     }
 
-    /// Why no session could be opened.
-    pub(super) fn refused(error: &LiveError) -> End {
+    /// The close of a connection whose session was refused.
+    pub(super) fn refused(error: &LiveError) -> WsClose {
         match error {
-            LiveError::Limit(_) => End::TooMany { of_address: false },
-            LiveError::Unavailable(_) => End::ShuttingDown,
-            LiveError::NotFound(_) | LiveError::Unrecoverable { .. } => End::Failed,
+            LiveError::Limit(_) => WsClose::TooMany { of_address: false },
+            LiveError::Unavailable(_) => WsClose::ShuttingDown,
+            LiveError::NotFound(_) | LiveError::Unrecoverable { .. } => WsClose::Failed,
         }
     }
 
-    /// What an error of the socket means.
-    pub(super) fn of_read(error: &tungstenite::Error) -> End {
+    /// The close that follows an error of the socket.
+    pub(super) fn of_read(error: &tungstenite::Error) -> WsClose {
         match error {
-            tungstenite::Error::Capacity(_) => End::TooLarge,
-            tungstenite::Error::Utf8(_) => End::NotText,
-            tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => End::Gone,
-            tungstenite::Error::Protocol(_) => End::Protocol,
-            _ => End::Gone,
+            tungstenite::Error::Capacity(_) => WsClose::TooLarge,
+            tungstenite::Error::Utf8(_) => WsClose::NotText,
+            tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
+                WsClose::Gone
+            }
+            tungstenite::Error::Protocol(_) => WsClose::Protocol,
+            _ => WsClose::Gone,
         }
     }
 }
 
-/// Says why, and waits a moment for the client's own goodbye, or answers it when it came first: a socket that is closed with unread bytes in it takes back what it was
-/// sending, close frame included.
-pub(super) async fn close(socket: &mut Socket, end: End) {
-    if end == End::Gone {
-        // Who has said goodbye is sent the answer, and nothing else that has not begun.
+/// Sends the close frame and waits for the client's own, or answers a close frame that came first.
+/// A socket that is closed with unread bytes in it discards what it was sending, the close frame
+/// included.
+pub(super) async fn close(socket: &mut Socket, end: WsClose) {
+    if end == WsClose::Gone {
+        // A client that has closed gets the answer, and no frame that has not begun.
         socket.get_mut().drop_waiting();
     }
-    let goodbye = async {
+    let handshake = async {
         if let Some(code) = end.code() {
             let frame = CloseFrame { code: code.into(), reason: end.reason().as_ref().into() };
             if socket.send(Message::Close(Some(frame))).await.is_err() {
                 return;
             }
             if socket.is_terminated() {
-                // After an error nothing can be read any more: the client has this long to read.
+                // After an error nothing can be read: the client has until the timeout to read.
                 return std::future::pending().await;
             }
         }
         while let Some(Ok(_)) = socket.next().await {}
-        // Its answer to the client's goodbye tungstenite has left in the line.
+        // tungstenite has put its answer to the client's close frame into the frame writer.
         let _ = poll_fn(|context| socket.get_mut().poll_send(context)).await;
     };
-    // Whether it came in time or not, this is the end.
-    let patience = if matches!(end, End::TooSlow(_)) { LONG_GOODBYE } else { GOODBYE };
-    let _ = timeout(patience, goodbye).await;
+    let patience = if matches!(end, WsClose::TooSlow(_)) { SLOW_CLOSE_TIMEOUT } else { CLOSE_TIMEOUT };
+    let _ = timeout(patience, handshake).await;
 }

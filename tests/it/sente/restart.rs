@@ -14,10 +14,6 @@ fn number(tweet: &Value) -> u64 {
     }
 }
 
-async fn queries(perch: &Perch) -> u64 {
-    perch.get("/api/stats").await.1["queries"].as_u64().expect("a number")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_registers_once_goes_on_where_it_was() {
     let perch = Perch::start_with(ENDPOINTS).await;

@@ -1,4 +1,4 @@
-//! What a client asks, and the answers.
+//! Handles the events of a client, and answers them.
 
 use std::sync::Arc;
 
@@ -7,20 +7,20 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::outbox::Pushed;
-use super::{Answer, Client};
+use super::{Answer, ClientTask};
 use crate::ids::Seq;
 use crate::live::Percolate;
 use crate::transport::TransportContext;
-use crate::transport::errors::{Code, Fault};
-use crate::transport::pace::Withheld;
+use crate::transport::errors::{ApiError, Code};
+use crate::transport::protocol::{self, Command, PercolateCommand, PublishCommand, QueryCommand, event};
 use crate::transport::publish::Right;
+use crate::transport::push_limiter::Withheld;
 use crate::transport::sente::profile;
-use crate::transport::wire::{self, Command, PercolateCommand, PublishCommand, QueryCommand, event};
 use perch_sente::frame::{Event, Format};
 use perch_sente::value::Value;
 
-/// How many tweets of one client may wait to be durable. A commit takes a fraction of a second, so that this is far above
-/// what a client publishes meanwhile; one more is answered with an error.
+/// How many published tweets of one client may wait to be durable. A commit takes a fraction of a
+/// second, so this is far above what a client publishes meanwhile. One more gets an error.
 const MAX_PUBLISHES: usize = 1_024;
 
 /// Where an answer goes.
@@ -34,7 +34,7 @@ pub(super) enum ReplyTo {
 }
 
 impl ReplyTo {
-    /// When nobody waits for the answer any more.
+    /// Waits until nobody waits for the answer.
     async fn gone(&mut self, gone: &CancellationToken) {
         match self {
             ReplyTo::Post { reply, .. } => reply.closed().await,
@@ -43,27 +43,27 @@ impl ReplyTo {
     }
 }
 
-/// What a command found: an event, or what went wrong.
-pub(super) type Found = Result<Pushed, Fault>;
+/// The result of a command: an event, or an error.
+pub(super) type CommandResult = Result<Pushed, ApiError>;
 
 pub(super) fn catching_up(from: Seq) -> Pushed {
-    Pushed::event(event::CATCHING_UP, wire::catching_up_payload(from), None)
+    Pushed::event(event::CATCHING_UP, protocol::catching_up_payload(from), None)
 }
 
 pub(super) fn live(seq: Seq) -> Pushed {
-    Pushed::event(event::LIVE, wire::live_payload(seq), None)
+    Pushed::event(event::LIVE, protocol::live_payload(seq), None)
 }
 
 pub(super) fn limited(withheld: Withheld) -> Pushed {
-    Pushed::event(event::LIMITED, wire::limited_payload(withheld), None)
+    Pushed::event(event::LIMITED, protocol::limited_payload(withheld), None)
 }
 
-impl Client {
-    /// Obeys an event.
+impl ClientTask {
+    /// Handles an event.
     pub(super) async fn event(&mut self, event: Event, right: Right, to: ReplyTo) {
         let Event { id, data } = event;
         if &*id == "chsk/ws-ping" {
-            // A ping that wants no answer gets none.
+            // A ping without a callback gets no answer.
             return match to {
                 ReplyTo::Push => {}
                 to => self.reply(to, |_| "\"pong\"".to_owned()),
@@ -71,37 +71,37 @@ impl Client {
         }
         let profile = self.endpoint.options.profile;
         if id.starts_with("chsk/") || !profile.takes(&id) {
-            // A callback that nobody answers runs into its client's own time-out; a POST must be answered.
+            // A callback on a socket runs into its client's own timeout. A POST needs an answer.
             if matches!(to, ReplyTo::Post { .. }) {
                 self.reply_keyword(to, "chsk/timeout");
             }
             return;
         }
         let profile::Command { payload, meta } = profile.open(data);
-        match wire::command(&id, payload, (&self.endpoint.context.limits).into()) {
-            Ok(command) => self.obey(command, right, meta, to).await,
-            Err(fault) => self.answer(to, Err(fault)),
+        match protocol::command(&id, payload, (&self.endpoint.context.limits).into()) {
+            Ok(command) => self.run_command(command, right, meta, to).await,
+            Err(error) => self.answer(to, Err(error)),
         }
     }
 
-    async fn obey(&mut self, command: Command, right: Right, meta: Option<Value>, to: ReplyTo) {
-        let TransportContext { queries, gate, .. } = &self.endpoint.context;
+    async fn run_command(&mut self, command: Command, right: Right, meta: Option<Value>, to: ReplyTo) {
+        let TransportContext { queries, access, .. } = &self.endpoint.context;
         let (live, queries) = (self.session.live().clone(), Arc::clone(queries));
         let profile = self.endpoint.options.profile;
         if !matches!(command, Command::Auth(_) | Command::Ping | Command::Publish(_))
-            && let Err(fault) = gate.check_search(self.access_token.as_ref())
+            && let Err(error) = access.check_search(self.access_token.as_ref())
         {
-            return self.answer(to, Err(fault));
+            return self.answer(to, Err(error));
         }
         match command {
             Command::Auth(token) => {
-                let checked = gate.check_token(&token.0);
+                let checked = access.check_token(&token.0);
                 let found = checked.and_then(|access_token| {
                     access_token
                         .check_renewal(self.access_token.as_ref(), self.session.subscriptions())
-                        .map_err(Fault::forbidden)?;
+                        .map_err(ApiError::forbidden)?;
                     self.admit()?;
-                    let payload = wire::auth_ok_payload(&access_token);
+                    let payload = protocol::auth_ok_payload(&access_token);
                     self.set_access_token(access_token);
                     Ok(Pushed::event(event::AUTH_OK, payload, meta))
                 });
@@ -114,12 +114,16 @@ impl Client {
             }
             Command::Unpercolate { name } => {
                 let found = match self.session.unpercolate(name.as_deref()).await {
-                    // The client can't know of one that is still to be restored.
+                    // The client can't know that the subscription is not restored yet.
                     Err(error) if !self.registrations.is_missing(&name) => Err(error.into()),
                     _ => {
                         self.registrations.remove(&name);
                         self.save();
-                        Ok(Pushed::event(event::UNPERCOLATE_OK, wire::unpercolate_ok_payload(name.as_deref()), meta))
+                        Ok(Pushed::event(
+                            event::UNPERCOLATE_OK,
+                            protocol::unpercolate_ok_payload(name.as_deref()),
+                            meta,
+                        ))
                     }
                 };
                 self.answer(to, found);
@@ -132,10 +136,10 @@ impl Client {
             Command::Aggregate(command) => self.search(to, async move {
                 let by = command.by;
                 let aggregate = live.aggregate(command.request(&queries, live.requester()).await?).await?;
-                Ok(Pushed::event(event::AGGREGATE_OK, wire::aggregate_ok_payload(by, &aggregate), meta))
+                Ok(Pushed::event(event::AGGREGATE_OK, protocol::aggregate_ok_payload(by, &aggregate), meta))
             }),
             Command::Publish(command) => self.publish(&command, right, meta, to),
-            // Clients of Sente take only events with a namespace: with this one among them they would throw the whole batch away.
+            // Sente's clients discard a whole batch when one of its events has no namespace.
             Command::Ping if matches!(to, ReplyTo::Push) && !self.is_raw() => {}
             Command::Ping => self.answer(to, Ok(Pushed::event(event::PONG, "{}".to_owned(), meta))),
             Command::UsersCount => {
@@ -148,13 +152,13 @@ impl Client {
         }
     }
 
-    pub(super) async fn percolate(&mut self, command: PercolateCommand, meta: Option<Value>) -> Found {
+    pub(super) async fn percolate(&mut self, command: PercolateCommand, meta: Option<Value>) -> CommandResult {
         let PercolateCommand { query, name, since, epoch } = command;
         if let Some(max) = self.access_token.as_ref().and_then(|access_token| access_token.rights.max_subscriptions)
             && !self.session.has_subscription(&name)
             && self.session.subscriptions() >= max
         {
-            return Err(Fault::new(Code::Limit, format!("the token is good for {max} subscriptions")));
+            return Err(ApiError::new(Code::Limit, format!("the token is good for {max} subscriptions")));
         }
         let query = self.endpoint.context.queries.read(query, self.session.live().requester()).await?;
         let canonical = query.canonical().into();
@@ -165,7 +169,7 @@ impl Client {
         if name.is_none() {
             self.registered = Some(registered);
         }
-        Ok(Pushed::event(event::PERCOLATE_OK, wire::percolate_ok_payload(name.as_deref(), registered), meta))
+        Ok(Pushed::event(event::PERCOLATE_OK, protocol::percolate_ok_payload(name.as_deref(), registered), meta))
     }
 
     fn query(&mut self, command: QueryCommand, meta: Option<Value>, to: ReplyTo) {
@@ -174,7 +178,8 @@ impl Client {
         let (live, queries) = (self.session.live().clone(), Arc::clone(&self.endpoint.context.queries));
         self.search(to, async move {
             let mut request = command.request(&queries, live.requester()).await?;
-            // Clients of BirdWatch can't name a position: without this, each tweet that comes in would shift the pages that they count off.
+            // BirdWatch's clients can't name a position. Without this, each new tweet would shift
+            // the pages that they count off.
             if request.until_seq.is_none()
                 && let Some(registered) = registered
                 && registered.query_id == request.query.id()
@@ -191,27 +196,27 @@ impl Client {
             Ok(_) if self.publishes.len() >= MAX_PUBLISHES || !self.outbox.has_room() => {
                 let message =
                     format!("{MAX_PUBLISHES} tweets of this client wait to be durable; this one was not taken");
-                self.answer(to, Err(Fault::new(Code::Limit, message)));
+                self.answer(to, Err(ApiError::new(Code::Limit, message)));
             }
             Ok(published) => self.publishes.push(Box::pin(async move {
                 let found = published
                     .await
-                    .map(|published| Pushed::event(event::PUBLISH_OK, wire::publish_ok_payload(&published), meta));
+                    .map(|published| Pushed::event(event::PUBLISH_OK, protocol::publish_ok_payload(&published), meta));
                 (to, found)
             })),
-            Err(fault) => self.answer(to, Err(fault)),
+            Err(error) => self.answer(to, Err(error)),
         }
     }
 
-    fn search(&mut self, to: ReplyTo, search: impl Future<Output = Found> + Send + 'static) {
+    fn search(&mut self, to: ReplyTo, search: impl Future<Output = CommandResult> + Send + 'static) {
         let max = self.endpoint.options.searches;
-        // A client that asks and doesn't fetch would fill the memory with pages.
+        // The pages for a client that asks and does not fetch would fill the memory.
         if !self.outbox.has_room() {
-            return self.answer(to, Err(Fault::new(Code::Limit, "too much waits for this client already")));
+            return self.answer(to, Err(ApiError::new(Code::Limit, "too much waits for this client already")));
         }
         if self.searches.len() >= max {
             let message = format!("{max} searches of this client are running already; wait for an answer");
-            return self.answer(to, Err(Fault::new(Code::Limit, message)));
+            return self.answer(to, Err(ApiError::new(Code::Limit, message)));
         }
         let mut to = to;
         let gone = match &to {
@@ -229,15 +234,15 @@ impl Client {
         }));
     }
 
-    /// Sends what a command found to whoever asked.
-    pub(super) fn answer(&mut self, to: ReplyTo, found: Found) {
+    /// Sends the result of a command to where its answer goes.
+    pub(super) fn answer(&mut self, to: ReplyTo, found: CommandResult) {
         let profile = self.endpoint.options.profile;
         let is_page =
             matches!(&found, Ok(Pushed::Event(push)) if matches!(push.id, event::PREV_CHUNK | event::MISSING_TWEET));
         let is_error = found.is_err();
-        let pushed = found.unwrap_or_else(|fault| {
-            tracing::debug!(code = fault.code.name(), message = fault.message, "command failed");
-            Pushed::event(event::ERROR, wire::error_payload(&fault), profile.meta())
+        let pushed = found.unwrap_or_else(|error| {
+            tracing::debug!(code = error.code.name(), message = error.message, "command failed");
+            Pushed::event(event::ERROR, protocol::error_payload(&error), profile.meta())
         });
         match to {
             ReplyTo::Push if is_error && !self.outbox.has_room() => {}
@@ -250,7 +255,7 @@ impl Client {
         }
     }
 
-    /// Answers with a keyword of Sente's own, which no JSON says.
+    /// Answers with a keyword of Sente's own, which JSON has no form for.
     pub(super) fn reply_keyword(&mut self, to: ReplyTo, keyword: &str) {
         self.reply(to, |format| {
             let mut packed = String::new();

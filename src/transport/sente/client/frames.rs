@@ -1,24 +1,32 @@
-//! What a client's socket brings: pongs, and frames with events.
+//! Handles the frames of a client, which come by a socket or a POST, and pongs.
 
 use axum::extract::ws::Message;
+use perch_sente::Value;
+use perch_sente::frame::{Format, Inbound};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Client;
 use super::commands::ReplyTo;
+use super::{Answer, ClientTask};
 use crate::telemetry;
-use crate::transport::errors::{Code, Fault};
+use crate::transport::errors::{ApiError, Code};
 use crate::transport::publish::Right;
 use crate::transport::sente::KIND;
-use perch_sente::frame::Format;
 
-impl Client {
+/// The answer to an event without a callback.
+fn no_callback() -> Value {
+    Value::keyword("chsk/dummy-cb-200")
+}
+
+impl ClientTask {
+    /// Handles a message of the socket.
     pub(super) async fn message(&mut self, message: Option<Result<Message, axum::Error>>) {
         let Some(socket) = &mut self.socket else { return };
         socket.heard = Instant::now();
-        // Whatever it is: to read it, and to answer it, costs something. TCP slows down who sends more than that, and
-        // keeps what was sent until then.
+        // Every message costs something to read and to answer, so every message counts. Above the
+        // rate TCP slows the client down, and nothing is lost.
         let wait = self.budget.charge(socket.heard);
-        self.deaf_until = wait.map(|wait| socket.heard + wait);
+        self.unread_until = wait.map(|wait| socket.heard + wait);
         match message {
             Some(Ok(Message::Text(frame))) => {
                 let (number, right) = (socket.number, socket.right);
@@ -29,7 +37,7 @@ impl Client {
                 self.outbox.acknowledge(&payload);
                 self.note_position();
             }
-            // The socket answers both by itself; behind a close it ends.
+            // The socket answers both by itself, and ends behind a close frame.
             Some(Ok(Message::Ping(_) | Message::Close(_))) => {}
             Some(Err(_)) | None => self.drop_socket(),
         }
@@ -45,7 +53,7 @@ impl Client {
                 return self.reply_keyword(to, "chsk/error");
             }
             let message = format!("the frame is longer than {max} bytes");
-            return self.answer(ReplyTo::Push, Err(Fault::new(Code::TooLarge, message)));
+            return self.answer(ReplyTo::Push, Err(ApiError::new(Code::TooLarge, message)));
         }
         let read = if self.is_raw() { Format::read_raw } else { Format::read };
         match read(frame, self.format.packing) {
@@ -55,15 +63,57 @@ impl Client {
                     Some(callback) => ReplyTo::Socket { callback, format: inbound.format, number },
                     None => ReplyTo::Push,
                 };
-                // What was taken from the socket is obeyed, and then the socket is not read until it is made up for.
+                // A command that was read is carried out. Above the rate, perch then stops reading
+                // until the average is back under the limit.
                 let now = Instant::now();
                 if let Some(wait) = self.commands.charge(now) {
                     telemetry::turned_away("commands");
-                    self.deaf_until = self.deaf_until.max(Some(now + wait));
+                    self.unread_until = self.unread_until.max(Some(now + wait));
                 }
                 self.event(inbound.event, right, to).await;
             }
             Err(error) => telemetry::event_dropped(KIND.name, &error),
         }
+    }
+
+    /// Handles the frame of a POST.
+    pub(super) async fn post(&mut self, ppstr: &str, right: Right, reply: oneshot::Sender<Answer>) {
+        let inbound = match Format::read(ppstr, self.format.packing) {
+            Ok(inbound) => inbound,
+            Err(error) => {
+                // The event is lost, as it would be on a socket. The answer is that to an event
+                // without a callback.
+                telemetry::event_dropped(KIND.name, &error);
+                let _ = reply.send(Answer::Frame(self.format.value(&no_callback())));
+                return;
+            }
+        };
+        self.heard(&inbound);
+        let is_taken = self.commands.take(Instant::now());
+        if !is_taken {
+            telemetry::turned_away("commands");
+        }
+        let to = if inbound.callback.is_some() {
+            let to = ReplyTo::Post { reply, format: inbound.format };
+            if !is_taken {
+                let max = self.endpoint.context.limits.commands_per_second;
+                let error = ApiError::new(Code::Limit, format!("{max} commands a second are taken; this one was not"));
+                return self.answer(to, Err(error));
+            }
+            to
+        } else if !is_taken {
+            let _ = reply.send(Answer::TooMany);
+            return;
+        } else {
+            let _ = reply.send(Answer::Frame(inbound.format.value(&no_callback())));
+            ReplyTo::Push
+        };
+        self.event(inbound.event, right, to).await;
+    }
+
+    /// Notes the format of the client's last frame.
+    fn heard(&mut self, inbound: &Inbound) {
+        self.format = inbound.format;
+        self.has_spoken = true;
     }
 }

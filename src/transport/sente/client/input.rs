@@ -1,30 +1,33 @@
-//! What requests bring to a client's task, and the answers to them.
+//! The inputs that requests send to a client's task, and the answers to them.
 
 use std::sync::Arc;
 
 use axum::extract::ws::WebSocket;
+use perch_sente::frame::Format;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
+use super::ClientTask;
 use crate::auth::AccessToken;
+use crate::telemetry;
 use crate::transport::Progress;
 use crate::transport::access::AddressSlot;
 use crate::transport::publish::Right;
 use crate::transport::response_budget::ResponseSlot;
-use perch_sente::frame::Format;
 
-/// What reaches a client's task from its requests.
+/// An input to a client's task.
 pub(in crate::transport::sente) enum Input {
-    /// A socket that was opened.
+    /// A socket that the client has opened.
     Socket {
         socket: Box<WebSocket>,
-        /// The connection's, where a proxy's connections carry many clients.
+        /// The connection's slot, where a proxy's connections carry many clients.
         address_slot: Option<Arc<AddressSlot>>,
-        /// Of its connection.
+        /// How many bytes the connection has taken.
         progress: Progress,
-        /// How to write to a client that has sent nothing yet.
+        /// The format for a client that has sent nothing yet.
         format: Format,
         right: Right,
-        /// Of the token in the request's head.
+        /// The token of the request's head.
         access_token: Option<AccessToken>,
     },
     /// A poll.
@@ -32,7 +35,7 @@ pub(in crate::transport::sente) enum Input {
         wants_handshake: bool,
         format: Format,
         access_token: Option<AccessToken>,
-        /// Where there must be room for the answer.
+        /// Where the task reserves room for the answer.
         slot: ResponseSlot,
         reply: oneshot::Sender<Answer>,
     },
@@ -49,10 +52,10 @@ impl Input {
         }
     }
 
-    /// Turns the request away.
+    /// Refuses the request.
     pub(super) fn refuse(self, answer: Answer) {
         match self {
-            // The client comes again, slower and slower.
+            // The socket is dropped, and the client comes back with a growing delay.
             Input::Socket { .. } => {}
             Input::Poll { reply, .. } | Input::Post { reply, .. } => {
                 let _ = reply.send(answer);
@@ -61,13 +64,42 @@ impl Input {
     }
 }
 
-/// The answer to a request. Without one, perch is unavailable.
+/// The answer to a request. A request without one gets 503.
 #[derive(Debug)]
 pub(in crate::transport::sente) enum Answer {
     /// A frame.
     Frame(String),
-    /// More than one client may send.
+    /// The client is above its rate.
     TooMany,
-    /// The request's token is not good for this client.
+    /// The request's token is not valid for this client.
     Forbidden(&'static str),
+}
+
+impl ClientTask {
+    /// Handles an input, if the client is within its rate.
+    pub(super) async fn input(&mut self, mut input: Input) {
+        if !self.budget.take(Instant::now()) {
+            return input.refuse(Answer::TooMany);
+        }
+        if let Some(access_token) = input.take_access_token() {
+            if let Err(message) = access_token.check_renewal(self.access_token.as_ref(), self.session.subscriptions()) {
+                telemetry::turned_away("token");
+                return input.refuse(Answer::Forbidden(message));
+            }
+            if self.admit().is_err() {
+                return input.refuse(Answer::TooMany);
+            }
+            self.set_access_token(access_token);
+            self.restore().await;
+        }
+        match input {
+            Input::Socket { socket, address_slot, progress, format, right, .. } => {
+                self.attach_socket((socket, address_slot), progress, format, right);
+            }
+            Input::Poll { wants_handshake, format, slot, reply, .. } => {
+                self.attach_poll(wants_handshake, format, slot, reply);
+            }
+            Input::Post { ppstr, right, reply, .. } => self.post(&ppstr, right, reply).await,
+        }
+    }
 }

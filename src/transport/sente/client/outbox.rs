@@ -1,7 +1,7 @@
-//! What waits to be sent to a client, and what was sent and may have been lost.
+//! The pushes that wait to be sent to a client, and those that were sent and are not acknowledged.
 //!
-//! Pushes are packed only when their frame is made, since how a client wants them can change until then. Counts are not kept: only
-//! the latest is of use.
+//! Pushes are packed when their frame is made, since the client's format can change until then.
+//! Only the latest of each count is kept.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,30 +11,30 @@ use tokio::time::Instant;
 
 use crate::ids::Seq;
 use crate::live::{Delivery, EncodedText};
+use crate::transport::protocol::event;
 use crate::transport::sente::profile::Profile;
-use crate::transport::wire::event;
 use perch_sente::frame::{Format, Packing};
 use perch_sente::transit::Codes;
 use perch_sente::value::Value;
 
-/// How many events a batch holds at most: clients keep as many and lose older ones.
+/// The most events in a batch. Clients buffer as many and drop older ones.
 const MAX_EVENTS: usize = 512;
 
-/// How many bytes a batch holds at most, about.
+/// A batch takes no more events once it has this many bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// How many pushes may wait, or be on their way, before no more tweets are taken.
+/// While this many pushes wait or are not acknowledged, the task takes no more tweets.
 const MAX_PUSHES: usize = 2_048;
 
-/// The same in bytes.
+/// The same, in bytes.
 const MAX_PUSHED_BYTES: usize = 4 * 1024 * 1024;
 
-/// What is pushed.
+/// A push.
 #[derive(Clone, Debug)]
 pub(super) enum Pushed {
     /// `tweet/new`
     Tweet(Arc<Delivery>),
-    /// Any other event.
+    /// Another event.
     Event(Arc<EventPush>),
 }
 
@@ -59,12 +59,13 @@ impl Pushed {
         }
     }
 
-    /// A page of history is long and full of equal names: it has a frame of its own, in which they are coded.
+    /// Whether the push needs a frame of its own: a page of history repeats many names, which
+    /// Transit's cache codes shorten in the first value of a frame.
     fn is_alone(&self) -> bool {
         matches!(self, Pushed::Event(push) if push.id == event::PREV_CHUNK)
     }
 
-    /// As it stands in a batch.
+    /// The push as it stands in a batch.
     pub(super) fn packed(&self, packing: Packing, profile: Profile) -> EncodedText {
         match self {
             Pushed::Tweet(delivery) => profile.tweet(delivery, packing),
@@ -77,29 +78,29 @@ impl Pushed {
     }
 }
 
-/// What waits and what is on its way.
+/// The pushes of one client.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: VecDeque<Pushed>,
-    /// What was sent, with the number of its frame, until the client has shown that it got it.
+    /// Pushes that were sent and are not acknowledged, with the number of their frame.
     sent: VecDeque<(u64, Pushed)>,
-    /// The last tweet that the client has shown to have got, until it is taken.
+    /// The last tweet that was acknowledged, until [`Outbox::take_acknowledged`].
     acknowledged: Option<Seq>,
-    /// How many pushes there were.
+    /// The number of all pushes so far.
     n_pushed: u64,
-    /// How many of them, from the first on, are acknowledged.
+    /// How many of them are acknowledged. Acknowledgements come in order.
     n_acknowledged: u64,
-    /// The bytes of both.
+    /// The bytes that wait or are not acknowledged.
     bytes: usize,
     /// The number of the last frame.
     frames: u64,
-    /// The latest count of users, when it is due.
+    /// The latest count of users, until it is sent.
     pub(super) users: Option<u64>,
-    /// The latest count of tweets, when it is due.
+    /// The latest count of tweets, until it is sent.
     pub(super) tweets: Option<u64>,
-    /// When what waits is to be sent.
+    /// When the batch is to be sent.
     due: Option<Instant>,
-    /// Whether what waits is to be sent as soon as it can be.
+    /// Whether the batch is to be sent as soon as possible.
     is_overdue: bool,
 }
 
@@ -121,19 +122,19 @@ impl Outbox {
         self.waiting.is_empty() && self.users.is_none() && self.tweets.is_none()
     }
 
-    /// What waits now is sent at this time, with what comes until then, unless it is due before.
+    /// Sets the time of the batch that waits, unless it has one. Later pushes join it.
     pub(super) fn open_window(&mut self, until: Instant) {
         if !self.is_empty() {
             self.due.get_or_insert(until);
         }
     }
 
-    /// What waits now is sent as soon as it can be.
+    /// Has what waits sent as soon as possible.
     pub(super) fn make_due(&mut self) {
         self.is_overdue = !self.is_empty();
     }
 
-    /// When what waits is to be sent.
+    /// When the batch is to be sent.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
@@ -143,7 +144,7 @@ impl Outbox {
             && (self.is_overdue || self.waiting.len() >= MAX_EVENTS || self.due.is_some_and(|due| now >= due))
     }
 
-    /// The next frame, and how many tweets are in it.
+    /// Makes the next frame. Returns it and the number of its tweets.
     pub(super) fn frame(&mut self, format: Format, profile: Profile) -> (String, usize) {
         let packing = format.packing;
         self.frames += 1;
@@ -191,17 +192,17 @@ impl Outbox {
         (format.batch(packed.iter().map(EncodedText::as_str)), tweets)
     }
 
-    /// Whether something that was sent may be lost.
+    /// Whether something that was sent is not acknowledged.
     pub(super) fn waits_for_acknowledgement(&self) -> bool {
         !self.sent.is_empty()
     }
 
-    /// The payload of a ping: an answer to it acknowledges all frames up to now.
+    /// The payload of a ping. The answer to it acknowledges all frames so far.
     pub(super) fn ping(&self) -> Bytes {
         Bytes::copy_from_slice(&self.frames.to_be_bytes())
     }
 
-    /// Takes the answer to a ping.
+    /// Handles the answer to a ping.
     pub(super) fn acknowledge(&mut self, pong: &[u8]) {
         let Ok(number) = <[u8; 8]>::try_from(pong) else { return };
         let number = u64::from_be_bytes(number);
@@ -221,32 +222,32 @@ impl Outbox {
         }
     }
 
-    /// The client has got everything.
+    /// Acknowledges everything that was sent.
     pub(super) fn acknowledge_all(&mut self) {
         self.acknowledge(&self.frames.to_be_bytes());
     }
 
-    /// The last tweet that was acknowledged since this was asked.
+    /// The last tweet that was acknowledged since the last call.
     pub(super) fn take_acknowledged(&mut self) -> Option<Seq> {
         self.acknowledged.take()
     }
 
-    /// How many pushes there were.
+    /// The number of all pushes so far.
     pub(super) fn pushed(&self) -> u64 {
         self.n_pushed
     }
 
-    /// How many of them are acknowledged.
+    /// How many pushes are acknowledged.
     pub(super) fn acknowledged(&self) -> u64 {
         self.n_acknowledged
     }
 
-    /// Whether all of them are.
+    /// Whether every push is acknowledged.
     pub(super) fn is_acknowledged(&self) -> bool {
         self.waiting.is_empty() && self.sent.is_empty()
     }
 
-    /// What may be lost waits again, before everything else.
+    /// Queues the pushes that are not acknowledged again, before all others.
     pub(super) fn send_again(&mut self) {
         if self.sent.is_empty() {
             return;

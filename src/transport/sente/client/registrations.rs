@@ -1,4 +1,4 @@
-//! What a client has registered, for the time after a restart of perch.
+//! The registrations of a client, kept for its return after a restart of perch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,54 +6,53 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Client;
-use super::commands::Found;
+use super::ClientTask;
+use super::commands::CommandResult;
 use crate::ids::Seq;
 use crate::live::SubscriptionName;
-use crate::transport::errors::{At, Code};
-use crate::transport::query_form::QueryForm;
-use crate::transport::sente::saved::{ClientKey, SavedClient, SavedSubscription};
-use crate::transport::wire::PercolateCommand;
+use crate::transport::errors::{Code, ErrorLocation};
+use crate::transport::protocol::PercolateCommand;
+use crate::transport::query_input::QueryInput;
+use crate::transport::sente::saved::{ClientIdHash, SavedClient, SavedSubscription};
 
-/// A subscription that could not be restored is tried again after so long.
+/// The pause before a subscription that could not be restored is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How often the position of a client that nothing is sent to moves.
+/// How often the position of a client without pushes moves.
 const QUIET_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Whether tweets from before newer ones are still to be acknowledged. Until then the position
-/// stays.
+/// Whether the position must stay, because tweets older than those of live pushes are on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hold {
     None,
-    /// They are still read from the index.
+    /// Until the session has read them from the index.
     UntilLive,
-    /// All of them are in the outbox: until so many pushes are acknowledged.
+    /// Until this many pushes are acknowledged: all the older tweets are among them.
     UntilAcknowledged(u64),
 }
 
-/// What is kept of a client over a restart.
+/// What perch keeps of a client over a restart.
 #[derive(Debug)]
 pub(super) struct Registrations {
-    /// By which the client is found; `None` when it can't come back.
-    key: Option<ClientKey>,
-    /// Whether what was kept was asked for.
+    /// The key of the record. `None` when the client can't come back.
+    key: Option<ClientIdHash>,
+    /// Whether an earlier record was looked for.
     has_restored: bool,
     subscriptions: BTreeMap<SubscriptionName, SavedSubscription>,
-    /// Those of them that are still to be restored.
+    /// The subscriptions that are still to be restored.
     missing: BTreeSet<SubscriptionName>,
     retry_at: Instant,
-    /// The client has shown that it got everything up to here.
+    /// The client has acknowledged everything up to here.
     position: Option<Seq>,
     hold: Hold,
     next_quiet: Instant,
 }
 
 impl Registrations {
-    /// Of a client with this id; `None` when it can't come back.
+    /// The registrations of a client with this id. `None` when the client can't come back.
     pub(super) fn new(id: Option<&str>) -> Registrations {
         Registrations {
-            key: id.map(ClientKey::new),
+            key: id.map(ClientIdHash::new),
             has_restored: false,
             subscriptions: BTreeMap::new(),
             missing: BTreeSet::new(),
@@ -79,24 +78,24 @@ impl Registrations {
         self.missing.remove(name);
     }
 
-    /// Whether it is still to be restored.
+    /// Whether a subscription is still to be restored.
     pub(super) fn is_missing(&self, name: &SubscriptionName) -> bool {
         self.missing.contains(name)
     }
 
-    /// When to try again what could not be restored.
+    /// When to try again to restore subscriptions, if any are missing.
     pub(super) fn retry_at(&self) -> Option<Instant> {
         (!self.missing.is_empty()).then_some(self.retry_at)
     }
 
-    /// Tweets come in order from now on, behind so many pushes.
+    /// The session is live: tweets come in order from now on, behind this many pushes.
     pub(super) fn has_caught_up(&mut self, pushed: u64) {
         if self.hold == Hold::UntilLive {
             self.hold = Hold::UntilAcknowledged(pushed);
         }
     }
 
-    /// Whether the position has to stay, now that so many pushes are acknowledged.
+    /// Whether the position must stay, now that this many pushes are acknowledged.
     fn holds_position(&mut self, acknowledged: u64) -> bool {
         if matches!(self.hold, Hold::UntilAcknowledged(pushed) if acknowledged >= pushed) {
             self.hold = Hold::None;
@@ -105,8 +104,8 @@ impl Registrations {
     }
 }
 
-impl Client {
-    /// Keeps what is registered.
+impl ClientTask {
+    /// Saves the registrations.
     pub(super) fn save(&self) {
         let Registrations { key: Some(key), subscriptions, position, .. } = &self.registrations else { return };
         if subscriptions.is_empty() {
@@ -120,21 +119,21 @@ impl Client {
         self.endpoint.saved.put(key, client);
     }
 
-    /// Keeps nothing: the client has gone for good.
+    /// Removes the record: the client has gone for good.
     pub(super) fn forget(&self) {
         if let Some(key) = &self.registrations.key {
             self.endpoint.saved.remove(key);
         }
     }
 
-    /// Keeps what is registered for the client's next session: this one has failed.
+    /// Keeps the record for the client's next session: this one has failed.
     pub(super) fn release(&self) {
         if let Some(key) = &self.registrations.key {
             self.endpoint.saved.release(key);
         }
     }
 
-    /// Notes how far the client has shown to have come.
+    /// Moves the position to the last acknowledged tweet.
     pub(super) fn note_position(&mut self) {
         let acknowledged = self.outbox.take_acknowledged();
         let holds_position = self.registrations.holds_position(self.outbox.acknowledged());
@@ -143,7 +142,7 @@ impl Client {
         }
     }
 
-    /// Notes that there was nothing to send, once in a while.
+    /// Calls [`ClientTask::note_quiet`] every [`QUIET_INTERVAL`].
     pub(super) fn note_quiet_when_due(&mut self, now: Instant) {
         if now >= self.registrations.next_quiet {
             self.registrations.next_quiet = now + QUIET_INTERVAL;
@@ -151,7 +150,8 @@ impl Client {
         }
     }
 
-    /// Notes that the client has all there is for it: nothing waits, and nothing is unacknowledged.
+    /// Moves the position to where the percolator is, when nothing waits and everything is
+    /// acknowledged.
     pub(super) fn note_quiet(&mut self) {
         if self.registrations.subscriptions.is_empty()
             || !self.outbox.is_acknowledged()
@@ -172,41 +172,41 @@ impl Client {
         }
     }
 
-    /// Registers what the client had before a restart, once it is known who it is. The client is
-    /// told nothing: it believes to be registered.
+    /// Restores what the client had registered before, once the client is known. The client gets no
+    /// answer, because it takes itself for registered.
     pub(super) async fn restore(&mut self) {
         let Registrations { key: Some(key), has_restored: false, .. } = &self.registrations else { return };
-        if self.endpoint.context.gate.needs_token() && self.access_token.is_none() {
+        if self.endpoint.context.access.needs_token() && self.access_token.is_none() {
             return;
         }
         let subject = self.access_token.as_ref().map(|access_token| access_token.subject.as_str());
         let saved = self.endpoint.saved.claim(key, subject);
         self.registrations.has_restored = true;
         let Some(SavedClient { position, subscriptions, .. }) = saved else { return };
-        // All of them at once: what is saved meanwhile has those too that can't be restored yet.
+        // Noted at once, so that a save keeps those too that can't be restored yet.
         for subscription in subscriptions {
             self.registrations.missing.insert(subscription.name.clone());
             self.registrations.subscriptions.insert(subscription.name.clone(), subscription);
         }
         self.registrations.position = Some(Seq(position));
-        // It has something to come back to, also when none can be restored yet.
+        // The client has something to come back to, also while nothing is restored.
         self.has_subscribed = true;
         self.restore_missing().await;
     }
 
-    /// Tries to restore what is not restored yet.
+    /// Tries to restore the missing subscriptions.
     pub(super) async fn restore_missing(&mut self) {
         let Registrations { missing, subscriptions, position, .. } = &self.registrations;
         let position = position.unwrap_or(Seq::ZERO);
         let missing: Vec<_> = missing.iter().filter_map(|name| subscriptions.get(name).cloned()).collect();
         for subscription in missing {
             let name = subscription.name.clone();
-            let Err(fault) = self.restore_one(subscription, position).await else { continue };
-            // Of another perch, or with other limits, the query may be none.
-            let is_passing = matches!(fault.code, Code::Limit | Code::Unavailable | Code::Unrecoverable);
+            let Err(error) = self.restore_one(subscription, position).await else { continue };
+            // Another version of perch, or other limits, may refuse the query for good.
+            let is_passing = matches!(error.code, Code::Limit | Code::Unavailable | Code::Unrecoverable);
             tracing::debug!(
-                code = fault.code.name(),
-                message = fault.message,
+                code = error.code.name(),
+                message = error.message,
                 is_passing,
                 "a subscription is not restored"
             );
@@ -218,20 +218,20 @@ impl Client {
         self.registrations.retry_at = Instant::now() + RETRY;
     }
 
-    async fn restore_one(&mut self, subscription: SavedSubscription, position: Seq) -> Found {
+    async fn restore_one(&mut self, subscription: SavedSubscription, position: Seq) -> CommandResult {
         let SavedSubscription { name, query, since } = subscription;
         let mut since = Some(position.max(Seq(since)));
         loop {
-            let query = QueryForm::Text(query.to_string());
+            let query = QueryInput::Text(query.to_string());
             let found = self.percolate(PercolateCommand { query, name: name.clone(), since, epoch: None }, None).await;
-            let (Err(fault), Some(tried)) = (&found, since) else { return found };
-            if fault.code != Code::Unrecoverable {
+            let (Err(error), Some(tried)) = (&found, since) else { return found };
+            if error.code != Code::Unrecoverable {
                 return found;
             }
-            since = match fault.at {
-                // Retention has deleted what lies before: what is left is sent.
-                Some(At::Position { since: first }) if first > tried.0 => Some(Seq(first)),
-                // A crash has lost what lay there.
+            since = match error.at {
+                // Retention has deleted what lies before. Start with the first tweet that is left.
+                Some(ErrorLocation::Position { since: first }) if first > tried.0 => Some(Seq(first)),
+                // A crash has lost the position. Start with new tweets.
                 _ => None,
             };
         }

@@ -18,7 +18,7 @@ fn load(dir: &Path, n: u128) -> Arc<SavedClients> {
 #[tokio::test]
 async fn what_was_written_is_there_for_whoever_knows_the_id() {
     let dir = tempfile::tempdir().unwrap();
-    let (key, other) = (ClientKey::new("an id"), ClientKey::new("another id"));
+    let (key, other) = (ClientIdHash::new("an id"), ClientIdHash::new("another id"));
     let saved = load(dir.path(), 1);
     saved.put(&key, client(None, "rust"));
     saved.put(&other, client(Some("ann"), "java"));
@@ -45,7 +45,7 @@ async fn what_was_written_is_there_for_whoever_knows_the_id() {
 #[tokio::test]
 async fn clients_that_do_not_come_back_are_forgotten_after_the_grace_time() {
     let dir = tempfile::tempdir().unwrap();
-    let key = ClientKey::new("an id");
+    let key = ClientIdHash::new("an id");
     let saved = load(dir.path(), 1);
     saved.put(&key, client(None, "rust"));
     saved.write().await;
@@ -63,7 +63,7 @@ async fn clients_that_do_not_come_back_are_forgotten_after_the_grace_time() {
 #[tokio::test]
 async fn a_client_whose_session_failed_gets_back_what_it_had() {
     let dir = tempfile::tempdir().unwrap();
-    let key = ClientKey::new("an id");
+    let key = ClientIdHash::new("an id");
     let saved = load(dir.path(), 1);
     saved.put(&key, client(None, "rust"));
     assert_eq!(saved.claim(&key, None), None, "its task runs");
@@ -77,7 +77,7 @@ async fn a_client_whose_session_failed_gets_back_what_it_had() {
 #[tokio::test]
 async fn the_shutdown_waits_for_the_last_client_and_writes_what_it_said() {
     let dir = tempfile::tempdir().unwrap();
-    let key = ClientKey::new("an id");
+    let key = ClientIdHash::new("an id");
     let saved = load(dir.path(), 1);
     let (shutdown, running) = (CancellationToken::new(), saved.enter());
     let keeping = tokio::spawn(Arc::clone(&saved).keep(shutdown.clone()));
@@ -94,11 +94,11 @@ fn the_file_has_a_bound() {
     let saved = load(dir.path(), 1);
     let long = "x".repeat(MAX_CLIENT_BYTES - 200);
     for n in 0..2 * MAX_FILE_BYTES / MAX_CLIENT_BYTES {
-        saved.put(&ClientKey::new(&n.to_string()), client(None, &long));
+        saved.put(&ClientIdHash::new(&n.to_string()), client(None, &long));
     }
-    saved.put(&ClientKey::new("too long"), client(None, &"y".repeat(MAX_CLIENT_BYTES)));
+    saved.put(&ClientIdHash::new("too long"), client(None, &"y".repeat(MAX_CLIENT_BYTES)));
     // Long ones don't keep short ones out.
-    let short: Vec<ClientKey> = (0..100).map(|n| ClientKey::new(&format!("short {n}"))).collect();
+    let short: Vec<ClientIdHash> = (0..100).map(|n| ClientIdHash::new(&format!("short {n}"))).collect();
     for key in &short {
         saved.put(key, client(None, "rust"));
     }

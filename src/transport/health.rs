@@ -1,0 +1,112 @@
+//! Health checks and metrics: `/healthz`, `/readyz` and `/metrics`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::pipeline::IntakeError;
+use crate::source::{SourceState, StatusBoard};
+use crate::telemetry;
+
+use super::{TransportContext, http, openapi};
+
+/// Where the metrics are.
+pub(super) const METRICS: &str = "/metrics";
+
+/// What says how perch is.
+pub(super) const PATHS: [&str; 3] = ["/healthz", "/readyz", METRICS];
+
+/// The listener of its own that metrics and probes can have.
+pub fn admin_router(context: &TransportContext) -> Router {
+    Router::new()
+        .route(METRICS, get(metrics))
+        .route("/healthz", get(healthz).options(healthz))
+        .route("/readyz", get(readyz).options(readyz))
+        .with_state(Arc::new(context.clone()))
+        .fallback(http::not_found)
+}
+
+/// The answer of `/readyz`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
+    /// Whether tweets and clients are taken.
+    #[expect(clippy::struct_field_names, reason = "that is what the answer calls it")]
+    ready: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// What is wrong with the index although perch is ready: damaged files, merges that fail.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    index_problems: Vec<String>,
+    /// By name.
+    sources: BTreeMap<String, SourceStatus>,
+}
+
+/// How a source is.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct SourceStatus {
+    /// `running`, `failing` (and started again soon), or `done`.
+    state: &'static str,
+    /// Why it is failing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// How all sources are, by name.
+pub(super) fn sources(board: &StatusBoard) -> BTreeMap<String, SourceStatus> {
+    let status = |state| match state {
+        SourceState::Running => SourceStatus { state: "running", reason: None },
+        SourceState::Failing { reason } => SourceStatus { state: "failing", reason: Some(reason) },
+        SourceState::Done => SourceStatus { state: "done", reason: None },
+    };
+    board.snapshot().into_iter().map(|(name, state)| (name, status(state))).collect()
+}
+
+/// Says that the process answers.
+#[utoipa::path(get, path = "/healthz", tag = "operation",
+    responses((status = 200, description = "It does: `{\"alive\": true}`.", body = openapi::Health))
+)]
+pub(super) async fn healthz() -> Response {
+    http::json(r#"{"alive":true}"#)
+}
+
+/// Says whether tweets and clients are taken, and how the sources are.
+#[utoipa::path(get, path = "/readyz", tag = "operation",
+    responses(
+        (status = 200, description = "They are.", body = Ready),
+        (status = 503, description = "Not now: shutting down, or the index can't be written.", body = Ready),
+    )
+)]
+pub(super) async fn readyz(State(context): State<Arc<TransportContext>>) -> Response {
+    // The listener is bound before the index is open, but perch answers nothing until it is ready.
+    let reason = if context.shutdown.is_cancelled() {
+        Some("shutting down")
+    } else {
+        context.live.check_room().await.err().map(|error| match error {
+            IntakeError::Full => "no space left for the index",
+            IntakeError::Closed => "shutting down",
+            // Names of files are in the log.
+            IntakeError::Failed(_) => "the index can't be written",
+        })
+    };
+    let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let index_problems = context.live.index_problems();
+    let sources = sources(&context.sources);
+    (status, Json(Ready { ready: reason.is_none(), reason, index_problems, sources })).into_response()
+}
+
+/// Metrics for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "operation",
+    responses((status = 200, description = "In Prometheus' text format.", body = String, content_type = "text/plain"))
+)]
+pub(super) async fn metrics() -> Response {
+    const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, TEXT_FORMAT)], telemetry::render_metrics()).into_response()
+}

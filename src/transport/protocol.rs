@@ -1,0 +1,347 @@
+//! The event protocol: commands of clients are read here, frames of perch are written by `frames`.
+//!
+//! ```text
+//! text frame ──parse──> Command ──(session)──> frames ──> text frame
+//! ```
+//!
+//! Pure: no socket, no clock.
+
+mod command_kind;
+mod frames;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::config::LimitsSection;
+use crate::doc::Point;
+use crate::ids::{Epoch, Seq};
+use crate::live::{AggregateRequest, Requester, SearchRequest, Sort};
+use crate::schema::{FieldId, Kind, Schema};
+use crate::telemetry;
+
+use super::errors::{ApiError, Code};
+use super::params::{Params, shorten};
+use super::publish::MAX_TEXT_CHARS;
+use super::query_input::{QueryInput, QueryParserPool};
+use command_kind::CommandKind;
+pub(crate) use frames::{
+    HelloLimits, aggregate_ok, aggregate_ok_payload, auth_ok, auth_ok_payload, catching_up, catching_up_payload, error,
+    error_payload, hello, hello_payload, limited, limited_payload, live, live_payload, missing_tweet, page_payload,
+    percolate_ok, percolate_ok_payload, pong, prev_chunk, publish_ok, publish_ok_payload, total_tweet_count, tweet_new,
+    tweet_new_payload, unpercolate_ok, unpercolate_ok_payload, users_count,
+};
+
+/// The names of events. `docs/PROTOCOL.md` describes each, as a test checks.
+pub(crate) mod event {
+    pub(crate) const AUTH: &str = "cmd/auth";
+    pub(crate) const PERCOLATE: &str = "cmd/percolate";
+    pub(crate) const UNPERCOLATE: &str = "cmd/unpercolate";
+    pub(crate) const QUERY: &str = "cmd/query";
+    pub(crate) const MISSING: &str = "cmd/missing";
+    pub(crate) const AGGREGATE: &str = "cmd/aggregate";
+    pub(crate) const PUBLISH: &str = "cmd/publish";
+    pub(crate) const PING: &str = "cmd/ping";
+    pub(crate) const USERS_COUNT: &str = "stats/users-count";
+    pub(crate) const TOTAL_TWEET_COUNT: &str = "stats/total-tweet-count";
+
+    pub(crate) const HELLO: &str = "hello";
+    pub(crate) const AUTH_OK: &str = "auth/ok";
+    pub(crate) const PERCOLATE_OK: &str = "percolate/ok";
+    pub(crate) const UNPERCOLATE_OK: &str = "unpercolate/ok";
+    pub(crate) const PREV_CHUNK: &str = "tweet/prev-chunk";
+    pub(crate) const MISSING_TWEET: &str = "tweet/missing-tweet";
+    pub(crate) const AGGREGATE_OK: &str = "aggregate/ok";
+    pub(crate) const PUBLISH_OK: &str = "publish/ok";
+    pub(crate) const PONG: &str = "pong";
+    pub(crate) const TWEET_NEW: &str = "tweet/new";
+    pub(crate) const CATCHING_UP: &str = "stream/catching-up";
+    pub(crate) const LIVE: &str = "stream/live";
+    pub(crate) const LIMITED: &str = "stream/limited";
+    pub(crate) const ERROR: &str = "cmd/error";
+
+    /// What perch sends.
+    #[cfg(test)]
+    pub(crate) const PUSHES: &[&str] = &[
+        HELLO,
+        AUTH_OK,
+        PERCOLATE_OK,
+        UNPERCOLATE_OK,
+        PREV_CHUNK,
+        MISSING_TWEET,
+        AGGREGATE_OK,
+        PUBLISH_OK,
+        PONG,
+        TWEET_NEW,
+        USERS_COUNT,
+        TOTAL_TWEET_COUNT,
+        CATCHING_UP,
+        LIVE,
+        LIMITED,
+        ERROR,
+    ];
+}
+
+/// The default number of tweets of a page of history.
+pub(crate) const DEFAULT_PAGE: usize = 50;
+
+/// The default number of buckets of an aggregation.
+pub(crate) const DEFAULT_BUCKETS: usize = 50;
+
+/// The largest number of buckets of an aggregation.
+pub(crate) const MAX_BUCKETS: usize = 1_000;
+
+/// The limits of paging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Paging {
+    /// The most tweets of a page.
+    pub(crate) max_page: usize,
+    /// The deepest position, counted from the first tweet, at which a page may end.
+    pub(crate) max_depth: usize,
+}
+
+impl From<&LimitsSection> for Paging {
+    fn from(limits: &LimitsSection) -> Paging {
+        Paging { max_page: limits.max_page, max_depth: limits.max_search_depth }
+    }
+}
+
+/// The longest language code.
+const MAX_LANG_CHARS: usize = 8;
+
+/// The longest `ref`, in bytes.
+const MAX_REF_BYTES: usize = 128;
+
+/// The `ref` of a command: a JSON string or number, which comes back with the answer as it was
+/// written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ref(Box<str>);
+
+/// A client's token. `Debug` hides it.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Token(pub(crate) String);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+/// A command of a client.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Command {
+    /// Show a token.
+    Auth(Token),
+    /// Register a query.
+    Percolate(PercolateCommand),
+    /// End a subscription.
+    Unpercolate {
+        /// The name. `None` is the unnamed subscription.
+        name: Option<Arc<str>>,
+    },
+    /// Search a page of history.
+    Query(QueryCommand),
+    /// Get one tweet.
+    Missing {
+        /// Its id.
+        id: u64,
+    },
+    /// Count matches by time or by term.
+    Aggregate(AggregateCommand),
+    /// Publish a tweet.
+    Publish(PublishCommand),
+    /// Get an answer.
+    Ping,
+    /// Get the number of connected clients.
+    UsersCount,
+    /// Get the number of tweets.
+    TotalTweetCount,
+}
+
+/// The payload of `cmd/percolate`, and the parameters of the event stream.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PercolateCommand {
+    pub(crate) query: QueryInput,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) since: Option<Seq>,
+    pub(crate) epoch: Option<Epoch>,
+}
+
+/// The payload of `cmd/query`, and the parameters of `/api/search`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct QueryCommand {
+    pub(crate) query: QueryInput,
+    pub(crate) n: usize,
+    pub(crate) from: usize,
+    pub(crate) before_id: Option<u64>,
+    pub(crate) until_seq: Option<Seq>,
+    pub(crate) sort: Sort,
+}
+
+impl QueryCommand {
+    /// Reads the parameters. The query is in the field `query`, in a URL in `q`.
+    pub(crate) fn read(mut fields: Params, query: &'static str, paging: Paging) -> Result<QueryCommand, ApiError> {
+        let command = QueryCommand {
+            query: QueryInput::read(query, fields.required(query)?)?,
+            n: fields.count("n", DEFAULT_PAGE.min(paging.max_page), 0..=paging.max_page)?,
+            from: fields.count("from", 0, 0..=paging.max_depth)?,
+            before_id: fields.id("before_id")?,
+            until_seq: fields.seq("until_seq")?,
+            sort: fields.sort("sort")?,
+        };
+        fields.finish()?;
+        let max = paging.max_depth;
+        if command.from + command.n > max {
+            telemetry::turned_away("search_depth");
+            let expected = format!("and `n` together must be at most {max}; `before_id` goes any distance back");
+            return Err(ApiError::field("from", &expected));
+        }
+        Ok(command)
+    }
+
+    /// The request to the live search.
+    pub(crate) async fn request(
+        self,
+        queries: &QueryParserPool,
+        requester: &Requester,
+    ) -> Result<SearchRequest, ApiError> {
+        let QueryCommand { query, n, from, before_id, until_seq, sort } = self;
+        Ok(SearchRequest { query: queries.read(query, requester).await?, n, from, before_id, until_seq, sort })
+    }
+}
+
+/// The payload of `cmd/publish`. perch sets the author.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PublishCommand {
+    pub(crate) text: String,
+    pub(crate) lang: Option<String>,
+    pub(crate) coordinates: Option<Point>,
+}
+
+/// The payload of `cmd/aggregate`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AggregateCommand {
+    pub(crate) query: QueryInput,
+    pub(crate) by: FieldId,
+    pub(crate) n: usize,
+    pub(crate) until_seq: Option<Seq>,
+}
+
+impl AggregateCommand {
+    fn read(mut fields: Params) -> Result<AggregateCommand, ApiError> {
+        let command = AggregateCommand {
+            query: QueryInput::read("query", fields.required("query")?)?,
+            by: fields.required("by").and_then(|by| countable(&by))?,
+            n: fields.count("n", DEFAULT_BUCKETS, 1..=MAX_BUCKETS)?,
+            until_seq: fields.seq("until_seq")?,
+        };
+        fields.finish()?;
+        Ok(command)
+    }
+
+    /// The request to the live search.
+    pub(crate) async fn request(
+        self,
+        queries: &QueryParserPool,
+        requester: &Requester,
+    ) -> Result<AggregateRequest, ApiError> {
+        let AggregateCommand { query, by, n, until_seq } = self;
+        Ok(AggregateRequest { query: queries.read(query, requester).await?, by, n, until_seq })
+    }
+}
+
+/// The field of an aggregation, if tweets can be counted by it.
+fn countable(by: &Value) -> Result<FieldId, ApiError> {
+    let is_countable = |kind: Kind| matches!(kind, Kind::Date | Kind::Keyword | Kind::Text);
+    let schema = Schema::tweet();
+    let found = by.as_str().and_then(|name| schema.find(name)).filter(|&field| is_countable(schema.field(field).kind));
+    found.ok_or_else(|| {
+        let fields = schema.iter().filter(|(_, field)| is_countable(field.kind));
+        let names = fields.map(|(_, field)| field.name.as_str()).collect::<Vec<_>>();
+        ApiError::field("by", &format!("must be the name of a date, of words or of keywords: {}", names.join(", ")))
+    })
+}
+
+/// Reads a text frame. Returns the `ref` also of a wrong command, so that the error can carry it.
+pub(crate) fn parse(frame: &str, paging: Paging) -> (Option<Ref>, Result<Command, ApiError>) {
+    let bad_frame = |message: String| (None, Err(ApiError::new(Code::BadFrame, message)));
+    let parts = match serde_json::from_str::<Vec<&RawValue>>(frame) {
+        Ok(parts) => parts,
+        Err(error) if error.is_data() => return bad_frame(SHAPE.to_owned()),
+        Err(error) => return bad_frame(format!("a frame must be JSON: {error}")),
+    };
+    let (event, payload, reference) = match parts.as_slice() {
+        [event] => (*event, None, None),
+        [event, payload] => (*event, Some(*payload), None),
+        [event, payload, reference] => (*event, Some(*payload), Some(*reference)),
+        _ => return bad_frame(format!("{SHAPE}, not an array of {}", parts.len())),
+    };
+    let reference = match reference.map(RawValue::get) {
+        None | Some("null") => None,
+        Some(text) if text.len() > MAX_REF_BYTES => {
+            return bad_frame(format!("the ref must be no longer than {MAX_REF_BYTES} bytes"));
+        }
+        Some(text) if text.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit()) => {
+            Some(Ref(text.into()))
+        }
+        Some(_) => return bad_frame("the ref must be a string or a number".to_owned()),
+    };
+    let Ok(event) = serde_json::from_str::<String>(event.get()) else {
+        let error = ApiError::new(Code::BadFrame, format!("{SHAPE}; the event must be a string"));
+        return (reference, Err(error));
+    };
+    let payload = payload.map_or(Ok(Value::Null), |payload| serde_json::from_str(payload.get()));
+    let command = match payload {
+        Ok(payload) => command(&event, payload, paging),
+        Err(error) => Err(ApiError::new(Code::BadPayload, format!("the payload can't be read: {error}"))),
+    };
+    (reference, command)
+}
+
+/// The form of every frame, for messages.
+const SHAPE: &str = "a frame must be [event, payload] or [event, payload, ref]";
+
+/// Reads the payload of a command, whatever transport it came by.
+pub(crate) fn command(event: &str, payload: Value, paging: Paging) -> Result<Command, ApiError> {
+    let Some(kind) = CommandKind::of_event(event) else {
+        let there_is = CommandKind::events().collect::<Vec<_>>().join(", ");
+        return Err(ApiError::new(
+            Code::BadEvent,
+            format!("there is no event {:?} (there is: {there_is})", shorten(event)),
+        ));
+    };
+    let mut fields = Params::of_payload(kind.event(), payload)?;
+    let command = match kind {
+        CommandKind::Percolate => Command::Percolate(PercolateCommand {
+            query: QueryInput::read("query", fields.required("query")?)?,
+            name: fields.name("name")?,
+            since: fields.seq("since")?,
+            epoch: fields.epoch("epoch")?,
+        }),
+        CommandKind::Auth => match fields.required("token")? {
+            Value::String(token) => Command::Auth(Token(token)),
+            _ => return Err(ApiError::field("token", "must be a string")),
+        },
+        CommandKind::Unpercolate => Command::Unpercolate { name: fields.name("name")? },
+        CommandKind::Query => return QueryCommand::read(fields, "query", paging).map(Command::Query),
+        CommandKind::Publish => Command::Publish(PublishCommand {
+            text: fields.text("text", MAX_TEXT_CHARS)?.ok_or_else(|| ApiError::field("text", "is missing"))?,
+            lang: fields.text("lang", MAX_LANG_CHARS)?,
+            coordinates: fields.point("coordinates")?,
+        }),
+        CommandKind::Aggregate => return AggregateCommand::read(fields).map(Command::Aggregate),
+        CommandKind::Missing => {
+            let id = fields.id("id_str")?.ok_or_else(|| ApiError::field("id_str", "is missing"))?;
+            Command::Missing { id }
+        }
+        CommandKind::Ping => Command::Ping,
+        CommandKind::UsersCount => Command::UsersCount,
+        CommandKind::TotalTweetCount => Command::TotalTweetCount,
+    };
+    fields.finish()?;
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! A query as a client sends it, and the pool that parses queries.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::live::{Requester, Scheduler};
+use crate::query::{Diagnostic, Diagnostics, Query, QueryLimits};
+use crate::schema::Schema;
+use crate::telemetry;
+
+use super::errors::{ApiError, Code, ErrorLocation};
+
+/// A query that is not parsed yet.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum QueryInput {
+    /// In the query language.
+    Text(String),
+    /// In its JSON form.
+    Json(Value),
+}
+
+impl QueryInput {
+    /// A string is query text, or the JSON form written as text; an object is the JSON form.
+    pub(crate) fn read(field: &'static str, value: Value) -> Result<QueryInput, ApiError> {
+        match value {
+            // No query text starts with a brace.
+            Value::String(text) if text.trim_start().starts_with('{') => match serde_json::from_str(&text) {
+                Ok(json) => Ok(QueryInput::Json(json)),
+                Err(error) => {
+                    let message = format!("the query's JSON form can't be read: {error}");
+                    Err(ApiError::new(Code::BadQuery, message))
+                }
+            },
+            Value::String(text) => Ok(QueryInput::Text(text)),
+            object @ Value::Object(_) => Ok(QueryInput::Json(object)),
+            _ => Err(ApiError::field(field, "must be query text or an object, its JSON form")),
+        }
+    }
+
+    /// Parses the query on this thread. A pattern can take milliseconds: see [`QueryParserPool`].
+    pub(crate) fn parse(self, limits: &QueryLimits) -> Result<Query, ApiError> {
+        let query = match &self {
+            QueryInput::Text(text) => Query::parse(text, Schema::tweet(), limits),
+            QueryInput::Json(json) => Query::from_json(json, Schema::tweet(), limits),
+        };
+        query.map_err(|diagnostics| query_error(&diagnostics))
+    }
+
+    /// Whether parsing takes microseconds: a short text without patterns, which become automata.
+    fn is_cheap(&self) -> bool {
+        match self {
+            QueryInput::Text(text) if text.len() <= CHEAP_BYTES => {
+                text.trim() == "*" || !text.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'/' | b'~'))
+            }
+            QueryInput::Text(_) | QueryInput::Json(_) => false,
+        }
+    }
+}
+
+/// The longest text that is parsed on the connection's task.
+const CHEAP_BYTES: usize = 512;
+
+/// How many queries the pool parses at one time.
+const AT_ONE_TIME: usize = 2;
+
+/// The most queries of one client that wait for the pool.
+const MAX_WAITING: usize = 1_000;
+
+/// Parses queries for all transports. Building the automaton of a pattern can take milliseconds, so
+/// such queries are parsed on blocking threads, a few at a time, and clients take turns.
+#[derive(Debug)]
+pub(crate) struct QueryParserPool {
+    limits: QueryLimits,
+    scheduler: Scheduler,
+    /// How long a query waits for its turn.
+    patience: Duration,
+}
+
+impl QueryParserPool {
+    pub(crate) fn new(limits: QueryLimits, patience: Duration) -> QueryParserPool {
+        QueryParserPool { limits, scheduler: Scheduler::new(AT_ONE_TIME, MAX_WAITING, |_, _, _| {}), patience }
+    }
+
+    /// Parses a query.
+    pub(crate) async fn read(&self, form: QueryInput, requester: &Requester) -> Result<Query, ApiError> {
+        if form.is_cheap() {
+            return form.parse(&self.limits);
+        }
+        let (limits, patience) = (self.limits, self.patience);
+        let (ticket, turn) = self.scheduler.enqueue(requester, true).map_err(|_full| {
+            telemetry::turned_away("queries");
+            ApiError::new(Code::Limit, format!("{MAX_WAITING} queries of this client wait to be read; try again"))
+        })?;
+        // Spawned so that it is always polled: the scheduler may give a turn to a task that is not
+        // polled, and a connection does one thing after the other.
+        let read = AbortOnDropHandle::new(tokio::spawn(async move {
+            let Ok(Ok(slot)) = tokio::time::timeout(patience, turn).await else {
+                telemetry::turned_away("query_timeout");
+                return Ok(Err(ApiError::new(Code::Unavailable, "too many queries wait to be read; try again")));
+            };
+            let read = tokio::task::spawn_blocking(move || {
+                let _slot = slot;
+                form.parse(&limits)
+            });
+            read.await
+        }));
+        let read = read.await;
+        drop(ticket);
+        read.flatten().unwrap_or_else(|panic| {
+            tracing::error!(error = %panic, "a query could not be read");
+            Err(ApiError::new(Code::Internal, "perch made a mistake; this query failed"))
+        })
+    }
+}
+
+/// The error of a query, with the location of the first mistake.
+fn query_error(diagnostics: &Diagnostics) -> ApiError {
+    if diagnostics.first().is_limit() {
+        telemetry::turned_away("query_limits");
+    }
+    let Diagnostic { path, text, span, column, message, expected } = diagnostics.first();
+    let message = match expected {
+        Some(expected) => format!("{message}; {expected}"),
+        None => message.clone(),
+    };
+    let path = (!path.is_empty()).then(|| path.clone());
+    let at = if text.is_empty() {
+        path.map(|path| ErrorLocation::Path { path })
+    } else {
+        let length = text.get(span.clone()).map_or(0, |wrong| wrong.chars().count());
+        Some(ErrorLocation::Query { column: *column, length, path })
+    };
+    ApiError { code: Code::BadQuery, message, at }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! The web app at `/`: the files of `web/` that a browser needs, embedded in the binary.
+//!
+//! perch serves each file plain or with gzip, as the browser accepts, under an `ETag` of its
+//! content. It does not serve the other files of `web/` (tests, types, scripts).
+
+use std::borrow::Cow;
+use std::io::Write as _;
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rust_embed::Embed;
+use uuid::Uuid;
+
+#[derive(Embed)]
+#[folder = "web/lib"]
+struct Lib;
+
+#[derive(Embed)]
+#[folder = "web/ui"]
+struct Ui;
+
+#[derive(Embed)]
+#[folder = "web/vendor"]
+struct Vendor;
+
+/// The files beside those folders: path, content.
+const FILES: &[(&str, &[u8])] = &[
+    ("/index.html", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/index.html"))),
+    ("/app.js", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/app.js"))),
+    ("/strings.js", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/strings.js"))),
+    ("/style.css", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/style.css"))),
+    ("/icon.svg", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/icon.svg"))),
+];
+
+/// The endings of served files, and their media types.
+const MEDIA_TYPES: &[(&str, &str)] = &[
+    (".html", "text/html; charset=utf-8"),
+    (".js", "text/javascript; charset=utf-8"),
+    (".css", "text/css; charset=utf-8"),
+    (".svg", "image/svg+xml"),
+    (".txt", "text/plain; charset=utf-8"),
+];
+
+/// Only perch's own files run or style, and nobody may frame the page. Tweets are hostile: if their
+/// text ever got into the page as markup, this policy would keep it from doing anything. Pictures
+/// come from the addresses in tweets; `data:` is for charts that are saved as pictures.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' https: http: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A file of the web app.
+struct Asset {
+    path: String,
+    media_type: &'static str,
+    etag: String,
+    plain: Bytes,
+    /// The content with gzip, made at its first use.
+    gzip: OnceLock<Bytes>,
+}
+
+impl Asset {
+    /// `None` for a kind of file that perch does not serve.
+    fn new(path: String, content: Cow<'static, [u8]>) -> Option<Asset> {
+        let (_, media_type) = MEDIA_TYPES.iter().find(|(ending, _)| path.ends_with(ending))?;
+        let etag = format!("\"{}\"", Uuid::new_v5(&Uuid::NAMESPACE_OID, &content).simple());
+        let plain = Bytes::from(content.into_owned());
+        Some(Asset { path, media_type, etag, plain, gzip: OnceLock::new() })
+    }
+
+    fn gzip(&self) -> Bytes {
+        let compress = || {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(&self.plain).and_then(|()| encoder.finish()).expect("memory takes everything").into()
+        };
+        self.gzip.get_or_init(compress).clone()
+    }
+
+    fn serve(&self, headers: &HeaderMap) -> Response {
+        // The files change with the binary, so the browser keeps them and revalidates each time.
+        let lasting = [
+            (header::ETAG, self.etag.clone()),
+            (header::CACHE_CONTROL, "no-cache".to_owned()),
+            (header::VARY, "accept-encoding".to_owned()),
+        ];
+        if headers.get(header::IF_NONE_MATCH).is_some_and(|known| names(known, &self.etag)) {
+            return (StatusCode::NOT_MODIFIED, lasting).into_response();
+        }
+        let fixed: [(HeaderName, &'static str); 2] =
+            [(header::CONTENT_TYPE, self.media_type), (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY)];
+        if headers.get(header::ACCEPT_ENCODING).is_some_and(takes_gzip) {
+            return (lasting, fixed, [(header::CONTENT_ENCODING, "gzip")], self.gzip()).into_response();
+        }
+        (lasting, fixed, self.plain.clone()).into_response()
+    }
+}
+
+/// All files of the web app.
+fn assets() -> Vec<Asset> {
+    let mut assets =
+        FILES.iter().filter_map(|&(path, content)| Asset::new(path.to_owned(), content.into())).collect::<Vec<_>>();
+    assets.extend(folder::<Lib>("lib"));
+    assets.extend(folder::<Ui>("ui"));
+    assets.extend(folder::<Vendor>("vendor"));
+    assets
+}
+
+fn folder<Files: Embed>(name: &str) -> impl Iterator<Item = Asset> {
+    let served = Files::iter().filter(|file| !file.ends_with(".d.ts"));
+    served.filter_map(move |file| Asset::new(format!("/{name}/{file}"), Files::get(&file)?.data))
+}
+
+/// One route for each file, and `/` for the first.
+pub(super) fn routes() -> Router {
+    assets().into_iter().map(Arc::new).fold(Router::new(), |router, asset| {
+        let path = if asset.path == "/index.html" { "/" } else { &asset.path }.to_owned();
+        router.route(&path, get(move |headers: HeaderMap| async move { asset.serve(&headers) }))
+    })
+}
+
+/// Whether an `Accept-Encoding` takes gzip.
+fn takes_gzip(accepted: &HeaderValue) -> bool {
+    let Ok(accepted) = accepted.to_str() else { return false };
+    accepted.split(',').any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let is_refused = parts.any(|part| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0_f32)));
+        is_gzip && !is_refused
+    })
+}
+
+fn names(known: &HeaderValue, etag: &str) -> bool {
+    let Ok(known) = known.to_str() else { return false };
+    known.split(',').any(|known| known.trim().trim_start_matches("W/") == etag)
+}
+
+#[cfg(test)]
+mod tests;
