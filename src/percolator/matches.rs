@@ -1,15 +1,16 @@
-//! What was found: for each document the queries that it matches.
+//! The result of percolation: for each document, the queries that it matches.
 //!
-//! Keys stand in pieces, one behind the other: those of a document, or those that several documents share, which are there once. Of each
-//! document it is known where its keys are. Threads fill pieces of their own, which are handed over as they are: nothing is copied when what they found is put together.
+//! Keys are in segments. A document has one or more spans of a segment's keys, and several
+//! documents can share a span, so that the keys of a long posting list are stored once. Threads
+//! fill segments of their own, which are moved into the result without copying.
 
 use std::iter;
 use std::ops::Range;
 
-use super::one::again;
+use super::scratch::clear_and_trim;
 use crate::ids::QueryKey;
 
-/// What calls of [`super::Engine::percolate`] found.
+/// The results of calls of [`Engine::percolate`](crate::percolator::Engine::percolate).
 ///
 /// ```
 /// use perch::ids::QueryKey;
@@ -26,50 +27,52 @@ use crate::ids::QueryKey;
 /// ```
 #[derive(Debug, Default)]
 pub struct Matches {
-    /// How many (document, query) pairs the presearch could not rule out, those included that needed no verification.
+    /// How many pairs of a document and a query the presearcher did not reject, including those
+    /// that needed no verification.
     pub candidates: u64,
-    /// The work that patterns and phrases took, in steps of about a nanosecond: see [`super::EngineOptions::max_steps`].
+    /// The steps that patterns and phrases took: see
+    /// [`EngineOptions::max_steps`](crate::percolator::EngineOptions::max_steps).
     pub steps: u64,
-    /// Pairs that the engine left undecided, in no order.
+    /// Pairs that the engine left undecided, in any order, possibly repeated.
     undecided: Vec<(u32, QueryKey)>,
     /// In the order of documents. Only the last one grows.
-    pieces: Vec<Piece>,
-    /// Empty ones, kept for their memory.
-    spare: Vec<Piece>,
-    /// How many pairs there are.
-    n: usize,
+    segments: Vec<Segment>,
+    /// Empty segments, kept for their memory.
+    spare: Vec<Segment>,
+    /// The number of matches.
+    len: usize,
 }
 
-/// Some documents that stand together.
+/// The matches of adjacent documents.
 #[derive(Debug, Default)]
-struct Piece {
+struct Segment {
     keys: Vec<QueryKey>,
-    /// Where the keys of a document are, one or several for each.
+    /// The spans of all documents, one or more for each.
     spans: Vec<Span>,
-    /// Those that match something: the index in the batch, and where its spans end.
+    /// The documents that match: the index in the batch, and the end of its spans.
     docs: Vec<(u32, usize)>,
 }
 
-/// Some keys of a piece that stand together.
-pub(super) type Span = Range<usize>;
+/// A range of a segment's keys.
+pub(crate) type Span = Range<usize>;
 
 impl Matches {
-    /// How many pairs of a document and a query that it matches there are.
+    /// The number of pairs of a document and a query that it matches.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.n
+        self.len
     }
 
     /// Whether nothing matches.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.n == 0
+        self.len == 0
     }
 
-    /// The documents that match anything, in the order of the batch, each with all queries that it matches: these are in no order, and
-    /// none is there twice.
+    /// The documents that match, in the order of the batch, each with the queries that it matches:
+    /// in any order, without repetitions.
     pub fn by_doc(&self) -> impl Iterator<Item = (u32, impl Iterator<Item = QueryKey>)> {
-        self.pieces.iter().flat_map(|Piece { keys, spans, docs }| {
+        self.segments.iter().flat_map(|Segment { keys, spans, docs }| {
             let mut start = 0;
             docs.iter().map(move |&(doc, end)| {
                 let spans = &spans[std::mem::replace(&mut start, end)..end];
@@ -78,26 +81,29 @@ impl Matches {
         })
     }
 
-    /// Each document with each query that it matches: the index of the document in the batch, and the query. By document.
+    /// The pairs of a document, as its index in the batch, and a query that it matches. By
+    /// document.
     pub fn pairs(&self) -> impl Iterator<Item = (u32, QueryKey)> {
         self.by_doc().flat_map(|(doc, keys)| iter::zip(iter::repeat(doc), keys))
     }
 
-    /// Pairs of a document and a query that the engine did not decide, because the document's work reached
-    /// [`super::EngineOptions::max_steps`]: sorted, none twice. Such a pair may be among the matches as well.
+    /// The pairs that the engine did not decide, because the document exhausted its
+    /// [`EngineOptions::max_steps`](crate::percolator::EngineOptions::max_steps). Sorted, without
+    /// repetitions. Such a pair may be a match as well.
     pub fn undecided(&mut self) -> &[(u32, QueryKey)] {
         self.undecided.sort_unstable();
         self.undecided.dedup();
         &self.undecided
     }
 
-    /// The engine does not decide whether the document matches the query.
+    /// Adds a pair that the engine does not decide.
     #[inline]
-    pub(super) fn leave_undecided(&mut self, doc: u32, query: QueryKey) {
+    pub(crate) fn leave_undecided(&mut self, doc: u32, query: QueryKey) {
         self.undecided.push((doc, query));
     }
 
-    /// Adds the queries that a document matches, all at once. For those who make an engine: documents come in the order of the batch.
+    /// Adds the queries that a document matches, for engines. Documents come in the order of the
+    /// batch.
     pub fn add(&mut self, doc: u32, keys: impl IntoIterator<Item = QueryKey>) {
         let all = self.open();
         let start = all.len();
@@ -108,58 +114,58 @@ impl Matches {
         }
     }
 
-    /// Forgets everything and keeps the memory, as far as so much was needed this time.
+    /// Removes everything, and keeps the memory that was used this time.
     pub fn clear(&mut self) {
         self.candidates = 0;
         self.steps = 0;
-        again(&mut self.undecided);
-        self.n = 0;
-        self.spare.truncate(self.pieces.len());
-        self.spare.extend(self.pieces.drain(..).map(|mut piece| {
-            again(&mut piece.keys);
-            again(&mut piece.spans);
-            again(&mut piece.docs);
-            piece
+        clear_and_trim(&mut self.undecided);
+        self.len = 0;
+        self.spare.truncate(self.segments.len());
+        self.spare.extend(self.segments.drain(..).map(|mut segment| {
+            clear_and_trim(&mut segment.keys);
+            clear_and_trim(&mut segment.spans);
+            clear_and_trim(&mut segment.docs);
+            segment
         }));
     }
 
-    /// Where keys are added, those of one document or of several, before [`Matches::close`].
+    /// The keys of the last segment, to append to before [`Matches::close`].
     #[inline]
-    pub(super) fn open(&mut self) -> &mut Vec<QueryKey> {
-        if self.pieces.is_empty() {
-            self.pieces.push(self.spare.pop().unwrap_or_default());
+    pub(crate) fn open(&mut self) -> &mut Vec<QueryKey> {
+        if self.segments.is_empty() {
+            self.segments.push(self.spare.pop().unwrap_or_default());
         }
-        let last = self.pieces.len() - 1;
-        &mut self.pieces[last].keys
+        let last = self.segments.len() - 1;
+        &mut self.segments[last].keys
     }
 
-    /// This document matches these of the keys that were added.
+    /// Adds a document, with the spans of keys that it matches.
     #[inline]
-    pub(super) fn close(&mut self, doc: u32, spans: &[Span]) {
-        let Some(piece) = self.pieces.last_mut() else { return };
+    pub(crate) fn close(&mut self, doc: u32, spans: &[Span]) {
+        let Some(segment) = self.segments.last_mut() else { return };
         if !spans.is_empty() {
-            self.n += spans.iter().map(Span::len).sum::<usize>();
-            piece.spans.extend_from_slice(spans);
-            piece.docs.push((doc, piece.spans.len()));
+            self.len += spans.iter().map(Span::len).sum::<usize>();
+            segment.spans.extend_from_slice(spans);
+            segment.docs.push((doc, segment.spans.len()));
         }
     }
 
-    /// Takes what was found over, for documents that come behind all that are here; gives as many pieces of memory in exchange as there are.
-    pub(super) fn take(&mut self, other: &mut Matches) {
+    /// Moves the matches of later documents here, and gives spare segments in exchange.
+    pub(crate) fn take(&mut self, other: &mut Matches) {
         self.candidates += std::mem::take(&mut other.candidates);
         self.steps += std::mem::take(&mut other.steps);
         self.undecided.append(&mut other.undecided);
-        self.n += std::mem::take(&mut other.n);
-        let kept = self.spare.len() - other.pieces.len().min(self.spare.len());
+        self.len += std::mem::take(&mut other.len);
+        let kept = self.spare.len() - other.segments.len().min(self.spare.len());
         other.spare.extend(self.spare.drain(kept..));
-        self.pieces.append(&mut other.pieces);
+        self.segments.append(&mut other.segments);
     }
 
-    /// The memory that it holds, in bytes.
-    pub(super) fn size_bytes(&self) -> usize {
-        let pieces = self.pieces.iter().chain(&self.spare);
-        pieces
-            .map(|Piece { keys, spans, docs }| {
+    /// The memory that the matches hold, in bytes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        let segments = self.segments.iter().chain(&self.spare);
+        segments
+            .map(|Segment { keys, spans, docs }| {
                 keys.capacity() * size_of::<QueryKey>()
                     + spans.capacity() * size_of::<Span>()
                     + docs.capacity() * size_of::<(u32, usize)>()
@@ -178,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_keep_their_queries_whoever_found_them() {
+    fn matches_of_other_threads_keep_their_order() {
         let (mut all, mut other) = (Matches::default(), Matches::default());
         for round in 0..3 {
             all.add(0, keys([5, 2]));
@@ -219,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_goes_round_and_does_not_grow() {
+    fn spare_memory_is_exchanged_and_does_not_grow() {
         let (mut all, mut other) = (Matches::default(), Matches::default());
         let mut round = || {
             for doc in 0..4 {

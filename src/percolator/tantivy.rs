@@ -1,7 +1,8 @@
-//! The reference engine: an index in memory for each batch, and every registered query run over it, one after the other.
+//! The reference engine: builds an index in memory of each batch, and runs every registered query
+//! on it.
 //!
-//! Slow and simple: it shares nothing with the compiled engine, but its schema and the lowering of queries with the index
-//! on disk. What it finds is what history finds.
+//! Slow and simple. It shares nothing with the compiled engine, but schema and lowering of queries
+//! with the index on disk, so it finds what history finds.
 
 use tantivy::collector::DocSetCollector;
 use tantivy::directory::RamDirectory;
@@ -17,21 +18,22 @@ use crate::ids::QueryKey;
 use crate::index::{Fields, lower};
 use crate::query::Ast;
 
-use super::{Engine, EngineKind, EngineOptions, Matches};
+use super::engine::{Engine, EngineKind, EngineOptions};
+use super::matches::Matches;
 
 /// The row in the table of engines.
-pub(super) const KIND: EngineKind = EngineKind {
+pub(crate) const KIND: EngineKind = EngineKind {
     name: "tantivy",
-    about: "every query over an index in memory of each batch: the reference, slow and simple",
+    about: "every query on an index in memory of each batch: the reference, slow and simple",
     build: |options| Box::new(Tantivy::new(options)),
 };
 
-/// What the writer of a batch may use before it grumbles, in bytes.
+/// The memory arena of a batch's index writer, in bytes: the smallest that tantivy accepts.
 const WRITER_BYTES: usize = 15_000_000;
-/// What a lowered query takes, in bytes, as a guess.
+/// The size of a lowered query, in bytes, estimated.
 const QUERY_BYTES: usize = 512;
 
-/// The engine.
+/// The reference engine.
 pub struct Tantivy {
     fields: Arc<Fields>,
     tokenizers: TokenizerManager,
@@ -51,14 +53,14 @@ impl Tantivy {
     #[must_use]
     pub fn new(options: &EngineOptions) -> Tantivy {
         let fields = Fields::new(&options.schema);
-        // The tokenizers have to be there before a writer is made; those of an index that is never used will do.
+        // A writer needs the tokenizers, and only an index registers them.
         let index = Index::create_in_ram(fields.tantivy_schema());
         Fields::register(&index);
         let tokenizers = index.tokenizers().clone();
         Tantivy { fields: Arc::new(fields), tokenizers, queries: Vec::new(), n_queries: 0 }
     }
 
-    /// One segment of the documents, which keep their numbers.
+    /// An index of the documents in one segment, so that each has its index in the batch as number.
     fn index(&self, docs: &[&Doc]) -> tantivy::Result<Searcher> {
         let mut writer = Index::builder()
             .schema(self.fields.tantivy_schema())

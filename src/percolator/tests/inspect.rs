@@ -1,17 +1,19 @@
-//! What samples of the cost of queries tell.
+//! Samples of the cost of queries.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::super::*;
+use crate::ids::QueryKey;
+use crate::percolator::*;
 use crate::query::arbitrary::{ast, parts};
+use crate::schema::Schema;
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, max_local_rejects: u32::MAX, ..ProptestConfig::with_cases(60) })]
 
     #[test]
-    fn every_query_that_matches_is_a_candidate_and_none_is_told_twice(
+    fn every_match_is_a_candidate_and_none_is_repeated(
         queries in prop::collection::vec(ast(), 1..30), batch in prop::collection::vec(parts(), 1..6),
     ) {
         for kind in ENGINES {
@@ -29,18 +31,18 @@ proptest! {
                 let before = percolate(&mut engine);
                 let mut candidates = Vec::new();
                 engine.inspect(&doc, &mut candidates);
-                let told: BTreeSet<_> = candidates.iter().map(|(key, _)| key.0).collect();
-                prop_assert_eq!(told.len(), candidates.len(), "{}: one is told twice: {:?}", kind.name, candidates);
-                prop_assert!(told.is_superset(&before), "{}: {:?} match, {:?} are told", kind.name, before, told);
-                prop_assert!(told.iter().all(|&key| (key as usize) < queries.len()));
-                prop_assert_eq!(percolate(&mut engine), before, "{}: looking changed something", kind.name);
+                let inspected: BTreeSet<_> = candidates.iter().map(|(key, _)| key.0).collect();
+                prop_assert_eq!(inspected.len(), candidates.len(), "{}: a candidate is repeated: {:?}", kind.name, candidates);
+                prop_assert!(inspected.is_superset(&before), "{}: {:?} match, {:?} are candidates", kind.name, before, inspected);
+                prop_assert!(inspected.iter().all(|&key| (key as usize) < queries.len()));
+                prop_assert_eq!(percolate(&mut engine), before, "{}: inspecting changed the engine", kind.name);
             }
         }
     }
 }
 
 #[test]
-fn only_what_the_document_has_something_of_is_a_candidate() {
+fn only_queries_whose_keys_the_document_contains_are_candidates() {
     let schema = Schema::tweet();
     let mut engine = Compiled::new(&EngineOptions::default());
     let limits = crate::query::QueryLimits::default();
@@ -53,9 +55,9 @@ fn only_what_the_document_has_something_of_is_a_candidate() {
     let mut candidates = Vec::new();
     engine.inspect(builder.doc(), &mut candidates);
     candidates.sort_unstable();
-    // A pattern without a fixed character is tried on every document.
+    // A pattern without a fixed character is tested on every document.
     assert_eq!(candidates.iter().map(|(key, _)| key.0).collect::<Vec<_>>(), [0, 2, 3, 4, 5]);
-    // That the others take time can't be told where the clock is coarse.
+    // Whether the others take time depends on the resolution of the clock.
     let mut plain = candidates.iter().filter(|(key, _)| [0, 3].contains(&key.0));
-    assert!(plain.all(|(_, time)| time.is_zero()), "what needs no decision takes no time: {candidates:?}");
+    assert!(plain.all(|(_, time)| time.is_zero()), "a candidate that needs no decision takes no time: {candidates:?}");
 }

@@ -5,22 +5,23 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 
-use super::super::*;
 use crate::doc::Doc;
-use crate::query;
+use crate::ids::QueryKey;
+use crate::percolator::*;
 use crate::query::arbitrary::{Parts, ast, parts};
+use crate::query::{self, Ast};
 
-/// What can happen to an engine.
+/// An operation on an engine.
 #[derive(Clone, Debug)]
 enum Operation {
     Insert(u32, Ast),
     Remove(u32),
     Percolate(Vec<Parts>),
-    /// The compiled engine chooses its plans anew, as it does when terms turn out to be frequent.
+    /// The compiled engine plans all queries again, as it does when terms turn out to be frequent.
     Replan,
 }
 
-/// Keys are few, so that they are used again and again.
+/// Few keys, so that they are reused.
 const KEYS: std::ops::Range<u32> = 0..24;
 
 fn operations() -> impl Strategy<Value = Vec<Operation>> {
@@ -28,7 +29,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         12 => (KEYS, ast()).prop_map(|(key, ast)| Operation::Insert(key, ast)),
         4 => KEYS.prop_map(Operation::Remove),
         5 => prop::collection::vec(parts(), 1..6).prop_map(Operation::Percolate),
-        // As many as are percolated together, and more: over several threads, where there are some.
+        // Batches that are divided between threads.
         2 => (prop::collection::vec(parts(), 1..20), 1_usize..150)
             .prop_map(|(parts, n)| Operation::Percolate(parts.into_iter().cycle().take(n).collect())),
         1 => Just(Operation::Replan),
@@ -36,7 +37,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     prop::collection::vec(one, 1..48)
 }
 
-/// An engine and what it should answer.
+/// An engine and its model.
 struct Pair<E> {
     engine: E,
     model: BTreeMap<u32, Ast>,
@@ -105,13 +106,10 @@ fn long(cases: u32) -> ProptestConfig {
     }
 }
 
-/// An engine for which so many threads work together, and in which lists of queries are long that are not yet.
-fn compiled(threads: usize, long: usize) -> Pair<Compiled> {
-    let mut engine = Compiled::new(&EngineOptions { threads, ..EngineOptions::default() });
-    engine.long = long;
-    // Batches are taken together, or one document after the other.
-    engine.deep = if long.is_multiple_of(2) { 0.0 } else { f32::MAX };
-    Pair::new(engine)
+/// An engine with this many threads that splits an atom at this many postings.
+fn compiled(threads: usize, split_postings: usize) -> Pair<Compiled> {
+    let thresholds = Thresholds { split_postings, ..Thresholds::small() };
+    Pair::new(Compiled::new(&EngineOptions { threads, thresholds, ..EngineOptions::default() }))
 }
 
 #[test]
@@ -119,8 +117,8 @@ fn compiled_agrees_with_the_model_over_lists_of_operations() {
     let (mut n_pairs, mut n_matches) = (0, 0);
     let counts = std::cell::RefCell::new((&mut n_pairs, &mut n_matches));
     let result =
-        TestRunner::new(long(300)).run(&(operations(), 1_usize..4, 1_usize..5), |(operations, threads, long)| {
-            let mut pair = compiled(threads, long);
+        TestRunner::new(long(300)).run(&(operations(), 1_usize..4, 1_usize..5), |(operations, threads, split)| {
+            let mut pair = compiled(threads, split);
             for operation in &operations {
                 match operation {
                     Operation::Insert(key, ast) => pair.insert(*key, ast),
@@ -132,8 +130,8 @@ fn compiled_agrees_with_the_model_over_lists_of_operations() {
             for key in KEYS {
                 pair.remove(key);
             }
-            prop_assert_eq!(pair.engine.n_parts(), 0, "parts of removed queries are still there");
-            prop_assert!(!pair.engine.has_conjunctions(), "conjunctions of removed queries are still there");
+            prop_assert_eq!(pair.engine.n_atoms(), 0, "atoms of removed queries are left");
+            prop_assert!(!pair.engine.has_conjunctions(), "conjunctions of removed queries are left");
             let mut counts = counts.borrow_mut();
             *counts.0 += pair.n_pairs;
             *counts.1 += pair.n_matches;
@@ -149,19 +147,19 @@ fn compiled_agrees_with_the_model_over_lists_of_operations() {
 }
 
 #[test]
-fn one_by_one_together_and_on_threads_gives_the_same() {
+fn batches_and_threads_change_no_result() {
     let strategy =
         (prop::collection::vec(ast(), 1..40), prop::collection::vec(parts(), 1..20), 1_usize..260, 1_usize..5);
-    let result = TestRunner::new(long(40)).run(&strategy, |(queries, parts, n, long)| {
+    let result = TestRunner::new(long(40)).run(&strategy, |(queries, parts, n, split)| {
         let docs: Vec<Doc> = parts.iter().map(Parts::doc).collect();
         let batch: Vec<&Doc> = docs.iter().cycle().take(n).collect();
-        let found = |threads, at_once: usize| {
-            let mut engine = compiled(threads, long).engine;
+        let found = |threads, batch_len: usize| {
+            let mut engine = compiled(threads, split).engine;
             for (key, ast) in (0..).zip(&queries) {
                 engine.insert(QueryKey(key), ast);
             }
             let (mut all, mut candidates) = (Vec::new(), 0);
-            for (docs, first) in batch.chunks(at_once).zip((0_u32..).step_by(at_once)) {
+            for (docs, first) in batch.chunks(batch_len).zip((0_u32..).step_by(batch_len)) {
                 let mut matches = Matches::default();
                 engine.percolate(docs, &mut matches);
                 candidates += matches.candidates;
@@ -171,12 +169,11 @@ fn one_by_one_together_and_on_threads_gives_the_same() {
             all.sort_unstable();
             (all, candidates)
         };
-        let one = found(1, 1);
-        let together = found(1, n);
-        prop_assert_eq!(&one.0, &together.0);
+        let singles = found(1, 1);
+        let batch = found(1, n);
+        prop_assert_eq!(&singles.0, &batch.0);
         for threads in 2..4 {
-            let spread = found(threads, n);
-            prop_assert_eq!(&spread, &together);
+            prop_assert_eq!(&found(threads, n), &batch);
         }
         Ok(())
     });
@@ -202,7 +199,7 @@ fn every_engine_agrees_with_the_model() {
     }
 }
 
-/// A box that is an engine itself.
+/// A boxed engine as an engine.
 struct Boxed(Box<dyn Engine>);
 
 impl Engine for Boxed {
