@@ -1,16 +1,16 @@
-//! One deterministic automaton over the bytes of a term, for wildcards, regular expressions and
-//! fuzzy terms.
+//! A deterministic finite automaton over the bytes of a term, for wildcards, regular expressions
+//! and fuzzy terms.
 //!
-//! The index walks it along tantivy's term dictionary and the percolator along the terms of a
-//! document, so both give the same answer by construction. It always matches whole terms. Terms are
-//! folded; it is up to the caller to fold the literals of wildcards and fuzzy terms too
+//! The index intersects it with tantivy's term dictionary and the percolator runs it on the terms
+//! of a document, so both give the same answer by construction. It always matches whole terms.
+//! Terms are folded; the caller folds the literals of wildcards and fuzzy terms
 //! ([`crate::text::fold`]).
 //!
-//! Whatever it is made from, it ends as the same small table: bytes that no state tells apart share
-//! a column, and states that cannot reach a match are one state, so `can_match` is exact.
+//! All kinds of patterns become the same compact table: equivalent bytes share a column, and states
+//! that cannot reach a match are merged into one, so `can_match` is exact.
 //!
-//! A pattern can ask for an automaton that is exponentially larger than itself; that is a *query of
-//! death*, and refused by a limit on the size that also bounds the work of building it.
+//! The automaton of a pattern can be exponentially larger than the pattern. A limit on the size
+//! refuses such *queries of death*, and also bounds the work of building.
 
 mod expression;
 pub(crate) mod literal;
@@ -35,37 +35,36 @@ const DEAD: u32 = 0;
 /// Why there is no automaton for a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AutomatonError {
-    /// The regular expression cannot be read.
+    /// The regular expression is invalid.
     #[error("{message}")]
     Syntax {
-        /// What is wrong.
+        /// The parser's message.
         message: String,
-        /// Where, as bytes of the pattern: start and end.
+        /// The place of the error in the pattern, in bytes: start and end.
         at: (usize, usize),
     },
-    /// The regular expression looks at what is around the match, and there is nothing around a
-    /// term.
+    /// The regular expression has anchors or word boundaries, which mean nothing in a whole term.
     #[error(
         "anchors and word boundaries (`^`, `$`, `\\b`) have no use here: a regular expression matches one whole word"
     )]
     Anchor,
-    /// It would take more memory than is allowed.
+    /// The automaton would take more memory than is allowed.
     #[error("the pattern is too complex: its automaton needs more than the {limit} bytes that are left for it")]
     TooLarge {
-        /// What was allowed, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
 }
 
-/// Longer patterns are too large whatever is in them: terms are shorter.
+/// Longer patterns are always too large. No term is as long.
 const MAX_PATTERN_BYTES: usize = 1_024;
 
 /// A set of terms, as a deterministic automaton over their bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TermAutomaton {
-    /// The column of each byte.
+    /// By byte: its column, an equivalence class of bytes.
     columns: Box<[u8; 256]>,
-    /// How many columns there are; at least 1.
+    /// The number of columns, at least 1.
     stride: usize,
     /// The next state, by state and column. The row of [`DEAD`] leads to itself.
     next: Box<[u32]>,
@@ -75,18 +74,15 @@ pub struct TermAutomaton {
     built_bytes: usize,
 }
 
-/// A nondeterministic automaton counts for this part of its size: it is made faster than a table of
-/// that size, and takes more memory.
+/// The divisor of an NFA's size where the limit applies to it: building an NFA takes more memory,
+/// and less time, than building a table.
 const NFA_SHARE: usize = 4;
 
-/// How much the work of making an automaton deterministic may keep in mind, in bytes, before it
-/// counts: which states of the nondeterministic one each new state stands for. Next to nothing of
-/// that is left in the automaton, but it takes the time, up to a tenth of a millisecond for a
-/// kilobyte.
+/// The determinization scratch that is not counted, in bytes: the sets of NFA states. The automaton
+/// does not keep them, but filling them takes up to 0.1 ms for each kilobyte.
 const FREE_WORK_BYTES: usize = 8 * 1024;
 
-/// Work may keep in mind this part of what the automaton may take. Patterns that mean anything to
-/// people need much less.
+/// The divisor of the limit for determinization scratch. Patterns that people write need much less.
 const WORK_SHARE: usize = 8;
 
 impl std::fmt::Debug for TermAutomaton {
@@ -99,8 +95,8 @@ impl std::fmt::Debug for TermAutomaton {
 }
 
 impl TermAutomaton {
-    /// The terms of this form: `?` is any one character, `*` any number of them, `\` takes the next
-    /// as it is.
+    /// The terms that a wildcard matches: `?` is any character, `*` any number of them, and `\`
+    /// escapes the next character.
     ///
     /// # Errors
     ///
@@ -130,7 +126,7 @@ impl TermAutomaton {
         TermAutomaton::from_hir(&Hir::concat(parts), max_bytes)
     }
 
-    /// The terms that this regular expression matches from their start to their end, ignoring case.
+    /// The terms that a regular expression matches as a whole, ignoring case.
     ///
     /// The syntax is that of the `regex` crate, without anchors and word boundaries.
     ///
@@ -138,11 +134,10 @@ impl TermAutomaton {
     ///
     /// All kinds of [`AutomatonError`].
     pub fn regex(pattern: &str, max_bytes: usize) -> Result<TermAutomaton, AutomatonError> {
-        TermAutomaton::from_hir(&TermAutomaton::read(pattern, max_bytes)?, max_bytes)
+        TermAutomaton::from_hir(&TermAutomaton::parse(pattern, max_bytes)?, max_bytes)
     }
 
-    /// What a regular expression means.
-    fn read(pattern: &str, max_bytes: usize) -> Result<Hir, AutomatonError> {
+    fn parse(pattern: &str, max_bytes: usize) -> Result<Hir, AutomatonError> {
         if pattern.len() > MAX_PATTERN_BYTES {
             return Err(AutomatonError::TooLarge { limit: max_bytes });
         }
@@ -155,14 +150,14 @@ impl TermAutomaton {
             };
             AutomatonError::Syntax { message, at: (at.start.offset, at.end.offset) }
         })?;
-        if looks_around(&hir) {
+        if has_look_around(&hir) {
             return Err(AutomatonError::Anchor);
         }
         Ok(hir)
     }
 
-    /// The terms within `distance` edits (at most 2) of this one: insert, remove or replace a
-    /// character, swap two neighbors.
+    /// The terms within `distance` edits, at most 2, of a term. Edits insert, remove or replace a
+    /// character, or swap two adjacent ones.
     #[must_use]
     pub fn fuzzy(term: &str, distance: u8) -> TermAutomaton {
         static BUILDERS: [LazyLock<LevenshteinAutomatonBuilder>; 3] = [
@@ -176,8 +171,7 @@ impl TermAutomaton {
 
     fn from_hir(hir: &Hir, max_bytes: usize) -> Result<TermAutomaton, AutomatonError> {
         let too_large = AutomatonError::TooLarge { limit: max_bytes };
-        // The limits bound the work as well as the result: finding out that a pattern is too large
-        // must be cheap.
+        // The limits bound the work as well as the result: refusing a pattern must be cheap.
         let nfa = thompson::Compiler::new()
             .configure(
                 thompson::Config::new()
@@ -190,15 +184,16 @@ impl TermAutomaton {
         if built_bytes > max_bytes {
             return Err(too_large);
         }
-        // `MatchKind::All` keeps the longer alternatives alive behind a shorter match: we ask for
-        // the whole term.
+        // `MatchKind::All` keeps longer alternatives alive after a shorter match, since only a
+        // match of the whole term counts.
         let config = dense::Config::new()
             .match_kind(MatchKind::All)
             .start_kind(StartKind::Anchored)
             .accelerate(false)
             .dfa_size_limit(Some(max_bytes.saturating_mul(2)));
-        // Nobody tells what the work took, so it is tried with little first: what needs more is
-        // begun anew, which takes a third longer, and counts.
+        // The builder does not report how much scratch it used, so the first try has little. A
+        // pattern that needs more is built again, which takes a third longer, and its scratch
+        // counts.
         let most_work = (max_bytes / WORK_SHARE).max(FREE_WORK_BYTES);
         let mut work = FREE_WORK_BYTES;
         let dfa = loop {
@@ -209,7 +204,7 @@ impl TermAutomaton {
                 Err(_) => work = work.saturating_mul(4).min(most_work),
             }
         };
-        // Twice, which is what an automaton counts that takes as long.
+        // Twice: as much as an automaton counts that takes as long to build.
         let built_bytes = built_bytes.max(if work > FREE_WORK_BYTES { work.saturating_mul(2) } else { 0 });
         let mut columns = [0; 256];
         for byte in 0..=255_u8 {
@@ -220,9 +215,9 @@ impl TermAutomaton {
         Ok(automaton)
     }
 
-    /// Copies what can be reached from the start and can reach a match. None when that, or what was
-    /// built and leads nowhere, needs more than `max_bytes`.
-    fn build<T: Table>(table: &T, columns: &[u8; 256], max_bytes: usize) -> Option<TermAutomaton> {
+    /// Copies the states that are reachable from the start and can reach a match. None if these, or
+    /// the states that were built, need more than `max_bytes`.
+    fn build<T: SourceDfa>(table: &T, columns: &[u8; 256], max_bytes: usize) -> Option<TermAutomaton> {
         #[cfg(test)]
         BUILT.with(|built| built.set(built.get() + 1));
         let stride = columns.iter().copied().max().map_or(1, |last| usize::from(last) + 1);
@@ -230,8 +225,7 @@ impl TermAutomaton {
         for byte in (0..=255_u8).rev() {
             representative[usize::from(columns[usize::from(byte)])] = byte;
         }
-        // All states that can be reached, numbered as they are found; `next` speaks in these
-        // numbers.
+        // All reachable states in the order of discovery. `next` has their numbers.
         let mut found = vec![table.start()];
         let mut number = HashMap::from([(table.start(), 0_usize)]);
         let mut next = Vec::new();
@@ -272,7 +266,7 @@ impl TermAutomaton {
         (automaton.built_bytes <= max_bytes).then_some(automaton)
     }
 
-    /// Whether this term is in the set.
+    /// Whether the automaton matches a term.
     #[must_use]
     pub fn matches(&self, term: &str) -> bool {
         let mut state = self.start;
@@ -290,7 +284,7 @@ impl TermAutomaton {
         self.next[state as usize * self.stride + usize::from(self.columns[usize::from(byte)])]
     }
 
-    /// The memory that it holds, in bytes.
+    /// The memory that the automaton holds, in bytes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         TermAutomaton::bytes_of(self.accepts.len(), self.stride)
@@ -300,9 +294,9 @@ impl TermAutomaton {
         size_of::<TermAutomaton>() + 256 + states * (stride * size_of::<u32>() + 1)
     }
 
-    /// The memory that it took to make it, in bytes: more than it holds where much of the pattern
-    /// can't match, as with `[a&&b]`, and where a state stands for many at once, as with
-    /// `(.?){50}`. This is what limits count, because it is what making it costs.
+    /// The memory that building the automaton took, in bytes. This is what limits apply to. It is
+    /// more than [`TermAutomaton::size_bytes`] if parts of the pattern cannot match, as in
+    /// `[a&&b]`, or if a state stands for many NFA states, as in `(.?){50}`.
     #[must_use]
     pub fn built_bytes(&self) -> usize {
         self.built_bytes
@@ -331,19 +325,19 @@ impl tantivy_fst::Automaton for TermAutomaton {
 
 #[cfg(test)]
 thread_local! {
-    /// How many automata this thread has built.
+    /// The number of automata that this thread has built.
     pub(crate) static BUILT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// An automaton as one of the libraries builds it.
-trait Table {
+/// A deterministic automaton of one of the libraries.
+trait SourceDfa {
     type State: Copy + Eq + std::hash::Hash;
     fn start(&self) -> Self::State;
     fn next(&self, state: Self::State, byte: u8) -> Self::State;
     fn accepts(&self, state: Self::State) -> bool;
 }
 
-impl Table for dense::DFA<Vec<u32>> {
+impl SourceDfa for dense::DFA<Vec<u32>> {
     type State = StateID;
 
     fn start(&self) -> StateID {
@@ -355,13 +349,13 @@ impl Table for dense::DFA<Vec<u32>> {
     }
 
     fn accepts(&self, state: StateID) -> bool {
-        // Matches come one step late in a dense automaton: the end of the term is a step of its
+        // A dense automaton reports a match one step late, so the end of the term is a step of its
         // own.
         self.is_match_state(self.next_eoi_state(state))
     }
 }
 
-impl Table for DFA {
+impl SourceDfa for DFA {
     type State = u32;
 
     fn start(&self) -> u32 {
@@ -377,7 +371,7 @@ impl Table for DFA {
     }
 }
 
-/// Puts bytes that lead to the same states everywhere into one column.
+/// Assigns one column to bytes that lead to the same state everywhere.
 fn columns_of(dfa: &DFA) -> [u8; 256] {
     let mut columns = [0_u8; 256];
     let mut by_behavior: HashMap<Vec<u32>, u8> = HashMap::new();
@@ -389,7 +383,7 @@ fn columns_of(dfa: &DFA) -> [u8; 256] {
     columns
 }
 
-/// Which states can reach one that accepts.
+/// By state: whether it can reach an accepting state.
 fn alive(next: &[usize], stride: usize, accepts: &[bool]) -> Vec<bool> {
     let mut sources = vec![Vec::new(); accepts.len()];
     for (at, &to) in next.iter().enumerate() {
@@ -410,15 +404,15 @@ fn alive(next: &[usize], stride: usize, accepts: &[bool]) -> Vec<bool> {
     alive
 }
 
-/// Whether the expression has anchors or word boundaries. Its nesting is limited, so recursion is
-/// safe.
-fn looks_around(hir: &Hir) -> bool {
+/// Whether an expression has anchors or word boundaries. The parser limits the nesting, so
+/// recursion is safe.
+fn has_look_around(hir: &Hir) -> bool {
     match hir.kind() {
         HirKind::Look(_) => true,
         HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) => false,
-        HirKind::Repetition(repetition) => looks_around(&repetition.sub),
-        HirKind::Capture(capture) => looks_around(&capture.sub),
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(looks_around),
+        HirKind::Repetition(repetition) => has_look_around(&repetition.sub),
+        HirKind::Capture(capture) => has_look_around(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(has_look_around),
     }
 }
 

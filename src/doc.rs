@@ -1,24 +1,22 @@
-//! An analysed document: the one form of a tweet that the percolator, the index and the plain
-//! evaluation read.
+//! An analyzed document: what percolator, index and plain evaluation read of a tweet.
 //!
-//! A [`Doc`] is made once per tweet, by [`DocBuilder`], and holds all terms in one string. Whether
-//! a query matches depends on nothing but the `Doc`; that is how three ways of answering can agree.
+//! A [`DocBuilder`] makes a [`Doc`] once for each tweet. Whether a query matches depends only on
+//! the `Doc`, so the three can agree. All terms of a document are in one string.
 
 use crate::schema::{FieldId, Kind, Schema};
 use crate::text;
 pub use crate::text::MAX_TERM_BYTES;
 
-/// How far apart two values of one field are, so that no phrase reaches from one into the next.
+/// The distance between the positions of two values of a field, so that no phrase spans both.
 pub const POSITION_GAP: u32 = 1_000;
 
-/// How many terms each field of a document holds at most; a document has no others.
+/// Terms of a field, at most. Further terms are left out.
 ///
-/// Matching, explaining and indexing a document take time that grows with its terms, so this bounds
-/// what one document can cost. The longest posts on X have 25,000 characters, and a term has at
-/// least one: they are searchable as a whole.
+/// Bounds what matching, explaining and indexing one document cost. The longest posts on X have
+/// 25,000 characters, so all of their terms fit.
 pub const MAX_FIELD_TERMS: usize = 32_768;
 
-/// A place on earth, in degrees (WGS 84).
+/// A point on earth, in degrees (WGS 84).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Degrees east, from -180 to 180.
@@ -27,25 +25,25 @@ pub struct Point {
     pub lat: f64,
 }
 
-/// One term of a document, where it stands and where it comes from.
+/// A term of a document, with its position and source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// The field it belongs to.
+    /// The field.
     pub field: FieldId,
-    /// Its length in bytes, at most [`MAX_TERM_BYTES`].
+    /// The length in bytes, at most [`MAX_TERM_BYTES`].
     len: u8,
-    /// Where it starts in [`Doc::terms`].
+    /// The start in [`Doc::terms`].
     start: u32,
-    /// Its position among the words of the field, from 0; terms at one position are alternatives.
+    /// The position among the words of the field, from 0. Terms at one position are alternatives.
     pub position: u32,
-    /// The bytes of the field's source text that it was made from: start and end.
+    /// The bytes of the source text that the term comes from: start and end.
     pub span: (u32, u32),
 }
 
-/// An analysed document.
+/// An analyzed document.
 #[derive(Clone, Debug, Default)]
 pub struct Doc {
-    /// All terms, one after the other.
+    /// All terms, concatenated.
     terms: String,
     /// By field, then by position.
     tokens: Vec<Token>,
@@ -53,7 +51,7 @@ pub struct Doc {
     values: Vec<(FieldId, i64)>,
     /// By field.
     points: Vec<(FieldId, Point)>,
-    /// One bit for each field that has a value.
+    /// A bit for each field that has a value.
     present: u64,
     /// Whether a field had more terms than [`MAX_FIELD_TERMS`].
     is_truncated: bool,
@@ -86,31 +84,31 @@ impl Doc {
         &self.values
     }
 
-    /// The places of all fields, by field.
+    /// The points of all fields, by field.
     #[must_use]
     pub fn points(&self) -> &[(FieldId, Point)] {
         &self.points
     }
 
-    /// Whether the field has any value.
+    /// Whether the field has a value.
     #[must_use]
     pub fn has(&self, field: FieldId) -> bool {
         self.present & (1 << field.0) != 0
     }
 
-    /// One bit for each field that has a value.
+    /// A bit for each field that has a value.
     #[must_use]
     pub fn present(&self) -> u64 {
         self.present
     }
 
-    /// Whether a field had more terms than [`MAX_FIELD_TERMS`]: nothing finds the others.
+    /// Whether a field had more terms than [`MAX_FIELD_TERMS`], of which some are left out.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.is_truncated
     }
 
-    /// The memory that it holds, in bytes.
+    /// The memory that the document holds, in bytes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         size_of::<Doc>()
@@ -123,15 +121,15 @@ impl Doc {
 
 /// Makes a [`Doc`], field by field, in any order.
 ///
-/// A builder can be kept: [`DocBuilder::finish`] hands out an exact copy and [`DocBuilder::clear`]
-/// keeps the buffers.
+/// A builder can be reused: [`DocBuilder::finish`] returns a copy, and [`DocBuilder::clear`] keeps
+/// the buffers.
 #[derive(Debug)]
 pub struct DocBuilder<'a> {
     schema: &'a Schema,
     doc: Doc,
-    /// Whether something was added behind a later field, so that the tokens need sorting.
+    /// Whether a field was added after a later one, so that the tokens need sorting.
     unsorted: bool,
-    /// How many terms each field has.
+    /// By field: the number of terms.
     n_terms: [usize; Schema::MAX_FIELDS],
 }
 
@@ -142,8 +140,8 @@ impl<'a> DocBuilder<'a> {
         DocBuilder { schema, doc: Doc::default(), unsorted: false, n_terms: [0; Schema::MAX_FIELDS] }
     }
 
-    /// Adds a text, an address or a keyword, analysed as its field's kind says. Nothing is added
-    /// for one without a term, and no term to a field that holds [`MAX_FIELD_TERMS`].
+    /// Adds a text, an address or a keyword, analyzed by the kind of its field. One without terms
+    /// adds nothing. Terms beyond [`MAX_FIELD_TERMS`] are left out.
     pub fn text(&mut self, field: FieldId, text: &str) {
         let first = self.doc.tokens.len();
         let position = match self.doc.tokens.iter().rev().find(|token| token.field == field) {
@@ -181,32 +179,31 @@ impl<'a> DocBuilder<'a> {
         self.doc.tokens.push(Token { field, len, start, position, span });
     }
 
-    /// Adds a whole number or a date (milliseconds).
+    /// Adds an integer, or a date in milliseconds.
     pub fn integer(&mut self, field: FieldId, value: i64) {
         debug_assert!(self.schema.field(field).kind.has_values());
         self.doc.values.push((field, value));
         self.doc.present |= 1 << field.0;
     }
 
-    /// Adds a floating point number. One that is not a number is left out.
+    /// Adds a floating point number. NaN is left out.
     pub fn float(&mut self, field: FieldId, value: f64) {
         if !value.is_nan() {
             self.integer(field, crate::schema::float_key(value));
         }
     }
 
-    /// Adds a place.
+    /// Adds a point.
     pub fn point(&mut self, field: FieldId, point: Point) {
         debug_assert_eq!(self.schema.field(field).kind, Kind::Point);
         self.doc.points.push((field, point));
         self.doc.present |= 1 << field.0;
     }
 
-    /// The document, in order. It can be read until the next [`DocBuilder::clear`].
+    /// The document, sorted, until the next [`DocBuilder::clear`].
     pub fn doc(&mut self) -> &Doc {
         if std::mem::take(&mut self.unsorted) {
-            // Stable: within a field, the order in which they were added is the order of their
-            // positions.
+            // A stable sort: within a field, tokens were added in the order of their positions.
             self.doc.tokens.sort_by_key(|token| token.field);
         }
         self.doc.values.sort_unstable();
@@ -214,7 +211,7 @@ impl<'a> DocBuilder<'a> {
         &self.doc
     }
 
-    /// A copy of the document that takes no more memory than it needs.
+    /// A copy of the document without spare capacity.
     pub fn finish(&mut self) -> Doc {
         let doc = self.doc();
         Doc {
@@ -227,7 +224,7 @@ impl<'a> DocBuilder<'a> {
         }
     }
 
-    /// Forgets the document and keeps the buffers.
+    /// Removes the document and keeps the buffers.
     pub fn clear(&mut self) {
         self.doc.terms.clear();
         self.doc.tokens.clear();

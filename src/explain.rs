@@ -1,13 +1,14 @@
 //! Why a document matches a query, part by part, and why not.
 //!
 //! ```text
-//! Query + Doc ──> Explanation: the parts that hold, each with the terms and values by which it does; or the first part that fails
+//! Query + Doc ──> Explanation: the parts that hold, each with its terms and values;
+//!                              or the first part that fails
 //! ```
 //!
-//! Nobody waits for this while tweets come in: it is made on request, for one query and one
-//! document, and looks at every term where matching stops at the first. It says of every query what
-//! [`crate::query::matches`] says of it, which a property test holds it to. What the places in a
-//! [`Doc`] are in the tweet that it was made from is said by [`tweet`].
+//! Explanations are made on request, for one query and one document, not on the way of tweets. They
+//! list every matching term, where matching stops at the first. An explanation always agrees with
+//! [`crate::query::matches`]; a property test compares them. [`tweet`] maps tokens of a [`Doc`] to
+//! ranges in the JSON of the tweet.
 //!
 //! ```
 //! use perch::doc::DocBuilder;
@@ -41,16 +42,16 @@ use crate::schema::{FieldId, Kind, Schema};
 
 pub mod tweet;
 
-/// So many places are told of one part at most.
+/// Findings of a part, at most.
 pub const MAX_FOUND: usize = 100;
 
-/// What is said of a query and a document.
+/// Why a document matches a query, or why not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
-    /// The parts by which the query matches, in the order of the canonical form: of an OR those
-    /// that hold, of a NOT the NOT. Empty when it doesn't match.
+    /// The parts that hold, in the order of the canonical form: of an OR those that hold, of a NOT
+    /// the NOT itself. Empty if the query does not match.
     pub parts: Vec<Part>,
-    /// The first part that fails; none when the query matches.
+    /// The first part that fails. None if the query matches.
     pub failed: Option<Failed>,
 }
 
@@ -67,51 +68,51 @@ impl Explanation {
 pub struct Part {
     /// The part in canonical form.
     pub text: String,
-    /// The field that it asks; none for `*` and for the exclusion of several conditions.
+    /// The field of the condition. None for `*` and for the exclusion of several conditions.
     pub field: Option<FieldId>,
-    /// By what it holds, in the order of the document, at most [`MAX_FOUND`]. Nothing for `*`, for
-    /// what is excluded, and for any value of a field of text.
+    /// What the part found, in the order of the document, at most [`MAX_FOUND`]. Empty for `*`, for
+    /// exclusions, and for any value of a text field.
     pub found: Vec<Found>,
 }
 
 /// What a part found in its field.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
-    /// These of [`Doc::field_tokens`]: all terms of a phrase in which the words stand side by side,
+    /// Tokens, as indexes of [`Doc::field_tokens`]: all of a phrase whose words are adjacent,
     /// otherwise one.
     Terms(Range<usize>),
     /// A number or date, as its ordered key.
     Value(i64),
-    /// A place.
+    /// A point on earth.
     Point(Point),
 }
 
-/// The first part that fails, of those that must all hold.
+/// The first of the required parts that fails.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failed {
     /// The part in canonical form.
     pub text: String,
-    /// Its bytes in the query's canonical form.
+    /// The bytes of the part in the query's canonical form.
     pub at: Range<usize>,
-    /// The field that it asks; none when it has parts of several fields.
+    /// The field of the part. None if it has conditions on several fields.
     pub field: Option<FieldId>,
-    /// When it excludes something: what of that is there.
+    /// For an exclusion: what the document has of it.
     pub excluded: Vec<Part>,
 }
 
-/// Says by which parts the document matches the query, or which part fails first.
+/// Explains by which parts a document matches a query, or which part fails first.
 #[must_use]
 pub fn explain(query: &Query, doc: &Doc, schema: &Schema) -> Explanation {
-    let parts = |seen: Vec<Seen<'_>>| seen.into_iter().map(|seen| seen.part(schema)).collect();
-    if let Some(seen) = look(query.ast(), doc, schema) {
+    let parts = |seen: Vec<HeldPart<'_>>| seen.into_iter().map(|seen| seen.part(schema)).collect();
+    if let Some(seen) = evaluate(query.ast(), doc, schema) {
         return Explanation { parts: parts(seen), failed: None };
     }
     let mut required = query.required(schema);
-    let first = required.iter().position(|(part, _)| look(part, doc, schema).is_none());
-    // All of them holding would have been seen above; the last one then stands for the whole.
+    let first = required.iter().position(|(part, _)| evaluate(part, doc, schema).is_none());
+    // At least one part fails, or the query would match. The last one is the fallback.
     let (part, at) = required.swap_remove(first.unwrap_or(required.len() - 1));
     let excluded = match part {
-        Ast::Not(inner) => look(inner, doc, schema).map(parts).unwrap_or_default(),
+        Ast::Not(inner) => evaluate(inner, doc, schema).map(parts).unwrap_or_default(),
         _ => Vec::new(),
     };
     Explanation {
@@ -121,20 +122,20 @@ pub fn explain(query: &Query, doc: &Doc, schema: &Schema) -> Explanation {
 }
 
 /// A part that holds.
-struct Seen<'a> {
+struct HeldPart<'a> {
     part: &'a Ast,
     found: Vec<Found>,
 }
 
-impl Seen<'_> {
+impl HeldPart<'_> {
     fn part(self, schema: &Schema) -> Part {
         Part { text: canonical_text(self.part, schema), field: field_of(self.part), found: self.found }
     }
 }
 
-/// The parts by which the document matches; none when it doesn't.
-fn look<'a>(ast: &'a Ast, doc: &Doc, schema: &Schema) -> Option<Vec<Seen<'a>>> {
-    let seen = |found: Vec<Found>| Some(vec![Seen { part: ast, found }]);
+/// The parts by which the document matches. None if it does not.
+fn evaluate<'a>(ast: &'a Ast, doc: &Doc, schema: &Schema) -> Option<Vec<HeldPart<'a>>> {
+    let seen = |found: Vec<Found>| Some(vec![HeldPart { part: ast, found }]);
     let some = |found: Vec<Found>| if found.is_empty() { None } else { seen(found) };
     match ast {
         Ast::All => seen(Vec::new()),
@@ -154,17 +155,19 @@ fn look<'a>(ast: &'a Ast, doc: &Doc, schema: &Schema) -> Option<Vec<Seen<'a>>> {
         Ast::Within { field, bounds } => some(points(doc, *field, |point| bounds.contains(point))),
         Ast::Near { field, circle } => some(points(doc, *field, |point| circle.contains(point))),
         Ast::And(of) => {
-            let seen: Option<Vec<_>> = of.iter().map(|part| look(part, doc, schema)).collect();
+            let seen: Option<Vec<_>> = of.iter().map(|part| evaluate(part, doc, schema)).collect();
             seen.map(|seen| seen.into_iter().flatten().collect())
         }
         Ast::Or(of) => at_least(1, of, doc, schema),
         Ast::AtLeast { min, of } => at_least(*min, of, doc, schema),
-        Ast::Not(part) => look(part, doc, schema).is_none().then(|| vec![Seen { part: ast, found: Vec::new() }]),
+        Ast::Not(part) => {
+            evaluate(part, doc, schema).is_none().then(|| vec![HeldPart { part: ast, found: Vec::new() }])
+        }
     }
 }
 
-fn at_least<'a>(min: usize, of: &'a [Ast], doc: &Doc, schema: &Schema) -> Option<Vec<Seen<'a>>> {
-    let seen: Vec<_> = of.iter().filter_map(|part| look(part, doc, schema)).collect();
+fn at_least<'a>(min: usize, of: &'a [Ast], doc: &Doc, schema: &Schema) -> Option<Vec<HeldPart<'a>>> {
+    let seen: Vec<_> = of.iter().filter_map(|part| evaluate(part, doc, schema)).collect();
     (seen.len() >= min).then(|| seen.into_iter().flatten().collect())
 }
 
@@ -176,22 +179,22 @@ fn terms(doc: &Doc, field: FieldId, is_it: impl Fn(&str) -> bool) -> Vec<Found> 
 fn phrases(doc: &Doc, phrase: &Phrase) -> Vec<Found> {
     let tokens = doc.field_tokens(phrase.field);
     let Some(last) = phrase.terms.len().checked_sub(1) else { return Vec::new() };
-    let places = phrase::places(tokens, phrase.terms.len(), phrase.slop, MAX_FOUND, |term, at| {
+    let occurrences = phrase::occurrences(tokens, phrase.terms.len(), phrase.slop, MAX_FOUND, |term, at| {
         let (it, wanted) = (doc.term(&tokens[at]), phrase.terms[term].as_str());
         if phrase.last_is_prefix && term == last { it.starts_with(wanted) } else { it == wanted }
     });
     if phrase.slop == 0 {
         let whole = |place: Vec<usize>| Some(Found::Terms(*place.iter().min()?..*place.iter().max()? + 1));
-        return places.into_iter().filter_map(whole).collect();
+        return occurrences.into_iter().filter_map(whole).collect();
     }
-    // What stands between words that lie apart was not asked for.
-    let mut tokens: Vec<usize> = places.into_iter().flatten().collect();
+    // Words between those of a phrase with slop are not part of it.
+    let mut tokens: Vec<usize> = occurrences.into_iter().flatten().collect();
     tokens.sort_unstable();
     tokens.dedup();
     tokens.into_iter().map(|at| Found::Terms(at..at + 1)).take(MAX_FOUND.max(phrase.terms.len())).collect()
 }
 
-/// The values of a field, but for those of text and addresses: they are everything that is there.
+/// All values of a field; none for texts and addresses, which are values as a whole.
 fn any(doc: &Doc, field: FieldId, schema: &Schema) -> Vec<Found> {
     match schema.field(field).kind {
         Kind::Text | Kind::Url => Vec::new(),
@@ -209,7 +212,7 @@ fn points(doc: &Doc, field: FieldId, is_it: impl Fn(Point) -> bool) -> Vec<Found
     points.take(MAX_FOUND).map(|&(_, point)| Found::Point(point)).collect()
 }
 
-/// The field that a condition asks, or all conditions of a part.
+/// The field of a condition, or of all conditions of a part.
 fn field_of(ast: &Ast) -> Option<FieldId> {
     match ast {
         Ast::All | Ast::None => None,

@@ -1,9 +1,8 @@
-//! A query compiled for evaluation over one analysed document after the other.
+//! A query compiled for evaluation on analyzed documents, one after the other.
 //!
-//! This is what searches the tail of the stream, and what the percolator's own programs are
-//! measured against. Compiling builds the automata and puts the cheap conditions first; matching
-//! allocates nothing (but for phrases of more than [`phrase::INLINE_TERMS`] terms) and looks at
-//! nothing but the [`Doc`].
+//! The matcher searches the tail of the stream. Compiling builds the automata and puts cheap
+//! conditions first. Matching reads only the [`Doc`] and allocates nothing, except for phrases of
+//! more than [`phrase::INLINE_TERMS`] terms.
 
 pub(crate) mod phrase;
 
@@ -22,10 +21,10 @@ pub struct Matcher {
     root: Node,
 }
 
-/// One condition of a compiled query.
+/// A condition of a compiled query.
 #[derive(Debug)]
 enum Node {
-    /// Always true or always false.
+    /// Always true, or always false.
     Constant(bool),
     Term {
         field: FieldId,
@@ -64,7 +63,7 @@ impl Matcher {
         Matcher { root: compile(query) }
     }
 
-    /// Whether the document matches. Means nothing when the work is stopped ([`coop`]).
+    /// Whether the document matches. Void if the work was stopped ([`coop`]).
     #[must_use]
     pub fn matches(&self, doc: &Doc) -> bool {
         self.root.matches(doc)
@@ -81,7 +80,7 @@ fn compile(ast: &Ast) -> Node {
             _ => Node::Phrase(Box::new(phrase.clone())),
         },
         Ast::Prefix { field, prefix } => Node::Prefix { field: *field, prefix: prefix.as_str().into() },
-        // Each is an automaton to build. Nobody uses the matcher of a search that is stopped.
+        // Each needs an automaton, and the matcher of a stopped search is not used.
         Ast::Wildcard { .. } | Ast::Regex { .. } | Ast::Fuzzy { .. } if coop::stopped_now() => Node::Constant(false),
         Ast::Wildcard { .. } | Ast::Regex { .. } | Ast::Fuzzy { .. } => match pattern(ast) {
             Some((field, automaton)) => Node::Automaton { field, automaton },
@@ -104,17 +103,16 @@ fn compile(ast: &Ast) -> Node {
     }
 }
 
-/// Compiles parts whose order does not matter, the cheap ones first.
+/// Compiles the parts of a commutative operator, cheap ones first.
 fn compile_all(of: &[Ast]) -> Box<[Node]> {
     let mut nodes: Vec<Node> = of.iter().map(compile).collect();
-    nodes.sort_by_key(Node::price);
+    nodes.sort_by_key(Node::cost);
     nodes.into()
 }
 
 /// The field and automaton of a wildcard, regular expression or fuzzy term.
 ///
-/// None for any other kind, and for a pattern that can't be compiled: the parser lets none of these
-/// through.
+/// None for any other kind, and for an invalid pattern, which the parser refuses.
 pub(crate) fn pattern(ast: &Ast) -> Option<(FieldId, Arc<TermAutomaton>)> {
     match ast {
         Ast::Wildcard { field, pattern } => {
@@ -126,8 +124,7 @@ pub(crate) fn pattern(ast: &Ast) -> Option<(FieldId, Arc<TermAutomaton>)> {
     }
 }
 
-/// The bounds as the smallest and the largest key that lie between them; none when there is no such
-/// key.
+/// The smallest and the largest key between two bounds. None if there is no key.
 pub(crate) fn closed(lower: Bound<i64>, upper: Bound<i64>) -> Option<(i64, i64)> {
     let min = match lower {
         Bound::Unbounded => i64::MIN,
@@ -143,8 +140,8 @@ pub(crate) fn closed(lower: Bound<i64>, upper: Bound<i64>) -> Option<(i64, i64)>
 }
 
 impl Node {
-    /// Roughly how long it takes to look, for the order in which parts are tried.
-    fn price(&self) -> u32 {
+    /// The estimated time of evaluation, in arbitrary units, for the order of parts.
+    fn cost(&self) -> u32 {
         match self {
             Node::Constant(_) => 0,
             Node::Exists(_) => 1,
@@ -155,9 +152,9 @@ impl Node {
             Node::Prefix { .. } => 10,
             Node::Phrase(_) => 30,
             Node::Automaton { .. } => 40,
-            Node::Not(node) => node.price(),
+            Node::Not(node) => node.cost(),
             Node::And(of) | Node::Or(of) | Node::AtLeast { of, .. } => {
-                of.iter().map(Node::price).fold(1, u32::saturating_add)
+                of.iter().map(Node::cost).fold(1, u32::saturating_add)
             }
         }
     }
@@ -183,13 +180,13 @@ impl Node {
     }
 }
 
-/// False when the work is stopped.
+/// Whether a term of a field fulfills a condition. False if the work is stopped.
 fn any_term(doc: &Doc, field: FieldId, is_it: impl Fn(&str) -> bool) -> bool {
     let mut tokens = doc.field_tokens(field).iter().take_while(|_| !coop::stopped());
     tokens.any(|token| is_it(doc.term(token)))
 }
 
-/// Whether at least `min` of `n` parts are true; stops as soon as the answer is known.
+/// Whether at least `min` of `n` parts are true. Stops as soon as the answer is known.
 fn at_least(min: usize, n: usize, mut part: impl FnMut(usize) -> bool) -> bool {
     let mut missing = min;
     for at in 0..n {
@@ -204,7 +201,7 @@ fn at_least(min: usize, n: usize, mut part: impl FnMut(usize) -> bool) -> bool {
     missing == 0
 }
 
-/// False when the work is stopped.
+/// Whether a document has a phrase. False if the work is stopped.
 fn matches_phrase(phrase: &Phrase, doc: &Doc) -> bool {
     let tokens = doc.field_tokens(phrase.field);
     let last = phrase.terms.len() - 1;

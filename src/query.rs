@@ -1,4 +1,5 @@
-//! Queries: text or JSON in, one [`Ast`], its canonical form and id out; and the plain evaluation.
+//! Queries: parses text or JSON to one [`Ast`], with its canonical form and id; and evaluates it
+//! plainly.
 //!
 //! ```
 //! use perch::query::{Query, QueryLimits};
@@ -12,10 +13,9 @@
 //! # Ok::<(), perch::query::Diagnostics>(())
 //! ```
 //!
-//! How a query is read: `parse` (text) or `json` know the form, `build` makes the leaves and knows
-//! the fields and limits, `canonical` normalizes. What it means is said by [`matches()`], and by
-//! nothing else: the index and the percolator are tested against it. The language is described for
-//! its users in `docs/QUERY.md`, whose examples are tests.
+//! `parse` (text) or `json` reads the form, `build` makes the leaves and checks fields and limits,
+//! and `canonical` normalizes. [`matches()`] defines what a query means; index and percolator are
+//! tested against it. `docs/QUERY.md` describes the language for its users; its examples are tests.
 
 mod ast;
 mod build;
@@ -46,31 +46,31 @@ use crate::schema::{FieldId, Schema};
 /// The namespace of query ids, perch's own.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6c1f_9a52_0d3e_4b87_9f54_e2a7_71c8_3b06);
 
-/// How much a query may ask for. Anything beyond is refused with a reason.
+/// Limits of a query. A query beyond one is refused, with the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryLimits {
-    /// Length of the text or of the JSON form, in bytes.
+    /// The length of the text or the JSON form, in bytes.
     pub max_bytes: usize,
-    /// Brackets and other operators inside each other.
+    /// The nesting depth of brackets and other operators.
     pub max_depth: usize,
-    /// Terms, phrases, ranges and so on, in all.
+    /// The number of terms, phrases, ranges and other leaves.
     pub max_clauses: usize,
-    /// Size of the automata of all wildcards, regular expressions and fuzzy terms of a query
-    /// together, in bytes.
+    /// The size of all automata of wildcards, regular expressions and fuzzy terms, in bytes.
     pub max_automaton_bytes: usize,
-    /// What it costs in all: 1 for each clause and each word of a phrase, [`PATTERN_COST`] more for
-    /// each wildcard, regular expression and fuzzy term, and 1 for each [`AUTOMATON_BYTES_A_COST`]
-    /// of its automaton.
+    /// The cost: 1 for each clause and each word of a phrase, [`PATTERN_COST`] more for each
+    /// wildcard, regular expression and fuzzy term, and 1 for each [`AUTOMATON_BYTES_A_COST`] of
+    /// its automaton.
     pub max_cost: usize,
 }
 
-/// What a pattern costs beside its automaton: history walks the terms of each segment for it.
+/// The cost of a pattern besides its automaton: history enumerates the terms of each segment for
+/// it.
 pub const PATTERN_COST: usize = 16;
-/// How large an automaton of cost 1 is.
+/// The size of an automaton of cost 1, in bytes.
 pub const AUTOMATON_BYTES_A_COST: usize = 256;
 
 impl QueryLimits {
-    /// No limits but the depth, which keeps the stack safe: for what was checked before.
+    /// No limits except the depth, which protects the stack: for queries that were checked before.
     pub(crate) const NONE: QueryLimits = QueryLimits {
         max_bytes: usize::MAX,
         max_depth: 256,
@@ -81,8 +81,8 @@ impl QueryLimits {
 }
 
 impl Default for QueryLimits {
-    /// 16 KiB of text, 32 levels, 1,024 clauses (as many as Lucene takes), 1 MiB of automata, a
-    /// cost of 8,192.
+    /// 16 KiB of text, 32 levels, 1,024 clauses (Lucene's limit), 1 MiB of automata, a cost of
+    /// 8,192.
     fn default() -> QueryLimits {
         QueryLimits {
             max_bytes: 16_384,
@@ -94,48 +94,47 @@ impl Default for QueryLimits {
     }
 }
 
-/// What words are joined by when nothing stands between them.
+/// The operator between words without one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Join {
     /// All of them must match.
     #[default]
     And,
-    /// One of them must match; with `+` before some, those must match and the others are optional.
+    /// One of them must match. If some have a `+`, those must match and the others are optional.
     Or,
 }
 
-/// What a query text leaves open.
+/// Defaults for what a query text does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ParseOptions {
-    /// The field of words without a field; None for the schema's own.
+    /// The field of words without a field. None for the schema's default field.
     pub default_field: Option<FieldId>,
-    /// What words are joined by.
+    /// The operator between words.
     pub join: Join,
 }
 
-/// A query that was understood: normalized, with its canonical form and its id. Cheap to clone:
-/// clones share all of it.
+/// A valid query: normalized, with its canonical form and id. Clones share everything.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Query(Arc<Understood>);
+pub struct Query(Arc<QueryInner>);
 
 #[derive(Debug, PartialEq)]
-struct Understood {
+struct QueryInner {
     id: QueryId,
     canonical: Box<str>,
     ast: Ast,
 }
 
 impl Query {
-    /// Reads query text.
+    /// Parses query text.
     ///
     /// # Errors
     ///
-    /// What is wrong and where: mistakes, and limits that are exceeded.
+    /// All syntax errors and exceeded limits, with their places.
     pub fn parse(text: &str, schema: &Schema, limits: &QueryLimits) -> Result<Query, Diagnostics> {
         Query::parse_with(text, schema, limits, ParseOptions::default())
     }
 
-    /// Reads query text that leaves other things open than usual.
+    /// Parses query text with other defaults.
     ///
     /// # Errors
     ///
@@ -153,29 +152,29 @@ impl Query {
         }
     }
 
-    /// Reads a canonical form again, whatever it costs: it was checked when it was made.
+    /// Parses a canonical form without limits, which were checked when it was made.
     ///
     /// # Errors
     ///
-    /// When it is none.
+    /// If the text is no canonical form.
     pub fn from_canonical(text: &str, schema: &Schema) -> Result<Query, Diagnostics> {
         Query::parse(text, schema, &QueryLimits::NONE)
     }
 
-    /// Reads the JSON form; a string is query text.
+    /// Parses the JSON form. A string is query text.
     ///
     /// # Errors
     ///
-    /// What is wrong and where, with the path in the JSON.
+    /// All errors, with their paths in the JSON.
     pub fn from_json(value: &serde_json::Value, schema: &Schema, limits: &QueryLimits) -> Result<Query, Diagnostics> {
         json::parse(value, schema, limits).map(|ast| Query::normalized(ast, schema))
     }
 
-    /// Takes a query that a program made. Its terms are taken as they are, without analysis.
+    /// Checks and normalizes an `Ast` built by a program. Its terms are not analyzed.
     ///
     /// # Errors
     ///
-    /// When a field cannot answer what is asked of it, or a limit is exceeded.
+    /// If a field cannot answer a condition, or a limit is exceeded.
     pub fn from_ast(ast: Ast, schema: &Schema, limits: &QueryLimits) -> Result<Query, Diagnostics> {
         let checked = check(&ast, &mut build::Builder::new(schema, limits));
         match checked {
@@ -184,40 +183,40 @@ impl Query {
         }
     }
 
-    /// Normalizes what was checked.
+    /// Normalizes a checked query.
     fn normalized(ast: Ast, schema: &Schema) -> Query {
         let (ast, canonical) = canonical::canonical(ast, schema);
         let id = QueryId(Uuid::new_v5(&NAMESPACE, canonical.as_bytes()));
-        Query(Arc::new(Understood { id, canonical: canonical.into(), ast }))
+        Query(Arc::new(QueryInner { id, canonical: canonical.into(), ast }))
     }
 
-    /// The id: a `UUIDv5` of the canonical form.
+    /// The id: the `UUIDv5` of the canonical form.
     #[must_use]
     pub fn id(&self) -> QueryId {
         self.0.id
     }
 
-    /// The canonical form: query text that means the same.
+    /// The canonical form: query text with the same meaning.
     #[must_use]
     pub fn canonical(&self) -> &str {
         &self.0.canonical
     }
 
-    /// What it means, normalized.
+    /// The normalized query.
     #[must_use]
     pub fn ast(&self) -> &Ast {
         &self.0.ast
     }
 
-    /// The memory that it and its clones hold together, in bytes, without expressions that others
-    /// hold too.
+    /// The memory that the query and its clones hold together, in bytes, without regular
+    /// expressions that other queries share.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        size_of::<Understood>() + 2 * size_of::<usize>() + self.0.canonical.len() + self.0.ast.heap_bytes()
+        size_of::<QueryInner>() + 2 * size_of::<usize>() + self.0.canonical.len() + self.0.ast.heap_bytes()
     }
 
-    /// The parts that must all hold, in the order of the canonical form, each with its bytes there:
-    /// those of an AND, or the whole query.
+    /// The required parts, in the order of the canonical form, each with its bytes there: those of
+    /// an AND, or the whole query.
     #[must_use]
     pub fn required(&self, schema: &Schema) -> Vec<(&Ast, Range<usize>)> {
         canonical::required(&self.0.ast, schema)

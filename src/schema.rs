@@ -1,7 +1,7 @@
-//! Which fields a document has, and of which kind: what the query language, the analysis, the index
-//! and the percolator agree on.
+//! The fields of a document and their kinds: what query language, analysis, index and percolator
+//! share.
 //!
-//! perch itself uses one schema, [`Schema::tweet`]; the percolator as a library takes any.
+//! perch uses one schema, [`Schema::tweet`]. The percolator as a library takes any.
 
 use std::sync::LazyLock;
 
@@ -17,22 +17,22 @@ impl FieldId {
     }
 }
 
-/// What a field holds, and so which queries it can answer.
+/// What a field holds, which decides on the queries it can answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Words in order ([`crate::text`]).
     Text,
-    /// An address, as its host (and the domains above it) and the words of its path, in order.
+    /// An address: its host, the domains above the host, and the words of its path, in order.
     Url,
-    /// One term a value, folded ([`crate::text::fold`]) but not split.
+    /// One term for each value, folded ([`crate::text::fold`]) and not split.
     Keyword,
-    /// A whole number, `i64`.
+    /// An integer, `i64`.
     Integer,
     /// A floating point number, ordered by [`float_key`].
     Float,
-    /// A moment, in milliseconds since 1970 (UTC).
+    /// A date, in milliseconds since 1970 (UTC).
     Date,
-    /// A place on earth.
+    /// A point on earth.
     Point,
 }
 
@@ -49,7 +49,7 @@ impl Kind {
         matches!(self, Kind::Integer | Kind::Float | Kind::Date)
     }
 
-    /// Whether terms have positions, so that phrases mean something.
+    /// Whether terms have positions, so that phrases are possible.
     #[must_use]
     pub fn has_positions(self) -> bool {
         matches!(self, Kind::Text | Kind::Url)
@@ -59,19 +59,19 @@ impl Kind {
 /// One field of a [`Schema`].
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// The name as in the document, dots for nesting: `user.screen_name`.
+    /// The name as in the document, with dots for nesting: `user.screen_name`.
     pub name: String,
     /// Other names that queries may use: `from`.
     pub aliases: Vec<String>,
-    /// What it holds.
+    /// What the field holds.
     pub kind: Kind,
     /// The only values that a keyword field may have. Empty: any value.
     pub values: Vec<FieldValue>,
-    /// Signs that people write before a keyword and that are not part of it: `#` before a hashtag.
+    /// Signs before a keyword that are not part of it: `#` before a hashtag.
     pub signs: Vec<char>,
 }
 
-/// One of the few values of a keyword field.
+/// A value of a keyword field with a fixed set of values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldValue {
     /// The value as documents have it, folded.
@@ -88,10 +88,10 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// The largest number of fields, because a document keeps a bit for each in one `u64`.
+    /// The largest number of fields: a document has a bit for each in one `u64`.
     pub const MAX_FIELDS: usize = 64;
 
-    /// A schema without fields. The first text field that is added is the default field.
+    /// A schema without fields. The first text field added is the default field.
     #[must_use]
     pub fn new() -> Schema {
         Schema::default()
@@ -101,8 +101,7 @@ impl Schema {
     ///
     /// # Panics
     ///
-    /// When a field or alias of that name exists, or the schema is full: both are mistakes in the
-    /// program.
+    /// If a field or alias of that name exists, or the schema is full: both are bugs of the caller.
     pub fn add(&mut self, name: &str, kind: Kind, aliases: &[&str]) -> FieldId {
         for name in std::iter::once(&name).chain(aliases) {
             assert!(self.find(name).is_none(), "two fields are called {name}");
@@ -122,12 +121,12 @@ impl Schema {
         id
     }
 
-    /// Lists the only values of a keyword field, each with its aliases: a query for another value
-    /// is an error.
+    /// Fixes the values of a keyword field, each with its aliases. A query for another value is an
+    /// error.
     ///
     /// # Panics
     ///
-    /// When the field holds no keywords.
+    /// If the field holds no keywords.
     pub fn restrict_values(&mut self, id: FieldId, values: &[(&str, &[&str])]) {
         let field = &mut self.fields[id.index()];
         assert_eq!(field.kind, Kind::Keyword, "{} holds no keywords", field.name);
@@ -138,7 +137,7 @@ impl Schema {
         field.values = values.iter().map(owned).collect();
     }
 
-    /// Lists the signs that a query may write before a keyword of this field.
+    /// Sets the signs that a query may have before a keyword of this field.
     pub fn ignore_signs(&mut self, id: FieldId, signs: &[char]) {
         self.fields[id.index()].signs = signs.to_vec();
     }
@@ -154,13 +153,13 @@ impl Schema {
     ///
     /// # Panics
     ///
-    /// When the number comes from another schema.
+    /// If the number comes from another schema.
     #[must_use]
     pub fn field(&self, id: FieldId) -> &Field {
         &self.fields[id.index()]
     }
 
-    /// The field that a word without a field name searches.
+    /// The field of a word without a field name.
     #[must_use]
     pub fn default_field(&self) -> FieldId {
         FieldId(u8::try_from(self.default_field).expect("fewer than 64 fields"))
@@ -199,40 +198,40 @@ pub mod tweet {
 
     /// The words of the text.
     pub const TEXT: FieldId = FieldId(0);
-    /// The name that the author shows.
+    /// The author's display name.
     pub const USER_NAME: FieldId = FieldId(1);
     /// The addresses that the tweet links to, expanded.
     pub const URL: FieldId = FieldId(2);
-    /// Hashtags without their sign.
+    /// Hashtags without `#`.
     pub const HASHTAG: FieldId = FieldId(3);
-    /// Screen names of those who are mentioned.
+    /// The screen names of mentioned users.
     pub const MENTION: FieldId = FieldId(4);
-    /// Cashtags without their sign.
+    /// Cashtags without `$`.
     pub const CASHTAG: FieldId = FieldId(5);
     /// The language code.
     pub const LANG: FieldId = FieldId(6);
     /// The author's screen name.
     pub const SCREEN_NAME: FieldId = FieldId(7);
-    /// The screen name of the one who is answered.
+    /// The screen name of the user whose tweet this one answers.
     pub const REPLY_TO: FieldId = FieldId(8);
-    /// What comes with the tweet, one of [`HAS_VALUES`].
+    /// What the tweet contains: values of [`HAS_VALUES`].
     pub const HAS: FieldId = FieldId(9);
-    /// What the tweet is, one of [`IS_VALUES`].
+    /// What the tweet is: values of [`IS_VALUES`].
     pub const IS: FieldId = FieldId(10);
     /// The tweet's id.
     pub const ID: FieldId = FieldId(11);
-    /// How many follow the author.
+    /// The author's number of followers.
     pub const FOLLOWERS: FieldId = FieldId(12);
-    /// How often it was retweeted.
+    /// The number of retweets.
     pub const RETWEETS: FieldId = FieldId(13);
-    /// How often it was liked.
+    /// The number of likes.
     pub const FAVORITES: FieldId = FieldId(14);
-    /// When it was written.
+    /// The time of creation.
     pub const CREATED: FieldId = FieldId(15);
-    /// Where it was written.
+    /// The coordinates.
     pub const COORDINATES: FieldId = FieldId(16);
 
-    /// The values of [`HAS`] and their aliases; the analysis of a tweet says when it has one.
+    /// The values of [`HAS`] and their aliases. The analysis of a tweet decides which it has.
     pub const HAS_VALUES: &[(&str, &[&str])] = &[
         ("media", &[]),
         ("links", &[]),
@@ -241,7 +240,7 @@ pub mod tweet {
         ("cashtags", &[]),
         ("coordinates", &["geo"]),
     ];
-    /// The values of [`IS`]; the analysis of a tweet says when it is one.
+    /// The values of [`IS`]. The analysis of a tweet decides which it is.
     pub const IS_VALUES: &[(&str, &[&str])] = &[("retweet", &[]), ("reply", &[]), ("quote", &[])];
 
     pub(super) const FIELDS: &[(FieldId, &str, Kind, &[&str])] = &[
@@ -265,10 +264,9 @@ pub mod tweet {
     ];
 }
 
-/// Maps a float to an integer of the same order, so that ranges of floats and of integers are one
-/// thing.
+/// Maps a float to an integer in the same order, so that ranges of floats are ranges of integers.
 ///
-/// The total order of IEEE 754 (`f64::total_cmp`), with -0 taken as 0.
+/// The order is the total order of IEEE 754 (`f64::total_cmp`), with -0 equal to 0.
 #[must_use]
 pub fn float_key(value: f64) -> i64 {
     let bits = (value + 0.0).to_bits().cast_signed();

@@ -1,12 +1,12 @@
-//! The one analyzer: what the words of a text are, for index, percolator and queries alike.
+//! The analyzer: splits a text into terms, for index, percolator and queries alike.
 //!
-//! A word is a run of letters, digits and marks; everything else separates. Words are folded
+//! A word is a run of letters, digits and marks; everything else separates words. Words are folded
 //! ([`fold()`]): lower case, without accents. Each character of a script without spaces, and each
-//! emoji, is a term of its own, so that a phrase of them finds any word inside. Addresses with a
-//! scheme are left out: they have a field of their own ([`url_words`]).
+//! emoji, is a term of its own, so that a phrase of them finds any word inside a text. Addresses
+//! with a scheme are left out: they have a field of their own ([`url_words`]).
 //!
-//! The words of a text are those of the folded text: `words(fold(x))` and `words(x)` give the same
-//! terms. The analyzer knows no languages: no stemming, no stop words, no dictionaries.
+//! Folding a text first does not change its terms: `words(fold(x))` equals `words(x)`. The analyzer
+//! is independent of languages: no stemming, no stop words, no dictionaries.
 
 mod fold;
 mod url;
@@ -18,8 +18,8 @@ pub use url::{url_query_words, url_words};
 
 use fold::{Class, Folder, Span, is_ignored};
 
-/// Longer terms are left out, on both sides, though they keep their position: nobody searches for
-/// them, and the index could not hold them.
+/// The length of a term in bytes, at most, which fits into one byte. Longer terms are left out of
+/// documents and queries, and keep their position.
 pub const MAX_TERM_BYTES: usize = 255;
 
 /// Calls `sink` with each word: folded term, position from 0, byte span in `text`.
@@ -27,8 +27,7 @@ pub fn words(text: &str, sink: &mut (impl FnMut(&str, u32, (u32, u32)) + ?Sized)
     split::<true>(text, sink);
 }
 
-/// The words that a query for this text asks for, in order, each with the bytes of `text` that it
-/// comes from.
+/// The terms of a query for a text, in order, each with the bytes of `text` that it comes from.
 #[must_use]
 pub fn query_words(text: &str) -> Vec<(String, Range<usize>)> {
     let mut terms = Vec::new();
@@ -36,17 +35,17 @@ pub fn query_words(text: &str) -> Vec<(String, Range<usize>)> {
     terms
 }
 
-/// A place in the text as it is kept in tokens. Nothing that perch reads is near 4 GiB.
-fn at(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
+/// A byte offset as tokens have it. No text that perch reads is near 4 GiB.
+fn at(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
 }
 
 const LOWER: u8 = 1;
 const UPPER: u8 = 2;
-/// Goes on with an address.
+/// Continues an address.
 const ADDRESS: u8 = 4;
 
-/// What each byte is; 0 for separators and for all of the bytes that are not ASCII.
+/// The class of each byte: 0 for separators and for bytes that are not ASCII.
 const BYTES: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0_u8;
@@ -71,9 +70,9 @@ fn class_of_byte(byte: u8) -> u8 {
     BYTES[usize::from(byte)]
 }
 
-/// Splits a text into folded terms; leaves addresses out if `SKIP_ADDRESSES`.
+/// Splits a text into folded terms, without addresses if `SKIP_ADDRESSES`.
 ///
-/// Runs of ASCII go straight to the terms; other characters take the way through the [`Folder`].
+/// Runs of ASCII bypass the [`Folder`], which all other characters need.
 fn split<const SKIP_ADDRESSES: bool>(text: &str, sink: &mut (impl FnMut(&str, u32, Span) + ?Sized)) {
     let bytes = text.as_bytes();
     let mut terms = Terms { sink, term: String::new(), span: (0, 0), position: 0, state: State::Gap };
@@ -83,11 +82,11 @@ fn split<const SKIP_ADDRESSES: bool>(text: &str, sink: &mut (impl FnMut(&str, u3
         if !byte.is_ascii() {
             let c = text[here..].chars().next().expect("a byte that is not ASCII starts a character");
             let end = here + c.len_utf8();
-            folder.push(c, (at(here), at(end)), &mut |c, class, span| terms.take(c, class, span));
+            folder.push(c, (at(here), at(end)), &mut |c, class, span| terms.push(c, class, span));
             here = end;
             continue;
         }
-        folder.flush(&mut |c, class, span| terms.take(c, class, span));
+        folder.flush(&mut |c, class, span| terms.push(c, class, span));
         let start = here;
         if terms.state == State::Address {
             here += bytes[here..].iter().take_while(|&&byte| class_of_byte(byte) & ADDRESS != 0).count();
@@ -109,7 +108,7 @@ fn split<const SKIP_ADDRESSES: bool>(text: &str, sink: &mut (impl FnMut(&str, u3
                 && byte == b':'
                 && terms.state == State::Word
                 && is_scheme(&terms.term)
-                && let Some(behind) = behind_slashes(text, here)
+                && let Some(behind) = after_slashes(text, here)
             {
                 terms.term.clear();
                 terms.state = State::Address;
@@ -124,7 +123,7 @@ fn split<const SKIP_ADDRESSES: bool>(text: &str, sink: &mut (impl FnMut(&str, u3
             if SKIP_ADDRESSES
                 && bytes.get(here) == Some(&b':')
                 && is_scheme(word)
-                && let Some(behind) = behind_slashes(text, here + 1)
+                && let Some(behind) = after_slashes(text, here + 1)
             {
                 terms.state = State::Address;
                 here = behind;
@@ -135,7 +134,7 @@ fn split<const SKIP_ADDRESSES: bool>(text: &str, sink: &mut (impl FnMut(&str, u3
             terms.append_ascii(word, (at(start), at(here)));
         }
     }
-    folder.flush(&mut |c, class, span| terms.take(c, class, span));
+    folder.flush(&mut |c, class, span| terms.push(c, class, span));
     terms.end();
 }
 
@@ -143,8 +142,9 @@ fn is_scheme(word: &str) -> bool {
     word.eq_ignore_ascii_case("http") || word.eq_ignore_ascii_case("https")
 }
 
-/// The place behind the two slashes that stand here. What folds to nothing may stand between them.
-fn behind_slashes(text: &str, here: usize) -> Option<usize> {
+/// The offset after two slashes at `here`, between which there may be characters that fold to
+/// nothing.
+fn after_slashes(text: &str, here: usize) -> Option<usize> {
     let mut seen = text[here..].char_indices().filter(|&(_, c)| !is_ignored(c));
     match (seen.next(), seen.next()) {
         (Some((_, '/')), Some((second, '/'))) => Some(here + second + 1),
@@ -154,31 +154,31 @@ fn behind_slashes(text: &str, here: usize) -> Option<usize> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Between words; `term` is empty.
+    /// Between words. `term` is empty.
     Gap,
     /// In a word.
     Word,
-    /// Behind a character that is a term of its own and may get marks.
+    /// After a character that is a term of its own and may get marks.
     Solo,
     /// In an address.
     Address,
 }
 
-/// Collects folded characters to terms.
+/// Assembles folded characters to terms.
 struct Terms<'a, S: ?Sized> {
     sink: &'a mut S,
     /// The term so far.
     term: String,
-    /// Where it comes from.
+    /// The source bytes of the term.
     span: Span,
-    /// Its position.
+    /// The position of the term.
     position: u32,
     state: State,
 }
 
 impl<S: FnMut(&str, u32, Span) + ?Sized> Terms<'_, S> {
-    /// A folded character.
-    fn take(&mut self, c: char, class: Class, span: Span) {
+    /// Adds a folded character.
+    fn push(&mut self, c: char, class: Class, span: Span) {
         if self.state == State::Address {
             if c.is_ascii() && class_of_byte(c as u8) & ADDRESS != 0 {
                 return;
@@ -226,7 +226,7 @@ impl<S: FnMut(&str, u32, Span) + ?Sized> Terms<'_, S> {
         }
     }
 
-    /// A run of ASCII letters and digits that is a part of a word.
+    /// Adds a run of ASCII letters and digits that is part of a word.
     fn append_ascii(&mut self, run: &str, span: Span) {
         if self.state == State::Solo {
             self.end();
@@ -238,7 +238,7 @@ impl<S: FnMut(&str, u32, Span) + ?Sized> Terms<'_, S> {
         self.state = State::Word;
     }
 
-    /// A word of ASCII letters and digits, from its start to its end.
+    /// Adds a whole word of ASCII letters and digits.
     fn ascii(&mut self, word: &str, has_upper: bool, span: Span) {
         if has_upper {
             self.append_ascii(word, span);
@@ -249,7 +249,7 @@ impl<S: FnMut(&str, u32, Span) + ?Sized> Terms<'_, S> {
         }
     }
 
-    /// The term ends here, if there is one.
+    /// Ends the term, if there is one.
     fn end(&mut self) {
         if !self.term.is_empty() {
             (self.sink)(&self.term, self.position, self.span);

@@ -1,39 +1,42 @@
-//! The fixed characters of a regular expression: what every term that matches starts with, ends with, or has inside.
-//! Of most expressions, a scan ([`super::runs`]) tells enough.
+//! The literals of a regular expression: strings that every matching term starts with, ends with or
+//! contains. For most expressions a scan ([`super::runs`]) finds enough.
 //!
-//! Characters are compared in a simple form ([`simple`]) that takes case away, so that a regular expression that ignores
-//! case has one literal and not two to the power of its length. That can only find more patterns to try, never fewer.
+//! Characters are compared in simple case ([`simple`]). Otherwise an expression that ignores case
+//! would have two to the power of its length literals. Simple case can only find more patterns to
+//! test, never fewer.
 
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
-/// More strings than this are not worth being told apart.
+/// Strings in a set, at most: each is a key of the pattern.
 const MAX_STRINGS: usize = 16;
-/// Longer strings need not be known to their end.
+/// Characters of a string, at most. Keys are shorter.
 const MAX_CHARS: usize = 12;
 
-/// Strings of which a term that matches has at least one. A set with an empty string says nothing.
+/// Three sets of strings, of each of which a matching term has at least one. A set with the empty
+/// string rejects nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Literals {
-    /// At its start.
+    /// At the start.
     pub(crate) prefix: Vec<Vec<char>>,
-    /// At its end.
+    /// At the end.
     pub(crate) suffix: Vec<Vec<char>>,
     /// Anywhere.
     pub(crate) inner: Vec<Vec<char>>,
 }
 
-/// The character without its case.
+/// The character in simple case: one for all cases.
 #[inline]
 pub(crate) fn simple(char: char) -> char {
     if char.is_ascii() {
         return char.to_ascii_lowercase();
     }
-    // Up and down again, because some characters share their upper case only: ſ and s, ς and σ.
+    // To upper and back to lower case, because some characters share only their upper case: ſ and
+    // s, ς and σ.
     let upper = char.to_uppercase().next().unwrap_or(char);
     upper.to_lowercase().next().unwrap_or(upper)
 }
 
-/// What terms that this regular expression matches as a whole have.
+/// The literals of terms that a regular expression matches as a whole.
 pub(crate) fn of_regex(pattern: &str) -> Literals {
     let parsed = regex_syntax::ParserBuilder::new().case_insensitive(true).nest_limit(64).build().parse(pattern);
     match parsed {
@@ -42,55 +45,55 @@ pub(crate) fn of_regex(pattern: &str) -> Literals {
     }
 }
 
-/// The same of one that is parsed already.
+/// The same for a parsed expression.
 pub(crate) fn of_hir(hir: &Hir) -> Literals {
-    let Known { prefix, suffix, inner, .. } = known(hir);
+    let KnownStrings { prefix, suffix, inner, .. } = known(hir);
     Literals { prefix, suffix, inner }
 }
 
-/// The set that says nothing.
+/// The set that rejects nothing.
 fn nothing() -> Vec<Vec<char>> {
     vec![Vec::new()]
 }
 
-/// What is known of the strings that a part of an expression matches.
+/// What is known about the strings that a part of an expression matches.
 #[derive(Clone, Debug)]
-struct Known {
-    /// All of them, in simple form, when they are few.
+struct KnownStrings {
+    /// All strings in simple case, if they are few.
     exact: Option<Vec<Vec<char>>>,
     prefix: Vec<Vec<char>>,
     suffix: Vec<Vec<char>>,
     inner: Vec<Vec<char>>,
 }
 
-impl Known {
-    fn nothing() -> Known {
-        Known { exact: None, prefix: nothing(), suffix: nothing(), inner: nothing() }
+impl KnownStrings {
+    fn nothing() -> KnownStrings {
+        KnownStrings { exact: None, prefix: nothing(), suffix: nothing(), inner: nothing() }
     }
 
-    fn exact(mut strings: Vec<Vec<char>>) -> Known {
+    fn exact(mut strings: Vec<Vec<char>>) -> KnownStrings {
         strings.sort_unstable();
         strings.dedup();
-        Known { prefix: strings.clone(), suffix: strings.clone(), inner: strings.clone(), exact: Some(strings) }
+        KnownStrings { prefix: strings.clone(), suffix: strings.clone(), inner: strings.clone(), exact: Some(strings) }
     }
 }
 
-fn known(hir: &Hir) -> Known {
+fn known(hir: &Hir) -> KnownStrings {
     match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => Known::exact(nothing()),
+        HirKind::Empty | HirKind::Look(_) => KnownStrings::exact(nothing()),
         HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
-            Ok(text) => Known::exact(vec![text.chars().map(simple).collect()]),
-            Err(_) => Known::nothing(),
+            Ok(text) => KnownStrings::exact(vec![text.chars().map(simple).collect()]),
+            Err(_) => KnownStrings::nothing(),
         },
         HirKind::Class(Class::Unicode(class)) => {
             let n: u32 = class.ranges().iter().map(|range| u32::from(range.end()) - u32::from(range.start()) + 1).sum();
             if n == 0 || n as usize > MAX_STRINGS * 2 {
-                return Known::nothing();
+                return KnownStrings::nothing();
             }
             let chars = class.ranges().iter().flat_map(|range| range.start()..=range.end());
-            bounded(Known::exact(chars.map(|char| vec![simple(char)]).collect()))
+            bounded(KnownStrings::exact(chars.map(|char| vec![simple(char)]).collect()))
         }
-        HirKind::Class(Class::Bytes(_)) => Known::nothing(),
+        HirKind::Class(Class::Bytes(_)) => KnownStrings::nothing(),
         HirKind::Repetition(repetition) => of_repetition(repetition),
         HirKind::Capture(capture) => known(&capture.sub),
         HirKind::Concat(parts) => of_concat(&parts.iter().map(known).collect::<Vec<_>>()),
@@ -98,26 +101,26 @@ fn known(hir: &Hir) -> Known {
     }
 }
 
-fn of_repetition(repetition: &Repetition) -> Known {
+fn of_repetition(repetition: &Repetition) -> KnownStrings {
     let sub = known(&repetition.sub);
     match (repetition.min, repetition.max) {
-        (0, Some(1)) => of_alternation(&[sub, Known::exact(nothing())]),
-        (0, _) => Known::nothing(),
+        (0, Some(1)) => of_alternation(&[sub, KnownStrings::exact(nothing())]),
+        (0, _) => KnownStrings::nothing(),
         (1, Some(1)) => sub,
-        // A few times the same is a sequence.
+        // A fixed number of repetitions is a sequence.
         (min, Some(max)) if min == max && min <= 4 => of_concat(&vec![sub; min as usize]),
-        _ => Known { exact: None, ..sub },
+        _ => KnownStrings { exact: None, ..sub },
     }
 }
 
-fn of_alternation(parts: &[Known]) -> Known {
-    let all = |strings: fn(&Known) -> &Vec<Vec<char>>| {
+fn of_alternation(parts: &[KnownStrings]) -> KnownStrings {
+    let all = |strings: fn(&KnownStrings) -> &Vec<Vec<char>>| {
         let all: Vec<Vec<char>> = parts.iter().flat_map(strings).cloned().collect();
         if all.len() > MAX_STRINGS { nothing() } else { all }
     };
     let exact: Option<Vec<Vec<char>>> =
         parts.iter().map(|part| part.exact.clone()).collect::<Option<Vec<_>>>().map(|sets| sets.concat());
-    Known {
+    KnownStrings {
         exact: exact.filter(|all| all.len() <= MAX_STRINGS),
         prefix: all(|part| &part.prefix),
         suffix: all(|part| &part.suffix),
@@ -125,8 +128,8 @@ fn of_alternation(parts: &[Known]) -> Known {
     }
 }
 
-fn of_concat(parts: &[Known]) -> Known {
-    let mut whole = Known::exact(nothing());
+fn of_concat(parts: &[KnownStrings]) -> KnownStrings {
+    let mut whole = KnownStrings::exact(nothing());
     let mut inner: Vec<Vec<Vec<char>>> = Vec::new();
     // The strings that end where the parts so far end, as far as they are known.
     let mut run = nothing();
@@ -158,7 +161,7 @@ fn of_concat(parts: &[Known]) -> Known {
     bounded(whole)
 }
 
-/// All strings of one set with all of the other behind them, if these are not too many or too long.
+/// The concatenations of all strings of two sets, unless these are too many or too long.
 fn cross(front: &[Vec<char>], back: &[Vec<char>]) -> Option<Vec<Vec<char>>> {
     if front.len() * back.len() > MAX_STRINGS || front.iter().any(|chars| chars.len() > MAX_CHARS * 4) {
         return None;
@@ -170,7 +173,7 @@ fn cross(front: &[Vec<char>], back: &[Vec<char>]) -> Option<Vec<Vec<char>>> {
     Some(all)
 }
 
-fn bounded(mut known: Known) -> Known {
+fn bounded(mut known: KnownStrings) -> KnownStrings {
     known.exact = known.exact.filter(|all| all.len() <= MAX_STRINGS);
     for set in [&mut known.prefix, &mut known.suffix, &mut known.inner] {
         if set.len() > MAX_STRINGS {
@@ -189,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn regular_expressions_have_few_strings_or_none() {
+    fn regular_expressions_have_few_literals_or_none() {
         assert_eq!(show(&of_regex("joh?n").prefix), ["john", "jon"]);
         assert_eq!(show(&of_regex("joh?n(ath[oa]n)").suffix), ["johnathan", "johnathon", "jonathan", "jonathon"]);
         assert_eq!(show(&of_regex("(ab|cd)+x").prefix), ["ab", "cd"]);
@@ -200,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn case_is_no_difference() {
+    fn literals_ignore_case() {
         for (a, b) in [('K', 'k'), ('\u{212a}', 'k'), ('ſ', 's'), ('ς', 'Σ')] {
             assert_eq!(simple(a), simple(b));
         }

@@ -1,7 +1,9 @@
-//! The runs of fixed characters of a pattern, found by one scan: for prefixes, wildcards, and the regular expressions that people write.
+//! Finds the runs of fixed characters of a pattern by one scan: of prefixes, wildcards, and the
+//! regular expressions that people write.
 //!
-//! An expression of another kind, or one in which too little is fixed for a scan, is left to [`super::literal`], which reads
-//! it properly and knows alternatives. What a scan finds is true of every term that matches; a property test holds it against the automata.
+//! Expressions with alternatives, and those with too few fixed characters, are left to
+//! [`super::literal`], which parses them. Every matching term contains the runs; a property test
+//! compares them with the automata.
 
 use std::iter::Peekable;
 use std::ops::Range;
@@ -11,38 +13,39 @@ use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
 use super::literal::simple;
 
-/// So many characters in a row say enough.
-const ENOUGH: usize = 3;
-/// And so many at both ends together.
-const ENOUGH_AT_ENDS: usize = 4;
+/// Characters of a run that make a selective key.
+const SELECTIVE_RUN: usize = 3;
+/// Characters at both ends together that make a selective key.
+const SELECTIVE_ENDS: usize = 4;
 
-/// What every term that matches a pattern starts with, ends with, and has inside; in simple form ([`simple`]).
+/// What every term that matches a pattern starts with, ends with and contains, in simple case
+/// ([`simple`]).
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
-    /// All fixed characters, in their order.
+    /// All fixed characters, in order.
     chars: Vec<char>,
-    /// Where the first run ends, when the pattern starts with one.
+    /// The end of the first run, if the pattern starts with one.
     prefix: usize,
-    /// The longest run, or the last of those.
+    /// The longest run, the last one of equal length.
     inner: Range<usize>,
-    /// Where the present run starts.
+    /// The start of the current run.
     start: usize,
-    /// Whether anything is not fixed.
+    /// Whether the pattern has characters that are not fixed.
     is_open: bool,
 }
 
 impl Runs {
-    /// At the start.
+    /// The run at the start.
     pub(crate) fn prefix(&self) -> &[char] {
         &self.chars[..self.prefix]
     }
 
-    /// At the end, behind the prefix.
+    /// The run at the end, without the prefix.
     pub(crate) fn suffix(&self) -> &[char] {
         &self.chars[self.start..]
     }
 
-    /// Anywhere.
+    /// The longest run, anywhere.
     pub(crate) fn inner(&self) -> &[char] {
         &self.chars[self.inner.clone()]
     }
@@ -52,20 +55,21 @@ impl Runs {
         &self.chars
     }
 
-    /// Whether there is something between the runs, or beside them. Otherwise all are the whole term.
+    /// Whether a matching term may have characters besides the runs. Otherwise each run is the
+    /// whole term.
     pub(crate) fn is_open(&self) -> bool {
         self.is_open
     }
 
-    /// Whether the term has the runs at its ends, without which it can't match.
-    pub(crate) fn may_be_in(&self, term: &str) -> bool {
+    /// Whether a term has the runs of both ends, as every matching term does.
+    pub(crate) fn may_match(&self, term: &str) -> bool {
         let mut front = term.chars().map(simple);
         let mut back = term.chars().rev().map(simple);
         self.prefix().iter().all(|&fixed| front.next() == Some(fixed))
             && self.suffix().iter().rev().all(|&fixed| back.next() == Some(fixed))
     }
 
-    /// Takes a prefix.
+    /// Scans a prefix.
     pub(crate) fn of_prefix(&mut self, prefix: &str) {
         self.clear();
         prefix.chars().for_each(|char| self.fixed(char));
@@ -73,7 +77,8 @@ impl Runs {
         self.end();
     }
 
-    /// Takes a wildcard: `?` is any one character, `*` any number of them, `\` takes the next as it is.
+    /// Scans a wildcard: `?` is any character, `*` any number of them, and `\` escapes the next
+    /// character.
     pub(crate) fn of_wildcard(&mut self, pattern: &str) {
         self.clear();
         let mut chars = pattern.chars();
@@ -87,7 +92,7 @@ impl Runs {
         self.end();
     }
 
-    /// Takes a regular expression. False when that is left to others; then the runs mean nothing.
+    /// Scans a regular expression. Returns false, with void runs, if it needs a parser.
     pub(crate) fn of_regex(&mut self, pattern: &str) -> bool {
         self.clear();
         let mut chars = pattern.chars().peekable();
@@ -120,7 +125,9 @@ impl Runs {
         }
         self.end();
         let (prefix, suffix) = (self.prefix().len(), self.suffix().len());
-        !self.is_open || self.inner.len() >= ENOUGH || prefix > 0 && suffix > 0 && prefix + suffix >= ENOUGH_AT_ENDS
+        !self.is_open
+            || self.inner.len() >= SELECTIVE_RUN
+            || prefix > 0 && suffix > 0 && prefix + suffix >= SELECTIVE_ENDS
     }
 
     fn clear(&mut self) {
@@ -132,7 +139,7 @@ impl Runs {
         self.chars.push(simple(char));
     }
 
-    /// Something that is not fixed comes next.
+    /// Ends the run before characters that are not fixed.
     fn open(&mut self) {
         self.end_run();
         if !self.is_open {
@@ -151,13 +158,13 @@ impl Runs {
 
     fn end_run(&mut self) {
         let run = self.start..self.chars.len();
-        if run.len() >= self.inner.len().min(ENOUGH) {
+        if run.len() >= self.inner.len().min(SELECTIVE_RUN) {
             self.inner = run;
         }
     }
 }
 
-/// Goes behind the end of a class or group of nothing but such characters.
+/// Skips a class or group that consists of plain characters. Returns whether it does.
 fn skip(chars: &mut Peekable<Chars<'_>>, end: char, is_plain: impl Fn(char) -> bool) -> bool {
     let mut n = 0;
     while chars.next_if(|&char| is_plain(char)).is_some() {
@@ -166,7 +173,7 @@ fn skip(chars: &mut Peekable<Chars<'_>>, end: char, is_plain: impl Fn(char) -> b
     n > 0 && chars.next() == Some(end)
 }
 
-/// Whether all characters that differ from this one by case only have its simple form.
+/// Whether all characters that differ from this one only in case have the same simple case.
 fn is_one(char: char) -> bool {
     if char.is_ascii() {
         return true;
@@ -194,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_have_the_characters_around_their_signs() {
+    fn wildcards_have_the_runs_between_their_operators() {
         let mut runs = Runs::default();
         runs.of_wildcard("colo?r*");
         assert_eq!((show(runs.prefix()), show(runs.suffix())), ("colo".into(), String::new()));
@@ -231,7 +238,7 @@ mod tests {
         }
     }
 
-    /// What the parser of expressions finds in a wildcard.
+    /// The literals that the parser finds in a wildcard.
     fn plainly(pattern: &str) -> literal::Literals {
         let mut expression = String::from("(?s)");
         let mut chars = pattern.chars();
@@ -256,12 +263,12 @@ mod tests {
             let literals = plainly(&pattern);
             prop_assert_eq!(&literals.prefix, &[runs.prefix().to_vec()]);
             prop_assert_eq!(&literals.suffix, &[runs.suffix().to_vec()]);
-            prop_assert_eq!(literals.inner[0].len().min(ENOUGH), runs.inner().len().min(ENOUGH));
+            prop_assert_eq!(literals.inner[0].len().min(SELECTIVE_RUN), runs.inner().len().min(SELECTIVE_RUN));
         }
     }
 
     proptest! {
-        // Each builds an automaton.
+        // Each case builds an automaton.
         #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
@@ -275,7 +282,7 @@ mod tests {
                 return Ok(());
             }
             for term in terms.iter().filter(|term| automaton.matches(term)) {
-                prop_assert!(runs.may_be_in(term));
+                prop_assert!(runs.may_match(term));
                 let term: Vec<char> = term.chars().map(simple).collect();
                 prop_assert!(term.starts_with(runs.prefix()) && term.ends_with(runs.suffix()), "{} {:?}", pattern, runs);
                 prop_assert!(runs.inner().is_empty() || term.windows(runs.inner().len()).any(|it| it == runs.inner()));

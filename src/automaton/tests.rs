@@ -54,7 +54,8 @@ fn a_query_of_death_is_refused() {
     assert!(TermAutomaton::regex(&"(".repeat(100_000), LIMIT).is_err());
 }
 
-/// Small automata can take long to make: what many states that stand for many others cost is counted, or refused.
+/// Small automata can take long to make: what many states that stand for many others cost is
+/// counted, or refused.
 #[test]
 fn work_counts_that_leaves_nothing_behind() {
     for pattern in ["(.?){200}", "(a?){500}", "((a?){20}){20}", "(.?.?.?){60}", "((.?){14}){14}", "(a.?){100}"] {

@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::tweet::{Explained, ExplainedPart, Explainer, Place};
+use super::tweet::{Explained, ExplainedPart, Explainer, MatchRange};
 use super::*;
 use crate::doc::DocBuilder;
 use crate::query::arbitrary::{WORDS, ast, parts};
@@ -33,7 +33,7 @@ fn show(explained: &Explained) -> String {
     let show_parts = |shown: &mut String, parts: &[ExplainedPart], indent: &str| {
         for ExplainedPart { query, field, ranges, values } in parts {
             write!(shown, "{indent}{query} ({})", field.unwrap_or("-")).unwrap();
-            for Place { at, range, text } in ranges {
+            for MatchRange { at, range, text } in ranges {
                 write!(shown, "; {at}[{}..{}] {text:?}", range.start, range.end).unwrap();
             }
             values.iter().for_each(|value| write!(shown, "; {value}").unwrap());
@@ -315,7 +315,8 @@ fn the_page_marks_what_is_explained() {
     }
 }
 
-/// A tweet of words with all that makes places hard: HTML entities, marks, ligatures, addresses, entities.
+/// A tweet of words with all that makes places hard: HTML entities, marks, ligatures, addresses,
+/// entities.
 fn tweets() -> impl Strategy<Value = Value> {
     let noise = prop::sample::select(vec![
         "&amp;",
@@ -351,7 +352,7 @@ fn tweets() -> impl Strategy<Value = Value> {
 }
 
 /// Whether the part asks for what stands at a place.
-fn asks_for(part: &ExplainedPart, place: &Place) -> bool {
+fn asks_for(part: &ExplainedPart, place: &MatchRange) -> bool {
     let schema = Schema::tweet();
     let query = parse(&part.query);
     let field = schema.find(part.field.expect("a place has a field")).expect("it is the field's name");
@@ -382,7 +383,8 @@ proptest! {
         prop_assert_eq!(explanation.matches(), matches(query.ast(), &doc), "{:?} over {:?}", query.ast(), parts);
         prop_assert!(explanation.matches() || explanation.parts.is_empty());
         for part in &explanation.parts {
-            // Each part holds by itself, and together they are enough for what has nothing else to it.
+            // Each part holds by itself, and together they are enough for what has nothing else to
+            // it.
             prop_assert!(matches(parse(&part.text).ast(), &doc), "{} over {:?}", part.text, parts);
         }
         if let Some(failed) = &explanation.failed {

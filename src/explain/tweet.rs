@@ -1,8 +1,8 @@
-//! The same of a tweet: where in its JSON the words stand by which it matches.
+//! Why a tweet matches a query: the ranges of the matching words in its JSON.
 //!
-//! A place is the path of a string in the tweet as perch stores and sends it ([`Tweet::to_json`]) and a range of that string's UTF-8 bytes,
-//! as it is there: with `&amp;` and the like. What was found in an entity has a place in the entity and, where the tweet says where that
-//! stands, one in `text`.
+//! A range is the path of a string in the tweet as perch stores and sends it ([`Tweet::to_json`]),
+//! and UTF-8 bytes of that string as it is there, with `&amp;` and the like. A word of an entity
+//! has a range in the entity and, if the tweet has the indices of the entity, one in `text`.
 
 use std::ops::Range;
 
@@ -13,70 +13,71 @@ use crate::schema::{FieldId, Kind, Schema};
 use crate::text::fold;
 use crate::tweet::{Indices, TextOrigin, TextSource, Tweet, raw_range};
 
-/// What is said of a query and a tweet.
+/// Why a tweet matches a query, or why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explained {
-    /// The parts by which it matches; empty when it doesn't.
+    /// The parts that hold. Empty if the tweet does not match.
     pub parts: Vec<ExplainedPart>,
-    /// The first part that fails; none when it matches.
+    /// The first part that fails. None if the tweet matches.
     pub failed: Option<FailedPart>,
 }
 
 impl Explained {
-    /// Whether it matches.
+    /// Whether the tweet matches.
     #[must_use]
     pub fn matches(&self) -> bool {
         self.failed.is_none()
     }
 }
 
-/// A part by which a tweet matches, or that is there though it is excluded.
+/// A part that holds, or an exclusion that the tweet violates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainedPart {
-    /// In canonical form.
+    /// The part in canonical form.
     pub query: String,
-    /// The name of the field that it asks.
+    /// The name of the field.
     pub field: Option<&'static str>,
-    /// Where the words stand.
-    pub ranges: Vec<Place>,
-    /// What was found that stands in no text: numbers, dates, coordinates (longitude, latitude), the names of `has:` and `is:`.
+    /// The ranges of the words.
+    pub ranges: Vec<MatchRange>,
+    /// Values that are in no text: numbers, dates, coordinates (longitude, latitude), the names of
+    /// `has:` and `is:`.
     pub values: Vec<String>,
 }
 
-/// Some bytes of a text of the tweet.
+/// A range of a text of the tweet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct MatchRange {
     /// The path of the text in the tweet's JSON: `text`, `entities.hashtags[0].text`.
     pub at: String,
-    /// UTF-8 bytes.
+    /// The range in UTF-8 bytes.
     pub range: Range<usize>,
-    /// These bytes.
+    /// The text of the range.
     pub text: String,
 }
 
 /// The first part that fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedPart {
-    /// In canonical form.
+    /// The part in canonical form.
     pub query: String,
-    /// Its bytes in the query's canonical form.
+    /// The bytes of the part in the query's canonical form.
     pub range: Range<usize>,
-    /// The name of the field that it asks.
+    /// The name of the field.
     pub field: Option<&'static str>,
-    /// When it excludes something: what of that is there.
+    /// For an exclusion: what the tweet has of it.
     pub excluded: Vec<ExplainedPart>,
-    /// What the tweet has in that field instead; nothing for texts and addresses.
+    /// What the tweet has in the field instead. Empty for texts and addresses.
     pub instead: Vec<String>,
 }
 
-/// A tweet that is analyzed, for any number of queries.
+/// Explains any number of queries on one tweet.
 pub struct Explainer<'a> {
     tweet: &'a Tweet,
     doc: Doc,
     texts: Vec<Text<'a>>,
 }
 
-/// A text of the tweet, and which terms of its field are its own.
+/// A text of the tweet, and the terms of its field that come from it.
 struct Text<'a> {
     source: TextSource<'a>,
     tokens: Range<usize>,
@@ -100,13 +101,13 @@ impl<'a> Explainer<'a> {
         Explainer { tweet, doc: builder.finish(), texts }
     }
 
-    /// What queries see.
+    /// The analyzed tweet.
     #[must_use]
     pub fn doc(&self) -> &Doc {
         &self.doc
     }
 
-    /// Says why the tweet matches, or why not.
+    /// Explains why the tweet matches a query, or why not.
     #[must_use]
     pub fn explain(&self, query: &Query) -> Explained {
         let explanation = explain(query, &self.doc, Schema::tweet());
@@ -131,20 +132,20 @@ impl<'a> Explainer<'a> {
         if let Some(field) = part.field {
             for found in &part.found {
                 match found {
-                    Found::Terms(terms) => self.places(field, terms.clone(), &mut ranges, &mut values),
+                    Found::Terms(terms) => self.locate(field, terms.clone(), &mut ranges, &mut values),
                     &Found::Value(value) => values.push(show_value(value, Schema::tweet().field(field).kind)),
                     Found::Point(point) => values.push(format!("{} {}", point.lon, point.lat)),
                 }
             }
         }
-        // Two terms of one address, or of one percent-encoded path, have one place.
+        // Two terms of one address, or of one percent-encoded path, have the same range.
         let mut seen = std::collections::HashSet::new();
         ranges.retain(|place| seen.insert(place.clone()));
         ExplainedPart { query: part.text, field: part.field.map(name), ranges, values }
     }
 
-    /// Where these terms stand.
-    fn places(&self, field: FieldId, terms: Range<usize>, ranges: &mut Vec<Place>, values: &mut Vec<String>) {
+    /// Appends the ranges of terms.
+    fn locate(&self, field: FieldId, terms: Range<usize>, ranges: &mut Vec<MatchRange>, values: &mut Vec<String>) {
         let tokens = &self.doc.field_tokens(field)[terms.clone()];
         let start = tokens.iter().map(|token| token.span.0).min().unwrap_or(0) as usize;
         let end = tokens.iter().map(|token| token.span.1).max().unwrap_or(0) as usize;
@@ -158,12 +159,12 @@ impl<'a> Explainer<'a> {
             TextOrigin::Text | TextOrigin::UserName => raw_range(source.raw, start..end),
             _ => start..end,
         };
-        ranges.push(Place { at, text: source.raw[range.clone()].to_owned(), range });
+        ranges.push(MatchRange { at, text: source.raw[range.clone()].to_owned(), range });
         ranges.extend(self.in_text(source.origin));
     }
 
-    /// Where an entity stands in the text, when that is known and right.
-    fn in_text(&self, origin: TextOrigin) -> Option<Place> {
+    /// The range of an entity in the text, if the tweet has right indices.
+    fn in_text(&self, origin: TextOrigin) -> Option<MatchRange> {
         let entities = &self.tweet.entities;
         let is_signed =
             |it: &str, wanted: &str| it.chars().next().is_some_and(|sign| fold(&it[sign.len_utf8()..]) == fold(wanted));
@@ -176,7 +177,7 @@ impl<'a> Explainer<'a> {
             };
             let range = byte(start)?..byte(end)?;
             let it = text.get(range.clone()).filter(|it| is_it(it))?.to_owned();
-            Some(Place { at: "text".to_owned(), range, text: it })
+            Some(MatchRange { at: "text".to_owned(), range, text: it })
         };
         match origin {
             TextOrigin::Url(at) => place(entities.urls[at].indices, &|it| it == entities.urls[at].url),
@@ -196,7 +197,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// What the tweet has in a field that is not a text.
+    /// The values of a field that is no text.
     fn values(&self, field: FieldId) -> Vec<String> {
         let kind = Schema::tweet().field(field).kind;
         match kind {

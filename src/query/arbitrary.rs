@@ -1,7 +1,7 @@
-//! Random queries and documents over the tweet schema, made so that they often match: for property tests all over the crate.
+//! Random queries and documents over the tweet schema that often match, for property tests.
 //!
-//! Every kind of [`Ast`] is made, over a tiny vocabulary. Leaves are what the parser makes (analyzed terms, fields that can
-//! answer), so what is made here is accepted by [`super::Query::from_ast`].
+//! Queries have every kind of [`Ast`], over a tiny vocabulary. Leaves are like those of the parser
+//! (analyzed terms, fields that can answer), so [`super::Query::from_ast`] accepts the queries.
 
 use std::ops::Bound;
 
@@ -11,7 +11,7 @@ use super::{Ast, GeoBox, GeoCircle, Phrase};
 use crate::doc::{Doc, DocBuilder, Point};
 use crate::schema::{FieldId, Schema, tweet};
 
-/// The words that texts are made of; they are terms as they are.
+/// The words of texts. Each is its own term.
 pub(crate) const WORDS: &[&str] = &["rust", "rest", "trust", "rusty", "go", "job", "jobs", "日", "本", "🚀", "a"];
 const TAGS: &[&str] = &["rust", "rustlang", "job", "日本"];
 const NAMES: &[&str] = &["ann", "anna", "bob", "and"];
@@ -33,7 +33,7 @@ fn one_value(values: &'static [(&'static str, &'static [&'static str])]) -> impl
     prop::sample::select(values).prop_map(|(name, _)| name.to_owned())
 }
 
-/// A field with terms, and a term that may be in it.
+/// A field with terms, and a term that it may have.
 fn term() -> impl Strategy<Value = (FieldId, String)> + Clone {
     prop_oneof![
         6 => (Just(tweet::TEXT), one_of(WORDS)),
@@ -48,7 +48,7 @@ fn term() -> impl Strategy<Value = (FieldId, String)> + Clone {
     ]
 }
 
-/// A number between a few, and the field that has such.
+/// A field with numbers, and one of a few numbers.
 fn value() -> impl Strategy<Value = (FieldId, i64)> + Clone {
     (
         prop::sample::select(vec![tweet::ID, tweet::FOLLOWERS, tweet::RETWEETS, tweet::FAVORITES, tweet::CREATED]),
@@ -66,7 +66,7 @@ fn place() -> impl Strategy<Value = Point> + Clone {
     (lon, lat).prop_map(|(lon, lat)| Point { lon, lat })
 }
 
-/// The term with a part of it replaced by wildcards.
+/// The term with a part replaced by wildcards.
 fn wildcard() -> impl Strategy<Value = Ast> {
     (term(), any::<prop::sample::Index>(), prop::sample::select(vec!["?", "*", "?*", "*?*"]), any::<bool>()).prop_map(
         |((field, term), at, sign, drop)| {
@@ -144,14 +144,14 @@ pub(crate) fn ast() -> impl Strategy<Value = Ast> {
     })
 }
 
-/// What a document is made of, so that a failing test shows it.
+/// The values of a document, which a failing test shows.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
     /// Values of fields with terms.
     pub(crate) texts: Vec<(FieldId, String)>,
     /// Values of fields with numbers.
     pub(crate) values: Vec<(FieldId, i64)>,
-    /// Values of the field with places.
+    /// Values of the field with points.
     pub(crate) points: Vec<Point>,
 }
 
@@ -172,7 +172,7 @@ impl Parts {
     }
 }
 
-/// A small document; fields may have no value, one, or several.
+/// A small document. Fields have no value, one, or several.
 pub(crate) fn parts() -> impl Strategy<Value = Parts> {
     let words = prop::collection::vec(one_of(WORDS), 0..7).prop_map(|words| words.join(" "));
     let text = prop_oneof![

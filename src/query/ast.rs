@@ -1,6 +1,6 @@
-//! What a query means, whichever way it was written.
+//! The abstract syntax tree of a query, the same for text and JSON.
 //!
-//! Terms in an [`Ast`] are analysed already ([`crate::text`]), fields are resolved, dates are milliseconds.
+//! Terms are analyzed ([`crate::text`]), fields are resolved, dates are milliseconds.
 
 use std::ops::Bound;
 
@@ -20,21 +20,24 @@ pub enum Ast {
     Term { field: FieldId, term: String },
     /// The field has these terms, in this order.
     Phrase(Phrase),
-    /// The field has a term that starts like this.
+    /// The field has a term with this prefix.
     Prefix { field: FieldId, prefix: String },
-    /// The field has a term of this form: `?` is any one character, `*` any number of them, `\` takes the next as it is.
+    /// The field has a term that matches this wildcard: `?` is any character, `*` any number of
+    /// them, and `\` escapes the next character.
     Wildcard { field: FieldId, pattern: String },
-    /// The field has a term that this regular expression matches from its start to its end, ignoring case.
+    /// The field has a term that this regular expression matches as a whole, ignoring case.
     Regex { field: FieldId, pattern: Expression },
-    /// The field has a term within so many edits (insert, remove, replace, swap two neighbours) of this one.
+    /// The field has a term within this many edits of this one. Edits insert, remove or replace a
+    /// character, or swap two adjacent ones.
     Fuzzy { field: FieldId, term: String, distance: u8 },
-    /// The field has a number or date between the bounds (as ordered keys, [`crate::schema::float_key`]).
+    /// The field has a number or date between the bounds, as ordered keys
+    /// ([`crate::schema::float_key`]).
     Range { field: FieldId, lower: Bound<i64>, upper: Bound<i64> },
-    /// The field has any value.
+    /// The field has a value.
     Exists { field: FieldId },
-    /// The field has a place inside this box, edges included.
+    /// The field has a point inside this box, edges included.
     Within { field: FieldId, bounds: GeoBox },
-    /// The field has a place at most this far away.
+    /// The field has a point inside this circle, edge included.
     Near { field: FieldId, circle: GeoCircle },
     /// All of these match.
     And(Vec<Ast>),
@@ -47,7 +50,7 @@ pub enum Ast {
 }
 
 impl Ast {
-    /// The memory behind it, in bytes, without expressions that others hold too.
+    /// The heap memory of the tree, in bytes, without regular expressions that other trees share.
     pub(super) fn heap_bytes(&self) -> usize {
         let all =
             |parts: &Vec<Ast>| parts.capacity() * size_of::<Ast>() + parts.iter().map(Ast::heap_bytes).sum::<usize>();
@@ -69,16 +72,17 @@ impl Ast {
 
 /// Terms in order.
 ///
-/// With positions `p[i]`, all different, of the terms `i`, a document matches when the largest `p[i] - i` is at most `slop` more than
-/// the smallest: Lucene's `SloppyPhraseMatcher` in one line. `slop` 0 means one right behind the other.
+/// A document matches if it has distinct positions `p[i]` of the terms `i` such that the largest
+/// `p[i] - i` exceeds the smallest by at most `slop`, as Lucene's `SloppyPhraseMatcher` has it.
+/// With a `slop` of 0, the terms are adjacent and in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Phrase {
-    /// Where to look.
+    /// The field.
     pub field: FieldId,
-    /// At least two (or one that is a prefix is an [`Ast::Prefix`]).
+    /// At least two terms. A single prefix is an [`Ast::Prefix`].
     pub terms: Vec<String>,
-    /// How far the terms may be out of place, in positions.
+    /// How far the terms may be displaced, in positions.
     pub slop: u32,
-    /// Whether the last term is the start of a term only.
+    /// Whether the last term is only a prefix.
     pub last_is_prefix: bool,
 }

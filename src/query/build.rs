@@ -1,7 +1,8 @@
-//! Makes the leaves of an [`Ast`] from what was written: finds out what the field holds, analyzes, and checks the limits.
+//! Builds the leaves of an [`Ast`]: analyzes what was written by the kind of its field, and checks
+//! the limits.
 //!
-//! The text form, the JSON form and [`super::Query::from_ast`] all come through here, so that a leaf means the same
-//! whoever wrote it.
+//! The text form, the JSON form and [`super::Query::from_ast`] share it, so that a leaf means the
+//! same in all of them.
 
 use std::ops::Bound;
 
@@ -11,48 +12,48 @@ use crate::doc::{MAX_TERM_BYTES, POSITION_GAP};
 use crate::schema::{Field, FieldId, Kind, Schema, float_key};
 use crate::text;
 
-/// The most edits of a fuzzy term.
+/// Edits of a fuzzy term, at most.
 pub(super) const MAX_DISTANCE: u8 = 2;
-/// The longest fuzzy term, in characters: the automaton grows with it.
+/// Characters of a fuzzy term, at most: its automaton grows with each.
 const MAX_FUZZY_CHARS: usize = 64;
-/// The largest slop: with more, a phrase would reach from one value of a field into the next.
+/// The largest slop. With more, a phrase could span two values of a field.
 const MAX_SLOP: u32 = POSITION_GAP - 1;
 
-/// What is wrong with a leaf; the caller knows where.
+/// An error in a leaf. The caller adds the place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(super) struct LeafError {
     pub(super) message: String,
     pub(super) expected: Option<String>,
-    /// Whether the query asks for too much; otherwise it is a mistake.
+    /// Whether a limit is exceeded. Otherwise the query is invalid.
     pub(super) is_limit: bool,
 }
 
-impl Problem {
-    pub(super) fn new(message: impl Into<String>) -> Problem {
-        Problem { message: message.into(), expected: None, is_limit: false }
+impl LeafError {
+    pub(super) fn new(message: impl Into<String>) -> LeafError {
+        LeafError { message: message.into(), expected: None, is_limit: false }
     }
 
-    /// The query asks for more than a limit allows.
-    pub(super) fn limit(message: impl Into<String>) -> Problem {
-        Problem { is_limit: true, ..Problem::new(message) }
+    /// An error for an exceeded limit.
+    pub(super) fn limit(message: impl Into<String>) -> LeafError {
+        LeafError { is_limit: true, ..LeafError::new(message) }
     }
 
-    pub(super) fn expected(mut self, expected: impl Into<String>) -> Problem {
+    pub(super) fn expected(mut self, expected: impl Into<String>) -> LeafError {
         self.expected = Some(expected.into());
         self
     }
 }
 
-pub(super) type Built<T = Ast> = Result<T, Problem>;
+pub(super) type Built<T = Ast> = Result<T, LeafError>;
 
-/// One end of a range, as it was written.
+/// A bound of a range, as it was written.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct End<'t> {
+pub(super) struct RangeBound<'t> {
     pub(super) text: &'t str,
     pub(super) included: bool,
 }
 
-/// Makes leaves and counts what they cost.
+/// Builds leaves and counts their cost.
 #[derive(Debug)]
 pub(super) struct Builder<'a> {
     pub(super) schema: &'a Schema,
@@ -61,7 +62,7 @@ pub(super) struct Builder<'a> {
     depth: usize,
     automaton_bytes: usize,
     cost: usize,
-    /// Whether patterns are known to be right already.
+    /// Whether patterns were checked before.
     trusting: bool,
 }
 
@@ -70,59 +71,59 @@ impl<'a> Builder<'a> {
         Builder { schema, limits, clauses: 0, depth: 0, automaton_bytes: 0, cost: 0, trusting: false }
     }
 
-    /// A builder that builds no automata: for reading back what was checked before.
+    /// A builder that compiles no automata, for queries that were checked before.
     pub(super) fn trusting(schema: &'a Schema, limits: &'a QueryLimits) -> Builder<'a> {
         Builder { trusting: true, ..Builder::new(schema, limits) }
     }
 
-    /// Counts one more clause.
+    /// Counts a clause.
     pub(super) fn clause(&mut self) -> Built<()> {
         self.clauses += 1;
         if self.clauses > self.limits.max_clauses {
             let limit = self.limits.max_clauses;
-            return Err(Problem::limit(format!("the query has more than {limit} clauses, the limit (max_clauses)")));
+            return Err(LeafError::limit(format!("the query has more than {limit} clauses, the limit (max_clauses)")));
         }
         self.spend(1)
     }
 
-    /// Counts what something costs.
+    /// Counts a cost.
     pub(super) fn spend(&mut self, cost: usize) -> Built<()> {
         self.cost = self.cost.saturating_add(cost);
         let limit = self.limits.max_cost;
         if self.cost > limit {
-            return Err(Problem::limit(format!("the query costs more than {limit}, the limit (max_cost)")).expected(
+            return Err(LeafError::limit(format!("the query costs more than {limit}, the limit (max_cost)")).expected(
                 "fewer words, and above all fewer wildcards, regular expressions and fuzzy words, cost less",
             ));
         }
         Ok(())
     }
 
-    /// Whether so many clauses were seen that there is no use in going on.
+    /// Whether so many clauses were counted that parsing should stop.
     pub(super) fn is_full(&self) -> bool {
         self.clauses > self.limits.max_clauses || self.cost > self.limits.max_cost
     }
 
-    /// Goes one level deeper.
+    /// Enters a level of nesting.
     pub(super) fn enter(&mut self) -> Built<()> {
         self.depth += 1;
         let limit = self.limits.max_depth;
         if self.depth > limit {
-            return Err(Problem::limit(format!("the query nests deeper than {limit} levels, the limit (max_depth)")));
+            return Err(LeafError::limit(format!("the query nests deeper than {limit} levels, the limit (max_depth)")));
         }
         Ok(())
     }
 
-    /// Comes back from one level.
+    /// Leaves a level of nesting.
     pub(super) fn leave(&mut self) {
         self.depth -= 1;
     }
 
-    /// The field of that name or alias, in any case.
+    /// The field with a name or alias, ignoring case.
     pub(super) fn field(&self, name: &str) -> Built<FieldId> {
         let found = self.schema.find(name).or_else(|| self.schema.find(&name.to_ascii_lowercase()));
         found.ok_or_else(|| {
             let names = self.schema.iter().flat_map(|(_, field)| field.aliases.iter().chain([&field.name]));
-            let problem = Problem::new(format!("there is no field `{name}`"));
+            let problem = LeafError::new(format!("there is no field `{name}`"));
             match nearest(name, names.map(String::as_str)) {
                 Some(near) => problem.expected(format!("did you mean `{near}`? To search for the text, quote it")),
                 None => problem.expected("to search for the text, quote it"),
@@ -138,14 +139,14 @@ impl<'a> Builder<'a> {
         &self.schema.field(field).name
     }
 
-    /// Text without special signs: a word, or quoted words. What it means depends on what the field holds.
+    /// A leaf for a word or quoted words without operators, by the kind of the field.
     pub(super) fn text(&mut self, field: FieldId, text: &str, slop: u32, last_is_prefix: bool) -> Built {
         self.clause()?;
         match self.kind(field) {
             kind @ (Kind::Text | Kind::Url) => {
                 let mut terms = analyze(kind, text);
                 if slop > MAX_SLOP {
-                    return Err(Problem::new(format!("{slop} is too much slop: the most is {MAX_SLOP}")));
+                    return Err(LeafError::new(format!("{slop} is too much slop: the most is {MAX_SLOP}")));
                 }
                 if terms.iter().any(|term| term.len() > MAX_TERM_BYTES) {
                     return Err(too_long());
@@ -183,8 +184,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A keyword as documents have it: folded, without the sign that people write before it, and not by
-    /// an alias.
+    /// A keyword as documents have it: folded, without the sign before it, and not as an alias.
     fn keyword(&self, field: FieldId, text: &str) -> String {
         let field = self.schema.field(field);
         let folded = text::fold(text.strip_prefix(&*field.signs).unwrap_or(text)).into_owned();
@@ -194,25 +194,26 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A field with few values, such as `has`, knows no others: one is a mistake, not a search without
-    /// results.
+    /// Checks a value of a field with a fixed set of values, such as `has`. Another value is an
+    /// error, not a search without results.
     fn check_known(&self, field: FieldId, term: &str) -> Built<()> {
         let Field { name, values, .. } = self.schema.field(field);
         if values.is_empty() || values.iter().any(|value| value.name == term) {
             return Ok(());
         }
         let known: Vec<&str> = values.iter().map(|value| &*value.name).collect();
-        Err(Problem::new(format!("`{name}:` knows no `{term}`"))
+        Err(LeafError::new(format!("`{name}:` knows no `{term}`"))
             .expected(format!("expected one of {}", known.join(", "))))
     }
 
-    /// A pattern with `*` and `?`, and `\` before signs that stand for themselves.
+    /// A wildcard with `*` and `?`, and `\` as escape.
     pub(super) fn wildcard(&mut self, field: FieldId, pattern: &str) -> Built {
         let parts = collapsed_parts(pattern);
-        if parts == [Part::Star] {
+        if parts == [WildcardPart::Star] {
             return self.exists(field);
         }
-        // A star at the end and nothing else is a prefix, which may also end a phrase.
+        // A wildcard whose only operator is a star at the end is a prefix, which may also end a
+        // phrase.
         if let Some(literal) = literal_prefix(&parts) {
             return self.text(field, &literal, 0, true);
         }
@@ -221,14 +222,14 @@ impl<'a> Builder<'a> {
             Kind::Text => {
                 let stand_in: String = parts.iter().map(|part| part.literal().unwrap_or('a')).collect();
                 if analyze(Kind::Text, &stand_in).len() != 1 {
-                    return Err(Problem::new(format!(
+                    return Err(LeafError::new(format!(
                         "`{pattern}` is more than one word, and `*` and `?` stand inside one"
                     ))
                     .expected("only a single `*` at the end may follow several words"));
                 }
             }
             Kind::Url if pattern.contains('/') => {
-                return Err(Problem::new("`*` and `?` stand inside the host or inside one word of the path")
+                return Err(LeafError::new("`*` and `?` stand inside the host or inside one word of the path")
                     .expected("only a single `*` at the end may follow a path"));
             }
             Kind::Url | Kind::Keyword => {}
@@ -239,28 +240,28 @@ impl<'a> Builder<'a> {
         Ok(ast)
     }
 
-    /// A regular expression over whole terms.
+    /// A regular expression on whole terms.
     pub(super) fn regex(&mut self, field: FieldId, pattern: &str) -> Built {
         self.clause()?;
         if !self.kind(field).has_terms() {
             return Err(self.not_terms(field));
         }
         if pattern.is_empty() {
-            return Err(Problem::new("an empty regular expression matches nothing"));
+            return Err(LeafError::new("an empty regular expression matches nothing"));
         }
         let ast = Ast::Regex { field, pattern: without_escaped_slashes(pattern).into() };
         self.check_automaton(&ast)?;
         Ok(ast)
     }
 
-    /// A term with so many mistakes.
+    /// A fuzzy term.
     pub(super) fn fuzzy(&mut self, field: FieldId, text: &str, distance: u8) -> Built {
         if distance == 0 {
             return self.text(field, text, 0, false);
         }
         self.clause()?;
         if distance > MAX_DISTANCE {
-            return Err(Problem::new(format!("{distance} edits are too many")).expected("expected ~1 or ~2"));
+            return Err(LeafError::new(format!("{distance} edits are too many")).expected("expected ~1 or ~2"));
         }
         let term = match self.kind(field) {
             kind @ (Kind::Text | Kind::Url) => {
@@ -270,7 +271,7 @@ impl<'a> Builder<'a> {
                     1 => terms.swap_remove(0),
                     _ => {
                         let message = format!("`{text}` is more than one word, and `~` allows mistakes in one");
-                        return Err(Problem::new(message).expected("to find the words near each other, quote them"));
+                        return Err(LeafError::new(message).expected("to find the words near each other, quote them"));
                     }
                 }
             }
@@ -282,7 +283,7 @@ impl<'a> Builder<'a> {
         Ok(ast)
     }
 
-    /// Builds the automaton of a leaf that needs one, only to see that it stays inside the limit.
+    /// Compiles the automaton of a leaf that needs one, to check the limit.
     pub(super) fn check_automaton(&mut self, leaf: &Ast) -> Built<()> {
         if self.trusting {
             return Ok(());
@@ -290,20 +291,20 @@ impl<'a> Builder<'a> {
         let left = self.limits.max_automaton_bytes.saturating_sub(self.automaton_bytes);
         let size = match leaf {
             Ast::Wildcard { pattern, .. } => TermAutomaton::wildcard(pattern, left).map(|it| it.built_bytes()),
-            // It stays with the query, and nobody has to build it again.
+            // The expression keeps its automaton.
             Ast::Regex { pattern, .. } => pattern.check(left),
             Ast::Fuzzy { term, .. } if term.is_empty() => return Err(no_term(term)),
             Ast::Fuzzy { term, .. } if term.chars().count() > MAX_FUZZY_CHARS => {
                 let message =
                     format!("the word is too long for a fuzzy search: the most is {MAX_FUZZY_CHARS} characters");
-                return Err(Problem::new(message));
+                return Err(LeafError::new(message));
             }
             Ast::Fuzzy { term, distance, .. } => Ok(TermAutomaton::fuzzy(term, *distance).built_bytes()),
             _ => return Ok(()),
         };
         let limit = self.limits.max_automaton_bytes;
         let too_large = || {
-            Problem::limit(format!(
+            LeafError::limit(format!(
                 "the pattern is too complex: the automata of this query would take more than {limit} bytes, the limit \
                  (max_automaton_bytes)"
             ))
@@ -318,81 +319,86 @@ impl<'a> Builder<'a> {
                 self.spend(PATTERN_COST + size / AUTOMATON_BYTES_A_COST)
             }
             Err(AutomatonError::TooLarge { .. }) => Err(too_large()),
-            Err(error @ AutomatonError::Anchor) => Err(Problem::new(error.to_string())),
+            Err(error @ AutomatonError::Anchor) => Err(LeafError::new(error.to_string())),
             Err(AutomatonError::Syntax { message, at }) => {
                 let at = at.0 + 1;
-                Err(Problem::new(format!("the regular expression has a mistake at its byte {at}: {message}")))
+                Err(LeafError::new(format!("the regular expression has a mistake at its byte {at}: {message}")))
             }
         }
     }
 
-    /// A range of numbers or dates; an end that is None is open.
-    pub(super) fn range(&mut self, field: FieldId, lower: Option<End<'_>>, upper: Option<End<'_>>) -> Built {
+    /// A range of numbers or dates. A bound that is None is open.
+    pub(super) fn range(
+        &mut self,
+        field: FieldId,
+        lower: Option<RangeBound<'_>>,
+        upper: Option<RangeBound<'_>>,
+    ) -> Built {
         self.clause()?;
         if !self.kind(field).has_values() {
             let name = self.name(field);
             return Err(match self.kind(field) {
                 Kind::Point => self.not_terms(field),
-                _ => Problem::new(format!("`{name}` holds words, and words have no ranges"))
+                _ => LeafError::new(format!("`{name}` holds words, and words have no ranges"))
                     .expected(format!("expected a word, or one of several: {name}:IN [a b]")),
             });
         }
         let lower = match lower {
             None => Bound::Unbounded,
-            Some(End { text, included: true }) => Bound::Included(self.interval(field, text)?.0),
-            Some(End { text, included: false }) => Bound::Excluded(self.interval(field, text)?.1),
+            Some(RangeBound { text, included: true }) => Bound::Included(self.interval(field, text)?.0),
+            Some(RangeBound { text, included: false }) => Bound::Excluded(self.interval(field, text)?.1),
         };
         let upper = match upper {
             None => Bound::Unbounded,
-            Some(End { text, included: true }) => Bound::Included(self.interval(field, text)?.1),
-            Some(End { text, included: false }) => Bound::Excluded(self.interval(field, text)?.0),
+            Some(RangeBound { text, included: true }) => Bound::Included(self.interval(field, text)?.1),
+            Some(RangeBound { text, included: false }) => Bound::Excluded(self.interval(field, text)?.0),
         };
         Ok(Ast::Range { field, lower, upper })
     }
 
-    /// The first and last key that a number or date stands for.
+    /// The first and last key of a number or date.
     fn interval(&self, field: FieldId, text: &str) -> Built<(i64, i64)> {
         let text = text.trim();
         let name = self.name(field);
         if text.is_empty() {
-            return Err(Problem::new(format!("a value is missing for `{name}`")));
+            return Err(LeafError::new(format!("a value is missing for `{name}`")));
         }
         match self.kind(field) {
             Kind::Integer => match text.parse() {
                 Ok(value) => Ok((value, value)),
-                Err(_) if is_digits(text) => Err(Problem::new(format!(
+                Err(_) if is_digits(text) => Err(LeafError::new(format!(
                     "`{text}` is beyond what `{name}` holds: from {} to {}",
                     i64::MIN,
                     i64::MAX
                 ))),
-                Err(_) => Err(Problem::new(format!("`{text}` is no whole number, and `{name}` holds nothing else"))
+                Err(_) => Err(LeafError::new(format!("`{text}` is no whole number, and `{name}` holds nothing else"))
                     .expected(format!("expected for example {name}:5, {name}:>=5 or {name}:[5 TO 9]"))),
             },
             Kind::Float => match text.parse::<f64>() {
                 Ok(value) if !value.is_nan() => Ok((float_key(value), float_key(value))),
-                _ => Err(Problem::new(format!("`{text}` is no number, and `{name}` holds nothing else"))
+                _ => Err(LeafError::new(format!("`{text}` is no number, and `{name}` holds nothing else"))
                     .expected(format!("expected for example {name}:0.5, {name}:>=0.5 or {name}:[0 TO 1]"))),
             },
             Kind::Date => match dates::interval(text) {
                 Ok(interval) => Ok((*interval.start(), *interval.end())),
-                Err(message) => Err(Problem::new(message).expected(dates::EXPECTED)),
+                Err(message) => Err(LeafError::new(message).expected(dates::EXPECTED)),
             },
             _ => Err(self.not_terms(field)),
         }
     }
 
-    /// Any value.
+    /// A leaf for any value.
     pub(super) fn exists(&mut self, field: FieldId) -> Built {
         self.clause()?;
         Ok(Ast::Exists { field })
     }
 
-    /// The field that `within:` and `near:` search.
+    /// The field of `within:` and `near:`.
     pub(super) fn place_field(&self) -> Built<FieldId> {
-        place_field(self.schema).ok_or_else(|| Problem::new("there is no field with places"))
+        place_field(self.schema).ok_or_else(|| LeafError::new("there is no field with places"))
     }
 
-    /// Inside a box: west, south, east, north.
+    /// A box: west, south, east, north.
     pub(super) fn within(&mut self, field: FieldId, edges: [f64; 4]) -> Built {
         self.clause()?;
         self.check_place_field(field)?;
@@ -401,20 +407,20 @@ impl<'a> Builder<'a> {
             check_place(lon, lat)?;
         }
         if south > north {
-            return Err(Problem::new(format!("the south edge {south} lies north of the north edge {north}"))
+            return Err(LeafError::new(format!("the south edge {south} lies north of the north edge {north}"))
                 .expected("expected west south east north"));
         }
         let [west, south, east, north] = edges.map(|edge| edge + 0.0);
         Ok(Ast::Within { field, bounds: GeoBox { west, south, east, north } })
     }
 
-    /// Inside a circle.
+    /// A circle.
     pub(super) fn near(&mut self, field: FieldId, lon: f64, lat: f64, meters: f64) -> Built {
         self.clause()?;
         self.check_place_field(field)?;
         check_place(lon, lat)?;
         if !meters.is_finite() || meters < 0.0 {
-            return Err(Problem::new(format!("{meters} is no distance")));
+            return Err(LeafError::new(format!("{meters} is no distance")));
         }
         Ok(Ast::Near { field, circle: GeoCircle { lon: lon + 0.0, lat: lat + 0.0, meters: meters + 0.0 } })
     }
@@ -423,26 +429,26 @@ impl<'a> Builder<'a> {
         if self.kind(field) == Kind::Point {
             return Ok(());
         }
-        Err(Problem::new(format!("`{}` holds no places", self.name(field))))
+        Err(LeafError::new(format!("`{}` holds no places", self.name(field))))
     }
 
-    /// What to say when words are asked of a field that has none.
-    fn not_terms(&self, field: FieldId) -> Problem {
+    /// The error for words in a field without words.
+    fn not_terms(&self, field: FieldId) -> LeafError {
         let name = self.name(field);
         match self.kind(field) {
-            Kind::Point => Problem::new(format!("`{name}` holds places, not words"))
+            Kind::Point => LeafError::new(format!("`{name}` holds places, not words"))
                 .expected("expected within:[west south east north], near:[lon lat 5km], or `:*` for any place"),
-            Kind::Date => Problem::new(format!("`{name}` holds dates, not words")).expected(dates::EXPECTED),
-            _ => Problem::new(format!("`{name}` holds numbers, not words"))
+            Kind::Date => LeafError::new(format!("`{name}` holds dates, not words")).expected(dates::EXPECTED),
+            _ => LeafError::new(format!("`{name}` holds numbers, not words"))
                 .expected(format!("expected for example {name}:5, {name}:>=5 or {name}:[5 TO 9]")),
         }
     }
 
-    /// Checks a leaf that was not made here: that its field can answer it, and the limits.
+    /// Checks a leaf built by a program: whether its field can answer it, and the limits.
     pub(super) fn check_leaf(&mut self, leaf: &Ast) -> Built<()> {
         let check_term = |kind: Kind, term: &str| {
             if !kind.has_terms() {
-                return Err(Problem::new("a field without words was asked for a word"));
+                return Err(LeafError::new("a field without words was asked for a word"));
             }
             if term.is_empty() { Err(no_term("")) } else { Ok(()) }
         };
@@ -461,7 +467,7 @@ impl<'a> Builder<'a> {
             return Ok(());
         };
         if self.schema.iter().all(|(id, _)| id != *field) {
-            return Err(Problem::new(format!("there is no field number {}", field.0)));
+            return Err(LeafError::new(format!("there is no field number {}", field.0)));
         }
         let kind = self.kind(*field);
         match leaf {
@@ -469,7 +475,7 @@ impl<'a> Builder<'a> {
             Ast::Prefix { prefix, .. } => check_term(kind, prefix),
             Ast::Phrase(phrase) => {
                 if !kind.has_positions() || phrase.terms.is_empty() || phrase.slop > MAX_SLOP {
-                    return Err(Problem::new(
+                    return Err(LeafError::new(
                         "a phrase needs words, in a field where words have an order, and less slop",
                     ));
                 }
@@ -487,12 +493,12 @@ impl<'a> Builder<'a> {
             Ast::Fuzzy { term, distance, .. } => {
                 check_term(kind, term)?;
                 if *distance > MAX_DISTANCE {
-                    return Err(Problem::new(format!("{distance} edits are too many")));
+                    return Err(LeafError::new(format!("{distance} edits are too many")));
                 }
                 self.check_automaton(leaf)
             }
             Ast::Range { .. } if !kind.has_values() => {
-                Err(Problem::new("a range was asked of a field without an order"))
+                Err(LeafError::new("a range was asked of a field without an order"))
             }
             Ast::Within { field, bounds } => {
                 self.within(*field, [bounds.west, bounds.south, bounds.east, bounds.north]).map(drop)
@@ -503,21 +509,21 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Whether it is written as a whole number, however large.
+/// Whether a text is an integer, however large.
 pub(super) fn is_digits(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The field that `within:` and `near:` search: the first that holds places.
+/// The field of `within:` and `near:`: the first that holds points.
 pub(super) fn place_field(schema: &Schema) -> Option<FieldId> {
     schema.iter().find(|(_, field)| field.kind == Kind::Point).map(|(id, _)| id)
 }
 
-/// Reads a distance with its unit, as meters.
+/// Parses a distance with its unit, to meters.
 pub(super) fn distance(text: &str) -> Built<f64> {
     let problem =
-        || Problem::new(format!("`{text}` is no distance")).expected("expected a number with km, m or mi: 5km");
+        || LeafError::new(format!("`{text}` is no distance")).expected("expected a number with km, m or mi: 5km");
     let at = text.find(|char: char| char.is_alphabetic()).ok_or_else(problem)?;
     let (number, unit) = text.split_at(at);
     let meters = match unit.to_ascii_lowercase().as_str() {
@@ -535,16 +541,18 @@ pub(super) fn distance(text: &str) -> Built<f64> {
 fn check_place(lon: f64, lat: f64) -> Built<()> {
     if !(-180.0..=180.0).contains(&lon) {
         return Err(
-            Problem::new(format!("{lon} is no longitude")).expected("expected -180 to 180; longitude comes first")
+            LeafError::new(format!("{lon} is no longitude")).expected("expected -180 to 180; longitude comes first")
         );
     }
     if !(-90.0..=90.0).contains(&lat) {
-        return Err(Problem::new(format!("{lat} is no latitude")).expected("expected -90 to 90; longitude comes first"));
+        return Err(
+            LeafError::new(format!("{lat} is no latitude")).expected("expected -90 to 90; longitude comes first")
+        );
     }
     Ok(())
 }
 
-/// The terms of a text in a field of this kind, in order.
+/// The terms of a text in a field of a kind, in order.
 pub(super) fn analyze(kind: Kind, text: &str) -> Vec<String> {
     if kind == Kind::Url {
         return text::url_query_words(text);
@@ -552,80 +560,80 @@ pub(super) fn analyze(kind: Kind, text: &str) -> Vec<String> {
     text::query_words(text).into_iter().map(|(term, _)| term).collect()
 }
 
-fn no_term(text: &str) -> Problem {
+fn no_term(text: &str) -> LeafError {
     let what = if text.trim().is_empty() { "this".to_owned() } else { format!("`{text}`") };
-    Problem::new(format!("{what} has no searchable term")).expected("expected a letter, a digit or an emoji")
+    LeafError::new(format!("{what} has no searchable term")).expected("expected a letter, a digit or an emoji")
 }
 
-fn too_long() -> Problem {
-    Problem::new(format!("a word is longer than {MAX_TERM_BYTES} bytes, and no such word is kept"))
+fn too_long() -> LeafError {
+    LeafError::new(format!("a word is longer than {MAX_TERM_BYTES} bytes, and no such word is kept"))
 }
 
-/// The name that is nearly this one.
+/// The most similar name.
 pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let name = name.to_ascii_lowercase();
     let scored = names.map(|it| (strsim::damerau_levenshtein(&name, it), it));
     scored.filter(|&(edits, it)| edits <= 1 + it.len() / 4 && edits < name.len()).min().map(|(_, it)| it)
 }
 
-/// One part of a wildcard pattern.
+/// A part of a wildcard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum WildcardPart {
     /// `*`
     Star,
     /// `?`
     Any,
-    /// A character that stands for itself.
+    /// A literal character.
     Literal(char),
 }
 
-impl Part {
+impl WildcardPart {
     pub(super) fn literal(self) -> Option<char> {
-        if let Part::Literal(char) = self { Some(char) } else { None }
+        if let WildcardPart::Literal(char) = self { Some(char) } else { None }
     }
 }
 
-/// The parts of a wildcard pattern; several stars side by side are one.
-pub(super) fn collapsed_parts(pattern: &str) -> Vec<Part> {
+/// The parts of a wildcard. Adjacent stars are merged.
+pub(super) fn collapsed_parts(pattern: &str) -> Vec<WildcardPart> {
     let mut chars = pattern.chars();
     let mut parts = Vec::new();
     while let Some(char) = chars.next() {
         let part = match char {
-            '*' => Part::Star,
-            '?' => Part::Any,
-            '\\' => Part::Literal(chars.next().unwrap_or('\\')),
-            char => Part::Literal(char),
+            '*' => WildcardPart::Star,
+            '?' => WildcardPart::Any,
+            '\\' => WildcardPart::Literal(chars.next().unwrap_or('\\')),
+            char => WildcardPart::Literal(char),
         };
-        if part != Part::Star || parts.last() != Some(&Part::Star) {
+        if part != WildcardPart::Star || parts.last() != Some(&WildcardPart::Star) {
             parts.push(part);
         }
     }
     parts
 }
 
-/// The wildcard pattern with these parts.
-pub(super) fn pattern_of(parts: &[Part]) -> String {
+/// The wildcard with these parts.
+pub(super) fn pattern_of(parts: &[WildcardPart]) -> String {
     let mut pattern = String::new();
     for part in parts {
         match part {
-            Part::Star => pattern.push('*'),
-            Part::Any => pattern.push('?'),
-            Part::Literal(char) => push_literal(&mut pattern, char.encode_utf8(&mut [0; 4])),
+            WildcardPart::Star => pattern.push('*'),
+            WildcardPart::Any => pattern.push('?'),
+            WildcardPart::Literal(char) => push_literal(&mut pattern, char.encode_utf8(&mut [0; 4])),
         }
     }
     pattern
 }
 
-/// The literal before a `*` that is the only sign in a pattern, and its last.
-fn literal_prefix(parts: &[Part]) -> Option<String> {
+/// The literal before a `*` that is the last part of a wildcard and its only operator.
+fn literal_prefix(parts: &[WildcardPart]) -> Option<String> {
     match parts.split_last() {
-        Some((Part::Star, before)) => before.iter().map(|part| part.literal()).collect(),
+        Some((WildcardPart::Star, before)) => before.iter().map(|part| part.literal()).collect(),
         _ => None,
     }
 }
 
-/// The pattern with its literals folded.
-fn fold_pattern(parts: &[Part]) -> String {
+/// The wildcard with its literals folded.
+fn fold_pattern(parts: &[WildcardPart]) -> String {
     let mut folded = String::new();
     for run in parts.chunk_by(|left, right| left.literal().is_some() && right.literal().is_some()) {
         let literal: Option<String> = run.iter().map(|part| part.literal()).collect();
@@ -637,7 +645,7 @@ fn fold_pattern(parts: &[Part]) -> String {
     folded
 }
 
-/// Appends text to a wildcard pattern so that it stands for itself.
+/// Appends a text to a wildcard as literal characters.
 pub(super) fn push_literal(pattern: &mut String, literal: &str) {
     for char in literal.chars() {
         if matches!(char, '*' | '?' | '\\') {
@@ -647,7 +655,7 @@ pub(super) fn push_literal(pattern: &mut String, literal: &str) {
     }
 }
 
-/// `\/` is `/` in a regular expression: only its quotes need the backslash.
+/// Replaces `\/` by `/` in a regular expression: only the delimiters need the backslash.
 pub(super) fn without_escaped_slashes(pattern: &str) -> String {
     let mut plain = String::with_capacity(pattern.len());
     let mut chars = pattern.chars();

@@ -1,9 +1,9 @@
-//! The canonical form: one [`Ast`] and one text for all ways to write the same search.
+//! The canonical form: one [`Ast`] and one text for all spellings of a query.
 //!
-//! Order, duplicates, brackets, double negation, letter case, and the spelling of bounds and wildcards do not matter; two
-//! queries that differ in more than that may be equivalent and still have two forms. The text is query text: reading it
-//! gives the same [`Ast`] again. Where the analyzer would not lead back to a term (the [`Ast`] may come from a program), the
-//! text has the exact form `field:="term"`.
+//! Order, repetitions, brackets, double negation, case, and the spelling of bounds and wildcards do
+//! not matter. Queries that differ in more may be equivalent and have different forms. The text is
+//! query text, and parsing it gives the same [`Ast`]. A term that the analyzer would change, from
+//! an [`Ast`] built by a program, has the exact form `field:="term"`.
 
 use std::fmt::Write as _;
 use std::ops::{Bound, Range};
@@ -11,7 +11,7 @@ use std::ops::{Bound, Range};
 use super::{Ast, Phrase, build, dates, parse};
 use crate::schema::{FieldId, Kind, Schema, float_key, float_of_key};
 
-/// Normalizes a query and writes it down.
+/// Normalizes a query, and writes its text.
 pub(super) fn canonical(ast: Ast, schema: &Schema) -> (Ast, String) {
     let node = normalize(ast, schema);
     (node.head.into_ast(), node.text)
@@ -22,7 +22,7 @@ pub(super) fn text(ast: &Ast, schema: &Schema) -> String {
     normalize(ast.clone(), schema).text
 }
 
-/// The parts of a normalized query that must all hold, each with its bytes in the canonical text.
+/// The required parts of a normalized query, each with its bytes in the canonical text.
 pub(super) fn required<'a>(ast: &'a Ast, schema: &Schema) -> Vec<(&'a Ast, Range<usize>)> {
     let parts = match ast {
         Ast::And(parts) => parts.as_slice(),
@@ -44,7 +44,7 @@ struct Node {
 }
 
 enum Head {
-    /// Without parts, [`Ast::All`] and [`Ast::None`] among them.
+    /// A leaf, [`Ast::All`] or [`Ast::None`].
     Leaf(Ast),
     And(Vec<Node>),
     Or(Vec<Node>),
@@ -78,7 +78,7 @@ impl Node {
         matches!(&self.head, Head::Leaf(leaf) if leaf == constant)
     }
 
-    /// The text, in brackets where it has parts side by side.
+    /// The text, in brackets if it has several parts.
     fn bracketed(&self) -> String {
         match self.head {
             Head::And(_) | Head::Or(_) => format!("({})", self.text),
@@ -162,7 +162,7 @@ fn at_least(min: usize, mut parts: Vec<Node>) -> Node {
         _ if min > parts.len() => Node::none(),
         _ if min == parts.len() => and(parts),
         _ => {
-            // Duplicates stay: each of them counts.
+            // Repetitions stay, since each counts.
             sort(&mut parts);
             Node { text: format!("({})~{min}", join(&parts, " OR ")), head: Head::AtLeast(min, parts) }
         }
@@ -188,7 +188,7 @@ fn normalize_leaf(leaf: Ast, schema: &Schema) -> Ast {
         Ast::Prefix { field, prefix } if prefix.is_empty() => Ast::Exists { field },
         Ast::Fuzzy { field, term, distance: 0 } => Ast::Term { field, term },
         Ast::Wildcard { field, pattern } => normalize_wildcard(field, &pattern, schema),
-        // What is written as it should be keeps its automaton.
+        // An expression in normal form keeps its automaton.
         Ast::Regex { field, pattern } if pattern.contains("\\/") => {
             Ast::Regex { field, pattern: build::without_escaped_slashes(&pattern).into() }
         }
@@ -199,11 +199,11 @@ fn normalize_leaf(leaf: Ast, schema: &Schema) -> Ast {
 
 fn normalize_wildcard(field: FieldId, pattern: &str, schema: &Schema) -> Ast {
     let parts = build::collapsed_parts(pattern);
-    let literal: Option<String> = parts.iter().copied().map(build::Part::literal).collect();
+    let literal: Option<String> = parts.iter().copied().map(build::WildcardPart::literal).collect();
     if let Some(term) = literal {
         return Ast::Term { field, term };
     }
-    if let Some((build::Part::Star, before)) = parts.split_last() {
+    if let Some((build::WildcardPart::Star, before)) = parts.split_last() {
         let prefix: Option<String> = before.iter().map(|part| part.literal()).collect();
         if let Some(prefix) = prefix {
             return normalize_leaf(Ast::Prefix { field, prefix }, schema);
@@ -212,7 +212,8 @@ fn normalize_wildcard(field: FieldId, pattern: &str, schema: &Schema) -> Ast {
     Ast::Wildcard { field, pattern: build::pattern_of(&parts) }
 }
 
-/// Included bounds, open where nothing lies beyond, and nothing at all where nothing lies between.
+/// The range with included bounds, open if no value lies beyond, and [`Ast::None`] if none lies
+/// between.
 fn normalize_range(field: FieldId, lower: Bound<i64>, upper: Bound<i64>, kind: Kind) -> Ast {
     let lower = match lower {
         Bound::Unbounded => Some(i64::MIN),
@@ -226,7 +227,7 @@ fn normalize_range(field: FieldId, lower: Bound<i64>, upper: Bound<i64>, kind: K
     };
     let (Some(mut lower), Some(mut upper)) = (lower, upper) else { return Ast::None };
     if kind == Kind::Float {
-        // Beyond infinity there are keys but no values, and -1 would be the key of -0, which is the same value as 0.
+        // Beyond infinity there are keys but no values. -1 would be the key of -0, which equals 0.
         let (least, most) = (float_key(f64::NEG_INFINITY), float_key(f64::INFINITY));
         if lower > most || upper < least {
             return Ast::None;
@@ -247,7 +248,7 @@ fn normalize_range(field: FieldId, lower: Bound<i64>, upper: Bound<i64>, kind: K
     }
 }
 
-/// The first way to write a leaf that leads back to it.
+/// The first spelling of a leaf that parses to the leaf.
 fn leaf_text(leaf: &Ast, schema: &Schema) -> String {
     let is_read_back = |text: &String| match parse::read_back(text, schema) {
         Some(Ast::And(mut parts)) if parts.len() == 1 => &normalize_leaf(parts.swap_remove(0), schema) == leaf,
@@ -258,7 +259,7 @@ fn leaf_text(leaf: &Ast, schema: &Schema) -> String {
     candidates.swap_remove(at)
 }
 
-/// The ways to write a normalized leaf, the pretty ones first. The last one is always right.
+/// The spellings of a normalized leaf, the shortest first. The last one always parses to the leaf.
 fn candidates(leaf: &Ast, schema: &Schema) -> Vec<String> {
     let name = |field: FieldId| schema.field(field).name.as_str();
     let short = |field: FieldId, rest: &str| {
@@ -325,7 +326,7 @@ fn place(field: FieldId, what: &str, list: &str, schema: &Schema) -> Vec<String>
     vec![format!("{what}:{list}"), format!("{}:{what}{list}", schema.field(field).name)]
 }
 
-/// Whether a word needs no quotes wherever it stands.
+/// Whether a word never needs quotes.
 fn is_plain(word: &str) -> bool {
     let special = |char: char| char.is_whitespace() || "()[]{}\"“”^~:\\*?/".contains(char);
     !word.contains(special)
@@ -349,14 +350,14 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// A pattern with a backslash before all that would end a word or mean something.
+/// A wildcard with a backslash before each character that would end a word or is an operator.
 fn pattern_text(pattern: &str) -> String {
     let mut text = String::new();
     for (at, part) in build::collapsed_parts(pattern).into_iter().enumerate() {
         match part {
-            build::Part::Star => text.push('*'),
-            build::Part::Any => text.push('?'),
-            build::Part::Literal(char) => {
+            build::WildcardPart::Star => text.push('*'),
+            build::WildcardPart::Any => text.push('?'),
+            build::WildcardPart::Literal(char) => {
                 let plain = char.is_alphanumeric() || matches!(char, '_' | '.') || (at > 0 && char == '-');
                 if !plain {
                     text.push('\\');
@@ -378,7 +379,8 @@ fn range_text(lower: Bound<i64>, upper: Bound<i64>, kind: Kind) -> String {
     let mut text = String::new();
     let written = match (lower, upper) {
         (Bound::Included(lower), Bound::Included(upper)) if kind == Kind::Date => {
-            // Dates are intervals: the moment behind the last one is easier to name than the last one.
+            // Dates are intervals: the first moment after a range has a shorter form than the last
+            // one in it.
             match upper.checked_add(1) {
                 Some(end) => write!(text, "[{} TO {}}}", show(lower), show(end)),
                 None => write!(text, ">={}", show(lower)),

@@ -1,4 +1,5 @@
-//! Dates in queries. A date is an interval: `2024` is a year, `2024-01-31` a day, `2024-01-31T10:00` a minute.
+//! Dates in queries. A date is an interval: `2024` is a year, `2024-01-31` a day,
+//! `2024-01-31T10:00` a minute.
 
 use std::ops::RangeInclusive;
 
@@ -6,15 +7,15 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, Timestamp, ToSpan};
 
-/// What a date may look like, for error messages.
+/// The forms of a date, for error messages.
 pub(super) const EXPECTED: &str = "expected a date: 2024, 2024-01, 2024-01-31, 2024-01-31T10:00:00Z, with an offset \
                                    like +01:00, or milliseconds since 1970";
 
-/// Reads a date as its first and last millisecond. Without an offset it is UTC.
+/// Parses a date to its first and last millisecond. Without an offset it is in UTC.
 ///
 /// # Errors
 ///
-/// A message.
+/// The error message.
 pub(super) fn interval(text: &str) -> Result<RangeInclusive<i64>, String> {
     if text.starts_with("now") || text.ends_with("ago") || matches!(text, "today" | "yesterday") {
         return Err(format!(
@@ -75,7 +76,7 @@ fn read(text: &str) -> Option<RangeInclusive<i64>> {
     if fraction.is_empty() || fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // Finer than a millisecond is cut: that is all a tweet keeps.
+    // Tweets have milliseconds, so finer digits are cut off.
     let millis: i32 = format!("{fraction:0<3}")[..3].parse().ok()?;
     span(date.to_datetime(Time::new(hour, minute, second, millis * 1_000_000).ok()?), 1.millisecond(), offset)
 }
@@ -108,7 +109,7 @@ fn span(start: DateTime, length: Span, offset: Offset) -> Option<RangeInclusive<
     Some(first..=last)
 }
 
-/// The shortest date that starts at this millisecond.
+/// The shortest date that starts at a millisecond.
 pub(super) fn show(millis: i64) -> String {
     let Ok(moment) = Timestamp::from_millisecond(millis) else { return millis.to_string() };
     let at = moment.to_zoned(TimeZone::UTC).datetime();
@@ -122,7 +123,7 @@ pub(super) fn show(millis: i64) -> String {
     } else {
         at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
     };
-    // A date at the end of time cannot be read back as an interval.
+    // The last representable date has no end, so it cannot be parsed as an interval.
     if read(&shown).is_some_and(|it| *it.start() == millis) { shown } else { millis.to_string() }
 }
 

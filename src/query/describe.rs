@@ -1,4 +1,4 @@
-//! A query as a tree, for people who want to see how it was understood.
+//! Prints a query as a tree, to show how perch understood it.
 
 use std::fmt::Write as _;
 use std::ops::Bound;
@@ -6,7 +6,7 @@ use std::ops::Bound;
 use super::{Ast, dates};
 use crate::schema::{FieldId, Kind, Schema, float_of_key};
 
-/// The query as a tree of lines, each part indented under the one that holds it. Ends with a line break.
+/// The query as a tree of lines, each part indented below its parent. Ends with a line break.
 #[must_use]
 pub fn describe(ast: &Ast, schema: &Schema) -> String {
     let mut text = String::new();
@@ -69,7 +69,7 @@ fn line(ast: &Ast, schema: &Schema, depth: usize, text: &mut String) {
     }
 }
 
-/// A number or date that a document holds as this key, as people write it.
+/// The text of a number or date with this key.
 #[must_use]
 pub fn show_value(key: i64, kind: Kind) -> String {
     match kind {

@@ -1,45 +1,47 @@
-//! What is wrong with a query, said so that its author can mend it: where, what, and what was expected.
+//! Errors in a query, for its author: the place, the error, and what was expected.
 
 use std::fmt;
 use std::ops::Range;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// How much of a query is shown around a mistake, in columns of a terminal.
+/// The part of a query that is shown around an error, in columns of a terminal.
 const SHOWN_COLUMNS: usize = 100;
 
-/// One mistake.
+/// An error in a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Where in the JSON form, as in `bool.must[1].match`; empty for the text form and for the JSON form as a whole.
+    /// The path in the JSON form, as in `bool.must[1].match`. Empty for the text form and for the
+    /// JSON form as a whole.
     pub path: String,
-    /// The query text that the span counts in; empty when the mistake is not in a text.
+    /// The query text that the span refers to. Empty if the error is not in a text.
     pub text: String,
-    /// The bytes of the text that are wrong. Empty at a place where something is missing.
+    /// The bytes of the text that are wrong. An empty range if something is missing there.
     pub span: Range<usize>,
-    /// The first wrong character, counted from 1.
+    /// The column of the first wrong character, from 1.
     pub column: usize,
-    /// What is wrong.
+    /// The error.
     pub message: String,
-    /// What would have been right, or a way to mend it.
+    /// What was expected, or how to correct it.
     pub expected: Option<String>,
 }
 
 impl Diagnostic {
-    /// A mistake in a query text.
+    /// An error in a query text.
     #[must_use]
     pub fn in_text(text: &str, span: Range<usize>, message: String, expected: Option<String>) -> Diagnostic {
         let column = text.get(..span.start).map_or(0, |before| before.chars().count()) + 1;
         Diagnostic { path: String::new(), text: text.to_owned(), span, column, message, expected }
     }
 
-    /// A mistake in the JSON form.
+    /// An error in the JSON form.
     #[must_use]
     pub fn in_json(path: &str, message: String, expected: Option<String>) -> Diagnostic {
         Diagnostic { path: path.to_owned(), text: String::new(), span: 0..0, column: 1, message, expected }
     }
 
-    /// Whether the query asks for too much; otherwise it can't be understood. A message about a limit names its key.
+    /// Whether a limit is exceeded. The message then names the key of the limit. Otherwise the
+    /// query is invalid.
     #[must_use]
     pub fn is_limit(&self) -> bool {
         ["(max_bytes)", "(max_depth)", "(max_clauses)", "(max_automaton_bytes)", "(max_cost)"]
@@ -47,7 +49,7 @@ impl Diagnostic {
             .any(|key| self.message.ends_with(key))
     }
 
-    /// The place in words: the JSON path, the column, or both.
+    /// The place as text: the JSON path, the column, or both.
     #[must_use]
     pub fn place(&self) -> String {
         match (self.path.is_empty(), self.text.is_empty()) {
@@ -58,7 +60,7 @@ impl Diagnostic {
         }
     }
 
-    /// The part of the text that is worth showing, as one line, and the caret line under it.
+    /// The part of the text around the error as one line, and the line with carets below it.
     fn excerpt(&self) -> (String, String) {
         let clean = |part: &str| part.replace(|c: char| c.is_control(), " ");
         let (before, rest) = self.text.split_at(self.span.start);
@@ -72,7 +74,7 @@ impl Diagnostic {
     }
 }
 
-/// The first characters, as many as fit, and a sign when there were more.
+/// The first characters that fit, and an ellipsis if there are more.
 fn keep(mut chars: impl Iterator<Item = char>, columns: usize) -> String {
     let mut kept = String::new();
     let mut width = 0;
@@ -105,32 +107,32 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// All mistakes that were found in a query, at least one, in the order of the text.
+/// The errors in a query, at least one, in the order of the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
 }
 
 impl Diagnostics {
-    /// None when the list is empty: then nothing is wrong.
+    /// None if the list is empty.
     #[must_use]
     pub fn new(list: Vec<Diagnostic>) -> Option<Diagnostics> {
         (!list.is_empty()).then_some(Diagnostics { list })
     }
 
-    /// One mistake.
+    /// An error in a query.
     #[must_use]
     pub fn one(diagnostic: Diagnostic) -> Diagnostics {
         Diagnostics { list: vec![diagnostic] }
     }
 
-    /// The mistakes.
+    /// All errors.
     #[must_use]
     pub fn list(&self) -> &[Diagnostic] {
         &self.list
     }
 
-    /// The first mistake.
+    /// The first error.
     #[must_use]
     pub fn first(&self) -> &Diagnostic {
         self.list.first().expect("diagnostics are never empty")

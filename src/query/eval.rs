@@ -1,7 +1,7 @@
-//! What the language means: the plainest possible evaluation of an [`Ast`] over one document.
+//! The plain evaluation of an [`Ast`] on a document, which defines the query language.
 //!
-//! This is the definition. The index and the percolator are tested against it; it shares nothing with them but the
-//! analysis, the geometry and the [`Ast`], and is as slow as it is simple.
+//! Index and percolator are tested against it. It shares only the analysis, the geometry and the
+//! [`Ast`] with them, and is simple and slow.
 
 use std::ops::RangeBounds as _;
 
@@ -57,7 +57,7 @@ fn matches_phrase(phrase: &Phrase, doc: &Doc) -> bool {
     !positions.is_empty() && place(&positions, &mut Vec::new(), i64::from(phrase.slop))
 }
 
-/// Tries all ways to choose a position for each term behind those that are chosen.
+/// Tries all positions for each of the remaining terms.
 fn place(positions: &[Vec<i64>], chosen: &mut Vec<i64>, slop: i64) -> bool {
     let shifts = (0_i64..).zip(chosen.iter()).map(|(at, position)| position - at);
     let spread = shifts.clone().max().unwrap_or(0) - shifts.min().unwrap_or(0);

@@ -1,28 +1,29 @@
-//! Places: what is inside a box and what is inside a circle. Index, percolator and plain evaluation share this.
+//! Boxes and circles on earth, for index, percolator and plain evaluation.
 
 use crate::doc::Point;
 
 /// The mean radius of the earth, in meters.
 const EARTH_RADIUS: f64 = 6_371_008.8;
 
-/// A box between meridians and parallels, in degrees. With `west > east` it crosses the 180th meridian.
+/// A box between meridians and parallels, in degrees. If `west > east`, it crosses the 180th
+/// meridian.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GeoBox {
-    /// Degrees east of its left edge, from -180 to 180.
+    /// The longitude of the left edge, from -180 to 180.
     pub west: f64,
-    /// Degrees north of its lower edge, from -90 to 90.
+    /// The latitude of the lower edge, from -90 to 90.
     pub south: f64,
-    /// Degrees east of its right edge, from -180 to 180.
+    /// The longitude of the right edge, from -180 to 180.
     pub east: f64,
-    /// Degrees north of its upper edge, from -90 to 90.
+    /// The latitude of the upper edge, from -90 to 90.
     pub north: f64,
 }
 
 impl GeoBox {
-    /// Whether the place is inside, edges included.
+    /// Whether the box contains a point, edges included.
     #[must_use]
     pub fn contains(&self, point: Point) -> bool {
-        // The 180th meridian has two names.
+        // The 180th meridian is -180 and 180.
         let turned = if point.lon.abs() >= 180.0 { -point.lon } else { point.lon };
         self.south <= point.lat
             && point.lat <= self.north
@@ -34,19 +35,19 @@ impl GeoBox {
     }
 }
 
-/// All places at most `meters` from a point, on a sphere.
+/// A circle on the sphere.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GeoCircle {
-    /// Degrees east of its center, from -180 to 180.
+    /// The longitude of the center, from -180 to 180.
     pub lon: f64,
-    /// Degrees north of its center, from -90 to 90.
+    /// The latitude of the center, from -90 to 90.
     pub lat: f64,
-    /// Its radius along the surface, in meters.
+    /// The radius along the surface, in meters.
     pub meters: f64,
 }
 
 impl GeoCircle {
-    /// Whether the place is inside, edge included.
+    /// Whether the circle contains a point, edge included.
     #[must_use]
     pub fn contains(&self, point: Point) -> bool {
         let (from, to) = (self.lat.to_radians(), point.lat.to_radians());

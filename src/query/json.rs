@@ -1,20 +1,21 @@
-//! The JSON form: the everyday part of Elasticsearch's query DSL, to the same [`Ast`].
+//! Parses the JSON form: the common part of Elasticsearch's query DSL, to the same [`Ast`].
 //!
-//! Where a leaf has a text form, it means the same. What changes only the score (`boost`) is accepted; whatever is not known
-//! is a mistake that names its place in the JSON, because a query that silently means less than it says is worse than none.
+//! A leaf means the same as in the text form. Settings that change only the score (`boost`) are
+//! accepted. Everything unknown is an error with its place in the JSON, because ignoring it would
+//! change the meaning of the query.
 
 use serde_json::{Map, Value};
 
-use super::build::{self, Builder, Built, End, Problem};
+use super::build::{self, Builder, Built, LeafError, RangeBound};
 use super::{Ast, Diagnostic, Diagnostics, Join, ParseOptions, QueryLimits, parse};
 use crate::schema::{FieldId, Kind, Schema};
 
 mod simple;
 
-/// What a query may say without changing what it matches.
+/// Settings that do not change what a query matches.
 const HARMLESS: &[&str] = &["boost", "_name", "rewrite", "case_insensitive", "lenient", "analyze_wildcard", "flags"];
 
-/// All queries that are known, for messages.
+/// The names of all queries, for error messages.
 const QUERIES: &[&str] = &[
     "bool",
     "constant_score",
@@ -40,26 +41,26 @@ const QUERIES: &[&str] = &[
     "wildcard",
 ];
 
-/// Reads the JSON form of a query.
+/// Parses the JSON form of a query.
 pub(super) fn parse(value: &Value, schema: &Schema, limits: &QueryLimits) -> Result<Ast, Diagnostics> {
     let len = value.to_string().len();
     let at = Path::root();
     if len > limits.max_bytes {
         let limit = limits.max_bytes;
         return at
-            .fail(Problem::limit(format!("the query is {len} bytes long, over the limit of {limit} (max_bytes)")));
+            .fail(LeafError::limit(format!("the query is {len} bytes long, over the limit of {limit} (max_bytes)")));
     }
-    let mut reader = Reader { builder: Builder::new(schema, limits) };
-    // A whole search body has the query under its name.
+    let mut reader = JsonParser { builder: Builder::new(schema, limits) };
+    // A whole search body has the query under the key `query`.
     match value.as_object() {
         Some(body) if body.len() == 1 && body.contains_key("query") => reader.query(&body["query"], &at.key("query")),
         _ => reader.query(value, &at),
     }
 }
 
-type Read<T = Ast> = Result<T, Diagnostics>;
+type Parsed<T = Ast> = Result<T, Diagnostics>;
 
-/// A place in the JSON.
+/// A path in the JSON.
 #[derive(Clone, Debug)]
 struct Path(String);
 
@@ -76,11 +77,11 @@ impl Path {
         Path(format!("{}[{at}]", self.0))
     }
 
-    fn fail<T>(&self, problem: Problem) -> Read<T> {
+    fn fail<T>(&self, problem: LeafError) -> Parsed<T> {
         Err(Diagnostics::one(Diagnostic::in_json(&self.0, problem.message, problem.expected)))
     }
 
-    fn wants<T>(&self, found: &Value, expected: &str) -> Read<T> {
+    fn wants<T>(&self, found: &Value, expected: &str) -> Parsed<T> {
         let found = match found {
             Value::Null => "null",
             Value::Bool(_) => "true or false",
@@ -89,18 +90,18 @@ impl Path {
             Value::Array(_) => "a list",
             Value::Object(_) => "an object",
         };
-        self.fail(Problem::new(format!("{found} does not belong here")).expected(format!("expected {expected}")))
+        self.fail(LeafError::new(format!("{found} does not belong here")).expected(format!("expected {expected}")))
     }
 
-    fn built<T>(&self, built: Built<T>) -> Read<T> {
+    fn built<T>(&self, built: Built<T>) -> Parsed<T> {
         built.or_else(|problem| self.fail(problem))
     }
 
-    fn object<'v>(&self, value: &'v Value) -> Read<&'v Map<String, Value>> {
+    fn object<'v>(&self, value: &'v Value) -> Parsed<&'v Map<String, Value>> {
         value.as_object().map_or_else(|| self.wants(value, "an object"), Ok)
     }
 
-    /// A list, or one thing that stands for a list of itself.
+    /// A list, or a single value as a list.
     fn list<'v>(&self, value: &'v Value) -> Vec<(Path, &'v Value)> {
         match value {
             Value::Array(items) => items.iter().enumerate().map(|(at, item)| (self.item(at), item)).collect(),
@@ -109,7 +110,7 @@ impl Path {
     }
 
     /// Text, or a number as text.
-    fn text(&self, value: &Value) -> Read<String> {
+    fn text(&self, value: &Value) -> Parsed<String> {
         match value {
             Value::String(text) => Ok(text.clone()),
             Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
@@ -117,7 +118,7 @@ impl Path {
         }
     }
 
-    fn whole<T: TryFrom<u64>>(&self, value: &Value) -> Read<T> {
+    fn whole<T: TryFrom<u64>>(&self, value: &Value) -> Parsed<T> {
         let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
         match number.and_then(|number| T::try_from(number).ok()) {
             Some(number) => Ok(number),
@@ -126,7 +127,7 @@ impl Path {
     }
 }
 
-/// The settings of a query, each with its path. Unknown ones were refused.
+/// The settings of a query, each with its path. Unknown ones are refused before.
 struct Settings {
     at: Path,
     map: Map<String, Value>,
@@ -137,34 +138,35 @@ impl Settings {
         self.map.get(key).map(|value| (self.at.key(key), value))
     }
 
-    fn text(&self, key: &str) -> Read<Option<String>> {
+    fn text(&self, key: &str) -> Parsed<Option<String>> {
         self.get(key).map(|(at, value)| at.text(value)).transpose()
     }
 
-    fn needs_text(&self, key: &str) -> Read<String> {
+    fn needs_text(&self, key: &str) -> Parsed<String> {
         match self.text(key)? {
             Some(text) => Ok(text),
-            None => self.at.fail(Problem::new(format!("`{key}` is missing"))),
+            None => self.at.fail(LeafError::new(format!("`{key}` is missing"))),
         }
     }
 
-    /// How parts are joined.
-    fn join(&self, key: &str, default: Join) -> Read<Join> {
+    /// The operator between parts.
+    fn join(&self, key: &str, default: Join) -> Parsed<Join> {
         match self.text(key)?.map(|text| text.to_ascii_lowercase()).as_deref() {
             None => Ok(default),
             Some("and") => Ok(Join::And),
             Some("or") => Ok(Join::Or),
             Some(other) => {
-                self.at.key(key).fail(Problem::new(format!("`{other}` joins nothing")).expected("expected AND or OR"))
+                self.at.key(key).fail(LeafError::new(format!("`{other}` joins nothing")).expected("expected AND or OR"))
             }
         }
     }
 
-    /// How many of `of` must match; None when nothing is said.
-    fn minimum(&self, of: usize) -> Read<Option<usize>> {
+    /// How many of `of` must match. None without the setting.
+    fn minimum(&self, of: usize) -> Parsed<Option<usize>> {
         let Some((at, value)) = self.get("minimum_should_match") else { return Ok(None) };
         let text = at.text(value)?;
-        let expected = || Problem::new(format!("`{text}` is no number of parts")).expected("expected as 2, -1 or 75%");
+        let expected =
+            || LeafError::new(format!("`{text}` is no number of parts")).expected("expected as 2, -1 or 75%");
         let (number, percent) = match text.strip_suffix('%') {
             Some(number) => (number, true),
             None => (text.as_str(), false),
@@ -182,11 +184,11 @@ impl Settings {
     }
 }
 
-/// How many edits a fuzzy word may have.
+/// The edits of a fuzzy word.
 #[derive(Clone, Copy)]
 enum Fuzziness {
     Fixed(u8),
-    /// By the length of the word: none up to 2 characters, one up to 5, two beyond.
+    /// By the length of the word: none up to 2 characters, one up to 5, two above.
     Auto,
 }
 
@@ -203,12 +205,12 @@ impl Fuzziness {
     }
 }
 
-struct Reader<'a> {
+struct JsonParser<'a> {
     builder: Builder<'a>,
 }
 
-impl Reader<'_> {
-    fn query(&mut self, value: &Value, at: &Path) -> Read {
+impl JsonParser<'_> {
+    fn query(&mut self, value: &Value, at: &Path) -> Parsed {
         at.built(self.builder.enter())?;
         let ast = match value {
             Value::String(text) => self.query_text(text, ParseOptions::default(), at),
@@ -218,12 +220,12 @@ impl Reader<'_> {
         Ok(ast)
     }
 
-    fn queries(&mut self, settings: &Settings, key: &str) -> Read<Vec<Ast>> {
+    fn queries(&mut self, settings: &Settings, key: &str) -> Parsed<Vec<Ast>> {
         let Some((at, value)) = settings.get(key) else { return Ok(Vec::new()) };
         at.list(value).into_iter().map(|(at, value)| self.query(value, &at)).collect()
     }
 
-    fn query_text(&mut self, text: &str, options: ParseOptions, at: &Path) -> Read {
+    fn query_text(&mut self, text: &str, options: ParseOptions, at: &Path) -> Parsed {
         let (ast, mut mistakes) = parse::parse(text, &mut self.builder, options);
         for mistake in &mut mistakes {
             mistake.path.clone_from(&at.0);
@@ -231,11 +233,11 @@ impl Reader<'_> {
         Diagnostics::new(mistakes).map_or(Ok(ast), Err)
     }
 
-    fn named(&mut self, object: &Map<String, Value>, at: &Path) -> Read {
+    fn named(&mut self, object: &Map<String, Value>, at: &Path) -> Parsed {
         let known = format!("expected one of {}", QUERIES.join(", "));
         let mut names = object.iter();
         let (Some((name, value)), None) = (names.next(), names.next()) else {
-            let problem = Problem::new(format!("a query is an object with one name, and this has {}", object.len()));
+            let problem = LeafError::new(format!("a query is an object with one name, and this has {}", object.len()));
             return at.fail(problem.expected(known));
         };
         let at = &at.key(name);
@@ -287,7 +289,7 @@ impl Reader<'_> {
                 let of = settings(value, at, &["values"])?;
                 let field = at.built(self.builder.field("id"))?;
                 let Some((at, values)) = of.get("values") else {
-                    return at.fail(Problem::new("`values` is missing"));
+                    return at.fail(LeafError::new("`values` is missing"));
                 };
                 self.one_of(field, values, &at)
             }
@@ -305,7 +307,7 @@ impl Reader<'_> {
             "geo_bounding_box" => self.geo_bounding_box(value, at),
             "geo_distance" => self.geo_distance(value, at),
             _ => {
-                let problem = Problem::new(format!("there is no query `{name}`"));
+                let problem = LeafError::new(format!("there is no query `{name}`"));
                 let near = build::nearest(name, QUERIES.iter().copied());
                 at.fail(problem.expected(near.map_or(known, |near| format!("did you mean `{near}`?"))))
             }
@@ -313,11 +315,11 @@ impl Reader<'_> {
     }
 
     /// `{field: value}` or `{field: {main: value, …}}`.
-    fn fielded(&mut self, value: &Value, at: &Path, main: &str, others: &[&str]) -> Read<(FieldId, Settings)> {
+    fn fielded(&mut self, value: &Value, at: &Path, main: &str, others: &[&str]) -> Parsed<(FieldId, Settings)> {
         let object = at.object(value)?;
         let mut names = object.iter().filter(|(name, _)| !HARMLESS.contains(&name.as_str()));
         let (Some((name, value)), None) = (names.next(), names.next()) else {
-            return at.fail(Problem::new("one field must be named here, and only one"));
+            return at.fail(LeafError::new("one field must be named here, and only one"));
         };
         let at = at.key(name);
         let field = at.built(self.builder.field(name))?;
@@ -330,19 +332,19 @@ impl Reader<'_> {
         Ok((field, Settings { at, map }))
     }
 
-    fn matching(&mut self, value: &Value, at: &Path) -> Read {
+    fn matching(&mut self, value: &Value, at: &Path) -> Parsed {
         let others = ["operator", "minimum_should_match", "fuzziness", "fuzzy_transpositions"];
         let (field, of) = self.fielded(value, at, "query", &others)?;
         self.match_words(field, &of)
     }
 
-    /// The words of a text, each on its own.
-    fn match_words(&mut self, field: FieldId, of: &Settings) -> Read {
+    /// The words of a text, each as a leaf.
+    fn match_words(&mut self, field: FieldId, of: &Settings) -> Parsed {
         let text = of.needs_text("query")?;
         let fuzziness = fuzziness(of, Fuzziness::Fixed(0))?;
         let kind = self.builder.schema.field(field).kind;
         let words: Vec<String> = match (kind, fuzziness) {
-            // What stands together, as `foo-bar` or 日本語, is a phrase, as in the text form.
+            // A word of several terms, as `foo-bar` or 日本語, is a phrase, as in the text form.
             (Kind::Text, Fuzziness::Fixed(0)) => text.split_whitespace().map(str::to_owned).collect(),
             (Kind::Text, _) => build::analyze(kind, &text),
             _ => vec![text.clone()],
@@ -359,23 +361,23 @@ impl Reader<'_> {
         }
         match (of.join("operator", Join::Or)?, of.minimum(parts.len())?) {
             (Join::And, _) => Ok(Ast::And(parts)),
-            // A search for words that asks for none of them would find everything.
+            // With no word required, the query would match everything.
             (Join::Or, minimum) => Ok(Ast::AtLeast { min: minimum.unwrap_or(1).max(1), of: parts }),
         }
     }
 
-    fn phrase(&mut self, value: &Value, at: &Path, last_is_prefix: bool) -> Read {
+    fn phrase(&mut self, value: &Value, at: &Path, last_is_prefix: bool) -> Parsed {
         let (field, of) = self.fielded(value, at, "query", &["slop"])?;
         self.match_phrase(field, &of, last_is_prefix)
     }
 
-    fn match_phrase(&mut self, field: FieldId, of: &Settings, last_is_prefix: bool) -> Read {
+    fn match_phrase(&mut self, field: FieldId, of: &Settings, last_is_prefix: bool) -> Parsed {
         let text = of.needs_text("query")?;
         let slop = of.get("slop").map_or(Ok(0), |(at, value)| at.whole(value))?;
         of.at.built(self.builder.text(field, &text, slop, last_is_prefix))
     }
 
-    fn multi_match(&mut self, value: &Value, at: &Path) -> Read {
+    fn multi_match(&mut self, value: &Value, at: &Path) -> Parsed {
         let known = ["query", "fields", "type", "operator", "minimum_should_match", "fuzziness", "slop", "tie_breaker"];
         let of = settings(value, at, &known)?;
         let fields = self.fields(&of)?;
@@ -387,7 +389,7 @@ impl Reader<'_> {
                 "phrase" => self.match_phrase(field, &of, false)?,
                 "phrase_prefix" => self.match_phrase(field, &of, true)?,
                 other => {
-                    let problem = Problem::new(format!("there is no type `{other}` of multi_match"));
+                    let problem = LeafError::new(format!("there is no type `{other}` of multi_match"));
                     let expected = "expected best_fields, most_fields, phrase or phrase_prefix";
                     return at.key("type").fail(problem.expected(expected));
                 }
@@ -396,8 +398,8 @@ impl Reader<'_> {
         Ok(Ast::Or(parts))
     }
 
-    /// The fields under `fields` or `default_field`; the default field when there are none.
-    fn fields(&self, of: &Settings) -> Read<Vec<FieldId>> {
+    /// The fields of `fields` or `default_field`, or else the default field.
+    fn fields(&self, of: &Settings) -> Parsed<Vec<FieldId>> {
         let named = of.get("fields").or_else(|| of.get("default_field"));
         let Some((at, value)) = named else { return Ok(vec![self.builder.schema.default_field()]) };
         let mut fields = Vec::new();
@@ -409,14 +411,14 @@ impl Reader<'_> {
                 name => at.built(self.builder.field(name))?,
             });
         }
-        if fields.is_empty() { at.fail(Problem::new("the list of fields is empty")) } else { Ok(fields) }
+        if fields.is_empty() { at.fail(LeafError::new("the list of fields is empty")) } else { Ok(fields) }
     }
 
-    fn terms(&mut self, value: &Value, at: &Path) -> Read {
+    fn terms(&mut self, value: &Value, at: &Path) -> Parsed {
         let object = at.object(value)?;
         let mut names = object.iter().filter(|(name, _)| !HARMLESS.contains(&name.as_str()));
         let (Some((name, values)), None) = (names.next(), names.next()) else {
-            return at.fail(Problem::new("one field must be named here, and only one"));
+            return at.fail(LeafError::new("one field must be named here, and only one"));
         };
         let at = at.key(name);
         let field = at.built(self.builder.field(name))?;
@@ -426,7 +428,7 @@ impl Reader<'_> {
         self.one_of(field, values, &at)
     }
 
-    fn one_of(&mut self, field: FieldId, values: &Value, at: &Path) -> Read {
+    fn one_of(&mut self, field: FieldId, values: &Value, at: &Path) -> Parsed {
         let mut parts = Vec::new();
         for (at, value) in at.list(values) {
             let text = at.text(value)?;
@@ -435,35 +437,35 @@ impl Reader<'_> {
         Ok(Ast::Or(parts))
     }
 
-    fn range(&mut self, value: &Value, at: &Path) -> Read {
+    fn range(&mut self, value: &Value, at: &Path) -> Parsed {
         let object = at.object(value)?;
         let mut names = object.iter().filter(|(name, _)| !HARMLESS.contains(&name.as_str()));
         let (Some((name, value)), None) = (names.next(), names.next()) else {
-            return at.fail(Problem::new("one field must be named here, and only one"));
+            return at.fail(LeafError::new("one field must be named here, and only one"));
         };
         let at = at.key(name);
         let field = at.built(self.builder.field(name))?;
         let of = settings(value, &at, &["gte", "gt", "lte", "lt"])?;
-        let ends = |open: &str, closed: &str| -> Read<Option<(String, bool)>> {
+        let ends = |open: &str, closed: &str| -> Parsed<Option<(String, bool)>> {
             match (of.get(open), of.get(closed)) {
-                (Some(_), Some((at, _))) => at.fail(Problem::new(format!("`{open}` and `{closed}` are given both"))),
+                (Some(_), Some((at, _))) => at.fail(LeafError::new(format!("`{open}` and `{closed}` are given both"))),
                 (Some((_, Value::Null)), None) | (None, Some((_, Value::Null)) | None) => Ok(None),
                 (Some((at, value)), None) => at.text(value).map(|text| Some((text, false))),
                 (None, Some((at, value))) => at.text(value).map(|text| Some((text, true))),
             }
         };
         let (lower, upper) = (ends("gt", "gte")?, ends("lt", "lte")?);
-        let lower = lower.as_ref().map(|(text, included)| End { text, included: *included });
-        let upper = upper.as_ref().map(|(text, included)| End { text, included: *included });
+        let lower = lower.as_ref().map(|(text, included)| RangeBound { text, included: *included });
+        let upper = upper.as_ref().map(|(text, included)| RangeBound { text, included: *included });
         at.built(self.builder.range(field, lower, upper))
     }
 
-    fn bool(&mut self, value: &Value, at: &Path) -> Read {
+    fn bool(&mut self, value: &Value, at: &Path) -> Parsed {
         let of = settings(value, at, &["must", "should", "must_not", "filter", "minimum_should_match"])?;
         let mut all = self.queries(&of, "must")?;
         all.extend(self.queries(&of, "filter")?);
         let should = self.queries(&of, "should")?;
-        // Beside what must match, what should match changes the order only.
+        // Beside `must`, a `should` changes only the score.
         let default = usize::from(all.is_empty() && !should.is_empty());
         let min = of.minimum(should.len())?.unwrap_or(default);
         if min > 0 {
@@ -473,7 +475,7 @@ impl Reader<'_> {
         Ok(Ast::And(all))
     }
 
-    fn query_string(&mut self, value: &Value, at: &Path) -> Read {
+    fn query_string(&mut self, value: &Value, at: &Path) -> Parsed {
         let of =
             settings(value, at, &["query", "default_field", "fields", "default_operator", "allow_leading_wildcard"])?;
         let text = of.needs_text("query")?;
@@ -486,7 +488,7 @@ impl Reader<'_> {
         Ok(merge(read))
     }
 
-    fn simple_query_string(&mut self, value: &Value, at: &Path) -> Read {
+    fn simple_query_string(&mut self, value: &Value, at: &Path) -> Parsed {
         let of = settings(value, at, &["query", "default_field", "fields", "default_operator"])?;
         let text = of.needs_text("query")?;
         let join = of.join("default_operator", Join::And)?;
@@ -494,7 +496,7 @@ impl Reader<'_> {
         at.key("query").built(simple::parse(&text, &mut self.builder, &fields, join))
     }
 
-    fn geo_bounding_box(&mut self, value: &Value, at: &Path) -> Read {
+    fn geo_bounding_box(&mut self, value: &Value, at: &Path) -> Parsed {
         let (field, value, at) = self.place(value, at, &["type", "validation_method"])?;
         let corners = ["top_left", "bottom_right", "top_right", "bottom_left"];
         let of = settings(value, &at, &[&corners[..], &["top", "left", "bottom", "right"]].concat())?;
@@ -510,14 +512,14 @@ impl Reader<'_> {
             [west, south, east, north]
         } else {
             let expected = "expected top_left and bottom_right, or top, left, bottom and right";
-            return at.fail(Problem::new("the box is not complete").expected(expected));
+            return at.fail(LeafError::new("the box is not complete").expected(expected));
         };
         at.built(self.builder.within(field, edges))
     }
 
-    fn geo_distance(&mut self, value: &Value, at: &Path) -> Read {
+    fn geo_distance(&mut self, value: &Value, at: &Path) -> Parsed {
         let (field, place, place_at) = self.place(value, at, &["distance", "distance_type", "validation_method"])?;
-        let Some(distance) = value.get("distance") else { return at.fail(Problem::new("`distance` is missing")) };
+        let Some(distance) = value.get("distance") else { return at.fail(LeafError::new("`distance` is missing")) };
         let at = at.key("distance");
         let meters = match distance {
             Value::Number(_) => number(distance, &at)?,
@@ -527,21 +529,21 @@ impl Reader<'_> {
         place_at.built(self.builder.near(field, lon, lat, meters))
     }
 
-    /// The one field with a place, beside settings.
-    fn place<'v>(&self, value: &'v Value, at: &Path, beside: &[&str]) -> Read<(FieldId, &'v Value, Path)> {
+    /// The one field with a point, besides settings.
+    fn place<'v>(&self, value: &'v Value, at: &Path, beside: &[&str]) -> Parsed<(FieldId, &'v Value, Path)> {
         let object = at.object(value)?;
         let is_field = |name: &str| !HARMLESS.contains(&name) && !beside.contains(&name);
         let mut names = object.iter().filter(|(name, _)| is_field(name));
         let (Some((name, value)), None) = (names.next(), names.next()) else {
-            return at.fail(Problem::new("one field must be named here, and only one"));
+            return at.fail(LeafError::new("one field must be named here, and only one"));
         };
         let at = at.key(name);
         Ok((at.built(self.builder.field(name))?, value, at))
     }
 }
 
-/// The settings of a query; any that is not known is a mistake.
-fn settings(value: &Value, at: &Path, known: &[&str]) -> Read<Settings> {
+/// The settings of a query. An unknown one is an error.
+fn settings(value: &Value, at: &Path, known: &[&str]) -> Parsed<Settings> {
     let map = at.object(value)?;
     for key in map.keys().map(String::as_str) {
         if known.contains(&key) || HARMLESS.contains(&key) {
@@ -550,35 +552,35 @@ fn settings(value: &Value, at: &Path, known: &[&str]) -> Read<Settings> {
         let expected = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
         return at
             .key(key)
-            .fail(Problem::new(format!("`{key}` is not known here")).expected(format!("expected {expected}")));
+            .fail(LeafError::new(format!("`{key}` is not known here")).expected(format!("expected {expected}")));
     }
     Ok(Settings { at: at.clone(), map: map.clone() })
 }
 
-fn fuzziness(of: &Settings, default: Fuzziness) -> Read<Fuzziness> {
+fn fuzziness(of: &Settings, default: Fuzziness) -> Parsed<Fuzziness> {
     let Some((at, value)) = of.get("fuzziness") else { return Ok(default) };
     match at.text(value)?.to_ascii_uppercase().as_str() {
         "AUTO" => Ok(Fuzziness::Auto),
         "0" => Ok(Fuzziness::Fixed(0)),
         "1" => Ok(Fuzziness::Fixed(1)),
         "2" => Ok(Fuzziness::Fixed(2)),
-        other => at.fail(Problem::new(format!("`{other}` is no fuzziness")).expected("expected 0, 1, 2 or AUTO")),
+        other => at.fail(LeafError::new(format!("`{other}` is no fuzziness")).expected("expected 0, 1, 2 or AUTO")),
     }
 }
 
-fn number(value: &Value, at: &Path) -> Read<f64> {
+fn number(value: &Value, at: &Path) -> Parsed<f64> {
     let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
     number.map_or_else(|| at.wants(value, "a number"), Ok)
 }
 
 /// Longitude and latitude, from `{lat, lon}`, `[lon, lat]` or `"lat,lon"`.
-fn point(value: &Value, at: &Path) -> Read<(f64, f64)> {
+fn point(value: &Value, at: &Path) -> Parsed<(f64, f64)> {
     match value {
         Value::Object(_) => {
             let of = settings(value, at, &["lat", "lon"])?;
             match (of.get("lon"), of.get("lat")) {
                 (Some((lon_at, lon)), Some((lat_at, lat))) => Ok((number(lon, &lon_at)?, number(lat, &lat_at)?)),
-                _ => at.fail(Problem::new("a place needs `lat` and `lon`")),
+                _ => at.fail(LeafError::new("a place needs `lat` and `lon`")),
             }
         }
         Value::Array(pair) if pair.len() == 2 => Ok((number(&pair[0], &at.item(0))?, number(&pair[1], &at.item(1))?)),
@@ -590,7 +592,8 @@ fn point(value: &Value, at: &Path) -> Read<(f64, f64)> {
     }
 }
 
-/// Makes one query of the same text read with several default fields: each word may be in any of them.
+/// Joins the queries of one text that was parsed with several default fields: each word may be in
+/// any of them.
 fn merge(mut read: Vec<Ast>) -> Ast {
     if read.len() == 1 || read.windows(2).all(|pair| pair[0] == pair[1]) {
         return read.swap_remove(0);

@@ -1,8 +1,9 @@
-//! The plainest ways to match one term: what wildcards, regular expressions and fuzzy terms mean.
+//! Plain matching of one term, which defines wildcards, regular expressions and fuzzy terms.
 //!
-//! The plain evaluation uses these; the automata of [`crate::automaton`] are tested against them.
+//! The plain evaluation uses it. The automata of [`crate::automaton`] are tested against it.
 
-/// Whether the term has this form: `?` is any one character, `*` any number, `\` takes the next as it is.
+/// Whether a term matches a wildcard: `?` is any character, `*` any number of them, and `\` escapes
+/// the next character.
 pub(crate) fn wildcard(pattern: &str, term: &str) -> bool {
     let mut rest = pattern.chars();
     let Some(first) = rest.next() else { return term.is_empty() };
@@ -17,13 +18,13 @@ pub(crate) fn wildcard(pattern: &str, term: &str) -> bool {
     }
 }
 
-/// The regular expression that matches a term from its start to its end, ignoring case. None when there is a mistake in it.
+/// The regular expression that matches whole terms, ignoring case. None if the pattern is invalid.
 pub(crate) fn regex(pattern: &str) -> Option<regex::Regex> {
     regex::RegexBuilder::new(&format!("^(?:{pattern})$")).case_insensitive(true).build().ok()
 }
 
-/// How many characters must be inserted, removed, replaced or swapped with their neighbor to make one of the other, where
-/// no part is edited twice (optimal string alignment).
+/// The optimal string alignment distance: the number of characters to insert, remove, replace or
+/// swap with the next one, where no part is edited twice.
 pub(crate) fn edit_distance(left: &str, right: &str) -> usize {
     let left: Vec<char> = left.chars().collect();
     let right: Vec<char> = right.chars().collect();

@@ -1,46 +1,47 @@
-//! The text form: query text in, [`Ast`] and mistakes out.
+//! Parses the text form: from query text to [`Ast`] and errors.
 //!
-//! A recursive descent over the characters, without a separate lexer, because what a sign means depends on where it stands
-//! (`[` behind a field, `/` before a word, `:` in a date). From loose to tight: `OR`, `AND` (also unwritten), `NOT`.
-//! It never fails: what cannot be understood becomes a [`Diagnostic`] and matches nothing, and reading goes on, so that
-//! several mistakes are told at once. Only brackets recurse, and their depth is limited.
+//! A recursive descent parser over characters, without a lexer, because the meaning of a character
+//! depends on the context (`[` after a field, `/` before a word, `:` in a date). The operators from
+//! lowest to highest precedence are `OR`, `AND` (also implied) and `NOT`. Parsing never fails: an
+//! invalid part becomes a [`Diagnostic`] and matches nothing, and parsing goes on, so that it
+//! reports several errors at once. Only brackets recurse, and their depth is limited.
 
 use std::ops::Range;
 
-use super::build::{self, Builder, Built, End, Problem};
+use super::build::{self, Builder, Built, LeafError, RangeBound};
 use super::diagnostic::Diagnostic;
 use super::{Ast, Join, ParseOptions, Phrase, QueryLimits};
 use crate::schema::{FieldId, Kind, Schema};
 
 mod value;
 
-/// So many mistakes are told at once.
+/// Errors that are reported at once, at most.
 const MAX_DIAGNOSTICS: usize = 5;
 
-/// Reads a query. With an empty list of mistakes, the [`Ast`] is what was meant; it is not normalized.
+/// Parses a query. The [`Ast`] is valid if the list of errors is empty; it is not normalized.
 ///
-/// The builder counts what the query costs; several texts of one query share it.
+/// The builder counts the cost of the query. Several texts of one query share it.
 pub(super) fn parse(text: &str, builder: &mut Builder<'_>, options: ParseOptions) -> (Ast, Vec<Diagnostic>) {
     let (schema, limits) = (builder.schema, builder.limits);
     let mut parser = Parser { text, pos: 0, builder, join: options.join, mistakes: Vec::new() };
     if text.len() > limits.max_bytes {
         let (len, limit) = (text.len(), limits.max_bytes);
-        let problem = Problem::new(format!("the query is {len} bytes long, over the limit of {limit} (max_bytes)"));
+        let problem = LeafError::new(format!("the query is {len} bytes long, over the limit of {limit} (max_bytes)"));
         parser.report(0..0, problem);
         return (Ast::None, parser.mistakes);
     }
     if text.trim().is_empty() {
-        let problem = Problem::new("the query is empty").expected("expected a word; `*` finds everything");
+        let problem = LeafError::new("the query is empty").expected("expected a word; `*` finds everything");
         parser.report(0..text.len(), problem);
         return (Ast::None, parser.mistakes);
     }
     let field = options.default_field.unwrap_or_else(|| schema.default_field());
     let mut parts = vec![parser.expression(field).into_ast()];
     while !parser.at_end() {
-        // Only a closing bracket stops an expression early.
+        // Only a closing bracket ends an expression early.
         parser.pos += 1;
         let span = parser.pos - 1..parser.pos;
-        parser.report(span, Problem::new("`)` closes nothing").expected("expected a `(` before it"));
+        parser.report(span, LeafError::new("`)` closes nothing").expected("expected a `(` before it"));
         parser.skip_space();
         if !parser.at_end() && parser.peek() != Some(')') {
             parts.push(parser.expression(field).into_ast());
@@ -49,7 +50,7 @@ pub(super) fn parse(text: &str, builder: &mut Builder<'_>, options: ParseOptions
     (Ast::And(parts), parser.mistakes)
 }
 
-/// Reads a canonical text again, without the cost of checking its patterns.
+/// Parses a canonical text, without checking its patterns again.
 pub(super) fn read_back(text: &str, schema: &Schema) -> Option<Ast> {
     let limits = QueryLimits::NONE;
     let (ast, mistakes) = parse(text, &mut Builder::trusting(schema, &limits), ParseOptions::default());
@@ -58,14 +59,14 @@ pub(super) fn read_back(text: &str, schema: &Schema) -> Option<Ast> {
 
 struct Parser<'t, 'b, 's> {
     text: &'t str,
-    /// The byte that is read next.
+    /// The offset of the next byte.
     pos: usize,
     builder: &'b mut Builder<'s>,
     join: Join,
     mistakes: Vec<Diagnostic>,
 }
 
-/// What `+` and `-` before a part say about it when parts are joined by OR.
+/// The meaning of `+` and `-` before a part if parts are joined by OR.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sign {
     No,
@@ -73,32 +74,32 @@ enum Sign {
     MustNot,
 }
 
-/// Parts that belong together, before they are one [`Ast`]: a bracket may still ask for a number of them.
-enum Parts {
+/// Operands that are not joined yet: a bracket may require a number of them.
+enum Operands {
     One(Sign, Ast),
     All(Vec<Ast>),
     Any(Vec<Ast>),
 }
 
-impl Parts {
+impl Operands {
     fn into_ast(self) -> Ast {
         match self {
-            Parts::One(Sign::MustNot, part) => Ast::Not(Box::new(part)),
-            Parts::One(_, part) => part,
-            Parts::All(parts) => Ast::And(parts),
-            Parts::Any(parts) => Ast::Or(parts),
+            Operands::One(Sign::MustNot, part) => Ast::Not(Box::new(part)),
+            Operands::One(_, part) => part,
+            Operands::All(parts) => Ast::And(parts),
+            Operands::Any(parts) => Ast::Or(parts),
         }
     }
 
     fn into_list(self) -> Vec<Ast> {
         match self {
-            Parts::All(parts) | Parts::Any(parts) => parts,
-            one @ Parts::One(..) => vec![one.into_ast()],
+            Operands::All(parts) | Operands::Any(parts) => parts,
+            one @ Operands::One(..) => vec![one.into_ast()],
         }
     }
 }
 
-/// A run of characters; those behind a backslash stand for themselves.
+/// A run of characters, of which those after a backslash are literal.
 struct Word {
     span: Range<usize>,
     chars: Vec<(char, bool)>,
@@ -114,7 +115,7 @@ impl Word {
         self.chars.iter().any(|&(char, escaped)| !escaped && matches!(char, '*' | '?'))
     }
 
-    /// The text as a wildcard pattern.
+    /// The text as a wildcard.
     fn pattern(&self) -> String {
         let mut pattern = String::new();
         for &(char, escaped) in &self.chars {
@@ -171,12 +172,12 @@ impl<'t> Parser<'t, '_, '_> {
         self.pos == self.text.len()
     }
 
-    /// Whether what comes next cannot belong to the word before.
+    /// Whether the next character cannot belong to the word before it.
     fn at_boundary(&self) -> bool {
         self.peek().is_none_or(|char| char.is_whitespace() || char == ')')
     }
 
-    fn report(&mut self, span: Range<usize>, problem: Problem) {
+    fn report(&mut self, span: Range<usize>, problem: LeafError) {
         if self.mistakes.len() < MAX_DIAGNOSTICS {
             self.mistakes.push(Diagnostic::in_text(self.text, span, problem.message, problem.expected));
         }
@@ -185,7 +186,7 @@ impl<'t> Parser<'t, '_, '_> {
         }
     }
 
-    /// The leaf, or a report of what is wrong with it.
+    /// The leaf. Reports an error.
     fn leaf(&mut self, span: Range<usize>, built: Built) -> Ast {
         built.unwrap_or_else(|problem| {
             self.report(span, problem);
@@ -196,7 +197,7 @@ impl<'t> Parser<'t, '_, '_> {
         })
     }
 
-    /// Reads this operator if it comes next: a sign (if it has one), or a word that stands alone.
+    /// Parses an operator if it is next: its sign, or its word if it is a whole word.
     fn operator(&mut self, word: &str, sign: &str) -> Option<Range<usize>> {
         self.skip_space();
         let start = self.pos;
@@ -226,8 +227,8 @@ impl<'t> Parser<'t, '_, '_> {
             && !self.peeks_operator("AND", "&&")
     }
 
-    /// Everything up to the end or a closing bracket.
-    fn expression(&mut self, field: FieldId) -> Parts {
+    /// Parses up to the end or a closing bracket.
+    fn expression(&mut self, field: FieldId) -> Operands {
         let mut list = vec![self.alternatives(field)];
         while self.join == Join::Or && self.peeks_part() {
             list.push(self.alternatives(field));
@@ -235,29 +236,30 @@ impl<'t> Parser<'t, '_, '_> {
         if list.len() == 1 {
             return list.swap_remove(0);
         }
-        // Joined by OR, as Lucene has it: what is asked for with `+` must be there, and then the rest is optional.
+        // Joined by OR, as in Lucene: parts with `+` are required, and the others are then
+        // optional.
         let (mut all, mut any, mut must) = (Vec::new(), Vec::new(), false);
         for part in list {
             match part {
-                Parts::One(Sign::Must, part) => {
+                Operands::One(Sign::Must, part) => {
                     must = true;
                     all.push(part);
                 }
-                not @ Parts::One(Sign::MustNot, _) => all.push(not.into_ast()),
+                not @ Operands::One(Sign::MustNot, _) => all.push(not.into_ast()),
                 part => any.push(part.into_ast()),
             }
         }
         if all.is_empty() {
-            return Parts::Any(any);
+            return Operands::Any(any);
         }
         if !must && !any.is_empty() {
             all.push(Ast::Or(any));
         }
-        Parts::All(all)
+        Operands::All(all)
     }
 
-    /// `a OR b`.
-    fn alternatives(&mut self, field: FieldId) -> Parts {
+    /// Parses `a OR b`.
+    fn alternatives(&mut self, field: FieldId) -> Operands {
         let mut parts = self.sequence(field);
         let mut any = Vec::new();
         while let Some(span) = self.operator("OR", "||") {
@@ -268,11 +270,11 @@ impl<'t> Parser<'t, '_, '_> {
             return parts;
         }
         any.push(parts.into_ast());
-        Parts::Any(any)
+        Operands::Any(any)
     }
 
-    /// `a AND b`, and `a b` where AND is unwritten.
-    fn sequence(&mut self, field: FieldId) -> Parts {
+    /// Parses `a AND b`, and `a b` with an implied AND.
+    fn sequence(&mut self, field: FieldId) -> Operands {
         let mut parts = self.part(field);
         let mut all = Vec::new();
         loop {
@@ -290,34 +292,34 @@ impl<'t> Parser<'t, '_, '_> {
             return parts;
         }
         all.push(parts.into_ast());
-        Parts::All(all)
+        Operands::All(all)
     }
 
-    /// What stands behind an operator, or a report that nothing does.
-    fn operand_behind(&mut self, operator: &Range<usize>, read: impl FnOnce(&mut Self) -> Parts) -> Parts {
+    /// Parses the operand after an operator. Reports a missing one.
+    fn operand_behind(&mut self, operator: &Range<usize>, read: impl FnOnce(&mut Self) -> Operands) -> Operands {
         if self.peeks_part() {
             return read(self);
         }
         let operator_text = &self.text[operator.clone()];
-        let problem = Problem::new(format!("nothing stands behind `{operator_text}`"))
+        let problem = LeafError::new(format!("nothing stands behind `{operator_text}`"))
             .expected("expected a word, a phrase or a bracket; to search for the word itself, quote it");
         self.report(operator.clone(), problem);
-        Parts::One(Sign::No, Ast::None)
+        Operands::One(Sign::No, Ast::None)
     }
 
-    /// One part with the signs before it.
-    fn part(&mut self, field: FieldId) -> Parts {
+    /// Parses a part with the signs before it.
+    fn part(&mut self, field: FieldId) -> Operands {
         self.skip_space();
         for (word, sign) in [("AND", "&&"), ("OR", "||")] {
             if let Some(span) = self.operator(word, sign) {
                 let operator = &self.text[span.clone()];
-                let problem = Problem::new(format!("nothing stands before `{operator}`"))
+                let problem = LeafError::new(format!("nothing stands before `{operator}`"))
                     .expected("expected a word, a phrase or a bracket; to search for the word itself, quote it");
                 self.report(span, problem);
                 if self.peeks_part() {
                     break;
                 }
-                return Parts::One(Sign::No, Ast::None);
+                return Operands::One(Sign::No, Ast::None);
             }
         }
         let start = self.pos;
@@ -325,10 +327,10 @@ impl<'t> Parser<'t, '_, '_> {
         if signs > 0 && self.rest()[signs..].chars().next().is_none_or(|char| char.is_whitespace() || char == ')') {
             self.pos += signs;
             let span = start..self.pos;
-            let problem = Problem::new(format!("`{}` has no searchable term", &self.text[span.clone()]))
+            let problem = LeafError::new(format!("`{}` has no searchable term", &self.text[span.clone()]))
                 .expected("expected a word right behind the sign");
             self.report(span, problem);
-            return Parts::One(Sign::No, Ast::None);
+            return Operands::One(Sign::No, Ast::None);
         }
         let (mut negative, mut must) = (false, false);
         loop {
@@ -336,7 +338,7 @@ impl<'t> Parser<'t, '_, '_> {
                 negative = !negative;
                 self.skip_space();
                 if self.at_end() || self.peek() == Some(')') {
-                    return self.operand_behind(&span, |_| Parts::One(Sign::No, Ast::None));
+                    return self.operand_behind(&span, |_| Operands::One(Sign::No, Ast::None));
                 }
             } else if self.eat("+") {
                 must = true;
@@ -350,37 +352,37 @@ impl<'t> Parser<'t, '_, '_> {
             (false, true) => Sign::Must,
             (false, false) => Sign::No,
         };
-        Parts::One(sign, ast)
+        Operands::One(sign, ast)
     }
 
-    /// One part without signs.
+    /// Parses a part without signs.
     fn primary(&mut self, field: FieldId) -> Ast {
         let start = self.pos;
         match self.peek() {
             None | Some(')') => {
                 let problem =
-                    Problem::new("something is missing here").expected("expected a word, a phrase or a bracket");
+                    LeafError::new("something is missing here").expected("expected a word, a phrase or a bracket");
                 self.report(start..start, problem);
                 Ast::None
             }
             Some('(') => self.group(field),
             Some('[' | '{') => {
                 let span = self.skip_brackets();
-                let problem = Problem::new("a range needs a field before it")
+                let problem = LeafError::new("a range needs a field before it")
                     .expected("expected for example followers:[10 TO 100]; to search for the text, quote it");
                 self.report(span, problem);
                 Ast::None
             }
             Some(char @ (']' | '}' | '^' | '~')) => {
                 self.bump();
-                let problem = Problem::new(format!("`{char}` stands behind nothing it could belong to"))
+                let problem = LeafError::new(format!("`{char}` stands behind nothing it could belong to"))
                     .expected("to search for the text, quote it");
                 self.report(start..self.pos, problem);
                 Ast::None
             }
             Some('#' | '＃') => self.entity("hashtag", field),
             Some('@' | '＠') => self.entity("mention", field),
-            // Money is not a cashtag.
+            // An amount of money is no cashtag.
             Some('$') if self.rest().chars().nth(1).is_none_or(|char| !char.is_ascii_digit()) => {
                 self.entity("cashtag", field)
             }
@@ -403,7 +405,7 @@ impl<'t> Parser<'t, '_, '_> {
         }
     }
 
-    /// A bracket, with `~2` or `^2` behind it.
+    /// Parses a bracket, with `~2` or `^2` after it.
     fn group(&mut self, field: FieldId) -> Ast {
         let open = self.pos;
         self.pos += 1;
@@ -414,36 +416,38 @@ impl<'t> Parser<'t, '_, '_> {
         }
         self.skip_space();
         let parts = if self.peek() == Some(')') {
-            let problem = Problem::new("the brackets are empty").expected("expected a word, a phrase or a bracket");
+            let problem = LeafError::new("the brackets are empty").expected("expected a word, a phrase or a bracket");
             self.report(open..self.pos + 1, problem);
-            Parts::One(Sign::No, Ast::None)
+            Operands::One(Sign::No, Ast::None)
         } else {
             self.expression(field)
         };
         self.builder.leave();
         if !self.eat(")") {
             if self.mistakes.is_empty() {
-                self.report(open..open + 1, Problem::new("the bracket is not closed").expected("expected a `)`"));
+                self.report(open..open + 1, LeafError::new("the bracket is not closed").expected("expected a `)`"));
             }
             return parts.into_ast();
         }
         let suffix = self.suffix();
         match suffix.tilde {
             _ if suffix.star => {
-                self.report(suffix.span, Problem::new("`*` does not go behind a bracket"));
+                self.report(suffix.span, LeafError::new("`*` does not go behind a bracket"));
                 Ast::None
             }
             None => parts.into_ast(),
             Some(Tilde::Number(min)) => Ast::AtLeast { min: min as usize, of: parts.into_list() },
             Some(Tilde::Bare) => {
-                let problem = Problem::new("a number is missing behind `~`").expected("expected as in (a OR b OR c)~2");
+                let problem =
+                    LeafError::new("a number is missing behind `~`").expected("expected as in (a OR b OR c)~2");
                 self.report(suffix.span, problem);
                 Ast::None
             }
         }
     }
 
-    /// `#tag`, `@user`, `$TSLA`: a keyword in the field of that name; without such a field, a word.
+    /// Parses `#tag`, `@user` or `$TSLA`: a keyword of the field for the sign, or a word if there
+    /// is no such field.
     fn entity(&mut self, name: &str, field: FieldId) -> Ast {
         let start = self.pos;
         let Some(entity) = self.builder.schema.find(name) else {
@@ -454,12 +458,12 @@ impl<'t> Parser<'t, '_, '_> {
         let mut word = self.word(false);
         if word.chars.is_empty() {
             let sign: String = sign.into_iter().collect();
-            let problem = Problem::new(format!("a word is missing behind `{sign}`"))
+            let problem = LeafError::new(format!("a word is missing behind `{sign}`"))
                 .expected("expected it right behind the sign, without brackets or quotes");
             self.report(start..self.pos, problem);
             return Ast::None;
         }
-        // People write `@user:` and `#tag,`; the sign does not belong to the name.
+        // Punctuation after a name, as in `@user:` and `#tag,`, is no part of it.
         while let Some(&(':' | ',' | '.' | ';', false)) = word.chars.last() {
             word.chars.pop();
         }
@@ -472,7 +476,7 @@ impl<'t> Parser<'t, '_, '_> {
             .any(|scheme| self.rest().get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
     }
 
-    /// An address as it is, up to a space: no sign in it has a meaning.
+    /// Parses an address up to a space. It has no operators.
     fn address(&mut self, field: FieldId) -> Ast {
         let start = self.pos;
         let mut open = 0_usize;
@@ -490,7 +494,8 @@ impl<'t> Parser<'t, '_, '_> {
         self.leaf(start..self.pos, built)
     }
 
-    /// A run of characters up to one that ends a word. Ends before a `:` if that may end the name of a field.
+    /// Parses a run of characters up to one that ends a word, or before a `:` that may end the name
+    /// of a field.
     fn word(&mut self, may_be_field: bool) -> Word {
         let start = self.pos;
         let mut chars = Vec::new();
@@ -507,12 +512,12 @@ impl<'t> Parser<'t, '_, '_> {
         Word { span: start..self.pos, chars }
     }
 
-    /// A word and what stands behind it, as a leaf of this field.
+    /// Parses a word and its suffix, as a leaf of a field.
     fn word_leaf(&mut self, field: FieldId, word: &Word) -> Ast {
         let suffix = self.suffix();
         let built = match suffix.tilde {
             Some(_) if word.has_wildcard() => {
-                Err(Problem::new("`~` and wildcards do not go together").expected("expected one of them"))
+                Err(LeafError::new("`~` and wildcards do not go together").expected("expected one of them"))
             }
             Some(tilde) => self.builder.fuzzy(field, &word.text(), tilde.distance()),
             None if word.has_wildcard() => self.builder.wildcard(field, &word.pattern()),
@@ -521,7 +526,7 @@ impl<'t> Parser<'t, '_, '_> {
         self.leaf(word.span.clone(), built)
     }
 
-    /// Quoted text with `*`, `~2` or `^2` behind it.
+    /// Parses quoted text with `*`, `~2` or `^2` after it.
     fn quoted(&mut self, field: FieldId) -> Ast {
         let start = self.pos;
         let Some(text) = self.quoted_text() else { return Ast::None };
@@ -532,7 +537,7 @@ impl<'t> Parser<'t, '_, '_> {
             Some(Tilde::Number(slop)) => slop,
             Some(Tilde::Bare) => {
                 let problem =
-                    Problem::new("a number is missing behind `~`").expected("expected as in \"near words\"~2");
+                    LeafError::new("a number is missing behind `~`").expected("expected as in \"near words\"~2");
                 self.report(suffix.span, problem);
                 0
             }
@@ -541,7 +546,7 @@ impl<'t> Parser<'t, '_, '_> {
         self.leaf(quoted, built)
     }
 
-    /// The text between quotes. None, and a report, when they are not closed.
+    /// The text between quotes. None, and an error, if they are not closed.
     fn quoted_text(&mut self) -> Option<String> {
         let start = self.pos;
         let open = self.bump()?;
@@ -556,12 +561,12 @@ impl<'t> Parser<'t, '_, '_> {
         }
         self.report(
             start..start + open.len_utf8(),
-            Problem::new("the quote is not closed").expected("expected a `\"`"),
+            LeafError::new("the quote is not closed").expected("expected a `\"`"),
         );
         None
     }
 
-    /// `/expression/`.
+    /// Parses `/expression/`.
     fn regex(&mut self, field: FieldId) -> Ast {
         let start = self.pos;
         self.pos += 1;
@@ -577,7 +582,7 @@ impl<'t> Parser<'t, '_, '_> {
             }
         }
         if !closed {
-            let problem = Problem::new("the regular expression is not closed")
+            let problem = LeafError::new("the regular expression is not closed")
                 .expected("expected a `/`; to search for the text, quote it");
             self.report(start..start + 1, problem);
             return Ast::None;
@@ -586,7 +591,7 @@ impl<'t> Parser<'t, '_, '_> {
         let pattern = &self.text[start + 1..self.pos - 1];
         let suffix = self.suffix();
         if suffix.tilde.is_some() || suffix.star {
-            let problem = Problem::new("`~` and `*` do not go behind a regular expression");
+            let problem = LeafError::new("`~` and `*` do not go behind a regular expression");
             self.report(suffix.span, problem);
             return Ast::None;
         }
@@ -594,7 +599,7 @@ impl<'t> Parser<'t, '_, '_> {
         self.leaf(span, built)
     }
 
-    /// What may stand right behind a part: `*` (behind quotes), `~2`, `^2`. A boost is read and dropped.
+    /// Parses the suffix of a part: `*` (after quotes), `~2`, `^2`. A boost has no effect.
     fn suffix(&mut self) -> Suffix {
         let start = self.pos;
         let mut suffix = Suffix { span: start..start, tilde: None, star: false };
@@ -610,13 +615,13 @@ impl<'t> Parser<'t, '_, '_> {
                     suffix.tilde = Some(Tilde::Number(number));
                 } else {
                     let wrong = if build::is_digits(digits) { "too large" } else { "no whole number" };
-                    let problem = Problem::new(format!("`~{digits}` is {wrong}")).expected("expected ~1 or ~2");
+                    let problem = LeafError::new(format!("`~{digits}` is {wrong}")).expected("expected ~1 or ~2");
                     self.report(at..self.pos, problem);
                 }
             } else if self.eat("^") {
                 let digits = self.take(|char| char.is_ascii_digit() || char == '.');
                 if digits.parse::<f64>().is_err() {
-                    let problem = Problem::new("a number is missing behind `^`")
+                    let problem = LeafError::new("a number is missing behind `^`")
                         .expected("expected a boost, as in word^2; to search for the text, quote it");
                     self.report(at..self.pos, problem);
                     self.take(|char| !char.is_whitespace() && char != ')');
@@ -629,7 +634,7 @@ impl<'t> Parser<'t, '_, '_> {
         if start != self.pos && !self.at_boundary() {
             let at = self.pos;
             let span = at..at + self.peek().map_or(0, char::len_utf8);
-            self.report(span, Problem::new("this hangs on what stands before it").expected("expected a space"));
+            self.report(span, LeafError::new("this hangs on what stands before it").expected("expected a space"));
         }
         suffix
     }
@@ -641,7 +646,7 @@ impl<'t> Parser<'t, '_, '_> {
         taken
     }
 
-    /// Skips from an opening bracket behind the closing one.
+    /// Skips from an opening bracket past the closing one.
     fn skip_brackets(&mut self) -> Range<usize> {
         let start = self.pos;
         let len = self.rest().find([']', '}']).map_or(1, |at| at + 1);
@@ -662,13 +667,13 @@ impl Tilde {
         if let Tilde::Number(number) = self { number } else { default }
     }
 
-    /// As a number of edits.
+    /// The number of edits.
     fn distance(self) -> u8 {
         u8::try_from(self.or(build::MAX_DISTANCE.into())).unwrap_or(u8::MAX)
     }
 }
 
-/// What stands right behind a part.
+/// The suffix of a part.
 struct Suffix {
     span: Range<usize>,
     tilde: Option<Tilde>,

@@ -543,7 +543,8 @@ proptest! {
     }
 }
 
-/// What is asked for is built as far as the limit, never further, whichever way it is written; and what is taken has a price.
+/// What is asked for is built as far as the limit, never further, whichever way it is written; and
+/// what is taken has a price.
 #[test]
 fn hostile_patterns_are_refused_or_small() {
     let limits = QueryLimits::default();

@@ -1,30 +1,30 @@
-//! Folding: what makes two spellings of a word one term.
+//! Folding: maps different spellings of a word to one term.
 //!
-//! Each character becomes none, one or several others ([`fold_char`]), and [`Folder`] puts what belongs together
-//! together again (か and a voicing mark are が). Gaps (spaces, punctuation, most symbols) are never touched, and none
-//! is ever made, so that folding neither joins nor splits words. Folding what is folded changes nothing.
+//! Each character maps to none, one or several others ([`fold_char`]), and [`Folder`] composes the
+//! result again (か and a voicing mark are が). Separators (spaces, punctuation, most symbols) are
+//! neither changed nor made, so folding neither joins nor splits words. Folding is idempotent.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use unicode_normalization::char::{canonical_combining_class, compose, decompose_compatible, is_combining_mark};
 
-/// What a folded character does to the words around it.
+/// The role of a folded character in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// Ends a word and is no part of one.
+    /// Separates words.
     Gap,
-    /// Goes on with a word or starts one.
+    /// Part of a word.
     Word,
-    /// Is a term of its own, together with the marks behind it: scripts that are written without spaces.
+    /// A term of its own, with the marks after it: a character of a script without spaces.
     Solo,
-    /// Belongs to what stands before it.
+    /// Belongs to the character before it.
     Mark,
-    /// Is a term of its own: emoji.
+    /// A term of its own: an emoji.
     Picture,
 }
 
-/// Lower case, without accents, compatibility forms unified; not split.
+/// Folds a text: lower case, without accents, with unified compatibility forms. Does not split it.
 #[must_use]
 pub fn fold(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
@@ -43,15 +43,15 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     result.into()
 }
 
-/// Where something stands in the text: its first byte and the one behind its last.
+/// A range of bytes of the text: start and end.
 pub(super) type Span = (u32, u32);
 
-/// Takes characters and gives folded ones in composed form (NFC), each with its class and the place it comes from.
+/// Folds characters to composed form (NFC), each with its class and source bytes.
 #[derive(Default)]
 pub(super) struct Folder {
-    /// The last character that others may be composed with.
+    /// The last character that marks may be composed with.
     starter: Option<(char, Class, Span)>,
-    /// The marks behind it that were not composed with it yet, with their combining class.
+    /// The marks after it that were not composed yet, with their combining class.
     marks: Vec<(u8, char, Span)>,
 }
 
@@ -88,7 +88,8 @@ impl Folder {
         }
     }
 
-    /// Composes the starter with the marks that it can be composed with (Unicode, section 3.11, D117).
+    /// Composes the starter with the marks that it can be composed with (Unicode, section 3.11,
+    /// D117).
     fn compose_marks(&mut self) {
         let Some((starter, class, at)) = &mut self.starter else { return };
         let mut blocked = 0;
@@ -104,7 +105,7 @@ impl Folder {
         });
     }
 
-    /// Gives out what is held back. To be called before characters go around the folder, and at the end.
+    /// Emits what is held back. To be called before characters bypass the folder, and at the end.
     #[inline]
     pub(super) fn flush(&mut self, out: &mut impl FnMut(char, Class, Span)) {
         if !self.marks.is_empty() {
@@ -119,11 +120,11 @@ impl Folder {
     }
 }
 
-/// Where the table of [`simple`] ends: before the Bopomofo, behind all kana.
+/// The end of the table of [`simple`]: after all kana, before Bopomofo.
 const TABLE_END: usize = 0x3100;
 
-/// The character that this one becomes, and its class, when that is all that happens to it: exactly one comes out,
-/// and it is not composed with what stands before it. `None`: [`fold_char`] knows.
+/// The folded character and its class, if a character folds to exactly one that is not composed
+/// with the one before it. Otherwise None, and [`fold_char`] folds it.
 #[inline]
 fn simple(c: char) -> Option<(char, Class)> {
     static TABLE: LazyLock<Vec<Option<(char, Class)>>> =
@@ -149,7 +150,7 @@ fn compute_simple(c: char) -> Option<(char, Class)> {
     apart.then_some((folded, class))
 }
 
-/// What a character becomes, before composition.
+/// Folds a character, without composition.
 fn fold_char(c: char, out: &mut impl FnMut(char)) {
     if is_ignored(c) {
         return;
@@ -166,7 +167,7 @@ fn fold_char(c: char, out: &mut impl FnMut(char)) {
             }
         });
     } else {
-        // ½ would become 1⁄2, and so two words.
+        // ½ would become 1⁄2, which is two words.
         lower(c, out);
     }
 }
@@ -203,36 +204,38 @@ fn lower(c: char, out: &mut impl FnMut(char)) {
     }
 }
 
-/// Brackets around a character that is one sign (㈱, ⑴) are left out.
+/// Brackets that are part of one sign (㈱, ⑴), which are left out.
 fn is_bracket(c: char) -> bool {
     matches!(c, '(' | ')')
 }
 
-/// Letters, digits and marks: what words are made of.
+/// Letters, digits and marks.
 fn is_word_part(c: char) -> bool {
-    // The modifier letter apostrophe divides words as other apostrophes do.
+    // The modifier letter apostrophe separates words as other apostrophes do.
     (c.is_alphanumeric() && c != '\u{2bc}') || is_combining_mark(c)
 }
 
-/// Whether the character is more than a gap or a picture.
+/// Whether a character is neither a separator nor an emoji.
 fn is_folded(c: char) -> bool {
     match c {
-        // Letters for single sounds of Hangul would be composed to syllables with their neighbors: ㅋㅋㅠㅠ. Two of the signs are emoji.
+        // Hangul compatibility letters would be composed to syllables with their neighbors: ㅋㅋㅠㅠ.
+        // Two of the signs are emoji.
         '\u{3131}'..='\u{318e}' | '\u{ffa0}'..='\u{ffdc}' | '\u{3297}' | '\u{3299}' => false,
-        // Signs that are one or more letters: ㈱, ㌔, ㎏.
+        // Signs that stand for letters: ㈱, ㌔, ㎏.
         '\u{3200}'..='\u{33ff}' => true,
         c => is_word_part(c),
     }
 }
 
-/// Marks of Latin, Greek and Cyrillic letters (and those that any sign can have).
+/// Marks of Latin, Greek and Cyrillic letters, and marks of any character.
 fn is_accent(c: char) -> bool {
     matches!(c,
         '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
         | '\u{20d0}'..='\u{20ff}' | '\u{a66f}'..='\u{a672}' | '\u{a674}'..='\u{a67d}' | '\u{fe20}'..='\u{fe2f}')
 }
 
-/// Characters that nobody sees, or that only say how another one looks: joiners, variation selectors, skin tones.
+/// Characters that are invisible or only modify another one: joiners, variation selectors, skin
+/// tones.
 pub(super) fn is_ignored(c: char) -> bool {
     is_accent(c)
         || matches!(c,
@@ -250,7 +253,7 @@ pub(super) fn class_of(c: char) -> Class {
     if is_picture(c) {
         Class::Picture
     } else if is_combining_mark(c) || matches!(c, '\u{1160}'..='\u{11ff}' | '\u{d7b0}'..='\u{d7fb}') {
-        // The second and third sound of a syllable of Hangul belong to the first.
+        // The second and third letter of a Hangul syllable belong to the first.
         Class::Mark
     } else if !is_word_part(c) {
         Class::Gap
@@ -261,7 +264,7 @@ pub(super) fn class_of(c: char) -> Class {
     }
 }
 
-/// Scripts without spaces between words, or with words that take many endings (Hangul).
+/// Scripts without spaces between words, and Hangul, whose words take many endings.
 fn is_unspaced(c: char) -> bool {
     matches!(c,
         // Thai, Lao
@@ -279,7 +282,7 @@ fn is_unspaced(c: char) -> bool {
         | '\u{20000}'..='\u{3ffff}')
 }
 
-/// Emoji, and the symbols of their kind that came before them.
+/// Emoji, and older symbols of the same kind.
 fn is_picture(c: char) -> bool {
     matches!(c,
         '\u{231a}'..='\u{231b}' | '\u{2328}' | '\u{23cf}' | '\u{23e9}'..='\u{23fa}' | '\u{25fb}'..='\u{25fe}'

@@ -1,4 +1,4 @@
-//! The terms of an address: its host, the domains above it, and the words behind it.
+//! The terms of an address: its host, the domains above the host, and the words of its path.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,8 +10,9 @@ use super::{Span, at, fold, split};
 
 /// Calls `sink` with each term of an address: folded term, position, byte span in `url`.
 ///
-/// The host without `www.` is at position 0, and so are the domains above it (`example.com` for `blog.example.com`,
-/// never `com`). The words of path, query and fragment follow from position 1. Scheme, user and port are left out.
+/// The host without `www.` is at position 0, and so are the domains above it (`example.com` for
+/// `blog.example.com`, never `com`). The words of path, query and fragment follow from position 1.
+/// Scheme, user and port are left out.
 pub fn url_words(url: &str, sink: &mut (impl FnMut(&str, u32, (u32, u32)) + ?Sized)) {
     let host = host(url);
     let mut start = host.start;
@@ -37,8 +38,8 @@ pub fn url_words(url: &str, sink: &mut (impl FnMut(&str, u32, (u32, u32)) + ?Siz
     });
 }
 
-/// The terms, in order, that a query for an address asks for: those of [`url_words`] without the domains above the
-/// host. Text that does not start with a host (`rust`, `/rust`, two words) is asked for by its words.
+/// The terms of a query for an address, in order: those of [`url_words`] without the domains above
+/// the host. A text that does not start with a host (`rust`, `/rust`, two words) gives its words.
 #[must_use]
 pub fn url_query_words(text: &str) -> Vec<String> {
     let text = text.trim();
@@ -72,7 +73,7 @@ fn end_of_authority(url: &str, start: usize) -> usize {
     memchr3(b'/', b'?', b'#', &url.as_bytes()[start..]).map_or(url.len(), |end| start + end)
 }
 
-/// The host, without `www.` and a dot at its end.
+/// The host without `www.` and a trailing dot.
 fn host(url: &str) -> Range<usize> {
     let Range { mut start, mut end } = authority(url);
     let bytes = url.as_bytes();
@@ -100,7 +101,7 @@ fn is_ip(host: &str) -> bool {
     host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
-/// The text with `%C3%BC` as `ü`. Text with escapes that make no UTF-8 is left as it is.
+/// Decodes percent-encoding: `%C3%BC` is `ü`. A text that decodes to invalid UTF-8 is not decoded.
 fn decoded(text: &str) -> Cow<'_, str> {
     if memchr(b'%', text.as_bytes()).is_none() {
         return text.into();

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::explain::tweet::{Explained, ExplainedPart, FailedPart, Place};
+use crate::explain::tweet::{Explained, ExplainedPart, FailedPart, MatchRange};
 use crate::live::QueryEstimate;
 use crate::query::{Ast, canonical_text};
 use crate::schema::Schema;
@@ -126,7 +126,7 @@ impl QueryPrice {
 /// The parts as they are sent.
 pub(crate) fn query_parts(parts: Vec<ExplainedPart>) -> Vec<QueryPart> {
     let part = |ExplainedPart { query, field, ranges, values }| {
-        let range = |Place { at, range, text }| TextRange { at, start: range.start, end: range.end, text };
+        let range = |MatchRange { at, range, text }| TextRange { at, start: range.start, end: range.end, text };
         QueryPart { query, field, ranges: ranges.into_iter().map(range).collect(), values }
     };
     parts.into_iter().map(part).collect()

@@ -1,18 +1,19 @@
-//! `simple_query_string`: the language for search fields of other people's pages. It has no mistakes: what makes no sense
-//! is left out.
+//! Parses `simple_query_string`, a language for search fields. It has no syntax errors: invalid
+//! parts are left out.
 //!
-//! `+` is AND, `|` is OR, `-` is NOT, quotes make a phrase, `*` behind a word a prefix, `~N` a fuzzy word or the slop of a phrase,
-//! brackets group. Words beside each other are joined as the caller says.
+//! `+` is AND, `|` is OR, `-` is NOT, quotes make a phrase, `*` after a word makes a prefix, `~N` a
+//! fuzzy word or the slop of a phrase, and brackets group. The caller chooses the operator between
+//! words.
 
-use super::{Ast, Builder, Built, FieldId, Join, Problem};
+use super::{Ast, Builder, Built, FieldId, Join, LeafError};
 
-/// Reads a text. Only a limit is an error.
+/// Parses a text. Only an exceeded limit is an error.
 pub(super) fn parse(text: &str, builder: &mut Builder<'_>, fields: &[FieldId], join: Join) -> Built {
-    let mut parser = Simple { chars: text.chars().collect(), pos: 0, builder, fields, join };
+    let mut parser = SimpleParser { chars: text.chars().collect(), pos: 0, builder, fields, join };
     let mut parts = Vec::new();
     while parser.pos < parser.chars.len() {
         parts.extend(parser.expression()?);
-        // A bracket that closes nothing.
+        // A closing bracket without an opening one.
         parser.pos += 1;
     }
     Ok(match join {
@@ -22,7 +23,7 @@ pub(super) fn parse(text: &str, builder: &mut Builder<'_>, fields: &[FieldId], j
     })
 }
 
-struct Simple<'b, 's> {
+struct SimpleParser<'b, 's> {
     chars: Vec<char>,
     pos: usize,
     builder: &'b mut Builder<'s>,
@@ -30,7 +31,7 @@ struct Simple<'b, 's> {
     join: Join,
 }
 
-impl Simple<'_, '_> {
+impl SimpleParser<'_, '_> {
     fn peek(&self) -> Option<char> {
         self.chars.get(self.pos).copied()
     }
@@ -41,7 +42,7 @@ impl Simple<'_, '_> {
         }
     }
 
-    /// Up to a closing bracket or the end. None when nothing of it makes sense.
+    /// Parses up to a closing bracket or the end. None if no part is valid.
     fn expression(&mut self) -> Built<Option<Ast>> {
         let (mut any, mut all) = (Vec::new(), Vec::new());
         let mut join = self.join;
@@ -115,7 +116,7 @@ impl Simple<'_, '_> {
         Ok(part.map(|part| if negative { Ast::Not(Box::new(part)) } else { part }))
     }
 
-    /// The text up to a sign that ends it; a backslash takes its sign away.
+    /// The text up to an operator that ends it. A backslash escapes an operator.
     fn take(&mut self, ends: impl Fn(char) -> bool) -> String {
         let mut text = String::new();
         while let Some(char) = self.peek().filter(|&char| !ends(char)) {
@@ -143,13 +144,13 @@ impl Simple<'_, '_> {
         Some(digits.parse().unwrap_or(2))
     }
 
-    /// The leaf in any of the fields; None when it makes no sense in all of them.
+    /// The leaf in any of the fields. None if it is valid in none of them.
     fn leaf(&mut self, build: impl Fn(&mut Builder<'_>, FieldId) -> Built) -> Built<Option<Ast>> {
         let mut any = Vec::new();
         for &field in self.fields {
             match build(self.builder, field) {
                 Ok(leaf) => any.push(leaf),
-                Err(problem @ Problem { is_limit: true, .. }) => return Err(problem),
+                Err(problem @ LeafError { is_limit: true, .. }) => return Err(problem),
                 Err(_) => {}
             }
         }

@@ -1,14 +1,16 @@
-//! What may stand behind `field:`.
+//! Parses what may follow `field:`.
 
-use super::{Ast, Built, End, FieldId, Kind, Parser, Phrase, Problem, Range, Word, build, ends_word, is_quote};
+use super::{
+    Ast, Built, FieldId, Kind, LeafError, Parser, Phrase, Range, RangeBound, Word, build, ends_word, is_quote,
+};
 
 impl Parser<'_, '_, '_> {
-    /// A field, of which the name was read, and what is asked of it.
+    /// Parses the condition after the name of a field.
     pub(super) fn fielded(&mut self, name: &Word) -> Ast {
         self.pos += 1;
         let text = name.text();
         if text.is_empty() {
-            let problem = Problem::new("the name of a field is missing before `:`")
+            let problem = LeafError::new("the name of a field is missing before `:`")
                 .expected("expected as in lang:en; to search for the text, quote it");
             self.report(name.span.start..self.pos, problem);
             self.skip_value();
@@ -28,7 +30,7 @@ impl Parser<'_, '_, '_> {
                 Err(mut problem) => {
                     if text.bytes().all(|byte| byte.is_ascii_digit()) {
                         problem =
-                            Problem::new(format!("`{text}` is no field")).expected("to search for a time, quote it");
+                            LeafError::new(format!("`{text}` is no field")).expected("to search for a time, quote it");
                     }
                     self.report(name.span.clone(), problem);
                     self.skip_value();
@@ -38,7 +40,7 @@ impl Parser<'_, '_, '_> {
         }
     }
 
-    /// Leaves out a value that belongs to nothing, so that it does not cause more mistakes.
+    /// Skips the value of an unknown field, so that it does not cause more errors.
     fn skip_value(&mut self) {
         match self.peek() {
             Some('[' | '{') => drop(self.skip_brackets()),
@@ -55,7 +57,7 @@ impl Parser<'_, '_, '_> {
         match self.peek() {
             None | Some(')') => {
                 let name = &self.builder.schema.field(field).name;
-                let problem = Problem::new(format!("a value is missing behind `{name}:`"));
+                let problem = LeafError::new(format!("a value is missing behind `{name}:`"));
                 self.report(colon..colon, problem.expected(format!("expected a value, or {name}:* for any")));
                 Ast::None
             }
@@ -68,7 +70,7 @@ impl Parser<'_, '_, '_> {
             Some('-') if kind.has_terms() => {
                 let word = self.word(false);
                 let name = &self.builder.schema.field(field).name;
-                let problem = Problem::new("the `-` stands behind the field");
+                let problem = LeafError::new("the `-` stands behind the field");
                 let text = word.text();
                 self.report(word.span, problem.expected(format!("expected -{name}:{}", &text[1..])));
                 Ast::None
@@ -91,7 +93,7 @@ impl Parser<'_, '_, '_> {
                     self.bump();
                     self.report(
                         start..self.pos,
-                        Problem::new("this is no value").expected("to search for it, quote it"),
+                        LeafError::new("this is no value").expected("to search for it, quote it"),
                     );
                     return Ast::None;
                 }
@@ -100,7 +102,7 @@ impl Parser<'_, '_, '_> {
         }
     }
 
-    /// A number or date without spaces, or quoted.
+    /// Parses a number or date, without spaces or quoted.
     fn literal(&mut self) -> (Range<usize>, String) {
         self.skip_space();
         let start = self.pos;
@@ -112,19 +114,19 @@ impl Parser<'_, '_, '_> {
         (start..self.pos, word.text())
     }
 
-    /// `>=5`, `>5`, `<=5`, `<5`.
+    /// Parses `>=5`, `>5`, `<=5`, `<5`.
     fn comparison(&mut self, field: FieldId) -> Ast {
         let start = self.pos;
         let above = self.bump() == Some('>');
         let included = self.eat("=");
         let (literal, text) = self.literal();
-        let end = Some(End { text: &text, included });
+        let end = Some(RangeBound { text: &text, included });
         let built = if above { self.builder.range(field, end, None) } else { self.builder.range(field, None, end) };
         self.suffix();
         self.leaf(start..literal.end, built)
     }
 
-    /// `since:2024-01-01` and `until:2024-02-01`.
+    /// Parses `since:2024-01-01` and `until:2024-02-01`.
     fn bound(&mut self, name: &Word, since: bool) -> Ast {
         let (span, text) = self.literal();
         let schema = self.builder.schema;
@@ -133,16 +135,16 @@ impl Parser<'_, '_, '_> {
             .filter(|&id| schema.field(id).kind == Kind::Date)
             .or_else(|| schema.iter().find(|(_, field)| field.kind == Kind::Date).map(|(id, _)| id));
         let Some(field) = field else {
-            self.report(name.span.clone(), Problem::new("there is no field with dates"));
+            self.report(name.span.clone(), LeafError::new("there is no field with dates"));
             return Ast::None;
         };
-        // The day that is named is in for `since` and out for `until`, as in Twitter's search.
-        let end = Some(End { text: &text, included: since });
+        // `since` includes the day and `until` excludes it, as in Twitter's search.
+        let end = Some(RangeBound { text: &text, included: since });
         let built = if since { self.builder.range(field, end, None) } else { self.builder.range(field, None, end) };
         self.leaf(span, built)
     }
 
-    /// `[10 TO 100}`, with `*` for an open end.
+    /// Parses `[10 TO 100}`, with `*` for an open bound.
     fn range(&mut self, field: FieldId) -> Ast {
         let start = self.pos;
         let lower_included = self.bump() == Some('[');
@@ -158,7 +160,7 @@ impl Parser<'_, '_, '_> {
                 let span = self.skip_brackets();
                 self.report(
                     span,
-                    Problem::new("this is no range").expected("expected as in [10 TO 100], {10 TO 100} or [10 TO *]"),
+                    LeafError::new("this is no range").expected("expected as in [10 TO 100], {10 TO 100} or [10 TO *]"),
                 );
                 return Ast::None;
             }
@@ -166,12 +168,12 @@ impl Parser<'_, '_, '_> {
         self.pos += 1;
         let span = start..self.pos;
         self.suffix();
-        let end = |text, included| if text == "*" { None } else { Some(End { text, included }) };
+        let end = |text, included| if text == "*" { None } else { Some(RangeBound { text, included }) };
         let built = self.builder.range(field, end(&lower, lower_included), end(&upper, upper_included));
         self.leaf(span, built)
     }
 
-    /// `[en de]` behind `IN`.
+    /// Parses `[en de]` after `IN`.
     fn one_of(&mut self, field: FieldId) -> Ast {
         let open = self.pos;
         self.pos += 1;
@@ -200,7 +202,8 @@ impl Parser<'_, '_, '_> {
                 }
                 _ => {
                     if self.mistakes.is_empty() || !self.at_end() {
-                        let problem = Problem::new("the list is not closed").expected("expected as in lang:IN [en de]");
+                        let problem =
+                            LeafError::new("the list is not closed").expected("expected as in lang:IN [en de]");
                         self.report(open..open + 1, problem);
                     }
                     return Ast::None;
@@ -209,12 +212,12 @@ impl Parser<'_, '_, '_> {
         }
         self.pos += 1;
         if any.is_empty() {
-            self.report(open..self.pos, Problem::new("the list is empty").expected("expected as in lang:IN [en de]"));
+            self.report(open..self.pos, LeafError::new("the list is empty").expected("expected as in lang:IN [en de]"));
         }
         Ast::Or(any)
     }
 
-    /// What stands in `[…]`, split at spaces and commas.
+    /// The values in `[…]`, split at spaces and commas.
     fn list(&mut self) -> Option<Vec<String>> {
         self.skip_space();
         let inner = self.rest().strip_prefix('[')?;
@@ -224,13 +227,13 @@ impl Parser<'_, '_, '_> {
         Some(items.filter(|item| !item.is_empty()).map(str::to_owned).collect())
     }
 
-    /// `within:[west south east north]`.
+    /// Parses `within:[west south east north]`.
     fn within(&mut self, name: &Word, field: Option<FieldId>) -> Ast {
         let edges: Option<Vec<f64>> = self.list().and_then(|list| list.iter().map(|it| it.parse().ok()).collect());
         let edges: Option<[f64; 4]> = edges.and_then(|edges| edges.try_into().ok());
         let span = name.span.start..self.pos;
         let built = match edges {
-            None => Err(Problem::new("a box is missing")
+            None => Err(LeafError::new("a box is missing")
                 .expected("expected west, south, east and north in degrees: within:[-0.5 51.3 0.3 51.7]")),
             Some(edges) => match field.map_or_else(|| self.builder.place_field(), Ok) {
                 Ok(field) => self.builder.within(field, edges),
@@ -240,7 +243,7 @@ impl Parser<'_, '_, '_> {
         self.leaf(span, built)
     }
 
-    /// `near:[lon lat 5km]`.
+    /// Parses `near:[lon lat 5km]`.
     fn near(&mut self, name: &Word, field: Option<FieldId>) -> Ast {
         let list = self.list().unwrap_or_default();
         let span = name.span.start..self.pos;
@@ -250,7 +253,7 @@ impl Parser<'_, '_, '_> {
 
     fn near_leaf(&mut self, list: &[String], field: Option<FieldId>) -> Built {
         let missing = || {
-            Problem::new("a place and a distance are missing")
+            LeafError::new("a place and a distance are missing")
                 .expected("expected longitude, latitude and distance: near:[13.4 52.5 5km]")
         };
         let [lon, lat, distance @ ..] = list else { return Err(missing()) };
@@ -263,7 +266,8 @@ impl Parser<'_, '_, '_> {
         self.builder.near(field, lon, lat, meters)
     }
 
-    /// `=word`, `="a term"`, `=("a" "phrase")`: terms as they are kept, without analysis. A number or date is a value as ever.
+    /// Parses `=word`, `="a term"`, `=("a" "phrase")`: terms as documents have them, without
+    /// analysis. A number or date is parsed as after `field:`.
     fn exact(&mut self, field: FieldId) -> Ast {
         let start = self.pos;
         self.pos += 1;
@@ -296,7 +300,7 @@ impl Parser<'_, '_, '_> {
             if self.mistakes.is_empty() {
                 self.take(|char| char != ')');
                 self.eat(")");
-                let problem = Problem::new("this is no list of terms").expected(r#"expected as in text:=("a" "b")"#);
+                let problem = LeafError::new("this is no list of terms").expected(r#"expected as in text:=("a" "b")"#);
                 self.report(start..self.pos, problem);
             }
             return Ast::None;
