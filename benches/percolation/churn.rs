@@ -1,7 +1,9 @@
-//! Tweets one by one while queries come and go: one in and one out for every fifth tweet, which is 1,000 of each a second where
-//! 5,000 tweets a second pass.
+//! Single tweets while queries are added and removed: one of each for every fifth tweet, which is
+//! 1,000 a second at 5,000 tweets a second.
 //!
-//! Queries come as from the parser of queries, which has built the automata of expressions. `still` is without that. `tweet` is the time of a tweet alone, `waiting` that of a tweet with the queries that it has to wait for.
+//! Queries come from the parser, which has compiled their regular expressions. `still` is the time
+//! of a tweet without changes, `tweet` that of a tweet alone, and `waiting` that of a tweet with
+//! the changes before it.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ use perch::schema::Schema;
 
 use crate::stream::{Setting, as_float};
 
-/// A query comes and one goes for so many tweets.
+/// One query is replaced for this many tweets.
 const EVERY: usize = 5;
 
 pub(crate) const HEAD: &str = "mix        |  queries | p50 us: still | tweet | waiting | p99 us: still | tweet | waiting | p99 waiting / still\n\
@@ -40,7 +42,8 @@ pub(crate) fn measure(mix: &str, size: usize, engine: &str, short: bool) -> Stri
                 let number = QueryKey(u32::try_from(key).expect("few queries"));
                 engine.remove(number);
                 engine.insert(number, &others[key]);
-                // What goes out comes in again a round later. Otherwise each query would be replaced by itself from then on.
+                // A removed query is added again a round later. Otherwise each query would be
+                // replaced by itself from then on.
                 std::mem::swap(&mut setting.queries[key], &mut others[key]);
                 n_changes += 1;
             }
@@ -71,7 +74,7 @@ pub(crate) fn measure(mix: &str, size: usize, engine: &str, short: bool) -> Stri
     )
 }
 
-/// A query as it comes out of the parser.
+/// A query as the parser makes it.
 fn parsed(ast: Ast) -> Ast {
     let limits = QueryLimits::default();
     Query::from_ast(ast, Schema::tweet(), &limits).expect("queries of the mixes are inside the limits").ast().clone()

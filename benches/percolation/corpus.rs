@@ -1,8 +1,8 @@
-//! The tweets: from a file, or made from a seed in the shape of such a file.
+//! The tweets: from a file, or generated from a seed.
 
 use std::collections::HashSet;
 
-/// A generator of numbers that is the same everywhere: `SplitMix64`.
+/// A random number generator with the same sequence on every machine: `SplitMix64`.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -32,7 +32,7 @@ impl Random {
         &of[self.below(of.len())]
     }
 
-    /// A number below `n` where small ones are frequent: each is about as likely as one over its rank.
+    /// A number below `n` with Zipf's distribution: the probability is inverse to the rank.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
     pub(crate) fn zipf(&mut self, n: usize) -> usize {
         let unit = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
@@ -40,7 +40,7 @@ impl Random {
     }
 }
 
-/// The tweets of the file that `PERCH_CORPUS` names, or `n` that are made.
+/// The tweets of the file in `PERCH_CORPUS`, or `n` generated ones.
 pub(crate) fn tweets(n: usize) -> Vec<String> {
     match std::env::var_os("PERCH_CORPUS") {
         Some(path) => {
@@ -51,8 +51,8 @@ pub(crate) fn tweets(n: usize) -> Vec<String> {
     }
 }
 
-/// About 14 words a tweet. Most words are taken from what was said before, so that frequent words become more frequent;
-/// new ones come in ever more slowly. That gives the frequencies of a real text.
+/// Generates tweets of about 14 words. Most words repeat an earlier one, so frequent words become
+/// more frequent, and new words become rarer. That gives the frequencies of a real text.
 fn made(n: usize) -> Vec<String> {
     let mut random = Random::new(2009);
     let mut said: Vec<u32> = Vec::new();
@@ -84,7 +84,7 @@ fn made(n: usize) -> Vec<String> {
         .collect()
 }
 
-/// How many of a thousand words are new after so many.
+/// How many of a thousand words are new, after this many words.
 fn new_words(n_said: usize) -> usize {
     match n_said {
         0..1_000 => 500,
@@ -95,7 +95,7 @@ fn new_words(n_said: usize) -> usize {
     }
 }
 
-/// A word; early ones, which become the frequent ones, are short.
+/// A word. Early ones, which become frequent, are short.
 fn spell(random: &mut Random, rank: usize) -> String {
     let syllables = 1 + usize::from(rank > 100) + usize::from(rank > 2_000) + random.below(2);
     let mut word = String::new();

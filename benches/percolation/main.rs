@@ -1,20 +1,25 @@
 //! How fast are registered queries matched, and what does one more cost?
 //!
 //! ```text
-//! PERCH_CORPUS=tweets.txt cargo bench --bench percolation -- [--short] [--mix NAME]… [--size N]… [--engine NAME] [--table NAME] [--svg FILE]
+//! PERCH_CORPUS=tweets.txt cargo bench --bench percolation -- [--short] [--mix NAME]…
+//!     [--size N]… [--engine NAME] [--table NAME] [--svg FILE]
 //! ```
 //!
-//! Corpus: a text file with one tweet a line (`PERCH_CORPUS`); without it, a text made from a seed. Every other tweet gives the
-//! words of the queries and passes the engine three times, so that it knows how often words occur and all plans rest on that; the others are what is
-//! measured. All choices come from one seed.
+//! Corpus: a text file with one tweet a line (`PERCH_CORPUS`), or else a text generated from a
+//! seed. Every other tweet gives the words of the queries, and passes the engine three times as
+//! warm-up, so that all plans rest on real frequencies. The other tweets are measured. All choices
+//! come from one seed.
 //!
-//! Each row runs in a process of its own. In the first table, the engine has one thread; rates count the time that the thread
-//! has run, `p50` and `p99` the clock. Tweets come one by one, where it says so by 64 or by 1,000. All times include the analysis of the text. The two floors
-//! are measured in turn with the engine over the same tweets: `plain` is tantivy's `SimpleTokenizer` and `LowerCaser` and
-//! nothing else, `analysis` our own. Of all rounds the fastest counts; `times` is the median of what a batch gains in a round. `x plain` is the time for a tweet over that of `plain`.
+//! Each row runs in a process of its own. In the first table the engine has one thread. Rates count
+//! the processor time of the thread, `p50` and `p99` wall-clock time. Tweets come one by one, or in
+//! batches of 64 and 1,000. All times include the analysis of the text. Two baselines are measured
+//! in turn with the engine on the same tweets: `plain` is tantivy's `SimpleTokenizer` and
+//! `LowerCaser` alone, `analysis` is perch's analyzer. The fastest of all rounds counts; `times` is
+//! the median speedup of a batch over single tweets. `x plain` is the time of a tweet divided by
+//! that of `plain`.
 //!
-//! The second table is about threads (`threads.rs`), the third about queries that come and go (`churn.rs`).
-//! `--svg` draws the first.
+//! The second table is about threads (`threads.rs`), the third about adding and removing queries
+//! (`churn.rs`). `--svg` draws the first.
 
 mod churn;
 mod corpus;
@@ -99,7 +104,7 @@ fn in_own_process(table: &str, mix: &str, size: usize) -> Result<String, String>
     if output.status.success() { Ok(line) } else { Err(format!("{mix} with {size} queries failed")) }
 }
 
-/// What the command line asks for.
+/// The command line.
 #[derive(Debug, Default)]
 struct Options {
     short: bool,
@@ -126,7 +131,7 @@ impl Options {
                 "--table" => options.table = Some(value()?),
                 "--svg" => options.svg = Some(value()?),
                 "--row" => options.row = Some((value()?, value()?, number(value()?)?)),
-                // Cargo says so to each benchmark.
+                // Cargo passes this to each benchmark.
                 "--bench" => {}
                 _ => return Err(format!("what is {arg}?")),
             }
@@ -141,7 +146,8 @@ impl Options {
         if self.mixes.is_empty() { mix::NAMES.to_vec() } else { self.mixes.iter().map(String::as_str).collect() }
     }
 
-    /// The sizes that are asked for, or powers of ten up to `most`, of which the other tables have only the last.
+    /// The sizes of the command line, or powers of ten up to `most`. The other tables have only the
+    /// last.
     fn sizes(&self, most: usize) -> Vec<usize> {
         match (self.sizes.is_empty(), self.short, most) {
             (false, ..) => self.sizes.clone(),

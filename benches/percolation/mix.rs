@@ -1,4 +1,4 @@
-//! The queries of each mix, and the documents that they are for.
+//! The queries of each mix, and the attributes of its tweets.
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -12,10 +12,10 @@ use crate::corpus::Random;
 /// All mixes.
 pub(crate) const NAMES: &[&str] = &["rare", "boolean", "user", "patterns", "attributes"];
 
-/// Words in at most this many tweets are rare.
+/// A rare word is in at most this many tweets.
 const RARE: u32 = 30;
 
-/// Where the words of queries come from: the tweets as words.
+/// The source of query words: tweets, split into words.
 pub(crate) struct Source {
     tweets: Vec<Vec<String>>,
     rare: Vec<String>,
@@ -38,14 +38,14 @@ impl Source {
                 *counts.entry(word).or_default() += 1;
             }
         }
-        // Half of the corpus is seen here, so half as often.
+        // Half of the corpus is here, so half of the tweets.
         let mut rare: Vec<String> =
             counts.iter().filter(|&(_, &n)| n <= RARE / 2).map(|(&word, _)| word.to_owned()).collect();
         rare.sort_unstable();
         Source { tweets, rare }
     }
 
-    /// A word as often as it is said.
+    /// A random word, by its frequency.
     fn any(&self, random: &mut Random) -> &str {
         let tweet = random.pick(&self.tweets);
         random.pick(tweet).as_str()
@@ -55,7 +55,7 @@ impl Source {
         random.pick(&self.rare).as_str()
     }
 
-    /// A word over so many letters.
+    /// A random word with more letters than this.
     fn long(&self, random: &mut Random, over: usize) -> &str {
         loop {
             let word = self.any(random);
@@ -90,7 +90,7 @@ fn not(ast: Ast) -> Ast {
     Ast::Not(Box::new(ast))
 }
 
-/// One query of a mix.
+/// A random query of a mix.
 pub(crate) fn query(mix: &str, source: &Source, random: &mut Random) -> Ast {
     match mix {
         "rare" => match random.below(100) {
@@ -161,13 +161,13 @@ fn number(random: &mut Random, digits: u32) -> i64 {
     i64::try_from(random.below(size)).unwrap_or(0)
 }
 
-/// A range that holds about a tenth of what there is at its size.
+/// A range that contains about a tenth of the values.
 fn range(field: FieldId, digits: u32, random: &mut Random) -> Ast {
     let from = number(random, digits);
     Ast::Range { field, lower: Bound::Included(from), upper: Bound::Included(from + from / 10) }
 }
 
-/// No words: users, languages, signs, and ranges of numbers.
+/// A query without words: users, languages, `has:`, and ranges of numbers.
 fn attributes(random: &mut Random) -> Ast {
     let lang = |random: &mut Random| term(tweet::LANG, LANGS[random.zipf(LANGS.len())]);
     let has = |random: &mut Random| term(tweet::HAS, random.pick(HAS));
@@ -186,7 +186,7 @@ fn attributes(random: &mut Random) -> Ast {
     }
 }
 
-/// What a tweet has besides its text, chosen in advance.
+/// The random attributes of a tweet.
 #[derive(Clone, Debug)]
 pub(crate) struct Attributes {
     user: String,

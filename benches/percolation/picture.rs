@@ -1,4 +1,5 @@
-//! Tweets a second against the number of queries, both by powers of ten, as a small SVG for dark and light pages.
+//! Draws tweets a second against the number of queries, on logarithmic axes, as an SVG for dark and
+//! light pages.
 
 use std::fmt::Write as _;
 
@@ -6,15 +7,15 @@ use crate::mix;
 use crate::row::Row;
 use crate::stream::as_float;
 
-/// One for each mix, readable on white and on black.
+/// A color for each mix, readable on white and on black.
 const COLORS: &[&str] = &["#2f81f7", "#e5534b", "#2da44e", "#a371f7", "#d4881c"];
-/// Labels at the right keep this distance.
+/// The distance between labels at the right.
 const LINE: f64 = 16.0;
 
 const LEFT: f64 = 56.0;
 const RIGHT: f64 = 510.0;
 const BOTTOM: f64 = 340.0;
-/// From one power of ten to the next.
+/// The distance of two powers of ten.
 const ACROSS: f64 = 150.0;
 const UP: f64 = 72.0;
 

@@ -1,4 +1,4 @@
-//! One row: an engine with so many queries of a mix, and the tweets that pass.
+//! A row of the first table: an engine with queries of a mix, and the tweets that pass it.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use tantivy::tokenizer::{LowerCaser, SimpleTokenizer, TextAnalyzer, TokenStream 
 
 use crate::stream::{ROUND, Setting, as_float, floor, median, per_second, resident, run, times};
 
-/// The engine and the floors take turns, so many times.
+/// Rounds, in which engine and baselines take turns.
 const ROUNDS: usize = 7;
-/// How many tweets the engine gets at once.
+/// The sizes of batches.
 const BATCHES: [usize; 3] = [1, 64, 1_000];
 
 /// What was measured.
@@ -22,7 +22,7 @@ pub(crate) struct Row {
     pub(crate) size: usize,
     /// By size of batch.
     docs_per_s: [f64; BATCHES.len()],
-    /// By size of batch: how many times as fast as one by one, the median of all rounds.
+    /// By size of batch: the speedup over single tweets, the median of all rounds.
     times: [f64; BATCHES.len()],
     p50_us: f64,
     p99_us: f64,
@@ -39,7 +39,7 @@ impl Row {
     pub(crate) const HEAD: &str = "mix        |  queries |    docs/s |  by 64 | times | by 1000 | times |  p50 us |  p99 us | x plain | by 64 | x plain - 20 ns/match | x analysis | ns/match | cand/doc | match/doc | registr./s | B/query | RSS B/query\n\
                                    -----------|----------|-----------|--------|-------|---------|-------|---------|---------|---------|-------|-----------------------|------------|----------|----------|-----------|------------|---------|------------";
 
-    /// Tweets a second, one by one.
+    /// Single tweets a second.
     pub(crate) fn docs_per_s(&self) -> f64 {
         self.docs_per_s[0]
     }

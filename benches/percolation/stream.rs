@@ -12,28 +12,28 @@ use perch::schema::{Schema, tweet};
 use crate::corpus::{self, Random};
 use crate::mix::{self, Attributes, Source};
 
-/// Tweets that are made when there is no file.
+/// Tweets that are generated without a file.
 const TWEETS: usize = 120_000;
-/// Tweets that are measured in short.
+/// Tweets that are measured with `--short`.
 const SHORT: usize = 5_000;
-/// A round of the engine ends after this time.
+/// The longest time of a round.
 pub(crate) const ROUND: Duration = Duration::from_millis(1_500);
-/// How often the other half of the tweets passes before.
+/// Passes of the other half of the tweets as warm-up.
 const WARM_UP: usize = 3;
-/// A round is at least so long, so that clocks are fine enough.
+/// The shortest time of a round, long enough for the resolution of the clocks.
 const ENOUGH: Duration = Duration::from_millis(100);
 
 /// Everything that a row is about.
 pub(crate) struct Setting {
     pub(crate) queries: Vec<Ast>,
-    /// What passes first.
+    /// The warm-up.
     pub(crate) before: Stream,
-    /// What is measured.
+    /// The measured tweets.
     pub(crate) stream: Stream,
 }
 
 impl Setting {
-    /// So many queries of a mix and the tweets for them.
+    /// `size` queries of a mix, and its tweets.
     pub(crate) fn new(mix: &str, size: usize, short: bool) -> Setting {
         let tweets = corpus::tweets(TWEETS);
         let measured = if short { SHORT } else { usize::MAX };
@@ -45,7 +45,7 @@ impl Setting {
         Setting { queries, before: Stream::new(mix, before, 8), stream: Stream::new(mix, texts, 9) }
     }
 
-    /// An engine with all queries, warm, and how many it registered in a second.
+    /// An engine with all queries, after the warm-up, and its registrations a second.
     pub(crate) fn engine(&self, name: &str, threads: usize) -> (Box<dyn Engine>, f64) {
         let kind = ENGINES.iter().find(|kind| kind.name == name).expect("the engine is in the table");
         let mut engine = (kind.build)(&EngineOptions { threads, ..EngineOptions::default() });
@@ -54,7 +54,7 @@ impl Setting {
             engine.insert(QueryKey(key), query);
         }
         let registered_per_s = per_second(self.queries.len(), start.elapsed());
-        // As long as it takes until plans are good.
+        // Until all plans rest on real frequencies.
         for _ in 0..WARM_UP {
             run(&mut *engine, &self.before, 1, ROUND * 3, &mut Matches::default());
         }
@@ -65,7 +65,7 @@ impl Setting {
 /// Tweets.
 pub(crate) struct Stream {
     pub(crate) texts: Vec<String>,
-    /// None: text only.
+    /// Empty if tweets are only text.
     attributes: Vec<Attributes>,
 }
 
@@ -95,10 +95,9 @@ impl Stream {
     }
 }
 
-/// Analyses and percolates all tweets, again and again when they are few, and stops when the time is over. Tells how many tweets
-/// passed, and the time.
+/// Analyzes and percolates all tweets, repeatedly if they are few, until the time is over.
 ///
-/// The matches are read and forgotten from time to time, as they are when someone takes them; all are counted.
+/// Reads and clears the matches from time to time, as a caller would.
 pub(crate) fn run(
     engine: &mut dyn Engine,
     stream: &Stream,
@@ -136,7 +135,7 @@ pub(crate) fn run(
     pass
 }
 
-/// What passed, and what was found.
+/// The result of a pass.
 #[derive(Default)]
 pub(crate) struct Pass {
     pub(crate) n: usize,
@@ -146,7 +145,7 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
-    /// Reads all that was found, as those who ask for it do.
+    /// Reads all matches.
     fn take(&mut self, matches: &mut Matches) {
         black_box(matches.by_doc().fold(0, |all, (_, keys)| keys.fold(all, |all, QueryKey(key)| all ^ key)));
         self.matches += matches.len();
@@ -155,7 +154,7 @@ impl Pass {
     }
 }
 
-/// The time of each tweet on its own.
+/// The time of each single tweet.
 pub(crate) fn times(engine: &mut dyn Engine, stream: &Stream, matches: &mut Matches) -> Vec<Duration> {
     let mut builder = DocBuilder::new(Schema::tweet());
     let start = Instant::now();
@@ -173,7 +172,7 @@ pub(crate) fn times(engine: &mut dyn Engine, stream: &Stream, matches: &mut Matc
     times
 }
 
-/// How many a second `one` does.
+/// How many items a second `one` processes.
 pub(crate) fn floor(n: usize, mut one: impl FnMut(usize) -> usize) -> f64 {
     let start = Busy::now();
     let mut done = 0;
@@ -186,7 +185,8 @@ pub(crate) fn floor(n: usize, mut one: impl FnMut(usize) -> usize) -> f64 {
     per_second(done, start.elapsed())
 }
 
-/// The time that this thread has really run, so that others on the machine count less; elsewhere than on Linux, the clock.
+/// The processor time of this thread, which other load affects less than wall-clock time.
+/// Wall-clock time elsewhere than on Linux.
 pub(crate) struct Busy {
     start: Instant,
     ran: Option<Duration>,
@@ -198,7 +198,7 @@ impl Busy {
     }
 
     fn ran() -> Option<Duration> {
-        // The system brings the number up to date when it looks for another thread to run.
+        // The scheduler updates the number when it runs.
         std::thread::yield_now();
         let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
         Some(Duration::from_nanos(stat.split(' ').next()?.parse().ok()?))
@@ -226,7 +226,7 @@ pub(crate) fn as_float(n: usize) -> f64 {
     n as f64
 }
 
-/// The memory of this process, in bytes; 0 where that is not known.
+/// The resident memory of this process, in bytes. 0 if unknown.
 pub(crate) fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,7 +1,8 @@
-//! A large batch on one thread and on several, by the clock; the tweets are analyzed before.
+//! Large batches on one thread and on several, in wall-clock time, of tweets that were analyzed
+//! before.
 //!
-//! What the machine gives at most is measured beside it: as many engines of their own, each with its part of the tweets, which share nothing
-//! but the machine.
+//! The upper bound of the machine is measured in the same rounds: as many independent engines, each
+//! with a part of the tweets.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +11,11 @@ use perch::percolator::{Engine, Matches};
 
 use crate::stream::{Setting, median, per_second};
 
-/// Tweets in a batch; the last is as many as `perch ingest` sends at once.
+/// Tweets in a batch. `perch ingest` sends the last number at once.
 const BATCHES: [usize; 3] = [250, 1_000, 5_000];
-/// How many tweets pass one after the other.
+/// Tweets of a round.
 const TWEETS: usize = 20_000;
-/// The engines take turns for so long, with batches of each size.
+/// How long the engines take turns, for each size of batch.
 const TIME: Duration = Duration::from_secs(3);
 
 pub(crate) const HEAD: &str = "mix        |  queries | threads | batch | docs/s on one | docs/s on all | times | times, engines of their own\n\
@@ -33,7 +34,7 @@ pub(crate) fn measure(mix: &str, size: usize, engine: &str) -> String {
         .join("\n")
 }
 
-/// The engine with threads, and those of their own, with batches of one size.
+/// The engine with threads, and the independent engines, with one size of batch.
 fn row(all: &mut Box<dyn Engine>, own: &mut [Box<dyn Engine>], docs: &[&Doc], batch: usize) -> String {
     let (mut on_one, mut on_all, mut times, mut times_of_own) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let start = Instant::now();
@@ -54,14 +55,15 @@ fn row(all: &mut Box<dyn Engine>, own: &mut [Box<dyn Engine>], docs: &[&Doc], ba
         times.push(many / one);
         times_of_own.push(of_own / one);
     }
-    // What else the machine does hits some rounds, and a fast round of one says nothing of a fast one of the other.
+    // The median, because other load affects some rounds, and the fastest rounds of two engines
+    // cannot be compared.
     let [on_one, on_all, times, times_of_own] = [on_one, on_all, times, times_of_own].map(median);
     format!("{batch:>5} | {on_one:>13.0} | {on_all:>13.0} | {times:>5.2} | {times_of_own:>27.2}")
 }
 
 fn round(engine: &mut dyn Engine, docs: &[&Doc], batch: usize) -> f64 {
     let mut matches = Matches::default();
-    // The first batch pays for the memory that the others take again.
+    // The first batch allocates the memory that the others reuse.
     engine.percolate(&docs[..docs.len().min(batch)], &mut matches);
     let start = Instant::now();
     for docs in docs.chunks(batch) {

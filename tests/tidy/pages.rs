@@ -9,7 +9,7 @@ use super::{MAX_COMMENT_COLUMNS, files, is_test, root, rust_files};
 const MAX_ROW_COLUMNS: usize = 160;
 
 /// Pages with wider lines.
-const WIDE_PAGES: &[&str] = &["docs/PERCOLATOR.md"];
+const WIDE_PAGES: &[&str] = &[];
 
 /// Names from the root, and texts, of the pages for people.
 fn pages() -> Vec<(String, String)> {

@@ -1,8 +1,17 @@
-//! The queries and tweets as files of JSON, one a line, for peers that are no Rust.
+//! Writes queries and tweets as files of JSON, one a line, for peers in other languages.
 //!
-//! A query is an object with one member, its kind: `{"term": [field, term]}`, `{"phrase": [field, [term, …]]}`, `{"prefix": [field, prefix]}`,
-//! `{"wildcard": …}`, `{"regex": …}`, `{"fuzzy": [field, term, distance]}`, `{"range": [field, min, max]}` (both included), `{"and": [query, …]}`,
-//! `{"or": …}`, `{"not": query}`. A tweet has its `text`, perch's `words` of it joined by spaces, `terms` and `values` of other fields.
+//! A query is an object with one member, its kind:
+//!
+//! | kind | member |
+//! |---|---|
+//! | term | `{"term": [field, term]}` |
+//! | phrase | `{"phrase": [field, [term, …]]}` |
+//! | patterns | `{"prefix": [field, prefix]}`, `{"wildcard": …}`, `{"regex": …}`, `{"fuzzy": [field, term, distance]}` |
+//! | range, both bounds included | `{"range": [field, min, max]}` |
+//! | operators | `{"and": [query, …]}`, `{"or": …}`, `{"not": query}` |
+//!
+//! A tweet has its `text`, perch's `words` of the text joined by spaces, and `terms` and `values`
+//! of other fields.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -17,7 +26,8 @@ use serde_json::{Value, json};
 
 use crate::tweets::Tweets;
 
-/// Stands at a position where perch has no word (it leaves out those over 255 bytes), so that phrases mean the same.
+/// Fills a position where perch has no word, because it leaves out words over 255 bytes, so that
+/// phrases mean the same.
 const NO_WORD: &str = "\u{1}";
 
 /// Writes `queries.jsonl`, `before.jsonl` and `tweets.jsonl`.

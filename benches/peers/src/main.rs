@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! make bench-peers [SHORT=1]
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- [--short] [--mix NAME]… [--size N]… [--cap SECONDS]
-//!     [--no-lucene] [--lucene VERSION] [--json FILE]
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- [--short] [--mix NAME]…
+//!     [--size N]… [--cap SECONDS] [--no-lucene] [--lucene VERSION] [--json FILE]
 //! ```
 //!
-//! The queries and tweets are those of `benches/percolation`, made from the same seeds (or from `PERCH_CORPUS`). Each mix and size runs in
-//! a process of its own, one peer after the other, each on one thread, and each within the same cap of time: first it sees the
-//! tweets that the words of the queries come from, as warm-up, then the others, in three rounds (`timing.rs`). The fastest round counts.
-//! Lucene Monitor reads the same queries and tweets from files; its matches are compared with perch's one by one for the first tweets and by
-//! count for the rest. README.md beside this package says what is fair about it and what is not.
+//! Queries and tweets are those of `benches/percolation`, from the same seeds or from
+//! `PERCH_CORPUS`. Each mix and size runs in a process of its own, one peer after the other, on one
+//! thread and within the same time. A peer warms up on the tweets that give the words of the
+//! queries, then passes the others in three rounds (`timing.rs`). The fastest round counts. Lucene
+//! Monitor reads the same queries and tweets from files. Its matches are compared with perch's one
+//! by one for the first tweets, and by number for the others. README.md says what is fair and what
+//! is not.
 
 #[path = "../../percolation/corpus.rs"]
 mod corpus;
@@ -36,11 +38,11 @@ use row::Row;
 use tally::Tally;
 use tweets::Tweets;
 
-/// Tweets that are made when there is no file, as many as `benches/percolation` makes.
+/// Tweets that are generated without a file, as many as in `benches/percolation`.
 const TWEETS: usize = 120_000;
-/// So many tweets are compared match by match.
+/// Tweets that are compared match by match.
 const CHECKED: usize = 500;
-/// With more queries tantivy needs seconds a tweet.
+/// With more queries, tantivy needs seconds for a tweet.
 const MOST_FOR_TANTIVY: usize = 10_000;
 
 fn main() -> ExitCode {
@@ -57,16 +59,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the command line asks for.
+/// The command line.
 #[derive(Debug, Default)]
 struct Options {
     short: bool,
     mixes: Vec<String>,
     sizes: Vec<usize>,
-    /// The time for a peer in a row, in seconds.
+    /// The processor time of a peer in a row, in seconds.
     cap_s: Option<u64>,
     no_lucene: bool,
-    /// Another release than `pom.xml` names.
+    /// Another release than that of `pom.xml`.
     lucene: Option<String>,
     json: Option<PathBuf>,
     row: Option<(String, usize)>,
@@ -102,7 +104,7 @@ impl Options {
         if self.mixes.is_empty() { mix::NAMES.to_vec() } else { self.mixes.iter().map(String::as_str).collect() }
     }
 
-    /// One million is for those who ask for it: it needs ten gigabytes.
+    /// A million needs ten gigabytes, so only the command line chooses it.
     fn sizes(&self) -> Vec<usize> {
         match (self.sizes.is_empty(), self.short) {
             (false, _) => self.sizes.clone(),
@@ -116,7 +118,7 @@ impl Options {
     }
 }
 
-/// Where files go: beside what Cargo and Maven build.
+/// The directory of the files, beside the output of Cargo and Maven.
 fn scratch() -> Result<PathBuf> {
     let exe = std::env::current_exe()?;
     let target = exe.ancestors().nth(2).context("the program is in no target directory")?;
@@ -200,7 +202,7 @@ fn one(mix: &str, size: usize, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Mixes the tweets, so that those that a slow peer gets to are like all: words come and go in a text.
+/// Shuffles the tweets, so that a slow peer, which passes only the first, gets a fair sample.
 fn shuffle(tweets: &mut [String], random: &mut Random) {
     for at in (1..tweets.len()).rev() {
         tweets.swap(at, random.below(at + 1));

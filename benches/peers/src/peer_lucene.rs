@@ -12,31 +12,31 @@ use serde::Deserialize;
 use crate::row::Row;
 use crate::tally::Tally;
 
-/// The memory that Java takes, up to [`MOST_FOR_ALL_WAYS`] queries and above, where most of it is for what lives while queries are registered.
+/// The heap of Java, up to [`MOST_FOR_ALL_WAYS`] queries and above. Registration needs most of it.
 const HEAPS: (&[&str], &[&str]) = (&["-Xms6g", "-Xmx6g"], &["-Xms11g", "-Xmx11g", "-Xmn5g"]);
 
-/// With more queries, registering takes longer than matching, and only the best ways are run.
+/// With more queries registering takes longer than matching, so only the best ways are measured.
 const MOST_FOR_ALL_WAYS: usize = 100_000;
 
-/// Where what Maven builds is noted.
+/// The file with the output of Maven.
 fn note(scratch: &Path) -> PathBuf {
     scratch.join("lucene-home")
 }
 
-/// Whether [`build`] went well.
+/// Whether [`build`] succeeded.
 pub(crate) fn built(scratch: &Path) -> bool {
     note(scratch).exists()
 }
 
-/// Fetches Lucene and builds the program. Answers with the Java that it is for.
+/// Fetches Lucene and builds the program. Returns the Java that runs it.
 pub(crate) fn build(scratch: &Path, version: Option<&str>) -> Result<PathBuf> {
     std::fs::create_dir_all(scratch)?;
     let _ = std::fs::remove_file(note(scratch));
     let home = java_home()?;
     let pom = Path::new(env!("CARGO_MANIFEST_DIR")).join("lucene/pom.xml");
-    // One directory for each Java, because they get different Lucenes.
+    // A directory for each Java, because each gets another Lucene.
     let target = scratch.join(home.file_name().context("Java has no name")?);
-    // Maven leaves there what other releases needed.
+    // Maven leaves the files of other releases there.
     let _ = std::fs::remove_dir_all(target.join("jars"));
     let output = Command::new("mvn")
         .args(["--quiet", "--batch-mode", "compile", "--file"])
@@ -53,7 +53,7 @@ pub(crate) fn build(scratch: &Path, version: Option<&str>) -> Result<PathBuf> {
     Ok(home)
 }
 
-/// `JAVA_HOME`, or the newest Java with a compiler of those that Linux keeps together.
+/// `JAVA_HOME`, or the newest JDK in the usual directory of Linux.
 fn java_home() -> Result<PathBuf> {
     if let Some(home) = std::env::var_os("JAVA_HOME") {
         return Ok(home.into());
@@ -68,7 +68,7 @@ fn java_home() -> Result<PathBuf> {
     homes.max_by_key(|home| version(home)).context("there is no Java with a compiler")
 }
 
-/// What the program prints of one way of using the monitor.
+/// What the program prints for one way of using the monitor.
 #[derive(Deserialize)]
 struct Measured {
     way: String,
@@ -82,7 +82,8 @@ struct Measured {
     registered_per_s: f64,
 }
 
-/// Runs the program over the files of `dir` and compares what it finds. If it fails, the last row says so.
+/// Runs the program on the files of `dir` and compares its matches. If it fails, the last row says
+/// so.
 pub(crate) fn measure(
     scratch: &Path,
     dir: &Path,
@@ -94,7 +95,7 @@ pub(crate) fn measure(
 ) -> Result<Vec<Row>> {
     let note = std::fs::read_to_string(note(scratch))?;
     let (home, target) = note.split_once('\n').context("a line is missing")?;
-    // Java gets quicker all the while, so the ways that are slow come first.
+    // Java gets faster over time, so the slow ways come first.
     let mut ways = Vec::new();
     if queries.len() <= MOST_FOR_ALL_WAYS {
         ways.extend(["default/1/words/1+100", "frequency/1/text/1"]);
@@ -107,7 +108,7 @@ pub(crate) fn measure(
     }
     ways.push("frequency/1/words/1+100");
     if mix == "patterns" {
-        // Its queries are one clause each, so that there is no second term for another pass.
+        // Its queries have one clause each, so there is no second term for another pass.
         ways.push("tuned/1/words/1+100");
     }
     let heap = if queries.len() <= MOST_FOR_ALL_WAYS { HEAPS.0 } else { HEAPS.1 };
@@ -146,14 +147,14 @@ pub(crate) fn measure(
         rows.push(row);
     }
     if !output.status.success() {
-        // When memory is short, say. What it did before counts.
+        // For example without memory. The rows before it count.
         eprintln!("Lucene Monitor fails:\n{}", String::from_utf8_lossy(&output.stderr));
         rows.push(Row::none("Lucene", format!("fails: {}", output.status)));
     }
     Ok(rows)
 }
 
-/// `frequency-2-words` as the table says it.
+/// `frequency-2-words` as the table has it.
 fn name(way: &str) -> &'static str {
     match way.split('-').collect::<Vec<_>>()[..] {
         ["default", ..] => "defaults",
@@ -165,7 +166,7 @@ fn name(way: &str) -> &'static str {
     }
 }
 
-/// Tweets with the keys of the queries that match them: three kinds of 32-bit numbers, big end first.
+/// Reads tweets with the keys of their matches: three kinds of 32-bit numbers, big-endian.
 fn pairs(path: &Path) -> Result<Vec<(u32, HashSet<u32>)>> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     let mut numbers = bytes.chunks_exact(4).map(|bytes| bytes.iter().fold(0, |n, &byte| n << 8 | u32::from(byte)));

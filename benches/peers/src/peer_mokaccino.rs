@@ -1,6 +1,8 @@
-//! The crate `mokaccino`: terms, prefixes and numbers under AND, OR and NOT, no phrases and no other patterns.
+//! The crate `mokaccino`: terms, prefixes and numbers with AND, OR and NOT; no phrases, no other
+//! patterns.
 //!
-//! It has no analysis of its own and gets perch's words. Queries that it can't express are left out and its row says so.
+//! mokaccino has no analyzer and gets perch's words. Queries that it cannot express are left out,
+//! and its row says so.
 
 use std::collections::HashSet;
 use std::ops::{Bound, Range};
@@ -20,7 +22,7 @@ use crate::tweets::Tweets;
 
 const NAME: &str = "mokaccino";
 
-/// Registers what it can express and measures that, if it is most of the queries.
+/// Registers the queries that mokaccino can express and measures them, if they are most of all.
 #[expect(clippy::cast_precision_loss)]
 pub(crate) fn measure(queries: &[Ast], before: &Tweets, tweets: &Tweets, cap: Duration, checked: usize) -> Vec<Row> {
     let expressed: Vec<(&Ast, Query)> =
@@ -29,7 +31,7 @@ pub(crate) fn measure(queries: &[Ast], before: &Tweets, tweets: &Tweets, cap: Du
     if n * 10 < queries.len() * 8 {
         return vec![Row::none(NAME, format!("can express {n} of {} queries", queries.len()))];
     }
-    // What perch finds with the same queries.
+    // The matches of perch for the same queries.
     let mut engine = Compiled::new(&EngineOptions::default());
     for (key, (query, _)) in (0..).zip(&expressed) {
         engine.insert(QueryKey(key), query);
@@ -42,7 +44,7 @@ pub(crate) fn measure(queries: &[Ast], before: &Tweets, tweets: &Tweets, cap: Du
     let mut queries_of_keys = Vec::with_capacity(n);
     for (at, (query, its)) in expressed.into_iter().enumerate() {
         queries_of_keys.push(query);
-        // Its keys count from 0, too.
+        // The keys of mokaccino start at 0, like perch's.
         percolator.add_query(its);
         if at % 64 == 0 && clock.is_over(cap * 2) {
             return vec![Row::none(NAME, format!("registers {at} of {n} queries in {} s", cap.as_secs() * 2))];

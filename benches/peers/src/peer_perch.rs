@@ -1,7 +1,8 @@
 //! perch's own engines.
 //!
-//! The compiled engine learns from the tweets that pass how frequent words are, and keeps which patterns a word matches. So
-//! that none of that comes from the tweets that are measured, each round has an engine of its own, which has seen the warm-up only.
+//! The compiled engine learns document frequencies from the tweets that pass, and caches the
+//! patterns that a word matches. So that nothing is learned from measured tweets, each round has a
+//! new engine that has seen only the warm-up.
 
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::row::Row;
 use crate::timing::{self, Best, Clock};
 use crate::tweets::Tweets;
 
-/// Registers all queries with a new engine of this name. Answers with how many it took a second, too.
+/// Registers all queries with a new engine of this name. Returns the engine and its registrations a
+/// second.
 #[expect(clippy::cast_precision_loss)]
 pub(crate) fn register(name: &str, queries: &[Ast]) -> Result<(Box<dyn Engine>, f64)> {
     let kind = ENGINES.iter().find(|kind| kind.name == name).with_context(|| format!("there is no engine {name}"))?;

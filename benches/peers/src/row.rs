@@ -9,25 +9,25 @@ use serde::{Deserialize, Serialize};
 use crate::tally::Tally;
 use crate::timing::Best;
 
-/// What was measured of one peer with one mix and size.
+/// The figures of one peer with one mix and size.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Row {
     pub(crate) mix: String,
     pub(crate) size: usize,
-    /// Who, and in which way.
+    /// The peer, and the way of using it.
     pub(crate) peer: String,
-    /// Tweets that are handed over together.
+    /// The tweets of a batch.
     pub(crate) batch: usize,
     pub(crate) docs_per_s: f64,
-    /// How many tweets the matches were counted of.
+    /// The tweets whose matches were counted.
     pub(crate) docs: usize,
     pub(crate) matches: u64,
-    /// Queries that were looked at, a tweet. Not all peers tell.
+    /// Candidates of a tweet, if the peer counts them.
     pub(crate) candidates: Option<f64>,
     pub(crate) registered_per_s: f64,
-    /// How many times as long a tweet takes as with perch, tweets taken one by one.
+    /// The time of a tweet, divided by that of perch for single tweets.
     pub(crate) ratio: Option<f64>,
-    /// Whether it found what perch found.
+    /// Whether the matches are those of perch.
     pub(crate) same: String,
 }
 
@@ -51,7 +51,7 @@ impl Row {
         }
     }
 
-    /// A row that only says why there is none.
+    /// A row that only says why there are no figures.
     pub(crate) fn none(peer: &str, reason: String) -> Row {
         Row {
             mix: String::new(),
@@ -68,7 +68,7 @@ impl Row {
         }
     }
 
-    /// Says whether the same queries were found for the first tweets; prints those that were not.
+    /// Records whether the matches of the first tweets are the same, and prints those that are not.
     pub(crate) fn compare_pairs(&mut self, tally: &Tally, found: &[(u32, HashSet<u32>)], queries: &[&Ast]) {
         if let Some(differences) = tally.differences(found, queries) {
             eprintln!("{}: {differences}", self.peer);
@@ -77,7 +77,7 @@ impl Row {
         }
     }
 
-    /// Says whether as many matches were found as perch finds in the same tweets.
+    /// Records whether the number of matches is that of perch for the same tweets.
     pub(crate) fn compare_count(&mut self, tally: &Tally) {
         let expected = tally.matches(self.docs);
         self.same = if self.matches == expected {

@@ -1,4 +1,4 @@
-//! What perch finds, for others to be compared with.
+//! The matches of perch, to compare others with.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -12,12 +12,12 @@ use perch::schema::Schema;
 use crate::files::query_json;
 use crate::tweets::Tweets;
 
-/// So many differences are shown; the others are counted.
+/// Differences that are printed. The others are counted.
 const SHOWN: usize = 5;
 
 /// The matches of perch.
 pub(crate) struct Tally {
-    /// For each number of tweets, how many matches there are in so many.
+    /// By number of tweets: the matches of the first tweets.
     sums: Vec<u64>,
     /// The queries that match each of the first tweets.
     keys: Vec<HashSet<u32>>,
@@ -47,7 +47,8 @@ impl Tally {
         self.sums[n.min(self.sums.len() - 1)]
     }
 
-    /// Compares what was found in tweets with the keys of perch. None: all the same; otherwise the differences in words.
+    /// Compares matches with those of perch. None if they are the same, otherwise the differences
+    /// as text.
     pub(crate) fn differences(&self, found: &[(u32, HashSet<u32>)], queries: &[&Ast]) -> Option<String> {
         let (mut n, mut text) = (0, String::new());
         for (tweet, keys) in found {

@@ -1,25 +1,25 @@
 //! How each peer is timed.
 //!
-//! A peer warms up over the tweets that the words of the queries come from ([`warm_up`]), then passes [`ROUNDS`] times over the others
-//! ([`round`]). All times are processor time of the thread that matches. `Main.java` follows the same rules: the same clock, read as
-//! often, the same caps, the same number of rounds.
+//! A peer warms up on the tweets that give the words of the queries ([`warm_up`]), then passes the
+//! others [`ROUNDS`] times ([`round`]). All times are processor time of the matching thread.
+//! `Main.java` has the same rules: the same clock, read as often, the same caps and rounds.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// So many rounds; the fastest counts.
+/// Rounds, of which the fastest counts.
 pub(crate) const ROUNDS: u32 = 3;
-/// The clocks are read once in so many tweets, or they would cost the quick peers much of their time. At the start they are read sooner,
-/// for the peers that need seconds for a tweet.
+/// Tweets between two readings of the clocks, which would otherwise take much of a fast peer's
+/// time. At the start the clocks are read sooner, for peers that need seconds for a tweet.
 const LOOK: usize = 16;
-/// On a machine that is busy with other things, a pass may last so many times its cap by the clock on the wall.
+/// The wall-clock time of a pass on a busy machine, as a multiple of its cap.
 const PATIENCE: u32 = 4;
-/// So often the warm-up goes over its tweets, if the time allows it. `benches/percolation` does the same.
+/// Passes of the warm-up, if the time allows it, as in `benches/percolation`.
 const WARM_UPS: usize = 3;
 
-/// What a pass over tweets gave.
+/// The result of a pass.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pass {
     pub(crate) tweets: usize,
@@ -36,12 +36,12 @@ impl Pass {
     }
 }
 
-/// What remains of all rounds.
+/// The best of all rounds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Best {
-    /// Tells how fast the peer is.
+    /// The fastest round, which gives the rate.
     pub(crate) fastest: Pass,
-    /// The one that got farthest tells what the peer found.
+    /// The longest round, which gives the matches.
     pub(crate) longest: Pass,
 }
 
@@ -56,13 +56,13 @@ impl Best {
     }
 }
 
-/// Runs `percolate` over `n` tweets, some times, for half the cap at most. See [`round`].
+/// Runs `percolate` on `n` tweets, several times, for half the cap at most. See [`round`].
 pub(crate) fn warm_up(cap: Duration, batch: usize, n: usize, percolate: impl FnMut(Range<usize>) -> (u64, u64)) {
     run(cap / 2, batch, n, WARM_UPS, percolate);
 }
 
-/// Runs `percolate` once over `n` tweets, or as many as it can within its part of the cap. It gets the range of tweets of a batch and
-/// answers with matches and candidates.
+/// Runs `percolate` once on `n` tweets, or on as many as its part of the cap allows. `percolate`
+/// gets the range of a batch and returns matches and candidates.
 pub(crate) fn round(cap: Duration, batch: usize, n: usize, percolate: impl FnMut(Range<usize>) -> (u64, u64)) -> Pass {
     run(cap / ROUNDS, batch, n, 1, percolate)
 }
@@ -106,12 +106,12 @@ impl Clock {
         Clock { wall: Instant::now(), busy: busy() }
     }
 
-    /// How long the thread has really run since the start.
+    /// The processor time of the thread since the start.
     pub(crate) fn busy(&self) -> Duration {
         busy().saturating_sub(self.busy)
     }
 
-    /// Whether the thread has run for longer than the cap, or too long has passed.
+    /// Whether the processor time exceeds the cap, or the wall-clock time its multiple.
     pub(crate) fn is_over(&self, cap: Duration) -> bool {
         self.busy() > cap || self.wall.elapsed() > cap * PATIENCE
     }

@@ -6,15 +6,15 @@ use perch::schema::tweet;
 use crate::corpus::Random;
 use crate::mix::Attributes;
 
-/// Tweets with what they have besides their text.
+/// Tweets with their attributes.
 pub(crate) struct Tweets {
     pub(crate) texts: Vec<String>,
-    /// None: text only.
+    /// Empty if tweets are only text.
     attributes: Vec<Attributes>,
 }
 
 impl Tweets {
-    /// Only the mix of attributes looks at more than the text.
+    /// Only the mix `attributes` reads more than the text.
     pub(crate) fn new(mix: &str, texts: Vec<String>, seed: u64) -> Tweets {
         let mut random = Random::new(seed);
         let attributes =
