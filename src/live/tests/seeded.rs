@@ -205,7 +205,7 @@ impl Scenario<'_> {
             match self.rng.random_range(0..20) {
                 0..9 => {
                     let most = if self.rng.random_bool(0.1) { 1_000 } else { 20 };
-                    self.send(most).await;
+                    self.send(most);
                 }
                 9..12 => self.connect().await,
                 12..14 => self.leave_and_return().await,
@@ -225,14 +225,14 @@ impl Scenario<'_> {
             match self.rng.random_range(0..20) {
                 0..8 => self.stages.turn(),
                 8..13 => self.stages.read().await,
-                13..15 => self.may_commit().await,
+                13..15 => self.may_commit(),
                 _ => self.take(),
             }
         }
     }
 
     /// May commit, sometimes while a batch of the next commit arrives.
-    async fn may_commit(&mut self) {
+    fn may_commit(&mut self) {
         if !self.rng.random_bool(self.stages.commits) {
             return;
         }
@@ -242,7 +242,7 @@ impl Scenario<'_> {
         let held = self.stages.index.hold_writer();
         let done = self.stages.index.begin_commit().expect("it is asked for");
         for _ in 0..self.rng.random_range(1..3) {
-            self.send(20).await;
+            self.send(20);
             self.stages.turn();
         }
         drop(held);
@@ -250,7 +250,7 @@ impl Scenario<'_> {
     }
 
     /// A batch of at most this many tweets, some of them newer versions.
-    async fn send(&mut self, most: usize) {
+    fn send(&mut self, most: usize) {
         let n = self.rng.random_range(1..=most);
         let mut tweets = Vec::with_capacity(n);
         for _ in 0..n {
@@ -270,9 +270,13 @@ impl Scenario<'_> {
         let (ack, acked) = oneshot::channel();
         self.stages.pending.push((self.last(), acked));
         let mut sent = pin!(self.stages.intake.send(Batch { tweets, ack: Some(ack), cursor: None }));
-        if unconstrained(&mut sent).now_or_never().is_none() {
+        loop {
+            if let Some(sent) = unconstrained(&mut sent).now_or_never() {
+                return sent.expect("it is taken");
+            }
+            // It may take several turns: on a slow machine a slice of the batch before is one
+            // tweet.
             assert!(unconstrained(&mut self.stages.pipeline).now_or_never().is_none(), "the loop goes on");
-            sent.await.expect("it is taken");
         }
     }
 
@@ -297,15 +301,15 @@ impl Scenario<'_> {
             assert!(early.is_none(), "seed {}: registered without the loop", self.seed);
             for _ in 0..self.rng.random_range(0..3) {
                 match self.rng.random_range(0..4) {
-                    0 => self.send(20).await,
+                    0 => self.send(20),
                     1 => self.take(),
-                    2 => self.may_commit().await,
+                    2 => self.may_commit(),
                     _ => self.stages.read().await,
                 }
             }
             self.stages.turn();
             if self.rng.random_bool(0.3) {
-                self.send(20).await;
+                self.send(20);
                 self.stages.turn();
             }
             registered.await.expect("it is registered")
@@ -387,7 +391,7 @@ impl Scenario<'_> {
     /// Delivers all pending events, then compares.
     async fn end(mut self) {
         self.stages.turn();
-        self.may_commit().await;
+        self.may_commit();
         let mut readers = std::mem::take(&mut self.readers);
         for reader in &mut readers {
             // Each read returns matches, except the first, which may be of earlier subscriptions,
