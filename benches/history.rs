@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use perch::doc::{DocBuilder, Point};
 use perch::ids::Seq;
-use perch::index::{Fields, Index, IndexOptions, PageRequest, Search, View};
+use perch::index::{CompiledSearch, Fields, Index, IndexOptions, PageRequest, Snapshot};
 use perch::query::{Ast, Phrase};
 use perch::schema::{Schema, tweet};
 use perch::tweet::{AnalyzedTweet, SequencedTweet};
@@ -158,7 +158,7 @@ fn main() {
     println!("{} segments, {size:.0} bytes on disk a tweet", stats.segments);
     println!("memory: {:.0} MiB without the page cache, {:.0} with", memory("RssAnon:"), memory("VmRSS:"));
 
-    let view = index.view();
+    let snapshot = index.snapshot();
     let word = |number: usize| Ast::Term { field: tweet::TEXT, term: format!("w{number}") };
     let phrase = |terms: &str, slop, last_is_prefix| {
         let terms = terms.split(' ').map(str::to_owned).collect();
@@ -167,7 +167,7 @@ fn main() {
     let page = PageRequest { n: PAGE, ..PageRequest::default() };
     let middle = 1_000_000_000_000_000_000 + (u64::try_from(tweets / 2).expect("64 bits") << 12);
     let deep = PageRequest { before_id: Some(middle), ..page };
-    let watermark = PageRequest { until_seq: Some(Seq(view.last_seq().0 - 100)), ..page };
+    let watermark = PageRequest { until_seq: Some(Seq(snapshot.last_seq().0 - 100)), ..page };
     let cases = [
         ("rare word (rank 1000), first page", word(1_000), page),
         ("rare word, deep page by before_id", word(1_000), deep),
@@ -192,10 +192,10 @@ fn main() {
     ];
     let mut unit = None;
     for (name, ast, request) in cases {
-        let search = Search::new(&ast);
+        let search = CompiledSearch::new(&ast);
         let mut total = 0;
         let ms = median(|| {
-            let page = view.page(&search, &request).expect("it can be read");
+            let page = snapshot.page(&search, &request).expect("it can be read");
             assert!(page.hits.len() <= PAGE);
             total = page.total;
         });
@@ -203,21 +203,21 @@ fn main() {
         println!("{name:44} {ms:8.3} ms {:6.2} x  of {total}", ms / unit);
     }
 
-    compare_phrases(&view, dir.path());
+    compare_phrases(&snapshot, dir.path());
     println!("memory: {:.0} MiB without the page cache, {:.0} with", memory("RssAnon:"), memory("VmRSS:"));
 
-    drop(view);
+    drop(snapshot);
     let start = Instant::now();
     drop(index);
     println!("{:44} {:8.3} ms", "close", start.elapsed().as_secs_f64() * 1e3);
     let start = Instant::now();
     let index = Index::open(&options).expect("it was closed");
     println!("{:44} {:8.3} ms", "open", start.elapsed().as_secs_f64() * 1e3);
-    assert_eq!(index.view().count().expect("it counts"), u64::try_from(tweets).expect("64 bits"));
+    assert_eq!(index.snapshot().count().expect("it counts"), u64::try_from(tweets).expect("64 bits"));
 }
 
 /// Counts the matches of phrases by perch's query and by tantivy's own.
-fn compare_phrases(view: &View, dir: &std::path::Path) {
+fn compare_phrases(snapshot: &Snapshot, dir: &std::path::Path) {
     let index = tantivy::Index::open_in_dir(dir.join("tantivy")).expect("it is there");
     Fields::register(&index);
     let searcher = index.reader().expect("it can be read").searcher();
@@ -225,9 +225,9 @@ fn compare_phrases(view: &View, dir: &std::path::Path) {
     let count = PageRequest { n: 0, ..PageRequest::default() };
     let compare = |name: &str, words: &[&str], slop: u32, last_is_prefix: bool, theirs: &dyn Query| {
         let terms = words.iter().map(|&word| word.to_owned()).collect();
-        let search = Search::new(&Ast::Phrase(Phrase { field: tweet::TEXT, terms, slop, last_is_prefix }));
+        let search = CompiledSearch::new(&Ast::Phrase(Phrase { field: tweet::TEXT, terms, slop, last_is_prefix }));
         let (mut total, mut other) = (0, 0);
-        let ours = median(|| total = view.page(&search, &count).expect("it can be read").total);
+        let ours = median(|| total = snapshot.page(&search, &count).expect("it can be read").total);
         let theirs = median(|| other = searcher.search(theirs, &Count).expect("it can be read"));
         let name = format!("{name}: {}", words.join(" "));
         println!("{name:44} {ours:8.3} ms {:6.2} x tantivy's {theirs:.3} ms, of {total} and {other}", ours / theirs);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{ConfigArgs, Failure, load};
-use crate::index::offline::{self, Losses, LostTweet, Report};
+use crate::index::maintenance::{self, Losses, LostTweet, Report};
 
 #[derive(Debug, Args)]
 pub(super) struct BackupArgs {
@@ -18,13 +18,13 @@ pub(super) struct BackupArgs {
 
 pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let (config, _) = load(&args.config)?;
-    let report = offline::backup(&config.index.dir, &args.dir)?;
+    let report = maintenance::backup(&config.index.dir, &args.dir)?;
     say("copied", &report)
 }
 
 pub(super) fn check_index(args: &ConfigArgs) -> Result<(), Failure> {
     let (config, _) = load(args)?;
-    let report = offline::check(&config.index.dir)?;
+    let report = maintenance::check(&config.index.dir)?;
     say("checked", &report)?;
     for problem in &report.problems {
         anstream::eprintln!("{problem}");
@@ -44,10 +44,10 @@ pub(super) struct ReindexArgs {
 pub(super) fn reindex(args: &ReindexArgs) -> Result<(), Failure> {
     let (config, _) = load(&args.config)?;
     if !args.salvage {
-        let report = offline::reindex(&config.index.dir)?;
+        let report = maintenance::reindex(&config.index.dir)?;
         return say("built", &report);
     }
-    let salvaged = offline::salvage(&config.index.dir)?;
+    let salvaged = maintenance::salvage(&config.index.dir)?;
     say("built", &salvaged.report)?;
     let Losses { tweets, unnamed, notes } = &salvaged.losses;
     let mut out = std::io::BufWriter::new(anstream::stderr());

@@ -1,4 +1,4 @@
-//! How the index tells that a batch is durable, or why it is not.
+//! The acknowledgement of a batch: that it is durable, or why it is not.
 
 use std::io;
 
@@ -29,5 +29,5 @@ impl From<&io::Error> for IntakeError {
     }
 }
 
-/// Told when a batch is durable: the seq of its last tweet.
+/// Receives the seq of the last tweet of a batch when the batch is durable.
 pub type Ack = oneshot::Sender<Result<Seq, IntakeError>>;

@@ -1,11 +1,12 @@
-//! Counting what matches, without reading a tweet: over time, and by term.
+//! Counts matches over time and by term, without reading tweets.
 //!
-//! Like a page, an aggregation is taken of one [`View`], bounded at a seq: it and what is pushed behind that seq add up
-//! exactly, each tweet in its newest version.
+//! An aggregation is of one [`Snapshot`], up to a seq: it and the tweets that are pushed behind
+//! that seq add up exactly, each tweet in its newest version.
 //!
-//! Over time, the column of a date is read for every document that matches. By term, the documents that match are marked, and the
-//! dictionary of the field is walked once, with the postings of those terms that are frequent enough: that costs what the field
-//! holds, not what the tweets say, and memory for no more terms than are asked for.
+//! Over time, the date of every matching document is read from its column. By term, the matching
+//! documents are marked, and the dictionary of the field is walked once, reading the postings of
+//! terms that are frequent enough. The cost follows the size of the field, not that of the tweets,
+//! and memory holds no more terms than requested.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,15 +17,15 @@ use tantivy::schema::IndexRecordOption;
 use tantivy::termdict::TermMerger;
 use tantivy::{DocSet as _, TERMINATED};
 
-use super::fields::{Fields, Place};
-use super::shown::Filter;
-use super::view::{Search, SearchError, View};
+use super::committed::Filter;
+use super::fields::{FieldMapping, Fields};
+use super::snapshot::{CompiledSearch, SearchError, Snapshot};
 use crate::coop;
 use crate::ids::Seq;
 use crate::schema::FieldId;
 
-/// How long the buckets of time may be, in milliseconds: each length divides the next, so that fine buckets can be put
-/// together when there are too many.
+/// Lengths of the buckets of time, in milliseconds. Each divides the next, so that buckets can be
+/// merged when there are too many.
 pub const INTERVALS_MS: [i64; 16] = {
     const SECOND: i64 = 1_000;
     const MINUTE: i64 = 60 * SECOND;
@@ -51,38 +52,39 @@ pub const INTERVALS_MS: [i64; 16] = {
     ]
 };
 
-/// What matches, over time.
+/// Matches over time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OverTime {
     /// How many tweets match, dated or not.
     pub total: u64,
-    /// How long a bucket is, in milliseconds: one of [`INTERVALS_MS`].
+    /// The length of a bucket in milliseconds: one of [`INTERVALS_MS`].
     pub interval_ms: i64,
-    /// The start of each bucket that is not empty, in milliseconds since 1970, a multiple of the interval; and how many
-    /// tweets are in it. In order of time.
+    /// The start of each bucket that is not empty, in milliseconds since 1970, a multiple of the
+    /// interval, and the number of its tweets. In order of time.
     pub buckets: Vec<(i64, u64)>,
 }
 
-/// The most frequent terms of what matches.
+/// The most frequent terms of the matching tweets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopTerms {
     /// How many tweets match, with a term or without.
     pub total: u64,
-    /// The terms, folded, and how many tweets have them: most frequent first, then in the order of the terms.
+    /// Terms, folded, and the number of tweets with each: most frequent first, then by term.
     pub buckets: Vec<(String, u64)>,
 }
 
-impl View {
-    /// How many tweets match, by a date: in the finest intervals that make `n` buckets at most.
+impl Snapshot {
+    /// Counts the matching tweets by a date, in the shortest intervals that give at most `n`
+    /// buckets.
     ///
-    /// Dates are never so far apart that the longest interval makes more than some thousands.
+    /// Dates are close enough that the longest interval gives some thousands at most.
     ///
     /// # Errors
     ///
     /// When the index can't be read, or the search is stopped.
     pub fn over_time(
         &self,
-        search: &Search,
+        search: &CompiledSearch,
         field: FieldId,
         until: Option<Seq>,
         n: usize,
@@ -95,10 +97,10 @@ impl View {
             let values = item.tweet.doc.values().iter().filter(|(of, _)| *of == field);
             values.take(1).for_each(|&(_, time)| buckets.add(time));
         }
-        if let Place::Values(_, name) = Fields::tweet().place(field) {
+        if let FieldMapping::Values(_, name) = Fields::tweet().mapping(field) {
             let filter = Filter { after: Seq::ZERO, until, hidden: self.hidden() };
-            let weight = self.shown().weight(search.query())?;
-            for (segment, _) in self.shown().segments_by(|_| 0) {
+            let weight = self.committed().weight(search.query())?;
+            for (segment, _) in self.committed().segments_by(|_| 0) {
                 let column = segment.reader().fast_fields().column_opt::<i64>(name)?;
                 segment.for_each(&*weight, &filter, |docs, _| {
                     total += docs.len() as u64;
@@ -115,16 +117,16 @@ impl View {
         Ok(OverTime { total, interval_ms, buckets })
     }
 
-    /// The `n` most frequent terms of a field of words or keywords, among the tweets that match.
+    /// The `n` most frequent terms of a field of words or keywords among the matching tweets.
     ///
-    /// No more than `n` terms of the index are kept at one time, however many there are.
+    /// Keeps at most `n` terms of the index in memory.
     ///
     /// # Errors
     ///
     /// When the index can't be read, or the search is stopped.
     pub fn top_terms(
         &self,
-        search: &Search,
+        search: &CompiledSearch,
         field: FieldId,
         until: Option<Seq>,
         n: usize,
@@ -141,13 +143,13 @@ impl View {
                 *in_tail.entry_ref(term).or_default() += 1;
             }
         }
-        let mut top = Top::new(n);
-        if let Place::Words(of_tantivy) | Place::Keywords(of_tantivy) = Fields::tweet().place(field) {
+        let mut top = TopTermsCollector::new(n);
+        if let FieldMapping::Words(of_tantivy) | FieldMapping::Keywords(of_tantivy) = Fields::tweet().mapping(field) {
             let filter = Filter { after: Seq::ZERO, until, hidden: self.hidden() };
-            let weight = self.shown().weight(search.query())?;
-            // Of each segment with matches: its dictionary, and which of its documents they are.
+            let weight = self.committed().weight(search.query())?;
+            // Of each segment with matches: its dictionary, its matching documents, their number.
             let mut segments = Vec::new();
-            for (segment, _) in self.shown().segments_by(|_| 0) {
+            for (segment, _) in self.committed().segments_by(|_| 0) {
                 let mut matches = vec![false; segment.reader().max_doc() as usize];
                 let mut found = 0;
                 segment.for_each(&*weight, &filter, |docs, _| {
@@ -168,7 +170,7 @@ impl View {
                 let Ok(term) = std::str::from_utf8(terms.key()) else { continue };
                 let mut count = in_tail.remove(term).unwrap_or(0);
                 let postings: Vec<_> = terms.current_segment_ords_and_term_infos().collect();
-                // Most terms are too rare for the top, whatever matches: their postings need not be read.
+                // Most terms are too rare for the result: their postings need not be read.
                 let at_most = |&(at, ref info): &(usize, TermInfo)| u64::from(info.doc_freq).min(segments[at].2);
                 if count + postings.iter().map(at_most).sum::<u64>() <= top.bar() {
                     continue;
@@ -197,9 +199,9 @@ impl View {
 
 /// Counts by time, in intervals that grow when there are too many.
 struct Buckets {
-    /// The number of the interval.
+    /// The index of the interval.
     level: usize,
-    /// By the start, in intervals since 1970.
+    /// By start, in intervals since 1970.
     counts: HashMap<i64, u64>,
     most: usize,
 }
@@ -221,19 +223,19 @@ impl Buckets {
     }
 }
 
-/// The most frequent terms of those that are offered; of equal ones, the first in their order.
-struct Top {
+/// Keeps the most frequent terms; of equally frequent ones, the first in order.
+struct TopTermsCollector {
     most: usize,
-    /// The one to go first is the greatest.
+    /// The greatest is removed first.
     terms: BinaryHeap<(Reverse<u64>, String)>,
 }
 
-impl Top {
-    fn new(most: usize) -> Top {
-        Top { most, terms: BinaryHeap::new() }
+impl TopTermsCollector {
+    fn new(most: usize) -> TopTermsCollector {
+        TopTermsCollector { most, terms: BinaryHeap::new() }
     }
 
-    /// A term that comes behind all that were offered needs a higher count than this.
+    /// A term behind all earlier ones needs a higher count than this.
     fn bar(&self) -> u64 {
         match self.terms.peek() {
             Some((Reverse(count), _)) if self.terms.len() == self.most => *count,

@@ -22,7 +22,7 @@ use tantivy::directory::footer::Footer;
 
 use crate::ids::Seq;
 
-/// How much of a file is read at once, in bytes.
+/// Bytes that are read at once.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// The length and the magic number behind tantivy's footer, in bytes.

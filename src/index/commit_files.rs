@@ -11,8 +11,8 @@ use serde::Deserialize;
 use tantivy::SegmentMeta;
 
 use super::checksum;
-use super::durable_directory::META;
-use super::writer::Payload;
+use super::commit_payload::CommitPayload;
+use super::tantivy_directory::META;
 
 /// The files that every segment has. tantivy writes them all, also when one of them is of no use to
 /// the schema.
@@ -22,7 +22,7 @@ const EXTENSIONS: [&str; 6] = ["fast", "fieldnorm", "idx", "pos", "store", "term
 #[derive(Debug)]
 pub(super) struct Commit {
     pub(super) segments: Vec<CommittedSegment>,
-    pub(super) payload: Payload,
+    pub(super) payload: CommitPayload,
 }
 
 /// A segment as `meta.json` describes it.
@@ -112,7 +112,7 @@ impl Commit {
         }
         let meta: Meta = serde_json::from_slice(meta).map_err(|error| damaged_meta(error.to_string()))?;
         let payload = meta.payload.as_deref().map(serde_json::from_str).transpose();
-        let payload: Option<Payload> = payload.map_err(|error| damaged_meta(format!("payload: {error}")))?;
+        let payload: Option<CommitPayload> = payload.map_err(|error| damaged_meta(format!("payload: {error}")))?;
         let segment = |segment: Segment| CommittedSegment {
             id: segment.id.simple().to_string(),
             max_doc: segment.max_doc,

@@ -1,65 +1,67 @@
-//! Cursors: how far each source had come, durable in the same commit as the tweets up to there.
+//! Cursors: how far each source has been read, durable in the same commit as its tweets.
 //!
-//! A cursor moves from one place to the next. One whose tweets could not be kept leaves a gap, and those behind it don't move over it: what a
-//! source is told at its next start is the end of everything that is durable without a gap.
+//! A cursor advances from batch to batch. A batch that could not be committed leaves a gap, and
+//! cursors behind the gap do not advance over it: a source resumes at the end of everything that is
+//! durable without a gap.
 //!
-//! What a cursor says is the source's own affair.
+//! The value of a cursor is opaque: only its source reads it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::lock;
 
-/// A batch brings a source from one place to another.
+/// The advance of a source by one batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// Which source: the same at every start.
+    /// The name of the source, the same at every start.
     pub source: Arc<str>,
-    /// Where it was before the batch; `None` is the start.
+    /// The cursor before the batch; `None` at the beginning.
     pub after: Option<Arc<str>>,
-    /// Where it is behind the batch.
+    /// The cursor behind the batch.
     pub at: Arc<str>,
 }
 
-/// The cursors by source.
-pub(super) type Places = BTreeMap<Arc<str>, Arc<str>>;
+/// Cursors by source.
+pub(super) type CursorPositions = BTreeMap<Arc<str>, Arc<str>>;
 
-/// The cursors of the last commit. Cheap to clone; the default knows none, as tests of sources want it.
+/// The cursors of the last commit. Cheap to clone. The default has none.
 #[derive(Clone, Debug, Default)]
 pub struct Cursors {
-    durable: Arc<Mutex<Places>>,
+    durable: Arc<Mutex<CursorPositions>>,
 }
 
 impl Cursors {
-    /// How far a source has come; `None` when it has yet to begin.
+    /// The cursor of a source; `None` when it has not begun.
     #[must_use]
     pub fn get(&self, source: &str) -> Option<Arc<str>> {
         lock(&self.durable).get(source).cloned()
     }
 
-    /// The places are those of the last commit.
-    pub(super) fn set(&self, places: &Places) {
+    /// Publishes the cursors of a commit.
+    pub(super) fn set(&self, places: &CursorPositions) {
         lock(&self.durable).clone_from(places);
     }
 }
 
-/// The writer's cursors.
+/// The cursors as the writer adds batches.
 #[derive(Debug, Default)]
-pub(super) struct Moves {
-    /// Of the last commit.
-    committed: Places,
-    /// Of what was added since.
-    pending: Places,
-    shown: Cursors,
+pub(super) struct CursorTracker {
+    /// As of the last commit.
+    committed: CursorPositions,
+    /// Advanced since.
+    pending: CursorPositions,
+    published: Cursors,
 }
 
-impl Moves {
-    pub(super) fn new(committed: Places, shown: Cursors) -> Moves {
-        shown.set(&committed);
-        Moves { committed, pending: Places::new(), shown }
+impl CursorTracker {
+    pub(super) fn new(committed: CursorPositions, published: Cursors) -> CursorTracker {
+        published.set(&committed);
+        CursorTracker { committed, pending: CursorPositions::new(), published }
     }
 
-    /// A batch was added. Where its source is not where the batch begins, something before it is missing, and the cursor stays.
+    /// Advances the cursor of a batch that was added. It stays when the batch does not begin where
+    /// the cursor is: a batch before it is missing.
     pub(super) fn add(&mut self, cursor: Cursor) {
         let Cursor { source, after, at } = cursor;
         if self.pending.get(&source).or_else(|| self.committed.get(&source)) == after.as_ref() {
@@ -67,21 +69,21 @@ impl Moves {
         }
     }
 
-    /// The places that a commit of everything that was added makes durable.
-    pub(super) fn next(&self) -> Places {
+    /// The cursors that a commit of all added batches makes durable.
+    pub(super) fn next(&self) -> CursorPositions {
         let mut places = self.committed.clone();
         places.extend(self.pending.iter().map(|(source, at)| (Arc::clone(source), Arc::clone(at))));
         places
     }
 
-    /// These are durable, and nothing else is on its way.
-    pub(super) fn settle(&mut self, committed: Places) {
-        self.shown.set(&committed);
+    /// Records that these cursors are durable and nothing is pending.
+    pub(super) fn settle(&mut self, committed: CursorPositions) {
+        self.published.set(&committed);
         self.committed = committed;
         self.pending.clear();
     }
 
-    /// What was added since the last commit is lost.
+    /// Forgets what was added since the last commit.
     pub(super) fn give_up(&mut self) {
         self.pending.clear();
     }

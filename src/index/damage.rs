@@ -1,4 +1,4 @@
-//! What is known to be damaged in an open index: logged once, counted, and listed by `/readyz`.
+//! Known damage of an open index: logged once, counted, and listed by `/readyz`.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -11,12 +11,12 @@ use super::lock;
 use crate::ids::Seq;
 use crate::telemetry;
 
-/// What an operator does about damage; the end of each log line.
+/// What an operator can do; the end of each log line.
 const ADVICE: &str = "stop perch, run `perch check-index`, and restore a backup or run `perch reindex --salvage`";
 
-/// How many files are remembered. Damage in more of them is counted and not logged.
+/// Damaged files that are remembered. Damage in further files is counted and not logged.
 const MAX_FILES: usize = 1_000;
-/// How many different errors of searches are logged.
+/// Different errors of searches that are logged.
 const MAX_FAILURES: usize = 20;
 
 /// The damage that was found since the index was opened.
@@ -46,7 +46,7 @@ impl State {
 }
 
 impl Damage {
-    /// A stored tweet can't be read and is left out of what a client gets.
+    /// Records that a stored tweet can't be read and is left out of answers.
     pub(super) fn unreadable_tweet(&self, file: &str, seq: Seq, id: u64, error: &dyn Display) {
         telemetry::tweet_unreadable();
         let mut state = lock(&self.state);
@@ -56,7 +56,7 @@ impl Damage {
         }
     }
 
-    /// A segment is left out of merges, because a file of it is damaged.
+    /// Records that a segment is not merged because of a damaged file.
     pub(super) fn unmerged_file(&self, file: &str, error: &dyn Display) {
         let mut state = lock(&self.state);
         if state.unmerged.len() < MAX_FILES && state.unmerged.insert(file.to_owned()) {
@@ -65,7 +65,7 @@ impl Damage {
         }
     }
 
-    /// tantivy could not read what a search needs.
+    /// Records that tantivy could not read what a search needs.
     pub(super) fn search_failed(&self, error: &dyn Display) {
         let mut state = lock(&self.state);
         if state.failures.len() < MAX_FAILURES && state.failures.insert(error.to_string()) {
@@ -73,7 +73,7 @@ impl Damage {
         }
     }
 
-    /// Segments could not be merged although their files are right, or they can be again.
+    /// Records whether merges fail although the files are undamaged.
     pub(super) fn merges_fail(&self, do_fail: bool) {
         let mut state = lock(&self.state);
         if do_fail && !state.merges_fail {
@@ -85,7 +85,7 @@ impl Damage {
         state.merges_fail = do_fail;
     }
 
-    /// Committed tweets could not be opened to search, or could again.
+    /// Records whether committed tweets could be opened for searches.
     pub(super) fn searchable<T>(&self, opened: &tantivy::Result<T>) {
         let mut state = lock(&self.state);
         if let Err(error) = opened
@@ -99,12 +99,12 @@ impl Damage {
         state.is_unsearchable = opened.is_err();
     }
 
-    /// Whether committed tweets can't be opened to search.
+    /// Whether committed tweets can't be opened for searches.
     pub(super) fn is_unsearchable(&self) -> bool {
         lock(&self.state).is_unsearchable
     }
 
-    /// What is wrong, in words for those who may not see names of files. Empty when nothing is.
+    /// The problems, as sentences without names of files. Empty when there is none.
     pub(super) fn problems(&self) -> Vec<String> {
         let state = lock(&self.state);
         let mut problems = Vec::new();
@@ -130,7 +130,7 @@ impl Damage {
     }
 }
 
-/// Reads what may be damaged. tantivy panics on some of it.
+/// Calls a function that reads files that may be damaged: tantivy panics on some of them.
 pub(super) fn guarded<T>(read: impl FnOnce() -> tantivy::Result<T>) -> tantivy::Result<T> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
         let message = panic.downcast_ref::<String>().map(String::as_str);

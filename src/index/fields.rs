@@ -1,11 +1,13 @@
-//! The fields of the index: how a [`Schema`] becomes a tantivy schema, and a [`Doc`] a tantivy document.
+//! The fields of the index: maps a [`Schema`] to a tantivy schema, and a [`Doc`] to a tantivy
+//! document.
 //!
-//! The terms of a `Doc` go into the index exactly as they are, with their positions. tantivy wants to tokenize text, so the
-//! terms of a field are packed into one string that [`Words`] takes apart again: that costs one string a document, where
-//! tantivy's own form for such terms costs one a term.
+//! The terms of a `Doc` are indexed as they are, with their positions. tantivy tokenizes text, so
+//! the terms of a field are packed into one string that [`Words`] unpacks. That takes one string a
+//! document; tantivy's own form for pretokenized text takes one a term.
 //!
-//! Numbers and dates are columns of `i64` (the ordered keys of the `Doc`), a place is a column of longitudes and one of
-//! latitudes, in the same order, and which fields have a value is one bit mask a document.
+//! Numbers and dates are columns of `i64` (the ordered keys of the `Doc`). A point is in a column
+//! of longitudes and one of latitudes, in the same order. A bit mask per document says which fields
+//! have a value.
 
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
@@ -23,19 +25,19 @@ use crate::ids::Seq;
 use crate::schema::{FieldId, Kind, Schema};
 use crate::tweet::{AnalyzedTweet, SequencedTweet};
 
-/// The name under which [`Words`] is known to tantivy.
+/// The name of the tokenizer [`Words`].
 const WORDS: &str = "perch-words";
 
-/// The column of tweet ids, which is also their dictionary.
+/// The column and the dictionary of tweet ids.
 pub(super) const ID: &str = "_id";
 /// The column of seqs.
 pub(super) const SEQ: &str = "_seq";
 /// The column of bit masks: which fields have a value.
 pub(super) const PRESENT: &str = "_present";
 
-/// Where the values of a field are.
+/// Where the index has the values of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum FieldMapping {
     /// Terms with positions.
     Words(Field),
     /// Terms without positions.
@@ -46,11 +48,11 @@ pub(super) enum Place {
     Points { lon: (Field, String), lat: (Field, String) },
 }
 
-/// A [`Schema`] in tantivy's terms.
+/// A [`Schema`] mapped to a tantivy schema.
 #[derive(Debug)]
 pub struct Fields {
     tantivy: TantivySchema,
-    places: Vec<Place>,
+    mappings: Vec<FieldMapping>,
     id: Field,
     seq: Field,
     present: Field,
@@ -67,19 +69,23 @@ impl Fields {
             TextOptions::default().set_indexing_options(indexing)
         };
         let mut builder = TantivySchema::builder();
-        let mut places = Vec::new();
+        let mut mappings = Vec::new();
         for (_, field) in schema.iter() {
-            // A dot means nesting to tantivy.
+            // tantivy takes a dot for nesting.
             let name = field.name.replace('.', "-");
-            places.push(match field.kind {
-                Kind::Text | Kind::Url => {
-                    Place::Words(builder.add_text_field(&name, text(WORDS, IndexRecordOption::WithFreqsAndPositions)))
+            mappings.push(match field.kind {
+                Kind::Text | Kind::Url => FieldMapping::Words(
+                    builder.add_text_field(&name, text(WORDS, IndexRecordOption::WithFreqsAndPositions)),
+                ),
+                Kind::Keyword => {
+                    FieldMapping::Keywords(builder.add_text_field(&name, text("raw", IndexRecordOption::Basic)))
                 }
-                Kind::Keyword => Place::Keywords(builder.add_text_field(&name, text("raw", IndexRecordOption::Basic))),
-                Kind::Integer | Kind::Float | Kind::Date => Place::Values(builder.add_i64_field(&name, FAST), name),
+                Kind::Integer | Kind::Float | Kind::Date => {
+                    FieldMapping::Values(builder.add_i64_field(&name, FAST), name)
+                }
                 Kind::Point => {
                     let (lon, lat) = (format!("{name}-lon"), format!("{name}-lat"));
-                    Place::Points {
+                    FieldMapping::Points {
                         lon: (builder.add_f64_field(&lon, FAST), lon),
                         lat: (builder.add_f64_field(&lat, FAST), lat),
                     }
@@ -90,7 +96,7 @@ impl Fields {
         let seq = builder.add_u64_field(SEQ, FAST);
         let present = builder.add_u64_field(PRESENT, FAST);
         let json = builder.add_text_field("_json", TextOptions::default() | STORED);
-        Fields { tantivy: builder.build(), places, id, seq, present, json }
+        Fields { tantivy: builder.build(), mappings, id, seq, present, json }
     }
 
     /// The fields of [`Schema::tweet`].
@@ -100,18 +106,18 @@ impl Fields {
         &TWEET
     }
 
-    /// The schema to make a tantivy index with. The index also needs [`Fields::register`].
+    /// The schema of the tantivy index. The index also needs [`Fields::register`].
     #[must_use]
     pub fn tantivy_schema(&self) -> TantivySchema {
         self.tantivy.clone()
     }
 
-    /// Teaches an index to read documents of these fields. To be called whenever one is made or opened.
+    /// Registers the tokenizer. Call it whenever an index is created or opened.
     pub fn register(index: &tantivy::Index) {
         index.tokenizers().register(WORDS, Words::default());
     }
 
-    /// A document that can be searched, but has no tweet to show: for an index that lives for one batch.
+    /// A document without a stored tweet, for an index of one batch.
     #[must_use]
     pub fn document(self: &Arc<Fields>, doc: Doc) -> IndexDocument {
         IndexDocument::new(Arc::clone(self), Source::Doc(doc))
@@ -122,9 +128,9 @@ impl Fields {
         IndexDocument::new(Arc::clone(self), Source::Tweet(item.seq, Arc::clone(&item.tweet)))
     }
 
-    /// Where the values of a field are.
-    pub(super) fn place(&self, field: FieldId) -> &Place {
-        &self.places[field.index()]
+    /// Where the index has the values of a field.
+    pub(super) fn mapping(&self, field: FieldId) -> &FieldMapping {
+        &self.mappings[field.index()]
     }
 
     /// Whether the field holds the stored tweet, which no query sees.
@@ -143,12 +149,12 @@ impl Fields {
     }
 }
 
-/// A [`Doc`] in the form that tantivy indexes.
+/// A [`Doc`] as tantivy indexes it.
 #[derive(Debug)]
 pub struct IndexDocument {
     fields: Arc<Fields>,
     source: Source,
-    /// The packed terms of all fields with positions, and which part belongs to which.
+    /// The packed terms of all fields with positions, and the range of each field.
     words: String,
     parts: Vec<(Field, Range<usize>)>,
     /// The tweet as it is stored, with its seq and its checksum.
@@ -176,7 +182,7 @@ impl IndexDocument {
         let mut words = String::new();
         let mut parts = Vec::new();
         for of_field in doc.tokens().chunk_by(|a, b| a.field == b.field) {
-            if let Place::Words(field) = fields.place(of_field[0].field) {
+            if let FieldMapping::Words(field) = fields.mapping(of_field[0].field) {
                 let start = words.len();
                 let mut position = 0;
                 for token in of_field {
@@ -201,16 +207,18 @@ impl Document for IndexDocument {
     fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
         let doc = self.source.doc();
         let words = self.parts.iter().map(|(field, part)| (*field, Leaf::Text(&self.words[part.clone()])));
-        let keywords = doc.tokens().iter().filter_map(|token| match self.fields.place(token.field) {
-            Place::Keywords(field) => Some((*field, Leaf::Text(doc.term(token)))),
+        let keywords = doc.tokens().iter().filter_map(|token| match self.fields.mapping(token.field) {
+            FieldMapping::Keywords(field) => Some((*field, Leaf::Text(doc.term(token)))),
             _ => None,
         });
-        let values = doc.values().iter().filter_map(|&(field, value)| match self.fields.place(field) {
-            Place::Values(field, _) => Some((*field, Leaf::I64(value))),
+        let values = doc.values().iter().filter_map(|&(field, value)| match self.fields.mapping(field) {
+            FieldMapping::Values(field, _) => Some((*field, Leaf::I64(value))),
             _ => None,
         });
-        let points = doc.points().iter().flat_map(|&(field, point)| match self.fields.place(field) {
-            Place::Points { lon, lat } => [Some((lon.0, Leaf::F64(point.lon))), Some((lat.0, Leaf::F64(point.lat)))],
+        let points = doc.points().iter().flat_map(|&(field, point)| match self.fields.mapping(field) {
+            FieldMapping::Points { lon, lat } => {
+                [Some((lon.0, Leaf::F64(point.lon))), Some((lat.0, Leaf::F64(point.lat)))]
+            }
             _ => [None, None],
         });
         let present = std::iter::once((self.fields.present, Leaf::U64(doc.present())));
@@ -260,10 +268,12 @@ impl<'a> Value<'a> for Leaf<'a> {
     }
 }
 
-/// The longest step from one position to the next that one packed term can take. Longer ones take empty terms between.
+/// The longest distance between positions that a packed term can have. Empty terms fill longer
+/// ones.
 const MAX_STEP: u32 = 0xD7FF;
 
-/// Packs a term: its length and its distance from the term before as one character each, then the term.
+/// Packs a term: its length and its distance from the term before, one character each, then the
+/// term.
 fn pack(words: &mut String, term: &str, mut step: u32) {
     let character = |number| char::from_u32(number).expect("below the surrogates");
     while step > MAX_STEP {
@@ -276,7 +286,7 @@ fn pack(words: &mut String, term: &str, mut step: u32) {
     words.push_str(term);
 }
 
-/// The tokenizer that takes packed terms apart.
+/// The tokenizer of packed terms.
 #[derive(Clone, Debug, Default)]
 struct Words {
     token: Token,

@@ -1,14 +1,15 @@
-//! What an [`Ast`] means, in tantivy's terms: exactly, for every kind of it, and without caps.
+//! Lowers an [`Ast`] to a tantivy query that finds exactly what it means, without limits on terms.
 //!
-//! Where tantivy's own queries mean something else, or stop after so many terms, there is one of ours: prefixes and
-//! automata mark the documents of every term they find, [`PhraseQuery`] is for phrases out of order, and what is asked of
-//! columns that tantivy does not know (places, which fields are present) is a predicate on documents.
+//! perch has queries of its own where those of tantivy mean something else or stop at a number of
+//! terms: prefixes and automata mark the documents of every term, [`PhraseQuery`] finds phrases.
+//! Conditions on columns that tantivy does not know (areas, present fields) are predicates on
+//! documents.
 //!
-//! Nothing is scored: the order of tweets is their age.
+//! Nothing is scored: tweets are ordered by id.
 //!
-//! Everything that can take long is a yield point ([`coop`]): lowering itself, the walk through a dictionary, predicates, and
-//! every part of a combination. A flat union of terms is none: tantivy merges 4,096 documents of it at once, and who reads
-//! the union asks between its blocks.
+//! Everything that can take long is a yield point ([`coop`]): lowering, walks through a dictionary,
+//! predicates, and every part of a combination. A flat union of terms is none: tantivy merges 4,096
+//! documents of it at once, and the reader of the union yields between its blocks.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use tantivy::query::doc_predicate_query::{DocPredicateQuery, FunctionPredicate};
 use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, Term};
 
-use super::fields::{Fields, PRESENT, Place};
+use super::fields::{FieldMapping, Fields, PRESENT};
 use super::multi_term::{MultiTermQuery, TermSet};
 use super::phrase_query::PhraseQuery;
 use super::seek_only::{SeekOnlyQuery, SeekOnlyTerm};
@@ -32,9 +33,9 @@ use crate::doc::Point;
 use crate::query::{Ast, Phrase};
 use crate::schema::FieldId;
 
-/// The tantivy query that finds what the `Ast` means, in an index of these fields.
+/// The tantivy query of an `Ast`, for an index with these fields.
 ///
-/// A wildcard or regular expression that can't be built finds nothing; the parser lets none through.
+/// A wildcard or regular expression that can't be built finds nothing; the parser refuses those.
 #[must_use]
 pub fn lower(ast: &Ast, fields: &Fields) -> Box<dyn Query> {
     if coop::stopped_now() {
@@ -70,9 +71,9 @@ pub fn lower(ast: &Ast, fields: &Fields) -> Box<dyn Query> {
 }
 
 fn terms(fields: &Fields, field: FieldId, query: impl FnOnce(Field) -> Box<dyn Query>) -> Box<dyn Query> {
-    match fields.place(field) {
-        Place::Words(field) | Place::Keywords(field) => query(*field),
-        Place::Values(..) | Place::Points { .. } => Box::new(EmptyQuery),
+    match fields.mapping(field) {
+        FieldMapping::Words(field) | FieldMapping::Keywords(field) => query(*field),
+        FieldMapping::Values(..) | FieldMapping::Points { .. } => Box::new(EmptyQuery),
     }
 }
 
@@ -80,7 +81,7 @@ fn one_term(field: Field, term: &str) -> Box<dyn Query> {
     Box::new(TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::Basic))
 }
 
-/// The terms that a pattern stands for; none for any other kind of query, and for a pattern that can't be built.
+/// The terms of a pattern. `None` for other kinds of query and for a pattern that can't be built.
 fn term_set(ast: &Ast) -> Option<TermSet> {
     match ast {
         Ast::Prefix { prefix, .. } => Some(TermSet::Prefix(prefix.as_str().into())),
@@ -94,7 +95,7 @@ fn term_set(ast: &Ast) -> Option<TermSet> {
 }
 
 fn lower_phrase(phrase: &Phrase, fields: &Fields) -> Box<dyn Query> {
-    let Place::Words(field) = fields.place(phrase.field) else {
+    let FieldMapping::Words(field) = fields.mapping(phrase.field) else {
         // The values of other fields are further apart than any slop.
         return Box::new(EmptyQuery);
     };
@@ -109,7 +110,7 @@ fn lower_phrase(phrase: &Phrase, fields: &Fields) -> Box<dyn Query> {
 }
 
 fn lower_range(fields: &Fields, field: FieldId, lower: Bound<i64>, upper: Bound<i64>) -> Box<dyn Query> {
-    let Place::Values(_, column) = fields.place(field) else { return Box::new(EmptyQuery) };
+    let FieldMapping::Values(_, column) = fields.mapping(field) else { return Box::new(EmptyQuery) };
     let lower = match lower {
         Bound::Included(value) => Some(value),
         Bound::Excluded(value) => value.checked_add(1),
@@ -142,7 +143,7 @@ fn places(
     field: FieldId,
     is_in: impl Fn(Point) -> bool + Copy + Send + Sync + 'static,
 ) -> Box<dyn Query> {
-    let Place::Points { lon, lat } = fields.place(field) else { return Box::new(EmptyQuery) };
+    let FieldMapping::Points { lon, lat } = fields.mapping(field) else { return Box::new(EmptyQuery) };
     let (lon, lat) = (lon.1.clone(), lat.1.clone());
     predicate(move |segment| {
         let column = |name: &str| -> tantivy::Result<Option<Column<f64>>> { segment.fast_fields().column_opt(name) };
@@ -159,8 +160,8 @@ fn predicate<P: Fn(DocId) -> bool + Send + Sync + 'static>(
 ) -> Box<dyn Query> {
     Box::new(DocPredicateQuery::from(FunctionPredicate::from(move |segment: &SegmentReader| {
         let is_so = of_segment(segment)?;
-        // The loops around a predicate end with its next yes, that of an exclusion with its next no: a search that is stopped
-        // gets both in turn.
+        // tantivy's loop around a predicate ends at the next true, that of an exclusion at the next
+        // false: a stopped search gets both in turn.
         let turn = AtomicBool::new(false);
         Ok(move |doc: DocId| if coop::stopped() { turn.fetch_xor(true, Ordering::Relaxed) } else { is_so(doc) })
     })))
@@ -182,10 +183,10 @@ fn all_of(of: &[Ast], fields: &Fields) -> Box<dyn Query> {
     }
 }
 
-/// Lowers a part of a combination whose scorers run through their parts.
+/// Lowers a part of a combination, whose scorers are advanced in a loop.
 fn lower_part(ast: &Ast, fields: &Fields) -> Box<dyn Query> {
     match ast {
-        // tantivy knows the first two, and leaves them out; the others are yield points and bear every seek.
+        // tantivy removes the first two. The others are yield points and allow every seek.
         Ast::All | Ast::None | Ast::Exists { .. } | Ast::Within { .. } | Ast::Near { .. } | Ast::Range { .. } => {
             lower(ast, fields)
         }
@@ -196,7 +197,7 @@ fn lower_part(ast: &Ast, fields: &Fields) -> Box<dyn Query> {
     }
 }
 
-/// The union. Patterns in one field are one part of it: what they find is marked in one set of bits, however many they are.
+/// The union. All patterns in one field are one part of it and share a bit set.
 fn any_of(of: &[Ast], fields: &Fields) -> Box<dyn Query> {
     let mut parts: Vec<Box<dyn Query>> = Vec::new();
     let mut patterns: Vec<(Field, Vec<TermSet>)> = Vec::new();
@@ -222,15 +223,17 @@ fn any_of(of: &[Ast], fields: &Fields) -> Box<dyn Query> {
     }
 }
 
-/// The terms that a pattern stands for, and the field of the index that they are in.
+/// The terms of a pattern, and their field in the index.
 fn term_set_in(ast: &Ast, fields: &Fields) -> Option<(Field, TermSet)> {
     let (Ast::Prefix { field, .. } | Ast::Wildcard { field, .. } | Ast::Regex { field, .. } | Ast::Fuzzy { field, .. }) =
         ast
     else {
         return None;
     };
-    match fields.place(*field) {
-        Place::Words(field) | Place::Keywords(field) if !coop::stopped_now() => Some((*field, term_set(ast)?)),
+    match fields.mapping(*field) {
+        FieldMapping::Words(field) | FieldMapping::Keywords(field) if !coop::stopped_now() => {
+            Some((*field, term_set(ast)?))
+        }
         _ => None,
     }
 }

@@ -1,10 +1,10 @@
-//! Documents with any of the terms that some patterns stand for: prefixes, wildcards, regular
+//! Finds documents with any of the terms of some patterns: prefixes, wildcards, regular
 //! expressions, fuzzy terms.
 //!
 //! tantivy's own prefix and fuzzy queries stop at a number of terms; this one finds all. It walks
-//! the dictionary of a segment once for each pattern, and marks the documents of every term that it
-//! finds in one set of bits. Both are yield points, also where the dictionary has no such term: an
-//! automaton that is stopped accepts nothing more.
+//! the dictionary of a segment once for each pattern and marks the documents of every term in one
+//! bit set. Both loops are yield points, also where no term matches: a stopped automaton accepts
+//! nothing more.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ use super::term_infos::TermInfos;
 use crate::automaton::TermAutomaton;
 use crate::coop;
 
-/// Some terms of a dictionary.
+/// A set of terms of a dictionary.
 #[derive(Clone, Debug)]
 pub(super) enum TermSet {
-    /// Those that start like this.
+    /// Terms with this prefix.
     Prefix(Box<str>),
-    /// Those that the automaton accepts.
+    /// Terms that the automaton accepts.
     Automaton(Arc<TermAutomaton>),
 }
 
@@ -96,7 +96,7 @@ impl Weight for MultiTermQuery {
     }
 }
 
-/// An automaton that leads nowhere once the search is stopped.
+/// An automaton that accepts nothing once the search is stopped.
 struct Stoppable<'a>(&'a TermAutomaton);
 
 impl Automaton for Stoppable<'_> {

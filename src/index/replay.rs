@@ -10,9 +10,9 @@
 //! window of thousands of seqs at once, in the documents that the zone maps name, and remembers
 //! segment, document and matching queries of each. The next pages load the stored tweets only.
 //!
-//! A replay keeps no view and no segment alive between its pages. Each page takes a new view and
-//! leaves out what was deleted or replaced meanwhile. When a merge has replaced a segment, the
-//! replay locates the rest of the window again.
+//! A replay keeps no snapshot and no segment alive between its pages. Each page takes a new
+//! snapshot and leaves out what was deleted or replaced meanwhile. When a merge has replaced a
+//! segment, the replay locates the rest of the window again.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use tantivy::query::Query;
 use tantivy::{DocAddress, DocId};
 
 use super::Hit;
-use super::shown::Shown;
-use super::view::{Search, SearchError, View, hit_of};
+use super::committed::CommittedIndex;
+use super::snapshot::{CompiledSearch, SearchError, Snapshot, hit_of};
 use crate::coop;
 use crate::ids::Seq;
 
@@ -41,7 +41,7 @@ const MAX_TABLE_WORDS: u64 = 512 * 1_024;
 #[derive(Debug)]
 pub struct ReplayQuery {
     /// What it matches.
-    pub search: Arc<Search>,
+    pub search: Arc<CompiledSearch>,
     /// Only what arrived behind this position.
     pub after: Seq,
 }
@@ -145,15 +145,15 @@ impl Replay {
     /// # Errors
     ///
     /// When the index can't be read, or the read is stopped: then the replay is of no use any more.
-    pub fn page(&mut self, view: &View, until: Seq, limits: PageLimits) -> Result<ReplayPage, SearchError> {
+    pub fn page(&mut self, snapshot: &Snapshot, until: Seq, limits: PageLimits) -> Result<ReplayPage, SearchError> {
         let mut page = ReplayPage { hits: Vec::new(), until, bytes: 0, limits };
-        let committed = view.committed(until);
-        if self.position < committed && !self.load(view, &mut page) {
-            self.locate(view, committed)?;
-            self.load(view, &mut page);
+        let committed = snapshot.committed_until(until);
+        if self.position < committed && !self.load(snapshot, &mut page) {
+            self.locate(snapshot, committed)?;
+            self.load(snapshot, &mut page);
         }
         if self.position >= committed {
-            self.read_tail(view, until, &mut page);
+            self.read_tail(snapshot, until, &mut page);
         }
         page.until = self.position;
         coop::check()?;
@@ -166,12 +166,12 @@ impl Replay {
     }
 
     /// Adds located tweets to the page. False when the next ones are to be located first.
-    fn load(&mut self, view: &View, page: &mut ReplayPage) -> bool {
+    fn load(&mut self, snapshot: &Snapshot, page: &mut ReplayPage) -> bool {
         if self.located_until <= self.position {
             return false;
         }
-        let (shown, hidden, words) = (view.shown(), view.hidden(), self.words());
-        let ords: Vec<Option<u32>> = self.segments.iter().map(|&segment| shown.ord(segment)).collect();
+        let (committed, hidden, words) = (snapshot.committed(), snapshot.hidden(), self.words());
+        let ords: Vec<Option<u32>> = self.segments.iter().map(|&segment| committed.ord(segment)).collect();
         while let Some(&Located { seq, segment, doc }) = self.located.get(self.next) {
             if page.is_full() {
                 return true;
@@ -183,7 +183,7 @@ impl Replay {
                 self.forget();
                 return false;
             };
-            if let Some(hit) = shown.current_hit(DocAddress::new(ord, doc), hidden) {
+            if let Some(hit) = committed.current_hit(DocAddress::new(ord, doc), hidden) {
                 page.push(hit, &self.sets[self.next * words..][..words]);
             }
             self.position = seq;
@@ -203,19 +203,19 @@ impl Replay {
     }
 
     /// Finds what matches in the next window of the segments.
-    fn locate(&mut self, view: &View, committed: Seq) -> Result<(), SearchError> {
+    fn locate(&mut self, snapshot: &Snapshot, committed: Seq) -> Result<(), SearchError> {
         self.forget();
         let words = self.words();
         let span = self.window.min(MAX_TABLE_WORDS / words as u64).max(1);
         let end = Seq(self.position.0.saturating_add(span));
         // Behind the last tweet there may be any number of positions that a crash has cost.
-        let end = if end >= view.shown().highest_seq() { committed } else { end.min(committed) };
-        let window = Window::new(view, self.position, end);
+        let end = if end >= snapshot.committed().highest_seq() { committed } else { end.min(committed) };
+        let window = Window::new(snapshot, self.position, end);
         coop::check()?;
         let mut sets = vec![0_u64; window.docs.len() * words];
         for (at, query) in self.queries.iter().enumerate().filter(|(_, query)| query.after < end) {
             let (word, bit) = (at / 64, 1 << (at % 64));
-            window.for_each_match(view.shown(), query.search.query(), |slot| {
+            window.for_each_match(snapshot.committed(), query.search.query(), |slot| {
                 if window.docs[slot].seq > query.after {
                     sets[slot * words + word] |= bit;
                 }
@@ -244,9 +244,9 @@ impl Replay {
     }
 
     /// Adds the tweets of the tail to the page.
-    fn read_tail(&mut self, view: &View, until: Seq, page: &mut ReplayPage) {
+    fn read_tail(&mut self, snapshot: &Snapshot, until: Seq, page: &mut ReplayPage) {
         let mut set = vec![0; self.words()];
-        for item in view.tail_items(self.position, until) {
+        for item in snapshot.tail_items(self.position, until) {
             if page.is_full() || coop::stopped_now() {
                 return;
             }
@@ -292,11 +292,11 @@ struct WindowDoc {
 }
 
 impl Window {
-    fn new(view: &View, after: Seq, until: Seq) -> Window {
+    fn new(snapshot: &Snapshot, after: Seq, until: Seq) -> Window {
         let mut window = Window { segments: Vec::new(), slices: Vec::new(), docs: Vec::new() };
-        let hidden = view.hidden();
+        let hidden = snapshot.hidden();
         let mut seqs = Vec::new();
-        for (segment, ord) in view.shown().segments_by(|_| 0) {
+        for (segment, ord) in snapshot.committed().segments_by(|_| 0) {
             let (first, last) = segment.seqs();
             if last <= after || first > until {
                 continue;
@@ -329,14 +329,19 @@ impl Window {
     }
 
     /// Calls `with` for the slot of each document that matches.
-    fn for_each_match(&self, shown: &Shown, query: &dyn Query, mut with: impl FnMut(usize)) -> Result<(), SearchError> {
+    fn for_each_match(
+        &self,
+        committed: &CommittedIndex,
+        query: &dyn Query,
+        mut with: impl FnMut(usize),
+    ) -> Result<(), SearchError> {
         if self.docs.is_empty() {
             return Ok(());
         }
-        let weight = shown.weight(query)?;
+        let weight = committed.weight(query)?;
         for slices in self.slices.chunk_by(|a, b| a.ord == b.ord) {
             coop::check()?;
-            let mut scorer = weight.scorer(shown.segment(slices[0].ord).reader(), 1.0)?;
+            let mut scorer = weight.scorer(committed.segment(slices[0].ord).reader(), 1.0)?;
             for Slice { docs, slots, .. } in slices {
                 let mut doc = scorer.doc();
                 if doc < docs.start {

@@ -1,10 +1,10 @@
-//! Which tweets are old enough, or too many, to be deleted.
+//! Decides which tweets are deleted for their age, or because the index is too large.
 //!
-//! Tweets go in the order in which they arrived, so that what is left is everything from one seq on: [`Keeping::first_seq`].
-//! It is stored with each commit, together with the marks that tell when seqs arrived, and so becomes true in the same moment
-//! in which the tweets are gone.
+//! Tweets are deleted in the order of arrival, so that everything from one seq on remains:
+//! [`RetentionState::first_seq`]. It is stored with each commit, together with marks of when seqs
+//! arrived, and so takes effect in the same moment in which the tweets are gone.
 //!
-//! Nothing here deletes. [`RetentionClock`] alone knows the time.
+//! This module deletes nothing. [`RetentionClock`] alone reads the time.
 
 use std::time::Duration;
 
@@ -19,37 +19,38 @@ use clock::millis;
 pub(super) use clock::tests::FakeTime;
 pub(super) use clock::{RetentionClock, StoredClock, SystemTimeSource, TimeSource};
 
-/// How many marks a whole age is divided into: tweets are deleted so much of it too late at most.
+/// Marks per retention age: tweets are deleted late by at most this fraction of the age.
 const MARKS: u32 = 256;
 
-/// How much of the limit may be left after tweets were deleted for their size, in percent. What is deleted a little more than
-/// it must be is not deleted again with the next commit.
+/// Share of the size limit that remains after a deletion for size, in percent. The margin keeps the
+/// next commit from deleting again.
 const LEFT_PERCENT: u64 = 80;
 
 /// What to keep; by default everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Delete what arrived longer ago.
+    /// Delete tweets that arrived longer ago.
     pub age: Option<Duration>,
-    /// Delete the oldest when the segments of the index are larger, in bytes.
+    /// Delete the oldest tweets while the segments are larger, in bytes.
     pub size_bytes: Option<u64>,
 }
 
 impl Retention {
-    /// How often to look, when no tweets come.
+    /// The interval of checks when no tweets arrive.
     pub(super) fn interval(&self) -> Option<Duration> {
         let age = self.age.map(|age| (age / MARKS).clamp(Duration::from_millis(1), Duration::from_secs(60)));
         age.or(self.size_bytes.map(|_| Duration::from_secs(60)))
     }
 }
 
-/// What is kept now; a part of every commit.
+/// What is kept; stored with every commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Keeping {
-    /// Everything from here on is there, nothing before it.
+pub(super) struct RetentionState {
+    /// The lowest seq that is kept.
     #[serde(default)]
     first_seq: u64,
-    /// Seqs, each with a time of [`RetentionClock`] at which everything up to it had arrived. Rising.
+    /// Ascending seqs, each with a time of [`RetentionClock`] at which all tweets up to it had
+    /// arrived.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     marks: Vec<(u64, u64)>,
 }
@@ -57,77 +58,77 @@ pub(super) struct Keeping {
 /// Why tweets are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// The youngest of them has been there for so long.
+    /// The age of the youngest deleted tweet.
     Age(Duration),
-    /// The segments take so many bytes, more than they may.
+    /// The size of the segments, in bytes, above the limit.
     Size(u64),
 }
 
-/// The documents of one segment.
+/// The documents of a segment, and its size.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
-    /// The lowest seq and the highest.
+    /// The lowest and the highest seq.
     pub(super) seqs: (Seq, Seq),
-    /// How many are not deleted.
+    /// Documents that are not deleted.
     pub(super) alive: u64,
-    /// How many there are on disk.
+    /// Documents on disk.
     pub(super) all: u64,
-    /// What they take on disk, in bytes.
+    /// Size on disk, in bytes.
     pub(super) bytes: u64,
 }
 
 impl Part {
-    /// Whether so much of it is deleted that it is worth writing it again without that.
+    /// Whether rewriting the segment is worth the space of its deleted documents.
     pub(super) fn is_wasteful(&self) -> bool {
         is_wasteful(self.all - self.alive, self.all)
     }
 
-    /// What it would take without what is deleted in it. It takes the tweets of a segment for equally large.
+    /// The size without deleted documents, if all documents have the same size.
     fn kept_bytes(&self) -> u64 {
         share(self.bytes, self.alive, self.all)
     }
 }
 
-/// Whether a segment of which so many documents are deleted, of all that it has on disk, should be written again when space is short.
+/// Whether to rewrite a segment with this many deleted documents of all when space is short.
 pub(super) fn is_wasteful(deleted: u64, all: u64) -> bool {
     deleted > all / 10
 }
 
-/// `part / all` of a number; nothing where there is nothing.
+/// `number * part / all`; 0 when `all` is 0.
 fn share(number: u64, part: u64, all: u64) -> u64 {
     let product = u128::from(number) * u128::from(part);
     product.checked_div(u128::from(all)).and_then(|share| u64::try_from(share).ok()).unwrap_or(0)
 }
 
-impl Keeping {
+impl RetentionState {
     pub(super) fn first_seq(&self) -> Seq {
         Seq(self.first_seq)
     }
 
-    /// Whether it is known when tweets arrived.
+    /// Whether the arrival of any tweet is known.
     pub(super) fn is_marked(&self) -> bool {
         !self.marks.is_empty()
     }
 
-    /// When the newest tweet arrived.
+    /// The arrival of the newest tweet.
     pub(super) fn newest_arrival_ms(&self) -> Option<u64> {
         self.marks.last().map(|&(_, at)| at)
     }
 
-    /// The tweets up to a seq are older than it seemed, by so many milliseconds; or younger.
+    /// Corrects the arrival of the tweets up to a seq: they are older by so many milliseconds.
     pub(super) fn age(&mut self, last: Seq, ms: i64) {
         let before = self.marks.partition_point(|&(seq, _)| seq <= last.0);
         self.marks[..before].iter_mut().for_each(|(_, at)| *at = at.saturating_add_signed(-ms));
     }
 
-    /// Everything up to `last` has arrived by now.
+    /// Records that all tweets up to `last` have arrived by now.
     pub(super) fn mark(&mut self, retention: &Retention, last: Seq, now_ms: u64) {
         let Some(age) = retention.age else {
             self.marks.clear();
             return;
         };
         let step_ms = millis(age / MARKS);
-        // The newest mark moves along until it is far enough from the one before.
+        // The newest mark advances until it is far enough from the one before.
         if let [.., (_, before), newest] = &mut *self.marks
             && now_ms.saturating_sub(*before) <= step_ms
         {
@@ -137,7 +138,8 @@ impl Keeping {
         }
     }
 
-    /// Lets go of what is too old or too much. Answers why there is something to delete: everything before the new first seq.
+    /// Advances the first seq past the tweets that are too old or too many. Returns the reason when
+    /// there are any.
     pub(super) fn cut(&mut self, retention: &Retention, now_ms: u64, parts: &[Part]) -> Option<Reason> {
         let before = self.first_seq;
         let mut reason = None;
@@ -162,13 +164,14 @@ impl Keeping {
     }
 }
 
-/// What the segments take once the wasteful ones are written again: what that gives back must not be made up for by deleting more.
+/// The size of the segments once the wasteful ones are rewritten. Space that rewriting frees needs
+/// no deletion.
 pub(super) fn least_bytes(parts: &[Part]) -> u64 {
     parts.iter().map(|part| if part.is_wasteful() { part.kept_bytes() } else { part.bytes }).sum()
 }
 
-/// The first seq to keep so that what is kept takes no more than its share of `limit`. It takes the tweets of a segment for evenly spread over those
-/// of its seqs that are not deleted, which are those from `first_seq` on.
+/// The first seq to keep so that the rest takes no more than its share of `limit`. Assumes that the
+/// tweets of a segment are evenly spread over its seqs from `first_seq` on.
 fn cut_to(limit: u64, first_seq: u64, parts: &[Part]) -> u64 {
     let kept: u64 = parts.iter().map(Part::kept_bytes).sum();
     let surplus = kept.saturating_sub(share(limit, LEFT_PERCENT, 100));
@@ -183,7 +186,7 @@ fn cut_to(limit: u64, first_seq: u64, parts: &[Part]) -> u64 {
         };
         parts.iter().map(of_part).sum()
     };
-    // The lowest seq before which there is enough.
+    // Binary search for the lowest seq that frees enough.
     let (mut low, mut high) = (first_seq, Seq::MAX.0);
     while low < high {
         let middle = low.midpoint(high);
@@ -210,54 +213,55 @@ mod tests {
     #[test]
     fn what_is_too_old_goes_and_nothing_younger() {
         let retention = Retention { age: Some(Duration::from_secs(256)), size_bytes: None };
-        let mut keeping = Keeping::default();
+        let mut retained = RetentionState::default();
         for second in 0..2_000_u64 {
             let now_ms = second * 1_000;
-            keeping.mark(&retention, Seq((second + 1) * 10), now_ms);
-            keeping.cut(&retention, now_ms, &[]);
+            retained.mark(&retention, Seq((second + 1) * 10), now_ms);
+            retained.cut(&retention, now_ms, &[]);
             // At second s, seqs 10 s + 1 to 10 s + 10 arrive.
-            let oldest_age = second - keeping.first_seq.saturating_sub(1) / 10;
+            let oldest_age = second - retained.first_seq.saturating_sub(1) / 10;
             assert!(oldest_age <= 258, "{oldest_age} s at {second} s");
             assert!(second < 256 || oldest_age >= 255, "{oldest_age} s at {second} s");
-            assert!(keeping.marks.len() <= 260, "{}", keeping.marks.len());
+            assert!(retained.marks.len() <= 260, "{}", retained.marks.len());
         }
     }
 
     #[test]
     fn marks_are_few_however_often_commits_come() {
         let retention = Retention { age: Some(Duration::from_secs(256)), size_bytes: None };
-        let mut keeping = Keeping::default();
+        let mut retained = RetentionState::default();
         for tenth in 0..20_000 {
-            keeping.mark(&retention, Seq(tenth + 1), tenth * 100);
-            keeping.cut(&retention, tenth * 100, &[]);
+            retained.mark(&retention, Seq(tenth + 1), tenth * 100);
+            retained.cut(&retention, tenth * 100, &[]);
         }
-        assert!(keeping.marks.len() <= 260, "{}", keeping.marks.len());
-        assert!((17_400..=17_450).contains(&keeping.first_seq), "{}", keeping.first_seq);
+        assert!(retained.marks.len() <= 260, "{}", retained.marks.len());
+        assert!((17_400..=17_450).contains(&retained.first_seq), "{}", retained.first_seq);
     }
 
     #[test]
     fn the_oldest_go_when_there_are_too_many() {
         let retention = Retention { age: None, size_bytes: Some(1_000) };
-        let mut keeping = Keeping::default();
+        let mut retained = RetentionState::default();
         let sized = |bytes| [part(1, 100, 100, 100, bytes), part(101, 200, 100, 100, bytes)];
-        assert_eq!(keeping.cut(&retention, 0, &sized(500)), None, "just as large as it may be");
-        assert_eq!(keeping.cut(&retention, 0, &sized(800)), Some(Reason::Size(1_600)));
-        assert_eq!(keeping.first_seq(), Seq(101), "100 tweets take 800 bytes");
+        assert_eq!(retained.cut(&retention, 0, &sized(500)), None, "just as large as it may be");
+        assert_eq!(retained.cut(&retention, 0, &sized(800)), Some(Reason::Size(1_600)));
+        assert_eq!(retained.first_seq(), Seq(101), "100 tweets take 800 bytes");
         // Until the files are smaller they take what they took, and nothing more goes.
         let parts = [part(1, 100, 0, 100, 800), part(101, 200, 100, 100, 800)];
-        assert_eq!(keeping.cut(&retention, 0, &parts), None);
+        assert_eq!(retained.cut(&retention, 0, &parts), None);
     }
 
     #[test]
     fn what_writing_a_segment_again_gives_back_is_not_deleted_elsewhere() {
         let retention = Retention { age: None, size_bytes: Some(1_600) };
-        let mut keeping = Keeping { first_seq: 51, ..Keeping::default() };
+        let mut retained = RetentionState { first_seq: 51, ..RetentionState::default() };
         let parts = [part(1, 100, 50, 100, 1_000), part(101, 200, 100, 100, 1_000)];
-        assert_eq!(keeping.cut(&retention, 0, &parts), None, "1500 bytes are left");
-        // New ones come: 1280 bytes of 1800 may stay, and the 50 of the first segment are all behind what was deleted before.
+        assert_eq!(retained.cut(&retention, 0, &parts), None, "1500 bytes are left");
+        // New ones come: 1280 bytes of 1800 may stay, and the 50 of the first segment are all
+        // behind what was deleted before.
         let parts = [parts[0], parts[1], part(201, 230, 30, 30, 300)];
-        assert_eq!(keeping.cut(&retention, 0, &parts), Some(Reason::Size(1_800)));
-        assert_eq!(keeping.first_seq(), Seq(103));
+        assert_eq!(retained.cut(&retention, 0, &parts), Some(Reason::Size(1_800)));
+        assert_eq!(retained.first_seq(), Seq(103));
     }
 
     proptest! {
@@ -280,12 +284,12 @@ mod tests {
                 let of = |part: &Part| (part.seqs.1.0 + 1).saturating_sub(first_seq.max(part.seqs.0.0));
                 parts.iter().map(|part| share(part.bytes, of(part), part.all)).sum()
             };
-            let mut keeping = Keeping { first_seq: before, ..Keeping::default() };
+            let mut retained = RetentionState { first_seq: before, ..RetentionState::default() };
             let retention = Retention { age: None, size_bytes: Some(limit) };
-            if keeping.cut(&retention, 0, &parts).is_some() {
+            if retained.cut(&retention, 0, &parts).is_some() {
                 // Rounding, and one tweet.
                 let most = parts.iter().map(|part| part.bytes / part.all + 1).max().unwrap_or(0) + 3 * parts.len() as u64;
-                let (left, wanted) = (left(keeping.first_seq), limit / 100 * LEFT_PERCENT);
+                let (left, wanted) = (left(retained.first_seq), limit / 100 * LEFT_PERCENT);
                 prop_assert!(left <= wanted + most && left + most >= wanted, "{left} are left, not {wanted} +- {most}");
             } else {
                 prop_assert!(left(before) <= limit + parts.len() as u64);
@@ -295,9 +299,9 @@ mod tests {
 
     #[test]
     fn by_default_everything_stays() {
-        let mut keeping = Keeping::default();
-        keeping.mark(&Retention::default(), Seq(5), 1);
-        assert_eq!(keeping.cut(&Retention::default(), u64::MAX, &[part(1, 5, 5, 5, u64::MAX)]), None);
-        assert_eq!(keeping, Keeping::default());
+        let mut retained = RetentionState::default();
+        retained.mark(&Retention::default(), Seq(5), 1);
+        assert_eq!(retained.cut(&Retention::default(), u64::MAX, &[part(1, 5, 5, 5, u64::MAX)]), None);
+        assert_eq!(retained, RetentionState::default());
     }
 }

@@ -1,8 +1,8 @@
 //! The version of an index: which schema and which analyzer it was built with.
 //!
 //! A query finds nothing in an index whose terms another analyzer made, so perch must not open one.
-//! The version is a hash of what decides about the content of an index, so nobody has to remember to
-//! raise a number:
+//! The version is a hash of what decides about the content of an index, so nobody has to remember
+//! to raise a number:
 //!
 //! - tantivy's schema, with the options of each field;
 //! - the values that `has:` and `is:` know;
@@ -24,8 +24,8 @@ use crate::tweet;
 /// `is:`. One JSON object a line.
 const SAMPLE: &str = include_str!("schema_version/sample.jsonl");
 
-/// Raised by hand for a change of the index that the hash doesn't see: of a file beside tantivy's, or
-/// of what a stored tweet means.
+/// Raised by hand for a change that the hash does not cover: of a file beside tantivy's, or of the
+/// meaning of a stored tweet.
 const LAYOUT: u32 = 1;
 
 /// The version of the indexes that this perch writes and reads: a CRC32.

@@ -1,14 +1,13 @@
-//! Queries whose scorers are yield points, and are only ever moved forward: what the parts of a
-//! combination are made of.
+//! Queries whose scorers are yield points and are only advanced: the parts of a combination.
 //!
-//! An intersection, an exclusion or a disjunction of tantivy runs through its parts until it finds
-//! a document, which can take as long as the postings are. Each part asks [`coop::stopped`] at
+//! An intersection, an exclusion or a disjunction of tantivy advances its parts until it finds a
+//! document, which can take as long as their postings are. Each part asks [`coop::stopped`] at
 //! every step, and ends when the search is stopped.
 //!
-//! tantivy 0.27 also has a shortcut, `seek_danger`, for asking a scorer about one document. An
-//! exclusion uses it for documents that the scorer has passed already, and the scorers of ranges
-//! and phrases don't bear that when they are part of an intersection. A [`SeekOnly`] answers by
-//! `seek` alone.
+//! tantivy 0.27 also has a shortcut, `seek_danger`, which asks a scorer about one document. An
+//! exclusion uses it for documents that the scorer has passed, which the scorers of ranges and
+//! phrases don't support inside an intersection. A [`SeekOnly`] answers by `seek` alone. Lucene
+//! Monitor has `ForceNoBulkScoringQuery` for a similar reason.
 
 use tantivy::query::{EmptyScorer, EnableScoring, Explanation, Query, Scorer, Weight};
 use tantivy::schema::IndexRecordOption;
@@ -16,7 +15,7 @@ use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, Score, SegmentReader, TER
 
 use crate::coop;
 
-/// Finds what the query inside finds.
+/// Finds what the inner query finds.
 #[derive(Debug)]
 pub(super) struct SeekOnlyQuery(pub(super) Box<dyn Query>);
 
@@ -51,8 +50,7 @@ impl Weight for SeekOnlyWeight {
     }
 }
 
-/// Finds the documents with a term. Nothing stands between the combination and the postings but the
-/// yield point.
+/// Finds the documents of a term. Adds nothing to the postings but the yield point.
 #[derive(Clone, Debug)]
 pub(super) struct SeekOnlyTerm(pub(super) Term);
 

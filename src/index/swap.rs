@@ -1,45 +1,44 @@
-//! The exchange of the index for the one that `reindex` built. Each step can be the last one before
-//! a crash.
+//! Replaces the index with the one that `reindex` has built. A crash may follow each step.
 //!
 //! ```text
-//! 1  perch.json names the version of tantivy.new       from here on the new index counts
+//! 1  perch.json names the schema version of tantivy.new    from here on tantivy.new is current
 //! 2  tantivy     -> tantivy.old
 //! 3  tantivy.new -> tantivy
 //! 4  tantivy.old is deleted
-//! 5  perch.json has the version of the new index, and names no other
+//! 5  perch.json has the schema version of the new index, and names no other
 //! ```
 //!
-//! Whoever locks the directory first finishes what was cut off. Who may only read uses the
-//! directory that counts.
+//! The next perch that locks the directory finishes an interrupted replacement. One that only reads
+//! uses the current directory.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::durable;
-use super::home::TANTIVY;
 
-/// The new index, until it takes the place of the old one.
+/// The directory of the tantivy index.
+pub(super) const TANTIVY: &str = "tantivy";
+/// The new index, until it replaces the old one.
 pub(super) const NEW: &str = "tantivy.new";
-/// The old one, until it is deleted.
+/// The old index, until it is deleted.
 pub(super) const OLD: &str = "tantivy.old";
 
-/// The directory of the tantivy index that counts. `is_built` says whether the new one is whole.
+/// The directory of the current tantivy index. `is_built` says whether the new index is complete.
 pub(super) fn current(dir: &Path, is_built: bool) -> PathBuf {
     let [tantivy, new, old] = [TANTIVY, NEW, OLD].map(|name| dir.join(name));
     if is_built && new.exists() {
         new
     } else if !tantivy.exists() && old.exists() {
-        // A perch that did not note in perch.json what it was about to do was cut off behind step
-        // 2.
+        // A version of perch that left out step 1 was interrupted after step 2.
         old
     } else {
         tantivy
     }
 }
 
-/// Puts the index that counts in its place and deletes the old one. Answers whether there was
-/// something to do.
+/// Moves the current index to `tantivy` and deletes the other one. Returns whether there was
+/// anything to do.
 pub(super) fn finish(dir: &Path, is_built: bool) -> io::Result<bool> {
     let [tantivy, new, old] = [TANTIVY, NEW, OLD].map(|name| dir.join(name));
     let current = current(dir, is_built);
@@ -53,13 +52,13 @@ pub(super) fn finish(dir: &Path, is_built: bool) -> io::Result<bool> {
     if is_built {
         remove(&old)?;
     } else if current == old {
-        // The old one is in its place again, and the new one may be half of one.
+        // The new index may be incomplete.
         remove(&new)?;
     }
     Ok(is_built || current != tantivy)
 }
 
-/// Deletes a directory that may be there.
+/// Deletes a directory if it exists.
 pub(super) fn remove(dir: &Path) -> io::Result<()> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -1,9 +1,10 @@
-//! The tail: tweets that are accepted, but that searchers don't show yet.
+//! The tail: accepted tweets that are not in the published segments yet.
 //!
-//! It is a row of chunks, one for each batch, in order of arrival. A chunk stays until searchers show its tweets. Of several
-//! versions of a tweet the newest counts: an older one in the tail knows the seq that replaced it, and one in the index is
-//! hidden by the ids in [`Chunk::replaces`]. Views share the chunks, so taking one copies pointers only, and what a view
-//! sees does not change: it compares those seqs with its own last one.
+//! It is a queue of chunks, one for each batch, in order of arrival. A chunk is dropped when its
+//! tweets are published. Of several versions of a tweet only the newest counts: an older version in
+//! the tail records the seq that replaced it, and [`Chunk::replaces`] hides one in the index.
+//! Snapshots share the chunks and compare those seqs with their own last seq, so that taking a
+//! snapshot copies pointers only and a snapshot does not change.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,55 +15,55 @@ use hashbrown::HashMap;
 use crate::ids::Seq;
 use crate::tweet::SequencedTweet;
 
-/// No newer version has come.
+/// No newer version has arrived.
 const NEVER: u64 = u64::MAX;
 
 /// The tweets of one batch.
 #[derive(Debug)]
 pub(super) struct Chunk {
     items: Arc<[SequencedTweet]>,
-    /// The seq of the next version, for each item.
+    /// The seq of the next version of each tweet.
     replaced_at: Box<[AtomicU64]>,
-    /// Ids that an index which shows everything before this chunk may hold.
+    /// Ids that the index may contain once everything before this chunk is published.
     replaces: Box<[u64]>,
     bytes: usize,
 }
 
 impl Chunk {
-    /// The tweets, without those that a newer version replaced at or before `at`.
+    /// The tweets that no newer version replaced at or before `at`.
     pub(super) fn items(&self, at: Seq) -> impl DoubleEndedIterator<Item = &SequencedTweet> {
         let replaced_at = self.replaced_at.iter().map(|seq| seq.load(Ordering::Relaxed));
         self.items.iter().zip(replaced_at).filter(move |&(_, seq)| seq > at.0).map(|(item, _)| item)
     }
 
-    /// Ids that the index may hold in an older version.
+    /// Ids that the index may contain in an older version.
     pub(super) fn replaces(&self) -> &[u64] {
         &self.replaces
     }
 
-    /// The position of its first tweet.
+    /// The seq of its first tweet.
     pub(super) fn first_seq(&self) -> Seq {
         self.items.first().map_or(Seq::MAX, |item| item.seq)
     }
 
-    /// The position of its last tweet.
+    /// The seq of its last tweet.
     pub(super) fn last_seq(&self) -> Seq {
         self.items.last().map_or(Seq::ZERO, |item| item.seq)
     }
 }
 
-/// The chunks that searchers don't show yet.
+/// The chunks that are not published yet.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     chunks: VecDeque<Arc<Chunk>>,
-    /// Where the newest version of each tweet is: its chunk and its index there.
+    /// The chunk and the index in it of the newest version of each tweet.
     newest: HashMap<u64, (Arc<Chunk>, usize)>,
     tweets: usize,
     bytes: usize,
 }
 
 impl Tail {
-    /// Adds a batch. `highest_id` is the highest id that searchers show.
+    /// Adds a batch. `highest_id` is the highest id in the published segments.
     pub(super) fn push(&mut self, items: Arc<[SequencedTweet]>, highest_id: Option<u64>) {
         let may_be_indexed =
             |id: &u64| highest_id.is_some_and(|highest| *id <= highest) || self.newest.contains_key(id);
@@ -82,8 +83,8 @@ impl Tail {
         self.chunks.push_back(chunk);
     }
 
-    /// Lets go of everything up to a seq. The chunks are handed out because freeing them takes longer than a lock should
-    /// be held.
+    /// Drops everything up to a seq. The chunks are returned because freeing them takes longer than
+    /// a lock should be held.
     pub(super) fn forget(&mut self, until: Seq) -> Vec<Arc<Chunk>> {
         let gone = self.chunks.partition_point(|chunk| chunk.last_seq() <= until);
         let gone: Vec<Arc<Chunk>> = self.chunks.drain(..gone).collect();
@@ -99,17 +100,17 @@ impl Tail {
         gone
     }
 
-    /// The chunks as they are now.
+    /// The current chunks.
     pub(super) fn chunks(&self) -> Arc<[Arc<Chunk>]> {
         self.chunks.iter().map(Arc::clone).collect()
     }
 
-    /// How many tweets it holds.
+    /// The number of tweets, older versions included.
     pub(super) fn tweets(&self) -> usize {
         self.tweets
     }
 
-    /// How much memory they take, in bytes.
+    /// The memory of the tweets, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -137,7 +138,8 @@ mod tests {
     fn a_chunk_knows_which_ids_may_be_in_the_index_before_it() {
         let mut tail = Tail::default();
         tail.push(items(&[(1, 10), (2, 50)]), Some(20));
-        // 50 is higher than all that is committed, but the chunk before may be committed without this one.
+        // 50 is higher than all that is committed, but the chunk before may be committed without
+        // this one.
         tail.push(items(&[(3, 50), (4, 60)]), Some(20));
         let replaces: Vec<Vec<u64>> = tail.chunks().iter().map(|chunk| chunk.replaces().to_vec()).collect();
         assert_eq!(replaces, [vec![10], vec![50]]);

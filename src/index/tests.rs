@@ -13,7 +13,9 @@ use crate::query::{self, Ast};
 use crate::schema::{Schema, tweet};
 use crate::tweet::AnalyzedTweet;
 
+mod deletion;
 pub(super) mod journal;
+mod model;
 mod power_cut;
 
 /// Options under which nothing is committed unless a test says so.
@@ -38,8 +40,8 @@ pub(super) fn text(text: &str) -> Doc {
     builder.finish()
 }
 
-fn word(word: &str) -> Search {
-    Search::new(&Ast::Term { field: tweet::TEXT, term: word.into() })
+fn word(word: &str) -> CompiledSearch {
+    CompiledSearch::new(&Ast::Term { field: tweet::TEXT, term: word.into() })
 }
 
 /// Appends tweets and answers with the receiver of the acknowledgement.
@@ -60,8 +62,28 @@ fn ids(page: &Page) -> Vec<u64> {
     page.hits.iter().map(|hit| hit.id).collect()
 }
 
-fn first_page(index: &Index, search: &Search) -> Page {
-    index.view().page(search, &PageRequest { n: 10, ..PageRequest::default() }).unwrap()
+fn first_page(index: &Index, search: &CompiledSearch) -> Page {
+    index.snapshot().page(search, &PageRequest { n: 10, ..PageRequest::default() }).unwrap()
+}
+
+/// What a replay gives for each query. Checks that the tweets come in order, each once.
+pub(super) fn replay(snapshot: &Snapshot, queries: &[(Ast, Seq)], until: Seq, limits: PageLimits) -> Vec<Vec<Hit>> {
+    let query = |(ast, after): &(Ast, Seq)| ReplayQuery { search: Arc::new(CompiledSearch::new(ast)), after: *after };
+    let mut replay = Replay::new(queries.iter().map(query).collect());
+    let (mut hits, mut last) = (vec![Vec::new(); queries.len()], None);
+    loop {
+        let page = replay.page(snapshot, until, limits).unwrap();
+        assert!(page.hits.len() <= limits.tweets);
+        for (hit, queries) in page.hits {
+            assert!(last < Some(hit.seq) && hit.seq <= page.until, "{} comes after {last:?}", hit.seq);
+            last = Some(hit.seq);
+            assert!(queries.iter().count() > 0);
+            queries.iter().for_each(|at| hits[at].push(hit.clone()));
+        }
+        if page.until >= until {
+            return hits;
+        }
+    }
 }
 
 fn copy_dir(from: &Path, to: &Path) {
@@ -88,9 +110,9 @@ fn a_tweet_is_found_before_and_after_its_commit() {
     let (items, mut durable) = append(&index, [(7, text("rust")), (9, text("rust too")), (8, text("other"))]);
     let check = |index: &Index| {
         assert_eq!(ids(&first_page(index, &word("rust"))), [9, 7]);
-        assert_eq!(index.view().get(8).unwrap().unwrap().seq, items[2].seq);
-        assert_eq!(index.view().get(6).unwrap(), None);
-        assert_eq!(index.view().count().unwrap(), 3);
+        assert_eq!(index.snapshot().get(8).unwrap().unwrap().seq, items[2].seq);
+        assert_eq!(index.snapshot().get(6).unwrap(), None);
+        assert_eq!(index.snapshot().count().unwrap(), 3);
     };
     check(&index);
     assert_eq!(index.stats().tail_tweets, 3);
@@ -102,7 +124,7 @@ fn a_tweet_is_found_before_and_after_its_commit() {
     drop(index);
     let index = Index::open(&options(dir.path())).unwrap();
     check(&index);
-    assert_eq!(index.view().last_seq(), items[2].seq);
+    assert_eq!(index.snapshot().last_seq(), items[2].seq);
 }
 
 #[test]
@@ -125,7 +147,7 @@ fn a_newer_version_replaces_the_older_one_wherever_they_are() {
     let check = |new: &str, old: &str| {
         assert_eq!(ids(&first_page(&index, &word(new))), [5], "{new}");
         assert_eq!(first_page(&index, &word(old)).total, 0, "{old} is replaced");
-        assert_eq!(index.view().count().unwrap(), 1);
+        assert_eq!(index.snapshot().count().unwrap(), 1);
     };
     append(&index, [(5, text("one")), (5, text("two"))]);
     check("two", "one");
@@ -135,25 +157,26 @@ fn a_newer_version_replaces_the_older_one_wherever_they_are() {
     check("three", "two");
     let (items, _) = append(&index, [(5, text("four"))]);
     check("four", "three");
-    // The older version is gone even where the newer one is not asked for: it comes again, with a new seq.
+    // The older version is gone even where the newer one is not asked for: it comes again, with a
+    // new seq.
     let until_seq = Some(Seq(items[0].seq.0 - 1));
     let request = PageRequest { n: 10, until_seq, ..PageRequest::default() };
-    assert_eq!(index.view().page(&Search::new(&Ast::All), &request).unwrap(), Page::default());
+    assert_eq!(index.snapshot().page(&CompiledSearch::new(&Ast::All), &request).unwrap(), Page::default());
     index.commit_now().unwrap();
     check("four", "three");
     assert_eq!(index.stats().documents, 1);
 }
 
 #[test]
-fn a_view_does_not_change() {
+fn a_snapshot_does_not_change() {
     let dir = TempDir::new().unwrap();
     let index = Index::open(&options(dir.path())).unwrap();
     append(&index, [(1, text("a")), (2, text("a"))]);
-    let view = index.view();
+    let snapshot = index.snapshot();
     append(&index, [(2, text("b")), (3, text("a"))]);
     index.commit_now().unwrap();
     append(&index, [(1, text("b"))]);
-    let page = view.page(&word("a"), &PageRequest { n: 10, ..PageRequest::default() }).unwrap();
+    let page = snapshot.page(&word("a"), &PageRequest { n: 10, ..PageRequest::default() }).unwrap();
     assert_eq!(ids(&page), [2, 1]);
     assert_eq!(ids(&first_page(&index, &word("a"))), [3]);
 }
@@ -243,7 +266,7 @@ fn a_failed_commit_is_answered_and_the_writer_goes_on() {
     index.commit_now().unwrap();
     assert!(durable.blocking_recv().unwrap().is_ok());
     assert_eq!(ids(&first_page(&index, &word("new"))), [3, 2]);
-    assert_eq!(index.view().count().unwrap(), 3);
+    assert_eq!(index.snapshot().count().unwrap(), 3);
 }
 
 #[test]
@@ -319,157 +342,6 @@ fn a_directory_without_permission_is_refused() {
     assert!(OpenError::io(dir.path(), denied).to_string().starts_with("no permission"));
 }
 
-/// What an index is, plainly.
-#[derive(Clone, Debug, Default)]
-struct Model {
-    /// The newest version of each tweet.
-    tweets: BTreeMap<u64, SequencedTweet>,
-}
-
-impl Model {
-    fn append(&mut self, items: &[SequencedTweet]) {
-        self.tweets.extend(items.iter().map(|item| (item.tweet.id, item.clone())));
-    }
-
-    fn matching<'a>(&'a self, ast: &'a Ast, until: Seq) -> impl DoubleEndedIterator<Item = &'a SequencedTweet> {
-        self.tweets.values().filter(move |item| item.seq <= until && query::matches(ast, &item.tweet.doc))
-    }
-
-    fn page(&self, ast: &Ast, request: &PageRequest) -> Page {
-        let until = request.until_seq.unwrap_or(Seq::MAX);
-        let mut hits: Vec<Hit> = self.matching(ast, until).map(hit).collect();
-        let total = hits.len() as u64;
-        if !request.oldest_first {
-            hits.reverse();
-        }
-        let is_beyond = |id, before| if request.oldest_first { id > before } else { id < before };
-        hits.retain(|hit| request.before_id.is_none_or(|before| is_beyond(hit.id, before)));
-        hits.drain(..request.from.min(hits.len()));
-        let is_more = hits.len() > request.n;
-        hits.truncate(request.n);
-        let next = if is_more { hits.last().map(|hit| hit.id) } else { None };
-        Page { hits, total, next }
-    }
-
-    fn after(&self, ast: &Ast, from: Seq, until: Seq) -> Vec<Hit> {
-        let mut hits: Vec<Hit> = self.matching(ast, until).filter(|item| item.seq > from).map(hit).collect();
-        hits.sort_by_key(|hit| hit.seq);
-        hits
-    }
-}
-
-/// What a replay gives for each query. Checks that the tweets come in order, each once.
-pub(super) fn replay(view: &View, queries: &[(Ast, Seq)], until: Seq, limits: PageLimits) -> Vec<Vec<Hit>> {
-    let query = |(ast, after): &(Ast, Seq)| ReplayQuery { search: Arc::new(Search::new(ast)), after: *after };
-    let mut replay = Replay::new(queries.iter().map(query).collect());
-    let (mut hits, mut last) = (vec![Vec::new(); queries.len()], None);
-    loop {
-        let page = replay.page(view, until, limits).unwrap();
-        assert!(page.hits.len() <= limits.tweets);
-        for (hit, queries) in page.hits {
-            assert!(last < Some(hit.seq) && hit.seq <= page.until, "{} comes after {last:?}", hit.seq);
-            last = Some(hit.seq);
-            assert!(queries.iter().count() > 0);
-            queries.iter().for_each(|at| hits[at].push(hit.clone()));
-        }
-        if page.until >= until {
-            return hits;
-        }
-    }
-}
-
-fn hit(item: &SequencedTweet) -> Hit {
-    Hit { seq: item.seq, id: item.tweet.id, json: Arc::clone(&item.tweet.json) }
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Append(Vec<(u64, Doc)>),
-    Commit,
-    Reopen,
-    Look(Vec<(Ast, PageRequest)>),
-}
-
-fn request() -> impl Strategy<Value = PageRequest> {
-    (0_usize..8, 0_usize..4, proptest::option::of(0_u64..22), proptest::option::of(0_u64..60), any::<bool>()).prop_map(
-        |(n, from, before_id, until, oldest_first)| PageRequest {
-            n,
-            from,
-            before_id,
-            until_seq: until.map(Seq),
-            oldest_first,
-        },
-    )
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let tweet = (0_u64..20).prop_flat_map(|id| (Just(id), strategies::doc(i64::try_from(id).unwrap())));
-    prop_oneof![
-        6 => vec(tweet, 1..8).prop_map(Step::Append),
-        3 => Just(Step::Commit),
-        1 => Just(Step::Reopen),
-        6 => vec((strategies::ast(), request()), 4..8).prop_map(Step::Look),
-    ]
-}
-
-fn check(view: &View, model: &Model, looks: &[(Ast, PageRequest)]) {
-    assert_eq!(view.count().unwrap(), model.tweets.len() as u64);
-    for id in 0..21 {
-        assert_eq!(view.get(id).unwrap(), model.tweets.get(&id).map(hit));
-    }
-    let many: Vec<(Ast, Seq)> =
-        looks.iter().map(|(ast, request)| (ast.clone(), Seq(request.before_id.unwrap_or(0)))).collect();
-    let replayed = replay(view, &many, Seq::MAX, PageLimits { tweets: 5, bytes: usize::MAX });
-    for ((ast, after), replayed) in many.iter().zip(replayed) {
-        assert_eq!(replayed, model.after(ast, *after, Seq::MAX), "{ast:?} {after}");
-    }
-    for (ast, request) in looks {
-        let search = Search::new(ast);
-        assert_eq!(view.page(&search, request).unwrap(), model.page(ast, request), "{ast:?} {request:?}");
-        let (from, until) = (Seq(request.before_id.unwrap_or(0)), request.until_seq.unwrap_or(Seq::MAX));
-        let replayed = replay(view, &[(ast.clone(), from)], until, PageLimits { tweets: request.n + 1, bytes: 100 });
-        assert_eq!(replayed[0], model.after(ast, from, until), "{ast:?} {from} {until}");
-        let mut newest = model.after(&Ast::All, Seq::ZERO, Seq::MAX);
-        newest.reverse();
-        newest.truncate(request.n);
-        assert_eq!(view.newest(request.n).unwrap(), newest);
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-
-    #[test]
-    fn an_index_is_what_the_model_says_at_every_moment(steps in vec(step(), 1..24)) {
-        let dir = TempDir::new().unwrap();
-        let mut index = Index::open(&options(dir.path())).unwrap();
-        let mut model = Model::default();
-        // A view that was taken earlier stays what it was.
-        let mut earlier = (index.view(), model.clone());
-        for step in &steps {
-            match step {
-                Step::Append(tweets) => {
-                    let (items, _) = append(&index, tweets.iter().cloned());
-                    model.append(&items);
-                    assert_eq!(index.view().last_seq(), items.last().unwrap().seq);
-                }
-                Step::Commit => index.commit_now().unwrap(),
-                Step::Reopen => {
-                    earlier.0 = index.view();
-                    earlier.1 = model.clone();
-                    drop(index);
-                    index = Index::open(&options(dir.path())).unwrap();
-                }
-                Step::Look(looks) => {
-                    check(&index.view(), &model, looks);
-                    check(&earlier.0, &earlier.1, looks);
-                    earlier = (index.view(), model.clone());
-                }
-            }
-        }
-    }
-}
-
 #[test]
 fn a_block_of_seqs_that_can_not_be_reserved_costs_nothing() {
     let dir = TempDir::new().unwrap();
@@ -485,124 +357,6 @@ fn a_block_of_seqs_that_can_not_be_reserved_costs_nothing() {
     drop(index);
     fs::remove_dir(&obstacle).unwrap();
     assert!(Index::open(&options(dir.path())).unwrap().take_seqs(1).unwrap() > Seq(10));
-}
-
-#[test]
-fn tweets_go_when_they_are_too_old_and_the_first_seq_says_so() {
-    let dir = TempDir::new().unwrap();
-    let retention = Retention { age: Some(Duration::from_secs(1)), size_bytes: None };
-    let options = IndexOptions { retention, ..options(dir.path()) };
-    let index = Index::open(&options).unwrap();
-    let started = std::time::Instant::now();
-    let (items, _) = append(&index, (1..=50).map(|id| (id, text("rust"))));
-    index.commit_now().unwrap();
-    assert_eq!((index.view().count().unwrap(), index.first_seq()), (50, Seq::ZERO));
-    // Nothing else comes: they go by themselves.
-    while index.view().count().unwrap() > 0 {
-        assert!(started.elapsed() < Duration::from_secs(60), "they stay");
-        std::thread::yield_now();
-    }
-    assert!(started.elapsed() >= Duration::from_millis(990), "they went too early");
-    assert_eq!(index.first_seq(), items[49].seq.next());
-    assert_eq!(first_page(&index, &word("rust")).total, 0);
-    drop(index);
-    let index = Index::open(&options).unwrap();
-    assert_eq!(index.first_seq(), items[49].seq.next());
-    let (items, _) = append(&index, [(7, text("rust"))]);
-    index.commit_now().unwrap();
-    assert_eq!(index.view().get(7).unwrap().map(|hit| hit.seq), Some(items[0].seq));
-}
-
-#[test]
-fn a_wall_clock_that_is_wrong_deletes_nothing() {
-    const DAY_MS: i64 = 24 * 3_600 * 1_000;
-    let dir = TempDir::new().unwrap();
-    let retention = Retention { age: Some(Duration::from_secs(3_600)), size_bytes: None };
-    let options = IndexOptions { retention, ..options(dir.path()) };
-    let time = retention::FakeTime::new();
-    let open = || Index::open_with(&options, Arc::<retention::FakeTime>::clone(&time)).unwrap();
-    let index = open();
-    append(&index, (1..=100).map(|id| (id, text("rust"))));
-    index.commit_now().unwrap();
-    let mut next_id = 1_000;
-    let mut pass = |index: &Index, ms: u64| {
-        time.pass(ms);
-        next_id += 1;
-        append(index, [(next_id, text("other"))]);
-        index.commit_now().unwrap();
-        first_page(index, &word("rust")).total
-    };
-    assert_eq!(pass(&index, 1_000), 100);
-    time.jump(40 * DAY_MS);
-    assert_eq!(pass(&index, 2_500), 100);
-    drop(index);
-    let index = open();
-    assert_eq!(pass(&index, 2_500), 100);
-    time.jump(-40 * DAY_MS);
-    assert_eq!(pass(&index, 1_000), 100);
-    time.jump(-40 * DAY_MS);
-    drop(index);
-    let index = open();
-    // A look at least every ten minutes is what the writer has by itself.
-    (0..5).for_each(|_| assert_eq!(pass(&index, 600_000), 100));
-    assert_eq!(pass(&index, 610_000), 0);
-    assert!(index.first_seq() > Seq(100) && index.view().count().unwrap() >= 5, "the younger ones stay");
-}
-
-#[test]
-fn the_oldest_tweets_go_when_the_index_is_too_large() {
-    let dir = TempDir::new().unwrap();
-    let retention = Retention { age: None, size_bytes: Some(400_000) };
-    let index = Index::open(&IndexOptions { retention, ..options(dir.path()) }).unwrap();
-    let mut seqs = Vec::new();
-    for round in 0..40_u64 {
-        let words = |id: u64| (0..20).map(|n| format!("word{} ", id.wrapping_mul(n + 7) % 9_973)).collect::<String>();
-        let (items, _) = append(&index, (0..100).map(|n| round * 100 + n).map(|id| (id, text(&words(id)))));
-        seqs.extend(items.iter().map(|item| item.seq));
-        index.commit_now().unwrap();
-    }
-    let first_seq = index.first_seq();
-    let kept: Vec<Seq> = seqs.into_iter().filter(|&seq| seq >= first_seq).collect();
-    assert!(first_seq > Seq::ZERO && kept.len() > 200, "{first_seq} is the first, {} are left", kept.len());
-    let limits = PageLimits { tweets: 1_000, bytes: usize::MAX };
-    let found = &replay(&index.view(), &[(Ast::All, Seq::ZERO)], Seq::MAX, limits)[0];
-    assert_eq!(found.iter().map(|hit| hit.seq).collect::<Vec<_>>(), kept);
-}
-
-#[test]
-fn an_index_that_is_too_large_is_made_smaller_soon_and_no_smaller_than_it_must_be() {
-    const LIMIT: u64 = 600_000;
-    let dir = TempDir::new().unwrap();
-    let retention = Retention { age: None, size_bytes: Some(LIMIT) };
-    let index = Index::open(&IndexOptions { retention, ..options(dir.path()) }).unwrap();
-    let mut fewest = u64::MAX;
-    for round in 0..60_u64 {
-        let words = |id: u64| (0..20).map(|n| format!("word{} ", id.wrapping_mul(n + 7) % 99_991)).collect::<String>();
-        append(&index, (0..100).map(|n| round * 100 + n).map(|id| (id, text(&words(id)))));
-        index.commit_now().unwrap();
-        if index.first_seq() > Seq::ZERO {
-            fewest = fewest.min(index.view().count().unwrap());
-        }
-    }
-    let on_disk = || {
-        let files = fs::read_dir(dir.path().join(home::TANTIVY)).unwrap().flatten();
-        files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum::<u64>()
-    };
-    // Nothing else comes. What the index has beside its segments is small.
-    let started = std::time::Instant::now();
-    while index.stats().size_bytes > LIMIT || on_disk() > LIMIT + 20_000 {
-        assert!(started.elapsed() < Duration::from_secs(40), "{:?}, {} on disk", index.stats(), on_disk());
-        std::thread::yield_now();
-    }
-    let IndexStats { size_bytes, documents, .. } = index.stats();
-    assert!(size_bytes >= LIMIT * 6 / 10, "{size_bytes} bytes are left");
-    let limit_tweets = documents * LIMIT / size_bytes;
-    assert!(fewest >= limit_tweets * 6 / 10, "once there were only {fewest} of the {limit_tweets} that may be there");
-    // It is not too large any more, so nothing more goes.
-    let first_seq = index.first_seq();
-    append(&index, [(1_000_000, text("rust"))]);
-    index.commit_now().unwrap();
-    assert_eq!(index.first_seq(), first_seq);
 }
 
 /// Appends one tweet that brings `source` from one place to another.

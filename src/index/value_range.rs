@@ -1,9 +1,8 @@
-//! Documents with a value in a range, found by scanning the column of the field.
+//! Finds documents with a value in a range by scanning the column of the field.
 //!
-//! tantivy's own range query scans a column up to its next match without a pause, and can't be
-//! stopped in between. This one scans windows that grow while the scan goes on, with a yield point
-//! between two; asked about one document, as by an intersection, it looks at the values of that
-//! document alone.
+//! tantivy's own range query scans a column up to its next match and can't be stopped. This one
+//! scans windows of growing size, with a yield point between them. Asked about one document, as by
+//! an intersection, it reads the values of that document alone.
 
 use std::ops::RangeInclusive;
 
@@ -14,10 +13,10 @@ use tantivy::{DocId, DocSet, Score, SeekDangerResult, TERMINATED, TantivyError};
 
 use crate::coop;
 
-/// The first window of a scan, in documents: the next step may be a seek.
+/// Documents of the first window of a scan: the next call may be a seek.
 const FIRST_WINDOW: u32 = 128;
 
-/// The largest window of a scan, in documents: some ten microseconds.
+/// Documents of the largest window: some ten microseconds.
 const LARGEST_WINDOW: u32 = 16_384;
 
 /// Finds the documents with a value in a range.
@@ -65,12 +64,12 @@ impl Weight for ValueRangeQuery {
 struct ValueRange {
     column: Column<i64>,
     range: RangeInclusive<i64>,
-    /// The documents of the last window that were found, and which of them is the present one.
+    /// The matching documents of the last window, and the index of the current one.
     found: Vec<DocId>,
     at: usize,
     /// The end of that window.
     scanned: DocId,
-    /// The length of the next one.
+    /// The size of the next window.
     window: u32,
 }
 
@@ -81,7 +80,7 @@ impl ValueRange {
         docs
     }
 
-    /// Scans on until something is found.
+    /// Scans until a document matches.
     fn scan(&mut self) -> DocId {
         let end = self.column.num_docs();
         self.found.clear();

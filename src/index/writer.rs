@@ -1,15 +1,16 @@
-//! The writer: one thread that puts batches into tantivy, commits, and says when they are durable.
+//! The writer: the thread that adds batches to tantivy, commits them and acknowledges them.
 //!
-//! It commits when the oldest uncommitted tweet has waited for the commit interval, or when so many wait that memory should
-//! be freed. After a commit it opens new searchers, publishes them together with a tail that has let go of what they show,
-//! and only then acknowledges.
+//! It commits when the oldest uncommitted tweet has waited for the commit interval, or when enough
+//! tweets wait. After a commit it opens the new segments, publishes them together with a tail
+//! without their tweets, and then acknowledges.
 //!
-//! One document a tweet id: a tweet whose id is known, committed or not, is deleted first. tantivy applies a delete to what
-//! was added before it, within a commit too. Looking an id up is cheaper than a delete that finds nothing, and ids mostly
-//! rise, so most tweets are new at a glance.
+//! A tweet id has one document: the writer deletes the older version of a tweet first. tantivy
+//! applies a delete to the documents added before it, within a commit too. Looking up an id is
+//! cheaper than a delete that finds nothing. Ids mostly rise, and an id above the highest one in
+//! the index needs no look-up.
 //!
-//! When tantivy fails, the batches since the last commit are answered with the reason and forgotten, and the next batch
-//! starts with a new tantivy writer: a full disk ends nothing.
+//! When tantivy fails, the writer answers the batches since the last commit with the reason,
+//! forgets them, and continues with a new tantivy writer: it survives a full disk.
 
 use std::ops::Bound;
 use std::path::PathBuf;
@@ -19,74 +20,52 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use hashbrown::HashSet;
-use serde::{Deserialize, Serialize};
 use tantivy::indexer::{IndexWriterOptions, UserOperation};
 use tantivy::query::RangeQuery;
 use tantivy::{IndexWriter, TantivyError, Term};
 use tokio::sync::Semaphore;
 
 use super::ack::{Ack, IntakeError};
-use super::cursor::{Cursor, Moves, Places};
+use super::commit_payload::CommitPayload;
+use super::committed::CommittedIndex;
+use super::cursor::{Cursor, CursorTracker};
 use super::damage::guarded;
+use super::disk_probe::DiskProbe;
 use super::fields::{Fields, IndexDocument};
-use super::merging::Merging;
-use super::retention::{Keeping, Part, Reason, Retention, RetentionClock, StoredClock, least_bytes};
-use super::room::Room;
-use super::shown::Shown;
-use super::{IndexOptions, Shared};
+use super::merge_policy::PerchMergePolicy;
+use super::options::IndexOptions;
+use super::retention::{Part, Reason, Retention, RetentionClock, RetentionState, least_bytes};
+use super::shared::Shared;
 use crate::ids::Seq;
 use crate::telemetry;
 use crate::tweet::SequencedTweet;
 
-/// tantivy refuses to work with less memory, or with more.
+/// The bounds that tantivy accepts.
 const MEMORY_BYTES: std::ops::RangeInclusive<usize> = 15_000_000..=4_000_000_000;
 
-/// How many tweets go to tantivy's own thread at once.
+/// Tweets per operation of tantivy's writer.
 const GROUP: usize = 64;
 
-/// When to look, after a commit, for what merges have done since: first after this time, then after twice as long.
+/// Delay of the first check for finished merges after a commit. Each further check waits twice as
+/// long.
 const FIRST_TIDY: Duration = Duration::from_secs(1);
-/// Merges take no longer.
+/// No merge takes longer.
 const LAST_TIDY: Duration = Duration::from_secs(600);
 
-/// What the writer is told.
+/// A message to the writer.
 pub(super) enum Message {
-    /// Write this, move the source's cursor, and tell when both are durable.
+    /// Add a batch, advance the cursor of its source, and acknowledge both when they are durable.
     Batch(Arc<[SequencedTweet]>, Option<Ack>, Option<Cursor>),
-    /// Commit now, and tell when everything before this message is durable.
+    /// Commit now, and answer when everything before this message is durable.
     Commit(SyncSender<Result<(), IntakeError>>),
     /// Commit and stop.
     Close,
-    /// Wait until the other end is gone, so that a test knows what comes before what.
+    /// Block until the sender is dropped, so that a test controls the order of events.
     #[cfg(test)]
     Wait(Receiver<()>),
-    /// Panic, so that a test sees what comes of it.
+    /// Panic, for a test.
     #[cfg(test)]
     Panic,
-}
-
-/// What is stored with a commit.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Payload {
-    /// The last seq that was committed.
-    pub(super) last_seq: u64,
-    /// What is kept.
-    #[serde(flatten)]
-    pub(super) keeping: Keeping,
-    /// What ages are judged by, when tweets are deleted for their age.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) clock: Option<StoredClock>,
-    /// How far each source had come.
-    #[serde(default, skip_serializing_if = "Places::is_empty")]
-    pub(super) cursors: Places,
-}
-
-impl Payload {
-    /// What the last commit said; the default when there was none.
-    pub(super) fn of(index: &tantivy::Index) -> tantivy::Result<Payload> {
-        let payload = index.load_metas()?.payload;
-        Ok(payload.and_then(|payload| serde_json::from_str(&payload).ok()).unwrap_or_default())
-    }
 }
 
 /// The state of the writer's thread.
@@ -94,45 +73,47 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     index: tantivy::Index,
     dir: PathBuf,
-    /// None after a failure.
+    /// `None` after a failure.
     tantivy: Option<IndexWriter<IndexDocument>>,
     memory_bytes: usize,
     commit_interval: Duration,
     commit_tweets: usize,
-    /// What searchers show.
-    shown: Arc<Shown>,
-    /// The last seq of each batch since the last commit, and who waits for it.
+    /// The published segments.
+    committed: Arc<CommittedIndex>,
+    /// The last seq and the ack of each batch since the last commit.
     pending: Vec<(Seq, Option<Ack>)>,
     pending_tweets: usize,
-    /// The ids that were added and that searchers don't show yet.
+    /// Ids of tweets that are added and not in the published segments.
     pending_ids: HashSet<u64>,
-    /// When the oldest of the pending tweets came.
+    /// The arrival of the oldest pending tweet.
     oldest: Option<Instant>,
     retention: Retention,
-    /// What is kept as of the last commit.
-    keeping: Keeping,
+    /// As of the last commit.
+    retained: RetentionState,
     clock: RetentionClock,
-    cursors: Moves,
-    /// Is told whether commits go well.
-    disk: Arc<Room>,
-    /// When to look for tweets that are to be deleted, if no commit comes before.
+    cursors: CursorTracker,
+    /// Receives the results of commits.
+    disk: Arc<DiskProbe>,
+    /// The next check for tweets to delete, if no commit comes before.
     retain_at: Option<Instant>,
-    /// Merges should give back what was deleted: the index is larger than it may be.
+    /// The index is above its size limit, so that merges should free space.
     is_tight: Arc<AtomicBool>,
-    /// When to look for merges that are done, and how long the writer has waited for them.
+    /// The next check for finished merges, and the delay before it.
     tidy: Option<(Instant, Duration)>,
 }
 
 impl Writer {
-    /// A writer that is ready to run. Fails when tantivy's own writer can't be made.
+    /// # Errors
+    ///
+    /// When tantivy's writer can't be created.
     pub(super) fn new(
         shared: Arc<Shared>,
         index: tantivy::Index,
         dir: PathBuf,
         options: &IndexOptions,
-        (keeping, clock, cursors, disk): (Keeping, RetentionClock, Moves, Arc<Room>),
+        (retained, clock, cursors, disk): (RetentionState, RetentionClock, CursorTracker, Arc<DiskProbe>),
     ) -> tantivy::Result<Writer> {
-        let shown = Arc::clone(&shared.lock().shown);
+        let committed = Arc::clone(&shared.lock().committed);
         let mut writer = Writer {
             shared,
             index,
@@ -141,13 +122,13 @@ impl Writer {
             memory_bytes: options.writer_memory_bytes.clamp(*MEMORY_BYTES.start(), *MEMORY_BYTES.end()),
             commit_interval: options.commit_interval,
             commit_tweets: options.commit_tweets.max(1),
-            shown,
+            committed,
             pending: Vec::new(),
             pending_tweets: 0,
             pending_ids: HashSet::new(),
             oldest: None,
             retention: options.retention,
-            keeping,
+            retained,
             clock,
             cursors,
             disk,
@@ -159,7 +140,8 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Works until it is closed or nobody can send any more. Answers whether the last commit went well.
+    /// Runs until the index is closed or every sender is gone. Returns the result of the last
+    /// commit.
     pub(super) fn run(mut self, messages: &Receiver<Message>, room: &Semaphore) -> Result<(), IntakeError> {
         loop {
             let commit_at = self.oldest.map(|oldest| oldest + self.commit_interval);
@@ -174,7 +156,7 @@ impl Writer {
                     self.add(&items, ack, cursor);
                 }
                 Ok(Message::Commit(done)) => {
-                    // Nobody needs to wait for the answer.
+                    // The receiver may be gone.
                     let _ = done.send(self.commit());
                 }
                 Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => {
@@ -210,7 +192,7 @@ impl Writer {
         }
     }
 
-    /// tantivy's writer; a new one after a failure.
+    /// The tantivy writer; a new one after a failure.
     fn open_tantivy(&mut self) -> tantivy::Result<&mut IndexWriter<IndexDocument>> {
         if self.tantivy.is_none() {
             let options = IndexWriterOptions::builder()
@@ -219,10 +201,11 @@ impl Writer {
                 .memory_budget_per_thread(self.memory_bytes)
                 .build();
             let writer = self.index.writer_with_options(options)?;
-            let (is_tight, damage) = (Arc::clone(&self.is_tight), Arc::clone(self.shown.damage()));
-            writer.set_merge_policy(Box::new(Merging::new(is_tight, &self.dir, damage)));
+            let (is_tight, damage) = (Arc::clone(&self.is_tight), Arc::clone(self.committed.damage()));
+            writer.set_merge_policy(Box::new(PerchMergePolicy::new(is_tight, &self.dir, damage)));
             self.tantivy = Some(writer);
-            // What a crash or a full disk left half written takes space that the next commit may need.
+            // What a crash or a full disk left half written takes space that the next commit may
+            // need.
             self.collect_garbage();
         }
         Ok(self.tantivy.as_mut().expect("it was just made"))
@@ -237,7 +220,7 @@ impl Writer {
         self.pending_tweets += items.len();
         self.oldest.get_or_insert_with(Instant::now);
         if let Err(error) = self.try_add(items) {
-            // tantivy's thread is gone, and only a commit says why.
+            // tantivy's thread has ended, and only a commit returns the cause.
             let cause = self.tantivy.as_mut().and_then(|writer| writer.prepare_commit().err());
             self.fail(&cause.unwrap_or(error));
         }
@@ -260,82 +243,83 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether there is a tweet with this id, committed or not.
+    /// Whether the index has a tweet with this id, committed or not.
     fn exists(&self, id: u64) -> tantivy::Result<bool> {
         Ok(self.pending_ids.contains(&id)
-            || self.shown.highest_id().is_some_and(|highest| id <= highest)
-                && guarded(|| self.shown.find(id))?.is_some())
+            || self.committed.highest_id().is_some_and(|highest| id <= highest)
+                && guarded(|| self.committed.find(id))?.is_some())
     }
 
     fn commit(&mut self) -> Result<(), IntakeError> {
         let Some(&(last, _)) = self.pending.last() else { return Ok(()) };
         let started = Instant::now();
         let now_ms = self.read_clock();
-        let mut keeping = self.keeping.clone();
-        keeping.mark(&self.retention, last, now_ms);
-        let reason = self.cut(&mut keeping, now_ms);
-        if let Err(error) = self.try_commit(last, keeping, reason) {
+        let mut retained = self.retained.clone();
+        retained.mark(&self.retention, last, now_ms);
+        let reason = self.cut(&mut retained, now_ms);
+        if let Err(error) = self.try_commit(last, retained, reason) {
             return Err(self.fail(&error));
         }
         self.disk.committed(Ok(()));
         telemetry::committed(self.pending_tweets, started.elapsed());
-        // When this fails, the tail keeps the tweets until the next commit can show them: they are durable and can be found.
+        // On failure the tail keeps the tweets until the next commit publishes them. They are
+        // durable and searchable.
         let published = self.publish(last, Some(started));
-        self.shown.damage().searchable(&published);
+        self.committed.damage().searchable(&published);
         self.pending_tweets = 0;
         self.oldest = None;
         self.tidy = Some((Instant::now() + FIRST_TIDY, FIRST_TIDY));
         for (seq, ack) in self.pending.drain(..) {
             if let Some(ack) = ack {
-                // Whoever asked may be gone.
+                // The receiver may be gone.
                 let _ = ack.send(Ok(seq));
             }
         }
         Ok(())
     }
 
-    fn try_commit(&mut self, last: Seq, keeping: Keeping, reason: Option<Reason>) -> tantivy::Result<()> {
+    fn try_commit(&mut self, last: Seq, retained: RetentionState, reason: Option<Reason>) -> tantivy::Result<()> {
         let cursors = self.cursors.next();
         let clock = self.retention.age.map(|_| self.clock.stored());
-        let payload = Payload { last_seq: last.0, keeping: keeping.clone(), clock, cursors: cursors.clone() };
+        let payload = CommitPayload { last_seq: last.0, retained: retained.clone(), clock, cursors: cursors.clone() };
         let payload = serde_json::to_string(&payload)?;
         let writer = self.open_tantivy()?;
         if reason.is_some() {
-            let first = Term::from_field_u64(Fields::tweet().seq(), keeping.first_seq().0);
+            let first = Term::from_field_u64(Fields::tweet().seq(), retained.first_seq().0);
             writer.delete_query(Box::new(RangeQuery::new(Bound::Unbounded, Bound::Excluded(first))))?;
         }
         let mut commit = writer.prepare_commit()?;
         commit.set_payload(&payload);
         commit.commit()?;
         if let Some(reason) = reason {
-            let first = keeping.first_seq();
-            let tweets = self.shown.count_before(first);
+            let first = retained.first_seq();
+            let tweets = self.committed.count_before(first);
             match reason {
                 Reason::Age(age) => telemetry::deleted_for_age(tweets, first.before(), age),
                 Reason::Size(bytes) => telemetry::deleted_for_size(tweets, first.before(), bytes),
             }
         }
-        self.keeping = keeping;
+        self.retained = retained;
         self.cursors.settle(cursors);
         Ok(())
     }
 
-    /// Finds out what is too old or too much now.
-    fn cut(&mut self, keeping: &mut Keeping, now_ms: u64) -> Option<Reason> {
+    /// Decides which tweets retention deletes now.
+    fn cut(&mut self, retained: &mut RetentionState, now_ms: u64) -> Option<Reason> {
         let interval = self.retention.interval()?;
         self.retain_at = Some(Instant::now() + interval);
-        let parts = self.shown.parts();
-        let reason = keeping.cut(&self.retention, now_ms, &parts);
-        // What is deleted for its age is left to the merges that come anyway.
+        let parts = self.committed.parts();
+        let reason = retained.cut(&self.retention, now_ms, &parts);
+        // Space of tweets deleted for their age is freed by the ordinary merges.
         self.is_tight.store(self.is_too_large(), Ordering::Relaxed);
         reason
     }
 
-    /// The time by which retention goes.
+    /// The current time of retention.
     fn read_clock(&mut self) -> u64 {
         let reading = self.clock.read();
         let (last, ms) = reading.aged;
-        self.keeping.age(last, ms);
+        self.retained.age(last, ms);
         if self.retention.age.is_some()
             && let Some(jump) = reading.jump
         {
@@ -345,25 +329,25 @@ impl Writer {
     }
 
     fn is_too_large(&self) -> bool {
-        self.retention.size_bytes.is_some_and(|limit| self.shown.size_bytes() > limit)
+        self.retention.size_bytes.is_some_and(|limit| self.committed.size_bytes() > limit)
     }
 
-    /// Deletes what is too old or too much, when there is such and no commit comes anyway.
+    /// Deletes tweets for retention when no commit is due.
     fn retain(&mut self) {
         let now_ms = self.read_clock();
-        let mut keeping = self.keeping.clone();
-        let last = self.shared.lock().committed;
-        if self.retention.age.is_some() && !keeping.is_marked() {
+        let mut retained = self.retained.clone();
+        let last = self.shared.lock().committed_seq;
+        if self.retention.age.is_some() && !retained.is_marked() {
             // The index was made without an age to keep to: what is there counts as new.
-            keeping.mark(&self.retention, last, now_ms);
+            retained.mark(&self.retention, last, now_ms);
         }
-        let reason = self.cut(&mut keeping, now_ms);
+        let reason = self.cut(&mut retained, now_ms);
         // A commit is also what starts merges.
-        let reclaims = self.is_too_large() && self.shown.parts().iter().any(Part::is_wasteful);
-        if self.oldest.is_some() || keeping == self.keeping && !reclaims {
+        let reclaims = self.is_too_large() && self.committed.parts().iter().any(Part::is_wasteful);
+        if self.oldest.is_some() || retained == self.retained && !reclaims {
             return;
         }
-        let done = self.try_commit(last, keeping, reason).and_then(|()| self.publish(Seq::ZERO, None));
+        let done = self.try_commit(last, retained, reason).and_then(|()| self.publish(Seq::ZERO, None));
         match done {
             Ok(()) => self.tidy = Some((Instant::now() + FIRST_TIDY, FIRST_TIDY)),
             Err(error) => {
@@ -373,17 +357,17 @@ impl Writer {
         }
     }
 
-    /// Shows what is committed, up to `last`, and lets the tail go of it.
+    /// Publishes the committed segments and drops the tail up to `last`.
     fn publish(&mut self, last: Seq, commit_started: Option<Instant>) -> tantivy::Result<()> {
-        let shown = Arc::new(self.shown.reopen(&self.index, &self.dir)?);
-        let size_bytes = shown.size_bytes();
+        let committed = Arc::new(self.committed.reopen(&self.index, &self.dir)?);
+        let size_bytes = committed.size_bytes();
         let gone = {
             let mut state = self.shared.lock();
-            state.shown = Arc::clone(&shown);
-            state.view = None;
+            state.committed = Arc::clone(&committed);
+            state.snapshot = None;
             state.size_bytes = size_bytes;
-            state.first_seq = self.keeping.first_seq();
-            state.committed = state.committed.max(last);
+            state.first_seq = self.retained.first_seq();
+            state.committed_seq = state.committed_seq.max(last);
             if let Some(started) = commit_started {
                 state.commits += 1;
                 state.last_commit = started.elapsed();
@@ -391,13 +375,14 @@ impl Writer {
             state.tail.forget(last)
         };
         drop(gone);
-        telemetry::index_size(size_bytes, shown.documents());
-        self.shown = shown;
+        telemetry::index_size(size_bytes, committed.documents());
+        self.committed = committed;
         self.pending_ids.clear();
         if let Some(limit) = self.retention.size_bytes {
-            // What this commit has brought is too much: the next look at it need not be the next commit or minute.
+            // The last commit exceeded the limit: check again soon, not at the next commit or
+            // minute.
             let unasked = self.is_too_large() && !self.is_tight.load(Ordering::Relaxed);
-            if unasked || least_bytes(&self.shown.parts()) > limit {
+            if unasked || least_bytes(&self.committed.parts()) > limit {
                 let soon = Instant::now() + FIRST_TIDY;
                 self.retain_at = self.retain_at.map(|at| at.min(soon));
             }
@@ -405,7 +390,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Deletes the files that no commit needs any more.
+    /// Deletes files that no commit needs.
     fn collect_garbage(&self) {
         if let Some(writer) = &self.tantivy
             && let Err(error) = writer.garbage_collect_files().wait()
@@ -414,16 +399,16 @@ impl Writer {
         }
     }
 
-    /// Gives up what was added since the last commit, and answers everyone who waits for it.
+    /// Forgets everything since the last commit and answers its batches with the reason.
     fn fail(&mut self, error: &TantivyError) -> IntakeError {
         let reason = reason(error);
         self.disk.committed(Err(reason.clone()));
         tracing::error!(tweets = self.pending_tweets, %error, "the index can't be written");
         self.tantivy = None;
         let last = self.pending.last().map_or(Seq::ZERO, |&(last, _)| last);
-        // A commit that failed may have come through nevertheless: look what there is.
-        if let Ok(payload) = Payload::of(&self.index) {
-            self.keeping = payload.keeping;
+        // A commit that failed may still be on disk: read what is there.
+        if let Ok(payload) = CommitPayload::of(&self.index) {
+            self.retained = payload.retained;
             self.cursors.settle(payload.cursors);
         } else {
             self.cursors.give_up();
@@ -442,27 +427,30 @@ impl Writer {
         reason
     }
 
-    /// Shows the segments that merges have made, and deletes the files of the old ones.
+    /// Publishes merged segments, and deletes the files of those they replace.
     fn show_merges(&mut self) {
         let waited = self.tidy.take().map_or(FIRST_TIDY, |(_, waited)| waited);
         // With tweets on the way, their commit does this.
         if self.oldest.is_some() {
             return;
         }
-        let is_new = self.index.searchable_segment_ids().is_ok_and(|ids| ids.iter().any(|id| !self.shown.holds(*id)));
+        let is_new =
+            self.index.searchable_segment_ids().is_ok_and(|ids| ids.iter().any(|id| !self.committed.holds(*id)));
         if is_new && let Err(error) = self.publish(Seq::ZERO, None) {
             tracing::warn!(%error, "merged segments can't be opened");
         }
-        // tantivy does so at the end of a merge and of a commit, but not while somebody opens what is there.
+        // tantivy does so at the end of a merge and of a commit, but not while somebody opens what
+        // is there.
         self.collect_garbage();
         let wait = waited * 2;
         self.tidy = (wait <= LAST_TIDY).then(|| (Instant::now() + wait, wait));
     }
 }
 
-/// What tantivy's error means to those who wait.
+/// The answer to the batches for an error of tantivy.
 fn reason(error: &TantivyError) -> IntakeError {
-    // tantivy turns most errors of the disk into text or wraps them: the kind, or the number (ENOSPC, EDQUOT), is left in it.
+    // tantivy turns most errors of the disk into text or wraps them: the kind, or the number
+    // (ENOSPC, EDQUOT), is left in it.
     const FULL: [&str; 4] = ["StorageFull", "QuotaExceeded", "(os error 28)", "(os error 122)"];
     let text = error.to_string();
     let details = format!("{text} {error:?}");

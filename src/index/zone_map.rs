@@ -1,8 +1,8 @@
-//! The lowest and the highest seq of each block of a segment's documents.
+//! The lowest and the highest seq of each block of documents of a segment: a zone map.
 //!
-//! Documents lie in a segment mostly in order of arrival: a merge puts segments one behind the
-//! other. A window of seqs therefore lies in few ranges of documents, whatever the segment's size,
-//! and the zone map finds them without a look at the column.
+//! Documents of a segment are mostly in order of arrival, because a merge appends segments. A
+//! window of seqs therefore lies in few ranges of documents, and the zone map finds them without
+//! reading the column.
 
 use std::ops::Range;
 
@@ -35,7 +35,7 @@ impl ZoneMap {
         ZoneMap { zones: zones.collect(), docs }
     }
 
-    /// Ranges that hold every document behind `after`, up to and with `until`, and some others.
+    /// Ranges that contain every document above `after`, up to `until`, and some others.
     pub(super) fn ranges(&self, after: Seq, until: Seq) -> Vec<Range<DocId>> {
         let mut ranges: Vec<Range<DocId>> = Vec::new();
         for (zone, &(low, high)) in (0..).zip(&self.zones) {

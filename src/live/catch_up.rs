@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Delivery, Live, LiveError, SubscriptionName};
 use crate::ids::Seq;
-use crate::index::{PageLimits, QuerySet, Replay, ReplayQuery, SearchError, View};
+use crate::index::{PageLimits, QuerySet, Replay, ReplayQuery, SearchError, Snapshot};
 use crate::query::Query;
 
 /// The size of a page: large enough to be worth a search slot, and small in the memory of a session
@@ -128,9 +128,9 @@ impl CatchUpReader {
         CatchUpReader { replay, names: subscriptions.into_iter().map(|subscription| subscription.name).collect() }
     }
 
-    /// Reads the next page. `until` is the newest position that the view is known to hold.
-    fn page(mut self, view: &View, until: Seq) -> Result<CatchUpPage, SearchError> {
-        let page = self.replay.page(view, until, PAGE_LIMITS)?;
+    /// Reads the next page. `until` is the newest position that the snapshot is known to hold.
+    fn page(mut self, snapshot: &Snapshot, until: Seq) -> Result<CatchUpPage, SearchError> {
+        let page = self.replay.page(snapshot, until, PAGE_LIMITS)?;
         let mut names: HashMap<QuerySet, Arc<[SubscriptionName]>> = HashMap::new();
         let deliveries = page.hits.into_iter().map(|(hit, queries)| {
             let name = |at: usize| self.names[at].clone();
@@ -151,18 +151,18 @@ pub(super) fn read(live: &Live, catch_up: &mut CatchUp) -> PageRead {
     let live = live.clone();
     let reader = catch_up.reader.take().ok_or_else(|| catch_up.subscriptions.clone());
     PageRead(AbortOnDropHandle::new(tokio::spawn(async move {
-        // Read before the view is taken, so the view holds every tweet up to this position. After a
-        // crash the position is beyond the last stored tweet, since no seq is used twice.
+        // Read before the snapshot is taken, so the snapshot holds every tweet up to this position.
+        // After a crash the position is beyond the last stored tweet, since no seq is used twice.
         let position = live.seq();
         let reads = live.clone();
-        let page = reads.read(move |view| {
+        let page = reads.read(move |snapshot| {
             let reader = reader.unwrap_or_else(|subscriptions| CatchUpReader::new(&live, subscriptions));
-            let first = view.first_seq().before();
+            let first = snapshot.first_seq().before();
             // Matches that retention deleted before they were read are reported, not skipped.
             if reader.replay.position() < first {
                 return Ok(Err(first));
             }
-            reader.page(&view, view.last_seq().max(position)).map(Ok)
+            reader.page(&snapshot, snapshot.last_seq().max(position)).map(Ok)
         });
         page.await?.map_err(|first| LiveError::Unrecoverable {
             message: format!("tweets up to position {first} are gone"),

@@ -5,24 +5,24 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::coop;
 use crate::ids::QueryId;
-use crate::index::Search;
+use crate::index::CompiledSearch;
 use crate::query::Query;
 
 /// The compiled queries in use. There is at most one for each registered query, so the limits of
 /// registered queries also bound their memory.
 #[derive(Debug, Default)]
 pub(super) struct CompiledQueries {
-    searches: Mutex<HashMap<QueryId, Weak<Search>>>,
+    searches: Mutex<HashMap<QueryId, Weak<CompiledSearch>>>,
 }
 
 impl CompiledQueries {
     /// The compiled query, shared with its other users.
-    pub(super) fn get_or_compile(&self, query: &Query) -> Arc<Search> {
+    pub(super) fn get_or_compile(&self, query: &Query) -> Arc<CompiledSearch> {
         if let Some(search) = self.lock().get(&query.id()).and_then(Weak::upgrade) {
             return search;
         }
         // Compiled without the lock: building automata takes time.
-        let search = Arc::new(Search::new(query.ast()));
+        let search = Arc::new(CompiledSearch::new(query.ast()));
         if coop::stopped_now() {
             // Compiling was cancelled and may be incomplete: not shared.
             return search;
@@ -35,7 +35,7 @@ impl CompiledQueries {
         search
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<QueryId, Weak<Search>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<QueryId, Weak<CompiledSearch>>> {
         self.searches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

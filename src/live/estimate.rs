@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::coop;
 use crate::doc::Doc;
 use crate::ids::QueryKey;
-use crate::index::{SearchError, View};
+use crate::index::{SearchError, Snapshot};
 use crate::matcher::Matcher;
 use crate::percolator::{Engine, EngineKind, EngineOptions, Matches};
 use crate::query::Ast;
@@ -76,9 +76,9 @@ impl std::fmt::Debug for Sample {
 }
 
 impl Sample {
-    /// Takes the newest tweets of a view.
-    fn take(view: &View, engine: EngineKind) -> Result<Sample, SearchError> {
-        let hits = view.newest(ESTIMATE_TWEETS)?;
+    /// Takes the newest tweets of a snapshot.
+    fn take(snapshot: &Snapshot, engine: EngineKind) -> Result<Sample, SearchError> {
+        let hits = snapshot.newest(ESTIMATE_TWEETS)?;
         let mut docs = Vec::with_capacity(hits.len());
         for hit in &hits {
             coop::check()?;
@@ -173,9 +173,9 @@ impl SampleCache {
         SampleCache { engine, sample: Mutex::default(), is_refreshing: AtomicBool::new(false) }
     }
 
-    /// The cached sample, or a new one of the view if the cached one is too old.
-    pub(super) fn get_or_refresh(&self, view: &View) -> Result<Arc<Sample>, SearchError> {
-        self.get_or(|| Sample::take(view, self.engine))
+    /// The cached sample, or a new one of the snapshot if the cached one is too old.
+    pub(super) fn get_or_refresh(&self, snapshot: &Snapshot) -> Result<Arc<Sample>, SearchError> {
+        self.get_or(|| Sample::take(snapshot, self.engine))
     }
 
     fn get_or(&self, take: impl FnOnce() -> Result<Sample, SearchError>) -> Result<Arc<Sample>, SearchError> {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Live, LiveError};
 use crate::ids::Seq;
-use crate::index::{Hit, OverTime, PageRequest, Search, TopTerms};
+use crate::index::{CompiledSearch, Hit, OverTime, PageRequest, TopTerms};
 use crate::query::Query;
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
@@ -76,10 +76,10 @@ impl Live {
     ///
     /// [`LiveError::Limit`], [`LiveError::Unavailable`].
     pub async fn search(&self, request: SearchRequest) -> Result<SearchPage, LiveError> {
-        self.read_in_time(move |view| {
+        self.read_in_time(move |snapshot| {
             let started = Instant::now();
-            let search = Search::new(request.query.ast());
-            let page = view.page(
+            let search = CompiledSearch::new(request.query.ast());
+            let page = snapshot.page(
                 &search,
                 &PageRequest {
                     n: request.n,
@@ -101,14 +101,14 @@ impl Live {
     ///
     /// [`LiveError::Limit`], [`LiveError::Unavailable`].
     pub async fn aggregate(&self, request: AggregateRequest) -> Result<Aggregate, LiveError> {
-        self.read_in_time(move |view| {
+        self.read_in_time(move |snapshot| {
             let started = Instant::now();
             let AggregateRequest { query, by, n, until_seq } = request;
-            let search = Search::new(query.ast());
+            let search = CompiledSearch::new(query.ast());
             let aggregate = if Schema::tweet().field(by).kind == Kind::Date {
-                Aggregate::OverTime(view.over_time(&search, by, until_seq, n)?)
+                Aggregate::OverTime(snapshot.over_time(&search, by, until_seq, n)?)
             } else {
-                Aggregate::TopTerms(view.top_terms(&search, by, until_seq, n)?)
+                Aggregate::TopTerms(snapshot.top_terms(&search, by, until_seq, n)?)
             };
             telemetry::searched(started.elapsed());
             Ok(aggregate)
@@ -122,7 +122,7 @@ impl Live {
     ///
     /// [`LiveError::NotFound`], [`LiveError::Limit`], [`LiveError::Unavailable`].
     pub async fn tweet(&self, id: u64) -> Result<Hit, LiveError> {
-        let hit = self.read_in_time(move |view| view.get(id)).await?;
+        let hit = self.read_in_time(move |snapshot| snapshot.get(id)).await?;
         hit.ok_or_else(|| LiveError::NotFound(format!("there is no tweet {id}")))
     }
 }

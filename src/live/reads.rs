@@ -5,7 +5,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Live, LiveError};
 use crate::coop;
-use crate::index::{SearchError, View};
+use crate::index::{SearchError, Snapshot};
 use crate::pipeline::Control;
 use crate::telemetry;
 
@@ -22,7 +22,7 @@ impl Live {
     /// or the future is dropped.
     pub(super) async fn read_in_time<T: Send + 'static>(
         &self,
-        read: impl FnOnce(View) -> Result<T, SearchError> + Send + 'static,
+        read: impl FnOnce(Snapshot) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, LiveError> {
         let limit = self.inner.limits.search_timeout;
         let read = self.schedule(true, read);
@@ -35,7 +35,7 @@ impl Live {
     /// Reads the index for a session that is behind, which has at most one such read.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(View) -> Result<T, SearchError> + Send + 'static,
+        read: impl FnOnce(Snapshot) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, LiveError> {
         self.schedule(false, read).await
     }
@@ -45,7 +45,7 @@ impl Live {
     async fn schedule<T: Send + 'static>(
         &self,
         is_counted: bool,
-        read: impl FnOnce(View) -> Result<T, SearchError> + Send + 'static,
+        read: impl FnOnce(Snapshot) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, LiveError> {
         let (ticket, turn) = self.inner.searches.enqueue(&self.requester, is_counted).map_err(|_full| {
             telemetry::turned_away("searches");
@@ -57,7 +57,7 @@ impl Live {
         // nothing, and would keep a slot that it got then.
         let read = AbortOnDropHandle::new(tokio::spawn(async move {
             let mut slot = turn.await.ok()?;
-            let work = move || coop::supervise(move || slot.should_stop(), || read(index.view()));
+            let work = move || coop::supervise(move || slot.should_stop(), || read(index.snapshot()));
             Some(tokio::task::spawn_blocking(work).await)
         }));
         let read = match read.await {

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use async_compression::tokio::write::GzipEncoder;
-use perch::index::{Index, IndexOptions, PageRequest, Search};
+use perch::index::{CompiledSearch, Index, IndexOptions, PageRequest};
 use perch::query::Ast;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -214,7 +214,7 @@ async fn value(server: &Server, start: &str) -> f64 {
 fn kept(dir: &Path) -> BTreeMap<u64, u64> {
     let index = Index::open(&IndexOptions { dir: dir.to_owned(), ..IndexOptions::default() }).expect("it opens");
     let request = PageRequest { n: 100_000, ..PageRequest::default() };
-    let page = index.view().page(&Search::new(&Ast::All), &request).expect("it is read");
+    let page = index.snapshot().page(&CompiledSearch::new(&Ast::All), &request).expect("it is read");
     page.hits.iter().map(|hit| (hit.id, hit.seq.0)).collect()
 }
 

@@ -56,8 +56,8 @@ fn append(index: &Index, tweets: &[Short]) -> Seq {
     last
 }
 
-fn search() -> Search {
-    Search::new(&Ast::Term { field: tweet::TEXT, term: "rust".into() })
+fn search() -> CompiledSearch {
+    CompiledSearch::new(&Ast::Term { field: tweet::TEXT, term: "rust".into() })
 }
 
 #[test]
@@ -75,11 +75,11 @@ fn intervals_grow_until_the_buckets_are_few() {
     let tweets: Vec<Short> =
         (0..120).map(|n: i64| (n.unsigned_abs() + 1, true, vec![], Some((n - 60) * 60_000))).collect();
     append(&index, &tweets);
-    let view = index.view();
+    let snapshot = index.snapshot();
     for (n, interval_ms, buckets) in
         [(1_000, 1_000, 120), (119, 300_000, 24), (24, 300_000, 24), (5, 1_800_000, 4), (1, 31_449_600_000, 2)]
     {
-        let found = view.over_time(&search(), tweet::CREATED, None, n).unwrap();
+        let found = snapshot.over_time(&search(), tweet::CREATED, None, n).unwrap();
         assert_eq!((found.total, found.interval_ms, found.buckets.len()), (120, interval_ms, buckets), "{n}");
         assert_eq!(found.buckets.iter().map(|(_, count)| count).sum::<u64>(), 120);
         assert!(found.buckets.iter().all(|(start, _)| start % interval_ms == 0));
@@ -93,8 +93,8 @@ fn words_are_counted_once_a_tweet() {
     append(&index, &[(1, true, vec![], None), (2, true, vec![], None)]);
     index.commit_now().unwrap();
     append(&index, &[(3, true, vec![], None), (4, false, vec![], None)]);
-    let everything = Search::new(&Ast::All);
-    let found = index.view().top_terms(&everything, tweet::TEXT, None, 10).unwrap();
+    let everything = CompiledSearch::new(&Ast::All);
+    let found = index.snapshot().top_terms(&everything, tweet::TEXT, None, 10).unwrap();
     assert_eq!(found, TopTerms { total: 4, buckets: vec![("rust".to_owned(), 3), ("java".to_owned(), 1)] });
 }
 
@@ -104,9 +104,9 @@ fn nothing_matches_nothing() {
     let index = open(dir.path());
     append(&index, &[(1, false, vec!["a"], Some(0))]);
     for _ in 0..2 {
-        let view = index.view();
-        assert_eq!(view.over_time(&search(), tweet::CREATED, None, 10).unwrap().buckets, []);
-        assert_eq!(view.top_terms(&search(), tweet::HASHTAG, None, 10).unwrap(), TopTerms::default());
+        let snapshot = index.snapshot();
+        assert_eq!(snapshot.over_time(&search(), tweet::CREATED, None, 10).unwrap().buckets, []);
+        assert_eq!(snapshot.top_terms(&search(), tweet::HASHTAG, None, 10).unwrap(), TopTerms::default());
         index.commit_now().unwrap();
     }
 }
@@ -118,7 +118,7 @@ fn the_most_frequent_terms_come_first() {
     append(&index, &[(1, true, vec!["b", "a"], None), (2, true, vec!["b", "c", "b"], None)]);
     index.commit_now().unwrap();
     append(&index, &[(3, true, vec!["c", "c"], None), (4, true, vec!["b"], None), (5, true, vec![], None)]);
-    let top = |n| index.view().top_terms(&search(), tweet::HASHTAG, None, n).unwrap();
+    let top = |n| index.snapshot().top_terms(&search(), tweet::HASHTAG, None, n).unwrap();
     let owned = |terms: &[(&str, u64)]| terms.iter().map(|&(term, count)| (term.to_owned(), count)).collect::<Vec<_>>();
     assert_eq!(top(10), TopTerms { total: 5, buckets: owned(&[("b", 3), ("c", 2), ("a", 1)]) });
     assert_eq!(top(2), TopTerms { total: 5, buckets: owned(&[("b", 3), ("c", 2)]) });
@@ -167,18 +167,18 @@ proptest! {
                     *times.entry(time.div_euclid(1_000) * 1_000).or_default() += 1;
                 }
             }
-            let view = index.view();
-            let top = view.top_terms(&search(), tweet::HASHTAG, until, 10).unwrap();
+            let snapshot = index.snapshot();
+            let top = snapshot.top_terms(&search(), tweet::HASHTAG, until, 10).unwrap();
             prop_assert_eq!(top.total, matching.len() as u64);
             let found: BTreeMap<&str, u64> = top.buckets.iter().map(|(term, count)| (term.as_str(), *count)).collect();
             prop_assert_eq!(&found, &terms);
             let mut all: Vec<(String, u64)> = terms.iter().map(|(term, count)| ((*term).to_owned(), *count)).collect();
             all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
             for n in 0..4 {
-                let top = view.top_terms(&search(), tweet::HASHTAG, until, n).unwrap();
+                let top = snapshot.top_terms(&search(), tweet::HASHTAG, until, n).unwrap();
                 prop_assert_eq!(&top.buckets[..], &all[..n.min(all.len())]);
             }
-            let over_time = view.over_time(&search(), tweet::CREATED, until, 1_000).unwrap();
+            let over_time = snapshot.over_time(&search(), tweet::CREATED, until, 1_000).unwrap();
             prop_assert_eq!(over_time.total, matching.len() as u64);
             prop_assert_eq!(over_time.buckets, times.into_iter().collect::<Vec<_>>());
         }

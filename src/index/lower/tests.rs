@@ -77,7 +77,8 @@ fn texts(texts: &[&str]) -> tantivy::Searcher {
     index(&[&docs_of(texts)])
 }
 
-/// Lists of more than a block of documents and positions, and words of which one is far more frequent than the other.
+/// Lists of more than a block of documents and positions, and words of which one is far more
+/// frequent than the other.
 #[test]
 fn phrases_of_frequent_and_rare_words_are_what_the_plain_evaluation_finds() {
     let mut random = SmallRng::seed_from_u64(6);

@@ -15,13 +15,13 @@ fn word(word: &str) -> Ast {
 }
 
 fn everything() -> Replay {
-    Replay::new(vec![ReplayQuery { search: Arc::new(Search::new(&Ast::All)), after: Seq::ZERO }])
+    Replay::new(vec![ReplayQuery { search: Arc::new(CompiledSearch::new(&Ast::All)), after: Seq::ZERO }])
 }
 
 /// The seqs of the next page.
 fn next(replay: &mut Replay, index: &Index, tweets: usize) -> Vec<u64> {
-    let view = index.view();
-    let page = replay.page(&view, view.last_seq(), PageLimits { tweets, bytes: usize::MAX }).unwrap();
+    let snapshot = index.snapshot();
+    let page = replay.page(&snapshot, snapshot.last_seq(), PageLimits { tweets, bytes: usize::MAX }).unwrap();
     page.hits.iter().map(|(hit, _)| hit.seq.0).collect()
 }
 
@@ -37,7 +37,7 @@ fn more_queries_than_a_word_has_bits_are_told_apart() {
         }
     }
     let queries: Vec<(Ast, Seq)> = (0..130).map(|n| (word(&format!("w{n}")), Seq(n))).collect();
-    let found = replay(&index.view(), &queries, Seq::MAX, PageLimits { tweets: 7, bytes: usize::MAX });
+    let found = replay(&index.snapshot(), &queries, Seq::MAX, PageLimits { tweets: 7, bytes: usize::MAX });
     for (n, found) in (0..).zip(found) {
         let holds = |id: &u64| words(*id).split(' ').any(|word| word == format!("w{n}")) && *id > n;
         let found: Vec<u64> = found.iter().map(|hit| hit.seq.0).collect();
@@ -76,8 +76,8 @@ fn a_merge_between_two_pages_loses_and_repeats_nothing() {
 }
 
 fn segments(index: &Index) -> BTreeSet<SegmentId> {
-    let view = index.view();
-    view.shown().segments_by(|_| 0).iter().map(|(segment, _)| segment.reader().segment_id()).collect()
+    let snapshot = index.snapshot();
+    snapshot.committed().segments_by(|_| 0).iter().map(|(segment, _)| segment.reader().segment_id()).collect()
 }
 
 #[test]
@@ -106,12 +106,12 @@ fn a_page_ends_with_the_tweet_that_fills_it() {
     append(&index, (1..=6).map(|id| (id, text("a"))));
     index.commit_now().unwrap();
     append(&index, (7..=9).map(|id| (id, text("a"))));
-    let view = index.view();
-    let bytes = view.get(1).unwrap().unwrap().json.len();
+    let snapshot = index.snapshot();
+    let bytes = snapshot.get(1).unwrap().unwrap().json.len();
     let mut replay = everything();
     let mut pages = Vec::new();
-    while replay.position() < view.last_seq() {
-        let page = replay.page(&view, view.last_seq(), PageLimits { tweets: 10, bytes: bytes + 1 }).unwrap();
+    while replay.position() < snapshot.last_seq() {
+        let page = replay.page(&snapshot, snapshot.last_seq(), PageLimits { tweets: 10, bytes: bytes + 1 }).unwrap();
         pages.push(page.hits.len());
     }
     assert_eq!(pages, [2, 2, 2, 2, 1]);
@@ -125,14 +125,14 @@ fn a_window_reads_hardly_more_than_its_documents() {
     let index = Index::open(&options(dir.path())).unwrap();
     append(&index, (1..=2_000).map(|id| (id, text("a"))));
     index.commit_now().unwrap();
-    let view = index.view();
+    let snapshot = index.snapshot();
     let mut until = 0;
     while until < 2_000 {
-        let window = Window::new(&view, Seq(until), Seq(until + 32));
+        let window = Window::new(&snapshot, Seq(until), Seq(until + 32));
         let read: usize = window.slices.iter().map(|slice| slice.docs.len()).sum();
         assert_eq!(window.docs.len(), 32.min(2_000 - usize::try_from(until).unwrap()));
         assert!(read <= 32 + 8, "{read} documents are read behind {until}");
         until += 32;
     }
-    assert_eq!(replay(&view, &[(word("a"), Seq::ZERO)], Seq::MAX, ALL)[0].len(), 2_000);
+    assert_eq!(replay(&snapshot, &[(word("a"), Seq::ZERO)], Seq::MAX, ALL)[0].len(), 2_000);
 }

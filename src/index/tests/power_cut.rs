@@ -3,6 +3,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
+use std::path::PathBuf;
 
 use hashbrown::HashSet;
 use rand::rngs::StdRng;
@@ -235,7 +236,7 @@ fn check_index(options: &IndexOptions, certain: &Certain, history: &History) {
     assert!(index.last_seq() >= certain.last_seq, "{} is used again", certain.last_seq);
     let first_seq = index.first_seq();
     assert!(first_seq == Seq::ZERO || options.retention.size_bytes.is_some(), "nothing was to be deleted");
-    let found = index.view().newest(10_000).unwrap();
+    let found = index.snapshot().newest(10_000).unwrap();
     for hit in &found {
         assert_eq!(history.ids.get(&hit.seq), Some(&hit.id), "seq {} is another tweet's", hit.seq);
     }
@@ -253,7 +254,7 @@ fn check_index(options: &IndexOptions, certain: &Certain, history: &History) {
     let (items, _) = append(&index, [(1_000, text("another"))]);
     assert!(items[0].seq > certain.last_seq);
     index.commit_now().unwrap();
-    assert_eq!(index.view().count().unwrap(), found.len() as u64 + 1);
+    assert_eq!(index.snapshot().count().unwrap(), found.len() as u64 + 1);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::index::retention::{Keeping, Retention};
+use crate::index::retention::{Retention, RetentionState};
 
 const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;
@@ -51,9 +51,9 @@ struct Machine {
     /// The time by a clock that is right.
     now_ms: u64,
     clock: RetentionClock,
-    keeping: Keeping,
+    retained: RetentionState,
     /// What the last commit holds.
-    stored: (Keeping, Option<StoredClock>),
+    stored: (RetentionState, Option<StoredClock>),
     /// When the tweet of each seq arrived; the first has seq 1.
     arrived_ms: Vec<u64>,
     jumps: usize,
@@ -65,8 +65,8 @@ impl Machine {
     fn new() -> Machine {
         let time = FakeTime::new();
         let (clock, _) = RetentionClock::start(Arc::<FakeTime>::clone(&time), None, None, Seq::ZERO);
-        let (keeping, stored) = <(Keeping, (Keeping, Option<StoredClock>))>::default();
-        Machine { time, now_ms: 0, clock, keeping, stored, arrived_ms: Vec::new(), jumps: 0 }
+        let (retained, stored) = <(RetentionState, (RetentionState, Option<StoredClock>))>::default();
+        Machine { time, now_ms: 0, clock, retained, stored, arrived_ms: Vec::new(), jumps: 0 }
     }
 
     fn last(&self) -> Seq {
@@ -87,14 +87,14 @@ impl Machine {
     fn look(&mut self) {
         let Reading { now_ms, aged, jump } = self.clock.read();
         self.jumps += usize::from(jump.is_some());
-        self.keeping.age(aged.0, aged.1);
-        if self.keeping.cut(&RETENTION, now_ms, &[]).is_some() {
+        self.retained.age(aged.0, aged.1);
+        if self.retained.cut(&RETENTION, now_ms, &[]).is_some() {
             self.commit();
         }
     }
 
     fn commit(&mut self) {
-        self.stored = (self.keeping.clone(), Some(self.clock.stored()));
+        self.stored = (self.retained.clone(), Some(self.clock.stored()));
     }
 
     /// A tweet arrives and is committed.
@@ -102,26 +102,26 @@ impl Machine {
         self.look();
         self.arrived_ms.push(self.now_ms);
         let now_ms = self.clock.read().now_ms;
-        self.keeping.mark(&RETENTION, self.last(), now_ms);
+        self.retained.mark(&RETENTION, self.last(), now_ms);
         self.commit();
     }
 
     fn restart(&mut self, downtime_ms: u64) {
         self.time.jump(i64::try_from(downtime_ms).unwrap());
         self.now_ms += downtime_ms;
-        self.keeping = self.stored.0.clone();
-        let newest = self.keeping.newest_arrival_ms();
+        self.retained = self.stored.0.clone();
+        let newest = self.retained.newest_arrival_ms();
         let time = Arc::<FakeTime>::clone(&self.time);
         self.clock = RetentionClock::start(time, self.stored.1.as_ref(), newest, self.last()).0;
     }
 
     fn kept(&self) -> u64 {
-        self.last().0 + 1 - self.keeping.first_seq().0.max(1)
+        self.last().0 + 1 - self.retained.first_seq().0.max(1)
     }
 
     /// The age of the youngest tweet that was deleted.
     fn youngest_deleted(&self) -> Option<u64> {
-        let deleted = usize::try_from(self.keeping.first_seq().0.saturating_sub(1)).unwrap();
+        let deleted = usize::try_from(self.retained.first_seq().0.saturating_sub(1)).unwrap();
         self.arrived_ms[..deleted].last().map(|at| self.now_ms - at)
     }
 }

@@ -1,32 +1,32 @@
-//! The `k` entries with the highest keys, found in one pass.
+//! Keeps the `k` entries with the highest keys, in one pass.
 
 use std::cmp::Reverse;
 
-/// Collects entries and keeps those with the highest keys.
+/// Keeps the entries with the highest keys.
 ///
-/// It buffers up to twice as many as are wanted and then throws away the lower half, so that an entry costs a comparison
-/// most of the time.
+/// Buffers up to `2 k` entries and then drops the lower half, so that most entries cost one
+/// comparison.
 #[derive(Debug)]
-pub(super) struct Top<T> {
+pub(super) struct TopK<T> {
     k: usize,
     entries: Vec<(u64, T)>,
-    /// Keys up to here are too low.
+    /// Keys up to this one are too low.
     floor: Option<u64>,
 }
 
-impl<T: Copy> Top<T> {
+impl<T: Copy> TopK<T> {
     /// Keeps the `k` highest.
-    pub(super) fn new(k: usize) -> Top<T> {
-        Top { k, entries: Vec::new(), floor: None }
+    pub(super) fn new(k: usize) -> TopK<T> {
+        TopK { k, entries: Vec::new(), floor: None }
     }
 
-    /// Whether an entry with this key could be among the highest.
+    /// Whether an entry with this key can be among the highest.
     #[inline]
     pub(super) fn takes(&self, key: u64) -> bool {
         self.k > 0 && self.floor.is_none_or(|floor| key > floor)
     }
 
-    /// Adds an entry. Keys are expected to differ.
+    /// Adds an entry. Keys must differ.
     #[inline]
     pub(super) fn push(&mut self, key: u64, entry: T) {
         if self.takes(key) {
@@ -45,7 +45,7 @@ impl<T: Copy> Top<T> {
         }
     }
 
-    /// The highest, from high to low.
+    /// The entries, highest key first.
     pub(super) fn into_sorted(mut self) -> Vec<T> {
         self.entries.sort_unstable_by_key(|&(key, _)| Reverse(key));
         self.entries.truncate(self.k);
@@ -63,7 +63,7 @@ mod tests {
     proptest! {
         #[test]
         fn top_is_what_sorting_everything_gives(keys in hash_set(any::<u64>(), 0..300), k in 0_usize..50) {
-            let mut top = Top::new(k);
+            let mut top = TopK::new(k);
             for &key in &keys {
                 top.push(key, key);
             }

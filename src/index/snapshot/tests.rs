@@ -122,26 +122,29 @@ fn queries() -> Vec<(&'static str, Ast, u64)> {
     ]
 }
 
-/// A read of a view, with its name.
+/// A read of a snapshot, with its name.
 type Read<'a> = (&'static str, Box<dyn Fn(&Ast) -> Result<(), SearchError> + 'a>);
 
-/// Everything that a view is asked with a query.
-fn reads(view: &View) -> Vec<Read<'_>> {
-    let of = Search::new;
+/// Everything that a snapshot is asked with a query.
+fn reads(snapshot: &Snapshot) -> Vec<Read<'_>> {
+    let of = CompiledSearch::new;
     vec![
-        ("page", Box::new(move |ast| view.page(&of(ast), &PageRequest { n: 10, ..PageRequest::default() }).map(drop))),
+        (
+            "page",
+            Box::new(move |ast| snapshot.page(&of(ast), &PageRequest { n: 10, ..PageRequest::default() }).map(drop)),
+        ),
         // Nothing of it can be on the page, so the segments are only counted.
-        ("count", Box::new(move |ast| view.page(&of(ast), &PageRequest::default()).map(drop))),
+        ("count", Box::new(move |ast| snapshot.page(&of(ast), &PageRequest::default()).map(drop))),
         (
             "replay",
             Box::new(move |ast| {
                 let query = ReplayQuery { search: Arc::new(of(ast)), after: Seq(10) };
                 let limits = PageLimits { tweets: 256, bytes: usize::MAX };
-                Replay::new(vec![query]).page(view, view.last_seq(), limits).map(drop)
+                Replay::new(vec![query]).page(snapshot, snapshot.last_seq(), limits).map(drop)
             }),
         ),
-        ("over time", Box::new(move |ast| view.over_time(&of(ast), field::CREATED, None, 100).map(drop))),
-        ("top terms", Box::new(move |ast| view.top_terms(&of(ast), field::HASHTAG, None, 10).map(drop))),
+        ("over time", Box::new(move |ast| snapshot.over_time(&of(ast), field::CREATED, None, 100).map(drop))),
+        ("top terms", Box::new(move |ast| snapshot.top_terms(&of(ast), field::HASHTAG, None, 10).map(drop))),
     ]
 }
 
@@ -149,10 +152,10 @@ fn reads(view: &View) -> Vec<Read<'_>> {
 fn every_search_has_yield_points_in_proportion_to_its_work() {
     let dir = TempDir::new().unwrap();
     let index = index(&dir);
-    let view = index.view();
+    let snapshot = index.snapshot();
     for (name, ast, at_least) in queries() {
         // A page of a replay reads a window of some tweets only.
-        for (read, run) in reads(&view).into_iter().filter(|(read, _)| *read != "replay") {
+        for (read, run) in reads(&snapshot).into_iter().filter(|(read, _)| *read != "replay") {
             let found = steps(|| run(&ast).unwrap());
             assert!(found >= at_least, "{read} of {name}: {found} instead of {at_least}");
         }
@@ -163,9 +166,9 @@ fn every_search_has_yield_points_in_proportion_to_its_work() {
 fn every_search_ends_where_it_is_stopped() {
     let dir = TempDir::new().unwrap();
     let index = index(&dir);
-    let view = index.view();
+    let snapshot = index.snapshot();
     for (name, ast, _) in queries() {
-        for (read, run) in reads(&view) {
+        for (read, run) in reads(&snapshot) {
             let all = steps(|| run(&ast).unwrap());
             for at in [1, 2, 3, 5, all / 7, all / 5, all / 3, all / 2, all * 2 / 3, all - 2, all - 1, all] {
                 let at = at.clamp(1, all);
@@ -185,13 +188,13 @@ fn every_search_ends_where_it_is_stopped() {
 fn what_needs_no_query_can_be_stopped_too() {
     let dir = TempDir::new().unwrap();
     let index = index(&dir);
-    let view = index.view();
-    for at in 1..=steps(|| view.newest(100).unwrap()) {
-        assert!(stop_at(at, || view.newest(100)).result.is_err());
+    let snapshot = index.snapshot();
+    for at in 1..=steps(|| snapshot.newest(100).unwrap()) {
+        assert!(stop_at(at, || snapshot.newest(100)).result.is_err());
     }
     for at in [1, 2, COMMITTED / 2, COMMITTED] {
-        assert!(stop_at(at, || view.count()).result.is_err());
+        assert!(stop_at(at, || snapshot.count()).result.is_err());
     }
-    assert_eq!(view.count().unwrap(), COMMITTED, "a count that was stopped is not kept");
-    assert_eq!(steps(|| view.count().unwrap()), 0, "one that is whole is");
+    assert_eq!(snapshot.count().unwrap(), COMMITTED, "a count that was stopped is not kept");
+    assert_eq!(steps(|| snapshot.count().unwrap()), 0, "one that is whole is");
 }

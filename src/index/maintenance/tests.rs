@@ -33,7 +33,7 @@ fn append(
 }
 
 fn content(index: &Index) -> Vec<(Seq, u64, Arc<str>)> {
-    let hits = index.view().newest(100_000).unwrap();
+    let hits = index.snapshot().newest(100_000).unwrap();
     hits.into_iter().rev().map(|hit| (hit.seq, hit.id, hit.json)).collect()
 }
 
@@ -56,11 +56,11 @@ fn a_backup_of_an_index_in_use_holds_what_was_committed() {
     assert_ne!(copy.epoch(), index.epoch());
     append(&copy, tweets(20, 5));
     copy.commit_now().unwrap();
-    assert_eq!(copy.view().count().unwrap(), before.len() as u64);
+    assert_eq!(copy.snapshot().count().unwrap(), before.len() as u64);
     drop(copy);
     assert_eq!(check(&to).unwrap().problems, Vec::<String>::new());
-    assert!(matches!(backup(&from, &to), Err(OfflineError::NotEmpty(_))));
-    assert!(matches!(backup(&dir.path().join("nothing"), &dir.path().join("b")), Err(OfflineError::Open(_))));
+    assert!(matches!(backup(&from, &to), Err(MaintenanceError::NotEmpty(_))));
+    assert!(matches!(backup(&dir.path().join("nothing"), &dir.path().join("b")), Err(MaintenanceError::Open(_))));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_backup_does_not_go_into_the_index() {
     drop(open_in(&from));
     for inside in ["copy", "tantivy", "a/b", "../index/copy", ""] {
         let to = from.join(inside);
-        assert!(matches!(backup(&from, &to), Err(OfflineError::Inside { .. })), "{inside}");
+        assert!(matches!(backup(&from, &to), Err(MaintenanceError::Inside { .. })), "{inside}");
     }
     assert!(!from.join("copy").exists() && !from.join("a").exists(), "nothing was made");
     backup(&from, &dir.path().join("index2")).unwrap();
@@ -93,8 +93,8 @@ fn a_backup_does_not_go_into_the_index() {
     {
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&from, &link).unwrap();
-        assert!(matches!(backup(&from, &link.join("copy")), Err(OfflineError::Inside { .. })));
-        assert!(matches!(backup(&link, &from.join("copy")), Err(OfflineError::Inside { .. })));
+        assert!(matches!(backup(&from, &link.join("copy")), Err(MaintenanceError::Inside { .. })));
+        assert!(matches!(backup(&link, &from.join("copy")), Err(MaintenanceError::Inside { .. })));
     }
 }
 
@@ -135,7 +135,7 @@ fn damage_is_found() {
     let index = open_in(dir.path());
     append(&index, tweets(200, 1));
     index.commit_now().unwrap();
-    assert!(matches!(check(dir.path()), Err(OfflineError::Open(OpenError::Locked { .. }))), "it is in use");
+    assert!(matches!(check(dir.path()), Err(MaintenanceError::Open(OpenError::Locked { .. }))), "it is in use");
     drop(index);
     let report = check(dir.path()).unwrap();
     assert_eq!((report.tweets, report.problems.len()), (200, 0));

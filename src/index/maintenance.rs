@@ -1,14 +1,14 @@
-//! What is done to the directory of an index from outside: copy it, look whether it is whole, and build it anew.
+//! Operations on the directory of an index: copy, verify, rebuild and salvage.
 //!
 //! ```text
-//! backup    a running perch ── files of one commit ─> another directory   files never change, so nothing is locked
-//! check     every file, every tweet                                       writes nothing
-//! reindex   stored tweets ── analyze ─> tantivy.new ── rename ─> tantivy  the old one stays until the new one is whole
-//! salvage   the same with what can be read of a damaged index
+//! backup    a running perch ── files of one commit ─> another directory   files never change
+//! check     every file and every tweet                                    writes nothing
+//! reindex   stored tweets ── analyze ─> tantivy.new ── rename ─> tantivy  replaces the index last
+//! salvage   as reindex, with what can be read of a damaged index
 //! ```
 //!
-//! All but the last refuse an index in which a file is not what was written: what is copied or built from it would look
-//! whole.
+//! All but `salvage` refuse a damaged index: a copy of it, or an index built from it, would look
+//! undamaged.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -19,17 +19,17 @@ use std::sync::Arc;
 use tantivy::TantivyError;
 use tantivy::indexer::{IndexWriterOptions, UserOperation};
 
-use super::checked_directory::CheckedDirectory;
+use super::Hit;
 use super::commit_files::Commit;
 pub use super::commit_files::DamagedFile;
+use super::committed::CommittedIndex;
 use super::damage::{Damage, guarded};
+use super::directory::{IndexDir, OpenError};
 use super::durable::{self, sync_dir};
-use super::durable_directory::META;
 use super::fields::Fields;
-use super::home::{Home, OpenError, TANTIVY};
-use super::shown::Shown;
-use super::swap::{self, NEW};
-use super::{Hit, open_tantivy};
+use super::seq_allocator::SeqAllocator;
+use super::swap::{self, NEW, TANTIVY};
+use super::tantivy_directory::{META, TantivyDirectory, open_index};
 use crate::ids::Seq;
 use crate::tweet;
 use salvage::StoredTweets;
@@ -38,26 +38,27 @@ pub use salvage::{Losses, LostTweet};
 mod salvage;
 mod store_scan;
 
-/// How often a backup looks again because a commit came in between. Each look has less to copy than the one before.
+/// Attempts of a backup, each after a commit came in between. Each has less to copy than the one
+/// before.
 const LOOKS: usize = 1_000;
 
-/// How many tweets a reindex hands to tantivy at once, and how much memory tantivy takes.
+/// Tweets per operation of tantivy's writer during a rebuild, and its memory.
 const GROUP: usize = 64;
 const MEMORY_BYTES: usize = 128_000_000;
 
-/// How many problems [`check`] lists, and how many damaged files an error names.
+/// Problems that [`check`] lists, and damaged files that an error names.
 const MAX_PROBLEMS: usize = 20;
 
-/// So many positions are skipped when it is not known which were given away: perch reserves fewer at once.
+/// Seqs to skip when the reserved ones are unknown: more than perch reserves at once.
 const SKIPPED_SEQS: u64 = 1 << 21;
 
-/// Why an index could not be copied, checked or built.
+/// Why an index could not be copied, verified or rebuilt.
 #[derive(Debug, thiserror::Error)]
-pub enum OfflineError {
+pub enum MaintenanceError {
     /// The directory can't be used.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The directory for a backup is in the index, or the index itself.
+    /// The directory for a backup is the index, or inside of it.
     #[error("{} is in the index {}: choose a directory outside of it", .to.display(), .index.display())]
     Inside {
         /// The directory of the index.
@@ -65,10 +66,10 @@ pub enum OfflineError {
         /// The directory for the backup.
         to: PathBuf,
     },
-    /// The directory for a backup holds something.
+    /// The directory for a backup is not empty.
     #[error("{} is not empty: choose an empty directory or a new one", .0.display())]
     NotEmpty(PathBuf),
-    /// Files are not what was written.
+    /// Files don't match their checksums.
     #[error("{}", list_damage(.0))]
     Damaged(Vec<DamagedFile>),
     /// Stored tweets can't be read any more, although their files are what was written.
@@ -77,23 +78,23 @@ pub enum OfflineError {
         .0.tweets.len(), .0.tweets.first().map_or(0, |lost| lost.id), .0.tweets.first().map_or(Seq::ZERO, |lost| lost.seq)
     )]
     Unreadable(Losses),
-    /// The file system refuses something.
+    /// The file system refused an operation.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation or the path.
         what: String,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
-    /// tantivy refuses something.
+    /// tantivy refused an operation.
     #[error("the index can't be read or written: {0}")]
     Tantivy(#[from] TantivyError),
-    /// Commits came too fast.
+    /// Commits came faster than the backup copies.
     #[error("the index changes faster than it can be copied: try again, or with a faster disk")]
     Restless,
 }
 
-/// What an index holds, and what is wrong with it.
+/// The content of an index, and its problems.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// How many tweets.
@@ -102,7 +103,7 @@ pub struct Report {
     pub segments: usize,
     /// Bytes on disk.
     pub size_bytes: u64,
-    /// The first problems, at most 20, as sentences without a stop. Empty when all is well.
+    /// The first problems, at most 20, as sentences without a period. Empty when there is none.
     pub problems: Vec<String>,
 }
 
@@ -125,38 +126,40 @@ fn list_damage(files: &[DamagedFile]) -> String {
     lines.join("\n")
 }
 
-fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> OfflineError {
-    move |source| OfflineError::Io { what: what.into(), source }
+fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> MaintenanceError {
+    move |source| MaintenanceError::Io { what: what.into(), source }
 }
 
-/// Copies the index in `from` to `to`, whether a perch uses it or not: the tweets of its last commit. Reads every file first.
+/// Copies the last commit of the index in `from` to `to`. A perch may use the index. Verifies every
+/// file.
 ///
-/// Files are linked where both directories are on one file system, and copied otherwise. The copy has an epoch of its own: what
-/// happens to it from now on is another life, and positions of one must not be taken for positions of the other.
+/// Files are hard-linked where both directories are on one file system, and copied otherwise. The
+/// copy gets an epoch of its own, so that positions of one index are not valid in the other.
 ///
 /// # Errors
 ///
-/// When there is no index, it is damaged, `to` is in its directory or not empty, or the disk fails. Then `to` is empty.
-pub fn backup(from: &Path, to: &Path) -> Result<Report, OfflineError> {
+/// When there is no index, it is damaged, `to` is inside its directory or not empty, or the disk
+/// fails. Then `to` is empty.
+pub fn backup(from: &Path, to: &Path) -> Result<Report, MaintenanceError> {
     let target = to.join(TANTIVY);
-    // A copy that goes with what it is a copy of is none.
+    // A copy inside of the original would be lost with it.
     let index = real(from).map_err(doing(from.display().to_string()))?;
     if real(to).map_err(doing(to.display().to_string()))?.starts_with(&index) {
-        return Err(OfflineError::Inside { index: from.to_owned(), to: to.to_owned() });
+        return Err(MaintenanceError::Inside { index: from.to_owned(), to: to.to_owned() });
     }
     durable::create_dir_all(to).map_err(doing(to.display().to_string()))?;
     if fs::read_dir(to).map_err(doing(to.display().to_string()))?.next().is_some() {
-        return Err(OfflineError::NotEmpty(to.to_owned()));
+        return Err(MaintenanceError::NotEmpty(to.to_owned()));
     }
-    let source = Home::current_tantivy(from)?;
+    let source = IndexDir::current_tantivy(from)?;
     fs::create_dir(&target).map_err(doing(target.display().to_string()))?;
     let copied = copy_commit(&source, &target).and_then(|(meta, commit)| {
-        // The copies are read, not the originals, which the next merge may delete.
+        // Verify the copies: a merge may delete the originals.
         let damaged = commit.damaged_files(&target);
-        if damaged.is_empty() { Ok((meta, commit)) } else { Err(OfflineError::Damaged(damaged)) }
+        if damaged.is_empty() { Ok((meta, commit)) } else { Err(MaintenanceError::Damaged(damaged)) }
     });
     let (meta, commit) = copied.inspect_err(|_| {
-        // What went wrong first is what is said.
+        // The first error is returned.
         let _ = fs::remove_dir_all(&target);
     })?;
     let files: BTreeSet<String> = commit.files().collect();
@@ -166,7 +169,7 @@ pub fn backup(from: &Path, to: &Path) -> Result<Report, OfflineError> {
             fs::remove_file(entry.path()).map_err(doing(entry.path().display().to_string()))?;
         }
     }
-    // tantivy deletes only what this file lists, once it is not needed any more.
+    // tantivy deletes only files of this list.
     let managed: Vec<&str> = files.iter().map(String::as_str).chain([META]).collect();
     let managed = serde_json::to_vec(&managed).map_err(|error| doing("the list of files")(error.into()))?;
     for (name, bytes) in [(".managed.json", managed), (META, meta)] {
@@ -176,12 +179,13 @@ pub fn backup(from: &Path, to: &Path) -> Result<Report, OfflineError> {
         let path = target.join(name);
         File::open(&path).and_then(|file| file.sync_all()).map_err(doing(path.display().to_string()))?;
     }
-    // Last, because it makes the directory an index. Its seqs are read now, so they are no lower than those of the tweets.
-    Home::copy_note(from, to)?;
+    // Last, because it makes the directory an index. The reserved seqs are read after the tweets
+    // and are no lower.
+    IndexDir::copy_manifest(from, to)?;
     report(&target)
 }
 
-/// Where a directory is or would be, without links on the way.
+/// The canonical path of a directory that may not exist yet.
 fn real(dir: &Path) -> io::Result<PathBuf> {
     let dir = std::path::absolute(dir)?;
     for there in dir.ancestors() {
@@ -194,12 +198,12 @@ fn real(dir: &Path) -> io::Result<PathBuf> {
     Ok(dir)
 }
 
-/// Links or copies the files of the last commit, and answers with its `meta.json` and what it says.
-fn copy_commit(from: &Path, to: &Path) -> Result<(Vec<u8>, Commit), OfflineError> {
+/// Links or copies the files of the last commit. Returns its `meta.json`, raw and parsed.
+fn copy_commit(from: &Path, to: &Path) -> Result<(Vec<u8>, Commit), MaintenanceError> {
     let meta_path = from.join(META);
     let mut meta = fs::read(&meta_path).map_err(doing(meta_path.display().to_string()))?;
     for _ in 0..LOOKS {
-        let commit = Commit::parse(&meta).map_err(|damage| OfflineError::Damaged(vec![damage]))?;
+        let commit = Commit::parse(&meta).map_err(|damage| MaintenanceError::Damaged(vec![damage]))?;
         let mut missing = Vec::new();
         for name in commit.files() {
             let (from, to) = (from.join(&name), to.join(&name));
@@ -215,32 +219,32 @@ fn copy_commit(from: &Path, to: &Path) -> Result<(Vec<u8>, Commit), OfflineError
                 Err(error) => return Err(doing(to.display().to_string())(error)),
             }
         }
-        // As long as meta.json names them, tantivy deletes none of them.
+        // tantivy deletes no file that meta.json names.
         let now = fs::read(&meta_path).map_err(doing(meta_path.display().to_string()))?;
         if now == meta {
-            return if missing.is_empty() { Ok((meta, commit)) } else { Err(OfflineError::Damaged(missing)) };
+            return if missing.is_empty() { Ok((meta, commit)) } else { Err(MaintenanceError::Damaged(missing)) };
         }
         meta = now;
     }
-    Err(OfflineError::Restless)
+    Err(MaintenanceError::Restless)
 }
 
-/// Reads everything in the index that no perch may use meanwhile, and says what is wrong. Writes nothing.
+/// Reads everything in an index that no perch uses, and lists its problems. Writes nothing.
 ///
 /// # Errors
 ///
 /// When there is no index, it is in use, or it can't be opened at all.
-pub fn check(dir: &Path) -> Result<Report, OfflineError> {
-    let home = Home::open_read_only(dir)?;
-    let checked = check_files(&home.tantivy, home.last_seq);
-    // A perch that has come in between has deleted files.
-    if home.is_in_use() {
+pub fn check(dir: &Path) -> Result<Report, MaintenanceError> {
+    let index_dir = IndexDir::open_read_only(dir)?;
+    let checked = check_files(&index_dir.tantivy, index_dir.last_seq);
+    // A perch that was started meanwhile has deleted files.
+    if index_dir.is_in_use() {
         return Err(OpenError::Locked { dir: dir.to_owned() }.into());
     }
     checked
 }
 
-fn check_files(tantivy: &Path, last: Seq) -> Result<Report, OfflineError> {
+fn check_files(tantivy: &Path, last: Seq) -> Result<Report, MaintenanceError> {
     let commit = match Commit::read(tantivy) {
         Ok(commit) => commit,
         Err(damage) => return Ok(Report { problems: vec![damage.to_string()], ..Report::default() }),
@@ -253,21 +257,21 @@ fn check_files(tantivy: &Path, last: Seq) -> Result<Report, OfflineError> {
         // tantivy can do anything with them.
         return Ok(report);
     }
-    let directory = CheckedDirectory::read_only(tantivy).map_err(TantivyError::from)?;
+    let directory = TantivyDirectory::open_read_only(tantivy).map_err(TantivyError::from)?;
     let index = guarded(|| tantivy::Index::open(directory))?;
     Fields::register(&index);
     if index.schema() != Fields::tweet().tantivy_schema() {
         report.problem("its fields are not those of its schema version".to_owned());
         return Ok(report);
     }
-    let shown = Shown::open(&index, tantivy, Arc::new(Damage::default()))?;
-    let first = commit.payload.keeping.first_seq();
-    let all = shown.all();
+    let committed = CommittedIndex::open(&index, tantivy, Arc::new(Damage::default()))?;
+    let first = commit.payload.retained.first_seq();
+    let all = committed.all();
     for &(seq, id, address) in &all {
         if seq < first || seq > last || seq == Seq::ZERO {
             report.problem(format!("tweet {id} has seq {seq}, which is not from {first} to {last}"));
         }
-        match shown.hit(address).map_err(|error| error.to_string()).and_then(|hit| read(&hit)) {
+        match committed.hit(address).map_err(|error| error.to_string()).and_then(|hit| read(&hit)) {
             Ok(_) => {}
             Err(reason) => report.problem(format!("tweet {id} can't be read: {reason}")),
         }
@@ -283,60 +287,66 @@ fn check_files(tantivy: &Path, last: Seq) -> Result<Report, OfflineError> {
     Ok(report)
 }
 
-/// Builds the index anew from its stored tweets, whatever its schema version. Seqs and epoch stay; no perch may use it meanwhile.
-/// Reads every file first.
+/// Rebuilds the index from its stored tweets, whatever its schema version. Seqs and epoch stay. No
+/// perch may use the index. Verifies every file first.
 ///
-/// It needs as much space again until it is done. Cut off at any moment, it can be run again, and the old index is still there, or the
-/// next perch that opens it finishes the exchange.
+/// Needs the size of the index once more. After an interruption it can be run again: the old index
+/// is still there, or the next perch that opens the index finishes the replacement.
 ///
 /// # Errors
 ///
 /// When there is no index, it is in use, it is damaged, or the disk fails.
-pub fn reindex(dir: &Path) -> Result<Report, OfflineError> {
-    let mut home = Home::open_any_version(dir)?;
-    let tweets = StoredTweets::open(&home.tantivy())?;
+pub fn reindex(dir: &Path) -> Result<Report, MaintenanceError> {
+    let mut seqs = SeqAllocator::new(IndexDir::open_any_version(dir)?);
+    let tweets = StoredTweets::open(&seqs.dir().tantivy())?;
     if !tweets.damaged.is_empty() {
-        return Err(OfflineError::Damaged(tweets.damaged));
+        return Err(MaintenanceError::Damaged(tweets.damaged));
     }
-    let losses = build(&mut home, dir, tweets, false)?;
+    let losses = build(&mut seqs, dir, tweets, false)?;
     debug_assert!(losses.is_empty());
-    report(&home.tantivy())
+    report(&seqs.dir().tantivy())
 }
 
-/// What [`salvage()`] came to.
+/// The result of [`salvage()`].
 #[derive(Clone, Debug, Default)]
 pub struct Salvaged {
-    /// What the index holds now.
+    /// The content of the index now.
     pub report: Report,
-    /// The files that were not what was written.
+    /// The files that did not match their checksums.
     pub damaged: Vec<DamagedFile>,
-    /// What is not in the index any more.
+    /// What the index has lost.
     pub losses: Losses,
 }
 
-/// Builds the index anew from what can be read of it, and says what is lost. Seqs and epoch stay if they can be read. No perch may use
-/// it meanwhile. The damaged files are deleted in the end.
+/// Rebuilds the index from what can be read of it, and lists what is lost. Seqs and epoch stay if
+/// they can be read. No perch may use the index. The damaged files are deleted at the end.
 ///
 /// # Errors
 ///
 /// When there is no index, it is in use, or the disk fails.
-pub fn salvage(dir: &Path) -> Result<Salvaged, OfflineError> {
-    let (mut home, is_epoch_lost) = Home::open_to_salvage(dir)?;
-    let mut tweets = StoredTweets::open(&home.tantivy())?;
+pub fn salvage(dir: &Path) -> Result<Salvaged, MaintenanceError> {
+    let (index_dir, is_epoch_lost) = IndexDir::open_to_salvage(dir)?;
+    let mut seqs = SeqAllocator::new(index_dir);
+    let mut tweets = StoredTweets::open(&seqs.dir().tantivy())?;
     let mut damaged = std::mem::take(&mut tweets.damaged);
     if is_epoch_lost {
         let last = tweets.last_seq().max(Seq(tweets.payload.last_seq));
         let skipped = Seq(last.0.saturating_add(SKIPPED_SEQS).min(Seq::MAX.0));
-        home.skip_to(skipped).map_err(doing(dir.display().to_string()))?;
+        seqs.skip_to(skipped).map_err(doing(dir.display().to_string()))?;
         damaged.insert(0, DamagedFile { name: "perch.json".to_owned(), reason: "it can't be read".to_owned() });
         tweets.losses.notes.push("the epoch: clients that come back with a position are told to begin anew".to_owned());
     }
-    let losses = build(&mut home, dir, tweets, true)?;
-    Ok(Salvaged { report: report(&home.tantivy())?, damaged, losses })
+    let losses = build(&mut seqs, dir, tweets, true)?;
+    Ok(Salvaged { report: report(&seqs.dir().tantivy())?, damaged, losses })
 }
 
-/// Builds an index from these tweets and puts it in the place of the one that they are of. Answers with what of it is lost.
-fn build(home: &mut Home, dir: &Path, tweets: StoredTweets, may_lose: bool) -> Result<Losses, OfflineError> {
+/// Builds an index of these tweets and replaces the one that they come from. Returns what is lost.
+fn build(
+    seqs: &mut SeqAllocator,
+    dir: &Path,
+    tweets: StoredTweets,
+    may_lose: bool,
+) -> Result<Losses, MaintenanceError> {
     let new = dir.join(NEW);
     let doing_new = || doing(new.display().to_string());
     for rest in [&new, &dir.join(swap::OLD)] {
@@ -344,30 +354,31 @@ fn build(home: &mut Home, dir: &Path, tweets: StoredTweets, may_lose: bool) -> R
     }
     // Positions below these are in use, whatever perch.json says: it may come from an older backup.
     let last = tweets.last_seq().max(Seq(tweets.payload.last_seq));
-    home.skip_to(last).map_err(doing(dir.display().to_string()))?;
+    seqs.skip_to(last).map_err(doing(dir.display().to_string()))?;
     let first_new = match tweets.unplaced() {
         0 => Seq::MAX,
-        n => home.take_seqs(n).map_err(doing(dir.display().to_string()))?,
+        n => seqs.allocate(n).map_err(doing(dir.display().to_string()))?,
     };
     fs::create_dir(&new).map_err(doing_new())?;
-    let losses = build_in(&new, home, tweets, first_new, may_lose).inspect_err(|_| {
-        // What went wrong first is what is said.
+    let losses = build_in(&new, seqs, tweets, first_new, may_lose).inspect_err(|_| {
+        // The first error is returned.
         let _ = swap::remove(&new);
     })?;
     sync_dir(dir).map_err(doing(dir.display().to_string()))?;
-    home.swap().map_err(doing(dir.display().to_string()))?;
+    seqs.dir_mut().swap().map_err(doing(dir.display().to_string()))?;
     Ok(losses)
 }
 
-/// Builds an index from these tweets in an empty directory. Those without a seq get seqs from `first_new` on.
+/// Builds an index of these tweets in an empty directory. Tweets without a seq get seqs from
+/// `first_new` on.
 fn build_in(
     new: &Path,
-    home: &Home,
+    seqs: &SeqAllocator,
     mut tweets: StoredTweets,
     first_new: Seq,
     may_lose: bool,
-) -> Result<Losses, OfflineError> {
-    let rebuilt = open_tantivy(new)?;
+) -> Result<Losses, MaintenanceError> {
+    let rebuilt = open_index(new)?;
     Fields::register(&rebuilt);
     let options = IndexWriterOptions::builder().num_worker_threads(1).memory_budget_per_thread(MEMORY_BYTES).build();
     let mut writer = rebuilt.writer_with_options(options)?;
@@ -377,9 +388,9 @@ fn build_in(
         Ok(())
     })?;
     if !may_lose && !tweets.losses.is_empty() {
-        return Err(OfflineError::Unreadable(tweets.losses));
+        return Err(MaintenanceError::Unreadable(tweets.losses));
     }
-    tweets.payload.last_seq = home.last_seq().0;
+    tweets.payload.last_seq = seqs.last_seq().0;
     let payload = serde_json::to_string(&tweets.payload).map_err(|error| doing("the payload")(error.into()))?;
     let mut commit = writer.prepare_commit()?;
     commit.set_payload(&payload);
@@ -391,9 +402,9 @@ fn build_in(
     Ok(losses)
 }
 
-/// What a tantivy index holds, by its `meta.json`.
-fn report(tantivy: &Path) -> Result<Report, OfflineError> {
-    let commit = Commit::read(tantivy).map_err(|damage| OfflineError::Damaged(vec![damage]))?;
+/// The content of a tantivy index, from its `meta.json`.
+fn report(tantivy: &Path) -> Result<Report, MaintenanceError> {
+    let commit = Commit::read(tantivy).map_err(|damage| MaintenanceError::Damaged(vec![damage]))?;
     let size = |name: String| tantivy.join(name).metadata().map_or(0, |metadata| metadata.len());
     Ok(Report {
         tweets: commit.tweets(),
@@ -403,7 +414,7 @@ fn report(tantivy: &Path) -> Result<Report, OfflineError> {
     })
 }
 
-/// The stored tweet, analyzed as it would be today.
+/// Analyzes a stored tweet as if it arrived now.
 fn read(hit: &Hit) -> Result<tweet::AnalyzedTweet, String> {
     let tweets = tweet::read(hit.json.as_bytes()).map_err(|error| error.to_string())?;
     let tweet = tweets.iter().find(|tweet| tweet.id == hit.id).ok_or("it is another tweet")?;

@@ -1,16 +1,17 @@
-//! Searching: searchers and tail as one snapshot.
+//! Searches of one moment: the committed index and the tail as a snapshot.
 //!
-//! A [`View`] never changes: it holds every tweet up to its last seq, each in its newest version, whether searchers show it
-//! already or not. The index on disk and the tail are searched with the same compiled query, and their hits are merged.
+//! A [`Snapshot`] never changes: it contains every tweet up to its last seq, each in its newest
+//! version. The committed index and the tail are searched with the same compiled query, and their
+//! hits are merged.
 //!
-//! Pages are in the order of tweet ids. Every matching document is visited once, because the total is asked for too;
-//! segments that can't add to the page are only counted, and JSON is read for the hits of the page alone.
+//! Pages are in the order of tweet ids. Every matching document is visited once, because a page has
+//! the total. Segments that can't contribute to the page are only counted, and JSON is read for the
+//! hits of the page alone.
 //!
-//! A stored tweet that can't be read is left out: the others of a page are delivered, and the next page goes on behind it.
-//! It counts in the total.
+//! A stored tweet that can't be read is left out of the page and counts in the total.
 //!
-//! A search can be stopped ([`coop`]): every loop ends early then, and every function here answers [`SearchError::Stopped`]
-//! instead of a part of what there is.
+//! A search can be stopped ([`coop`]). Then every loop ends early, and every function returns
+//! [`SearchError::Stopped`], never a part of the result.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,11 +19,11 @@ use hashbrown::HashSet;
 use tantivy::{DocAddress, TantivyError};
 
 use super::Hit;
+use super::committed::{CommittedIndex, Filter};
 use super::fields::Fields;
 use super::lower::lower;
-use super::shown::{Filter, Shown};
 use super::tail::Chunk;
-use super::top::Top;
+use super::top_k::TopK;
 use crate::coop::{self, Stopped};
 use crate::doc::Doc;
 use crate::ids::Seq;
@@ -30,32 +31,32 @@ use crate::matcher::Matcher;
 use crate::query::Ast;
 use crate::tweet::SequencedTweet;
 
-/// Why nothing was found out.
+/// Why a search failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SearchError {
-    /// The index.
+    /// The index can't be read.
     #[error("the index could not be read: {0}")]
     Index(#[from] TantivyError),
-    /// One stored tweet, because its file is damaged. That is logged and counted where it is found.
+    /// The file of a stored tweet is damaged. This was logged and counted.
     #[error("the stored tweet {0} can't be read: the index is damaged")]
     Tweet(u64),
-    /// Whoever asked has gone, or its time is up.
+    /// The client is gone, or the time is up.
     #[error("the search was stopped")]
     Stopped(#[from] Stopped),
 }
 
-/// A query, compiled for both the index and the tail. It can be used with any number of views.
+/// A query, compiled for the committed index and for the tail. It works with any snapshot.
 #[derive(Debug)]
-pub struct Search {
+pub struct CompiledSearch {
     query: Box<dyn tantivy::query::Query>,
     matcher: Matcher,
 }
 
-impl Search {
+impl CompiledSearch {
     /// Compiles a query.
     #[must_use]
-    pub fn new(ast: &Ast) -> Search {
-        Search { query: lower(ast, Fields::tweet()), matcher: Matcher::new(ast) }
+    pub fn new(ast: &Ast) -> CompiledSearch {
+        CompiledSearch { query: lower(ast, Fields::tweet()), matcher: Matcher::new(ast) }
     }
 
     /// Whether a tweet matches.
@@ -63,78 +64,83 @@ impl Search {
         self.matcher.matches(doc)
     }
 
-    /// The query for the index.
+    /// The query for the committed index.
     pub(super) fn query(&self) -> &dyn tantivy::query::Query {
         &*self.query
     }
 }
 
-/// Which part of the tweets that match is wanted.
+/// A range of the matching tweets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PageRequest {
-    /// How many tweets at most.
+    /// At most this many tweets.
     pub n: usize,
-    /// How many to skip. The work grows with it; a deep page is asked for with `before_id`.
+    /// Skip this many. The cost grows with it; deep pages use `before_id`.
     pub from: usize,
-    /// Only tweets on the far side of this id: lower ids, or higher ones with `oldest_first`.
+    /// Only tweets beyond this id: lower ids, or higher ones with `oldest_first`.
     pub before_id: Option<u64>,
-    /// Only tweets that arrived up to here.
+    /// Only tweets up to this seq.
     pub until_seq: Option<Seq>,
-    /// Lowest id first instead of highest.
+    /// Ascending ids, instead of descending ones.
     pub oldest_first: bool,
 }
 
-/// A part of the tweets that match.
+/// A page of the matching tweets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// The tweets, in order.
     pub hits: Vec<Hit>,
-    /// How many match in all, on any page.
+    /// The number of matching tweets on all pages.
     pub total: u64,
-    /// The `before_id` of the next page. None when there is nothing more.
+    /// The `before_id` of the next page. `None` on the last page.
     pub next: Option<u64>,
 }
 
 /// Everything that was accepted up to one seq. Cheap to clone.
 ///
-/// A view keeps what it shows alive, in memory and on disk: take one for each search.
+/// A snapshot keeps its segments and chunks alive, on disk and in memory: take one for each search.
 #[derive(Clone, Debug)]
-pub struct View {
+pub struct Snapshot {
     inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    shown: Arc<Shown>,
+    committed: Arc<CommittedIndex>,
     chunks: Arc<[Arc<Chunk>]>,
     first_seq: Seq,
     last_seq: Seq,
-    /// Ids whose version in the index is not the newest.
+    /// Ids with a newer version in the tail.
     hidden: OnceLock<HashSet<u64>>,
     count: OnceLock<u64>,
 }
 
-/// Where a hit is.
+/// The location of a hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum HitLocation {
     Index(DocAddress),
-    /// The index in the list of matching items.
+    /// The index in the list of matching tweets of the tail.
     Tail(usize),
 }
 
-impl View {
-    pub(super) fn new(shown: Arc<Shown>, chunks: Arc<[Arc<Chunk>]>, first_seq: Seq, last_seq: Seq) -> View {
+impl Snapshot {
+    pub(super) fn new(
+        committed: Arc<CommittedIndex>,
+        chunks: Arc<[Arc<Chunk>]>,
+        first_seq: Seq,
+        last_seq: Seq,
+    ) -> Snapshot {
         let (hidden, count) = (OnceLock::new(), OnceLock::new());
-        View { inner: Arc::new(Inner { shown, chunks, first_seq, last_seq, hidden, count }) }
+        Snapshot { inner: Arc::new(Inner { committed, chunks, first_seq, last_seq, hidden, count }) }
     }
 
-    /// What came before it may have been deleted.
+    /// The lowest seq that retention keeps.
     #[must_use]
     pub fn first_seq(&self) -> Seq {
         self.inner.first_seq
     }
 
-    /// Every tweet that was accepted up to here is in this view, and none behind it.
+    /// The snapshot contains exactly the tweets up to this seq.
     #[must_use]
     pub fn last_seq(&self) -> Seq {
         self.inner.last_seq
@@ -145,13 +151,13 @@ impl View {
     /// # Errors
     ///
     /// When the index can't be read, or the search is stopped.
-    pub fn page(&self, search: &Search, request: &PageRequest) -> Result<Page, SearchError> {
+    pub fn page(&self, search: &CompiledSearch, request: &PageRequest) -> Result<Page, SearchError> {
         let &PageRequest { n, from, before_id, until_seq, oldest_first } = request;
         let key = |id: u64| if oldest_first { !id } else { id };
         let until = until_seq.unwrap_or(Seq::MAX);
         let below = before_id.map(key);
-        // One more than asked for, to know whether there is more.
-        let mut top = Top::new(if n == 0 { 0 } else { from.saturating_add(n).saturating_add(1) });
+        // One more than requested tells whether there is a next page.
+        let mut top = TopK::new(if n == 0 { 0 } else { from.saturating_add(n).saturating_add(1) });
         let mut total = 0_u64;
 
         let tail: Vec<&SequencedTweet> = self.tail(search, Seq::ZERO, until).collect();
@@ -159,14 +165,14 @@ impl View {
             total += 1;
             let key = key(item.tweet.id);
             if below.is_none_or(|below| key < below) {
-                top.push(key, Place::Tail(at));
+                top.push(key, HitLocation::Tail(at));
             }
         }
 
-        let shown = &self.inner.shown;
+        let committed = &self.inner.committed;
         let hidden = self.hidden();
-        let weight = shown.weight(&*search.query)?;
-        for (segment, ord) in shown.segments_by(|segment| {
+        let weight = committed.weight(&*search.query)?;
+        for (segment, ord) in committed.segments_by(|segment| {
             let (low, high) = segment.ids();
             key(low).max(key(high))
         }) {
@@ -182,17 +188,17 @@ impl View {
                 total += 1;
                 let key = key(id);
                 if top.takes(key) && below.is_none_or(|below| key < below) {
-                    top.push(key, Place::Index(DocAddress::new(ord, doc)));
+                    top.push(key, HitLocation::Index(DocAddress::new(ord, doc)));
                 }
             })?;
         }
 
-        let mut places = top.into_sorted();
-        let is_more = places.len() > from.saturating_add(n);
-        places.truncate(from.saturating_add(n));
-        let places = places.get(from..).unwrap_or(&[]);
-        let next = places.last().filter(|_| is_more).map(|&place| self.position(place, &tail).1);
-        Ok(Page { hits: self.hits(places, &tail)?, total, next })
+        let mut locations = top.into_sorted();
+        let is_more = locations.len() > from.saturating_add(n);
+        locations.truncate(from.saturating_add(n));
+        let locations = locations.get(from..).unwrap_or(&[]);
+        let next = locations.last().filter(|_| is_more).map(|&location| self.position(location, &tail).1);
+        Ok(Page { hits: self.hits(locations, &tail)?, total, next })
     }
 
     /// The newest `n` tweets by arrival, newest first.
@@ -201,19 +207,19 @@ impl View {
     ///
     /// When the index can't be read, or the search is stopped.
     pub fn newest(&self, n: usize) -> Result<Vec<Hit>, SearchError> {
-        let everything = Search::new(&Ast::All);
-        let mut top = Top::new(n);
+        let everything = CompiledSearch::new(&Ast::All);
+        let mut top = TopK::new(n);
         let tail: Vec<&SequencedTweet> = self.tail(&everything, Seq::ZERO, Seq::MAX).collect();
         for (at, item) in tail.iter().enumerate() {
-            top.push(item.seq.0, Place::Tail(at));
+            top.push(item.seq.0, HitLocation::Tail(at));
         }
-        let shown = &self.inner.shown;
-        let weight = shown.weight(&*everything.query)?;
+        let committed = &self.inner.committed;
+        let weight = committed.weight(&*everything.query)?;
         let filter = Filter { after: Seq::ZERO, until: Seq::MAX, hidden: self.hidden() };
-        for (segment, ord) in shown.segments_by(|segment| segment.seqs().1.0) {
+        for (segment, ord) in committed.segments_by(|segment| segment.seqs().1.0) {
             if top.takes(segment.seqs().1.0) {
                 segment.for_each_seq(&*weight, &filter, |doc, seq| {
-                    top.push(seq, Place::Index(DocAddress::new(ord, doc)));
+                    top.push(seq, HitLocation::Index(DocAddress::new(ord, doc)));
                 })?;
             }
         }
@@ -231,11 +237,11 @@ impl View {
         if let Some(item) = items.find(|item| item.tweet.id == id) {
             return Ok(Some(hit_of(item)));
         }
-        let address = self.inner.shown.find(id)?;
-        address.map(|address| self.inner.shown.hit(address).map_err(|_| SearchError::Tweet(id))).transpose()
+        let address = self.inner.committed.find(id)?;
+        address.map(|address| self.inner.committed.hit(address).map_err(|_| SearchError::Tweet(id))).transpose()
     }
 
-    /// How many tweets a search for everything finds.
+    /// The number of tweets.
     ///
     /// # Errors
     ///
@@ -246,18 +252,18 @@ impl View {
         }
         let last_seq = self.last_seq();
         let tail: usize = self.inner.chunks.iter().map(|chunk| chunk.items(last_seq).count()).sum();
-        let hidden = self.inner.shown.count_ids(self.hidden());
-        let count = self.inner.shown.documents().saturating_sub(hidden) + u64::try_from(tail).unwrap_or(u64::MAX);
+        let hidden = self.inner.committed.count_ids(self.hidden());
+        let count = self.inner.committed.documents().saturating_sub(hidden) + u64::try_from(tail).unwrap_or(u64::MAX);
         // Only a whole count is kept.
         coop::check()?;
         Ok(*self.inner.count.get_or_init(|| count))
     }
 
-    /// The tweets of the tail that match and arrived behind `after`, up to and with `until`: in order of arrival. Fewer when the
-    /// search is stopped.
+    /// The matching tweets of the tail above `after`, up to `until`, in order of arrival. Leaves
+    /// tweets out when the search is stopped.
     pub(super) fn tail<'a>(
         &'a self,
-        search: &'a Search,
+        search: &'a CompiledSearch,
         after: Seq,
         until: Seq,
     ) -> impl Iterator<Item = &'a SequencedTweet> {
@@ -266,7 +272,7 @@ impl View {
             .filter(|item| search.matches(&item.tweet.doc))
     }
 
-    /// The tweets of the tail that arrived behind `after`, up to and with `until`: in order of arrival.
+    /// The tweets of the tail above `after`, up to `until`, in order of arrival.
     pub(super) fn tail_items(&self, after: Seq, until: Seq) -> impl Iterator<Item = &SequencedTweet> {
         let chunks =
             self.inner.chunks.iter().filter(move |chunk| chunk.last_seq() > after && chunk.first_seq() <= until);
@@ -274,44 +280,44 @@ impl View {
         items.filter(move |item| item.seq > after && item.seq <= until)
     }
 
-    /// The last position up to `until` that the tail does not hold: what arrived up to there is in the segments.
-    pub(super) fn committed(&self, until: Seq) -> Seq {
+    /// The highest seq up to `until` below which the tail has no tweet.
+    pub(super) fn committed_until(&self, until: Seq) -> Seq {
         self.inner.chunks.first().map_or(until, |chunk| chunk.first_seq().before().min(until))
     }
 
-    /// Ids whose version in the index is not the newest.
+    /// Ids with a newer version in the tail.
     pub(super) fn hidden(&self) -> &HashSet<u64> {
         self.inner.hidden.get_or_init(|| self.inner.chunks.iter().flat_map(|chunk| chunk.replaces()).copied().collect())
     }
 
-    /// What searchers show.
-    pub(super) fn shown(&self) -> &Shown {
-        &self.inner.shown
+    /// The committed part.
+    pub(super) fn committed(&self) -> &CommittedIndex {
+        &self.inner.committed
     }
 
-    /// The position and the id of a tweet.
-    fn position(&self, place: Place, tail: &[&SequencedTweet]) -> (Seq, u64) {
-        match place {
-            Place::Index(address) => self.inner.shown.position(address),
-            Place::Tail(item) => (tail[item].seq, tail[item].tweet.id),
+    /// The seq and the id of a tweet.
+    fn position(&self, location: HitLocation, tail: &[&SequencedTweet]) -> (Seq, u64) {
+        match location {
+            HitLocation::Index(address) => self.inner.committed.position(address),
+            HitLocation::Tail(item) => (tail[item].seq, tail[item].tweet.id),
         }
     }
 
-    /// Reads the tweets, without those that can't be read.
-    fn hits(&self, places: &[Place], tail: &[&SequencedTweet]) -> Result<Vec<Hit>, SearchError> {
-        // Neighbors in the index are stored in one block: read them one behind the other.
-        let mut order: Vec<usize> = (0..places.len()).collect();
-        order.sort_unstable_by_key(|&at| match places[at] {
-            Place::Index(address) => (address.segment_ord, address.doc_id),
-            Place::Tail(_) => (0, 0),
+    /// Reads the tweets and leaves out those that can't be read.
+    fn hits(&self, locations: &[HitLocation], tail: &[&SequencedTweet]) -> Result<Vec<Hit>, SearchError> {
+        // Neighbors share a block of the store: read them one after the other.
+        let mut order: Vec<usize> = (0..locations.len()).collect();
+        order.sort_unstable_by_key(|&at| match locations[at] {
+            HitLocation::Index(address) => (address.segment_ord, address.doc_id),
+            HitLocation::Tail(_) => (0, 0),
         });
-        let mut hits = vec![None; places.len()];
+        let mut hits = vec![None; locations.len()];
         for at in order {
             coop::check()?;
-            hits[at] = match places[at] {
-                // It is noted as damage where it is read.
-                Place::Index(address) => self.inner.shown.hit(address).ok(),
-                Place::Tail(item) => Some(hit_of(tail[item])),
+            hits[at] = match locations[at] {
+                // The failure is recorded as damage.
+                HitLocation::Index(address) => self.inner.committed.hit(address).ok(),
+                HitLocation::Tail(item) => Some(hit_of(tail[item])),
             };
         }
         // Also of what led here.
@@ -320,7 +326,7 @@ impl View {
     }
 }
 
-/// The tweet as searches give it.
+/// The tweet as a hit.
 pub(super) fn hit_of(item: &SequencedTweet) -> Hit {
     Hit { seq: item.seq, id: item.tweet.id, json: Arc::clone(&item.tweet.json) }
 }

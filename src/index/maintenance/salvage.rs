@@ -1,20 +1,20 @@
-//! Reading the tweets of an index without tantivy's searchers: all of a whole one, and what is left
-//! of a damaged one.
+//! Reads the tweets of an index from its files: all of an undamaged one, and what is left of a
+//! damaged one.
 //!
 //! Only the stored tweets are needed to build an index. The other files of a segment say which
 //! tweets there should be:
 //!
 //! | file | use | without it |
 //! |---|---|---|
-//! | `.store` | the tweets, with their seqs | what is found in it by [`StoreScan`] |
-//! | `.fast` | ids and seqs of all documents: what is lost has a name | what is lost is only counted |
+//! | `.store` | the tweets, with their seqs | the tweets that [`StoreScan`] finds |
+//! | `.fast` | ids and seqs of all documents: names what is lost | lost tweets are only counted |
 //! | `.del` | which documents are deleted | the rules below |
-//! | `meta.json` | the segments, the first seq, the places of the sources | segments by the names of their files |
+//! | `meta.json` | segments, first seq, cursors of sources | segments by the names of files |
 //! | others | none | nothing is lost |
 //!
 //! Of several versions of a tweet only the newest counts, also when it is lost: an older one does
-//! not come back in its place. Nothing before the first seq comes back. These two rules are all
-//! that perch deletes by, so they hold without a list of deleted documents too.
+//! not return in its place. No tweet below the first seq returns. perch deletes by these two rules
+//! alone, so they hold without a list of deleted documents too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -27,21 +27,21 @@ use tantivy::fastfield::AliveBitSet;
 use tantivy::store::StoreReader;
 
 use super::store_scan::{BlockAddress, StoreScan};
-use super::{OfflineError, doing};
+use super::{MaintenanceError, doing};
 use crate::ids::Seq;
-use crate::index::checked_directory::segment_of;
 use crate::index::checksum;
 use crate::index::commit_files::{Commit, CommittedSegment, DamagedFile};
+use crate::index::commit_payload::CommitPayload;
+use crate::index::committed::Json;
 use crate::index::damage::guarded;
 use crate::index::fields::{ID, SEQ};
-use crate::index::shown::Json;
-use crate::index::writer::Payload;
+use crate::index::tantivy_directory::segment_of;
 use crate::tweet::{self, AnalyzedTweet, SequencedTweet};
 
-/// How many unpacked blocks of a segment are kept.
+/// Decompressed blocks of a segment in the cache.
 const CACHE_BLOCKS: usize = 16;
 
-/// A tweet that is lost.
+/// A lost tweet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostTweet {
     /// Its id.
@@ -55,12 +55,12 @@ pub struct LostTweet {
 /// What can't be read any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// Tweets by name, in order of arrival.
+    /// Known tweets, in order of arrival.
     pub tweets: Vec<LostTweet>,
-    /// How many more tweets may be lost, by the file that they were stored in. Tweets that were
-    /// deleted or replaced long ago count here too.
+    /// Counts of further tweets that may be lost, by file. Tweets that were deleted or replaced
+    /// long ago count too.
     pub unnamed: BTreeMap<String, u64>,
-    /// What else is lost, as sentences without a stop.
+    /// Other losses, as sentences without a period.
     pub notes: Vec<String>,
 }
 
@@ -76,9 +76,9 @@ impl Losses {
 pub(super) struct StoredTweets {
     pub(super) damaged: Vec<DamagedFile>,
     pub(super) losses: Losses,
-    pub(super) payload: Payload,
+    pub(super) payload: CommitPayload,
     segments: Vec<Segment>,
-    /// In order of arrival. Those whose position is lost are at the end.
+    /// In order of arrival. Tweets whose seq is lost are at the end.
     kept: Vec<Version>,
 }
 
@@ -91,7 +91,7 @@ struct Version {
     segment: usize,
     /// `None` when it can't be read.
     at: Option<Address>,
-    /// Whether a list of deleted documents says so.
+    /// Whether a list of deleted documents contains it.
     is_deleted: bool,
 }
 
@@ -128,11 +128,11 @@ impl Deletes {
 
 impl StoredTweets {
     /// Reads every file of an index and finds its tweets.
-    pub(super) fn open(dir: &Path) -> Result<StoredTweets, OfflineError> {
+    pub(super) fn open(dir: &Path) -> Result<StoredTweets, MaintenanceError> {
         let mut tweets = StoredTweets {
             damaged: Vec::new(),
             losses: Losses::default(),
-            payload: Payload::default(),
+            payload: CommitPayload::default(),
             segments: Vec::new(),
             kept: Vec::new(),
         };
@@ -211,18 +211,18 @@ impl StoredTweets {
         self.segments.push(Segment { store_file, tweets });
     }
 
-    /// Chooses the newest version of each tweet.
+    /// Keeps the newest version of each tweet.
     fn keep(&mut self, versions: Vec<Version>) {
         let mut newest: HashMap<u64, Version> = HashMap::with_capacity(versions.len());
         for version in versions {
             let place = newest.entry(version.id).or_insert(version);
-            // Without a meta.json, a segment and those that it was merged from may both be there.
+            // Without a meta.json, a segment and those that it was merged from may both exist.
             let is_better = (version.seq, version.at.is_some()) > (place.seq, place.at.is_some());
             if is_better {
                 *place = version;
             }
         }
-        let first = self.payload.keeping.first_seq();
+        let first = self.payload.retained.first_seq();
         for version in newest.into_values() {
             let is_gone = version.is_deleted || version.seq < first && version.seq != Seq::ZERO;
             match version.at {
@@ -246,23 +246,23 @@ impl StoredTweets {
         }
     }
 
-    /// The highest position of a tweet.
+    /// The highest seq of a tweet.
     pub(super) fn last_seq(&self) -> Seq {
         self.kept.iter().map(|version| version.seq).max().unwrap_or(Seq::ZERO)
     }
 
-    /// How many tweets have lost their position.
+    /// The number of tweets whose seq is lost.
     pub(super) fn unplaced(&self) -> usize {
         self.kept.iter().filter(|version| version.seq == Seq::ZERO).count()
     }
 
-    /// Reads the tweets in groups of `n`. Those without a position get positions from `next` on.
+    /// Reads the tweets in groups of `n`. Tweets without a seq get seqs from `next` on.
     pub(super) fn for_each_group(
         &mut self,
         n: usize,
         mut next: Seq,
-        mut with: impl FnMut(&[SequencedTweet]) -> Result<(), OfflineError>,
-    ) -> Result<(), OfflineError> {
+        mut with: impl FnMut(&[SequencedTweet]) -> Result<(), MaintenanceError>,
+    ) -> Result<(), MaintenanceError> {
         for group in std::mem::take(&mut self.kept).chunks(n) {
             let mut items = Vec::with_capacity(group.len());
             for version in group {
@@ -342,7 +342,7 @@ impl SegmentTweets<'_> {
         Tweets::Whole(store)
     }
 
-    /// Finds what is left of a file whose checksum is wrong.
+    /// Finds the tweets that are left in a damaged file.
     fn scan(&mut self, path: &Path) -> Tweets {
         let Ok(mut scan) = StoreScan::open(path) else { return Tweets::Missing };
         let columns = self.columns.unwrap_or_default();
@@ -393,10 +393,9 @@ fn deletes_of(content: &FileSlice) -> Option<AliveBitSet> {
     guarded(|| Ok(AliveBitSet::open(content.read_bytes()?))).ok()
 }
 
-/// The segments by the names of their files, for an index whose `meta.json` is damaged. Whether
-/// they belong to the last commit is not known: one that was merged may be there beside what became
-/// of it, and one that was never committed.
-fn segments_by_name(dir: &Path) -> Result<Vec<(CommittedSegment, bool)>, OfflineError> {
+/// Lists the segments by the names of their files, for an index with a damaged `meta.json`. They
+/// may include merged segments and segments that were never committed.
+fn segments_by_name(dir: &Path) -> Result<Vec<(CommittedSegment, bool)>, MaintenanceError> {
     let failed = |error| doing(dir.display().to_string())(error);
     let mut segments: BTreeMap<String, CommittedSegment> = BTreeMap::new();
     for entry in fs::read_dir(dir).map_err(failed)? {

@@ -1,13 +1,14 @@
-//! Which segments are merged, and which are written again to give back what was deleted in them.
+//! Decides which segments are merged, and which are rewritten to free the space of deleted tweets.
 //!
-//! A merge writes new files with right checksums from whatever it reads. So the files of a segment are compared with their
-//! checksums before it is merged. A segment with a damaged file is never merged: it stays as it is, `perch check-index`
-//! finds it, and what is right in it can be salvaged.
+//! A merge writes new files with valid checksums from whatever it reads, so the files of a segment
+//! are verified before it is merged. A segment with a damaged file is never merged: `perch
+//! check-index` lists it, and its undamaged tweets can be salvaged.
 //!
-//! tantivy does not say that a merge has failed, it asks for merges again after the next commit. Segments that were proposed
-//! and are there again were not merged. They are proposed again after a minute, then after twice as long each time: a disk
-//! that was full may have space again. A merge of them and of more segments waits as long. Merges that failed are a problem
-//! until they are done, or not wanted any more.
+//! tantivy does not report a failed merge; it asks for merges again after the next commit. Segments
+//! that were proposed and still exist were not merged. The policy proposes them again after a
+//! minute, then after twice as long each time: a full disk may have space again. A merge of them
+//! and of more segments waits as long. Failed merges are reported as a problem until they are done
+//! or no longer wanted.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -26,41 +27,42 @@ use super::damage::Damage;
 use super::lock;
 use super::retention::is_wasteful;
 
-/// Files up to this size in all are compared with their checksums while tantivy waits, in bytes: that takes some
-/// milliseconds. Larger ones are read by a thread of their own, and merged after the next commit.
+/// Files of a merge up to this total size are verified while tantivy waits, which takes
+/// milliseconds. Larger ones are verified in a thread, and merged after the next commit.
 const CHECKED_AT_ONCE_BYTES: u64 = 32 * 1024 * 1024;
 
-/// How many merges are remembered to see whether they failed. tantivy runs one at a time.
+/// Merges that are remembered in order to detect failures. tantivy runs one at a time.
 const REMEMBERED: usize = 64;
 
-/// How many segments are remembered to be right. They are checked again when they were forgotten.
+/// Verified segments that are remembered. A forgotten one is verified again.
 const MAX_CHECKED: usize = 4_096;
 
-/// When a merge that failed is tried again: first after this time, then after twice as long.
+/// The pause before a failed merge is proposed again, and the longest one.
 const FIRST_RETRY: Duration = Duration::from_secs(60);
 const LAST_RETRY: Duration = Duration::from_secs(3_600);
 
-/// Asked by tantivy after each commit and each merge, about the segments that no merge works on.
+/// tantivy asks it after each commit and each merge, about the segments that are not being merged.
 #[derive(Debug)]
-pub(super) struct Merging {
+pub(super) struct PerchMergePolicy {
     by_size: LogMergePolicy,
-    /// Space is short.
+    /// The index is above its size limit.
     is_tight: Arc<AtomicBool>,
     checks: Arc<Checks>,
     attempts: Mutex<Attempts>,
 }
 
-impl Merging {
-    /// Segments of about one size are merged, eight at a time, and four times the size is another size: some twenty segments
-    /// for a million tweets that came in small commits. While `is_tight`, wasteful ones are written again as well.
-    pub(super) fn new(is_tight: Arc<AtomicBool>, dir: &Path, damage: Arc<Damage>) -> Merging {
+impl PerchMergePolicy {
+    /// Merges eight segments of about one size at a time; sizes differ by a factor of four: about
+    /// twenty segments for a million tweets in small commits. While `is_tight`, wasteful segments
+    /// are rewritten as well.
+    pub(super) fn new(is_tight: Arc<AtomicBool>, dir: &Path, damage: Arc<Damage>) -> PerchMergePolicy {
         let mut by_size = LogMergePolicy::default();
         by_size.set_min_num_segments(8);
         by_size.set_min_layer_size(4_000);
         by_size.set_level_log_size(2.0);
         by_size.set_del_docs_ratio_before_merge(0.3);
         let checks = Arc::new(Checks { dir: dir.to_owned(), damage, state: Mutex::default() });
-        Merging { by_size, is_tight, checks, attempts: Mutex::default() }
+        PerchMergePolicy { by_size, is_tight, checks, attempts: Mutex::default() }
     }
 
     fn candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
@@ -77,7 +79,7 @@ impl Merging {
     }
 }
 
-impl MergePolicy for Merging {
+impl MergePolicy for PerchMergePolicy {
     fn compute_merge_candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
         let mut attempts = lock(&self.attempts);
         let there: HashSet<SegmentId> = segments.iter().map(SegmentMeta::id).collect();
@@ -103,22 +105,22 @@ impl MergePolicy for Merging {
 /// The segments of a merge.
 type MergeKey = BTreeSet<SegmentId>;
 
-/// The merges that were proposed, and those that failed.
+/// Proposed merges, and failed ones.
 #[derive(Debug, Default)]
 struct Attempts {
     begun: VecDeque<MergeKey>,
-    /// When to try again, and the pause before that.
+    /// The time of the next attempt, and the pause before it.
     failed: HashMap<MergeKey, (Instant, Duration)>,
 }
 
 impl Attempts {
-    /// `there` are the segments that no merge works on.
+    /// `there` are the segments that are not being merged.
     fn note_failures(&mut self, there: &HashSet<SegmentId>, now: Instant) {
         let is_back = |merge: &MergeKey| merge.iter().all(|segment| there.contains(segment));
         let (failed, begun): (Vec<_>, Vec<_>) = self.begun.drain(..).partition(is_back);
         self.begun = begun.into();
         for merge in failed {
-            // What failed before may have been a part of it: segments come with each commit.
+            // The failed merge may have been a part of this one: each commit brings segments.
             let parts = self.failed.extract_if(|part, _| part.is_subset(&merge));
             let before = parts.map(|(_, (_, pause))| pause).max();
             let pause = before.map_or(FIRST_RETRY, |pause| (pause * 2).min(LAST_RETRY));
@@ -128,7 +130,7 @@ impl Attempts {
         }
     }
 
-    /// Forgets the merges that failed and that could be proposed now, but are in no candidate any more.
+    /// Forgets failed merges that are possible and that no candidate contains.
     fn forget_unwanted(&mut self, there: &HashSet<SegmentId>, candidates: &[MergeCandidate]) {
         self.failed.retain(|merge, _| {
             let is_possible = merge.iter().all(|segment| there.contains(segment));
@@ -137,12 +139,13 @@ impl Attempts {
         });
     }
 
-    /// Forgets the merges that failed and that can't be tried again: a segment of theirs was merged or deleted.
+    /// Forgets failed merges of which a segment was merged or deleted.
     fn forget_gone(&mut self, there: &HashSet<SegmentId>, dir: &Path) {
         if self.failed.keys().flatten().all(|segment| there.contains(segment)) {
             return;
         }
-        // tantivy writes it before it asks for merges. Segments that a merge works on are in it.
+        // tantivy writes meta.json before it asks for merges. It contains segments that are being
+        // merged.
         let Ok(commit) = Commit::read(dir) else { return };
         let committed: HashSet<&str> = commit.segments.iter().map(|segment| segment.id.as_str()).collect();
         let exists = |id: &SegmentId| there.contains(id) || committed.contains(id.uuid_string().as_str());
@@ -162,7 +165,7 @@ impl Attempts {
     }
 }
 
-/// Which segments are what was written.
+/// Which segments are verified.
 #[derive(Debug)]
 struct Checks {
     dir: PathBuf,
@@ -174,11 +177,11 @@ struct Checks {
 struct Checked {
     whole: HashSet<SegmentId>,
     damaged: HashSet<SegmentId>,
-    /// A thread reads files.
+    /// A thread verifies files.
     is_busy: bool,
 }
 
-/// A thread that reads files, until it ends, if need be by a panic.
+/// Marks the verifying thread as ended, also after a panic.
 struct Busy(Arc<Checks>);
 
 impl Drop for Busy {
@@ -192,7 +195,7 @@ impl Checks {
         lock(&self.state).damaged.contains(&segment)
     }
 
-    /// Whether all files of these segments are right. When that takes long, the answer is no until it is known.
+    /// Whether all files of these segments are undamaged. False while a thread verifies them.
     fn are_whole(self: &Arc<Checks>, segments: &[&SegmentMeta]) -> bool {
         let unchecked: Vec<SegmentMeta> = {
             let state = lock(&self.state);
@@ -209,12 +212,12 @@ impl Checks {
             return segments.iter().all(|segment| lock(&self.state).whole.contains(&segment.id()));
         }
         let checks = Arc::clone(self);
-        // The files stay as long as the thread has the metas.
+        // The metas keep the files from being deleted.
         self.aside(move || checks.check(&unchecked));
         false
     }
 
-    /// Lets a thread do this, unless one is at work.
+    /// Starts a thread, unless one is running.
     fn aside(self: &Arc<Checks>, check: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
         if std::mem::replace(&mut lock(&self.state).is_busy, true) {
             return None;
@@ -235,7 +238,7 @@ impl Checks {
             let mut is_whole = true;
             for file in CommittedSegment::from(segment).files() {
                 let Err(damage) = checksum::verify_file(&self.dir.join(&file)) else { continue };
-                // Another time it may be read. And who deletes the whole directory damages nothing.
+                // An IO error may pass, and a deleted directory is no damage.
                 if matches!(damage, FileDamage::Io(_)) || !self.dir.exists() {
                     return;
                 }

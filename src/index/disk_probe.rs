@@ -1,7 +1,8 @@
-//! Whether the index could be written now: for those who ask whether tweets would be taken.
+//! Checks whether the index can be written, for `/readyz` and for requests that bring tweets.
 //!
-//! A commit that fails says so by itself, but only tweets bring commits: a disk that is full would stay unseen until the next tweet, and one that has space
-//! again would count as full until then. So who asks gets a file written, now and then.
+//! A failed commit reports a full disk, but commits follow tweets only: a disk that fills up would
+//! stay undetected until the next tweet, and a disk that has space again would count as full until
+//! then. So a check writes and deletes a file of 1 MiB, at most every 10 s while the disk is fine.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -11,37 +12,39 @@ use std::time::{Duration, Instant};
 
 use super::{IntakeError, lock};
 
-/// What must fit: about what a commit of some hundred tweets takes.
+/// Size of the probe file: about a commit of some hundred tweets.
 const PROBE_BYTES: usize = 1024 * 1024;
-/// How long an answer stands while all is well, and while it isn't.
+/// How long a result is valid: a good one, and a bad one.
 const GOOD_FOR: Duration = Duration::from_secs(10);
 const BAD_FOR: Duration = Duration::from_millis(500);
 
 const PROBE: &str = "perch.probe";
 
-/// The room that is left for the index.
+/// Probes the disk of an index, and remembers the last result.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct DiskProbe {
     dir: PathBuf,
-    /// When was last looked, and what was found. Never held while a file is written: commits tell what they came to.
+    /// The last result and its time. Not locked while the probe file is written, so that commits
+    /// can report meanwhile.
     last: Mutex<Option<(Instant, Result<(), IntakeError>)>>,
-    /// Held by who writes the file.
+    /// Locked by the thread that writes the probe file.
     probing: Mutex<()>,
 }
 
-impl Room {
-    pub(super) fn new(dir: &Path) -> Room {
-        Room { dir: dir.to_owned(), last: Mutex::new(None), probing: Mutex::new(()) }
+impl DiskProbe {
+    pub(super) fn new(dir: &Path) -> DiskProbe {
+        DiskProbe { dir: dir.to_owned(), last: Mutex::new(None), probing: Mutex::new(()) }
     }
 
-    /// What a commit came to.
+    /// Records the result of a commit.
     pub(super) fn committed(&self, outcome: Result<(), IntakeError>) {
         *lock(&self.last) = Some((Instant::now(), outcome));
     }
 
-    /// Whether there is room. Writes a file when the last answer is old; who asks meanwhile gets the last answer, so that a disk that hangs
-    /// doesn't take one thread after the other.
-    pub(super) fn look(&self) -> Result<(), IntakeError> {
+    /// Returns the last result while it is valid, or writes the probe file. While one thread
+    /// writes, others get the last result, so that a hanging disk does not block one thread after
+    /// the other.
+    pub(super) fn check(&self) -> Result<(), IntakeError> {
         let last = lock(&self.last).clone();
         if let Some((at, outcome)) = &last
             && at.elapsed() < if outcome.is_ok() { GOOD_FOR } else { BAD_FOR }
@@ -65,7 +68,7 @@ fn probe(dir: &Path) -> io::Result<()> {
     written.and(removed)
 }
 
-/// Bytes that no file system packs.
+/// Bytes that no file system can compress.
 fn noise() -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let words = std::iter::repeat_with(|| {

@@ -1,7 +1,8 @@
-//! What searchers show: one committed state of the index on disk, with the columns that every search needs at hand.
+//! One committed state of the index on disk, with the columns that every search needs.
 //!
-//! Segments are opened one by one, and those that an earlier state has stay open. A segment whose stored tweets are damaged
-//! is opened without them: it can be searched and counted, and only reading such a tweet fails.
+//! Segments are opened one by one; those that an earlier state shares stay open. A segment whose
+//! stored tweets are damaged is opened without them: it can be searched and counted, and only
+//! reading one of its tweets fails.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -26,11 +27,11 @@ use super::zone_map::ZoneMap;
 use crate::coop;
 use crate::ids::Seq;
 
-/// How many unpacked blocks of stored tweets a segment keeps.
+/// Decompressed blocks of stored tweets that a segment caches.
 const STORE_CACHE_BLOCKS: usize = 64;
 
 /// One committed state of the index.
-pub(super) struct Shown {
+pub(super) struct CommittedIndex {
     /// By ordinal.
     segments: Vec<Segment>,
     highest_id: Option<u64>,
@@ -38,40 +39,41 @@ pub(super) struct Shown {
     damage: Arc<Damage>,
 }
 
-/// The columns of a segment.
+/// An open segment and its columns.
 #[derive(Clone)]
 pub(super) struct Segment {
     reader: SegmentReader,
-    /// The stored tweets, or why they can't be opened.
+    /// The stored tweets, or the reason why they can't be opened.
     store: Arc<Result<StoreReader, TantivyError>>,
     ids: Column<u64>,
     seqs: Column<u64>,
-    /// Made when a replay first needs it, and handed on to the next commit with the same segment.
+    /// Created when a replay first needs it, and shared with later states of the segment.
     zone_map: Arc<OnceLock<ZoneMap>>,
-    /// Of its files.
+    /// The size of its files.
     bytes: u64,
 }
 
-/// Which of the documents that match count.
+/// Which of the matching documents count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Filter<'a> {
-    /// Only those that arrived behind this.
+    /// Only documents above this seq.
     pub(super) after: Seq,
-    /// Only those that arrived up to this.
+    /// Only documents up to this seq.
     pub(super) until: Seq,
-    /// Not those with these ids.
+    /// No documents with these ids: the tail has a newer version.
     pub(super) hidden: &'a HashSet<u64>,
 }
 
-impl Shown {
-    /// Opens the last commit of an index whose files are in `dir`, and notes the damage that shows while it is read.
-    pub(super) fn open(index: &tantivy::Index, dir: &Path, damage: Arc<Damage>) -> tantivy::Result<Shown> {
-        Shown::open_after(index, dir, damage, &[])
+impl CommittedIndex {
+    /// Opens the last commit of an index with its files in `dir`. Damage that reads find is
+    /// recorded in `damage`.
+    pub(super) fn open(index: &tantivy::Index, dir: &Path, damage: Arc<Damage>) -> tantivy::Result<CommittedIndex> {
+        CommittedIndex::open_after(index, dir, damage, &[])
     }
 
-    /// Opens the last commit. Segments that this state has too stay open.
-    pub(super) fn reopen(&self, index: &tantivy::Index, dir: &Path) -> tantivy::Result<Shown> {
-        Shown::open_after(index, dir, Arc::clone(&self.damage), &self.segments)
+    /// Opens the last commit. Segments that this state shares stay open.
+    pub(super) fn reopen(&self, index: &tantivy::Index, dir: &Path) -> tantivy::Result<CommittedIndex> {
+        CommittedIndex::open_after(index, dir, Arc::clone(&self.damage), &self.segments)
     }
 
     fn open_after(
@@ -79,8 +81,8 @@ impl Shown {
         dir: &Path,
         damage: Arc<Damage>,
         before: &[Segment],
-    ) -> tantivy::Result<Shown> {
-        // Meanwhile tantivy deletes no file.
+    ) -> tantivy::Result<CommittedIndex> {
+        // Keeps tantivy from deleting files.
         let lock = index.directory().acquire_lock(&META_LOCK)?;
         let committed = index.searchable_segments()?;
         let mut segments = Vec::with_capacity(committed.len());
@@ -101,25 +103,25 @@ impl Shown {
             segment.bytes = sizes.get(&segment.reader.segment_id().uuid_string()).copied().unwrap_or(0);
         }
         let highest_id = segments.iter().map(|segment| segment.ids().1).max();
-        Ok(Shown { segments, highest_id, schema: index.schema(), damage })
+        Ok(CommittedIndex { segments, highest_id, schema: index.schema(), damage })
     }
 
-    /// What is known to be damaged.
+    /// The known damage.
     pub(super) fn damage(&self) -> &Arc<Damage> {
         &self.damage
     }
 
-    /// How many documents there are.
+    /// The number of documents that are not deleted.
     pub(super) fn documents(&self) -> u64 {
         self.segments.iter().map(|segment| u64::from(segment.reader.num_docs())).sum()
     }
 
-    /// How many segments there are.
+    /// The number of segments.
     pub(super) fn segments(&self) -> usize {
         self.segments.len()
     }
 
-    /// What the segments take on disk, in bytes. Files that merges have replaced, or are writing, are not among them.
+    /// The size of the segments on disk, in bytes, without files of running and finished merges.
     pub(super) fn size_bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
@@ -129,7 +131,7 @@ impl Shown {
         self.highest_id
     }
 
-    /// Whether this segment is one of them.
+    /// Whether it contains a segment.
     pub(super) fn holds(&self, segment: SegmentId) -> bool {
         self.ord(segment).is_some()
     }
@@ -150,7 +152,7 @@ impl Shown {
         documents
     }
 
-    /// What the segments hold.
+    /// The documents and the size of each segment.
     pub(super) fn parts(&self) -> Vec<Part> {
         let part = |segment: &Segment| Part {
             seqs: segment.seqs(),
@@ -161,7 +163,7 @@ impl Shown {
         self.segments.iter().map(part).collect()
     }
 
-    /// A query, ready for these segments.
+    /// Prepares a query for these segments.
     pub(super) fn weight(&self, query: &dyn Query) -> tantivy::Result<Box<dyn Weight>> {
         query.weight(EnableScoring::disabled_from_schema(&self.schema))
     }
@@ -173,7 +175,7 @@ impl Shown {
         segments
     }
 
-    /// Where the tweet with this id is.
+    /// The address of the tweet with this id.
     pub(super) fn find(&self, id: u64) -> tantivy::Result<Option<DocAddress>> {
         let term = Term::from_field_u64(Fields::tweet().id(), id);
         for (segment, ord) in self.segments.iter().zip(0..) {
@@ -194,7 +196,7 @@ impl Shown {
         Ok(None)
     }
 
-    /// How many tweets arrived before a seq.
+    /// The number of tweets below a seq.
     pub(super) fn count_before(&self, first: Seq) -> u64 {
         let count = |segment: &Segment| {
             let (low, high) = segment.seqs();
@@ -212,7 +214,7 @@ impl Shown {
         self.segments.iter().map(count).sum()
     }
 
-    /// How many tweets have one of these ids.
+    /// The number of tweets with one of these ids.
     pub(super) fn count_ids(&self, ids: &HashSet<u64>) -> u64 {
         let count = |segment: &Segment| {
             let all = (0..segment.reader.max_doc()).take_while(|_| !coop::stopped());
@@ -222,31 +224,31 @@ impl Shown {
         if ids.is_empty() { 0 } else { self.segments.iter().map(count).sum() }
     }
 
-    /// The ordinal of a segment, if it is one of them.
+    /// The ordinal of a segment.
     pub(super) fn ord(&self, segment: SegmentId) -> Option<u32> {
         let mut ords = (0..).zip(&self.segments);
         ords.find(|(_, it)| it.reader.segment_id() == segment).map(|(ord, _)| ord)
     }
 
-    /// The segment of this ordinal.
+    /// The segment of an ordinal.
     pub(super) fn segment(&self, ord: u32) -> &Segment {
         &self.segments[ord as usize]
     }
 
-    /// The stored tweet, unless it is deleted, its id is among the hidden ones, or it can't be read.
+    /// The stored tweet, unless it is deleted, hidden, or can't be read.
     pub(super) fn current_hit(&self, address: DocAddress, hidden: &HashSet<u64>) -> Option<Hit> {
         let segment = self.segment(address.segment_ord);
-        // Damage is noted where it is read.
+        // `hit` has recorded the damage.
         if segment.is_current(address.doc_id, hidden) { self.hit(address).ok() } else { None }
     }
 
-    /// The position and the id of a document.
+    /// The seq and the id of a document.
     pub(super) fn position(&self, address: DocAddress) -> (Seq, u64) {
         let segment = &self.segments[address.segment_ord as usize];
         (Seq(segment.seqs.values.get_val(address.doc_id)), segment.id(address.doc_id))
     }
 
-    /// The stored tweet. A failure is noted as damage: what can't be read once can't be read ever.
+    /// The stored tweet. A failure is recorded as damage.
     pub(super) fn hit(&self, address: DocAddress) -> tantivy::Result<Hit> {
         let segment = &self.segments[address.segment_ord as usize];
         let (seq, id) = self.position(address);
@@ -261,14 +263,17 @@ impl Shown {
     }
 }
 
-impl std::fmt::Debug for Shown {
+impl std::fmt::Debug for CommittedIndex {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shown").field("documents", &self.documents()).field("segments", &self.segments()).finish()
+        f.debug_struct("CommittedIndex")
+            .field("documents", &self.documents())
+            .field("segments", &self.segments())
+            .finish()
     }
 }
 
 impl Segment {
-    /// Opens a segment. What does not depend on its deleted documents is taken from an earlier state of it.
+    /// Opens a segment. What does not depend on its deleted documents comes from an earlier state.
     fn open(segment: &tantivy::index::Segment, earlier: Option<&Segment>) -> tantivy::Result<Segment> {
         let reader = SegmentReader::open(segment)?;
         let column = |name: &str| -> tantivy::Result<Column<u64>> {
@@ -284,7 +289,7 @@ impl Segment {
         Ok(Segment { ids: column(ID)?, seqs: column(SEQ)?, bytes: 0, store, zone_map, reader })
     }
 
-    /// What is stored of a document.
+    /// The stored text of a document.
     fn stored(&self, doc: DocId) -> tantivy::Result<String> {
         let store = (*self.store).as_ref().map_err(TantivyError::clone)?;
         guarded(|| store.get::<Json>(doc).map(|Json(stored)| stored))
@@ -300,12 +305,12 @@ impl Segment {
         (Seq(self.seqs.min_value()), Seq(self.seqs.max_value()))
     }
 
-    /// The segment as tantivy has it.
+    /// tantivy's reader of the segment.
     pub(super) fn reader(&self) -> &SegmentReader {
         &self.reader
     }
 
-    /// Where in the segment which seqs are.
+    /// The zone map of the seqs.
     pub(super) fn zone_map(&self) -> &ZoneMap {
         self.zone_map.get_or_init(|| ZoneMap::new(&self.seqs, self.reader.max_doc()))
     }
@@ -324,7 +329,7 @@ impl Segment {
         self.ids.values.get_val(doc)
     }
 
-    /// How many documents match. The weight is that of the query.
+    /// The number of matching documents. `weight` is that of `query`.
     pub(super) fn count(&self, query: &dyn Query, weight: &dyn Weight, filter: &Filter<'_>) -> tantivy::Result<u64> {
         let mut total = 0;
         if !self.is_inside(filter) || !filter.hidden.is_empty() {
@@ -342,7 +347,8 @@ impl Segment {
             return Ok(0);
         }
         let mut scorer = weight.scorer(&self.reader, 1.0)?;
-        // tantivy's count of an intersection stops with the parts of it; that of a union does not stop.
+        // tantivy's count of an intersection ends when its parts are stopped; that of a union does
+        // not.
         let is_stoppable = scorer.is::<Intersection<Box<dyn Scorer>>>() || scorer.cost() <= COUNTED_AT_ONCE;
         if is_stoppable && alive.is_none() {
             return Ok(u64::from(scorer.count_including_deleted()));
@@ -380,14 +386,14 @@ impl Segment {
         })
     }
 
-    /// Whether all documents arrived in time.
+    /// Whether the filter excludes no document by its seq.
     fn is_inside(&self, filter: &Filter<'_>) -> bool {
         let (first, last) = self.seqs();
         first > filter.after && last <= filter.until
     }
 
-    /// Calls `with` for the documents that match, block by block, with room for as many values. Some are left out when the
-    /// search is stopped.
+    /// Calls `with` for blocks of matching documents, with a buffer for one value each. Leaves
+    /// documents out when the search is stopped.
     pub(super) fn for_each(
         &self,
         weight: &dyn Weight,
@@ -419,11 +425,11 @@ impl Segment {
     }
 }
 
-/// The postings that are counted at once, without a yield point: some milliseconds.
+/// Postings that are counted without a yield point: some milliseconds.
 const COUNTED_AT_ONCE: u64 = 1_000_000;
 
-/// Calls `with` for the documents of a scorer, block by block, until it or the search ends. How long the next block takes nobody
-/// knows: one of a union of many terms is thousands of steps. So each is a yield point.
+/// Calls `with` for blocks of documents until the scorer or the search ends. Each block is a yield
+/// point: a block of a union of many terms can take thousands of steps.
 fn for_each_block(scorer: &mut dyn Scorer, mut with: impl FnMut(&[DocId])) {
     let mut block = [0; COLLECT_BLOCK_BUFFER_LEN];
     while !coop::stopped_now() {
@@ -435,10 +441,10 @@ fn for_each_block(scorer: &mut dyn Scorer, mut with: impl FnMut(&[DocId])) {
     }
 }
 
-/// What the files of each segment take, in bytes, by the id that their names begin with.
+/// The size of the files of each segment, in bytes, by the segment id in their names.
 fn sizes_of_segments(dir: &Path) -> HashMap<String, u64> {
     let mut sizes = HashMap::new();
-    // A file can be deleted while we look.
+    // A file may be deleted meanwhile.
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let (name, metadata) = (entry.file_name(), entry.metadata());
         if let (Some((segment, _)), Ok(metadata)) = (name.to_str().and_then(|name| name.split_once('.')), metadata) {
@@ -448,7 +454,7 @@ fn sizes_of_segments(dir: &Path) -> HashMap<String, u64> {
     sizes
 }
 
-/// Copies the documents that are not deleted, and answers how many.
+/// Copies the documents that are not deleted and returns their number.
 fn keep_alive(docs: &[DocId], alive: Option<&AliveBitSet>, kept: &mut [DocId]) -> usize {
     let Some(alive) = alive else {
         kept[..docs.len()].copy_from_slice(docs);
@@ -462,7 +468,7 @@ fn keep_alive(docs: &[DocId], alive: Option<&AliveBitSet>, kept: &mut [DocId]) -
     len
 }
 
-/// Moves the documents to the front whose value is right, and answers how many.
+/// Moves the documents with a fitting value to the front and returns their number.
 fn retain(docs: &mut [DocId], values: &[u64], is_right: impl Fn(u64) -> bool) -> usize {
     let mut len = 0;
     for at in 0..docs.len() {
@@ -472,7 +478,7 @@ fn retain(docs: &mut [DocId], values: &[u64], is_right: impl Fn(u64) -> bool) ->
     len
 }
 
-/// The one stored field of a document.
+/// The stored field of a document.
 pub(super) struct Json(pub(super) String);
 
 impl DocumentDeserialize for Json {

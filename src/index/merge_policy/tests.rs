@@ -2,7 +2,7 @@ use tantivy::merge_policy::NoMergePolicy;
 
 use super::*;
 use crate::index::fields::Fields;
-use crate::index::open_tantivy;
+use crate::index::tantivy_directory::open_index;
 
 fn segments(n: usize) -> Vec<SegmentId> {
     (0..n).map(|_| SegmentId::generate_random()).collect()
@@ -56,7 +56,7 @@ fn the_pause_grows_also_when_many_merges_have_failed() {
 #[test]
 fn a_problem_with_merges_ends_with_the_merge() {
     let dir = tempfile::tempdir().unwrap();
-    let index = open_tantivy(dir.path()).unwrap();
+    let index = open_index(dir.path()).unwrap();
     Fields::register(&index);
     let mut writer = index.writer_with_num_threads::<tantivy::TantivyDocument>(1, 15_000_000).unwrap();
     writer.set_merge_policy(Box::new(NoMergePolicy));
@@ -65,7 +65,7 @@ fn a_problem_with_merges_ends_with_the_merge() {
         writer.commit().unwrap();
     }
     let damage = Arc::new(Damage::default());
-    let merging = Merging::new(Arc::default(), dir.path(), Arc::clone(&damage));
+    let merging = PerchMergePolicy::new(Arc::default(), dir.path(), Arc::clone(&damage));
     let all = index.searchable_segment_metas().unwrap();
     let candidates = merging.compute_merge_candidates(&all);
     assert_eq!(candidates.iter().map(|candidate| candidate.0.len()).collect::<Vec<_>>(), [8]);

@@ -1,55 +1,72 @@
-//! tantivy's directory, in which damage is found before it does harm.
+//! The directory in which tantivy reads and writes: commits survive a power cut, and damage is
+//! found before it spreads.
 //!
-//! tantivy reads a file without looking at its checksum. A damaged file can so give wrong results,
-//! and what is written from it has a right checksum again. This directory
+//! tantivy syncs the content of every file, and the directory before it replaces `meta.json`. It
+//! does not sync the directory afterwards, so that after a power cut the old `meta.json` can be
+//! back, and the commit is lost. Even an older commit can be lost, when the deletion of its files
+//! was durable earlier than the rename.
+//!
+//! tantivy reads files without verifying their checksums. A damaged file can give wrong results,
+//! and a file that tantivy writes from it has a valid checksum again. This directory
 //!
 //! - adds a checksum to `meta.json` and refuses one that is damaged,
-//! - compares the list of deleted documents with its checksum: with each commit, tantivy writes a
-//!   new list from the old one,
+//! - verifies the list of deleted documents: tantivy writes a new list from the old one with each
+//!   commit,
 //! - opens a segment whose stored tweets are damaged: everything but those tweets can be used,
-//! - reads the list of files that tantivy may delete as what there is, when the list is damaged.
+//! - replaces a damaged list of the files that tantivy may delete by a list of the directory.
 //!
-//! Files that are large are not read as a whole when they are opened. Merges are preceded by a
-//! check ([`super::merging`]), and everything else is found by `perch check-index`.
+//! Large files are not read as a whole when they are opened. They are verified before a merge
+//! ([`super::merge_policy`]) and by `perch check-index`.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tantivy::Directory;
 use tantivy::directory::error::{DeleteError, LockError, OpenDirectoryError, OpenReadError, OpenWriteError};
 use tantivy::directory::{DirectoryLock, FileHandle, FileSlice, Lock, MmapDirectory, OwnedBytes};
 use tantivy::directory::{WatchCallback, WatchHandle, WritePtr};
+use tantivy::store::Compressor;
+use tantivy::{Directory, IndexSettings};
 
 use super::checksum;
-use super::durable_directory::META;
+use super::damage::guarded;
+use super::fields::Fields;
 
-/// Lists the files that tantivy made, and may delete.
+/// The file that names the segments of the last commit.
+pub(super) const META: &str = "meta.json";
+
+/// Lists the files that tantivy has created and may delete.
 const MANAGED: &str = ".managed.json";
 
-/// A directory of an index that checks what tantivy does not.
+/// A [`MmapDirectory`] that syncs and verifies what tantivy does not.
 #[derive(Clone, Debug)]
-pub(super) struct CheckedDirectory {
+pub(super) struct TantivyDirectory {
     files: Box<dyn Directory>,
     dir: PathBuf,
-    /// Nothing is written, no lock either: nobody else uses the directory, or its files never
-    /// change.
+    /// Nothing is written, no lock file either: no other process uses the directory, or its files
+    /// never change.
     is_read_only: bool,
 }
 
-impl CheckedDirectory {
-    /// The files in `dir`, which `files` reads and writes.
-    pub(super) fn new(files: impl Directory, dir: &Path) -> CheckedDirectory {
-        CheckedDirectory { files: Box::new(files), dir: dir.to_owned(), is_read_only: false }
+impl TantivyDirectory {
+    /// Opens a directory that exists.
+    pub(super) fn open(dir: &Path) -> Result<TantivyDirectory, OpenDirectoryError> {
+        let files: Box<dyn Directory> = Box::new(MmapDirectory::open(dir)?);
+        #[cfg(test)]
+        let files = super::tests::journal::recorded(files, dir);
+        // A process that was killed may have replaced meta.json without a sync. Files that only the
+        // old one needs are soon deleted.
+        files.sync_directory().map_err(|error| OpenDirectoryError::wrap_io_error(error, dir.to_owned()))?;
+        Ok(TantivyDirectory { files, dir: dir.to_owned(), is_read_only: false })
     }
 
-    /// A directory that may be on a file system that can't be written.
-    pub(super) fn read_only(dir: &Path) -> Result<CheckedDirectory, OpenDirectoryError> {
-        Ok(CheckedDirectory { is_read_only: true, ..CheckedDirectory::new(MmapDirectory::open(dir)?, dir) })
+    /// Opens a directory that may be on a read-only file system.
+    pub(super) fn open_read_only(dir: &Path) -> Result<TantivyDirectory, OpenDirectoryError> {
+        Ok(TantivyDirectory { files: Box::new(MmapDirectory::open(dir)?), dir: dir.to_owned(), is_read_only: true })
     }
 
-    /// The names of files that look like those of a segment.
+    /// The files of the directory that are named like those of a segment.
     fn segment_files(&self) -> io::Result<BTreeSet<PathBuf>> {
         let mut files = BTreeSet::new();
         for entry in std::fs::read_dir(&self.dir)? {
@@ -77,9 +94,9 @@ fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found == extension)
 }
 
-/// A file without content, with a footer that tantivy accepts.
+/// An empty file with a footer that tantivy accepts.
 fn empty_file() -> io::Result<Vec<u8>> {
-    /// What tantivy ends its footers with.
+    /// The end of tantivy's footers.
     const MAGIC: u32 = 1337;
     let mut file = serde_json::to_vec(&serde_json::json!({ "version": tantivy::version(), "crc": 0 }))?;
     let len = u32::try_from(file.len()).map_err(io::Error::other)?;
@@ -88,7 +105,7 @@ fn empty_file() -> io::Result<Vec<u8>> {
     Ok(file)
 }
 
-impl Directory for CheckedDirectory {
+impl Directory for TantivyDirectory {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
         let failed = |error| OpenReadError::wrap_io_error(error, path.to_owned());
         let file = self.files.get_file_handle(path);
@@ -99,8 +116,8 @@ impl Directory for CheckedDirectory {
             return Ok(file);
         }
         if has_extension(path, "store") {
-            // A merge would take the empty file for the stored tweets; but it reads only what was
-            // checked before.
+            // A merge would take the empty file for the stored tweets, but reads only verified
+            // files.
             let is_open = file.as_ref().is_ok_and(|file| checksum::footer(FileSlice::new(Arc::clone(file))).is_ok());
             if !is_open {
                 return Ok(Arc::new(OwnedBytes::new(empty_file().map_err(failed)?)));
@@ -143,10 +160,16 @@ impl Directory for CheckedDirectory {
     }
 
     fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
-        match std::str::from_utf8(data) {
-            Ok(json) if path == Path::new(META) => self.files.atomic_write(path, checksum::seal_json(json).as_bytes()),
-            _ => self.files.atomic_write(path, data),
+        if path != Path::new(META) {
+            // The list of files that tantivy may delete is written for each new file. It is durable
+            // with the next commit, which is soon enough: at worst a file is never deleted.
+            return self.files.atomic_write(path, data);
         }
+        match std::str::from_utf8(data) {
+            Ok(json) => self.files.atomic_write(path, checksum::seal_json(json).as_bytes())?,
+            Err(_) => self.files.atomic_write(path, data)?,
+        }
+        self.files.sync_directory()
     }
 
     fn sync_directory(&self) -> io::Result<()> {
@@ -160,4 +183,24 @@ impl Directory for CheckedDirectory {
     fn watch(&self, watch_callback: WatchCallback) -> tantivy::Result<WatchHandle> {
         self.files.watch(watch_callback)
     }
+}
+
+/// Block size of the stored tweets. A page of scattered hits reads a block for each hit, so that
+/// small blocks are faster; large ones compress better.
+const STORE_BLOCK_BYTES: usize = 4_096;
+
+/// Opens the tantivy index in a directory, or creates one.
+pub(super) fn open_index(dir: &Path) -> tantivy::Result<tantivy::Index> {
+    let directory = TantivyDirectory::open(dir)?;
+    if tantivy::Index::exists(&directory)? {
+        return guarded(|| tantivy::Index::open(directory));
+    }
+    let settings = IndexSettings {
+        docstore_compression: Compressor::Lz4,
+        docstore_blocksize: STORE_BLOCK_BYTES,
+        // Most commits are smaller than what starting a thread costs.
+        docstore_compress_dedicated_thread: false,
+        ..IndexSettings::default()
+    };
+    tantivy::Index::create(directory, Fields::tweet().tantivy_schema(), settings)
 }

@@ -96,12 +96,14 @@ fn survives(file: &str, harm: Harm) -> bool {
 
     let refused = reindex(dir.path());
     let found = match &refused {
-        Err(OfflineError::Damaged(files)) => {
+        Err(MaintenanceError::Damaged(files)) => {
             assert_eq!(files.len(), 1, "{what}: {files:?}");
             assert!(file.ends_with(&files[0].name), "{what}: {files:?}");
             true
         }
-        Err(OfflineError::Open(OpenError::Damaged { .. } | OpenError::Missing { .. } | OpenError::Version { .. })) => {
+        Err(MaintenanceError::Open(
+            OpenError::Damaged { .. } | OpenError::Missing { .. } | OpenError::Version { .. },
+        )) => {
             assert!(file.ends_with("perch.json"), "{what}: {refused:?}");
             true
         }
@@ -230,7 +232,7 @@ fn a_tweet_that_cannot_be_read_leaves_no_part_of_a_new_index() {
     let whole = tweets(50, 1).into_iter().map(|tweet| (tweet.id, tweet.json.to_string()));
     let dir = without_checksums(whole.chain([(99, "{".to_owned())]));
     let error = reindex(dir.path()).unwrap_err();
-    assert!(matches!(&error, OfflineError::Unreadable(losses) if losses.tweets.len() == 1), "{error}");
+    assert!(matches!(&error, MaintenanceError::Unreadable(losses) if losses.tweets.len() == 1), "{error}");
     assert!(!dir.path().join(NEW).exists());
     assert_eq!(salvage(dir.path()).unwrap().report.tweets, 50);
 }
@@ -267,11 +269,11 @@ fn a_damaged_index_is_not_copied() {
     let parent = TempDir::new().unwrap();
     let to = parent.path().join("copy");
     let error = backup(dir.path(), &to).unwrap_err();
-    assert!(matches!(&error, OfflineError::Damaged(files) if deletes.ends_with(&files[0].name)), "{error}");
+    assert!(matches!(&error, MaintenanceError::Damaged(files) if deletes.ends_with(&files[0].name)), "{error}");
     assert!(error.to_string().contains(".del is damaged: its checksum is wrong"), "{error}");
     assert_eq!(fs::read_dir(&to).unwrap().count(), 0);
     Harm::Remove.apply(&dir.path().join(deletes));
-    assert!(matches!(backup(dir.path(), &to), Err(OfflineError::Damaged(_))));
+    assert!(matches!(backup(dir.path(), &to), Err(MaintenanceError::Damaged(_))));
     // A perch does not take it for right either, nor what it would write from it.
     let error = Index::open(&IndexOptions { dir: dir.path().to_owned(), ..IndexOptions::default() }).unwrap_err();
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
@@ -327,16 +329,16 @@ fn serves(store: &str, at: usize, with: u8) {
     let dir = copy(sample.dir.path());
     Harm::Flip { at, with }.apply(&dir.path().join(store));
     let index = open_in(dir.path());
-    let view = index.view();
+    let snapshot = index.snapshot();
     let found: Content = content(&index).into_iter().map(|(seq, id, json)| (id, (seq, json))).collect();
     for (id, tweet) in &found {
         assert_eq!(sample.content.get(id), Some(tweet), "{store} {at} {with}: {id}");
     }
-    let all = Arc::new(crate::index::Search::new(&crate::query::Ast::All));
+    let all = Arc::new(crate::index::CompiledSearch::new(&crate::query::Ast::All));
     let mut request = crate::index::PageRequest { n: 7, ..Default::default() };
     let mut paged = BTreeSet::new();
     for _ in 0..100 {
-        let page = view.page(&all, &request).unwrap();
+        let page = snapshot.page(&all, &request).unwrap();
         assert_eq!(page.total, sample.content.len() as u64, "they are counted");
         paged.extend(page.hits.iter().map(|hit| hit.id));
         request.before_id = page.next;
@@ -348,13 +350,13 @@ fn serves(store: &str, at: usize, with: u8) {
     let mut replay = Replay::new(vec![ReplayQuery { search: all, after: Seq::ZERO }]);
     let (mut replayed, mut until) = (BTreeSet::new(), Seq::ZERO);
     while until < index.last_seq() {
-        let page = replay.page(&view, index.last_seq(), PageLimits { tweets: 7, bytes: 10_000 }).unwrap();
+        let page = replay.page(&snapshot, index.last_seq(), PageLimits { tweets: 7, bytes: 10_000 }).unwrap();
         replayed.extend(page.hits.iter().map(|(hit, _)| hit.id));
         until = page.until;
     }
     assert_eq!(replayed, paged, "{store} {at} {with}");
     for &id in sample.content.keys() {
-        let got = view.get(id);
+        let got = snapshot.get(id);
         if found.contains_key(&id) {
             assert_eq!(got.unwrap().unwrap().id, id);
         } else {
@@ -365,7 +367,7 @@ fn serves(store: &str, at: usize, with: u8) {
     // What is new is kept and found.
     append(&index, tweets(3, 2_000));
     index.commit_now().unwrap();
-    assert_eq!(index.view().count().unwrap(), sample.content.len() as u64 + 3);
+    assert_eq!(index.snapshot().count().unwrap(), sample.content.len() as u64 + 3);
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Finding stored tweets in a damaged file, or in a part of one.
+//! Finds stored tweets in a damaged file, or in a part of one.
 //!
-//! tantivy finds a document by a skip list at the end of its `.store` file, and packs neighbors in
-//! one LZ4 block. Without the end of the file it finds none of them. The blocks stand one behind
-//! the other, so here they are found without the list: what unpacks to a block whose tweets have
-//! their checksums is one, and the next one begins behind it. Where that fails, the next byte is
-//! tried. A changed byte costs the tweets of its block at most, a cut the tweets behind it.
+//! tantivy finds a document by a skip list at the end of its `.store` file, and packs neighbors
+//! into one LZ4 block. Without the end of the file it finds none. The blocks follow each other, so
+//! the scan finds them without the list: bytes that decompress to a block whose tweets match their
+//! checksums are a block, and the next one begins behind it. Otherwise the scan tries the next
+//! byte. A changed byte loses the tweets of its block at most, a cut the tweets behind it.
 //!
 //! ```text
 //! block     unpacked size: u32 | LZ4
@@ -20,15 +20,14 @@ use tantivy::directory::{FileSlice, OwnedBytes};
 
 use crate::index::checksum::{self, StoredTweet};
 
-/// No block is larger, packed or not, in bytes: a block is full with 4 KiB, or with its first
-/// tweet.
+/// The largest block, packed or not, in bytes. A block is full with 4 KiB, or with its first tweet.
 const MAX_BLOCK_BYTES: usize = 16 * 1024 * 1024;
 
-/// How much of the file is in memory, in bytes.
+/// The part of the file in memory, in bytes.
 const WINDOW_BYTES: usize = 64 * 1024 * 1024;
 
-/// tantivy writes so much at most before the text of a document, in bytes: how many fields, which,
-/// of which type, and how long.
+/// The longest header of a document, in bytes: the number of fields, and their ids, types and
+/// lengths.
 const MAX_PREFIX_BYTES: usize = 16;
 
 /// Where a tweet is.
@@ -40,13 +39,13 @@ pub(super) struct BlockAddress {
     pub(super) doc: usize,
 }
 
-/// A `.store` file of which nothing is believed.
+/// Scans a damaged `.store` file.
 pub(super) struct StoreScan {
     file: FileSlice,
     window: OwnedBytes,
     window_start: usize,
     unpacked: Vec<u8>,
-    /// Which block is unpacked.
+    /// The block that is decompressed.
     block: Option<usize>,
 }
 
@@ -83,8 +82,8 @@ impl StoreScan {
         Ok(range.and_then(|range| text_of(&self.unpacked[range])).map(|tweet| tweet.json.to_owned()))
     }
 
-    /// Unpacks the block that begins here. Answers how many bytes it takes in the file, or nothing
-    /// when there is none.
+    /// Decompresses the block at this offset. Returns its size in the file, or `None` when there is
+    /// none.
     fn unpack(&mut self, start: usize) -> io::Result<Option<usize>> {
         self.block = Some(start);
         self.unpacked.clear();
@@ -107,7 +106,7 @@ impl StoreScan {
     }
 }
 
-/// Where the documents of an unpacked block are. `None` when it is none.
+/// The ranges of the documents of a decompressed block. `None` when it is no block.
 fn docs_of(block: &[u8]) -> Option<impl Iterator<Item = Range<usize>>> {
     let (offsets, n) = block.split_last_chunk()?;
     let n = u32::from_le_bytes(*n) as usize;
@@ -126,8 +125,8 @@ fn text_of(doc: &[u8]) -> Option<StoredTweet<'_>> {
     texts.find_map(checksum::open_tweet)
 }
 
-/// Unpacks an LZ4 block that becomes `len` bytes, and answers how many bytes it takes. tantivy's
-/// reader is told by the skip list where a block ends; only its unpacked size says it here.
+/// Decompresses an LZ4 block of `len` bytes and returns its packed size. tantivy's reader knows the
+/// packed size from the skip list; the scan knows only the unpacked one.
 fn unpack_lz4(packed: &[u8], len: usize, unpacked: &mut Vec<u8>) -> Option<usize> {
     let mut rest = packed;
     loop {
@@ -158,7 +157,7 @@ fn next(rest: &mut &[u8]) -> Option<u8> {
     Some(byte)
 }
 
-/// A length of 15 goes on in the bytes that follow, up to one that is not 255.
+/// A length of 15 continues in the next bytes, up to one that is not 255.
 fn length(start: u8, rest: &mut &[u8]) -> Option<usize> {
     let mut length = usize::from(start);
     if start == 15 {
