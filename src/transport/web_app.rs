@@ -47,9 +47,9 @@ const MEDIA_TYPES: &[(&str, &str)] = &[
     (".txt", "text/plain; charset=utf-8"),
 ];
 
-/// Only perch's own files run or style, and nobody may frame the page. Tweets are hostile: if their
-/// text ever got into the page as markup, this policy would keep it from doing anything. Pictures
-/// come from the addresses in tweets; `data:` is for charts that are saved as pictures.
+/// Only perch's own files run or style, and no site may frame the page. Tweets are hostile: if
+/// their text ever got into the page as markup, this policy would keep it from doing anything.
+/// Pictures come from the addresses in tweets; `data:` is for charts that are saved as pictures.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' https: http: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

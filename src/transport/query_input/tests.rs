@@ -36,7 +36,7 @@ async fn a_query_that_nobody_waits_for_keeps_no_place() {
     let server = Requester::server();
     let read = || reader.read(QueryInput::Text("a*b".to_owned()), &server);
     let places: Vec<_> = (0..AT_ONE_TIME).map(|_| reader.scheduler.enqueue(&server, true).unwrap()).collect();
-    // As many as there are places stand in the line, and then nobody looks after them.
+    // These wait for the slots that are held, and are then not polled.
     let mut left_alone: Vec<_> = (0..AT_ONE_TIME).map(|_| Box::pin(read())).collect();
     for read in &mut left_alone {
         assert!(read.as_mut().now_or_never().is_none());

@@ -88,7 +88,8 @@ struct ClientTask {
     outbox: Outbox,
     /// Running searches, with their answers. `None` when the client has gone meanwhile.
     searches: FuturesUnordered<BoxFuture<'static, Option<(ReplyTo, CommandResult)>>>,
-    /// Cancelled and replaced when the client counts as away: nobody waits for pushed answers then.
+    /// Cancelled and replaced when the client counts as away, to stop the searches whose answers
+    /// would be pushed.
     away: CancellationToken,
     /// Published tweets that wait to be durable, with their answers.
     publishes: FuturesUnordered<BoxFuture<'static, (ReplyTo, CommandResult)>>,

@@ -97,7 +97,7 @@ fn the_page_runs_nothing_inline_and_makes_no_markup_of_tweets() {
                 assert!(script.starts_with(" type=\"module\" src=\"") && script.contains("></script>"), "{script}");
             }
         }
-        // The view library has one of them inside, for those who ask for it by name; nobody does.
+        // The view library has one of these inside. perch's own files have none.
         let is_ours = !path.starts_with("/vendor/");
         for markup in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"] {
             assert!(!is_ours || !text.contains(markup), "{path}: {markup}");

@@ -234,7 +234,7 @@ async fn frames_of_no_use_get_no_answer_and_the_connection_stays() {
             socket.stream.send_text(&frame).await;
         }
         if setup.letter {
-            // Those that know errors are told of it.
+            // Clients that know errors get one.
             socket.stream.send_text(&"x".repeat(100_000)).await;
         }
         socket.stream.send_binary().await;

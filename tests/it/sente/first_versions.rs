@@ -24,7 +24,7 @@ async fn sockets_without_an_id_are_served_and_end_with_their_connection() {
         socket.expect("tweet/new").await;
         assert_eq!(other.ask(&packed(&setup, "cmd/ping", "{}", "[\"^ \"]"), "3d16e2").await, answer_to_ping());
         drop((socket, other));
-        // Nobody can come back to what they registered.
+        // No client can come back to their registrations.
         until(async || perch.get("/api/stats").await.1["sessions"] == 0).await;
         until(async || perch.get("/api/stats").await.1["queries"] == 0).await;
     }
@@ -52,7 +52,7 @@ async fn polls_name_the_client_and_posts_are_known_by_a_cookie() {
                 other => assert_eq!(other, "percolate/ok"),
             }
         }
-        // Another browser, without the cookie, is nobody.
+        // A browser without the cookie has no client-id.
         let form = setup.frame(&percolate(&setup, "java"), None);
         let mut stranger = SentePoller::new(&perch, setup.clone());
         assert_eq!(stranger.post(&form).await.0, 400);
@@ -75,7 +75,7 @@ async fn a_poll_that_finds_no_room_for_its_answer_loses_no_tweets() {
     let mut poller = SentePoller::connect(&perch, setup.clone()).await;
     poller.send(&percolate(&setup, "rust")).await;
     poller.expect("percolate/ok").await;
-    // An answer of 1 MiB that nobody reads takes all that an address may hold.
+    // An answer of 1 MiB that is not read takes the whole share of the address.
     let long = format!("java {}", "x".repeat(1_200));
     perch.ingest(&(1..=1_000).map(|id| tweet(id, &long)).collect::<Vec<_>>()).await;
     let stream = tokio::net::TcpStream::connect(perch.address).await.expect("a connection");

@@ -26,7 +26,7 @@ async fn a_frame_above_the_limit_is_answered_to_its_callback() {
         // The connection stays.
         let ping = packed(&setup, "chsk/ws-ping", "nil", "null");
         assert_eq!(socket.ask(&ping, "8880d8").await, Value::str("pong"));
-        // Without a callback those that know errors are told.
+        // Without a callback, clients that know errors get one.
         socket.send(&event).await;
         if setup.letter {
             socket.settle().await;

@@ -49,7 +49,7 @@ async fn a_page_that_registers_once_goes_on_where_it_was() {
     perch.ingest(&[tweet(5, "rust"), tweet(6, "java")]).await;
     assert_eq!(number(&socket.expect("tweet/new").await), 5);
     assert_eq!(number(&poller.expect("tweet/new").await), 6);
-    // Somebody else's id brings nothing.
+    // Another client-id restores nothing.
     let mut stranger = SenteSocket::connect(&perch, birdwatch().with_id("stranger")).await;
     perch.ingest(&[tweet(7, "rust")]).await;
     assert_eq!(number(&socket.expect("tweet/new").await), 7);

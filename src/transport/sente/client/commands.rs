@@ -34,7 +34,7 @@ pub(super) enum ReplyTo {
 }
 
 impl ReplyTo {
-    /// Waits until nobody waits for the answer.
+    /// Waits until the answer is no longer needed.
     async fn gone(&mut self, gone: &CancellationToken) {
         match self {
             ReplyTo::Post { reply, .. } => reply.closed().await,

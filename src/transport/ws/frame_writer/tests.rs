@@ -2,7 +2,7 @@ use futures_util::task::noop_waker_ref;
 
 use super::*;
 
-/// Takes so many bytes and then no more, and remembers each write.
+/// Takes up to `room` bytes, and records each write.
 #[derive(Default)]
 struct Pipe {
     room: usize,
