@@ -1,4 +1,4 @@
-//! Checksums: whether a file, a stored tweet or a JSON file is what was written.
+//! Checksums of files, stored tweets and JSON files.
 //!
 //! | what | its checksum |
 //! |---|---|
@@ -6,12 +6,12 @@
 //! | `meta.json`, `perch.json` | the last key, `perch_crc32`: a CRC32 of everything before it |
 //! | a stored tweet | a last line behind its JSON: its seq, and a CRC32 of JSON and seq |
 //!
-//! A CRC32 of a whole file says that something in it is wrong, but not what. The one of each tweet
-//! says which tweets are right, so that the others of a damaged file can be delivered and salvaged.
-//! With its seq, the stored tweet is all that is needed to build an index.
+//! The CRC32 of a file detects damage but does not locate it. That of each tweet tells which tweets
+//! are undamaged, so that the others of a damaged file can be delivered and salvaged. With its seq,
+//! a stored tweet is all that is needed to build an index.
 //!
-//! Files and tweets that an earlier perch wrote have no checksum of perch's. They are taken for
-//! right.
+//! Files and tweets of earlier versions of perch have no checksum of perch's and count as
+//! undamaged.
 
 use std::io;
 use std::path::Path;
@@ -47,7 +47,7 @@ impl FileDamage {
     }
 }
 
-/// Reads a file of a segment and compares its content with its checksum. Answers with the content.
+/// Verifies a file of a segment. Returns its content.
 pub(super) fn verify_file(path: &Path) -> Result<FileSlice, FileDamage> {
     let len = std::fs::metadata(path).map_err(FileDamage::io)?.len();
     if len < FOOTER_TAIL_BYTES {
@@ -56,7 +56,7 @@ pub(super) fn verify_file(path: &Path) -> Result<FileSlice, FileDamage> {
     verify(FileSlice::open(path).map_err(FileDamage::io)?)
 }
 
-/// Compares the content of a file of a segment with its checksum. Answers with the content.
+/// Verifies a file of a segment. Returns its content.
 pub(super) fn verify(file: FileSlice) -> Result<FileSlice, FileDamage> {
     let (footer, content) = footer(file)?;
     let mut hasher = crc32fast::Hasher::new();
@@ -67,7 +67,7 @@ pub(super) fn verify(file: FileSlice) -> Result<FileSlice, FileDamage> {
     if hasher.finalize() == footer.crc { Ok(content) } else { Err(FileDamage::Checksum) }
 }
 
-/// tantivy's footer of a file, and the content before it.
+/// Splits a file into tantivy's footer and the content before it.
 pub(super) fn footer(file: FileSlice) -> Result<(Footer, FileSlice), FileDamage> {
     let failed = |error: &dyn std::fmt::Display| FileDamage::Footer(error.to_string());
     if (file.len() as u64) < FOOTER_TAIL_BYTES {
@@ -78,10 +78,10 @@ pub(super) fn footer(file: FileSlice) -> Result<(Footer, FileSlice), FileDamage>
     Ok((footer, content))
 }
 
-/// What stands between the JSON of a file and its checksum.
+/// Separates the JSON of a file from its checksum.
 const JSON_SEAL: &str = ",\n  \"perch_crc32\": \"";
 
-/// Adds its checksum to a JSON object.
+/// Adds the checksum to a JSON object.
 pub(super) fn seal_json(json: &str) -> String {
     match json.trim_end().strip_suffix('}') {
         Some(open) => {
@@ -92,32 +92,32 @@ pub(super) fn seal_json(json: &str) -> String {
     }
 }
 
-/// Whether a JSON object is as [`seal_json`] wrote it, or has no checksum.
+/// Whether a JSON object matches its checksum, or has none.
 pub(super) fn is_json_whole(json: &[u8]) -> bool {
     let seal = JSON_SEAL.as_bytes();
     let Some(at) = json.windows(seal.len()).rposition(|window| window == seal) else { return true };
     json[at + seal.len()..] == *format!("{:08x}\"\n}}\n", crc32fast::hash(&json[..at])).as_bytes()
 }
 
-/// What is stored of a tweet: its JSON, and a line with its seq and its checksum.
+/// The stored form of a tweet: its JSON, and a line with its seq and its checksum.
 pub(super) fn seal_tweet(json: &str, seq: Seq) -> String {
     let sealed = format!("{json}\n{:x}", seq.0);
     let crc = crc32fast::hash(sealed.as_bytes());
     sealed + &format!(".{crc:08x}")
 }
 
-/// A stored tweet that is as it was written.
+/// A stored tweet that matches its checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StoredTweet<'a> {
     pub(super) json: &'a str,
-    /// `None` when an earlier perch wrote it, without a checksum.
+    /// `None` when an earlier version of perch stored it, without a checksum.
     pub(super) seq: Option<Seq>,
 }
 
-/// Takes apart what [`seal_tweet`] made. `None` when it was changed.
+/// Parses what [`seal_tweet`] made. `None` when it does not match its checksum.
 pub(super) fn open_tweet(stored: &str) -> Option<StoredTweet<'_>> {
     let Some((json, line)) = stored.rsplit_once('\n') else {
-        // JSON on one line is what an earlier perch stored.
+        // Earlier versions of perch stored JSON on one line.
         let is_object = stored.starts_with('{') && stored.ends_with('}');
         return is_object.then_some(StoredTweet { json: stored, seq: None });
     };

@@ -1,17 +1,17 @@
-//! Replaying a backlog: what several queries match, in order of arrival, a page at a time.
+//! Replays a backlog: the matches of several queries, in order of arrival, page by page.
 //!
 //! ```text
 //! segments ──(a window of seqs, all queries)──> located matches ──(a page at a time)──> tweets
 //! tail ──(each tweet, all queries)────────────────────────────────────────────────────> tweets
 //! ```
 //!
-//! A page is small, because a client may take it slowly. A search of all segments for each page
-//! would make its cost grow with the index. So [`Replay`] locates the matches of all queries in a
-//! window of thousands of seqs at once, in the documents that the zone maps name, and remembers
-//! segment, document and matching queries of each. The next pages load the stored tweets only.
+//! A page is small, because a client may read slowly. A search of all segments for each page would
+//! make the cost of a page grow with the index. So [`Replay`] locates the matches of all queries in
+//! a window of thousands of seqs at once, in the documents that the zone maps name, and remembers
+//! segment, document and matching queries of each. The next pages only load the stored tweets.
 //!
-//! A replay keeps no snapshot and no segment alive between its pages. Each page takes a new
-//! snapshot and leaves out what was deleted or replaced meanwhile. When a merge has replaced a
+//! A replay keeps no snapshot and no segment alive between pages. Each page takes a new snapshot
+//! and leaves out tweets that were deleted or replaced meanwhile. When a merge has replaced a
 //! segment, the replay locates the rest of the window again.
 
 use std::ops::Range;
@@ -27,40 +27,40 @@ use super::snapshot::{CompiledSearch, SearchError, Snapshot, hit_of};
 use crate::coop;
 use crate::ids::Seq;
 
-/// Matches that a replay remembers at most: 16 bytes each and a bit for each query.
+/// Located matches in memory at most: 16 bytes each, and a bit for each query.
 const MAX_LOCATED: usize = if cfg!(test) { 16 } else { 4_096 };
-/// Seqs of the first window. It is twice that of the matches, so that a window of which everything
-/// matches costs twice what is needed at most.
+/// Seqs of the first window: twice the located matches, so that a window in which everything
+/// matches costs at most twice what is needed.
 const FIRST_WINDOW: u64 = 2 * MAX_LOCATED as u64;
-/// Seqs of a window at most: 20 bytes each, and a bit for each query, while the window is read.
+/// Seqs of the largest window: 20 bytes each, and a bit for each query, while the window is read.
 const MAX_WINDOW: u64 = 65_536;
-/// Words of the table of matching queries at most: 4 MiB.
+/// Words of the largest table of matching queries: 4 MiB.
 const MAX_TABLE_WORDS: u64 = 512 * 1_024;
 
-/// One of the queries of a replay.
+/// A query of a replay.
 #[derive(Debug)]
 pub struct ReplayQuery {
-    /// What it matches.
+    /// The compiled query.
     pub search: Arc<CompiledSearch>,
-    /// Only what arrived behind this position.
+    /// Only tweets above this seq.
     pub after: Seq,
 }
 
-/// Which queries of a replay match a tweet.
+/// The queries of a replay that a tweet matches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct QuerySet {
     words: Box<[u64]>,
 }
 
 impl QuerySet {
-    /// The indexes of the queries, rising.
+    /// The indexes of the queries, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> {
         let bits = |word: u64| (0..64).filter(move |bit| word >> bit & 1 == 1);
         self.words.iter().enumerate().flat_map(move |(at, &word)| bits(word).map(move |bit| at * 64 + bit))
     }
 }
 
-/// How much a page holds: it ends with the tweet that reaches one of these.
+/// The size of a page. It ends with the tweet that reaches one of the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageLimits {
     /// Tweets.
@@ -69,12 +69,12 @@ pub struct PageLimits {
     pub bytes: usize,
 }
 
-/// The next tweets that match.
+/// The next matching tweets.
 #[derive(Debug)]
 pub struct ReplayPage {
     /// Each tweet once, in order of arrival, with the queries that it matches.
     pub hits: Vec<(Hit, QuerySet)>,
-    /// Everything that matches up to here is in this page or in those before it.
+    /// Every match up to this seq is in this page or in an earlier one.
     pub until: Seq,
     bytes: usize,
     limits: PageLimits,
@@ -91,7 +91,7 @@ impl ReplayPage {
     }
 }
 
-/// A match that is known and not loaded yet.
+/// A match whose tweet is not loaded yet.
 #[derive(Clone, Copy, Debug)]
 struct Located {
     seq: Seq,
@@ -100,25 +100,25 @@ struct Located {
     doc: DocId,
 }
 
-/// A pass over all that some queries match, from their positions on.
+/// A pass over the matches of some queries, from their positions on.
 #[derive(Debug)]
 pub struct Replay {
     queries: Vec<ReplayQuery>,
-    /// Everything up to here was handed out.
+    /// Every match up to this seq was returned.
     position: Seq,
-    /// What matches behind `position` up to `located_until`, from `next` on.
+    /// The matches above `position`, up to `located_until`, from `next` on.
     located: Vec<Located>,
-    /// The queries that match, as many words for each of `located`.
+    /// The matching queries of each of `located`, as a bit set.
     sets: Vec<u64>,
     segments: Vec<SegmentId>,
     next: usize,
     located_until: Seq,
-    /// Seqs of the next window: more when few matched in the last one.
+    /// Seqs of the next window. It grows while few match.
     window: u64,
 }
 
 impl Replay {
-    /// A replay that starts behind the lowest position of its queries.
+    /// Starts above the lowest position of the queries.
     #[must_use]
     pub fn new(queries: Vec<ReplayQuery>) -> Replay {
         Replay {
@@ -133,18 +133,19 @@ impl Replay {
         }
     }
 
-    /// Everything up to here was handed out.
+    /// Every match up to this seq was returned.
     #[must_use]
     pub fn position(&self) -> Seq {
         self.position
     }
 
-    /// Reads on, up to `until`, which may only rise from page to page. A page may be empty although
-    /// it is not the last one: that is the one whose end is `until`.
+    /// Reads the next page, up to `until`, which must not decrease. The last page is the one that
+    /// ends at `until`; pages before it may be empty.
     ///
     /// # Errors
     ///
-    /// When the index can't be read, or the read is stopped: then the replay is of no use any more.
+    /// When the index can't be read, or the read is stopped. The replay must not be used
+    /// afterwards.
     pub fn page(&mut self, snapshot: &Snapshot, until: Seq, limits: PageLimits) -> Result<ReplayPage, SearchError> {
         let mut page = ReplayPage { hits: Vec::new(), until, bytes: 0, limits };
         let committed = snapshot.committed_until(until);
@@ -160,12 +161,12 @@ impl Replay {
         Ok(page)
     }
 
-    /// The words of a set of queries.
+    /// Words of a set of queries.
     fn words(&self) -> usize {
         self.queries.len().div_ceil(64).max(1)
     }
 
-    /// Adds located tweets to the page. False when the next ones are to be located first.
+    /// Adds located tweets to the page. Returns false when the next window must be located first.
     fn load(&mut self, snapshot: &Snapshot, page: &mut ReplayPage) -> bool {
         if self.located_until <= self.position {
             return false;
@@ -202,13 +203,13 @@ impl Replay {
         self.located_until = self.position;
     }
 
-    /// Finds what matches in the next window of the segments.
+    /// Locates the matches in the next window of the segments.
     fn locate(&mut self, snapshot: &Snapshot, committed: Seq) -> Result<(), SearchError> {
         self.forget();
         let words = self.words();
         let span = self.window.min(MAX_TABLE_WORDS / words as u64).max(1);
         let end = Seq(self.position.0.saturating_add(span));
-        // Behind the last tweet there may be any number of positions that a crash has cost.
+        // A crash may have skipped any number of seqs above the last tweet.
         let end = if end >= snapshot.committed().highest_seq() { committed } else { end.min(committed) };
         let window = Window::new(snapshot, self.position, end);
         coop::check()?;
@@ -265,10 +266,10 @@ impl Replay {
     }
 }
 
-/// No document of the window.
+/// The document is not in the window.
 const NO_SLOT: u32 = u32::MAX;
 
-/// The documents of a window of seqs. A document's slot is its rank by seq.
+/// The documents of a window of seqs. The slot of a document is its rank by seq.
 struct Window {
     segments: Vec<SegmentId>,
     slices: Vec<Slice>,
@@ -281,7 +282,8 @@ struct Slice {
     segment: u32,
     ord: u32,
     docs: Range<DocId>,
-    /// The slot of each document, or [`NO_SLOT`] when it is deleted, replaced or of another window.
+    /// The slot of each document; [`NO_SLOT`] when it is deleted, replaced or outside of the
+    /// window.
     slots: Vec<u32>,
 }
 
@@ -319,7 +321,7 @@ impl Window {
                 window.slices.push(Slice { segment: number, ord, docs, slots });
             }
         }
-        // Stable, because that makes use of the order which is there.
+        // A stable sort is fast on documents that are mostly in order.
         window.docs.sort_by_key(|doc| doc.seq);
         for (slot, &WindowDoc { slice, doc, .. }) in (0..).zip(&window.docs) {
             let slice = &mut window.slices[slice as usize];
@@ -328,7 +330,7 @@ impl Window {
         window
     }
 
-    /// Calls `with` for the slot of each document that matches.
+    /// Calls `with` for the slot of each matching document.
     fn for_each_match(
         &self,
         committed: &CommittedIndex,
@@ -360,7 +362,7 @@ impl Window {
     }
 }
 
-/// A number of segments, slices or documents, all of which tantivy counts in 32 bits.
+/// A number of segments, slices or documents, which tantivy counts in 32 bits.
 fn narrow(n: usize) -> u32 {
     u32::try_from(n).expect("tantivy counts documents in 32 bits")
 }

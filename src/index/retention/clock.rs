@@ -1,20 +1,19 @@
-//! The clock by which retention judges ages. A wall clock that is wrong deletes nothing.
+//! The clock by which retention measures ages. A wrong wall clock deletes nothing.
 //!
-//! The age of a tweet is the time during which perch ran since it arrived, and the time in between
-//! during which perch did not run. The first is measured by a monotonic clock, which does not jump.
-//! The second can be learned only from the wall clock, which may be wrong at the start, before NTP
-//! has set it. So a downtime is believed step by step, no faster than perch runs: after an hour of
-//! running, at most an hour of it counts. When the wall clock goes back, what it claimed is taken
-//! back.
+//! The age of a tweet is the time during which perch ran since its arrival, plus the downtimes in
+//! between. The monotonic clock measures the first and does not jump. Only the wall clock tells the
+//! second, and it may be wrong at the start, before NTP has set it. So a downtime counts step by
+//! step, no faster than perch runs: after an hour of running, at most an hour of it counts. When
+//! the wall clock goes back, the downtime shrinks by as much.
 //!
 //! | the wall clock | effect |
 //! |---|---|
 //! | jumps while perch runs | none |
 //! | is behind at the start | none; the downtime does not count |
-//! | is ahead at the start, for some time | tweets go too early by that time at most |
+//! | is ahead at the start, for some time | tweets are deleted too early by at most that time |
 //!
-//! The time during which a machine sleeps counts as none, as does a downtime that ends with another
-//! one before it has counted.
+//! The time during which the machine sleeps does not count, and neither does the rest of a downtime
+//! that has not counted in full when the next one begins.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,18 +23,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::Seq;
 
-/// The writer looks more often than this. A longer step comes from a machine that slept, or from a
-/// monotonic clock that lies.
+/// The writer reads the clock more often than this. A longer step comes from a machine that slept,
+/// or from a wrong monotonic clock.
 const MAX_STEP: Duration = Duration::from_secs(600);
 
 /// NTP corrects smaller errors all the time.
 const JUMP_MS: u64 = 60_000;
 
-/// What a machine says about time.
+/// A source of time.
 pub(crate) trait TimeSource: fmt::Debug + Send + Sync {
     /// Milliseconds since 1970.
     fn wall_ms(&self) -> u64;
-    /// The time since some moment. It never goes back.
+    /// The time since some moment. It never decreases.
     fn monotonic(&self) -> Duration;
 }
 
@@ -64,7 +63,7 @@ impl TimeSource for SystemTimeSource {
 /// The part of the clock that is stored with each commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::index) struct StoredClock {
-    /// The clock of retention.
+    /// The time of retention.
     now_ms: u64,
     /// The wall clock.
     wall_ms: u64,
@@ -86,19 +85,19 @@ struct Downtime {
 pub(in crate::index) struct RetentionClock {
     source: Arc<dyn TimeSource>,
     now_ms: u64,
-    /// When it was looked at, and when first.
+    /// The last and the first reading of the monotonic clock.
     looked_at: Duration,
     started_at: Duration,
-    /// The wall clock at these moments.
+    /// The wall clock at these readings.
     looked_wall_ms: u64,
     started_wall_ms: u64,
-    /// The downtime before the start, as the wall clock said then.
+    /// The downtime before the start, by the wall clock at the start.
     claimed: Downtime,
-    /// How much of it counts by now.
+    /// The part of it that counts by now.
     counted_ms: u64,
 }
 
-/// How the wall clock differs from what was expected.
+/// The difference between the wall clock and its expected value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::index) struct Jump {
     pub(in crate::index) is_ahead: bool,
@@ -106,28 +105,27 @@ pub(in crate::index) struct Jump {
 }
 
 impl Jump {
-    /// `None` where a clock is as right as clocks are.
+    /// `None` when the difference is as small as usual.
     fn between(expected_ms: u64, wall_ms: u64) -> Option<Jump> {
         let by_ms = expected_ms.abs_diff(wall_ms);
         (by_ms > JUMP_MS).then(|| Jump { is_ahead: wall_ms > expected_ms, by: Duration::from_millis(by_ms) })
     }
 }
 
-/// What a look at the clock shows.
+/// A reading of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::index) struct Reading {
     /// The time.
     pub(in crate::index) now_ms: u64,
-    /// The tweets up to this seq are older than it seemed at the last look, by so many
-    /// milliseconds; or younger.
+    /// The tweets up to this seq are older than at the last reading, by so many milliseconds.
     pub(in crate::index) aged: (Seq, i64),
-    /// The wall clock jumped since the last look.
+    /// The jump of the wall clock since the last reading.
     pub(in crate::index) jump: Option<Jump>,
 }
 
 impl RetentionClock {
-    /// A clock that goes on where it was stored. An index without one has its newest arrival to
-    /// judge by, if it knows that.
+    /// Continues a stored clock. An index without one continues from its newest arrival, if it is
+    /// known.
     pub(in crate::index) fn start(
         source: Arc<dyn TimeSource>,
         stored: Option<&StoredClock>,
@@ -141,9 +139,9 @@ impl RetentionClock {
         let downtime = Downtime { last_seq: last.0, ms: wall_ms.saturating_sub(stored.wall_ms) };
         let behind_ms = stored.wall_ms.saturating_sub(wall_ms);
         let earlier = stored.downtime.map(|it| Downtime { ms: it.ms.saturating_sub(behind_ms), ..it });
-        // The larger one: to remember both is not worth it, and tweets may be kept too long.
+        // Keeps the longer one: at worst tweets stay too long.
         let claimed = earlier.filter(|earlier| earlier.ms > downtime.ms).unwrap_or(downtime);
-        // It is ahead by the downtime, and says so.
+        // A wall clock that is ahead shows the downtime; only one that is behind has jumped.
         let behind = Jump::between(stored.wall_ms, stored.wall_ms.min(wall_ms));
         let clock = RetentionClock {
             source,
@@ -163,7 +161,7 @@ impl RetentionClock {
         Duration::from_millis(self.claimed.ms)
     }
 
-    /// Looks at the time.
+    /// Reads the clock.
     pub(in crate::index) fn read(&mut self) -> Reading {
         let (wall_ms, monotonic) = (self.source.wall_ms(), self.source.monotonic());
         let step = monotonic.saturating_sub(self.looked_at);
@@ -179,23 +177,23 @@ impl RetentionClock {
         Reading { now_ms: self.now_ms, aged: (Seq(self.claimed.last_seq), aged_ms), jump }
     }
 
-    /// What is stored with a commit at the last look.
+    /// The clock of the last reading, to store with a commit.
     pub(in crate::index) fn stored(&self) -> StoredClock {
         let ms = self.believed_ms().saturating_sub(self.counted_ms);
         StoredClock {
             now_ms: self.now_ms,
-            // A clock that goes back and is right again would make a downtime of the difference.
+            // A clock that goes back and is right again would turn the difference into a downtime.
             wall_ms: self.looked_wall_ms.max(self.expected_wall_ms()),
             downtime: (ms > 0).then_some(Downtime { ms, ..self.claimed }),
         }
     }
 
-    /// What the wall clock would say if it had been right at the start.
+    /// The wall clock, had it been right at the start.
     fn expected_wall_ms(&self) -> u64 {
         self.started_wall_ms.saturating_add(millis(self.looked_at.saturating_sub(self.started_at)))
     }
 
-    /// The downtime as the wall clock says now, which may be less than at the start.
+    /// The downtime by the current wall clock, at most that at the start.
     fn believed_ms(&self) -> u64 {
         self.claimed.ms.saturating_sub(self.expected_wall_ms().saturating_sub(self.looked_wall_ms))
     }
