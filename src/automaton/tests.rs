@@ -54,13 +54,13 @@ fn a_query_of_death_is_refused() {
     assert!(TermAutomaton::regex(&"(".repeat(100_000), LIMIT).is_err());
 }
 
-/// Small automata can take long to make: what many states that stand for many others cost is
-/// counted, or refused.
+/// Small automata can take long to build. The scratch of states that stand for many NFA states
+/// counts, or the pattern is refused.
 #[test]
 fn work_counts_that_leaves_nothing_behind() {
     for pattern in ["(.?){200}", "(a?){500}", "((a?){20}){20}", "(.?.?.?){60}", "((.?){14}){14}", "(a.?){100}"] {
         assert_eq!(TermAutomaton::regex(pattern, LIMIT), Err(AutomatonError::TooLarge { limit: LIMIT }), "{pattern}");
-        // Whoever sets no limit gets what there is.
+        // Without a limit, the pattern is compiled.
         assert!(pattern == "(a.?){100}" || TermAutomaton::regex(pattern, usize::MAX / 8).is_ok(), "{pattern}");
     }
     for (pattern, least) in [("(.?){100}", 256), ("(.?){50}", 128), ("(a?){200}", 128), ("(a?){100}", 32)] {
@@ -68,7 +68,7 @@ fn work_counts_that_leaves_nothing_behind() {
         let (built, size) = (automaton.built_bytes(), automaton.size_bytes());
         assert!(built >= least * 1024 && built > size, "{pattern}: {built}, {size}");
     }
-    // Others count as large as they are.
+    // Other patterns count with their size.
     for pattern in ["joh?n(ath[oa]n)", "[a-z]+ing", r"\w+ing", r"\d{4}-\d{2}", "(https?|ftp).*", ".*rust.*", r"\pL{3}"]
     {
         let automaton = TermAutomaton::regex(pattern, LIMIT).unwrap();
@@ -101,7 +101,7 @@ fn states_without_a_way_to_a_match_are_dead() {
     assert!(!TermAutomaton::regex("[a&&b]", LIMIT).unwrap().matches(""), "the empty set matches nothing");
 }
 
-/// Every prefix of a term that matches can match, and walking agrees with `matches`.
+/// Every prefix of a matching term can match, and stepping agrees with `matches`.
 fn walk(automaton: &TermAutomaton, term: &str) -> bool {
     let mut state = automaton.start();
     let mut can_match = automaton.can_match(&state);

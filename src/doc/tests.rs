@@ -100,7 +100,7 @@ proptest! {
 #[test]
 fn a_field_holds_so_many_terms_and_no_more() {
     let mut builder = DocBuilder::new(Schema::tweet());
-    // As many characters as the longest post has, each a term.
+    // As many terms as the longest post has characters.
     builder.text(field::TEXT, &"語".repeat(25_000));
     assert!(!builder.doc().is_truncated());
     builder.clear();

@@ -120,7 +120,7 @@ fn entities_have_a_place_in_themselves_and_one_in_the_text() {
             url:jobs (url); entities.urls[0].expanded_url[30..34] "jobs"; text[50..63] "http://t.co/x"
         "#]],
     );
-    // A place that is not the entity's is not told.
+    // Wrong indices of an entity give no range in the text.
     let mut wrong = job();
     wrong["entities"]["hashtags"][0]["indices"] = json!([0, 5]);
     check(
@@ -199,7 +199,7 @@ fn patterns_tell_every_word_and_phrases_their_words() {
             "rust ann"~2 (text); text[28..32] "Rust"; text[46..49] "Ann"
         "#]],
     );
-    // The words of a phrase have their own places, and an address between them is none of them.
+    // Each word of a phrase has its own range, without an address between them.
     let tweet = json!({"id_str": "1", "text": "good https://t.co/x good morning morning good"});
     check(
         "\"good good morning\" \"morning good\"",
@@ -288,7 +288,7 @@ fn what_is_told_is_bounded() {
     }
 }
 
-/// The page marks the words of a text by itself; the common cases are written down once for both.
+/// The page highlights the words of a text by itself. Both share the common cases.
 #[test]
 fn the_page_marks_what_is_explained() {
     let cases: Vec<(String, String, Vec<String>)> =
@@ -307,7 +307,7 @@ fn the_page_marks_what_is_explained() {
                 words.map(|word| (place.range.start + (word.as_ptr().addr() - place.text.as_ptr().addr()), word))
             })
             .collect();
-        // `rust` and `#rust` may both ask for one hashtag.
+        // `rust` and `#rust` may both match one hashtag.
         words.dedup_by_key(|(at, word)| *at + word.len());
         let words: Vec<&str> = words.into_iter().map(|(_, word)| word.trim_start_matches(['#', '@'])).collect();
         let marked: Vec<&str> = marked.iter().map(|word| word.trim_start_matches(['#', '@'])).collect();
@@ -315,8 +315,7 @@ fn the_page_marks_what_is_explained() {
     }
 }
 
-/// A tweet of words with all that makes places hard: HTML entities, marks, ligatures, addresses,
-/// entities.
+/// A tweet with all that makes ranges hard: HTML entities, marks, ligatures, addresses, entities.
 fn tweets() -> impl Strategy<Value = Value> {
     let noise = prop::sample::select(vec![
         "&amp;",
@@ -351,13 +350,13 @@ fn tweets() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Whether the part asks for what stands at a place.
+/// Whether a part matches the text of a range.
 fn asks_for(part: &ExplainedPart, place: &MatchRange) -> bool {
     let schema = Schema::tweet();
     let query = parse(&part.query);
     let field = schema.find(part.field.expect("a place has a field")).expect("it is the field's name");
     let mut builder = DocBuilder::new(schema);
-    // Within the text, an entity has its sign.
+    // In the text, an entity has its sign.
     let text =
         if place.at == "text" && schema.field(field).kind == Kind::Keyword { &place.text[1..] } else { &place.text };
     builder.text(field, &crate::tweet::decode(text));
@@ -383,8 +382,7 @@ proptest! {
         prop_assert_eq!(explanation.matches(), matches(query.ast(), &doc), "{:?} over {:?}", query.ast(), parts);
         prop_assert!(explanation.matches() || explanation.parts.is_empty());
         for part in &explanation.parts {
-            // Each part holds by itself, and together they are enough for what has nothing else to
-            // it.
+            // Each part holds alone, and all together suffice for a query without other parts.
             prop_assert!(matches(parse(&part.text).ast(), &doc), "{} over {:?}", part.text, parts);
         }
         if let Some(failed) = &explanation.failed {
@@ -407,7 +405,7 @@ proptest! {
         for part in explained.parts.iter().chain(excluded) {
             for place in &part.ranges {
                 prop_assert_eq!(text_at(&json, &place.at).get(place.range.clone()), Some(&*place.text));
-                // An address stands in the text in another form.
+                // The text has an address in another form.
                 if place.at != "text" || part.field != Some("url") {
                     prop_assert!(asks_for(part, place), "{:?} of {}", place, part.query);
                 }

@@ -46,7 +46,7 @@ fn slop_lets_terms_move_but_not_share_a_place() {
     check(&phrase("a b", 1, false), "b a", false);
     check(&phrase("a a", 9, false), "a", false);
     check(&phrase("ab a", 9, true), "ab", false);
-    // The first term has to leave its place to the second, which has no other.
+    // The first term has to leave its position to the second, which has no other.
     check(&phrase("ab a", 2, true), "ab abc", true);
     check(&phrase("wo wo wo", 3, true), "x wo wo x", false);
 }

@@ -188,7 +188,7 @@ fn floats_are_ranges_of_keys() {
     assert_eq!(canonical("score:[-1e300 TO 2]"), "score:[-1e300 TO 2.0]");
     assert_eq!(canonical("score:<=inf"), "score:*");
     assert_eq!(canonical("score:>inf"), "-*");
-    // A schema without hashtags takes the sign for what it is.
+    // In a schema without hashtags the sign is no operator.
     assert_eq!(canonical("#rust @ann"), "ann rust");
     let mut builder = DocBuilder::new(&schema);
     builder.float(score, -0.0);
@@ -457,7 +457,7 @@ fn limits_are_named() {
     fails(&"/(a?){200}/ ".repeat(10), "max_automaton_bytes");
     let fuzzy: Vec<String> = (0..60).map(|at| format!("{at}uncharacteristically~")).collect();
     fails(&fuzzy.join(" "), "max_automaton_bytes");
-    // Each of these is small, and so are their automata.
+    // Each pattern is small, and so is its automaton.
     let wild: Vec<String> = (0..500).map(|at| format!("a*{at}")).collect();
     fails(&wild.join(" "), "the query costs more than 8192, the limit (max_cost)");
     assert!(parse(&wild[..200].join(" ")).is_ok());
@@ -543,8 +543,8 @@ proptest! {
     }
 }
 
-/// What is asked for is built as far as the limit, never further, whichever way it is written; and
-/// what is taken has a price.
+/// An automaton is built up to the limit and never further, whatever the pattern, and an accepted
+/// one has a cost.
 #[test]
 fn hostile_patterns_are_refused_or_small() {
     let limits = QueryLimits::default();
@@ -577,11 +577,11 @@ fn hostile_patterns_are_refused_or_small() {
             }
         }
     }
-    // The limit counts all patterns of a query together.
+    // The limit applies to all patterns of a query together.
     let many = |n: u32| (0..n).map(|n| format!("/[a-z]{{1,9}}\\w{n}/")).collect::<Vec<_>>().join(" ");
     assert!(parse(&many(2)).is_ok());
     assert!(parse(&many(300)).unwrap_err().first().is_limit());
-    // And what it takes to build them, also where nothing is left of it in the end.
+    // Building counts too, even if the final automaton is small.
     for nothing in [".*a.{7}[a&&b]", r"[a&&b]\w{18}", r"\p{L}\p{N}[a&&b]"] {
         let many = |n: usize| (0..n).map(|n| format!("/{nothing}{n}/")).collect::<Vec<_>>().join(" ");
         assert!(parse(&many(2)).is_ok());

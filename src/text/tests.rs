@@ -152,7 +152,7 @@ fn long_hosts_are_linear() {
     assert_eq!(count, 2);
 }
 
-/// Text in which the odd cases are frequent.
+/// Text in which edge cases are frequent.
 fn odd_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         2 => any::<char>().prop_map(String::from),
@@ -169,7 +169,7 @@ fn odd_text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// The words by the definition: fold everything, then look at one character after the other.
+/// The words by the definition: fold the whole text, then split it character by character.
 fn plain_words(text: &str) -> Vec<String> {
     let folded = fold(text);
     let mut terms: Vec<String> = Vec::new();

@@ -8,7 +8,7 @@ fn read(value: &Value) -> Result<Query, Diagnostics> {
     Query::from_json(value, Schema::tweet(), &QueryLimits::default())
 }
 
-/// Both forms are the same query.
+/// Asserts that both forms are the same query.
 #[track_caller]
 fn same(value: &Value, text: &str) {
     let json = read(value).unwrap_or_else(|error| panic!("{value}: {error}"));

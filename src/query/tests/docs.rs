@@ -4,7 +4,7 @@ use super::*;
 
 const PAGE: &str = include_str!("../../../docs/QUERY.md");
 
-/// The fenced blocks with this tag.
+/// The fenced code blocks with a tag.
 fn blocks(tag: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut lines = PAGE.lines();
@@ -20,7 +20,7 @@ fn blocks(tag: &str) -> Vec<String> {
     blocks
 }
 
-/// The rows of all tables with these headings; each cell as the texts in its backticks.
+/// The rows of all tables with these headings, each cell as the texts in its backticks.
 fn rows(heading: &str) -> Vec<Vec<Vec<String>>> {
     let mut rows = Vec::new();
     let mut lines = PAGE.lines();
@@ -40,7 +40,7 @@ fn rows(heading: &str) -> Vec<Vec<Vec<String>>> {
     rows
 }
 
-/// A tweet of a text and `field=value` pairs; tags, mentions and addresses are taken from the text.
+/// A tweet from a text and `field=value` pairs. Tags, mentions and addresses come from the text.
 fn tweet(cell: &[String]) -> Doc {
     let schema = Schema::tweet();
     let mut builder = DocBuilder::new(schema);
