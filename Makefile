@@ -1,32 +1,26 @@
 # perch: what there is to run. CI calls `make lint` and `make test`.
 
 CARGO ?= cargo
-# It shares what is compiled with perch.
-PEERS_TARGET = $(or $(CARGO_TARGET_DIR),target)
+# The crates of the workspace that have tests.
+TESTED = --package perch --package perch-sente
 
-.PHONY: test test-long lint lint-peers bench bench-peers fuzz web-tools openapi-tools chromium proxies screenshots
+.PHONY: test test-long lint bench bench-peers fuzz web-tools openapi-tools chromium proxies screenshots
 
 # Every test. Installs first what only tests need and the machine lacks.
 test: web-tools chromium proxies
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked $(TESTED)
 	node --test web/tests/*.test.mjs
 
 # The same with longer runs of the property tests, a hundred kills instead of five, for root power cuts on a file system of their own, and other people's tools at the interface.
 test-long: web-tools chromium proxies openapi-tools
-	PERCH_LONG_TESTS=1 $(CARGO) test --locked --workspace
+	PERCH_LONG_TESTS=1 $(CARGO) test --locked $(TESTED)
 	PERCH_LONG_TESTS=1 node --test web/tests/*.test.mjs
 
 lint: web-tools
 	$(CARGO) fmt --all --check
-	$(CARGO) fmt --manifest-path benches/peers/Cargo.toml --check
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --features perch-fuzz/libfuzzer -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	npx --no-install tsc --project web/jsconfig.json
-
-# The comparison with others (`make bench-peers`) is a workspace of its own, with some forty crates that perch does not need. To check it means to fetch those
-# and to compile all of perch's a second time, for minutes, so `make lint` looks at its formatting only.
-lint-peers:
-	$(CARGO) clippy --locked --manifest-path benches/peers/Cargo.toml --target-dir $(PEERS_TARGET) --all-targets -- -D warnings
 
 # The benchmarks; `make bench SHORT=1` takes a minute, the whole takes much longer.
 bench:
@@ -34,12 +28,12 @@ bench:
 
 # perch beside Lucene Monitor and others: 20 minutes; benches/peers/README.md says how. SHORT=1 takes seven, and two to build it, ARGS="--mix rare" runs some of it.
 bench-peers:
-	$(CARGO) run --release --manifest-path benches/peers/Cargo.toml --target-dir $(PEERS_TARGET) -- $(if $(SHORT),--short) $(ARGS)
+	$(CARGO) run --locked --release --package perch-peers -- $(if $(SHORT),--short) $(ARGS)
 
 # Feeds each parser with broken input for a minute, on any toolchain; fuzz/README.md has more.
 fuzz:
 	for target in query json tweet frame bulk transit edn; do \
-		$(CARGO) run --manifest-path fuzz/Cargo.toml --no-default-features -- $$target $(or $(SECONDS_EACH),60) || exit 1; done
+		$(CARGO) run --locked --package perch-fuzz -- $$target $(or $(SECONDS_EACH),60) || exit 1; done
 
 web-tools: node_modules/.installed
 

@@ -16,8 +16,11 @@ use tokio::runtime::Runtime;
 
 pub use sente::{edn, transit};
 
-/// A target by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// Feeds bytes to a parser, and panics when perch breaks a promise.
+pub type Target = fn(&[u8]);
+
+/// The targets by their names.
+pub const TARGETS: &[(&str, Target)] = &[
     ("query", query),
     ("json", json),
     ("tweet", tweet),
@@ -48,8 +51,12 @@ pub fn json(input: &[u8]) {
 
 fn check_canonical(query: &Query) {
     // The canonical form may be longer than the query was.
-    let wide =
-        QueryLimits { max_bytes: usize::MAX, max_depth: 256, max_clauses: usize::MAX, max_automaton_bytes: 1 << 24, max_cost: usize::MAX
+    let wide = QueryLimits {
+        max_bytes: usize::MAX,
+        max_depth: 256,
+        max_clauses: usize::MAX,
+        max_automaton_bytes: 1 << 24,
+        max_cost: usize::MAX,
     };
     let again = Query::parse(query.canonical(), Schema::tweet(), &wide);
     let again = again.unwrap_or_else(|error| panic!("the canonical form {:?} is no query: {error}", query.canonical()));

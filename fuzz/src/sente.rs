@@ -24,9 +24,9 @@ pub fn transit(input: &[u8]) {
     let reencoded = reencode::transit(text, &mut Writer::new(Codes::Short, &mut out));
     // Numbers in JSON can be written in more ways than one, so that only what is in canonical form
     // is compared.
-    if let Ok(json) = serde_json::from_str::<serde_json::Value>(text)
-        && json.to_string() == text
-    {
+    let Ok(json) = serde_json::from_str::<serde_json::Value>(text) else { return };
+    let canonical = json.to_string();
+    if canonical == text {
         reencoded.expect("JSON is turned into Transit");
         let mut plain = String::new();
         transit_form::write(&Value::from_json(&json), Codes::Short, &mut plain);

@@ -1,5 +1,6 @@
 //! What the crates that perch is built from may be.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::Value;
@@ -17,16 +18,34 @@ const BANNED: &[(&str, &str)] = &[
     ("aws-lc-sys", "ring is the one provider of cryptography"),
 ];
 
-/// All packages of the lock file: perch's, and what they are built from.
+/// The workspace's packages that are published. The others only measure and test them.
+const PUBLISHED: &[&str] = &["perch", "perch-sente"];
+
+/// The published packages, and all that they are built and tested from.
 fn packages() -> Vec<Value> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let arguments = ["metadata", "--format-version", "1", "--locked", "--all-features"];
     let output = Command::new(cargo).args(arguments).current_dir(root()).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
-    let packages = metadata["packages"].as_array().expect("packages").clone();
-    assert!(packages.len() > 50, "cargo metadata lists {} packages", packages.len());
-    packages
+    let packages = metadata["packages"].as_array().expect("packages");
+    let nodes = metadata["resolve"]["nodes"].as_array().expect("nodes");
+    let is_published = |package: &Value| package["source"].is_null() && PUBLISHED.contains(&text(&package["name"]));
+    let mut open: Vec<&str> = packages.iter().filter(|package| is_published(package)).map(|p| text(&p["id"])).collect();
+    assert_eq!(open.len(), PUBLISHED.len());
+    let mut reached = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        if reached.insert(id) {
+            let node = nodes.iter().find(|node| node["id"] == id).expect("a node");
+            open.extend(node["dependencies"].as_array().into_iter().flatten().map(text));
+        }
+    }
+    assert!(reached.len() > 50, "cargo metadata lists {} packages", reached.len());
+    packages.iter().filter(|package| reached.contains(text(&package["id"]))).cloned().collect()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a string")
 }
 
 /// Whether a license, without its exceptions, is in [`LICENSES`]. An exception only permits more.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! make bench-peers [SHORT=1]
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- [--short] [--mix NAME]…
+//! cargo run --release --package perch-peers -- [--short] [--mix NAME]…
 //!     [--size N]… [--cap SECONDS] [--no-lucene] [--lucene VERSION] [--json FILE]
 //! ```
 //!
