@@ -19,14 +19,12 @@ use perch::schema::{Schema, tweet};
 use perch::tweet::{AnalyzedTweet, SequencedTweet};
 use tantivy::Term;
 use tantivy::collector::Count;
-use tantivy::query::{PhrasePrefixQuery, PhraseQuery, Query};
+use tantivy::query::{PhraseQuery, Query};
 
 const WORDS: usize = 50_000;
 const BATCH: usize = 500;
 const PAGE: usize = 250;
 const RUNS: usize = 20;
-/// For tantivy's query, in which a prefix stands for 50 terms by default.
-const EXPANSIONS: u32 = 60_000;
 
 /// `SplitMix64`: enough randomness for words, and the same on every machine.
 struct Random(u64);
@@ -223,9 +221,10 @@ fn compare_phrases(snapshot: &Snapshot, dir: &std::path::Path) {
     let searcher = index.reader().expect("it can be read").searcher();
     let text = index.schema().get_field("text").expect("it has one");
     let count = PageRequest { n: 0, ..PageRequest::default() };
-    let compare = |name: &str, words: &[&str], slop: u32, last_is_prefix: bool, theirs: &dyn Query| {
+    let compare = |name: &str, words: &[&str], slop: u32, theirs: &dyn Query| {
         let terms = words.iter().map(|&word| word.to_owned()).collect();
-        let search = CompiledSearch::new(&Ast::Phrase(Phrase { field: tweet::TEXT, terms, slop, last_is_prefix }));
+        let search =
+            CompiledSearch::new(&Ast::Phrase(Phrase { field: tweet::TEXT, terms, slop, last_is_prefix: false }));
         let (mut total, mut other) = (0, 0);
         let ours = median(|| total = snapshot.page(&search, &count).expect("it can be read").total);
         let theirs = median(|| other = searcher.search(theirs, &Count).expect("it can be read"));
@@ -235,15 +234,12 @@ fn compare_phrases(snapshot: &Snapshot, dir: &std::path::Path) {
     let term = |word: &str| Term::from_field_text(text, word);
     for words in [["w0", "w1"], ["w1", "w2"], ["w1", "w900"], ["w900", "w2"], ["w20", "w30"]] {
         let mut query = PhraseQuery::new(words.iter().map(|word| term(word)).collect());
-        compare("count of a phrase", &words, 0, false, &query);
+        compare("count of a phrase", &words, 0, &query);
         query.set_slop(2);
-        compare("with slop 2", &words, 2, false, &query);
+        compare("with slop 2", &words, 2, &query);
     }
     let words = ["w0", "w1", "w2"];
-    compare("three words", &words, 0, false, &PhraseQuery::new(words.iter().map(|word| term(word)).collect()));
-    for words in [["w0", "w1"], ["w1", "w2"], ["w3", "w4"], ["w900", "w2"], ["w1", "w2345"]] {
-        let mut query = PhrasePrefixQuery::new(words.iter().map(|word| term(word)).collect());
-        query.set_max_expansions(EXPANSIONS);
-        compare("with a prefix", &words, 0, true, &query);
-    }
+    compare("three words", &words, 0, &PhraseQuery::new(words.iter().map(|word| term(word)).collect()));
+    // A prefix at the end is not compared: tantivy's query stops at a number of terms, and takes
+    // minutes when that number is high enough for the same result.
 }

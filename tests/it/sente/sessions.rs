@@ -199,15 +199,19 @@ async fn the_oldest_clients_post_without_saying_who_they_are() {
         }
         request.send().await.expect("perch answers").status().as_u16()
     };
+    let registered = async || perch.get("/api/queries").await.1["queries"][0]["query"].to_string().replace('"', "");
     // By the uid in the payload, as BirdWatch does it.
     let event = r#"["~:cmd/percolate",["^ ","~:query","rust","~:uid","client-a"]]"#;
+    // An event without a callback is answered before it is carried out.
     assert_eq!(post(None, event).await, 200);
+    until(async || registered().await == "rust").await;
     perch.ingest(&[tweet(1, "rust")]).await;
     assert_eq!(ids([poller.expect("tweet/new").await]), [1]);
     // By the cookie that came with a poll.
     let event = percolate(&birdwatch(), "java");
     assert_eq!(post(None, &event).await, 400);
     assert_eq!(post(cookie.split(';').next(), &event).await, 200);
+    until(async || registered().await == "java").await;
     perch.ingest(&[tweet(2, "java")]).await;
     assert_eq!(ids([poller.expect("tweet/new").await]), [2]);
     perch.stop().await;

@@ -1,5 +1,7 @@
 //! A page that polls.
 
+use std::time::Instant;
+
 use perch_sente::frame::Packing;
 use perch_sente::value::Value;
 use reqwest::header::{COOKIE, HeaderValue};
@@ -107,7 +109,10 @@ impl SentePoller {
 
     /// Polls until an event comes that is no count.
     pub(crate) async fn event(&mut self) -> Value {
+        let asked = Instant::now();
         while self.ready.is_empty() {
+            // Counts come for ever.
+            assert!(asked.elapsed() < PATIENCE, "no event but counts for {PATIENCE:?}");
             self.ready = self.poll().await;
         }
         self.ready.remove(0)
