@@ -89,7 +89,10 @@ async fn metric(address: SocketAddr, name: &str) -> usize {
 async fn measure(sessions: usize, each: usize, query: impl Fn(usize) -> String) -> (usize, usize) {
     let dir = tempfile::tempdir().expect("a directory");
     let text = "source = []\n[limits]\ncommands_per_second = 10000\nmax_subscriptions_per_session = 1000\n\
-         max_sessions_per_address = 0\nmax_queries_mb_per_client = 0\nmax_connections_per_address = 0"
+         max_sessions_per_address = 0\nmax_queries_mb_per_client = 0\nmax_connections_per_address = 0\n\
+         [[transport]]\ntype = \"rest\"\n\
+         # A session waits for its turn longer than silent clients are kept.\n\
+         [[transport]]\ntype = \"ws\"\nidle_timeout_ms = 3600000"
         .to_owned();
     let config = Config::load(&ConfigLayers {
         listen: Some("127.0.0.1:0".to_owned()),

@@ -78,14 +78,14 @@ pub(super) struct BenchArgs {
     /// Tweets a second [default: 1000; 200 for reconnect; for backlog no more than 5000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: Option<u32>,
-    /// Deliveries a second, all sessions together, about: tweets match so many queries [default:
-    /// 100000; 20000 for reconnect, 50000 for slow; for backlog every tweet matches all]
+    /// Deliveries a second, about, of all sessions together: sets how many queries a tweet matches
+    /// [default: 100000; 20000 for reconnect, 50000 for slow; for backlog every tweet matches all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     deliveries: Option<u32>,
     /// For how long, in seconds [default: 30; 10 for idle]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     duration: Option<u32>,
-    /// Tweets are sent in batches that are due every so many milliseconds
+    /// Time between two batches of tweets, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     tick: u32,
     /// backlog: how many tweets wait before each session. Beyond `limits.session_queue_frames` of
@@ -346,7 +346,7 @@ impl Bench<'_> {
         Ok(live)
     }
 
-    /// Waits for so many reports of a kind. Reports of other kinds are of no interest then.
+    /// Waits for `n` reports of a kind, and discards reports of other kinds.
     async fn wait_for(&mut self, what: &str, n: u32, mut is_it: impl FnMut(&Report) -> bool) -> anyhow::Result<()> {
         let mut came = 0;
         while came < n {

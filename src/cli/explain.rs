@@ -44,7 +44,7 @@ pub(super) struct ExplainArgs {
 pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let query = read_query(&args.query)?;
     if let Some(file) = &args.tweet {
-        // Failing is told from not matching by the exit code.
+        // The exit code distinguishes a failure from a query that does not match.
         return block_on(why::run(&query, file, args.json)).map_err(Failure::unlike_no_match);
     }
     meaning(&query)?;

@@ -36,15 +36,15 @@ use super::signals::Ends;
 use super::{Failure, ServerArgs};
 use crate::source::reader::{InputStream, Location, RawChunk, RawReader, ReaderOptions, RefusedDoc};
 
-/// A portion has at most so many tweets.
+/// The largest number of tweets in a portion.
 const PORTION_TWEETS: usize = 5_000;
-/// A portion is sent when it has so many bytes.
+/// perch sends a portion when it has this size, in bytes.
 const PORTION_BYTES: usize = 4 * 1024 * 1024;
 /// For so long a portion is sent again.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// After the first signal, requests whose answers are on their way get so long.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
-/// So many refused lines of a file are listed; the others are only counted.
+/// The number of refused lines of a file that are listed; the others are only counted.
 const LISTED: u64 = 1_000;
 
 #[derive(Debug, Args)]
@@ -183,7 +183,7 @@ async fn send_file(
         }
         (Box::new(file), metadata.is_file().then_some(metadata.len()))
     };
-    let input = Counted { input, read_bytes: Arc::clone(&read_bytes) };
+    let input = CountingReader { input, read_bytes: Arc::clone(&read_bytes) };
     let options = ReaderOptions { max_line_bytes: 64 * 1024 * 1024, ..ReaderOptions::default() };
     let mut reader = RawReader::new(input, options);
     let bar = progress_bar(len);
@@ -481,13 +481,13 @@ fn understand(status: StatusCode, text: &str) -> Result<Answer, Failure> {
     Err(refusal(status, text))
 }
 
-/// Counts what is read, so that the bar knows how far the file is.
-struct Counted {
+/// Counts the bytes that are read, for the progress bar.
+struct CountingReader {
     input: InputStream,
     read_bytes: Arc<AtomicU64>,
 }
 
-impl AsyncRead for Counted {
+impl AsyncRead for CountingReader {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

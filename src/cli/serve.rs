@@ -89,7 +89,7 @@ fn allow_files(limits: &mut LimitsSection) {
     }
 }
 
-/// How many connections there may be where so many files may be open.
+/// The number of connections to accept with this limit of open files.
 fn connections_within(files: u64) -> usize {
     usize::try_from(files - OTHER_FILES.min(files / 2)).unwrap_or(usize::MAX)
 }

@@ -115,7 +115,7 @@ impl RetentionState {
         self.marks.last().map(|&(_, at)| at)
     }
 
-    /// Corrects the arrival of the tweets up to a seq: they are older by so many milliseconds.
+    /// Corrects the arrival of the tweets up to a seq: they are older by this time in milliseconds.
     pub(super) fn age(&mut self, last: Seq, ms: i64) {
         let before = self.marks.partition_point(|&(seq, _)| seq <= last.0);
         self.marks[..before].iter_mut().for_each(|(_, at)| *at = at.saturating_add_signed(-ms));

@@ -100,7 +100,7 @@ async fn session_from(source: &str, perch: &Perch) -> Result<Client, u16> {
     }
 }
 
-/// Sends so many handshakes of new clients of Sente on one connection, and counts their answers by
+/// Sends `n` handshakes of new Sente clients on one connection, and counts their answers by
 /// status.
 async fn pipelined_handshakes(perch: &Perch, n: usize, name: &str, authorization: &str) -> Vec<(u16, usize)> {
     let mut stream = TcpStream::connect(perch.address).await.expect("a connection");

@@ -105,7 +105,7 @@ async fn a_body_that_is_cut_keeps_what_was_complete() {
         (1..=2_000).map(|id| format!("{}\n", tweet(id, &format!("rust {} {}", noise(), noise())))).collect();
     let packed = pack!(GzipEncoder, body.as_bytes());
     let (status, answer) = perch.post("/api/tweets", packed[..packed.len() - 1_000].to_vec()).await;
-    // 200, because something was accepted; the rest is told as refused.
+    // 200, because something was accepted; the answer lists the rest as refused.
     assert_eq!((status, &answer["error"]["code"]), (200, &json!("bad_payload")), "{answer}");
     assert_eq!((&answer["refused"], &answer["errors"][0]["reason"]), (&json!(1), &answer["error"]["message"]));
     let accepted = answer["accepted"].as_u64().expect("a count");

@@ -27,7 +27,7 @@ fn word(mut n: u64) -> String {
     (0..9).map(|at| char::from(b'a' + u8::try_from(n >> (at * 7) & 0x7F).expect("7 bits") % 26)).collect()
 }
 
-/// A server with so many tweets of eight words of their own.
+/// A server with this number of tweets, each with eight words of its own.
 async fn server(dir: &Path, tweets: u64, arguments: &[&str]) -> Server {
     let server = Server::start_with(dir, arguments);
     let http = reqwest::Client::new();

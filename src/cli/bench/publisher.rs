@@ -38,7 +38,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// So many a second, in batches every `tick`.
+    /// `per_second` tweets a second, in batches every `tick`.
     pub(super) fn paced(tweets: u32, per_second: f64, tick: Duration, slow_from: u32) -> Schedule {
         let per_tick = (per_second * tick.as_secs_f64()).max(f64::MIN_POSITIVE);
         let due = |tweet: u32| tick.mul_f64((f64::from(tweet) / per_tick).floor());
@@ -111,8 +111,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Keeps so many tweets before each session, in batches of `batch`, until the time is over or
-    /// the plan at its end.
+    /// Keeps a backlog of `tweets` before each session, in batches of `batch`, until the time or
+    /// the plan ends.
     pub(super) async fn backlog(&mut self, tweets: u32, batch: u32, duration: Duration) -> anyhow::Result<()> {
         let shared = Arc::clone(&self.shared);
         let fan_out = shared.plan.fan_out();

@@ -34,7 +34,7 @@ pub(super) enum Phase {
     Away,
     /// All connect again, at once.
     Back,
-    /// So many tweets were sent: say when all of them are there.
+    /// The number of tweets that were sent: the reader reports when it has all of them.
     Drain { tweets: u32 },
     /// End.
     Stop { tweets: u32 },

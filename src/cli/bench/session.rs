@@ -1,5 +1,5 @@
-//! One session: registers, reads, and keeps its ledger; goes away and comes back when it is told
-//! to.
+//! One session: registers, reads, and keeps its ledger; disconnects and reconnects on
+//! command.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;

@@ -18,7 +18,7 @@ use crate::source::reader::{BulkReader, ReaderOptions};
 use crate::transport::explain::ExplainedTweet;
 use crate::tweet::{self, Tweet, decoded_parts};
 
-/// So many columns of a terminal a line has.
+/// Width of a line, in columns of a terminal.
 const COLUMNS: usize = 78;
 
 /// Columns between the parts of a query and what is said of them.

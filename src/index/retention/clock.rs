@@ -117,7 +117,7 @@ impl Jump {
 pub(in crate::index) struct Reading {
     /// The time.
     pub(in crate::index) now_ms: u64,
-    /// The tweets up to this seq are older than at the last reading, by so many milliseconds.
+    /// The tweets up to this seq are older than at the last reading, by this time in milliseconds.
     pub(in crate::index) aged: (Seq, i64),
     /// The jump of the wall clock since the last reading.
     pub(in crate::index) jump: Option<Jump>,

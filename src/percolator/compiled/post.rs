@@ -150,7 +150,7 @@ impl Compiled {
         !self.index.postings.conjunctions(atom).is_empty() || is_overfull()
     }
 
-    /// Whether an atom has so many guarded postings that it should be split. Postings that cannot
+    /// Whether an atom has enough guarded postings to be split. Postings that cannot
     /// be moved may be many; trying each time that they have doubled costs little.
     fn is_overfull(&self, atom: AtomId) -> bool {
         let threshold = self.index.thresholds.split_postings;
