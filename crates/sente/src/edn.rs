@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use crate::quoted;
 use crate::value::{MAX_DEPTH, MAX_SAFE_INTEGER, ReadError, Value, is_symbol};
 
 /// Reads the first form of the text, and ignores the rest.
@@ -344,22 +345,22 @@ pub fn write(value: &Value, out: &mut String) {
             Some(number) => display(out, format_args!("{number}")),
             None => out.push_str("nil"),
         },
-        Value::BigInt(text) | Value::Decimal(text) | Value::Str(text) => string(text, out),
-        Value::Char(char) => string(char.encode_utf8(&mut [0; 4]), out),
+        Value::BigInt(text) | Value::Decimal(text) | Value::Str(text) => quoted::edn(text, out),
+        Value::Char(char) => quoted::edn(char.encode_utf8(&mut [0; 4]), out),
         Value::Keyword(name) if is_symbol(name) || is_number_name(name) => {
             out.push(':');
             out.push_str(name);
         }
         Value::Symbol(name) if is_symbol(name) => out.push_str(name),
         // A name that came from Transit may hold any character, brackets too.
-        Value::Keyword(name) | Value::Symbol(name) => string(name, out),
+        Value::Keyword(name) | Value::Symbol(name) => quoted::edn(name, out),
         Value::Inst(millisecond) => match jiff::Timestamp::from_millisecond(*millisecond) {
             Ok(moment) => display(out, format_args!("#inst \"{moment:.3}\"")),
             Err(_) => out.push_str("nil"),
         },
         Value::Uuid(text) => {
             out.push_str("#uuid ");
-            string(text, out);
+            quoted::edn(text, out);
         }
         Value::Vector(elements) => sequence("[", elements, "]", out),
         Value::List(elements) => sequence("(", elements, ")", out),
@@ -400,29 +401,6 @@ fn sequence(open: &str, elements: &[Value], close: &str, out: &mut String) {
         write(element, out);
     }
     out.push_str(close);
-}
-
-/// Appends a string in quotes, with escapes where it needs them.
-pub(crate) fn string(text: &str, out: &mut String) {
-    out.push('"');
-    let mut written = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0x0c => "\\f",
-            0x08 => "\\b",
-            _ => continue,
-        };
-        out.push_str(&text[written..at]);
-        out.push_str(escape);
-        written = at + 1;
-    }
-    out.push_str(&text[written..]);
-    out.push('"');
 }
 
 #[cfg(test)]

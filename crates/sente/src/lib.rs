@@ -3,6 +3,7 @@
 pub mod edn;
 pub mod frame;
 mod json;
+mod quoted;
 pub mod reencode;
 pub mod transit;
 pub mod value;

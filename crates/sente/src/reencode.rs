@@ -12,8 +12,8 @@
 
 use std::fmt::Write as _;
 
-use crate::edn;
 use crate::json::{content, large_integer};
+use crate::quoted;
 use crate::transit::Writer;
 use crate::value::is_plain_name;
 
@@ -228,7 +228,7 @@ impl Sink for EdnSink<'_> {
             return Ok(());
         }
         let text = serde_json::from_str::<String>(json).map_err(|_| NotJson)?;
-        edn::string(&text, self.0);
+        quoted::edn(&text, self.0);
         Ok(())
     }
 

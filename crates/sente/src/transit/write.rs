@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::cache::{WriteCache, push_code};
 use crate::json::{LargeInteger, NotJson, content, first_byte, large_integer};
+use crate::quoted;
 use crate::value::{MAX_SAFE_INTEGER, Value, is_plain_name};
 
 /// Whether a writer replaces repeated strings by cache codes.
@@ -159,7 +160,7 @@ impl<'a> Writer<'a> {
         if let Some(number) = self.cache.as_mut().and_then(|cache| cache.number(&self.wire, is_key)) {
             self.code(number);
         } else {
-            json_string(&self.wire, self.out);
+            quoted::json(&self.wire, self.out);
         }
     }
 
@@ -233,31 +234,4 @@ fn is_scalar(value: &Value) -> bool {
 /// Whether the tag is one letter before a string, and a letter that Transit itself does not use.
 fn is_short_tag(tag: &str, value: &Value) -> bool {
     matches!(value, Value::Str(_)) && tag.len() == 1 && !"~^`:$#_?infdzcmtu".contains(tag)
-}
-
-fn json_string(text: &str, out: &mut String) {
-    out.push('"');
-    let mut written = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0x0c => "\\f",
-            0x08 => "\\b",
-            0..0x20 => "",
-            _ => continue,
-        };
-        out.push_str(&text[written..at]);
-        if escape.is_empty() {
-            write!(out, "\\u{byte:04x}").expect("a string takes everything");
-        } else {
-            out.push_str(escape);
-        }
-        written = at + 1;
-    }
-    out.push_str(&text[written..]);
-    out.push('"');
 }
