@@ -157,7 +157,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 impl Failure {
-    /// Says it on stderr. Whoever closed our stdout has seen enough: that is no failure.
+    /// Prints the failure on stderr. A closed stdout is no failure: its reader has seen enough.
     fn report(self) -> ExitCode {
         match self {
             Failure::Usage(message) => {
@@ -180,8 +180,8 @@ impl Failure {
         }
     }
 
-    /// Where the exit code 1 says that nothing matches, everything else that fails is 2. Whoever
-    /// closed our stdout has still seen enough.
+    /// For commands whose exit code 1 means "no match": every other failure is 2. A closed stdout
+    /// is still no failure.
     fn unlike_no_match(self) -> Failure {
         match self {
             Failure::Other(error) if !is_broken_pipe(&error) => Failure::Usage(format!("perch: {error:#}")),

@@ -84,8 +84,8 @@ async fn metric(address: SocketAddr, name: &str) -> usize {
     value.unwrap_or_else(|| panic!("no {name} in {answer}"))
 }
 
-/// Registers queries, so many in each session, and tells what is reported for them and what they
-/// take.
+/// Registers `each` queries in every session. Returns the bytes that perch reports for them and the
+/// bytes that the allocator has handed out.
 async fn measure(sessions: usize, each: usize, query: impl Fn(usize) -> String) -> (usize, usize) {
     let dir = tempfile::tempdir().expect("a directory");
     let text = "source = []\n[limits]\ncommands_per_second = 10000\nmax_subscriptions_per_session = 1000\n\

@@ -42,7 +42,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
             tracing::warn!("{warning}");
         }
         let mut out = std::io::stdout();
-        // The only line on stdout: whoever asked for port 0 reads it.
+        // The only line on stdout. A program that asked for port 0 reads the address here.
         let scheme = if config.server.is_encrypted() { "https" } else { "http" };
         writeln!(out, "listening on {scheme}://{}", running.address()).and_then(|()| out.flush())?;
         tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "serving");

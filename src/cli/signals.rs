@@ -1,7 +1,8 @@
 //! The signals that `perch serve` listens to.
 //!
 //! A signal that nobody listens to kills the process, so all of them are listened to before perch
-//! says that it serves: whoever waits for that line, or for `/readyz`, may send one at once.
+//! says that it serves: a program that waits for that line, or for `/readyz`, may send a signal at
+//! once.
 
 use std::io;
 

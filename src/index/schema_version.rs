@@ -76,8 +76,8 @@ mod tests {
     use super::*;
     use crate::schema::tweet as field;
 
-    /// Whoever changes this number makes all users build their indexes anew with `perch reindex`:
-    /// CHANGELOG.md has to say so.
+    /// A new number makes every user rebuild the index with `perch reindex`, so CHANGELOG.md must
+    /// say so.
     #[test]
     fn the_version_changes_only_on_purpose() {
         assert_eq!(schema_version(), 3_865_898_739);

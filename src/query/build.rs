@@ -98,7 +98,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Whether so many clauses were counted that parsing should stop.
+    /// Whether the query has exceeded a limit, so that parsing should stop.
     pub(super) fn is_full(&self) -> bool {
         self.clauses > self.limits.max_clauses || self.cost > self.limits.max_cost
     }

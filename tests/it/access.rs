@@ -134,7 +134,7 @@ async fn one_address_can_not_take_all_sessions_by_pipelined_handshakes() {
     let opened = |counts: &[(u16, usize)]| counts.iter().find(|(status, _)| *status == 200).map_or(0, |(_, n)| *n);
     let all = opened(&first) + opened(&second);
     assert_eq!(all, 500, "{first:?} {second:?}");
-    // Whoever comes from elsewhere gets in, by every door.
+    // A client at another address can still open every kind of session.
     let _client = session_from(OTHER, &perch).await.expect("a session");
     let stream = connect_from(OTHER, perch.address).await;
     let answer = exchange(

@@ -72,7 +72,7 @@ impl Feeder {
 struct Reader {
     last_seq: u64,
     pushed: BTreeSet<u64>,
-    /// After so many pushes the server's time has come.
+    /// The number of pushes after which the test kills the server.
     ends_after: usize,
 }
 
@@ -180,7 +180,7 @@ async fn kill_again_and_again(index: &Path, seed: u64, rounds: u64) {
             break;
         }
 
-        // The moment is what the test is about: so many pushes, and then some spins, which fall
+        // The test varies the moment: a number of pushes, and then some spins, which fall
         // anywhere between two of the server's steps.
         let (pushes, spins) = (random.random_range(0..400), random.random_range(0..2_000_000_u32));
         reader.ends_after = pushes;

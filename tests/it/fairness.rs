@@ -51,7 +51,7 @@ async fn metric(server: &Server, name: &str) -> u64 {
     line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {name} in {page}"))
 }
 
-/// Whoever comes from this address of this machine.
+/// A client at this loopback address.
 fn client_at(last: u8) -> reqwest::Client {
     let address = IpAddr::V4(Ipv4Addr::new(127, 0, 0, last));
     reqwest::Client::builder().local_address(address).build().expect("a client")

@@ -33,7 +33,7 @@ fn append(path: &Path, text: &str) {
     file.write_all(text.as_bytes()).expect("written");
 }
 
-/// Every tweet with its position, in order of arrival, once there are so many.
+/// Every tweet with its position, in order of arrival. Waits until there are `n`.
 async fn read(perch: &Perch, n: usize) -> Vec<(u64, u64)> {
     let mut client = perch.connect().await;
     client.percolate(json!({"query": "line", "since": 0})).await;
@@ -139,7 +139,7 @@ async fn gzip(text: &str) -> Vec<u8> {
     encoder.into_inner()
 }
 
-/// Every tweet, when there are so many now.
+/// The number of tweets now.
 async fn total(perch: &Perch) -> usize {
     let total = perch.get("/api/search?q=line&n=0").await.1["total"].as_u64();
     usize::try_from(total.expect("a number")).expect("it fits")
@@ -241,7 +241,7 @@ async fn a_crash_reads_nothing_twice_that_is_durable_and_loses_nothing() {
         let mut client = Client::open(server.url.strip_prefix("http://").expect("http")).await;
         let since = durable.values().copied().max().unwrap_or(0);
         client.percolate(json!({"query": "line", "since": since})).await;
-        // Some more lines, of which there are so many at least, and then the end.
+        // At least this number of further lines, and then the end.
         for _ in 0..random.random_range(1..PART) {
             client.tweet().await;
         }

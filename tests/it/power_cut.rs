@@ -52,7 +52,8 @@ async fn what_was_acknowledged_survives_power_cuts_on_ext4() {
             acknowledged = *ids.end();
             last_seq = answer["seq"].as_u64().expect("a seq");
         }
-        // The file system writes by itself what nobody has synced, after some seconds.
+        // The delay is the subject: the cut comes at a random moment after the answer, before the
+        // kernel writes unsynced pages back by itself. The test waits for nothing here.
         let delay = Duration::from_millis(random.random_range(100..900));
         tokio::time::sleep(delay).await;
         std::fs::copy(&image, &left).expect("copied");

@@ -530,7 +530,7 @@ fn http2_get(path: &str, settings: &[u8]) -> Vec<u8> {
     http2_get_with(path, settings, 0)
 }
 
-/// The same with so many header fields more.
+/// The same with `more` further header fields.
 fn http2_get_with(path: &str, settings: &[u8], more: u16) -> Vec<u8> {
     let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
         let len = u16::try_from(payload.len()).expect("short").to_be_bytes();

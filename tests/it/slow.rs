@@ -77,7 +77,7 @@ async fn metrics(http: &reqwest::Client, server: &Server) -> String {
     page.text().await.expect("text")
 }
 
-/// Waits until so many connections were ended for this reason.
+/// Waits until perch has ended `times` connections for this reason.
 async fn ended(server: &Server, reason: &str, times: u64) {
     let http = reqwest::Client::new();
     let deadline = tokio::time::Instant::now() + PATIENCE;

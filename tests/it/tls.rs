@@ -149,7 +149,7 @@ async fn a_hangup_brings_the_new_certificate() {
     until(async || encrypted_to(address, &third, "http/1.1").await.is_ok()).await;
 }
 
-/// Whoever has read that perch listens may send a signal at once.
+/// A program that has read `listening on …` may send a signal at once.
 #[cfg(target_os = "linux")]
 #[test]
 fn signals_are_listened_to_before_it_says_that_it_serves() {
@@ -242,7 +242,7 @@ fn commands_trust_the_authority_that_they_are_told() {
     for command in commands {
         let (code, stdout, stderr) = run(command, &ca);
         assert_eq!(code, Some(0), "{command:?}: {stdout}{stderr}");
-        // Nobody vouches for it, whoever is asked.
+        // No authority has signed it.
         for ca in ["", &other] {
             let (code, _, stderr) = run(command, ca);
             assert_eq!(code, Some(1), "{command:?}: {stderr}");

@@ -32,7 +32,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) const HEAD: &str = "mix        |  queries | peer                                 | batch |    docs/s | perch is so many times as fast |  cand/doc | match/doc | registr./s | matches\n\
+    pub(crate) const HEAD: &str = "mix        |  queries | peer                                 | batch |    docs/s |             perch is faster by |  cand/doc | match/doc | registr./s | matches\n\
                                    -----------|----------|--------------------------------------|-------|-----------|--------------------------------|-----------|-----------|------------|--------";
 
     pub(crate) fn new(peer: String, batch: usize, Best { fastest, longest }: Best, registered_per_s: f64) -> Row {

@@ -1,4 +1,4 @@
-//! The threads that the sessions run on, and how they are told what to do and tell how it goes.
+//! The threads that the sessions run on, their commands and their reports.
 //!
 //! Each thread has a runtime, a buffer and a tally of its own, so that nothing is shared while
 //! tweets come but one counter.

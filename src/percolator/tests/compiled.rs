@@ -104,7 +104,7 @@ fn a_disjunction_is_posted_first_under_the_word_that_turned_out_to_be_frequent()
     assert_eq!(candidates(&mut engine, "cat"), (1, 1));
 }
 
-/// So many that the arenas are compacted.
+/// Enough queries that the engine compacts its arenas.
 #[test]
 fn thousands_of_disjunctions_are_added_and_removed() {
     let query = |key: u32| match key % 3 {

@@ -125,7 +125,7 @@ impl Drop for Server {
     }
 }
 
-/// The binary, untouched by the environment of whoever runs the tests.
+/// The binary, without the `PERCH_` variables of the environment.
 pub(crate) fn perch() -> Command {
     perch_with(env!("CARGO_BIN_EXE_perch"))
 }
