@@ -30,7 +30,7 @@ use crate::tweet::SequencedTweet;
 use catalog::QueryCatalog;
 pub(crate) use catalog::{ClientLimits, MatchingQueries, QueryListing, RegistrationError};
 pub use catalog::{CostOrder, QueryCounts, QueryStats};
-pub use client_key::ClientKey;
+pub use client_key::{ClientKey, client_network};
 pub use delivery::{Delivery, EncodedText, EncoderKey, Encodings, SubscriptionName};
 pub(crate) use disconnect_queue::DisconnectQueue;
 use fan_out::{FanOut, SessionIndex};

@@ -15,13 +15,19 @@ pub enum ClientKey {
 }
 
 impl ClientKey {
-    /// The client at this address. A host of IPv6 can use every address of a /64, so the network
-    /// counts.
+    /// The client at this address.
     #[must_use]
     pub fn at(address: IpAddr) -> ClientKey {
-        ClientKey::Network(match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-            address @ IpAddr::V4(_) => address,
-        })
+        ClientKey::Network(client_network(address))
+    }
+}
+
+/// The network that counts as one client: an IPv4 address, or the /64 of an IPv6 address, because a
+/// host of IPv6 can use every address of a /64.
+#[must_use]
+pub fn client_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address @ IpAddr::V4(_) => address,
     }
 }

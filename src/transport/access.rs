@@ -40,7 +40,6 @@ use super::errors::{ApiError, Code};
 use super::progress::Progress;
 use super::rate_limiter::RateLimiter;
 
-pub(super) use address_limit::network;
 pub use address_limit::{AddressLimit, AddressSlot};
 pub(super) use bearer::{SUBPROTOCOL, subprotocol};
 pub(super) use client_address::{ClientAddress, Via};

@@ -36,9 +36,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::time::timeout;
 
 use crate::config::LimitsSection;
+use crate::hub::client_network;
 use crate::telemetry;
 
-use super::access::{ClientAddress, network};
+use super::access::ClientAddress;
 use super::errors::{ApiError, Code};
 use super::health;
 
@@ -126,7 +127,7 @@ impl ResponseBudget {
             budget: self.clone(),
             connection: Arc::clone(permits),
             // Without an address there is no connection either, as in tests.
-            address: address.map_or(Ipv4Addr::UNSPECIFIED.into(), |client| network(client.address)),
+            address: address.map_or(Ipv4Addr::UNSPECIFIED.into(), |client| client_network(client.address)),
             reservation: Mutex::default(),
         }))
     }

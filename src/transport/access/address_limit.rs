@@ -8,6 +8,8 @@ use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::hub::client_network;
+
 /// Counts what each address holds, up to a limit.
 #[derive(Debug)]
 pub struct AddressLimit {
@@ -34,7 +36,7 @@ impl AddressLimit {
     /// Takes a slot; `None` when the address holds all that it may.
     #[must_use]
     pub fn take(self: &Arc<AddressLimit>, address: IpAddr) -> Option<AddressSlot> {
-        let network = network(address);
+        let network = client_network(address);
         if self.max == 0 {
             return Some(AddressSlot { limit: None, network });
         }
@@ -73,14 +75,6 @@ impl Drop for AddressSlot {
     }
 }
 
-/// The address as it is counted: an IPv4 address, or the /64 of an IPv6 address.
-pub(in crate::transport) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_holds_so_many_slots_and_gets_them_back() {
+    fn a_network_holds_its_slots_and_gives_them_back() {
         let limit = AddressLimit::new(2);
         let slots = [limit.take(ip("2001:db8::1")).unwrap(), limit.take(ip("2001:db8::2")).unwrap()];
         assert!(limit.take(ip("2001:db8::3")).is_none());
