@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 # The crates of the workspace that have tests.
-TESTED = --package perch --package perch-sente
+TESTED = --package perch --package perch-percolator --package perch-sente
 
 .PHONY: test test-long lint bench bench-peers fuzz web-tools openapi-tools chromium proxies screenshots
 

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use perch::doc::{DocBuilder, Point};
 use perch::ids::Seq;
-use perch::index::{CompiledSearch, Fields, Index, IndexOptions, PageRequest, Snapshot};
+use perch::index::{CompiledSearch, Index, IndexOptions, PageRequest, Snapshot};
+use perch::lower::Fields;
 use perch::query::{Ast, Phrase};
 use perch::schema::{Schema, tweet};
 use perch::tweet::{AnalyzedTweet, SequencedTweet};

@@ -29,7 +29,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use perch::ids::Seq;
-use perch::index::Fields;
+use perch::index::TweetFields;
+use perch::lower::Fields;
 use perch::tweet::SequencedTweet;
 use serde_json::Value;
 
@@ -186,13 +187,13 @@ fn bare_writer(lines: &[String]) -> f64 {
         .map(|(tweet, seq)| SequencedTweet { seq: Seq(seq), tweet: Arc::new(perch::tweet::analyze(&tweet)) })
         .collect();
     let dir = tempfile::tempdir().expect("a directory");
-    let fields = Fields::tweet();
+    let fields = TweetFields::get();
     let index = tantivy::Index::create_in_dir(dir.path(), fields.tantivy_schema()).expect("an index");
     Fields::register(&index);
     let mut writer = index.writer_with_num_threads(1, 64 * 1024 * 1024).expect("a writer");
     let started = Instant::now();
     for item in &items {
-        writer.add_document(fields.tweet_document(item)).expect("it is taken");
+        writer.add_document(fields.document(item)).expect("it is taken");
     }
     writer.commit().expect("it is written");
     items.len() as f64 / started.elapsed().as_secs_f64()

@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 use crate::ids::{Epoch, Seq};
+use crate::lower::Fields;
 use crate::telemetry;
 use crate::tweet::SequencedTweet;
 
@@ -36,29 +37,20 @@ mod damage;
 mod directory;
 mod disk_probe;
 mod durable;
-mod fields;
-mod lower;
 pub mod maintenance;
 mod merge_policy;
-mod multi_term;
 mod options;
-mod phrase_candidates;
-mod phrase_query;
-mod position_scanner;
 mod replay;
 mod retention;
 mod schema_version;
-mod seek_only;
 mod seq_allocator;
 mod shared;
-mod slop;
 mod snapshot;
 mod swap;
 mod tail;
 mod tantivy_directory;
-mod term_infos;
 mod top_k;
-mod value_range;
+mod tweet_fields;
 mod writer;
 mod zone_map;
 
@@ -66,13 +58,12 @@ pub use ack::{Ack, IntakeError};
 pub use aggregate::{INTERVALS_MS, OverTime, TopTerms};
 pub use cursor::{Cursor, Cursors};
 pub use directory::OpenError;
-pub use fields::{Fields, IndexDocument, Leaf};
-pub use lower::lower;
 pub use options::{IndexOptions, IndexStats};
 pub use replay::{PageLimits, QuerySet, Replay, ReplayPage, ReplayQuery};
 pub use retention::Retention;
 pub use schema_version::schema_version;
 pub use snapshot::{CompiledSearch, Page, PageRequest, SearchError, Snapshot};
+pub use tweet_fields::{TweetDocument, TweetFields};
 
 use commit_payload::CommitPayload;
 use committed::CommittedIndex;
@@ -145,7 +136,7 @@ impl Index {
         let mut seqs = SeqAllocator::new(IndexDir::open(&options.dir)?);
         let failed = |error| OpenError::tantivy(&options.dir, error);
         let index = open_index(&seqs.dir().tantivy()).map_err(failed)?;
-        if index.schema() != Fields::tweet().tantivy_schema() {
+        if index.schema() != TweetFields::get().tantivy_schema() {
             return Err(OpenError::damaged(&options.dir, "its fields are not those of its schema version"));
         }
         Fields::register(&index);
@@ -463,7 +454,5 @@ impl Drop for Alarm {
     }
 }
 
-#[cfg(test)]
-mod strategies;
 #[cfg(test)]
 mod tests;

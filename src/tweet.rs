@@ -10,6 +10,7 @@
 
 mod analyze;
 mod date;
+pub mod explain;
 mod extract;
 mod read;
 mod wire;

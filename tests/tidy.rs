@@ -17,12 +17,12 @@ const MAX_LINES: usize = 500;
 
 /// Files that are longer than [`MAX_LINES`].
 const LONG_FILES: &[&str] = &[
+    "crates/percolator/src/query/build.rs",
+    "crates/percolator/src/query/json.rs",
+    "crates/percolator/src/query/parse.rs",
+    "crates/percolator/src/query/tests.rs",
     "src/cli/ingest.rs",
     "src/live/tests/seeded.rs",
-    "src/query/build.rs",
-    "src/query/json.rs",
-    "src/query/parse.rs",
-    "src/query/tests.rs",
     "src/tweet/tests.rs",
     "tests/it/access.rs",
     "tests/it/security.rs",
@@ -40,8 +40,8 @@ const CIRCLES: &[&str] = &["src/cli/bench", "src/transport"];
 /// Directories of source files, from the root.
 const SOURCE_DIRS: &[&str] = &["src", "crates", "tests", "benches", "examples", "fuzz"];
 
-/// Where the table of layers stands in ARCHITECTURE.md.
-const LAYERS_BEGIN: &str = "<!-- Layers, from src/lib.rs: UPDATE_EXPECT=1 cargo test --test tidy writes them. -->\n";
+/// Directories whose `lib.rs` has a table of layers, which ARCHITECTURE.md repeats.
+const LAYERED: &[&str] = &["crates/percolator/src", "src"];
 const LAYERS_END: &str = "\n<!-- End of layers. -->";
 
 fn root() -> &'static Path {
@@ -96,32 +96,35 @@ fn identifier(text: &str) -> &str {
     &text[..end]
 }
 
-/// The rows of the table of layers in the documentation of `src/lib.rs`.
-fn layer_rows() -> Vec<String> {
-    let lib = read("src/lib.rs");
+/// The rows of the table of layers in the documentation of a `lib.rs`.
+fn layer_rows(dir: &str) -> Vec<String> {
+    let lib = read(&format!("{dir}/lib.rs"));
     let rows = lib.lines().filter_map(|line| line.strip_prefix("//! ")).filter(|line| line.starts_with('|'));
     rows.map(str::to_owned).collect()
 }
 
-/// The modules of the crate from the bottom up: each may use those before it, never those behind
-/// it.
-fn layers() -> Vec<String> {
-    let rows = layer_rows();
+/// The modules of a crate from the bottom up: each may use those before it, never those behind it.
+fn layers(dir: &str) -> Vec<String> {
+    let rows = layer_rows(dir);
     let names = rows.iter().skip(2).flat_map(|row| row.split('|').nth(1).unwrap_or("").split(','));
     names.map(|name| name.trim().trim_matches('`').to_owned()).collect()
 }
 
 #[test]
 fn the_table_of_layers_has_every_module() {
-    let lib = read("src/lib.rs");
-    let modules: BTreeSet<&str> =
-        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")).map(identifier).collect();
-    let layers = layers();
-    assert_eq!(layers.iter().map(String::as_str).collect::<BTreeSet<_>>(), modules);
     let text = read("ARCHITECTURE.md");
-    let (before, rest) = text.split_once(LAYERS_BEGIN).expect("the begin of the layers");
-    let (_, after) = rest.split_once(LAYERS_END).expect("the end of the layers");
-    let generated = format!("{before}{LAYERS_BEGIN}{}{LAYERS_END}{after}", layer_rows().join("\n"));
+    let mut generated = text.clone();
+    for dir in LAYERED {
+        let lib = read(&format!("{dir}/lib.rs"));
+        let modules: BTreeSet<&str> =
+            lib.lines().filter_map(|line| line.strip_prefix("pub mod ")).map(identifier).collect();
+        let layers = layers(dir);
+        assert_eq!(layers.iter().map(String::as_str).collect::<BTreeSet<_>>(), modules);
+        let begin = format!("<!-- Layers of {dir}: UPDATE_EXPECT=1 cargo test --test tidy writes them. -->\n");
+        let (before, rest) = generated.split_once(&begin).expect("the begin of the layers");
+        let (_, after) = rest.split_once(LAYERS_END).expect("the end of the layers");
+        generated = format!("{before}{begin}{}{LAYERS_END}{after}", layer_rows(dir).join("\n"));
+    }
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         fs::write(root().join("ARCHITECTURE.md"), &generated).expect("written");
     } else {
@@ -131,19 +134,22 @@ fn the_table_of_layers_has_every_module() {
 
 #[test]
 fn layers_point_one_way() {
-    let layers = layers();
     let mut wrong = Vec::new();
-    for (name, text) in rust_files(&["src"]).iter().filter(|(name, _)| !is_test(name)) {
-        if name == "src/lib.rs" || name == "src/main.rs" {
-            continue;
-        }
-        let top = identifier(name.strip_prefix("src/").expect("inside src"));
-        let from = layers.iter().position(|layer| layer == top);
-        let from = from.unwrap_or_else(|| panic!("{name} is in no layer: add it to the table in src/lib.rs"));
-        for line in text.lines().filter(|line| !is_comment(line)) {
-            for used in line.split("crate::").skip(1).map(identifier) {
-                if layers.iter().position(|layer| layer == used).is_some_and(|to| to > from) {
-                    wrong.push(format!("{name}: {}", line.trim()));
+    for dir in LAYERED {
+        let layers = layers(dir);
+        for (name, text) in rust_files(&[dir]).iter().filter(|(name, _)| !is_test(name)) {
+            let inside = name.strip_prefix(dir).and_then(|name| name.strip_prefix('/')).expect("inside the directory");
+            if inside == "lib.rs" || inside == "main.rs" {
+                continue;
+            }
+            let top = identifier(inside);
+            let from = layers.iter().position(|layer| layer == top);
+            let from = from.unwrap_or_else(|| panic!("{name} is in no layer: add it to the table in {dir}/lib.rs"));
+            for line in text.lines().filter(|line| !is_comment(line)) {
+                for used in line.split("crate::").skip(1).map(identifier) {
+                    if layers.iter().position(|layer| layer == used).is_some_and(|to| to > from) {
+                        wrong.push(format!("{name}: {}", line.trim()));
+                    }
                 }
             }
         }
@@ -314,7 +320,8 @@ fn module_dirs(dir: &Path, module: &str) -> Vec<(PathBuf, String)> {
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     let mut wrong = Vec::new();
-    for (dir, module) in module_dirs(&root().join("src"), "crate::").into_iter().skip(1) {
+    let dirs = ["src", "crates/percolator/src", "crates/sente/src"];
+    for (dir, module) in dirs.iter().flat_map(|dir| module_dirs(&root().join(dir), "crate::").into_iter().skip(1)) {
         let name = dir.strip_prefix(root()).expect("inside").display().to_string();
         let is_exception = CIRCLES.contains(&name.as_str());
         match Imports::read(&dir, &module).circle() {
@@ -336,7 +343,8 @@ fn files_are_small_and_say_what_they_are() {
             (true, false) => wrong.push(format!("{name} is short now: take it out of LONG_FILES")),
             _ => {}
         }
-        if name.starts_with("src") && !is_test(&name) && !text.starts_with("//!") {
+        let is_source = name.starts_with("src") || name.starts_with("crates");
+        if is_source && !is_test(&name) && !text.starts_with("//!") && !text.starts_with("#![doc") {
             wrong.push(format!("{name} does not begin with //!"));
         }
     }
@@ -380,7 +388,7 @@ fn code_keeps_its_promises() {
         for (word, reason) in banned {
             assert!(!text.contains(word), "{name} says {word}: {reason}");
         }
-        if name.starts_with("src") && !name.starts_with("src/cli") && !is_test(&name) {
+        if !name.starts_with("src/cli") && !name.contains("/examples/") && !is_test(&name) {
             for (at, line) in text.lines().enumerate() {
                 let prints = line.contains("println!") || line.contains("print!(");
                 assert!(is_comment(line) || !prints, "{name}:{}: only the command line prints", at + 1);

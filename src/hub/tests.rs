@@ -285,7 +285,7 @@ fn no_automaton_is_built_where_tweets_pass() {
     let doc = &item(1, "cats").tweet.doc;
     assert!(crate::explain::explain(&queries[0], doc, Schema::tweet()).failed.is_none());
     assert!(crate::matcher::Matcher::new(queries[0].ast()).matches(doc));
-    let _ = crate::index::lower(queries[0].ast(), &crate::index::Fields::new(Schema::tweet()));
+    let _ = crate::lower::lower(queries[0].ast(), crate::index::TweetFields::get().searched());
     assert_eq!(BUILT.with(std::cell::Cell::get), before);
     // The expression of an AST without a parser is built when a term has its literal characters.
     let raw = Ast::Regex { field: tweet::TEXT, pattern: "cat[sz]+".into() };

@@ -18,10 +18,12 @@ use tantivy::termdict::TermMerger;
 use tantivy::{DocSet as _, TERMINATED};
 
 use super::committed::Filter;
-use super::fields::{FieldMapping, Fields};
+
 use super::snapshot::{CompiledSearch, SearchError, Snapshot};
+use super::tweet_fields::TweetFields;
 use crate::coop;
 use crate::ids::Seq;
+use crate::lower::FieldMapping;
 use crate::schema::FieldId;
 
 /// Lengths of the buckets of time, in milliseconds. Each divides the next, so that buckets can be
@@ -97,7 +99,7 @@ impl Snapshot {
             let values = item.tweet.doc.values().iter().filter(|(of, _)| *of == field);
             values.take(1).for_each(|&(_, time)| buckets.add(time));
         }
-        if let FieldMapping::Values(_, name) = Fields::tweet().mapping(field) {
+        if let FieldMapping::Values(_, name) = TweetFields::get().searched().mapping(field) {
             let filter = Filter { after: Seq::ZERO, until, hidden: self.hidden() };
             let weight = self.committed().weight(search.query())?;
             for (segment, _) in self.committed().segments_by(|_| 0) {
@@ -144,7 +146,9 @@ impl Snapshot {
             }
         }
         let mut top = TopTermsCollector::new(n);
-        if let FieldMapping::Words(of_tantivy) | FieldMapping::Keywords(of_tantivy) = Fields::tweet().mapping(field) {
+        if let FieldMapping::Words(of_tantivy) | FieldMapping::Keywords(of_tantivy) =
+            TweetFields::get().searched().mapping(field)
+        {
             let filter = Filter { after: Seq::ZERO, until, hidden: self.hidden() };
             let weight = self.committed().weight(search.query())?;
             // Of each segment with matches: its dictionary, its matching documents, their number.

@@ -21,8 +21,9 @@ use tantivy::{COLLECT_BLOCK_BUFFER_LEN, Directory as _, DocAddress, DocId, DocSe
 use super::Hit;
 use super::checksum;
 use super::damage::{Damage, guarded};
-use super::fields::{Fields, ID, SEQ};
+
 use super::retention::Part;
+use super::tweet_fields::{ID, SEQ, TweetFields};
 use super::zone_map::ZoneMap;
 use crate::coop;
 use crate::ids::Seq;
@@ -177,7 +178,7 @@ impl CommittedIndex {
 
     /// The address of the tweet with this id.
     pub(super) fn find(&self, id: u64) -> tantivy::Result<Option<DocAddress>> {
-        let term = Term::from_field_u64(Fields::tweet().id(), id);
+        let term = Term::from_field_u64(TweetFields::get().id(), id);
         for (segment, ord) in self.segments.iter().zip(0..) {
             let (low, high) = segment.ids();
             if !(low..=high).contains(&id) {

@@ -26,11 +26,12 @@ use super::committed::CommittedIndex;
 use super::damage::{Damage, guarded};
 use super::directory::{IndexDir, OpenError};
 use super::durable::{self, sync_dir};
-use super::fields::Fields;
 use super::seq_allocator::SeqAllocator;
 use super::swap::{self, NEW, TANTIVY};
 use super::tantivy_directory::{META, TantivyDirectory, open_index};
+use super::tweet_fields::TweetFields;
 use crate::ids::Seq;
+use crate::lower::Fields;
 use crate::tweet;
 use salvage::StoredTweets;
 pub use salvage::{Losses, LostTweet};
@@ -260,7 +261,7 @@ fn check_files(tantivy: &Path, last: Seq) -> Result<Report, MaintenanceError> {
     let directory = TantivyDirectory::open_read_only(tantivy).map_err(TantivyError::from)?;
     let index = guarded(|| tantivy::Index::open(directory))?;
     Fields::register(&index);
-    if index.schema() != Fields::tweet().tantivy_schema() {
+    if index.schema() != TweetFields::get().tantivy_schema() {
         report.problem("its fields are not those of its schema version".to_owned());
         return Ok(report);
     }
@@ -383,7 +384,7 @@ fn build_in(
     let options = IndexWriterOptions::builder().num_worker_threads(1).memory_budget_per_thread(MEMORY_BYTES).build();
     let mut writer = rebuilt.writer_with_options(options)?;
     tweets.for_each_group(GROUP, first_new, |items| {
-        let documents = items.iter().map(|item| UserOperation::Add(Fields::tweet().tweet_document(item)));
+        let documents = items.iter().map(|item| UserOperation::Add(TweetFields::get().document(item)));
         writer.run(documents.collect::<Vec<_>>())?;
         Ok(())
     })?;

@@ -20,13 +20,13 @@ use tantivy::{DocAddress, TantivyError};
 
 use super::Hit;
 use super::committed::{CommittedIndex, Filter};
-use super::fields::Fields;
-use super::lower::lower;
 use super::tail::Chunk;
 use super::top_k::TopK;
+use super::tweet_fields::TweetFields;
 use crate::coop::{self, Stopped};
 use crate::doc::Doc;
 use crate::ids::Seq;
+use crate::lower::lower;
 use crate::matcher::Matcher;
 use crate::query::Ast;
 use crate::tweet::SequencedTweet;
@@ -56,7 +56,7 @@ impl CompiledSearch {
     /// Compiles a query.
     #[must_use]
     pub fn new(ast: &Ast) -> CompiledSearch {
-        CompiledSearch { query: lower(ast, Fields::tweet()), matcher: Matcher::new(ast) }
+        CompiledSearch { query: lower(ast, TweetFields::get().searched()), matcher: Matcher::new(ast) }
     }
 
     /// Whether a tweet matches.

@@ -31,7 +31,7 @@ use tantivy::{Directory, IndexSettings};
 
 use super::checksum;
 use super::damage::guarded;
-use super::fields::Fields;
+use super::tweet_fields::TweetFields;
 
 /// The file that names the segments of the last commit.
 pub(super) const META: &str = "meta.json";
@@ -202,5 +202,5 @@ pub(super) fn open_index(dir: &Path) -> tantivy::Result<tantivy::Index> {
         docstore_compress_dedicated_thread: false,
         ..IndexSettings::default()
     };
-    tantivy::Index::create(directory, Fields::tweet().tantivy_schema(), settings)
+    tantivy::Index::create(directory, TweetFields::get().tantivy_schema(), settings)
 }

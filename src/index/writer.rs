@@ -31,11 +31,11 @@ use super::committed::CommittedIndex;
 use super::cursor::{Cursor, CursorTracker};
 use super::damage::guarded;
 use super::disk_probe::DiskProbe;
-use super::fields::{Fields, IndexDocument};
 use super::merge_policy::PerchMergePolicy;
 use super::options::IndexOptions;
 use super::retention::{Part, Reason, Retention, RetentionClock, RetentionState, least_bytes};
 use super::shared::Shared;
+use super::tweet_fields::{TweetDocument, TweetFields};
 use crate::ids::Seq;
 use crate::telemetry;
 use crate::tweet::SequencedTweet;
@@ -74,7 +74,7 @@ pub(super) struct Writer {
     index: tantivy::Index,
     dir: PathBuf,
     /// `None` after a failure.
-    tantivy: Option<IndexWriter<IndexDocument>>,
+    tantivy: Option<IndexWriter<TweetDocument>>,
     memory_bytes: usize,
     commit_interval: Duration,
     commit_tweets: usize,
@@ -193,7 +193,7 @@ impl Writer {
     }
 
     /// The tantivy writer; a new one after a failure.
-    fn open_tantivy(&mut self) -> tantivy::Result<&mut IndexWriter<IndexDocument>> {
+    fn open_tantivy(&mut self) -> tantivy::Result<&mut IndexWriter<TweetDocument>> {
         if self.tantivy.is_none() {
             let options = IndexWriterOptions::builder()
                 .num_worker_threads(1)
@@ -227,7 +227,7 @@ impl Writer {
     }
 
     fn try_add(&mut self, items: &[SequencedTweet]) -> tantivy::Result<()> {
-        let fields = Fields::tweet();
+        let fields = TweetFields::get();
         for group in items.chunks(GROUP) {
             let mut operations = Vec::with_capacity(group.len());
             for item in group {
@@ -236,7 +236,7 @@ impl Writer {
                     operations.push(UserOperation::Delete(Term::from_field_u64(fields.id(), id)));
                 }
                 self.pending_ids.insert(id);
-                operations.push(UserOperation::Add(fields.tweet_document(item)));
+                operations.push(UserOperation::Add(fields.document(item)));
             }
             self.open_tantivy()?.run(operations)?;
         }
@@ -285,7 +285,7 @@ impl Writer {
         let payload = serde_json::to_string(&payload)?;
         let writer = self.open_tantivy()?;
         if reason.is_some() {
-            let first = Term::from_field_u64(Fields::tweet().seq(), retained.first_seq().0);
+            let first = Term::from_field_u64(TweetFields::get().seq(), retained.first_seq().0);
             writer.delete_query(Box::new(RangeQuery::new(Bound::Unbounded, Bound::Excluded(first))))?;
         }
         let mut commit = writer.prepare_commit()?;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::{Live, LiveError, QueryEstimate};
 use crate::coop;
-use crate::explain::tweet::{Explained, Explainer};
 use crate::hub::{CostOrder, MatchingQueries, QueryStats};
 use crate::ids::Seq;
 use crate::matcher::Matcher;
 use crate::pipeline::Control;
 use crate::query::Query;
 use crate::tweet::AnalyzedTweet;
+use crate::tweet::explain::{Explained, Explainer};
 
 /// Counts of this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,10 +5,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::explain::tweet::{Explained, ExplainedPart, FailedPart, MatchRange};
 use crate::live::QueryEstimate;
 use crate::query::{Ast, canonical_text};
 use crate::schema::Schema;
+use crate::tweet::explain::{Explained, ExplainedPart, FailedPart, MatchRange};
 
 /// Why a tweet matches a query, or why not.
 #[derive(Debug, Serialize, ToSchema)]

@@ -19,7 +19,7 @@ const BANNED: &[(&str, &str)] = &[
 ];
 
 /// The workspace's packages that are published. The others only measure and test them.
-const PUBLISHED: &[&str] = &["perch", "perch-sente"];
+const PUBLISHED: &[&str] = &["perch", "perch-percolator", "perch-sente"];
 
 /// The published packages, and all that they are built and tested from.
 fn packages() -> Vec<Value> {

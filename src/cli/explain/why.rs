@@ -12,10 +12,10 @@ use unicode_width::UnicodeWidthChar as _;
 
 use super::super::Failure;
 use super::super::show::{escaped, is_bidirectional, json_line};
-use crate::explain::tweet::{Explained, ExplainedPart, Explainer};
 use crate::query::Query;
 use crate::source::reader::{BulkReader, ReaderOptions};
 use crate::transport::explain::ExplainedTweet;
+use crate::tweet::explain::{Explained, ExplainedPart, Explainer};
 use crate::tweet::{self, Tweet, decoded_parts};
 
 /// Width of a line, in columns of a terminal.

@@ -34,8 +34,8 @@ use crate::index::commit_files::{Commit, CommittedSegment, DamagedFile};
 use crate::index::commit_payload::CommitPayload;
 use crate::index::committed::Json;
 use crate::index::damage::guarded;
-use crate::index::fields::{ID, SEQ};
 use crate::index::tantivy_directory::segment_of;
+use crate::index::tweet_fields::{ID, SEQ};
 use crate::tweet::{self, AnalyzedTweet, SequencedTweet};
 
 /// Decompressed blocks of a segment in the cache.

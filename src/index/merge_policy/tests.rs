@@ -1,8 +1,8 @@
 use tantivy::merge_policy::NoMergePolicy;
 
 use super::*;
-use crate::index::fields::Fields;
 use crate::index::tantivy_directory::open_index;
+use crate::lower::Fields;
 
 fn segments(n: usize) -> Vec<SegmentId> {
     (0..n).map(|_| SegmentId::generate_random()).collect()

@@ -1,6 +1,7 @@
 //! A plain model of the index, and random histories compared with it.
 
 use super::*;
+use crate::lower::strategies;
 
 /// What an index is, plainly.
 #[derive(Clone, Debug, Default)]

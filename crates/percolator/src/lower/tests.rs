@@ -10,29 +10,28 @@ use tantivy::merge_policy::NoMergePolicy;
 
 use super::*;
 use crate::doc::{Doc, DocBuilder};
-use crate::index::IndexDocument;
-use crate::index::strategies;
 use crate::query;
 use crate::schema::{Schema, tweet};
 
 /// An index of these documents, a segment for each part. The id field of a document is its number.
-fn index(parts: &[&[Doc]]) -> tantivy::Searcher {
-    let fields = Fields::tweet();
-    let index = tantivy::Index::create_in_ram(fields.tantivy_schema());
+fn index(parts: &[&[Doc]]) -> (tantivy::Searcher, Arc<Fields>) {
+    let mut builder = tantivy::schema::Schema::builder();
+    let fields = Arc::new(Fields::add_to(&mut builder, Schema::tweet()));
+    let index = tantivy::Index::create_in_ram(builder.build());
     Fields::register(&index);
     let mut writer: IndexWriter<IndexDocument> = index.writer_with_num_threads(1, 15_000_000).unwrap();
     writer.set_merge_policy(Box::new(NoMergePolicy));
     for part in parts {
         for doc in *part {
-            writer.add_document(fields.document(doc.clone())).unwrap();
+            writer.add_document(IndexDocument::new(&fields, doc.clone())).unwrap();
         }
         writer.commit().unwrap();
     }
-    index.reader().unwrap().searcher()
+    (index.reader().unwrap().searcher(), fields)
 }
 
-fn found(searcher: &tantivy::Searcher, ast: &Ast) -> BTreeSet<i64> {
-    let docs = searcher.search(&lower(ast, Fields::tweet()), &DocSetCollector).unwrap();
+fn found((searcher, fields): &(tantivy::Searcher, Arc<Fields>), ast: &Ast) -> BTreeSet<i64> {
+    let docs = searcher.search(&lower(ast, fields), &DocSetCollector).unwrap();
     let number = |address: tantivy::DocAddress| {
         let column = searcher.segment_reader(address.segment_ord).fast_fields().i64("id").unwrap();
         column.first(address.doc_id).unwrap()
@@ -73,7 +72,7 @@ fn docs_of(texts: &[&str]) -> Vec<Doc> {
     (0..).zip(texts).map(doc).collect()
 }
 
-fn texts(texts: &[&str]) -> tantivy::Searcher {
+fn texts(texts: &[&str]) -> (tantivy::Searcher, Arc<Fields>) {
     index(&[&docs_of(texts)])
 }
 

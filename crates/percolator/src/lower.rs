@@ -11,6 +11,19 @@
 //! predicates, and every part of a combination. A flat union of terms is none: tantivy merges 4,096
 //! documents of it at once, and the reader of the union yields between its blocks.
 
+mod fields;
+mod index_document;
+mod multi_term;
+mod phrase_candidates;
+mod phrase_query;
+mod position_scanner;
+mod seek_only;
+mod slop;
+#[cfg(any(test, feature = "testing"))]
+pub mod strategies;
+mod term_infos;
+mod value_range;
+
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,16 +35,20 @@ use tantivy::query::doc_predicate_query::{DocPredicateQuery, FunctionPredicate};
 use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, Term};
 
-use super::fields::{FieldMapping, Fields, PRESENT};
-use super::multi_term::{MultiTermQuery, TermSet};
-use super::phrase_query::PhraseQuery;
-use super::seek_only::{SeekOnlyQuery, SeekOnlyTerm};
-use super::value_range::ValueRangeQuery;
 use crate::automaton::TermAutomaton;
 use crate::coop;
 use crate::doc::Point;
 use crate::query::{Ast, Phrase};
 use crate::schema::FieldId;
+
+pub use fields::{FieldMapping, Fields, Leaf, PackedTerms};
+pub use index_document::IndexDocument;
+
+use fields::PRESENT;
+use multi_term::{MultiTermQuery, TermSet};
+use phrase_query::PhraseQuery;
+use seek_only::{SeekOnlyQuery, SeekOnlyTerm};
+use value_range::ValueRangeQuery;
 
 /// The tantivy query of an `Ast`, for an index with these fields.
 ///

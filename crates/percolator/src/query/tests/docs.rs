@@ -2,7 +2,7 @@
 
 use super::*;
 
-const PAGE: &str = include_str!("../../../docs/QUERY.md");
+const PAGE: &str = include_str!("../../../../../docs/QUERY.md");
 
 /// The fenced code blocks with a tag.
 fn blocks(tag: &str) -> Vec<String> {

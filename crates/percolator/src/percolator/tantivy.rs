@@ -7,6 +7,7 @@
 use tantivy::collector::DocSetCollector;
 use tantivy::directory::RamDirectory;
 use tantivy::query::Query;
+use tantivy::schema::Schema as TantivySchema;
 use tantivy::tokenizer::TokenizerManager;
 use tantivy::{Index, ReloadPolicy, Searcher};
 
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::doc::Doc;
 use crate::ids::QueryKey;
-use crate::index::{Fields, lower};
+use crate::lower::{Fields, IndexDocument, lower};
 use crate::query::Ast;
 
 use super::engine::{Engine, EngineKind, EngineOptions};
@@ -35,6 +36,7 @@ const QUERY_BYTES: usize = 512;
 
 /// The reference engine.
 pub struct Tantivy {
+    schema: TantivySchema,
     fields: Arc<Fields>,
     tokenizers: TokenizerManager,
     /// By key.
@@ -52,22 +54,24 @@ impl Tantivy {
     /// An engine without queries.
     #[must_use]
     pub fn new(options: &EngineOptions) -> Tantivy {
-        let fields = Fields::new(&options.schema);
+        let mut builder = TantivySchema::builder();
+        let fields = Fields::add_to(&mut builder, &options.schema);
+        let schema = builder.build();
         // A writer needs the tokenizers, and only an index registers them.
-        let index = Index::create_in_ram(fields.tantivy_schema());
+        let index = Index::create_in_ram(schema.clone());
         Fields::register(&index);
         let tokenizers = index.tokenizers().clone();
-        Tantivy { fields: Arc::new(fields), tokenizers, queries: Vec::new(), n_queries: 0 }
+        Tantivy { schema, fields: Arc::new(fields), tokenizers, queries: Vec::new(), n_queries: 0 }
     }
 
     /// An index of the documents in one segment, so that each has its index in the batch as number.
     fn index(&self, docs: &[&Doc]) -> tantivy::Result<Searcher> {
         let mut writer = Index::builder()
-            .schema(self.fields.tantivy_schema())
+            .schema(self.schema.clone())
             .tokenizers(self.tokenizers.clone())
             .single_segment_index_writer(RamDirectory::create(), WRITER_BYTES)?;
         for &doc in docs {
-            writer.add_document(self.fields.document(doc.clone()))?;
+            writer.add_document(IndexDocument::new(&self.fields, doc.clone()))?;
         }
         let index = writer.finalize()?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;

@@ -31,7 +31,7 @@ struct Supervisor {
     steps: u32,
     stopped: bool,
     /// Questions after the work was stopped.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     late: u64,
 }
 
@@ -67,7 +67,7 @@ fn supervise_every<T>(
         should_stop: Box::new(should_stop),
         steps,
         stopped: false,
-        #[cfg(test)]
+        #[cfg(any(test, feature = "testing"))]
         late: 0,
     }));
     CALLS_LEFT.set(steps - 1);
@@ -97,7 +97,7 @@ pub fn stopped_now() -> bool {
             CALLS_LEFT.set(u32::MAX);
             return false;
         };
-        #[cfg(test)]
+        #[cfg(any(test, feature = "testing"))]
         {
             supervisor.late += u64::from(supervisor.stopped);
         }
@@ -118,24 +118,25 @@ pub fn check() -> Result<(), Stopped> {
 }
 
 /// Stops work at a given yield point, for tests.
-#[cfg(test)]
-pub(crate) mod testing {
+#[cfg(any(test, feature = "testing"))]
+pub mod testing {
     use std::rc::Rc;
 
-    use super::*;
+    use super::{Cell, SUPERVISOR, Stopped, supervise_every};
 
     /// The outcome of stopped work.
     #[derive(Debug, PartialEq, Eq)]
-    pub(crate) struct StoppedRun<T> {
-        pub(crate) result: Result<T, Stopped>,
+    pub struct StoppedRun<T> {
+        /// What the work returned.
+        pub result: Result<T, Stopped>,
         /// Yield points up to the one at which it was stopped.
-        pub(crate) steps: u64,
+        pub steps: u64,
         /// Yield points behind that one.
-        pub(crate) late: u64,
+        pub late: u64,
     }
 
     /// Runs work and stops it at its `at`-th yield point, counted from 1.
-    pub(crate) fn stop_at<T>(at: u64, work: impl FnOnce() -> T) -> StoppedRun<T> {
+    pub fn stop_at<T>(at: u64, work: impl FnOnce() -> T) -> StoppedRun<T> {
         let (asked, late) = (Rc::new(Cell::new(0)), Cell::new(0));
         let counter = Rc::clone(&asked);
         let should_stop = move || {
@@ -151,7 +152,7 @@ pub(crate) mod testing {
     }
 
     /// Runs work, and calls `at` at each of its yield points.
-    pub(crate) fn at_each<T>(mut at: impl FnMut() + 'static, work: impl FnOnce() -> T) -> T {
+    pub fn at_each<T>(mut at: impl FnMut() + 'static, work: impl FnOnce() -> T) -> T {
         let should_stop = move || {
             at();
             false
@@ -160,7 +161,7 @@ pub(crate) mod testing {
     }
 
     /// The number of yield points of work that is not stopped.
-    pub(crate) fn steps<T>(work: impl FnOnce() -> T) -> u64 {
+    pub fn steps<T>(work: impl FnOnce() -> T) -> u64 {
         stop_at(u64::MAX, work).steps
     }
 }

@@ -1,5 +1,4 @@
-//! The fields of the index: maps a [`Schema`] to a tantivy schema, and a [`Doc`] to a tantivy
-//! document.
+//! The fields of a tantivy index: maps a [`Schema`] to tantivy fields, and a [`Doc`] to values.
 //!
 //! The terms of a `Doc` are indexed as they are, with their positions. tantivy tokenizes text, so
 //! the terms of a field are packed into one string that [`Words`] unpacks. That takes one string a
@@ -10,65 +9,54 @@
 //! have a value.
 
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
 
-use tantivy::Document;
 use tantivy::schema::document::{ReferenceValue, ReferenceValueLeaf, Value};
-use tantivy::schema::{
-    FAST, Field, INDEXED, IndexRecordOption, STORED, Schema as TantivySchema, TextFieldIndexing, TextOptions,
-};
+use tantivy::schema::{FAST, Field, IndexRecordOption, SchemaBuilder, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
-use super::checksum;
 use crate::doc::Doc;
-use crate::ids::Seq;
 use crate::schema::{FieldId, Kind, Schema};
-use crate::tweet::{AnalyzedTweet, SequencedTweet};
 
 /// The name of the tokenizer [`Words`].
 const WORDS: &str = "perch-words";
 
-/// The column and the dictionary of tweet ids.
-pub(super) const ID: &str = "_id";
-/// The column of seqs.
-pub(super) const SEQ: &str = "_seq";
 /// The column of bit masks: which fields have a value.
 pub(super) const PRESENT: &str = "_present";
 
-/// Where the index has the values of a field.
+/// Where an index has the values of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FieldMapping {
+pub enum FieldMapping {
     /// Terms with positions.
     Words(Field),
     /// Terms without positions.
     Keywords(Field),
     /// A column of `i64`, by name.
     Values(Field, String),
-    /// Two columns of `f64`: longitudes and latitudes.
-    Points { lon: (Field, String), lat: (Field, String) },
+    /// Two columns of `f64`.
+    Points {
+        /// Longitudes.
+        lon: (Field, String),
+        /// Latitudes.
+        lat: (Field, String),
+    },
 }
 
-/// A [`Schema`] mapped to a tantivy schema.
+/// A [`Schema`] mapped to the fields of a tantivy index.
 #[derive(Debug)]
 pub struct Fields {
-    tantivy: TantivySchema,
     mappings: Vec<FieldMapping>,
-    id: Field,
-    seq: Field,
     present: Field,
-    json: Field,
 }
 
 impl Fields {
-    /// The fields of a schema. Equal schemas give equal fields.
-    #[must_use]
-    pub fn new(schema: &Schema) -> Fields {
+    /// Adds the fields of a schema to a tantivy schema, which may have others. Equal schemas give
+    /// equal fields. The index also needs [`Fields::register`].
+    pub fn add_to(builder: &mut SchemaBuilder, schema: &Schema) -> Fields {
         let text = |tokenizer, option| {
             let indexing =
                 TextFieldIndexing::default().set_tokenizer(tokenizer).set_index_option(option).set_fieldnorms(false);
             TextOptions::default().set_indexing_options(indexing)
         };
-        let mut builder = TantivySchema::builder();
         let mut mappings = Vec::new();
         for (_, field) in schema.iter() {
             // tantivy takes a dot for nesting.
@@ -92,24 +80,8 @@ impl Fields {
                 }
             });
         }
-        let id = builder.add_u64_field(ID, INDEXED | FAST);
-        let seq = builder.add_u64_field(SEQ, FAST);
         let present = builder.add_u64_field(PRESENT, FAST);
-        let json = builder.add_text_field("_json", TextOptions::default() | STORED);
-        Fields { tantivy: builder.build(), mappings, id, seq, present, json }
-    }
-
-    /// The fields of [`Schema::tweet`].
-    #[must_use]
-    pub fn tweet() -> &'static Arc<Fields> {
-        static TWEET: LazyLock<Arc<Fields>> = LazyLock::new(|| Arc::new(Fields::new(Schema::tweet())));
-        &TWEET
-    }
-
-    /// The schema of the tantivy index. The index also needs [`Fields::register`].
-    #[must_use]
-    pub fn tantivy_schema(&self) -> TantivySchema {
-        self.tantivy.clone()
+        Fields { mappings, present }
     }
 
     /// Registers the tokenizer. Call it whenever an index is created or opened.
@@ -117,134 +89,71 @@ impl Fields {
         index.tokenizers().register(WORDS, Words::default());
     }
 
-    /// A document without a stored tweet, for an index of one batch.
-    #[must_use]
-    pub fn document(self: &Arc<Fields>, doc: Doc) -> IndexDocument {
-        IndexDocument::new(Arc::clone(self), Source::Doc(doc))
-    }
-
-    /// The document of a tweet.
-    pub fn tweet_document(self: &Arc<Fields>, item: &SequencedTweet) -> IndexDocument {
-        IndexDocument::new(Arc::clone(self), Source::Tweet(item.seq, Arc::clone(&item.tweet)))
-    }
-
     /// Where the index has the values of a field.
-    pub(super) fn mapping(&self, field: FieldId) -> &FieldMapping {
+    ///
+    /// # Panics
+    ///
+    /// If the field comes from another schema.
+    #[must_use]
+    pub fn mapping(&self, field: FieldId) -> &FieldMapping {
         &self.mappings[field.index()]
     }
 
-    /// Whether the field holds the stored tweet, which no query sees.
-    pub(super) fn is_stored_tweet(&self, field: Field) -> bool {
-        field == self.json
-    }
-
-    /// The dictionary of tweet ids.
-    pub(super) fn id(&self) -> Field {
-        self.id
-    }
-
-    /// The column of seqs.
-    pub(super) fn seq(&self) -> Field {
-        self.seq
-    }
-}
-
-/// A [`Doc`] as tantivy indexes it.
-#[derive(Debug)]
-pub struct IndexDocument {
-    fields: Arc<Fields>,
-    source: Source,
-    /// The packed terms of all fields with positions, and the range of each field.
-    words: String,
-    parts: Vec<(Field, Range<usize>)>,
-    /// The tweet as it is stored, with its seq and its checksum.
-    stored: String,
-}
-
-#[derive(Debug)]
-enum Source {
-    Doc(Doc),
-    Tweet(Seq, Arc<AnalyzedTweet>),
-}
-
-impl Source {
-    fn doc(&self) -> &Doc {
-        match self {
-            Source::Doc(doc) => doc,
-            Source::Tweet(_, tweet) => &tweet.doc,
-        }
-    }
-}
-
-impl IndexDocument {
-    fn new(fields: Arc<Fields>, source: Source) -> IndexDocument {
-        let doc = source.doc();
-        let mut words = String::new();
-        let mut parts = Vec::new();
+    /// Packs the terms of a document: the first half of what [`Fields::values`] needs.
+    #[must_use]
+    pub fn pack(&self, doc: &Doc) -> PackedTerms {
+        let mut packed = PackedTerms::default();
         for of_field in doc.tokens().chunk_by(|a, b| a.field == b.field) {
-            if let FieldMapping::Words(field) = fields.mapping(of_field[0].field) {
-                let start = words.len();
+            if let FieldMapping::Words(field) = self.mapping(of_field[0].field) {
+                let start = packed.words.len();
                 let mut position = 0;
                 for token in of_field {
-                    pack(&mut words, doc.term(token), token.position - position);
+                    pack(&mut packed.words, doc.term(token), token.position - position);
                     position = token.position;
                 }
-                parts.push((*field, start..words.len()));
+                packed.parts.push((*field, start..packed.words.len()));
             }
         }
-        let stored = match &source {
-            Source::Doc(_) => String::new(),
-            Source::Tweet(seq, tweet) => checksum::seal_tweet(&tweet.json, *seq),
-        };
-        IndexDocument { fields, source, words, parts, stored }
+        packed
     }
-}
 
-impl Document for IndexDocument {
-    type Value<'a> = Leaf<'a>;
-    type FieldsValuesIter<'a> = Box<dyn Iterator<Item = (Field, Leaf<'a>)> + 'a>;
-
-    fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
-        let doc = self.source.doc();
-        let words = self.parts.iter().map(|(field, part)| (*field, Leaf::Text(&self.words[part.clone()])));
-        let keywords = doc.tokens().iter().filter_map(|token| match self.fields.mapping(token.field) {
+    /// What tantivy indexes of a document, for an implementation of [`tantivy::Document`].
+    pub fn values<'a>(
+        &'a self,
+        doc: &'a Doc,
+        packed: &'a PackedTerms,
+    ) -> impl Iterator<Item = (Field, Leaf<'a>)> + use<'a> {
+        let words = packed.parts.iter().map(|(field, part)| (*field, Leaf::Text(&packed.words[part.clone()])));
+        let keywords = doc.tokens().iter().filter_map(|token| match self.mapping(token.field) {
             FieldMapping::Keywords(field) => Some((*field, Leaf::Text(doc.term(token)))),
             _ => None,
         });
-        let values = doc.values().iter().filter_map(|&(field, value)| match self.fields.mapping(field) {
+        let values = doc.values().iter().filter_map(|&(field, value)| match self.mapping(field) {
             FieldMapping::Values(field, _) => Some((*field, Leaf::I64(value))),
             _ => None,
         });
-        let points = doc.points().iter().flat_map(|&(field, point)| match self.fields.mapping(field) {
+        let points = doc.points().iter().flat_map(|&(field, point)| match self.mapping(field) {
             FieldMapping::Points { lon, lat } => {
                 [Some((lon.0, Leaf::F64(point.lon))), Some((lat.0, Leaf::F64(point.lat)))]
             }
             _ => [None, None],
         });
-        let present = std::iter::once((self.fields.present, Leaf::U64(doc.present())));
-        let tweet = match &self.source {
-            Source::Doc(_) => [None, None, None],
-            Source::Tweet(seq, tweet) => [
-                Some((self.fields.id, Leaf::U64(tweet.id))),
-                Some((self.fields.seq, Leaf::U64(seq.0))),
-                Some((self.fields.json, Leaf::Text(&self.stored))),
-            ],
-        };
-        Box::new(
-            words
-                .chain(keywords)
-                .chain(values)
-                .chain(points.flatten())
-                .chain(present)
-                .chain(tweet.into_iter().flatten()),
-        )
+        let present = std::iter::once((self.present, Leaf::U64(doc.present())));
+        words.chain(keywords).chain(values).chain(points.flatten()).chain(present)
     }
 }
 
-/// One value of an [`IndexDocument`].
+/// The terms of all fields with positions, packed into one string, and the range of each field.
+#[derive(Clone, Debug, Default)]
+pub struct PackedTerms {
+    words: String,
+    parts: Vec<(Field, Range<usize>)>,
+}
+
+/// One value of a document in an index.
 #[derive(Clone, Copy, Debug)]
 pub enum Leaf<'a> {
-    /// Packed terms, a keyword, or JSON.
+    /// Packed terms, a keyword, or a stored text.
     Text(&'a str),
     /// An id, a seq or a mask.
     U64(u64),
@@ -354,10 +263,5 @@ mod tests {
             assert_eq!((token.text.as_str(), token.position), (term, at as usize));
         }
         assert!(stream.next().is_none());
-    }
-
-    #[test]
-    fn fields_of_a_schema_are_always_the_same() {
-        assert_eq!(Fields::new(Schema::tweet()).tantivy_schema(), Fields::tweet().tantivy_schema());
     }
 }

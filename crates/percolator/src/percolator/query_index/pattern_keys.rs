@@ -131,7 +131,7 @@ pub(crate) fn is_weak_key(kind: KeyKind, len: usize) -> bool {
 
 /// Whether a query is a weak pattern: one that is tested on many terms, because it has no key or a
 /// weak one.
-pub(crate) fn is_weak(ast: &Ast) -> bool {
+pub fn is_weak(ast: &Ast) -> bool {
     let mut runs = Runs::default();
     let mut is_weak = false;
     let mut key = |kind, len, _| is_weak |= is_weak_key(kind, len);

@@ -7,14 +7,13 @@
 //!
 //! Explanations are made on request, for one query and one document, not on the way of tweets. They
 //! list every matching term, where matching stops at the first. An explanation always agrees with
-//! [`crate::query::matches`]; a property test compares them. [`tweet`] maps tokens of a [`Doc`] to
-//! ranges in the JSON of the tweet.
+//! [`crate::query::matches`]; a property test compares them.
 //!
 //! ```
-//! use perch::doc::DocBuilder;
-//! use perch::explain::{Found, explain};
-//! use perch::query::{Query, QueryLimits};
-//! use perch::schema::{Kind, Schema};
+//! use perch_percolator::doc::DocBuilder;
+//! use perch_percolator::explain::{Found, explain};
+//! use perch_percolator::query::{Query, QueryLimits};
+//! use perch_percolator::schema::{Kind, Schema};
 //!
 //! let mut schema = Schema::new();
 //! let body = schema.add("body", Kind::Text, &[]);
@@ -30,7 +29,7 @@
 //! let [Found::Terms(terms)] = part.found.as_slice() else { panic!("it stands there once") };
 //! let tokens = &builder.doc().field_tokens(body)[terms.clone()];
 //! assert_eq!(&text[tokens[0].span.0 as usize..tokens[1].span.1 as usize], "racing bike");
-//! # Ok::<(), perch::query::Diagnostics>(())
+//! # Ok::<(), perch_percolator::query::Diagnostics>(())
 //! ```
 
 use std::ops::{Range, RangeBounds as _};
@@ -39,8 +38,6 @@ use crate::doc::{Doc, Point};
 use crate::matcher::{self, phrase};
 use crate::query::{Ast, Phrase, Query, canonical_text};
 use crate::schema::{FieldId, Kind, Schema};
-
-pub mod tweet;
 
 /// Findings of a part, at most.
 pub const MAX_FOUND: usize = 100;

@@ -97,7 +97,8 @@ impl Expression {
     }
 
     /// The memory that the expression holds, in bytes, if this is its only clone, else 0.
-    pub(crate) fn own_bytes(&self) -> usize {
+    #[must_use]
+    pub fn own_bytes(&self) -> usize {
         if Arc::strong_count(&self.0) == 1 { self.size_bytes() } else { 0 }
     }
 

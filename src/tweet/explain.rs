@@ -6,12 +6,12 @@
 
 use std::ops::Range;
 
-use super::{Found, Part, explain};
+use super::{Indices, TextOrigin, TextSource, Tweet, raw_range};
 use crate::doc::{Doc, DocBuilder};
+use crate::explain::{Found, MAX_FOUND, Part, explain};
 use crate::query::{Query, show_value};
 use crate::schema::{FieldId, Kind, Schema};
 use crate::text::fold;
-use crate::tweet::{Indices, TextOrigin, TextSource, Tweet, raw_range};
 
 /// Why a tweet matches a query, or why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,7 +204,7 @@ impl<'a> Explainer<'a> {
             Kind::Text | Kind::Url => Vec::new(),
             Kind::Keyword => {
                 let tokens = self.doc.field_tokens(field).iter();
-                tokens.map(|token| self.doc.term(token).to_owned()).take(super::MAX_FOUND).collect()
+                tokens.map(|token| self.doc.term(token).to_owned()).take(MAX_FOUND).collect()
             }
             Kind::Integer | Kind::Float | Kind::Date => {
                 let values = self.doc.values().iter().filter(|(of, _)| *of == field);
@@ -237,3 +237,6 @@ fn path(origin: TextOrigin) -> Option<String> {
         TextOrigin::Derived => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,14 +107,14 @@ impl Automaton for Stoppable<'_> {
     }
 
     fn is_match(&self, state: &u32) -> bool {
-        self.0.is_match(state)
+        self.0.is_match(*state)
     }
 
     fn can_match(&self, state: &u32) -> bool {
-        !coop::stopped() && self.0.can_match(state)
+        !coop::stopped() && self.0.can_match(*state)
     }
 
     fn accept(&self, state: &u32, byte: u8) -> u32 {
-        self.0.accept(state, byte)
+        self.0.step(*state, byte)
     }
 }

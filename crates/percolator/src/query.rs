@@ -242,7 +242,7 @@ fn check(ast: &Ast, builder: &mut build::Builder<'_>) -> build::Built<()> {
     Ok(())
 }
 
-#[cfg(test)]
-pub(crate) mod arbitrary;
+#[cfg(any(test, feature = "testing"))]
+pub mod arbitrary;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use crate::doc::{Doc, DocBuilder, Point};
 use crate::schema::{FieldId, Schema, tweet};
 
 /// The words of texts. Each is its own term.
-pub(crate) const WORDS: &[&str] = &["rust", "rest", "trust", "rusty", "go", "job", "jobs", "日", "本", "🚀", "a"];
+pub const WORDS: &[&str] = &["rust", "rest", "trust", "rusty", "go", "job", "jobs", "日", "本", "🚀", "a"];
 const TAGS: &[&str] = &["rust", "rustlang", "job", "日本"];
 const NAMES: &[&str] = &["ann", "anna", "bob", "and"];
 const LANGS: &[&str] = &["en", "de", "ja"];
@@ -90,7 +90,7 @@ fn regex() -> impl Strategy<Value = Ast> {
 }
 
 /// One condition.
-pub(crate) fn leaf() -> impl Strategy<Value = Ast> {
+pub fn leaf() -> impl Strategy<Value = Ast> {
     let phrase = (
         prop_oneof![
             5 => (Just(tweet::TEXT), prop::collection::vec(one_of(WORDS), 2..5)),
@@ -132,7 +132,7 @@ pub(crate) fn leaf() -> impl Strategy<Value = Ast> {
 }
 
 /// A query of any kind, up to three levels deep.
-pub(crate) fn ast() -> impl Strategy<Value = Ast> {
+pub fn ast() -> impl Strategy<Value = Ast> {
     leaf().prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             3 => prop::collection::vec(inner.clone(), 0..4).prop_map(Ast::And),
@@ -146,18 +146,18 @@ pub(crate) fn ast() -> impl Strategy<Value = Ast> {
 
 /// The values of a document, which a failing test shows.
 #[derive(Clone, Debug)]
-pub(crate) struct Parts {
+pub struct Parts {
     /// Values of fields with terms.
-    pub(crate) texts: Vec<(FieldId, String)>,
+    pub texts: Vec<(FieldId, String)>,
     /// Values of fields with numbers.
-    pub(crate) values: Vec<(FieldId, i64)>,
+    pub values: Vec<(FieldId, i64)>,
     /// Values of the field with points.
-    pub(crate) points: Vec<Point>,
+    pub points: Vec<Point>,
 }
 
 impl Parts {
     /// The document.
-    pub(crate) fn doc(&self) -> Doc {
+    pub fn doc(&self) -> Doc {
         let mut builder = DocBuilder::new(Schema::tweet());
         for (field, text) in &self.texts {
             builder.text(*field, text);
@@ -173,7 +173,7 @@ impl Parts {
 }
 
 /// A small document. Fields have no value, one, or several.
-pub(crate) fn parts() -> impl Strategy<Value = Parts> {
+pub fn parts() -> impl Strategy<Value = Parts> {
     let words = prop::collection::vec(one_of(WORDS), 0..7).prop_map(|words| words.join(" "));
     let text = prop_oneof![
         (prop_oneof![4 => Just(tweet::TEXT), 1 => Just(tweet::USER_NAME)], words),

@@ -30,7 +30,7 @@ fn number() -> impl Strategy<Value = i64> {
 
 prop_compose! {
     /// A document; its id field holds `id`.
-    pub(super) fn doc(id: i64)(
+    pub fn doc(id: i64)(
         texts in vec(words(9), 0..3),
         name in words(3),
         urls in vec(select(&["https://a.b.example/c", "http://abc.example/a/b"][..]), 0..2),
@@ -125,7 +125,7 @@ fn leaf() -> impl Strategy<Value = Ast> {
 }
 
 /// A query of any kind.
-pub(super) fn ast() -> impl Strategy<Value = Ast> {
+pub fn ast() -> impl Strategy<Value = Ast> {
     leaf().prop_recursive(3, 12, 4, |part| {
         prop_oneof![
             vec(part.clone(), 0..4).prop_map(Ast::And),

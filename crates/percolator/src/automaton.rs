@@ -218,7 +218,7 @@ impl TermAutomaton {
     /// Copies the states that are reachable from the start and can reach a match. None if these, or
     /// the states that were built, need more than `max_bytes`.
     fn build<T: SourceDfa>(table: &T, columns: &[u8; 256], max_bytes: usize) -> Option<TermAutomaton> {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "testing"))]
         BUILT.with(|built| built.set(built.get() + 1));
         let stride = columns.iter().copied().max().map_or(1, |last| usize::from(last) + 1);
         let mut representative = vec![0_u8; stride];
@@ -279,9 +279,29 @@ impl TermAutomaton {
         self.accepts[state as usize]
     }
 
+    /// The state before the first byte of a term.
+    #[must_use]
+    pub fn start(&self) -> u32 {
+        self.start
+    }
+
+    /// The state after one more byte.
     #[inline]
-    fn step(&self, state: u32, byte: u8) -> u32 {
+    #[must_use]
+    pub fn step(&self, state: u32, byte: u8) -> u32 {
         self.next[state as usize * self.stride + usize::from(self.columns[usize::from(byte)])]
+    }
+
+    /// Whether a term that ends in this state matches.
+    #[must_use]
+    pub fn is_match(&self, state: u32) -> bool {
+        self.accepts[state as usize]
+    }
+
+    /// Whether a longer term may match, or one that ends in this state does.
+    #[must_use]
+    pub fn can_match(&self, state: u32) -> bool {
+        state != DEAD
     }
 
     /// The memory that the automaton holds, in bytes.
@@ -303,30 +323,10 @@ impl TermAutomaton {
     }
 }
 
-impl tantivy_fst::Automaton for TermAutomaton {
-    type State = u32;
-
-    fn start(&self) -> u32 {
-        self.start
-    }
-
-    fn is_match(&self, state: &u32) -> bool {
-        self.accepts[*state as usize]
-    }
-
-    fn can_match(&self, state: &u32) -> bool {
-        *state != DEAD
-    }
-
-    fn accept(&self, state: &u32, byte: u8) -> u32 {
-        self.step(*state, byte)
-    }
-}
-
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 thread_local! {
     /// The number of automata that this thread has built.
-    pub(crate) static BUILT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    pub static BUILT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// A deterministic automaton of one of the libraries.

@@ -19,11 +19,11 @@
 //! | `engine`, `compiled`, `tantivy` | the trait and the two engines |
 //!
 //! ```
-//! use perch::doc::DocBuilder;
-//! use perch::ids::QueryKey;
-//! use perch::percolator::{Compiled, Engine, EngineOptions, Matches};
-//! use perch::query::{Query, QueryLimits};
-//! use perch::schema::{Kind, Schema};
+//! use perch_percolator::doc::DocBuilder;
+//! use perch_percolator::ids::QueryKey;
+//! use perch_percolator::percolator::{Compiled, Engine, EngineOptions, Matches};
+//! use perch_percolator::query::{Query, QueryLimits};
+//! use perch_percolator::schema::{Kind, Schema};
 //!
 //! let mut schema = Schema::new();
 //! let body = schema.add("body", Kind::Text, &[]);
@@ -47,7 +47,7 @@
 //! matches.clear();
 //! engine.percolate(&[builder.doc()], &mut matches);
 //! assert!(matches.is_empty());
-//! # Ok::<(), perch::query::Diagnostics>(())
+//! # Ok::<(), perch_percolator::query::Diagnostics>(())
 //! ```
 
 mod arena;
@@ -61,18 +61,24 @@ mod program;
 mod query_index;
 mod scratch;
 mod stats;
+#[cfg(feature = "tantivy")]
 mod tantivy;
 mod thresholds;
 
 pub use compiled::Compiled;
 pub use engine::{Engine, EngineKind, EngineOptions, MAX_STEPS};
 pub use matches::Matches;
-pub(crate) use query_index::pattern_keys::is_weak;
+pub use query_index::pattern_keys::is_weak;
+#[cfg(feature = "tantivy")]
 pub use tantivy::Tantivy;
 pub use thresholds::Thresholds;
 
 /// All engines; the first is the default. To add one: write the file, add the line.
-pub const ENGINES: &[EngineKind] = &[compiled::KIND, tantivy::KIND];
+pub const ENGINES: &[EngineKind] = &[
+    compiled::KIND,
+    #[cfg(feature = "tantivy")]
+    tantivy::KIND,
+];
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,4 @@
 use proptest::prelude::*;
-use tantivy_fst::Automaton as _;
 
 use super::*;
 use crate::query::naive;
@@ -92,25 +91,25 @@ fn fuzzy_counts_a_swap_as_one_edit() {
 fn states_without_a_way_to_a_match_are_dead() {
     let automaton = TermAutomaton::wildcard("ab", LIMIT).unwrap();
     let start = automaton.start();
-    let a = automaton.accept(&start, b'a');
-    let ab = automaton.accept(&a, b'b');
-    assert!(automaton.can_match(&a) && !automaton.is_match(&a));
-    assert!(automaton.can_match(&ab) && automaton.is_match(&ab));
-    assert!(!automaton.can_match(&automaton.accept(&ab, b'c')));
-    assert!(!automaton.can_match(&automaton.accept(&start, b'b')));
+    let a = automaton.step(start, b'a');
+    let ab = automaton.step(a, b'b');
+    assert!(automaton.can_match(a) && !automaton.is_match(a));
+    assert!(automaton.can_match(ab) && automaton.is_match(ab));
+    assert!(!automaton.can_match(automaton.step(ab, b'c')));
+    assert!(!automaton.can_match(automaton.step(start, b'b')));
     assert!(!TermAutomaton::regex("[a&&b]", LIMIT).unwrap().matches(""), "the empty set matches nothing");
 }
 
 /// Every prefix of a matching term can match, and stepping agrees with `matches`.
 fn walk(automaton: &TermAutomaton, term: &str) -> bool {
     let mut state = automaton.start();
-    let mut can_match = automaton.can_match(&state);
+    let mut can_match = automaton.can_match(state);
     for &byte in term.as_bytes() {
-        state = automaton.accept(&state, byte);
-        assert!(can_match || !automaton.can_match(&state), "dead states stay dead");
-        can_match = automaton.can_match(&state);
+        state = automaton.step(state, byte);
+        assert!(can_match || !automaton.can_match(state), "dead states stay dead");
+        can_match = automaton.can_match(state);
     }
-    let found = automaton.is_match(&state);
+    let found = automaton.is_match(state);
     assert!(can_match || !found, "a match in a dead state");
     assert_eq!(found, automaton.matches(term));
     found

@@ -13,8 +13,8 @@ use crate::ids::QueryKey;
 /// The results of calls of [`Engine::percolate`](crate::percolator::Engine::percolate).
 ///
 /// ```
-/// use perch::ids::QueryKey;
-/// use perch::percolator::Matches;
+/// use perch_percolator::ids::QueryKey;
+/// use perch_percolator::percolator::Matches;
 ///
 /// let mut matches = Matches::default();
 /// matches.add(0, [QueryKey(7), QueryKey(3)]);
