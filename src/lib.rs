@@ -12,6 +12,7 @@
 //!
 //! | module | question it answers |
 //! |---|---|
+//! | `ids` | Which ids and positions are there? |
 //! | `tweet` | How is a tweet read, which fields are kept, how is it analyzed, and where in it are matches? |
 //! | `config`, `telemetry` | What did the user configure? What is logged and measured? |
 //! | `auth` | Who is a client, and which rights has it? |
@@ -28,6 +29,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod hub;
+pub mod ids;
 pub mod index;
 pub mod live;
 pub mod pipeline;
@@ -37,4 +39,4 @@ pub mod telemetry;
 pub mod transport;
 pub mod tweet;
 
-pub use perch_percolator::{automaton, coop, doc, explain, ids, lower, matcher, percolator, query, schema, text};
+pub use perch_percolator::{automaton, coop, doc, explain, lower, matcher, percolator, query, schema, text};

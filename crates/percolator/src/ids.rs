@@ -1,46 +1,10 @@
-//! Newtypes of ids and positions: [`Seq`], [`QueryId`], [`QueryKey`], [`Uid`], [`Epoch`].
-//!
-//! They keep a position in the stream apart from a tweet id, and a query's id apart from its key.
+//! Newtypes that keep a query's id apart from its key: [`QueryId`], [`QueryKey`].
 
 use std::fmt;
-use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// The position of a tweet in the order of arrival: strictly rising, never used twice, from 1 to
-/// 2^53 - 1.
-///
-/// `Seq(0)` is the position before the first tweet. JSON readers that use floats can represent
-/// every seq.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Seq(pub u64);
-
-impl Seq {
-    /// The position before the first tweet.
-    pub const ZERO: Seq = Seq(0);
-    /// The last position that JavaScript can represent exactly.
-    pub const MAX: Seq = Seq((1 << 53) - 1);
-
-    /// The position before this one. That of [`Seq::ZERO`] is itself.
-    #[must_use]
-    pub fn before(self) -> Seq {
-        Seq(self.0.saturating_sub(1))
-    }
-
-    /// The position after this one.
-    #[must_use]
-    pub fn next(self) -> Seq {
-        Seq(self.0 + 1)
-    }
-}
-
-impl fmt::Display for Seq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The `UUIDv5` of a query's canonical form: equal queries have equal ids, on every perch.
+/// The `UUIDv5` of a query's canonical form: equal queries have equal ids, everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryId(pub Uuid);
 
@@ -50,8 +14,8 @@ impl fmt::Display for QueryId {
     }
 }
 
-/// The dense index of a registered query in the tables of percolator and hub. Keys of removed
-/// queries are reused. Only the hub's registry makes keys.
+/// The dense index of a registered query in the tables of an engine. Whoever registers a query
+/// chooses its key, and reuses those of removed queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryKey(pub u32);
 
@@ -60,41 +24,5 @@ impl QueryKey {
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
-    }
-}
-
-/// The id of a session, made by the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Uid(pub Uuid);
-
-impl Uid {
-    /// A new uid.
-    #[must_use]
-    pub fn random() -> Uid {
-        Uid(Uuid::new_v4())
-    }
-}
-
-impl fmt::Display for Uid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The id of one index. A [`Seq`] is meaningless in another epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Epoch(pub Uuid);
-
-impl fmt::Display for Epoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for Epoch {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Epoch, uuid::Error> {
-        Uuid::parse_str(text).map(Epoch)
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! | module | question it answers |
 //! |---|---|
-//! | `ids` | Which ids and positions are there? |
+//! | `ids` | Which ids has a query? |
 //! | `coop` | Where can blocking work be cancelled or paused? |
 //! | `schema` | Which fields does a document have? |
 //! | `text`, `doc` | What are the terms of a text? What does a query see of a document? |

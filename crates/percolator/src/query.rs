@@ -2,15 +2,15 @@
 //! plainly.
 //!
 //! ```
-//! use perch::query::{Query, QueryLimits};
-//! use perch::schema::Schema;
+//! use perch_percolator::query::{Query, QueryLimits};
+//! use perch_percolator::schema::Schema;
 //!
 //! let limits = QueryLimits::default();
 //! let query = Query::parse("Rust (jobs OR hiring) -unpaid", Schema::tweet(), &limits)?;
 //! let same = Query::parse("-unpaid (hiring OR jobs) AND rust", Schema::tweet(), &limits)?;
 //! assert_eq!(query.id(), same.id());
 //! assert_eq!(query.canonical(), "-unpaid (hiring OR jobs) rust");
-//! # Ok::<(), perch::query::Diagnostics>(())
+//! # Ok::<(), perch_percolator::query::Diagnostics>(())
 //! ```
 //!
 //! `parse` (text) or `json` reads the form, `build` makes the leaves and checks fields and limits,

@@ -1,7 +1,7 @@
-//! Which of my queries does each document match? The percolator without the server.
+//! Which of my queries does each document match? A command line around the percolator.
 //!
 //! ```text
-//! cargo run --example percolate -- QUERIES DOCUMENTS [--field NAME=KIND]…
+//! cargo run -p perch-percolator --example percolate -- QUERIES DOCUMENTS [--field NAME=KIND]…
 //! ```
 //!
 //! QUERIES is a file with one query a line, in the text form. DOCUMENTS is a file with one JSON
@@ -14,11 +14,11 @@ use std::error::Error;
 use std::io::{BufRead, BufReader, Write as _};
 use std::process::ExitCode;
 
-use perch::doc::{Doc, DocBuilder, Point};
-use perch::ids::QueryKey;
-use perch::percolator::{Compiled, Engine as _, EngineOptions, Matches};
-use perch::query::{Query, QueryLimits};
-use perch::schema::{FieldId, Kind, Schema};
+use perch_percolator::doc::{Doc, DocBuilder, Point};
+use perch_percolator::ids::QueryKey;
+use perch_percolator::percolator::{Compiled, Engine as _, EngineOptions, Matches};
+use perch_percolator::query::{Query, QueryLimits};
+use perch_percolator::schema::{FieldId, Kind, Schema};
 use serde_json::Value;
 
 /// Larger batches save little more.
