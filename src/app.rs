@@ -22,13 +22,13 @@ use crate::auth::{IngestToken, TokenVerifier};
 use crate::config::{Config, ConfigError, PluginTable};
 use crate::hub::{ClientLimits, Hub, QueueLimits};
 use crate::index::{Index, IndexOptions, Retention};
-use crate::live::{Live, LiveLimits};
+use crate::live::{Authorization, ClientContext, Live, LiveLimits, QueryParserPool};
 use crate::percolator::{ENGINES, EngineKind, EngineOptions, MAX_STEPS};
 use crate::pipeline::{Intake, Pipeline};
 use crate::query::QueryLimits;
 use crate::server::{self, ServerOptions, Tls};
 use crate::source::{SOURCES, Source, SourceContext};
-use crate::transport::{AccessControl, QueryParserPool, TRANSPORTS, Transport, TransportContext};
+use crate::transport::{AccessControl, TRANSPORTS, Transport, TransportContext};
 
 /// Connections of `server.admin_listen`. Their file descriptors are among those reserved for perch
 /// itself.
@@ -268,16 +268,23 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         max_automaton_bytes: config.query.max_automaton_bytes,
         max_cost: config.query.max_cost,
     };
+    let authorization = Authorization::new(tokens);
     let context = TransportContext {
         live: live.clone(),
         intake: intake.clone(),
         query_limits,
-        queries: Arc::new(QueryParserPool::new(query_limits, config.limits.search_timeout)),
+        clients: Arc::new(ClientContext {
+            live: live.clone(),
+            queries: QueryParserPool::new(query_limits, config.limits.search_timeout),
+            intake: intake.clone(),
+            authorization: authorization.clone(),
+            limits: config.limits.clone(),
+        }),
         limits: config.limits.clone(),
         body_timeout: config.server.body_timeout,
         write_timeout: config.server.write_timeout,
         admin_elsewhere: config.server.admin_listen.is_some(),
-        access: Arc::new(AccessControl::new(&config.server, ingest_token, tokens, &config.limits)),
+        access: Arc::new(AccessControl::new(&config.server, ingest_token, authorization, &config.limits)),
         state_dir: config.index.dir.clone(),
         sources: Arc::clone(&status),
         shutdown: shutdown.clone(),

@@ -89,17 +89,6 @@ impl AccessToken {
     }
 }
 
-/// Completes when the token expires; never without a token.
-pub(crate) fn expiry(token: Option<&AccessToken>) -> impl Future<Output = ()> + Send + use<> {
-    let remaining = token.map(AccessToken::remaining);
-    async move {
-        match remaining {
-            Some(remaining) => tokio::time::sleep(remaining).await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
 /// The token of ingestion. If it comes from a file, it can be reloaded.
 #[derive(Debug)]
 pub struct IngestToken {
@@ -362,4 +351,4 @@ impl JwtVerifier for RingVerifier {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

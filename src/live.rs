@@ -10,15 +10,27 @@
 //! fallen behind reads from the index, with the same query, until it has passed every match that
 //! the hub withheld. Then it is live again. A tweet reaches a client in these two ways only.
 
+mod address_limit;
+mod authorization;
 mod catch_up;
+mod client_context;
+mod client_event;
+mod client_session;
+mod command;
 mod compiled_queries;
+mod error;
 mod estimate;
 mod history;
+mod publisher;
+mod push_limiter;
+mod query_input;
 mod questions;
 mod reads;
 mod requester;
 mod scheduler;
 mod session;
+mod session_slot;
+mod token_bucket;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,14 +48,29 @@ use crate::index::{Index, IntakeError};
 use crate::percolator::EngineKind;
 use crate::pipeline::PipelineHandle;
 use crate::telemetry;
+pub use address_limit::{AddressLimit, AddressSlot};
+pub(crate) use authorization::{Authorization, unauthorized};
+pub(crate) use client_context::ClientContext;
+pub(crate) use client_event::{ClientEvent, CommandRef, CommandReply, Demand};
+pub(crate) use client_session::{AdmissionError, ClientSession};
+pub(crate) use command::{
+    AggregateCommand, Command, PageCommand, PercolateCommand, Percolated, QuerySource, Reply, SearchCommand, Token,
+};
 use compiled_queries::CompiledQueries;
+pub use compiled_queries::PreparedQuery;
+pub(crate) use error::{ApiError, Code, ErrorLocation, shorten};
 use estimate::SampleCache;
 pub use estimate::{ESTIMATE_TWEETS, QueryEstimate};
 pub use history::{Aggregate, AggregateRequest, SearchPage, SearchRequest, Sort};
+pub(crate) use publisher::{MAX_TEXT_CHARS, PublishCommand, Published};
+pub(crate) use push_limiter::Withheld;
+pub(crate) use query_input::{QueryInput, QueryParserPool};
 pub use questions::Stats;
 pub use requester::{Requester, SessionKey};
-pub(crate) use scheduler::Scheduler;
+use scheduler::Scheduler;
 pub use session::{CloseReason, Event, Percolate, Registration, Session};
+pub(crate) use session_slot::SessionSlot;
+pub(crate) use token_bucket::TokenBucket;
 
 /// Why a request failed. Each variant has a stable code in the protocols.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

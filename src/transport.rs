@@ -23,17 +23,13 @@ mod openapi;
 mod params;
 mod progress;
 mod protocol;
-mod publish;
-mod push_limiter;
 mod queries;
-mod query_input;
 mod rate_limiter;
 mod response_budget;
 mod rest;
 mod sente;
 mod sse;
 mod stats_ticker;
-mod token_bucket;
 mod web_app;
 mod ws;
 
@@ -48,18 +44,18 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::AccessToken;
 use crate::config::{ConfigError, LimitsSection};
-use crate::live::Live;
+use crate::live::{ClientContext, ClientSession, Command, CommandRef, Live, QuerySource, SearchCommand};
 use crate::pipeline::Intake;
 use crate::query::QueryLimits;
 use crate::source::StatusBoard;
 
+pub use crate::live::{AddressLimit, AddressSlot};
 use access::Client;
-pub use access::{AccessControl, AddressLimit, AddressSlot, Exposure, Peer, TrustedProxies, exposure};
+pub use access::{AccessControl, Exposure, Peer, TrustedProxies, exposure};
 pub(crate) use errors::head_refusal;
 pub use health::admin_router;
 pub use http::{check_head, router};
 pub use progress::Progress;
-pub(crate) use query_input::QueryParserPool;
 pub use response_budget::ConnectionShare;
 
 /// Whether a frame and its query can be parsed, as `/ws` does it. For fuzzing.
@@ -67,12 +63,16 @@ pub use response_budget::ConnectionShare;
 #[must_use]
 pub fn understands_frame(frame: &str, limits: &QueryLimits) -> bool {
     let paging = protocol::Paging { max_page: 1_000, max_depth: 10_000 };
-    match protocol::parse(frame, paging).1 {
-        Ok(protocol::Command::Percolate(command)) => command.query.parse(limits).is_ok(),
-        Ok(protocol::Command::Query(command)) => command.query.parse(limits).is_ok(),
-        Ok(protocol::Command::Aggregate(command)) => command.query.parse(limits).is_ok(),
-        Ok(_) => true,
-        Err(_) => false,
+    let query = match protocol::parse(frame, paging).1 {
+        Ok(Command::Percolate(command)) => command.query,
+        Ok(Command::Search(SearchCommand::Page(command))) => command.query,
+        Ok(Command::Search(SearchCommand::Aggregate(command))) => command.query,
+        Ok(_) => return true,
+        Err(_) => return false,
+    };
+    match query {
+        QuerySource::Input(input) => input.parse(limits).is_ok(),
+        QuerySource::Subscribed(_) | QuerySource::Parsed(_) => true,
     }
 }
 
@@ -103,8 +103,8 @@ pub struct TransportContext {
     pub intake: Intake,
     /// The limits of queries.
     pub query_limits: QueryLimits,
-    /// Parses queries.
-    pub(crate) queries: Arc<QueryParserPool>,
+    /// What the sessions of clients share.
+    pub(crate) clients: Arc<ClientContext>,
     /// The limits of clients.
     pub limits: LimitsSection,
     /// The timeout of the next bytes of a request's body, or of a whole body that is buffered.
@@ -130,6 +130,22 @@ impl TransportContext {
     /// The live search on behalf of one client.
     fn live_for(&self, client: &Client, token: Option<&AccessToken>) -> Live {
         self.live.on_behalf_of(client.requester(token))
+    }
+
+    /// The session of a client, not admitted yet. `searches` may run at one time.
+    fn open_session<T: CommandRef>(
+        &self,
+        client: &Client,
+        access_token: Option<AccessToken>,
+        searches: usize,
+    ) -> ClientSession<T> {
+        let (requester, slot) = (client.requester(access_token.as_ref()), self.access.session_slot(client));
+        ClientSession::open(&self.clients, requester, slot, access_token, searches)
+    }
+
+    /// Whether a request may publish without a token.
+    fn may_publish(&self, client: &Client) -> bool {
+        self.limits.publish_per_second > 0 && !self.access.needs_token() && self.access.check_ingestion(client).is_ok()
     }
 }
 

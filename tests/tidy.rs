@@ -22,7 +22,6 @@ const LONG_FILES: &[&str] = &[
     "crates/percolator/src/query/parse.rs",
     "crates/percolator/src/query/tests.rs",
     "src/cli/ingest.rs",
-    "src/live/tests/seeded.rs",
     "src/tweet/tests.rs",
     "tests/it/access.rs",
     "tests/it/security.rs",

@@ -41,7 +41,8 @@ fn token(algorithm: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> 
     format!("{message}.{signature}")
 }
 
-fn hs256(claims: &str) -> String {
+/// A token with these claims, signed by the key of [`secret`].
+pub(crate) fn hs256(claims: &str) -> String {
     token("HS256", claims, |message| hmac(SECRET.as_bytes(), message))
 }
 
@@ -63,7 +64,8 @@ fn tokens(key: &str, is_secret: bool, issuer: &str, audience: &str) -> Result<To
     TokenVerifier::load(&config).map(Option::unwrap)
 }
 
-fn secret() -> TokenVerifier {
+/// A verifier for tokens of [`hs256`].
+pub(crate) fn secret() -> TokenVerifier {
     tokens(SECRET, true, "", "").unwrap()
 }
 

@@ -16,10 +16,10 @@ use std::task::{Context, Poll};
 
 use tokio_util::task::AbortOnDropHandle;
 
+use super::compiled_queries::PreparedQuery;
 use super::{Delivery, Live, LiveError, SubscriptionName};
-use crate::ids::Seq;
+use crate::ids::{QueryId, Seq};
 use crate::index::{PageLimits, QuerySet, Replay, ReplayQuery, SearchError, Snapshot};
-use crate::query::Query;
 
 /// The size of a page: large enough to be worth a search slot, and small in the memory of a session
 /// whose client reads nothing.
@@ -29,7 +29,7 @@ const PAGE_LIMITS: PageLimits = PageLimits { tweets: 256, bytes: 256 * 1_024 };
 #[derive(Clone, Debug)]
 struct SubscriptionCursor {
     name: SubscriptionName,
-    query: Query,
+    query: PreparedQuery,
     cursor: Seq,
 }
 
@@ -83,8 +83,13 @@ impl CatchUp {
         self.subscriptions.iter().any(|subscription| subscription.name == *name)
     }
 
+    /// The query of this id, if a subscription has it.
+    pub(super) fn query(&self, id: QueryId) -> Option<&PreparedQuery> {
+        self.subscriptions.iter().map(|subscription| &subscription.query).find(|query| query.query().id() == id)
+    }
+
     /// Adds a subscription, or replaces the one of that name.
-    pub(super) fn insert(&mut self, name: SubscriptionName, query: Query, cursor: Seq) {
+    pub(super) fn insert(&mut self, name: SubscriptionName, query: PreparedQuery, cursor: Seq) {
         self.remove(&name);
         self.subscriptions.push(SubscriptionCursor { name, query, cursor });
     }
@@ -121,7 +126,7 @@ impl CatchUpReader {
     fn new(live: &Live, mut subscriptions: Vec<SubscriptionCursor>) -> CatchUpReader {
         subscriptions.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let queries = subscriptions.iter().map(|subscription| ReplayQuery {
-            search: live.inner.compiled_queries.get_or_compile(&subscription.query),
+            search: subscription.query.compiled(&live.inner.compiled_queries),
             after: subscription.cursor,
         });
         let replay = Replay::new(queries.collect());

@@ -1,11 +1,12 @@
 //! Searches of history: pages of tweets, aggregates and single tweets.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::compiled_queries::PreparedQuery;
 use super::{Live, LiveError};
 use crate::ids::Seq;
-use crate::index::{CompiledSearch, Hit, OverTime, PageRequest, TopTerms};
-use crate::query::Query;
+use crate::index::{Hit, OverTime, PageRequest, TopTerms};
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
 
@@ -23,7 +24,7 @@ pub enum Sort {
 #[derive(Clone, Debug)]
 pub struct SearchRequest {
     /// The query.
-    pub query: Query,
+    pub query: PreparedQuery,
     /// The size of the page.
     pub n: usize,
     /// Matching tweets to skip before it.
@@ -51,7 +52,7 @@ pub struct SearchPage {
 #[derive(Clone, Debug)]
 pub struct AggregateRequest {
     /// The query.
-    pub query: Query,
+    pub query: PreparedQuery,
     /// The field: a date, or one of words or keywords.
     pub by: FieldId,
     /// The largest number of buckets.
@@ -76,9 +77,10 @@ impl Live {
     ///
     /// [`LiveError::Limit`], [`LiveError::Unavailable`].
     pub async fn search(&self, request: SearchRequest) -> Result<SearchPage, LiveError> {
+        let inner = Arc::clone(&self.inner);
         self.read_in_time(move |snapshot| {
             let started = Instant::now();
-            let search = CompiledSearch::new(request.query.ast());
+            let search = request.query.compile(&inner.compiled_queries);
             let page = snapshot.page(
                 &search,
                 &PageRequest {
@@ -101,10 +103,11 @@ impl Live {
     ///
     /// [`LiveError::Limit`], [`LiveError::Unavailable`].
     pub async fn aggregate(&self, request: AggregateRequest) -> Result<Aggregate, LiveError> {
+        let inner = Arc::clone(&self.inner);
         self.read_in_time(move |snapshot| {
             let started = Instant::now();
             let AggregateRequest { query, by, n, until_seq } = request;
-            let search = CompiledSearch::new(query.ast());
+            let search = query.compile(&inner.compiled_queries);
             let aggregate = if Schema::tweet().field(by).kind == Kind::Date {
                 Aggregate::OverTime(snapshot.over_time(&search, by, until_seq, n)?)
             } else {

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::catch_up::{self, CatchUp, PageRead};
+use super::compiled_queries::PreparedQuery;
 use super::{ClientKey, Live, LiveError, Requester, SubscriptionName};
 use crate::hub::{Delivery, RegistrationError, SessionQueue, TakeOutcome};
 use crate::ids::{Epoch, QueryId, Seq, Uid};
@@ -43,6 +44,8 @@ pub enum CloseReason {
     ShuttingDown,
     /// The index could not be read.
     Failed,
+    /// The client's token has expired, or none came in time.
+    Unauthorized,
 }
 
 /// A request for a subscription.
@@ -157,6 +160,12 @@ impl Session {
         self.catch_up.contains(name)
     }
 
+    /// The query of this id, if a subscription has it. A search with it is compiled once.
+    #[must_use]
+    pub fn query(&self, id: QueryId) -> Option<&PreparedQuery> {
+        self.catch_up.query(id)
+    }
+
     /// Sets whether the client is away. A transport may keep the session of a client that it
     /// expects back. Matches wait in the queue, or are read from the index when the client is back.
     /// Clients that are away don't count as connected.
@@ -180,6 +189,18 @@ impl Session {
     ///
     /// [`LiveError::Limit`], [`LiveError::Unrecoverable`], [`LiveError::Unavailable`].
     pub async fn percolate(&mut self, request: Percolate) -> Result<Registration, LiveError> {
+        let (name, since) = (request.name.clone(), request.since);
+        let subscribed = self.begin_percolate(request)?.await?;
+        Ok(self.end_percolate(name, since, subscribed))
+    }
+
+    /// Asks the pipeline's loop for a subscription. Until [`Session::end_percolate`] has got the
+    /// answer, [`Session::next`] must not be called: the session would pass matches of the
+    /// subscription that it does not know yet.
+    pub(super) fn begin_percolate(
+        &self,
+        request: Percolate,
+    ) -> Result<impl Future<Output = Result<Subscribed, LiveError>> + Send + use<>, LiveError> {
         let Percolate { query, name, since, epoch } = request;
         let max_subscriptions = self.live.limits().max_subscriptions;
         if !self.catch_up.contains(&name) && self.catch_up.len() >= max_subscriptions {
@@ -188,29 +209,36 @@ impl Session {
         if let Some(since) = since {
             self.check_position(since, epoch)?;
         }
-        let query_id = query.id();
-        let subscribe = |reply| Control::Subscribe {
-            client: self.live.requester().client.clone(),
-            queue: Arc::clone(&self.queue),
-            name: name.clone(),
-            query: query.clone(),
-            resume: since.is_some(),
-            reply,
-        };
-        let subscribed = self.live.ask(subscribe).await?.map_err(|full| {
-            if matches!(full, RegistrationError::ClientOutOfMemory(_) | RegistrationError::TooManyWeakPatterns(_)) {
-                crate::telemetry::turned_away("queries_per_client");
-            }
-            LiveError::Limit(full.to_string())
-        })?;
-        let Subscribed { watermark: seq, query } = subscribed;
+        let (live, queue) = (self.live.clone(), Arc::clone(&self.queue));
+        let client = live.requester().client.clone();
+        Ok(async move {
+            let resume = since.is_some();
+            let subscribe = |reply| Control::Subscribe { client, queue, name, query, resume, reply };
+            live.ask(subscribe).await?.map_err(|full| {
+                if matches!(full, RegistrationError::ClientOutOfMemory(_) | RegistrationError::TooManyWeakPatterns(_)) {
+                    crate::telemetry::turned_away("queries_per_client");
+                }
+                LiveError::Limit(full.to_string())
+            })
+        })
+    }
+
+    /// Adds the subscription that the loop has registered.
+    pub(super) fn end_percolate(
+        &mut self,
+        name: SubscriptionName,
+        since: Option<Seq>,
+        Subscribed { watermark: seq, query }: Subscribed,
+    ) -> Registration {
         // The page was read for other subscriptions.
         self.page_read = None;
         if since.is_some() {
             self.fall_behind();
         }
-        self.catch_up.insert(name, query, since.unwrap_or(seq));
-        Ok(Registration { query_id, seq })
+        let query_id = query.id();
+        let prepared = self.query(query_id).cloned().unwrap_or_else(|| query.into());
+        self.catch_up.insert(name, prepared, since.unwrap_or(seq));
+        Registration { query_id, seq }
     }
 
     fn check_position(&self, since: Seq, epoch: Option<Epoch>) -> Result<(), LiveError> {
@@ -238,10 +266,24 @@ impl Session {
     /// [`LiveError::NotFound`] when there is none of that name.
     pub async fn unpercolate(&mut self, name: Option<&str>) -> Result<(), LiveError> {
         let name = name.map(Arc::from);
-        let uid = self.uid();
-        let existed = self.live.ask(|reply| Control::Unsubscribe { uid, name: name.clone(), reply }).await?;
+        let existed = self.begin_unpercolate(name.clone()).await?;
+        self.end_unpercolate(&name, existed)
+    }
+
+    /// Asks the pipeline's loop to end a subscription. [`Session::next`] must not be called until
+    /// [`Session::end_unpercolate`] has got the answer, whether there was one.
+    pub(super) fn begin_unpercolate(
+        &self,
+        name: SubscriptionName,
+    ) -> impl Future<Output = Result<bool, LiveError>> + Send + use<> {
+        let (live, uid) = (self.live.clone(), self.uid());
+        async move { live.ask(|reply| Control::Unsubscribe { uid, name, reply }).await }
+    }
+
+    /// Removes the subscription that the loop has ended.
+    pub(super) fn end_unpercolate(&mut self, name: &SubscriptionName, existed: bool) -> Result<(), LiveError> {
         self.page_read = None;
-        self.catch_up.remove(&name);
+        self.catch_up.remove(name);
         if existed {
             return Ok(());
         }
@@ -279,6 +321,12 @@ impl Session {
                 TakeOutcome::Closed => return self.close(CloseReason::ShuttingDown, events),
             }
         }
+    }
+
+    /// The seq up to which every match was offered to the session: what waits in its queue has no
+    /// other.
+    pub(super) fn offered(&self) -> Seq {
+        self.live.inner.pipeline.position.offered()
     }
 
     /// The seq up to which every match was returned; `None` while matches wait or the session is

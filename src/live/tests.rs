@@ -25,6 +25,8 @@ use crate::query::{Query, QueryLimits};
 use crate::schema::{Schema, tweet};
 use crate::tweet::AnalyzedTweet;
 
+mod client;
+mod driven;
 mod seeded;
 
 struct Stages {
@@ -256,7 +258,7 @@ async fn check(stages: &Stages, client: &mut Client, word: &str, model: &Model, 
         assert!(seq > watermark && model.matches(seq, word), "seed {seed}: {seq} is not owed");
     }
     let request = SearchRequest {
-        query: query(word),
+        query: query(word).into(),
         n: 100_000,
         from: 0,
         before_id: None,
@@ -266,7 +268,7 @@ async fn check(stages: &Stages, client: &mut Client, word: &str, model: &Model, 
     let page = stages.live.search(request).await.expect("it is found");
     // An aggregation up to the watermark counts exactly what the page holds, so that it and the
     // pushes add up as page and pushes do.
-    let request = AggregateRequest { query: query(word), by: tweet::TEXT, n: 1, until_seq: Some(watermark) };
+    let request = AggregateRequest { query: query(word).into(), by: tweet::TEXT, n: 1, until_seq: Some(watermark) };
     let Ok(Aggregate::TopTerms(top)) = stages.live.aggregate(request).await else { panic!("it is counted") };
     // Every hit has the word.
     let counted = top.buckets.first().map_or(0, |(_, count)| *count);

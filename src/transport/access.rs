@@ -5,12 +5,10 @@
 //! - `bearer`: how a request shows its token,
 //! - `client_address`: the address of a client, also behind trusted proxies,
 //! - `ingest`: which requests are local, and may ingest without a token,
-//! - `address_limit`, `session_limit`: connections and sessions of one address,
 //! - `exposure`: what is open to whom, as text.
 //!
 //! [`AccessControl`] holds the rules, [`Client`] what a request says about its sender.
 
-mod address_limit;
 mod bearer;
 mod client_address;
 mod cors;
@@ -19,7 +17,6 @@ mod held_body;
 mod host;
 mod ingest;
 mod origin;
-mod session_limit;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -31,16 +28,17 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use tokio::time::Instant;
 
-use crate::auth::{AccessToken, IngestToken, TokenVerifier};
+use crate::auth::{AccessToken, IngestToken};
 use crate::config::{LimitsSection, ServerSection};
-use crate::live::{ClientKey, Requester, SessionKey};
+use crate::live::{
+    AddressLimit, AddressSlot, Authorization, ClientKey, Requester, SessionKey, SessionSlot, unauthorized,
+};
 use crate::telemetry;
 
 use super::errors::{ApiError, Code};
 use super::progress::Progress;
 use super::rate_limiter::RateLimiter;
 
-pub use address_limit::{AddressLimit, AddressSlot};
 pub(super) use bearer::{SUBPROTOCOL, subprotocol};
 pub(super) use client_address::{ClientAddress, Via};
 pub use client_address::{Peer, TrustedProxies};
@@ -50,7 +48,6 @@ pub(super) use held_body::HeldBody;
 use host::HostPolicy;
 use ingest::Locality;
 use origin::OriginPolicy;
-pub(super) use session_limit::SessionSlot;
 
 /// The rules of access. All transports and the server below them share it.
 #[derive(Debug)]
@@ -59,8 +56,7 @@ pub struct AccessControl {
     origins: OriginPolicy,
     proxies: TrustedProxies,
     ingest_token: Option<Arc<IngestToken>>,
-    /// The key of clients' tokens; `None` when they need none.
-    tokens: Option<Arc<TokenVerifier>>,
+    authorization: Authorization,
     rate_limiter: RateLimiter,
     connections: Arc<AddressLimit>,
     sessions: Arc<AddressLimit>,
@@ -138,10 +134,10 @@ impl Client {
 impl AccessControl {
     /// The access control of a server.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         server: &ServerSection,
         ingest_token: Option<Arc<IngestToken>>,
-        tokens: Option<Arc<TokenVerifier>>,
+        authorization: Authorization,
         limits: &LimitsSection,
     ) -> AccessControl {
         AccessControl {
@@ -149,7 +145,7 @@ impl AccessControl {
             origins: OriginPolicy::new(server),
             proxies: TrustedProxies::new(server),
             ingest_token,
-            tokens,
+            authorization,
             rate_limiter: RateLimiter::new(limits.requests_per_second),
             connections: AddressLimit::new(limits.max_connections_per_address),
             sessions: AddressLimit::new(limits.max_sessions_per_address),
@@ -202,8 +198,8 @@ impl AccessControl {
         self.check_origin(client)?;
         match (&self.ingest_token, client.bearer()) {
             (Some(token), Some(candidate)) if token.is(candidate.as_bytes()) => Ok(()),
-            (_, Some(candidate)) if self.tokens.is_some() => {
-                if self.check_token(candidate)?.rights.publish {
+            (_, Some(candidate)) if self.needs_token() => {
+                if self.authorization.verify(candidate)?.rights.publish {
                     return Ok(());
                 }
                 telemetry::turned_away("rights");
@@ -217,39 +213,18 @@ impl AccessControl {
 
     /// Whether clients need a token.
     pub(super) fn needs_token(&self) -> bool {
-        self.tokens.is_some()
-    }
-
-    /// Verifies a client's token.
-    pub(super) fn check_token(&self, token: &str) -> Result<AccessToken, ApiError> {
-        match &self.tokens {
-            Some(tokens) => tokens.check(token).map_err(unauthorized),
-            None => Err(ApiError::new(Code::Forbidden, "clients need no token here, and none is taken")),
-        }
+        self.authorization.needs_token()
     }
 
     /// The access token of a request; `None` where none is needed, or none came.
     pub(super) fn access_token(&self, client: &Client) -> Result<Option<AccessToken>, ApiError> {
-        client.bearer().filter(|_| self.needs_token()).map(|token| self.check_token(token)).transpose()
-    }
-
-    /// Checks that a client with this token may search.
-    pub(super) fn check_search(&self, token: Option<&AccessToken>) -> Result<(), ApiError> {
-        match token {
-            _ if !self.needs_token() => Ok(()),
-            Some(token) if token.rights.search => Ok(()),
-            Some(_) => {
-                telemetry::turned_away("rights");
-                Err(ApiError::new(Code::Forbidden, "this token is not good for searching"))
-            }
-            None => Err(unauthorized("a token is needed: Authorization: Bearer …, or cmd/auth")),
-        }
+        client.bearer().filter(|_| self.needs_token()).map(|token| self.authorization.verify(token)).transpose()
     }
 
     /// Checks that a request may search.
     pub(super) fn check_searcher(&self, client: &Client) -> Result<Option<AccessToken>, ApiError> {
         let token = self.access_token(client)?;
-        self.check_search(token.as_ref())?;
+        self.authorization.check_search(token.as_ref())?;
         Ok(token)
     }
 
@@ -291,18 +266,6 @@ impl AccessControl {
     pub(super) fn session_slot(&self, client: &Client) -> SessionSlot {
         SessionSlot::new(Arc::clone(&self.sessions), client.address)
     }
-
-    /// A slot for a session of the client, taken.
-    pub(super) fn admit(&self, client: &Client) -> Result<SessionSlot, ApiError> {
-        let mut slot = self.session_slot(client);
-        slot.take()?;
-        Ok(slot)
-    }
-}
-
-fn unauthorized(message: &str) -> ApiError {
-    telemetry::turned_away("token");
-    ApiError::new(Code::Unauthorized, message)
 }
 
 #[cfg(test)]

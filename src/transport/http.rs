@@ -17,8 +17,8 @@ use crate::telemetry;
 
 use super::access::{AccessControl, HeldBody, Peer, Via};
 use super::compression::compress;
-use super::errors::{ApiError, Code};
-use super::params::{Params, shorten};
+use super::errors::{ApiError, Code, shorten};
+use super::params::Params;
 use super::response_budget::{self, ResponseBudgets};
 use super::{Transport, TransportContext, health};
 

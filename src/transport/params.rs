@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::doc::Point;
-use crate::ids::{Epoch, Seq};
+use crate::ids::{Epoch, QueryId, Seq};
 use crate::live::Sort;
 
-use super::errors::{ApiError, Code, ErrorLocation};
+use super::errors::{ApiError, Code, ErrorLocation, shorten};
 
 /// The longest name of a subscription, in bytes. The name comes back with every tweet.
 pub(crate) const MAX_NAME_BYTES: usize = 128;
@@ -126,6 +126,13 @@ impl Params {
         epoch.map(Some).ok_or_else(|| ApiError::field(field, "must be the `epoch` of a `hello`, a UUID"))
     }
 
+    /// The id of a query.
+    pub(crate) fn query_id(&mut self, field: &'static str) -> Result<Option<QueryId>, ApiError> {
+        let Some(value) = self.take(field) else { return Ok(None) };
+        let id = value.as_str().and_then(|text| text.parse().ok()).map(QueryId);
+        id.map(Some).ok_or_else(|| ApiError::field(field, "must be the `query_id` of a `percolate/ok`, a UUID"))
+    }
+
     /// The name of a subscription.
     pub(crate) fn name(&mut self, field: &'static str) -> Result<Option<Arc<str>>, ApiError> {
         match self.take(field) {
@@ -215,15 +222,6 @@ pub(crate) fn kind(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
-    }
-}
-
-/// Shortens a client's text for a message.
-pub(crate) fn shorten(text: &str) -> String {
-    const MAX_CHARS: usize = 40;
-    match text.char_indices().nth(MAX_CHARS) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
 

@@ -9,28 +9,23 @@
 mod command_kind;
 mod frames;
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::config::LimitsSection;
-use crate::doc::Point;
-use crate::ids::{Epoch, Seq};
-use crate::live::{AggregateRequest, Requester, SearchRequest, Sort};
+use crate::live::{
+    AggregateCommand, Command, CommandRef, MAX_TEXT_CHARS, PageCommand, PercolateCommand, PublishCommand, QueryInput,
+    QuerySource, SearchCommand, Token,
+};
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
 
-use super::errors::{ApiError, Code};
-use super::params::{Params, shorten};
-use super::publish::MAX_TEXT_CHARS;
-use super::query_input::{QueryInput, QueryParserPool};
+use super::errors::{ApiError, Code, shorten};
+use super::params::Params;
 use command_kind::CommandKind;
 pub(crate) use frames::{
-    HelloLimits, aggregate_ok, aggregate_ok_payload, auth_ok, auth_ok_payload, catching_up, catching_up_payload, error,
-    error_payload, hello, hello_payload, limited, limited_payload, live, live_payload, missing_tweet, page_payload,
-    percolate_ok, percolate_ok_payload, pong, prev_chunk, publish_ok, publish_ok_payload, total_tweet_count, tweet_new,
-    tweet_new_payload, unpercolate_ok, unpercolate_ok_payload, users_count,
+    HelloLimits, error_payload, frame, hello, hello_payload, notice, page_payload, reply, total_tweet_count, tweet_new,
+    tweet_new_payload, users_count,
 };
 
 /// The names of events. `docs/PROTOCOL.md` describes each, as a test checks.
@@ -118,137 +113,51 @@ const MAX_REF_BYTES: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ref(Box<str>);
 
-/// A client's token. `Debug` hides it.
-#[derive(Clone, PartialEq)]
-pub(crate) struct Token(pub(crate) String);
+impl CommandRef for Option<Ref> {}
 
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token")
+/// Reads a request for a page of history. The query is in the field `query`, in a URL in `q`.
+pub(crate) fn page(mut fields: Params, query: &'static str, paging: Paging) -> Result<PageCommand, ApiError> {
+    let command = PageCommand {
+        query: if query == "query" { query_or_id(&mut fields)? } else { query_source(&mut fields, query)? },
+        n: fields.count("n", DEFAULT_PAGE.min(paging.max_page), 0..=paging.max_page)?,
+        from: fields.count("from", 0, 0..=paging.max_depth)?,
+        before_id: fields.id("before_id")?,
+        until_seq: fields.seq("until_seq")?,
+        sort: fields.sort("sort")?,
+        watermark_of: None,
+    };
+    fields.finish()?;
+    let max = paging.max_depth;
+    if command.from + command.n > max {
+        telemetry::turned_away("search_depth");
+        let expected = format!("and `n` together must be at most {max}; `before_id` goes any distance back");
+        return Err(ApiError::field("from", &expected));
+    }
+    Ok(command)
+}
+
+fn aggregate(mut fields: Params) -> Result<AggregateCommand, ApiError> {
+    let command = AggregateCommand {
+        query: query_or_id(&mut fields)?,
+        by: fields.required("by").and_then(|by| countable(&by))?,
+        n: fields.count("n", DEFAULT_BUCKETS, 1..=MAX_BUCKETS)?,
+        until_seq: fields.seq("until_seq")?,
+    };
+    fields.finish()?;
+    Ok(command)
+}
+
+/// The query of a search: in full, or as the id of a subscription's query.
+fn query_or_id(fields: &mut Params) -> Result<QuerySource, ApiError> {
+    match fields.query_id("query_id")? {
+        None => query_source(fields, "query"),
+        Some(_) if fields.optional("query").is_some() => Err(ApiError::field("query_id", "can't stand beside `query`")),
+        Some(id) => Ok(QuerySource::Subscribed(id)),
     }
 }
 
-/// A command of a client.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Command {
-    /// Show a token.
-    Auth(Token),
-    /// Register a query.
-    Percolate(PercolateCommand),
-    /// End a subscription.
-    Unpercolate {
-        /// The name. `None` is the unnamed subscription.
-        name: Option<Arc<str>>,
-    },
-    /// Search a page of history.
-    Query(QueryCommand),
-    /// Get one tweet.
-    Missing {
-        /// Its id.
-        id: u64,
-    },
-    /// Count matches by time or by term.
-    Aggregate(AggregateCommand),
-    /// Publish a tweet.
-    Publish(PublishCommand),
-    /// Get an answer.
-    Ping,
-    /// Get the number of connected clients.
-    UsersCount,
-    /// Get the number of tweets.
-    TotalTweetCount,
-}
-
-/// The payload of `cmd/percolate`, and the parameters of the event stream.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct PercolateCommand {
-    pub(crate) query: QueryInput,
-    pub(crate) name: Option<Arc<str>>,
-    pub(crate) since: Option<Seq>,
-    pub(crate) epoch: Option<Epoch>,
-}
-
-/// The payload of `cmd/query`, and the parameters of `/api/search`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct QueryCommand {
-    pub(crate) query: QueryInput,
-    pub(crate) n: usize,
-    pub(crate) from: usize,
-    pub(crate) before_id: Option<u64>,
-    pub(crate) until_seq: Option<Seq>,
-    pub(crate) sort: Sort,
-}
-
-impl QueryCommand {
-    /// Reads the parameters. The query is in the field `query`, in a URL in `q`.
-    pub(crate) fn read(mut fields: Params, query: &'static str, paging: Paging) -> Result<QueryCommand, ApiError> {
-        let command = QueryCommand {
-            query: QueryInput::read(query, fields.required(query)?)?,
-            n: fields.count("n", DEFAULT_PAGE.min(paging.max_page), 0..=paging.max_page)?,
-            from: fields.count("from", 0, 0..=paging.max_depth)?,
-            before_id: fields.id("before_id")?,
-            until_seq: fields.seq("until_seq")?,
-            sort: fields.sort("sort")?,
-        };
-        fields.finish()?;
-        let max = paging.max_depth;
-        if command.from + command.n > max {
-            telemetry::turned_away("search_depth");
-            let expected = format!("and `n` together must be at most {max}; `before_id` goes any distance back");
-            return Err(ApiError::field("from", &expected));
-        }
-        Ok(command)
-    }
-
-    /// The request to the live search.
-    pub(crate) async fn request(
-        self,
-        queries: &QueryParserPool,
-        requester: &Requester,
-    ) -> Result<SearchRequest, ApiError> {
-        let QueryCommand { query, n, from, before_id, until_seq, sort } = self;
-        Ok(SearchRequest { query: queries.read(query, requester).await?, n, from, before_id, until_seq, sort })
-    }
-}
-
-/// The payload of `cmd/publish`. perch sets the author.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct PublishCommand {
-    pub(crate) text: String,
-    pub(crate) lang: Option<String>,
-    pub(crate) coordinates: Option<Point>,
-}
-
-/// The payload of `cmd/aggregate`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct AggregateCommand {
-    pub(crate) query: QueryInput,
-    pub(crate) by: FieldId,
-    pub(crate) n: usize,
-    pub(crate) until_seq: Option<Seq>,
-}
-
-impl AggregateCommand {
-    fn read(mut fields: Params) -> Result<AggregateCommand, ApiError> {
-        let command = AggregateCommand {
-            query: QueryInput::read("query", fields.required("query")?)?,
-            by: fields.required("by").and_then(|by| countable(&by))?,
-            n: fields.count("n", DEFAULT_BUCKETS, 1..=MAX_BUCKETS)?,
-            until_seq: fields.seq("until_seq")?,
-        };
-        fields.finish()?;
-        Ok(command)
-    }
-
-    /// The request to the live search.
-    pub(crate) async fn request(
-        self,
-        queries: &QueryParserPool,
-        requester: &Requester,
-    ) -> Result<AggregateRequest, ApiError> {
-        let AggregateCommand { query, by, n, until_seq } = self;
-        Ok(AggregateRequest { query: queries.read(query, requester).await?, by, n, until_seq })
-    }
+fn query_source(fields: &mut Params, field: &'static str) -> Result<QuerySource, ApiError> {
+    QueryInput::read(field, fields.required(field)?).map(QuerySource::Input)
 }
 
 /// The field of an aggregation, if tweets can be counted by it.
@@ -314,7 +223,7 @@ pub(crate) fn command(event: &str, payload: Value, paging: Paging) -> Result<Com
     let mut fields = Params::of_payload(kind.event(), payload)?;
     let command = match kind {
         CommandKind::Percolate => Command::Percolate(PercolateCommand {
-            query: QueryInput::read("query", fields.required("query")?)?,
+            query: query_source(&mut fields, "query")?,
             name: fields.name("name")?,
             since: fields.seq("since")?,
             epoch: fields.epoch("epoch")?,
@@ -323,21 +232,25 @@ pub(crate) fn command(event: &str, payload: Value, paging: Paging) -> Result<Com
             Value::String(token) => Command::Auth(Token(token)),
             _ => return Err(ApiError::field("token", "must be a string")),
         },
-        CommandKind::Unpercolate => Command::Unpercolate { name: fields.name("name")? },
-        CommandKind::Query => return QueryCommand::read(fields, "query", paging).map(Command::Query),
+        CommandKind::Unpercolate => Command::Unpercolate(fields.name("name")?),
+        CommandKind::Query => {
+            return page(fields, "query", paging).map(|page| Command::Search(SearchCommand::Page(page)));
+        }
         CommandKind::Publish => Command::Publish(PublishCommand {
             text: fields.text("text", MAX_TEXT_CHARS)?.ok_or_else(|| ApiError::field("text", "is missing"))?,
             lang: fields.text("lang", MAX_LANG_CHARS)?,
             coordinates: fields.point("coordinates")?,
         }),
-        CommandKind::Aggregate => return AggregateCommand::read(fields).map(Command::Aggregate),
+        CommandKind::Aggregate => {
+            return aggregate(fields).map(|aggregate| Command::Search(SearchCommand::Aggregate(aggregate)));
+        }
         CommandKind::Missing => {
             let id = fields.id("id_str")?.ok_or_else(|| ApiError::field("id_str", "is missing"))?;
-            Command::Missing { id }
+            Command::Search(SearchCommand::Tweet(id))
         }
         CommandKind::Ping => Command::Ping,
         CommandKind::UsersCount => Command::UsersCount,
-        CommandKind::TotalTweetCount => Command::TotalTweetCount,
+        CommandKind::TotalTweetCount => Command::Search(SearchCommand::TotalTweetCount),
     };
     fields.finish()?;
     Ok(command)

@@ -9,8 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::token_bucket::TokenBucket;
-use crate::live::ClientKey;
+use crate::live::{ClientKey, TokenBucket};
 
 /// The burst of requests that a client may send, in seconds of its rate.
 const BURST_S: u32 = 2;

@@ -16,13 +16,13 @@ use tokio_util::io::StreamReader;
 use utoipa::ToSchema;
 
 use crate::config::{self, ConfigError};
+use crate::live::{QueryInput, QuerySource};
 use crate::source::reader::{BulkReader, ReaderOptions};
 
 use super::access::Client;
 use super::errors::{ApiError, Code};
 use super::explain::{ExplainedTweet, QueryPart, QueryPrice, query_parts};
-use super::protocol::{self, QueryCommand};
-use super::query_input::QueryInput;
+use super::protocol;
 use super::response_budget::ResponseSlot;
 use super::{
     Route, Transport, TransportContext, TransportKind, health, http, ingest, openapi, params, queries, web_app,
@@ -108,11 +108,12 @@ pub(super) async fn search(
 ) -> Result<Response, ApiError> {
     let token = context.access.check_command(&client)?;
     let fields = http::parameters("/api/search", query.as_deref())?;
-    let command = QueryCommand::read(fields, "q", (&context.limits).into())?;
+    let mut command = protocol::page(fields, "q", (&context.limits).into())?;
     let live = context.live_for(&client, token.as_ref());
-    let request = command.request(&context.queries, live.requester()).await?;
-    slot.reserve(request.n).await?;
-    let page = live.search(request).await?;
+    // Parsed before room is reserved: a query that waits for the parser takes no room of others.
+    command.query = QuerySource::Parsed(context.clients.query(command.query, live.requester()).await?);
+    slot.reserve(command.n).await?;
+    let page = context.clients.page(&live, command).await?;
     Ok(http::json(protocol::page_payload(&page)))
 }
 
@@ -276,7 +277,7 @@ pub(super) async fn explain(
     let (id, wants_price) = (fields.id("id")?, fields.flag("price")?);
     fields.finish()?;
     let live = context.live_for(&client, token.as_ref());
-    let query = context.queries.read(query, live.requester()).await?;
+    let query = context.clients.queries.read(query, live.requester()).await?;
     let (query_id, canonical) = (query.id().to_string(), query.canonical().to_owned());
     let mut price = None;
     if wants_price {

@@ -21,21 +21,21 @@ use axum::routing::get;
 use futures_util::Stream;
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, AccessToken};
 use crate::config::{self, ConfigError};
 use crate::ids::{Epoch, Seq};
-use crate::live::{CloseReason, Event, Percolate, Session};
+use crate::live::{
+    ClientEvent, ClientSession, CloseReason, Command, Demand, PercolateCommand, Percolated, QueryInput, QuerySource,
+    Reply,
+};
 use crate::telemetry;
 
-use super::access::{Client, SessionSlot};
+use super::access::Client;
 use super::errors::{ApiError, Code};
 use super::params::{self, Params};
 use super::protocol::{self, HelloLimits};
-use super::push_limiter::PushLimiter;
-use super::query_input::QueryInput;
 use super::{Progress, Route, Transport, TransportContext, TransportKind, http};
 
 pub(super) const KIND: TransportKind = TransportKind {
@@ -47,9 +47,6 @@ pub(super) const KIND: TransportKind = TransportKind {
 
 pub(super) const ROUTES: &[Route<Arc<SseState>>] =
     &[Route { method: "GET", path: "/api/stream", handler: || get(stream) }];
-
-/// `stream/limited` follows withheld tweets after this time, unless a tweet goes out before.
-const LIMITED_DELAY: Duration = Duration::from_secs(1);
 
 /// How long a client may take the rest after perch has begun to shut down.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -132,9 +129,6 @@ pub(super) async fn stream(
     let TransportContext { limits, query_limits, tasks, access, .. } = &state.context;
     access.check_origin(&client)?;
     let access_token = access.check_searcher(&client)?;
-    if access_token.as_ref().is_some_and(|access_token| access_token.rights.max_subscriptions == Some(0)) {
-        return Err(ApiError::new(Code::Limit, "the token is good for 0 subscriptions"));
-    }
     let mut fields = http::parameters("/api/stream", query.as_deref())?;
     let query = QueryInput::read("q", fields.required("q")?)?;
     let since = fields.seq("since")?;
@@ -142,16 +136,21 @@ pub(super) async fn stream(
     let last_event_id = last_event_id(&headers, &mut fields)?;
     fields.finish()?;
     let live = state.context.live_for(&client, access_token.as_ref());
-    let query = state.context.queries.read(query, live.requester()).await?;
+    // Parsed before the session is opened: a wrong query takes no session of others.
+    let query = state.context.clients.queries.read(query, live.requester()).await?;
     let (since, epoch) = match last_event_id {
         Some((epoch, since)) => (Some(since), Some(epoch)),
         None => (since, epoch),
     };
 
-    let slot = access.admit(&client)?;
-    let mut session = live.connect()?;
-    let registered = session.percolate(Percolate { query, name: None, since, epoch }).await?;
-    let push_limiter = PushLimiter::new(limits.pushes_per_second, Instant::now());
+    let mut session = state.context.open_session(&client, access_token, 0);
+    session.admit()?;
+    session.handle(
+        Command::Percolate(PercolateCommand { query: QuerySource::Parsed(query.into()), name: None, since, epoch }),
+        (),
+    );
+    let (percolated, events) = first_reply(&mut session).await?;
+    let registered = percolated.registration;
     let limits = HelloLimits {
         frame_bytes: limits.max_frame_bytes,
         query_bytes: query_limits.max_bytes,
@@ -168,26 +167,40 @@ pub(super) async fn stream(
     let ok = sse::Event::default()
         .event(protocol::event::PERCOLATE_OK)
         .id(event_id(live.epoch(), start))
-        .data(protocol::percolate_ok_payload(None, registered));
+        .data(protocol::reply(&Reply::Percolated(percolated)).1);
     let feed = Feed {
         session,
         epoch: live.epoch(),
         progress: client.progress(),
         ready: VecDeque::from([hello, ok]),
-        events: Vec::new(),
-        access_token,
-        push_limiter,
+        events,
         write_timeout: state.context.write_timeout,
         shutdown: state.context.shutdown.clone(),
-        _slot: slot,
     };
     let (portions, body) = mpsc::channel(1);
     tasks.spawn(feed.run(portions));
     let keep_alive = KeepAlive::new().interval(Duration::from_millis(state.options.keep_alive_ms));
-    let mut response = Sse::new(events(body)).keep_alive(keep_alive).into_response();
+    let mut response = Sse::new(body_events(body)).keep_alive(keep_alive).into_response();
     // For proxies that would buffer the stream.
     response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(response)
+}
+
+/// The reply to the registration, which is the first event of its session, and the events that came
+/// with it.
+async fn first_reply(session: &mut ClientSession<()>) -> Result<(Percolated, Vec<ClientEvent<()>>), ApiError> {
+    let mut events = Vec::new();
+    session.next(Demand::All, &mut events).await;
+    match events.remove(0) {
+        ClientEvent::Reply(reply) => match reply.reply? {
+            Reply::Percolated(percolated) => Ok((percolated, events)),
+            _ => Err(ApiError::new(Code::Internal, "a registration has another reply")),
+        },
+        ClientEvent::Closed(CloseReason::Unauthorized) => {
+            Err(ApiError::new(Code::Unauthorized, "the token has expired"))
+        }
+        _ => Err(ApiError::new(Code::Unavailable, "perch is shutting down")),
+    }
 }
 
 /// The `id:` of an event.
@@ -215,7 +228,7 @@ fn last_event_id(headers: &HeaderMap, fields: &mut Params) -> Result<Option<(Epo
 type Portion = VecDeque<sse::Event>;
 
 /// The events of the body.
-fn events(body: mpsc::Receiver<Portion>) -> impl Stream<Item = Result<sse::Event, Infallible>> {
+fn body_events(body: mpsc::Receiver<Portion>) -> impl Stream<Item = Result<sse::Event, Infallible>> {
     futures_util::stream::unfold((body, Portion::new()), |(mut body, mut portion)| async move {
         loop {
             if let Some(event) = portion.pop_front() {
@@ -228,23 +241,17 @@ fn events(body: mpsc::Receiver<Portion>) -> impl Stream<Item = Result<sse::Event
 
 /// One stream.
 struct Feed {
-    session: Session,
+    session: ClientSession<()>,
     /// The epoch in the ids.
     epoch: Epoch,
     /// How many bytes the connection has taken.
     progress: Progress,
     /// The events to hand on.
     ready: Portion,
-    /// A buffer that is reused.
-    events: Vec<Event>,
-    /// The client's token, where clients need one. The stream ends when it expires.
-    access_token: Option<AccessToken>,
-    /// The rate of tweets that are sent.
-    push_limiter: PushLimiter,
+    /// The events of the session that are not turned into events of the stream yet.
+    events: Vec<ClientEvent<()>>,
     write_timeout: Duration,
     shutdown: CancellationToken,
-    /// The session's slot in its address's share.
-    _slot: SessionSlot,
 }
 
 /// Waits until a shutdown has begun and [`SHUTDOWN_GRACE`] is over.
@@ -273,64 +280,47 @@ impl Feed {
     /// Returns the reason of the end.
     async fn feed(&mut self, portions: &mpsc::Sender<Portion>) -> &'static str {
         loop {
-            // In small portions, because each one that is taken shows that a slow client reads.
-            while !self.ready.is_empty() {
-                let place = tokio::select! {
-                    () = auth::expiry(self.access_token.as_ref()) => return "unauthorized",
-                    place = timeout(self.write_timeout, portions.reserve()) => place,
-                };
-                match place {
-                    Ok(Ok(place)) => place.send(self.ready.drain(..self.ready.len().min(PORTION_EVENTS)).collect()),
-                    Ok(Err(_)) => return "gone",
-                    Err(_) => return "too_slow",
-                }
-            }
-            if let Some(pause) = self.push_limiter.pause(Instant::now()) {
-                tokio::select! {
-                    () = auth::expiry(self.access_token.as_ref()) => return "unauthorized",
-                    () = sleep(pause) => {}
-                }
-            }
-            tokio::select! {
-                () = auth::expiry(self.access_token.as_ref()) => return "unauthorized",
-                () = self.session.next(&mut self.events) => {}
-                () = sleep(LIMITED_DELAY), if self.push_limiter.has_withheld() => self.report_withheld(),
-            }
             if let Some(reason) = self.take_events() {
-                if !self.ready.is_empty() {
+                if reason != CloseReason::Unauthorized && !self.ready.is_empty() {
                     // The client may have gone.
                     let _ = timeout(self.write_timeout, portions.send(std::mem::take(&mut self.ready))).await;
                 }
                 return match reason {
                     CloseReason::ShuttingDown => "shutting_down",
                     CloseReason::Failed => "failed",
+                    CloseReason::Unauthorized => "unauthorized",
                 };
             }
-        }
-    }
-
-    /// Sends `stream/limited` when tweets were withheld.
-    fn report_withheld(&mut self) {
-        if let Some(withheld) = self.push_limiter.take_withheld() {
-            telemetry::tweets_withheld(withheld.count);
-            self.ready.push_back(
-                sse::Event::default().event(protocol::event::LIMITED).data(protocol::limited_payload(withheld)),
-            );
+            if self.ready.is_empty() {
+                self.session.next(Demand::All, &mut self.events).await;
+                continue;
+            }
+            // In small portions, because each one that is taken shows that a slow client reads.
+            let place = tokio::select! {
+                biased;
+                place = timeout(self.write_timeout, portions.reserve()) => place,
+                () = expired(&mut self.session, &mut self.events) => continue,
+            };
+            match place {
+                Ok(Ok(place)) => place.send(self.ready.drain(..self.ready.len().min(PORTION_EVENTS)).collect()),
+                Ok(Err(_)) => return "gone",
+                Err(_) => return "too_slow",
+            }
         }
     }
 
     /// Turns events of the session into server-sent events. Returns the reason when the session has
     /// ended.
     fn take_events(&mut self) -> Option<CloseReason> {
+        if self.events.is_empty() {
+            return None;
+        }
         let mut tweets = 0;
         let mut closed = None;
-        let now = Instant::now();
         let mut events = std::mem::take(&mut self.events);
         for event in events.drain(..) {
             match event {
-                Event::Tweet(delivery) if !self.push_limiter.admit(delivery.hit.seq, now) => {}
-                Event::Tweet(delivery) => {
-                    self.report_withheld();
+                ClientEvent::Tweet(delivery) => {
                     tweets += 1;
                     let frame = protocol::tweet_new(&delivery);
                     let event = sse::Event::default()
@@ -338,24 +328,23 @@ impl Feed {
                         .id(event_id(self.epoch, delivery.hit.seq));
                     self.ready.push_back(event.data(protocol::tweet_new_payload(frame.as_str())));
                 }
-                Event::CatchingUp { from } => {
-                    self.report_withheld();
-                    self.push_limiter.catching_up(true);
-                    let event = sse::Event::default().event(protocol::event::CATCHING_UP);
-                    self.ready.push_back(event.data(protocol::catching_up_payload(from)));
+                ClientEvent::Closed(reason) => closed = Some(reason),
+                notice => {
+                    if let Some((event, payload)) = protocol::notice(&notice) {
+                        self.ready.push_back(sse::Event::default().event(event).data(payload));
+                    }
                 }
-                Event::Live { seq } => {
-                    self.push_limiter.catching_up(false);
-                    let event = sse::Event::default().event(protocol::event::LIVE);
-                    self.ready.push_back(event.data(protocol::live_payload(seq)));
-                }
-                Event::Closed(reason) => closed = Some(reason),
             }
         }
         self.events = events;
         telemetry::frames_sent(KIND.name, tweets);
         closed
     }
+}
+
+/// Waits until the session of a client that takes nothing ends.
+async fn expired(session: &mut ClientSession<()>, events: &mut Vec<ClientEvent<()>>) {
+    session.next(Demand::Replies, events).await;
 }
 
 #[cfg(test)]

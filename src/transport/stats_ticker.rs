@@ -44,13 +44,13 @@ pub(super) fn spawn(context: &TransportContext) -> StatsTicker {
                 () = shutdown.cancelled() => return,
                 _ = users_tick.tick() => {
                     let n = live.sessions();
-                    users_sender.send_replace(Count { n, frame: protocol::users_count(n, None).into() });
+                    users_sender.send_replace(Count { n, frame: protocol::users_count(n).into() });
                 }
                 _ = tweets_tick.tick() => {
                     // Errors are ignored here: a client that asks for stats gets the same error.
                     if let Ok(stats) = live.stats().await {
                         let n = stats.tweets;
-                        tweets_sender.send_replace(Count { n, frame: protocol::total_tweet_count(n, None).into() });
+                        tweets_sender.send_replace(Count { n, frame: protocol::total_tweet_count(n).into() });
                     }
                 }
             }

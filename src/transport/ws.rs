@@ -1,24 +1,24 @@
 //! `/ws`: the event protocol over WebSocket, one task per connection.
 //!
 //! ```text
-//! socket ──> parse ──> session, searches ──┐
-//! Session::next ──> events ────────────────┼──> FrameWriter ──> one write for all that is ready
-//! counts, pings ───────────────────────────┘
+//! socket ──> parse ──> ClientSession::handle
+//! ClientSession::next ──> events ──┬──> FrameWriter ──> one write for all that is ready
+//! counts, pings ───────────────────┘
 //! ```
 //!
-//! The task waits for the first of these to happen, and reads and writes at the same time. Searches
-//! run beside it, so a slow search delays neither pushes nor pings. While more than
-//! `ENOUGH_BYTES` wait for the client, the task takes nothing from the session, which is bounded. A
-//! client that takes no byte for `write_timeout_ms` is disconnected. Frames go out in the order in
-//! which they were made: `percolate/ok` before what its registration brings. perch stops reading
-//! from a client above its rate of commands, so that TCP slows the client down. A busy session's
-//! frames and wake-ups are coalesced ([`coalesce`]).
+//! The session carries out the commands; this is its codec and its connection. The task waits for
+//! the first of these to happen, and reads and writes at the same time. While more than
+//! `ENOUGH_BYTES` wait for the client, the task takes no tweets from the session, which is bounded.
+//! A client that takes no byte for `write_timeout_ms` is disconnected. Frames go out in the order
+//! in which the session returns events. perch stops reading from a client above its rate of
+//! commands, so that TCP slows the client down. A busy session's frames and wake-ups are coalesced
+//! ([`coalesce`]).
 
 mod close;
 mod coalesce;
-mod commands;
 mod connection;
 mod frame_writer;
+mod messages;
 mod options;
 mod read_ready;
 mod timers;
@@ -33,7 +33,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use futures_util::stream::FuturesUnordered;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep_until};
@@ -44,15 +43,11 @@ use tracing::Instrument;
 
 use crate::auth::AccessToken;
 use crate::config::ConfigError;
-use crate::live::Session;
 use crate::telemetry;
 
-use super::access::{Client, SessionSlot, subprotocol};
+use super::access::{Client, subprotocol};
 use super::errors::{ApiError, Code};
-use super::publish::{Publisher, Right};
-use super::push_limiter::PushLimiter;
 use super::stats_ticker::{self, StatsTicker};
-use super::token_bucket::TokenBucket;
 use super::{Route, Transport, TransportContext, TransportKind, http};
 use close::WsClose;
 use coalesce::WriteCoalescer;
@@ -82,9 +77,6 @@ const READ_BUFFER_BYTES: usize = 1024;
 /// The write buffer of tungstenite, for control frames (at most 125 bytes each) that the frame
 /// writer refused. They are few, because perch stops reading then.
 const MAX_REFUSED_BYTES: usize = 1024;
-
-/// The burst of commands that a client may send, in seconds of its rate.
-const BURST_S: u32 = 2;
 
 fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<ConfigError>> {
     Ok(Box::new(WsTransport { options: Options::read(table)? }))
@@ -200,55 +192,37 @@ async fn serve(upgraded: Upgraded, ws: Arc<WsState>, client: Client, access_toke
         .max_frame_size(max_bytes);
     let writer = FrameWriter::new(TokioIo::new(upgraded));
     let mut socket = WebSocketStream::from_raw_socket(writer, Role::Server, Some(config)).await;
-    let access = &ws.context.access;
-    let mut slot = access.session_slot(&client);
-    let right = Right::of(&client, &ws.context);
     let address_slot = client.connection();
-    let mut session = ws.context.live_for(&client, access_token.as_ref()).connect_unadmitted();
+    let mut session = ws.context.open_session(&client, access_token, ws.options.searches);
+    session.set_trusted(ws.context.may_publish(&client));
     drop(client);
     // A client that has not shown a token yet counts as a connection, not as a session.
-    if (access_token.is_some() || !access.needs_token())
-        && let Err((end, error)) = admit(&mut slot, &mut session)
+    if session.is_authenticated()
+        && let Err(error) = session.admit()
     {
-        tracing::debug!(message = error.message, "connection refused");
+        let end = WsClose::refused(&error);
+        tracing::debug!(?error, "connection refused");
         telemetry::disconnected(KIND.name, end.name());
         return close::close(&mut socket, end).await;
     }
     let span = tracing::info_span!("ws", uid = %session.uid());
     let now = Instant::now();
-    let limits = &ws.context.limits;
-    let commands = TokenBucket::new(limits.commands_per_second, BURST_S, now);
-    let push_limiter = PushLimiter::new(limits.pushes_per_second, now);
-    let publisher = Publisher::new(session.uid(), limits.publish_per_second);
     // Boxed, so that the futures below stay small: this is most of the memory of an idle session.
     let connection = Box::new(Connection {
         socket,
-        session,
-        right,
-        publisher,
-        slot,
         _address_slot: address_slot,
-        searches: FuturesUnordered::new(),
         out_tweets: 0,
         read_ready: ReadReadiness::new(),
         coalescer: WriteCoalescer::new(now),
         urgent: false,
-        commands,
-        push_limiter,
-        times: Times::new(now, &ws, access_token.as_ref()),
+        times: Times::new(now, &ws, session.is_authenticated()),
+        session,
         alarm: Box::pin(sleep_until(now)),
         heard: now,
         ending: None,
-        access_token,
         ws,
     });
     connection.run().instrument(span).await;
-}
-
-/// Makes the connection a session, which counts in its address's share and in the total.
-fn admit(slot: &mut SessionSlot, session: &mut Session) -> Result<(), (WsClose, ApiError)> {
-    slot.take().map_err(|error| (WsClose::TooMany { of_address: true }, error))?;
-    session.admit().map_err(|error| (WsClose::refused(&error), error.into()))
 }
 
 #[cfg(test)]

@@ -291,6 +291,29 @@ async fn an_aggregation_and_the_pushes_behind_its_watermark_add_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pages_and_aggregations_take_the_id_of_a_subscribed_query() {
+    let perch = Perch::start().await;
+    perch.ingest(&[tweet(1, "rust"), tweet(2, "java"), tweet(3, "rust")]).await;
+    let mut client = perch.connect().await;
+    let registered = client.percolate(json!({"query": "rust", "name": "a"})).await;
+    let (query_id, seq) = (&registered["query_id"], &registered["seq"]);
+    perch.ingest(&[tweet(4, "rust")]).await;
+    client.tweet().await;
+    client.send("cmd/query", json!({"query_id": query_id, "until_seq": seq, "n": 1})).await;
+    let page = client.expect("tweet/prev-chunk").await;
+    assert_eq!((&page["total"], &page["next"], &page["result"][0]["id_str"]), (&json!(2), &json!("3"), &json!("3")));
+    client.send("cmd/query", json!({"query_id": query_id, "until_seq": seq, "before_id": page["next"]})).await;
+    assert_eq!(client.expect("tweet/prev-chunk").await["result"][0]["id_str"], "1");
+    client.send("cmd/aggregate", json!({"query_id": query_id, "by": "lang"})).await;
+    assert_eq!(client.expect("aggregate/ok").await["total"], 3);
+    // Another session has no such subscription.
+    let mut other = perch.connect().await;
+    other.send("cmd/query", json!({"query_id": query_id})).await;
+    assert_eq!(other.expect("cmd/error").await["code"], "not_found");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_goodbye_is_answered() {
     let perch = Perch::start().await;
     for path in ["/ws", "/chsk?client-id=a"] {

@@ -10,20 +10,16 @@ use std::panic::{catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures_util::future::LocalBoxFuture;
-use tokio::runtime::Handle as Runtime;
 use tokio::sync::oneshot;
-use tokio::task::{unconstrained, yield_now};
+use tokio::task::unconstrained;
 
+use super::driven::Driven;
 use super::*;
 use crate::doc::Doc;
-use crate::live::scheduler::{SearchSlot, SearchTicket};
-use crate::pipeline::{Batch, IntakeError};
+use crate::pipeline::Batch;
 
 /// Scenarios that share an index.
 const GROUP: u64 = 50;
-
-const SEARCHES: usize = 4;
 
 /// The names of a client's subscriptions.
 const NAMES: [&str; 3] = ["one", "two", "three"];
@@ -43,96 +39,6 @@ const ASKS: [Ask; 7] = [
     ("B -A", |words| words & 3 == 2),
     ("(A OR B) -C", |words| words & 3 != 0 && words & 4 == 0),
 ];
-
-/// The stages, driven by the test.
-struct Driven {
-    live: Live,
-    intake: Intake,
-    index: Index,
-    shutdown: CancellationToken,
-    pipeline: LocalBoxFuture<'static, anyhow::Result<()>>,
-    /// The probability of a commit at each opportunity.
-    commits: f64,
-    /// The last seq of each uncommitted batch, and the receiver of its acknowledgement.
-    pending: Vec<(Seq, oneshot::Receiver<Result<Seq, IntakeError>>)>,
-    /// All search slots, held by the test.
-    turns: Vec<(SearchTicket, SearchSlot)>,
-    _dir: tempfile::TempDir,
-}
-
-impl Driven {
-    fn start(max_frames: usize, commits: f64) -> Driven {
-        // `/dev/shm` avoids waiting for a disk.
-        let memory = std::path::Path::new("/dev/shm");
-        let dir = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).expect("a directory");
-        let options = IndexOptions {
-            dir: dir.path().to_owned(),
-            commit_interval: Duration::from_secs(3_600),
-            commit_tweets: usize::MAX,
-            writer_memory_bytes: 0,
-            queue_batches: 1_000,
-            ..IndexOptions::default()
-        };
-        let index = Index::open(&options).expect("it opens");
-        let (intake, batches) = Intake::channel(4);
-        let hub = Hub::new(Box::new(PlainEngine::default()), 1_000, usize::MAX);
-        let (pipeline, handle) = Pipeline::new(hub, index.clone(), batches);
-        let limits = LiveLimits {
-            max_sessions: 1_000,
-            max_subscriptions: NAMES.len(),
-            queue: QueueLimits { max_frames, max_bytes: 10_000 },
-            max_searches: SEARCHES,
-            max_waiting_searches: 1_000,
-            search_timeout: Duration::from_secs(3_600),
-        };
-        let live = Live::new(index.clone(), handle, limits, ENGINES[0]);
-        let turns = live.inner.searches.take_all();
-        let shutdown = CancellationToken::new();
-        let pipeline = Box::pin(pipeline.run(shutdown.clone()));
-        let pending = Vec::new();
-        Driven { live, intake, index, shutdown, pipeline, commits, pending, turns, _dir: dir }
-    }
-
-    /// Runs the loop until it is idle.
-    fn turn(&mut self) {
-        loop {
-            assert!(unconstrained(&mut self.pipeline).now_or_never().is_none(), "the loop goes on");
-            // It yields between two slices of a batch.
-            if self.live.seq() == self.index.last_seq() {
-                return;
-            }
-        }
-    }
-
-    fn commit(&self) {
-        self.index.commit_now().expect("it is committed");
-    }
-
-    /// Runs all waiting reads on the index as it is now.
-    async fn read(&mut self) {
-        yield_now().await;
-        let runtime = Runtime::current().metrics();
-        if runtime.num_alive_tasks() == 0 {
-            return;
-        }
-        self.turns.clear();
-        while runtime.num_alive_tasks() > 0 {
-            // On another thread, so that the reads do not share this thread with the loop.
-            tokio::task::spawn_blocking(std::thread::yield_now).await.expect("no panic");
-        }
-        self.turns = self.live.inner.searches.take_all();
-    }
-
-    async fn stop(self) {
-        self.commit();
-        for (last, acked) in self.pending {
-            assert_eq!(acked.await.expect("an answer").expect("it is durable"), last);
-        }
-        self.shutdown.cancel();
-        self.pipeline.await.expect("the loop ends well");
-        self.index.close().expect("the index closes");
-    }
-}
 
 /// A subscription from the client's view.
 struct Subscribed {
@@ -443,14 +349,14 @@ impl Scenario<'_> {
         let what = format!("seed {}, {} up to {watermark}", self.seed, ask.0);
         let query = query(&self.text_of(ask));
         let request = SearchRequest {
-            query: query.clone(),
+            query: query.clone().into(),
             n: 100_000,
             from: 0,
             before_id: None,
             until_seq: Some(watermark),
             sort: Sort::Newest,
         };
-        let counts = AggregateRequest { query, by: tweet::TEXT, n: 1, until_seq: Some(watermark) };
+        let counts = AggregateRequest { query: query.into(), by: tweet::TEXT, n: 1, until_seq: Some(watermark) };
         let live = self.stages.live.clone();
         let mut both = pin!(async { tokio::join!(live.search(request), live.aggregate(counts)) });
         assert!(unconstrained(&mut both).now_or_never().is_none(), "{what}: read out of turn");
@@ -510,7 +416,7 @@ fn run_group(group: u64, scenarios: u64) -> Seq {
     runtime.block_on(async {
         let max_frames = [1, 8, 64][usize::try_from(group % 3).expect("small")];
         // Commits take most of the time here.
-        let mut stages = Driven::start(max_frames, if group.is_multiple_of(16) { 1.0 } else { 0.08 });
+        let mut stages = Driven::start(max_frames, NAMES.len(), if group.is_multiple_of(16) { 1.0 } else { 0.08 });
         for seed in (group * GROUP..).take(usize::try_from(scenarios).expect("small")) {
             Scenario::new(&mut stages, seed).run().await;
         }

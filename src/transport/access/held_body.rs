@@ -8,7 +8,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-use super::AddressSlot;
+use crate::live::AddressSlot;
 
 /// A body with a connection's slot.
 pub(in crate::transport) struct HeldBody {

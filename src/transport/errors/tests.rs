@@ -1,4 +1,5 @@
 use super::*;
+use crate::pipeline::IntakeError;
 
 #[test]
 fn codes_are_told_apart_and_fail() {

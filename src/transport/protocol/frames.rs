@@ -12,14 +12,14 @@ use super::{Ref, event};
 use crate::auth::AccessToken;
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{OverTime, TopTerms};
-use crate::live::{Aggregate, Delivery, EncodedText, EncoderKey, Registration, SearchPage};
+use crate::live::{
+    Aggregate, ApiError, ClientEvent, Delivery, EncodedText, EncoderKey, Percolated, Published, Registration, Reply,
+    SearchPage, Withheld,
+};
 use crate::schema::{FieldId, Schema};
-use crate::transport::errors::ApiError;
-use crate::transport::publish::Published;
-use crate::transport::push_limiter::Withheld;
 
 /// `[event, payload]` or `[event, payload, ref]`, of a payload that is JSON.
-fn frame(event: &str, payload: &str, reference: Option<&Ref>) -> String {
+pub(crate) fn frame(event: &str, payload: &str, reference: Option<&Ref>) -> String {
     let reference = reference.map(|reference| &*reference.0);
     let mut frame = String::with_capacity(event.len() + payload.len() + reference.map_or(0, str::len) + 8);
     // No event name needs an escape.
@@ -66,33 +66,43 @@ pub(crate) fn hello(payload: &str) -> String {
     frame(event::HELLO, payload, None)
 }
 
-/// The payload of `percolate/ok`.
-pub(crate) fn percolate_ok_payload(name: Option<&str>, registration: Registration) -> String {
+/// The event and the payload of a reply. A transport may write some replies in another way.
+pub(crate) fn reply(reply: &Reply) -> (&'static str, String) {
+    match reply {
+        Reply::Authenticated(access_token) => (event::AUTH_OK, authenticated(access_token)),
+        Reply::Percolated(percolated) => (event::PERCOLATE_OK, self::percolated(percolated)),
+        Reply::Unpercolated(name) => (event::UNPERCOLATE_OK, format!("{{\"name\":{}}}", json(&name.as_deref()))),
+        Reply::Page(page) => (event::PREV_CHUNK, page_payload(page)),
+        Reply::Tweet(hit) => (event::MISSING_TWEET, hit.json.to_string()),
+        Reply::Aggregate { by, aggregate } => (event::AGGREGATE_OK, self::aggregate(*by, aggregate)),
+        Reply::TotalTweetCount(n) => (event::TOTAL_TWEET_COUNT, n.to_string()),
+        Reply::Published(published) => (event::PUBLISH_OK, self::published(published)),
+        Reply::Pong => (event::PONG, "{}".to_owned()),
+        Reply::UsersCount(n) => (event::USERS_COUNT, n.to_string()),
+    }
+}
+
+/// The event and the payload about the state of a session; `None` for other events.
+pub(crate) fn notice<T>(event: &ClientEvent<T>) -> Option<(&'static str, String)> {
+    match event {
+        ClientEvent::CatchingUp { from: Seq(from) } => Some((event::CATCHING_UP, format!("{{\"from_seq\":{from}}}"))),
+        ClientEvent::Live { seq: Seq(seq) } => Some((event::LIVE, format!("{{\"seq\":{seq}}}"))),
+        ClientEvent::Withheld(Withheld { count, seq: Seq(seq) }) => {
+            Some((event::LIMITED, format!("{{\"count\":{count},\"seq\":{seq}}}")))
+        }
+        ClientEvent::Tweet(_) | ClientEvent::Reply(_) | ClientEvent::Closed(_) => None,
+    }
+}
+
+fn percolated(Percolated { name, registration, .. }: &Percolated) -> String {
     #[derive(Serialize)]
     struct Ok<'a> {
         name: Option<&'a str>,
         query_id: uuid::Uuid,
         seq: u64,
     }
-    let Registration { query_id: QueryId(query_id), seq: Seq(seq) } = registration;
-    json(&Ok { name, query_id, seq })
-}
-
-pub(crate) fn percolate_ok(name: Option<&str>, registration: Registration, reference: Option<&Ref>) -> String {
-    frame(event::PERCOLATE_OK, &percolate_ok_payload(name, registration), reference)
-}
-
-/// The payload of `unpercolate/ok`.
-pub(crate) fn unpercolate_ok_payload(name: Option<&str>) -> String {
-    #[derive(Serialize)]
-    struct Ok<'a> {
-        name: Option<&'a str>,
-    }
-    json(&Ok { name })
-}
-
-pub(crate) fn unpercolate_ok(name: Option<&str>, reference: Option<&Ref>) -> String {
-    frame(event::UNPERCOLATE_OK, &unpercolate_ok_payload(name), reference)
+    let Registration { query_id: QueryId(query_id), seq: Seq(seq) } = *registration;
+    json(&Ok { name: name.as_deref(), query_id, seq })
 }
 
 /// The payload of `tweet/prev-chunk`. `next` is a string, since JavaScript can't hold every id.
@@ -114,25 +124,11 @@ pub(crate) fn page_payload(page: &SearchPage) -> String {
     payload
 }
 
-pub(crate) fn prev_chunk(page: &SearchPage, reference: Option<&Ref>) -> String {
-    frame(event::PREV_CHUNK, &page_payload(page), reference)
-}
-
-pub(crate) fn missing_tweet(tweet: &str, reference: Option<&Ref>) -> String {
-    frame(event::MISSING_TWEET, tweet, reference)
-}
-
-pub(crate) fn auth_ok(access_token: &AccessToken, reference: Option<&Ref>) -> String {
-    frame(event::AUTH_OK, &auth_ok_payload(access_token), reference)
-}
-
-/// The payload of `auth/ok`.
-pub(crate) fn auth_ok_payload(access_token: &AccessToken) -> String {
+fn authenticated(access_token: &AccessToken) -> String {
     format!("{{\"sub\":{},\"exp\":{}}}", json(&access_token.subject), access_token.expires_s)
 }
 
-/// The payload of `publish/ok`.
-pub(crate) fn publish_ok_payload(published: &Published) -> String {
+fn published(published: &Published) -> String {
     #[derive(Serialize)]
     struct Ok<'a> {
         id_str: String,
@@ -143,12 +139,8 @@ pub(crate) fn publish_ok_payload(published: &Published) -> String {
     json(&Ok { id_str: id.to_string(), screen_name, seq: *seq })
 }
 
-pub(crate) fn publish_ok(published: &Published, reference: Option<&Ref>) -> String {
-    frame(event::PUBLISH_OK, &publish_ok_payload(published), reference)
-}
-
-/// The payload of `aggregate/ok`. The key of a bucket is the start of an interval, or a term.
-pub(crate) fn aggregate_ok_payload(by: FieldId, aggregate: &Aggregate) -> String {
+/// The key of a bucket is the start of an interval, or a term.
+fn aggregate(by: FieldId, aggregate: &Aggregate) -> String {
     #[derive(Serialize)]
     struct Bucket<Key> {
         key: Key,
@@ -175,53 +167,19 @@ pub(crate) fn aggregate_ok_payload(by: FieldId, aggregate: &Aggregate) -> String
     }
 }
 
-pub(crate) fn aggregate_ok(by: FieldId, aggregate: &Aggregate, reference: Option<&Ref>) -> String {
-    frame(event::AGGREGATE_OK, &aggregate_ok_payload(by, aggregate), reference)
+/// The frame of the number of users, as it is sent regularly.
+pub(crate) fn users_count(n: u64) -> String {
+    frame(event::USERS_COUNT, &n.to_string(), None)
 }
 
-pub(crate) fn pong(reference: Option<&Ref>) -> String {
-    frame(event::PONG, "{}", reference)
-}
-
-pub(crate) fn users_count(n: u64, reference: Option<&Ref>) -> String {
-    frame(event::USERS_COUNT, &n.to_string(), reference)
-}
-
-pub(crate) fn total_tweet_count(n: u64, reference: Option<&Ref>) -> String {
-    frame(event::TOTAL_TWEET_COUNT, &n.to_string(), reference)
-}
-
-pub(crate) fn catching_up_payload(Seq(from): Seq) -> String {
-    format!("{{\"from_seq\":{from}}}")
-}
-
-pub(crate) fn catching_up(from: Seq) -> String {
-    frame(event::CATCHING_UP, &catching_up_payload(from), None)
-}
-
-pub(crate) fn live_payload(Seq(seq): Seq) -> String {
-    format!("{{\"seq\":{seq}}}")
-}
-
-pub(crate) fn live(seq: Seq) -> String {
-    frame(event::LIVE, &live_payload(seq), None)
-}
-
-pub(crate) fn limited_payload(Withheld { count, seq: Seq(seq) }: Withheld) -> String {
-    format!("{{\"count\":{count},\"seq\":{seq}}}")
-}
-
-pub(crate) fn limited(withheld: Withheld) -> String {
-    frame(event::LIMITED, &limited_payload(withheld), None)
+/// The frame of the number of tweets, as it is sent regularly.
+pub(crate) fn total_tweet_count(n: u64) -> String {
+    frame(event::TOTAL_TWEET_COUNT, &n.to_string(), None)
 }
 
 /// The payload of `cmd/error`.
 pub(crate) fn error_payload(error: &ApiError) -> String {
     json(error)
-}
-
-pub(crate) fn error(error: &ApiError, reference: Option<&Ref>) -> String {
-    frame(event::ERROR, &error_payload(error), reference)
 }
 
 /// The frame of `tweet/new`. The first session that needs it encodes it, the others share it.

@@ -1,20 +1,22 @@
+use std::sync::Arc;
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::ids::{QueryId, Uid};
+use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::Hit;
-use crate::live::{Delivery, Registration, SearchPage};
-use crate::transport::publish::Published;
+use crate::live::{ClientEvent, Delivery, Percolated, Published, Registration, Reply, SearchPage, Withheld};
+use crate::query::{Query, QueryLimits};
 
 const PAGING: Paging = Paging { max_page: 1_000, max_depth: 10_000 };
 
 /// The command, or the error as it would be sent, with the ref.
-fn read(frame: &str) -> String {
-    match parse(frame, PAGING) {
+fn read(text: &str) -> String {
+    match parse(text, PAGING) {
         (reference, Ok(command)) => format!("{command:?} {:?}", reference.map(|reference| reference.0)),
-        (reference, Err(failed)) => error(&failed, reference.as_ref()),
+        (reference, Err(failed)) => frame(event::ERROR, &error_payload(&failed), reference.as_ref()),
     }
 }
 
@@ -34,6 +36,8 @@ fn commands_are_read() {
             r#"["cmd/query", {"query": "rust"}]"#,
             r#"["cmd/query", {"query": "rust", "n": 0, "from": 10, "before_id": 18446744073709551615, "until_seq": 5, "sort": "oldest"}]"#,
             r#"["cmd/query", {"query": "", "before_id": "18446744073709551615", "until_seq": "5", "sort": "newest"}]"#,
+            r#"["cmd/query", {"query_id": "67e55044-10b1-426f-9247-bb680e5fe0c8"}]"#,
+            r#"["cmd/aggregate", {"query_id": "67e55044-10b1-426f-9247-bb680e5fe0c8", "by": "lang"}]"#,
             r#"["cmd/missing", {"id_str": "1"}]"#,
             r#"["cmd/missing", {"id_str": 1}]"#,
             r#"["cmd/aggregate", {"query": "rust", "by": "created"}]"#,
@@ -44,22 +48,24 @@ fn commands_are_read() {
             r#"["stats/total-tweet-count", {}, 1]"#,
         ],
         &expect![[r#"
-            Percolate(PercolateCommand { query: Text("rust"), name: None, since: None, epoch: None }) None
-            Percolate(PercolateCommand { query: Json(Object {"match_all": Object {}}), name: Some("all"), since: Some(Seq(7)), epoch: Some(Epoch(67e55044-10b1-426f-9247-bb680e5fe0c8)) }) Some("\"a\"")
-            Percolate(PercolateCommand { query: Json(Object {"match_all": Object {}}), name: None, since: None, epoch: None }) Some("-1.50")
-            Unpercolate { name: None } None
-            Unpercolate { name: Some("all") } None
-            Query(QueryCommand { query: Text("rust"), n: 50, from: 0, before_id: None, until_seq: None, sort: Newest }) None
-            Query(QueryCommand { query: Text("rust"), n: 0, from: 10, before_id: Some(18446744073709551615), until_seq: Some(Seq(5)), sort: Oldest }) None
-            Query(QueryCommand { query: Text(""), n: 50, from: 0, before_id: Some(18446744073709551615), until_seq: Some(Seq(5)), sort: Newest }) None
-            Missing { id: 1 } None
-            Missing { id: 1 } None
-            Aggregate(AggregateCommand { query: Text("rust"), by: FieldId(15), n: 50, until_seq: None }) None
-            Aggregate(AggregateCommand { query: Text("rust"), by: FieldId(3), n: 1000, until_seq: Some(Seq(5)) }) Some("1")
+            Percolate(PercolateCommand { query: Input(Text("rust")), name: None, since: None, epoch: None }) None
+            Percolate(PercolateCommand { query: Input(Json(Object {"match_all": Object {}})), name: Some("all"), since: Some(Seq(7)), epoch: Some(Epoch(67e55044-10b1-426f-9247-bb680e5fe0c8)) }) Some("\"a\"")
+            Percolate(PercolateCommand { query: Input(Json(Object {"match_all": Object {}})), name: None, since: None, epoch: None }) Some("-1.50")
+            Unpercolate(None) None
+            Unpercolate(Some("all")) None
+            Search(Page(PageCommand { query: Input(Text("rust")), n: 50, from: 0, before_id: None, until_seq: None, sort: Newest, watermark_of: None })) None
+            Search(Page(PageCommand { query: Input(Text("rust")), n: 0, from: 10, before_id: Some(18446744073709551615), until_seq: Some(Seq(5)), sort: Oldest, watermark_of: None })) None
+            Search(Page(PageCommand { query: Input(Text("")), n: 50, from: 0, before_id: Some(18446744073709551615), until_seq: Some(Seq(5)), sort: Newest, watermark_of: None })) None
+            Search(Page(PageCommand { query: Subscribed(QueryId(67e55044-10b1-426f-9247-bb680e5fe0c8)), n: 50, from: 0, before_id: None, until_seq: None, sort: Newest, watermark_of: None })) None
+            Search(Aggregate(AggregateCommand { query: Subscribed(QueryId(67e55044-10b1-426f-9247-bb680e5fe0c8)), by: FieldId(6), n: 50, until_seq: None })) None
+            Search(Tweet(1)) None
+            Search(Tweet(1)) None
+            Search(Aggregate(AggregateCommand { query: Input(Text("rust")), by: FieldId(15), n: 50, until_seq: None })) None
+            Search(Aggregate(AggregateCommand { query: Input(Text("rust")), by: FieldId(3), n: 1000, until_seq: Some(Seq(5)) })) Some("1")
             Ping Some("\"\\u00e9\"")
             Ping None
             UsersCount None
-            TotalTweetCount Some("1")
+            Search(TotalTweetCount) Some("1")
         "#]],
     );
 }
@@ -125,6 +131,9 @@ fn fields_that_are_wrong_are_named() {
             r#"["cmd/query", {"query": "rust", "before_id": ""}, 1]"#,
             r#"["cmd/query", {"query": "rust", "before_id": 18446744073709551616}, 1]"#,
             r#"["cmd/query", {"query": "rust", "sort": "best"}, 1]"#,
+            r#"["cmd/query", {"query_id": "rust"}, 1]"#,
+            r#"["cmd/query", {"query_id": "67e55044-10b1-426f-9247-bb680e5fe0c8", "query": "rust"}, 1]"#,
+            r#"["cmd/percolate", {"query_id": "67e55044-10b1-426f-9247-bb680e5fe0c8"}, 1]"#,
             r#"["cmd/missing", {}, 1]"#,
             r#"["cmd/missing", {"id_str": "x"}, 1]"#,
             r#"["cmd/aggregate", {"query": "rust"}, 1]"#,
@@ -153,6 +162,9 @@ fn fields_that_are_wrong_are_named() {
             ["cmd/error",{"code":"bad_payload","message":"`before_id` must be a whole number or a string of digits, below 2^64","at":{"field":"before_id"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`before_id` must be a whole number or a string of digits, below 2^64","at":{"field":"before_id"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`sort` must be \"newest\" or \"oldest\"","at":{"field":"sort"}},1]
+            ["cmd/error",{"code":"bad_payload","message":"`query_id` must be the `query_id` of a `percolate/ok`, a UUID","at":{"field":"query_id"}},1]
+            ["cmd/error",{"code":"bad_payload","message":"`query_id` can't stand beside `query`","at":{"field":"query_id"}},1]
+            ["cmd/error",{"code":"bad_payload","message":"`query` is missing","at":{"field":"query"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`id_str` is missing","at":{"field":"id_str"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`id_str` must be a whole number or a string of digits, below 2^64","at":{"field":"id_str"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`by` is missing","at":{"field":"by"}},1]
@@ -184,28 +196,43 @@ fn delivery(names: &[Option<&str>]) -> Delivery {
 fn frames_are_written() {
     let uuid = Uuid::from_u128(7);
     let registration = Registration { query_id: QueryId(uuid), seq: Seq(9) };
-    let (_, _) = parse("[]", PAGING);
     let reference = Some(&Ref("\"r\"".into()));
     let limits = HelloLimits { frame_bytes: 1, query_bytes: 2, subscriptions: 3, page: 4, searches: 5 };
     let page = SearchPage { hits: vec![hit(2, 20), hit(1, 10)], total: 7, next: Some(10) };
     let empty = SearchPage { hits: vec![], total: 0, next: None };
     let position = ApiError::from(crate::live::LiveError::Unrecoverable { message: "gone".to_owned(), since: Seq(3) });
+    let query = Query::parse("rust", Schema::tweet(), &QueryLimits::default()).unwrap();
+    let percolated = |name: Option<&str>| {
+        let (name, query) = (name.map(Arc::from), query.clone());
+        Reply::Percolated(Percolated { name, query, since: None, registration })
+    };
+    let written = |value: Reply, reference| {
+        let (event, payload) = reply(&value);
+        frame(event, &payload, reference)
+    };
+    let noticed = |event: ClientEvent<()>| {
+        let (event, payload) = notice(&event).unwrap();
+        frame(event, &payload, None)
+    };
+    let failed = |error: &ApiError, reference| frame(event::ERROR, &error_payload(error), reference);
+    let published = Published { id: 7, screen_name: "guest_1".to_owned(), seq: Seq(8) };
     let frames = [
         hello(&hello_payload(Uid(uuid), Epoch(uuid), Seq(9), limits)),
-        percolate_ok(None, registration, None),
-        percolate_ok(Some("a \"name\""), registration, reference),
-        unpercolate_ok(None, reference),
-        prev_chunk(&page, reference),
-        prev_chunk(&empty, None),
-        missing_tweet(&hit(1, 1).json, reference),
-        publish_ok(&Published { id: 7, screen_name: "guest_1".to_owned(), seq: Seq(8) }, reference),
-        pong(reference),
-        users_count(3, None),
-        total_tweet_count(4, reference),
-        catching_up(Seq(5)),
-        live(Seq(6)),
-        error(&ApiError::new(Code::NotFound, "no"), reference),
-        error(&position, None),
+        written(percolated(None), None),
+        written(percolated(Some("a \"name\"")), reference),
+        written(Reply::Unpercolated(None), reference),
+        written(Reply::Page(page), reference),
+        written(Reply::Page(empty), None),
+        written(Reply::Tweet(hit(1, 1)), reference),
+        written(Reply::Published(published), reference),
+        written(Reply::Pong, reference),
+        users_count(3),
+        written(Reply::TotalTweetCount(4), reference),
+        noticed(ClientEvent::CatchingUp { from: Seq(5) }),
+        noticed(ClientEvent::Live { seq: Seq(6) }),
+        noticed(ClientEvent::Withheld(Withheld { count: 2, seq: Seq(7) })),
+        failed(&ApiError::new(Code::NotFound, "no"), reference),
+        failed(&position, None),
         tweet_new(&delivery(&[None, Some("a \"name\"")])).as_str().to_owned(),
     ];
     for frame in &frames {
@@ -228,6 +255,7 @@ fn frames_are_written() {
         ["stats/total-tweet-count",4,"r"]
         ["stream/catching-up",{"from_seq":5}]
         ["stream/live",{"seq":6}]
+        ["stream/limited",{"count":2,"seq":7}]
         ["cmd/error",{"code":"not_found","message":"no"},"r"]
         ["cmd/error",{"code":"unrecoverable","message":"gone","at":{"since":3}}]
         ["tweet/new",{"tweet":{"id":18446744073709551615,"text":"a \"quoted\"\nline"},"seq":5,"matches":[null,"a \"name\""]}]

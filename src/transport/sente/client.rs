@@ -3,7 +3,7 @@
 //! ```text
 //! inbox ──> attach socket or poll, handle events ──┐
 //! socket ──> handle events ────────────────────────┤
-//! session, searches, counts ──> outbox ────────────┴──> batches ──> socket, or poll's answer
+//! session, counts ──> outbox ──────────────────────┴──> batches ──> socket, or poll's answer
 //! ```
 //!
 //! The task takes tweets from the session only while something is attached. The outbox keeps them
@@ -23,26 +23,18 @@ mod registrations;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use perch_sente::frame::{Format, Version};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::options::FrameFormat;
 use super::{Endpoint, KIND};
-use crate::auth::{self, AccessToken};
-use crate::live::{ClientKey, CloseReason, Registration, Session};
+use crate::live::{ClientSession, CloseReason, Demand, Registration, TokenBucket};
 use crate::telemetry;
-use crate::transport::access::SessionSlot;
-use crate::transport::errors::ApiError;
-use crate::transport::publish::Publisher;
-use crate::transport::push_limiter::PushLimiter;
-use crate::transport::token_bucket::TokenBucket;
 use attachment::{Poll, Socket, next_message, poll_gone};
-use commands::{CommandResult, ReplyTo};
+use commands::PendingCommand;
 pub(super) use input::{Answer, Input};
 use outbox::Outbox;
 use registrations::Registrations;
@@ -54,14 +46,11 @@ const SHUTTING_DOWN: &str = "shutting_down";
 /// the client was to be sent next.
 const FAILED: &str = "failed";
 
+/// The reason when the client's token has expired, or none came in time.
+const UNAUTHORIZED: &str = "unauthorized";
+
 /// How long a client may take to fetch the rest when perch shuts down.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
-
-/// `stream/limited` follows withheld tweets after this time, unless a tweet goes out before.
-const LIMITED_DELAY: Duration = Duration::from_secs(1);
-
-/// The burst of commands that a client may send, in seconds of its rate.
-const BURST_S: u32 = 2;
 
 /// Everything about one client.
 struct ClientTask {
@@ -72,7 +61,7 @@ struct ClientTask {
     /// What perch keeps of the client over a restart.
     registrations: Registrations,
     /// Dropping it ends the subscriptions.
-    session: Session,
+    session: ClientSession<PendingCommand>,
     inbox: mpsc::Receiver<Input>,
     /// An input that came during a write to the socket.
     stashed: Option<Input>,
@@ -86,36 +75,21 @@ struct ClientTask {
     n_sockets: u64,
     poll: Option<Poll>,
     outbox: Outbox,
-    /// Running searches, with their answers. `None` when the client has gone meanwhile.
-    searches: FuturesUnordered<BoxFuture<'static, Option<(ReplyTo, CommandResult)>>>,
     /// Cancelled and replaced when the client counts as away, to stop the searches whose answers
     /// would be pushed.
     away: CancellationToken,
-    /// Published tweets that wait to be durable, with their answers.
-    publishes: FuturesUnordered<BoxFuture<'static, (ReplyTo, CommandResult)>>,
     /// The unnamed search and its watermark. A page of this search that names no position is read
     /// at the watermark, so that pages don't shift.
     registered: Option<Registration>,
     has_subscribed: bool,
     /// Until when the task takes nothing from the session, after a batch.
     rests_until: Option<Instant>,
-    /// Whether the session reads from the index.
-    is_catching_up: bool,
     /// The rate of events, polls and connections.
     budget: TokenBucket,
-    /// The rate of commands.
-    commands: TokenBucket,
-    /// Until when perch does not read from a socket above its rate.
+    /// Until when perch does not read from a socket above the rate of events.
     unread_until: Option<Instant>,
-    /// The client's token, where clients need one. The task ends when it expires.
-    access_token: Option<AccessToken>,
-    /// Until when the client must have shown a token, where clients need one.
-    token_deadline: Option<Instant>,
-    /// The rate of tweets that are sent.
-    push_limiter: PushLimiter,
-    publisher: Publisher,
-    /// The session's slot in its address's share, taken once the client is known.
-    slot: SessionSlot,
+    /// Whether the client has just shown a token: what it had registered is to be restored.
+    is_restore_due: bool,
     presence: Presence,
 }
 
@@ -134,14 +108,11 @@ enum Presence {
 pub(super) async fn run(
     endpoint: Arc<Endpoint>,
     (id, can_return): (Box<str>, bool),
-    session: Session,
-    slot: SessionSlot,
+    session: ClientSession<PendingCommand>,
     inbox: mpsc::Receiver<Input>,
 ) {
     let now = Instant::now();
     let format = endpoint.options.packer.format(Version::V1);
-    let limits = &endpoint.context.limits;
-    let publisher = Publisher::new(session.uid(), limits.publish_per_second);
     let registrations = Registrations::new((can_return && endpoint.options.grace_seconds > 0).then_some(&*id));
     let _running = endpoint.saved.enter();
     let mut client = ClientTask {
@@ -159,22 +130,13 @@ pub(super) async fn run(
         n_sockets: 0,
         poll: None,
         outbox: Outbox::default(),
-        searches: FuturesUnordered::new(),
-        publishes: FuturesUnordered::new(),
         away: CancellationToken::new(),
         registered: None,
         has_subscribed: false,
         rests_until: None,
-        is_catching_up: false,
         budget: TokenBucket::new(endpoint.options.events_per_second, 1, now),
-        commands: TokenBucket::new(limits.commands_per_second, BURST_S, now),
         unread_until: None,
-        access_token: None,
-        token_deadline: (endpoint.context.access.needs_token() && !limits.first_frame.is_zero())
-            .then(|| now + limits.first_frame),
-        push_limiter: PushLimiter::new(limits.pushes_per_second, now),
-        publisher,
-        slot,
+        is_restore_due: false,
         presence: Presence::Between(now),
     };
     tracing::debug!("client comes");
@@ -212,7 +174,11 @@ impl ClientTask {
         let mut events = Vec::new();
         let mut closed = None;
         loop {
-            if let Some(input) = self.stashed.take() {
+            let is_busy = self.session.is_busy();
+            if std::mem::take(&mut self.is_restore_due) {
+                self.restore().await;
+            }
+            if !is_busy && let Some(input) = self.stashed.take() {
                 self.input(input).await;
                 continue;
             }
@@ -231,6 +197,9 @@ impl ClientTask {
                 () = self.write() => {}
                 () = &mut overdue => return SHUTTING_DOWN,
             }
+            if closed == Some(CloseReason::Unauthorized) {
+                return UNAUTHORIZED;
+            }
             if let Some(reason) = closed {
                 self.outbox.make_due();
                 self.send_batch();
@@ -241,50 +210,35 @@ impl ClientTask {
                 return match reason {
                     CloseReason::ShuttingDown => SHUTTING_DOWN,
                     CloseReason::Failed => FAILED,
+                    CloseReason::Unauthorized => UNAUTHORIZED,
                 };
             }
             let now = Instant::now();
             let Some(mut wake) = self.tick(now) else { return "gone" };
             self.note_quiet_when_due(now);
-            if let Some(retry_at) = self.registrations.retry_at() {
+            if let Some(retry_at) = self.registrations.retry_at().filter(|_| !is_busy) {
                 if now >= retry_at {
                     self.restore_missing().await;
                     continue;
                 }
                 wake = wake.min(retry_at);
             }
-            if let Some(until) = self.token_deadline.filter(|_| self.access_token.is_none()) {
-                if now >= until {
-                    telemetry::turned_away("first_frame");
-                    return "unauthorized";
-                }
-                wake = wake.min(until);
-            }
             let is_attached = self.is_attached();
-            let pause = self.push_limiter.pause(now);
             // While a batch is collected, matches wait in the session. They are taken together when
             // the batch is due.
             let is_collecting = self.outbox.due().is_some() || self.rests_until.is_some();
-            let takes_tweets = is_attached && !is_collecting && self.outbox.has_room() && pause.is_none();
-            let pause = pause.map(|pause| now + pause);
+            let takes_tweets = is_attached && !is_collecting && self.outbox.has_room();
+            let demand = if takes_tweets { Demand::All } else { Demand::Replies };
             self.unread_until = self.unread_until.filter(|&until| now < until);
-            let wake = [pause, self.rests_until, self.unread_until].into_iter().flatten().fold(wake, Instant::min);
+            let deaf_until = self.unread_until.max(self.session.deaf_until(now));
+            let wake = [self.rests_until, deaf_until].into_iter().flatten().fold(wake, Instant::min);
             tokio::select! {
                 () = &mut overdue => return SHUTTING_DOWN,
-                () = auth::expiry(self.access_token.as_ref()) => return "unauthorized",
                 () = shutdown.cancelled(), if !is_attached => return SHUTTING_DOWN,
-                Some(input) = self.inbox.recv() => self.input(input).await,
-                message = next_message(&mut self.socket), if self.unread_until.is_none() => self.message(message).await,
+                Some(input) = self.inbox.recv(), if !is_busy => self.input(input).await,
+                message = next_message(&mut self.socket), if deaf_until.is_none() && !is_busy => self.message(message),
                 () = poll_gone(&mut self.poll) => self.poll = None,
-                () = self.session.next(&mut events), if takes_tweets => {
-                    closed = self.events(&mut events);
-                }
-                Some(answer) = self.searches.next(), if !self.searches.is_empty() => {
-                    if let Some((to, found)) = answer {
-                        self.answer(to, found);
-                    }
-                }
-                Some((to, found)) = self.publishes.next(), if !self.publishes.is_empty() => self.answer(to, found),
+                () = self.session.next(demand, &mut events) => closed = self.events(&mut events),
                 Ok(()) = users.changed(), if !self.is_away() => {
                     self.outbox.users = Some(users.borrow_and_update().n);
                     self.open_window();
@@ -293,24 +247,9 @@ impl ClientTask {
                     self.outbox.tweets = Some(tweets.borrow_and_update().n);
                     self.open_window();
                 }
-                () = sleep(LIMITED_DELAY), if self.push_limiter.has_withheld() => {
-                    self.report_withheld();
-                    self.open_window();
-                }
                 () = sleep_until(wake) => {}
             }
         }
-    }
-
-    /// Whether the client has shown a token, or needs none.
-    fn is_known(&self) -> bool {
-        self.access_token.is_some() || !self.endpoint.context.access.needs_token()
-    }
-
-    /// Makes the client a session, which counts in its address's share and in the total.
-    fn admit(&mut self) -> Result<(), ApiError> {
-        self.slot.take()?;
-        Ok(self.session.admit()?)
     }
 
     fn is_raw(&self) -> bool {
@@ -339,7 +278,7 @@ impl ClientTask {
             };
             let away = left + Duration::from_millis(options.away_after_ms);
             // A client without a token has only its first socket.
-            if !self.is_known() && self.n_sockets > 0 {
+            if !self.session.is_authenticated() && self.n_sockets > 0 {
                 return None;
             }
             // A client that never subscribed has nothing to come back to.
@@ -387,11 +326,5 @@ impl ClientTask {
             // What the client posts while it is away is answered when it is back.
             std::mem::replace(&mut self.away, CancellationToken::new()).cancel();
         }
-    }
-
-    /// Notes the client's token.
-    fn set_access_token(&mut self, access_token: AccessToken) {
-        self.session.set_client(ClientKey::Subject(access_token.subject.as_str().into()));
-        self.access_token = Some(access_token);
     }
 }

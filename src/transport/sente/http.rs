@@ -19,7 +19,6 @@ use tokio::time::timeout;
 
 use super::super::access::{Client, SUBPROTOCOL};
 use super::super::http;
-use super::super::publish::Right;
 use super::super::response_budget::ResponseSlot;
 use super::Endpoint;
 use super::client::{Answer, Input};
@@ -276,7 +275,7 @@ fn open(
     let inbox = table::open(endpoint, id, Some(new))?;
     let max_bytes = endpoint.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR);
     let tasks = endpoint.context.tasks.clone();
-    let (right, progress) = (Right::of(client, &endpoint.context), client.progress());
+    let (is_trusted, progress) = (endpoint.context.may_publish(client), client.progress());
     let address_slot = client.connection();
     let upgrade = upgrade
         .protocols([SUBPROTOCOL])
@@ -288,7 +287,8 @@ fn open(
         tasks.track_future(async move {
             // When the task has ended meanwhile, the socket is dropped and the client comes back.
             let socket = Box::new(socket);
-            let _ = inbox.send(Input::Socket { socket, address_slot, progress, format, right, access_token }).await;
+            let _ =
+                inbox.send(Input::Socket { socket, address_slot, progress, format, is_trusted, access_token }).await;
         })
     }))
 }
@@ -325,7 +325,7 @@ async fn poll(
             Ok(response)
         }
         Ok(Answer::TooMany) => Err(TOO_MANY),
-        Ok(Answer::Forbidden(message)) => Err(Refusal(StatusCode::FORBIDDEN, message)),
+        Ok(Answer::Forbidden(message)) => Ok((StatusCode::FORBIDDEN, text(message)).into_response()),
         Err(_) => Err(UNAVAILABLE),
     }
 }
@@ -359,12 +359,12 @@ async fn event(
         let access_token = endpoint.check(&form, &headers, &client)?;
         let ppstr = ppstr.ok_or(BAD_FRAME)?.to_owned();
         let (reply, answer) = oneshot::channel();
-        let right = Right::of(&client, &endpoint.context);
-        table::deliver(&endpoint, &id, Input::Post { ppstr, right, access_token, reply }, None).await?;
+        let is_trusted = endpoint.context.may_publish(&client);
+        table::deliver(&endpoint, &id, Input::Post { ppstr, is_trusted, access_token, reply }, None).await?;
         match answer.await {
             Ok(Answer::Frame(frame)) => Ok(text(frame)),
             Ok(Answer::TooMany) => Err(TOO_MANY),
-            Ok(Answer::Forbidden(message)) => Err(Refusal(StatusCode::FORBIDDEN, message)),
+            Ok(Answer::Forbidden(message)) => Ok((StatusCode::FORBIDDEN, text(message)).into_response()),
             Err(_) => Err(UNAVAILABLE),
         }
     };

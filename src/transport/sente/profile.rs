@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::live::{Delivery, EncodedText, EncoderKey, SearchPage};
+use crate::live::{Delivery, EncodedText, EncoderKey, Reply, SearchPage};
 use crate::transport::protocol::{self, event};
 use perch_sente::frame::Packing;
 use perch_sente::transit::Codes;
@@ -99,8 +99,17 @@ impl Profile {
         })
     }
 
+    /// The event and the payload of a reply, as JSON.
+    pub(super) fn reply(self, reply: &Reply) -> (&'static str, String) {
+        match reply {
+            Reply::Page(page) => (event::PREV_CHUNK, self.page(page)),
+            Reply::TotalTweetCount(n) => (event::TOTAL_TWEET_COUNT, self.total_tweet_count(*n)),
+            reply => protocol::reply(reply),
+        }
+    }
+
     /// The payload of `tweet/prev-chunk`, as JSON.
-    pub(super) fn page(self, page: &SearchPage) -> String {
+    fn page(self, page: &SearchPage) -> String {
         match self {
             Profile::Plain => protocol::page_payload(page),
             Profile::Birdwatch => tweets("[", page, "]"),

@@ -12,8 +12,7 @@ use tracing::Instrument;
 use super::Endpoint;
 use super::client::{self, Input};
 use crate::auth::AccessToken;
-use crate::live::LiveError;
-use crate::transport::TransportContext;
+use crate::live::AdmissionError;
 use crate::transport::access::Client;
 
 /// How many requests may wait for a client's task. When the inbox is full, the client's next
@@ -115,15 +114,15 @@ pub(super) fn open(
         return Ok(sender.clone());
     }
     let Newcomer { client, is_known, is_socket, can_return } = new.ok_or(Refused::Unknown)?;
-    let TransportContext { access, .. } = &endpoint.context;
-    let mut slot = access.session_slot(client);
     // The first request with a token sets the subject.
-    let mut session = endpoint.context.live_for(client, None).connect_unadmitted();
+    let mut session = endpoint.context.open_session(client, None, endpoint.options.searches);
     if is_known {
-        slot.take().map_err(|_| Refused::AddressFull)?;
-        session.admit().map_err(|error: LiveError| {
-            tracing::debug!(%error, "client refused");
-            Refused::Full
+        session.admit().map_err(|error| {
+            tracing::debug!(?error, "client refused");
+            match error {
+                AdmissionError::AddressFull(_) => Refused::AddressFull,
+                AdmissionError::Refused(_) => Refused::Full,
+            }
         })?;
     } else if !is_socket {
         return Err(Refused::NoToken);
@@ -133,7 +132,7 @@ pub(super) fn open(
     clients.insert(id.into(), sender.clone());
     drop(clients);
     // A client-id works like a password, so the log has the session's uid instead.
-    let run = client::run(Arc::clone(endpoint), (id.into(), can_return), session, slot, inbox);
+    let run = client::run(Arc::clone(endpoint), (id.into(), can_return), session, inbox);
     endpoint.context.tasks.spawn(run.instrument(span));
     Ok(sender)
 }

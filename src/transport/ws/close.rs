@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::Socket;
 use crate::ids::Seq;
-use crate::live::LiveError;
+use crate::live::{AdmissionError, LiveError};
 
 /// How long the client may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -119,11 +119,12 @@ impl WsClose {
     }
 
     /// The close of a connection whose session was refused.
-    pub(super) fn refused(error: &LiveError) -> WsClose {
+    pub(super) fn refused(error: &AdmissionError) -> WsClose {
         match error {
-            LiveError::Limit(_) => WsClose::TooMany { of_address: false },
-            LiveError::Unavailable(_) => WsClose::ShuttingDown,
-            LiveError::NotFound(_) | LiveError::Unrecoverable { .. } => WsClose::Failed,
+            AdmissionError::AddressFull(_) => WsClose::TooMany { of_address: true },
+            AdmissionError::Refused(LiveError::Limit(_)) => WsClose::TooMany { of_address: false },
+            AdmissionError::Refused(LiveError::Unavailable(_)) => WsClose::ShuttingDown,
+            AdmissionError::Refused(LiveError::NotFound(_) | LiveError::Unrecoverable { .. }) => WsClose::Failed,
         }
     }
 

@@ -8,9 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use tokio::time::{Instant, Sleep};
 
 use super::close::{self, WsClose};
@@ -19,25 +17,13 @@ use super::frame_writer::ResumePoint;
 use super::read_ready::{IoEvent, ReadReadiness, TOO_MUCH_BYTES, io_event};
 use super::timers::{TWEETS_EVERY, Times, USERS_EVERY, is_silent};
 use super::{KIND, Socket, WsState};
-use crate::auth::AccessToken;
-use crate::live::{CloseReason, Event, Session};
+use crate::live::{AddressSlot, ClientSession, Demand};
 use crate::telemetry;
 use crate::transport::TransportContext;
-use crate::transport::access::{AddressSlot, SessionSlot};
-use crate::transport::protocol::{self, HelloLimits};
-use crate::transport::publish::{Publisher, Right};
-use crate::transport::push_limiter::PushLimiter;
-use crate::transport::token_bucket::TokenBucket;
+use crate::transport::protocol::{self, HelloLimits, Ref};
 
-/// While this much waits to be written, the connection takes nothing from its session.
+/// While this much waits to be written, the connection takes no tweets from its session.
 const ENOUGH_BYTES: usize = 64 * 1024;
-
-/// A larger buffer of events is freed after use: a session that gets much now may get nothing
-/// later.
-const KEPT_EVENTS: usize = 16;
-
-/// `stream/limited` follows withheld tweets after this time, unless a tweet goes out before.
-const LIMITED_DELAY: Duration = Duration::from_secs(1);
 
 /// How long a client may take the rest after perch has begun to shut down.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -46,19 +32,10 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 pub(super) struct Connection {
     pub(super) socket: Socket,
     /// Dropping it ends the subscriptions.
-    pub(super) session: Session,
-    /// Whether the client may publish without a token.
-    pub(super) right: Right,
-    pub(super) publisher: Publisher,
-    /// The session's slot in its address's share, taken once the client is known.
-    pub(super) slot: SessionSlot,
+    pub(super) session: ClientSession<Option<Ref>>,
     /// The connection's slot, where a proxy's connections carry many clients.
     pub(super) _address_slot: Option<Arc<AddressSlot>>,
-    /// The client's token, where clients need one.
-    pub(super) access_token: Option<AccessToken>,
     pub(super) ws: Arc<WsState>,
-    /// Running searches, at most [`Options::searches`](super::Options), with their answers.
-    pub(super) searches: FuturesUnordered<BoxFuture<'static, String>>,
     /// The number of tweets that wait to be written.
     pub(super) out_tweets: usize,
     /// Whether the socket has something to read.
@@ -68,10 +45,6 @@ pub(super) struct Connection {
     /// Whether something waits that must not be held back, which is every frame but tweets and
     /// counts.
     pub(super) urgent: bool,
-    /// The rate of commands.
-    pub(super) commands: TokenBucket,
-    /// The rate of tweets that are sent.
-    pub(super) push_limiter: PushLimiter,
     pub(super) times: Times,
     /// Fires at the next deadline, or before.
     pub(super) alarm: Pin<Box<Sleep>>,
@@ -79,12 +52,6 @@ pub(super) struct Connection {
     pub(super) heard: Instant,
     /// Set when the session is over. The connection closes once everything is written.
     pub(super) ending: Option<WsClose>,
-}
-
-/// Waits for events of the session. While writes are held back, waits until the session's queue is
-/// so long that it should be taken.
-async fn next(session: &mut Session, held: bool, events: &mut Vec<Event>) {
-    if held { session.backlogged().await } else { session.next(events).await }
 }
 
 impl Connection {
@@ -97,9 +64,9 @@ impl Connection {
         telemetry::disconnected(KIND.name, end.name());
         tracing::debug!(reason = end.name(), "disconnected");
         // The session goes before the close frame, so that nothing more is matched for the client.
-        let Connection { socket, session, searches, slot, .. } = *self;
+        let Connection { socket, session, .. } = *self;
         let mut socket = Box::new(socket);
-        drop((session, searches, slot));
+        drop(session);
         close::close(&mut socket, end).await;
     }
 
@@ -127,13 +94,22 @@ impl Connection {
             }
             let held = self.held_until(now);
             let (writer, write_timeout) = (self.socket.get_ref(), self.write_timeout());
-            let pause = self.push_limiter.pause(now).map(|pause| now + pause);
             let stuck = writer.stuck_for(now).map(|stuck| now + write_timeout.saturating_sub(stuck));
-            let due = [held, pause, stuck].into_iter().flatten().fold(self.times.next(), Instant::min);
+            let deaf = self.session.deaf_until(now);
+            let due = [held, deaf, stuck].into_iter().flatten().fold(self.times.next(), Instant::min);
             if due < self.alarm.deadline() || self.alarm.is_elapsed() {
                 self.alarm.as_mut().reset(due);
             }
-            let (write, read) = (writer.has_work() && held.is_none(), self.times.unread_until.is_none());
+            let (write, read) = (writer.has_work() && held.is_none(), deaf.is_none() && !self.session.is_busy());
+            // The tweets before a registration's watermark go out before its reply.
+            let enough = if self.session.is_busy() { TOO_MUCH_BYTES } else { ENOUGH_BYTES };
+            let demand = if waiting >= enough {
+                Demand::Replies
+            } else if held.is_some() {
+                Demand::UntilBacklog
+            } else {
+                Demand::All
+            };
             tokio::select! {
                 biased;
                 () = self.alarm.as_mut() => self.deadlines_passed()?,
@@ -141,24 +117,20 @@ impl Connection {
                     IoEvent::Wrote(Ok(())) => self.wrote(Instant::now()),
                     IoEvent::Wrote(Err(_)) => return Err(WsClose::Gone),
                     IoEvent::Read(message) => {
-                        // What was matched before a command is sent before its answer, as long as
-                        // the session is live and within its rate.
-                        while self.ending.is_none()
-                            && self.push_limiter.pause(Instant::now()).is_none()
-                            && self.waiting_bytes() < TOO_MUCH_BYTES
-                            && self.session.next(&mut events).now_or_never().is_some()
+                        self.message(message)?;
+                        // The reply, behind what was matched before the command.
+                        while self.session.has_replies()
+                            && self.session.next(Demand::All, &mut events).now_or_never().is_some()
                         {
-                            self.events(&mut events);
+                            self.events(&mut events)?;
                         }
-                        self.message(message).await?;
                     }
                 },
-                Some(answer) = self.searches.next(), if !self.searches.is_empty() => self.text(answer),
-                () = next(&mut self.session, held.is_some(), &mut events), if pause.is_none() && waiting < ENOUGH_BYTES => {
-                    if held.is_some() {
+                () = self.session.next(demand, &mut events) => {
+                    if held.is_some() && events.is_empty() {
                         self.coalescer = WriteCoalescer::new(now);
                     }
-                    self.events(&mut events);
+                    self.events(&mut events)?;
                 }
             }
         }
@@ -167,21 +139,12 @@ impl Connection {
     /// Handles the deadlines that have passed.
     fn deadlines_passed(&mut self) -> Result<(), WsClose> {
         let now = Instant::now();
-        if self.times.expiry.is_some_and(|expiry| expiry <= now) {
-            return Err(WsClose::Unauthorized);
-        }
         if self.times.overdue.is_some_and(|overdue| overdue <= now) {
             return Err(WsClose::ShuttingDown);
         }
         if self.times.first_frame.is_some_and(|until| until <= now) {
             telemetry::turned_away("first_frame");
-            return Err(if self.needs_token() { WsClose::Unauthorized } else { WsClose::Silent });
-        }
-        if self.times.unread_until.is_some_and(|until| until <= now) {
-            self.times.unread_until = None;
-        }
-        if self.times.withheld.is_some_and(|at| at <= now) {
-            self.report_withheld();
+            return Err(WsClose::Silent);
         }
         if self.times.users <= now {
             self.counts(now);
@@ -239,7 +202,7 @@ impl Connection {
         }
         if self.ws.context.shutdown.is_cancelled() {
             self.times.overdue.get_or_insert(now + SHUTDOWN_GRACE);
-        } else if !self.needs_token() && self.socket.get_ref().waiting_bytes() < ENOUGH_BYTES {
+        } else if self.session.is_authenticated() && self.socket.get_ref().waiting_bytes() < ENOUGH_BYTES {
             let counts = &self.ws.counts;
             let tweets = with_tweets.then(|| counts.tweets.borrow().frame.clone());
             let users = counts.users.borrow().frame.clone();
@@ -287,52 +250,5 @@ impl Connection {
             self.urgent = true;
         }
         Ok(())
-    }
-
-    fn events(&mut self, events: &mut Vec<Event>) {
-        let now = Instant::now();
-        for event in events.drain(..) {
-            match event {
-                Event::Tweet(delivery) => {
-                    if self.push_limiter.admit(delivery.hit.seq, now) {
-                        self.report_withheld();
-                        self.out_tweets += 1;
-                        let (tweet, resume_point) =
-                            (protocol::tweet_new(&delivery), ResumePoint::Tweet(delivery.hit.seq));
-                        self.socket.get_mut().push_text(tweet, resume_point);
-                    } else {
-                        self.times.withheld.get_or_insert(now + LIMITED_DELAY);
-                    }
-                }
-                Event::CatchingUp { from } => {
-                    self.report_withheld();
-                    self.push_limiter.catching_up(true);
-                    self.text(protocol::catching_up(from));
-                }
-                Event::Live { seq } => {
-                    self.push_limiter.catching_up(false);
-                    self.text(protocol::live(seq));
-                }
-                Event::Closed(CloseReason::ShuttingDown) => self.ending = Some(WsClose::ShuttingDown),
-                Event::Closed(CloseReason::Failed) => self.ending = Some(WsClose::Failed),
-            }
-        }
-        if events.capacity() > KEPT_EVENTS {
-            *events = Vec::new();
-        }
-    }
-
-    /// Whether the client has yet to show a token.
-    pub(super) fn needs_token(&self) -> bool {
-        self.access_token.is_none() && self.ws.context.access.needs_token()
-    }
-
-    /// Sends `stream/limited` when tweets were withheld.
-    fn report_withheld(&mut self) {
-        self.times.withheld = None;
-        if let Some(withheld) = self.push_limiter.take_withheld() {
-            telemetry::tweets_withheld(withheld.count);
-            self.text(protocol::limited(withheld));
-        }
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::WsState;
-use crate::auth::AccessToken;
 
 /// How often a client is sent the number of users.
 pub(super) const USERS_EVERY: Duration = Duration::from_secs(2);
@@ -21,20 +20,14 @@ pub(super) struct Times {
     /// Counts of users until the next count of tweets.
     pub(super) until_tweets: u32,
     pub(super) ping: Instant,
-    /// The deadline of the client's first command, or of its token.
+    /// The deadline of the client's first command.
     pub(super) first_frame: Option<Instant>,
-    /// When the token expires.
-    pub(super) expiry: Option<Instant>,
-    /// When to send `stream/limited` for withheld tweets.
-    pub(super) withheld: Option<Instant>,
     /// After a shutdown: when the client's time to take the rest is over.
     pub(super) overdue: Option<Instant>,
-    /// Until when perch does not read from a client above its rate.
-    pub(super) unread_until: Option<Instant>,
 }
 
 impl Times {
-    pub(super) fn new(now: Instant, ws: &WsState, access_token: Option<&AccessToken>) -> Times {
+    pub(super) fn new(now: Instant, ws: &WsState, is_authenticated: bool) -> Times {
         let first_frame = ws.context.limits.first_frame;
         // Spread over time, so that not all clients are sent counts at one moment.
         let users = now + USERS_EVERY.mul_f64(rand::random_range(0.5..1.0));
@@ -42,17 +35,14 @@ impl Times {
             users,
             until_tweets: rand::random_range(1..=TWEETS_EVERY),
             ping: now + Duration::from_millis(ws.options.ping_interval_ms),
-            first_frame: (!first_frame.is_zero()).then(|| now + first_frame),
-            expiry: access_token.and_then(|access_token| now.checked_add(access_token.remaining())),
-            withheld: None,
+            // The session has a deadline for the token of a client that has not shown one.
+            first_frame: (is_authenticated && !first_frame.is_zero()).then(|| now + first_frame),
             overdue: None,
-            unread_until: None,
         }
     }
 
     pub(super) fn next(&self) -> Instant {
-        let some = [self.first_frame, self.expiry, self.withheld, self.overdue, self.unread_until];
-        some.into_iter().flatten().fold(self.users.min(self.ping), Instant::min)
+        [self.first_frame, self.overdue].into_iter().flatten().fold(self.users.min(self.ping), Instant::min)
     }
 }
 

@@ -13,9 +13,8 @@ use perch_sente::frame::Format;
 
 use super::outbox::Outbox;
 use super::{Answer, ClientTask, Input, Presence};
+use crate::live::AddressSlot;
 use crate::transport::Progress;
-use crate::transport::access::AddressSlot;
-use crate::transport::publish::Right;
 use crate::transport::response_budget::ResponseSlot;
 use crate::transport::sente::options::Options;
 
@@ -34,8 +33,8 @@ pub(super) struct Socket {
     pub(super) number: u64,
     /// Cancels the searches whose answers would go to a callback on this socket.
     pub(super) gone: DropGuard,
-    /// Whether the client that opened it may publish.
-    pub(super) right: Right,
+    /// Whether the client that opened it may publish without a token.
+    pub(super) is_trusted: bool,
     /// Whether the stream has yet to write its own answer to a ping or a close frame.
     pub(super) owes_answer: bool,
     /// When the client last gave a sign of life.
@@ -104,7 +103,7 @@ impl ClientTask {
         (stream, address_slot): (Box<WebSocket>, Option<Arc<AddressSlot>>),
         progress: Progress,
         format: Format,
-        right: Right,
+        is_trusted: bool,
     ) {
         if !self.has_spoken {
             self.format = format;
@@ -123,7 +122,7 @@ impl ClientTask {
             out: if self.is_raw() { Vec::new() } else { vec![handshake] },
             number: self.n_sockets,
             gone: CancellationToken::new().drop_guard(),
-            right,
+            is_trusted,
             owes_answer: false,
             heard: now,
             next_ping: now + Duration::from_millis(self.endpoint.options.ping_interval_ms),

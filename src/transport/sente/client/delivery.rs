@@ -6,10 +6,12 @@ use axum::extract::ws::Message;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
+use super::ClientTask;
+use super::commands::PendingCommand;
 use super::outbox::Pushed;
-use super::{ClientTask, commands};
-use crate::live::{CloseReason, Event};
+use crate::live::{ClientEvent, CloseReason, Demand};
 use crate::telemetry;
+use crate::transport::protocol;
 use crate::transport::sente::KIND;
 
 /// Rests end at multiples of this, so that many clients wake at one moment and share a timer.
@@ -18,11 +20,11 @@ const REST_STEP: Duration = Duration::from_millis(5);
 impl ClientTask {
     /// Takes the events that came while a batch was collected. Returns the reason when the session
     /// has ended.
-    pub(super) fn gather(&mut self, events: &mut Vec<Event>) -> Option<CloseReason> {
-        let may_take = |client: &ClientTask| {
-            client.is_attached() && client.outbox.has_room() && client.push_limiter.pause(Instant::now()).is_none()
-        };
-        while may_take(self) && self.session.next(events).now_or_never().is_some() {
+    pub(super) fn gather(&mut self, events: &mut Vec<ClientEvent<PendingCommand>>) -> Option<CloseReason> {
+        while self.is_attached()
+            && self.outbox.has_room()
+            && self.session.next(Demand::All, events).now_or_never().is_some()
+        {
             let closed = self.events(events);
             if closed.is_some() {
                 return closed;
@@ -32,48 +34,30 @@ impl ClientTask {
     }
 
     /// Takes events of the session. Returns the reason when it has ended.
-    pub(super) fn events(&mut self, events: &mut Vec<Event>) -> Option<CloseReason> {
-        let mut closed = None;
-        let now = Instant::now();
+    pub(super) fn events(&mut self, events: &mut Vec<ClientEvent<PendingCommand>>) -> Option<CloseReason> {
         for event in events.drain(..) {
             match event {
-                Event::Tweet(delivery) if self.push_limiter.admit(delivery.hit.seq, now) => {
-                    self.report_withheld();
-                    self.outbox.push(Pushed::Tweet(delivery));
+                ClientEvent::Tweet(delivery) => self.outbox.push(Pushed::Tweet(delivery)),
+                ClientEvent::Reply(reply) => {
+                    self.replied(*reply);
+                    continue;
                 }
-                Event::Tweet(_) => {}
-                Event::CatchingUp { from } => {
-                    self.report_withheld();
-                    self.push_limiter.catching_up(true);
-                    self.is_catching_up = true;
-                    self.tell(commands::catching_up(from));
+                ClientEvent::Closed(reason) => return Some(reason),
+                notice => {
+                    if let ClientEvent::Live { .. } = notice {
+                        self.registrations.has_caught_up(self.outbox.pushed());
+                    }
+                    // Clients of other profiles don't know these events.
+                    if self.endpoint.options.profile.is_told_everything()
+                        && let Some((event, payload)) = protocol::notice(&notice)
+                    {
+                        self.outbox.push(Pushed::event(event, payload, None));
+                    }
                 }
-                Event::Live { seq } => {
-                    self.push_limiter.catching_up(false);
-                    self.is_catching_up = false;
-                    self.registrations.has_caught_up(self.outbox.pushed());
-                    self.tell(commands::live(seq));
-                }
-                Event::Closed(reason) => closed = Some(reason),
             }
+            self.open_window();
         }
-        self.open_window();
-        closed
-    }
-
-    /// Pushes `stream/limited` when tweets were withheld.
-    pub(super) fn report_withheld(&mut self) {
-        if let Some(withheld) = self.push_limiter.take_withheld() {
-            telemetry::tweets_withheld(withheld.count);
-            self.tell(commands::limited(withheld));
-        }
-    }
-
-    /// Pushes an event, to clients whose profile knows all events.
-    fn tell(&mut self, pushed: Pushed) {
-        if self.endpoint.options.profile.is_told_everything() {
-            self.outbox.push(pushed);
-        }
+        None
     }
 
     /// How long pushes are collected into one batch.
@@ -94,7 +78,7 @@ impl ClientTask {
         let until = Instant::now() + self.window();
         let steps = until.duration_since(self.endpoint.started).as_millis() / REST_STEP.as_millis();
         let until = u32::try_from(steps).map_or(until, |steps| self.endpoint.started + REST_STEP * steps);
-        self.rests_until = (!self.is_catching_up).then_some(until);
+        self.rests_until = (!self.session.is_behind()).then_some(until);
     }
 
     /// Sends what is due to the socket or the poll.

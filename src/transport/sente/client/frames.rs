@@ -10,7 +10,6 @@ use super::commands::ReplyTo;
 use super::{Answer, ClientTask};
 use crate::telemetry;
 use crate::transport::errors::{ApiError, Code};
-use crate::transport::publish::Right;
 use crate::transport::sente::KIND;
 
 /// The answer to an event without a callback.
@@ -20,7 +19,7 @@ fn no_callback() -> Value {
 
 impl ClientTask {
     /// Handles a message of the socket.
-    pub(super) async fn message(&mut self, message: Option<Result<Message, axum::Error>>) {
+    pub(super) fn message(&mut self, message: Option<Result<Message, axum::Error>>) {
         let Some(socket) = &mut self.socket else { return };
         socket.heard = Instant::now();
         // Every message costs something to read and to answer, so every message counts. Above the
@@ -29,8 +28,8 @@ impl ClientTask {
         self.unread_until = wait.map(|wait| socket.heard + wait);
         match message {
             Some(Ok(Message::Text(frame))) => {
-                let (number, right) = (socket.number, socket.right);
-                self.frame(&frame, number, right).await;
+                let (number, is_trusted) = (socket.number, socket.is_trusted);
+                self.frame(&frame, number, is_trusted);
             }
             Some(Ok(Message::Binary(_))) => telemetry::event_dropped(KIND.name, &"a binary frame"),
             Some(Ok(Message::Pong(payload))) => {
@@ -43,7 +42,7 @@ impl ClientTask {
         }
     }
 
-    async fn frame(&mut self, frame: &str, number: u64, right: Right) {
+    fn frame(&mut self, frame: &str, number: u64, is_trusted: bool) {
         let max = self.endpoint.context.limits.max_frame_bytes;
         if frame.len() > max {
             telemetry::event_dropped(KIND.name, &"a frame that is too large");
@@ -65,19 +64,17 @@ impl ClientTask {
                 };
                 // A command that was read is carried out. Above the rate, perch then stops reading
                 // until the average is back under the limit.
-                let now = Instant::now();
-                if let Some(wait) = self.commands.charge(now) {
+                if !self.session.charge(Instant::now()) {
                     telemetry::turned_away("commands");
-                    self.unread_until = self.unread_until.max(Some(now + wait));
                 }
-                self.event(inbound.event, right, to).await;
+                self.event(inbound.event, is_trusted, to);
             }
             Err(error) => telemetry::event_dropped(KIND.name, &error),
         }
     }
 
     /// Handles the frame of a POST.
-    pub(super) async fn post(&mut self, ppstr: &str, right: Right, reply: oneshot::Sender<Answer>) {
+    pub(super) fn post(&mut self, ppstr: &str, is_trusted: bool, reply: oneshot::Sender<Answer>) {
         let inbound = match Format::read(ppstr, self.format.packing) {
             Ok(inbound) => inbound,
             Err(error) => {
@@ -89,26 +86,20 @@ impl ClientTask {
             }
         };
         self.heard(&inbound);
-        let is_taken = self.commands.take(Instant::now());
-        if !is_taken {
-            telemetry::turned_away("commands");
-        }
-        let to = if inbound.callback.is_some() {
-            let to = ReplyTo::Post { reply, format: inbound.format };
-            if !is_taken {
-                let max = self.endpoint.context.limits.commands_per_second;
-                let error = ApiError::new(Code::Limit, format!("{max} commands a second are taken; this one was not"));
-                return self.answer(to, Err(error));
+        let error = (!self.session.charge_refusable(Instant::now())).then(|| self.session.too_many_commands());
+        let to = match (inbound.callback, error) {
+            (Some(_), None) => ReplyTo::Post { reply, format: inbound.format },
+            (Some(_), Some(error)) => return self.answer(ReplyTo::Post { reply, format: inbound.format }, Err(error)),
+            (None, None) => {
+                let _ = reply.send(Answer::Frame(inbound.format.value(&no_callback())));
+                ReplyTo::Push
             }
-            to
-        } else if !is_taken {
-            let _ = reply.send(Answer::TooMany);
-            return;
-        } else {
-            let _ = reply.send(Answer::Frame(inbound.format.value(&no_callback())));
-            ReplyTo::Push
+            (None, Some(_)) => {
+                let _ = reply.send(Answer::TooMany);
+                return;
+            }
         };
-        self.event(inbound.event, right, to).await;
+        self.event(inbound.event, is_trusted, to);
     }
 
     /// Notes the format of the client's last frame.

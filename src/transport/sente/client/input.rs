@@ -9,10 +9,9 @@ use tokio::time::Instant;
 
 use super::ClientTask;
 use crate::auth::AccessToken;
+use crate::live::{AddressSlot, Code};
 use crate::telemetry;
 use crate::transport::Progress;
-use crate::transport::access::AddressSlot;
-use crate::transport::publish::Right;
 use crate::transport::response_budget::ResponseSlot;
 
 /// An input to a client's task.
@@ -26,7 +25,8 @@ pub(in crate::transport::sente) enum Input {
         progress: Progress,
         /// The format for a client that has sent nothing yet.
         format: Format,
-        right: Right,
+        /// Whether the client may publish without a token.
+        is_trusted: bool,
         /// The token of the request's head.
         access_token: Option<AccessToken>,
     },
@@ -40,7 +40,7 @@ pub(in crate::transport::sente) enum Input {
         reply: oneshot::Sender<Answer>,
     },
     /// An event.
-    Post { ppstr: String, right: Right, access_token: Option<AccessToken>, reply: oneshot::Sender<Answer> },
+    Post { ppstr: String, is_trusted: bool, access_token: Option<AccessToken>, reply: oneshot::Sender<Answer> },
 }
 
 impl Input {
@@ -72,7 +72,7 @@ pub(in crate::transport::sente) enum Answer {
     /// The client is above its rate.
     TooMany,
     /// The request's token is not valid for this client.
-    Forbidden(&'static str),
+    Forbidden(String),
 }
 
 impl ClientTask {
@@ -82,24 +82,23 @@ impl ClientTask {
             return input.refuse(Answer::TooMany);
         }
         if let Some(access_token) = input.take_access_token() {
-            if let Err(message) = access_token.check_renewal(self.access_token.as_ref(), self.session.subscriptions()) {
-                telemetry::turned_away("token");
-                return input.refuse(Answer::Forbidden(message));
+            match self.session.authenticate(access_token) {
+                Ok(()) => self.restore().await,
+                Err(error) if error.code == Code::Forbidden => {
+                    telemetry::turned_away("token");
+                    return input.refuse(Answer::Forbidden(error.message));
+                }
+                Err(_) => return input.refuse(Answer::TooMany),
             }
-            if self.admit().is_err() {
-                return input.refuse(Answer::TooMany);
-            }
-            self.set_access_token(access_token);
-            self.restore().await;
         }
         match input {
-            Input::Socket { socket, address_slot, progress, format, right, .. } => {
-                self.attach_socket((socket, address_slot), progress, format, right);
+            Input::Socket { socket, address_slot, progress, format, is_trusted, .. } => {
+                self.attach_socket((socket, address_slot), progress, format, is_trusted);
             }
             Input::Poll { wants_handshake, format, slot, reply, .. } => {
                 self.attach_poll(wants_handshake, format, slot, reply);
             }
-            Input::Post { ppstr, right, reply, .. } => self.post(&ppstr, right, reply).await,
+            Input::Post { ppstr, is_trusted, reply, .. } => self.post(&ppstr, is_trusted, reply),
         }
     }
 }

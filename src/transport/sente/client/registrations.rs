@@ -7,12 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ClientTask;
-use super::commands::CommandResult;
 use crate::ids::Seq;
-use crate::live::SubscriptionName;
-use crate::transport::errors::{Code, ErrorLocation};
-use crate::transport::protocol::PercolateCommand;
-use crate::transport::query_input::QueryInput;
+use crate::live::{ApiError, Code, ErrorLocation, PercolateCommand, QueryInput, QuerySource, SubscriptionName};
 use crate::transport::sente::saved::{ClientIdHash, SavedClient, SavedSubscription};
 
 /// The pause before a subscription that could not be restored is tried again.
@@ -112,7 +108,7 @@ impl ClientTask {
             return self.endpoint.saved.remove(key);
         }
         let client = SavedClient {
-            subject: self.access_token.as_ref().map(|access_token| access_token.subject.clone()),
+            subject: self.session.access_token().map(|access_token| access_token.subject.clone()),
             position: position.map_or(0, |position| position.0),
             subscriptions: subscriptions.values().cloned().collect(),
         };
@@ -176,10 +172,10 @@ impl ClientTask {
     /// answer, because it takes itself for registered.
     pub(super) async fn restore(&mut self) {
         let Registrations { key: Some(key), has_restored: false, .. } = &self.registrations else { return };
-        if self.endpoint.context.access.needs_token() && self.access_token.is_none() {
+        if !self.session.is_authenticated() {
             return;
         }
-        let subject = self.access_token.as_ref().map(|access_token| access_token.subject.as_str());
+        let subject = self.session.access_token().map(|access_token| access_token.subject.as_str());
         let saved = self.endpoint.saved.claim(key, subject);
         self.registrations.has_restored = true;
         let Some(SavedClient { position, subscriptions, .. }) = saved else { return };
@@ -218,16 +214,20 @@ impl ClientTask {
         self.registrations.retry_at = Instant::now() + RETRY;
     }
 
-    async fn restore_one(&mut self, subscription: SavedSubscription, position: Seq) -> CommandResult {
+    async fn restore_one(&mut self, subscription: SavedSubscription, position: Seq) -> Result<(), ApiError> {
         let SavedSubscription { name, query, since } = subscription;
         let mut since = Some(position.max(Seq(since)));
         loop {
-            let query = QueryInput::Text(query.to_string());
-            let found = self.percolate(PercolateCommand { query, name: name.clone(), since, epoch: None }, None).await;
-            let (Err(error), Some(tried)) = (&found, since) else { return found };
-            if error.code != Code::Unrecoverable {
-                return found;
-            }
+            let query = QuerySource::Input(QueryInput::Text(query.to_string()));
+            let command = PercolateCommand { query, name: name.clone(), since, epoch: None };
+            let error = match self.session.restore(command).await {
+                Ok(percolated) => {
+                    self.percolated(&percolated);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let Some(tried) = since.filter(|_| error.code == Code::Unrecoverable) else { return Err(error) };
             since = match error.at {
                 // Retention has deleted what lies before. Start with the first tweet that is left.
                 Some(ErrorLocation::Position { since: first }) if first > tried.0 => Some(Seq(first)),

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::live::{Requester, Scheduler};
+use super::error::{ApiError, Code, ErrorLocation};
+use super::requester::Requester;
+use super::scheduler::Scheduler;
 use crate::query::{Diagnostic, Diagnostics, Query, QueryLimits};
 use crate::schema::Schema;
 use crate::telemetry;
-
-use super::errors::{ApiError, Code, ErrorLocation};
 
 /// A query that is not parsed yet.
 #[derive(Clone, Debug, PartialEq)]

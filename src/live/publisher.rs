@@ -13,87 +13,69 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::auth::AccessToken;
+use crate::doc::Point;
 use crate::ids::{Seq, Uid};
 use crate::pipeline::Intake;
 use crate::telemetry;
 use crate::tweet::{self, AnalyzedTweet};
 
-use super::access::Client;
-use super::errors::{ApiError, Code};
-use super::protocol::PublishCommand;
+use super::error::{ApiError, Code, shorten};
 use super::token_bucket::TokenBucket;
-use super::{TransportContext, params};
 
 /// The source of published tweets in metrics.
 const SOURCE: &str = "publish";
 
 /// The longest text, in characters.
-pub(super) const MAX_TEXT_CHARS: usize = 1_000;
+pub(crate) const MAX_TEXT_CHARS: usize = 1_000;
 
 /// The burst of tweets that a client may publish, in seconds of its rate.
 const BURST_S: u32 = 5;
 
-/// Whether a connection may publish without a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Right {
-    /// Publishing is off.
-    Off,
-    /// The connection is local, or has the token of ingestion.
-    Trusted,
-    /// The connection needs a token.
-    Stranger,
-}
-
-impl Right {
-    /// The right of a request, or of the connection that it opens.
-    pub(super) fn of(client: &Client, context: &TransportContext) -> Right {
-        if context.limits.publish_per_second == 0 {
-            Right::Off
-        } else if !context.access.needs_token() && context.access.check_ingestion(client).is_ok() {
-            Right::Trusted
-        } else {
-            Right::Stranger
-        }
-    }
+/// A tweet to publish. perch sets the author.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PublishCommand {
+    pub(crate) text: String,
+    pub(crate) lang: Option<String>,
+    pub(crate) coordinates: Option<Point>,
 }
 
 /// A published tweet, for the answer to `cmd/publish`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Published {
-    pub(super) id: u64,
-    pub(super) screen_name: String,
-    pub(super) seq: Seq,
+pub(crate) struct Published {
+    pub(crate) id: u64,
+    pub(crate) screen_name: String,
+    pub(crate) seq: Seq,
 }
 
 /// Publishes the tweets of one session.
 #[derive(Debug)]
-pub(super) struct Publisher {
+pub(crate) struct Publisher {
     uid: Uid,
     /// `None` when publishing is off.
     bucket: Option<TokenBucket>,
 }
 
 impl Publisher {
-    pub(super) fn new(uid: Uid, per_second: u32) -> Publisher {
+    pub(crate) fn new(uid: Uid, per_second: u32) -> Publisher {
         let bucket = (per_second > 0).then(|| TokenBucket::new(per_second, BURST_S, Instant::now()));
         Publisher { uid, bucket }
     }
 
     /// Makes the tweet. Returns a future that hands it to the pipeline and waits until it is
-    /// durable.
-    pub(super) fn publish(
+    /// durable. A trusted request needs no token.
+    pub(crate) fn publish(
         &mut self,
         command: &PublishCommand,
-        (right, token): (Right, Option<&AccessToken>),
+        (is_trusted, token): (bool, Option<&AccessToken>),
         intake: &Intake,
     ) -> Result<impl Future<Output = Result<Published, ApiError>> + Send + use<>, ApiError> {
-        let Some(bucket) = self.bucket.as_mut().filter(|_| right != Right::Off) else {
+        let Some(bucket) = &mut self.bucket else {
             return Err(ApiError::new(Code::Forbidden, "clients can't publish here (limits.publish_per_second is 0)"));
         };
         match token {
             Some(token) if token.rights.publish => {}
             Some(_) => return Err(ApiError::new(Code::Forbidden, "this token is not good for publishing")),
-            None if right == Right::Trusted => {}
+            None if is_trusted => {}
             None => {
                 let message = "publishing needs a token (that of ingestion is good too), or a request from the machine that perch runs on";
                 return Err(ApiError::new(Code::Unauthorized, message));
@@ -159,7 +141,7 @@ fn prepare(command: &PublishCommand, id: u64, screen_name: &str) -> Result<Analy
         tweet["coordinates"] = json!({"type": "Point", "coordinates": [point.lon, point.lat]});
     }
     let read = tweet::read(tweet.to_string().as_bytes());
-    let read = read.map_err(|error| ApiError::new(Code::BadPayload, params::shorten(&error.to_string())))?;
+    let read = read.map_err(|error| ApiError::new(Code::BadPayload, shorten(&error.to_string())))?;
     let tweet = read.first().ok_or_else(|| ApiError::new(Code::BadPayload, "this is no tweet"))?;
     Ok(tweet::analyze(tweet))
 }

@@ -16,16 +16,16 @@ use super::token_bucket::TokenBucket;
 
 /// The tweets that were withheld from a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Withheld {
+pub(crate) struct Withheld {
     /// Their number.
-    pub(super) count: u64,
+    pub(crate) count: u64,
     /// The position of the last one.
-    pub(super) seq: Seq,
+    pub(crate) seq: Seq,
 }
 
 /// The limiter of one session.
 #[derive(Debug)]
-pub(super) struct PushLimiter {
+pub(crate) struct PushLimiter {
     /// `None` without a limit.
     bucket: Option<TokenBucket>,
     catching_up: bool,
@@ -35,18 +35,18 @@ pub(super) struct PushLimiter {
 
 impl PushLimiter {
     /// Allows this many tweets a second. 0 is any number.
-    pub(super) fn new(per_second: u32, now: Instant) -> PushLimiter {
+    pub(crate) fn new(per_second: u32, now: Instant) -> PushLimiter {
         let bucket = (per_second > 0).then(|| TokenBucket::new(per_second, 1, now));
         PushLimiter { bucket, catching_up: false, withheld: None }
     }
 
     /// Sets whether the session catches up.
-    pub(super) fn catching_up(&mut self, catching_up: bool) {
+    pub(crate) fn catching_up(&mut self, catching_up: bool) {
         self.catching_up = catching_up;
     }
 
     /// Whether the tweet at this position may be sent. Counts it as withheld if not.
-    pub(super) fn admit(&mut self, seq: Seq, now: Instant) -> bool {
+    pub(crate) fn admit(&mut self, seq: Seq, now: Instant) -> bool {
         let Some(bucket) = &mut self.bucket else { return true };
         if self.catching_up {
             bucket.owe(now);
@@ -61,17 +61,12 @@ impl PushLimiter {
     }
 
     /// Takes the withheld tweets, to be reported before anything else is sent.
-    pub(super) fn take_withheld(&mut self) -> Option<Withheld> {
+    pub(crate) fn take_withheld(&mut self) -> Option<Withheld> {
         self.withheld.take()
     }
 
-    /// Whether withheld tweets have to be reported.
-    pub(super) fn has_withheld(&self) -> bool {
-        self.withheld.is_some()
-    }
-
     /// How long to take nothing from the session.
-    pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn pause(&self, now: Instant) -> Option<Duration> {
         self.bucket.as_ref()?.debt(now)
     }
 }

@@ -6,14 +6,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::telemetry;
-use crate::transport::errors::{ApiError, Code};
-
 use super::address_limit::{AddressLimit, AddressSlot};
+use super::error::{ApiError, Code};
+use crate::telemetry;
 
 /// The slot of one session.
 #[derive(Debug)]
-pub(in crate::transport) struct SessionSlot {
+pub(crate) struct SessionSlot {
     limit: Arc<AddressLimit>,
     /// `None` where there is no connection, as in tests.
     address: Option<IpAddr>,
@@ -22,7 +21,7 @@ pub(in crate::transport) struct SessionSlot {
 
 impl SessionSlot {
     /// A slot that is not taken yet.
-    pub(super) fn new(limit: Arc<AddressLimit>, address: Option<IpAddr>) -> SessionSlot {
+    pub(crate) fn new(limit: Arc<AddressLimit>, address: Option<IpAddr>) -> SessionSlot {
         SessionSlot { limit, address, slot: None }
     }
 
@@ -31,7 +30,7 @@ impl SessionSlot {
     /// # Errors
     ///
     /// [`Code::Limit`], when the address has reached its limit of sessions.
-    pub(in crate::transport) fn take(&mut self) -> Result<(), ApiError> {
+    pub(crate) fn take(&mut self) -> Result<(), ApiError> {
         let (None, Some(address)) = (&self.slot, self.address) else { return Ok(()) };
         self.slot = self.limit.take(address);
         if self.slot.is_some() {

@@ -63,20 +63,19 @@ async fn only_who_may_can_and_not_too_often() {
     let mut publish = |right, access_token: Option<&AccessToken>| {
         publisher.publish(&command("hello"), (right, access_token), &intake).map(drop).map_err(|error| error.code)
     };
-    assert_eq!(publish(Right::Off, None), Err(Code::Forbidden));
-    assert_eq!(publish(Right::Stranger, None), Err(Code::Unauthorized));
-    assert_eq!(publish(Right::Stranger, Some(&access_token("ann", false))), Err(Code::Forbidden));
-    assert_eq!(publish(Right::Trusted, Some(&access_token("ann", false))), Err(Code::Forbidden));
-    assert_eq!(publish(Right::Stranger, Some(&access_token("ann", true))), Ok(()));
+    assert_eq!(publish(false, None), Err(Code::Unauthorized));
+    assert_eq!(publish(false, Some(&access_token("ann", false))), Err(Code::Forbidden));
+    assert_eq!(publish(true, Some(&access_token("ann", false))), Err(Code::Forbidden));
+    assert_eq!(publish(false, Some(&access_token("ann", true))), Ok(()));
     for _ in 1..BURST_S {
-        assert_eq!(publish(Right::Trusted, None), Ok(()));
+        assert_eq!(publish(true, None), Ok(()));
     }
-    assert_eq!(publish(Right::Trusted, None), Err(Code::Limit));
-    assert!(Publisher::new(uid(), 0).publish(&command("a"), (Right::Trusted, None), &intake).is_err());
+    assert_eq!(publish(true, None), Err(Code::Limit));
+    assert!(Publisher::new(uid(), 0).publish(&command("a"), (true, None), &intake).is_err());
     // Nothing is handed over before it is waited for.
     assert!(batches.try_recv().is_err());
     let mut publisher = Publisher::new(uid(), 1);
-    let told = publisher.publish(&command("hello"), (Right::Trusted, None), &intake).expect("it may");
+    let told = publisher.publish(&command("hello"), (true, None), &intake).expect("it may");
     let hand_over = async {
         let batch = batches.recv().await.expect("a batch");
         batch.ack.expect("an ack").send(Ok(Seq(5))).expect("it is waited for");

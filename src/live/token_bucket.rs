@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// Fills with time, and is emptied by use.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TokenBucket {
+pub(crate) struct TokenBucket {
     /// The tokens in the bucket. Negative while in debt.
     level: f64,
     capacity: f64,
@@ -18,7 +18,7 @@ pub(super) struct TokenBucket {
 
 impl TokenBucket {
     /// A full bucket with the tokens of `seconds` seconds.
-    pub(super) fn new(per_second: u32, seconds: u32, now: Instant) -> TokenBucket {
+    pub(crate) fn new(per_second: u32, seconds: u32, now: Instant) -> TokenBucket {
         let capacity = f64::from(per_second) * f64::from(seconds);
         TokenBucket { level: capacity, capacity, per_second: f64::from(per_second), filled: now }
     }
@@ -30,7 +30,7 @@ impl TokenBucket {
     }
 
     /// Takes a token if there is one. Returns whether there was.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         self.fill(now);
         let there_is = self.level >= 1.0;
         if there_is {
@@ -41,7 +41,7 @@ impl TokenBucket {
 
     /// Takes a token, into debt if need be. Returns the time until the debt is paid, if there was
     /// no token.
-    pub(super) fn charge(&mut self, now: Instant) -> Option<Duration> {
+    pub(crate) fn charge(&mut self, now: Instant) -> Option<Duration> {
         if self.take(now) {
             return None;
         }
@@ -50,25 +50,25 @@ impl TokenBucket {
     }
 
     /// The time from the last call until there is a token.
-    pub(super) fn until_one(&self) -> Duration {
+    pub(crate) fn until_one(&self) -> Duration {
         // Rounded up, so that there is a token then.
         Duration::from_secs_f64((1.0 - self.level).max(0.0) / self.per_second) + Duration::from_millis(1)
     }
 
     /// Whether the bucket is full.
-    pub(super) fn is_full(&self, now: Instant) -> bool {
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.filled);
         self.level + passed.as_secs_f64() * self.per_second >= self.capacity
     }
 
     /// Takes a token, into debt if need be.
-    pub(super) fn owe(&mut self, now: Instant) {
+    pub(crate) fn owe(&mut self, now: Instant) {
         self.fill(now);
         self.level -= 1.0;
     }
 
     /// The time until the debt is paid.
-    pub(super) fn debt(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn debt(&self, now: Instant) -> Option<Duration> {
         let passed = now.saturating_duration_since(self.filled).as_secs_f64();
         let seconds = -self.level / self.per_second - passed;
         (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))

@@ -1,0 +1,60 @@
+//! What the sessions of all clients share: the live search, the parser of queries, the way in for
+//! tweets, authorization, and limits.
+
+use super::Live;
+use super::authorization::Authorization;
+use super::command::{AggregateCommand, PageCommand, QuerySource, Reply, SearchCommand};
+use super::compiled_queries::PreparedQuery;
+use super::error::ApiError;
+use super::history::{AggregateRequest, SearchPage, SearchRequest};
+use super::query_input::QueryParserPool;
+use super::requester::Requester;
+use crate::config::LimitsSection;
+use crate::pipeline::Intake;
+
+/// What commands are carried out with.
+#[derive(Debug)]
+pub(crate) struct ClientContext {
+    /// The live search, on behalf of perch itself.
+    pub(crate) live: Live,
+    /// Parses queries.
+    pub(crate) queries: QueryParserPool,
+    /// The way in for published tweets.
+    pub(crate) intake: Intake,
+    pub(crate) authorization: Authorization,
+    pub(crate) limits: LimitsSection,
+}
+
+impl ClientContext {
+    /// Reads history for a command, on behalf of the client of `live`.
+    pub(crate) async fn search(&self, live: &Live, command: SearchCommand) -> Result<Reply, ApiError> {
+        match command {
+            SearchCommand::Page(command) => self.page(live, command).await.map(Reply::Page),
+            SearchCommand::Tweet(id) => Ok(Reply::Tweet(live.tweet(id).await?)),
+            SearchCommand::Aggregate(AggregateCommand { query, by, n, until_seq }) => {
+                let query = self.query(query, live.requester()).await?;
+                let aggregate = live.aggregate(AggregateRequest { query, by, n, until_seq }).await?;
+                Ok(Reply::Aggregate { by, aggregate })
+            }
+            SearchCommand::TotalTweetCount => Ok(Reply::TotalTweetCount(live.stats().await?.tweets)),
+        }
+    }
+
+    /// Reads a page of history.
+    pub(crate) async fn page(&self, live: &Live, command: PageCommand) -> Result<SearchPage, ApiError> {
+        let PageCommand { query, n, from, before_id, until_seq, sort, watermark_of } = command;
+        let query = self.query(query, live.requester()).await?;
+        let watermark = watermark_of.filter(|registration| registration.query_id == query.query().id());
+        let until_seq = until_seq.or(watermark.map(|registration| registration.seq));
+        Ok(live.search(SearchRequest { query, n, from, before_id, until_seq, sort }).await?)
+    }
+
+    /// The query of a command, parsed on behalf of the requester.
+    pub(crate) async fn query(&self, source: QuerySource, requester: &Requester) -> Result<PreparedQuery, ApiError> {
+        match source {
+            QuerySource::Input(input) => self.queries.read(input, requester).await.map(PreparedQuery::from),
+            QuerySource::Parsed(query) => Ok(query),
+            QuerySource::Subscribed(_) => Err(ApiError::field("query_id", "needs a session with that subscription")),
+        }
+    }
+}
