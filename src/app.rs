@@ -26,7 +26,7 @@ use crate::live::{Authorization, ClientContext, Live, LiveLimits, QueryParserPoo
 use crate::percolator::{ENGINES, EngineKind, EngineOptions, MAX_STEPS};
 use crate::pipeline::{Intake, Pipeline};
 use crate::query::QueryLimits;
-use crate::server::{self, ServerOptions, Tls};
+use crate::server::{self, ConnectionLimit, ServerOptions, Tls};
 use crate::source::{SOURCES, Source, SourceContext};
 use crate::transport::{AccessControl, TRANSPORTS, Transport, TransportContext};
 
@@ -41,7 +41,7 @@ const STUCK_CONNECTION_GRACE: Duration = Duration::from_secs(2);
 pub struct Plugins {
     engine: &'static EngineKind,
     sources: Vec<(String, Box<dyn Source>)>,
-    transports: Vec<Box<dyn Transport>>,
+    transports: Vec<Arc<dyn Transport>>,
 }
 
 impl Plugins {
@@ -78,7 +78,7 @@ impl Plugins {
             }
             let row = find(TRANSPORTS, |row| row.name, &plugin.kind, &format!("{}.type", plugin.path), &mut errors);
             match row.map(|row| (row.build)(plugin.table.clone())) {
-                Some(Ok(transport)) => transports.push(transport),
+                Some(Ok(transport)) => transports.push(Arc::from(transport)),
                 Some(Err(wrong)) => errors.extend(wrong.into_iter().map(|error| error.within(&plugin.path))),
                 None => {}
             }
@@ -174,6 +174,7 @@ fn unlimited_if_zero(limit: usize) -> usize {
 pub struct RunningServer {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
+    transport_addresses: Vec<SocketAddr>,
     tls: Option<Arc<Tls>>,
     grace: Duration,
     /// Cancelled when perch should stop.
@@ -221,6 +222,13 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         Some(address) => Some(server::listen(address).with_context(|| format!("can't listen on {address}"))?),
         None => None,
     };
+    let mut own_listeners = Vec::new();
+    for transport in &plugins.transports {
+        if let Some(address) = transport.listens() {
+            let listener = server::listen(address).with_context(|| format!("can't listen on {address}"))?;
+            own_listeners.push((listener, Arc::clone(transport)));
+        }
+    }
     let index =
         tokio::task::spawn_blocking(move || Index::open(&options)).await.context("opening the index failed")??;
 
@@ -295,7 +303,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         header_timeout: config.server.header_timeout,
         write_timeout: config.server.write_timeout,
         idle_timeout: config.server.idle_timeout,
-        max_connections: config.limits.max_connections,
+        connections: ConnectionLimit::new(config.limits.max_connections),
         max_headers: config.limits.max_headers,
         max_header_bytes: config.limits.max_header_bytes,
         tls: tls.clone(),
@@ -305,9 +313,19 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
     if let Some(listener) = admin_listener {
         admin_address = Some(listener.local_addr().context("the admin listener has no address")?);
         let router = crate::transport::admin_router(&context);
-        let options =
-            ServerOptions { tls: None, access: None, max_connections: MAX_ADMIN_CONNECTIONS, ..options.clone() };
+        let options = ServerOptions {
+            tls: None,
+            access: None,
+            connections: ConnectionLimit::new(MAX_ADMIN_CONNECTIONS),
+            ..options.clone()
+        };
         connections.spawn(server::serve(listener, router, options, shutdown.clone()));
+    }
+    let mut transport_addresses = Vec::new();
+    for (listener, transport) in own_listeners {
+        transport_addresses.push(listener.local_addr().context("a transport's listener has no address")?);
+        let served = server::serve_transport(listener, (transport, context.clone()), options.clone(), shutdown.clone());
+        connections.spawn(served);
     }
     let server = tokio::spawn(server::serve(listener, router, options, shutdown.clone()));
 
@@ -320,6 +338,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
     Ok(RunningServer {
         address,
         admin_address,
+        transport_addresses,
         tls,
         grace: config.server.grace,
         shutdown,
@@ -362,6 +381,12 @@ impl RunningServer {
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
+    }
+
+    /// The addresses of the transports' own listeners, in the order of the configuration.
+    #[must_use]
+    pub fn transport_addresses(&self) -> &[SocketAddr] {
+        &self.transport_addresses
     }
 
     /// The certificate, if connections are encrypted.

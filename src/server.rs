@@ -9,7 +9,8 @@
 //! are limited in all and by address, and the head of a request is limited in time and size. perch
 //! closes a connection whose client reads nothing for too long, or that is idle for too long.
 //! Transports limit the bodies of requests. A WebSocket has limits of its own, and keeps counting
-//! as a connection.
+//! as a connection. A transport may have a listener of its own: perch limits, admits and decrypts
+//! its connections in the same way.
 
 mod admission;
 mod error_bodies;
@@ -44,7 +45,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::telemetry;
-use crate::transport::{AccessControl, ConnectionShare, Peer, Progress, check_head};
+use crate::transport::{
+    AccessControl, Connection, ConnectionShare, Peer, Progress, Transport, TransportContext, check_head,
+};
 
 use admission::{Admission, AdmittedConnection};
 use error_bodies::ErrorBodies;
@@ -79,8 +82,8 @@ pub struct ServerOptions {
     pub write_timeout: Duration,
     /// Longest time of an HTTP/2 connection without a request.
     pub idle_timeout: Duration,
-    /// Open connections.
-    pub max_connections: usize,
+    /// The limit of open connections.
+    pub connections: ConnectionLimit,
     /// Header fields of a request.
     pub max_headers: usize,
     /// Size of the head of a request.
@@ -92,13 +95,65 @@ pub struct ServerOptions {
     pub access: Option<Arc<AccessControl>>,
 }
 
-/// Serves until the shutdown, and then until every connection has answered its current request.
-/// Connections that became `WebSockets` end elsewhere.
+/// The open connections, and how many there may be. Clones share both.
+#[derive(Clone, Debug)]
+pub struct ConnectionLimit {
+    permits: Arc<Semaphore>,
+    open: Arc<AtomicUsize>,
+}
+
+impl ConnectionLimit {
+    /// Allows `max` open connections.
+    #[must_use]
+    pub fn new(max: usize) -> ConnectionLimit {
+        ConnectionLimit { permits: Arc::new(Semaphore::new(max)), open: Arc::default() }
+    }
+}
+
+/// Serves HTTP until the shutdown, and then until every connection has answered its current
+/// request. Connections that became `WebSockets` end elsewhere.
 pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions, shutdown: CancellationToken) {
-    let builder = Arc::new(builder(&options));
-    let permits = Arc::new(Semaphore::new(options.max_connections));
-    let open = Arc::new(AtomicUsize::new(0));
-    let admission = Arc::new(Admission::new(options.access.clone(), options.header_timeout, options.tls.is_some()));
+    let admission = Admission::new(options.access.clone(), options.header_timeout, options.tls.is_none());
+    let http = Http { builder: builder(&options), router, options: options.clone(), shutdown: shutdown.clone() };
+    accept(listener, admission, http, options, shutdown).await;
+}
+
+/// Serves the own listener of a transport until the shutdown, and then until its connections have
+/// ended.
+pub async fn serve_transport(
+    listener: TcpListener,
+    (transport, context): (Arc<dyn Transport>, TransportContext),
+    options: ServerOptions,
+    shutdown: CancellationToken,
+) {
+    let admission = Admission::new(options.access.clone(), options.header_timeout, false);
+    accept(listener, admission, Own { transport, context }, options, shutdown).await;
+}
+
+/// What serves the connections of a listener.
+trait Service: Send + Sync + 'static {
+    /// Serves one connection to its end.
+    fn serve<S>(&self, stream: S, accepted: Accepted) -> impl Future<Output = ()> + Send
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+}
+
+/// A connection that was accepted.
+struct Accepted {
+    peer: Peer,
+    requests: Arc<RequestState>,
+    progress: Progress,
+}
+
+/// Accepts connections until the shutdown, and waits for their end.
+async fn accept(
+    listener: TcpListener,
+    admission: Admission,
+    service: impl Service,
+    options: ServerOptions,
+    shutdown: CancellationToken,
+) {
+    let (admission, service) = (Arc::new(admission), Arc::new(service));
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -115,13 +170,13 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&options.connections.permits).try_acquire_owned() else {
             telemetry::turned_away("connections");
             continue;
         };
         configure_socket(&stream);
-        let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
-        let (admission, open, options) = (Arc::clone(&admission), Arc::clone(&open), options.clone());
+        let (admission, service) = (Arc::clone(&admission), Arc::clone(&service));
+        let (options, shutdown) = (options.clone(), shutdown.clone());
         connections.spawn(async move {
             let admitted = tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -130,27 +185,17 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
             let Some(AdmittedConnection { stream, peer, slot }) = admitted else { return };
             let requests = Arc::new(RequestState::default());
             let slot = ConnectionSlot::new(permit, slot);
+            let open = Arc::clone(&options.connections.open);
             let stream =
                 GuardedStream::new(stream, options.write_timeout, Arc::clone(&requests), slot, open, shutdown.clone());
-            let connection_context = ConnectionContext {
-                peer,
-                requests,
-                progress: stream.progress(),
-                header_timeout: options.header_timeout,
-                idle_timeout: options.idle_timeout,
-                write_timeout: options.write_timeout,
-                max_headers: options.max_headers,
-            };
-            let (tls, peer) = (options.tls, peer.address);
-            let Some(tls) = tls else {
-                return connection(stream, connection_context, &builder, router, shutdown).await;
-            };
-            let handshake = tokio::time::timeout(connection_context.header_timeout, tls.acceptor().accept(stream));
+            let accepted = Accepted { peer, requests, progress: stream.progress() };
+            let Some(tls) = options.tls else { return service.serve(stream, accepted).await };
+            let handshake = tokio::time::timeout(options.header_timeout, tls.acceptor().accept(stream));
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                accepted = handshake => match accepted {
-                    Ok(Ok(stream)) => connection(stream, connection_context, &builder, router, shutdown.clone()).await,
-                    Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+                handshaken = handshake => match handshaken {
+                    Ok(Ok(stream)) => service.serve(stream, accepted).await,
+                    Ok(Err(error)) => tracing::debug!(peer = %peer.address, %error, "TLS handshake failed"),
                     Err(_) => telemetry::turned_away("header_timeout"),
                 },
             }
@@ -159,6 +204,30 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
     drop(listener);
     connections.close();
     connections.wait().await;
+}
+
+/// The connections of a transport's own listener.
+struct Own {
+    transport: Arc<dyn Transport>,
+    context: TransportContext,
+}
+
+impl Service for Own {
+    async fn serve<S>(&self, stream: S, Accepted { peer, progress, .. }: Accepted)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let connection = Connection { stream: Box::new(stream), peer, progress };
+        self.transport.serve(connection, self.context.clone()).await;
+    }
+}
+
+/// The connections of the HTTP server.
+struct Http {
+    builder: Builder<StreamExecutor>,
+    router: Router,
+    options: ServerOptions,
+    shutdown: CancellationToken,
 }
 
 fn builder(options: &ServerOptions) -> Builder<StreamExecutor> {
@@ -180,98 +249,86 @@ fn builder(options: &ServerOptions) -> Builder<StreamExecutor> {
     builder
 }
 
-/// A connection's client and limits.
-struct ConnectionContext {
-    peer: Peer,
-    requests: Arc<RequestState>,
-    progress: Progress,
-    header_timeout: Duration,
-    idle_timeout: Duration,
-    write_timeout: Duration,
-    max_headers: usize,
-}
-
-/// Serves one connection to its end.
-async fn connection<S>(
-    stream: S,
-    ConnectionContext { peer, requests, progress, header_timeout, idle_timeout, write_timeout, max_headers }: ConnectionContext,
-    builder: &Builder<StreamExecutor>,
-    router: Router,
-    shutdown: CancellationToken,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = hyper::service::service_fn({
-        let requests = Arc::clone(&requests);
-        let share = ConnectionShare::default();
-        move |mut request: Request<Incoming>| {
-            let version = request.version();
-            let guard = RequestGuard::new(Arc::clone(&requests), version);
-            request.extensions_mut().insert(peer);
-            request.extensions_mut().insert(share.clone());
-            let (router, progress) = (router.clone(), progress.clone());
-            async move {
-                let delivery = DeliveryProgress::of_task();
-                request.extensions_mut().insert(progress.of_stream(delivery.0.stall_flag()));
-                let end = BodyEnd::default();
-                let request = request.map(|body| RequestBody::new(body, end.clone()));
-                let mut response = match check_head(version, request.headers(), max_headers) {
-                    Ok(()) => TowerToHyperService::new(router).call(request.map(Body::new)).await?,
-                    Err(refusal) => refusal,
-                };
-                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    guard.upgraded();
-                } else if version < Version::HTTP_2 && !end.is_reached() {
-                    // Nothing reads the rest of the body, so no request can follow. HTTP/2 resets
-                    // the stream.
-                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-                    guard.leave_body();
-                }
-                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, delivery, guard)))
-            }
-        }
-    });
-    let peer = peer.address;
-    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(ErrorBodies::new(stream)), service));
-    let mut stopping = pin!(shutdown.cancelled());
-    // hyper's timeout for heads does not run before it knows the HTTP version. So this timer checks
-    // for a first request, and later for idleness.
-    let mut idle_check = pin!(tokio::time::sleep(header_timeout));
-    let (mut is_stopping, mut is_first_check, mut is_ending) = (false, true, false);
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(%peer, %error, "a connection failed");
-                    if let Some(reason) = error.downcast_ref().and_then(|error| refused(error, &requests)) {
-                        telemetry::turned_away(reason);
+impl Service for Http {
+    async fn serve<S>(&self, stream: S, Accepted { peer, requests, progress }: Accepted)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Http { builder, router, options, shutdown } = self;
+        let ServerOptions { header_timeout, idle_timeout, write_timeout, max_headers, .. } = *options;
+        let service = hyper::service::service_fn({
+            let requests = Arc::clone(&requests);
+            let (router, share) = (router.clone(), ConnectionShare::default());
+            move |mut request: Request<Incoming>| {
+                let version = request.version();
+                let guard = RequestGuard::new(Arc::clone(&requests), version);
+                request.extensions_mut().insert(peer);
+                request.extensions_mut().insert(share.clone());
+                let (router, progress) = (router.clone(), progress.clone());
+                async move {
+                    let delivery = DeliveryProgress::of_task();
+                    request.extensions_mut().insert(progress.of_stream(delivery.0.stall_flag()));
+                    let end = BodyEnd::default();
+                    let request = request.map(|body| RequestBody::new(body, end.clone()));
+                    let mut response = match check_head(version, request.headers(), max_headers) {
+                        Ok(()) => TowerToHyperService::new(router).call(request.map(Body::new)).await?,
+                        Err(refusal) => refusal,
+                    };
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        guard.upgraded();
+                    } else if version < Version::HTTP_2 && !end.is_reached() {
+                        // Nothing reads the rest of the body, so no request can follow. HTTP/2
+                        // resets the stream.
+                        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                        guard.leave_body();
                     }
+                    Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, delivery, guard)))
                 }
-                return;
             }
-            () = &mut stopping, if !is_stopping => {
-                is_stopping = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = &mut idle_check, if is_ending || !is_stopping => {
-                if is_ending {
-                    // The client had its time to take the end of the connection.
+        });
+        let peer = peer.address;
+        let mut connection =
+            pin!(builder.serve_connection_with_upgrades(TokioIo::new(ErrorBodies::new(stream)), service));
+        let mut stopping = pin!(shutdown.cancelled());
+        // hyper's timeout for heads does not run before it knows the HTTP version. So this timer
+        // checks for a first request, and later for idleness.
+        let mut idle_check = pin!(tokio::time::sleep(header_timeout));
+        let (mut is_stopping, mut is_first_check, mut is_ending) = (false, true, false);
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%peer, %error, "a connection failed");
+                        if let Some(reason) = error.downcast_ref().and_then(|error| refused(error, &requests)) {
+                            telemetry::turned_away(reason);
+                        }
+                    }
                     return;
                 }
-                if is_first_check && !requests.were_any() {
-                    telemetry::turned_away("header_timeout");
-                    return;
-                }
-                is_first_check = false;
-                let idle = requests.idle_for();
-                let mut next = idle_timeout.saturating_sub(idle);
-                if idle >= idle_timeout {
-                    telemetry::turned_away("idle_timeout");
-                    (is_stopping, is_ending) = (true, true);
+                () = &mut stopping, if !is_stopping => {
+                    is_stopping = true;
                     connection.as_mut().graceful_shutdown();
-                    next = write_timeout;
                 }
-                idle_check.as_mut().reset(tokio::time::Instant::now() + next);
+                () = &mut idle_check, if is_ending || !is_stopping => {
+                    if is_ending {
+                        // The client had its time to take the end of the connection.
+                        return;
+                    }
+                    if is_first_check && !requests.were_any() {
+                        telemetry::turned_away("header_timeout");
+                        return;
+                    }
+                    is_first_check = false;
+                    let idle = requests.idle_for();
+                    let mut next = idle_timeout.saturating_sub(idle);
+                    if idle >= idle_timeout {
+                        telemetry::turned_away("idle_timeout");
+                        (is_stopping, is_ending) = (true, true);
+                        connection.as_mut().graceful_shutdown();
+                        next = write_timeout;
+                    }
+                    idle_check.as_mut().reset(tokio::time::Instant::now() + next);
+                }
             }
         }
     }

@@ -33,12 +33,15 @@ mod stats_ticker;
 mod web_app;
 mod ws;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::MethodRouter;
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -50,8 +53,7 @@ use crate::query::QueryLimits;
 use crate::source::StatusBoard;
 
 pub use crate::live::{AddressLimit, AddressSlot};
-use access::Client;
-pub use access::{AccessControl, Exposure, Peer, TrustedProxies, exposure};
+pub use access::{AccessControl, Client, Exposure, Peer, TrustedProxies, exposure};
 pub(crate) use errors::head_refusal;
 pub use health::admin_router;
 pub use http::{check_head, router};
@@ -133,7 +135,7 @@ impl TransportContext {
     }
 
     /// The session of a client, not admitted yet. `searches` may run at one time.
-    fn open_session<T: CommandRef>(
+    pub(crate) fn open_session<T: CommandRef>(
         &self,
         client: &Client,
         access_token: Option<AccessToken>,
@@ -144,16 +146,55 @@ impl TransportContext {
     }
 
     /// Whether a request may publish without a token.
-    fn may_publish(&self, client: &Client) -> bool {
+    pub(crate) fn may_publish(&self, client: &Client) -> bool {
         self.limits.publish_per_second > 0 && !self.access.needs_token() && self.access.check_ingestion(client).is_ok()
     }
 }
 
-/// A transport.
+/// A transport adds routes to the HTTP server, or has a listener of its own, or both.
 pub trait Transport: Send + Sync {
-    /// The routes. Called once at start, in the runtime that serves them.
-    fn routes(&self, context: TransportContext) -> Router;
+    /// The routes that it adds. Called once at start, in the runtime that serves them.
+    fn routes(&self, context: TransportContext) -> Router {
+        let _ = context;
+        Router::new()
+    }
+
+    /// The address of a listener of its own. perch binds it at start, and the limits of
+    /// connections, the PROXY protocol and TLS hold for it as for the HTTP server.
+    fn listens(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Serves a connection of that listener. Ends with the connection, or soon after its session
+    /// has ended ([`crate::live::CloseReason::ShuttingDown`]).
+    fn serve(&self, connection: Connection, context: TransportContext) -> BoxFuture<'static, ()> {
+        drop((connection, context));
+        Box::pin(std::future::ready(()))
+    }
 }
+
+/// A connection of a transport's own listener, admitted and decrypted.
+pub struct Connection {
+    /// Its bytes.
+    pub stream: Box<dyn ByteStream>,
+    /// The other end.
+    pub peer: Peer,
+    /// How many bytes the client has taken.
+    pub progress: Progress,
+}
+
+impl Connection {
+    /// Who is connected.
+    #[must_use]
+    pub fn client(&self, access: &AccessControl) -> Client {
+        access.connected(self)
+    }
+}
+
+/// The bytes of a connection.
+pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for S {}
 
 /// One route of a transport. The router, and the test of `/api/openapi.json`, use the same list.
 struct Route<S> {

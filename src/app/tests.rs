@@ -2,15 +2,18 @@
 
 use axum::Router;
 use axum::routing::get;
+use futures_util::future::BoxFuture;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use super::*;
 use crate::doc::Doc;
 use crate::ids::QueryKey;
-use crate::live::Percolate;
+use crate::live::{ClientEvent, Command, Demand, Percolate, PercolateCommand, QueryInput, QuerySource};
 use crate::percolator::{Engine, Matches};
 use crate::query::{Ast, Query};
 use crate::schema::Schema;
+use crate::transport::Connection;
 
 /// An engine that panics at the first tweet.
 struct Broken;
@@ -56,10 +59,70 @@ impl Transport for Panics {
     }
 }
 
+/// A transport with a listener of its own: a line is a query, and the answers are ids.
+struct Lines;
+
+impl Transport for Lines {
+    fn listens(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    fn serve(&self, connection: Connection, context: TransportContext) -> BoxFuture<'static, ()> {
+        let mut session = context.open_session(&connection.client(&context.access), None, 1);
+        Box::pin(async move {
+            session.admit().expect("there is room");
+            let (read, mut write) = tokio::io::split(connection.stream);
+            let (mut lines, mut events) = (BufReader::new(read).lines(), Vec::new());
+            loop {
+                tokio::select! {
+                    line = lines.next_line(), if !session.is_busy() => {
+                        let Ok(Some(line)) = line else { return };
+                        let query = QuerySource::Input(QueryInput::Text(line));
+                        session.handle(Command::Percolate(PercolateCommand { query, name: None, since: None, epoch: None }), ());
+                    }
+                    () = session.next(Demand::All, &mut events) => for event in events.drain(..) {
+                        let text = match event {
+                            ClientEvent::Tweet(delivery) => format!("{}\n", delivery.hit.id),
+                            ClientEvent::Reply(reply) => format!("{}\n", reply.reply.map_or("failed", |_| "ok")),
+                            ClientEvent::Closed(_) => return,
+                            _ => continue,
+                        };
+                        write.write_all(text.as_bytes()).await.expect("it is written");
+                    },
+                }
+            }
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transport_may_have_a_listener_of_its_own() {
+    let dir = TempDir::new().expect("a directory");
+    let mut plugins = plugins(&ENGINES[0]);
+    plugins.transports.push(Arc::new(Lines));
+    let running = start_in(&dir, plugins).await;
+    let &[address] = running.transport_addresses() else { panic!("one") };
+    let (url, shutdown) = (format!("http://{}/api/tweets", running.address()), running.shutdown_token());
+    let running = tokio::spawn(running.run());
+    let (read, mut write) = tokio::net::TcpStream::connect(address).await.expect("it listens").into_split();
+    let mut lines = BufReader::new(read).lines();
+    for (query, answer) in [("(rust", "failed"), ("rust", "ok")] {
+        write.write_all(format!("{query}\n").as_bytes()).await.expect("it is written");
+        assert_eq!(lines.next_line().await.expect("a line").as_deref(), Some(answer));
+    }
+    let tweets = "{\"id\":1,\"text\":\"java\"}\n{\"id\":2,\"text\":\"rust\"}\n";
+    let response = reqwest::Client::new().post(url).body(tweets).send().await.expect("it answers");
+    assert_eq!(response.status(), 200);
+    assert_eq!(lines.next_line().await.expect("a line").as_deref(), Some("2"));
+    shutdown.cancel();
+    assert_eq!(lines.next_line().await.expect("an end"), None);
+    running.await.expect("no panic").expect("it ends well");
+}
+
 fn plugins(engine: &'static EngineKind) -> Plugins {
     let rest = find(TRANSPORTS, |row| row.name, "rest", "", &mut Vec::new()).expect("it is in the table");
     let rest = (rest.build)(toml::Table::new()).expect("it builds");
-    Plugins { engine, sources: Vec::new(), transports: vec![rest, Box::new(Panics)] }
+    Plugins { engine, sources: Vec::new(), transports: vec![Arc::from(rest), Arc::new(Panics)] }
 }
 
 async fn start_in(dir: &TempDir, plugins: Plugins) -> RunningServer {

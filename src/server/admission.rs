@@ -36,8 +36,8 @@ pub(super) struct Admission {
     access: Option<Arc<AccessControl>>,
     /// Longest time for the header of a proxy.
     header_timeout: Duration,
-    /// Whether connections begin with TLS: then a refused connection gets no response.
-    is_encrypted: bool,
+    /// Whether a refused connection gets a response: only HTTP without TLS.
+    answers: bool,
     refusals: Semaphore,
 }
 
@@ -50,8 +50,8 @@ pub(super) struct AdmittedConnection {
 }
 
 impl Admission {
-    pub(super) fn new(access: Option<Arc<AccessControl>>, header_timeout: Duration, is_encrypted: bool) -> Admission {
-        Admission { access, header_timeout, is_encrypted, refusals: Semaphore::new(MAX_REFUSALS) }
+    pub(super) fn new(access: Option<Arc<AccessControl>>, header_timeout: Duration, answers: bool) -> Admission {
+        Admission { access, header_timeout, answers, refusals: Semaphore::new(MAX_REFUSALS) }
     }
 
     /// Finds the client of a connection, and takes a slot of its address. `None` if the connection
@@ -78,7 +78,7 @@ impl Admission {
         }
         telemetry::turned_away("connections_per_address");
         tracing::debug!(peer = %peer.address, "the address has reached limits.max_connections_per_address");
-        if !self.is_encrypted
+        if self.answers
             && let Ok(_permit) = self.refusals.try_acquire()
         {
             // Errors are ignored: the connection is closed in any case.

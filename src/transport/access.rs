@@ -25,7 +25,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
 use tokio::time::Instant;
 
 use crate::auth::{AccessToken, IngestToken};
@@ -35,6 +35,7 @@ use crate::live::{
 };
 use crate::telemetry;
 
+use super::Connection;
 use super::errors::{ApiError, Code};
 use super::progress::Progress;
 use super::rate_limiter::RateLimiter;
@@ -62,9 +63,9 @@ pub struct AccessControl {
     sessions: Arc<AddressLimit>,
 }
 
-/// The client of a request.
+/// The client of a request, or of a connection that is not HTTP.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
+pub struct Client {
     /// The client's address; `None` where there is no connection, as in tests.
     address: Option<IpAddr>,
     /// The client's port, which tells the connections of one client apart.
@@ -162,6 +163,23 @@ impl AccessControl {
     #[must_use]
     pub fn connections(&self) -> &Arc<AddressLimit> {
         &self.connections
+    }
+
+    /// The client of a connection that is not HTTP.
+    pub(super) fn connected(&self, connection: &Connection) -> Client {
+        let headers = HeaderMap::new();
+        let address = self.client(connection.peer, &headers);
+        Client {
+            address: Some(address.address),
+            port: connection.peer.address.port(),
+            // No name is asked for, so only the address counts.
+            locality: Locality::new(Some(address), &headers, Some("localhost"), Version::HTTP_11),
+            origins: Vec::new(),
+            host: None,
+            token: None,
+            progress: connection.progress.clone(),
+            connection: None,
+        }
     }
 
     /// The address of a request's client.

@@ -23,7 +23,7 @@ use super::response_budget::{self, ResponseBudgets};
 use super::{Transport, TransportContext, health};
 
 /// The server's router: the routes of all transports, and JSON errors for all other paths.
-pub fn router(transports: &[Box<dyn Transport>], context: &TransportContext) -> Router {
+pub fn router(transports: &[Arc<dyn Transport>], context: &TransportContext) -> Router {
     let header =
         |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     let routes = transports
