@@ -43,7 +43,7 @@ pub(crate) struct CommandReply<T> {
     pub(crate) reply: Result<Reply, ApiError>,
 }
 
-/// Which events [`ClientSession::next`] returns.
+/// Which events [`ClientSession::next`](super::client_session::ClientSession::next) returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Demand {
     /// All.

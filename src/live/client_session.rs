@@ -46,7 +46,8 @@ use registering::{Progress, Registering, Step};
 /// The burst of commands that a client may send, in seconds of its rate.
 const BURST_S: u32 = 2;
 
-/// [`ClientEvent::Withheld`] follows withheld tweets after this time, unless a tweet comes before.
+/// [`ClientEvent::Withheld`](super::client_event::ClientEvent::Withheld) follows withheld tweets
+/// after this time, unless a tweet comes before.
 const WITHHELD_DELAY: Duration = Duration::from_secs(1);
 
 /// How many published tweets of one session may wait to be durable. A commit takes a fraction of a
