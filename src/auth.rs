@@ -20,6 +20,7 @@ use jsonwebtoken::signature::Verifier;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde::Deserialize;
+use simple_asn1::ASN1Block;
 
 use crate::config::{AuthSection, ConfigError, IngestSection, Secret};
 
@@ -283,24 +284,14 @@ fn public_key(pem: &[u8]) -> Option<(DecodingKey, Algorithm)> {
 
 /// The length of the modulus of an RSA public key in DER, a sequence of modulus and exponent.
 /// `None` for a private key.
-fn rsa_bits(der: &[u8]) -> Option<usize> {
-    let (key, []) = element(0x30, der)? else { return None };
-    let (modulus, rest) = element(0x02, key)?;
-    let (_, []) = element(0x02, rest)? else { return None };
-    let leading = modulus.iter().position(|&byte| byte != 0)?;
-    Some((modulus.len() - leading) * 8 - modulus[leading].leading_zeros() as usize)
-}
-
-/// Splits a DER element with this tag into its content and the rest.
-fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (&[found, len], rest) = der.split_first_chunk()?;
-    let (len, rest) = match len {
-        0..=0x7F => (usize::from(len), rest),
-        0x81 => rest.split_first().map(|(&len, rest)| (usize::from(len), rest))?,
-        0x82 => rest.split_first_chunk().map(|(&len, rest)| (usize::from(u16::from_be_bytes(len)), rest))?,
-        _ => return None,
-    };
-    if found == tag { rest.split_at_checked(len) } else { None }
+fn rsa_bits(der: &[u8]) -> Option<u64> {
+    match simple_asn1::from_der(der).ok()?.as_slice() {
+        [ASN1Block::Sequence(_, key)] => match key.as_slice() {
+            [ASN1Block::Integer(_, modulus), ASN1Block::Integer(..)] => Some(modulus.bits()),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Installs ring as the cryptography of jsonwebtoken, once in a process.

@@ -53,6 +53,7 @@ use crate::query::QueryLimits;
 use crate::source::StatusBoard;
 
 pub use crate::live::{AddressLimit, AddressSlot};
+use access::HasAccess;
 pub use access::{AccessControl, Client, Exposure, Peer, TrustedProxies, exposure};
 pub(crate) use errors::head_refusal;
 pub use health::admin_router;
@@ -126,6 +127,12 @@ pub struct TransportContext {
     pub shutdown: CancellationToken,
     /// Tracks the tasks of connections, so that the shutdown can wait for them.
     pub tasks: TaskTracker,
+}
+
+impl HasAccess for Arc<TransportContext> {
+    fn access(&self) -> &Arc<AccessControl> {
+        &self.access
+    }
 }
 
 impl TransportContext {
@@ -203,12 +210,13 @@ struct Route<S> {
     method: &'static str,
     /// In the form that axum and `/api/openapi.json` share: `/api/tweets/{id}`.
     path: &'static str,
-    handler: fn() -> MethodRouter<S>,
+    /// The handler, and who may call it.
+    handler: fn() -> (MethodRouter<S>, &'static str),
 }
 
 impl<S: Clone + Send + Sync + 'static> Route<S> {
     fn router<'a>(routes: impl IntoIterator<Item = &'a Route<S>>, state: S) -> Router {
-        let add = |router: Router<S>, route: &Route<S>| router.route(route.path, (route.handler)());
+        let add = |router: Router<S>, route: &Route<S>| router.route(route.path, (route.handler)().0);
         routes.into_iter().fold(Router::new(), add).with_state(state)
     }
 }

@@ -396,6 +396,21 @@ fn code_keeps_its_promises() {
     }
 }
 
+/// `access::guarded` gives a route only to a handler that names who may call it.
+#[test]
+fn routes_are_made_in_one_place() {
+    for (name, text) in rust_files(&["src/transport"]) {
+        if is_test(&name) || name == "src/transport/access/extract.rs" {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for line in code.lines().filter(|line| line.contains("axum::routing")) {
+            let names_types = line.ends_with("::MethodFilter;") || line.ends_with("::MethodRouter;");
+            assert!(names_types, "{name}: {line}: use access::guarded");
+        }
+    }
+}
+
 #[test]
 fn nothing_large_is_committed() {
     for dir in ["src", "crates", "tests", "benches", "web", "docs", "examples"] {

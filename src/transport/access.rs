@@ -5,6 +5,7 @@
 //! - `bearer`: how a request shows its token,
 //! - `client_address`: the address of a client, also behind trusted proxies,
 //! - `ingest`: which requests are local, and may ingest without a token,
+//! - `extract`: the extractors by which handlers say who may call them,
 //! - `exposure`: what is open to whom, as text.
 //!
 //! [`AccessControl`] holds the rules, [`Client`] what a request says about its sender.
@@ -13,16 +14,15 @@ mod bearer;
 mod client_address;
 mod cors;
 mod exposure;
+mod extract;
 mod held_body;
 mod host;
 mod ingest;
 mod origin;
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
@@ -45,6 +45,7 @@ pub(super) use client_address::{ClientAddress, Via};
 pub use client_address::{Peer, TrustedProxies};
 pub(super) use cors::CrossOrigin;
 pub use exposure::{Exposure, exposure};
+pub(super) use extract::{Anyone, HasAccess, Ingestor, Inspector, Searcher, Subscriber, Unverified, Visitor, guarded};
 pub(super) use held_body::HeldBody;
 use host::HostPolicy;
 use ingest::Locality;
@@ -81,25 +82,6 @@ pub struct Client {
     connection: Option<Arc<AddressSlot>>,
 }
 
-impl<S: Sync> FromRequestParts<S> for Client {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Client, Infallible> {
-        let client = parts.extensions.get::<ClientAddress>().copied();
-        let host = host(&parts.headers, &parts.uri).map(str::to_owned);
-        Ok(Client {
-            address: client.map(|client| client.address),
-            port: parts.extensions.get::<Peer>().map_or(0, |peer| peer.address.port()),
-            locality: Locality::new(client, &parts.headers, host.as_deref(), parts.version),
-            origins: parts.headers.get_all(header::ORIGIN).iter().cloned().collect(),
-            host,
-            token: bearer::token(&parts.headers),
-            progress: parts.extensions.get().cloned().unwrap_or_default(),
-            connection: parts.extensions.get().cloned(),
-        })
-    }
-}
-
 /// The host that a request names. HTTP/2 has it in the request's URI. A name that is not text
 /// matches no host.
 fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
@@ -108,6 +90,22 @@ fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
 }
 
 impl Client {
+    /// The client of a request.
+    fn of(parts: &Parts) -> Client {
+        let client = parts.extensions.get::<ClientAddress>().copied();
+        let host = host(&parts.headers, &parts.uri).map(str::to_owned);
+        Client {
+            address: client.map(|client| client.address),
+            port: parts.extensions.get::<Peer>().map_or(0, |peer| peer.address.port()),
+            locality: Locality::new(client, &parts.headers, host.as_deref(), parts.version),
+            origins: parts.headers.get_all(header::ORIGIN).iter().cloned().collect(),
+            host,
+            token: bearer::token(&parts.headers),
+            progress: parts.extensions.get().cloned().unwrap_or_default(),
+            connection: parts.extensions.get().cloned(),
+        }
+    }
+
     /// How many bytes the connection has taken.
     pub(super) fn progress(&self) -> Progress {
         self.progress.clone()
@@ -235,19 +233,19 @@ impl AccessControl {
     }
 
     /// The access token of a request; `None` where none is needed, or none came.
-    pub(super) fn access_token(&self, client: &Client) -> Result<Option<AccessToken>, ApiError> {
+    fn access_token(&self, client: &Client) -> Result<Option<AccessToken>, ApiError> {
         client.bearer().filter(|_| self.needs_token()).map(|token| self.authorization.verify(token)).transpose()
     }
 
     /// Checks that a request may search.
-    pub(super) fn check_searcher(&self, client: &Client) -> Result<Option<AccessToken>, ApiError> {
+    fn check_searcher(&self, client: &Client) -> Result<Option<AccessToken>, ApiError> {
         let token = self.access_token(client)?;
         self.authorization.check_search(token.as_ref())?;
         Ok(token)
     }
 
     /// Checks the rate of requests of the client's address or token subject.
-    pub(super) fn check_rate(&self, client: &Client, token: Option<&AccessToken>) -> Result<(), ApiError> {
+    fn check_rate(&self, client: &Client, token: Option<&AccessToken>) -> Result<(), ApiError> {
         // Without an address there is no connection.
         if client.address.is_none() && token.is_none()
             || self.rate_limiter.take(client.requester(token).client, Instant::now())
@@ -257,13 +255,6 @@ impl AccessControl {
         telemetry::turned_away("requests");
         let message = format!("{} requests a second are taken; this one was not", self.rate_limiter.per_second());
         Err(ApiError::new(Code::Limit, message))
-    }
-
-    /// Checks that a request may run a command: its client may search, and is within its rate.
-    pub(super) fn check_command(&self, client: &Client) -> Result<Option<AccessToken>, ApiError> {
-        let token = self.check_searcher(client)?;
-        self.check_rate(client, token.as_ref())?;
-        Ok(token)
     }
 
     fn check_local(client: &Client) -> Result<(), ApiError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::MethodFilter;
 use axum::{Json, Router};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,10 +15,14 @@ use crate::pipeline::IntakeError;
 use crate::source::{SourceState, StatusBoard};
 use crate::telemetry;
 
+use super::access::{Anyone, guarded};
 use super::{TransportContext, http, openapi};
 
 /// Where the metrics are.
 pub(super) const METRICS: &str = "/metrics";
+
+/// The methods of probes: some load balancers ask with `OPTIONS`.
+pub(super) const PROBE: MethodFilter = MethodFilter::GET.or(MethodFilter::OPTIONS);
 
 /// What says how perch is.
 pub(super) const PATHS: [&str; 3] = ["/healthz", "/readyz", METRICS];
@@ -26,9 +30,9 @@ pub(super) const PATHS: [&str; 3] = ["/healthz", "/readyz", METRICS];
 /// The listener of its own that metrics and probes can have.
 pub fn admin_router(context: &TransportContext) -> Router {
     Router::new()
-        .route(METRICS, get(metrics))
-        .route("/healthz", get(healthz).options(healthz))
-        .route("/readyz", get(readyz).options(readyz))
+        .route(METRICS, guarded(MethodFilter::GET, metrics).0)
+        .route("/healthz", guarded(PROBE, healthz).0)
+        .route("/readyz", guarded(PROBE, readyz).0)
         .with_state(Arc::new(context.clone()))
         .fallback(http::not_found)
 }
@@ -73,7 +77,7 @@ pub(super) fn sources(board: &StatusBoard) -> BTreeMap<String, SourceStatus> {
 #[utoipa::path(get, path = "/healthz", tag = "operation",
     responses((status = 200, description = "It does: `{\"alive\": true}`.", body = openapi::Health))
 )]
-pub(super) async fn healthz() -> Response {
+pub(super) async fn healthz(_: Anyone) -> Response {
     http::json(r#"{"alive":true}"#)
 }
 
@@ -84,7 +88,7 @@ pub(super) async fn healthz() -> Response {
         (status = 503, description = "Not now: shutting down, or the index can't be written.", body = Ready),
     )
 )]
-pub(super) async fn readyz(State(context): State<Arc<TransportContext>>) -> Response {
+pub(super) async fn readyz(_: Anyone, State(context): State<Arc<TransportContext>>) -> Response {
     // The listener is bound before the index is open, but perch answers nothing until it is ready.
     let reason = if context.shutdown.is_cancelled() {
         Some("shutting down")
@@ -106,7 +110,7 @@ pub(super) async fn readyz(State(context): State<Arc<TransportContext>>) -> Resp
 #[utoipa::path(get, path = "/metrics", tag = "operation",
     responses((status = 200, description = "In Prometheus' text format.", body = String, content_type = "text/plain"))
 )]
-pub(super) async fn metrics() -> Response {
+pub(super) async fn metrics(_: Anyone) -> Response {
     const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], telemetry::render_metrics()).into_response()
 }

@@ -10,6 +10,7 @@ use axum::extract::{MatchedPath, OriginalUri, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -146,7 +147,8 @@ fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 /// Parses the parameters of a URL.
 pub(super) fn parameters(path: &'static str, query: Option<&str>) -> Result<Params, ApiError> {
     let query = query.unwrap_or_default();
-    if !is_utf8(query) {
+    // The parser would silently replace other bytes.
+    if percent_decode_str(query).decode_utf8().is_err() {
         return Err(ApiError::new(Code::BadPayload, "the parameters are not UTF-8"));
     }
     let uri = format!("/?{query}");
@@ -154,26 +156,6 @@ pub(super) fn parameters(path: &'static str, query: Option<&str>) -> Result<Para
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri)
         .map_err(|_| ApiError::new(Code::BadPayload, "the parameters can't be read"))?;
     Params::of_url(path, pairs)
-}
-
-/// Whether a query string is UTF-8 once it is decoded. The parser would silently replace other
-/// bytes.
-fn is_utf8(query: &str) -> bool {
-    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
-    let mut rest = query.as_bytes();
-    let mut decoded = Vec::with_capacity(rest.len());
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        let escaped = digit(after.first()).zip(digit(after.get(1))).filter(|_| byte == b'%');
-        decoded.push(match escaped {
-            Some((high, low)) => {
-                rest = &after[2..];
-                u8::try_from(high * 16 + low).unwrap_or(byte)
-            }
-            None => byte,
-        });
-    }
-    std::str::from_utf8(&decoded).is_ok()
 }
 
 /// Adds to the refusal of a WebSocket handshake the version that perch speaks (RFC 6455, 4.4), and

@@ -34,7 +34,7 @@ use crate::pipeline::{Batch, IntakeError};
 use crate::source::reader::{BulkReader, Compression, ReadError, ReaderOptions, RefusalKind, RefusedDoc, TweetChunk};
 use crate::telemetry;
 
-use super::access::Client;
+use super::access::Ingestor;
 use super::errors::{ApiError, Code};
 use super::{TransportContext, openapi};
 
@@ -152,12 +152,11 @@ impl IntoResponse for IngestAnswer {
     )
 )]
 pub(super) async fn ingest(
+    _: Ingestor,
     State(context): State<Arc<TransportContext>>,
-    client: Client,
     headers: HeaderMap,
     body: Body,
 ) -> Result<IngestAnswer, ApiError> {
-    context.access.check_ingestion(&client)?;
     let compression = compression(&headers)?;
     let max_bytes = context.limits.max_body_bytes;
     let (bytes, stopped) = limited(body, max_bytes, context.body_timeout);

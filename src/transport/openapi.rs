@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::security::{Http, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
+use super::access::Anyone;
 use super::errors::{Code, ErrorLocation};
 use super::{TransportContext, http, queries};
 use crate::config::LimitsSection;
@@ -129,7 +130,7 @@ fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_by
 #[utoipa::path(get, path = "/api/openapi.json", tag = "operation",
     responses((status = 200, description = "OpenAPI 3.1.", body = Object))
 )]
-pub(super) async fn document(State(context): State<Arc<TransportContext>>) -> Response {
+pub(super) async fn document(_: Anyone, State(context): State<Arc<TransportContext>>) -> Response {
     http::json(json(&context.limits, context.query_limits.max_bytes))
 }
 

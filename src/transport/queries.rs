@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::live::CostOrder;
 
-use super::access::Client;
+use super::access::Inspector;
 use super::errors::ApiError;
 use super::params::Params;
 use super::{TransportContext, http, openapi};
@@ -66,13 +66,11 @@ pub(super) struct RegisteredQuery {
     )
 )]
 pub(super) async fn queries(
+    // The queries of others are private, so the right of ingestion is needed.
+    _: Inspector,
     State(context): State<Arc<TransportContext>>,
-    client: Client,
     RawQuery(query): RawQuery,
 ) -> Result<impl IntoResponse, ApiError> {
-    // The queries of others are private, so the right of ingestion is needed.
-    context.access.check_ingestion(&client)?;
-    context.access.check_rate(&client, None)?;
     let mut fields = http::parameters("/api/queries", query.as_deref())?;
     let order = order(&mut fields)?;
     let n = fields.count("n", DEFAULT_QUERIES, 1..=MAX_QUERIES)?;

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::MethodFilter;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
@@ -19,7 +19,7 @@ use crate::config::{self, ConfigError};
 use crate::live::{QueryInput, QuerySource};
 use crate::source::reader::{BulkReader, ReaderOptions};
 
-use super::access::Client;
+use super::access::{Inspector, Searcher, guarded};
 use super::errors::{ApiError, Code};
 use super::explain::{ExplainedTweet, QueryPart, QueryPrice, query_parts};
 use super::protocol;
@@ -36,17 +36,17 @@ pub(super) const KIND: TransportKind = TransportKind {
 };
 
 pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
-    Route { method: "GET", path: "/api/search", handler: || get(search) },
-    Route { method: "GET", path: "/api/tweets/{id}", handler: || get(tweet) },
-    Route { method: "POST", path: "/api/tweets", handler: || post(ingest::ingest) },
-    Route { method: "POST", path: "/api/percolate", handler: || post(percolate) },
-    Route { method: "GET", path: "/api/explain", handler: || get(explain) },
-    Route { method: "GET", path: "/api/stats", handler: || get(stats) },
-    Route { method: "GET", path: "/api/queries", handler: || get(queries::queries) },
-    Route { method: "GET", path: "/api/openapi.json", handler: || get(openapi::document) },
-    Route { method: "GET", path: "/healthz", handler: || get(health::healthz).options(health::healthz) },
-    Route { method: "GET", path: "/readyz", handler: || get(health::readyz).options(health::readyz) },
-    Route { method: "GET", path: health::METRICS, handler: || get(health::metrics) },
+    Route { method: "GET", path: "/api/search", handler: || guarded(MethodFilter::GET, search) },
+    Route { method: "GET", path: "/api/tweets/{id}", handler: || guarded(MethodFilter::GET, tweet) },
+    Route { method: "POST", path: "/api/tweets", handler: || guarded(MethodFilter::POST, ingest::ingest) },
+    Route { method: "POST", path: "/api/percolate", handler: || guarded(MethodFilter::POST, percolate) },
+    Route { method: "GET", path: "/api/explain", handler: || guarded(MethodFilter::GET, explain) },
+    Route { method: "GET", path: "/api/stats", handler: || guarded(MethodFilter::GET, stats) },
+    Route { method: "GET", path: "/api/queries", handler: || guarded(MethodFilter::GET, queries::queries) },
+    Route { method: "GET", path: "/api/openapi.json", handler: || guarded(MethodFilter::GET, openapi::document) },
+    Route { method: "GET", path: "/healthz", handler: || guarded(health::PROBE, health::healthz) },
+    Route { method: "GET", path: "/readyz", handler: || guarded(health::PROBE, health::readyz) },
+    Route { method: "GET", path: health::METRICS, handler: || guarded(MethodFilter::GET, health::metrics) },
 ];
 
 /// `[[transport]] type = "rest"`
@@ -101,15 +101,14 @@ impl Transport for Rest {
     )
 )]
 pub(super) async fn search(
+    Searcher { client, access_token, .. }: Searcher,
     State(context): State<Arc<TransportContext>>,
-    client: Client,
     slot: ResponseSlot,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let token = context.access.check_command(&client)?;
     let fields = http::parameters("/api/search", query.as_deref())?;
     let mut command = protocol::page(fields, "q", (&context.limits).into())?;
-    let live = context.live_for(&client, token.as_ref());
+    let live = context.live_for(&client, access_token.as_ref());
     // Parsed before room is reserved: a query that waits for the parser takes no room of others.
     command.query = QuerySource::Parsed(context.clients.query(command.query, live.requester()).await?);
     slot.reserve(command.n).await?;
@@ -131,13 +130,12 @@ pub(super) async fn search(
     )
 )]
 pub(super) async fn tweet(
+    Searcher { client, access_token, .. }: Searcher,
     State(context): State<Arc<TransportContext>>,
-    client: Client,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let token = context.access.check_command(&client)?;
     let id = params::whole(&id).ok_or_else(|| ApiError::field("id", "must be a whole number below 2^64"))?;
-    let hit = context.live_for(&client, token.as_ref()).tweet(id).await?;
+    let hit = context.live_for(&client, access_token.as_ref()).tweet(id).await?;
     Ok(http::json(hit.json.to_string()))
 }
 
@@ -182,14 +180,12 @@ const MAX_EXPLAINED: usize = 1_000;
     )
 )]
 pub(super) async fn percolate(
+    Inspector { client, .. }: Inspector,
     State(context): State<Arc<TransportContext>>,
-    client: Client,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Json<Matching>, ApiError> {
-    context.access.check_ingestion(&client)?;
-    context.access.check_rate(&client, None)?;
     let mut fields = http::parameters("/api/percolate", query.as_deref())?;
     let explain = fields.flag("explain")?;
     fields.finish()?;
@@ -267,16 +263,15 @@ pub(super) struct Explanation {
     )
 )]
 pub(super) async fn explain(
+    Searcher { client, access_token, .. }: Searcher,
     State(context): State<Arc<TransportContext>>,
-    client: Client,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Explanation>, ApiError> {
-    let token = context.access.check_command(&client)?;
     let mut fields = http::parameters("/api/explain", query.as_deref())?;
     let query = QueryInput::read("q", fields.required("q")?)?;
     let (id, wants_price) = (fields.id("id")?, fields.flag("price")?);
     fields.finish()?;
-    let live = context.live_for(&client, token.as_ref());
+    let live = context.live_for(&client, access_token.as_ref());
     let query = context.clients.queries.read(query, live.requester()).await?;
     let (query_id, canonical) = (query.id().to_string(), query.canonical().to_owned());
     let mut price = None;
@@ -322,11 +317,10 @@ pub(super) struct StatsAnswer {
     )
 )]
 pub(super) async fn stats(
+    Searcher { client, access_token, .. }: Searcher,
     State(context): State<Arc<TransportContext>>,
-    client: Client,
 ) -> Result<Json<StatsAnswer>, ApiError> {
-    let token = context.access.check_command(&client)?;
-    let stats = context.live_for(&client, token.as_ref()).stats().await?;
+    let stats = context.live_for(&client, access_token.as_ref()).stats().await?;
     Ok(Json(StatsAnswer {
         version: env!("CARGO_PKG_VERSION"),
         epoch: context.live.epoch().to_string(),

@@ -17,7 +17,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::MethodFilter;
 use futures_util::Stream;
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -32,7 +32,7 @@ use crate::live::{
 };
 use crate::telemetry;
 
-use super::access::Client;
+use super::access::{AccessControl, HasAccess, Subscriber, guarded};
 use super::errors::{ApiError, Code};
 use super::params::{self, Params};
 use super::protocol::{self, HelloLimits};
@@ -46,7 +46,7 @@ pub(super) const KIND: TransportKind = TransportKind {
 };
 
 pub(super) const ROUTES: &[Route<Arc<SseState>>] =
-    &[Route { method: "GET", path: "/api/stream", handler: || get(stream) }];
+    &[Route { method: "GET", path: "/api/stream", handler: || guarded(MethodFilter::GET, stream) }];
 
 /// How long a client may take the rest after perch has begun to shut down.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -100,6 +100,12 @@ pub(super) struct SseState {
     context: TransportContext,
 }
 
+impl HasAccess for Arc<SseState> {
+    fn access(&self) -> &Arc<AccessControl> {
+        &self.context.access
+    }
+}
+
 /// Streams a live search.
 #[utoipa::path(get, path = "/api/stream", tag = "live",
     security((), ("jwt" = [])),
@@ -121,14 +127,12 @@ pub(super) struct SseState {
     )
 )]
 pub(super) async fn stream(
+    Subscriber { client, access_token, .. }: Subscriber,
     State(state): State<Arc<SseState>>,
-    client: Client,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let TransportContext { limits, query_limits, tasks, access, .. } = &state.context;
-    access.check_origin(&client)?;
-    let access_token = access.check_searcher(&client)?;
+    let TransportContext { limits, query_limits, tasks, .. } = &state.context;
     let mut fields = http::parameters("/api/stream", query.as_deref())?;
     let query = QueryInput::read("q", fields.required("q")?)?;
     let since = fields.seq("since")?;

@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use expect_test::expect;
+
 use super::*;
 
 fn table(text: &str) -> toml::Table {
@@ -35,4 +37,30 @@ fn mistakes_in_the_table_are_named() {
     let paths = errors.iter().map(|error| error.path.as_str()).collect::<Vec<_>>();
     assert_eq!(paths, ["searches", "idle_timeout_ms"]);
     assert_eq!((sse::KIND.build)(table("keep_alive_ms = 0")).err().unwrap()[0].path, "keep_alive_ms");
+}
+
+/// A row of a table of routes: method, path, and who may call it.
+fn rows<S>(routes: &[Route<S>]) -> impl Iterator<Item = String> {
+    routes.iter().map(|route| format!("{} {}: {}\n", route.method, route.path, (route.handler)().1))
+}
+
+#[test]
+fn every_route_names_who_may_call_it() {
+    let rows: String = rows(rest::ROUTES).chain(rows(sse::ROUTES)).chain(rows(ws::ROUTES)).collect();
+    expect![[r"
+        GET /api/search: searcher
+        GET /api/tweets/{id}: searcher
+        POST /api/tweets: ingestor
+        POST /api/percolate: inspector
+        GET /api/explain: searcher
+        GET /api/stats: searcher
+        GET /api/queries: inspector
+        GET /api/openapi.json: anyone
+        GET /healthz: anyone
+        GET /readyz: anyone
+        GET /metrics: anyone
+        GET /api/stream: subscriber
+        GET /ws: visitor
+    "]]
+    .assert_eq(&rows);
 }

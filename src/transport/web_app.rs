@@ -11,11 +11,13 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::MethodFilter;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::Embed;
 use uuid::Uuid;
+
+use super::access::{Anyone, guarded};
 
 #[derive(Embed)]
 #[folder = "web/lib"]
@@ -118,7 +120,8 @@ fn folder<Files: Embed>(name: &str) -> impl Iterator<Item = Asset> {
 pub(super) fn routes() -> Router {
     assets().into_iter().map(Arc::new).fold(Router::new(), |router, asset| {
         let path = if asset.path == "/index.html" { "/" } else { &asset.path }.to_owned();
-        router.route(&path, get(move |headers: HeaderMap| async move { asset.serve(&headers) }))
+        let serve = move |_: Anyone, headers: HeaderMap| async move { asset.serve(&headers) };
+        router.route(&path, guarded(MethodFilter::GET, serve).0)
     })
 }
 

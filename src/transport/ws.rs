@@ -32,7 +32,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::MethodFilter;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep_until};
@@ -45,7 +45,7 @@ use crate::auth::AccessToken;
 use crate::config::ConfigError;
 use crate::telemetry;
 
-use super::access::{Client, subprotocol};
+use super::access::{AccessControl, Client, HasAccess, Visitor, guarded, subprotocol};
 use super::errors::{ApiError, Code};
 use super::stats_ticker::{self, StatsTicker};
 use super::{Route, Transport, TransportContext, TransportKind, http};
@@ -64,7 +64,8 @@ pub(super) const KIND: TransportKind = TransportKind {
     build,
 };
 
-pub(super) const ROUTES: &[Route<Arc<WsState>>] = &[Route { method: "GET", path: "/ws", handler: || get(upgrade) }];
+pub(super) const ROUTES: &[Route<Arc<WsState>>] =
+    &[Route { method: "GET", path: "/ws", handler: || guarded(MethodFilter::GET, upgrade) }];
 
 /// A message of up to this many times the allowed size is read whole, so that perch can answer with
 /// an error. A longer one ends the connection in the middle of the message.
@@ -109,6 +110,12 @@ pub(super) struct WsState {
     frames_sent: telemetry::FramesSent,
 }
 
+impl HasAccess for Arc<WsState> {
+    fn access(&self) -> &Arc<AccessControl> {
+        &self.context.access
+    }
+}
+
 /// Opens the event protocol.
 #[utoipa::path(get, path = "/ws", tag = "live",
     security((), ("jwt" = [])), responses(
@@ -119,18 +126,13 @@ pub(super) struct WsState {
     (status = 426, description = "Not a connection that can be upgraded.", body = super::openapi::ErrorAnswer),
 ))]
 pub(super) async fn upgrade(
+    // Checked before the upgrade, so that a page that may not connect learns nothing.
+    Visitor { client, access_token, .. }: Visitor,
     State(ws): State<Arc<WsState>>,
-    client: Client,
     headers: HeaderMap,
     raw: Raw,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    // Checked before the upgrade, so that a page that may not connect learns nothing.
-    let checked = ws.context.access.check_origin(&client).and_then(|()| ws.context.access.access_token(&client));
-    let access_token = match checked {
-        Ok(access_token) => access_token,
-        Err(error) => return error.into_response(),
-    };
     let subprotocol = match subprotocol(&headers) {
         Ok(subprotocol) => subprotocol,
         Err(error) => return error.into_response(),

@@ -29,9 +29,7 @@ fn client(address: &str, headers: &[(&str, &str)]) -> Client {
         parts.headers.append(name, HeaderValue::from_str(value).unwrap());
     }
     parts.extensions.insert(ClientAddress { address: address.parse().unwrap(), via: Via::Direct });
-    let client = std::pin::pin!(Client::from_request_parts(&mut parts, &()));
-    let Some(Ok(client)) = futures_util::FutureExt::now_or_never(client) else { panic!("it waits for nothing") };
-    client
+    Client::of(&parts)
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Fields of a URL or of a form, percent-encoded.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// The most fields of a form. Clients send fewer than ten.
 const MAX_FIELDS: usize = 64;
 
@@ -49,18 +51,10 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// Percent-encodes everything but letters and digits: for the value of a cookie.
-pub(super) fn encode(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || byte == b'-' {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("a string takes everything");
-        }
-    }
-    encoded
+/// Percent-encodes everything but letters, digits and hyphens: for the value of a cookie.
+pub(super) fn encode(text: &str) -> impl std::fmt::Display {
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
+    utf8_percent_encode(text, ESCAPED)
 }
 
 /// The value of a cookie in a `Cookie` header, as it was set by [`encode`].

@@ -13,11 +13,12 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::MethodFilter;
+use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::super::access::{Client, SUBPROTOCOL};
+use super::super::access::{AccessControl, Anyone, Client, HasAccess, SUBPROTOCOL, Unverified, Visitor, guarded};
 use super::super::http;
 use super::super::response_budget::ResponseSlot;
 use super::Endpoint;
@@ -25,7 +26,6 @@ use super::client::{Answer, Input};
 use super::form::{self, Form};
 use super::options::{Csrf, FrameFormat, Packer};
 use super::table::{self, Newcomer, Refused};
-use crate::auth::AccessToken;
 use crate::telemetry;
 use perch_sente::frame::{Format, Version};
 use perch_sente::value::Value;
@@ -50,12 +50,20 @@ const CLIENT_COOKIE: &str = "perch-sente";
 
 pub(super) fn router(endpoint: Arc<Endpoint>) -> Router {
     let path = endpoint.options.path.clone();
-    let router = Router::new().route(&path, get(connect).post(event).options(preflight));
+    let routes = guarded(MethodFilter::GET, connect).0;
+    let routes = routes.merge(guarded(MethodFilter::POST, event).0).merge(guarded(MethodFilter::OPTIONS, preflight).0);
+    let router = Router::new().route(&path, routes);
     let router = match endpoint.options.csrf {
         Csrf::Off => router,
-        Csrf::Required => router.route(&format!("{path}/csrf-token"), get(csrf_token)),
+        Csrf::Required => router.route(&format!("{path}/csrf-token"), guarded(MethodFilter::GET, csrf_token).0),
     };
     router.with_state(endpoint)
+}
+
+impl HasAccess for Arc<Endpoint> {
+    fn access(&self) -> &Arc<AccessControl> {
+        &self.context.access
+    }
 }
 
 /// The answer to a refused request.
@@ -136,9 +144,13 @@ impl Endpoint {
         form::cookie(header_text(headers, "cookie")?, CLIENT_COOKIE)
     }
 
-    /// Checks CSRF token and origin. Returns the access token of the request.
-    fn check(&self, form: &Form, headers: &HeaderMap, client: &Client) -> Result<Option<AccessToken>, Refusal> {
-        let access_token = self.context.access.access_token(client).map_err(|_| BAD_TOKEN)?;
+    /// Checks the access token, the CSRF token and the origin of a request.
+    fn check(&self, form: &Form, headers: &HeaderMap, client: Unverified) -> Result<Visitor, Refusal> {
+        client.verify(&self.context.access, BAD_TOKEN, |client| self.check_page(form, headers, client))
+    }
+
+    /// Checks the CSRF token and the origin of a request.
+    fn check_page(&self, form: &Form, headers: &HeaderMap, client: &Client) -> Result<(), Refusal> {
         if self.options.csrf == Csrf::Required {
             let cookies = header_text(headers, "cookie").unwrap_or_default();
             let expected = form::cookie(cookies, &self.options.csrf_cookie);
@@ -146,7 +158,10 @@ impl Endpoint {
             let given =
                 [form.get("csrf-token"), header_text(headers, "x-csrf-token"), header_text(headers, "x-xsrf-token")];
             let given = given.into_iter().flatten().find(|token| *token != "null");
-            if !expected.zip(given).is_some_and(|(expected, given)| is_equal(expected.as_bytes(), given.as_bytes())) {
+            if !expected
+                .zip(given)
+                .is_some_and(|(expected, given)| bool::from(expected.as_bytes().ct_eq(given.as_bytes())))
+            {
                 return Err(BAD_CSRF_TOKEN);
             }
         }
@@ -157,7 +172,7 @@ impl Endpoint {
         } else {
             self.allowed_origin(headers).is_some()
         };
-        if is_allowed { Ok(access_token) } else { Err(BAD_ORIGIN) }
+        if is_allowed { Ok(()) } else { Err(BAD_ORIGIN) }
     }
 
     /// The origin of the page that sends this, if it is in the list.
@@ -219,21 +234,15 @@ impl Endpoint {
     }
 }
 
-/// Compares in constant time.
-fn is_equal(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len()
-        && left.iter().zip(right).fold(0, |differing, (left, right)| differing | (left ^ right)) == 0
-}
-
 fn is_upgrade(headers: &HeaderMap) -> bool {
     header_text(headers, "upgrade").is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
 }
 
 /// A GET: an upgrade or a poll.
 async fn connect(
+    client: Unverified,
     State(endpoint): State<Arc<Endpoint>>,
     RawQuery(query): RawQuery,
-    client: Client,
     slot: ResponseSlot,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -247,17 +256,17 @@ async fn connect(
         let fresh = uuid::Uuid::new_v4().to_string();
         let given = client_id(&form)?;
         let id = given.or(needs_no_id.then_some(&*fresh)).ok_or(NO_CLIENT_ID)?;
-        let access_token = endpoint.check(&form, &headers, &client)?;
+        let visitor = endpoint.check(&form, &headers, client)?;
         if is_raw && !is_upgrade(&headers) {
             return Err(ONLY_SOCKETS);
         }
         if is_upgrade(&headers) {
             return match upgrade {
-                Ok(upgrade) => open(&endpoint, upgrade, (id, given.is_some()), &form, (&client, access_token)),
+                Ok(upgrade) => open(&endpoint, upgrade, (id, given.is_some()), &form, visitor),
                 Err(rejection) => Ok(http::with_handshake_headers(rejection.into_response())),
             };
         }
-        poll(&endpoint, id, &form, (&client, access_token), slot).await
+        poll(&endpoint, id, &form, visitor, slot).await
     };
     let response = answer.await.unwrap_or_else(IntoResponse::into_response);
     endpoint.share(&headers, response)
@@ -268,14 +277,14 @@ fn open(
     upgrade: WebSocketUpgrade,
     (id, can_return): (&str, bool),
     form: &Form,
-    (client, access_token): (&Client, Option<AccessToken>),
+    Visitor { client, access_token, .. }: Visitor,
 ) -> Result<Response, Refusal> {
     let format = endpoint.first_format(form);
-    let new = Newcomer::new(endpoint, client, access_token.as_ref(), true, can_return);
+    let new = Newcomer::new(endpoint, &client, access_token.as_ref(), true, can_return);
     let inbox = table::open(endpoint, id, Some(new))?;
     let max_bytes = endpoint.context.limits.max_frame_bytes.saturating_mul(READABLE_FACTOR);
     let tasks = endpoint.context.tasks.clone();
-    let (is_trusted, progress) = (endpoint.context.may_publish(client), client.progress());
+    let (is_trusted, progress) = (endpoint.context.may_publish(&client), client.progress());
     let address_slot = client.connection();
     let upgrade = upgrade
         .protocols([SUBPROTOCOL])
@@ -297,7 +306,7 @@ async fn poll(
     endpoint: &Arc<Endpoint>,
     id: &str,
     form: &Form,
-    (client, access_token): (&Client, Option<AccessToken>),
+    Visitor { client, access_token, .. }: Visitor,
     slot: ResponseSlot,
 ) -> Result<Response, Refusal> {
     let wants_handshake = form.get("handshake?").is_some();
@@ -307,7 +316,7 @@ async fn poll(
     // back with a handshake, which shows its format. The oldest clients never ask for one.
     let is_new = wants_handshake || is_oldest || endpoint.options.format != FrameFormat::Auto;
     let (reply, answer) = oneshot::channel();
-    let new = is_new.then(|| Newcomer::new(endpoint, client, access_token.as_ref(), false, true));
+    let new = is_new.then(|| Newcomer::new(endpoint, &client, access_token.as_ref(), false, true));
     table::deliver(endpoint, id, Input::Poll { wants_handshake, format, access_token, slot, reply }, new).await?;
     match answer.await {
         Ok(Answer::Frame(frame)) => {
@@ -332,9 +341,9 @@ async fn poll(
 
 /// A POST: one event.
 async fn event(
+    client: Unverified,
     State(endpoint): State<Arc<Endpoint>>,
     RawQuery(query): RawQuery,
-    client: Client,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -356,7 +365,7 @@ async fn event(
             Some(id) => id.to_owned(),
             None => endpoint.old_client_id(&headers, ppstr).ok_or(NO_CLIENT_ID)?,
         };
-        let access_token = endpoint.check(&form, &headers, &client)?;
+        let Visitor { client, access_token, .. } = endpoint.check(&form, &headers, client)?;
         let ppstr = ppstr.ok_or(BAD_FRAME)?.to_owned();
         let (reply, answer) = oneshot::channel();
         let is_trusted = endpoint.context.may_publish(&client);
@@ -373,7 +382,7 @@ async fn event(
 }
 
 /// Answers the preflight of a request from another origin.
-async fn preflight(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
+async fn preflight(_: Anyone, State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
     const ALLOWED: [(HeaderName, &str); 3] = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "X-CSRF-Token, X-Requested-With, Content-Type, Authorization"),
@@ -390,7 +399,7 @@ async fn preflight(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) ->
 
 /// Answers with a CSRF token, and sets the cookie that it is compared with. Pages of other origins
 /// can't read the answer.
-async fn csrf_token(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
+async fn csrf_token(_: Anyone, State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap) -> Response {
     let name = &endpoint.options.csrf_cookie;
     let token = form::cookie(header_text(&headers, "cookie").unwrap_or_default(), name)
         .unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
