@@ -9,6 +9,9 @@
 //! history up to W and pushes after W are disjoint and complete. A session that resumes or has
 //! fallen behind reads from the index, with the same query, until it has passed every match that
 //! the hub withheld. Then it is live again. A tweet reaches a client in these two ways only.
+//!
+//! A [`Session`] knows subscriptions and their events. A [`ClientSession`] is the session of a
+//! client: it carries out commands within the client's rights and rates. Transports use the latter.
 
 mod address_limit;
 mod authorization;

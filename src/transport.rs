@@ -2,15 +2,17 @@
 //! row of [`TRANSPORTS`].
 //!
 //! ```text
-//! Live ── Session::next ──> ws, sse ──> clients
-//! Live <── search, percolate, matching ── ws, sse, rest <── clients
+//! ClientSession::next ── ClientEvent ──> ws, sse, sente ──> clients
+//! ClientSession::handle <── Command ── ws, sse, sente <── clients
+//! Live <── searches and questions ── rest <── clients
 //! Intake <── bulk bodies ── ingest (a part of rest)
 //! ```
 //!
-//! [`router`] puts them together. Transports only translate: they hold no state but that of their
-//! connections, and no tweet longer than it takes to write it. What waits for a slow client waits
-//! in its [`crate::live::Session`], which is bounded. Shapes are in `protocol`, errors in `errors`;
-//! `docs/PROTOCOL.md` describes both for clients.
+//! [`router`] puts the routes together; a transport may have a listener of its own instead. A
+//! transport is a codec: it holds no state but that of its connections, and no tweet longer than it
+//! takes to write it. The rules for clients are in [`ClientSession`], and what waits for a slow
+//! client waits there, bounded. Shapes are in `protocol`, errors in `errors`; `docs/PROTOCOL.md`
+//! describes both for clients. Each route names who may call it (`access`).
 
 mod access;
 mod compression;

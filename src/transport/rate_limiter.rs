@@ -1,6 +1,6 @@
 //! Limits the rate of requests: a token bucket for each address or token subject.
 //!
-//! A WebSocket has its bucket in its connection. Requests may share a connection or have one each,
+//! A client's session has a bucket of its own. Requests may share a connection or have one each,
 //! so their buckets are found by [`ClientKey`]. A full bucket carries no information and is
 //! dropped, so the limiter holds only the clients of the last seconds.
 
