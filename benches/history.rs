@@ -17,7 +17,7 @@ use perch::index::{CompiledSearch, Index, IndexOptions, PageRequest, Snapshot};
 use perch::lower::Fields;
 use perch::query::{Ast, Phrase};
 use perch::schema::{Schema, tweet};
-use perch::tweet::{AnalyzedTweet, SequencedTweet};
+use perch::tweet::{AnalyzedTweet, SequencedTweet, TweetKey};
 use tantivy::Term;
 use tantivy::collector::Count;
 use tantivy::query::{PhraseQuery, Query};
@@ -93,7 +93,7 @@ fn analyzed(number: u64, zipf: &Zipf, random: &mut Random, builder: &mut DocBuil
     let json = format!(
         r#"{{"id":{id},"id_str":"{id}","text":"{text}","created_at":"Tue Nov 14 22:13:20 +0000 2023","lang":"{lang}","retweet_count":0,"favorite_count":0,"entities":{{"hashtags":[],"urls":[],"user_mentions":[],"media":[{{"type":"photo","media_url_https":"https://pbs.example/media/{id:x}.jpg"}}]}},"user":{{"name":"{name}","screen_name":"{name}","profile_image_url":"https://pbs.example/profile_images/{id:x}/normal.jpg","followers_count":{followers}}}}}"#
     );
-    AnalyzedTweet { id, json: json.into(), doc: builder.finish() }
+    AnalyzedTweet { id, key: TweetKey::of_number(id), json: json.into(), doc: builder.finish() }
 }
 
 fn fill(index: &Index, tweets: usize) -> Duration {
@@ -165,7 +165,7 @@ fn main() {
     };
     let page = PageRequest { n: PAGE, ..PageRequest::default() };
     let middle = 1_000_000_000_000_000_000 + (u64::try_from(tweets / 2).expect("64 bits") << 12);
-    let deep = PageRequest { before_id: Some(middle), ..page };
+    let deep = PageRequest { before_id: Some(middle.into()), ..page };
     let watermark = PageRequest { until_seq: Some(Seq(snapshot.last_seq().0 - 100)), ..page };
     let cases = [
         ("rare word (rank 1000), first page", word(1_000), page),

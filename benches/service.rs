@@ -182,7 +182,7 @@ fn quantiles(times: &mut [Duration]) -> String {
 fn bare_writer(lines: &[String]) -> f64 {
     let items: Vec<SequencedTweet> = lines
         .iter()
-        .flat_map(|line| perch::tweet::read(line.as_bytes()).expect("a tweet"))
+        .map(|line| perch::tweet::read(line.as_bytes()).expect("a tweet"))
         .zip(1..)
         .map(|(tweet, seq)| SequencedTweet { seq: Seq(seq), tweet: Arc::new(perch::tweet::analyze(&tweet)) })
         .collect();

@@ -330,8 +330,13 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
     let server = tokio::spawn(server::serve(listener, router, options, shutdown.clone()));
 
     for (name, source) in plugins.sources {
-        let context =
-            SourceContext { name, intake: intake.clone(), cursors: index.cursors(), shutdown: shutdown.clone() };
+        let context = SourceContext {
+            name,
+            intake: intake.clone(),
+            max_line_bytes: config.limits.max_line_bytes,
+            cursors: index.cursors(),
+            shutdown: shutdown.clone(),
+        };
         sources.spawn(crate::source::supervise(source, context, Arc::clone(&status)));
     }
     sources.close();

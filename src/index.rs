@@ -257,8 +257,8 @@ impl Index {
             let mut state = self.inner.shared.lock();
             let Some(last) = items.last() else { return answer(ack, Ok(state.last_seq)) };
             state.last_seq = last.seq;
-            let highest_id = state.committed.highest_id();
-            state.tail.push(Arc::clone(&items), highest_id);
+            let committed = Arc::clone(&state.committed);
+            state.tail.push(Arc::clone(&items), |tweet| committed.may_hold(tweet));
             state.snapshot = None;
         }
         if let Ok(permit) = self.inner.room.try_acquire() {

@@ -13,7 +13,8 @@
 //! | module | question it answers |
 //! |---|---|
 //! | `ids` | Which ids and positions are there? |
-//! | `tweet` | How is a tweet read, which fields are kept, how is it analyzed, and where in it are matches? |
+//! | `tweet` | Which fields of a tweet are kept, how are they stored and analyzed, and where in it are matches? |
+//! | `format` | How do networks, archives and tools write tweets? Table of plugins, and the reader of files |
 //! | `config`, `telemetry` | What did the user configure? What is logged and measured? |
 //! | `auth` | Who is a client, and which rights has it? |
 //! | `index` | Which tweets came before? tantivy on disk, the tail, paging, catching up |
@@ -28,6 +29,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod format;
 pub mod hub;
 pub mod ids;
 pub mod index;

@@ -1,8 +1,8 @@
 //! Sources bring tweets in. A source is one file and one row of [`SOURCES`].
 //!
 //! ```text
-//! file, stdin ─> reader ─┐
-//! demo ──────────────────┴─> Intake ─> pipeline
+//! file, stdin ─> format::reader ─┐
+//! demo ──────────────────────────┴─> Intake ─> pipeline
 //! ```
 //!
 //! [`supervise`] runs one source: it restarts a failed one with exponential backoff and shows its
@@ -11,7 +11,6 @@
 
 mod demo;
 mod file;
-pub mod reader;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -58,6 +57,8 @@ pub struct SourceContext {
     pub name: String,
     /// Takes the tweets.
     pub intake: Intake,
+    /// The longest tweet, `limits.max_line_bytes`.
+    pub max_line_bytes: usize,
     /// The cursors of the last commit: where sources that send cursors resume.
     pub cursors: Cursors,
     /// Cancelled at the shutdown: the source sends what it has read, and returns.

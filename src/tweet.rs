@@ -1,19 +1,26 @@
 //! The tweet: reading, the fields that perch keeps, and analysis.
 //!
-//! [`read()`] reads a tweet in any format of Twitter's APIs. [`Tweet`] has the fields that perch
-//! keeps. [`Tweet::to_json`] is the one format in which perch stores and sends it.
-//! [`Tweet::analyze`] makes the document that queries match. Reading a tweet that perch has written
-//! gives the same tweet, so an index can be rebuilt from the tweets that it stores.
+//! [`read()`] reads one tweet in the form of Twitter's API v1.1, which is also the form in which
+//! perch stores and sends it ([`Tweet::to_json`]). [`crate::format`] reads every other form.
+//! [`Tweet`] has the fields that perch keeps. [`Tweet::analyze`] makes the document that queries
+//! match. Reading a tweet that perch has written gives the same tweet, so an index can be rebuilt
+//! from the tweets that it stores.
+//!
+//! A tweet is refused only if it has no id, or neither text nor media. Any other wrong value is
+//! dropped and counted ([`Dropped`]).
 //!
 //! Texts keep their HTML entities (`&amp;`), because clients insert them into pages as they are.
-//! Only the analysis decodes them. Ids are `u64` and never pass through a float.
+//! Only the analysis decodes them. Ids never pass through a float.
 
 mod analyze;
 mod date;
+pub(crate) mod entities;
 pub mod explain;
 mod extract;
+pub(crate) mod json;
+mod key;
 mod read;
-mod wire;
+mod values;
 mod write;
 
 use std::fmt;
@@ -22,8 +29,12 @@ use std::sync::Arc;
 pub(crate) use analyze::{TextOrigin, TextSource};
 #[cfg(test)]
 pub(crate) use extract::decode;
-pub(crate) use extract::{decoded_parts, raw_range};
-pub use read::{read, read_each};
+pub(crate) use extract::{decoded_parts, display, extract, raw_range};
+pub(crate) use key::KeyTerm;
+pub use key::{PageKey, TweetKey, order_id, snowflake_ms};
+pub(crate) use read::{Draft, identity, missing_text, read_value};
+pub use read::{ReadContext, Reading, read};
+pub use values::{Dropped, MAX_ID_BYTES, is_id};
 
 use crate::doc::{Doc, DocBuilder, Point};
 use crate::ids::Seq;
@@ -35,56 +46,122 @@ pub const MAX_ENTITIES: usize = 1_000;
 /// A tweet, with the fields that perch keeps.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tweet {
-    /// The id.
+    /// The place in the order of all tweets, in the space of Twitter's snowflakes.
     pub id: u64,
+    /// The identity: 1 to 512 bytes of printable text without spaces.
+    pub id_str: String,
     /// The full text, with the HTML entities `&amp;`, `&lt;` and `&gt;`.
     pub text: String,
     /// The creation time, in seconds since 1970 (UTC).
     pub created_at: Option<i64>,
     /// The language code: `en`.
     pub lang: Option<String>,
+    /// All language codes, the first included, if there is more than one.
+    pub langs: Vec<String>,
+    /// The address of its page.
+    pub url: Option<String>,
+    /// The network that it comes from.
+    pub source: Option<Network>,
     /// The number of retweets.
     pub retweet_count: u64,
     /// The number of likes.
     pub favorite_count: u64,
+    /// The number of replies, if it is known.
+    pub reply_count: Option<u64>,
+    /// The number of quotes, if it is known.
+    pub quote_count: Option<u64>,
     /// The entities of the text.
     pub entities: Entities,
     /// The author.
     pub user: User,
-    /// The tweet that it replies to.
-    pub in_reply_to_status_id: Option<u64>,
-    /// The user that it replies to.
-    pub in_reply_to_user_id: Option<u64>,
+    /// The `id_str` of the tweet that it replies to.
+    pub in_reply_to_status_id: Option<String>,
+    /// The id of the user that it replies to.
+    pub in_reply_to_user_id: Option<String>,
     /// The screen name of the user that it replies to.
     pub in_reply_to_screen_name: Option<String>,
+    /// The `id_str` of the tweet that started the conversation.
+    pub conversation_id: Option<String>,
     /// Whether it quotes another tweet.
     pub is_quote: bool,
+    /// The quoted tweet, if more is known than that there is one.
+    pub quoted: Option<Referenced>,
     /// The location.
     pub coordinates: Option<Point>,
+    /// The place that it names.
+    pub place: Option<Place>,
+    /// The options of its poll.
+    pub poll_options: Vec<String>,
+    /// Whether its author or network warns of its content.
+    pub is_sensitive: bool,
     /// The original, if it is a retweet.
-    pub retweet: Option<Retweet>,
+    pub retweet: Option<Referenced>,
 }
 
-/// The original of a retweet.
+/// A tweet that another one retweets or quotes.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Retweet {
-    /// The tweet. It is no retweet itself.
+pub enum Referenced {
+    /// The tweet. It retweets and quotes nothing itself.
     Tweet(Box<Tweet>),
-    /// The id, if no more is known.
-    Id(u64),
+    /// The `id_str`, if no more is known.
+    Id(String),
+    /// Only that there is one, as archives know of retweets.
+    Unknown,
+}
+
+/// The networks that tweets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// X, formerly Twitter.
+    X,
+    /// Bluesky.
+    Bluesky,
+    /// Mastodon, and what else speaks its API or `ActivityPub`.
+    Mastodon,
+}
+
+impl Network {
+    /// Its name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Network::X => "x",
+            Network::Bluesky => "bluesky",
+            Network::Mastodon => "mastodon",
+        }
+    }
+
+    /// The network of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Network> {
+        [Network::X, Network::Bluesky, Network::Mastodon].into_iter().find(|network| network.name() == name)
+    }
+}
+
+/// The place that a tweet names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The name that people read: `Manhattan, NY`.
+    pub full_name: String,
+    /// The code of its country: `US`.
+    pub country_code: Option<String>,
 }
 
 /// The author of a tweet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
+    /// The id, if it is known.
+    pub id_str: Option<String>,
     /// The display name.
     pub name: String,
-    /// The screen name, without `@`.
+    /// The screen name, without `@`. On Mastodon with the instance: `ann@social.example`.
     pub screen_name: String,
     /// The URL of the picture.
     pub profile_image_url: String,
     /// The number of followers.
     pub followers_count: u64,
+    /// Whether the network has verified the account.
+    pub verified: bool,
 }
 
 /// The entities of a text.
@@ -123,6 +200,8 @@ pub struct Url {
     pub expanded_url: String,
     /// The text that pages show for it.
     pub display_url: String,
+    /// Where the target redirects to, if that is known.
+    pub unwound_url: Option<String>,
     /// Its position.
     pub indices: Indices,
 }
@@ -153,6 +232,8 @@ pub struct Media {
     pub expanded_url: Option<String>,
     /// The text that pages show for it.
     pub display_url: Option<String>,
+    /// What it shows, in the author's words.
+    pub alt_text: Option<String>,
     /// Its position.
     pub indices: Indices,
 }
@@ -183,8 +264,9 @@ impl TweetError {
     }
 
     /// The same error, with a path that is relative to an outer field.
-    fn inside(mut self, field: &str) -> TweetError {
-        self.field = if self.field.is_empty() { field.to_owned() } else { format!("{field}.{}", self.field) };
+    pub(crate) fn inside(mut self, field: &str) -> TweetError {
+        let separator = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
+        self.field = format!("{field}{separator}{}", self.field);
         self
     }
 }
@@ -205,14 +287,17 @@ impl std::error::Error for TweetError {}
 pub fn analyze(tweet: &Tweet) -> AnalyzedTweet {
     let mut builder = DocBuilder::new(Schema::tweet());
     tweet.analyze(&mut builder);
-    AnalyzedTweet { id: tweet.id, json: tweet.to_json().into(), doc: builder.finish() }
+    let key = TweetKey::new(&tweet.id_str);
+    AnalyzedTweet { id: tweet.id, key, json: tweet.to_json().into(), doc: builder.finish() }
 }
 
 /// A tweet that is ready for the pipeline.
 #[derive(Debug)]
 pub struct AnalyzedTweet {
-    /// The id.
+    /// The place in the order of all tweets.
     pub id: u64,
+    /// The identity.
+    pub key: TweetKey,
     /// The JSON that is stored and sent to clients, by [`Tweet::to_json`].
     pub json: Arc<str>,
     /// The document that queries match.

@@ -1,7 +1,7 @@
 //! `perch ingest`: sends files to `POST /api/tweets`.
 //!
 //! ```text
-//! file -> pieces (as the server would cut it) -> portions of NDJSON, packed
+//! file -> tweets, as perch keeps them -> portions of NDJSON, packed
 //!      -> several requests at a time -> counts, refused lines by file and line
 //! ```
 //!
@@ -9,13 +9,14 @@
 //! portion that is too large for the server, or for a proxy before it, is halved, down to one
 //! tweet; those that follow begin at the size that was taken.
 
+mod dry_run;
+mod input;
+
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -25,7 +26,7 @@ use clap::Args;
 use hyper::{StatusCode, header};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
-use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
+use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use url::Url;
@@ -34,7 +35,9 @@ use super::client::{Backoff, Http, address, refusal, unreachable};
 use super::show::escaped;
 use super::signals::Ends;
 use super::{Failure, ServerArgs};
-use crate::source::reader::{InputStream, Location, RawChunk, RawReader, ReaderOptions, RefusedDoc};
+use crate::format::reader::{BulkReader, Chunk, Location, RefusedDoc};
+use crate::tweet::Tweet;
+use input::{Input, ReadingArgs};
 
 /// The largest number of tweets in a portion.
 const PORTION_TWEETS: usize = 5_000;
@@ -49,9 +52,14 @@ const LISTED: u64 = 1_000;
 
 #[derive(Debug, Args)]
 pub(super) struct IngestArgs {
-    /// NDJSON, JSON arrays or Twitter search answers; plain, gzip or zstd; - is standard input
+    /// Tweets in any format (docs/FORMATS.md), also packed, in a tar or a zip; - is standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// Send nothing: tell the format, counts, and the first tweets as perch would keep them
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    reading: ReadingArgs,
     /// How many requests run at one time; with 1, tweets arrive in the order of the file
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     parallel: u8,
@@ -60,6 +68,9 @@ pub(super) struct IngestArgs {
 }
 
 pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
+    if args.dry_run {
+        return dry_run::dry_run(args).await;
+    }
     let url = address(&args.server.url, "/api/tweets");
     let http = Http::new(&args.server.access, [&url])?;
     let target = Arc::new(Target { http, url, max_portion_bytes: AtomicUsize::new(PORTION_BYTES) });
@@ -71,7 +82,15 @@ pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
     let mut counts = Counts::default();
     let mut outcome = Ok(());
     for (at, path) in args.files.iter().enumerate() {
-        match send_file(path, &target, usize::from(args.parallel), &mut counts, &mut ends).await {
+        let input = Input::open(path, &args.reading).await;
+        let sent = match input {
+            Ok(input) => {
+                let file = (path.as_path(), input, &args.reading);
+                send_file(file, &target, usize::from(args.parallel), &mut counts, &mut ends).await
+            }
+            Err(error) => Err(error),
+        };
+        match sent {
             Ok(()) => {}
             Err(Failure::Other(error)) => {
                 anstream::eprintln!("perch: {}: {}", path.display(), escaped(&format!("{error:#}")));
@@ -89,7 +108,7 @@ pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
             Err(other) => return Err(other),
         }
     }
-    writeln!(anstream::stdout(), "{} accepted, {} refused", counts.accepted, counts.refused)?;
+    writeln!(anstream::stdout(), "{counts}")?;
     match outcome {
         Ok(()) if counts.refused > 0 => Err(Failure::Told),
         outcome => outcome,
@@ -100,6 +119,20 @@ pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
 struct Counts {
     accepted: u64,
     refused: u64,
+    deletions: u64,
+    skipped: u64,
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} accepted, {} refused", self.accepted, self.refused)?;
+        for (n, what) in [(self.deletions, "deletions"), (self.skipped, "skipped")] {
+            if n > 0 {
+                write!(f, ", {n} {what}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Target {
@@ -107,6 +140,18 @@ struct Target {
     url: Url,
     /// The size of the next portions: less than what was too large.
     max_portion_bytes: AtomicUsize,
+}
+
+/// A tweet as perch keeps it, and where it stands in the file.
+struct Line {
+    json: String,
+    location: Location,
+}
+
+impl Line {
+    fn new(tweet: &Tweet, location: Location) -> Line {
+        Line { json: tweet.to_json(), location }
+    }
 }
 
 /// Some tweets as NDJSON, and where each line stands in the file.
@@ -166,27 +211,15 @@ struct Progress<'a> {
 
 /// Sends a file to its end, or until a signal comes.
 async fn send_file(
-    path: &Path,
+    (path, input, reading): (&Path, Input, &ReadingArgs),
     target: &Arc<Target>,
     parallel: usize,
     counts: &mut Counts,
     ends: &mut Ends,
 ) -> Result<(), Failure> {
     let read_bytes = Arc::new(AtomicU64::new(0));
-    let (input, len): (InputStream, Option<u64>) = if path.as_os_str() == "-" {
-        (Box::new(tokio::io::stdin()), None)
-    } else {
-        let file = tokio::fs::File::open(path).await.context("can't be opened")?;
-        let metadata = file.metadata().await.context("can't be read")?;
-        if metadata.is_dir() {
-            return Err(anyhow!("is a directory").into());
-        }
-        (Box::new(file), metadata.is_file().then_some(metadata.len()))
-    };
-    let input = CountingReader { input, read_bytes: Arc::clone(&read_bytes) };
-    let options = ReaderOptions { max_line_bytes: 64 * 1024 * 1024, ..ReaderOptions::default() };
-    let mut reader = RawReader::new(input, options);
-    let bar = progress_bar(len);
+    let bar = progress_bar(input.len);
+    let mut reader = input.read(reading, &read_bytes, |tweet, location| Line::new(&tweet, location));
     let mut progress = Progress {
         path,
         bar,
@@ -220,7 +253,7 @@ async fn send_file(
 }
 
 async fn send_portions(
-    reader: &mut RawReader,
+    reader: &mut BulkReader<Line>,
     target: &Arc<Target>,
     parallel: usize,
     progress: &mut Progress<'_>,
@@ -237,8 +270,10 @@ async fn send_portions(
                 break;
             }
         };
-        progress.refuse(chunk.refused.len() as u64, chunk.refused.iter().map(RefusedDoc::clone));
+        progress.counts.deletions += chunk.deletions.len() as u64;
+        progress.counts.skipped += chunk.skipped.values().sum::<u64>();
         portion.add(&chunk);
+        progress.refuse(chunk.refused);
         if portion.is_full(target.max_portion_bytes.load(Ordering::Relaxed)) {
             while requests.len() >= parallel {
                 progress.take_one(requests).await?;
@@ -321,8 +356,9 @@ impl Progress<'_> {
         }
     }
 
-    fn refuse(&mut self, refused: u64, mistakes: impl Iterator<Item = RefusedDoc>) {
-        self.list(refused, mistakes.map(|refused| (refused.line, refused.reason)).collect());
+    fn refuse(&mut self, refused: Vec<RefusedDoc>) {
+        let mistakes = refused.into_iter().map(|refused| (refused.line, refused.reason)).collect::<Vec<_>>();
+        self.list(mistakes.len() as u64, mistakes);
     }
 
     fn list(&mut self, refused: u64, mistakes: Vec<(u64, String)>) {
@@ -374,20 +410,24 @@ fn progress_bar(len: Option<u64>) -> ProgressBar {
 }
 
 impl Portion {
-    fn add(&mut self, chunk: &RawChunk) {
-        for doc in &chunk.docs {
-            let start = self.body.len();
-            self.body.extend_from_slice(&chunk.bytes[doc.range.clone()]);
-            // Between the parts of a JSON document a line break means no more than a space.
-            for byte in &mut self.body[start..] {
-                if matches!(byte, b'\n' | b'\r') {
-                    *byte = b' ';
-                }
+    fn add(&mut self, chunk: &Chunk<Line>) {
+        let mut deletions = chunk.deletions.iter().peekable();
+        for at in 0..=chunk.tweets.len() {
+            while let Some(deletion) = deletions.next_if(|deletion| deletion.at <= at) {
+                let line = serde_json::json!({"delete": {"status": {"id_str": deletion.id_str}}}).to_string();
+                self.push(&line, deletion.location);
             }
-            self.body.push(b'\n');
-            self.locations.push(doc.location);
-            self.ends.push(self.body.len());
+            if let Some(Line { json, location }) = chunk.tweets.get(at) {
+                self.push(json, *location);
+            }
         }
+    }
+
+    fn push(&mut self, json: &str, location: Location) {
+        self.body.extend_from_slice(json.as_bytes());
+        self.body.push(b'\n');
+        self.locations.push(location);
+        self.ends.push(self.body.len());
     }
 
     fn is_full(&self, max_bytes: usize) -> bool {
@@ -479,25 +519,6 @@ fn understand(status: StatusCode, text: &str) -> Result<Answer, Failure> {
         return Err(anyhow!("the answer is not what perch sends").into());
     }
     Err(refusal(status, text))
-}
-
-/// Counts the bytes that are read, for the progress bar.
-struct CountingReader {
-    input: InputStream,
-    read_bytes: Arc<AtomicU64>,
-}
-
-impl AsyncRead for CountingReader {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let poll = Pin::new(&mut self.input).poll_read(context, buffer);
-        self.read_bytes.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
-        poll
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `perch search`: a page of history.
 
+use crate::tweet::PageKey;
 use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
@@ -21,8 +22,8 @@ pub(super) struct SearchArgs {
     #[arg(short, default_value_t = 20)]
     n: usize,
     /// Only tweets before this id: the next page
-    #[arg(long, value_name = "ID")]
-    before_id: Option<u64>,
+    #[arg(long, value_name = "ID", value_parser = page_key)]
+    before_id: Option<PageKey>,
     /// Print the tweets as JSON, one a line
     #[arg(long)]
     json: bool,
@@ -38,6 +39,10 @@ struct Page {
     result: Vec<Box<RawValue>>,
     total: u64,
     next: Option<String>,
+}
+
+fn page_key(text: &str) -> Result<PageKey, &'static str> {
+    PageKey::parse(text).ok_or("expected the `next` of a page, or a whole number below 2^64")
 }
 
 pub(super) async fn run(args: &SearchArgs) -> Result<(), Failure> {

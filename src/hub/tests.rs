@@ -10,7 +10,7 @@ use crate::index::Hit;
 use crate::percolator::{Compiled, EngineOptions, Matches};
 use crate::query::{Ast, QueryLimits};
 use crate::schema::{Schema, tweet};
-use crate::tweet::AnalyzedTweet;
+use crate::tweet::{AnalyzedTweet, TweetKey};
 
 /// Evaluates every query for every document, by the definition of the language.
 #[derive(Default)]
@@ -54,7 +54,12 @@ fn query(text: &str) -> Query {
 fn item(seq: u64, text: &str) -> SequencedTweet {
     let mut builder = DocBuilder::new(Schema::tweet());
     builder.text(tweet::TEXT, text);
-    let tweet = AnalyzedTweet { id: 1_000 + seq, json: text.into(), doc: builder.finish() };
+    let tweet = AnalyzedTweet {
+        id: 1_000 + seq,
+        key: TweetKey::of_number(1_000 + seq),
+        json: text.into(),
+        doc: builder.finish(),
+    };
     SequencedTweet { seq: Seq(seq), tweet: Arc::new(tweet) }
 }
 

@@ -4,6 +4,8 @@
 //! stored tweets are damaged is opened without them: it can be searched and counted, and only
 //! reading one of its tweets fails.
 
+mod lookup;
+
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -13,20 +15,20 @@ use tantivy::directory::META_LOCK;
 use tantivy::fastfield::AliveBitSet;
 use tantivy::index::{SegmentId, SegmentReader};
 use tantivy::query::{AllQuery, EnableScoring, Intersection, Query, Scorer, TermQuery, Weight};
+use tantivy::schema::Schema;
 use tantivy::schema::document::{DeserializeError, DocumentDeserialize, DocumentDeserializer};
-use tantivy::schema::{IndexRecordOption, Schema, Term};
 use tantivy::store::StoreReader;
-use tantivy::{COLLECT_BLOCK_BUFFER_LEN, Directory as _, DocAddress, DocId, DocSet as _, TERMINATED, TantivyError};
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, Directory as _, DocAddress, DocId, TantivyError};
 
 use super::Hit;
 use super::checksum;
 use super::damage::{Damage, guarded};
-
 use super::retention::Part;
-use super::tweet_fields::{ID, SEQ, TweetFields};
+use super::tweet_fields::{ID, KEY_HALVES, SEQ};
 use super::zone_map::ZoneMap;
 use crate::coop;
 use crate::ids::Seq;
+use crate::tweet::TweetKey;
 
 /// Decompressed blocks of stored tweets that a segment caches.
 const STORE_CACHE_BLOCKS: usize = 64;
@@ -47,6 +49,8 @@ pub(super) struct Segment {
     /// The stored tweets, or the reason why they can't be opened.
     store: Arc<Result<StoreReader, TantivyError>>,
     ids: Column<u64>,
+    /// The halves of keys that are no numbers, if the segment has any.
+    keys: Option<[Column<u64>; 2]>,
     seqs: Column<u64>,
     /// Created when a replay first needs it, and shared with later states of the segment.
     zone_map: Arc<OnceLock<ZoneMap>>,
@@ -61,8 +65,8 @@ pub(super) struct Filter<'a> {
     pub(super) after: Seq,
     /// Only documents up to this seq.
     pub(super) until: Seq,
-    /// No documents with these ids: the tail has a newer version.
-    pub(super) hidden: &'a HashSet<u64>,
+    /// No documents with these keys: the tail has a newer version.
+    pub(super) hidden: &'a HashSet<TweetKey>,
 }
 
 impl CommittedIndex {
@@ -127,11 +131,6 @@ impl CommittedIndex {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
-    /// The highest id that is or was in the index.
-    pub(super) fn highest_id(&self) -> Option<u64> {
-        self.highest_id
-    }
-
     /// Whether it contains a segment.
     pub(super) fn holds(&self, segment: SegmentId) -> bool {
         self.ord(segment).is_some()
@@ -143,10 +142,10 @@ impl CommittedIndex {
     }
 
     /// Every document, in order of arrival.
-    pub(super) fn all(&self) -> Vec<(Seq, u64, DocAddress)> {
+    pub(super) fn all(&self) -> Vec<(Seq, TweetKey, DocAddress)> {
         let documents = self.segments.iter().zip(0..).flat_map(|(segment, ord)| {
             let alive = (0..segment.reader.max_doc()).filter(|&doc| !segment.reader.is_deleted(doc));
-            alive.map(move |doc| (Seq(segment.seqs.values.get_val(doc)), segment.id(doc), DocAddress::new(ord, doc)))
+            alive.map(move |doc| (Seq(segment.seqs.values.get_val(doc)), segment.key(doc), DocAddress::new(ord, doc)))
         });
         let mut documents: Vec<_> = documents.collect();
         documents.sort_unstable_by_key(|&(seq, ..)| seq);
@@ -176,27 +175,6 @@ impl CommittedIndex {
         segments
     }
 
-    /// The address of the tweet with this id.
-    pub(super) fn find(&self, id: u64) -> tantivy::Result<Option<DocAddress>> {
-        let term = Term::from_field_u64(TweetFields::get().id(), id);
-        for (segment, ord) in self.segments.iter().zip(0..) {
-            let (low, high) = segment.ids();
-            if !(low..=high).contains(&id) {
-                continue;
-            }
-            let index = segment.reader.inverted_index(term.field())?;
-            let Some(mut postings) = index.read_postings(&term, IndexRecordOption::Basic)? else { continue };
-            let mut doc = postings.doc();
-            while doc != TERMINATED {
-                if !segment.reader.is_deleted(doc) {
-                    return Ok(Some(DocAddress::new(ord, doc)));
-                }
-                doc = postings.advance();
-            }
-        }
-        Ok(None)
-    }
-
     /// The number of tweets below a seq.
     pub(super) fn count_before(&self, first: Seq) -> u64 {
         let count = |segment: &Segment| {
@@ -215,16 +193,6 @@ impl CommittedIndex {
         self.segments.iter().map(count).sum()
     }
 
-    /// The number of tweets with one of these ids.
-    pub(super) fn count_ids(&self, ids: &HashSet<u64>) -> u64 {
-        let count = |segment: &Segment| {
-            let all = (0..segment.reader.max_doc()).take_while(|_| !coop::stopped());
-            let found = all.filter(|&doc| !segment.reader.is_deleted(doc) && ids.contains(&segment.id(doc)));
-            u64::try_from(found.count()).unwrap_or(u64::MAX)
-        };
-        if ids.is_empty() { 0 } else { self.segments.iter().map(count).sum() }
-    }
-
     /// The ordinal of a segment.
     pub(super) fn ord(&self, segment: SegmentId) -> Option<u32> {
         let mut ords = (0..).zip(&self.segments);
@@ -237,7 +205,7 @@ impl CommittedIndex {
     }
 
     /// The stored tweet, unless it is deleted, hidden, or can't be read.
-    pub(super) fn current_hit(&self, address: DocAddress, hidden: &HashSet<u64>) -> Option<Hit> {
+    pub(super) fn current_hit(&self, address: DocAddress, hidden: &HashSet<TweetKey>) -> Option<Hit> {
         let segment = self.segment(address.segment_ord);
         // `hit` has recorded the damage.
         if segment.is_current(address.doc_id, hidden) { self.hit(address).ok() } else { None }
@@ -287,7 +255,9 @@ impl Segment {
         let open_store = || Arc::new(guarded(|| reader.get_store_reader(STORE_CACHE_BLOCKS).map_err(Into::into)));
         let store = earlier.map_or_else(open_store, |earlier| Arc::clone(&earlier.store));
         let zone_map = earlier.map(|earlier| Arc::clone(&earlier.zone_map)).unwrap_or_default();
-        Ok(Segment { ids: column(ID)?, seqs: column(SEQ)?, bytes: 0, store, zone_map, reader })
+        let [high, low] = KEY_HALVES.map(|name| reader.fast_fields().column_opt::<u64>(name));
+        let keys = high?.zip(low?).map(|(high, low)| [high, low]);
+        Ok(Segment { ids: column(ID)?, keys, seqs: column(SEQ)?, bytes: 0, store, zone_map, reader })
     }
 
     /// The stored text of a document.
@@ -322,12 +292,19 @@ impl Segment {
     }
 
     /// Whether a document is neither deleted nor hidden by a newer version.
-    pub(super) fn is_current(&self, doc: DocId, hidden: &HashSet<u64>) -> bool {
-        !self.reader.is_deleted(doc) && (hidden.is_empty() || !hidden.contains(&self.id(doc)))
+    pub(super) fn is_current(&self, doc: DocId, hidden: &HashSet<TweetKey>) -> bool {
+        !self.reader.is_deleted(doc) && (hidden.is_empty() || !hidden.contains(&self.key(doc)))
     }
 
-    fn id(&self, doc: DocId) -> u64 {
+    /// The id of a document.
+    pub(super) fn id(&self, doc: DocId) -> u64 {
         self.ids.values.get_val(doc)
+    }
+
+    /// The key of a document.
+    pub(super) fn key(&self, doc: DocId) -> TweetKey {
+        let halves = self.keys.as_ref().and_then(|[high, low]| high.first(doc).zip(low.first(doc)));
+        halves.map_or_else(|| TweetKey::of_number(self.id(doc)), |(high, low)| TweetKey::from_halves(high, low))
     }
 
     /// The number of matching documents. `weight` is that of `query`.
@@ -387,6 +364,20 @@ impl Segment {
         })
     }
 
+    /// Moves the documents that are not hidden to the front and returns their number.
+    fn retain_shown(&self, docs: &mut [DocId], values: &mut [u64], hidden: &HashSet<TweetKey>) -> usize {
+        if self.keys.is_none() {
+            self.ids.values.get_vals(docs, &mut values[..docs.len()]);
+            return retain(docs, values, |id| !hidden.contains(&TweetKey::of_number(id)));
+        }
+        let mut len = 0;
+        for at in 0..docs.len() {
+            docs[len] = docs[at];
+            len += usize::from(!hidden.contains(&self.key(docs[at])));
+        }
+        len
+    }
+
     /// Whether the filter excludes no document by its seq.
     fn is_inside(&self, filter: &Filter<'_>) -> bool {
         let (first, last) = self.seqs();
@@ -417,8 +408,7 @@ impl Segment {
                 len = retain(&mut kept[..len], &values, is_in_time);
             }
             if !filter.hidden.is_empty() {
-                self.ids.values.get_vals(&kept[..len], &mut values[..len]);
-                len = retain(&mut kept[..len], &values, |id| !filter.hidden.contains(&id));
+                len = self.retain_shown(&mut kept[..len], &mut values, filter.hidden);
             }
             with(&kept[..len], &mut values[..len]);
         });

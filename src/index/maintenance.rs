@@ -268,7 +268,8 @@ fn check_files(tantivy: &Path, last: Seq) -> Result<Report, MaintenanceError> {
     let committed = CommittedIndex::open(&index, tantivy, Arc::new(Damage::default()))?;
     let first = commit.payload.retained.first_seq();
     let all = committed.all();
-    for &(seq, id, address) in &all {
+    for &(seq, _, address) in &all {
+        let id = committed.position(address).1;
         if seq < first || seq > last || seq == Seq::ZERO {
             report.problem(format!("tweet {id} has seq {seq}, which is not from {first} to {last}"));
         }
@@ -278,12 +279,13 @@ fn check_files(tantivy: &Path, last: Seq) -> Result<Report, MaintenanceError> {
         }
     }
     for pair in all.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
-        report.problem(format!("tweets {} and {} have one seq, {}", pair[0].1, pair[1].1, pair[0].0));
+        let [first, second] = [pair[0], pair[1]].map(|(_, _, address)| committed.position(address).1);
+        report.problem(format!("tweets {first} and {second} have one seq, {}", pair[0].0));
     }
-    let mut ids: Vec<u64> = all.iter().map(|&(_, id, _)| id).collect();
-    ids.sort_unstable();
-    for pair in ids.windows(2).filter(|pair| pair[0] == pair[1]) {
-        report.problem(format!("tweet {} is there twice", pair[0]));
+    let mut keys: Vec<_> = all.iter().map(|&(_, key, address)| (key, address)).collect();
+    keys.sort_unstable();
+    for pair in keys.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        report.problem(format!("tweet {} is there twice", committed.position(pair[0].1).1));
     }
     Ok(report)
 }
@@ -417,9 +419,8 @@ fn report(tantivy: &Path) -> Result<Report, MaintenanceError> {
 
 /// Analyzes a stored tweet as if it arrived now.
 fn read(hit: &Hit) -> Result<tweet::AnalyzedTweet, String> {
-    let tweets = tweet::read(hit.json.as_bytes()).map_err(|error| error.to_string())?;
-    let tweet = tweets.iter().find(|tweet| tweet.id == hit.id).ok_or("it is another tweet")?;
-    Ok(tweet::analyze(tweet))
+    let tweet = tweet::read(hit.json.as_bytes()).map_err(|error| error.to_string())?;
+    if tweet.id == hit.id { Ok(tweet::analyze(&tweet)) } else { Err("it is another tweet".to_owned()) }
 }
 
 #[cfg(test)]

@@ -49,12 +49,11 @@ fn compute() -> u32 {
     let fields = TweetFields::get();
     add(serde_json::to_string(&fields.tantivy_schema()).expect("a schema is JSON"));
     for line in SAMPLE.lines() {
-        for tweet in tweet::read(line.as_bytes()).expect("the sample holds tweets") {
-            let item = tweet::SequencedTweet { seq: Seq(1), tweet: tweet::analyze(&tweet).into() };
-            for (field, value) in fields.document(&item).iter_fields_and_values() {
-                if !fields.is_stored_tweet(field) {
-                    add(line_of(field, value));
-                }
+        let tweet = tweet::read(line.as_bytes()).expect("the sample holds tweets");
+        let item = tweet::SequencedTweet { seq: Seq(1), tweet: tweet::analyze(&tweet).into() };
+        for (field, value) in fields.document(&item).iter_fields_and_values() {
+            if !fields.is_stored_tweet(field) {
+                add(line_of(field, value));
             }
         }
     }
@@ -66,6 +65,7 @@ fn line_of(field: Field, value: Leaf<'_>) -> String {
     let field = field.field_id();
     match value {
         Leaf::Text(text) => format!("{field} {text}"),
+        Leaf::Bytes(bytes) => format!("{field} {bytes:x?}"),
         Leaf::U64(value) => format!("{field} {value}"),
         Leaf::I64(value) => format!("{field} {value}"),
         Leaf::F64(value) => format!("{field} {:x}", value.to_bits()),
@@ -81,14 +81,14 @@ mod tests {
     /// say so.
     #[test]
     fn the_version_changes_only_on_purpose() {
-        assert_eq!(schema_version(), 2_984_564_771);
+        assert_eq!(schema_version(), 2_566_216_224);
     }
 
     #[test]
     fn the_sample_has_every_field_and_every_value() {
         let docs: Vec<_> = SAMPLE
             .lines()
-            .flat_map(|line| tweet::read(line.as_bytes()).expect("tweets"))
+            .map(|line| tweet::read(line.as_bytes()).expect("a tweet"))
             .map(|tweet| tweet::analyze(&tweet).doc)
             .collect();
         for (id, field) in Schema::tweet().iter() {

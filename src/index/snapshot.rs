@@ -29,7 +29,7 @@ use crate::ids::Seq;
 use crate::lower::lower;
 use crate::matcher::Matcher;
 use crate::query::Ast;
-use crate::tweet::SequencedTweet;
+use crate::tweet::{PageKey, SequencedTweet, TweetKey};
 
 /// Why a search failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -77,8 +77,8 @@ pub struct PageRequest {
     pub n: usize,
     /// Skip this many. The cost grows with it; deep pages use `before_id`.
     pub from: usize,
-    /// Only tweets beyond this id: lower ids, or higher ones with `oldest_first`.
-    pub before_id: Option<u64>,
+    /// Only tweets beyond this place: lower ids, or higher ones with `oldest_first`.
+    pub before_id: Option<PageKey>,
     /// Only tweets up to this seq.
     pub until_seq: Option<Seq>,
     /// Ascending ids, instead of descending ones.
@@ -93,7 +93,7 @@ pub struct Page {
     /// The number of matching tweets on all pages.
     pub total: u64,
     /// The `before_id` of the next page. `None` on the last page.
-    pub next: Option<u64>,
+    pub next: Option<PageKey>,
 }
 
 /// Everything that was accepted up to one seq. Cheap to clone.
@@ -110,8 +110,8 @@ struct Inner {
     chunks: Arc<[Arc<Chunk>]>,
     first_seq: Seq,
     last_seq: Seq,
-    /// Ids with a newer version in the tail.
-    hidden: OnceLock<HashSet<u64>>,
+    /// Keys with a newer version in the tail.
+    hidden: OnceLock<HashSet<TweetKey>>,
     count: OnceLock<u64>,
 }
 
@@ -154,8 +154,9 @@ impl Snapshot {
     pub fn page(&self, search: &CompiledSearch, request: &PageRequest) -> Result<Page, SearchError> {
         let &PageRequest { n, from, before_id, until_seq, oldest_first } = request;
         let key = |id: u64| if oldest_first { !id } else { id };
+        let place = |at: PageKey| PageKey { id: key(at.id), tie: key(at.tie) };
         let until = until_seq.unwrap_or(Seq::MAX);
-        let below = before_id.map(key);
+        let below = before_id.map(place);
         // One more than requested tells whether there is a next page.
         let mut top = TopK::new(if n == 0 { 0 } else { from.saturating_add(n).saturating_add(1) });
         let mut total = 0_u64;
@@ -163,9 +164,9 @@ impl Snapshot {
         let tail: Vec<&SequencedTweet> = self.tail(search, Seq::ZERO, until).collect();
         for (at, item) in tail.iter().enumerate() {
             total += 1;
-            let key = key(item.tweet.id);
-            if below.is_none_or(|below| key < below) {
-                top.push(key, HitLocation::Tail(at));
+            let place = place(PageKey::new(item.tweet.id, item.tweet.key));
+            if below.is_none_or(|below| place < below) {
+                top.push(place, HitLocation::Tail(at));
             }
         }
 
@@ -178,7 +179,8 @@ impl Snapshot {
         }) {
             let (low, high) = segment.ids();
             let (worst, best) = (key(low).min(key(high)), key(low).max(key(high)));
-            let can_add = top.takes(best) && below.is_none_or(|below| worst < below);
+            let best = PageKey { id: best, tie: u64::MAX };
+            let can_add = top.takes(best) && below.is_none_or(|below| PageKey::from(worst) < below);
             let filter = Filter { after: Seq::ZERO, until, hidden };
             if !can_add {
                 total += segment.count(&*search.query, &*weight, &filter)?;
@@ -186,9 +188,13 @@ impl Snapshot {
             }
             segment.for_each_id(&*weight, &filter, |doc, id| {
                 total += 1;
-                let key = key(id);
-                if top.takes(key) && below.is_none_or(|below| key < below) {
-                    top.push(key, HitLocation::Index(DocAddress::new(ord, doc)));
+                let id_key = key(id);
+                // The rest of the key is read for documents that may be on the page.
+                if top.takes(PageKey { id: id_key, tie: u64::MAX }) && below.is_none_or(|below| id_key <= below.id) {
+                    let place = PageKey { id: id_key, tie: key(segment.key(doc).tie()) };
+                    if below.is_none_or(|below| place < below) {
+                        top.push(place, HitLocation::Index(DocAddress::new(ord, doc)));
+                    }
                 }
             })?;
         }
@@ -197,7 +203,7 @@ impl Snapshot {
         let is_more = locations.len() > from.saturating_add(n);
         locations.truncate(from.saturating_add(n));
         let locations = locations.get(from..).unwrap_or(&[]);
-        let next = locations.last().filter(|_| is_more).map(|&location| self.position(location, &tail).1);
+        let next = locations.last().filter(|_| is_more).map(|&location| self.page_key(location, &tail));
         Ok(Page { hits: self.hits(locations, &tail)?, total, next })
     }
 
@@ -226,19 +232,21 @@ impl Snapshot {
         self.hits(&top.into_sorted(), &tail)
     }
 
-    /// The tweet with this id.
+    /// The tweet with this key.
     ///
     /// # Errors
     ///
     /// When the index can't be read, or the search is stopped.
-    pub fn get(&self, id: u64) -> Result<Option<Hit>, SearchError> {
+    pub fn get(&self, key: TweetKey) -> Result<Option<Hit>, SearchError> {
         let last_seq = self.last_seq();
         let mut items = self.inner.chunks.iter().rev().flat_map(|chunk| chunk.items(last_seq).rev());
-        if let Some(item) = items.find(|item| item.tweet.id == id) {
+        if let Some(item) = items.find(|item| item.tweet.key == key) {
             return Ok(Some(hit_of(item)));
         }
-        let address = self.inner.committed.find(id)?;
-        address.map(|address| self.inner.committed.hit(address).map_err(|_| SearchError::Tweet(id))).transpose()
+        let committed = &self.inner.committed;
+        let unreadable = |address| SearchError::Tweet(committed.position(address).1);
+        let address = committed.find(key)?;
+        address.map(|address| committed.hit(address).map_err(|_| unreadable(address))).transpose()
     }
 
     /// The number of tweets.
@@ -252,7 +260,7 @@ impl Snapshot {
         }
         let last_seq = self.last_seq();
         let tail: usize = self.inner.chunks.iter().map(|chunk| chunk.items(last_seq).count()).sum();
-        let hidden = self.inner.committed.count_ids(self.hidden());
+        let hidden = self.inner.committed.count_keys(self.hidden());
         let count = self.inner.committed.documents().saturating_sub(hidden) + u64::try_from(tail).unwrap_or(u64::MAX);
         // Only a whole count is kept.
         coop::check()?;
@@ -285,8 +293,8 @@ impl Snapshot {
         self.inner.chunks.first().map_or(until, |chunk| chunk.first_seq().before().min(until))
     }
 
-    /// Ids with a newer version in the tail.
-    pub(super) fn hidden(&self) -> &HashSet<u64> {
+    /// Keys with a newer version in the tail.
+    pub(super) fn hidden(&self) -> &HashSet<TweetKey> {
         self.inner.hidden.get_or_init(|| self.inner.chunks.iter().flat_map(|chunk| chunk.replaces()).copied().collect())
     }
 
@@ -295,11 +303,14 @@ impl Snapshot {
         &self.inner.committed
     }
 
-    /// The seq and the id of a tweet.
-    fn position(&self, location: HitLocation, tail: &[&SequencedTweet]) -> (Seq, u64) {
+    /// The place of a tweet in the order of pages.
+    fn page_key(&self, location: HitLocation, tail: &[&SequencedTweet]) -> PageKey {
         match location {
-            HitLocation::Index(address) => self.inner.committed.position(address),
-            HitLocation::Tail(item) => (tail[item].seq, tail[item].tweet.id),
+            HitLocation::Index(address) => {
+                let segment = self.inner.committed.segment(address.segment_ord);
+                PageKey::new(segment.id(address.doc_id), segment.key(address.doc_id))
+            }
+            HitLocation::Tail(item) => PageKey::new(tail[item].tweet.id, tail[item].tweet.key),
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::HashMap;
 
 use crate::ids::Seq;
-use crate::tweet::SequencedTweet;
+use crate::tweet::{AnalyzedTweet, SequencedTweet, TweetKey};
 
 /// No newer version has arrived.
 const NEVER: u64 = u64::MAX;
@@ -24,8 +24,8 @@ pub(super) struct Chunk {
     items: Arc<[SequencedTweet]>,
     /// The seq of the next version of each tweet.
     replaced_at: Box<[AtomicU64]>,
-    /// Ids that the index may contain once everything before this chunk is published.
-    replaces: Box<[u64]>,
+    /// Keys that the index may contain once everything before this chunk is published.
+    replaces: Box<[TweetKey]>,
     bytes: usize,
 }
 
@@ -36,8 +36,8 @@ impl Chunk {
         self.items.iter().zip(replaced_at).filter(move |&(_, seq)| seq > at.0).map(|(item, _)| item)
     }
 
-    /// Ids that the index may contain in an older version.
-    pub(super) fn replaces(&self) -> &[u64] {
+    /// Keys that the index may contain in an older version.
+    pub(super) fn replaces(&self) -> &[TweetKey] {
         &self.replaces
     }
 
@@ -57,24 +57,25 @@ impl Chunk {
 pub(super) struct Tail {
     chunks: VecDeque<Arc<Chunk>>,
     /// The chunk and the index in it of the newest version of each tweet.
-    newest: HashMap<u64, (Arc<Chunk>, usize)>,
+    newest: HashMap<TweetKey, (Arc<Chunk>, usize)>,
     tweets: usize,
     bytes: usize,
 }
 
 impl Tail {
-    /// Adds a batch. `highest_id` is the highest id in the published segments.
-    pub(super) fn push(&mut self, items: Arc<[SequencedTweet]>, highest_id: Option<u64>) {
+    /// Adds a batch. `is_published` tells whether the published segments may hold a version of a
+    /// tweet.
+    pub(super) fn push(&mut self, items: Arc<[SequencedTweet]>, is_published: impl Fn(&AnalyzedTweet) -> bool) {
         let may_be_indexed =
-            |id: &u64| highest_id.is_some_and(|highest| *id <= highest) || self.newest.contains_key(id);
+            |item: &&SequencedTweet| self.newest.contains_key(&item.tweet.key) || is_published(&item.tweet);
         let chunk = Arc::new(Chunk {
             replaced_at: items.iter().map(|_| AtomicU64::new(NEVER)).collect(),
-            replaces: items.iter().map(|item| item.tweet.id).filter(may_be_indexed).collect(),
+            replaces: items.iter().filter(may_be_indexed).map(|item| item.tweet.key).collect(),
             bytes: items.iter().map(|item| item.tweet.json.len() + item.tweet.doc.size_bytes()).sum(),
             items,
         });
         for (at, item) in chunk.items.iter().enumerate() {
-            if let Some((old, at)) = self.newest.insert(item.tweet.id, (Arc::clone(&chunk), at)) {
+            if let Some((old, at)) = self.newest.insert(item.tweet.key, (Arc::clone(&chunk), at)) {
                 old.replaced_at[at].store(item.seq.0, Ordering::Relaxed);
             }
         }
@@ -92,8 +93,8 @@ impl Tail {
             self.tweets -= chunk.items.len();
             self.bytes -= chunk.bytes;
             for item in &*chunk.items {
-                if self.newest.get(&item.tweet.id).is_some_and(|(newest, at)| newest.items[*at].seq == item.seq) {
-                    self.newest.remove(&item.tweet.id);
+                if self.newest.get(&item.tweet.key).is_some_and(|(newest, at)| newest.items[*at].seq == item.seq) {
+                    self.newest.remove(&item.tweet.key);
                 }
             }
         }
@@ -125,7 +126,7 @@ mod tests {
     fn items(tweets: &[(u64, u64)]) -> Arc<[SequencedTweet]> {
         let item = |&(seq, id)| SequencedTweet {
             seq: Seq(seq),
-            tweet: Arc::new(AnalyzedTweet { id, json: "{}".into(), doc: Doc::default() }),
+            tweet: Arc::new(AnalyzedTweet { id, key: TweetKey::of_number(id), json: "{}".into(), doc: Doc::default() }),
         };
         tweets.iter().map(item).collect()
     }
@@ -137,19 +138,19 @@ mod tests {
     #[test]
     fn a_chunk_knows_which_ids_may_be_in_the_index_before_it() {
         let mut tail = Tail::default();
-        tail.push(items(&[(1, 10), (2, 50)]), Some(20));
+        tail.push(items(&[(1, 10), (2, 50)]), |tweet| tweet.id <= 20);
         // 50 is higher than all that is committed, but the chunk before may be committed without
         // this one.
-        tail.push(items(&[(3, 50), (4, 60)]), Some(20));
-        let replaces: Vec<Vec<u64>> = tail.chunks().iter().map(|chunk| chunk.replaces().to_vec()).collect();
-        assert_eq!(replaces, [vec![10], vec![50]]);
+        tail.push(items(&[(3, 50), (4, 60)]), |tweet| tweet.id <= 20);
+        let replaces: Vec<Vec<TweetKey>> = tail.chunks().iter().map(|chunk| chunk.replaces().to_vec()).collect();
+        assert_eq!(replaces, [[10], [50]].map(|keys| keys.map(TweetKey::of_number).to_vec()));
     }
 
     #[test]
     fn a_tweet_is_replaced_from_the_seq_of_its_next_version_on() {
         let mut tail = Tail::default();
-        tail.push(items(&[(1, 7), (2, 8), (3, 7)]), None);
-        tail.push(items(&[(4, 8), (5, 9)]), None);
+        tail.push(items(&[(1, 7), (2, 8), (3, 7)]), |_| false);
+        tail.push(items(&[(4, 8), (5, 9)]), |_| false);
         assert_eq!(seqs(&tail, 2), [1, 2, 3, 4, 5]);
         assert_eq!(seqs(&tail, 3), [2, 3, 4, 5]);
         assert_eq!(seqs(&tail, 5), [3, 4, 5]);
@@ -158,12 +159,12 @@ mod tests {
     #[test]
     fn what_is_forgotten_takes_no_memory_and_replaces_nothing() {
         let mut tail = Tail::default();
-        tail.push(items(&[(1, 7)]), None);
-        tail.push(items(&[(2, 8)]), None);
+        tail.push(items(&[(1, 7)]), |_| false);
+        tail.push(items(&[(2, 8)]), |_| false);
         assert_eq!(tail.forget(Seq(1)).len(), 1);
-        tail.push(items(&[(3, 7), (4, 8)]), Some(7));
+        tail.push(items(&[(3, 7), (4, 8)]), |tweet| tweet.id <= 7);
         assert_eq!(seqs(&tail, 4), [3, 4]);
-        assert_eq!(tail.chunks()[1].replaces(), [7, 8]);
+        assert_eq!(tail.chunks()[1].replaces(), [7, 8].map(TweetKey::of_number));
         tail.forget(Seq(4));
         assert_eq!((tail.tweets(), tail.bytes(), tail.newest.len()), (0, 0, 0));
     }

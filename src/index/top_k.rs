@@ -7,28 +7,28 @@ use std::cmp::Reverse;
 /// Buffers up to `2 k` entries and then drops the lower half, so that most entries cost one
 /// comparison.
 #[derive(Debug)]
-pub(super) struct TopK<T> {
+pub(super) struct TopK<K, T> {
     k: usize,
-    entries: Vec<(u64, T)>,
+    entries: Vec<(K, T)>,
     /// Keys up to this one are too low.
-    floor: Option<u64>,
+    floor: Option<K>,
 }
 
-impl<T: Copy> TopK<T> {
+impl<K: Copy + Ord, T: Copy> TopK<K, T> {
     /// Keeps the `k` highest.
-    pub(super) fn new(k: usize) -> TopK<T> {
+    pub(super) fn new(k: usize) -> TopK<K, T> {
         TopK { k, entries: Vec::new(), floor: None }
     }
 
     /// Whether an entry with this key can be among the highest.
     #[inline]
-    pub(super) fn takes(&self, key: u64) -> bool {
+    pub(super) fn takes(&self, key: K) -> bool {
         self.k > 0 && self.floor.is_none_or(|floor| key > floor)
     }
 
     /// Adds an entry. Keys must differ.
     #[inline]
-    pub(super) fn push(&mut self, key: u64, entry: T) {
+    pub(super) fn push(&mut self, key: K, entry: T) {
         if self.takes(key) {
             self.entries.push((key, entry));
             if self.entries.len() >= self.k.saturating_mul(2).max(4) {

@@ -6,16 +6,20 @@
 use std::sync::{Arc, LazyLock};
 
 use tantivy::Document;
-use tantivy::schema::{FAST, Field, INDEXED, STORED, Schema as TantivySchema, TextOptions};
+use tantivy::schema::{FAST, Field, INDEXED, STORED, Schema as TantivySchema, Term, TextOptions};
 
 use super::checksum;
 use crate::ids::Seq;
 use crate::lower::{Fields, Leaf, PackedTerms};
 use crate::schema::Schema;
-use crate::tweet::{AnalyzedTweet, SequencedTweet};
+use crate::tweet::{AnalyzedTweet, KeyTerm, SequencedTweet, TweetKey};
 
-/// The column and the dictionary of tweet ids.
+/// The column of tweet ids.
 pub(super) const ID: &str = "_id";
+/// The dictionary of tweet keys.
+const KEY: &str = "_key";
+/// The columns of the halves of tweet keys, for tweets whose key is no number.
+pub(super) const KEY_HALVES: [&str; 2] = ["_key_high", "_key_low"];
 /// The column of seqs.
 pub(super) const SEQ: &str = "_seq";
 
@@ -25,6 +29,8 @@ pub struct TweetFields {
     tantivy: TantivySchema,
     fields: Fields,
     id: Field,
+    key: Field,
+    key_halves: [Field; 2],
     seq: Field,
     json: Field,
 }
@@ -40,10 +46,12 @@ impl TweetFields {
     fn new() -> TweetFields {
         let mut builder = TantivySchema::builder();
         let fields = Fields::add_to(&mut builder, Schema::tweet());
-        let id = builder.add_u64_field(ID, INDEXED | FAST);
+        let id = builder.add_u64_field(ID, FAST);
+        let key = builder.add_bytes_field(KEY, INDEXED);
+        let key_halves = KEY_HALVES.map(|name| builder.add_u64_field(name, FAST));
         let seq = builder.add_u64_field(SEQ, FAST);
         let json = builder.add_text_field("_json", TextOptions::default() | STORED);
-        TweetFields { tantivy: builder.build(), fields, id, seq, json }
+        TweetFields { tantivy: builder.build(), fields, id, key, key_halves, seq, json }
     }
 
     /// The schema of the tantivy index. The index also needs [`Fields::register`].
@@ -64,6 +72,7 @@ impl TweetFields {
             fields: self,
             seq: item.seq,
             tweet: Arc::clone(&item.tweet),
+            key: item.tweet.key.term(),
             packed: self.fields.pack(&item.tweet.doc),
             stored: checksum::seal_tweet(&item.tweet.json, item.seq),
         }
@@ -74,9 +83,9 @@ impl TweetFields {
         field == self.json
     }
 
-    /// The dictionary of tweet ids.
-    pub(super) fn id(&self) -> Field {
-        self.id
+    /// The term of a tweet's key.
+    pub(super) fn key_term(&self, key: TweetKey) -> Term {
+        Term::from_field_bytes(self.key, key.term().as_bytes())
     }
 
     /// The column of seqs.
@@ -91,6 +100,7 @@ pub struct TweetDocument {
     fields: &'static TweetFields,
     seq: Seq,
     tweet: Arc<AnalyzedTweet>,
+    key: KeyTerm,
     packed: PackedTerms,
     /// The tweet as it is stored, with its seq and its checksum.
     stored: String,
@@ -101,9 +111,17 @@ impl Document for TweetDocument {
     type FieldsValuesIter<'a> = Box<dyn Iterator<Item = (Field, Leaf<'a>)> + 'a>;
 
     fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
-        let TweetFields { fields, id, seq, json, .. } = self.fields;
-        let own = [(*id, Leaf::U64(self.tweet.id)), (*seq, Leaf::U64(self.seq.0)), (*json, Leaf::Text(&self.stored))];
-        Box::new(fields.values(&self.tweet.doc, &self.packed).chain(own))
+        let TweetFields { fields, id, key, key_halves, seq, json, .. } = self.fields;
+        let own = [
+            (*id, Leaf::U64(self.tweet.id)),
+            (*key, Leaf::Bytes(self.key.as_bytes())),
+            (*seq, Leaf::U64(self.seq.0)),
+            (*json, Leaf::Text(&self.stored)),
+        ];
+        let (high, low) = self.tweet.key.halves();
+        let halves = key_halves.iter().copied().zip([high, low].map(Leaf::U64));
+        let halves = halves.filter(|_| self.tweet.key.number().is_none());
+        Box::new(fields.values(&self.tweet.doc, &self.packed).chain(own).chain(halves))
     }
 }
 

@@ -38,7 +38,7 @@ use super::shared::Shared;
 use super::tweet_fields::{TweetDocument, TweetFields};
 use crate::ids::Seq;
 use crate::telemetry;
-use crate::tweet::SequencedTweet;
+use crate::tweet::{AnalyzedTweet, SequencedTweet, TweetKey};
 
 /// The bounds that tantivy accepts.
 const MEMORY_BYTES: std::ops::RangeInclusive<usize> = 15_000_000..=4_000_000_000;
@@ -84,7 +84,7 @@ pub(super) struct Writer {
     pending: Vec<(Seq, Option<Ack>)>,
     pending_tweets: usize,
     /// Ids of tweets that are added and not in the published segments.
-    pending_ids: HashSet<u64>,
+    pending_keys: HashSet<TweetKey>,
     /// The arrival of the oldest pending tweet.
     oldest: Option<Instant>,
     retention: Retention,
@@ -125,7 +125,7 @@ impl Writer {
             committed,
             pending: Vec::new(),
             pending_tweets: 0,
-            pending_ids: HashSet::new(),
+            pending_keys: HashSet::new(),
             oldest: None,
             retention: options.retention,
             retained,
@@ -231,11 +231,10 @@ impl Writer {
         for group in items.chunks(GROUP) {
             let mut operations = Vec::with_capacity(group.len());
             for item in group {
-                let id = item.tweet.id;
-                if self.exists(id)? {
-                    operations.push(UserOperation::Delete(Term::from_field_u64(fields.id(), id)));
+                if self.exists(&item.tweet)? {
+                    operations.push(UserOperation::Delete(fields.key_term(item.tweet.key)));
                 }
-                self.pending_ids.insert(id);
+                self.pending_keys.insert(item.tweet.key);
                 operations.push(UserOperation::Add(fields.document(item)));
             }
             self.open_tantivy()?.run(operations)?;
@@ -243,11 +242,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether the index has a tweet with this id, committed or not.
-    fn exists(&self, id: u64) -> tantivy::Result<bool> {
-        Ok(self.pending_ids.contains(&id)
-            || self.committed.highest_id().is_some_and(|highest| id <= highest)
-                && guarded(|| self.committed.find(id))?.is_some())
+    /// Whether the index has a version of this tweet, committed or not.
+    fn exists(&self, tweet: &AnalyzedTweet) -> tantivy::Result<bool> {
+        Ok(self.pending_keys.contains(&tweet.key)
+            || self.committed.may_hold(tweet) && guarded(|| self.committed.find(tweet.key))?.is_some())
     }
 
     fn commit(&mut self) -> Result<(), IntakeError> {
@@ -377,7 +375,7 @@ impl Writer {
         drop(gone);
         telemetry::index_size(size_bytes, committed.documents());
         self.committed = committed;
-        self.pending_ids.clear();
+        self.pending_keys.clear();
         if let Some(limit) = self.retention.size_bytes {
             // The last commit exceeded the limit: check again soon, not at the next commit or
             // minute.

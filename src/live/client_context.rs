@@ -30,7 +30,7 @@ impl ClientContext {
     pub(crate) async fn search(&self, live: &Live, command: SearchCommand) -> Result<Reply, ApiError> {
         match command {
             SearchCommand::Page(command) => self.page(live, command).await.map(Reply::Page),
-            SearchCommand::Tweet(id) => Ok(Reply::Tweet(live.tweet(id).await?)),
+            SearchCommand::Tweet(id_str) => Ok(Reply::Tweet(live.tweet(&id_str).await?)),
             SearchCommand::Aggregate(AggregateCommand { query, by, n, until_seq }) => {
                 let query = self.query(query, live.requester()).await?;
                 let aggregate = live.aggregate(AggregateRequest { query, by, n, until_seq }).await?;

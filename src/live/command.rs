@@ -12,6 +12,7 @@ use crate::ids::{Epoch, QueryId, Seq};
 use crate::index::Hit;
 use crate::query::Query;
 use crate::schema::FieldId;
+use crate::tweet::PageKey;
 
 /// A command of a client.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +48,8 @@ impl Command {
 pub(crate) enum SearchCommand {
     /// Get a page of history.
     Page(PageCommand),
-    /// Get the tweet of this id.
-    Tweet(u64),
+    /// Get the tweet of this `id_str`.
+    Tweet(String),
     /// Count matches by time or by term.
     Aggregate(AggregateCommand),
     /// Get the number of tweets.
@@ -105,7 +106,7 @@ pub(crate) struct PageCommand {
     pub(crate) query: QuerySource,
     pub(crate) n: usize,
     pub(crate) from: usize,
-    pub(crate) before_id: Option<u64>,
+    pub(crate) before_id: Option<PageKey>,
     pub(crate) until_seq: Option<Seq>,
     pub(crate) sort: Sort,
     /// Without `until_seq`, a page of this registration's query is read at its watermark.

@@ -83,8 +83,7 @@ impl Sample {
         for hit in &hits {
             coop::check()?;
             // A stored tweet can always be read: its checksum was verified.
-            let tweets = tweet::read(hit.json.as_bytes()).unwrap_or_default();
-            docs.extend(tweets.iter().map(|tweet| tweet::analyze(tweet).doc));
+            docs.extend(tweet::read(hit.json.as_bytes()).iter().map(|tweet| tweet::analyze(tweet).doc));
         }
         Sample::new(docs, engine)
     }
@@ -241,9 +240,9 @@ mod tests {
     fn docs(n: usize) -> Vec<Doc> {
         let doc = |at| {
             let json = format!(r#"{{"id":{at},"text":"apple banana cherry","user":{{"id":1,"screen_name":"a"}}}}"#);
-            tweet::read(json.as_bytes()).expect("a tweet").iter().map(|tweet| tweet::analyze(tweet).doc).collect()
+            tweet::analyze(&tweet::read(json.as_bytes()).expect("a tweet")).doc
         };
-        (1..=n).flat_map(|at| -> Vec<Doc> { doc(at) }).collect()
+        (1..=n).map(doc).collect()
     }
 
     #[test]

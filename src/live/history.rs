@@ -9,6 +9,7 @@ use crate::ids::Seq;
 use crate::index::{Hit, OverTime, PageRequest, TopTerms};
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
+use crate::tweet::{PageKey, TweetKey};
 
 /// The order of a page of history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,8 +30,9 @@ pub struct SearchRequest {
     pub n: usize,
     /// Matching tweets to skip before it.
     pub from: usize,
-    /// Only tweets beyond this id: lower with [`Sort::Newest`], higher with [`Sort::Oldest`].
-    pub before_id: Option<u64>,
+    /// Only tweets beyond this place: lower ids with [`Sort::Newest`], higher ones with
+    /// [`Sort::Oldest`].
+    pub before_id: Option<PageKey>,
     /// Only tweets with a seq up to this one.
     pub until_seq: Option<Seq>,
     /// The order.
@@ -45,7 +47,7 @@ pub struct SearchPage {
     /// The number of matching tweets on all pages.
     pub total: u64,
     /// The `before_id` of the next page; `None` if this is the last.
-    pub next: Option<u64>,
+    pub next: Option<PageKey>,
 }
 
 /// A request for the distribution of matching tweets over a field.
@@ -119,13 +121,14 @@ impl Live {
         .await
     }
 
-    /// A tweet by its id. Counts as a search.
+    /// A tweet by its `id_str`. Counts as a search.
     ///
     /// # Errors
     ///
     /// [`LiveError::NotFound`], [`LiveError::Limit`], [`LiveError::Unavailable`].
-    pub async fn tweet(&self, id: u64) -> Result<Hit, LiveError> {
-        let hit = self.read_in_time(move |snapshot| snapshot.get(id)).await?;
-        hit.ok_or_else(|| LiveError::NotFound(format!("there is no tweet {id}")))
+    pub async fn tweet(&self, id_str: &str) -> Result<Hit, LiveError> {
+        let key = TweetKey::new(id_str);
+        let hit = self.read_in_time(move |snapshot| snapshot.get(key)).await?;
+        hit.ok_or_else(|| LiveError::NotFound(format!("there is no tweet {id_str}")))
     }
 }

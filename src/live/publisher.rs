@@ -142,8 +142,7 @@ fn prepare(command: &PublishCommand, id: u64, screen_name: &str) -> Result<Analy
     }
     let read = tweet::read(tweet.to_string().as_bytes());
     let read = read.map_err(|error| ApiError::new(Code::BadPayload, shorten(&error.to_string())))?;
-    let tweet = read.first().ok_or_else(|| ApiError::new(Code::BadPayload, "this is no tweet"))?;
-    Ok(tweet::analyze(tweet))
+    Ok(tweet::analyze(&read))
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use crate::ids::Seq;
 use crate::matcher::Matcher;
 use crate::pipeline::Control;
 use crate::query::Query;
-use crate::tweet::AnalyzedTweet;
 use crate::tweet::explain::{Explained, Explainer};
+use crate::tweet::{AnalyzedTweet, TweetKey};
 
 /// Counts of this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,15 +65,16 @@ impl Live {
     /// # Errors
     ///
     /// [`LiveError::NotFound`], [`LiveError::Unavailable`].
-    pub async fn explain(&self, query: Query, id: u64) -> Result<Explained, LiveError> {
+    pub async fn explain(&self, query: Query, id_str: String) -> Result<Explained, LiveError> {
+        let key = TweetKey::new(&id_str);
         let found = self.read_in_time(move |view| {
-            let hit = view.get(id)?;
+            let hit = view.get(key)?;
             Ok(hit.map(|hit| explain_json(&hit.json, [&query]).pop()))
         });
         match found.await? {
-            None => Err(LiveError::NotFound(format!("there is no tweet {id}"))),
+            None => Err(LiveError::NotFound(format!("there is no tweet {id_str}"))),
             Some(Some(explained)) => Ok(explained),
-            Some(None) => Err(LiveError::Unavailable(format!("the stored tweet {id} can't be read"))),
+            Some(None) => Err(LiveError::Unavailable(format!("the stored tweet {id_str} can't be read"))),
         }
     }
 
@@ -135,8 +136,7 @@ impl Live {
 
 /// Explains a tweet's JSON for each query. Empty if the JSON can't be read.
 fn explain_json<'a>(json: &str, queries: impl IntoIterator<Item = &'a Query>) -> Vec<Explained> {
-    let tweet = crate::tweet::read(json.as_bytes()).ok().and_then(|mut tweets| tweets.pop());
-    let Some(tweet) = tweet else { return Vec::new() };
+    let Ok(tweet) = crate::tweet::read(json.as_bytes()) else { return Vec::new() };
     let explainer = Explainer::new(&tweet);
     queries.into_iter().take_while(|_| !coop::stopped_now()).map(|query| explainer.explain(query)).collect()
 }

@@ -5,6 +5,7 @@ use crate::hub::tests::PlainEngine;
 use crate::index::IndexOptions;
 use crate::query::QueryLimits;
 use crate::schema::{Schema, tweet};
+use crate::tweet::TweetKey;
 
 #[tokio::test]
 async fn a_batch_has_its_turn_however_many_register() {
@@ -28,7 +29,7 @@ async fn a_batch_has_its_turn_however_many_register() {
     for id in 1..=2 {
         let mut builder = DocBuilder::new(Schema::tweet());
         builder.text(tweet::TEXT, "rust");
-        let tweet = AnalyzedTweet { id, json: "{}".into(), doc: builder.finish() };
+        let tweet = AnalyzedTweet { id, key: TweetKey::of_number(id), json: "{}".into(), doc: builder.finish() };
         intake.send(Batch { tweets: vec![Arc::new(tweet)], ack: None, cursor: None }).await.unwrap();
     }
     let shutdown = CancellationToken::new();
@@ -72,7 +73,7 @@ async fn a_watermark_between_two_slices_of_a_batch_is_exact() {
     let tweet = |id| {
         let mut builder = DocBuilder::new(Schema::tweet());
         builder.text(tweet::TEXT, "java");
-        Arc::new(AnalyzedTweet { id, json: "{}".into(), doc: builder.finish() })
+        Arc::new(AnalyzedTweet { id, key: TweetKey::of_number(id), json: "{}".into(), doc: builder.finish() })
     };
     let (before, read) = (new_queue(), new_queue());
     assert_eq!(subscribe(&mut pipeline, &before, "a", false), 0);

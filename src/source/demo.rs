@@ -22,12 +22,11 @@ use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
 use self::words::{CITIES, CLOSERS, FAMILIES, LANGUAGES, NAMES, OPENERS, TOPICS, Topic};
-use super::reader::tweets_of;
 use super::{Source, SourceContext, SourceKind};
 use crate::config::{self, ConfigError};
 use crate::pipeline::Batch;
 use crate::telemetry;
-use crate::tweet::AnalyzedTweet;
+use crate::tweet::{self, AnalyzedTweet};
 
 /// The row of [`super::SOURCES`].
 pub(super) const KIND: SourceKind = SourceKind {
@@ -91,7 +90,8 @@ impl Source for DemoSource {
                         let mut demo = self.tweets.lock().unwrap_or_else(PoisonError::into_inner);
                         demo.tweet(Timestamp::now())
                     };
-                    tweets.extend(tweets_of(&tweet.to_string()).map_err(anyhow::Error::msg).context("made-up tweet")?);
+                    let tweet = tweet::read(tweet.to_string().as_bytes()).context("made-up tweet")?;
+                    tweets.push(Arc::new(tweet::analyze(&tweet)));
                 }
                 if !tweets.is_empty() {
                     telemetry::tweets_received(&context.name, tweets.len());
@@ -108,7 +108,8 @@ pub(super) fn sample(n: usize) -> Vec<Arc<AnalyzedTweet>> {
     let mut demo = DemoTweets::new(1);
     let start = Timestamp::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let times = (0..n).map(|at| start + Duration::from_millis(100 * at as u64));
-    times.flat_map(|now| tweets_of(&demo.tweet(now).to_string()).unwrap_or_default()).collect()
+    let mut next = |now| tweet::read(demo.tweet(now).to_string().as_bytes()).ok();
+    times.filter_map(&mut next).map(|tweet| Arc::new(tweet::analyze(&tweet))).collect()
 }
 
 /// Number of users.

@@ -7,8 +7,8 @@
 //! behind the last durable tweet. Tweets that were sent and are not durable are sent again, with
 //! new seqs.
 //!
-//! A truncated or damaged file is a failure. Until the file changes, each restart fails at once for
-//! the same reason.
+//! A truncated or damaged file is a failure, and so is one none of whose documents is a tweet.
+//! Until the file changes, each restart fails at once for the same reason.
 
 mod followed_file;
 mod position;
@@ -30,9 +30,10 @@ use tokio::time::Instant;
 
 use self::followed_file::FollowedFile;
 use self::position::FilePosition;
-use super::reader::{BulkReader, InputStream, Offset, ReadError, ReaderOptions, TweetChunk};
 use super::{Source, SourceContext, SourceKind};
 use crate::config::{self, ConfigError};
+use crate::format;
+use crate::format::reader::{BulkReader, Chunk, InputStream, Offset, ReadError, ReaderOptions};
 use crate::ids::Seq;
 use crate::pipeline::{Batch, Cursor, IntakeError};
 use crate::telemetry;
@@ -40,15 +41,15 @@ use crate::telemetry;
 /// The row of [`super::SOURCES`].
 pub(super) const KIND: SourceKind = SourceKind {
     name: "file",
-    about: "tweets of a file: NDJSON, JSON array or Twitter search answer; plain, gzip or zstd; - is standard input",
+    about: "tweets of a file in any format, also packed, in a tar or a zip; - is standard input",
     example: r#"
 type = "file"
 # Relative to the working directory; "-" is standard input.
 path = "tweets.ndjson.zst"
 # Tweets a second; left out, it goes as fast as it can.
 rate = 100.0
-# The longest line (or element of an array) that may be a tweet.
-max_line_bytes = 1048576
+# The format of all documents; left out, perch recognizes each.
+# format = "twitter-v1"
 # Wait for what is added to the file, also after it was rotated; without it, the end of the file is the end of the source.
 follow = false
 # Go on where the last start had come to; false reads the file from its beginning at each start.
@@ -63,8 +64,8 @@ struct FileOptions {
     path: PathBuf,
     #[serde(default)]
     rate: Option<f64>,
-    #[serde(default = "default_max_line_bytes")]
-    max_line_bytes: usize,
+    #[serde(default)]
+    format: Option<String>,
     #[serde(default)]
     follow: bool,
     #[serde(default = "yes")]
@@ -73,10 +74,6 @@ struct FileOptions {
 
 fn yes() -> bool {
     true
-}
-
-fn default_max_line_bytes() -> usize {
-    ReaderOptions::default().max_line_bytes
 }
 
 fn build(table: toml::Table) -> Result<Box<dyn Source>, Vec<ConfigError>> {
@@ -88,9 +85,11 @@ fn build(table: toml::Table) -> Result<Box<dyn Source>, Vec<ConfigError>> {
         errors
             .push(ConfigError::new("rate", format!("expected more than 0 and at most 1000000 tweets/s, found {rate}")));
     }
-    if !(1_024..=64 * 1024 * 1024).contains(&options.max_line_bytes) {
-        let message = format!("expected a number from 1024 to 67108864, found {}", options.max_line_bytes);
-        errors.push(ConfigError::new("max_line_bytes", message));
+    if let Some(name) = &options.format
+        && format::find(name).is_none()
+    {
+        let names: Vec<&str> = format::FORMATS.iter().map(|kind| kind.name).collect();
+        errors.push(ConfigError::new("format", format!("expected one of {}, found {name:?}", names.join(", "))));
     }
     if options.path.as_os_str().is_empty() {
         errors.push(ConfigError::new("path", "expected a file, or \"-\" for standard input, found an empty name"));
@@ -146,7 +145,12 @@ impl FileSource {
         // the cursor while it reads.
         in_flight.drain().await;
         if let (Err(error), Some(version)) = (&fed, version)
-            && let Some(ReadError::Truncated(_) | ReadError::Corrupt(_)) = error.downcast_ref()
+            && let Some(
+                ReadError::Truncated(_)
+                | ReadError::Corrupt(_)
+                | ReadError::Unknown(_)
+                | ReadError::NothingAccepted(..),
+            ) = error.downcast_ref()
         {
             let damage = DamagedFile { version, reason: telemetry::message_of(error) };
             *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = Some(damage);
@@ -279,8 +283,13 @@ async fn feed(
     in_flight: &mut InFlight<'_>,
 ) -> anyhow::Result<()> {
     let OpenInput { input, from, mut skip, mut tracker, version: _ } = opened;
-    let reader_options = ReaderOptions { max_line_bytes: options.max_line_bytes, ..ReaderOptions::default() };
-    let mut reader = BulkReader::resume(input, reader_options, from);
+    let format = options.format.as_deref().and_then(format::find);
+    let reader_options = ReaderOptions { max_line_bytes: context.max_line_bytes, format, ..ReaderOptions::default() };
+    let author = format::author_beside(&options.path);
+    let is_whole = !options.follow && !options.is_stdin();
+    let file = File::open(&options.path).ok().filter(|_| is_whole);
+    let mut reader = BulkReader::resume(input, reader_options, from).with_author(author).with_file(file);
+    let mut first_reason = None;
     let mut throttle = Throttle::new(options.rate);
     let (mut accepted, mut refused) = (0_usize, 0_usize);
     let end = 'read: loop {
@@ -293,15 +302,17 @@ async fn feed(
             }
             chunk = reader.next_chunk(), if in_flight.batches.len() <= MAX_IN_FLIGHT_BATCHES => chunk,
         };
-        let TweetChunk { mut tweets, refused: mistakes, end } = match chunk {
+        let Chunk { mut tweets, refused: mistakes, end, dropped, .. } = match chunk {
             Ok(Some(chunk)) => chunk,
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         };
         refused += mistakes.len();
+        telemetry::values_dropped(&dropped);
         for mistake in &mistakes {
             telemetry::tweet_refused(&context.name, mistake.kind.label(), mistake.line, &mistake.reason);
         }
+        first_reason = first_reason.or_else(|| mistakes.into_iter().next().map(|mistake| mistake.reason));
         let skipped = skip.min(tweets.len());
         tweets.drain(..skipped);
         skip -= skipped;
@@ -331,7 +342,12 @@ async fn feed(
         in_flight.oldest().await?;
     }
     tracing::info!(source = context.name, accepted, refused, "read");
-    Ok(end?)
+    match first_reason {
+        Some(reason) if end.is_ok() && accepted == 0 && from == Offset::default() => {
+            Err(ReadError::NothingAccepted(refused as u64, reason).into())
+        }
+        _ => Ok(end?),
+    }
 }
 
 /// Batches that were sent and are not acknowledged yet.

@@ -13,6 +13,7 @@ fn context(capacity: usize) -> (SourceContext, mpsc::Receiver<Batch>) {
         SourceContext {
             name: "test#1".to_owned(),
             intake,
+            max_line_bytes: 1024 * 1024,
             cursors: Cursors::default(),
             shutdown: CancellationToken::new(),
         },
@@ -50,11 +51,11 @@ fn wrong_tables_are_refused_with_every_mistake() {
         path: is missing
     "#]]
     .assert_eq(&mistakes("type = 'file'\nrate = 'fast'\npth = 'a'"));
-    expect_test::expect![[r"
+    expect_test::expect![[r#"
         rate: expected more than 0 and at most 1000000 tweets/s, found 0
-        max_line_bytes: expected a number from 1024 to 67108864, found 1
-    "]]
-    .assert_eq(&mistakes("type = 'file'\npath = '-'\nrate = 0\nmax_line_bytes = 1"));
+        format: expected one of bluesky, mastodon, x-archive, database, x-web, x-api-v2, scraper, csv, twitter-v1, found "x"
+    "#]]
+    .assert_eq(&mistakes("type = 'file'\npath = '-'\nrate = 0\nformat = 'x'"));
     expect_test::expect![[r"
         rate: expected more than 0 and at most 100000 tweets/s, found -1
     "]]

@@ -9,10 +9,11 @@ use super::metric::{
     FRAMES_SENT, INDEX_DAMAGED, INDEX_SIZE, INDEX_TWEETS, MATCHES, PERCOLATED, PERCOLATION_TIME, QUERIES, QUERIES_SIZE,
     REQUEST_TIME, RESPONSE_BUFFER, RETENTION_DELETED, SAMPLE_TIME, SEARCH_TIME, SEARCHES_CANCELLED, SEARCHES_RUNNING,
     SEARCHES_WAITING, SESSIONS, SOURCE_FAILURES, SOURCE_UP, STEPS, TRUNCATED, TURNED_AWAY, TWEETS_COMMITTED,
-    TWEETS_RECEIVED, TWEETS_REFUSED, TWEETS_UNREADABLE, WITHHELD,
+    TWEETS_RECEIVED, TWEETS_REFUSED, TWEETS_UNREADABLE, VALUES_DROPPED, WITHHELD,
 };
 use super::recorder::{number, record};
 use crate::ids::Seq;
+use crate::tweet::Dropped;
 
 /// A source has sent tweets.
 pub(crate) fn tweets_received(source: &str, tweets: usize) {
@@ -23,6 +24,13 @@ pub(crate) fn tweets_received(source: &str, tweets: usize) {
 pub(crate) fn tweet_refused(source: &str, reason: &'static str, line: u64, detail: &str) {
     tracing::debug!(source, line, reason = detail, "refused");
     counter!(TWEETS_REFUSED, "source" => source.to_owned(), "reason" => reason).increment(1);
+}
+
+/// Tweets were read and kept without their wrong values.
+pub(crate) fn values_dropped(dropped: &Dropped) {
+    for (field, n) in dropped.iter() {
+        counter!(VALUES_DROPPED, "field" => field).increment(n);
+    }
 }
 
 /// The index has committed tweets.

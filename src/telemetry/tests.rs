@@ -62,6 +62,9 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     source_started("telemetry#1");
     source_failed("telemetry#1", &anyhow::anyhow!("broken"), Duration::from_secs(1));
     source_done("telemetry#1");
+    let mut dropped = crate::tweet::Dropped::default();
+    dropped.add("retweet_count");
+    values_dropped(&dropped);
     render_metrics();
     let page = handle.render();
     for metric in METRICS {

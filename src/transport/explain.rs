@@ -70,7 +70,7 @@ pub(crate) struct FailedQueryPart {
 }
 
 impl ExplainedTweet {
-    pub(crate) fn new(id: u64, explained: Explained) -> ExplainedTweet {
+    pub(crate) fn new(id_str: String, explained: Explained) -> ExplainedTweet {
         let matches = explained.matches();
         let Explained { parts, failed } = explained;
         let failed = failed.map(|FailedPart { query, range, field, excluded, instead }| FailedQueryPart {
@@ -81,7 +81,7 @@ impl ExplainedTweet {
             excluded: query_parts(excluded),
             instead,
         });
-        ExplainedTweet { id_str: id.to_string(), matches, parts: query_parts(parts), failed }
+        ExplainedTweet { id_str, matches, parts: query_parts(parts), failed }
     }
 }
 

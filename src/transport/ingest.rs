@@ -29,9 +29,9 @@ use tokio::time::timeout;
 use tokio_util::io::StreamReader;
 use utoipa::ToSchema;
 
+use crate::format::reader::{BulkReader, Chunk, Compression, ReadError, ReaderOptions, RefusalKind, RefusedDoc};
 use crate::ids::Seq;
 use crate::pipeline::{Batch, IntakeError};
-use crate::source::reader::{BulkReader, Compression, ReadError, ReaderOptions, RefusalKind, RefusedDoc, TweetChunk};
 use crate::telemetry;
 
 use super::access::Ingestor;
@@ -61,6 +61,15 @@ pub(super) struct IngestAnswer {
     refused: u64,
     /// The first of them, at most 100.
     errors: Vec<RefusedLine>,
+    /// Messages that a tweet was deleted.
+    #[serde(skip_serializing_if = "is_zero")]
+    deletions: u64,
+    /// Messages of streams and other things that are no tweets and no mistakes.
+    #[serde(skip_serializing_if = "is_zero")]
+    skipped: u64,
+    /// Wrong values that accepted tweets were kept without.
+    #[serde(skip_serializing_if = "is_zero")]
+    dropped_values: u64,
     /// The position of the last tweet; null when none was accepted.
     seq: Option<u64>,
     /// Why the body was not read to its end, if so. What was accepted before stays.
@@ -80,6 +89,11 @@ pub(super) struct RefusedLine {
     line: u64,
     /// Why.
     reason: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl IngestAnswer {
@@ -199,9 +213,13 @@ async fn take_in(
         tokio::select! {
             Some((tweets, outcome)) = commits.next(), if !commits.is_empty() => answer.committed(tweets, outcome),
             chunk = reader.next_chunk(), if reading && commits.len() < MAX_UNCOMMITTED => match chunk {
-                Ok(Some(TweetChunk { tweets, refused, end })) => {
+                Ok(Some(Chunk { tweets, deletions, skipped, dropped, refused, end, .. })) => {
                     answer.docs = end.docs;
                     answer.refuse(refused);
+                    answer.deletions += deletions.len() as u64;
+                    answer.skipped += skipped.values().sum::<u64>();
+                    answer.dropped_values += dropped.iter().map(|(_, n)| n).sum::<u64>();
+                    telemetry::values_dropped(&dropped);
                     if tweets.is_empty() {
                         continue;
                     }
@@ -294,7 +312,10 @@ pub(super) fn read_error(error: &ReadError, stopped: &Stopped, max_bytes: u64) -
         (Some(Stop::TooLong), _) => ApiError::new(Code::TooLarge, format!("the body is longer than {max_bytes} bytes")),
         (Some(Stop::TooSlow), _) => too_slow(),
         (None, ReadError::TooLong(_)) => ApiError::new(Code::TooLarge, error.to_string()),
-        (None, ReadError::Truncated(_) | ReadError::Corrupt(_)) => ApiError::new(Code::BadPayload, error.to_string()),
+        (
+            None,
+            ReadError::Truncated(_) | ReadError::Corrupt(_) | ReadError::Unknown(_) | ReadError::NothingAccepted(..),
+        ) => ApiError::new(Code::BadPayload, error.to_string()),
         (None, ReadError::Io(_)) => ApiError::new(Code::BadPayload, "the body ended too early"),
     }
 }

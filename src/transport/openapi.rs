@@ -17,6 +17,7 @@ use super::errors::{Code, ErrorLocation};
 use super::{TransportContext, http, queries};
 use crate::config::LimitsSection;
 use crate::ids::Seq;
+use crate::tweet;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -115,7 +116,8 @@ fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_by
         ("/api/queries", "n") => whole(1, queries::MAX_QUERIES as u64),
         (_, "n") => whole(0, limits.max_page as u64),
         (_, "from") => whole(0, limits.max_search_depth as u64),
-        (_, "id" | "before_id") => whole(0, u64::MAX),
+        (_, "id") => json!({"type": "string", "minLength": 1, "maxLength": tweet::MAX_ID_BYTES}),
+        (_, "before_id") => json!({"type": "string", "pattern": "^[0-9]{1,20}(-[0-9]{1,20})?$"}),
         (_, "since" | "until_seq") => whole(0, Seq::MAX.0),
         (_, "epoch") => json!({"type": "string", "format": "uuid"}),
         (_, "Last-Event-ID" | "lastEventId") => json!({"type": "string", "pattern": "^[0-9a-fA-F-]{36}:[0-9]{1,16}$"}),
@@ -171,8 +173,9 @@ pub(super) struct PageAnswer {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it describes what is spliced")]
 pub(super) struct Tweet {
-    /// A number that JavaScript can't hold exactly: use `id_str`.
+    /// The place in the order of all tweets: a number that JavaScript can't hold exactly.
     id: u64,
+    /// The identity: 1 to 512 bytes of text without spaces.
     id_str: String,
     text: String,
     created_at: Option<String>,
@@ -186,6 +189,12 @@ pub(super) struct Tweet {
     /// The retweeted tweet, in the same form.
     #[schema(value_type = Option<Object>)]
     retweeted_status: Option<()>,
+    /// The quoted tweet, in the same form. docs/TWEET.md lists the other fields.
+    #[schema(value_type = Option<Object>)]
+    quoted_status: Option<()>,
+    /// The network: `x`, `bluesky` or `mastodon`.
+    source: Option<String>,
+    url: Option<String>,
 }
 
 /// A tweet in the form of Twitter's v1.1 API. Other forms are recognized as well, and more fields
@@ -193,8 +202,8 @@ pub(super) struct Tweet {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it describes what the reader of tweets takes")]
 pub(super) struct TweetInput {
-    /// Its id, in digits.
-    #[schema(pattern = "^[1-9][0-9]{0,18}$", example = "547177163405844480")]
+    /// Its identity: text without spaces.
+    #[schema(min_length = 1, max_length = 512, example = "547177163405844480")]
     id_str: String,
     #[schema(example = "hello #rust")]
     text: String,

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::doc::Point;
 use crate::ids::{Epoch, QueryId, Seq};
 use crate::live::Sort;
+use crate::tweet::{PageKey, is_id};
 
 use super::errors::{ApiError, Code, ErrorLocation, shorten};
 
@@ -108,9 +109,27 @@ impl Params {
         }
     }
 
-    /// A tweet's id.
-    pub(crate) fn id(&mut self, field: &'static str) -> Result<Option<u64>, ApiError> {
-        self.take(field).as_ref().map(|value| id(field, value)).transpose()
+    /// A tweet's `id_str`, which may be written as a number.
+    pub(crate) fn id_str(&mut self, field: &'static str) -> Result<Option<String>, ApiError> {
+        let Some(value) = self.take(field) else { return Ok(None) };
+        let id = match &value {
+            Value::String(text) if is_id(text) => Some(text.clone()),
+            Value::Number(number) => number.as_u64().map(|number| number.to_string()),
+            _ => None,
+        };
+        id.map(Some).ok_or_else(|| ApiError::field(field, NO_ID))
+    }
+
+    /// The place behind which a page begins: the `next` of another, or an id.
+    pub(crate) fn page_key(&mut self, field: &'static str) -> Result<Option<PageKey>, ApiError> {
+        let Some(value) = self.take(field) else { return Ok(None) };
+        let key = match &value {
+            Value::String(text) => PageKey::parse(text),
+            Value::Number(number) => number.as_u64().map(PageKey::from),
+            _ => None,
+        };
+        key.map(Some)
+            .ok_or_else(|| ApiError::field(field, "must be the `next` of a page, or a whole number below 2^64"))
     }
 
     /// A position.
@@ -192,6 +211,9 @@ impl Params {
         })
     }
 }
+
+/// What an `id_str` must be.
+pub(crate) const NO_ID: &str = "must be the id_str of a tweet: 1 to 512 bytes of text without spaces";
 
 /// Checks a position.
 pub(crate) fn seq(field: &str, number: Option<u64>) -> Result<Seq, ApiError> {

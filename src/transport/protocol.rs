@@ -121,7 +121,7 @@ pub(crate) fn page(mut fields: Params, query: &'static str, paging: Paging) -> R
         query: if query == "query" { query_or_id(&mut fields)? } else { query_source(&mut fields, query)? },
         n: fields.count("n", DEFAULT_PAGE.min(paging.max_page), 0..=paging.max_page)?,
         from: fields.count("from", 0, 0..=paging.max_depth)?,
-        before_id: fields.id("before_id")?,
+        before_id: fields.page_key("before_id")?,
         until_seq: fields.seq("until_seq")?,
         sort: fields.sort("sort")?,
         watermark_of: None,
@@ -245,8 +245,8 @@ pub(crate) fn command(event: &str, payload: Value, paging: Paging) -> Result<Com
             return aggregate(fields).map(|aggregate| Command::Search(SearchCommand::Aggregate(aggregate)));
         }
         CommandKind::Missing => {
-            let id = fields.id("id_str")?.ok_or_else(|| ApiError::field("id_str", "is missing"))?;
-            Command::Search(SearchCommand::Tweet(id))
+            let id_str = fields.id_str("id_str")?.ok_or_else(|| ApiError::field("id_str", "is missing"))?;
+            Command::Search(SearchCommand::Tweet(id_str))
         }
         CommandKind::Ping => Command::Ping,
         CommandKind::UsersCount => Command::UsersCount,

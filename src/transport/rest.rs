@@ -16,8 +16,9 @@ use tokio_util::io::StreamReader;
 use utoipa::ToSchema;
 
 use crate::config::{self, ConfigError};
+use crate::format::reader::{BulkReader, ReaderOptions};
 use crate::live::{QueryInput, QuerySource};
-use crate::source::reader::{BulkReader, ReaderOptions};
+use crate::tweet::is_id;
 
 use super::access::{Inspector, Searcher, guarded};
 use super::errors::{ApiError, Code};
@@ -88,7 +89,7 @@ impl Transport for Rest {
         ("q" = String, Query, description = "The query, as text or in its JSON form."),
         ("n" = Option<usize>, Query, description = "How many tweets at most: 50 when left out."),
         ("from" = Option<usize>, Query, description = "How many to skip. To go far back, use `before_id`."),
-        ("before_id" = Option<u64>, Query, description = "Only tweets beyond this id: the `next` of the page before."),
+        ("before_id" = Option<String>, Query, description = "Only tweets beyond this place: the `next` of the page before, or an id."),
         ("until_seq" = Option<u64>, Query, description = "Only what arrived up to this position."),
         ("sort" = Option<String>, Query, description = "`newest`, highest id first, or `oldest`."),
     ),
@@ -119,7 +120,7 @@ pub(super) async fn search(
 /// Gives one tweet.
 #[utoipa::path(get, path = "/api/tweets/{id}", tag = "history",
     security((), ("jwt" = [])),
-    params(("id" = u64, Path, description = "Its id.")),
+    params(("id" = String, Path, description = "Its id_str, percent-encoded.")),
     responses(
         (status = 200, description = "The tweet.", body = openapi::Tweet),
         (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
@@ -134,8 +135,10 @@ pub(super) async fn tweet(
     State(context): State<Arc<TransportContext>>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let id = params::whole(&id).ok_or_else(|| ApiError::field("id", "must be a whole number below 2^64"))?;
-    let hit = context.live_for(&client, access_token.as_ref()).tweet(id).await?;
+    if !is_id(&id) {
+        return Err(ApiError::field("id", params::NO_ID));
+    }
+    let hit = context.live_for(&client, access_token.as_ref()).tweet(&id).await?;
     Ok(http::json(hit.json.to_string()))
 }
 
@@ -250,7 +253,7 @@ pub(super) struct Explanation {
     security((), ("jwt" = [])),
     params(
         ("q" = String, Query, description = "The query, as text or in its JSON form."),
-        ("id" = Option<u64>, Query, description = "A tweet: answers with the parts by which it matches, or the first that fails."),
+        ("id" = Option<String>, Query, description = "A tweet: answers with the parts by which it matches, or the first that fails."),
         ("price" = Option<bool>, Query, description = "Whether to say what it costs and brings."),
     ),
     responses(
@@ -269,7 +272,7 @@ pub(super) async fn explain(
 ) -> Result<Json<Explanation>, ApiError> {
     let mut fields = http::parameters("/api/explain", query.as_deref())?;
     let query = QueryInput::read("q", fields.required("q")?)?;
-    let (id, wants_price) = (fields.id("id")?, fields.flag("price")?);
+    let (id, wants_price) = (fields.id_str("id")?, fields.flag("price")?);
     fields.finish()?;
     let live = context.live_for(&client, access_token.as_ref());
     let query = context.clients.queries.read(query, live.requester()).await?;
@@ -279,7 +282,10 @@ pub(super) async fn explain(
         price = Some(QueryPrice::new(&live.estimate(query.clone()).await?));
     }
     let tweet = match id {
-        Some(id) => Some(ExplainedTweet::new(id, live.explain(query, id).await?)),
+        Some(id) => {
+            let explained = live.explain(query, id.clone()).await?;
+            Some(ExplainedTweet::new(id, explained))
+        }
         None => None,
     };
     Ok(Json(Explanation { query_id, canonical, tweet, price }))

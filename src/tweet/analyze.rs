@@ -55,21 +55,29 @@ impl Tweet {
         let mut plain = |field, origin, raw: &'a str| each(TextSource { field, origin, raw, text: raw.into() });
         for (at, url) in entities.urls.iter().enumerate() {
             plain(field::URL, TextOrigin::Url(at), &url.expanded_url);
+            if let Some(unwound) = &url.unwound_url {
+                plain(field::URL, TextOrigin::Url(at), unwound);
+            }
         }
         for (at, tag) in entities.hashtags.iter().enumerate() {
             plain(field::HASHTAG, TextOrigin::Hashtag(at), &tag.text);
         }
         for (at, mention) in entities.user_mentions.iter().enumerate() {
-            plain(field::MENTION, TextOrigin::Mention(at), &mention.screen_name);
+            for name in names(&mention.screen_name) {
+                plain(field::MENTION, TextOrigin::Mention(at), name);
+            }
         }
         for (at, tag) in entities.symbols.iter().enumerate() {
             plain(field::CASHTAG, TextOrigin::Cashtag(at), &tag.text);
         }
-        if let Some(lang) = &self.lang {
+        let more = self.langs.iter().filter(|lang| self.lang.as_ref() != Some(lang));
+        for lang in self.lang.iter().chain(more) {
             plain(field::LANG, TextOrigin::Lang, lang);
         }
-        plain(field::SCREEN_NAME, TextOrigin::ScreenName, &self.user.screen_name);
-        if let Some(name) = &self.in_reply_to_screen_name {
+        for name in names(&self.user.screen_name) {
+            plain(field::SCREEN_NAME, TextOrigin::ScreenName, name);
+        }
+        for name in self.in_reply_to_screen_name.iter().flat_map(|name| names(name)) {
             plain(field::REPLY_TO, TextOrigin::ReplyTo, name);
         }
         for &(name, _) in field::HAS_VALUES {
@@ -93,6 +101,8 @@ impl Tweet {
             "mentions" => !entities.user_mentions.is_empty(),
             "cashtags" => !entities.symbols.is_empty(),
             "coordinates" => self.coordinates.is_some(),
+            "images" => entities.media.iter().any(|media| media.kind == "photo"),
+            "videos" => entities.media.iter().any(|media| matches!(media.kind.as_str(), "video" | "animated_gif")),
             _ => unreachable!("nothing says when a tweet has {value}"),
         }
     }
@@ -130,6 +140,13 @@ impl Tweet {
             || self.in_reply_to_user_id.is_some()
             || self.in_reply_to_screen_name.is_some()
     }
+}
+
+/// The names that a user is found by: with and without the instance, `ann@social.example` and
+/// `ann`.
+fn names(screen_name: &str) -> impl Iterator<Item = &str> {
+    let local = screen_name.split_once('@').map(|(local, _)| local).filter(|local| !local.is_empty());
+    std::iter::once(screen_name).chain(local)
 }
 
 fn count(count: u64) -> i64 {

@@ -28,7 +28,7 @@ pub(crate) fn decode(text: &str) -> Cow<'_, str> {
 
 /// The hashtags, cashtags, mentions and URLs of a text with HTML entities, and their positions in
 /// it.
-pub(super) fn extract(text: &str) -> Entities {
+pub(crate) fn extract(text: &str) -> Entities {
     let decoded = decode(text);
     let searched = &decoded[..boundary(&decoded, MAX_TEXT_BYTES)];
     let mut entities = Entities::default();
@@ -97,6 +97,7 @@ fn add(entities: &mut Entities, entity: &Entity<'_>, indices: Indices) {
             url: text(),
             expanded_url: if entity.value.contains("://") { text() } else { format!("http://{}", entity.value) },
             display_url: display(entity.value).to_owned(),
+            unwound_url: None,
             indices,
         }),
         _ => {}
@@ -145,7 +146,7 @@ fn pieces(text: &str, mut each: impl FnMut(usize, usize)) {
 }
 
 /// A URL without its scheme, as pages show it.
-pub(super) fn display(url: &str) -> &str {
+pub(crate) fn display(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 

@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 
-use super::{Entities, Media, Mention, Retweet, Tag, Tweet, Url, User, date};
+use super::{Entities, Media, Mention, Place, Referenced, Tag, Tweet, Url, User, date};
 
 impl Tweet {
     /// The JSON that is stored and sent to clients.
@@ -19,7 +19,7 @@ impl Serialize for Tweet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", &self.id)?;
-        map.serialize_entry("id_str", &Digits(self.id))?;
+        map.serialize_entry("id_str", &self.id_str)?;
         map.serialize_entry("text", &self.text)?;
         if let Some(at) = self.created_at {
             map.serialize_entry("created_at", &date::format(at))?;
@@ -31,14 +31,21 @@ impl Serialize for Tweet {
         map.serialize_entry("favorite_count", &self.favorite_count)?;
         map.serialize_entry("entities", &self.entities)?;
         map.serialize_entry("user", &self.user)?;
-        if let Some(id) = self.in_reply_to_status_id {
-            map.serialize_entry("in_reply_to_status_id_str", &Digits(id))?;
+        let optional = [
+            ("in_reply_to_status_id_str", &self.in_reply_to_status_id),
+            ("in_reply_to_user_id_str", &self.in_reply_to_user_id),
+            ("in_reply_to_screen_name", &self.in_reply_to_screen_name),
+            ("conversation_id", &self.conversation_id),
+            ("url", &self.url),
+        ];
+        for (name, value) in optional {
+            present(&mut map, name, value.as_ref())?;
         }
-        if let Some(id) = self.in_reply_to_user_id {
-            map.serialize_entry("in_reply_to_user_id_str", &Digits(id))?;
-        }
-        if let Some(name) = &self.in_reply_to_screen_name {
-            map.serialize_entry("in_reply_to_screen_name", name)?;
+        present(&mut map, "source", self.source.map(super::Network::name).as_ref())?;
+        present(&mut map, "reply_count", self.reply_count.as_ref())?;
+        present(&mut map, "quote_count", self.quote_count.as_ref())?;
+        if !self.langs.is_empty() {
+            map.serialize_entry("langs", &self.langs)?;
         }
         if self.is_quote {
             map.serialize_entry("is_quote_status", &true)?;
@@ -46,21 +53,24 @@ impl Serialize for Tweet {
         if let Some(point) = self.coordinates {
             map.serialize_entry("coordinates", &Coordinates { kind: "Point", coordinates: [point.lon, point.lat] })?;
         }
+        present(&mut map, "place", self.place.as_ref())?;
+        if !self.poll_options.is_empty() {
+            map.serialize_entry("poll_options", &self.poll_options)?;
+        }
+        present(&mut map, "possibly_sensitive", self.is_sensitive.then_some(true).as_ref())?;
+        match &self.quoted {
+            Some(Referenced::Tweet(tweet)) => map.serialize_entry("quoted_status", tweet)?,
+            Some(Referenced::Id(id)) => map.serialize_entry("quoted_status_id_str", id)?,
+            // `is_quote_status` says it.
+            Some(Referenced::Unknown) | None => {}
+        }
         match &self.retweet {
-            Some(Retweet::Tweet(tweet)) => map.serialize_entry("retweeted_status", tweet)?,
-            Some(Retweet::Id(id)) => map.serialize_entry("retweeted_status_id_str", &Digits(*id))?,
+            Some(Referenced::Tweet(tweet)) => map.serialize_entry("retweeted_status", tweet)?,
+            Some(Referenced::Id(id)) => map.serialize_entry("retweeted_status_id_str", id)?,
+            Some(Referenced::Unknown) => map.serialize_entry("is_retweet", &true)?,
             None => {}
         }
         map.end()
-    }
-}
-
-/// An id as a string.
-struct Digits(u64);
-
-impl Serialize for Digits {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
     }
 }
 
@@ -73,12 +83,23 @@ struct Coordinates {
 
 impl Serialize for User {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut user = serializer.serialize_struct("User", 4)?;
-        user.serialize_field("name", &self.name)?;
-        user.serialize_field("screen_name", &self.screen_name)?;
-        user.serialize_field("profile_image_url", &self.profile_image_url)?;
-        user.serialize_field("followers_count", &self.followers_count)?;
+        let mut user = serializer.serialize_map(None)?;
+        user.serialize_entry("name", &self.name)?;
+        user.serialize_entry("screen_name", &self.screen_name)?;
+        user.serialize_entry("profile_image_url", &self.profile_image_url)?;
+        user.serialize_entry("followers_count", &self.followers_count)?;
+        present(&mut user, "id_str", self.id_str.as_ref())?;
+        present(&mut user, "verified", self.verified.then_some(true).as_ref())?;
         user.end()
+    }
+}
+
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("full_name", &self.full_name)?;
+        present(&mut map, "country_code", self.country_code.as_ref())?;
+        map.end()
     }
 }
 
@@ -109,6 +130,7 @@ impl Serialize for Url {
         map.serialize_entry("url", &self.url)?;
         map.serialize_entry("expanded_url", &self.expanded_url)?;
         map.serialize_entry("display_url", &self.display_url)?;
+        present(&mut map, "unwound_url", self.unwound_url.as_ref())?;
         present(&mut map, "indices", self.indices.as_ref())?;
         map.end()
     }
@@ -133,6 +155,7 @@ impl Serialize for Media {
         present(&mut map, "media_url_https", self.media_url_https.as_ref())?;
         present(&mut map, "expanded_url", self.expanded_url.as_ref())?;
         present(&mut map, "display_url", self.display_url.as_ref())?;
+        present(&mut map, "ext_alt_text", self.alt_text.as_ref())?;
         present(&mut map, "indices", self.indices.as_ref())?;
         map.end()
     }

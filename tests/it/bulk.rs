@@ -68,7 +68,7 @@ async fn a_bad_line_is_refused_alone_with_its_number() {
     body.extend(b"{\"text\": \"no id\"}\n");
     body.extend(format!("{}\n", tweet(2, &"x".repeat(3_000))).into_bytes());
     body.extend(b"{\"id_str\": \"3\", \"text\": \"\xFF\"}\n");
-    body.extend(b"\n{\"id_str\": \"x\", \"text\": \"no number\"}\n");
+    body.extend(b"\n{\"id_str\": \"a b\", \"text\": \"a space\"}\n");
     body.extend(lines(4..=4).into_bytes());
     let (status, answer) = perch.post("/api/tweets", body).await;
     assert_eq!((status, &answer["accepted"], &answer["refused"]), (200, &json!(2), &json!(5)), "{answer}");
@@ -86,8 +86,13 @@ async fn nothing_is_no_mistake_and_nothing_but_mistakes_is() {
         let expected = json!({"accepted": 0, "refused": 0, "errors": [], "seq": null});
         assert_eq!(perch.post("/api/tweets", body).await, (200, expected), "{body:?}");
     }
+    // What is no file of tweets is one mistake, not one for each of its lines.
     let (status, answer) = perch.post("/api/tweets", "x\n".repeat(150)).await;
-    assert_eq!((status, &answer["refused"], &answer["seq"]), (400, &json!(150), &Value::Null));
+    assert_eq!((status, &answer["refused"], &answer["seq"]), (400, &json!(1), &Value::Null));
+    let message = answer["error"]["message"].as_str().expect("a message");
+    assert!(message.contains("it looks like plain text"), "{message}");
+    let (status, answer) = perch.post("/api/tweets", "{\"id\":1}\n".repeat(150)).await;
+    assert_eq!((status, &answer["refused"]), (400, &json!(150)));
     assert_eq!(answer["errors"].as_array().map(Vec::len), Some(100));
     perch.stop().await;
 }
@@ -137,23 +142,23 @@ async fn a_broken_tweet_in_a_list_hurts_no_other() {
     let perch = Perch::start().await;
     let good = |id: &str| json!({"id": id, "text": "rust", "author_id": "7"});
     let includes = json!({"users": [{"id": "7", "name": "Ann", "username": "ann"}]});
-    let v2 = json!({"data": [good("1"), {"id": "2"}, {"id": "3", "text": 5}, 4, good("5")], "includes": includes});
+    let v2 = json!({"data": [good("1"), {"id": "2"}, {"id": "3", "text": {}}, 4, good("5")], "includes": includes});
     let statuses = json!({"statuses": [tweet(6, "rust"), {"id_str": "7"}, {"id_str": true}, tweet(8, "rust")]});
     for (body, reasons) in [
         (
             v2,
             [
-                "data[1].text: missing",
-                "data[2].text: invalid type: integer `5`, expected a string",
-                "data[3]: invalid type: integer `4`, expected an object",
+                "data[1].text: missing, and there are no media: a tweet needs one of them",
+                "data[2].text: missing, and there are no media: a tweet needs one of them",
+                "data[3]: expected an object with the fields of a tweet",
             ]
             .as_slice(),
         ),
         (
             statuses,
             [
-                "element 2: text: missing",
-                "element 3: id_str: invalid type: boolean `true`, expected a whole number or a string of digits",
+                "element 2: text: missing, and there are no media: a tweet needs one of them",
+                "element 3: id_str: \"true\" is no id: give 1 to 512 bytes of text without spaces",
             ]
             .as_slice(),
         ),

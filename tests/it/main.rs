@@ -8,6 +8,7 @@ mod auth;
 mod bench;
 mod binary;
 mod bulk;
+mod cases;
 #[cfg(unix)]
 mod command_line;
 mod compression;

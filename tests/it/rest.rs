@@ -62,13 +62,17 @@ async fn one_tweet_or_none() {
     assert_eq!((status, &found["text"], &found["id"]), (200, &json!("the last id"), &json!(u64::MAX)));
     for (path, status, code) in [
         ("/api/tweets/1", 404, "not_found"),
-        ("/api/tweets/x", 400, "bad_payload"),
-        ("/api/tweets/1.0", 400, "bad_payload"),
-        ("/api/tweets/18446744073709551616", 400, "bad_payload"),
+        ("/api/tweets/x", 404, "not_found"),
+        ("/api/tweets/a%20b", 400, "bad_payload"),
+        ("/api/tweets/18446744073709551616", 404, "not_found"),
     ] {
         let (answered, body) = perch.get(path).await;
         assert_eq!((answered, &body["error"]["code"]), (status, &json!(code)), "{path}");
     }
+    perch.ingest(&[json!({"id_str": "at://did:plc:a/app.bsky.feed.post/3l", "text": "a name for an id"})]).await;
+    let (status, found) = perch.get("/api/tweets/at%3A%2F%2Fdid%3Aplc%3Aa%2Fapp.bsky.feed.post%2F3l").await;
+    assert_eq!((status, &found["text"]), (200, &json!("a name for an id")));
+    assert_eq!(found["id_str"], "at://did:plc:a/app.bsky.feed.post/3l");
     perch.stop().await;
 }
 

@@ -239,6 +239,8 @@ pub mod tweet {
         ("mentions", &[]),
         ("cashtags", &[]),
         ("coordinates", &["geo"]),
+        ("images", &["image", "photos"]),
+        ("videos", &["video"]),
     ];
     /// The values of [`IS`]. The analysis of a tweet decides which it is.
     pub const IS_VALUES: &[(&str, &[&str])] = &[("retweet", &[]), ("reply", &[]), ("quote", &[])];

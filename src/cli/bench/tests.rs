@@ -91,9 +91,8 @@ fn tweets_are_those_that_perch_takes_and_are_known_again_by_their_id() {
     let plan = plan(1, 5, 0.0, 10, 2);
     let mut line = String::new();
     plan.write_tweet(7, &mut line);
-    let tweets = crate::tweet::read(line.as_bytes()).unwrap();
-    assert_eq!(tweets.len(), 1);
-    assert_eq!(plan.number(tweets[0].id), Some(7));
+    let tweet = crate::tweet::read(line.as_bytes()).unwrap();
+    assert_eq!(plan.number(tweet.id), Some(7));
     assert_eq!((plan.number(999), plan.number(1_010)), (None, None));
 }
 

@@ -12,8 +12,8 @@ use unicode_width::UnicodeWidthChar as _;
 
 use super::super::Failure;
 use super::super::show::{escaped, is_bidirectional, json_line};
+use crate::format::reader::{BulkReader, ReaderOptions};
 use crate::query::Query;
-use crate::source::reader::{BulkReader, ReaderOptions};
 use crate::transport::explain::ExplainedTweet;
 use crate::tweet::explain::{Explained, ExplainedPart, Explainer};
 use crate::tweet::{self, Tweet, decoded_parts};
@@ -38,21 +38,19 @@ pub(super) async fn run(query: &Query, file: &str, json: bool) -> Result<(), Fai
     let is_terminal = std::io::stdout().is_terminal();
     while let Some(chunk) = reader.next_chunk().await.map_err(|error| unreadable(&error))? {
         for analyzed in chunk.tweets {
-            let read = tweet::read(analyzed.json.as_bytes()).map_err(|error| unreadable(&error))?;
-            for tweet in &read {
-                let explained = Explainer::new(tweet).explain(query);
-                matches += usize::from(explained.matches());
-                if json {
-                    let line = serde_json::to_string(&ExplainedTweet::new(tweet.id, explained))?;
-                    writeln!(std::io::stdout(), "{}", json_line(&line, is_terminal))?;
-                } else {
-                    if tweets > 0 {
-                        writeln!(out)?;
-                    }
-                    show(&mut out, query, tweet, &explained)?;
+            let tweet = tweet::read(analyzed.json.as_bytes()).map_err(|error| unreadable(&error))?;
+            let explained = Explainer::new(&tweet).explain(query);
+            matches += usize::from(explained.matches());
+            if json {
+                let line = serde_json::to_string(&ExplainedTweet::new(tweet.id_str, explained))?;
+                writeln!(std::io::stdout(), "{}", json_line(&line, is_terminal))?;
+            } else {
+                if tweets > 0 {
+                    writeln!(out)?;
                 }
-                tweets += 1;
+                show(&mut out, query, &tweet, &explained)?;
             }
+            tweets += 1;
         }
         for line in chunk.refused {
             anstream::eprintln!("{file}:{}: {}", line.line, escaped(&line.reason));
@@ -72,7 +70,7 @@ fn show(out: &mut impl Write, query: &Query, tweet: &Tweet, explained: &Explaine
     let head = |color: AnsiColor| Style::new().bold().fg_color(Some(color.into()));
     if let Some(failed) = &explained.failed {
         let style = head(AnsiColor::Red);
-        writeln!(out, "{style}{} does not match{style:#}: the first part that fails", tweet.id)?;
+        writeln!(out, "{style}{} does not match{style:#}: the first part that fails", tweet.id_str)?;
         let canonical = query.canonical().char_indices();
         underlined(out, canonical.map(|(at, char)| (char, failed.range.contains(&at))))?;
         if let [_, ..] = failed.instead.as_slice() {
@@ -86,7 +84,7 @@ fn show(out: &mut impl Write, query: &Query, tweet: &Tweet, explained: &Explaine
         return Ok(());
     }
     let style = head(AnsiColor::Green);
-    writeln!(out, "{style}{} matches{style:#}", tweet.id)?;
+    writeln!(out, "{style}{} matches{style:#}", tweet.id_str)?;
     show_parts(out, tweet, &explained.parts)
 }
 

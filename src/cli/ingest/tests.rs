@@ -1,7 +1,10 @@
 use super::*;
+use crate::format::reader::{Offset, ReaderOptions};
 
 async fn portion(text: &'static str) -> Portion {
-    let mut reader = RawReader::new(text.as_bytes(), ReaderOptions::default());
+    let options = ReaderOptions::default();
+    let mut reader =
+        BulkReader::with(text.as_bytes(), options, Offset::default(), |tweet, location| Line::new(&tweet, location));
     let mut portion = Portion::default();
     while let Some(chunk) = reader.next_chunk().await.unwrap() {
         portion.add(&chunk);
@@ -9,14 +12,27 @@ async fn portion(text: &'static str) -> Portion {
     portion
 }
 
+/// The `id_str`s of the lines of a portion, each with its place.
+fn ids(portion: &Portion) -> Vec<(String, Location)> {
+    let lines = std::str::from_utf8(&portion.body).unwrap().lines();
+    let id = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let status = line.pointer("/delete/status").unwrap_or(&line);
+        status["id_str"].as_str().unwrap().to_owned()
+    };
+    lines.map(id).zip(portion.locations.iter().copied()).collect()
+}
+
 #[tokio::test]
-async fn a_portion_has_one_line_for_each_piece_and_knows_its_place() {
-    let lines = portion("{\"a\":1}\r\n\nnonsense\n").await;
-    assert_eq!(lines.body, b"{\"a\":1} \nnonsense\n");
-    assert_eq!(lines.locations, [Location::Line(1), Location::Line(3)]);
-    let array = portion("[{\n\"a\": 1\n}, {\"b\":\n2}]").await;
-    assert_eq!(array.body, b"{ \"a\": 1 }\n{\"b\": 2}\n");
-    assert_eq!(array.locations, [Location::Element(1), Location::Element(2)]);
+async fn a_portion_has_one_line_for_each_tweet_and_knows_its_place() {
+    let deletion = r#"{"delete":{"status":{"id_str":"9"}}}"#;
+    let (first, second) = (r#"{"id":1,"text":"a"}"#, r#"{"id":2,"text":"b"}"#);
+    let lines = format!("{first}\r\n\nnonsense\n{deletion}\n{second}\n");
+    let lines = portion(lines.leak()).await;
+    let expected = [("1", 1), ("9", 4), ("2", 5)].map(|(id, line)| (id.to_owned(), Location::Line(line)));
+    assert_eq!(ids(&lines), expected);
+    let array = portion("[{\n\"id\": 1, \"text\": \"a\"\n}, {\"id\":\n2, \"text\": \"\"}]").await;
+    assert_eq!(ids(&array), [("1", 1), ("2", 2)].map(|(id, at)| (id.to_owned(), Location::Element(at))));
 }
 
 #[test]

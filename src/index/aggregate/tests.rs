@@ -12,7 +12,7 @@ use crate::doc::{Doc, DocBuilder};
 use crate::index::{Index, IndexOptions};
 use crate::query::Ast;
 use crate::schema::{Schema, tweet};
-use crate::tweet::{AnalyzedTweet, SequencedTweet};
+use crate::tweet::{AnalyzedTweet, SequencedTweet, TweetKey};
 
 /// A tweet in short: id, whether it matches, tags, when it was written.
 type Short = (u64, bool, Vec<&'static str>, Option<i64>);
@@ -48,7 +48,12 @@ fn append(index: &Index, tweets: &[Short]) -> Seq {
         .zip(tweets)
         .map(|(seq, short)| SequencedTweet {
             seq,
-            tweet: Arc::new(AnalyzedTweet { id: short.0, json: "{}".into(), doc: doc(short) }),
+            tweet: Arc::new(AnalyzedTweet {
+                id: short.0,
+                key: TweetKey::of_number(short.0),
+                json: "{}".into(),
+                doc: doc(short),
+            }),
         })
         .collect();
     let last = items[items.len() - 1].seq;

@@ -21,7 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tantivy::columnar::ColumnarReader;
+use tantivy::columnar::{Column, ColumnarReader};
 use tantivy::directory::FileSlice;
 use tantivy::fastfield::AliveBitSet;
 use tantivy::store::StoreReader;
@@ -35,8 +35,8 @@ use crate::index::commit_payload::CommitPayload;
 use crate::index::committed::Json;
 use crate::index::damage::guarded;
 use crate::index::tantivy_directory::segment_of;
-use crate::index::tweet_fields::{ID, SEQ};
-use crate::tweet::{self, AnalyzedTweet, SequencedTweet};
+use crate::index::tweet_fields::{ID, KEY_HALVES, SEQ};
+use crate::tweet::{self, AnalyzedTweet, SequencedTweet, TweetKey};
 
 /// Decompressed blocks of a segment in the cache.
 const CACHE_BLOCKS: usize = 16;
@@ -86,6 +86,7 @@ pub(super) struct StoredTweets {
 #[derive(Clone, Copy, Debug)]
 struct Version {
     id: u64,
+    key: TweetKey,
     /// Zero when it is lost.
     seq: Seq,
     segment: usize,
@@ -199,7 +200,10 @@ impl StoredTweets {
         if let Some(columns) = &columns {
             let seqs: std::collections::HashSet<Seq> = found.iter().map(|version| version.seq).collect();
             versions.extend(columns.iter().zip(0..).filter(|((seq, _), _)| !seqs.contains(seq)).map(
-                |(&(seq, id), doc)| Version { id, seq, segment: at, at: None, is_deleted: deletes.contains(doc) },
+                |(&(seq, (id, key)), doc)| {
+                    let is_deleted = deletes.contains(doc);
+                    Version { id, key, seq, segment: at, at: None, is_deleted }
+                },
             ));
         } else if is_committed {
             let missing = segment.max_doc.saturating_sub(found.len() as u64);
@@ -213,9 +217,9 @@ impl StoredTweets {
 
     /// Keeps the newest version of each tweet.
     fn keep(&mut self, versions: Vec<Version>) {
-        let mut newest: HashMap<u64, Version> = HashMap::with_capacity(versions.len());
+        let mut newest: HashMap<TweetKey, Version> = HashMap::with_capacity(versions.len());
         for version in versions {
-            let place = newest.entry(version.id).or_insert(version);
+            let place = newest.entry(version.key).or_insert(version);
             // Without a meta.json, a segment and those that it was merged from may both exist.
             let is_better = (version.seq, version.at.is_some()) > (place.seq, place.at.is_some());
             if is_better {
@@ -298,9 +302,9 @@ impl StoredTweets {
             _ => None,
         };
         let json = json.ok_or("its checksum is wrong")?;
-        let tweets = tweet::read(json.as_bytes()).map_err(|error| error.to_string())?;
-        let tweet = tweets.iter().find(|tweet| tweet.id == version.id).ok_or("it is another tweet")?;
-        Ok(tweet::analyze(tweet))
+        let tweet = tweet::read(json.as_bytes()).map_err(|error| error.to_string())?;
+        let analyzed = tweet::analyze(&tweet);
+        if analyzed.key == version.key { Ok(analyzed) } else { Err("it is another tweet".to_owned()) }
     }
 }
 
@@ -308,8 +312,8 @@ impl StoredTweets {
 struct SegmentTweets<'a> {
     /// Its number.
     at: usize,
-    /// The position and the id of each document, if they are known.
-    columns: Option<&'a [(Seq, u64)]>,
+    /// The position and the identity of each document, if they are known.
+    columns: Option<&'a [(Seq, Identity)]>,
     deletes: &'a Deletes,
     found: Vec<Version>,
     /// How many tweets of a damaged file have no checksum of their own.
@@ -334,10 +338,13 @@ impl SegmentTweets<'_> {
             };
             let Some(tweet) = checksum::open_tweet(&stored) else { continue };
             let known = self.columns.and_then(|columns| columns.get(doc as usize)).copied();
-            let Some(id) = known.map(|(_, id)| id).or_else(|| id_of(tweet.json)) else { continue };
+            let Some((id, key)) = known.map(|(_, identity)| identity).or_else(|| identity_of(tweet.json)) else {
+                continue;
+            };
             let seq = tweet.seq.or(known.map(|(seq, _)| seq)).unwrap_or(Seq::ZERO);
             let is_deleted = self.deletes.contains(doc);
-            self.found.push(Version { id, seq, segment: self.at, at: Some(Address::Document(doc)), is_deleted });
+            let at = Some(Address::Document(doc));
+            self.found.push(Version { id, key, seq, segment: self.at, at, is_deleted });
         }
         Tweets::Whole(store)
     }
@@ -347,43 +354,61 @@ impl SegmentTweets<'_> {
         let Ok(mut scan) = StoreScan::open(path) else { return Tweets::Missing };
         let columns = self.columns.unwrap_or_default();
         let by_seq: HashMap<Seq, u32> = columns.iter().zip(0..).map(|(&(seq, _), doc)| (seq, doc)).collect();
-        let mut by_id: HashMap<u64, Vec<u32>> = HashMap::new();
-        for (&(_, id), doc) in columns.iter().zip(0..) {
-            by_id.entry(id).or_default().push(doc);
+        let mut by_key: HashMap<TweetKey, Vec<u32>> = HashMap::new();
+        for (&(_, (_, key)), doc) in columns.iter().zip(0..) {
+            by_key.entry(key).or_default().push(doc);
         }
         let scanned = scan.for_each(|address, tweet| {
-            let Some(id) = id_of(tweet.json) else { return };
+            let Some((id, key)) = identity_of(tweet.json) else { return };
             let doc = match tweet.seq {
                 Some(seq) => by_seq.get(&seq).copied(),
                 // Without a seq in it, which version it is can be told when there is one.
-                None => by_id.get(&id).filter(|docs| docs.len() == 1).map(|docs| docs[0]),
+                None => by_key.get(&key).filter(|docs| docs.len() == 1).map(|docs| docs[0]),
             };
             if tweet.seq.is_none() {
                 self.unsealed += 1;
             }
             let seq = tweet.seq.or_else(|| doc.map(|doc| columns[doc as usize].0)).unwrap_or(Seq::ZERO);
             let is_deleted = doc.is_some_and(|doc| self.deletes.contains(doc));
-            self.found.push(Version { id, seq, segment: self.at, at: Some(Address::Block(address)), is_deleted });
+            let at = Some(Address::Block(address));
+            self.found.push(Version { id, key, seq, segment: self.at, at, is_deleted });
         });
         if scanned.is_ok() { Tweets::Scanned(scan) } else { Tweets::Missing }
     }
 }
 
-fn id_of(json: &str) -> Option<u64> {
-    tweet::read(json.as_bytes()).ok()?.first().map(|tweet| tweet.id)
+/// The id and the key of a tweet.
+type Identity = (u64, TweetKey);
+
+fn identity_of(json: &str) -> Option<Identity> {
+    let tweet = tweet::read(json.as_bytes()).ok()?;
+    Some((tweet.id, TweetKey::new(&tweet.id_str)))
 }
 
-/// The position and the id of each document.
-fn columns_of(content: FileSlice) -> Option<Vec<(Seq, u64)>> {
+/// The position and the identity of each document.
+fn columns_of(content: FileSlice) -> Option<Vec<(Seq, Identity)>> {
     let read = || {
         let columns = ColumnarReader::open(content)?;
-        let column = |name| -> tantivy::Result<_> {
+        let optional = |name| -> tantivy::Result<Option<Column<u64>>> {
+            let Some(column) = columns.read_columns(name)?.into_iter().next() else { return Ok(None) };
+            Ok(column.open_u64_lenient()?)
+        };
+        let column = |name| -> tantivy::Result<Column<u64>> {
             let missing = || tantivy::TantivyError::InternalError(format!("there is no column {name}"));
-            let column = columns.read_columns(name)?.into_iter().next().ok_or_else(missing)?;
-            column.open_u64_lenient()?.ok_or_else(missing)
+            optional(name)?.ok_or_else(missing)
         };
         let (seqs, ids) = (column(SEQ)?, column(ID)?);
-        let position = |doc| (Seq(seqs.values.get_val(doc)), ids.values.get_val(doc));
+        // An index of an earlier version has numbers only.
+        let [high, low] = KEY_HALVES.map(optional);
+        let halves = high?.zip(low?);
+        let key = |doc| {
+            let halves = halves.as_ref().and_then(|(high, low)| high.first(doc).zip(low.first(doc)));
+            halves.map(|(high, low)| TweetKey::from_halves(high, low))
+        };
+        let position = |doc| {
+            let id = ids.values.get_val(doc);
+            (Seq(seqs.values.get_val(doc)), (id, key(doc).unwrap_or_else(|| TweetKey::of_number(id))))
+        };
         Ok((0..columns.num_docs()).map(position).collect())
     };
     guarded(read).ok()

@@ -12,7 +12,7 @@ mod swapping;
 
 fn tweets(n: usize, from: u64) -> Vec<Arc<tweet::AnalyzedTweet>> {
     let json = |id: u64| format!("{{\"id_str\":\"{id}\",\"text\":\"rust number{id} #fast\",\"lang\":\"en\"}}");
-    let read = |id: u64| Arc::new(tweet::analyze(&tweet::read(json(id).as_bytes()).unwrap()[0]));
+    let read = |id: u64| Arc::new(tweet::analyze(&tweet::read(json(id).as_bytes()).unwrap()));
     (from..).take(n).map(read).collect()
 }
 

@@ -107,7 +107,7 @@ fn a_page_ends_with_the_tweet_that_fills_it() {
     index.commit_now().unwrap();
     append(&index, (7..=9).map(|id| (id, text("a"))));
     let snapshot = index.snapshot();
-    let bytes = snapshot.get(1).unwrap().unwrap().json.len();
+    let bytes = snapshot.get(crate::tweet::TweetKey::of_number(1)).unwrap().unwrap().json.len();
     let mut replay = everything();
     let mut pages = Vec::new();
     while replay.position() < snapshot.last_seq() {

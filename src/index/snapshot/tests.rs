@@ -12,7 +12,7 @@ use crate::doc::{DocBuilder, Point};
 use crate::index::{Index, IndexOptions, PageLimits, Replay, ReplayQuery};
 use crate::query::{GeoBox, GeoCircle, Phrase};
 use crate::schema::{FieldId, Schema, tweet as field};
-use crate::tweet::AnalyzedTweet;
+use crate::tweet::{AnalyzedTweet, TweetKey};
 
 /// How many tweets are in the index, in two segments.
 const COMMITTED: u64 = 1_000;
@@ -59,7 +59,12 @@ fn prepared(id: u64) -> Arc<AnalyzedTweet> {
     builder.integer(field::CREATED, number * 1_000);
     // Each has a place, and none is where anybody looks.
     builder.point(field::COORDINATES, Point { lon: 13.4, lat: 52.5 });
-    Arc::new(AnalyzedTweet { id, json: format!("{{\"id_str\":\"{id}\"}}").into(), doc: builder.finish() })
+    Arc::new(AnalyzedTweet {
+        id,
+        key: TweetKey::of_number(id),
+        json: format!("{{\"id_str\":\"{id}\"}}").into(),
+        doc: builder.finish(),
+    })
 }
 
 fn term(term: &str) -> Ast {

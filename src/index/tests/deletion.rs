@@ -25,7 +25,7 @@ fn tweets_go_when_they_are_too_old_and_the_first_seq_says_so() {
     assert_eq!(index.first_seq(), items[49].seq.next());
     let (items, _) = append(&index, [(7, text("rust"))]);
     index.commit_now().unwrap();
-    assert_eq!(index.snapshot().get(7).unwrap().map(|hit| hit.seq), Some(items[0].seq));
+    assert_eq!(index.snapshot().get(key(7)).unwrap().map(|hit| hit.seq), Some(items[0].seq));
 }
 
 #[test]

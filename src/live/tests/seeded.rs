@@ -5,6 +5,7 @@
 //! known exactly, and a missing tweet is noticed at once. The stages are the real ones. Some
 //! scenarios share an index; each has words and tweet ids of its own.
 
+use crate::tweet::TweetKey;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{catch_unwind, resume_unwind};
 use std::pin::pin;
@@ -171,7 +172,12 @@ impl Scenario<'_> {
             let words = (0..3).map(|bit| Words::from(self.rng.random_bool(0.3)) << bit).sum();
             self.arrivals.push((id, words));
             let json = format!(r#"{{"id_str":"{id}"}}"#).into();
-            tweets.push(Arc::new(AnalyzedTweet { id, json, doc: self.docs[usize::from(words)].clone() }));
+            tweets.push(Arc::new(AnalyzedTweet {
+                id,
+                key: TweetKey::of_number(id),
+                json,
+                doc: self.docs[usize::from(words)].clone(),
+            }));
         }
         let (ack, acked) = oneshot::channel();
         self.stages.pending.push((self.last(), acked));

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::source::reader::Offset;
+use crate::format::reader::Offset;
 
 /// Bytes of either end that a fingerprint covers.
 const FINGERPRINT_BYTES: u64 = 1_024;

@@ -1,7 +1,7 @@
 use futures_util::TryStreamExt;
 
 use super::*;
-use crate::source::reader::RefusalKind;
+use crate::format::reader::RefusalKind;
 
 fn refused(lines: std::ops::Range<u64>) -> Vec<RefusedDoc> {
     lines.map(|line| RefusedDoc { line, kind: RefusalKind::NotATweet, reason: "no JSON".to_owned() }).collect()

@@ -9,7 +9,7 @@ fn parameters_are_text() {
     let mut fields =
         fields(&[("n", "10"), ("before_id", "18446744073709551615"), ("sort", "oldest"), ("from", "")]).unwrap();
     assert_eq!(fields.count("n", 5, 0..=10), Ok(10));
-    assert_eq!(fields.id("before_id"), Ok(Some(u64::MAX)));
+    assert_eq!(fields.page_key("before_id"), Ok(Some(u64::MAX.into())));
     assert_eq!(fields.sort("sort"), Ok(Sort::Oldest));
     assert_eq!(fields.count("from", 5, 0..=10), Ok(5), "empty is left out");
     assert_eq!(fields.finish(), Ok(()));

@@ -54,12 +54,12 @@ fn commands_are_read() {
             Unpercolate(None) None
             Unpercolate(Some("all")) None
             Search(Page(PageCommand { query: Input(Text("rust")), n: 50, from: 0, before_id: None, until_seq: None, sort: Newest, watermark_of: None })) None
-            Search(Page(PageCommand { query: Input(Text("rust")), n: 0, from: 10, before_id: Some(18446744073709551615), until_seq: Some(Seq(5)), sort: Oldest, watermark_of: None })) None
-            Search(Page(PageCommand { query: Input(Text("")), n: 50, from: 0, before_id: Some(18446744073709551615), until_seq: Some(Seq(5)), sort: Newest, watermark_of: None })) None
+            Search(Page(PageCommand { query: Input(Text("rust")), n: 0, from: 10, before_id: Some(PageKey { id: 18446744073709551615, tie: 0 }), until_seq: Some(Seq(5)), sort: Oldest, watermark_of: None })) None
+            Search(Page(PageCommand { query: Input(Text("")), n: 50, from: 0, before_id: Some(PageKey { id: 18446744073709551615, tie: 0 }), until_seq: Some(Seq(5)), sort: Newest, watermark_of: None })) None
             Search(Page(PageCommand { query: Subscribed(QueryId(67e55044-10b1-426f-9247-bb680e5fe0c8)), n: 50, from: 0, before_id: None, until_seq: None, sort: Newest, watermark_of: None })) None
             Search(Aggregate(AggregateCommand { query: Subscribed(QueryId(67e55044-10b1-426f-9247-bb680e5fe0c8)), by: FieldId(6), n: 50, until_seq: None })) None
-            Search(Tweet(1)) None
-            Search(Tweet(1)) None
+            Search(Tweet("1")) None
+            Search(Tweet("1")) None
             Search(Aggregate(AggregateCommand { query: Input(Text("rust")), by: FieldId(15), n: 50, until_seq: None })) None
             Search(Aggregate(AggregateCommand { query: Input(Text("rust")), by: FieldId(3), n: 1000, until_seq: Some(Seq(5)) })) Some("1")
             Ping Some("\"\\u00e9\"")
@@ -157,16 +157,16 @@ fn fields_that_are_wrong_are_named() {
             ["cmd/error",{"code":"bad_payload","message":"`n` must be a whole number from 0 to 1000","at":{"field":"n"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`n` must be a whole number from 0 to 1000","at":{"field":"n"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`from` must be a whole number from 0 to 10000","at":{"field":"from"}},1]
-            ["cmd/error",{"code":"bad_payload","message":"`before_id` must be a whole number or a string of digits, below 2^64","at":{"field":"before_id"}},1]
-            ["cmd/error",{"code":"bad_payload","message":"`before_id` must be a whole number or a string of digits, below 2^64","at":{"field":"before_id"}},1]
-            ["cmd/error",{"code":"bad_payload","message":"`before_id` must be a whole number or a string of digits, below 2^64","at":{"field":"before_id"}},1]
-            ["cmd/error",{"code":"bad_payload","message":"`before_id` must be a whole number or a string of digits, below 2^64","at":{"field":"before_id"}},1]
+            ["cmd/error",{"code":"bad_payload","message":"`before_id` must be the `next` of a page, or a whole number below 2^64","at":{"field":"before_id"}},1]
+            ["cmd/error",{"code":"bad_payload","message":"`before_id` must be the `next` of a page, or a whole number below 2^64","at":{"field":"before_id"}},1]
+            ["cmd/error",{"code":"bad_payload","message":"`before_id` must be the `next` of a page, or a whole number below 2^64","at":{"field":"before_id"}},1]
+            ["cmd/error",{"code":"bad_payload","message":"`before_id` must be the `next` of a page, or a whole number below 2^64","at":{"field":"before_id"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`sort` must be \"newest\" or \"oldest\"","at":{"field":"sort"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`query_id` must be the `query_id` of a `percolate/ok`, a UUID","at":{"field":"query_id"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`query_id` can't stand beside `query`","at":{"field":"query_id"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`query` is missing","at":{"field":"query"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`id_str` is missing","at":{"field":"id_str"}},1]
-            ["cmd/error",{"code":"bad_payload","message":"`id_str` must be a whole number or a string of digits, below 2^64","at":{"field":"id_str"}},1]
+            Missing { id_str: "x" } Some("1")
             ["cmd/error",{"code":"bad_payload","message":"`by` is missing","at":{"field":"by"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`by` must be the name of a date, of words or of keywords: text, user.name, hashtag, mention, cashtag, lang, user.screen_name, in_reply_to_screen_name, has, is, created_at","at":{"field":"by"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`n` must be a whole number from 1 to 1000","at":{"field":"n"}},1]
@@ -198,7 +198,7 @@ fn frames_are_written() {
     let registration = Registration { query_id: QueryId(uuid), seq: Seq(9) };
     let reference = Some(&Ref("\"r\"".into()));
     let limits = HelloLimits { frame_bytes: 1, query_bytes: 2, subscriptions: 3, page: 4, searches: 5 };
-    let page = SearchPage { hits: vec![hit(2, 20), hit(1, 10)], total: 7, next: Some(10) };
+    let page = SearchPage { hits: vec![hit(2, 20), hit(1, 10)], total: 7, next: Some(10.into()) };
     let empty = SearchPage { hits: vec![], total: 0, next: None };
     let position = ApiError::from(crate::live::LiveError::Unrecoverable { message: "gone".to_owned(), since: Seq(3) });
     let query = Query::parse("rust", Schema::tweet(), &QueryLimits::default()).unwrap();

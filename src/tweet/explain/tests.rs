@@ -15,9 +15,7 @@ fn parse(text: &str) -> Query {
 }
 
 fn read(tweet: &Value) -> Tweet {
-    let mut tweets =
-        crate::tweet::read(tweet.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error}: {tweet}"));
-    tweets.remove(0)
+    crate::tweet::read(tweet.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error}: {tweet}"))
 }
 
 /// The text at a path such as `entities.hashtags[0].text`.

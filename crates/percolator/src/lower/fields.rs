@@ -157,6 +157,8 @@ pub enum Leaf<'a> {
     Text(&'a str),
     /// An id, a seq or a mask.
     U64(u64),
+    /// Bytes.
+    Bytes(&'a [u8]),
     /// A number or a date.
     I64(i64),
     /// A longitude or a latitude.
@@ -171,6 +173,7 @@ impl<'a> Value<'a> for Leaf<'a> {
         ReferenceValue::Leaf(match *self {
             Leaf::Text(text) => ReferenceValueLeaf::Str(text),
             Leaf::U64(value) => ReferenceValueLeaf::U64(value),
+            Leaf::Bytes(bytes) => ReferenceValueLeaf::Bytes(bytes),
             Leaf::I64(value) => ReferenceValueLeaf::I64(value),
             Leaf::F64(value) => ReferenceValueLeaf::F64(value),
         })

@@ -7,7 +7,7 @@ use crate::schema::Schema;
 #[track_caller]
 fn check(query: &str, json: &str, expected: &Expect) {
     let query = Query::parse(query, Schema::tweet(), &QueryLimits::default()).unwrap_or_else(|error| panic!("{error}"));
-    let tweet = tweet::read(json.as_bytes()).unwrap_or_else(|error| panic!("{error}")).remove(0);
+    let tweet = tweet::read(json.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
     let mut out = anstream::StripStream::new(Vec::new());
     show(&mut out, &query, &tweet, &Explainer::new(&tweet).explain(&query)).expect("memory takes everything");
     expected.assert_eq(&String::from_utf8(out.into_inner()).expect("text"));

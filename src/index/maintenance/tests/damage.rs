@@ -356,7 +356,7 @@ fn serves(store: &str, at: usize, with: u8) {
     }
     assert_eq!(replayed, paged, "{store} {at} {with}");
     for &id in sample.content.keys() {
-        let got = snapshot.get(id);
+        let got = snapshot.get(tweet::TweetKey::of_number(id));
         if found.contains_key(&id) {
             assert_eq!(got.unwrap().unwrap().id, id);
         } else {

@@ -1,16 +1,25 @@
 //! The output of the splitter: documents that are not parsed yet, and where they stand.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::{RefusalKind, RefusedDoc};
+use crate::format::table::Table;
+use crate::tweet::User;
 
 /// Consecutive documents of an input, and the bytes that hold them.
 #[derive(Debug, Default)]
-pub struct RawChunk {
+pub(super) struct RawChunk {
     /// The bytes of all documents, and the separators between them.
     pub bytes: Vec<u8>,
     /// The documents, in order.
     pub docs: Vec<RawDoc>,
+    /// The table whose rows the documents are.
+    pub table: Option<Arc<Table>>,
+    /// The file of an archive that it comes from.
+    pub member: Option<Arc<str>>,
+    /// The owner of the archive.
+    pub author: Option<User>,
     /// What the splitter refused without parsing it, in order.
     pub refused: Vec<RefusedDoc>,
     /// Where the chunk ends.
@@ -32,7 +41,7 @@ pub struct Offset {
 
 /// A document that may be a tweet.
 #[derive(Clone, Debug)]
-pub struct RawDoc {
+pub(super) struct RawDoc {
     /// Where it stands in the input.
     pub location: Location,
     /// Its bytes in [`RawChunk::bytes`].

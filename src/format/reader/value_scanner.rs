@@ -23,16 +23,16 @@ pub(super) struct ValueScanner {
     pub(super) in_string: bool,
     /// Whether the last byte was a backslash in a string.
     escaped: bool,
-    /// Whether to report `"statuses": [` at depth 1.
-    pub(super) finds_statuses: bool,
+    /// Whether to report the list of a page: `"statuses": [` at depth 1.
+    pub(super) finds_lists: bool,
     /// Start of the current string, from the start of the value.
     string_start: usize,
-    /// How much of `"statuses":` the scan has just passed.
-    key: StatusesKey,
+    /// How much of the key of a list the scan has just passed.
+    key: ListKey,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StatusesKey {
+enum ListKey {
     None,
     Name,
     Colon,
@@ -44,13 +44,28 @@ pub(super) enum ScanResult {
     Incomplete,
     /// The value ends before this position.
     End(usize),
-    /// The array of `"statuses"` starts at this position.
-    Statuses(usize),
+    /// The list of a page starts at this position.
+    List(usize),
+}
+
+/// Whether this is the key of the list of a page, at this depth of braces.
+fn is_list(key: &[u8], depth: u32) -> bool {
+    match depth {
+        1 => matches!(key, b"statuses" | b"results" | b"tweets" | b"posts" | b"feed" | b"orderedItems"),
+        // The answer of Elasticsearch: `{"hits": {"hits": […]}}`.
+        2 => key == b"hits",
+        _ => false,
+    }
 }
 
 impl ValueScanner {
+    /// The scan of the rest of a page, behind its list at this depth.
+    pub(super) fn rest(depth: u32) -> ValueScanner {
+        ValueScanner { depth, ..ValueScanner::new(b'{', false) }
+    }
+
     /// The scan of a value, behind its first byte.
-    pub(super) fn new(first: u8, finds_statuses: bool) -> ValueScanner {
+    pub(super) fn new(first: u8, finds_lists: bool) -> ValueScanner {
         let kind = match first {
             b'{' | b'[' => ValueKind::Nested,
             b'"' => ValueKind::String,
@@ -61,9 +76,9 @@ impl ValueScanner {
             depth: u32::from(kind == ValueKind::Nested),
             in_string: kind == ValueKind::String,
             escaped: false,
-            finds_statuses,
+            finds_lists,
             string_start: 0,
-            key: StatusesKey::None,
+            key: ListKey::None,
         }
     }
 
@@ -84,8 +99,8 @@ impl ValueScanner {
                     self.escaped = true;
                 } else {
                     self.in_string = false;
-                    if self.finds_statuses && self.depth == 1 && bytes[start + self.string_start..at] == *b"statuses" {
-                        self.key = StatusesKey::Name;
+                    if self.finds_lists && is_list(&bytes[start + self.string_start..at], self.depth) {
+                        self.key = ListKey::Name;
                     }
                     if self.kind == ValueKind::String {
                         return ScanResult::End(at + 1);
@@ -106,13 +121,13 @@ impl ValueScanner {
             match byte {
                 b'"' => {
                     self.in_string = true;
-                    self.key = StatusesKey::None;
+                    self.key = ListKey::None;
                     // Unused where `start` is behind it: then no document is open.
                     self.string_start = at.saturating_sub(start);
                 }
-                b'[' if self.key == StatusesKey::Colon => {
-                    self.key = StatusesKey::None;
-                    return ScanResult::Statuses(at);
+                b'[' if self.key == ListKey::Colon => {
+                    self.key = ListKey::None;
+                    return ScanResult::List(at);
                 }
                 b'{' | b'[' => self.depth += 1,
                 b'}' | b']' => {
@@ -121,9 +136,9 @@ impl ValueScanner {
                         return ScanResult::End(at);
                     }
                 }
-                b':' if self.key == StatusesKey::Name => self.key = StatusesKey::Colon,
+                b':' if self.key == ListKey::Name => self.key = ListKey::Colon,
                 b' ' | b'\t' | b'\r' | b'\n' => {}
-                _ => self.key = StatusesKey::None,
+                _ => self.key = ListKey::None,
             }
         }
         ScanResult::Incomplete

@@ -3,19 +3,29 @@ use proptest::prelude::*;
 use std::fmt::Write as _;
 use tokio::io::AsyncWriteExt as _;
 
+use super::raw_chunk::RawDoc;
+use super::splitter::Splitter;
 use super::*;
-use crate::doc::Doc;
+use crate::format::{Item, Output};
+use crate::tweet::TweetError;
 
-/// Any JSON object is a tweet here: its id is `id`, or 0.
-fn plain(json: &str) -> Parsed {
-    try_plain(json).map_or_else(|reason| (Vec::new(), vec![reason]), |tweets| (tweets, Vec::new()))
+/// Any JSON object is a tweet here: its text is the object.
+#[expect(clippy::unnecessary_wraps, reason = "as `Parse` is")]
+fn plain(json: &str, _: Option<&'static FormatKind>, out: &mut Output<'_>) -> Option<&'static str> {
+    let tweet = try_plain(json).map(|tweet| Item::Tweet(Box::new(tweet)));
+    out.items.push(tweet.map_err(|reason| TweetError::new("", reason)));
+    Some("plain")
 }
 
-fn try_plain(json: &str) -> Result<Vec<Arc<AnalyzedTweet>>, String> {
+fn try_plain(json: &str) -> Result<Tweet, String> {
     let value: serde_json::Value = serde_json::from_str(json).map_err(|error| format!("no JSON: {error}"))?;
     let object = value.as_object().ok_or("no tweet")?;
     let id = object.get("id").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    Ok(vec![Arc::new(AnalyzedTweet { id, json: value.to_string().into(), doc: Doc::default() })])
+    Ok(Tweet { id, text: value.to_string(), ..Tweet::default() })
+}
+
+fn plain_reader(input: impl AsyncRead + Send + Unpin + 'static, options: ReaderOptions) -> BulkReader<Tweet> {
+    BulkReader::with_parse(input, options, Offset::default(), (plain, |tweet, _| tweet))
 }
 
 const OPTIONS: ReaderOptions = ReaderOptions {
@@ -24,17 +34,18 @@ const OPTIONS: ReaderOptions = ReaderOptions {
     parallel: 2,
     compression: Compression::Detect,
     max_zstd_window_log: MAX_ZSTD_WINDOW_LOG,
+    format: None,
 };
 
 /// The output of the reader, as text.
-async fn outcome(reader: &mut BulkReader) -> String {
+async fn outcome(reader: &mut BulkReader<Tweet>) -> String {
     let mut out = String::new();
     let mut refused = Vec::new();
     let error = loop {
         match reader.next_chunk().await {
             Ok(Some(chunk)) => {
                 assert!(!chunk.tweets.is_empty() || !chunk.refused.is_empty(), "a chunk is never empty");
-                out.extend(chunk.tweets.iter().map(|tweet| format!("{}\n", tweet.json)));
+                out.extend(chunk.tweets.iter().map(|tweet| format!("{}\n", tweet.text)));
                 refused.extend(chunk.refused);
             }
             Ok(None) => break String::new(),
@@ -47,7 +58,7 @@ async fn outcome(reader: &mut BulkReader) -> String {
 }
 
 async fn read_all(input: impl Into<Vec<u8>>, options: ReaderOptions) -> String {
-    outcome(&mut BulkReader::with_parse(io::Cursor::new(input.into()), options, Offset::default(), plain)).await
+    outcome(&mut plain_reader(io::Cursor::new(input.into()), options)).await
 }
 
 async fn check(input: impl Into<Vec<u8>>, expected: &Expect) {
@@ -81,7 +92,7 @@ async fn a_line_that_is_too_long_or_not_utf8_is_refused_alone() {
             {"id":1}
             {"id":2}
             {"id":3}
-            line 2: too long: more than 40 bytes
+            line 2: too long: more than 40 bytes; limits.max_line_bytes allows more
             line 4: not UTF-8
         "#]],
     )
@@ -105,7 +116,7 @@ async fn an_array() {
         &expect![[r#"
             {"a":[{},"}\"]"],"id":1}
             {"id":2}
-            line 2: element 2: too long: more than 40 bytes
+            line 2: element 2: too long: more than 40 bytes; limits.max_line_bytes allows more
             line 3: element 3: no tweet
             line 4: element 4: no tweet
         "#]],
@@ -182,7 +193,7 @@ async fn what_is_cut_says_so_and_keeps_the_rest() {
         "{\"statuses\":[{\"id\":1}], ",
         &expect![[r#"
         {"id":1}
-        error: the input is truncated: it ends inside the search answer, after its statuses
+        error: the input is truncated: it ends inside the page, behind its list of tweets
     "#]],
     )
     .await;
@@ -197,6 +208,8 @@ macro_rules! pack {
         encoder.into_inner()
     }};
 }
+
+mod files;
 
 /// Lines that compress badly, so that truncation loses only the last of them.
 fn many_lines() -> String {
@@ -284,7 +297,7 @@ async fn a_bomb_is_stopped() {
 #[tokio::test]
 async fn what_is_complete_is_not_held_back() {
     let (mut client, server) = tokio::io::duplex(1024);
-    let mut reader = BulkReader::with_parse(server, OPTIONS, Offset::default(), plain);
+    let mut reader = plain_reader(server, OPTIONS);
     for id in 1..4 {
         client.write_all(format!("{{\"id\":{id}}}\n{{").as_bytes()).await.unwrap();
         let chunk = reader.next_chunk().await.unwrap().unwrap();
@@ -299,7 +312,7 @@ async fn what_is_complete_is_not_held_back() {
 #[tokio::test]
 async fn the_order_is_kept_over_many_chunks() {
     let lines = many_lines();
-    let mut reader = BulkReader::with_parse(io::Cursor::new(lines), OPTIONS, Offset::default(), plain);
+    let mut reader = plain_reader(io::Cursor::new(lines), OPTIONS);
     let mut next = 1;
     while let Some(chunk) = reader.next_chunk().await.unwrap() {
         for tweet in chunk.tweets {
@@ -312,7 +325,7 @@ async fn the_order_is_kept_over_many_chunks() {
 
 #[test]
 fn memory_is_bounded_by_the_longest_line() {
-    let mut splitter = Splitter::new(40, Offset::default());
+    let mut splitter = Splitter::new(40, 40, Offset::default());
     for start in ["", "[", "{\"statuses\":["] {
         splitter.push(start.as_bytes());
         for filler in [b' ', b'x', b'\n', b'[', b'"'] {
@@ -327,7 +340,7 @@ fn memory_is_bounded_by_the_longest_line() {
 
 /// The output of the splitter for an input in these portions.
 fn split(input: &[u8], cuts: &[usize], max_bytes: usize) -> String {
-    let mut splitter = Splitter::new(max_bytes, Offset::default());
+    let mut splitter = Splitter::new(max_bytes, max_bytes, Offset::default());
     let mut out = String::new();
     let mut refused = String::new();
     let mut take = |splitter: &mut Splitter| {
@@ -358,7 +371,7 @@ fn split(input: &[u8], cuts: &[usize], max_bytes: usize) -> String {
 /// The documents of the input behind an offset, and the ends of the chunks with the number of
 /// documents up to each.
 fn docs_behind(input: &[u8], from: Offset, cuts: &[usize], max_bytes: usize) -> (Vec<String>, Vec<(usize, Offset)>) {
-    let mut splitter = Splitter::new(max_bytes, from);
+    let mut splitter = Splitter::new(max_bytes, max_bytes, from);
     let (mut docs, mut ends) = (Vec::new(), Vec::new());
     let mut take = |splitter: &mut Splitter| {
         while let Some(chunk) = splitter.next_chunk() {
@@ -391,7 +404,7 @@ fn what_is_missing_of_a_cut_input_comes_when_it_is_whole() {
     ] {
         let (all, _) = docs_behind(whole.as_bytes(), Offset::default(), &[], 1_000);
         for len in 0..whole.len() {
-            let mut splitter = Splitter::new(1_000, Offset::default());
+            let mut splitter = Splitter::new(1_000, 1_000, Offset::default());
             splitter.push(&whole.as_bytes()[..len]);
             splitter.finish(true).expect_err("it was cut");
             let (mut n, mut end) = (0, Offset::default());
@@ -478,14 +491,4 @@ proptest! {
             prop_assert_eq!(&expected, &runtime.block_on(read_all(form, options)));
         }
     }
-}
-
-#[tokio::test]
-async fn the_raw_reader_gives_the_bytes_as_they_are() {
-    let packed = pack!(GzipEncoder, b"[{\"id\": 1},\n {\"id\":\n2}]");
-    let mut reader = RawReader::new(io::Cursor::new(packed), OPTIONS);
-    let chunk = reader.next_chunk().await.unwrap().unwrap();
-    let docs: Vec<_> = chunk.docs.iter().map(|doc| (doc.location, &chunk.bytes[doc.range.clone()])).collect();
-    assert_eq!(docs, [(Location::Element(1), &b"{\"id\": 1}"[..]), (Location::Element(2), &b"{\"id\":\n2}"[..])]);
-    assert!(reader.next_chunk().await.unwrap().is_none());
 }

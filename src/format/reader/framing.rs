@@ -11,10 +11,34 @@ pub(super) enum Framing {
     Unknown,
     /// NDJSON: one document a line.
     Lines,
-    /// JSON values: elements of an array, statuses of a search answer, or documents of several
-    /// lines.
+    /// JSON values: elements of an array, tweets of a page, or documents of several lines.
     Values,
+    /// The rows of a table.
+    Rows,
 }
+
+/// The length of `window.YTD.tweets.part0 =` and its like, which stand before the array of a file
+/// of an X archive. 0 for other inputs, `None` if the bytes do not decide it yet.
+pub(super) fn assignment_len(bytes: &[u8], at_end: bool) -> Option<usize> {
+    let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
+    let text = &bytes[start..];
+    if text.is_empty() {
+        return Some(0);
+    }
+    let is_start = |word: &[u8]| text.starts_with(word) || !at_end && word.starts_with(text);
+    if ![&b"window."[..], b"Grailbird.", b"var ", b"const ", b"let "].into_iter().any(is_start) {
+        return Some(0);
+    }
+    let head = &text[..text.len().min(MAX_ASSIGNMENT_BYTES)];
+    match head.iter().position(|&byte| matches!(byte, b'=' | b'\n')) {
+        Some(at) if head[at] == b'=' => Some(start + at + 1),
+        None if head.len() < MAX_ASSIGNMENT_BYTES && !at_end => None,
+        _ => Some(0),
+    }
+}
+
+/// The longest name before an array.
+const MAX_ASSIGNMENT_BYTES: usize = 200;
 
 /// Detects the framing from the start of an input. `None` if the bytes do not decide it yet.
 pub(super) fn sniff(bytes: &[u8], max_bytes: usize, at_end: bool) -> Option<Framing> {
@@ -30,12 +54,12 @@ pub(super) fn sniff(bytes: &[u8], max_bytes: usize, at_end: bool) -> Option<Fram
         b'{' => {}
         _ => return Some(Framing::Lines),
     }
-    // An object: values if it has statuses or continues behind its line, otherwise lines.
+    // An object: values if it has a list of tweets or continues behind its line, otherwise lines.
     let line_len = memchr::memchr(b'\n', &bytes[first..]);
     let line = &bytes[first..first + line_len.unwrap_or(bytes.len() - first)];
     let mut value = ValueScanner::new(b'{', true);
     match value.scan(line, 1, 0) {
-        ScanResult::Statuses(_) => return Some(Framing::Values),
+        ScanResult::List(_) => return Some(Framing::Values),
         ScanResult::End(_) => return Some(Framing::Lines),
         ScanResult::Incomplete if value.in_string && line_len.is_some() => return Some(Framing::Lines),
         ScanResult::Incomplete => {}

@@ -4,8 +4,9 @@
 //! The first bytes decide the framing ([`Framing`]):
 //!
 //! - *lines*: NDJSON, one document a line;
-//! - *values*: the elements of a JSON array, the statuses of a search answer (`{"statuses": […]}`),
-//!   or documents of several lines that follow each other.
+//! - *rows*: the rows of a table, each as long as its quotes say;
+//! - *values*: the elements of a JSON array, the tweets of a page (`{"statuses": […]}`), or
+//!   documents of several lines that follow each other.
 //!
 //! A broken line spoils no other. A broken bracket in an array spoils everything behind it.
 //!
@@ -14,11 +15,13 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::Arc;
 
-use super::framing::{Framing, sniff};
+use super::framing::{Framing, assignment_len, sniff};
 use super::raw_chunk::{Location, Offset, RawChunk, RawDoc};
 use super::value_scanner::{ScanResult, ValueKind, ValueScanner};
-use super::{RefusalKind, RefusedDoc};
+use super::{RefusalKind, RefusedDoc, too_long};
+use crate::format::{ColumnMap, table::Table};
 
 /// A chunk is complete when it has this many bytes.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -32,14 +35,17 @@ enum Container {
     Top,
     /// An array.
     Array,
-    /// The statuses of a search answer.
-    Statuses,
+    /// The list of tweets of a page, whose braces are open at this depth.
+    List { depth: u32 },
 }
 
 /// Splits an input; see the module.
 #[derive(Debug)]
 pub(super) struct Splitter {
+    /// The longest document.
     max_bytes: usize,
+    /// The longest tweet, which refusals name.
+    max_tweet_bytes: usize,
     framing: Framing,
     /// Bytes that are in no chunk yet.
     buffer: Vec<u8>,
@@ -51,6 +57,8 @@ pub(super) struct Splitter {
     skipping: bool,
     /// Number of the last line or element that began.
     number: u64,
+    /// Documents in the files of an archive before this one.
+    first: u64,
     /// Documents up to this number are skipped: an earlier reader returned them.
     seen: u64,
     /// Bytes before the buffer.
@@ -58,30 +66,54 @@ pub(super) struct Splitter {
     /// Those of `base_bytes` that belong to the open document, which is being skipped.
     skipped_bytes: u64,
     container: Container,
-    /// The value being scanned: the open document, or what follows the statuses of a search answer.
+    /// The value being scanned: the open document, or what follows the list of a page.
     value: Option<ValueScanner>,
     docs: Vec<RawDoc>,
     refused: Vec<RefusedDoc>,
     ready: VecDeque<RawChunk>,
+    tables: TableOptions,
+    table: Option<Arc<Table>>,
+    cell: Cell,
+}
+
+/// How tables are detected.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TableOptions {
+    /// What columns are called.
+    pub(super) map: ColumnMap,
+    /// Whether the input is a table, `Some(false)` if not, and `None` to detect it.
+    pub(super) is_table: Option<bool>,
+}
+
+/// Where in a cell of a table the scan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cell {
+    Start,
+    Plain,
+    Quoted,
+    /// Behind a quote in a quoted cell: it ends the cell unless another quote follows.
+    Quote,
 }
 
 impl Splitter {
     /// A splitter that resumes at `from`. If `from` has `bytes`, the input consists of lines and
     /// starts there; otherwise it starts at its beginning, and the first `from.docs` documents are
     /// skipped.
-    pub(super) fn new(max_bytes: usize, from: Offset) -> Splitter {
+    pub(super) fn new(max_bytes: usize, max_tweet_bytes: usize, from: Offset) -> Splitter {
         let (framing, number) = match from.bytes {
             Some(_) => (Framing::Lines, from.docs),
             None => (Framing::Unknown, 0),
         };
         Splitter {
             max_bytes,
+            max_tweet_bytes,
             framing,
             buffer: Vec::new(),
             scanned: 0,
             open: None,
             skipping: false,
             number,
+            first: 0,
             seen: from.docs,
             base_bytes: from.bytes.unwrap_or(0),
             skipped_bytes: 0,
@@ -90,7 +122,36 @@ impl Splitter {
             docs: Vec::new(),
             refused: Vec::new(),
             ready: VecDeque::new(),
+            tables: TableOptions::default(),
+            table: None,
+            cell: Cell::Start,
         }
+    }
+
+    /// Sets how tables are detected.
+    pub(super) fn set_tables(&mut self, tables: TableOptions) {
+        self.tables = tables;
+    }
+
+    /// Begins the next file of an archive. Documents are counted on.
+    pub(super) fn restart(&mut self) {
+        let fresh = Splitter::new(self.max_bytes, self.max_tweet_bytes, Offset::default());
+        let tables = mem::take(&mut self.tables);
+        let ready = mem::take(&mut self.ready);
+        *self = Splitter { number: self.number, first: self.number, seen: self.seen, tables, ready, ..fresh };
+    }
+
+    /// Refuses what follows the last document.
+    pub(super) fn refuse_rest(&mut self, reason: &str) {
+        let number = self.number + 1 - self.first;
+        let refused = vec![Location::Line(number).refuse(RefusalKind::Truncated, reason)];
+        let end = Offset { docs: self.number, bytes: None };
+        self.ready.push_back(RawChunk { refused, end, ..RawChunk::default() });
+    }
+
+    /// The position behind the last document.
+    pub(super) fn position(&self) -> Offset {
+        Offset { docs: self.number, bytes: None }
     }
 
     /// Appends bytes of the input.
@@ -115,6 +176,15 @@ impl Splitter {
         let mut unfinished = None;
         match self.framing {
             Framing::Unknown => {}
+            Framing::Rows => {
+                if let Some(start) = self.open {
+                    if is_truncated {
+                        result = Err(format!("it ends inside row {}", self.number));
+                    } else {
+                        self.row(start, self.buffer.len());
+                    }
+                }
+            }
             Framing::Lines => {
                 if let Some(start) = self.open {
                     let end = self.buffer.len();
@@ -141,7 +211,7 @@ impl Splitter {
                 } else if self.container != Container::Top {
                     result = Err(format!("it ends inside its array, after element {}", self.number));
                 } else if self.value.is_some() {
-                    result = Err("it ends inside the search answer, after its statuses".to_owned());
+                    result = Err("it ends inside the page, behind its list of tweets".to_owned());
                 }
             }
         }
@@ -197,6 +267,9 @@ impl Splitter {
             end,
             unfinished: None,
             bytes: mem::replace(&mut self.buffer, rest),
+            table: self.table.clone(),
+            member: None,
+            author: None,
             docs: mem::take(&mut self.docs),
             refused: mem::take(&mut self.refused),
         };
@@ -216,13 +289,16 @@ impl Splitter {
         if self.framing == Framing::Unknown {
             let bom = self.buffer.starts_with(b"\xEF\xBB\xBF");
             let start = if bom { 3 } else { 0 };
-            let Some(framing) = sniff(&self.buffer[start..], self.max_bytes, at_end) else { return };
+            let Some(assignment) = assignment_len(&self.buffer[start..], at_end) else { return };
+            let framing = if assignment > 0 { Some(Framing::Values) } else { self.sniff(start, at_end) };
+            let Some(framing) = framing else { return };
             self.framing = framing;
-            self.scanned = start;
+            self.scanned = start + assignment;
         }
         match self.framing {
             Framing::Unknown => {}
             Framing::Lines => self.scan_lines(),
+            Framing::Rows => self.scan_rows(),
             Framing::Values => self.scan_values(),
         }
         self.scanned = self.buffer.len();
@@ -231,7 +307,7 @@ impl Splitter {
             self.refuse_long();
             self.skipping = true;
             if let Some(value) = &mut self.value {
-                value.finds_statuses = false;
+                value.finds_lists = false;
             }
         }
         if self.skipping {
@@ -244,14 +320,15 @@ impl Splitter {
     }
 
     fn location(&self) -> Location {
-        if self.framing == Framing::Lines { Location::Line(self.number) } else { Location::Element(self.number) }
+        let number = self.number - self.first;
+        if self.framing == Framing::Lines { Location::Line(number) } else { Location::Element(number) }
     }
 
     fn refuse_long(&mut self) {
         if self.number <= self.seen {
             return;
         }
-        let reason = format!("too long: more than {} bytes", self.max_bytes);
+        let reason = too_long(self.max_tweet_bytes);
         self.refused.push(self.location().refuse(RefusalKind::TooLong, &reason));
     }
 
@@ -289,6 +366,61 @@ impl Splitter {
         }
     }
 
+    /// The framing of what begins at `start`.
+    fn sniff(&self, start: usize, at_end: bool) -> Option<Framing> {
+        let bytes = &self.buffer[start..];
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        let may_be_table = !matches!(first, None | Some(b'{' | b'[')) && self.tables.is_table != Some(false);
+        if may_be_table {
+            let line_len = memchr::memchr(b'\n', bytes);
+            if line_len.is_none() && !at_end && bytes.len() <= self.max_bytes {
+                return None;
+            }
+            let line = bytes[..line_len.unwrap_or(bytes.len())].trim_ascii();
+            if Table::detect(line, &self.tables.map, self.tables.is_table == Some(true)).is_some() {
+                return Some(Framing::Rows);
+            }
+        }
+        sniff(bytes, self.max_bytes, at_end)
+    }
+
+    fn scan_rows(&mut self) {
+        for at in self.scanned..self.buffer.len() {
+            let start = *self.open.get_or_insert_with(|| {
+                self.number += 1;
+                self.cell = Cell::Start;
+                at
+            });
+            let byte = self.buffer[at];
+            let delimiter = self.table.as_ref().map_or(b',', |table| table.delimiter());
+            let is_end = byte == b'\n' && (self.cell != Cell::Quoted || self.skipping);
+            if is_end {
+                self.row(start, at);
+                continue;
+            }
+            self.cell = match (self.cell, byte) {
+                (Cell::Quoted, b'"') => Cell::Quote,
+                (Cell::Quoted, _) | (Cell::Start | Cell::Quote, b'"') => Cell::Quoted,
+                (_, byte) if byte == delimiter || self.table.is_none() && matches!(byte, b'\t' | b';' | b'|') => {
+                    Cell::Start
+                }
+                _ => Cell::Plain,
+            };
+        }
+    }
+
+    /// Ends a row. The first one has the names of the columns.
+    fn row(&mut self, start: usize, end: usize) {
+        if self.table.is_none() {
+            let names = self.buffer[start..end].trim_ascii();
+            self.table = Table::detect(names, &self.tables.map, true).map(Arc::new);
+            self.number -= 1;
+            self.open = None;
+        } else {
+            self.line(start, end);
+        }
+    }
+
     fn scan_values(&mut self) {
         let mut at = self.scanned;
         while at < self.buffer.len() {
@@ -306,15 +438,15 @@ impl Splitter {
                     }
                     at = end;
                 }
-                ScanResult::Statuses(end) => {
+                ScanResult::List(end) => {
                     let start = open.unwrap_or(at);
                     if self.skipping || end - start > self.max_bytes {
-                        // The part before the statuses is too long for a search answer: an ordinary
+                        // The part before the list is too long for a page: an ordinary
                         // value.
-                        value.finds_statuses = false;
+                        value.finds_lists = false;
                         value.depth += 1;
                     } else {
-                        self.container = Container::Statuses;
+                        self.container = Container::List { depth: value.depth };
                         self.open = None;
                         self.value = None;
                         self.number -= 1;
@@ -325,16 +457,16 @@ impl Splitter {
         }
     }
 
-    /// Scans one byte between two values. Commas are skipped wherever they stand.
+    /// Scans one byte between two values. Commas and semicolons are skipped wherever they stand.
     fn between(&mut self, at: usize) -> usize {
         match self.buffer[at] {
-            b' ' | b'\t' | b'\r' | b'\n' | b',' => {}
+            b' ' | b'\t' | b'\r' | b'\n' | b',' | b';' => {}
             b'[' if self.container == Container::Top => self.container = Container::Array,
             b']' if self.container == Container::Array => self.container = Container::Top,
-            b']' if self.container == Container::Statuses => {
-                // Scan the rest of the search answer, and drop it.
+            b']' if let Container::List { depth } = self.container => {
+                // Scan the rest of the page, and drop it.
                 self.container = Container::Top;
-                self.value = Some(ValueScanner::new(b'{', false));
+                self.value = Some(ValueScanner::rest(depth));
             }
             byte => {
                 self.number += 1;

@@ -1,0 +1,60 @@
+//! What the reader returns: some tweets, and what else stood between them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Location, OTHER_FILE, Offset, RefusedDoc};
+use crate::tweet::{AnalyzedTweet, Dropped};
+
+/// The message that a tweet was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// The identity of the tweet.
+    pub id_str: String,
+    /// The tweets of the chunk that stand before the message.
+    pub at: usize,
+    /// Where the message stands.
+    pub location: Location,
+}
+
+/// Some tweets, in the order of the input.
+#[derive(Debug)]
+pub struct Chunk<T = Arc<AnalyzedTweet>> {
+    /// The tweets.
+    pub tweets: Vec<T>,
+    /// The deletions, in order.
+    pub deletions: Vec<Deletion>,
+    /// Items that are neither, and no mistakes, by what they are.
+    pub skipped: BTreeMap<&'static str, u64>,
+    /// Values that were dropped.
+    pub dropped: Dropped,
+    /// Documents by their format.
+    pub formats: BTreeMap<&'static str, u64>,
+    /// The file of an archive that it comes from.
+    pub(super) member: Option<Arc<str>>,
+    /// The documents that are no tweets, in order.
+    pub refused: Vec<RefusedDoc>,
+    /// Where the chunk ends and a later reader can resume.
+    pub end: Offset,
+}
+
+impl<T> Chunk<T> {
+    /// An empty chunk that ends here.
+    pub(super) fn new(end: Offset) -> Chunk<T> {
+        Chunk {
+            tweets: Vec::new(),
+            deletions: Vec::new(),
+            skipped: BTreeMap::new(),
+            dropped: Dropped::default(),
+            formats: BTreeMap::new(),
+            member: None,
+            refused: Vec::new(),
+            end,
+        }
+    }
+
+    /// A chunk that counts files without tweets.
+    pub(super) fn of_other_files(n: u64, end: Offset) -> Chunk<T> {
+        Chunk { skipped: BTreeMap::from([(OTHER_FILE, n)]), ..Chunk::new(end) }
+    }
+}

@@ -1,0 +1,194 @@
+//! Reads the values of a document as what they should be. A value that is none is dropped and
+//! counted under the name of its field; the tweet is kept.
+
+use super::date;
+use super::json::{Kind, Value};
+
+/// The longest `id_str`, in bytes.
+pub const MAX_ID_BYTES: usize = 512;
+
+/// The dropped values of some documents, by field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dropped(Vec<(&'static str, u64)>);
+
+impl Dropped {
+    /// Counts one value of this field.
+    pub fn add(&mut self, field: &'static str) {
+        self.add_many(field, 1);
+    }
+
+    fn add_many(&mut self, field: &'static str, n: u64) {
+        match self.0.iter_mut().find(|(known, _)| *known == field) {
+            Some((_, count)) => *count += n,
+            None => self.0.push((field, n)),
+        }
+    }
+
+    /// Adds the counts of others.
+    pub fn merge(&mut self, other: &Dropped) {
+        for &(field, n) in &other.0 {
+            self.add_many(field, n);
+        }
+    }
+
+    /// The fields with their counts.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Whether nothing was dropped.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn none<T>(&mut self, field: &'static str) -> Option<T> {
+        self.add(field);
+        None
+    }
+
+    /// A text. A number stands for its digits.
+    pub(crate) fn text(&mut self, value: Option<Value<'_>>, field: &'static str) -> Option<String> {
+        let value = value?;
+        if let Some((text, is_lossy)) = value.text() {
+            if is_lossy {
+                self.add(field);
+            }
+            return Some(text);
+        }
+        match value.kind() {
+            Kind::Number => Some(value.raw().to_owned()),
+            _ => self.none(field),
+        }
+    }
+
+    /// A text that is not empty.
+    pub(crate) fn name(&mut self, value: Option<Value<'_>>, field: &'static str) -> Option<String> {
+        self.text(value, field).filter(|text| !text.trim().is_empty())
+    }
+
+    /// A count: a number that is not negative, also as a text (`"1,234"`, `"100+"`) or a float.
+    pub(crate) fn count(&mut self, value: Option<Value<'_>>, field: &'static str) -> Option<u64> {
+        let value = value?;
+        let text = match value.kind() {
+            Kind::Number => value.raw().into(),
+            Kind::Plain | Kind::Escaped => value.str()?,
+            _ => return self.none(field),
+        };
+        match count_of(&text) {
+            Some(count) => Some(count),
+            None if text.trim().is_empty() => None,
+            None => self.none(field),
+        }
+    }
+
+    /// A truth value, also as a text or a number.
+    pub(crate) fn flag(&mut self, value: Option<Value<'_>>, field: &'static str) -> Option<bool> {
+        let value = value?;
+        let text = if value.kind() == Kind::Invalid { None } else { value.str().or_else(|| Some(value.raw().into())) };
+        match text.as_deref() {
+            Some("true" | "True" | "1") => Some(true),
+            Some("false" | "False" | "0" | "") => Some(false),
+            _ => self.none(field),
+        }
+    }
+
+    /// The id of something: any text that may be an `id_str`. Negative numbers stand for none.
+    pub(crate) fn id(&mut self, value: Option<Value<'_>>, field: &'static str) -> Option<String> {
+        let value = value?;
+        let id = match value.kind() {
+            Kind::Number => value.raw().into(),
+            Kind::Plain | Kind::Escaped => value.str()?,
+            _ => return self.none(field),
+        };
+        if id.is_empty() || id.starts_with('-') {
+            return None;
+        }
+        if is_id(&id) && (value.kind() != Kind::Number || id.bytes().all(|byte| byte.is_ascii_digit())) {
+            Some(id.into_owned())
+        } else {
+            self.none(field)
+        }
+    }
+
+    /// A date, in milliseconds since 1970.
+    pub(crate) fn date(&mut self, value: Option<Value<'_>>, field: &'static str) -> Option<i64> {
+        let value = value?;
+        let text = match value.kind() {
+            Kind::Number => value.raw().into(),
+            Kind::Plain | Kind::Escaped => value.str()?,
+            _ => return self.none(field),
+        };
+        match date::parse(&text) {
+            Some(millis) => Some(millis),
+            None if text.trim().is_empty() => None,
+            None => self.none(field),
+        }
+    }
+}
+
+/// Whether a text may be an `id_str`: 1 to 512 bytes of printable text without spaces.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    (1..=MAX_ID_BYTES).contains(&text.len()) && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
+/// The number that a text stands for, if it is not negative.
+fn count_of(text: &str) -> Option<u64> {
+    let text = text.trim();
+    if let Ok(count) = text.parse() {
+        return Some(count);
+    }
+    let digits = text.strip_suffix('+').unwrap_or(text);
+    let is_grouped = digits.contains(',') && digits.split(',').skip(1).all(|group| group.len() == 3);
+    if (digits.len() < text.len() || is_grouped) && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b',') {
+        return digits.replace(',', "").parse().ok();
+    }
+    let number: f64 = text.parse().ok().filter(|number: &f64| (0.0..1.8e19).contains(number))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to below 2^64")]
+    Some(number as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tweet::json::Json;
+
+    #[test]
+    fn counts_come_in_many_forms() {
+        for (json, expected) in [
+            ("7", Some(7)),
+            ("\"7\"", Some(7)),
+            ("3.0", Some(3)),
+            ("\"3.0\"", Some(3)),
+            ("1e3", Some(1_000)),
+            ("\"100+\"", Some(100)),
+            ("\"1,234,567\"", Some(1_234_567)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("\"\"", None),
+            ("-1", None),
+            ("NaN", None),
+            ("\"1,2\"", None),
+            ("\"many\"", None),
+            ("[]", None),
+            ("true", None),
+            ("1e300", None),
+        ] {
+            let parsed = Json::parse(json).expect("a value");
+            let mut dropped = Dropped::default();
+            assert_eq!(dropped.count(Some(parsed.root()), "n"), expected, "{json}");
+            assert_eq!(dropped.is_empty(), expected.is_some() || json == "\"\"", "{json}");
+        }
+    }
+
+    #[test]
+    fn ids_are_printable_and_short() {
+        for id in ["1", "at://did:plc:x/app.bsky.feed.post/3l", "https://social.example/@ann/1", "é", &"x".repeat(512)]
+        {
+            assert!(is_id(id), "{id}");
+        }
+        for id in ["", "a b", "a\n", "\u{7f}", &"x".repeat(513)] {
+            assert!(!is_id(id), "{id}");
+        }
+    }
+}
