@@ -166,7 +166,7 @@ fn fields_that_are_wrong_are_named() {
             ["cmd/error",{"code":"bad_payload","message":"`query_id` can't stand beside `query`","at":{"field":"query_id"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`query` is missing","at":{"field":"query"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`id_str` is missing","at":{"field":"id_str"}},1]
-            Missing { id_str: "x" } Some("1")
+            Search(Tweet("x")) Some("1")
             ["cmd/error",{"code":"bad_payload","message":"`by` is missing","at":{"field":"by"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`by` must be the name of a date, of words or of keywords: text, user.name, hashtag, mention, cashtag, lang, user.screen_name, in_reply_to_screen_name, has, is, created_at","at":{"field":"by"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`n` must be a whole number from 1 to 1000","at":{"field":"n"}},1]
