@@ -65,6 +65,8 @@ impl Script {
 fn english(id: u64, text: &str) -> serde_json::Value {
     let mut tweet = tweet(id, text);
     tweet["lang"] = json!("en");
+    // Without it, the time of arrival would stand in the transcripts.
+    tweet["created_at"] = json!("Tue Dec 23 00:59:25 +0000 2014");
     tweet["user"] = json!({"screen_name": "bob", "name": "~bob", "followers_count": 5});
     tweet
 }
