@@ -93,7 +93,7 @@ fn analyzed(number: u64, zipf: &Zipf, random: &mut Random, builder: &mut DocBuil
     let json = format!(
         r#"{{"id":{id},"id_str":"{id}","text":"{text}","created_at":"Tue Nov 14 22:13:20 +0000 2023","lang":"{lang}","retweet_count":0,"favorite_count":0,"entities":{{"hashtags":[],"urls":[],"user_mentions":[],"media":[{{"type":"photo","media_url_https":"https://pbs.example/media/{id:x}.jpg"}}]}},"user":{{"name":"{name}","screen_name":"{name}","profile_image_url":"https://pbs.example/profile_images/{id:x}/normal.jpg","followers_count":{followers}}}}}"#
     );
-    AnalyzedTweet { id, key: TweetKey::of_number(id), json: json.into(), doc: builder.finish() }
+    AnalyzedTweet { id, key: TweetKey::of_number(id), json: json.into(), doc: builder.finish(), is_deleted: false }
 }
 
 fn fill(index: &Index, tweets: usize) -> Duration {

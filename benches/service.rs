@@ -193,7 +193,7 @@ fn bare_writer(lines: &[String]) -> f64 {
     let mut writer = index.writer_with_num_threads(1, 64 * 1024 * 1024).expect("a writer");
     let started = Instant::now();
     for item in &items {
-        writer.add_document(fields.document(item)).expect("it is taken");
+        writer.add_document(fields.document(item, None)).expect("it is taken");
     }
     writer.commit().expect("it is written");
     items.len() as f64 / started.elapsed().as_secs_f64()

@@ -25,15 +25,15 @@ use crate::ids::{QueryKey, Uid};
 use crate::percolator::Engine;
 use crate::query::Query;
 use crate::telemetry;
-use crate::tweet::SequencedTweet;
+use crate::tweet::{AnalyzedTweet, SequencedTweet};
 
 use catalog::QueryCatalog;
 pub(crate) use catalog::{ClientLimits, MatchingQueries, QueryListing, RegistrationError};
 pub use catalog::{CostOrder, QueryCounts, QueryStats};
 pub use client_key::{ClientKey, client_network};
-pub use delivery::{Delivery, EncodedText, EncoderKey, Encodings, SubscriptionName};
+pub use delivery::{Delivery, DeliveryKind, EncodedText, EncoderKey, Encodings, GoneReason, SubscriptionName};
 pub(crate) use disconnect_queue::DisconnectQueue;
-use fan_out::{FanOut, SessionIndex};
+use fan_out::{FanOut, SessionIndex, Version};
 use memory::{MemoryBudget, subscription_bytes};
 pub(crate) use session_queue::TakeOutcome;
 pub use session_queue::{QueueLimits, SessionQueue};
@@ -154,14 +154,36 @@ impl Hub {
         self.changed(0);
     }
 
-    /// Percolates tweets and puts the matching ones into the queues of sessions. Returns the
-    /// numbers of matches and of candidates.
-    pub(crate) fn dispatch(&mut self, tweets: &[SequencedTweet]) -> (usize, u64) {
-        let docs: Vec<_> = tweets.iter().map(|tweet| &tweet.tweet.doc).collect();
-        let percolated = self.catalog.percolate(&docs);
-        self.fan_out.deliver(tweets, &percolated);
+    /// Percolates tweets and puts the matching ones into the queues of sessions. `older` are the
+    /// versions that they replace, each with the index of its tweet, in order. Where a query
+    /// matches the older version and not the newer one, its sessions learn that the tweet is gone.
+    /// Returns the numbers of matches and of candidates.
+    pub(crate) fn dispatch(
+        &mut self,
+        tweets: &[SequencedTweet],
+        older: &[(usize, Arc<AnalyzedTweet>)],
+    ) -> (usize, u64) {
+        let mut older = older.iter().peekable();
+        let (mut docs, mut versions) = (Vec::with_capacity(tweets.len()), Vec::with_capacity(tweets.len()));
+        for (at, tweet) in tweets.iter().enumerate() {
+            if let Some((_, older)) = older.next_if(|(of, _)| *of == at) {
+                docs.push(&older.doc);
+                versions.push(Version { tweet: at, is_older: true });
+            }
+            if !tweet.tweet.is_deleted {
+                docs.push(&tweet.tweet.doc);
+                versions.push(Version { tweet: at, is_older: false });
+            }
+        }
+        let percolated = self.catalog.percolate(&docs, |doc| !versions[doc as usize].is_older);
+        self.fan_out.deliver(tweets, &versions, &percolated);
         let matches = percolated.matches;
-        let (n, candidates, steps) = (matches.len(), matches.candidates, matches.steps);
+        let (mut n, candidates, steps) = (matches.len(), matches.candidates, matches.steps);
+        if versions.iter().any(|version| version.is_older) {
+            // Older versions were counted when they came.
+            n = matches.pairs().filter(|&(doc, _)| !versions[doc as usize].is_older).count();
+            docs = docs.into_iter().zip(&versions).filter(|(_, it)| !it.is_older).map(|(doc, _)| doc).collect();
+        }
         self.catalog.sample(&docs);
         telemetry::percolation_steps(steps);
         (n, candidates)

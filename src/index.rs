@@ -11,7 +11,8 @@
 //! to the committed index. Both change under one lock, so that a [`Snapshot`] contains every tweet
 //! exactly once and no search waits for a commit. A batch is acknowledged when it is committed.
 //!
-//! A tweet id has one document: a newer version replaces the older one.
+//! A tweet has one document: a newer version replaces the older one. A deletion is the last version
+//! of a tweet: it has a seq and a document, and no search finds it.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -19,12 +20,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tantivy::TantivyError;
 use tokio::sync::{Semaphore, watch};
 
 use crate::ids::{Epoch, Seq};
 use crate::lower::Fields;
 use crate::telemetry;
-use crate::tweet::SequencedTweet;
+use crate::tweet::{SequencedTweet, TweetKey};
 
 mod ack;
 mod aggregate;
@@ -40,6 +42,7 @@ mod durable;
 pub mod maintenance;
 mod merge_policy;
 mod options;
+mod replaced;
 mod replay;
 mod retention;
 mod schema_version;
@@ -54,12 +57,13 @@ mod tweet_fields;
 mod writer;
 mod zone_map;
 
-pub use ack::{Ack, IntakeError};
+pub use ack::{Ack, Durable, IntakeError};
 pub use aggregate::{INTERVALS_MS, OverTime, TopTerms};
 pub use cursor::{Cursor, Cursors};
 pub use directory::OpenError;
 pub use options::{IndexOptions, IndexStats};
-pub use replay::{PageLimits, QuerySet, Replay, ReplayPage, ReplayQuery};
+pub(crate) use replaced::ReplacedVersions;
+pub use replay::{PageLimits, QuerySet, Replay, ReplayHit, ReplayPage, ReplayQuery};
 pub use retention::Retention;
 pub use schema_version::schema_version;
 pub use snapshot::{CompiledSearch, Page, PageRequest, SearchError, Snapshot};
@@ -76,7 +80,7 @@ use seq_allocator::SeqAllocator;
 use shared::{Shared, State};
 use tail::Tail;
 use tantivy_directory::open_index;
-use writer::{Message, Writer};
+use writer::{Message, Writer, WriterBatch};
 
 /// A longer downtime is logged, because a wrong clock may be its cause.
 const LONG_DOWNTIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -240,35 +244,66 @@ impl Index {
     /// Blocks while the queue of the writer is full: wait for [`Index::ready`] first. Only the
     /// pipeline calls it.
     pub fn append(&self, items: Arc<[SequencedTweet]>, ack: Option<Ack>) {
-        self.append_from(items, ack, None);
+        let _ = self.append_from(items, ack, None);
     }
 
     /// As [`Index::append`], for a batch of a source: its cursor becomes durable together with the
-    /// tweets.
-    pub fn append_from(&self, items: Arc<[SequencedTweet]>, ack: Option<Ack>, cursor: Option<Cursor>) {
+    /// tweets. Without tweets only the cursor moves. Returns the versions that the tweets replace.
+    pub(crate) fn append_from(
+        &self,
+        items: Arc<[SequencedTweet]>,
+        ack: Option<Ack>,
+        cursor: Option<Cursor>,
+    ) -> ReplacedVersions {
         let answer = |ack: Option<Ack>, result| {
             if let Some(ack) = ack {
                 // The receiver may be gone.
                 let _ = ack.send(result);
             }
         };
-        let Some(messages) = lock(&self.inner.messages).clone() else { return answer(ack, Err(IntakeError::Closed)) };
-        {
+        let Some(messages) = lock(&self.inner.messages).clone() else {
+            answer(ack, Err(IntakeError::Closed));
+            return ReplacedVersions::default();
+        };
+        let (last, replaced) = {
             let mut state = self.inner.shared.lock();
-            let Some(last) = items.last() else { return answer(ack, Ok(state.last_seq)) };
-            state.last_seq = last.seq;
+            if items.is_empty() && cursor.is_none() {
+                answer(ack, Ok(Durable { seq: state.last_seq, deleted: 0 }));
+                return ReplacedVersions::default();
+            }
+            state.last_seq = items.last().map_or(state.last_seq, |item| item.seq);
             let committed = Arc::clone(&state.committed);
-            state.tail.push(Arc::clone(&items), |tweet| committed.may_hold(tweet));
+            let older = state.tail.push(Arc::clone(&items), |tweet| committed.may_hold(tweet));
             state.snapshot = None;
-        }
+            (state.last_seq, ReplacedVersions::new(committed, older))
+        };
         if let Ok(permit) = self.inner.room.try_acquire() {
             permit.forget();
         }
-        if let Err(refused) = messages.send(Message::Batch(items, ack, cursor))
-            && let Message::Batch(_, ack, _) = refused.0
+        if let Err(refused) = messages.send(Message::Batch(WriterBatch { items, last, ack, cursor }))
+            && let Message::Batch(WriterBatch { ack, .. }) = refused.0
         {
             answer(ack, Err(self.gone()));
         }
+        replaced
+    }
+
+    /// The `id` of a tweet, wherever its newest version is. `None` when there is no such tweet, or
+    /// it is deleted.
+    ///
+    /// # Errors
+    ///
+    /// When the index can't be read.
+    pub(crate) fn id_of(&self, key: TweetKey) -> Result<Option<u64>, TantivyError> {
+        let committed = {
+            let state = self.inner.shared.lock();
+            if let Some(newest) = state.tail.newest(key) {
+                return Ok((!newest.tweet.is_deleted).then_some(newest.tweet.id));
+            }
+            Arc::clone(&state.committed)
+        };
+        let address = damage::guarded(|| committed.find(key))?.filter(|&address| !committed.is_deletion(address));
+        Ok(address.map(|address| committed.position(address).1))
     }
 
     /// The cursors of the sources as of the last commit.

@@ -44,7 +44,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use crate::hub::SessionQueue;
 pub use crate::hub::{
-    ClientKey, CostOrder, Delivery, EncodedText, EncoderKey, QueryStats, QueueLimits, SubscriptionName,
+    ClientKey, CostOrder, Delivery, DeliveryKind, EncodedText, EncoderKey, GoneReason, QueryStats, QueueLimits,
+    SubscriptionName,
 };
 use crate::ids::{Epoch, Seq, Uid};
 use crate::index::{Index, IntakeError};

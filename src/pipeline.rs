@@ -20,6 +20,7 @@
 
 mod slicer;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -33,11 +34,11 @@ use crate::hub::{
     ClientKey, DisconnectQueue, Hub, MatchingQueries, QueryListing, RegistrationError, SessionQueue, SubscriptionName,
 };
 use crate::ids::{Seq, Uid};
-use crate::index::Index;
-pub use crate::index::{Ack, Cursor, IntakeError};
+pub use crate::index::{Ack, Cursor, Durable, IntakeError};
+use crate::index::{Index, ReplacedVersions};
 use crate::query::Query;
 use crate::telemetry;
-use crate::tweet::{AnalyzedTweet, SequencedTweet};
+use crate::tweet::{AnalyzedTweet, SequencedTweet, TweetKey, deletion_in_order};
 use slicer::Slicer;
 
 /// Capacity of the command channel. When it is full, the sessions that ask wait.
@@ -47,15 +48,14 @@ const CONTROL_CAPACITY: usize = 256;
 /// registrations can't starve ingestion.
 const MAX_CONTROLS_PER_TURN: usize = 64;
 
-/// Tweets of a source.
+/// Tweets and [`deletions`](crate::tweet::deletion) of a source.
 #[derive(Debug)]
 pub struct Batch {
-    /// In order of arrival.
+    /// In order of arrival. A deletion of a tweet that perch does not have is dropped.
     pub tweets: Vec<Arc<AnalyzedTweet>>,
     /// Sent once, when all tweets are committed or can't be.
     pub ack: Option<Ack>,
-    /// The source's cursor behind the batch. It becomes durable together with the tweets. A batch
-    /// without tweets moves no cursor.
+    /// The source's cursor behind the batch. It becomes durable together with the tweets.
     pub cursor: Option<Cursor>,
 }
 
@@ -75,12 +75,12 @@ impl Intake {
         self.batches.send(batch).await.map_err(|_| IntakeError::Closed)
     }
 
-    /// Sends tweets and waits until they are durable. Returns the seq of the last one.
+    /// Sends tweets and waits until they are durable.
     ///
     /// # Errors
     ///
     /// Why they could not be stored.
-    pub async fn send_durably(&self, tweets: Vec<Arc<AnalyzedTweet>>) -> Result<Seq, IntakeError> {
+    pub async fn send_durably(&self, tweets: Vec<Arc<AnalyzedTweet>>) -> Result<Durable, IntakeError> {
         let (ack, durable) = oneshot::channel();
         self.send(Batch { tweets, ack: Some(ack), cursor: None }).await?;
         durable.await.unwrap_or(Err(IntakeError::Closed))
@@ -157,6 +157,7 @@ pub(crate) struct PipelineHandle {
 /// A batch that is being percolated.
 struct InProgress {
     tweets: Arc<[SequencedTweet]>,
+    replaced: ReplacedVersions,
     /// The number of tweets that were percolated.
     done: usize,
 }
@@ -290,11 +291,10 @@ impl Pipeline {
     }
 
     fn batch(&mut self, batch: Batch) {
-        let Batch { tweets, ack, cursor } = batch;
+        let Batch { mut tweets, ack, cursor } = batch;
+        self.resolve_deletions(&mut tweets);
         if tweets.is_empty() {
-            if let Some(ack) = ack {
-                let _ = ack.send(Ok(self.position.seq()));
-            }
+            self.index.append_from([].into(), ack, cursor);
             return;
         }
         let span = tracing::debug_span!("batch", tweets = tweets.len());
@@ -322,27 +322,54 @@ impl Pipeline {
         telemetry::tweets_truncated(sequenced.iter().filter(|tweet| tweet.tweet.doc.is_truncated()).count());
         // The tail comes first: a client that is pushed a tweet can find it, and a session that
         // reads up to the position misses nothing.
-        self.index.append_from(Arc::clone(&sequenced), ack, cursor);
-        self.in_progress = Some(InProgress { tweets: sequenced, done: 0 });
+        let replaced = self.index.append_from(Arc::clone(&sequenced), ack, cursor);
+        self.in_progress = Some(InProgress { tweets: sequenced, replaced, done: 0 });
         self.slice();
+    }
+
+    /// Drops deletions of tweets that perch does not have, and gives the others the place of their
+    /// tweets.
+    fn resolve_deletions(&self, tweets: &mut Vec<Arc<AnalyzedTweet>>) {
+        if !tweets.iter().any(|tweet| tweet.is_deleted) {
+            return;
+        }
+        let received = tweets.iter().filter(|tweet| tweet.is_deleted).count();
+        // The place of each tweet of the batch, as far as it was read; `None` is deleted.
+        let mut in_batch: HashMap<TweetKey, Option<u64>> = HashMap::new();
+        tweets.retain_mut(|tweet| {
+            if !tweet.is_deleted {
+                in_batch.insert(tweet.key, Some(tweet.id));
+                return true;
+            }
+            let known = in_batch.insert(tweet.key, None);
+            // An index that can't be read may have the tweet.
+            let id = known.unwrap_or_else(|| self.index.id_of(tweet.key).unwrap_or(Some(tweet.id)));
+            if let Some(id) = id.filter(|&id| id != tweet.id) {
+                *tweet = Arc::new(deletion_in_order(&tweet.id_str(), id));
+            }
+            id.is_some()
+        });
+        telemetry::deletions_received(received, tweets.iter().filter(|tweet| tweet.is_deleted).count());
     }
 
     /// Percolates the next slice of the batch in progress.
     fn slice(&mut self) {
-        let Some(InProgress { tweets, done }) = self.in_progress.take() else { return };
+        let Some(InProgress { tweets, replaced, done }) = self.in_progress.take() else { return };
         let rest = &tweets[done..];
         let slice = &rest[..self.slicer.next(rest)];
         let Some(last) = slice.last() else { return };
         self.position.seq.store(last.seq.0, Ordering::Release);
         let started = Instant::now();
-        let (matches, candidates) = self.hub.dispatch(slice);
+        // Without queries nobody is told that a version no longer matches.
+        let older = if self.hub.queries() > 0 { replaced.read(done, slice.len()) } else { Vec::new() };
+        let (matches, candidates) = self.hub.dispatch(slice, &older);
         let took = started.elapsed();
         self.position.offered.store(last.seq.0, Ordering::Release);
         self.slicer.took(slice, took);
         telemetry::percolated(slice.len(), matches, candidates, took);
         let done = done + slice.len();
         if done < tweets.len() {
-            self.in_progress = Some(InProgress { tweets, done });
+            self.in_progress = Some(InProgress { tweets, replaced, done });
         }
     }
 }

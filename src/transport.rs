@@ -16,6 +16,7 @@
 
 mod access;
 mod compression;
+mod deletion;
 mod errors;
 pub(crate) mod explain;
 mod health;

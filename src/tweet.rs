@@ -14,6 +14,7 @@
 
 mod analyze;
 mod date;
+mod deletion;
 pub(crate) mod entities;
 pub mod explain;
 mod extract;
@@ -27,6 +28,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use analyze::{TextOrigin, TextSource};
+pub use deletion::{deletion, deletion_in_order};
+pub(crate) use deletion::{id_str_of, read_stored};
 #[cfg(test)]
 pub(crate) use extract::decode;
 pub(crate) use extract::{decoded_parts, display, extract, raw_range};
@@ -288,7 +291,7 @@ pub fn analyze(tweet: &Tweet) -> AnalyzedTweet {
     let mut builder = DocBuilder::new(Schema::tweet());
     tweet.analyze(&mut builder);
     let key = TweetKey::new(&tweet.id_str);
-    AnalyzedTweet { id: tweet.id, key, json: tweet.to_json().into(), doc: builder.finish() }
+    AnalyzedTweet { id: tweet.id, key, json: tweet.to_json().into(), doc: builder.finish(), is_deleted: false }
 }
 
 /// A tweet that is ready for the pipeline.
@@ -302,6 +305,8 @@ pub struct AnalyzedTweet {
     pub json: Arc<str>,
     /// The document that queries match.
     pub doc: Doc,
+    /// Whether this version is a [`deletion`]: no query matches it, whatever its document.
+    pub is_deleted: bool,
 }
 
 /// A tweet with its position in the order of arrival.

@@ -26,6 +26,8 @@ pub(super) fn check_index(args: &ConfigArgs) -> Result<(), Failure> {
     let (config, _) = load(args)?;
     let report = maintenance::check(&config.index.dir)?;
     say("checked", &report)?;
+    let Report { deletions, deleted_texts, .. } = report;
+    writeln!(anstream::stdout(), "deletions: {deletions}; texts of deleted tweets still on disk: {deleted_texts}")?;
     for problem in &report.problems {
         anstream::eprintln!("{problem}");
     }

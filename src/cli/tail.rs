@@ -207,6 +207,13 @@ async fn follow_to_end(
                 print(&new, payload, args.json)?;
                 position.since = Some(new.seq);
             }
+            "tweet/gone" => {
+                let gone: At = read(payload)?;
+                if args.json {
+                    print_json(payload)?;
+                }
+                position.since = Some(gone.seq);
+            }
             "stream/catching-up" => anstream::eprintln!("catching up…"),
             "stream/live" => {
                 let live: At = read(payload)?;
@@ -265,12 +272,17 @@ fn closed(frame: Option<tungstenite::protocol::CloseFrame>) -> Lost {
     }
 }
 
+fn print_json(payload: &RawValue) -> anyhow::Result<()> {
+    // As it is: anstream would leave out what it takes for styles.
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", json_line(payload.get(), out.is_terminal()))?;
+    out.flush()?;
+    Ok(())
+}
+
 fn print(new: &New<'_>, payload: &RawValue, as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        // As it is: anstream would leave out what it takes for styles.
-        let mut out = std::io::stdout();
-        writeln!(out, "{}", json_line(payload.get(), out.is_terminal()))?;
-        out.flush()?;
+        print_json(payload)?;
     } else {
         let mut out = anstream::stdout();
         let tweet: Shown = serde_json::from_str(new.tweet.get()).context("the server sent a tweet that is none")?;

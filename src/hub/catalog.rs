@@ -183,12 +183,14 @@ impl QueryCatalog {
         self.registry.listed(key).map(|listed| &listed.query)
     }
 
-    /// Matches documents against all queries, and counts the matches.
-    pub(super) fn percolate(&mut self, docs: &[&Doc]) -> Percolated<'_> {
+    /// Matches documents against all queries, and counts the matches of those that `counts` names.
+    pub(super) fn percolate(&mut self, docs: &[&Doc], counts: impl Fn(u32) -> bool) -> Percolated<'_> {
         self.matches.clear();
         self.engine.percolate(docs, &mut self.matches);
-        for (_, key) in self.matches.pairs() {
-            if let Some(listed) = self.registry.listed(key) {
+        for (doc, key) in self.matches.pairs() {
+            if counts(doc)
+                && let Some(listed) = self.registry.listed(key)
+            {
                 listed.counter.count_match();
             }
         }

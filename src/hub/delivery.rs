@@ -4,33 +4,101 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use crate::ids::Seq;
 use crate::index::Hit;
+use crate::tweet::AnalyzedTweet;
+
+/// The bytes of a frame that says that a tweet is gone, about.
+const GONE_BYTES: usize = 200;
 
 /// The client's name of a subscription; `None` is the unnamed one.
 pub type SubscriptionName = Option<Arc<str>>;
 
-/// A tweet for one session. Sessions that get it under the same names share it.
+/// Why a session is told that a tweet is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GoneReason {
+    /// The tweet was deleted.
+    Deleted,
+    /// Its newest version does not match.
+    Changed,
+}
+
+impl GoneReason {
+    /// Why a tweet is gone whose newest version is this one.
+    pub(crate) fn of(newest: &AnalyzedTweet) -> GoneReason {
+        if newest.is_deleted { GoneReason::Deleted } else { GoneReason::Changed }
+    }
+
+    /// The name in the protocol.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            GoneReason::Deleted => "deleted",
+            GoneReason::Changed => "changed",
+        }
+    }
+}
+
+/// What a delivery says about its tweet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeliveryKind {
+    /// It matches the subscriptions.
+    Matches,
+    /// It has matched the subscriptions, and does no longer.
+    Gone {
+        /// Why.
+        reason: GoneReason,
+        /// Whether the tweet matches other subscriptions of the session: a delivery with the same
+        /// seq follows.
+        is_followed: bool,
+    },
+}
+
+/// A tweet for one session, or that a tweet is gone. Sessions that get it under the same names
+/// share it.
 #[derive(Debug)]
 pub struct Delivery {
-    /// The tweet.
+    /// The newest version of the tweet, which may be a deletion.
     pub hit: Hit,
-    /// The names of the matching subscriptions, sorted.
+    /// Whether the tweet matches or is gone.
+    pub kind: DeliveryKind,
+    /// The names of the subscriptions, sorted.
     pub names: Arc<[SubscriptionName]>,
     /// The tweet in the encodings of the transports.
     pub encodings: Encodings,
 }
 
 impl Delivery {
-    /// A delivery without encodings.
+    /// The delivery of a tweet that matches, without encodings.
     #[must_use]
     pub fn new(hit: Hit, names: Arc<[SubscriptionName]>) -> Delivery {
-        Delivery { hit, names, encodings: Encodings::default() }
+        Delivery::of_kind(DeliveryKind::Matches, hit, names)
     }
 
-    /// Its share of [`super::QueueLimits::max_bytes`]: the bytes of the tweet, about those of a
-    /// frame.
+    /// A delivery without encodings.
+    #[must_use]
+    pub fn of_kind(kind: DeliveryKind, hit: Hit, names: Arc<[SubscriptionName]>) -> Delivery {
+        Delivery { hit, kind, names, encodings: Encodings::default() }
+    }
+
+    /// Whether it says that the tweet is gone.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.kind != DeliveryKind::Matches
+    }
+
+    /// The position to resume from for a client that has got this delivery and no later one.
+    #[must_use]
+    pub fn position(&self) -> Seq {
+        match self.kind {
+            DeliveryKind::Gone { is_followed: true, .. } => self.hit.seq.before(),
+            _ => self.hit.seq,
+        }
+    }
+
+    /// Its share of [`super::QueueLimits::max_bytes`], about the bytes of a frame.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.hit.json.len()
+        if self.is_gone() { GONE_BYTES } else { self.hit.json.len() }
     }
 }
 

@@ -3,12 +3,12 @@
 //! A look-up by query key finds the subscriptions of a query, so the cost of a match grows with its
 //! subscriptions and not with the number of sessions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::catalog::{ClientIndex, Percolated};
 use super::memory::{map_bytes, name_bytes};
-use super::{Delivery, SessionQueue, SubscriptionName};
+use super::{Delivery, DeliveryKind, GoneReason, SessionQueue, SubscriptionName};
 use crate::ids::{QueryKey, Uid};
 use crate::index::Hit;
 use crate::telemetry;
@@ -41,6 +41,15 @@ pub(super) struct EndedSubscription {
     pub(super) is_still_held: bool,
     /// Subscriptions that the query has left.
     pub(super) remaining: usize,
+}
+
+/// A document that was percolated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Version {
+    /// The index of its tweet among those that are delivered.
+    pub(super) tweet: usize,
+    /// Whether it is the version that the tweet replaces.
+    pub(super) is_older: bool,
 }
 
 /// Subscriptions by query and by session, and the way from a match to the sessions' queues.
@@ -157,15 +166,30 @@ impl FanOut {
         }
     }
 
-    /// Puts each tweet into the queues of the sessions that subscribed to a query that it matches.
-    pub(super) fn deliver(&mut self, tweets: &[SequencedTweet], percolated: &Percolated<'_>) {
+    /// Puts each tweet into the queues of the sessions that subscribed to a query that it matches,
+    /// and tells those whose query matches its older version only that it is gone. `versions` are
+    /// the documents that were percolated.
+    pub(super) fn deliver(&mut self, tweets: &[SequencedTweet], versions: &[Version], percolated: &Percolated<'_>) {
         let mut undecided = &percolated.undecided[..];
         let mut matched_sessions = Vec::new();
         let mut deliveries: HashMap<Vec<SubscriptionName>, Arc<Delivery>> = HashMap::new();
-        for (doc, queries) in percolated.matches.by_doc() {
-            self.defer(&mut undecided, doc, tweets);
-            let tweet = &tweets[doc as usize];
-            for key in queries {
+        let mut by_doc = percolated.matches.by_doc().peekable();
+        while let Some((doc, queries)) = by_doc.next() {
+            let Version { tweet: at, is_older } = versions[doc as usize];
+            let mut gone: Vec<QueryKey> = Vec::new();
+            let mut queries = Some(queries);
+            if is_older {
+                gone.extend(queries.take().into_iter().flatten());
+                let is_newer = |doc: u32| versions[doc as usize].tweet == at;
+                queries = by_doc.next_if(|&(doc, _)| is_newer(doc)).map(|(_, queries)| queries);
+            }
+            self.defer(&mut undecided, versions, at, tweets);
+            let tweet = &tweets[at];
+            let hit = || Hit { seq: tweet.seq, id: tweet.tweet.id, json: Arc::clone(&tweet.tweet.json) };
+            for key in queries.into_iter().flatten() {
+                if is_older {
+                    gone.retain(|&gone| gone != key);
+                }
                 let Some(subscriptions) = self.subscriptions.get(key.index()) else { continue };
                 for subscription in subscriptions {
                     let names = &mut self.names[subscription.session as usize];
@@ -175,6 +199,7 @@ impl FanOut {
                     names.push(subscription.name.clone());
                 }
             }
+            self.offer_gone(&gone, GoneReason::of(&tweet.tweet), hit);
             // Most sessions use the same name, or none, so most share the last delivery.
             let mut last: Option<Arc<Delivery>> = None;
             for session in matched_sessions.drain(..) {
@@ -184,11 +209,9 @@ impl FanOut {
                     let delivery = match &last {
                         Some(last) if last.names[..] == names[..] => last,
                         _ => {
-                            let delivery = deliveries.entry(names.clone()).or_insert_with(|| {
-                                let json = Arc::clone(&tweet.tweet.json);
-                                let hit = Hit { seq: tweet.seq, id: tweet.tweet.id, json };
-                                Arc::new(Delivery::new(hit, names.as_slice().into()))
-                            });
+                            let delivery = deliveries
+                                .entry(names.clone())
+                                .or_insert_with(|| Arc::new(Delivery::new(hit(), names.as_slice().into())));
                             last.insert(Arc::clone(delivery))
                         }
                     };
@@ -199,19 +222,40 @@ impl FanOut {
             }
             deliveries.clear();
         }
-        self.defer(&mut undecided, u32::MAX, tweets);
+        self.defer(&mut undecided, versions, usize::MAX, tweets);
     }
 
-    /// Makes the subscribers of undecided queries read from the index, for all tweets up to `doc`.
-    /// They fall behind before later tweets are offered to them.
-    fn defer(&self, undecided: &mut &[(u32, QueryKey)], doc: u32, tweets: &[SequencedTweet]) {
-        let due = undecided.iter().take_while(|&&(at, _)| at <= doc).count();
+    /// Tells the sessions that subscribed to these queries that a tweet is gone. `self.names` has
+    /// the names of each session that are about to get its newest version.
+    fn offer_gone(&self, gone: &[QueryKey], reason: GoneReason, hit: impl Fn() -> Hit) {
+        let mut by_session: BTreeMap<SessionIndex, Vec<SubscriptionName>> = BTreeMap::new();
+        for subscription in gone.iter().filter_map(|key| self.subscriptions.get(key.index())).flatten() {
+            by_session.entry(subscription.session).or_default().push(subscription.name.clone());
+        }
+        let mut deliveries: HashMap<(Vec<SubscriptionName>, bool), Arc<Delivery>> = HashMap::new();
+        for (session, mut names) in by_session {
+            let Some(subscriber) = &self.sessions[session as usize] else { continue };
+            names.sort_unstable();
+            let is_followed = !self.names[session as usize].is_empty();
+            let delivery = deliveries.entry((names, is_followed)).or_insert_with_key(|(names, is_followed)| {
+                let kind = DeliveryKind::Gone { reason, is_followed: *is_followed };
+                Arc::new(Delivery::of_kind(kind, hit(), names.as_slice().into()))
+            });
+            subscriber.queue.offer(delivery);
+        }
+    }
+
+    /// Makes the subscribers of undecided queries read from the index, for all tweets up to the one
+    /// at `until`. They fall behind before later tweets are offered to them.
+    fn defer(&self, undecided: &mut &[(u32, QueryKey)], versions: &[Version], until: usize, tweets: &[SequencedTweet]) {
+        let due = undecided.iter().take_while(|&&(doc, _)| versions[doc as usize].tweet <= until).count();
         let (due, later) = undecided.split_at(due);
         *undecided = later;
-        for &(at, key) in due {
+        for &(doc, key) in due {
+            let seq = tweets[versions[doc as usize].tweet].seq;
             for subscription in self.subscriptions.get(key.index()).into_iter().flatten() {
                 if let Some(subscriber) = &self.sessions[subscription.session as usize] {
-                    subscriber.queue.defer(tweets[at as usize].seq);
+                    subscriber.queue.defer(seq);
                 }
             }
         }

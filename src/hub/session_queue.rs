@@ -174,7 +174,7 @@ impl SessionQueue {
                 }
                 let names: Arc<[SubscriptionName]> =
                     delivery.names.iter().filter(|&other| other != name).cloned().collect();
-                (!names.is_empty()).then(|| Arc::new(Delivery::new(delivery.hit.clone(), names)))
+                (!names.is_empty()).then(|| Arc::new(Delivery::of_kind(delivery.kind, delivery.hit.clone(), names)))
             })
             .collect();
         state.bytes = state.waiting.iter().map(|delivery| delivery.size_bytes()).sum();

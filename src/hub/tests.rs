@@ -59,6 +59,7 @@ fn item(seq: u64, text: &str) -> SequencedTweet {
         key: TweetKey::of_number(1_000 + seq),
         json: text.into(),
         doc: builder.finish(),
+        is_deleted: false,
     };
     SequencedTweet { seq: Seq(seq), tweet: Arc::new(tweet) }
 }
@@ -145,7 +146,7 @@ fn equal_queries_are_one_registration() {
     hub.subscribe(&first, &None, &query("rust fast")).expect("room");
     hub.subscribe(&second, &name("mine"), &query("+Fast (rust)")).expect("room");
     assert_eq!((hub.queries(), hub.catalog.engine_len()), (1, 1));
-    assert_eq!(hub.dispatch(&[item(1, "fast rust"), item(2, "rust")]).0, 1);
+    assert_eq!(hub.dispatch(&[item(1, "fast rust"), item(2, "rust")], &[]).0, 1);
     assert_eq!(taken(&first).1, [(1, vec!["-".to_owned()])]);
     assert_eq!(taken(&second).1, [(1, vec!["mine".to_owned()])]);
     assert!(hub.unsubscribe(first.uid(), &None));
@@ -162,7 +163,7 @@ fn a_tweet_comes_once_with_all_names_and_equal_names_share_it() {
         hub.subscribe(queue, &name("b"), &query("rust")).expect("room");
         hub.subscribe(queue, &name("a"), &query("fast")).expect("room");
     }
-    hub.dispatch(&[item(1, "fast rust"), item(2, "slow rust")]);
+    hub.dispatch(&[item(1, "fast rust"), item(2, "slow rust")], &[]);
     let (mut one, mut two) = (Vec::new(), Vec::new());
     first.take(10, &mut one);
     second.take(10, &mut two);
@@ -177,10 +178,10 @@ fn a_subscription_that_ends_or_is_replaced_takes_what_waits_for_it_along() {
     let (mut hub, session) = (hub(), queue(10));
     hub.subscribe(&session, &name("a"), &query("rust")).expect("room");
     hub.subscribe(&session, &name("b"), &query("fast")).expect("room");
-    hub.dispatch(&[item(1, "rust"), item(2, "fast rust"), item(3, "fast")]);
+    hub.dispatch(&[item(1, "rust"), item(2, "fast rust"), item(3, "fast")], &[]);
     hub.subscribe(&session, &name("a"), &query("java")).expect("room");
     assert_eq!(taken(&session).1, [(2, vec!["b".to_owned()]), (3, vec!["b".to_owned()])]);
-    hub.dispatch(&[item(4, "rust"), item(5, "java")]);
+    hub.dispatch(&[item(4, "rust"), item(5, "java")], &[]);
     assert!(hub.unsubscribe(session.uid(), &name("a")));
     assert_eq!(taken(&session), (TakeOutcome::Empty, vec![]));
     assert_eq!(hub.queries(), 1);
@@ -204,7 +205,7 @@ fn the_index_of_an_ended_session_is_reused() {
     hub.disconnect(first.uid());
     hub.subscribe(&second, &None, &query("java")).expect("room");
     assert_eq!(hub.fan_out.capacity(), 1);
-    hub.dispatch(&[item(1, "rust"), item(2, "java")]);
+    hub.dispatch(&[item(1, "rust"), item(2, "java")], &[]);
     assert_eq!(taken(&first), (TakeOutcome::Empty, vec![]));
     assert_eq!(taken(&second).1, [(2, vec!["-".to_owned()])]);
 }
@@ -243,10 +244,10 @@ fn queries_are_counted_from_their_registration_on() {
     hub.subscribe(&session, &name("a"), &query("one")).expect("room");
     hub.subscribe(&session, &name("b"), &query("one")).expect("room");
     // The first batch is always sampled, and the sample stands for all of it.
-    hub.dispatch(&[item(1, "one"), item(2, "two"), item(3, "one two")]);
+    hub.dispatch(&[item(1, "one"), item(2, "two"), item(3, "one two")], &[]);
     assert_eq!(counts(&hub), [("one".to_owned(), 2, 3, 2, 3)]);
     hub.subscribe(&session, &name("c"), &query("two")).expect("room");
-    hub.dispatch(&[item(4, "two"), item(5, "two"), item(6, "two")]);
+    hub.dispatch(&[item(4, "two"), item(5, "two"), item(6, "two")], &[]);
     let listed = counts(&hub);
     assert_eq!((&*listed[0].0, listed[0].2, listed[0].3), ("two", 3, 3));
     assert_eq!((&*listed[1].0, listed[1].2, listed[1].3), ("one", 6, 2));
@@ -272,7 +273,7 @@ fn no_automaton_is_built_where_tweets_pass() {
     let mut tweets = |hub: &mut Hub| {
         ["cats catalogs cat abc", "blueCar fetch XXX catnip", "nothing"].map(|text| {
             seq += 1;
-            hub.dispatch(&[item(seq, text)]).0
+            hub.dispatch(&[item(seq, text)], &[]).0
         })
     };
     for (at, query) in queries.iter().enumerate() {
@@ -309,7 +310,7 @@ fn a_tweet_that_costs_too_much_is_deferred_to_the_sessions_whose_queries_it_may_
     hub.subscribe(&cheap, &name("cheap"), &query("rust")).expect("room");
     let long: Vec<String> = (0..200).map(|n| format!("q{n}z")).collect();
     let long = format!("rust {}", long.join(" "));
-    hub.dispatch(&[item(1, "rust"), item(2, &long), item(3, "rust")]);
+    hub.dispatch(&[item(1, "rust"), item(2, &long), item(3, "rust")], &[]);
     let waits = |of: &str, seq| (seq, vec![of.to_owned()]);
     assert_eq!(taken(&cheap).1, [1, 2, 3].map(|seq| waits("cheap", seq)));
     // The session reads everything from the index: also deliveries that were queued, and later
@@ -317,7 +318,7 @@ fn a_tweet_that_costs_too_much_is_deferred_to_the_sessions_whose_queries_it_may_
     assert_eq!(taken(&costly), (TakeOutcome::Behind, vec![]));
     assert_eq!(costly.settled(), Seq(0));
     assert!(!costly.go_live(Seq(2)) && costly.go_live(Seq(3)));
-    hub.dispatch(&[item(4, "rust zzzq")]);
+    hub.dispatch(&[item(4, "rust zzzq")], &[]);
     assert_eq!(taken(&costly).1, [(4, vec!["also cheap".to_owned(), "costly".to_owned()])]);
     let matching = hub.matching(&item(5, &long).tweet.doc);
     let texts = |queries: &[Query]| queries.iter().map(|query| query.canonical().to_owned()).collect::<Vec<_>>();
@@ -407,4 +408,39 @@ proptest::proptest! {
         queues.iter().for_each(|queue| hub.disconnect(queue.uid()));
         proptest::prop_assert!(hub.catalog.budgets().is_empty());
     }
+}
+
+#[test]
+fn sessions_learn_which_tweets_their_queries_no_longer_match() {
+    let (mut hub, first, second) = (hub(), queue(10), queue(10));
+    hub.subscribe(&first, &name("a"), &query("rust")).expect("room");
+    hub.subscribe(&first, &name("b"), &query("fast")).expect("room");
+    hub.subscribe(&second, &None, &query("rust")).expect("room");
+    let gone = |reason, is_followed| DeliveryKind::Gone { reason, is_followed };
+    let took = |queue: &SessionQueue| {
+        let mut deliveries = Vec::new();
+        queue.take(10, &mut deliveries);
+        let shown = |it: &Arc<Delivery>| (it.hit.seq.0, it.position().0, it.kind, it.names.to_vec());
+        deliveries.iter().map(shown).collect::<Vec<_>>()
+    };
+    // The older versions of the first and the last tweet are known.
+    let older = [(0, item(1, "fast rust").tweet), (2, item(2, "java").tweet)];
+    hub.dispatch(&[item(5, "fast"), item(6, "java"), item(7, "rust")], &older);
+    let matches = DeliveryKind::Matches;
+    assert_eq!(
+        took(&first),
+        [
+            (5, 4, gone(GoneReason::Changed, true), vec![name("a")]),
+            (5, 5, matches, vec![name("b")]),
+            (7, 7, matches, vec![name("a")]),
+        ]
+    );
+    assert_eq!(took(&second), [(5, 5, gone(GoneReason::Changed, false), vec![None]), (7, 7, matches, vec![None])]);
+    // A deletion matches nothing, whatever its document.
+    let deletion = SequencedTweet { seq: Seq(8), tweet: Arc::new(crate::tweet::deletion("1001")) };
+    hub.subscribe(&second, &name("all"), &query("*")).expect("room");
+    assert_eq!(hub.dispatch(&[deletion], &[(0, item(1, "fast rust").tweet)]).0, 0);
+    assert_eq!(took(&first), [(8, 8, gone(GoneReason::Deleted, false), vec![name("a"), name("b")])]);
+    assert_eq!(took(&second), [(8, 8, gone(GoneReason::Deleted, false), vec![None, name("all")])]);
+    assert_eq!(hub.listing().first(CostOrder::Matches, 10).iter().map(|it| it.counts.matches).sum::<u64>(), 2);
 }

@@ -29,5 +29,14 @@ impl From<&io::Error> for IntakeError {
     }
 }
 
-/// Receives the seq of the last tweet of a batch when the batch is durable.
-pub type Ack = oneshot::Sender<Result<Seq, IntakeError>>;
+/// What became durable with a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Durable {
+    /// The seq of its last entry.
+    pub seq: Seq,
+    /// How many tweets it has deleted.
+    pub deleted: u64,
+}
+
+/// Receives the answer to a batch when the batch is durable.
+pub type Ack = oneshot::Sender<Result<Durable, IntakeError>>;

@@ -4,6 +4,7 @@
 //! stored tweets are damaged is opened without them: it can be searched and counted, and only
 //! reading one of its tweets fails.
 
+mod deletions;
 mod lookup;
 
 use std::path::Path;
@@ -24,7 +25,7 @@ use super::Hit;
 use super::checksum;
 use super::damage::{Damage, guarded};
 use super::retention::Part;
-use super::tweet_fields::{ID, KEY_HALVES, SEQ};
+use super::tweet_fields::{DELETED, FIRST_SEQ, ID, KEY_HALVES, SEQ};
 use super::zone_map::ZoneMap;
 use crate::coop;
 use crate::ids::Seq;
@@ -52,6 +53,12 @@ pub(super) struct Segment {
     /// The halves of keys that are no numbers, if the segment has any.
     keys: Option<[Column<u64>; 2]>,
     seqs: Column<u64>,
+    /// The first known seqs of tweets that replaced an older version, if the segment has any.
+    first_seqs: Option<Column<u64>>,
+    /// Which documents are deletions, if the segment has any.
+    deletions: Option<Column<u64>>,
+    /// The documents that are neither replaced nor deletions, in a segment with deletions.
+    shown: Option<Arc<AliveBitSet>>,
     /// Created when a replay first needs it, and shared with later states of the segment.
     zone_map: Arc<OnceLock<ZoneMap>>,
     /// The size of its files.
@@ -116,9 +123,9 @@ impl CommittedIndex {
         &self.damage
     }
 
-    /// The number of documents that are not deleted.
+    /// The number of tweets.
     pub(super) fn documents(&self) -> u64 {
-        self.segments.iter().map(|segment| u64::from(segment.reader.num_docs())).sum()
+        self.segments.iter().map(|segment| u64::from(segment.n_shown())).sum()
     }
 
     /// The number of segments.
@@ -183,11 +190,10 @@ impl CommittedIndex {
                 return 0;
             }
             if high < first {
-                return u64::from(segment.reader.num_docs());
+                return u64::from(segment.n_shown());
             }
             let all = 0..segment.reader.max_doc();
-            let is_before =
-                |&doc: &DocId| !segment.reader.is_deleted(doc) && segment.seqs.values.get_val(doc) < first.0;
+            let is_before = |&doc: &DocId| segment.is_shown(doc) && segment.seqs.values.get_val(doc) < first.0;
             u64::try_from(all.filter(is_before).count()).unwrap_or(u64::MAX)
         };
         self.segments.iter().map(count).sum()
@@ -204,7 +210,8 @@ impl CommittedIndex {
         &self.segments[ord as usize]
     }
 
-    /// The stored tweet, unless it is deleted, hidden, or can't be read.
+    /// The stored tweet or deletion, unless a newer version replaces or hides it, or it can't be
+    /// read.
     pub(super) fn current_hit(&self, address: DocAddress, hidden: &HashSet<TweetKey>) -> Option<Hit> {
         let segment = self.segment(address.segment_ord);
         // `hit` has recorded the damage.
@@ -257,7 +264,12 @@ impl Segment {
         let zone_map = earlier.map(|earlier| Arc::clone(&earlier.zone_map)).unwrap_or_default();
         let [high, low] = KEY_HALVES.map(|name| reader.fast_fields().column_opt::<u64>(name));
         let keys = high?.zip(low?).map(|(high, low)| [high, low]);
-        Ok(Segment { ids: column(ID)?, keys, seqs: column(SEQ)?, bytes: 0, store, zone_map, reader })
+        let first_seqs = reader.fast_fields().column_opt::<u64>(FIRST_SEQ)?;
+        let deletions = reader.fast_fields().column_opt::<u64>(DELETED)?;
+        let shown =
+            deletions.as_ref().map(|deletions| deletions::without(&reader, deletions)).transpose()?.map(Arc::new);
+        let (ids, seqs) = (column(ID)?, column(SEQ)?);
+        Ok(Segment { ids, keys, seqs, first_seqs, deletions, shown, bytes: 0, store, zone_map, reader })
     }
 
     /// The stored text of a document.
@@ -291,7 +303,7 @@ impl Segment {
         self.seqs.values.get_range(first.into(), seqs);
     }
 
-    /// Whether a document is neither deleted nor hidden by a newer version.
+    /// Whether a document, which may be a deletion, is the newest version of its tweet.
     pub(super) fn is_current(&self, doc: DocId, hidden: &HashSet<TweetKey>) -> bool {
         !self.reader.is_deleted(doc) && (hidden.is_empty() || !hidden.contains(&self.key(doc)))
     }
@@ -314,9 +326,9 @@ impl Segment {
             self.for_each(weight, filter, |block, _| total += u64::try_from(block.len()).unwrap_or(u64::MAX))?;
             return Ok(total);
         }
-        let alive = self.reader.alive_bitset();
+        let alive = self.shown();
         if query.is::<AllQuery>() {
-            return Ok(u64::from(self.reader.num_docs()));
+            return Ok(u64::from(self.n_shown()));
         }
         if query.is::<TermQuery>() && alive.is_none() {
             return Ok(u64::from(weight.count(&self.reader)?));
@@ -392,7 +404,7 @@ impl Segment {
         filter: &Filter<'_>,
         mut with: impl FnMut(&[DocId], &mut [u64]),
     ) -> tantivy::Result<()> {
-        let alive = self.reader.alive_bitset();
+        let alive = self.shown();
         let is_inside = self.is_inside(filter);
         let mut kept = [0; COLLECT_BLOCK_BUFFER_LEN];
         let mut values = [0; COLLECT_BLOCK_BUFFER_LEN];

@@ -10,6 +10,12 @@
 //! a window of thousands of seqs at once, in the documents that the zone maps name, and remembers
 //! segment, document and matching queries of each. The next pages only load the stored tweets.
 //!
+//! A replay also returns which tweets are gone. A document that has replaced an older version says
+//! since which seq its tweet is known. If a client may have been sent an older version, and the
+//! query does not match the document, the tweet is gone for this query: it has changed, or it is
+//! deleted. The replay does not know whether the older version matched, so it also names tweets
+//! that the client was never sent.
+//!
 //! A replay keeps no snapshot and no segment alive between pages. Each page takes a new snapshot
 //! and leaves out tweets that were deleted or replaced meanwhile. When a merge has replaced a
 //! segment, the replay locates the rest of the window again.
@@ -53,6 +59,11 @@ pub struct QuerySet {
 }
 
 impl QuerySet {
+    /// Whether it has no query.
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|&word| word == 0)
+    }
+
     /// The indexes of the queries, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> {
         let bits = |word: u64| (0..64).filter(move |bit| word >> bit & 1 == 1);
@@ -69,11 +80,24 @@ pub struct PageLimits {
     pub bytes: usize,
 }
 
+/// A tweet of a replay.
+#[derive(Debug)]
+pub struct ReplayHit {
+    /// Its newest version, which may be a deletion.
+    pub hit: Hit,
+    /// Whether it is a deletion.
+    pub is_deleted: bool,
+    /// The queries that it matches.
+    pub queries: QuerySet,
+    /// The queries for which the tweet is gone: an older version may have matched.
+    pub gone: QuerySet,
+}
+
 /// The next matching tweets.
 #[derive(Debug)]
 pub struct ReplayPage {
-    /// Each tweet once, in order of arrival, with the queries that it matches.
-    pub hits: Vec<(Hit, QuerySet)>,
+    /// Each tweet once, in order of arrival.
+    pub hits: Vec<ReplayHit>,
     /// Every match up to this seq is in this page or in an earlier one.
     pub until: Seq,
     bytes: usize,
@@ -85,9 +109,11 @@ impl ReplayPage {
         self.hits.len() >= self.limits.tweets || self.bytes >= self.limits.bytes
     }
 
-    fn push(&mut self, hit: Hit, queries: &[u64]) {
+    /// Adds a tweet with the bits of the queries that it matches, and those for which it is gone.
+    fn push(&mut self, hit: Hit, is_deleted: bool, (queries, gone): (&[u64], &[u64])) {
         self.bytes += hit.json.len();
-        self.hits.push((hit, QuerySet { words: queries.into() }));
+        let [queries, gone] = [queries, gone].map(|words| QuerySet { words: words.into() });
+        self.hits.push(ReplayHit { hit, is_deleted, queries, gone });
     }
 }
 
@@ -108,7 +134,8 @@ pub struct Replay {
     position: Seq,
     /// The matches above `position`, up to `located_until`, from `next` on.
     located: Vec<Located>,
-    /// The matching queries of each of `located`, as a bit set.
+    /// The matching queries of each of `located` as a bit set, and behind it those for which the
+    /// tweet is gone.
     sets: Vec<u64>,
     segments: Vec<SegmentId>,
     next: usize,
@@ -184,8 +211,10 @@ impl Replay {
                 self.forget();
                 return false;
             };
-            if let Some(hit) = committed.current_hit(DocAddress::new(ord, doc), hidden) {
-                page.push(hit, &self.sets[self.next * words..][..words]);
+            let address = DocAddress::new(ord, doc);
+            if let Some(hit) = committed.current_hit(address, hidden) {
+                let sets = self.sets[self.next * 2 * words..][..2 * words].split_at(words);
+                page.push(hit, committed.is_deletion(address), sets);
             }
             self.position = seq;
             self.next += 1;
@@ -217,15 +246,21 @@ impl Replay {
         for (at, query) in self.queries.iter().enumerate().filter(|(_, query)| query.after < end) {
             let (word, bit) = (at / 64, 1 << (at % 64));
             window.for_each_match(snapshot.committed(), query.search.query(), |slot| {
-                if window.docs[slot].seq > query.after {
+                let doc = &window.docs[slot];
+                if doc.seq > query.after && !doc.is_deletion {
                     sets[slot * words + word] |= bit;
                 }
             })?;
         }
         self.segments = window.segments;
         self.located_until = end;
+        let mut gone = vec![0_u64; words];
         for (doc, set) in window.docs.iter().zip(sets.chunks_exact(words)) {
-            if set.iter().all(|&word| word == 0) {
+            gone.fill(0);
+            if doc.first_seq < doc.seq {
+                self.mark_gone(doc.seq, doc.first_seq, set, &mut gone);
+            }
+            if set.iter().chain(&gone).all(|&word| word == 0) {
                 continue;
             }
             if self.located.len() == MAX_LOCATED {
@@ -235,6 +270,7 @@ impl Replay {
             let segment = window.slices[doc.slice as usize].segment;
             self.located.push(Located { seq: doc.seq, segment, doc: doc.doc });
             self.sets.extend_from_slice(set);
+            self.sets.extend_from_slice(&gone);
         }
         if self.located_until < end {
             self.window = self.located_until.0 - self.position.0;
@@ -244,25 +280,49 @@ impl Replay {
         Ok(())
     }
 
+    /// Marks the queries that a document does not match and whose clients may have an older version
+    /// of it. Versions behind the position of the replay were not returned: the newer one hid them.
+    fn mark_gone(&self, seq: Seq, first_seq: Seq, matching: &[u64], gone: &mut [u64]) {
+        for (at, query) in self.queries.iter().enumerate() {
+            let (word, bit) = (at / 64, 1 << (at % 64));
+            if matching[word] & bit == 0 && seq > query.after && first_seq <= query.after.max(self.position) {
+                gone[word] |= bit;
+            }
+        }
+    }
+
     /// Adds the tweets of the tail to the page.
     fn read_tail(&mut self, snapshot: &Snapshot, until: Seq, page: &mut ReplayPage) {
-        let mut set = vec![0; self.words()];
-        for item in snapshot.tail_items(self.position, until) {
+        let (mut set, mut gone) = (vec![0; self.words()], vec![0; self.words()]);
+        let mut position = self.position;
+        for (item, first_seq) in snapshot.tail_items(self.position, until) {
             if page.is_full() || coop::stopped_now() {
+                self.position = position;
                 return;
             }
             set.fill(0);
+            gone.fill(0);
             for (at, query) in self.queries.iter().enumerate() {
-                if item.seq > query.after && query.search.matches(&item.tweet.doc) {
+                if item.seq > query.after && query.search.matches(&item.tweet) {
                     set[at / 64] |= 1 << (at % 64);
                 }
             }
-            if set.iter().any(|&word| word != 0) {
-                page.push(hit_of(item), &set);
+            let matches_all =
+                set.iter().map(|word: &u64| word.count_ones() as usize).sum::<usize>() == self.queries.len();
+            if !matches_all && (first_seq.may_be_indexed() || first_seq.in_tail() < item.seq) {
+                let find = || snapshot.committed().first_seq(item.tweet.key);
+                let indexed = if first_seq.may_be_indexed() { find() } else { None };
+                let first_seq = indexed.map_or(first_seq.in_tail(), |indexed| indexed.min(first_seq.in_tail()));
+                if first_seq < item.seq {
+                    self.mark_gone(item.seq, first_seq, &set, &mut gone);
+                }
             }
-            self.position = item.seq;
+            if set.iter().chain(&gone).any(|&word| word != 0) {
+                page.push(hit_of(item), item.tweet.is_deleted, (&set, &gone));
+            }
+            position = item.seq;
         }
-        self.position = self.position.max(until);
+        self.position = position.max(until);
     }
 }
 
@@ -289,6 +349,8 @@ struct Slice {
 
 struct WindowDoc {
     seq: Seq,
+    first_seq: Seq,
+    is_deletion: bool,
     slice: u32,
     doc: DocId,
 }
@@ -314,7 +376,8 @@ impl Window {
                 let slice = narrow(window.slices.len());
                 for (doc, &seq) in docs.clone().zip(&seqs) {
                     if seq > after.0 && seq <= until.0 && segment.is_current(doc, hidden) {
-                        window.docs.push(WindowDoc { seq: Seq(seq), slice, doc });
+                        let (first_seq, is_deletion) = (segment.first_seq(doc), segment.is_deletion(doc));
+                        window.docs.push(WindowDoc { seq: Seq(seq), first_seq, is_deletion, slice, doc });
                     }
                 }
                 let slots = vec![NO_SLOT; docs.len()];

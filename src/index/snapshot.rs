@@ -20,16 +20,15 @@ use tantivy::{DocAddress, TantivyError};
 
 use super::Hit;
 use super::committed::{CommittedIndex, Filter};
-use super::tail::Chunk;
+use super::tail::{Chunk, FirstSeq};
 use super::top_k::TopK;
 use super::tweet_fields::TweetFields;
 use crate::coop::{self, Stopped};
-use crate::doc::Doc;
 use crate::ids::Seq;
 use crate::lower::lower;
 use crate::matcher::Matcher;
 use crate::query::Ast;
-use crate::tweet::{PageKey, SequencedTweet, TweetKey};
+use crate::tweet::{AnalyzedTweet, PageKey, SequencedTweet, TweetKey};
 
 /// Why a search failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -60,8 +59,8 @@ impl CompiledSearch {
     }
 
     /// Whether a tweet matches.
-    pub(super) fn matches(&self, doc: &Doc) -> bool {
-        self.matcher.matches(doc)
+    pub(super) fn matches(&self, tweet: &AnalyzedTweet) -> bool {
+        !tweet.is_deleted && self.matcher.matches(&tweet.doc)
     }
 
     /// The query for the committed index.
@@ -232,7 +231,7 @@ impl Snapshot {
         self.hits(&top.into_sorted(), &tail)
     }
 
-    /// The tweet with this key.
+    /// The tweet with this key. `None` when it is deleted.
     ///
     /// # Errors
     ///
@@ -241,11 +240,11 @@ impl Snapshot {
         let last_seq = self.last_seq();
         let mut items = self.inner.chunks.iter().rev().flat_map(|chunk| chunk.items(last_seq).rev());
         if let Some(item) = items.find(|item| item.tweet.key == key) {
-            return Ok(Some(hit_of(item)));
+            return Ok(Some(item).filter(|item| !item.tweet.is_deleted).map(hit_of));
         }
         let committed = &self.inner.committed;
         let unreadable = |address| SearchError::Tweet(committed.position(address).1);
-        let address = committed.find(key)?;
+        let address = committed.find(key)?.filter(|address| !committed.is_deletion(*address));
         address.map(|address| committed.hit(address).map_err(|_| unreadable(address))).transpose()
     }
 
@@ -259,7 +258,8 @@ impl Snapshot {
             return Ok(count);
         }
         let last_seq = self.last_seq();
-        let tail: usize = self.inner.chunks.iter().map(|chunk| chunk.items(last_seq).count()).sum();
+        let tweets = |chunk: &Arc<Chunk>| chunk.items(last_seq).filter(|item| !item.tweet.is_deleted).count();
+        let tail: usize = self.inner.chunks.iter().map(tweets).sum();
         let hidden = self.inner.committed.count_keys(self.hidden());
         let count = self.inner.committed.documents().saturating_sub(hidden) + u64::try_from(tail).unwrap_or(u64::MAX);
         // Only a whole count is kept.
@@ -275,17 +275,17 @@ impl Snapshot {
         after: Seq,
         until: Seq,
     ) -> impl Iterator<Item = &'a SequencedTweet> {
-        self.tail_items(after, until)
-            .take_while(|_| !coop::stopped_now())
-            .filter(|item| search.matches(&item.tweet.doc))
+        let items = self.tail_items(after, until).map(|(item, _)| item);
+        items.take_while(|_| !coop::stopped_now()).filter(|item| search.matches(&item.tweet))
     }
 
-    /// The tweets of the tail above `after`, up to `until`, in order of arrival.
-    pub(super) fn tail_items(&self, after: Seq, until: Seq) -> impl Iterator<Item = &SequencedTweet> {
+    /// The tweets and deletions of the tail above `after`, up to `until`, in order of arrival: each
+    /// with the seq of its first version in the tail.
+    pub(super) fn tail_items(&self, after: Seq, until: Seq) -> impl Iterator<Item = (&SequencedTweet, FirstSeq)> {
         let chunks =
             self.inner.chunks.iter().filter(move |chunk| chunk.last_seq() > after && chunk.first_seq() <= until);
-        let items = chunks.flat_map(|chunk| chunk.items(self.inner.last_seq));
-        items.filter(move |item| item.seq > after && item.seq <= until)
+        let items = chunks.flat_map(|chunk| chunk.items_with_first_seqs(self.inner.last_seq));
+        items.filter(move |(item, _)| item.seq > after && item.seq <= until)
     }
 
     /// The highest seq up to `until` below which the tail has no tweet.

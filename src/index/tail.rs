@@ -18,12 +18,33 @@ use crate::tweet::{AnalyzedTweet, SequencedTweet, TweetKey};
 /// No newer version has arrived.
 const NEVER: u64 = u64::MAX;
 
+/// The seq of the first version of a tweet that the tail knows. The index may contain an earlier
+/// one if the highest bit is set, which no seq has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FirstSeq(u64);
+
+impl FirstSeq {
+    const MAY_BE_INDEXED: u64 = 1 << 63;
+
+    /// The first version that the tail knows.
+    pub(super) fn in_tail(self) -> Seq {
+        Seq(self.0 & !FirstSeq::MAY_BE_INDEXED)
+    }
+
+    /// Whether the index may contain an earlier version.
+    pub(super) fn may_be_indexed(self) -> bool {
+        self.0 & FirstSeq::MAY_BE_INDEXED != 0
+    }
+}
+
 /// The tweets of one batch.
 #[derive(Debug)]
 pub(super) struct Chunk {
     items: Arc<[SequencedTweet]>,
     /// The seq of the next version of each tweet.
     replaced_at: Box<[AtomicU64]>,
+    /// The [`FirstSeq`] of each tweet.
+    first_seqs: Box<[AtomicU64]>,
     /// Keys that the index may contain once everything before this chunk is published.
     replaces: Box<[TweetKey]>,
     bytes: usize,
@@ -34,6 +55,13 @@ impl Chunk {
     pub(super) fn items(&self, at: Seq) -> impl DoubleEndedIterator<Item = &SequencedTweet> {
         let replaced_at = self.replaced_at.iter().map(|seq| seq.load(Ordering::Relaxed));
         self.items.iter().zip(replaced_at).filter(move |&(_, seq)| seq > at.0).map(|(item, _)| item)
+    }
+
+    /// As [`Chunk::items`], each with the seq of its first known version.
+    pub(super) fn items_with_first_seqs(&self, at: Seq) -> impl Iterator<Item = (&SequencedTweet, FirstSeq)> {
+        let seqs = self.replaced_at.iter().zip(&self.first_seqs);
+        let items = self.items.iter().zip(seqs).filter(move |(_, (seq, _))| seq.load(Ordering::Relaxed) > at.0);
+        items.map(|(item, (_, first))| (item, FirstSeq(first.load(Ordering::Relaxed))))
     }
 
     /// Keys that the index may contain in an older version.
@@ -52,6 +80,15 @@ impl Chunk {
     }
 }
 
+/// The version that an entry replaces.
+#[derive(Debug)]
+pub(super) enum OlderVersion {
+    /// It is in the tail.
+    Tail(Arc<AnalyzedTweet>),
+    /// The index may contain it.
+    MaybeIndexed(TweetKey),
+}
+
 /// The chunks that are not published yet.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
@@ -65,23 +102,40 @@ pub(super) struct Tail {
 impl Tail {
     /// Adds a batch. `is_published` tells whether the published segments may hold a version of a
     /// tweet.
-    pub(super) fn push(&mut self, items: Arc<[SequencedTweet]>, is_published: impl Fn(&AnalyzedTweet) -> bool) {
+    ///
+    /// Returns the entries that replace a version, or may, by their index.
+    pub(super) fn push(
+        &mut self,
+        items: Arc<[SequencedTweet]>,
+        is_published: impl Fn(&AnalyzedTweet) -> bool,
+    ) -> Vec<(usize, OlderVersion)> {
         let may_be_indexed =
             |item: &&SequencedTweet| self.newest.contains_key(&item.tweet.key) || is_published(&item.tweet);
         let chunk = Arc::new(Chunk {
             replaced_at: items.iter().map(|_| AtomicU64::new(NEVER)).collect(),
+            first_seqs: items.iter().map(|item| AtomicU64::new(item.seq.0)).collect(),
             replaces: items.iter().filter(may_be_indexed).map(|item| item.tweet.key).collect(),
             bytes: items.iter().map(|item| item.tweet.json.len() + item.tweet.doc.size_bytes()).sum(),
             items,
         });
+        let mut older = Vec::new();
+        let mut replaces = chunk.replaces.iter().peekable();
         for (at, item) in chunk.items.iter().enumerate() {
-            if let Some((old, at)) = self.newest.insert(item.tweet.key, (Arc::clone(&chunk), at)) {
-                old.replaced_at[at].store(item.seq.0, Ordering::Relaxed);
+            let may_be_indexed = replaces.next_if(|&&key| key == item.tweet.key).is_some();
+            if let Some((old, old_at)) = self.newest.insert(item.tweet.key, (Arc::clone(&chunk), at)) {
+                old.replaced_at[old_at].store(item.seq.0, Ordering::Relaxed);
+                let first = old.first_seqs[old_at].load(Ordering::Relaxed);
+                chunk.first_seqs[at].store(first, Ordering::Relaxed);
+                older.push((at, OlderVersion::Tail(Arc::clone(&old.items[old_at].tweet))));
+            } else if may_be_indexed {
+                chunk.first_seqs[at].store(item.seq.0 | FirstSeq::MAY_BE_INDEXED, Ordering::Relaxed);
+                older.push((at, OlderVersion::MaybeIndexed(item.tweet.key)));
             }
         }
         self.tweets += chunk.items.len();
         self.bytes += chunk.bytes;
         self.chunks.push_back(chunk);
+        older
     }
 
     /// Drops everything up to a seq. The chunks are returned because freeing them takes longer than
@@ -99,6 +153,11 @@ impl Tail {
             }
         }
         gone
+    }
+
+    /// The newest version of a tweet, if the tail has one.
+    pub(super) fn newest(&self, key: TweetKey) -> Option<&SequencedTweet> {
+        self.newest.get(&key).map(|(chunk, at)| &chunk.items[*at])
     }
 
     /// The current chunks.
@@ -126,7 +185,13 @@ mod tests {
     fn items(tweets: &[(u64, u64)]) -> Arc<[SequencedTweet]> {
         let item = |&(seq, id)| SequencedTweet {
             seq: Seq(seq),
-            tweet: Arc::new(AnalyzedTweet { id, key: TweetKey::of_number(id), json: "{}".into(), doc: Doc::default() }),
+            tweet: Arc::new(AnalyzedTweet {
+                id,
+                key: TweetKey::of_number(id),
+                json: "{}".into(),
+                doc: Doc::default(),
+                is_deleted: false,
+            }),
         };
         tweets.iter().map(item).collect()
     }

@@ -11,7 +11,7 @@ use super::*;
 use crate::doc::{Doc, DocBuilder};
 use crate::query::{self, Ast};
 use crate::schema::{Schema, tweet};
-use crate::tweet::{AnalyzedTweet, TweetKey};
+use crate::tweet::{self as tweet_module, AnalyzedTweet, TweetKey};
 
 mod deletion;
 pub(super) mod journal;
@@ -37,8 +37,12 @@ fn is_named(id: u64) -> bool {
     (NAMED..NAMED + 1_000).contains(&id)
 }
 
+fn id_str(id: u64) -> String {
+    if is_named(id) { format!("at://{id}") } else { id.to_string() }
+}
+
 fn key(id: u64) -> TweetKey {
-    if is_named(id) { TweetKey::new(&format!("at://{id}")) } else { TweetKey::of_number(id) }
+    TweetKey::new(&id_str(id))
 }
 
 fn prepared(id: u64, doc: Doc) -> Arc<AnalyzedTweet> {
@@ -46,8 +50,9 @@ fn prepared(id: u64, doc: Doc) -> Arc<AnalyzedTweet> {
     Arc::new(AnalyzedTweet {
         id: order,
         key,
-        json: format!("{{\"id_str\":\"{id}\",\"seed\":{}}}", doc.tokens().len()).into(),
+        json: format!("{{\"id_str\":\"{}\",\"seed\":{}}}", id_str(id), doc.tokens().len()).into(),
         doc,
+        is_deleted: false,
     })
 }
 
@@ -55,6 +60,12 @@ pub(super) fn text(text: &str) -> Doc {
     let mut builder = DocBuilder::new(Schema::tweet());
     builder.text(tweet::TEXT, text);
     builder.finish()
+}
+
+/// The deletion of a tweet that the index has.
+fn deletion(index: &Index, id: u64) -> Arc<AnalyzedTweet> {
+    let order = index.id_of(key(id)).unwrap().expect("it is there");
+    Arc::new(tweet_module::deletion_in_order(&id_str(id), order))
 }
 
 fn word(word: &str) -> CompiledSearch {
@@ -65,8 +76,15 @@ fn word(word: &str) -> CompiledSearch {
 pub(super) fn append(
     index: &Index,
     tweets: impl IntoIterator<Item = (u64, Doc)>,
-) -> (Vec<SequencedTweet>, oneshot::Receiver<Result<Seq, IntakeError>>) {
-    let tweets: Vec<Arc<AnalyzedTweet>> = tweets.into_iter().map(|(id, doc)| prepared(id, doc)).collect();
+) -> (Vec<SequencedTweet>, oneshot::Receiver<Result<Durable, IntakeError>>) {
+    append_tweets(index, tweets.into_iter().map(|(id, doc)| prepared(id, doc)).collect())
+}
+
+/// As [`append`], for tweets and deletions.
+fn append_tweets(
+    index: &Index,
+    tweets: Vec<Arc<AnalyzedTweet>>,
+) -> (Vec<SequencedTweet>, oneshot::Receiver<Result<Durable, IntakeError>>) {
     let first = index.take_seqs(tweets.len()).unwrap();
     let items: Vec<SequencedTweet> =
         (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| SequencedTweet { seq, tweet }).collect();
@@ -85,20 +103,33 @@ fn first_page(index: &Index, search: &CompiledSearch) -> Page {
 
 /// What a replay gives for each query. Checks that the tweets come in order, each once.
 pub(super) fn replay(snapshot: &Snapshot, queries: &[(Ast, Seq)], until: Seq, limits: PageLimits) -> Vec<Vec<Hit>> {
+    replay_with_gone(snapshot, queries, until, limits).0
+}
+
+/// As [`replay`], and the seqs at which tweets are gone for each query.
+fn replay_with_gone(
+    snapshot: &Snapshot,
+    queries: &[(Ast, Seq)],
+    until: Seq,
+    limits: PageLimits,
+) -> (Vec<Vec<Hit>>, Vec<Vec<Seq>>) {
     let query = |(ast, after): &(Ast, Seq)| ReplayQuery { search: Arc::new(CompiledSearch::new(ast)), after: *after };
     let mut replay = Replay::new(queries.iter().map(query).collect());
-    let (mut hits, mut last) = (vec![Vec::new(); queries.len()], None);
+    let (mut hits, mut gone, mut last) = (vec![Vec::new(); queries.len()], vec![Vec::new(); queries.len()], None);
     loop {
         let page = replay.page(snapshot, until, limits).unwrap();
         assert!(page.hits.len() <= limits.tweets);
-        for (hit, queries) in page.hits {
+        for ReplayHit { hit, is_deleted, queries, gone: gone_for } in page.hits {
             assert!(last < Some(hit.seq) && hit.seq <= page.until, "{} comes after {last:?}", hit.seq);
             last = Some(hit.seq);
-            assert!(queries.iter().count() > 0);
+            assert!(if is_deleted { queries.is_empty() } else { true });
+            assert!(!queries.is_empty() || !gone_for.is_empty());
+            assert!(queries.iter().all(|at| gone_for.iter().all(|other| at != other)));
             queries.iter().for_each(|at| hits[at].push(hit.clone()));
+            gone_for.iter().for_each(|at| gone[at].push(hit.seq));
         }
         if page.until >= until {
-            return hits;
+            return (hits, gone);
         }
     }
 }
@@ -135,7 +166,7 @@ fn a_tweet_is_found_before_and_after_its_commit() {
     assert_eq!(index.stats().tail_tweets, 3);
     assert!(durable.try_recv().is_err(), "nothing is durable before the commit");
     index.commit_now().unwrap();
-    assert_eq!(durable.try_recv().unwrap().unwrap(), items[2].seq);
+    assert_eq!(durable.try_recv().unwrap().unwrap().seq, items[2].seq);
     assert_eq!((index.stats().tail_tweets, index.stats().tail_bytes, index.stats().documents), (0, 0, 3));
     check(&index);
     drop(index);
@@ -152,7 +183,7 @@ fn the_writer_commits_by_itself() {
     for options in [by_time, by_count] {
         let index = Index::open(&options).unwrap();
         let (items, durable) = append(&index, [(1, text("a")), (2, text("a"))]);
-        assert_eq!(durable.blocking_recv().unwrap().unwrap(), items[1].seq);
+        assert_eq!(durable.blocking_recv().unwrap().unwrap().seq, items[1].seq);
         assert_eq!(index.stats().documents, 2);
     }
 }
@@ -261,7 +292,7 @@ fn a_batch_without_tweets_is_durable_at_once() {
     let index = Index::open(&options(dir.path())).unwrap();
     let (ack, durable) = oneshot::channel();
     index.append(Vec::new().into(), Some(ack));
-    assert_eq!(durable.blocking_recv().unwrap(), Ok(Seq::ZERO));
+    assert_eq!(durable.blocking_recv().unwrap(), Ok(Durable::default()));
 }
 
 #[test]

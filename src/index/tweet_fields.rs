@@ -22,6 +22,10 @@ const KEY: &str = "_key";
 pub(super) const KEY_HALVES: [&str; 2] = ["_key_high", "_key_low"];
 /// The column of seqs.
 pub(super) const SEQ: &str = "_seq";
+/// The column of the first known seq of tweets that have replaced an older version.
+pub(super) const FIRST_SEQ: &str = "_first_seq";
+/// The column that only deletions have.
+pub(super) const DELETED: &str = "_deleted";
 
 /// The fields of an index of tweets.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub struct TweetFields {
     key: Field,
     key_halves: [Field; 2],
     seq: Field,
+    first_seq: Field,
+    deleted: Field,
     json: Field,
 }
 
@@ -50,8 +56,10 @@ impl TweetFields {
         let key = builder.add_bytes_field(KEY, INDEXED);
         let key_halves = KEY_HALVES.map(|name| builder.add_u64_field(name, FAST));
         let seq = builder.add_u64_field(SEQ, FAST);
+        let first_seq = builder.add_u64_field(FIRST_SEQ, FAST);
+        let deleted = builder.add_u64_field(DELETED, FAST);
         let json = builder.add_text_field("_json", TextOptions::default() | STORED);
-        TweetFields { tantivy: builder.build(), fields, id, key, key_halves, seq, json }
+        TweetFields { tantivy: builder.build(), fields, id, key, key_halves, seq, first_seq, deleted, json }
     }
 
     /// The schema of the tantivy index. The index also needs [`Fields::register`].
@@ -66,11 +74,13 @@ impl TweetFields {
         &self.fields
     }
 
-    /// The document of a tweet.
-    pub fn document(&'static self, item: &SequencedTweet) -> TweetDocument {
+    /// The document of a tweet. `first_seq` is the seq of its first known version, if it replaces
+    /// an older one.
+    pub fn document(&'static self, item: &SequencedTweet, first_seq: Option<Seq>) -> TweetDocument {
         TweetDocument {
             fields: self,
             seq: item.seq,
+            first_seq,
             tweet: Arc::clone(&item.tweet),
             key: item.tweet.key.term(),
             packed: self.fields.pack(&item.tweet.doc),
@@ -99,6 +109,7 @@ impl TweetFields {
 pub struct TweetDocument {
     fields: &'static TweetFields,
     seq: Seq,
+    first_seq: Option<Seq>,
     tweet: Arc<AnalyzedTweet>,
     key: KeyTerm,
     packed: PackedTerms,
@@ -111,7 +122,7 @@ impl Document for TweetDocument {
     type FieldsValuesIter<'a> = Box<dyn Iterator<Item = (Field, Leaf<'a>)> + 'a>;
 
     fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
-        let TweetFields { fields, id, key, key_halves, seq, json, .. } = self.fields;
+        let TweetFields { fields, id, key, key_halves, seq, first_seq, deleted, json, .. } = self.fields;
         let own = [
             (*id, Leaf::U64(self.tweet.id)),
             (*key, Leaf::Bytes(self.key.as_bytes())),
@@ -121,7 +132,9 @@ impl Document for TweetDocument {
         let (high, low) = self.tweet.key.halves();
         let halves = key_halves.iter().copied().zip([high, low].map(Leaf::U64));
         let halves = halves.filter(|_| self.tweet.key.number().is_none());
-        Box::new(fields.values(&self.tweet.doc, &self.packed).chain(own).chain(halves))
+        let first_seq = self.first_seq.map(|first| (*first_seq, Leaf::U64(first.0)));
+        let deleted = self.tweet.is_deleted.then_some((*deleted, Leaf::U64(1)));
+        Box::new(fields.values(&self.tweet.doc, &self.packed).chain(own).chain(halves).chain(first_seq).chain(deleted))
     }
 }
 

@@ -19,13 +19,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 use tantivy::indexer::{IndexWriterOptions, UserOperation};
 use tantivy::query::RangeQuery;
 use tantivy::{IndexWriter, TantivyError, Term};
 use tokio::sync::Semaphore;
 
-use super::ack::{Ack, IntakeError};
+use super::ack::{Ack, Durable, IntakeError};
 use super::commit_payload::CommitPayload;
 use super::committed::CommittedIndex;
 use super::cursor::{Cursor, CursorTracker};
@@ -55,7 +55,7 @@ const LAST_TIDY: Duration = Duration::from_secs(600);
 /// A message to the writer.
 pub(super) enum Message {
     /// Add a batch, advance the cursor of its source, and acknowledge both when they are durable.
-    Batch(Arc<[SequencedTweet]>, Option<Ack>, Option<Cursor>),
+    Batch(WriterBatch),
     /// Commit now, and answer when everything before this message is durable.
     Commit(SyncSender<Result<(), IntakeError>>),
     /// Commit and stop.
@@ -66,6 +66,16 @@ pub(super) enum Message {
     /// Panic, for a test.
     #[cfg(test)]
     Panic,
+}
+
+/// A batch for the writer.
+pub(super) struct WriterBatch {
+    /// The tweets and deletions. There are none if the batch only moves a cursor.
+    pub(super) items: Arc<[SequencedTweet]>,
+    /// The last seq of this batch and of those before it.
+    pub(super) last: Seq,
+    pub(super) ack: Option<Ack>,
+    pub(super) cursor: Option<Cursor>,
 }
 
 /// The state of the writer's thread.
@@ -80,11 +90,11 @@ pub(super) struct Writer {
     commit_tweets: usize,
     /// The published segments.
     committed: Arc<CommittedIndex>,
-    /// The last seq and the ack of each batch since the last commit.
-    pending: Vec<(Seq, Option<Ack>)>,
+    /// What each batch since the last commit makes durable, and its ack.
+    pending: Vec<(Durable, Option<Ack>)>,
     pending_tweets: usize,
-    /// Ids of tweets that are added and not in the published segments.
-    pending_keys: HashSet<TweetKey>,
+    /// The first known seqs of tweets that are added and not in the published segments.
+    pending_keys: HashMap<TweetKey, Seq>,
     /// The arrival of the oldest pending tweet.
     oldest: Option<Instant>,
     retention: Retention,
@@ -125,7 +135,7 @@ impl Writer {
             committed,
             pending: Vec::new(),
             pending_tweets: 0,
-            pending_keys: HashSet::new(),
+            pending_keys: HashMap::new(),
             oldest: None,
             retention: options.retention,
             retained,
@@ -151,9 +161,9 @@ impl Writer {
                 None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match message {
-                Ok(Message::Batch(items, ack, cursor)) => {
+                Ok(Message::Batch(batch)) => {
                     room.add_permits(1);
-                    self.add(&items, ack, cursor);
+                    self.add(batch);
                 }
                 Ok(Message::Commit(done)) => {
                     // The receiver may be gone.
@@ -161,8 +171,8 @@ impl Writer {
                 }
                 Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => {
                     for message in messages.try_iter() {
-                        if let Message::Batch(items, ack, cursor) = message {
-                            self.add(&items, ack, cursor);
+                        if let Message::Batch(batch) = message {
+                            self.add(batch);
                         }
                     }
                     return self.commit();
@@ -211,15 +221,16 @@ impl Writer {
         Ok(self.tantivy.as_mut().expect("it was just made"))
     }
 
-    fn add(&mut self, items: &[SequencedTweet], ack: Option<Ack>, cursor: Option<Cursor>) {
-        let Some(last) = items.last() else { return };
+    fn add(&mut self, batch: WriterBatch) {
+        let WriterBatch { items, last, ack, cursor } = batch;
         if let Some(cursor) = cursor {
             self.cursors.add(cursor);
         }
-        self.pending.push((last.seq, ack));
+        let deleted = items.iter().filter(|item| item.tweet.is_deleted).count() as u64;
+        self.pending.push((Durable { seq: last, deleted }, ack));
         self.pending_tweets += items.len();
         self.oldest.get_or_insert_with(Instant::now);
-        if let Err(error) = self.try_add(items) {
+        if let Err(error) = self.try_add(&items) {
             // tantivy's thread has ended, and only a commit returns the cause.
             let cause = self.tantivy.as_mut().and_then(|writer| writer.prepare_commit().err());
             self.fail(&cause.unwrap_or(error));
@@ -231,25 +242,32 @@ impl Writer {
         for group in items.chunks(GROUP) {
             let mut operations = Vec::with_capacity(group.len());
             for item in group {
-                if self.exists(&item.tweet)? {
+                let first_seq = self.first_seq(&item.tweet)?;
+                if first_seq.is_some() {
                     operations.push(UserOperation::Delete(fields.key_term(item.tweet.key)));
                 }
-                self.pending_keys.insert(item.tweet.key);
-                operations.push(UserOperation::Add(fields.document(item)));
+                self.pending_keys.insert(item.tweet.key, first_seq.unwrap_or(item.seq));
+                operations.push(UserOperation::Add(fields.document(item, first_seq)));
             }
             self.open_tantivy()?.run(operations)?;
         }
         Ok(())
     }
 
-    /// Whether the index has a version of this tweet, committed or not.
-    fn exists(&self, tweet: &AnalyzedTweet) -> tantivy::Result<bool> {
-        Ok(self.pending_keys.contains(&tweet.key)
-            || self.committed.may_hold(tweet) && guarded(|| self.committed.find(tweet.key))?.is_some())
+    /// The seq of the first known version of this tweet, committed or not, if there is one.
+    fn first_seq(&self, tweet: &AnalyzedTweet) -> tantivy::Result<Option<Seq>> {
+        if let Some(&first) = self.pending_keys.get(&tweet.key) {
+            return Ok(Some(first));
+        }
+        if !self.committed.may_hold(tweet) {
+            return Ok(None);
+        }
+        let older = guarded(|| self.committed.find(tweet.key))?;
+        Ok(older.map(|older| self.committed.segment(older.segment_ord).first_seq(older.doc_id)))
     }
 
     fn commit(&mut self) -> Result<(), IntakeError> {
-        let Some(&(last, _)) = self.pending.last() else { return Ok(()) };
+        let Some(&(Durable { seq: last, .. }, _)) = self.pending.last() else { return Ok(()) };
         let started = Instant::now();
         let now_ms = self.read_clock();
         let mut retained = self.retained.clone();
@@ -267,10 +285,10 @@ impl Writer {
         self.pending_tweets = 0;
         self.oldest = None;
         self.tidy = Some((Instant::now() + FIRST_TIDY, FIRST_TIDY));
-        for (seq, ack) in self.pending.drain(..) {
+        for (durable, ack) in self.pending.drain(..) {
             if let Some(ack) = ack {
                 // The receiver may be gone.
-                let _ = ack.send(Ok(seq));
+                let _ = ack.send(Ok(durable));
             }
         }
         Ok(())
@@ -403,7 +421,7 @@ impl Writer {
         self.disk.committed(Err(reason.clone()));
         tracing::error!(tweets = self.pending_tweets, %error, "the index can't be written");
         self.tantivy = None;
-        let last = self.pending.last().map_or(Seq::ZERO, |&(last, _)| last);
+        let last = self.pending.last().map_or(Seq::ZERO, |(last, _)| last.seq);
         // A commit that failed may still be on disk: read what is there.
         if let Ok(payload) = CommitPayload::of(&self.index) {
             self.retained = payload.retained;

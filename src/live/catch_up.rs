@@ -18,8 +18,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::compiled_queries::PreparedQuery;
 use super::{Delivery, Live, LiveError, SubscriptionName};
+use crate::hub::{DeliveryKind, GoneReason};
 use crate::ids::{QueryId, Seq};
-use crate::index::{PageLimits, QuerySet, Replay, ReplayQuery, SearchError, Snapshot};
+use crate::index::{PageLimits, QuerySet, Replay, ReplayHit, ReplayQuery, SearchError, Snapshot};
 
 /// The size of a page: large enough to be worth a search slot, and small in the memory of a session
 /// whose client reads nothing.
@@ -137,17 +138,23 @@ impl CatchUpReader {
     fn page(mut self, snapshot: &Snapshot, until: Seq) -> Result<CatchUpPage, SearchError> {
         let page = self.replay.page(snapshot, until, PAGE_LIMITS)?;
         let mut names: HashMap<QuerySet, Arc<[SubscriptionName]>> = HashMap::new();
-        let deliveries = page.hits.into_iter().map(|(hit, queries)| {
+        let mut names_of = |queries: QuerySet| {
             let name = |at: usize| self.names[at].clone();
-            let names = names.entry(queries).or_insert_with_key(|queries| queries.iter().map(name).collect());
-            Arc::new(Delivery::new(hit, Arc::clone(names)))
-        });
-        Ok(CatchUpPage {
-            deliveries: deliveries.collect(),
-            until: page.until,
-            is_last: page.until == until,
-            reader: self,
-        })
+            Arc::clone(names.entry(queries).or_insert_with_key(|queries| queries.iter().map(name).collect()))
+        };
+        let mut deliveries = Vec::with_capacity(page.hits.len());
+        for ReplayHit { hit, is_deleted, queries, gone } in page.hits {
+            let (matches, is_gone) = (!queries.is_empty(), !gone.is_empty());
+            if is_gone {
+                let reason = if is_deleted { GoneReason::Deleted } else { GoneReason::Changed };
+                let kind = DeliveryKind::Gone { reason, is_followed: matches };
+                deliveries.push(Arc::new(Delivery::of_kind(kind, hit.clone(), names_of(gone))));
+            }
+            if matches {
+                deliveries.push(Arc::new(Delivery::new(hit, names_of(queries))));
+            }
+        }
+        Ok(CatchUpPage { deliveries, until: page.until, is_last: page.until == until, reader: self })
     }
 }
 

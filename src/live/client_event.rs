@@ -21,7 +21,7 @@ impl CommandRef for () {}
 /// What a client is to be sent.
 #[derive(Debug)]
 pub(crate) enum ClientEvent<T> {
-    /// A tweet that matches.
+    /// A tweet that matches, or that matches no longer.
     Tweet(Arc<Delivery>),
     /// The session resumes or has fallen behind: the tweets that follow come from the index. Every
     /// match up to `from` was returned before.

@@ -89,7 +89,7 @@ impl Publisher {
         let (id, intake) = (analyzed.id, intake.clone());
         Ok(async move {
             telemetry::tweets_received(SOURCE, 1);
-            let seq = intake.send_durably(vec![Arc::new(analyzed)]).await?;
+            let seq = intake.send_durably(vec![Arc::new(analyzed)]).await?.seq;
             Ok(Published { id, screen_name, seq })
         })
     }

@@ -21,7 +21,7 @@ use crate::query::Query;
 /// An event of a session.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A tweet that matches.
+    /// A tweet that matches, or that matches no longer.
     Tweet(Arc<Delivery>),
     /// The session resumes or has fallen behind. The tweets that follow come from the index.
     CatchingUp {

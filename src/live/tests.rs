@@ -85,7 +85,7 @@ fn analyzed(id: u64, text: &str) -> Arc<AnalyzedTweet> {
     let mut builder = DocBuilder::new(Schema::tweet());
     builder.text(tweet::TEXT, text);
     let json = format!(r#"{{"id_str":"{id}","text":"{text}"}}"#).into();
-    Arc::new(AnalyzedTweet { id, key: TweetKey::of_number(id), json, doc: builder.finish() })
+    Arc::new(AnalyzedTweet { id, key: TweetKey::of_number(id), json, doc: builder.finish(), is_deleted: false })
 }
 
 fn percolate(name: &str, text: &str, since: Option<Seq>) -> Percolate {
@@ -129,6 +129,7 @@ impl Client {
     fn take(&mut self, events: Vec<Event>) {
         for event in events {
             match event {
+                Event::Tweet(delivery) if delivery.is_gone() => {}
                 Event::Tweet(delivery) => {
                     for name in &*delivery.names {
                         let name = name.as_deref().expect("all are named");
@@ -229,7 +230,7 @@ async fn scenario(stages: &Stages, seed: u64) {
     }
     for (batch, acked) in pending {
         let last = acked.await.expect("an answer").expect("it is durable");
-        let first = last.0 + 1 - batch.len() as u64;
+        let first = last.seq.0 + 1 - batch.len() as u64;
         model.arrivals.extend((first..).zip(batch).map(|(seq, (id, found))| (Seq(seq), id, found)));
     }
     model.arrivals.sort();
@@ -318,7 +319,7 @@ async fn a_quiet_session_that_falls_behind_starts_at_the_first_tweet_it_is_owed(
     let mut session = stages.live.connect().expect("a session");
     session.percolate(percolate("a", "rare", None)).await.expect("it registers");
     let quiet = stages.intake.send_durably((1..=100).map(|id| analyzed(id, "common")).collect()).await;
-    let quiet = quiet.expect("it is kept");
+    let quiet = quiet.expect("it is kept").seq;
     stages.intake.send_durably((101..=120).map(|id| analyzed(id, "rare")).collect()).await.expect("it is kept");
     let mut events = Vec::new();
     session.next(&mut events).await;
@@ -329,7 +330,7 @@ async fn a_quiet_session_that_falls_behind_starts_at_the_first_tweet_it_is_owed(
     }
     assert_eq!(events.iter().filter(|event| matches!(event, Event::Tweet(_))).count(), 20);
     let later = stages.intake.send_durably((121..=130).map(|id| analyzed(id, "common")).collect()).await;
-    let later = later.expect("it is kept");
+    let later = later.expect("it is kept").seq;
     session.percolate(percolate("b", "nothing", Some(later))).await.expect("it registers");
     events.clear();
     session.next(&mut events).await;
@@ -383,7 +384,7 @@ async fn prices_and_lists_are_answered_while_the_loop_is_held() {
     let session = Arc::new(SessionQueue::new(Uid::random(), queue));
     hub.subscribe(&session, &Some("a".into()), &query("rust")).expect("room");
     hub.subscribe(&session, &Some("b".into()), &query("jobs")).expect("room");
-    hub.dispatch(&items);
+    hub.dispatch(&items, &[]);
     index.take_seqs(items.len()).expect("room on the disk");
     index.append(items.into(), None);
     let (_intake, batches) = Intake::channel(4);

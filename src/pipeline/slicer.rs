@@ -83,8 +83,13 @@ mod tests {
 
     #[test]
     fn slices_get_as_long_as_the_time_allows() {
-        let tweet =
-            Arc::new(AnalyzedTweet { id: 1, key: TweetKey::of_number(1), json: "{}".into(), doc: Doc::default() });
+        let tweet = Arc::new(AnalyzedTweet {
+            id: 1,
+            key: TweetKey::of_number(1),
+            json: "{}".into(),
+            doc: Doc::default(),
+            is_deleted: false,
+        });
         let tweets: Vec<SequencedTweet> =
             (1..=3_000).map(|seq| SequencedTweet { seq: Seq(seq), tweet: Arc::clone(&tweet) }).collect();
         let mut slicer = Slicer::default();

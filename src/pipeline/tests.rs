@@ -29,7 +29,13 @@ async fn a_batch_has_its_turn_however_many_register() {
     for id in 1..=2 {
         let mut builder = DocBuilder::new(Schema::tweet());
         builder.text(tweet::TEXT, "rust");
-        let tweet = AnalyzedTweet { id, key: TweetKey::of_number(id), json: "{}".into(), doc: builder.finish() };
+        let tweet = AnalyzedTweet {
+            id,
+            key: TweetKey::of_number(id),
+            json: "{}".into(),
+            doc: builder.finish(),
+            is_deleted: false,
+        };
         intake.send(Batch { tweets: vec![Arc::new(tweet)], ack: None, cursor: None }).await.unwrap();
     }
     let shutdown = CancellationToken::new();
@@ -73,7 +79,13 @@ async fn a_watermark_between_two_slices_of_a_batch_is_exact() {
     let tweet = |id| {
         let mut builder = DocBuilder::new(Schema::tweet());
         builder.text(tweet::TEXT, "java");
-        Arc::new(AnalyzedTweet { id, key: TweetKey::of_number(id), json: "{}".into(), doc: builder.finish() })
+        Arc::new(AnalyzedTweet {
+            id,
+            key: TweetKey::of_number(id),
+            json: "{}".into(),
+            doc: builder.finish(),
+            is_deleted: false,
+        })
     };
     let (before, read) = (new_queue(), new_queue());
     assert_eq!(subscribe(&mut pipeline, &before, "a", false), 0);
@@ -100,5 +112,38 @@ async fn a_watermark_between_two_slices_of_a_batch_is_exact() {
     assert_eq!(pushed(&read), []);
     pipeline.batch(Batch { tweets: vec![tweet(1_001)], ack: None, cursor: None });
     assert_eq!((pushed(&read), pushed(&between)), (vec![(1_001, 2)], vec![(1_001, 1)]));
+    index.close().unwrap();
+}
+
+#[tokio::test]
+async fn a_deletion_of_an_unknown_tweet_gets_no_seq_and_moves_its_cursor() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = Index::open(&IndexOptions { dir: dir.path().to_owned(), ..IndexOptions::default() }).unwrap();
+    let (_intake, batches) = Intake::channel(4);
+    let hub = Hub::new(Box::new(PlainEngine::default()), 1_000, usize::MAX);
+    let (mut pipeline, _handle) = Pipeline::new(hub, index.clone(), batches);
+    let tweet = |id: &str| {
+        let json = format!("{{\"id_str\":\"{id}\",\"text\":\"rust\"}}");
+        Arc::new(crate::tweet::analyze(&crate::tweet::read(json.as_bytes()).unwrap()))
+    };
+    let gone = |id: &str| Arc::new(crate::tweet::deletion(id));
+    let mut send = |tweets, at: &str, after: Option<&str>| {
+        let (ack, durable) = oneshot::channel();
+        let cursor = Cursor { source: "a".into(), after: after.map(Into::into), at: at.into() };
+        pipeline.batch(Batch { tweets, ack: Some(ack), cursor: Some(cursor) });
+        durable
+    };
+    // The second deletion finds nothing any more, and the tweet that comes behind it stays.
+    let first = send(vec![gone("1"), tweet("1"), gone("1"), gone("1"), tweet("1"), tweet("at://b")], "x", None);
+    let second = send(vec![gone("9"), gone("at://c")], "y", Some("x"));
+    let third = send(vec![gone("at://b"), gone("9")], "z", Some("y"));
+    index.commit_now().unwrap();
+    let durable = |seq, deleted| Ok(Durable { seq: Seq(seq), deleted });
+    assert_eq!(
+        [first.await, second.await, third.await].map(Result::unwrap),
+        [durable(4, 1), durable(4, 0), durable(5, 1)]
+    );
+    assert_eq!(index.cursors().get("a").as_deref(), Some("z"));
+    assert_eq!(index.snapshot().count().unwrap(), 1);
     index.close().unwrap();
 }

@@ -34,8 +34,7 @@ use super::{Source, SourceContext, SourceKind};
 use crate::config::{self, ConfigError};
 use crate::format;
 use crate::format::reader::{BulkReader, Chunk, InputStream, Offset, ReadError, ReaderOptions};
-use crate::ids::Seq;
-use crate::pipeline::{Batch, Cursor, IntakeError};
+use crate::pipeline::{Batch, Cursor, Durable, IntakeError};
 use crate::telemetry;
 
 /// The row of [`super::SOURCES`].
@@ -303,7 +302,10 @@ async fn feed(
             chunk = reader.next_chunk(), if in_flight.batches.len() <= MAX_IN_FLIGHT_BATCHES => chunk,
         };
         let Chunk { mut tweets, refused: mistakes, end, dropped, .. } = match chunk {
-            Ok(Some(chunk)) => chunk,
+            Ok(Some(mut chunk)) => {
+                chunk.merge_deletions();
+                chunk
+            }
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         };
@@ -316,8 +318,9 @@ async fn feed(
         let skipped = skip.min(tweets.len());
         tweets.drain(..skipped);
         skip -= skipped;
-        accepted += tweets.len();
-        telemetry::tweets_received(&context.name, tweets.len());
+        let n_tweets = tweets.iter().filter(|tweet| !tweet.is_deleted).count();
+        accepted += n_tweets;
+        telemetry::tweets_received(&context.name, n_tweets);
         let batch_tweets = throttle.batch_tweets();
         let n_batches = tweets.len().div_ceil(batch_tweets);
         for (at, batch) in tweets.chunks(batch_tweets).enumerate() {
@@ -352,7 +355,7 @@ async fn feed(
 
 /// Batches that were sent and are not acknowledged yet.
 struct InFlight<'a> {
-    batches: VecDeque<oneshot::Receiver<Result<Seq, IntakeError>>>,
+    batches: VecDeque<oneshot::Receiver<Result<Durable, IntakeError>>>,
     /// Set when a batch becomes durable.
     has_moved: &'a AtomicBool,
 }

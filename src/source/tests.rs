@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::ids::Seq;
-use crate::pipeline::Batch;
+use crate::pipeline::{Batch, Durable};
 
 fn context(capacity: usize) -> (SourceContext, mpsc::Receiver<Batch>) {
     let (intake, batches) = Intake::channel(capacity);
@@ -138,7 +138,7 @@ async fn a_file_is_done_when_its_last_tweet_is_durable() {
     assert!(ids.iter().copied().eq(1..=1_200));
     assert!(!run.is_finished(), "nothing is durable yet");
     for ack in acks {
-        ack.send(Ok(Seq(1))).unwrap();
+        ack.send(Ok(Durable { seq: Seq(1), deleted: 0 })).unwrap();
     }
     run.await.unwrap().unwrap();
 }
@@ -174,7 +174,7 @@ async fn a_file_at_a_rate_takes_its_time() {
         let batch = batches.recv().await.unwrap();
         assert!(batch.tweets.len() <= 50);
         tweets += batch.tweets.len();
-        batch.ack.unwrap().send(Ok(Seq(1))).unwrap();
+        batch.ack.unwrap().send(Ok(Durable { seq: Seq(1), deleted: 0 })).unwrap();
     }
     assert!(started.elapsed() >= Duration::from_millis(49));
     run.await.unwrap().unwrap();

@@ -33,6 +33,7 @@ const SAMPLE_SECONDS: &[f64] =
 pub(super) const TWEETS_RECEIVED: &str = "perch_tweets_received_total";
 pub(super) const TWEETS_REFUSED: &str = "perch_tweets_refused_total";
 pub(super) const VALUES_DROPPED: &str = "perch_values_dropped_total";
+pub(super) const DELETIONS: &str = "perch_deletions_total";
 pub(super) const TWEETS_COMMITTED: &str = "perch_tweets_committed_total";
 pub(super) const COMMIT_TIME: &str = "perch_commit_seconds";
 pub(super) const PERCOLATED: &str = "perch_tweets_percolated_total";
@@ -81,6 +82,7 @@ pub const METRICS: &[Metric] = &[
         "Lines (or elements) refused because they are no tweet, by source and reason.",
     ),
     row(VALUES_DROPPED, MetricKind::Counter, "Wrong values that tweets were kept without, by field."),
+    row(DELETIONS, MetricKind::Counter, "Deletions received, by whether perch had the tweet (found)."),
     row(TWEETS_COMMITTED, MetricKind::Counter, "Tweets committed to the index."),
     row(COMMIT_TIME, MetricKind::Histogram(SECONDS), "Time of a commit of the index."),
     row(PERCOLATED, MetricKind::Counter, "Tweets matched against the registered queries."),

@@ -65,6 +65,7 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     let mut dropped = crate::tweet::Dropped::default();
     dropped.add("retweet_count");
     values_dropped(&dropped);
+    deletions_received(3, 2);
     render_metrics();
     let page = handle.render();
     for metric in METRICS {

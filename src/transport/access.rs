@@ -45,7 +45,9 @@ pub(super) use client_address::{ClientAddress, Via};
 pub use client_address::{Peer, TrustedProxies};
 pub(super) use cors::CrossOrigin;
 pub use exposure::{Exposure, exposure};
-pub(super) use extract::{Anyone, HasAccess, Ingestor, Inspector, Searcher, Subscriber, Unverified, Visitor, guarded};
+pub(super) use extract::{
+    Anyone, HasAccess, Ingestor, Inspector, Operator, Searcher, Subscriber, Unverified, Visitor, guarded,
+};
 pub(super) use held_body::HeldBody;
 use host::HostPolicy;
 use ingest::Locality;
@@ -207,6 +209,18 @@ impl AccessControl {
         }
         telemetry::turned_away("origin");
         Err(ApiError::new(Code::Forbidden, "web pages from this origin may not connect; see server.allowed_origins"))
+    }
+
+    /// Checks that the client is an operator: it has the token of ingestion, or is local where
+    /// there is none.
+    pub(super) fn check_operator(&self, client: &Client) -> Result<(), ApiError> {
+        self.check_origin(client)?;
+        match (&self.ingest_token, client.bearer()) {
+            (Some(token), Some(candidate)) if token.is(candidate.as_bytes()) => Ok(()),
+            (Some(_), Some(_)) => Err(unauthorized("the token is wrong")),
+            (Some(_), None) => Err(unauthorized("a token is needed: Authorization: Bearer …")),
+            (None, _) => AccessControl::check_local(client),
+        }
     }
 
     /// Checks that the client may ingest tweets.

@@ -31,7 +31,7 @@ use utoipa::ToSchema;
 
 use crate::format::reader::{BulkReader, Chunk, Compression, ReadError, ReaderOptions, RefusalKind, RefusedDoc};
 use crate::ids::Seq;
-use crate::pipeline::{Batch, IntakeError};
+use crate::pipeline::{Batch, Durable, IntakeError};
 use crate::telemetry;
 
 use super::access::Ingestor;
@@ -64,13 +64,16 @@ pub(super) struct IngestAnswer {
     /// Messages that a tweet was deleted.
     #[serde(skip_serializing_if = "is_zero")]
     deletions: u64,
+    /// Tweets that these messages have deleted: those that perch had.
+    #[serde(skip_serializing_if = "is_zero")]
+    deleted: u64,
     /// Messages of streams and other things that are no tweets and no mistakes.
     #[serde(skip_serializing_if = "is_zero")]
     skipped: u64,
     /// Wrong values that accepted tweets were kept without.
     #[serde(skip_serializing_if = "is_zero")]
     dropped_values: u64,
-    /// The position of the last tweet; null when none was accepted.
+    /// The position of the last tweet or deletion; null when there is none.
     seq: Option<u64>,
     /// Why the body was not read to its end, if so. What was accepted before stays.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,10 +110,11 @@ impl IngestAnswer {
         self.errors.extend(lines.map(|RefusedDoc { line, reason, .. }| RefusedLine { line, reason }));
     }
 
-    fn committed(&mut self, tweets: u64, outcome: Result<Seq, IntakeError>) {
+    fn committed(&mut self, tweets: u64, outcome: Result<Durable, IntakeError>) {
         match outcome {
-            Ok(Seq(seq)) => {
+            Ok(Durable { seq: Seq(seq), deleted }) => {
                 self.accepted += tweets;
+                self.deleted += deleted;
                 self.seq = self.seq.max(Some(seq));
             }
             Err(error) => self.fail(error.into()),
@@ -213,18 +217,21 @@ async fn take_in(
         tokio::select! {
             Some((tweets, outcome)) = commits.next(), if !commits.is_empty() => answer.committed(tweets, outcome),
             chunk = reader.next_chunk(), if reading && commits.len() < MAX_UNCOMMITTED => match chunk {
-                Ok(Some(Chunk { tweets, deletions, skipped, dropped, refused, end, .. })) => {
+                Ok(Some(mut chunk)) => {
+                    let (n, deletions) = (chunk.tweets.len(), chunk.deletions.len());
+                    chunk.merge_deletions();
+                    let Chunk { tweets, skipped, dropped, refused, end, .. } = chunk;
                     answer.docs = end.docs;
                     answer.refuse(refused);
-                    answer.deletions += deletions.len() as u64;
+                    answer.deletions += deletions as u64;
                     answer.skipped += skipped.values().sum::<u64>();
                     answer.dropped_values += dropped.iter().map(|(_, n)| n).sum::<u64>();
                     telemetry::values_dropped(&dropped);
                     if tweets.is_empty() {
                         continue;
                     }
-                    telemetry::tweets_received(SOURCE, tweets.len());
-                    let n = tweets.len() as u64;
+                    telemetry::tweets_received(SOURCE, n);
+                    let n = n as u64;
                     let (ack, committed) = oneshot::channel();
                     match context.intake.send(Batch { tweets, ack: Some(ack), cursor: None }).await {
                         Ok(()) => commits.push(async move { (n, committed.await.unwrap_or(Err(IntakeError::Closed))) }),

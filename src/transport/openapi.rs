@@ -31,6 +31,8 @@ use crate::tweet;
         super::rest::search,
         super::rest::tweet,
         super::ingest::ingest,
+        super::deletion::delete,
+        super::deletion::delete_matching,
         super::rest::percolate,
         super::rest::explain,
         super::rest::stats,

@@ -24,8 +24,8 @@ use super::errors::{ApiError, Code, shorten};
 use super::params::Params;
 use command_kind::CommandKind;
 pub(crate) use frames::{
-    HelloLimits, error_payload, frame, hello, hello_payload, notice, page_payload, reply, total_tweet_count, tweet_new,
-    tweet_new_payload, users_count,
+    HelloLimits, error_payload, frame, hello, hello_payload, notice, page_payload, pushed, pushed_event,
+    pushed_payload, reply, total_tweet_count, users_count,
 };
 
 /// The names of events. `docs/PROTOCOL.md` describes each, as a test checks.
@@ -51,6 +51,7 @@ pub(crate) mod event {
     pub(crate) const PUBLISH_OK: &str = "publish/ok";
     pub(crate) const PONG: &str = "pong";
     pub(crate) const TWEET_NEW: &str = "tweet/new";
+    pub(crate) const TWEET_GONE: &str = "tweet/gone";
     pub(crate) const CATCHING_UP: &str = "stream/catching-up";
     pub(crate) const LIVE: &str = "stream/live";
     pub(crate) const LIMITED: &str = "stream/limited";
@@ -69,6 +70,7 @@ pub(crate) mod event {
         PUBLISH_OK,
         PONG,
         TWEET_NEW,
+        TWEET_GONE,
         USERS_COUNT,
         TOTAL_TWEET_COUNT,
         CATCHING_UP,

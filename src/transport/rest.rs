@@ -26,7 +26,8 @@ use super::explain::{ExplainedTweet, QueryPart, QueryPrice, query_parts};
 use super::protocol;
 use super::response_budget::ResponseSlot;
 use super::{
-    Route, Transport, TransportContext, TransportKind, health, http, ingest, openapi, params, queries, web_app,
+    Route, Transport, TransportContext, TransportKind, deletion, health, http, ingest, openapi, params, queries,
+    web_app,
 };
 
 pub(super) const KIND: TransportKind = TransportKind {
@@ -39,6 +40,12 @@ pub(super) const KIND: TransportKind = TransportKind {
 pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "GET", path: "/api/search", handler: || guarded(MethodFilter::GET, search) },
     Route { method: "GET", path: "/api/tweets/{id}", handler: || guarded(MethodFilter::GET, tweet) },
+    Route { method: "DELETE", path: "/api/tweets/{id}", handler: || guarded(MethodFilter::DELETE, deletion::delete) },
+    Route {
+        method: "DELETE",
+        path: "/api/tweets",
+        handler: || guarded(MethodFilter::DELETE, deletion::delete_matching),
+    },
     Route { method: "POST", path: "/api/tweets", handler: || guarded(MethodFilter::POST, ingest::ingest) },
     Route { method: "POST", path: "/api/percolate", handler: || guarded(MethodFilter::POST, percolate) },
     Route { method: "GET", path: "/api/explain", handler: || guarded(MethodFilter::GET, explain) },

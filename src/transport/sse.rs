@@ -325,12 +325,12 @@ impl Feed {
         for event in events.drain(..) {
             match event {
                 ClientEvent::Tweet(delivery) => {
-                    tweets += 1;
-                    let frame = protocol::tweet_new(&delivery);
+                    tweets += usize::from(!delivery.is_gone());
+                    let frame = protocol::pushed(&delivery);
                     let event = sse::Event::default()
-                        .event(protocol::event::TWEET_NEW)
-                        .id(event_id(self.epoch, delivery.hit.seq));
-                    self.ready.push_back(event.data(protocol::tweet_new_payload(frame.as_str())));
+                        .event(protocol::pushed_event(&delivery))
+                        .id(event_id(self.epoch, delivery.position()));
+                    self.ready.push_back(event.data(protocol::pushed_payload(&delivery, frame.as_str())));
                 }
                 ClientEvent::Closed(reason) => closed = Some(reason),
                 notice => {

@@ -253,3 +253,20 @@ async fn an_endless_body_does_not_hold_up_the_shutdown() {
     assert_eq!((&answer["accepted"], &answer["error"]["code"]), (&json!(2), &json!("unavailable")), "{answer}");
     drop(body);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delete_lines_delete_in_the_order_of_the_body() {
+    let perch = Perch::start().await;
+    let gone = |id: u64| json!({"delete": {"status": {"id_str": id.to_string(), "user_id_str": "7"}}});
+    let body = [gone(1), tweet(1, "rust"), tweet(2, "rust"), gone(2), tweet(3, "rust"), gone(3), tweet(3, "again")];
+    let body: String = body.iter().map(|line| format!("{line}\n")).collect();
+    let (status, answer) = perch.post("/api/tweets", body).await;
+    let expected = json!({
+        "accepted": 4, "refused": 0, "errors": [], "deletions": 3, "deleted": 2, "seq": answer["seq"],
+    });
+    assert_eq!((status, &answer), (200, &expected));
+    let (_, page) = perch.get("/api/search?q=*&sort=oldest").await;
+    let texts: Vec<_> = page["result"].as_array().expect("tweets").iter().map(|tweet| &tweet["text"]).collect();
+    assert_eq!(texts, ["rust", "again"]);
+    perch.stop().await;
+}

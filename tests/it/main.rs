@@ -19,6 +19,7 @@ mod examples;
 mod fairness;
 mod file_source;
 mod flow_control;
+mod gone;
 mod ingest;
 mod live;
 mod openapi;

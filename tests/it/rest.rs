@@ -77,6 +77,51 @@ async fn one_tweet_or_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_tweet_is_gone_for_good() {
+    let perch = Perch::start().await;
+    let uri = "at://did:plc:a/app.bsky.feed.post/3k?x#y%z";
+    perch.ingest(&[tweet(1, "rust"), tweet(2, "rust"), json!({"id_str": uri, "text": "rust"})]).await;
+    let delete = async |id: &str| {
+        let answer = perch.http.delete(perch.url(&format!("/api/tweets/{id}"))).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"))
+    };
+    assert_eq!(delete("1").await, (200, json!({"deleted": true, "seq": 4})));
+    assert_eq!(delete("1").await, (200, json!({"deleted": false, "seq": null})));
+    assert_eq!(delete("7").await, (200, json!({"deleted": false, "seq": null})));
+    let encoded = "at%3A%2F%2Fdid%3Aplc%3Aa%2Fapp.bsky.feed.post%2F3k%3Fx%23y%25z";
+    assert_eq!(perch.get(&format!("/api/tweets/{encoded}")).await.0, 200);
+    assert_eq!(delete(encoded).await, (200, json!({"deleted": true, "seq": 5})));
+    assert_eq!(perch.get(&format!("/api/tweets/{encoded}")).await.0, 404);
+    let (status, answer) = delete("a%20b").await;
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_payload")));
+    let (_, page) = perch.get("/api/search?q=*").await;
+    assert_eq!((ids(&page), &page["total"]), (vec!["2"], &json!(1)));
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tweets_are_deleted_by_a_query() {
+    let perch = Perch::start().await;
+    let tweets: Vec<_> = (1..=1_000).map(|id| tweet(id, if id % 2 == 0 { "rust" } else { "java" })).collect();
+    perch.ingest(&tweets).await;
+    perch.ingest(&[json!({"id_str": "at://a", "text": "rust"})]).await;
+    let delete = async |parameters: &str| {
+        let answer = perch.http.delete(perch.url(&format!("/api/tweets?{parameters}"))).send().await;
+        let answer = answer.expect("an answer");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"))
+    };
+    assert_eq!(delete("q=rust&dry_run=true").await, (200, json!({"matched": 501, "deleted": 0})));
+    assert_eq!(delete("q=rust").await, (200, json!({"matched": 501, "deleted": 501})));
+    assert_eq!(delete("q=rust").await, (200, json!({"matched": 0, "deleted": 0})));
+    assert_eq!(perch.get("/api/search?q=*&n=0").await.1["total"], 500);
+    for (parameters, field) in [("", "q"), ("q=rust&dry_run=maybe", "dry_run"), ("q=rust&dryrun=true", "dryrun")] {
+        let (status, answer) = delete(parameters).await;
+        assert_eq!((status, &answer["error"]["at"]["field"]), (400, &json!(field)), "{parameters} {answer}");
+    }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn percolating_without_a_session_indexes_nothing() {
     let perch = Perch::start_with("[limits]\nmax_line_bytes = 2000\n").await;
     let mut client = perch.connect().await;

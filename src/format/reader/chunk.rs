@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Location, OTHER_FILE, Offset, RefusedDoc};
-use crate::tweet::{AnalyzedTweet, Dropped};
+use crate::tweet::{self, AnalyzedTweet, Dropped};
 
 /// The message that a tweet was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,25 @@ pub struct Chunk<T = Arc<AnalyzedTweet>> {
     pub refused: Vec<RefusedDoc>,
     /// Where the chunk ends and a later reader can resume.
     pub end: Offset,
+}
+
+impl Chunk {
+    /// Moves the deletions to where they stand among the tweets.
+    pub fn merge_deletions(&mut self) {
+        if self.deletions.is_empty() {
+            return;
+        }
+        let mut deletions = std::mem::take(&mut self.deletions).into_iter().peekable();
+        let tweets = std::mem::take(&mut self.tweets);
+        let n = tweets.len();
+        let mut tweets = tweets.into_iter();
+        for at in 0..=n {
+            while let Some(deletion) = deletions.next_if(|deletion| deletion.at <= at) {
+                self.tweets.push(Arc::new(tweet::deletion(&deletion.id_str)));
+            }
+            self.tweets.extend(tweets.next());
+        }
+    }
 }
 
 impl<T> Chunk<T> {

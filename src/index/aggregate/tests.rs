@@ -53,6 +53,7 @@ fn append(index: &Index, tweets: &[Short]) -> Seq {
                 key: TweetKey::of_number(short.0),
                 json: "{}".into(),
                 doc: doc(short),
+                is_deleted: false,
             }),
         })
         .collect();

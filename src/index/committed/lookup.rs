@@ -9,6 +9,7 @@ use tantivy::{DocAddress, DocSet as _, TERMINATED};
 use super::CommittedIndex;
 use super::Segment;
 use crate::coop;
+use crate::ids::Seq;
 use crate::index::damage::guarded;
 use crate::index::tweet_fields::TweetFields;
 use crate::tweet::{AnalyzedTweet, TweetKey};
@@ -25,7 +26,7 @@ impl CommittedIndex {
         }
     }
 
-    /// The address of the tweet with this key.
+    /// The address of the newest version of the tweet with this key, which may be a deletion.
     pub(in crate::index) fn find(&self, key: TweetKey) -> tantivy::Result<Option<DocAddress>> {
         let term = TweetFields::get().key_term(key);
         for (segment, ord) in self.segments.iter().zip(0..) {
@@ -50,11 +51,18 @@ impl CommittedIndex {
         Ok(None)
     }
 
+    /// The seq of the first known version of a tweet. `None` if there is no such tweet, or it can't
+    /// be looked up.
+    pub(in crate::index) fn first_seq(&self, key: TweetKey) -> Option<Seq> {
+        let address = guarded(|| self.find(key)).ok()??;
+        Some(self.segment(address.segment_ord).first_seq(address.doc_id))
+    }
+
     /// The number of tweets with one of these keys.
     pub(in crate::index) fn count_keys(&self, keys: &HashSet<TweetKey>) -> u64 {
         let count = |segment: &Segment| {
             let all = (0..segment.reader.max_doc()).take_while(|_| !coop::stopped());
-            let found = all.filter(|&doc| !segment.reader.is_deleted(doc) && keys.contains(&segment.key(doc)));
+            let found = all.filter(|&doc| segment.is_shown(doc) && keys.contains(&segment.key(doc)));
             u64::try_from(found.count()).unwrap_or(u64::MAX)
         };
         if keys.is_empty() { 0 } else { self.segments.iter().map(count).sum() }

@@ -35,7 +35,7 @@ use crate::index::commit_payload::CommitPayload;
 use crate::index::committed::Json;
 use crate::index::damage::guarded;
 use crate::index::tantivy_directory::segment_of;
-use crate::index::tweet_fields::{ID, KEY_HALVES, SEQ};
+use crate::index::tweet_fields::{FIRST_SEQ, ID, KEY_HALVES, SEQ};
 use crate::tweet::{self, AnalyzedTweet, SequencedTweet, TweetKey};
 
 /// Decompressed blocks of a segment in the cache.
@@ -89,6 +89,8 @@ struct Version {
     key: TweetKey,
     /// Zero when it is lost.
     seq: Seq,
+    /// The seq of the first known version, if it has replaced one.
+    first_seq: Option<Seq>,
     segment: usize,
     /// `None` when it can't be read.
     at: Option<Address>,
@@ -200,9 +202,9 @@ impl StoredTweets {
         if let Some(columns) = &columns {
             let seqs: std::collections::HashSet<Seq> = found.iter().map(|version| version.seq).collect();
             versions.extend(columns.iter().zip(0..).filter(|((seq, _), _)| !seqs.contains(seq)).map(
-                |(&(seq, (id, key)), doc)| {
+                |(&(seq, Identity { id, key, first_seq }), doc)| {
                     let is_deleted = deletes.contains(doc);
-                    Version { id, key, seq, segment: at, at: None, is_deleted }
+                    Version { id, key, seq, first_seq, segment: at, at: None, is_deleted }
                 },
             ));
         } else if is_committed {
@@ -260,12 +262,13 @@ impl StoredTweets {
         self.kept.iter().filter(|version| version.seq == Seq::ZERO).count()
     }
 
-    /// Reads the tweets in groups of `n`. Tweets without a seq get seqs from `next` on.
+    /// Reads the tweets in groups of `n`, each with the seq of its first known version if it has
+    /// replaced one. Tweets without a seq get seqs from `next` on.
     pub(super) fn for_each_group(
         &mut self,
         n: usize,
         mut next: Seq,
-        mut with: impl FnMut(&[SequencedTweet]) -> Result<(), MaintenanceError>,
+        mut with: impl FnMut(&[(SequencedTweet, Option<Seq>)]) -> Result<(), MaintenanceError>,
     ) -> Result<(), MaintenanceError> {
         for group in std::mem::take(&mut self.kept).chunks(n) {
             let mut items = Vec::with_capacity(group.len());
@@ -276,7 +279,11 @@ impl StoredTweets {
                     next = Seq(next.0 + 1);
                 }
                 match self.read(version) {
-                    Ok(tweet) => items.push(SequencedTweet { seq, tweet: Arc::new(tweet) }),
+                    Ok(tweet) => {
+                        // Clients may have had a tweet whose deletion has lost this number.
+                        let first_seq = version.first_seq.or(tweet.is_deleted.then_some(Seq::ZERO));
+                        items.push((SequencedTweet { seq, tweet: Arc::new(tweet) }, first_seq));
+                    }
                     Err(reason) => {
                         let file = self.segments[version.segment].store_file.clone();
                         self.losses.notes.push(format!("the tweet {} of {file}: {reason}", version.id));
@@ -302,8 +309,7 @@ impl StoredTweets {
             _ => None,
         };
         let json = json.ok_or("its checksum is wrong")?;
-        let tweet = tweet::read(json.as_bytes()).map_err(|error| error.to_string())?;
-        let analyzed = tweet::analyze(&tweet);
+        let analyzed = tweet::read_stored(&json).map_err(|error| error.to_string())?;
         if analyzed.key == version.key { Ok(analyzed) } else { Err("it is another tweet".to_owned()) }
     }
 }
@@ -338,13 +344,12 @@ impl SegmentTweets<'_> {
             };
             let Some(tweet) = checksum::open_tweet(&stored) else { continue };
             let known = self.columns.and_then(|columns| columns.get(doc as usize)).copied();
-            let Some((id, key)) = known.map(|(_, identity)| identity).or_else(|| identity_of(tweet.json)) else {
-                continue;
-            };
+            let identity = known.map(|(_, identity)| identity).or_else(|| identity_of(tweet.json));
+            let Some(Identity { id, key, first_seq }) = identity else { continue };
             let seq = tweet.seq.or(known.map(|(seq, _)| seq)).unwrap_or(Seq::ZERO);
             let is_deleted = self.deletes.contains(doc);
             let at = Some(Address::Document(doc));
-            self.found.push(Version { id, key, seq, segment: self.at, at, is_deleted });
+            self.found.push(Version { id, key, seq, first_seq, segment: self.at, at, is_deleted });
         }
         Tweets::Whole(store)
     }
@@ -355,11 +360,11 @@ impl SegmentTweets<'_> {
         let columns = self.columns.unwrap_or_default();
         let by_seq: HashMap<Seq, u32> = columns.iter().zip(0..).map(|(&(seq, _), doc)| (seq, doc)).collect();
         let mut by_key: HashMap<TweetKey, Vec<u32>> = HashMap::new();
-        for (&(_, (_, key)), doc) in columns.iter().zip(0..) {
-            by_key.entry(key).or_default().push(doc);
+        for ((_, identity), doc) in columns.iter().zip(0..) {
+            by_key.entry(identity.key).or_default().push(doc);
         }
         let scanned = scan.for_each(|address, tweet| {
-            let Some((id, key)) = identity_of(tweet.json) else { return };
+            let Some(Identity { id, key, .. }) = identity_of(tweet.json) else { return };
             let doc = match tweet.seq {
                 Some(seq) => by_seq.get(&seq).copied(),
                 // Without a seq in it, which version it is can be told when there is one.
@@ -370,19 +375,26 @@ impl SegmentTweets<'_> {
             }
             let seq = tweet.seq.or_else(|| doc.map(|doc| columns[doc as usize].0)).unwrap_or(Seq::ZERO);
             let is_deleted = doc.is_some_and(|doc| self.deletes.contains(doc));
+            let first_seq = doc.and_then(|doc| columns[doc as usize].1.first_seq);
             let at = Some(Address::Block(address));
-            self.found.push(Version { id, key, seq, segment: self.at, at, is_deleted });
+            self.found.push(Version { id, key, seq, first_seq, segment: self.at, at, is_deleted });
         });
         if scanned.is_ok() { Tweets::Scanned(scan) } else { Tweets::Missing }
     }
 }
 
-/// The id and the key of a tweet.
-type Identity = (u64, TweetKey);
+/// Which tweet a document is a version of.
+#[derive(Clone, Copy, Debug)]
+struct Identity {
+    id: u64,
+    key: TweetKey,
+    /// The seq of the first known version, if the document has replaced one.
+    first_seq: Option<Seq>,
+}
 
 fn identity_of(json: &str) -> Option<Identity> {
-    let tweet = tweet::read(json.as_bytes()).ok()?;
-    Some((tweet.id, TweetKey::new(&tweet.id_str)))
+    let tweet = tweet::read_stored(json).ok()?;
+    Some(Identity { id: tweet.id, key: tweet.key, first_seq: None })
 }
 
 /// The position and the identity of each document.
@@ -400,6 +412,7 @@ fn columns_of(content: FileSlice) -> Option<Vec<(Seq, Identity)>> {
         let (seqs, ids) = (column(SEQ)?, column(ID)?);
         // An index of an earlier version has numbers only.
         let [high, low] = KEY_HALVES.map(optional);
+        let first_seqs = optional(FIRST_SEQ)?;
         let halves = high?.zip(low?);
         let key = |doc| {
             let halves = halves.as_ref().and_then(|(high, low)| high.first(doc).zip(low.first(doc)));
@@ -407,7 +420,9 @@ fn columns_of(content: FileSlice) -> Option<Vec<(Seq, Identity)>> {
         };
         let position = |doc| {
             let id = ids.values.get_val(doc);
-            (Seq(seqs.values.get_val(doc)), (id, key(doc).unwrap_or_else(|| TweetKey::of_number(id))))
+            let key = key(doc).unwrap_or_else(|| TweetKey::of_number(id));
+            let first_seq = first_seqs.as_ref().and_then(|first_seqs| first_seqs.first(doc)).map(Seq);
+            (Seq(seqs.values.get_val(doc)), Identity { id, key, first_seq })
         };
         Ok((0..columns.num_docs()).map(position).collect())
     };

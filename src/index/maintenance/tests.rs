@@ -23,7 +23,7 @@ fn open_in(dir: &Path) -> Index {
 fn append(
     index: &Index,
     tweets: Vec<Arc<tweet::AnalyzedTweet>>,
-) -> oneshot::Receiver<Result<Seq, crate::index::IntakeError>> {
+) -> oneshot::Receiver<Result<crate::index::Durable, crate::index::IntakeError>> {
     let first = index.take_seqs(tweets.len()).unwrap();
     let items: Vec<SequencedTweet> =
         (first.0..).map(Seq).zip(tweets).map(|(seq, tweet)| SequencedTweet { seq, tweet }).collect();
@@ -180,4 +180,42 @@ fn an_index_of_another_version_is_built_anew() {
     assert_eq!(reindex(dir.path()).unwrap().tweets, 150);
     let index = open_in(dir.path());
     assert_eq!(content(&index), before);
+}
+
+/// Whether a file of the index contains these bytes.
+fn is_on_disk(dir: &Path, bytes: &[u8]) -> bool {
+    let files = fs::read_dir(dir.join(TANTIVY)).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    files.into_iter().any(|file| file.windows(bytes.len()).any(|window| window == bytes))
+}
+
+#[test]
+fn the_text_of_a_deleted_tweet_is_gone_once_its_segment_is_written_anew() {
+    let dir = TempDir::new().unwrap();
+    let index = open_in(dir.path());
+    append(&index, tweets(100, 1));
+    let secret = br#"{"id_str":"at://secret","text":"qwzxjkvb"}"#;
+    append(&index, vec![Arc::new(tweet::analyze(&tweet::read(secret).unwrap()))]);
+    index.commit_now().unwrap();
+    let order = index.id_of(tweet::TweetKey::new("at://secret")).unwrap().unwrap();
+    append(&index, vec![Arc::new(tweet::deletion_in_order("at://secret", order))]);
+    index.commit_now().unwrap();
+    let last = index.last_seq();
+    drop(index);
+    let report = check(dir.path()).unwrap();
+    assert_eq!((report.tweets, report.deletions, report.deleted_texts), (100, 1, 1));
+    assert_eq!(report.problems, Vec::<String>::new());
+    assert!(is_on_disk(dir.path(), b"qwzxjkvb"));
+
+    reindex(dir.path()).unwrap();
+    let report = check(dir.path()).unwrap();
+    assert_eq!((report.tweets, report.deletions, report.deleted_texts), (100, 1, 0));
+    assert_eq!(report.problems, Vec::<String>::new());
+    assert!(!is_on_disk(dir.path(), b"qwzxjkvb"));
+    let index = open_in(dir.path());
+    assert_eq!((index.snapshot().count().unwrap(), index.last_seq()), (100, last));
+    let snapshot = index.snapshot();
+    let (segment, _) = snapshot.committed().segments_by(|_| 0)[0];
+    let first_seqs: Vec<u64> =
+        (0..101).filter(|&doc| segment.is_deletion(doc)).map(|doc| segment.first_seq(doc).0).collect();
+    assert_eq!(first_seqs, [101], "the deletion still says since when the tweet was known");
 }

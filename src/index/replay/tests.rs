@@ -22,7 +22,7 @@ fn everything() -> Replay {
 fn next(replay: &mut Replay, index: &Index, tweets: usize) -> Vec<u64> {
     let snapshot = index.snapshot();
     let page = replay.page(&snapshot, snapshot.last_seq(), PageLimits { tweets, bytes: usize::MAX }).unwrap();
-    page.hits.iter().map(|(hit, _)| hit.seq.0).collect()
+    page.hits.iter().map(|it| it.hit.seq.0).collect()
 }
 
 #[test]
@@ -135,4 +135,46 @@ fn a_window_reads_hardly_more_than_its_documents() {
         until += 32;
     }
     assert_eq!(replay(&snapshot, &[(word("a"), Seq::ZERO)], Seq::MAX, ALL)[0].len(), 2_000);
+}
+
+/// The seqs of the next page, with what each says: `+` and `-` for a query that the tweet matches
+/// and for one for which it is gone.
+fn next_signed(replay: &mut Replay, index: &Index, tweets: usize) -> Vec<String> {
+    let snapshot = index.snapshot();
+    let page = replay.page(&snapshot, snapshot.last_seq(), PageLimits { tweets, bytes: usize::MAX }).unwrap();
+    let signed = |it: &ReplayHit| {
+        let sign = |at: usize, set: &QuerySet, sign: &str| {
+            if set.iter().any(|it| it == at) { sign.to_owned() } else { String::new() }
+        };
+        let of_query = |at| sign(at, &it.queries, "+") + &sign(at, &it.gone, "-");
+        format!("{}{}", it.hit.seq, (0..replay.queries.len()).map(of_query).collect::<Vec<_>>().join(","))
+    };
+    page.hits.iter().map(signed).collect()
+}
+
+#[test]
+fn a_replay_says_which_tweets_are_gone_since_the_position_of_each_query() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    append(&index, (1..=4).map(|id| (id, text("a"))));
+    index.commit_now().unwrap();
+    // 1 changes, 2 changes twice, 3 changes and matches, 9 is new and has changed since.
+    append(&index, [(9, text("a")), (1, text("b")), (2, text("b")), (3, text("a b"))]);
+    let queries = |after: [u64; 2]| {
+        let query = |after| ReplayQuery { search: Arc::new(CompiledSearch::new(&word("a"))), after: Seq(after) };
+        Replay::new(after.map(query).into())
+    };
+    let mut early = queries([4, 6]);
+    assert_eq!(next_signed(&mut early, &index, 2), ["5+,", "6-,"]);
+    append(&index, [(2, text("c")), (9, text("b"))]);
+    for committed in [false, true] {
+        // The replay and the client of the second query know 9 in its older version.
+        let rest = [next_signed(&mut early, &index, 1), next_signed(&mut early, &index, 10)].concat();
+        if !committed {
+            assert_eq!(rest, ["8+,+", "9-,-", "10-,-"]);
+        }
+        // Whoever begins behind all of them learns nothing, and whoever was never sent 9 neither.
+        assert_eq!(next_signed(&mut queries([4, 9]), &index, 10), ["6-,", "8+,", "9-,", "10,-"]);
+        index.commit_now().unwrap();
+    }
 }

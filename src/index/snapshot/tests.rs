@@ -64,6 +64,7 @@ fn prepared(id: u64) -> Arc<AnalyzedTweet> {
         key: TweetKey::of_number(id),
         json: format!("{{\"id_str\":\"{id}\"}}").into(),
         doc: builder.finish(),
+        is_deleted: false,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Deleting for age and for size.
+//! Deleting tweets one by one, for age and for size.
 
 use super::*;
 
@@ -118,4 +118,43 @@ fn an_index_that_is_too_large_is_made_smaller_soon_and_no_smaller_than_it_must_b
     append(&index, [(1_000_000, text("rust"))]);
     index.commit_now().unwrap();
     assert_eq!(index.first_seq(), first_seq);
+}
+
+#[test]
+fn a_deleted_tweet_is_nowhere_and_its_deletion_goes_with_retention() {
+    let dir = TempDir::new().unwrap();
+    let retention = Retention { age: Some(Duration::from_secs(3_600)), size_bytes: None };
+    let options = IndexOptions { retention, ..options(dir.path()) };
+    let time = retention::FakeTime::new();
+    let index = Index::open_with(&options, Arc::<retention::FakeTime>::clone(&time)).unwrap();
+    append(&index, [1, 2, 3, NAMED].map(|id| (id, text("rust"))));
+    index.commit_now().unwrap();
+    // The first deletion meets the tweet in the index, the last one in the tail.
+    append(&index, [(4, text("rust"))]);
+    let (items, mut durable) = append_tweets(&index, [1, NAMED, 4].map(|id| deletion(&index, id)).into());
+    for committed in [false, true] {
+        let snapshot = index.snapshot();
+        assert_eq!(snapshot.count().unwrap(), 2, "{committed}");
+        assert_eq!(ids(&first_page(&index, &CompiledSearch::new(&Ast::All))), [3, 2]);
+        assert_eq!(ids(&first_page(&index, &CompiledSearch::new(&Ast::Not(Box::new(Ast::None))))), [3, 2]);
+        assert_eq!(snapshot.newest(10).unwrap().len(), 2);
+        for id in [1, NAMED, 4] {
+            assert_eq!((snapshot.get(key(id)).unwrap(), index.id_of(key(id)).unwrap()), (None, None), "{id}");
+        }
+        index.commit_now().unwrap();
+    }
+    assert_eq!(durable.try_recv().unwrap(), Ok(Durable { seq: items[2].seq, deleted: 3 }));
+    assert_eq!(index.stats().documents, 2);
+    // The tweet can come again.
+    append(&index, [(1, text("rust"))]);
+    index.commit_now().unwrap();
+    assert_eq!(ids(&first_page(&index, &word("rust"))), [3, 2, 1]);
+    for id in 10..17 {
+        time.pass(600_000);
+        append(&index, [(id, text("rust"))]);
+        index.commit_now().unwrap();
+    }
+    drop(index);
+    let report = maintenance::check(dir.path()).unwrap();
+    assert_eq!((report.deletions, report.deleted_texts), (0, 0), "{report:?}");
 }

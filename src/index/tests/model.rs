@@ -9,11 +9,20 @@ use crate::tweet::PageKey;
 struct Model {
     /// The newest version of each tweet.
     tweets: BTreeMap<TweetKey, SequencedTweet>,
+    /// All versions of each tweet, deletions included.
+    versions: BTreeMap<TweetKey, Vec<SequencedTweet>>,
 }
 
 impl Model {
     fn append(&mut self, items: &[SequencedTweet]) {
-        self.tweets.extend(items.iter().map(|item| (item.tweet.key, item.clone())));
+        for item in items {
+            self.versions.entry(item.tweet.key).or_default().push(item.clone());
+            if item.tweet.is_deleted {
+                self.tweets.remove(&item.tweet.key);
+            } else {
+                self.tweets.insert(item.tweet.key, item.clone());
+            }
+        }
     }
 
     fn matching<'a>(&'a self, ast: &'a Ast, until: Seq) -> impl DoubleEndedIterator<Item = &'a SequencedTweet> {
@@ -38,6 +47,24 @@ impl Model {
         Page { hits: items.into_iter().map(hit).collect(), total, next }
     }
 
+    /// The seqs at which a client that has seen everything up to `after` must learn that a tweet is
+    /// gone, and those at which it may.
+    fn gone(&self, ast: &Ast, after: Seq) -> (Vec<Seq>, Vec<Seq>) {
+        let (mut must, mut may) = (Vec::new(), Vec::new());
+        let matches = |item: &SequencedTweet| !item.tweet.is_deleted && query::matches(ast, &item.tweet.doc);
+        for versions in self.versions.values() {
+            let Some((newest, older)) = versions.split_last() else { continue };
+            if newest.seq <= after || matches(newest) || older.is_empty() {
+                continue;
+            }
+            may.push(newest.seq);
+            if older.iter().rev().find(|older| older.seq <= after).is_some_and(matches) {
+                must.push(newest.seq);
+            }
+        }
+        (must, may)
+    }
+
     fn after(&self, ast: &Ast, from: Seq, until: Seq) -> Vec<Hit> {
         let mut hits: Vec<Hit> = self.matching(ast, until).filter(|item| item.seq > from).map(hit).collect();
         hits.sort_by_key(|hit| hit.seq);
@@ -51,7 +78,8 @@ fn hit(item: &SequencedTweet) -> Hit {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append(Vec<(u64, Doc)>),
+    /// Tweets, and deletions where there is no document.
+    Append(Vec<(u64, Option<Doc>)>),
     Commit,
     Reopen,
     Look(Vec<(Ast, PageRequest)>),
@@ -71,7 +99,10 @@ fn request() -> impl Strategy<Value = PageRequest> {
 
 fn step() -> impl Strategy<Value = Step> {
     let id = prop_oneof![0_u64..14, NAMED..NAMED + 14];
-    let tweet = id.prop_flat_map(|id| (Just(id), strategies::doc(i64::try_from(id).unwrap())));
+    let tweet = id.prop_flat_map(|id| {
+        let doc = proptest::option::weighted(0.75, strategies::doc(i64::try_from(id).unwrap()));
+        (Just(id), doc)
+    });
     prop_oneof![
         6 => vec(tweet, 1..8).prop_map(Step::Append),
         3 => Just(Step::Commit),
@@ -87,9 +118,12 @@ fn check(snapshot: &Snapshot, model: &Model, looks: &[(Ast, PageRequest)]) {
     }
     let before = |request: &PageRequest| Seq(request.before_id.map_or(0, |before| before.id));
     let many: Vec<(Ast, Seq)> = looks.iter().map(|(ast, request)| (ast.clone(), before(request))).collect();
-    let replayed = replay(snapshot, &many, Seq::MAX, PageLimits { tweets: 5, bytes: usize::MAX });
-    for ((ast, after), replayed) in many.iter().zip(replayed) {
+    let (replayed, gone) = replay_with_gone(snapshot, &many, Seq::MAX, PageLimits { tweets: 5, bytes: usize::MAX });
+    for ((ast, after), (replayed, gone)) in many.iter().zip(replayed.into_iter().zip(gone)) {
         assert_eq!(replayed, model.after(ast, *after, Seq::MAX), "{ast:?} {after}");
+        let (must, may) = model.gone(ast, *after);
+        assert!(must.iter().all(|seq| gone.contains(seq)), "{ast:?} {after}: {gone:?} lacks some of {must:?}");
+        assert!(gone.iter().all(|seq| may.contains(seq)), "{ast:?} {after}: {gone:?} is more than {may:?}");
     }
     for (ast, request) in looks {
         let search = CompiledSearch::new(ast);
@@ -126,7 +160,32 @@ proptest! {
         for step in &steps {
             match step {
                 Step::Append(tweets) => {
-                    let (items, _) = append(&index, tweets.iter().cloned());
+                    for id in tweets.iter().map(|&(id, _)| id) {
+                        let known = model.tweets.get(&key(id)).map(|item| item.tweet.id);
+                        assert_eq!(index.id_of(key(id)).unwrap(), known, "{id}");
+                    }
+                    let mut orders: BTreeMap<TweetKey, u64> =
+                        model.tweets.iter().map(|(key, item)| (*key, item.tweet.id)).collect();
+                    let mut batch = Vec::new();
+                    for (id, doc) in tweets {
+                        let tweet = match doc {
+                            Some(doc) => prepared(*id, doc.clone()),
+                            None => match orders.get(&key(*id)) {
+                                Some(&order) => Arc::new(tweet_module::deletion_in_order(&id_str(*id), order)),
+                                None => continue,
+                            },
+                        };
+                        if tweet.is_deleted {
+                            orders.remove(&tweet.key);
+                        } else {
+                            orders.insert(tweet.key, tweet.id);
+                        }
+                        batch.push(tweet);
+                    }
+                    if batch.is_empty() {
+                        continue;
+                    }
+                    let (items, _) = append_tweets(&index, batch);
                     model.append(&items);
                     assert_eq!(index.snapshot().last_seq(), items.last().unwrap().seq);
                 }

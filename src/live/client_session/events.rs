@@ -114,7 +114,10 @@ impl<T: CommandRef> ClientSession<T> {
             match event {
                 Event::Tweet(delivery) => {
                     self.release_replies(Some(delivery.hit.seq), events);
-                    if self.push_limiter.admit(delivery.hit.seq, now) {
+                    // Without it the client would keep a tweet that is gone.
+                    if delivery.is_gone() {
+                        events.push(ClientEvent::Tweet(delivery));
+                    } else if self.push_limiter.admit(delivery.hit.seq, now) {
                         self.report_withheld(events);
                         events.push(ClientEvent::Tweet(delivery));
                     } else {

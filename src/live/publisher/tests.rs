@@ -1,6 +1,7 @@
 use super::*;
 use crate::auth::Rights;
 use crate::doc::Point;
+use crate::pipeline::Durable;
 
 fn access_token(subject: &str, publish: bool) -> AccessToken {
     let rights = Rights { search: true, publish, max_subscriptions: None };
@@ -78,7 +79,7 @@ async fn only_who_may_can_and_not_too_often() {
     let told = publisher.publish(&command("hello"), (true, None), &intake).expect("it may");
     let hand_over = async {
         let batch = batches.recv().await.expect("a batch");
-        batch.ack.expect("an ack").send(Ok(Seq(5))).expect("it is waited for");
+        batch.ack.expect("an ack").send(Ok(Durable { seq: Seq(5), deleted: 0 })).expect("it is waited for");
         batch.tweets[0].id
     };
     let (told, id) = tokio::join!(told, hand_over);

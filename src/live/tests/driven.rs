@@ -8,7 +8,7 @@ use tokio::task::{unconstrained, yield_now};
 
 use super::*;
 use crate::live::scheduler::{SearchSlot, SearchTicket};
-use crate::pipeline::IntakeError;
+use crate::pipeline::{Durable, IntakeError};
 
 /// Searches that run at one time.
 const SEARCHES: usize = 4;
@@ -23,7 +23,7 @@ pub(super) struct Driven {
     /// The probability of a commit at each opportunity.
     pub(super) commits: f64,
     /// The last seq of each uncommitted batch, and the receiver of its acknowledgement.
-    pub(super) pending: Vec<(Seq, oneshot::Receiver<Result<Seq, IntakeError>>)>,
+    pub(super) pending: Vec<(Seq, oneshot::Receiver<Result<Durable, IntakeError>>)>,
     /// All search slots, held by the test.
     turns: Vec<(SearchTicket, SearchSlot)>,
     _dir: tempfile::TempDir,
@@ -96,7 +96,7 @@ impl Driven {
     pub(super) async fn stop(self) {
         self.commit();
         for (last, acked) in self.pending {
-            assert_eq!(acked.await.expect("an answer").expect("it is durable"), last);
+            assert_eq!(acked.await.expect("an answer").expect("it is durable").seq, last);
         }
         self.shutdown.cancel();
         self.pipeline.await.expect("the loop ends well");

@@ -25,8 +25,16 @@ const GROUP: u64 = 50;
 /// The names of a client's subscriptions.
 const NAMES: [&str; 3] = ["one", "two", "three"];
 
-/// A set of a scenario's three words, one bit for each.
+/// A set of a scenario's three words, one bit for each; or [`DELETED`].
 type Words = u8;
+
+/// The version is a deletion.
+const DELETED: Words = 1 << 7;
+
+/// Whether a query matches a version.
+fn matches(ask: Ask, words: Words) -> bool {
+    words != DELETED && ask.1(words)
+}
 
 /// A query of the words A, B and C, and the sets of words that it matches.
 type Ask = (&'static str, fn(Words) -> bool);
@@ -46,7 +54,18 @@ struct Subscribed {
     ask: Ask,
     /// The watermark.
     watermark: Seq,
-    pushed: Vec<(Seq, u64)>,
+    pushed: Vec<Push>,
+}
+
+/// What a client was sent under a name.
+#[derive(Clone, Copy, Debug)]
+struct Push {
+    seq: Seq,
+    id: u64,
+    /// The tweet is gone.
+    is_gone: bool,
+    /// From where the client resumes behind it.
+    position: Seq,
 }
 
 /// A client's view of its session.
@@ -72,7 +91,8 @@ impl Reader {
                     for name in &*delivery.names {
                         let name = name.as_deref().expect("all are named");
                         let subscribed = self.subscribed.get_mut(name).expect("a name that was registered");
-                        subscribed.pushed.push((delivery.hit.seq, delivery.hit.id));
+                        let (seq, id, is_gone) = (delivery.hit.seq, delivery.hit.id, delivery.is_gone());
+                        subscribed.pushed.push(Push { seq, id, is_gone, position: delivery.position() });
                     }
                 }
                 Event::CatchingUp { .. } => assert!(std::mem::take(&mut self.is_live), "told twice"),
@@ -169,14 +189,22 @@ impl Scenario<'_> {
             };
             // Ids mostly rise.
             let id = self.seed * 100_000 + if self.seed.is_multiple_of(4) { 99_999 - number } else { 1 + number };
-            let words = (0..3).map(|bit| Words::from(self.rng.random_bool(0.3)) << bit).sum();
+            let newest = self.arrivals.iter().rfind(|(other, _)| *other == id).map(|&(_, words)| words);
+            if newest.is_some_and(|words| words != DELETED) && self.rng.random_bool(0.3) {
+                self.arrivals.push((id, DELETED));
+                tweets.push(Arc::new(crate::tweet::deletion(&id.to_string())));
+                continue;
+            }
+            let words: Words = (0..3).map(|bit| Words::from(self.rng.random_bool(0.3)) << bit).sum();
             self.arrivals.push((id, words));
-            let json = format!(r#"{{"id_str":"{id}"}}"#).into();
+            // The index reads it when the next version comes.
+            let json = format!(r#"{{"id_str":"{id}","text":"{}"}}"#, text(self.seed, words)).into();
             tweets.push(Arc::new(AnalyzedTweet {
                 id,
                 key: TweetKey::of_number(id),
                 json,
                 doc: self.docs[usize::from(words)].clone(),
+                is_deleted: false,
             }));
         }
         let (ack, acked) = oneshot::channel();
@@ -243,7 +271,8 @@ impl Scenario<'_> {
             if !subscribed.pushed.is_empty() && self.rng.random_bool(0.3) {
                 subscribed.pushed.truncate(self.rng.random_range(0..subscribed.pushed.len()));
             }
-            let since = subscribed.pushed.last().map_or(subscribed.watermark, |&(seq, _)| seq);
+            let since =
+                subscribed.pushed.last().map_or(subscribed.watermark, |last| last.position.max(subscribed.watermark));
             self.register(&mut reader, name, subscribed.ask, Some(since)).await;
             let again = reader.subscribed.get_mut(name).expect("it was just registered");
             again.watermark = subscribed.watermark;
@@ -328,25 +357,34 @@ impl Scenario<'_> {
         assert_eq!(self.stages.live.queries(), 0, "seed {}: who is gone has no queries", self.seed);
     }
 
-    /// The pushes that are the newest version of their tweet are exactly the matches behind the
-    /// watermark, once and in order.
+    /// A client that had the matches up to the watermark, and took every push behind it, has the
+    /// tweets whose newest version matches. Each push was due, and came once and in order.
     fn check_pushed(&self, subscribed: &Subscribed, newest: &HashMap<u64, (Seq, Words)>) {
-        let Subscribed { ask: (text, holds), watermark, pushed } = subscribed;
-        let what = format!("seed {}, {text} after {watermark}", self.seed);
-        assert!(pushed.is_sorted_by(|a, b| a.0 < b.0), "{what}: out of order or twice: {pushed:?}");
-        for &(seq, id) in pushed {
-            let at = usize::try_from(seq.0 - self.first.0).expect("small");
+        let &Subscribed { ask, watermark, ref pushed } = subscribed;
+        let what = format!("seed {}, {} after {watermark}", self.seed, ask.0);
+        // Only that a tweet is gone may be said again, to a client that resumes from it.
+        let is_in_order = |a: &Push, b: &Push| a.seq < b.seq || a.seq == b.seq && a.is_gone && b.is_gone;
+        assert!(pushed.is_sorted_by(is_in_order), "{what}: out of order or twice: {pushed:?}");
+        let first = self.first;
+        let arrivals = (first.0..).map(Seq).zip(&self.arrivals);
+        let known: HashMap<u64, (Seq, Words)> =
+            arrivals.take_while(|&(seq, _)| seq <= watermark).map(|(seq, &(id, words))| (id, (seq, words))).collect();
+        let matching = |versions: &HashMap<u64, (Seq, Words)>| -> BTreeMap<u64, Seq> {
+            let matching = versions.iter().filter(|(_, (_, words))| matches(ask, *words));
+            matching.map(|(&id, &(seq, _))| (id, seq)).collect()
+        };
+        let mut held = matching(&known);
+        for &Push { seq, id, is_gone, .. } in pushed {
+            let at = usize::try_from(seq.0 - first.0).expect("small");
             let (sent, words) = self.arrivals[at];
-            assert!(seq > *watermark && id == sent && holds(words), "{what}: {seq} is not owed");
+            assert!(seq > watermark && id == sent && matches(ask, words) != is_gone, "{what}: {seq} is not owed");
+            if is_gone {
+                held.remove(&id);
+            } else {
+                held.insert(id, seq);
+            }
         }
-        let held = pushed.iter().filter(|(seq, id)| newest[id].0 == *seq).copied();
-        let mut owed: Vec<(Seq, u64)> = newest
-            .iter()
-            .filter(|(_, (seq, words))| seq > watermark && holds(*words))
-            .map(|(&id, &(seq, _))| (seq, id))
-            .collect();
-        owed.sort_unstable();
-        assert_eq!(held.collect::<Vec<_>>(), owed, "{what}");
+        assert_eq!(held, matching(newest), "{what}");
     }
 
     /// History up to the watermark, and aggregates of it, are those of the model.
@@ -371,7 +409,7 @@ impl Scenario<'_> {
         let page = page.expect("it is found");
         let mut owed: Vec<(u64, Seq)> = newest
             .iter()
-            .filter(|(_, (seq, words))| *seq <= watermark && ask.1(*words))
+            .filter(|(_, (seq, words))| *seq <= watermark && matches(ask, *words))
             .map(|(&id, &(seq, _))| (id, seq))
             .collect();
         owed.sort_unstable_by(|a, b| b.cmp(a));

@@ -86,6 +86,13 @@ pub(in crate::transport) struct Inspector {
     _checked: (),
 }
 
+/// A client that runs perch: it has the token of ingestion, or is local where there is none. Within
+/// its rate of requests.
+pub(in crate::transport) struct Operator {
+    pub(in crate::transport) client: Client,
+    _checked: (),
+}
+
 /// A client whose request says in its form whether it may connect: [`Unverified::verify`] makes a
 /// [`Visitor`] of it.
 pub(in crate::transport) struct Unverified(Client);
@@ -147,6 +154,11 @@ access! {
         access.check_ingestion(&client)?;
         access.check_rate(&client, None)?;
         Ok(Inspector { client, _checked: () })
+    };
+    Operator: "operator", |access, client| {
+        access.check_operator(&client)?;
+        access.check_rate(&client, None)?;
+        Ok(Operator { client, _checked: () })
     };
     Unverified: "unverified", |_access, client| Ok(Unverified(client));
 }

@@ -23,8 +23,8 @@ async fn nothing_sent_is_no_error() {
 #[tokio::test]
 async fn a_refused_line_hurts_no_other() {
     let mut answer = IngestAnswer::default();
-    answer.committed(2, Ok(Seq(8)));
-    answer.committed(3, Ok(Seq(5)));
+    answer.committed(2, Ok(Durable { seq: Seq(8), deleted: 0 }));
+    answer.committed(3, Ok(Durable { seq: Seq(5), deleted: 0 }));
     answer.refuse(refused(4..5));
     let expected =
         serde_json::json!({"accepted": 5, "refused": 1, "errors": [{"line": 4, "reason": "no JSON"}], "seq": 8});
@@ -45,7 +45,7 @@ async fn all_refused_is_an_error_and_a_hundred_are_listed() {
 #[tokio::test]
 async fn the_first_fault_is_told_with_what_was_accepted_before() {
     let mut answer = IngestAnswer::default();
-    answer.committed(2, Ok(Seq(8)));
+    answer.committed(2, Ok(Durable { seq: Seq(8), deleted: 0 }));
     answer.committed(3, Err(IntakeError::Full));
     answer.committed(3, Err(IntakeError::Closed));
     let (status, body) = said(answer).await;

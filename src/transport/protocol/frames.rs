@@ -2,7 +2,7 @@
 //!
 //! A stored tweet is JSON, and is spliced into its frame unchanged: perch never parses a tweet on
 //! its way out. The payload of `tweet/new` is encoded once for all sessions that get it under the
-//! same names, whichever transport they use.
+//! same names, whichever transport they use; so is that of `tweet/gone`.
 
 use std::fmt::Write as _;
 
@@ -13,10 +13,11 @@ use crate::auth::AccessToken;
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{OverTime, TopTerms};
 use crate::live::{
-    Aggregate, ApiError, ClientEvent, Delivery, EncodedText, EncoderKey, Percolated, Published, Registration, Reply,
-    SearchPage, Withheld,
+    Aggregate, ApiError, ClientEvent, Delivery, DeliveryKind, EncodedText, EncoderKey, GoneReason, Percolated,
+    Published, Registration, Reply, SearchPage, Withheld,
 };
 use crate::schema::{FieldId, Schema};
+use crate::tweet;
 
 /// `[event, payload]` or `[event, payload, ref]`, of a payload that is JSON.
 pub(crate) fn frame(event: &str, payload: &str, reference: Option<&Ref>) -> String {
@@ -182,19 +183,31 @@ pub(crate) fn error_payload(error: &ApiError) -> String {
     json(error)
 }
 
-/// The frame of `tweet/new`. The first session that needs it encodes it, the others share it.
-pub(crate) fn tweet_new(delivery: &Delivery) -> EncodedText {
-    const ENCODER: EncoderKey = EncoderKey("json");
-    delivery.encodings.get_or_encode(ENCODER, || frame(event::TWEET_NEW, &tweet_new_encode(delivery), None))
+/// The event of a delivery.
+pub(crate) fn pushed_event(delivery: &Delivery) -> &'static str {
+    if delivery.is_gone() { event::TWEET_GONE } else { event::TWEET_NEW }
 }
 
-/// The payload within the frame of `tweet/new`.
-pub(crate) fn tweet_new_payload(frame: &str) -> &str {
-    let start = "[\"".len() + event::TWEET_NEW.len() + "\",".len();
+/// The frame of `tweet/new` or `tweet/gone`. The first session that needs it encodes it, the others
+/// share it.
+pub(crate) fn pushed(delivery: &Delivery) -> EncodedText {
+    const ENCODER: EncoderKey = EncoderKey("json");
+    delivery.encodings.get_or_encode(ENCODER, || {
+        let payload = match delivery.kind {
+            DeliveryKind::Matches => tweet_new(delivery),
+            DeliveryKind::Gone { reason, .. } => tweet_gone(delivery, reason),
+        };
+        frame(pushed_event(delivery), &payload, None)
+    })
+}
+
+/// The payload within the frame of a delivery.
+pub(crate) fn pushed_payload<'f>(delivery: &Delivery, frame: &'f str) -> &'f str {
+    let start = "[\"".len() + pushed_event(delivery).len() + "\",".len();
     &frame[start..frame.len() - "]".len()]
 }
 
-fn tweet_new_encode(delivery: &Delivery) -> String {
+fn tweet_new(delivery: &Delivery) -> String {
     let Seq(seq) = delivery.hit.seq;
     let mut payload = String::with_capacity(delivery.hit.json.len() + 64);
     payload.push_str("{\"tweet\":");
@@ -208,4 +221,18 @@ fn tweet_new_encode(delivery: &Delivery) -> String {
     }
     payload.push_str("]}");
     payload
+}
+
+fn tweet_gone(delivery: &Delivery, reason: GoneReason) -> String {
+    #[derive(Serialize)]
+    struct Gone<'a> {
+        id_str: String,
+        seq: u64,
+        reason: &'static str,
+        matches: Vec<Option<&'a str>>,
+    }
+    let Seq(seq) = delivery.position();
+    let matches = delivery.names.iter().map(|name| name.as_deref()).collect();
+    let id_str = tweet::id_str_of(&delivery.hit.json).unwrap_or_default();
+    json(&Gone { id_str, seq, reason: reason.name(), matches })
 }

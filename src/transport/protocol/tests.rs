@@ -7,7 +7,9 @@ use uuid::Uuid;
 use super::*;
 use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::Hit;
-use crate::live::{ClientEvent, Delivery, Percolated, Published, Registration, Reply, SearchPage, Withheld};
+use crate::live::{
+    ClientEvent, Delivery, DeliveryKind, GoneReason, Percolated, Published, Registration, Reply, SearchPage, Withheld,
+};
 use crate::query::{Query, QueryLimits};
 
 const PAGING: Paging = Paging { max_page: 1_000, max_depth: 10_000 };
@@ -214,6 +216,11 @@ fn frames_are_written() {
         let (event, payload) = notice(&event).unwrap();
         frame(event, &payload, None)
     };
+    let gone = |reason, is_followed| {
+        let Delivery { mut hit, names, .. } = delivery(&[None, Some("a")]);
+        hit.json = r#"{"id_str":"7","text":"rust"}"#.into();
+        pushed(&Delivery::of_kind(DeliveryKind::Gone { reason, is_followed }, hit, names)).as_str().to_owned()
+    };
     let failed = |error: &ApiError, reference| frame(event::ERROR, &error_payload(error), reference);
     let published = Published { id: 7, screen_name: "guest_1".to_owned(), seq: Seq(8) };
     let frames = [
@@ -233,7 +240,9 @@ fn frames_are_written() {
         noticed(ClientEvent::Withheld(Withheld { count: 2, seq: Seq(7) })),
         failed(&ApiError::new(Code::NotFound, "no"), reference),
         failed(&position, None),
-        tweet_new(&delivery(&[None, Some("a \"name\"")])).as_str().to_owned(),
+        pushed(&delivery(&[None, Some("a \"name\"")])).as_str().to_owned(),
+        gone(GoneReason::Changed, false),
+        gone(GoneReason::Deleted, true),
     ];
     for frame in &frames {
         let parts: Vec<Value> = serde_json::from_str(frame).unwrap();
@@ -259,15 +268,17 @@ fn frames_are_written() {
         ["cmd/error",{"code":"not_found","message":"no"},"r"]
         ["cmd/error",{"code":"unrecoverable","message":"gone","at":{"since":3}}]
         ["tweet/new",{"tweet":{"id":18446744073709551615,"text":"a \"quoted\"\nline"},"seq":5,"matches":[null,"a \"name\""]}]
+        ["tweet/gone",{"id_str":"7","seq":5,"reason":"changed","matches":[null,"a"]}]
+        ["tweet/gone",{"id_str":"7","seq":4,"reason":"deleted","matches":[null,"a"]}]
     "#]].assert_eq(&frames);
 }
 
 #[test]
 fn a_push_is_encoded_once() {
     let delivery = delivery(&[Some("x")]);
-    let (first, second) = (tweet_new(&delivery), tweet_new(&delivery));
+    let (first, second) = (pushed(&delivery), pushed(&delivery));
     assert_eq!(first.as_str().as_ptr(), second.as_str().as_ptr(), "both are the same bytes");
-    let payload: Value = serde_json::from_str(tweet_new_payload(first.as_str())).unwrap();
+    let payload: Value = serde_json::from_str(pushed_payload(&delivery, first.as_str())).unwrap();
     assert_eq!(payload["matches"], serde_json::json!(["x"]));
     assert_eq!(payload["tweet"]["text"], "a \"quoted\"\nline");
 }

@@ -78,7 +78,7 @@ impl Profile {
         (self == Profile::BirdwatchHead).then(|| Value::Map(Vec::new()))
     }
 
-    /// `tweet/new`, packed once for all clients of one profile and packing.
+    /// `tweet/new` or `tweet/gone`, packed once for all clients of one profile and packing.
     pub(super) fn tweet(self, delivery: &Delivery, packing: Packing) -> EncodedText {
         let encoder = EncoderKey(match (self, packing) {
             (Profile::Plain, Packing::Edn) => "sente/plain/edn",
@@ -90,8 +90,9 @@ impl Profile {
         });
         delivery.encodings.get_or_encode(encoder, || {
             let packed = if self == Profile::Plain {
-                let frame = protocol::tweet_new(delivery);
-                packing.event(event::TWEET_NEW, protocol::tweet_new_payload(frame.as_str()), None, Codes::None)
+                let frame = protocol::pushed(delivery);
+                let payload = protocol::pushed_payload(delivery, frame.as_str());
+                packing.event(protocol::pushed_event(delivery), payload, None, Codes::None)
             } else {
                 packing.event(event::TWEET_NEW, &delivery.hit.json, self.meta().as_ref(), Codes::None)
             };

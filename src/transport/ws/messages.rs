@@ -58,9 +58,9 @@ impl Connection {
         for event in events.drain(..) {
             match event {
                 ClientEvent::Tweet(delivery) => {
-                    self.out_tweets += 1;
-                    let resume_point = ResumePoint::Tweet(delivery.hit.seq);
-                    self.socket.get_mut().push_text(protocol::tweet_new(&delivery), resume_point);
+                    self.out_tweets += usize::from(!delivery.is_gone());
+                    let resume_point = ResumePoint::Tweet(delivery.position());
+                    self.socket.get_mut().push_text(protocol::pushed(&delivery), resume_point);
                 }
                 ClientEvent::Reply(reply) => self.reply(*reply),
                 ClientEvent::Closed(CloseReason::ShuttingDown) => self.ending = Some(WsClose::ShuttingDown),

@@ -351,7 +351,7 @@ fn serves(store: &str, at: usize, with: u8) {
     let (mut replayed, mut until) = (BTreeSet::new(), Seq::ZERO);
     while until < index.last_seq() {
         let page = replay.page(&snapshot, index.last_seq(), PageLimits { tweets: 7, bytes: 10_000 }).unwrap();
-        replayed.extend(page.hits.iter().map(|(hit, _)| hit.id));
+        replayed.extend(page.hits.iter().map(|crate::index::ReplayHit { hit, .. }| hit.id));
         until = page.until;
     }
     assert_eq!(replayed, paged, "{store} {at} {with}");

@@ -37,6 +37,12 @@ impl ClientTask {
     pub(super) fn events(&mut self, events: &mut Vec<ClientEvent<PendingCommand>>) -> Option<CloseReason> {
         for event in events.drain(..) {
             match event {
+                // BirdWatch's clients don't know the event.
+                ClientEvent::Tweet(delivery)
+                    if delivery.is_gone() && !self.endpoint.options.profile.is_told_everything() =>
+                {
+                    continue;
+                }
                 ClientEvent::Tweet(delivery) => self.outbox.push(Pushed::Tweet(delivery)),
                 ClientEvent::Reply(reply) => {
                     self.replied(*reply);

@@ -215,7 +215,7 @@ impl Outbox {
             }
             self.bytes -= pushed.size_bytes();
             if let Pushed::Tweet(delivery) = pushed {
-                self.acknowledged = Some(delivery.hit.seq);
+                self.acknowledged = Some(delivery.position());
             }
             self.n_acknowledged += 1;
             self.sent.pop_front();
