@@ -47,7 +47,7 @@ fn rows<S>(routes: &[Route<S>]) -> impl Iterator<Item = String> {
 #[test]
 fn every_route_names_who_may_call_it() {
     let rows: String = rows(rest::ROUTES).chain(rows(sse::ROUTES)).chain(rows(ws::ROUTES)).collect();
-    expect![[r#"
+    expect![[r"
         GET /api/search: searcher
         GET /api/tweets/{id}: searcher
         DELETE /api/tweets/{id}: ingestor
@@ -63,6 +63,6 @@ fn every_route_names_who_may_call_it() {
         GET /metrics: anyone
         GET /api/stream: subscriber
         GET /ws: visitor
-    "#]]
+    "]]
     .assert_eq(&rows);
 }
