@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
-use self::words::{CITIES, CLOSERS, FAMILIES, LANGUAGES, NAMES, OPENERS, TOPICS, Topic};
+use self::words::{Topic, WORDS};
 use super::{Source, SourceContext, SourceKind};
 use crate::config::{self, ConfigError};
 use crate::pipeline::Batch;
@@ -137,7 +137,8 @@ impl DemoTweets {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let followers = Zipf::new(1e6, 1.1).expect("the parameters are in range");
         let users = (0..N_USERS).map(|at| Arc::new(user(at, &followers, &mut random))).collect();
-        let waves = TOPICS.iter().map(|_| (random.random_range(90.0..900.0), random.random_range(0.0..1.0))).collect();
+        let waves =
+            WORDS.topics.iter().map(|_| (random.random_range(90.0..900.0), random.random_range(0.0..1.0))).collect();
         DemoTweets {
             worker: seed % 1024,
             random,
@@ -263,35 +264,32 @@ impl DemoTweets {
             let (period, phase) = self.waves[*at];
             (2.5 * (std::f64::consts::TAU * (seconds / period + phase)).sin()).exp()
         };
-        let numbers: Vec<_> = (0..TOPICS.len()).collect();
+        let numbers: Vec<_> = (0..WORDS.topics.len()).collect();
         let at = numbers.choose_weighted(&mut self.random, weight).expect("weights are above 0");
-        &TOPICS[*at]
+        &WORDS.topics[*at]
     }
 
     fn write(&mut self, tweet: &mut Value, now: Timestamp, mut text: TweetText) {
         let topic = self.topic(now);
         let random = &mut self.random;
-        let weight = |&&(lang, _): &&(&str, &str)| {
-            LANGUAGES.iter().find(|(known, _)| *known == lang).map_or(1.0, |&(_, weight)| weight)
-        };
-        let sentences: Vec<_> = topic.sentences.iter().collect();
-        let &&(lang, sentence) = sentences.choose_weighted(random, weight).expect("every topic has sentences");
-        let &(city, lon, lat) = CITIES.choose(random).expect("there are cities");
+        let weight = |(lang, _): &(String, String)| WORDS.languages.get(lang).copied().unwrap_or(1.0);
+        let (lang, sentence) = topic.sentences.choose_weighted(random, weight).expect("every topic has sentences");
+        let city = WORDS.cities.choose(random).expect("there are cities");
         if random.random_bool(0.15) {
-            let openers: Vec<_> = OPENERS.iter().filter(|(known, _)| *known == lang).collect();
-            if let Some((_, opener)) = openers.choose(random) {
+            let openers = WORDS.openers.get(lang).map_or(&[][..], Vec::as_slice);
+            if let Some(opener) = openers.choose(random) {
                 text.word(opener);
             }
         }
-        let name = NAMES.choose(random).expect("there are names");
-        let sentence = sentence.replace("{city}", city).replace("{name}", name);
+        let name = WORDS.first_names.choose(random).expect("there are names");
+        let sentence = sentence.replace("{city}", &city.name).replace("{name}", name);
         let sentence = sentence
             .split("{n}")
             .map(str::to_owned)
             .reduce(|before, after| format!("{before}{}{after}", random.random_range(2..9)));
         text.word(&sentence.unwrap_or_default());
         if random.random_bool(0.35) {
-            text.word(CLOSERS.choose(random).expect("there are closers"));
+            text.word(WORDS.closers.choose(random).expect("there are closers"));
         }
         if random.random_bool(0.12) {
             let at = random.random_range(0..N_USERS);
@@ -312,12 +310,13 @@ impl DemoTweets {
         }
         if random.random_bool(0.15) {
             let number: u32 = random.random();
-            text.media(topic.tags[0], number);
+            text.media(&topic.tags[0], number);
         }
         if random.random_bool(0.05) {
             let (east, north) = (random.random_range(-0.05..0.05), random.random_range(-0.05..0.05));
             let round = |degrees: f64| (degrees * 1e5).round() / 1e5;
-            tweet["coordinates"] = json!({"type": "Point", "coordinates": [round(lon + east), round(lat + north)]});
+            tweet["coordinates"] =
+                json!({"type": "Point", "coordinates": [round(city.longitude + east), round(city.latitude + north)]});
         }
         tweet["lang"] = json!(lang);
         tweet["favorite_count"] = json!(random.random_range(0..30_u32).saturating_sub(20));
@@ -326,11 +325,12 @@ impl DemoTweets {
 }
 
 fn user(at: usize, followers: &Zipf<f64>, random: &mut Xoshiro256PlusPlus) -> Value {
-    let first = NAMES.choose(random).expect("there are names");
-    let family = FAMILIES.choose(random).expect("there are names");
+    let first = WORDS.first_names.choose(random).expect("there are names");
+    let family = WORDS.family_names.choose(random).expect("there are names");
     let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
     let stem = Some(plain(first)).filter(|stem| stem.len() > 1).unwrap_or_else(|| plain(family));
-    let screen_name = if at < NAMES.len() && stem.len() > 1 { format!("{stem}_{at}") } else { format!("{stem}{at}") };
+    let screen_name =
+        if at < WORDS.first_names.len() && stem.len() > 1 { format!("{stem}_{at}") } else { format!("{stem}{at}") };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to a million")]
     let (followers, friends) = (followers.sample(random) as u64 * 3, random.random_range(0..2_000_u32));
     let id = 10_000 + at as u64;

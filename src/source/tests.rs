@@ -75,18 +75,19 @@ impl Source for Failing {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_source_that_fails_is_started_again_until_it_is_done() {
     let (context, _batches) = context(1);
     let runs = Arc::new(AtomicUsize::new(0));
     let board = Arc::new(StatusBoard::default());
-    let started = Instant::now();
+    let started = tokio::time::Instant::now();
     let source = Box::new(Failing { failures: 4, runs: Arc::clone(&runs) });
     supervise_with(Duration::from_millis(4), source, context, Arc::clone(&board)).await;
     assert_eq!(runs.load(Ordering::Relaxed), 5);
     assert_eq!(board.snapshot(), [("test#1".to_owned(), SourceState::Done)]);
-    // 4 + 8 + 16 + 32 ms, at least half of it.
-    assert!(started.elapsed() >= Duration::from_millis(30), "{:?}", started.elapsed());
+    // 4 + 8 + 16 + 32 ms, at least half of it; each pause ends with the clock's next millisecond.
+    let paused = started.elapsed();
+    assert!((Duration::from_millis(30)..=Duration::from_millis(64)).contains(&paused), "{paused:?}");
 }
 
 #[tokio::test]
@@ -180,19 +181,19 @@ async fn a_file_at_a_rate_takes_its_time() {
     run.await.unwrap().unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_demo_keeps_its_rate_and_ends_with_the_shutdown() {
     let source = build("type = 'demo'\nrate = 1000").unwrap_or_else(|_| panic!("right"));
     let (context, mut batches) = context(1);
     let shutdown = context.shutdown.clone();
     let run = tokio::spawn(async move { source.run(context).await });
-    let started = Instant::now();
+    let started = tokio::time::Instant::now();
     let mut ids = Vec::new();
     while ids.len() < 200 {
         ids.extend(batches.recv().await.unwrap().tweets.iter().map(|tweet| tweet.id));
     }
-    // Four ticks, the first one at once.
-    assert!(started.elapsed() >= Duration::from_millis(149), "{:?}", started.elapsed());
+    // Four ticks of 50 ms, the first one at once.
+    assert_eq!(started.elapsed(), Duration::from_millis(150));
     assert!(ids.is_sorted_by(|a, b| a < b));
     shutdown.cancel();
     run.await.unwrap().unwrap();
@@ -210,7 +211,7 @@ impl Source for Panicking {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_source_that_panics_is_started_again() {
     let (context, _batches) = context(1);
     let (runs, board) = (Arc::default(), Arc::new(StatusBoard::default()));

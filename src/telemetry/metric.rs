@@ -67,8 +67,6 @@ pub(super) const ERRORS: &str = "perch_errors_total";
 pub(super) const DISCONNECTS: &str = "perch_disconnects_total";
 pub(super) const CONNECTIONS: &str = "perch_connections";
 pub(super) const RESPONSE_BUFFER: &str = "perch_response_buffer_bytes";
-pub(super) const PROCESS_CPU: &str = "perch_process_cpu_seconds";
-pub(super) const PROCESS_RESIDENT: &str = "perch_process_resident_bytes";
 pub(super) const PROCESS_ANONYMOUS: &str = "perch_process_anonymous_bytes";
 pub(super) const SOURCE_UP: &str = "perch_source_up";
 pub(super) const SOURCE_FAILURES: &str = "perch_source_failures_total";
@@ -141,8 +139,6 @@ pub const METRICS: &[Metric] = &[
     row(DISCONNECTS, MetricKind::Counter, "Sessions ended, by transport and reason."),
     row(CONNECTIONS, MetricKind::Gauge, "Open TCP connections."),
     row(RESPONSE_BUFFER, MetricKind::Gauge, "Bytes of responses that wait for their clients."),
-    row(PROCESS_CPU, MetricKind::Gauge, "CPU time of the process, on all cores. Linux only."),
-    row(PROCESS_RESIDENT, MetricKind::Gauge, "Resident memory of the process. Linux only."),
     row(
         PROCESS_ANONYMOUS,
         MetricKind::Gauge,

@@ -1,4 +1,4 @@
-//! CPU time and memory of a process, from `/proc`. Linux only.
+//! CPU time and memory of a process.
 
 use std::time::Duration;
 
@@ -7,30 +7,24 @@ use std::time::Duration;
 pub(crate) struct ProcessUsage {
     /// CPU time on all cores, in user and kernel mode.
     pub(crate) cpu: Duration,
-    /// Resident memory, in bytes.
-    pub(crate) resident_bytes: u64,
     /// Resident memory that no file backs, so without the mapped index, in bytes.
     pub(crate) anonymous_bytes: u64,
 }
 
-/// The usage of a process: `self`, or a process id. `None` where `/proc` has none.
-pub(crate) fn usage(process: &str) -> Option<ProcessUsage> {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/{process}/{file}")).ok();
-    let (cpu, status) = (cpu(&read("stat")?)?, read("status")?);
-    Some(ProcessUsage { cpu, resident_bytes: bytes(&status, "VmRSS:")?, anonymous_bytes: bytes(&status, "RssAnon:")? })
+/// The usage of the process with this id. `None` when there is none, and where there is no `/proc`.
+#[cfg(target_os = "linux")]
+pub(crate) fn usage(process: u32) -> Option<ProcessUsage> {
+    let process = procfs::process::Process::new(i32::try_from(process).ok()?).ok()?;
+    let stat = process.stat().ok()?;
+    let ticks = Duration::from_secs(stat.utime + stat.stime);
+    let cpu = ticks / u32::try_from(procfs::ticks_per_second()).ok()?;
+    Some(ProcessUsage { cpu, anonymous_bytes: process.status().ok()?.rssanon? * 1024 })
 }
 
-/// `utime` + `stime`, whose unit is 10 ms on all Linux targets.
-fn cpu(stat: &str) -> Option<Duration> {
-    // The program name stands in parentheses and may contain any character.
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
-    let mut ticks = || fields.next()?.parse::<u64>().ok();
-    Some(Duration::from_millis((ticks()? + ticks()?) * 10))
-}
-
-fn bytes(status: &str, name: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
+/// The usage of the process with this id: unknown without `/proc`.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn usage(_process: u32) -> Option<ProcessUsage> {
+    None
 }
 
 #[cfg(test)]

@@ -1,19 +1,22 @@
 //! The recorder of metrics, and the text of `/metrics`.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
 use metrics::{Unit, counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::metric::{METRICS, MetricKind, PROCESS_ANONYMOUS, PROCESS_CPU, PROCESS_RESIDENT};
+use super::metric::{METRICS, MetricKind, PROCESS_ANONYMOUS};
 use super::process;
 
 /// Values that the recorder may keep outside of the buckets.
 const UPKEEP_VALUES: u32 = 8_192;
 
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// The metrics of the process, under the names of Prometheus's client libraries.
+static PROCESS: LazyLock<metrics_process::Collector> = LazyLock::new(metrics_process::Collector::default);
 
 /// Installs the recorder, at the first call in a process, and returns a handle that renders
 /// `/metrics`.
@@ -43,11 +46,9 @@ fn install() -> PrometheusHandle {
 /// The text of `/metrics`.
 pub fn render_metrics() -> String {
     let handle = install_metrics();
-    if let Some(usage) = process::usage("self") {
-        let bytes = |bytes: u64| number(usize::try_from(bytes).unwrap_or(usize::MAX));
-        gauge!(PROCESS_CPU).set(usage.cpu.as_secs_f64());
-        gauge!(PROCESS_RESIDENT).set(bytes(usage.resident_bytes));
-        gauge!(PROCESS_ANONYMOUS).set(bytes(usage.anonymous_bytes));
+    PROCESS.collect();
+    if let Some(usage) = process::usage(std::process::id()) {
+        gauge!(PROCESS_ANONYMOUS).set(number(usize::try_from(usage.anonymous_bytes).unwrap_or(usize::MAX)));
     }
     handle.render()
 }
@@ -55,6 +56,7 @@ pub fn render_metrics() -> String {
 /// Describes all metrics, and sets those without labels to 0: Prometheus can't tell an absent
 /// metric from a zero.
 fn describe() {
+    PROCESS.describe();
     for metric in METRICS {
         let unit = match metric.name.trim_end_matches("_total").rsplit('_').next() {
             Some("seconds") => Unit::Seconds,

@@ -74,6 +74,9 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     assert!(page.contains(r#"perch_tweets_received_total{source="telemetry#1"} 3"#), "{page}");
     assert!(page.contains(r#"perch_tweets_refused_total{source="telemetry#1",reason="too_long"} 1"#), "{page}");
     assert!(page.contains(r#"perch_search_seconds_bucket{le="0.0005"}"#), "{page}");
+    for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"] {
+        assert!(page.lines().any(|line| line.starts_with(&format!("{name} "))), "{name} is missing:\n{page}");
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Meter {
     pub(super) async fn read(&self) -> Option<Usage> {
         match self {
             Meter::Process(id) => {
-                let usage = process::usage(&id.to_string())?;
+                let usage = process::usage(*id)?;
                 #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
                 let memory_bytes = usage.anonymous_bytes as f64;
                 Some(Usage { cpu_s: usage.cpu.as_secs_f64(), memory_bytes })
@@ -44,7 +44,7 @@ impl Meter {
                 let value = |name: &str| {
                     page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<f64>().ok())
                 };
-                let cpu_s = value("perch_process_cpu_seconds")?;
+                let cpu_s = value("process_cpu_seconds_total")?;
                 Some(Usage { cpu_s, memory_bytes: value("perch_process_anonymous_bytes")? })
             }
         }

@@ -36,7 +36,7 @@ fn ids_rise_and_never_come_twice() {
 fn there_is_some_of_everything() {
     let tweets = many(1, 4_000);
     let langs: BTreeSet<_> = tweets.iter().map(|tweet| tweet["lang"].as_str().unwrap()).collect();
-    assert_eq!(langs.len(), LANGUAGES.len());
+    assert_eq!(langs.len(), WORDS.languages.len());
     assert!(!langs.contains("ja"));
     let count = |what: &str, is: &dyn Fn(&Value) -> bool| {
         let n = tweets.iter().filter(|tweet| is(tweet)).count();
@@ -75,8 +75,9 @@ fn topics_rise_and_fall() {
     let mut share = |from: i64| {
         let tweets: Vec<_> = (0..500).map(|i| demo.tweet(at(from + i / 20))).collect();
         let about = |tweet: &&Value| {
-            tweet["text"].as_str().unwrap().contains(TOPICS[0].host) || {
-                let sentences = TOPICS[0].sentences.iter().map(|(_, sentence)| sentence.split('{').next().unwrap());
+            tweet["text"].as_str().unwrap().contains(&WORDS.topics[0].host) || {
+                let sentences =
+                    WORDS.topics[0].sentences.iter().map(|(_, sentence)| sentence.split('{').next().unwrap());
                 sentences.filter(|start| start.len() > 5).any(|start| tweet["text"].as_str().unwrap().contains(start))
             }
         };

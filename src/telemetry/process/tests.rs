@@ -1,10 +1,17 @@
 use super::*;
 
 #[test]
-fn what_linux_tells_is_understood() {
-    let stat = "17 (a) b) S 1 17 17 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 9 0 100 1000 200 18446744073709551615";
-    assert_eq!(cpu(stat), Some(Duration::from_secs(3)));
-    let status = "Name:\tperch\nVmRSS:\t    2048 kB\nRssAnon:\t     512 kB\n";
-    assert_eq!((bytes(status, "VmRSS:"), bytes(status, "RssAnon:")), (Some(2_097_152), Some(524_288)));
-    assert_eq!(bytes(status, "RssFile:"), None);
+#[cfg(target_os = "linux")]
+fn memory_and_time_of_this_process_rise_with_use() {
+    let before = usage(std::process::id()).expect("it runs");
+    let held = vec![1_u8; 64 << 20];
+    let start = std::time::Instant::now();
+    let mut after = usage(std::process::id()).expect("it runs");
+    // A tick is 10 ms of CPU time, which this loop takes sooner or later.
+    while after.cpu <= before.cpu && start.elapsed() < Duration::from_secs(60) {
+        after = usage(std::process::id()).expect("it runs");
+    }
+    assert!(after.cpu > before.cpu, "{before:?} {after:?}");
+    assert!(after.anonymous_bytes > 32 << 20, "{after:?} with {} bytes held", held.len());
+    assert_eq!(usage(u32::MAX), None);
 }
