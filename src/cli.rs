@@ -26,7 +26,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::{Keys, Plugins};
 use crate::config::{Config, ConfigError, ConfigFile, ConfigLayers};
-use crate::query::{Diagnostics, Query, QueryLimits};
+use crate::query::{Diagnostics, ParseOptions, Parsed, Query, QueryLimits};
 use crate::schema::Schema;
 use crate::telemetry;
 use show::escaped;
@@ -247,18 +247,23 @@ fn layers(args: &ConfigArgs) -> Result<ConfigLayers, Vec<ConfigError>> {
 }
 
 /// Reads a query as perch does; the limits are the server's affair.
-fn read_query(text: &str) -> Result<Query, Failure> {
+fn read_query(text: &str, options: ParseOptions) -> Result<Query, Failure> {
     let limits =
         QueryLimits { max_bytes: usize::MAX, max_clauses: usize::MAX, max_cost: usize::MAX, ..QueryLimits::default() };
     let schema = Schema::tweet();
-    let query = if text.trim_start().starts_with('{') {
+    let parsed = if text.trim_start().starts_with('{') {
         let value =
             serde_json::from_str(text).map_err(|error| Failure::Usage(format!("the query is no JSON: {error}")))?;
-        Query::from_json(&value, schema, &limits)
+        Parsed::from_json(&value, schema, &limits, options)
     } else {
-        Query::parse(text, schema, &limits)
+        Parsed::from_text(text, schema, &limits, options)
     };
-    query.map_err(|diagnostics: Diagnostics| Failure::Usage(format!("{diagnostics}")))
+    let Parsed { query, warnings } =
+        parsed.map_err(|diagnostics: Diagnostics| Failure::Usage(format!("{diagnostics}")))?;
+    for warning in warnings {
+        anstream::eprintln!("query: warning: {warning}");
+    }
+    Ok(query)
 }
 
 /// The checked configuration and its plugins, or everything that is wrong.

@@ -68,7 +68,7 @@ pub use estimate::{ESTIMATE_TWEETS, QueryEstimate};
 pub use history::{Aggregate, AggregateRequest, SearchPage, SearchRequest, Sort};
 pub(crate) use publisher::{MAX_TEXT_CHARS, PublishCommand, Published};
 pub(crate) use push_limiter::Withheld;
-pub(crate) use query_input::{QueryInput, QueryParserPool};
+pub(crate) use query_input::{QueryInput, QueryParserPool, QueryWarning, UseOf};
 pub use questions::Stats;
 pub use requester::{Requester, SessionKey};
 use scheduler::Scheduler;

@@ -50,7 +50,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::AccessToken;
 use crate::config::{ConfigError, LimitsSection};
-use crate::live::{ClientContext, ClientSession, Command, CommandRef, Live, QuerySource, SearchCommand};
+use crate::live::{ClientContext, ClientSession, Command, CommandRef, Live, QuerySource, SearchCommand, UseOf};
 use crate::pipeline::Intake;
 use crate::query::QueryLimits;
 use crate::source::StatusBoard;
@@ -77,7 +77,7 @@ pub fn understands_frame(frame: &str, limits: &QueryLimits) -> bool {
         Err(_) => return false,
     };
     match query {
-        QuerySource::Input(input) => input.parse(limits).is_ok(),
+        QuerySource::Input(input) => input.parse(limits, UseOf::Registration).is_ok(),
         QuerySource::Subscribed(_) | QuerySource::Parsed(_) => true,
     }
 }

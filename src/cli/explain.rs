@@ -15,7 +15,7 @@ use super::show::escaped;
 use super::{AccessArgs, Failure, block_on, read_query};
 use crate::ids::QueryKey;
 use crate::percolator::{ENGINES, EngineOptions, Matches};
-use crate::query::{Ast, Query, describe};
+use crate::query::{Ast, ParseOptions, Query, describe, words};
 use crate::schema::Schema;
 use crate::source::sample;
 use crate::transport::explain::QueryPrice;
@@ -42,7 +42,7 @@ pub(super) struct ExplainArgs {
 
 /// Says what is to be said of a query, or of tweets and a query.
 pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
-    let query = read_query(&args.query)?;
+    let query = read_query(&args.query, ParseOptions::default())?;
     if let Some(file) = &args.tweet {
         // The exit code distinguishes a failure from a query that does not match.
         return block_on(why::run(&query, file, args.json)).map_err(Failure::unlike_no_match);
@@ -57,6 +57,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
 fn meaning(query: &Query) -> Result<(), Failure> {
     let bold = Style::new().bold();
     let mut out = anstream::stdout();
+    writeln!(out, "{bold}in words{bold:#}\n  {}", words(query.ast(), Schema::tweet()))?;
     writeln!(out, "{bold}meaning{bold:#}")?;
     for line in describe(query.ast(), Schema::tweet()).lines() {
         writeln!(out, "  {line}")?;

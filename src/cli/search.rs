@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::client::{Answer, Http, address, refusal, unreachable};
 use super::show::{Shown, escaped, json_line};
 use super::{Failure, ServerArgs, read_query};
+use crate::query::ParseOptions;
 
 #[derive(Debug, Args)]
 pub(super) struct SearchArgs {
@@ -46,7 +47,8 @@ fn page_key(text: &str) -> Result<PageKey, &'static str> {
 }
 
 pub(super) async fn run(args: &SearchArgs) -> Result<(), Failure> {
-    read_query(&args.query)?;
+    let now = Some(jiff::Timestamp::now().as_millisecond());
+    read_query(&args.query, ParseOptions { now, ..ParseOptions::default() })?;
     let mut url = address(&args.server.url, "/api/search");
     url.query_pairs_mut().append_pair("q", &args.query).append_pair("n", &args.n.to_string());
     if let Some(before_id) = args.before_id {

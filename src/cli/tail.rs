@@ -26,6 +26,7 @@ use url::Url;
 use super::client::{Backoff, ServerError, Stream, Tls, address, is_encrypted, refusal, unreachable};
 use super::show::{Shown, escaped, json_line};
 use super::{Failure, ServerArgs, read_query};
+use crate::query::ParseOptions;
 
 /// The server gives a sign of life at least every 25 s.
 const SILENCE: Duration = Duration::from_secs(90);
@@ -71,7 +72,7 @@ impl<E: Into<anyhow::Error>> From<E> for Lost {
 
 /// Prints until something fails, or nobody reads what is printed.
 pub(super) async fn run(args: &TailArgs) -> Result<(), Failure> {
-    read_query(&args.query)?;
+    read_query(&args.query, ParseOptions::default())?;
     tokio::select! {
         outcome = print_matches(args) => outcome,
         () = stdout_closed() => Ok(()),

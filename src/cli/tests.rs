@@ -45,10 +45,12 @@ fn wrong_usage_is_refused() {
 #[test]
 fn wrong_queries_are_wrong_usage_with_a_caret() {
     for query in ["foo AND (", "{\"matchh\": 1}", "{"] {
-        let Err(Failure::Usage(message)) = read_query(query) else { panic!("{query} was taken") };
+        let Err(Failure::Usage(message)) = read_query(query, ParseOptions::default()) else {
+            panic!("{query} was taken")
+        };
         assert!(query.starts_with('{') || message.contains('^'), "{message}");
     }
-    assert!(read_query("{\"term\": {\"lang\": \"en\"}}").is_ok());
+    assert!(read_query("{\"term\": {\"lang\": \"en\"}}", ParseOptions::default()).is_ok());
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod deletion;
 pub(super) mod journal;
 mod model;
 mod power_cut;
+mod query_cases;
+mod satisfiable;
 
 /// Options under which nothing is committed unless a test says so.
 pub(super) fn options(dir: &Path) -> IndexOptions {

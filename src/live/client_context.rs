@@ -7,7 +7,7 @@ use super::command::{AggregateCommand, PageCommand, QuerySource, Reply, SearchCo
 use super::compiled_queries::PreparedQuery;
 use super::error::ApiError;
 use super::history::{AggregateRequest, SearchPage, SearchRequest};
-use super::query_input::QueryParserPool;
+use super::query_input::{QueryParserPool, UseOf};
 use super::requester::Requester;
 use crate::config::LimitsSection;
 use crate::pipeline::Intake;
@@ -32,7 +32,7 @@ impl ClientContext {
             SearchCommand::Page(command) => self.page(live, command).await.map(Reply::Page),
             SearchCommand::Tweet(id_str) => Ok(Reply::Tweet(live.tweet(&id_str).await?)),
             SearchCommand::Aggregate(AggregateCommand { query, by, n, until_seq }) => {
-                let query = self.query(query, live.requester()).await?;
+                let query = self.query(query, UseOf::History, live.requester()).await?;
                 let aggregate = live.aggregate(AggregateRequest { query, by, n, until_seq }).await?;
                 Ok(Reply::Aggregate { by, aggregate })
             }
@@ -43,16 +43,23 @@ impl ClientContext {
     /// Reads a page of history.
     pub(crate) async fn page(&self, live: &Live, command: PageCommand) -> Result<SearchPage, ApiError> {
         let PageCommand { query, n, from, before_id, until_seq, sort, watermark_of } = command;
-        let query = self.query(query, live.requester()).await?;
+        let query = self.query(query, UseOf::History, live.requester()).await?;
         let watermark = watermark_of.filter(|registration| registration.query_id == query.query().id());
         let until_seq = until_seq.or(watermark.map(|registration| registration.seq));
         Ok(live.search(SearchRequest { query, n, from, before_id, until_seq, sort }).await?)
     }
 
     /// The query of a command, parsed on behalf of the requester.
-    pub(crate) async fn query(&self, source: QuerySource, requester: &Requester) -> Result<PreparedQuery, ApiError> {
+    pub(crate) async fn query(
+        &self,
+        source: QuerySource,
+        use_of: UseOf,
+        requester: &Requester,
+    ) -> Result<PreparedQuery, ApiError> {
         match source {
-            QuerySource::Input(input) => self.queries.read(input, requester).await.map(PreparedQuery::from),
+            QuerySource::Input(input) => {
+                self.queries.parse(input, use_of, requester).await.map(|parsed| PreparedQuery::from(parsed.query))
+            }
             QuerySource::Parsed(query) => Ok(query),
             QuerySource::Subscribed(_) => Err(ApiError::field("query_id", "needs a session with that subscription")),
         }

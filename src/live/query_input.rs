@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
+use utoipa::ToSchema;
 
 use super::error::{ApiError, Code, ErrorLocation};
 use super::requester::Requester;
 use super::scheduler::Scheduler;
-use crate::query::{Diagnostic, Diagnostics, Query, QueryLimits};
+use crate::query::{Diagnostic, Diagnostics, ParseOptions, Parsed, Query, QueryLimits};
 use crate::schema::Schema;
 use crate::telemetry;
 
@@ -40,12 +42,13 @@ impl QueryInput {
     }
 
     /// Parses the query on this thread. A pattern can take milliseconds: see [`QueryParserPool`].
-    pub(crate) fn parse(self, limits: &QueryLimits) -> Result<Query, ApiError> {
-        let query = match &self {
-            QueryInput::Text(text) => Query::parse(text, Schema::tweet(), limits),
-            QueryInput::Json(json) => Query::from_json(json, Schema::tweet(), limits),
+    pub(crate) fn parse(self, limits: &QueryLimits, use_of: UseOf) -> Result<Parsed, ApiError> {
+        let options = ParseOptions { now: use_of.now(), ..ParseOptions::default() };
+        let parsed = match &self {
+            QueryInput::Text(text) => Parsed::from_text(text, Schema::tweet(), limits, options),
+            QueryInput::Json(json) => Parsed::from_json(json, Schema::tweet(), limits, options),
         };
-        query.map_err(|diagnostics| query_error(&diagnostics))
+        parsed.map_err(|diagnostics| query_error(&diagnostics))
     }
 
     /// Whether parsing takes microseconds: a short text without patterns, which become automata.
@@ -56,6 +59,39 @@ impl QueryInput {
             }
             QueryInput::Text(_) | QueryInput::Json(_) => false,
         }
+    }
+}
+
+/// What a query is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UseOf {
+    /// It is registered: its meaning must not change.
+    Registration,
+    /// It searches history once, so dates may refer to this moment: `now-7d`.
+    History,
+}
+
+impl UseOf {
+    /// The moment that `now` means, in milliseconds since 1970.
+    fn now(self) -> Option<i64> {
+        (self == UseOf::History).then(|| jiff::Timestamp::now().as_millisecond())
+    }
+}
+
+/// Where perch had to guess what the author of a query means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct QueryWarning {
+    /// What was guessed or left out.
+    message: String,
+    /// The place in the query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<ErrorLocation>,
+}
+
+impl QueryWarning {
+    /// The warnings of a query, as they are sent.
+    pub(crate) fn list(warnings: &[Diagnostic]) -> Vec<QueryWarning> {
+        warnings.iter().map(|it| QueryWarning { message: message(it), at: location(it) }).collect()
     }
 }
 
@@ -83,10 +119,20 @@ impl QueryParserPool {
         QueryParserPool { limits, scheduler: Scheduler::new(AT_ONE_TIME, MAX_WAITING, |_, _, _| {}), patience }
     }
 
-    /// Parses a query.
+    /// Parses a query that is registered.
     pub(crate) async fn read(&self, form: QueryInput, requester: &Requester) -> Result<Query, ApiError> {
+        self.parse(form, UseOf::Registration, requester).await.map(|parsed| parsed.query)
+    }
+
+    /// Parses a query.
+    pub(crate) async fn parse(
+        &self,
+        form: QueryInput,
+        use_of: UseOf,
+        requester: &Requester,
+    ) -> Result<Parsed, ApiError> {
         if form.is_cheap() {
-            return form.parse(&self.limits);
+            return form.parse(&self.limits, use_of);
         }
         let (limits, patience) = (self.limits, self.patience);
         let (ticket, turn) = self.scheduler.enqueue(requester, true).map_err(|_full| {
@@ -102,7 +148,7 @@ impl QueryParserPool {
             };
             let read = tokio::task::spawn_blocking(move || {
                 let _slot = slot;
-                form.parse(&limits)
+                form.parse(&limits, use_of)
             });
             read.await
         }));
@@ -120,19 +166,24 @@ fn query_error(diagnostics: &Diagnostics) -> ApiError {
     if diagnostics.first().is_limit() {
         telemetry::turned_away("query_limits");
     }
-    let Diagnostic { path, text, span, column, message, expected } = diagnostics.first();
-    let message = match expected {
+    let first = diagnostics.first();
+    ApiError { code: Code::BadQuery, message: message(first), at: location(first) }
+}
+
+fn message(Diagnostic { message, expected, .. }: &Diagnostic) -> String {
+    match expected {
         Some(expected) => format!("{message}; {expected}"),
         None => message.clone(),
-    };
+    }
+}
+
+fn location(Diagnostic { path, text, span, column, .. }: &Diagnostic) -> Option<ErrorLocation> {
     let path = (!path.is_empty()).then(|| path.clone());
-    let at = if text.is_empty() {
-        path.map(|path| ErrorLocation::Path { path })
-    } else {
-        let length = text.get(span.clone()).map_or(0, |wrong| wrong.chars().count());
-        Some(ErrorLocation::Query { column: *column, length, path })
-    };
-    ApiError { code: Code::BadQuery, message, at }
+    if text.is_empty() {
+        return path.map(|path| ErrorLocation::Path { path });
+    }
+    let length = text.get(span.clone()).map_or(0, |wrong| wrong.chars().count());
+    Some(ErrorLocation::Query { column: *column, length, path })
 }
 
 #[cfg(test)]

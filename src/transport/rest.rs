@@ -17,7 +17,9 @@ use utoipa::ToSchema;
 
 use crate::config::{self, ConfigError};
 use crate::format::reader::{BulkReader, ReaderOptions};
-use crate::live::{QueryInput, QuerySource};
+use crate::live::{QueryInput, QuerySource, QueryWarning, UseOf};
+use crate::query::{Parsed, words};
+use crate::schema::Schema;
 use crate::tweet::is_id;
 
 use super::access::{Inspector, Searcher, guarded};
@@ -118,7 +120,7 @@ pub(super) async fn search(
     let mut command = protocol::page(fields, "q", (&context.limits).into())?;
     let live = context.live_for(&client, access_token.as_ref());
     // Parsed before room is reserved: a query that waits for the parser takes no room of others.
-    command.query = QuerySource::Parsed(context.clients.query(command.query, live.requester()).await?);
+    command.query = QuerySource::Parsed(context.clients.query(command.query, UseOf::History, live.requester()).await?);
     slot.reserve(command.n).await?;
     let page = context.clients.page(&live, command).await?;
     Ok(http::json(protocol::page_payload(&page)))
@@ -247,6 +249,11 @@ pub(super) struct Explanation {
     query_id: String,
     /// The canonical form, which is query text.
     canonical: String,
+    /// What it asks for, in words.
+    words: String,
+    /// Where perch had to guess.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<QueryWarning>,
     /// Why the tweet matches or why not, when one was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     tweet: Option<ExplainedTweet>,
@@ -282,8 +289,10 @@ pub(super) async fn explain(
     let (id, wants_price) = (fields.id_str("id")?, fields.flag("price")?);
     fields.finish()?;
     let live = context.live_for(&client, access_token.as_ref());
-    let query = context.clients.queries.read(query, live.requester()).await?;
+    let Parsed { query, warnings } =
+        context.clients.queries.parse(query, UseOf::Registration, live.requester()).await?;
     let (query_id, canonical) = (query.id().to_string(), query.canonical().to_owned());
+    let (words, warnings) = (words(query.ast(), Schema::tweet()), QueryWarning::list(&warnings));
     let mut price = None;
     if wants_price {
         price = Some(QueryPrice::new(&live.estimate(query.clone()).await?));
@@ -295,7 +304,7 @@ pub(super) async fn explain(
         }
         None => None,
     };
-    Ok(Json(Explanation { query_id, canonical, tweet, price }))
+    Ok(Json(Explanation { query_id, canonical, words, warnings, tweet, price }))
 }
 
 /// The answer of `/api/stats`.

@@ -79,7 +79,7 @@ fn every_field_of_the_schema_is_filled() {
     }
     assert_eq!(terms(&tweet, field::TEXT), ["bob", "look", "at", "rust", "tsla"]);
     assert_eq!(terms(&tweet, field::USER_NAME), ["ann"]);
-    assert_eq!(terms(&tweet, field::URL), ["example.com", "books"]);
+    assert_eq!(terms(&tweet, field::URL), ["example", "com", "example.com", "books"]);
     assert_eq!(terms(&tweet, field::HASHTAG), ["rust"]);
     assert_eq!(terms(&tweet, field::MENTION), ["bob"]);
     assert_eq!(terms(&tweet, field::CASHTAG), ["tsla"]);

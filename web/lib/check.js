@@ -8,6 +8,8 @@ import { readTweet } from './tweet.js';
  * @typedef {object} Checked
  * @property {string} query
  * @property {string} [canonical] how it is understood
+ * @property {string} [words] what it asks for
+ * @property {string[]} [warnings] where perch had to guess
  * @property {string} [message] what is wrong
  * @property {number} [column] the first wrong character, from 1
  * @property {number} [length] how many are wrong
@@ -32,7 +34,10 @@ const explain = (query, signal, token, more = '') =>
 export async function check(query, signal, token) {
   const answer = await explain(query, signal, token);
   const body = await answer.json();
-  if (answer.ok) return { query, canonical: String(body.canonical ?? '') };
+  if (answer.ok) {
+    const warnings = (Array.isArray(body.warnings) ? body.warnings : []).map((/** @type {{message?: unknown}} */ it) => String(it?.message ?? ''));
+    return { query, canonical: String(body.canonical ?? ''), words: String(body.words ?? ''), warnings };
+  }
   if (answer.status !== 400) throw new Error(answer.statusText);
   const { message, at } = body.error ?? {};
   return { query, message: String(message ?? answer.statusText), column: at?.column, length: at?.length };

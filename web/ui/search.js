@@ -147,7 +147,8 @@ function Says({ query, checked }) {
   }
   const rate = checked.rate ? rateOf(checked.rate) : null;
   return html`<div class="understood">
-    ${checked.canonical && checked.canonical !== query && html`<p>${t('search.understood')} <code>${checked.canonical}</code></p>`}
+    ${checked.canonical && checked.canonical !== query && html`<p title=${checked.words}>${t('search.understood')} <code>${checked.canonical}</code></p>`}
+    ${checked.warnings?.map((warning) => html`<p class="warning">${warning}</p>`)}
     ${checked.total !== undefined &&
     html`<p class="estimate">
       ${checked.total > 0 ? t('search.total', { n: checked.total, count: format.count(checked.total) }) : t('search.none')}${rate &&

@@ -28,12 +28,17 @@ mod geo;
 mod json;
 pub(crate) mod naive;
 mod parse;
+mod satisfy;
+mod words;
 
 pub use ast::{Ast, Phrase};
 pub use describe::{describe, show_value};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use eval::matches;
 pub use geo::{GeoBox, GeoCircle};
+#[cfg(any(test, feature = "testing"))]
+pub use satisfy::possible_leaves;
+pub use words::words;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -111,6 +116,72 @@ pub struct ParseOptions {
     pub default_field: Option<FieldId>,
     /// The operator between words.
     pub join: Join,
+    /// The moment that moving dates (`now-7d`) refer to, in milliseconds since 1970. None refuses
+    /// them: the meaning of a registered query stays the same.
+    pub now: Option<i64>,
+    /// The slop of phrases without one.
+    pub phrase_slop: u32,
+}
+
+/// A query, and where perch had to guess what its author means.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    /// The query.
+    pub query: Query,
+    /// What was left out or guessed, in the order of the text.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    /// Parses query text.
+    ///
+    /// # Errors
+    ///
+    /// All syntax errors and exceeded limits, with their places; and a query that no document can
+    /// match.
+    pub fn from_text(
+        text: &str,
+        schema: &Schema,
+        limits: &QueryLimits,
+        options: ParseOptions,
+    ) -> Result<Parsed, Diagnostics> {
+        let mut builder = build::Builder::new(schema, limits);
+        builder.now = options.now;
+        let parse::ParsedText { ast, mistakes, warnings } = parse::parse(text, &mut builder, options);
+        if let Some(diagnostics) = Diagnostics::new(mistakes) {
+            return Err(diagnostics);
+        }
+        let query = Query::normalized(ast, schema);
+        match satisfy::refutation(query.ast(), schema) {
+            Some(reason) => {
+                let message = format!("no tweet can match this: {reason}");
+                Err(Diagnostics::one(Diagnostic::in_text(text, 0..text.len(), message, None)))
+            }
+            None => Ok(Parsed { query, warnings }),
+        }
+    }
+
+    /// Parses the JSON form. A string is query text.
+    ///
+    /// # Errors
+    ///
+    /// All errors, with their paths in the JSON.
+    pub fn from_json(
+        value: &serde_json::Value,
+        schema: &Schema,
+        limits: &QueryLimits,
+        options: ParseOptions,
+    ) -> Result<Parsed, Diagnostics> {
+        let (ast, warnings) = json::parse(value, schema, limits, options)?;
+        let query = Query::normalized(ast, schema);
+        match satisfy::refutation(query.ast(), schema) {
+            Some(reason) => {
+                let message = format!("no tweet can match this: {reason}");
+                Err(Diagnostics::one(Diagnostic::in_json("", message, None)))
+            }
+            None => Ok(Parsed { query, warnings }),
+        }
+    }
 }
 
 /// A valid query: normalized, with its canonical form and id. Clones share everything.
@@ -129,7 +200,8 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// All syntax errors and exceeded limits, with their places.
+    /// All syntax errors and exceeded limits, with their places; and a query that no document can
+    /// match.
     pub fn parse(text: &str, schema: &Schema, limits: &QueryLimits) -> Result<Query, Diagnostics> {
         Query::parse_with(text, schema, limits, ParseOptions::default())
     }
@@ -145,11 +217,7 @@ impl Query {
         limits: &QueryLimits,
         options: ParseOptions,
     ) -> Result<Query, Diagnostics> {
-        let (ast, mistakes) = parse::parse(text, &mut build::Builder::new(schema, limits), options);
-        match Diagnostics::new(mistakes) {
-            Some(diagnostics) => Err(diagnostics),
-            None => Ok(Query::normalized(ast, schema)),
-        }
+        Parsed::from_text(text, schema, limits, options).map(|parsed| parsed.query)
     }
 
     /// Parses a canonical form without limits, which were checked when it was made.
@@ -158,7 +226,12 @@ impl Query {
     ///
     /// If the text is no canonical form.
     pub fn from_canonical(text: &str, schema: &Schema) -> Result<Query, Diagnostics> {
-        Query::parse(text, schema, &QueryLimits::NONE)
+        let mut builder = build::Builder::new(schema, &QueryLimits::NONE);
+        let parse::ParsedText { ast, mistakes, .. } = parse::parse(text, &mut builder, ParseOptions::default());
+        match Diagnostics::new(mistakes) {
+            Some(diagnostics) => Err(diagnostics),
+            None => Ok(Query::normalized(ast, schema)),
+        }
     }
 
     /// Parses the JSON form. A string is query text.
@@ -167,7 +240,7 @@ impl Query {
     ///
     /// All errors, with their paths in the JSON.
     pub fn from_json(value: &serde_json::Value, schema: &Schema, limits: &QueryLimits) -> Result<Query, Diagnostics> {
-        json::parse(value, schema, limits).map(|ast| Query::normalized(ast, schema))
+        Parsed::from_json(value, schema, limits, ParseOptions::default()).map(|parsed| parsed.query)
     }
 
     /// Checks and normalizes an `Ast` built by a program. Its terms are not analyzed.

@@ -69,6 +69,33 @@ pub struct Field {
     pub values: Vec<FieldValue>,
     /// Signs before a keyword that are not part of it: `#` before a hashtag.
     pub signs: Vec<char>,
+    /// What is true of the values of all documents.
+    pub constraints: Constraints,
+}
+
+/// What is true of the values of a field in all documents, by which perch refuses queries that no
+/// document can match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Constraints {
+    /// Whether a document has at most one value.
+    pub is_single: bool,
+    /// Whether each document has a value.
+    pub is_always: bool,
+    /// The smallest number or date.
+    pub min: i64,
+    /// The largest number or date.
+    pub max: i64,
+    /// Each number or date is a multiple of this.
+    pub step: i64,
+    /// Keywords of other fields that a document with a value of this field has.
+    pub implies: Vec<(FieldId, String)>,
+}
+
+impl Default for Constraints {
+    /// Any number of any values.
+    fn default() -> Constraints {
+        Constraints { is_single: false, is_always: false, min: i64::MIN, max: i64::MAX, step: 1, implies: Vec::new() }
+    }
 }
 
 /// A value of a keyword field with a fixed set of values.
@@ -117,6 +144,7 @@ impl Schema {
             kind,
             values: Vec::new(),
             signs: Vec::new(),
+            constraints: Constraints::default(),
         });
         id
     }
@@ -140,6 +168,11 @@ impl Schema {
     /// Sets the signs that a query may have before a keyword of this field.
     pub fn ignore_signs(&mut self, id: FieldId, signs: &[char]) {
         self.fields[id.index()].signs = signs.to_vec();
+    }
+
+    /// Says what is true of the values of a field in all documents.
+    pub fn constrain(&mut self, id: FieldId, constraints: Constraints) {
+        self.fields[id.index()].constraints = constraints;
     }
 
     /// The field of that name or alias.
@@ -186,6 +219,28 @@ impl Schema {
             for name in [tweet::MENTION, tweet::SCREEN_NAME, tweet::REPLY_TO] {
                 schema.ignore_signs(name, &['@', '＠']);
             }
+            let one = Constraints { is_single: true, ..Constraints::default() };
+            schema.constrain(tweet::SCREEN_NAME, one.clone());
+            schema.constrain(tweet::ID, Constraints { is_always: true, min: 0, ..one.clone() });
+            // Tweets have seconds.
+            schema.constrain(tweet::CREATED, Constraints { step: 1_000, ..one.clone() });
+            for count in [tweet::FOLLOWERS, tweet::RETWEETS, tweet::FAVORITES] {
+                schema.constrain(count, Constraints { is_always: true, min: 0, ..one.clone() });
+            }
+            let implies = |field, value: &str| vec![(field, value.to_owned())];
+            for (field, value) in [
+                (tweet::HASHTAG, "hashtags"),
+                (tweet::MENTION, "mentions"),
+                (tweet::CASHTAG, "cashtags"),
+                (tweet::URL, "links"),
+            ] {
+                schema.constrain(field, Constraints { implies: implies(tweet::HAS, value), ..Constraints::default() });
+            }
+            schema.constrain(
+                tweet::COORDINATES,
+                Constraints { implies: implies(tweet::HAS, "coordinates"), ..one.clone() },
+            );
+            schema.constrain(tweet::REPLY_TO, Constraints { implies: implies(tweet::IS, "reply"), ..one });
             schema
         });
         &TWEET

@@ -16,7 +16,7 @@ use std::ops::Range;
 pub use fold::fold;
 pub use url::{url_query_words, url_words};
 
-use fold::{Class, Folder, Span, is_ignored};
+use fold::{Class, Folder, KEYCAP, Span, emoji_sequence, is_ignored};
 
 /// The length of a term in bytes, at most, which fits into one byte. Longer terms are left out of
 /// documents and queries, and keep their position.
@@ -33,6 +33,34 @@ pub fn query_words(text: &str) -> Vec<(String, Range<usize>)> {
     let mut terms = Vec::new();
     words(text, &mut |term, _, (start, end)| terms.push((term.to_owned(), start as usize..end as usize)));
     terms
+}
+
+/// Whether a character is part of a word, or a term of its own. Otherwise it separates words, or
+/// nobody sees it.
+#[must_use]
+pub fn is_word_char(c: char) -> bool {
+    let mut found = false;
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric();
+    }
+    let mut folder = Folder::default();
+    folder.push(c, (0, 0), &mut |_, class, _| found |= class != Class::Gap);
+    folder.flush(&mut |_, class, _| found |= class != Class::Gap);
+    found
+}
+
+/// Whether a text ends in a separator, so that what is appended is a word of its own.
+#[must_use]
+pub fn ends_in_separator(text: &str) -> bool {
+    let last = text.chars().rev().find(|&c| !is_ignored(c));
+    last.is_some_and(|c| !is_word_char(c)) && words_end_before(text)
+}
+
+/// Whether the last term of a text ends before the last character: an emoji may end in a sign.
+fn words_end_before(text: &str) -> bool {
+    let mut last = 0;
+    split::<false>(text, &mut |_: &str, _, span: Span| last = span.1);
+    (last as usize) < text.len()
 }
 
 /// A byte offset as tokens have it. No text that perch reads is near 4 GiB.
@@ -80,6 +108,12 @@ fn split<const SKIP_ADDRESSES: bool>(text: &str, sink: &mut (impl FnMut(&str, u3
     let mut here = 0;
     while let Some(&byte) = bytes.get(here) {
         if !byte.is_ascii() {
+            if let Some(emoji) = emoji_sequence(&text[here..]) {
+                folder.flush(&mut |c, class, span| terms.push(c, class, span));
+                terms.emoji(&emoji.term, (at(here), at(here + emoji.len)));
+                here += emoji.len;
+                continue;
+            }
             let c = text[here..].chars().next().expect("a byte that is not ASCII starts a character");
             let end = here + c.len_utf8();
             folder.push(c, (at(here), at(end)), &mut |c, class, span| terms.push(c, class, span));
@@ -103,6 +137,12 @@ fn split<const SKIP_ADDRESSES: bool>(text: &str, sink: &mut (impl FnMut(&str, u3
             here += 1;
         }
         if here == start {
+            if matches!(byte, b'#' | b'*') && text[here + 1..].starts_with(KEYCAP) {
+                let end = here + 1 + KEYCAP.len();
+                terms.emoji(&text[here..end], (at(here), at(end)));
+                here = end;
+                continue;
+            }
             here += 1;
             if SKIP_ADDRESSES
                 && byte == b':'
@@ -211,6 +251,13 @@ impl<S: FnMut(&str, u32, Span) + ?Sized> Terms<'_, S> {
                 self.end();
             }
         }
+    }
+
+    /// Adds an emoji of several characters.
+    fn emoji(&mut self, emoji: &str, span: Span) {
+        self.end();
+        (self.sink)(emoji, self.position, span);
+        self.position += 1;
     }
 
     fn append(&mut self, c: char, span: Span) {

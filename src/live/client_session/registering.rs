@@ -9,7 +9,7 @@ use crate::ids::{Epoch, Seq};
 use crate::live::client_context::ClientContext;
 use crate::live::command::{PercolateCommand, Percolated, Reply};
 use crate::live::error::ApiError;
-use crate::live::{LiveError, Percolate, PreparedQuery, Session, SubscriptionName};
+use crate::live::{LiveError, Percolate, PreparedQuery, Session, SubscriptionName, UseOf};
 use crate::pipeline::Subscribed;
 
 /// A registration that has not ended.
@@ -44,7 +44,7 @@ impl Registering {
     ) -> Registering {
         let (context, requester) = (Arc::clone(context), session.live().requester().clone());
         let parse = async move {
-            let query = context.query(query, &requester).await;
+            let query = context.query(query, UseOf::Registration, &requester).await;
             Step::Parsed { query, name, since, epoch }
         };
         Registering { step: parse.boxed(), is_exclusive: false }

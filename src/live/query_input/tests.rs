@@ -6,7 +6,7 @@ const LIMITS: QueryLimits =
     QueryLimits { max_bytes: 1_000, max_depth: 10, max_clauses: 100, max_automaton_bytes: 100_000, max_cost: 8_192 };
 
 fn parse(text: &str) -> Result<Query, ApiError> {
-    QueryInput::read("q", Value::from(text))?.parse(&LIMITS)
+    QueryInput::read("q", Value::from(text))?.parse(&LIMITS, UseOf::Registration).map(|parsed| parsed.query)
 }
 
 #[test]
@@ -14,7 +14,10 @@ fn text_and_json_and_json_in_text_are_one_query() {
     let object = serde_json::json!({"query_string": {"query": "rust"}});
     let expected = parse("rust").unwrap().id();
     assert_eq!(parse(&object.to_string()).unwrap().id(), expected);
-    assert_eq!(QueryInput::read("query", object).unwrap().parse(&LIMITS).unwrap().id(), expected);
+    assert_eq!(
+        QueryInput::read("query", object).unwrap().parse(&LIMITS, UseOf::Registration).unwrap().query.id(),
+        expected
+    );
 }
 
 #[test]
@@ -47,4 +50,16 @@ async fn a_query_that_nobody_waits_for_keeps_no_place() {
     for read in left_alone {
         assert!(read.await.is_ok());
     }
+}
+
+#[test]
+fn warnings_have_a_place_and_dates_move_in_history_only() {
+    let input = |text: &str| QueryInput::read("q", Value::from(text)).unwrap();
+    let parsed = input("rust - jobs").parse(&LIMITS, UseOf::Registration).unwrap();
+    let warnings = serde_json::to_value(QueryWarning::list(&parsed.warnings)).unwrap();
+    assert_eq!(warnings[0]["at"], serde_json::json!({"column": 6, "length": 1}));
+    assert!(warnings[0]["message"].as_str().unwrap().contains("`-` means nothing here"), "{warnings}");
+    assert!(input("created:>now-7d").parse(&LIMITS, UseOf::History).is_ok());
+    let error = input("created:>now-7d").parse(&LIMITS, UseOf::Registration).unwrap_err();
+    assert!(error.message.contains("would mean something else tomorrow"), "{}", error.message);
 }

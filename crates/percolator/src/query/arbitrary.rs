@@ -138,7 +138,12 @@ pub fn ast() -> impl Strategy<Value = Ast> {
             3 => prop::collection::vec(inner.clone(), 0..4).prop_map(Ast::And),
             3 => prop::collection::vec(inner.clone(), 0..4).prop_map(Ast::Or),
             1 => (0..5_usize, prop::collection::vec(inner.clone(), 0..5))
-                .prop_map(|(min, of)| Ast::AtLeast { min, of }),
+                .prop_map(|(min, mut of)| {
+                    // A repetition is no other alternative.
+                    let mut seen = std::collections::HashSet::new();
+                    of.retain(|part| seen.insert(super::canonical_text(part, Schema::tweet())));
+                    Ast::AtLeast { min, of }
+                }),
             2 => inner.prop_map(|part| Ast::Not(Box::new(part))),
         ]
     })

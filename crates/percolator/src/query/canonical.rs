@@ -153,19 +153,18 @@ fn or(parts: Vec<Node>) -> Node {
 }
 
 fn at_least(min: usize, mut parts: Vec<Node>) -> Node {
-    let always = parts.iter().filter(|part| part.is(&Ast::All)).count();
+    let always = usize::from(parts.iter().any(|part| part.is(&Ast::All)));
     let min = min.saturating_sub(always);
     parts.retain(|part| !part.is(&Ast::All) && !part.is(&Ast::None));
+    // A repetition is no other alternative.
+    sort(&mut parts);
+    parts.dedup_by(|left, right| left.text == right.text);
     match min {
         0 => Node::all(),
         1 => or(parts),
         _ if min > parts.len() => Node::none(),
         _ if min == parts.len() => and(parts),
-        _ => {
-            // Repetitions stay, since each counts.
-            sort(&mut parts);
-            Node { text: format!("({})~{min}", join(&parts, " OR ")), head: Head::AtLeast(min, parts) }
-        }
+        _ => Node { text: format!("({})~{min}", join(&parts, " OR ")), head: Head::AtLeast(min, parts) },
     }
 }
 
@@ -189,8 +188,13 @@ fn normalize_leaf(leaf: Ast, schema: &Schema) -> Ast {
         Ast::Fuzzy { field, term, distance: 0 } => Ast::Term { field, term },
         Ast::Wildcard { field, pattern } => normalize_wildcard(field, &pattern, schema),
         // An expression in normal form keeps its automaton.
-        Ast::Regex { field, pattern } if pattern.contains("\\/") => {
-            Ast::Regex { field, pattern: build::without_escaped_slashes(&pattern).into() }
+        Ast::Regex { field, pattern } if pattern.contains("\\/") || !pattern.is_ascii() => {
+            let normal = build::fold_regex(&build::without_escaped_slashes(&pattern));
+            if normal == *pattern {
+                Ast::Regex { field, pattern }
+            } else {
+                Ast::Regex { field, pattern: normal.into() }
+            }
         }
         Ast::Range { field, lower, upper } => normalize_range(field, lower, upper, schema.field(field).kind),
         leaf => leaf,
@@ -306,7 +310,8 @@ fn candidates(leaf: &Ast, schema: &Schema) -> Vec<String> {
             ways
         }
         Ast::Range { field, lower, upper } => {
-            vec![format!("{}:{}", name(*field), range_text(*lower, *upper, schema.field(*field).kind))]
+            let range = range_text(*lower, *upper, schema.field(*field).kind);
+            vec![format!("{}:{range}", name(*field)), format!("{}:={range}", name(*field))]
         }
         Ast::Exists { field } => vec![format!("{}:*", name(*field))],
         Ast::Within { field, bounds } => {

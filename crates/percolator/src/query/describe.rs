@@ -79,7 +79,7 @@ pub fn show_value(key: i64, kind: Kind) -> String {
     }
 }
 
-fn range(lower: Bound<i64>, upper: Bound<i64>, kind: Kind) -> String {
+pub(super) fn range(lower: Bound<i64>, upper: Bound<i64>, kind: Kind) -> String {
     let show = |key: i64| show_value(key, kind);
     let lower = match lower {
         Bound::Unbounded => None,

@@ -44,7 +44,7 @@ impl Diagnostic {
     /// query is invalid.
     #[must_use]
     pub fn is_limit(&self) -> bool {
-        ["(max_bytes)", "(max_depth)", "(max_clauses)", "(max_automaton_bytes)", "(max_cost)"]
+        ["(max_bytes)", "(max_depth)", "(max_clauses)", "(max_automaton_bytes)", "(max_cost)", "values, the limit"]
             .iter()
             .any(|key| self.message.ends_with(key))
     }

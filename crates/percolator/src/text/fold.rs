@@ -36,11 +36,68 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     }
     let mut result = String::with_capacity(text.len());
     let mut folder = Folder::default();
-    for c in text.chars() {
-        folder.push(c, (0, 0), &mut |c, _, _| result.push(c));
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let mut len = c.len_utf8();
+        if let Some(emoji) = emoji_sequence(rest) {
+            folder.flush(&mut |c, _, _| result.push(c));
+            result.push_str(&emoji.term);
+            len = emoji.len;
+        } else {
+            folder.push(c, (0, 0), &mut |c, _, _| result.push(c));
+        }
+        rest = &rest[len..];
     }
     folder.flush(&mut |c, _, _| result.push(c));
     result.into()
+}
+
+/// An emoji of several characters that is one term.
+pub(super) struct EmojiSequence<'t> {
+    /// The term: the characters without those that modify them.
+    pub(super) term: Cow<'t, str>,
+    /// The length in the text, in bytes.
+    pub(super) len: usize,
+}
+
+/// The emoji of several characters at the start of a text: a flag (two letters, or a black flag
+/// with tags), a sign with the variation selector of emoji (`▶️`, which is a separator without), or
+/// the keycap of `#` or `*`. Folding keeps it as it is.
+pub(super) fn emoji_sequence(text: &str) -> Option<EmojiSequence<'_>> {
+    let first = text.chars().next()?;
+    let behind = &text[first.len_utf8()..];
+    let whole = |len: usize| EmojiSequence { term: Cow::Borrowed(&text[..len]), len };
+    match first {
+        '#' | '*' => behind.starts_with(KEYCAP).then(|| whole(1 + KEYCAP.len())),
+        '\u{1f1e6}'..='\u{1f1ff}' => {
+            let (at, second) = behind.char_indices().find(|&(_, c)| !is_ignored(c))?;
+            matches!(second, '\u{1f1e6}'..='\u{1f1ff}').then(|| EmojiSequence {
+                term: [first, second].iter().collect::<String>().into(),
+                len: first.len_utf8() + at + second.len_utf8(),
+            })
+        }
+        '\u{1f3f4}' => {
+            let tags = behind.trim_start_matches(|c| matches!(c, '\u{e0020}'..='\u{e007f}'));
+            (tags.len() < behind.len()).then(|| whole(text.len() - tags.len()))
+        }
+        c if is_sign_or_emoji(c) => {
+            behind.starts_with(EMOJI_SELECTOR).then(|| whole(c.len_utf8() + EMOJI_SELECTOR.len_utf8()))
+        }
+        _ => None,
+    }
+}
+
+/// The variation selector that makes an emoji of a sign.
+const EMOJI_SELECTOR: char = '\u{fe0f}';
+/// What follows the character of a keycap.
+pub(super) const KEYCAP: &str = "\u{fe0f}\u{20e3}";
+
+/// Signs and letters that are emoji with [`EMOJI_SELECTOR`] only.
+fn is_sign_or_emoji(c: char) -> bool {
+    matches!(c,
+        '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' | '\u{2194}'..='\u{2199}'
+        | '\u{21a9}'..='\u{21aa}' | '\u{24c2}' | '\u{25aa}'..='\u{25ab}' | '\u{25b6}' | '\u{25c0}'
+        | '\u{2934}'..='\u{2935}' | '\u{3030}' | '\u{303d}')
 }
 
 /// A range of bytes of the text: start and end.
@@ -156,7 +213,7 @@ fn fold_char(c: char, out: &mut impl FnMut(char)) {
         return;
     }
     if !is_folded(c) {
-        return out(c);
+        return out(wide_hangul(c));
     }
     let mut words_only = true;
     decompose_compatible(c, |part| words_only &= is_word_part(part) || is_bracket(part));
@@ -198,10 +255,27 @@ fn lower(c: char, out: &mut impl FnMut(char)) {
             'ŧ' => out('t'),
             'ı' => out('i'),
             'ς' => out('σ'),
+            'ى' | 'ی' | 'ے' => out('ي'),
+            'ة' | 'ہ' | 'ە' => out('ه'),
+            'ک' => out('ك'),
             accent if is_accent(accent) => {}
             lower => out(lower),
         }
     }
+}
+
+/// The full-width form of a half-width Hangul letter.
+fn wide_hangul(c: char) -> char {
+    let code = u32::from(c);
+    let wide = match code {
+        0xffa1..=0xffbe => code - 0xffa1 + 0x3131,
+        0xffc2..=0xffc7 => code - 0xffc2 + 0x314f,
+        0xffca..=0xffcf => code - 0xffca + 0x3155,
+        0xffd2..=0xffd7 => code - 0xffd2 + 0x315b,
+        0xffda..=0xffdc => code - 0xffda + 0x3161,
+        _ => code,
+    };
+    char::from_u32(wide).unwrap_or(c)
 }
 
 /// Brackets that are part of one sign (㈱, ⑴), which are left out.
@@ -227,9 +301,13 @@ fn is_folded(c: char) -> bool {
     }
 }
 
-/// Marks of Latin, Greek and Cyrillic letters, and marks of any character.
+/// Marks of Latin, Greek and Cyrillic letters, points of Hebrew and Arabic, hamza above and below
+/// other letters, the tatweel that lengthens Arabic words, and marks of any character.
 fn is_accent(c: char) -> bool {
     matches!(c,
+        '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}'..='\u{5c2}' | '\u{5c4}'..='\u{5c5}' | '\u{5c7}'
+        | '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6dc}'
+        | '\u{6df}'..='\u{6e4}' | '\u{6e7}'..='\u{6e8}' | '\u{6ea}'..='\u{6ed}' |
         '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
         | '\u{20d0}'..='\u{20ff}' | '\u{a66f}'..='\u{a672}' | '\u{a674}'..='\u{a67d}' | '\u{fe20}'..='\u{fe2f}')
 }

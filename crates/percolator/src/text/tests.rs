@@ -55,6 +55,16 @@ fn characters_of_unspaced_scripts_are_terms() {
     check("ที่นี่ 12", &["ที่", "นี่", "12"]);
     check("㈱ ㌔ ㎏", &["株", "キ", "ロ", "kg"]);
     check("人々〆〇", &["人", "々", "〆", "〇"]);
+    check("ﾾﾾ ￂ", &["ㅎ", "ㅎ", "ㅏ"]);
+}
+
+#[test]
+fn arabic_and_hebrew_words_lose_points_and_hamza() {
+    check("مَدْرَسَة مدرسه مـدرسـة", &["مدرسه", "مدرسه", "مدرسه"]);
+    check("أحمد إحمد آحمد ٱحمد احمد", &["احمد", "احمد", "احمد", "ٱحمد", "احمد"]);
+    check("فارسی فارسي کتاب كتاب", &["فارسي", "فارسي", "كتاب", "كتاب"]);
+    check("שָׁלוֹם שלום", &["שלום", "שלום"]);
+    check("İSTANBUL ıstanbul ISTANBUL", &["istanbul", "istanbul", "istanbul"]);
 }
 
 #[test]
@@ -68,9 +78,12 @@ fn voicing_marks_of_kana_stay_and_are_composed() {
 fn emoji_are_terms_without_their_looks() {
     check("👍🏽 👍", &["👍", "👍"]);
     check("👩‍💻❤️ok", &["👩", "💻", "❤", "ok"]);
-    check("🇯🇵", &["🇯", "🇵"]);
+    check("🇯🇵🇺🇸 🇯", &["🇯🇵", "🇺🇸", "🇯"]);
+    check("🇬🇺🇸🇪", &["🇬🇺", "🇸🇪"]);
     check("1️⃣ rust😂😂", &["1", "rust", "😂", "😂"]);
-    check("🏴󠁧󠁢󠁥󠁮󠁧󠁿 ㊗ 🅰", &["🏴", "㊗", "🅰"]);
+    check("🏴󠁧󠁢󠁥󠁮󠁧󠁿 🏴 ㊗ 🅰", &["🏴󠁧󠁢󠁥󠁮󠁧󠁿", "🏴", "㊗", "🅰"]);
+    check("ℹ️ Ⓜ️ ©️ ▶️x #️⃣ *️⃣", &["ℹ️", "Ⓜ️", "©️", "▶️", "x", "#️⃣", "*️⃣"]);
+    check("ⓇⓄⓄⓂ ™ © ▶", &["room"]);
     check("a → b ● c", &["a", "b", "c"]);
 }
 
@@ -110,20 +123,50 @@ fn spans_are_bytes_of_the_text() {
 fn an_address_is_its_host_the_domains_above_and_its_words() {
     check_url(
         "https://www.Example.com/a/Rust-Book?x=1#End",
-        &[(0, "example.com"), (1, "a"), (2, "rust"), (3, "book"), (4, "x"), (5, "1"), (6, "end")],
+        &[
+            (0, "example"),
+            (0, "com"),
+            (0, "example.com"),
+            (1, "a"),
+            (2, "rust"),
+            (3, "book"),
+            (4, "x"),
+            (5, "1"),
+            (6, "end"),
+        ],
     );
     check_url(
         "http://me:pw@a.Blog.example.co:8080",
-        &[(0, "a.blog.example.co"), (0, "blog.example.co"), (0, "example.co")],
+        &[
+            (0, "a"),
+            (0, "blog"),
+            (0, "example"),
+            (0, "co"),
+            (0, "a.blog.example.co"),
+            (0, "blog.example.co"),
+            (0, "example.co"),
+        ],
     );
-    check_url("example.com", &[(0, "example.com")]);
+    check_url("example.com", &[(0, "example"), (0, "com"), (0, "example.com")]);
+    check_url("rust-lang.org", &[(0, "rust-lang"), (0, "rust"), (0, "lang"), (0, "org"), (0, "rust-lang.org")]);
     check_url("http://192.168.0.1/x", &[(0, "192.168.0.1"), (1, "x")]);
     check_url(
         "https://de.wikipedia.org/wiki/M%C3%BCnchen",
-        &[(0, "de.wikipedia.org"), (0, "wikipedia.org"), (1, "wiki"), (2, "munchen")],
+        &[
+            (0, "de"),
+            (0, "wikipedia"),
+            (0, "org"),
+            (0, "de.wikipedia.org"),
+            (0, "wikipedia.org"),
+            (1, "wiki"),
+            (2, "munchen"),
+        ],
     );
-    check_url("https://web.org/http://a.b/c", &[(0, "web.org"), (1, "http"), (2, "a"), (3, "b"), (4, "c")]);
-    check_url("http://x.y/100%&%zz%ff", &[(0, "x.y"), (1, "100"), (2, "zz"), (3, "ff")]);
+    check_url(
+        "https://web.org/http://a.b/c",
+        &[(0, "web"), (0, "org"), (0, "web.org"), (1, "http"), (2, "a"), (3, "b"), (4, "c")],
+    );
+    check_url("http://x.y/100%&%zz%ff", &[(0, "x"), (0, "y"), (0, "x.y"), (1, "100"), (2, "zz"), (3, "ff")]);
     check_url("localhost:8888/x", &[(0, "localhost"), (1, "x")]);
     check_url("http://", &[]);
     check_url("\u{200d}://", &[]);

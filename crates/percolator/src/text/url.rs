@@ -11,10 +11,12 @@ use super::{Span, at, fold, split};
 /// Calls `sink` with each term of an address: folded term, position, byte span in `url`.
 ///
 /// The host without `www.` is at position 0, and so are the domains above it (`example.com` for
-/// `blog.example.com`, never `com`). The words of path, query and fragment follow from position 1.
-/// Scheme, user and port are left out.
+/// `blog.example.com`), its labels (`blog`, `example`, `com`) and their words. The words of path,
+/// query and fragment follow from position 1. Scheme, user and port are left out.
 pub fn url_words(url: &str, sink: &mut (impl FnMut(&str, u32, (u32, u32)) + ?Sized)) {
     let host = host(url);
+    // Before the host, so that a phrase of host and path is a run of terms without them.
+    labels(url, host.clone(), sink);
     let mut start = host.start;
     while start < host.end {
         let term = fold(&url[start..host.end]);
@@ -38,8 +40,29 @@ pub fn url_words(url: &str, sink: &mut (impl FnMut(&str, u32, (u32, u32)) + ?Siz
     });
 }
 
+/// The labels of a host with several, and the words of labels with hyphens.
+fn labels(url: &str, host: Range<usize>, sink: &mut (impl FnMut(&str, u32, (u32, u32)) + ?Sized)) {
+    let name = &url[host.clone()];
+    if name.len() > MAX_TERM_BYTES || is_ip(name) {
+        return;
+    }
+    let mut start = host.start;
+    for label in name.split('.') {
+        let span = (at(start), at(start + label.len()));
+        let term = fold(label);
+        if !term.is_empty() && label.len() < name.len() {
+            sink(&term, 0, span);
+        }
+        if label.contains('-') {
+            split::<false>(label, &mut |word: &str, _, (from, to): Span| sink(word, 0, (span.0 + from, span.0 + to)));
+        }
+        start += label.len() + 1;
+    }
+}
+
 /// The terms of a query for an address, in order: those of [`url_words`] without the domains above
-/// the host. A text that does not start with a host (`rust`, `/rust`, two words) gives its words.
+/// the host and its labels. A text that does not start with a host (`rust`, `/rust`, two words)
+/// gives its words.
 #[must_use]
 pub fn url_query_words(text: &str) -> Vec<String> {
     let text = text.trim();

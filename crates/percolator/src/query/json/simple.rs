@@ -98,10 +98,14 @@ impl SimpleParser<'_, '_> {
                 let text = self.take(|char| char == '"');
                 self.pos += 1;
                 let slop = self.tilde().unwrap_or(0);
+                if self.peek() == Some('^') {
+                    self.take(|char| char != '^' && char != '.' && !char.is_ascii_digit());
+                }
                 self.leaf(|builder, field| builder.text(field, &text, slop, false))?
             }
             Some(_) => {
                 let text = self.take(|char| char.is_whitespace() || "()\"+|~".contains(char));
+                let text = without_boost(text);
                 let edits = self.tilde();
                 match (text.strip_suffix('*'), edits) {
                     (_, Some(edits)) => {
@@ -156,4 +160,14 @@ impl SimpleParser<'_, '_> {
         }
         Ok((!any.is_empty()).then_some(Ast::Or(any)))
     }
+}
+
+/// A word without the boost behind it, which changes nothing.
+fn without_boost(mut word: String) -> String {
+    if let Some((before, boost)) = word.rsplit_once('^')
+        && boost.parse::<f64>().is_ok()
+    {
+        word.truncate(before.len());
+    }
+    word
 }

@@ -1,55 +1,10 @@
 //! Parses what may follow `field:`.
 
-use super::{
-    Ast, Built, FieldId, Kind, LeafError, Parser, Phrase, Range, RangeBound, Word, build, ends_word, is_quote,
-};
+use super::{Ast, FieldId, Kind, LeafError, Parser, Phrase, Range, RangeBound, Word, build, is_boundary, is_quote};
 
 impl Parser<'_, '_, '_> {
-    /// Parses the condition after the name of a field.
-    pub(super) fn fielded(&mut self, name: &Word) -> Ast {
-        self.pos += 1;
-        let text = name.text();
-        if text.is_empty() {
-            let problem = LeafError::new("the name of a field is missing before `:`")
-                .expected("expected as in lang:en; to search for the text, quote it");
-            self.report(name.span.start..self.pos, problem);
-            self.skip_value();
-            return Ast::None;
-        }
-        if text == "*" && self.eat("*") && self.at_boundary() {
-            return Ast::All;
-        }
-        let known = self.builder.schema.find(&text).is_some();
-        match text.to_ascii_lowercase().as_str() {
-            "since" if !known => self.bound(name, true),
-            "until" if !known => self.bound(name, false),
-            "within" if !known => self.within(name, None),
-            "near" if !known => self.near(name, None),
-            _ => match self.builder.field(&text) {
-                Ok(field) => self.value(field),
-                Err(mut problem) => {
-                    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-                        problem =
-                            LeafError::new(format!("`{text}` is no field")).expected("to search for a time, quote it");
-                    }
-                    self.report(name.span.clone(), problem);
-                    self.skip_value();
-                    Ast::None
-                }
-            },
-        }
-    }
-
-    /// Skips the value of an unknown field, so that it does not cause more errors.
-    fn skip_value(&mut self) {
-        match self.peek() {
-            Some('[' | '{') => drop(self.skip_brackets()),
-            Some(char) if is_quote(char) => drop(self.quoted_text()),
-            _ => drop(self.word(false)),
-        }
-    }
-
-    fn value(&mut self, field: FieldId) -> Ast {
+    /// Parses the value behind a field and its colon.
+    pub(super) fn value(&mut self, field: FieldId) -> Option<Ast> {
         let colon = self.pos;
         self.skip_space();
         let start = self.pos;
@@ -59,7 +14,7 @@ impl Parser<'_, '_, '_> {
                 let name = &self.builder.schema.field(field).name;
                 let problem = LeafError::new(format!("a value is missing behind `{name}:`"));
                 self.report(colon..colon, problem.expected(format!("expected a value, or {name}:* for any")));
-                Ast::None
+                Some(Ast::None)
             }
             Some('(') => self.group(field),
             Some('[' | '{') => self.range(field),
@@ -67,55 +22,105 @@ impl Parser<'_, '_, '_> {
             Some('=') => self.exact(field),
             Some('/') if kind.has_terms() => self.regex(field),
             Some(char) if is_quote(char) => self.quoted(field),
-            Some('-') if kind.has_terms() => {
-                let word = self.word(false);
+            Some('-' | '!') if kind.has_terms() && self.peek_second().is_some_and(|char| !is_boundary(char)) => {
+                self.bump();
                 let name = &self.builder.schema.field(field).name;
-                let problem = LeafError::new("the `-` stands behind the field");
-                let text = word.text();
-                self.report(word.span, problem.expected(format!("expected -{name}:{}", &text[1..])));
-                Ast::None
+                let message = format!("the sign behind `{name}:` was read as standing before it");
+                self.warn(start..self.pos, message, format!("expected -{name}:word"));
+                self.value(field).map(|value| Ast::Not(Box::new(value)))
             }
-            Some(_) if kind == Kind::Url && self.at_address() => self.address(field),
+            Some(_) if kind == Kind::Url && self.at_address() => self.address_leaf(field),
+            Some(_) if kind == Kind::Url && self.has_path() => self.address_leaf(field),
             Some(_) => {
-                let word = self.word(false);
-                let behind = self.pos;
-                self.skip_space();
-                if self.peek() == Some('[') {
-                    match word.text().to_ascii_uppercase().as_str() {
-                        "IN" => return self.one_of(field),
-                        "WITHIN" if kind == Kind::Point => return self.within(&word, Some(field)),
-                        "NEAR" if kind == Kind::Point => return self.near(&word, Some(field)),
-                        _ => {}
+                if self.operator("NOT", "").is_some() {
+                    self.skip_space();
+                    if !self.at_end() && self.peek() != Some(')') {
+                        return self.value(field).map(|value| Ast::Not(Box::new(value)));
                     }
+                    self.pos = start;
                 }
-                self.pos = behind;
-                if word.chars.is_empty() {
-                    self.bump();
-                    self.report(
-                        start..self.pos,
-                        LeafError::new("this is no value").expected("to search for it, quote it"),
-                    );
-                    return Ast::None;
-                }
-                self.word_leaf(field, &word)
+                self.word_value(field, start)
             }
         }
     }
 
+    /// Whether an address with path or parameters is next, in which `?`, `~` and brackets are no
+    /// operators.
+    fn has_path(&self) -> bool {
+        let token = self.rest().split(|char: char| char.is_whitespace() || is_quote(char)).next().unwrap_or_default();
+        let has_host = |text: &str| text.trim_start_matches(['/', '.']).contains(crate::text::is_word_char);
+        match token.find(['/', '?']) {
+            Some(at) if token[at..].starts_with('/') => {
+                has_host(token) && !token[at..].trim_end_matches('*').contains('*')
+            }
+            Some(at) => token[at..].contains('='),
+            None => false,
+        }
+    }
+
+    fn word_value(&mut self, field: FieldId, start: usize) -> Option<Ast> {
+        let kind = self.builder.schema.field(field).kind;
+        let word = self.word();
+        let behind = self.pos;
+        self.skip_space();
+        if self.peek() == Some('[') {
+            match word.text().to_ascii_uppercase().as_str() {
+                "IN" => return Some(self.one_of(field)),
+                "WITHIN" if kind == Kind::Point => return self.within(&word, Some(field)),
+                "NEAR" if kind == Kind::Point => return self.near(&word, Some(field)),
+                _ => {}
+            }
+        }
+        self.pos = behind;
+        if word.chars.is_empty() {
+            self.bump();
+            return Some(self.no_value(start..self.pos));
+        }
+        self.values(field, word)
+    }
+
+    /// The leaves of values with commas between them, of which any may match.
+    fn values(&mut self, field: FieldId, mut word: Word) -> Option<Ast> {
+        let kind = self.builder.schema.field(field).kind;
+        if kind == Kind::Text || (kind == Kind::Integer && build::is_grouped_number(&word.text())) {
+            return self.word_leaf(field, word);
+        }
+        let span = word.span.clone();
+        word.cut_punctuation();
+        if word.chars.is_empty() {
+            return self.leave_out(span);
+        }
+        let mut parts: Vec<Word> = Word { span: span.clone(), chars: word.chars }.split(|char| char == ',');
+        if parts.len() < 2 {
+            let Some(word) = parts.pop() else { return Some(self.no_value(span)) };
+            return self.word_leaf(field, word);
+        }
+        let mut any = Vec::with_capacity(parts.len());
+        for mut part in parts {
+            part.cut_punctuation();
+            if !part.chars.is_empty() {
+                any.extend(self.wildcard_or_text(field, part));
+            }
+        }
+        self.suffix();
+        (!any.is_empty()).then_some(Ast::Or(any))
+    }
+
     /// Parses a number or date, without spaces or quoted.
-    fn literal(&mut self) -> (Range<usize>, String) {
+    pub(super) fn literal(&mut self) -> (Range<usize>, String) {
         self.skip_space();
         let start = self.pos;
         if self.peek().is_some_and(is_quote) {
             let text = self.quoted_text().unwrap_or_default();
             return (start..self.pos, text);
         }
-        let word = self.word(false);
+        let mut word = self.word();
+        word.cut_punctuation();
         (start..self.pos, word.text())
     }
 
     /// Parses `>=5`, `>5`, `<=5`, `<5`.
-    fn comparison(&mut self, field: FieldId) -> Ast {
+    pub(super) fn comparison(&mut self, field: FieldId) -> Option<Ast> {
         let start = self.pos;
         let above = self.bump() == Some('>');
         let included = self.eat("=");
@@ -126,26 +131,8 @@ impl Parser<'_, '_, '_> {
         self.leaf(start..literal.end, built)
     }
 
-    /// Parses `since:2024-01-01` and `until:2024-02-01`.
-    fn bound(&mut self, name: &Word, since: bool) -> Ast {
-        let (span, text) = self.literal();
-        let schema = self.builder.schema;
-        let created = ["created_at", "created"].iter().find_map(|name| schema.find(name));
-        let field = created
-            .filter(|&id| schema.field(id).kind == Kind::Date)
-            .or_else(|| schema.iter().find(|(_, field)| field.kind == Kind::Date).map(|(id, _)| id));
-        let Some(field) = field else {
-            self.report(name.span.clone(), LeafError::new("there is no field with dates"));
-            return Ast::None;
-        };
-        // `since` includes the day and `until` excludes it, as in Twitter's search.
-        let end = Some(RangeBound { text: &text, included: since });
-        let built = if since { self.builder.range(field, end, None) } else { self.builder.range(field, None, end) };
-        self.leaf(span, built)
-    }
-
     /// Parses `[10 TO 100}`, with `*` for an open bound.
-    fn range(&mut self, field: FieldId) -> Ast {
+    pub(super) fn range(&mut self, field: FieldId) -> Option<Ast> {
         let start = self.pos;
         let lower_included = self.bump() == Some('[');
         let (_, lower) = self.literal();
@@ -162,7 +149,7 @@ impl Parser<'_, '_, '_> {
                     span,
                     LeafError::new("this is no range").expected("expected as in [10 TO 100], {10 TO 100} or [10 TO *]"),
                 );
-                return Ast::None;
+                return Some(Ast::None);
             }
         };
         self.pos += 1;
@@ -178,27 +165,27 @@ impl Parser<'_, '_, '_> {
         let open = self.pos;
         self.pos += 1;
         let mut any = Vec::new();
+        let ends = |char: char| char.is_whitespace() || is_quote(char) || "()[]{},".contains(char);
+        self.builder.begin_list();
         loop {
             self.skip_space();
             while self.eat(",") {
                 self.skip_space();
             }
             let start = self.pos;
-            match self.peek() {
+            let text = match self.peek() {
                 Some(']') => break,
-                Some(char) if is_quote(char) => {
-                    let Some(text) = self.quoted_text() else { return Ast::None };
-                    let built = self.builder.text(field, &text, 0, false);
-                    any.push(self.leaf(start..self.pos, built));
-                }
-                Some(char) if !ends_word(char) => {
+                Some(char) if is_quote(char) => match self.quoted_text() {
+                    Some(text) => text,
+                    None => return Ast::None,
+                },
+                Some(char) if !ends(char) => {
                     let mut text = String::new();
-                    while let Some(char) = self.peek().filter(|&char| !ends_word(char) && char != ',') {
+                    while let Some(char) = self.peek().filter(|&char| !ends(char)) {
                         self.bump();
                         text.push(if char == '\\' { self.bump().unwrap_or('\\') } else { char });
                     }
-                    let built = self.builder.text(field, &text, 0, false);
-                    any.push(self.leaf(start..self.pos, built));
+                    text
                 }
                 _ => {
                     if self.mistakes.is_empty() || !self.at_end() {
@@ -206,69 +193,27 @@ impl Parser<'_, '_, '_> {
                             LeafError::new("the list is not closed").expected("expected as in lang:IN [en de]");
                         self.report(open..open + 1, problem);
                     }
+                    self.builder.end_list();
                     return Ast::None;
                 }
+            };
+            let built = self.builder.text(field, &text, 0, false);
+            any.extend(self.leaf(start..self.pos, built));
+            if self.at_end() && !self.mistakes.is_empty() {
+                break;
             }
         }
-        self.pos += 1;
+        self.builder.end_list();
+        self.eat("]");
         if any.is_empty() {
             self.report(open..self.pos, LeafError::new("the list is empty").expected("expected as in lang:IN [en de]"));
         }
         Ast::Or(any)
     }
 
-    /// The values in `[…]`, split at spaces and commas.
-    fn list(&mut self) -> Option<Vec<String>> {
-        self.skip_space();
-        let inner = self.rest().strip_prefix('[')?;
-        let inner = &inner[..inner.find(']')?];
-        self.pos += inner.len() + 2;
-        let items = inner.split(|char: char| char.is_whitespace() || char == ',');
-        Some(items.filter(|item| !item.is_empty()).map(str::to_owned).collect())
-    }
-
-    /// Parses `within:[west south east north]`.
-    fn within(&mut self, name: &Word, field: Option<FieldId>) -> Ast {
-        let edges: Option<Vec<f64>> = self.list().and_then(|list| list.iter().map(|it| it.parse().ok()).collect());
-        let edges: Option<[f64; 4]> = edges.and_then(|edges| edges.try_into().ok());
-        let span = name.span.start..self.pos;
-        let built = match edges {
-            None => Err(LeafError::new("a box is missing")
-                .expected("expected west, south, east and north in degrees: within:[-0.5 51.3 0.3 51.7]")),
-            Some(edges) => match field.map_or_else(|| self.builder.place_field(), Ok) {
-                Ok(field) => self.builder.within(field, edges),
-                Err(problem) => Err(problem),
-            },
-        };
-        self.leaf(span, built)
-    }
-
-    /// Parses `near:[lon lat 5km]`.
-    fn near(&mut self, name: &Word, field: Option<FieldId>) -> Ast {
-        let list = self.list().unwrap_or_default();
-        let span = name.span.start..self.pos;
-        let built = self.near_leaf(&list, field);
-        self.leaf(span, built)
-    }
-
-    fn near_leaf(&mut self, list: &[String], field: Option<FieldId>) -> Built {
-        let missing = || {
-            LeafError::new("a place and a distance are missing")
-                .expected("expected longitude, latitude and distance: near:[13.4 52.5 5km]")
-        };
-        let [lon, lat, distance @ ..] = list else { return Err(missing()) };
-        let (Ok(lon), Ok(lat)) = (lon.parse(), lat.parse()) else { return Err(missing()) };
-        if distance.is_empty() {
-            return Err(missing());
-        }
-        let meters = build::distance(&distance.concat())?;
-        let field = field.map_or_else(|| self.builder.place_field(), Ok)?;
-        self.builder.near(field, lon, lat, meters)
-    }
-
     /// Parses `=word`, `="a term"`, `=("a" "phrase")`: terms as documents have them, without
     /// analysis. A number or date is parsed as after `field:`.
-    fn exact(&mut self, field: FieldId) -> Ast {
+    fn exact(&mut self, field: FieldId) -> Option<Ast> {
         let start = self.pos;
         self.pos += 1;
         if !self.builder.schema.field(field).kind.has_terms() {
@@ -288,7 +233,7 @@ impl Parser<'_, '_, '_> {
                 }
             }),
             _ => {
-                let word = self.word(false);
+                let word = self.word();
                 Some(if word.has_wildcard() {
                     Ast::Wildcard { field, pattern: word.pattern() }
                 } else {
@@ -303,7 +248,7 @@ impl Parser<'_, '_, '_> {
                 let problem = LeafError::new("this is no list of terms").expected(r#"expected as in text:=("a" "b")"#);
                 self.report(start..self.pos, problem);
             }
-            return Ast::None;
+            return Some(Ast::None);
         };
         let built = self.builder.check_leaf(&leaf).map(|()| leaf);
         self.leaf(start..self.pos, built)

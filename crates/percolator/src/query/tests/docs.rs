@@ -61,7 +61,7 @@ fn tweet(cell: &[String]) -> Doc {
         let field = field(name);
         match schema.field(field).kind {
             Kind::Integer => builder.integer(field, value.parse().unwrap()),
-            Kind::Date => builder.integer(field, *dates::interval(value).unwrap().start()),
+            Kind::Date => builder.integer(field, *dates::interval(value, None).unwrap().start()),
             Kind::Point => {
                 let (lon, lat) = value.split_once(',').unwrap();
                 builder.point(field, Point { lon: lon.parse().unwrap(), lat: lat.parse().unwrap() });
