@@ -4,7 +4,9 @@
 // Each character is folded to none, one or several others, the whole is composed again (NFC), and what comes out is split: runs of letters,
 // digits and marks are words; each character of a script without spaces, and each emoji, is one of its own; addresses are left out.
 
-const ACCENT = /[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ua66f-\ua672\ua674-\ua67d\ufe20-\ufe2f]/u;
+/** Accents, points of Hebrew and Arabic, hamza above and below other letters, and the tatweel that lengthens Arabic words. */
+const ACCENT =
+  /[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ua66f-\ua672\ua674-\ua67d\ufe20-\ufe2f]/u;
 /** What nobody sees, or what only says how another character looks. */
 const IGNORED =
   /[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\u{1f3fb}-\u{1f3ff}\u{e0000}-\u{e0fff}]/u;
@@ -21,7 +23,7 @@ const PICTURE =
   /[\u231a\u231b\u2328\u23cf\u23e9-\u23fa\u25fb-\u25fe\u2600-\u2767\u2794-\u27bf\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55\u3297\u3299\u{1f000}-\u{1f0ff}\u{1f170}\u{1f171}\u{1f17e}\u{1f17f}\u{1f18e}\u{1f191}-\u{1f19a}\u{1f1e6}-\u{1f1ff}\u{1f200}-\u{1f265}\u{1f300}-\u{1f3fa}\u{1f400}-\u{1faff}]/u;
 
 /** Letters that are written as others when there is no key for them. @type {Record<string, string>} */
-const LETTERS = { ß: 'ss', æ: 'ae', œ: 'oe', þ: 'th', ø: 'o', ł: 'l', đ: 'd', ð: 'd', ħ: 'h', ŧ: 't', ı: 'i', ς: 'σ' };
+const LETTERS = { ß: 'ss', æ: 'ae', œ: 'oe', þ: 'th', ø: 'o', ł: 'l', đ: 'd', ð: 'd', ħ: 'h', ŧ: 't', ı: 'i', ς: 'σ', ى: 'ي', ی: 'ي', ے: 'ي', ة: 'ه', ہ: 'ه', ە: 'ه', ک: 'ك' };
 
 /** Longer terms are not kept. */
 const MAX_TERM_BYTES = 255;
@@ -36,11 +38,27 @@ const isWordPart = (c) => c !== APOSTROPHE && WORD_PART.test(c);
 function foldOne(c) {
   if (ACCENT.test(c) || IGNORED.test(c)) return '';
   if (!SQUARED.test(c) && !isWordPart(c)) return c;
-  if (KEPT.test(c)) return c;
+  if (KEPT.test(c)) return wideHangul(c);
   const parts = [...c.normalize('NFKD')];
   // ½ would become 1⁄2, and so two words.
   if (!parts.every((part) => isWordPart(part) || part === '(' || part === ')')) return lower(c);
   return parts.map((part) => (part === '(' || part === ')' ? '' : lower(part))).join('');
+}
+
+/** Half-width Hangul letters: the first and the last of each run, and the full-width form of the first. */
+const HALF_WIDTH = [
+  [0xffa1, 0xffbe, 0x3131],
+  [0xffc2, 0xffc7, 0x314f],
+  [0xffca, 0xffcf, 0x3155],
+  [0xffd2, 0xffd7, 0x315b],
+  [0xffda, 0xffdc, 0x3161],
+];
+
+/** @param {string} c @returns {string} the full-width form of a half-width Hangul letter */
+function wideHangul(c) {
+  const code = c.charCodeAt(0);
+  const run = HALF_WIDTH.find(([first, last]) => code >= first && code <= last);
+  return run ? String.fromCharCode(code - run[0] + run[2]) : c;
 }
 
 /** @param {string} c */
@@ -74,8 +92,25 @@ const classOf = remembered(classify);
 /** @param {string} text lower case, without accents: as words are compared; not split */
 export function fold(text) {
   if (/^[\0-\x7f]*$/.test(text)) return text.toLowerCase();
-  return Array.from(text, folded).join('').normalize('NFC');
+  const part = (/** @type {string} */ part) => Array.from(part, folded).join('').normalize('NFC');
+  let out = '';
+  let at = 0;
+  for (const { 0: emoji, index } of text.matchAll(EMOJI)) {
+    out += part(text.slice(at, index)) + (emoji.match(FLAG)?.join('') ?? emoji);
+    at = index + emoji.length;
+  }
+  return out + part(text.slice(at));
 }
+
+/** A letter of a flag. */
+const FLAG = /[\u{1f1e6}-\u{1f1ff}]/gu;
+/**
+ * An emoji of several characters that is one term: the keycap of `#` or `*`, a flag of two letters or of a black flag with tags, or a sign
+ * that is an emoji with its selector only.
+ */
+const EMOJI =
+  /[#*]\ufe0f\u20e3|[\u{1f1e6}-\u{1f1ff}]\ufe0f*[\u{1f1e6}-\u{1f1ff}]|\u{1f3f4}[\u{e0020}-\u{e007f}]+|[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u2199\u21a9\u21aa\u24c2\u25aa\u25ab\u25b6\u25c0\u2934\u2935\u3030\u303d]\ufe0f/gu;
+const EMOJI_HERE = new RegExp(EMOJI.source, 'uy');
 
 /** An address behind its scheme, up to a space or one of `<>"`. */
 const ADDRESS = /:\/\/[!#-;=?-~]*/y;
@@ -101,6 +136,14 @@ export function terms(text) {
   for (let at = 0; at < plain.length; ) {
     const c = String.fromCodePoint(/** @type {number} */ (plain.codePointAt(at)));
     const kind = classOf(c);
+    EMOJI_HERE.lastIndex = at;
+    const emoji = kind === 'word' && c < '\u0080' ? null : EMOJI_HERE.exec(plain);
+    if (emoji) {
+      end();
+      out.push(emoji[0]);
+      at += emoji[0].length;
+      continue;
+    }
     if (c === ':' && !isSolo && (term === 'http' || term === 'https')) {
       ADDRESS.lastIndex = at;
       const address = ADDRESS.exec(plain);
