@@ -305,7 +305,7 @@ pub struct AnalyzedTweet {
     pub json: Arc<str>,
     /// The document that queries match.
     pub doc: Doc,
-    /// Whether this version is a [`deletion`]: no query matches it, whatever its document.
+    /// Whether this version is a [`mod@deletion`]: no query matches it, whatever its document.
     pub is_deleted: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `file`: tweets of a file or of standard input, in any format that [`super::reader`] reads.
+//! `file`: tweets of a file or of standard input, in any format of [`crate::format::reader`].
 //!
 //! The source sends chunks at the pipeline's speed or at a configured rate. Without `follow` it
 //! ends when its last tweet is durable; with it, it keeps reading what is appended.
