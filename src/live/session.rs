@@ -308,7 +308,7 @@ impl Session {
             match self.queue.take(MAX_EVENTS, &mut self.deliveries) {
                 TakeOutcome::Taken => {
                     if let Some(last) = self.deliveries.last() {
-                        self.taken = last.hit.seq;
+                        self.taken = last.position();
                     }
                     events.extend(self.deliveries.drain(..).map(Event::Tweet));
                     if self.deliveries.capacity() > KEPT_CAPACITY {

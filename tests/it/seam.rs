@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::support::{Client, Perch};
+use crate::support::{Client, PATIENCE, Perch};
 
 /// An id and the version of its text.
 type Version = (u64, u64);
@@ -177,8 +177,15 @@ async fn scenario(perch: &Perch, seed: u64) {
             let is_there = |reader: &Reader, held: &[Version]| {
                 owed.iter().all(|version| held.contains(version) || reader.searches[&word].pushed.contains(version))
             };
-            while !is_there(reader, &held) {
-                reader.take().await;
+            let comes = async {
+                while !is_there(reader, &held) {
+                    reader.take().await;
+                }
+            };
+            if tokio::time::timeout(PATIENCE, comes).await.is_err() {
+                let pushed = &reader.searches[&word].pushed;
+                let missing = owed.iter().filter(|version| !held.contains(version) && !pushed.contains(version));
+                panic!("seed {seed}: {word}: {:?} do not come", missing.collect::<Vec<_>>());
             }
             reader.client.send("cmd/ping", json!({})).await;
             while reader.take().await != "pong" {}
