@@ -46,8 +46,8 @@ pub struct FormatKind {
     read: fn(Value<'_>, &mut Output<'_>),
 }
 
-/// All formats, in the order in which they are asked: those that are easily told apart first, and
-/// last the one that reads any object with an id and a text.
+/// All formats, in the order in which recognition tries them. Formats with distinctive fields come
+/// first. The last one reads any object with an id and a text.
 pub const FORMATS: &[FormatKind] = &[
     bluesky::KIND,
     mastodon::KIND,

@@ -360,7 +360,7 @@ impl Pipeline {
         let Some(last) = slice.last() else { return };
         self.position.seq.store(last.seq.0, Ordering::Release);
         let started = Instant::now();
-        // Without queries nobody is told that a version no longer matches.
+        // Without queries no session gets `tweet/gone`.
         let older = if self.hub.queries() > 0 { replaced.read(done, slice.len()) } else { Vec::new() };
         let (matches, candidates) = self.hub.dispatch(slice, &older);
         let took = started.elapsed();

@@ -14,7 +14,7 @@ const GONE_BYTES: usize = 200;
 /// The client's name of a subscription; `None` is the unnamed one.
 pub type SubscriptionName = Option<Arc<str>>;
 
-/// Why a session is told that a tweet is gone.
+/// The reason of a `tweet/gone`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GoneReason {
     /// The tweet was deleted.
@@ -24,7 +24,7 @@ pub enum GoneReason {
 }
 
 impl GoneReason {
-    /// Why a tweet is gone whose newest version is this one.
+    /// The reason, given the newest version of the tweet.
     pub(crate) fn of(newest: &AnalyzedTweet) -> GoneReason {
         if newest.is_deleted { GoneReason::Deleted } else { GoneReason::Changed }
     }

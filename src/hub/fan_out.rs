@@ -3,7 +3,7 @@
 //! A look-up by query key finds the subscriptions of a query, so the cost of a match grows with its
 //! subscriptions and not with the number of sessions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::catalog::{ClientIndex, Percolated};
@@ -176,7 +176,7 @@ impl FanOut {
         let mut by_doc = percolated.matches.by_doc().peekable();
         while let Some((doc, queries)) = by_doc.next() {
             let Version { tweet: at, is_older } = versions[doc as usize];
-            let mut gone: Vec<QueryKey> = Vec::new();
+            let mut gone: HashSet<QueryKey> = HashSet::new();
             let mut queries = Some(queries);
             if is_older {
                 gone.extend(queries.take().into_iter().flatten());
@@ -187,9 +187,7 @@ impl FanOut {
             let tweet = &tweets[at];
             let hit = || Hit { seq: tweet.seq, id: tweet.tweet.id, json: Arc::clone(&tweet.tweet.json) };
             for key in queries.into_iter().flatten() {
-                if is_older {
-                    gone.retain(|&gone| gone != key);
-                }
+                gone.remove(&key);
                 let Some(subscriptions) = self.subscriptions.get(key.index()) else { continue };
                 for subscription in subscriptions {
                     let names = &mut self.names[subscription.session as usize];
@@ -227,7 +225,7 @@ impl FanOut {
 
     /// Tells the sessions that subscribed to these queries that a tweet is gone. `self.names` has
     /// the names of each session that are about to get its newest version.
-    fn offer_gone(&self, gone: &[QueryKey], reason: GoneReason, hit: impl Fn() -> Hit) {
+    fn offer_gone(&self, gone: &HashSet<QueryKey>, reason: GoneReason, hit: impl Fn() -> Hit) {
         let mut by_session: BTreeMap<SessionIndex, Vec<SubscriptionName>> = BTreeMap::new();
         for subscription in gone.iter().filter_map(|key| self.subscriptions.get(key.index())).flatten() {
             by_session.entry(subscription.session).or_default().push(subscription.name.clone());

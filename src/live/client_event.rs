@@ -10,7 +10,7 @@ use crate::ids::Seq;
 
 /// A transport's reference of a command, which says where its reply goes.
 pub(crate) trait CommandRef: Send + 'static {
-    /// Completes when nobody waits for the reply any more. perch then cancels the search.
+    /// Completes when the client no longer waits for the reply. perch then cancels the search.
     fn cancelled(&mut self) -> impl Future<Output = ()> + Send {
         std::future::pending()
     }
@@ -51,7 +51,7 @@ pub(crate) enum Demand {
     /// Replies, but no tweets: the client has enough to read.
     Replies,
     /// As [`Demand::Replies`], for a transport that coalesces its writes. `next` also returns,
-    /// without an event, when so many tweets wait that they should be taken.
+    /// without an event, when the queue has a backlog.
     UntilBacklog,
 }
 

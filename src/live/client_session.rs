@@ -90,7 +90,7 @@ enum Task {
     Publish,
 }
 
-/// A task that has ended. Without a reply when nobody waits for it.
+/// A task that has ended. It has no reply when the client no longer waits for one.
 type Ended<T> = (Task, Option<Box<CommandReply<T>>>);
 
 /// A client's session. Dropping it ends its subscriptions.

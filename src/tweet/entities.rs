@@ -1,5 +1,5 @@
-//! Reads entities in the form of API v1.1 or v2. An entity without its text is dropped, and a
-//! position that is none costs the position.
+//! Reads entities in the form of API v1.1 or v2. perch drops an entity without its text,
+//! and leaves out a position that is invalid.
 
 use super::json::Value;
 use super::values::Dropped;

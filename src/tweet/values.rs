@@ -1,5 +1,5 @@
-//! Reads the values of a document as what they should be. A value that is none is dropped and
-//! counted under the name of its field; the tweet is kept.
+//! Reads values of a document as the types that their fields need. perch drops a value of another
+//! type and counts it under the name of its field; the tweet is kept.
 
 use super::date;
 use super::json::{Kind, Value};

@@ -86,7 +86,7 @@ async fn nothing_is_no_mistake_and_nothing_but_mistakes_is() {
         let expected = json!({"accepted": 0, "refused": 0, "errors": [], "seq": null});
         assert_eq!(perch.post("/api/tweets", body).await, (200, expected), "{body:?}");
     }
-    // What is no file of tweets is one mistake, not one for each of its lines.
+    // A body in no known format is one mistake, not one for each of its lines.
     let (status, answer) = perch.post("/api/tweets", "x\n".repeat(150)).await;
     assert_eq!((status, &answer["refused"], &answer["seq"]), (400, &json!(1), &Value::Null));
     let message = answer["error"]["message"].as_str().expect("a message");

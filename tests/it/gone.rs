@@ -75,8 +75,8 @@ async fn a_client_that_resumes_after_a_restart_keeps_an_exact_set() {
         apply(&mut client, &mut shown, "tweet/new").await;
     }
     drop(client);
-    // While nobody listens: one goes, one changes, one changes and still matches, and one comes and
-    // goes.
+    // While the client is away: a tweet is deleted, one changes, one changes and still matches, and
+    // one comes and is deleted.
     delete(&perch, 1).await;
     perch.ingest(&[tweet(2, "java"), tweet(3, "rust, too"), tweet(7, "rust"), tweet(8, "rust")]).await;
     delete(&perch, 7).await;

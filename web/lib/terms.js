@@ -137,7 +137,7 @@ export function terms(text) {
     const c = String.fromCodePoint(/** @type {number} */ (plain.codePointAt(at)));
     const kind = classOf(c);
     EMOJI_HERE.lastIndex = at;
-    const emoji = kind === 'word' && c < '\u0080' ? null : EMOJI_HERE.exec(plain);
+    const emoji = c >= '\u0080' || c === '#' || c === '*' ? EMOJI_HERE.exec(plain) : null;
     if (emoji) {
       end();
       out.push(emoji[0]);

@@ -212,23 +212,13 @@ fn points(doc: &Doc, field: FieldId, is_it: impl Fn(Point) -> bool) -> Vec<Found
 /// The field of a condition, or of all conditions of a part.
 fn field_of(ast: &Ast) -> Option<FieldId> {
     match ast {
-        Ast::All | Ast::None => None,
-        Ast::Term { field, .. }
-        | Ast::Prefix { field, .. }
-        | Ast::Wildcard { field, .. }
-        | Ast::Regex { field, .. }
-        | Ast::Fuzzy { field, .. }
-        | Ast::Range { field, .. }
-        | Ast::Exists { field }
-        | Ast::Within { field, .. }
-        | Ast::Near { field, .. }
-        | Ast::Phrase(Phrase { field, .. }) => Some(*field),
         Ast::And(of) | Ast::Or(of) | Ast::AtLeast { of, .. } => {
             let mut fields = of.iter().map(field_of);
             let first = fields.next()??;
             fields.all(|field| field == Some(first)).then_some(first)
         }
         Ast::Not(part) => field_of(part),
+        leaf => leaf.field(),
     }
 }
 

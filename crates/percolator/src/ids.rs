@@ -14,8 +14,8 @@ impl fmt::Display for QueryId {
     }
 }
 
-/// The dense index of a registered query in the tables of an engine. Whoever registers a query
-/// chooses its key, and reuses those of removed queries.
+/// The dense index of a registered query in the tables of an engine. The caller that
+/// registers a query chooses its key, and reuses the keys of removed queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryKey(pub u32);
 

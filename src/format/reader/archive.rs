@@ -1,7 +1,7 @@
 //! Archives: the files in a tar or zip, one after the other.
 //!
-//! A thread of its own unpacks an archive, because the libraries read blockingly. It waits while
-//! its files are not read, and ends when nobody reads them any more.
+//! A thread of its own unpacks an archive, because the libraries read blockingly. The
+//! thread waits while its reader does not read, and ends when the reader is dropped.
 
 use std::borrow::Cow;
 use std::io::{self, Read, Seek as _};
@@ -153,7 +153,7 @@ fn may_hold_tweets(name: &str) -> bool {
     !is_hidden && !is_account(name) && !OTHER_FILES.iter().any(|end| lower.ends_with(end))
 }
 
-/// Sends a file portion by portion. False if nobody reads the archive any more.
+/// Sends a file in portions. Returns false when the archive's reader was dropped.
 fn send(name: &str, content: &mut impl Read, author: Option<User>, sender: &Sender) -> bool {
     let (portions, receiver) = mpsc::channel::<io::Result<Bytes>>(QUEUED_PORTIONS);
     let next = |mut receiver: mpsc::Receiver<io::Result<Bytes>>| async move {

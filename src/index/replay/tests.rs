@@ -173,7 +173,8 @@ fn a_replay_says_which_tweets_are_gone_since_the_position_of_each_query() {
         if !committed {
             assert_eq!(rest, ["8+,+", "9-,-", "10-,-"]);
         }
-        // Whoever begins behind all of them learns nothing, and whoever was never sent 9 neither.
+        // The second query begins behind the changes up to seq 9. The client of the first query was
+        // never sent tweet 9.
         assert_eq!(next_signed(&mut queries([4, 9]), &index, 10), ["6-,", "8+,", "9-,", "10,-"]);
         index.commit_now().unwrap();
     }

@@ -40,12 +40,12 @@ fn candidates(leaf: &Ast) -> Vec<String> {
 
 /// The text for a leaf, of which no excluded leaf matches a word.
 fn text_for(leaf: &Ast, excluded: &[Ast]) -> Option<String> {
-    let field = field_of(leaf)?;
+    let field = leaf.field()?;
     let fits = |text: &String| {
         let mut builder = DocBuilder::new(Schema::tweet());
         builder.text(field, text);
         let doc = builder.finish();
-        query::matches(leaf, &doc) && !excluded.iter().any(|it| field_of(it) == Some(field) && query::matches(it, &doc))
+        query::matches(leaf, &doc) && !excluded.iter().any(|it| it.field() == Some(field) && query::matches(it, &doc))
     };
     let values = &Schema::tweet().field(field).values;
     if !values.is_empty() {
@@ -61,26 +61,10 @@ fn text_for(leaf: &Ast, excluded: &[Ast]) -> Option<String> {
     candidates(leaf).into_iter().map(|text| if field == tweet::URL { address(text) } else { text }).find(fits)
 }
 
-fn field_of(leaf: &Ast) -> Option<FieldId> {
-    match leaf {
-        Ast::Term { field, .. }
-        | Ast::Prefix { field, .. }
-        | Ast::Wildcard { field, .. }
-        | Ast::Regex { field, .. }
-        | Ast::Fuzzy { field, .. }
-        | Ast::Range { field, .. }
-        | Ast::Exists { field }
-        | Ast::Within { field, .. }
-        | Ast::Near { field, .. }
-        | Ast::Phrase(Phrase { field, .. }) => Some(*field),
-        _ => None,
-    }
-}
-
 /// A tweet for the leaves of one choice of alternatives.
 fn tweet_for(required: &[Ast], excluded: &[Ast]) -> Option<Value> {
     let schema = Schema::tweet();
-    let of = |id: FieldId| required.iter().filter(move |leaf| field_of(leaf) == Some(id));
+    let of = |id: FieldId| required.iter().filter(move |leaf| leaf.field() == Some(id));
     let mut texts: BTreeMap<FieldId, Vec<String>> = BTreeMap::new();
     for (id, _) in schema.iter().filter(|(_, field)| field.kind.has_terms()) {
         for leaf in of(id) {
@@ -118,7 +102,7 @@ fn tweet_for(required: &[Ast], excluded: &[Ast]) -> Option<Value> {
             builder.integer(id, key);
             let doc = builder.finish();
             of(id).all(|leaf| query::matches(leaf, &doc))
-                && !excluded.iter().any(|it| field_of(it) == Some(id) && query::matches(it, &doc))
+                && !excluded.iter().any(|it| it.field() == Some(id) && query::matches(it, &doc))
         };
         let step = field.constraints.step;
         let near = required.iter().chain(excluded).filter_map(|leaf| match leaf {

@@ -178,7 +178,7 @@ async fn step<T>(registering: &mut Option<Box<(T, Registering)>>) -> Step {
     }
 }
 
-/// Takes events of the session, or waits until so many wait that they should be taken.
+/// Takes events of the session, or waits until its queue has a backlog.
 async fn take(session: &mut Session, awaits_backlog: bool, events: &mut Vec<Event>) {
     if awaits_backlog { session.backlogged().await } else { session.next(events).await }
 }

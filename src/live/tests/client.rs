@@ -1,5 +1,5 @@
-//! What a client may do, how often, and in which order it is told: without sockets, and with a
-//! clock that stands still where time matters.
+//! What a client may do, how often, and the order of its events: without sockets, and with a paused
+//! clock where time matters.
 //!
 //! Each future of [`ClientSession::next`] is dropped after one poll, so that every test also shows
 //! that this loses nothing.

@@ -50,6 +50,25 @@ pub enum Ast {
 }
 
 impl Ast {
+    /// The field of a condition. `None` for a combination of conditions, and for all or no
+    /// documents.
+    #[must_use]
+    pub fn field(&self) -> Option<FieldId> {
+        match self {
+            Ast::Term { field, .. }
+            | Ast::Prefix { field, .. }
+            | Ast::Wildcard { field, .. }
+            | Ast::Regex { field, .. }
+            | Ast::Fuzzy { field, .. }
+            | Ast::Range { field, .. }
+            | Ast::Exists { field }
+            | Ast::Within { field, .. }
+            | Ast::Near { field, .. }
+            | Ast::Phrase(Phrase { field, .. }) => Some(*field),
+            Ast::All | Ast::None | Ast::And(_) | Ast::Or(_) | Ast::AtLeast { .. } | Ast::Not(_) => None,
+        }
+    }
+
     /// The heap memory of the tree, in bytes, without regular expressions that other trees share.
     pub(super) fn heap_bytes(&self) -> usize {
         let all =

@@ -7,7 +7,7 @@
 //! reports several errors at once. A sign that means nothing is left out with a warning. Only
 //! brackets recurse, and their depth is limited.
 //!
-//! [`clean`] replaces what nobody types on purpose, [`expression`] reads operators and brackets,
+//! [`clean`] replaces look-alikes and marks that users paste without intent, [`expression`] reads operators and brackets,
 //! [`field_or_word`] and [`wildcard`] words, [`quote`] phrases, [`tag`] hashtags, mentions and
 //! cashtags, [`address`] links, [`value`] what follows the name of a field, and [`operator`] the
 //! operators of X's search that are no field.

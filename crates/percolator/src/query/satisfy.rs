@@ -41,7 +41,7 @@ pub fn possible_leaves(ast: &Ast, schema: &Schema) -> Option<(Vec<Ast>, Vec<Ast>
 #[derive(Clone, Copy)]
 enum Goal<'a> {
     One(&'a Ast, bool),
-    /// At least so many of these hold, or do not hold.
+    /// At least this number of the queries match (`true`), or do not match (`false`).
     AtLeast(usize, &'a [Ast], bool),
 }
 
@@ -174,7 +174,7 @@ impl Search<'_> {
 
     /// Why no value of its field has what a leaf asks for.
     fn impossible(&self, leaf: &Ast) -> Option<String> {
-        let values = field_of(leaf).map_or(&[][..], |field| &self.schema.field(field).values);
+        let values = leaf.field().map_or(&[][..], |field| &self.schema.field(field).values);
         if !values.is_empty() && values.iter().all(|value| matches_term(leaf, &value.name) == Some(false)) {
             return Some(format!("`{}` matches no value of its field", self.show(leaf)));
         }
@@ -201,7 +201,7 @@ impl Search<'_> {
         if leaf == other {
             return true;
         }
-        let (Some(field), Some(of)) = (field_of(leaf), field_of(other)) else { return false };
+        let (Some(field), Some(of)) = (leaf.field(), other.field()) else { return false };
         if field != of {
             // `#rust` implies `has:hashtags`.
             let implied = |field: FieldId| &self.schema.field(field).constraints.implies;
@@ -248,7 +248,7 @@ impl Search<'_> {
 
     /// Whether two leaves ask for different values of a field that has one.
     fn excludes(&self, leaf: &Ast, other: &Ast) -> bool {
-        let (Some(field), Some(of)) = (field_of(leaf), field_of(other)) else { return false };
+        let (Some(field), Some(of)) = (leaf.field(), other.field()) else { return false };
         let is_single = field == of && self.schema.field(field).constraints.is_single;
         is_single
             && match (leaf, other) {
@@ -341,22 +341,6 @@ fn matches_term(leaf: &Ast, term: &str) -> Option<bool> {
         Ast::Fuzzy { term: other, distance, .. } => Some(naive::edit_distance(other, term) <= usize::from(*distance)),
         Ast::Exists { .. } => Some(true),
         _ => None,
-    }
-}
-
-fn field_of(leaf: &Ast) -> Option<FieldId> {
-    match leaf {
-        Ast::Term { field, .. }
-        | Ast::Prefix { field, .. }
-        | Ast::Wildcard { field, .. }
-        | Ast::Regex { field, .. }
-        | Ast::Fuzzy { field, .. }
-        | Ast::Range { field, .. }
-        | Ast::Exists { field }
-        | Ast::Within { field, .. }
-        | Ast::Near { field, .. }
-        | Ast::Phrase(Phrase { field, .. }) => Some(*field),
-        Ast::All | Ast::None | Ast::And(_) | Ast::Or(_) | Ast::AtLeast { .. } | Ast::Not(_) => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Packings, archives, tables, pages, and what is no file of tweets.
+//! Packings, archives, tables, pages, and files without tweets.
 
 use super::*;
 

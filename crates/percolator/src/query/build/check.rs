@@ -1,6 +1,6 @@
 //! Checks leaves that a program built.
 
-use super::{Ast, Builder, Built, Kind, LeafError, MAX_DISTANCE, MAX_SLOP, Phrase, no_term};
+use super::{Ast, Builder, Built, Kind, LeafError, MAX_DISTANCE, MAX_SLOP, no_term};
 
 impl Builder<'_> {
     /// Checks a leaf built by a program: whether its field can answer it, and the limits.
@@ -12,23 +12,11 @@ impl Builder<'_> {
             if term.is_empty() { Err(no_term("")) } else { Ok(()) }
         };
         self.clause()?;
-        let (Ast::Term { field, .. }
-        | Ast::Prefix { field, .. }
-        | Ast::Wildcard { field, .. }
-        | Ast::Regex { field, .. }
-        | Ast::Fuzzy { field, .. }
-        | Ast::Range { field, .. }
-        | Ast::Exists { field }
-        | Ast::Within { field, .. }
-        | Ast::Near { field, .. }
-        | Ast::Phrase(Phrase { field, .. })) = leaf
-        else {
-            return Ok(());
-        };
-        if self.schema.iter().all(|(id, _)| id != *field) {
+        let Some(field) = leaf.field() else { return Ok(()) };
+        if self.schema.iter().all(|(id, _)| id != field) {
             return Err(LeafError::new(format!("there is no field number {}", field.0)));
         }
-        let kind = self.kind(*field);
+        let kind = self.kind(field);
         match leaf {
             Ast::Term { term, .. } => check_term(kind, term),
             Ast::Prefix { prefix, .. } => check_term(kind, prefix),

@@ -6,7 +6,7 @@ use super::{Ast, Builder, Built, FieldId, Kind, LeafError, RangeBound, dates, is
 use crate::schema::float_key;
 
 impl Builder<'_> {
-    /// A range of numbers or dates. A bound that is None is open.
+    /// A range of numbers or dates. `None` is an open bound.
     pub(in crate::query) fn range(
         &mut self,
         field: FieldId,

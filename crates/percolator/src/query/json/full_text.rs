@@ -190,7 +190,7 @@ impl JsonParser<'_> {
     }
 }
 
-/// The words joined by `operator`, or so many of them as `minimum_should_match` says.
+/// The words joined by `operator`. With OR, `minimum_should_match` says how many must match.
 fn joined(parts: Vec<Ast>, of: &Settings) -> Parsed {
     match (of.join("operator", Join::Or)?, of.minimum(parts.len())?) {
         (Join::And, _) => Ok(Ast::And(parts)),

@@ -26,8 +26,8 @@ fn is_emoji(char: char) -> bool {
 }
 
 impl Parser<'_, '_, '_> {
-    /// Parses `#tag`, `@user` or `$TSLA`: a keyword of the field for the sign. What is no tag by
-    /// X's rules is a word.
+    /// Parses `#tag`, `@user` or `$TSLA`: a keyword of the field for the sign. A text that
+    /// is no tag by X's rules is a word.
     pub(super) fn tag(&mut self, name: &str, field: FieldId) -> Option<Ast> {
         let start = self.pos;
         let Some(entity) = self.builder.schema.find(name) else {

@@ -134,7 +134,7 @@ fn trim_punctuation(word: &mut Word, is_url: bool) {
 }
 
 impl Parser<'_, '_, '_> {
-    /// Reports a value that is none.
+    /// Reports a text that has no value of the field.
     pub(super) fn no_value(&mut self, span: std::ops::Range<usize>) -> Ast {
         self.report(span, LeafError::new("this is no value").expected("to search for it, quote it"));
         Ast::None

@@ -1,4 +1,4 @@
-//! Which queries are refused, and what is said of them.
+//! Which queries the parser refuses, and the messages.
 
 use expect_test::{Expect, expect};
 
