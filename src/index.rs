@@ -265,17 +265,24 @@ impl Index {
             answer(ack, Err(IntakeError::Closed));
             return ReplacedVersions::default();
         };
-        let (last, replaced) = {
+        let mut committed = Arc::clone(&self.inner.shared.lock().committed);
+        let (last, replaced) = loop {
+            // A look-up may read from the disk, which must not take place under the lock.
+            let is_published: Vec<bool> = items.iter().map(|item| committed.may_hold(&item.tweet)).collect();
             let mut state = self.inner.shared.lock();
-            if items.is_empty() && cursor.is_none() {
+            if !Arc::ptr_eq(&committed, &state.committed) {
+                committed = Arc::clone(&state.committed);
+                continue;
+            }
+            // The tweets are deleted already. Their deletion may still wait to be durable.
+            if items.is_empty() && cursor.is_none() && state.tail.tweets() == 0 {
                 answer(ack, Ok(Durable { seq: state.last_seq, deleted: 0 }));
                 return ReplacedVersions::default();
             }
             state.last_seq = items.last().map_or(state.last_seq, |item| item.seq);
-            let committed = Arc::clone(&state.committed);
-            let older = state.tail.push(Arc::clone(&items), |tweet| committed.may_hold(tweet));
+            let older = state.tail.push(Arc::clone(&items), &is_published);
             state.snapshot = None;
-            (state.last_seq, ReplacedVersions::new(committed, older))
+            break (state.last_seq, ReplacedVersions::new(committed, older));
         };
         if let Ok(permit) = self.inner.room.try_acquire() {
             permit.forget();

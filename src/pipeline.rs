@@ -356,12 +356,12 @@ impl Pipeline {
     fn slice(&mut self) {
         let Some(InProgress { tweets, replaced, done }) = self.in_progress.take() else { return };
         let rest = &tweets[done..];
-        let slice = &rest[..self.slicer.next(rest)];
+        let slice = &rest[..replaced.bound(done, self.slicer.next(rest))];
         let Some(last) = slice.last() else { return };
         self.position.seq.store(last.seq.0, Ordering::Release);
         let started = Instant::now();
         // Without queries no session gets `tweet/gone`.
-        let older = if self.hub.queries() > 0 { replaced.read(done, slice.len()) } else { Vec::new() };
+        let older = if self.hub.queries() > 0 { replaced.read(done, slice) } else { Vec::new() };
         let (matches, candidates) = self.hub.dispatch(slice, &older);
         let took = started.elapsed();
         self.position.offered.store(last.seq.0, Ordering::Release);

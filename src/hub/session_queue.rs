@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::{Delivery, SubscriptionName};
+use super::{Delivery, DeliveryKind, SubscriptionName};
 use crate::ids::{Seq, Uid};
 
 /// The bounds of a session's queue.
@@ -177,6 +177,7 @@ impl SessionQueue {
                 (!names.is_empty()).then(|| Arc::new(Delivery::of_kind(delivery.kind, delivery.hit.clone(), names)))
             })
             .collect();
+        state.mark_unfollowed();
         state.bytes = state.waiting.iter().map(|delivery| delivery.size_bytes()).sum();
     }
 
@@ -241,6 +242,19 @@ impl SessionQueue {
 }
 
 impl State {
+    /// Corrects the notices that a tweet is gone whose tweet is not in the queue any more.
+    fn mark_unfollowed(&mut self) {
+        for at in 0..self.waiting.len() {
+            let delivery = &self.waiting[at];
+            let DeliveryKind::Gone { reason, is_followed: true } = delivery.kind else { continue };
+            if self.waiting.get(at + 1).is_none_or(|next| next.hit.seq != delivery.hit.seq) {
+                let kind = DeliveryKind::Gone { reason, is_followed: false };
+                let unfollowed = Delivery::of_kind(kind, delivery.hit.clone(), Arc::clone(&delivery.names));
+                self.waiting[at] = Arc::new(unfollowed);
+            }
+        }
+    }
+
     /// Drops the queue. `offered`: the tweets up to here were offered.
     fn fall_behind(&mut self, offered: Seq) {
         if self.behind {

@@ -443,4 +443,8 @@ fn sessions_learn_which_tweets_their_queries_no_longer_match() {
     assert_eq!(took(&first), [(8, 8, gone(GoneReason::Deleted, false), vec![name("a"), name("b")])]);
     assert_eq!(took(&second), [(8, 8, gone(GoneReason::Deleted, false), vec![None, name("all")])]);
     assert_eq!(hub.listing().first(CostOrder::Matches, 10).iter().map(|it| it.counts.matches).sum::<u64>(), 2);
+    // A notice says that its tweet follows only while the tweet is in the queue.
+    hub.dispatch(&[item(9, "fast")], &[(0, item(1, "fast rust").tweet)]);
+    assert!(hub.unsubscribe(first.uid(), &name("b")));
+    assert_eq!(took(&first), [(9, 9, gone(GoneReason::Changed, false), vec![name("a")])]);
 }

@@ -256,6 +256,10 @@ impl Replay {
         self.located_until = end;
         let mut gone = vec![0_u64; words];
         for (doc, set) in window.docs.iter().zip(sets.chunks_exact(words)) {
+            // The page checks for it at its end.
+            if coop::stopped() {
+                break;
+            }
             gone.fill(0);
             if doc.first_seq < doc.seq {
                 self.mark_gone(doc.seq, doc.first_seq, set, &mut gone);

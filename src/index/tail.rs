@@ -100,21 +100,18 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Adds a batch. `is_published` tells whether the published segments may hold a version of a
-    /// tweet.
+    /// Adds a batch. `is_published` tells for each entry whether the published segments may hold a
+    /// version of its tweet.
     ///
     /// Returns the entries that replace a version, or may, by their index.
-    pub(super) fn push(
-        &mut self,
-        items: Arc<[SequencedTweet]>,
-        is_published: impl Fn(&AnalyzedTweet) -> bool,
-    ) -> Vec<(usize, OlderVersion)> {
-        let may_be_indexed =
-            |item: &&SequencedTweet| self.newest.contains_key(&item.tweet.key) || is_published(&item.tweet);
+    pub(super) fn push(&mut self, items: Arc<[SequencedTweet]>, is_published: &[bool]) -> Vec<(usize, OlderVersion)> {
+        let may_be_indexed = |(item, is_published): (&SequencedTweet, &bool)| {
+            (*is_published || self.newest.contains_key(&item.tweet.key)).then_some(item.tweet.key)
+        };
         let chunk = Arc::new(Chunk {
             replaced_at: items.iter().map(|_| AtomicU64::new(NEVER)).collect(),
             first_seqs: items.iter().map(|item| AtomicU64::new(item.seq.0)).collect(),
-            replaces: items.iter().filter(may_be_indexed).map(|item| item.tweet.key).collect(),
+            replaces: std::iter::zip(&*items, is_published).filter_map(may_be_indexed).collect(),
             bytes: items.iter().map(|item| item.tweet.json.len() + item.tweet.doc.size_bytes()).sum(),
             items,
         });
@@ -196,6 +193,12 @@ mod tests {
         tweets.iter().map(item).collect()
     }
 
+    /// Adds a batch; the index may hold the tweets up to an id.
+    fn push(tail: &mut Tail, tweets: &[(u64, u64)], highest_id: u64) {
+        let is_published: Vec<bool> = tweets.iter().map(|&(_, id)| id <= highest_id).collect();
+        tail.push(items(tweets), &is_published);
+    }
+
     fn seqs(tail: &Tail, at: u64) -> Vec<u64> {
         tail.chunks().iter().flat_map(|chunk| chunk.items(Seq(at)).map(|item| item.seq.0).collect::<Vec<_>>()).collect()
     }
@@ -203,10 +206,10 @@ mod tests {
     #[test]
     fn a_chunk_knows_which_ids_may_be_in_the_index_before_it() {
         let mut tail = Tail::default();
-        tail.push(items(&[(1, 10), (2, 50)]), |tweet| tweet.id <= 20);
+        push(&mut tail, &[(1, 10), (2, 50)], 20);
         // 50 is higher than all that is committed, but the chunk before may be committed without
         // this one.
-        tail.push(items(&[(3, 50), (4, 60)]), |tweet| tweet.id <= 20);
+        push(&mut tail, &[(3, 50), (4, 60)], 20);
         let replaces: Vec<Vec<TweetKey>> = tail.chunks().iter().map(|chunk| chunk.replaces().to_vec()).collect();
         assert_eq!(replaces, [[10], [50]].map(|keys| keys.map(TweetKey::of_number).to_vec()));
     }
@@ -214,8 +217,8 @@ mod tests {
     #[test]
     fn a_tweet_is_replaced_from_the_seq_of_its_next_version_on() {
         let mut tail = Tail::default();
-        tail.push(items(&[(1, 7), (2, 8), (3, 7)]), |_| false);
-        tail.push(items(&[(4, 8), (5, 9)]), |_| false);
+        push(&mut tail, &[(1, 7), (2, 8), (3, 7)], 0);
+        push(&mut tail, &[(4, 8), (5, 9)], 0);
         assert_eq!(seqs(&tail, 2), [1, 2, 3, 4, 5]);
         assert_eq!(seqs(&tail, 3), [2, 3, 4, 5]);
         assert_eq!(seqs(&tail, 5), [3, 4, 5]);
@@ -224,10 +227,10 @@ mod tests {
     #[test]
     fn what_is_forgotten_takes_no_memory_and_replaces_nothing() {
         let mut tail = Tail::default();
-        tail.push(items(&[(1, 7)]), |_| false);
-        tail.push(items(&[(2, 8)]), |_| false);
+        push(&mut tail, &[(1, 7)], 0);
+        push(&mut tail, &[(2, 8)], 0);
         assert_eq!(tail.forget(Seq(1)).len(), 1);
-        tail.push(items(&[(3, 7), (4, 8)]), |tweet| tweet.id <= 7);
+        push(&mut tail, &[(3, 7), (4, 8)], 7);
         assert_eq!(seqs(&tail, 4), [3, 4]);
         assert_eq!(tail.chunks()[1].replaces(), [7, 8].map(TweetKey::of_number));
         tail.forget(Seq(4));

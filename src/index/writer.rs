@@ -259,7 +259,8 @@ impl Writer {
         if let Some(&first) = self.pending_keys.get(&tweet.key) {
             return Ok(Some(first));
         }
-        if !self.committed.may_hold(tweet) {
+        // For another key `may_hold` is a look-up too.
+        if tweet.key.number().is_some() && !self.committed.may_hold(tweet) {
             return Ok(None);
         }
         let older = guarded(|| self.committed.find(tweet.key))?;

@@ -107,7 +107,7 @@ pub const METRICS: &[Metric] = &[
     row(QUERIES, MetricKind::Gauge, "Registered queries, equal ones counted once."),
     row(QUERIES_SIZE, MetricKind::Gauge, "Memory of the registered queries and their subscriptions."),
     row(SESSIONS, MetricKind::Gauge, "Open sessions."),
-    row(FRAMES_SENT, MetricKind::Counter, "Tweets written to clients, by transport."),
+    row(FRAMES_SENT, MetricKind::Counter, "Tweets, and notices that one is gone, written to clients, by transport."),
     row(EVENTS_DROPPED, MetricKind::Counter, "Frames of clients that perch dropped without an answer, by transport."),
     row(
         FRAMES_DROPPED,

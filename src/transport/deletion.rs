@@ -69,8 +69,8 @@ pub(super) struct DeleteMatchingAnswer {
 /// Deletes the tweets that match a query.
 ///
 /// Tweets that arrive meanwhile stay. The answer comes when all deletions are durable. Without an
-/// answer some of the tweets are deleted: send the request again. JSON Web Tokens are not enough
-/// for it: who may publish may not delete what others have published.
+/// answer some of the tweets are deleted: send the request again. A JSON Web Token is not
+/// enough: one request can delete all tweets.
 #[utoipa::path(delete, path = "/api/tweets", tag = "ingestion",
     security((), ("ingest_token" = [])),
     params(

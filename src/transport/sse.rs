@@ -325,7 +325,7 @@ impl Feed {
         for event in events.drain(..) {
             match event {
                 ClientEvent::Tweet(delivery) => {
-                    tweets += usize::from(!delivery.is_gone());
+                    tweets += 1;
                     let frame = protocol::pushed(&delivery);
                     let event = sse::Event::default()
                         .event(protocol::pushed_event(&delivery))

@@ -2,8 +2,8 @@
 //!
 //! Whatever people's tools have written is read, and costs only the value that is wrong: `NaN` and
 //! `Infinity` are values without meaning, the last of several equal keys wins, a lone surrogate
-//! becomes U+FFFD, and a number keeps its digits until the caller converts it. Values of `MongoDB`'s
-//! extended JSON (`{"$numberLong": "5"}`) stand for what they hold.
+//! becomes U+FFFD, and a number keeps its digits until the caller converts it. Values of the
+//! extended JSON of `MongoDB` (`{"$numberLong": "5"}`) stand for what they hold.
 
 use std::borrow::Cow;
 

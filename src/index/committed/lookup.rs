@@ -7,7 +7,6 @@ use tantivy::schema::IndexRecordOption;
 use tantivy::{DocAddress, DocSet as _, TERMINATED};
 
 use super::CommittedIndex;
-use super::Segment;
 use crate::coop;
 use crate::ids::Seq;
 use crate::index::damage::guarded;
@@ -58,13 +57,13 @@ impl CommittedIndex {
         Some(self.segment(address.segment_ord).first_seq(address.doc_id))
     }
 
-    /// The number of tweets with one of these keys.
+    /// The number of tweets with one of these keys. Does not count a tweet that can't be looked up,
+    /// nor the rest when the search is stopped.
     pub(in crate::index) fn count_keys(&self, keys: &HashSet<TweetKey>) -> u64 {
-        let count = |segment: &Segment| {
-            let all = (0..segment.reader.max_doc()).take_while(|_| !coop::stopped());
-            let found = all.filter(|&doc| segment.is_shown(doc) && keys.contains(&segment.key(doc)));
-            u64::try_from(found.count()).unwrap_or(u64::MAX)
+        let is_shown = |key: &&TweetKey| {
+            let found = guarded(|| self.find(**key)).ok().flatten();
+            found.is_some_and(|address| !self.is_deletion(address))
         };
-        if keys.is_empty() { 0 } else { self.segments.iter().map(count).sum() }
+        keys.iter().take_while(|_| !coop::stopped()).filter(is_shown).map(|_| 1).sum()
     }
 }

@@ -132,6 +132,10 @@ fn a_deleted_tweet_is_nowhere_and_its_deletion_goes_with_retention() {
     // The first deletion meets the tweet in the index, the last one in the tail.
     append(&index, [(4, text("rust"))]);
     let (items, mut durable) = append_tweets(&index, [1, NAMED, 4].map(|id| deletion(&index, id)).into());
+    // A batch whose tweets are deleted already is answered when those deletions are durable.
+    let (ack, mut again) = tokio::sync::oneshot::channel();
+    index.append([].into(), Some(ack));
+    assert!(again.try_recv().is_err(), "the deletions are not committed");
     for committed in [false, true] {
         let snapshot = index.snapshot();
         assert_eq!(snapshot.count().unwrap(), 2, "{committed}");
@@ -144,6 +148,7 @@ fn a_deleted_tweet_is_nowhere_and_its_deletion_goes_with_retention() {
         index.commit_now().unwrap();
     }
     assert_eq!(durable.try_recv().unwrap(), Ok(Durable { seq: items[2].seq, deleted: 3 }));
+    assert_eq!(again.try_recv().unwrap(), Ok(Durable { seq: items[2].seq, deleted: 0 }));
     assert_eq!(index.stats().documents, 2);
     // The tweet can come again.
     append(&index, [(1, text("rust"))]);

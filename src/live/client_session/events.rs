@@ -115,9 +115,7 @@ impl<T: CommandRef> ClientSession<T> {
                 Event::Tweet(delivery) => {
                     self.release_replies(Some(delivery.hit.seq), events);
                     // Without it the client would keep a tweet that is gone.
-                    if delivery.is_gone() {
-                        events.push(ClientEvent::Tweet(delivery));
-                    } else if self.push_limiter.admit(delivery.hit.seq, now) {
+                    if delivery.is_gone() || self.push_limiter.admit(delivery.hit.seq, now) {
                         self.report_withheld(events);
                         events.push(ClientEvent::Tweet(delivery));
                     } else {

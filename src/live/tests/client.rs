@@ -104,7 +104,8 @@ fn text(event: &ClientEvent<Numbered>) -> String {
     match event {
         ClientEvent::Tweet(delivery) => {
             let names: Vec<_> = delivery.names.iter().map(|name| name.as_deref().unwrap_or("-")).collect();
-            format!("{} for {}", delivery.hit.seq, names.join("+"))
+            let gone = if delivery.is_gone() { " gone" } else { "" };
+            format!("{}{gone} for {}", delivery.hit.seq, names.join("+"))
         }
         ClientEvent::CatchingUp { from } => format!("catching up from {from}"),
         ClientEvent::Live { seq } => format!("live at {seq}"),
@@ -303,6 +304,22 @@ async fn tweets_above_the_rate_are_withheld_and_reported() {
     assert_eq!(tested.all(), "1 withheld up to 8, 9 for a");
     drop(tested.session);
     tested.stages.stop().await;
+}
+
+/// A client that resumes from the position of the notice would never learn of them.
+#[tokio::test(start_paused = true)]
+async fn withheld_tweets_are_reported_before_a_later_tweet_is_gone() {
+    let limits = LimitsSection { pushes_per_second: 1, ..LimitsSection::default() };
+    let mut tested = Tested::new(limits, Authorization::default());
+    assert_eq!(tested.percolate("a", "rust", None, 1), "");
+    assert_eq!(tested.all(), "#1 percolated at 0");
+    let first_id = tested.next_id;
+    tested.tweets(&["rust"; 2]);
+    assert_eq!(tested.all(), "1 for a");
+    tested.next_id = first_id;
+    tested.tweets(&["java"]);
+    assert_eq!(tested.all(), "1 withheld up to 2, 3 gone for a");
+    tested.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -36,7 +36,7 @@ pub(super) struct Connection {
     /// The connection's slot, where a proxy's connections carry many clients.
     pub(super) _address_slot: Option<Arc<AddressSlot>>,
     pub(super) ws: Arc<WsState>,
-    /// The number of tweets that wait to be written.
+    /// The number of tweets, and of notices that one is gone, that wait to be written.
     pub(super) out_tweets: usize,
     /// Whether the socket has something to read.
     pub(super) read_ready: ReadReadiness,

@@ -58,7 +58,7 @@ impl Connection {
         for event in events.drain(..) {
             match event {
                 ClientEvent::Tweet(delivery) => {
-                    self.out_tweets += usize::from(!delivery.is_gone());
+                    self.out_tweets += 1;
                     let resume_point = ResumePoint::Tweet(delivery.position());
                     self.socket.get_mut().push_text(protocol::pushed(&delivery), resume_point);
                 }

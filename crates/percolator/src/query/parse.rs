@@ -7,10 +7,10 @@
 //! reports several errors at once. A sign that means nothing is left out with a warning. Only
 //! brackets recurse, and their depth is limited.
 //!
-//! [`clean`] replaces look-alikes and marks that users paste without intent, [`expression`] reads operators and brackets,
-//! [`field_or_word`] and [`wildcard`] words, [`quote`] phrases, [`tag`] hashtags, mentions and
-//! cashtags, [`address`] links, [`value`] what follows the name of a field, and [`operator`] the
-//! operators of X's search that are no field.
+//! [`clean`] replaces look-alikes and marks that users paste without intent, [`expression`] reads
+//! operators and brackets, [`field_or_word`] and [`wildcard`] words, [`quote`] phrases, [`tag`]
+//! hashtags, mentions and cashtags, [`address`] links, [`value`] what follows the name of a field,
+//! and [`operator`] the operators of X's search that are no field.
 
 use std::ops::Range;
 

@@ -54,7 +54,7 @@ impl Pushed {
 
     fn size_bytes(&self) -> usize {
         match self {
-            Pushed::Tweet(delivery) => delivery.hit.json.len(),
+            Pushed::Tweet(delivery) => delivery.size_bytes(),
             Pushed::Event(event) => event.data.len(),
         }
     }
