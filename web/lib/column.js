@@ -79,8 +79,8 @@ export class Column {
   #run = 0;
   #wanted = 0;
   #analyzedAt = 0;
-  /** Whether tweets were withheld that are not counted yet, and whether they are being counted. */
-  #isMissing = false;
+  /** Whether the number of matching tweets has to be asked for, and whether the server is being asked. */
+  #isUncounted = false;
   #isCounting = false;
 
   /**
@@ -117,6 +117,12 @@ export class Column {
         void this.load(this.settings.value.history);
       },
       ontweet: (raw, seq) => this.#push(raw, seq),
+      ongone: (id, seq) => {
+        this.#seq = seq;
+        this.feed.remove(id);
+        this.changed();
+        void this.#recount();
+      },
       onwithheld: (seq) => {
         this.#seq = seq;
         void this.#recount();
@@ -174,15 +180,15 @@ export class Column {
     this.spread = new Spread({ connection: this.connection, query: this.query, seq: this.#seq, changed: () => this.changed() });
   }
 
-  /** Tweets were withheld: how many match in all is asked of the server, and what it is about is counted anew. */
+  /** Tweets were withheld, or are gone: asks the server how many match in all, and counts anew what the search is about. */
   async #recount() {
     this.spread?.end();
     this.spread = null;
-    this.#isMissing = true;
+    this.#isUncounted = true;
     if (this.#isCounting) return;
     this.#isCounting = true;
-    while (this.#isMissing) {
-      this.#isMissing = false;
+    while (this.#isUncounted) {
+      this.#isUncounted = false;
       const { watermark, feed } = this;
       const { pushed } = feed;
       try {
@@ -191,7 +197,7 @@ export class Column {
       } catch (fault) {
         if (/** @type {Fault} */ (fault)?.code !== LOST) break;
         await this.connection.whenOpen();
-        this.#isMissing = this.watermark === watermark;
+        this.#isUncounted = this.watermark === watermark;
       }
     }
     this.#isCounting = false;

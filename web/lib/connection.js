@@ -29,6 +29,7 @@
  * @typedef {object} Handlers
  * @property {(registration: {seq: number, queryId: string, resumed: boolean}) => void} onregistered
  * @property {(tweet: unknown, seq: number) => void} ontweet
+ * @property {(id: string, seq: number) => void} ongone the tweet with this `id_str` is deleted, or does not match any more
  * @property {(seq: number) => void} onwithheld tweets up to here were too many to be sent
  * @property {(fault: Fault) => void} onerror the query is wrong, or a limit is reached
  * @property {() => void} onrestart what was shown can't be continued: forget it; a new registration follows
@@ -267,7 +268,8 @@ export class Connection {
       this.#answered(ref);
       if (event === 'cmd/error') waiting?.reject(payload);
       else waiting?.resolve(payload);
-    } else if (event === 'tweet/new') this.#tweet(payload);
+    } else if (event === 'tweet/new') this.#tweet(payload, (handlers, seq) => handlers.ontweet(payload.tweet, seq));
+    else if (event === 'tweet/gone') this.#tweet(payload, (handlers, seq) => handlers.ongone(String(payload.id_str), seq));
     else if (event === 'hello') this.#greet(payload);
     else if (event === 'stream/catching-up') this.#set({ behind: true });
     else if (event === 'stream/live') {
@@ -356,15 +358,15 @@ export class Connection {
     subscription.handlers.onrestart();
   }
 
-  /** @param {any} payload */
-  #tweet(payload) {
+  /** @param {any} payload @param {(handlers: Handlers, seq: number) => void} report */
+  #tweet(payload, report) {
     const seq = Number(payload?.seq);
     for (const name of Array.isArray(payload?.matches) ? payload.matches : []) {
       const subscription = this.#subscriptions.get(name);
       // Positions rise: one that was passed was shown already.
       if (!subscription || subscription.since === null || seq <= subscription.since) continue;
       subscription.since = seq;
-      subscription.handlers.ontweet(payload.tweet, seq);
+      report(subscription.handlers, seq);
     }
   }
 

@@ -37,7 +37,7 @@ export const ORDERS = ['latest', 'followers', 'retweets', 'seen', 'reach', 'favo
  * @property {Set<string>} who brought it, so that nobody counts twice
  */
 
-/** How many ids of tweets that are gone are remembered, per tweet that is kept: a tweet that comes again is no new one. */
+/** How many ids of tweets that are not kept any more are remembered, per tweet that is kept. */
 const REMEMBERED = 10;
 
 export class Feed {
@@ -54,8 +54,10 @@ export class Feed {
   #tweets = [];
   /** @type {Map<string, Tweet>} */
   #byId = new Map();
-  /** Ids of tweets that were pushed here once and had to go. @type {Set<string>} */
-  #gone = new Set();
+  /** Ids of tweets that had to make room: one that comes again is no new one. @type {Set<string>} */
+  #trimmed = new Set();
+  /** Ids of tweets that were removed: a page of history that was under way may hold them. @type {Set<string>} */
+  #removed = new Set();
   /** @type {Map<string, Group>} */
   #groups = new Map();
   #isPaused = false;
@@ -129,7 +131,7 @@ export class Feed {
   add(page) {
     let added = 0;
     for (const tweet of page) {
-      if (this.#byId.has(tweet.id) || this.#waiting.has(tweet.id)) continue;
+      if (this.#byId.has(tweet.id) || this.#waiting.has(tweet.id) || this.#removed.has(tweet.id)) continue;
       this.#insert(tweet);
       added++;
     }
@@ -140,23 +142,35 @@ export class Feed {
 
   /** Takes a tweet that was pushed. @param {Tweet} tweet @returns {boolean} whether it is a new one */
   push(tweet) {
-    const isKnown = this.#byId.has(tweet.id) || this.#waiting.has(tweet.id) || this.#gone.has(tweet.id);
+    this.#removed.delete(tweet.id);
+    const isKnown = this.#byId.has(tweet.id) || this.#waiting.has(tweet.id) || this.#trimmed.has(tweet.id);
     if (this.#isPaused && !this.#byId.has(tweet.id)) {
-      if (this.#gone.has(tweet.id)) return false;
+      if (this.#trimmed.has(tweet.id)) return false;
       this.#waiting.set(tweet.id, tweet);
       if (this.#waiting.size > this.#cap) {
         const first = /** @type {string} */ (this.#waiting.keys().next().value);
         this.#waiting.delete(first);
-        this.#forget(first);
+        this.#remember(this.#trimmed, first);
       }
       if (!isKnown) this.#waitingCount++;
     } else if (this.#byId.has(tweet.id)) this.#replace(tweet);
-    else if (!this.#gone.has(tweet.id)) {
+    else if (!this.#trimmed.has(tweet.id)) {
       this.#insert(tweet);
       this.#trim();
     }
     if (!isKnown) this.pushed++;
     return !isKnown;
+  }
+
+  /** Removes a tweet that is deleted or matches no more, also from a view that stands still. @param {string} id */
+  remove(id) {
+    this.#remember(this.#removed, id);
+    this.#trimmed.delete(id);
+    if (this.#waiting.delete(id)) this.#waitingCount--;
+    const tweet = this.#byId.get(id);
+    if (tweet) this.#take(tweet);
+    this.#discount(id, tweet);
+    if (this.#frozen) this.#frozen = this.#frozen.filter((item) => item.id !== id && item.tweet.id !== id);
   }
 
   /** From here on the view stands still. */
@@ -179,7 +193,7 @@ export class Feed {
   /** The tweet that retweets here are of, fetched by its id. @param {Tweet} tweet */
   found(tweet) {
     const group = this.#groups.get(tweet.id);
-    if (!group) return;
+    if (!group || this.#removed.has(tweet.id)) return;
     this.#original(group, tweet);
   }
 
@@ -212,7 +226,8 @@ export class Feed {
     this.loaded = 0;
     this.#tweets = [];
     this.#byId.clear();
-    this.#gone.clear();
+    this.#trimmed.clear();
+    this.#removed.clear();
     this.#groups.clear();
     this.#waiting.clear();
     this.#waitingCount = 0;
@@ -263,9 +278,31 @@ export class Feed {
 
   /** @param {Tweet} tweet a newer version of one that is here */
   #replace(tweet) {
-    this.#byId.set(tweet.id, tweet);
-    this.#tweets[this.#place(tweet.key)] = tweet;
-    this.#count(tweet);
+    const older = this.#byId.get(tweet.id);
+    // It may have another time, and so another place.
+    if (older) this.#take(older);
+    this.#insert(tweet);
+  }
+
+  /** @param {Tweet} tweet that is here */
+  #take(tweet) {
+    this.#byId.delete(tweet.id);
+    this.#tweets.splice(this.#place(tweet.key), 1);
+  }
+
+  /** Counts a tweet out. @param {string} id @param {Tweet} [tweet] what is known of it */
+  #discount(id, tweet) {
+    const group = this.#groups.get(tweet?.originalId ?? id);
+    if (!group) return;
+    if (group.who.delete(id)) {
+      group.reach -= tweet?.followers ?? group.tweet?.followers ?? 0;
+      if (tweet?.originalId) group.seen--;
+    }
+    if (group.tweet?.id === id) group.tweet = null;
+    if (group.last.id !== id) return;
+    const last = this.#tweets.findLast((tweet) => (tweet.originalId ?? tweet.id) === group.id) ?? group.tweet;
+    if (last) group.last = last;
+    else this.#groups.delete(group.id);
   }
 
   /** The place of a key in the loaded tweets. @param {string} key */
@@ -326,13 +363,13 @@ export class Feed {
     if (excess <= 0 || this.#isPaused) return;
     for (const { id } of this.#tweets.splice(0, excess)) {
       this.#byId.delete(id);
-      this.#forget(id);
+      this.#remember(this.#trimmed, id);
     }
   }
 
-  /** @param {string} id */
-  #forget(id) {
-    this.#gone.add(id);
-    if (this.#gone.size > this.#cap * REMEMBERED) this.#gone.delete(/** @type {string} */ (this.#gone.keys().next().value));
+  /** @param {Set<string>} ids @param {string} id */
+  #remember(ids, id) {
+    ids.add(id);
+    if (ids.size > this.#cap * REMEMBERED) ids.delete(/** @type {string} */ (ids.keys().next().value));
   }
 }

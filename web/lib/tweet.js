@@ -12,7 +12,7 @@
 /**
  * @typedef {object} Tweet
  * @property {string} id
- * @property {string} key the id, padded: keys sort as ids do
+ * @property {string} key sorts as the server sorts tweets
  * @property {any} raw the JSON as it came
  * @property {string} text
  * @property {string} name
@@ -32,11 +32,11 @@
  * @property {Tweet | null} original the same, when it came along
  */
 
-/** The longest id: 2^64 has 20 digits. */
+/** The longest number in `id`: 2^64 has 20 digits. */
 const ID_DIGITS = 20;
 
-/** @param {string} id */
-export const keyOf = (id) => id.padStart(ID_DIGITS, '0');
+/** @param {string} digits */
+const padded = (digits) => digits.padStart(ID_DIGITS, '0');
 
 /** @param {unknown} value @returns {Record<string, any>} */
 const object = (value) => (value !== null && typeof value === 'object' ? /** @type {any} */ (value) : {});
@@ -51,13 +51,26 @@ const string = (value) => (typeof value === 'string' ? value : '');
 const count = (value) => (typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0);
 
 /**
- * The id of an object: `id_str`, or `id` when it is small enough to be exact.
+ * The identity of an object: `id_str`, or `id` when it is small enough to be exact.
  *
  * @param {Record<string, any>} raw
  */
 function idOf(raw) {
-  if (typeof raw.id_str === 'string' && /^\d{1,20}$/.test(raw.id_str)) return raw.id_str;
+  if (typeof raw.id_str === 'string' && raw.id_str !== '') return raw.id_str;
   return Number.isSafeInteger(raw.id) && raw.id >= 0 ? String(raw.id) : null;
+}
+
+/**
+ * The key of a tweet. An identity that is no number, such as Bluesky's, has its order in `id`. JavaScript rounds that number, which
+ * can change the order of tweets of the same millisecond.
+ *
+ * @param {string} id
+ * @param {unknown} number
+ */
+function keyOf(id, number) {
+  if (/^\d{1,20}$/.test(id)) return padded(id);
+  const order = typeof number === 'number' && Number.isFinite(number) && number > 0 ? BigInt(Math.floor(number)) : 0n;
+  return `${padded(String(order))} ${id}`;
 }
 
 /** @param {unknown} value an address to go to or to load from: only http and https will do */
@@ -106,7 +119,7 @@ function read(value, depth) {
   const original = depth === 0 && (typeof retweeted.text === 'string' || typeof retweeted.full_text === 'string') ? read(retweeted, 1) : null;
   return {
     id,
-    key: keyOf(id),
+    key: keyOf(id, raw.id),
     raw: value,
     text: unescape(string(raw.full_text) || string(raw.text)),
     name: string(user.name),

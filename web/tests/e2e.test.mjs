@@ -34,6 +34,29 @@ live('a search, from typing to the first live tweet', async ({ perch, page, open
   assert.deepEqual(await page.locator('.tweet .text').first().locator('mark').allTextContents(), ['rust']);
 });
 
+live('a tweet that is deleted or changed disappears, also from a page that was away', async ({ perch, page, open }) => {
+  const post = (/** @type {number} */ n, /** @type {string} */ text) => ({ ...tweet(n, { text }), id_str: `at://did:plc:a/app.bsky.feed.post/${n}` });
+  await perch.post(post(1, 'one rust'), tweet(2, { text: 'two rust' }), post(3, 'three rust'), tweet(4, { text: 'four rust' }));
+  await open('?q=rust');
+  await shown(page, 'one rust');
+  await total(page, 'rust', 4);
+  await perch.delete(post(1, '').id_str);
+  await total(page, 'rust', 3);
+  await perch.post(tweet(2, { text: 'two java' }));
+  await total(page, 'rust', 2);
+  assert.deepEqual(await texts(page), ['four rust', 'three rust']);
+  const offline = page.locator('.connection:not([data-state="open"])');
+  const { host } = new URL(perch.url);
+  await perch.kill();
+  await offline.waitFor();
+  await perch.again();
+  assert.equal(new URL(perch.url).host, host);
+  await page.locator('.connection[data-state="open"]').waitFor();
+  await perch.delete(tweet(4).id_str);
+  await total(page, 'rust', 1);
+  assert.deepEqual(await texts(page), ['three rust']);
+});
+
 live('history and live tweets meet without a seam, while tweets pour in', async ({ perch, page, open }) => {
   await perch.post(...many(0, 400));
   let isOpen = false;

@@ -83,6 +83,7 @@ function setUp(random = () => 1, token = '') {
     onregistered: (/** @type {any} */ registration) => log.push(['registered', registration.seq, registration.resumed]),
     ontweet: (/** @type {any} */ tweet, /** @type {number} */ seq) => log.push(['tweet', tweet.id_str, seq]),
     onerror: (/** @type {any} */ fault) => log.push(['error', fault.code]),
+    ongone: (/** @type {string} */ id, /** @type {number} */ seq) => log.push(['gone', id, seq]),
     onwithheld: (/** @type {number} */ seq) => log.push(['withheld', seq]),
     onrestart: () => log.push(['restart']),
   };
@@ -138,6 +139,23 @@ test('the position does not pass what was missed', () => {
   clock.go(LONGEST_WAIT_MS);
   socket().hello();
   assert.equal(socket().take('cmd/percolate')[1].since, 5);
+});
+
+test('a tweet that is gone is reported once, to the searches that it left', () => {
+  const { connection, socket, clock, log, handlers } = setUp();
+  connection.subscribe('a', 'rust', handlers);
+  connection.connect();
+  socket().hello();
+  socket().says('percolate/ok', { name: 'a', query_id: 'q', seq: 5 }, socket().take('cmd/percolate')[2]);
+  log.length = 0;
+  socket().says('tweet/gone', { id_str: '9', seq: 5, reason: 'deleted', matches: ['a'] });
+  socket().says('tweet/gone', { id_str: '9', seq: 6, reason: 'deleted', matches: ['other'] });
+  socket().says('tweet/gone', { id_str: '8', seq: 7, reason: 'changed', matches: ['other', 'a'] });
+  assert.deepEqual(log, [['gone', '8', 7]]);
+  socket().dies();
+  clock.go(LONGEST_WAIT_MS);
+  socket().hello();
+  assert.equal(socket().take('cmd/percolate')[1].since, 7);
 });
 
 test('live again: everything up to there was sent', () => {
@@ -352,6 +370,49 @@ test('a newer version of a tweet takes its place', () => {
     ['new'],
   );
   assert.equal(feed.pushed, 1);
+});
+
+test('a newer version with another time takes its own place', () => {
+  const feed = new Feed();
+  const post = (/** @type {string} */ name, /** @type {number} */ n) => made(n, { id_str: `at://${name}` });
+  for (const [name, n] of /** @type {const} */ ([['a', 1], ['b', 2], ['c', 3]])) feed.push(post(name, n));
+  feed.push(post('a', 4));
+  assert.deepEqual(feed.view().map((item) => item.id), ['at://a', 'at://c', 'at://b']);
+});
+
+test('a tweet that is gone leaves every order, and no page of history brings it back', () => {
+  for (const order of ORDERS) {
+    for (const isPaused of [false, true]) {
+      const feed = new Feed({ order });
+      feed.add([made(2), made(1)]);
+      feed.push(made(3, { retweeted_status: tweet(2), user: { followers_count: 5 } }));
+      if (isPaused) feed.pause();
+      feed.push(made(4));
+      for (const n of [2, 4]) feed.remove(made(n).id);
+      assert.equal(feed.waitingCount, 0);
+      assert.ok(feed.view().every((item) => ![made(2).id, made(4).id].includes(item.tweet.id)), order);
+      assert.equal(feed.add([made(2), made(1), made(0)]), 1);
+      feed.resume();
+      assert.deepEqual(feed.tweets.map((tweet) => tweet.id), [3, 1, 0].map((n) => made(n).id));
+      // A tweet that matches again is a new one.
+      assert.equal(feed.push(made(4)), true);
+      assert.equal(feed.size, 4);
+    }
+  }
+});
+
+test('a retweet that is gone counts no more', () => {
+  const feed = new Feed({ order: 'seen' });
+  feed.push(made(1));
+  const retweet = (/** @type {number} */ n, /** @type {number} */ followers) => made(n, { retweeted_status: tweet(1), user: { followers_count: followers } });
+  feed.push(retweet(2, 7));
+  feed.push(retweet(3, 9));
+  feed.remove(made(3).id);
+  const seen = () => feed.view().map(({ seen, reach }) => ({ seen, reach }));
+  assert.deepEqual(seen(), [{ seen: 1, reach: 17 }]);
+  feed.remove(made(2).id);
+  feed.remove(made(1).id);
+  assert.deepEqual(seen(), []);
 });
 
 test('while paused nothing moves; what comes is counted and brought in', () => {
@@ -595,6 +656,19 @@ test('what is withheld is counted, and the position passes it', async () => {
   clock.go(LONGEST_WAIT_MS);
   socket().hello();
   assert.equal(socket().take('cmd/percolate')[1].since, 42);
+});
+
+test('a tweet that is gone is taken out, and the server counts again', async () => {
+  const { column, answer, socket } = opened(30);
+  await answer();
+  socket().says('tweet/new', { tweet: tweet(30), seq: 31, matches: ['a'] });
+  socket().says('tweet/gone', { id_str: tweet(7).id_str, seq: 32, reason: 'deleted', matches: ['a'] });
+  const [, payload, ref] = socket().take('cmd/query');
+  assert.deepEqual(payload, { query: 'rust', n: 0, until_seq: 32 });
+  socket().says('tweet/prev-chunk', { result: [], total: 30, next: null }, ref);
+  await settle();
+  assert.equal(column.feed.total, 30);
+  assert.ok(!ids(column.feed).includes(7));
 });
 
 test('settings of a column are its own, and history is loaded as far as they say', async () => {

@@ -108,6 +108,12 @@ export class Perch {
     if (answer.refused !== 0) throw new Error(JSON.stringify(answer).slice(0, 500));
   }
 
+  /** Deletes a tweet. @param {string} id */
+  async delete(id) {
+    const response = await fetch(`${this.url}api/tweets/${encodeURIComponent(id)}`, { method: 'DELETE' });
+    if (!response.ok) throw new Error(await response.text());
+  }
+
   /** The ids of all tweets that match, newest first. @param {string} query @returns {Promise<string[]>} */
   async search(query) {
     const ids = [];

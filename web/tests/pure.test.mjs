@@ -32,7 +32,7 @@ const shown = (text, query = '', links = []) =>
     .join('');
 
 test('a tweet is read from anything', () => {
-  for (const raw of [null, 1, 'text', [], {}, { id: 1.5 }, { id_str: 'x' }, { id_str: '1'.repeat(21) }, { id: 2 ** 60 }]) assert.equal(readTweet(raw), null);
+  for (const raw of [null, 1, 'text', [], {}, { id: 1.5 }, { id_str: '' }, { id: 2 ** 60 }]) assert.equal(readTweet(raw), null);
   const odd = read({ id_str: '7', text: 5, user: 'nobody', entities: { urls: 'no', media: [null, 3] }, retweeted_status: [], created_at: {} });
   assert.equal(odd.text, '');
   assert.equal(odd.name, '');
@@ -47,6 +47,16 @@ test('ids that numbers can not hold stay apart and in order', () => {
   assert.notEqual(a.key, b.key);
   assert.ok(a.key < b.key);
   assert.ok(read({ id_str: '99' }).key < read({ id_str: '100' }).key);
+});
+
+test('a tweet whose identity is no number has the order of its id', () => {
+  const post = (/** @type {string} */ name, /** @type {number} */ id) => read({ id_str: `at://did:plc:a/app.bsky.feed.post/${name}`, id });
+  const [old, late] = [post('z', 1_844_459_124_383_547_392), post('a', 1_844_459_128_577_851_392)];
+  assert.equal(old.id, 'at://did:plc:a/app.bsky.feed.post/z');
+  assert.ok(old.key < late.key);
+  assert.ok(old.key < read({ id_str: '1844459126383547392' }).key);
+  assert.ok(read({ id_str: '1844459126383547392' }).key < late.key);
+  assert.notEqual(post('a', 5).key, post('b', 5).key);
 });
 
 test('only http and https lead anywhere', () => {
