@@ -79,6 +79,8 @@ pub struct Field {
 pub struct Constraints {
     /// Whether a document has at most one value.
     pub is_single: bool,
+    /// Whether a value is the name of a user, and `ann@social.example` also has the term `ann`.
+    pub has_short_form: bool,
     /// Whether each document has a value.
     pub is_always: bool,
     /// The smallest number or date.
@@ -94,7 +96,15 @@ pub struct Constraints {
 impl Default for Constraints {
     /// Any number of any values.
     fn default() -> Constraints {
-        Constraints { is_single: false, is_always: false, min: i64::MIN, max: i64::MAX, step: 1, implies: Vec::new() }
+        Constraints {
+            is_single: false,
+            has_short_form: false,
+            is_always: false,
+            min: i64::MIN,
+            max: i64::MAX,
+            step: 1,
+            implies: Vec::new(),
+        }
     }
 }
 
@@ -220,7 +230,8 @@ impl Schema {
                 schema.ignore_signs(name, &['@', '＠']);
             }
             let one = Constraints { is_single: true, ..Constraints::default() };
-            schema.constrain(tweet::SCREEN_NAME, one.clone());
+            let name = Constraints { has_short_form: true, ..one.clone() };
+            schema.constrain(tweet::SCREEN_NAME, name.clone());
             schema.constrain(tweet::ID, Constraints { is_always: true, min: 0, ..one.clone() });
             // Tweets have seconds.
             schema.constrain(tweet::CREATED, Constraints { step: 1_000, ..one.clone() });
@@ -240,7 +251,7 @@ impl Schema {
                 tweet::COORDINATES,
                 Constraints { implies: implies(tweet::HAS, "coordinates"), ..one.clone() },
             );
-            schema.constrain(tweet::REPLY_TO, Constraints { implies: implies(tweet::IS, "reply"), ..one });
+            schema.constrain(tweet::REPLY_TO, Constraints { implies: implies(tweet::IS, "reply"), ..name });
             schema
         });
         &TWEET

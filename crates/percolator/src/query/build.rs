@@ -34,6 +34,8 @@ const MAX_MEMBERS: usize = 65_536;
 /// Values of a list that cost as much as a clause: they share one field, and are looked up in one
 /// table.
 const MEMBERS_A_COST: usize = 16;
+/// The name of a field or operator, in bytes, at most. A longer text before a colon is no name.
+pub(super) const MAX_NAME_BYTES: usize = 64;
 /// The largest slop. With more, a phrase could span two values of a field.
 const MAX_SLOP: u32 = POSITION_GAP - 1;
 
@@ -73,15 +75,21 @@ pub(super) struct RangeBound<'t> {
     pub(super) included: bool,
 }
 
+/// What of the limits is spent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spent {
+    clauses: usize,
+    depth: usize,
+    automaton_bytes: usize,
+    cost: usize,
+}
+
 /// Builds leaves and counts their cost.
 #[derive(Debug)]
 pub(super) struct Builder<'a> {
     pub(super) schema: &'a Schema,
     pub(super) limits: &'a QueryLimits,
-    clauses: usize,
-    depth: usize,
-    automaton_bytes: usize,
-    cost: usize,
+    spent: Spent,
     /// Whether patterns were checked before.
     trusting: bool,
     /// The moment that `now` means, in milliseconds since 1970. None if the query is registered.
@@ -94,23 +102,23 @@ pub(super) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(schema: &'a Schema, limits: &'a QueryLimits) -> Builder<'a> {
-        Builder {
-            schema,
-            limits,
-            clauses: 0,
-            depth: 0,
-            automaton_bytes: 0,
-            cost: 0,
-            trusting: false,
-            now: None,
-            time_zone: None,
-            members: None,
-        }
+        Builder { schema, limits, spent: Spent::default(), trusting: false, now: None, time_zone: None, members: None }
     }
 
     /// A builder that compiles no automata, for queries that were checked before.
     pub(super) fn trusting(schema: &'a Schema, limits: &'a QueryLimits) -> Builder<'a> {
         Builder { trusting: true, ..Builder::new(schema, limits) }
+    }
+
+    /// What of the limits is spent, to [`Builder::restore`].
+    pub(super) fn spent(&self) -> Spent {
+        self.spent
+    }
+
+    /// Forgets the leaves that were built since.
+    pub(super) fn restore(&mut self, spent: Spent) {
+        self.spent = spent;
+        self.members = None;
     }
 
     /// Begins a list of values of one field, which counts as one clause.
@@ -138,8 +146,8 @@ impl<'a> Builder<'a> {
                 return self.spend(1);
             }
         }
-        self.clauses += 1;
-        if self.clauses > self.limits.max_clauses {
+        self.spent.clauses += 1;
+        if self.spent.clauses > self.limits.max_clauses {
             let limit = self.limits.max_clauses;
             return Err(LeafError::limit(format!("the query has more than {limit} clauses, the limit (max_clauses)")));
         }
@@ -148,9 +156,9 @@ impl<'a> Builder<'a> {
 
     /// Counts a cost.
     pub(super) fn spend(&mut self, cost: usize) -> Built<()> {
-        self.cost = self.cost.saturating_add(cost);
+        self.spent.cost = self.spent.cost.saturating_add(cost);
         let limit = self.limits.max_cost;
-        if self.cost > limit {
+        if self.spent.cost > limit {
             return Err(LeafError::limit(format!("the query costs more than {limit}, the limit (max_cost)")).expected(
                 "fewer words, and above all fewer wildcards, regular expressions and fuzzy words, cost less",
             ));
@@ -160,14 +168,14 @@ impl<'a> Builder<'a> {
 
     /// Whether the query has exceeded a limit, so that parsing should stop.
     pub(super) fn is_full(&self) -> bool {
-        self.clauses > self.limits.max_clauses || self.cost > self.limits.max_cost
+        self.spent.clauses > self.limits.max_clauses || self.spent.cost > self.limits.max_cost
     }
 
     /// Enters a level of nesting.
     pub(super) fn enter(&mut self) -> Built<()> {
-        self.depth += 1;
+        self.spent.depth += 1;
         let limit = self.limits.max_depth;
-        if self.depth > limit {
+        if self.spent.depth > limit {
             return Err(LeafError::limit(format!("the query nests deeper than {limit} levels, the limit (max_depth)")));
         }
         Ok(())
@@ -175,13 +183,17 @@ impl<'a> Builder<'a> {
 
     /// Leaves a level of nesting.
     pub(super) fn leave(&mut self) {
-        self.depth -= 1;
+        self.spent.depth -= 1;
+    }
+
+    /// The field with a name or alias, ignoring case. None if there is none.
+    pub(super) fn find_field(&self, name: &str) -> Option<FieldId> {
+        self.schema.find(name).or_else(|| self.schema.find(&name.to_ascii_lowercase()))
     }
 
     /// The field with a name or alias, ignoring case.
     pub(super) fn field(&self, name: &str) -> Built<FieldId> {
-        let found = self.schema.find(name).or_else(|| self.schema.find(&name.to_ascii_lowercase()));
-        found.ok_or_else(|| {
+        self.find_field(name).ok_or_else(|| {
             let names = self.schema.iter().flat_map(|(_, field)| field.aliases.iter().chain([&field.name]));
             let problem = LeafError::new(format!("there is no field `{name}`"));
             match nearest(name, names.map(String::as_str)) {
@@ -264,6 +276,9 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 
 /// The most similar name: one edit for each three characters apart, at most.
 pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    if name.len() > MAX_NAME_BYTES {
+        return None;
+    }
     let name = name.to_ascii_lowercase();
     let scored = names.map(|it| (strsim::damerau_levenshtein(&name, it), it));
     let near = scored.filter(|&(edits, it)| edits <= name.chars().count().min(it.len()) / 3).min();

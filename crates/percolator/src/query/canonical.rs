@@ -303,7 +303,7 @@ fn candidates(leaf: &Ast, schema: &Schema) -> Vec<String> {
             ways.push(format!("{}:={}", name(*field), pattern_text(pattern)));
             ways
         }
-        Ast::Regex { field, pattern } => short(*field, &format!("/{}/", pattern.replace('/', "\\/"))),
+        Ast::Regex { field, pattern } => short(*field, &format!("/{}/", regex_text(pattern))),
         Ast::Fuzzy { field, term, distance } => {
             let mut ways = if is_plain(term) { short(*field, &format!("{term}~{distance}")) } else { Vec::new() };
             ways.push(format!("{}:={}~{distance}", name(*field), quoted(term)));
@@ -335,6 +335,7 @@ fn place(field: FieldId, what: &str, list: &str, schema: &Schema) -> Vec<String>
 fn is_plain(word: &str) -> bool {
     let special = |char: char| char.is_whitespace() || "()[]{}\"“”^~:\\*?/".contains(char);
     !word.contains(special)
+        && !word.char_indices().any(|(at, _)| parse::clean::is_replaced(&word[at..]))
         && !word.starts_with(['+', '-', '!', '#', '＃', '@', '＠', '$', '<', '>', '=', '&', '|'])
         && !matches!(word, "AND" | "OR" | "NOT" | "TO" | "")
 }
@@ -345,14 +346,30 @@ fn word(term: &str) -> String {
 
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
-    for char in text.chars() {
-        if matches!(char, '"' | '“' | '”' | '\\') {
+    for (at, char) in text.char_indices() {
+        if matches!(char, '"' | '“' | '”' | '\\') || parse::clean::is_replaced(&text[at..]) {
             quoted.push('\\');
         }
         quoted.push(char);
     }
     quoted.push('"');
     quoted
+}
+
+/// A regular expression with a backslash before each slash, and before what else would not be read
+/// as it is.
+fn regex_text(pattern: &str) -> String {
+    let mut text = String::with_capacity(pattern.len());
+    let mut is_escaped = false;
+    for (at, char) in pattern.char_indices() {
+        let is_sign = char == '/' || (char == '&' && parse::clean::is_replaced(&pattern[at..]));
+        if is_sign && !is_escaped {
+            text.push('\\');
+        }
+        text.push(char);
+        is_escaped = char == '\\' && !is_escaped;
+    }
+    text
 }
 
 /// A wildcard with a backslash before each character that would end a word or is an operator.

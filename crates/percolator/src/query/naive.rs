@@ -5,16 +5,35 @@
 /// Whether a term matches a wildcard: `?` is any character, `*` any number of them, and `\` escapes
 /// the next character.
 pub(crate) fn wildcard(pattern: &str, term: &str) -> bool {
-    let mut rest = pattern.chars();
-    let Some(first) = rest.next() else { return term.is_empty() };
-    let mut tail = term.chars();
-    match first {
-        '*' => wildcard(rest.as_str(), term) || (tail.next().is_some() && wildcard(pattern, tail.as_str())),
-        '?' => tail.next().is_some() && wildcard(rest.as_str(), tail.as_str()),
-        char => {
-            let literal = if char == '\\' { rest.next().unwrap_or('\\') } else { char };
-            tail.next() == Some(literal) && wildcard(rest.as_str(), tail.as_str())
+    let (mut rest, mut tail) = (pattern.chars(), term.chars());
+    // What follows the last star, and what of the term the star has not taken.
+    let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
+    loop {
+        let before = tail.clone();
+        let is_equal = match rest.next() {
+            Some('*') => {
+                retry = Some((rest.clone(), before.clone()));
+                tail = before;
+                continue;
+            }
+            None => match tail.next() {
+                None => return true,
+                Some(_) => false,
+            },
+            Some('?') => tail.next().is_some(),
+            Some('\\') => tail.next() == Some(rest.next().unwrap_or('\\')),
+            Some(literal) => tail.next() == Some(literal),
+        };
+        if is_equal {
+            continue;
         }
+        // The last star takes one character more. Earlier stars need not: what they leave is no
+        // more than what this one may choose from.
+        let Some((behind, left)) = &mut retry else { return false };
+        if left.next().is_none() {
+            return false;
+        }
+        (rest, tail) = (behind.clone(), left.clone());
     }
 }
 

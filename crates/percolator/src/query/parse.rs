@@ -20,7 +20,7 @@ use super::{Ast, Join, ParseOptions, Phrase, QueryLimits};
 use crate::schema::{FieldId, Kind, Schema};
 
 mod address;
-mod clean;
+pub(super) mod clean;
 mod expression;
 mod field_or_word;
 mod group;
@@ -38,6 +38,10 @@ use word::Word;
 
 /// Errors that are reported at once, at most; and warnings.
 const MAX_DIAGNOSTICS: usize = 5;
+
+/// Wrong guesses, at most, after which a mistake is reported. Each makes the parser read a part of
+/// the text again, and guesses nest.
+const MAX_REWINDS: usize = 16;
 
 /// What a text was parsed to.
 pub(super) struct ParsedText {
@@ -77,12 +81,16 @@ pub(super) fn parse(text: &str, builder: &mut Builder<'_>, options: ParseOptions
         phrase_slop: options.phrase_slop,
         has_or: false,
         has_operator: false,
+        url: schema.iter().find(|(_, field)| field.kind == Kind::Url).map(|(id, _)| id),
+        list_bytes: 0,
+        rewinds: 0,
         unclosed: Vec::new(),
         left_out: None,
         mistakes: Vec::new(),
         warnings: Vec::new(),
     };
     let parts = parser.query(field);
+    parser.is_too_long();
     if parts.is_empty() && parser.mistakes.is_empty() {
         let (span, problem) = parser.left_out.take().unwrap_or_else(|| (0..text.len(), build::no_term("")));
         parser.report(span, problem);
@@ -91,14 +99,18 @@ pub(super) fn parse(text: &str, builder: &mut Builder<'_>, options: ParseOptions
     ParsedText { ast, mistakes: parser.mistakes, warnings: parser.warnings }
 }
 
-/// The bytes of a text besides the values of its lists, `IN [a b]`.
+/// The bytes of a text besides what looks like the values of lists, `field:IN [a b]`. The parser
+/// counts those that are lists.
 fn bytes_outside_lists(text: &str) -> usize {
     let mut bytes = 0;
     let mut rest = text;
     while let Some(at) = rest.find("IN [") {
-        bytes += at;
-        let list = &rest[at..];
-        rest = &list[list.find(']').unwrap_or(list.len())..];
+        let (before, list) = rest.split_at(at);
+        bytes += before.len();
+        let is_list = before.trim_end().ends_with([':', '：']);
+        let end = if is_list { list.find(']').unwrap_or(list.len()) } else { "IN [".len() };
+        bytes += if is_list { 0 } else { end };
+        rest = &list[end..];
     }
     bytes + rest.len()
 }
@@ -123,6 +135,12 @@ struct Parser<'t, 'b, 's> {
     has_or: bool,
     /// Whether `AND`, `OR` or `NOT` was read, so that a bracket is meant as one.
     has_operator: bool,
+    /// The field of addresses.
+    url: Option<FieldId>,
+    /// The bytes of lists, which do not count for the length.
+    list_bytes: usize,
+    /// How often a guess was wrong.
+    rewinds: usize,
     /// Quotes that nothing closes from here on.
     unclosed: Vec<char>,
     /// The first part that has no term: the error if no other part has one.
@@ -203,16 +221,40 @@ impl<'t> Parser<'t, '_, '_> {
 
     /// Warns that a part without a searchable term is left out.
     fn leave_out(&mut self, span: Range<usize>) -> Option<Ast> {
-        let text = &self.text[span.clone()];
+        let text = self.text[span.clone()].trim();
         let problem = build::no_term(text);
-        let message = format!("`{}` means nothing here and is left out", text.trim());
-        self.warn(
-            span.clone(),
-            message,
-            "to search for signs, there is no way: only letters, digits and emoji are kept",
-        );
+        if self.warnings.len() < MAX_DIAGNOSTICS {
+            let is_sign = !text.is_empty() && !text.contains(crate::text::is_word_char);
+            let mut warning = LeafError::new(format!("`{text}` means nothing here and is left out"));
+            if is_sign {
+                warning = warning.expected("signs can't be searched for: only letters, digits and emoji are kept");
+            }
+            let diagnostic = self.diagnostic(span.clone(), warning);
+            self.warnings.push(diagnostic);
+        }
         self.left_out.get_or_insert((span, problem));
         None
+    }
+
+    /// Leaves out a part that asks for what perch does anyway.
+    fn leave_out_redundant(&mut self, span: Range<usize>) -> Option<Ast> {
+        let text = self.text[span.clone()].trim().to_owned();
+        self.warn(span.clone(), format!("`{text}` is left out"), "perch does so anyway");
+        self.left_out.get_or_insert((span, build::no_term(&text)));
+        None
+    }
+
+    /// Whether the text read so far, without lists, is longer than the limit. Reports it.
+    fn is_too_long(&mut self) -> bool {
+        let limits = self.builder.limits;
+        if self.pos - self.list_bytes.min(self.pos) <= limits.max_bytes {
+            return false;
+        }
+        if self.mistakes.is_empty() {
+            self.report(0..0, build::too_many_bytes(self.text.len(), limits));
+        }
+        self.pos = self.text.len();
+        true
     }
 
     fn diagnostic(&self, span: Range<usize>, problem: LeafError) -> Diagnostic {
@@ -237,7 +279,17 @@ impl<'t> Parser<'t, '_, '_> {
 
     /// The state to return to if a guess turns out wrong.
     fn checkpoint(&self) -> Checkpoint {
-        Checkpoint { pos: self.pos, mistakes: self.mistakes.len(), warnings: self.warnings.len(), has_or: self.has_or }
+        Checkpoint {
+            pos: self.pos,
+            mistakes: self.mistakes.len(),
+            warnings: self.warnings.len(),
+            has_or: self.has_or,
+            has_operator: self.has_operator,
+            list_bytes: self.list_bytes,
+            unclosed: self.unclosed.len(),
+            has_left_out: self.left_out.is_some(),
+            spent: self.builder.spent(),
+        }
     }
 
     fn rewind(&mut self, to: &Checkpoint) {
@@ -245,6 +297,14 @@ impl<'t> Parser<'t, '_, '_> {
         self.mistakes.truncate(to.mistakes);
         self.warnings.truncate(to.warnings);
         self.has_or = to.has_or;
+        self.has_operator = to.has_operator;
+        self.list_bytes = to.list_bytes;
+        self.unclosed.truncate(to.unclosed);
+        if !to.has_left_out {
+            self.left_out = None;
+        }
+        self.builder.restore(to.spent);
+        self.rewinds += 1;
     }
 }
 
@@ -253,6 +313,11 @@ struct Checkpoint {
     mistakes: usize,
     warnings: usize,
     has_or: bool,
+    has_operator: bool,
+    list_bytes: usize,
+    unclosed: usize,
+    has_left_out: bool,
+    spent: build::Spent,
 }
 
 /// Whether a character ends whatever stands before it.

@@ -6,6 +6,7 @@
 //! regular expressions, fuzzy terms) have a common term, whether circles and boxes meet, or whether
 //! a phrase with slop implies another one: such queries are accepted.
 
+use std::cell::Cell;
 use std::ops::Bound;
 
 use super::naive;
@@ -14,12 +15,15 @@ use crate::schema::{FieldId, Kind, Schema};
 
 /// Choices that are tried, at most. A query with more is accepted.
 const MAX_CHOICES: usize = 4_096;
+/// Steps that comparing leaves takes, at most: characters of terms and patterns. A query that
+/// needs more is accepted.
+const MAX_STEPS: usize = 20_000_000;
 /// Nested choices, at most, which bounds the stack.
 const MAX_DEPTH: usize = 400;
 
 /// Why no document can match a normalized query. None if one can, or if that is not decided.
 pub(super) fn refutation(ast: &Ast, schema: &Schema) -> Option<String> {
-    let mut search = Search { schema, choices: 0, depth: 0, reason: None };
+    let mut search = Search { schema, choices: 0, depth: 0, steps: Cell::new(0), reason: None };
     let mut branch = Branch::default();
     if search.is_possible(vec![Goal::One(ast, true)], &mut branch) { None } else { search.reason }
 }
@@ -29,7 +33,7 @@ pub(super) fn refutation(ast: &Ast, schema: &Schema) -> Option<String> {
 #[cfg(any(test, feature = "testing"))]
 #[must_use]
 pub fn possible_leaves(ast: &Ast, schema: &Schema) -> Option<(Vec<Ast>, Vec<Ast>)> {
-    let mut search = Search { schema, choices: 0, depth: 0, reason: None };
+    let mut search = Search { schema, choices: 0, depth: 0, steps: Cell::new(0), reason: None };
     let mut branch = Branch::default();
     let owned = |leaves: &[&Ast]| leaves.iter().map(|&leaf| leaf.clone()).collect();
     search
@@ -56,6 +60,7 @@ struct Search<'s> {
     schema: &'s Schema,
     choices: usize,
     depth: usize,
+    steps: Cell<usize>,
     /// The first contradiction.
     reason: Option<String>,
 }
@@ -127,6 +132,9 @@ impl Search<'_> {
 
     /// Adds a leaf to a branch. False if it contradicts another one.
     fn add<'a>(&mut self, leaf: &'a Ast, holds: bool, branch: &mut Branch<'a>) -> bool {
+        if !self.spend(branch.required.len() + branch.excluded.len()) {
+            return true;
+        }
         let wrong = match (leaf, holds) {
             (Ast::All, true) | (Ast::None, false) => return true,
             (Ast::None, true) | (Ast::All, false) => Some("the query matches nothing".to_owned()),
@@ -157,6 +165,22 @@ impl Search<'_> {
         true
     }
 
+    /// Counts steps. False if there are too many.
+    fn spend(&self, steps: usize) -> bool {
+        self.steps.set(self.steps.get().saturating_add(steps));
+        self.steps.get() <= MAX_STEPS
+    }
+
+    /// Whether a leaf matches a field with this term. None if that is not decided.
+    fn matches_term(&self, leaf: &Ast, term: &str) -> Option<bool> {
+        let steps = match leaf {
+            Ast::Wildcard { pattern, .. } => pattern.len().saturating_mul(term.len()),
+            Ast::Fuzzy { term: other, .. } => other.len().saturating_mul(term.len()),
+            _ => term.len(),
+        };
+        if self.spend(steps) { matches_term(leaf, term) } else { None }
+    }
+
     fn show(&self, leaf: &Ast) -> String {
         super::canonical_text(leaf, self.schema)
     }
@@ -175,14 +199,17 @@ impl Search<'_> {
     /// Why no value of its field has what a leaf asks for.
     fn impossible(&self, leaf: &Ast) -> Option<String> {
         let values = leaf.field().map_or(&[][..], |field| &self.schema.field(field).values);
-        if !values.is_empty() && values.iter().all(|value| matches_term(leaf, &value.name) == Some(false)) {
+        if !values.is_empty() && values.iter().all(|value| self.matches_term(leaf, &value.name) == Some(false)) {
             return Some(format!("`{}` matches no value of its field", self.show(leaf)));
         }
         match leaf {
             Ast::Regex { field, pattern } => {
+                if !self.spend(pattern.len().saturating_mul(16)) {
+                    return None;
+                }
                 let hir = regex_syntax::Parser::new().parse(pattern).ok()?;
                 let is_text = self.schema.field(*field).kind == Kind::Text;
-                (hir.properties().minimum_len().is_none() || (is_text && needs_separator(&hir)))
+                (hir.properties().minimum_len().is_none() || (is_text && needs_separator(&hir, true)))
                     .then(|| format!("`{}` matches no word", self.show(leaf)))
             }
             Ast::Phrase(Phrase { field, terms, slop: 0, .. }) if self.schema.field(*field).kind == Kind::Url => {
@@ -210,15 +237,15 @@ impl Search<'_> {
                 (Ast::Term { term, .. }, Ast::Exists { .. }) if self.schema.field(field).name == "has" => {
                     implied(of).iter().any(|(field_of_value, value)| *field_of_value == field && value == term)
                 }
-                _ => {
-                    implied(field).iter().any(|(field, value)| *field == of && matches_term(other, value) == Some(true))
-                }
+                _ => implied(field)
+                    .iter()
+                    .any(|(field, value)| *field == of && self.matches_term(other, value) == Some(true)),
             };
         }
         match (leaf, other) {
             (_, Ast::Exists { .. }) => true,
             (Ast::Term { term, .. }, other) => {
-                self.terms_with(field, term).iter().any(|term| matches_term(other, term) == Some(true))
+                self.terms_with(field, term).iter().any(|term| self.matches_term(other, term) == Some(true))
             }
             (Ast::Prefix { prefix, .. }, Ast::Prefix { prefix: other, .. }) => prefix.starts_with(other.as_str()),
             (Ast::Phrase(phrase), Ast::Phrase(other)) => {
@@ -230,7 +257,7 @@ impl Search<'_> {
             (Ast::Phrase(Phrase { terms, last_is_prefix, .. }), other) => {
                 let words = terms.len() - usize::from(*last_is_prefix);
                 let prefix = terms.last().filter(|_| *last_is_prefix);
-                terms[..words].iter().any(|term| matches_term(other, term) == Some(true))
+                terms[..words].iter().any(|term| self.matches_term(other, term) == Some(true))
                     || matches!((prefix, other), (Some(prefix), Ast::Prefix { prefix: other, .. }) if prefix.starts_with(other.as_str()))
             }
             _ => false,
@@ -253,8 +280,7 @@ impl Search<'_> {
         is_single
             && match (leaf, other) {
                 (Ast::Term { term, .. }, other) | (other, Ast::Term { term, .. }) => {
-                    // A name has a form with its network, ann@example.social, and one without.
-                    !self.show(other).contains('@') && !term.contains('@') && matches_term(other, term) == Some(false)
+                    self.matches_term(other, term) == Some(false) && !self.may_match_other_form(other, field, term)
                 }
                 (Ast::Prefix { prefix, .. }, Ast::Prefix { prefix: other, .. }) => {
                     !prefix.starts_with(other.as_str()) && !other.starts_with(prefix.as_str())
@@ -264,6 +290,21 @@ impl Search<'_> {
                 }
                 _ => false,
             }
+    }
+
+    /// Whether a leaf may match the other form of a name: ann@social.example of ann.
+    fn may_match_other_form(&self, leaf: &Ast, field: FieldId, term: &str) -> bool {
+        if !self.schema.field(field).constraints.has_short_form {
+            return false;
+        }
+        if let Some((short, _)) = term.split_once('@') {
+            return self.matches_term(leaf, short) != Some(false);
+        }
+        let starts = |text: &str| text.strip_prefix(term).is_some_and(|behind| behind.starts_with('@'));
+        match leaf {
+            Ast::Term { term: other, .. } | Ast::Prefix { prefix: other, .. } => starts(other),
+            _ => true,
+        }
     }
 
     /// Whether each field with numbers has a value in all its ranges.
@@ -335,8 +376,7 @@ fn matches_term(leaf: &Ast, term: &str) -> Option<bool> {
     match leaf {
         Ast::Term { term: other, .. } => Some(other == term),
         Ast::Prefix { prefix, .. } => Some(term.starts_with(prefix.as_str())),
-        // The plain matching takes exponential time for some wildcards.
-        Ast::Wildcard { pattern, .. } if pattern.matches('*').count() <= 3 => Some(naive::wildcard(pattern, term)),
+        Ast::Wildcard { pattern, .. } => Some(naive::wildcard(pattern, term)),
         Ast::Regex { pattern, .. } => Some(pattern.matches(term)),
         Ast::Fuzzy { term: other, distance, .. } => Some(naive::edit_distance(other, term) <= usize::from(*distance)),
         Ast::Exists { .. } => Some(true),
@@ -344,19 +384,27 @@ fn matches_term(leaf: &Ast, term: &str) -> Option<bool> {
     }
 }
 
-/// Whether every match of an expression has a character that separates words.
-fn needs_separator(hir: &regex_syntax::hir::Hir) -> bool {
+/// Whether every match of an expression has a character that separates words. The terms of two
+/// keycaps start with one.
+fn needs_separator(hir: &regex_syntax::hir::Hir, is_first: bool) -> bool {
     use regex_syntax::hir::{Class, HirKind};
     let is_separator = |c: char| !crate::text::is_word_char(c) && c.is_ascii();
+    let is_keycap = |c: char| is_first && matches!(c, '#' | '*');
     match hir.kind() {
-        HirKind::Literal(literal) => std::str::from_utf8(&literal.0).is_ok_and(|text| text.chars().any(is_separator)),
-        HirKind::Class(Class::Unicode(class)) => {
-            class.ranges().iter().all(|range| range.end().is_ascii() && (range.start()..=range.end()).all(is_separator))
+        HirKind::Literal(literal) => std::str::from_utf8(&literal.0).is_ok_and(|text| {
+            let behind = text.strip_prefix(is_keycap).filter(|behind| !behind.starts_with(|c: char| c.is_ascii()));
+            behind.unwrap_or(text).chars().any(is_separator)
+        }),
+        HirKind::Class(Class::Unicode(class)) => class.ranges().iter().all(|range| {
+            range.end().is_ascii() && (range.start()..=range.end()).all(|c| is_separator(c) && !is_keycap(c))
+        }),
+        HirKind::Concat(parts) => {
+            let may_be_first = |at: usize| parts[..at].iter().all(|part| part.properties().minimum_len() == Some(0));
+            parts.iter().enumerate().any(|(at, part)| needs_separator(part, is_first && may_be_first(at)))
         }
-        HirKind::Concat(parts) => parts.iter().any(needs_separator),
-        HirKind::Alternation(parts) => parts.iter().all(needs_separator),
-        HirKind::Repetition(repetition) => repetition.min > 0 && needs_separator(&repetition.sub),
-        HirKind::Capture(capture) => needs_separator(&capture.sub),
+        HirKind::Alternation(parts) => parts.iter().all(|part| needs_separator(part, is_first)),
+        HirKind::Repetition(repetition) => repetition.min > 0 && needs_separator(&repetition.sub, is_first),
+        HirKind::Capture(capture) => needs_separator(&capture.sub, is_first),
         HirKind::Empty | HirKind::Look(_) | HirKind::Class(Class::Bytes(_)) => false,
     }
 }

@@ -6,6 +6,8 @@ use crate::doc::{Doc, DocBuilder, Point};
 use crate::schema::Kind;
 
 mod docs;
+mod forms;
+mod hostile;
 mod mistakes;
 
 fn parse(text: &str) -> Result<Query, Diagnostics> {

@@ -105,30 +105,110 @@ pub(in crate::query) fn fold_regex(pattern: &str) -> String {
         return pattern.to_owned();
     }
     let mut folded = String::with_capacity(pattern.len());
-    let mut classes = 0_usize;
-    let mut chars = pattern.chars();
-    while let Some(char) = chars.next() {
-        match char {
-            '\\' => {
-                folded.push(char);
-                folded.extend(chars.next());
-                continue;
+    let mut rest = pattern;
+    while let Some(char) = rest.chars().next() {
+        let len = match char {
+            '\\' => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            '[' => class_len(rest),
+            char => char.len_utf8(),
+        };
+        let (part, behind) = rest.split_at(len);
+        rest = behind;
+        if part.is_ascii() || char == '\\' {
+            folded.push_str(part);
+        } else if char == '[' {
+            folded.push_str(&fold_class(part));
+        } else {
+            let term = regex_syntax::escape(&text::fold(part));
+            match text::fold(part).chars().count() {
+                0 | 1 => folded.push_str(&term),
+                _ => folded.extend(["(?:", &term, ")"]),
             }
-            '[' => classes += 1,
-            ']' => classes = classes.saturating_sub(1),
-            _ => {}
-        }
-        if char.is_ascii() {
-            folded.push(char);
-            continue;
-        }
-        let term = text::fold(char.encode_utf8(&mut [0; 4])).into_owned();
-        match term.chars().count() {
-            0 if classes > 0 => folded.push(char),
-            0 | 1 => folded.push_str(&term),
-            _ if classes > 0 => folded.push_str(&term),
-            _ => folded.extend(["(?:", &term, ")"]),
         }
     }
     folded
+}
+
+/// The length of the class at the start of a regular expression, with its brackets.
+fn class_len(pattern: &str) -> usize {
+    let mut open = 0_usize;
+    let mut chars = pattern.char_indices().peekable();
+    while let Some((at, char)) = chars.next() {
+        match char {
+            '\\' => drop(chars.next()),
+            '[' => {
+                open += 1;
+                chars.next_if(|&(_, next)| next == '^');
+                // A bracket right at the start of a class is a character of it.
+                chars.next_if(|&(_, next)| next == ']');
+            }
+            ']' => {
+                open -= 1;
+                if open == 0 {
+                    return at + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    pattern.len()
+}
+
+/// Characters of a class that are folded, at most. A larger class stays as it is.
+const MAX_CLASS_CHARS: usize = 4_096;
+
+/// A class whose characters are folded: `[z-é]` is the range, of which `é` is `e`. What folds to
+/// several characters becomes an alternative, as `ß` in `[aß]` does: `(?:[a]|ss)`.
+fn fold_class(class: &str) -> String {
+    use regex_syntax::hir::{Class, HirKind};
+    let (is_negated, positive) = match class.strip_prefix("[^") {
+        Some(rest) => (true, format!("[{rest}")),
+        None => (false, class.to_owned()),
+    };
+    // An error is reported when the whole expression is compiled.
+    let Ok(hir) = regex_syntax::parse(&positive) else { return class.to_owned() };
+    let chars: Vec<char> = match hir.kind() {
+        HirKind::Literal(literal) => String::from_utf8_lossy(&literal.0).chars().collect(),
+        HirKind::Class(Class::Unicode(it)) => {
+            it.iter().flat_map(|range| range.start()..=range.end()).take(MAX_CLASS_CHARS + 1).collect()
+        }
+        _ => return class.to_owned(),
+    };
+    if chars.len() > MAX_CLASS_CHARS {
+        return class.to_owned();
+    }
+    let (mut single, mut several) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+    let mut is_folded = true;
+    for char in chars {
+        let mut buffer = [0; 4];
+        // Capitals of ASCII match, too: expressions ignore case.
+        let term =
+            if char.is_ascii() { char.to_string() } else { text::fold(char.encode_utf8(&mut buffer)).into_owned() };
+        let mut of_term = term.chars();
+        match (of_term.next(), of_term.next()) {
+            (None, _) => drop(single.insert(char)),
+            (Some(first), None) => {
+                is_folded &= first == char;
+                single.insert(first);
+            }
+            (Some(_), Some(_)) => {
+                is_folded = false;
+                several.insert(regex_syntax::escape(&term));
+            }
+        }
+    }
+    if is_folded {
+        return class.to_owned();
+    }
+    let mut written = String::from(if is_negated { "[^" } else { "[" });
+    for char in &single {
+        written.push_str(&regex_syntax::escape(char.encode_utf8(&mut [0; 4])));
+    }
+    written.push(']');
+    if is_negated || several.is_empty() {
+        return if single.is_empty() { ".".to_owned() } else { written };
+    }
+    let one = if single.is_empty() { None } else { Some(written) };
+    let parts: Vec<String> = one.into_iter().chain(several).collect();
+    format!("(?:{})", parts.join("|"))
 }

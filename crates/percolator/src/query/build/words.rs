@@ -170,7 +170,7 @@ impl Builder<'_> {
         if self.trusting {
             return Ok(());
         }
-        let left = self.limits.max_automaton_bytes.saturating_sub(self.automaton_bytes);
+        let left = self.limits.max_automaton_bytes.saturating_sub(self.spent.automaton_bytes);
         let size = match leaf {
             Ast::Wildcard { pattern, .. } => TermAutomaton::wildcard(pattern, left).map(|it| it.built_bytes()),
             // The expression keeps its automaton.
@@ -194,8 +194,8 @@ impl Builder<'_> {
         };
         match size {
             Ok(size) => {
-                self.automaton_bytes += size;
-                if self.automaton_bytes > limit {
+                self.spent.automaton_bytes += size;
+                if self.spent.automaton_bytes > limit {
                     return Err(too_large());
                 }
                 self.spend(PATTERN_COST + size / AUTOMATON_BYTES_A_COST)

@@ -65,9 +65,11 @@ fn with_minimum(mut ast: Ast, of: &Settings) -> Parsed {
         Ast::And(parts) => parts.last_mut(),
         only => Some(only),
     };
-    if let Some(Ast::Or(parts)) = alternatives {
+    if let Some(Ast::Or(parts) | Ast::AtLeast { min: 0, of: parts }) = alternatives {
         let parts = std::mem::take(parts);
-        let min = of.minimum(parts.len())?.unwrap_or(1).max(1);
+        // Beside words with a `+`, none of the others has to match.
+        let least = usize::from(!matches!(alternatives_of(&mut ast), Some(Ast::AtLeast { .. })));
+        let min = of.minimum(parts.len())?.unwrap_or(least).max(least);
         if min > parts.len() {
             let message = format!("{min} of {} words can never match", parts.len());
             return of.at.key("minimum_should_match").fail(LeafError::new(message));

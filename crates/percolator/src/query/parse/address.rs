@@ -1,6 +1,6 @@
 //! Parses addresses, with or without a scheme.
 
-use super::{Ast, FieldId, Kind, Parser, build, is_quote};
+use super::{Ast, FieldId, Parser, build, is_quote};
 
 impl Parser<'_, '_, '_> {
     pub(super) fn at_address(&self) -> bool {
@@ -18,8 +18,7 @@ impl Parser<'_, '_, '_> {
 
     /// Parses an address with a scheme.
     pub(super) fn address(&mut self, field: FieldId) -> Option<Ast> {
-        let url = self.builder.schema.iter().find(|(_, field)| field.kind == Kind::Url);
-        self.address_leaf(url.map_or(field, |(id, _)| id))
+        self.address_leaf(self.url.unwrap_or(field))
     }
 
     /// Parses an address without a scheme: text, or a link.
@@ -30,7 +29,7 @@ impl Parser<'_, '_, '_> {
         let literal = text.strip_suffix('*').unwrap_or(&text);
         match self.bare_host(field, literal) {
             Some(_) if literal.len() < text.len() && !literal.ends_with('/') => {
-                let url = self.builder.schema.iter().find(|(_, field)| field.kind == Kind::Url).map(|(id, _)| id)?;
+                let url = self.url?;
                 let as_text = self.builder.text(field, literal, 0, true);
                 let as_link = self.builder.text(url, literal, 0, true);
                 Some(Ast::Or(vec![self.leaf(span.clone(), as_text)?, self.leaf(span, as_link)?]))

@@ -29,6 +29,14 @@ impl<'t> Source<'t> {
         while let Some(c) = original[at..].chars().next() {
             let rest = &original[at..];
             let mut len = c.len_utf8();
+            if c == '\\' {
+                // What stands behind a backslash stands for itself.
+                let escaped = rest[len..].chars().next().map_or(0, char::len_utf8);
+                text.push_str(&rest[..len + escaped]);
+                offsets.extend(at..at + len + escaped);
+                at += len + escaped;
+                continue;
+            }
             if let Some((entity, meaning)) = entity(rest) {
                 text.push_str(&meaning);
                 len = entity;
@@ -51,6 +59,11 @@ impl<'t> Source<'t> {
         let at = |offset: usize| offsets.get(offset).copied().unwrap_or(self.original.len());
         at(range.start)..at(range.end)
     }
+}
+
+/// Whether the first character of a text needs a backslash, so that nothing is replaced there.
+pub(in crate::query) fn is_replaced(text: &str) -> bool {
+    entity(text).is_some() || text.starts_with(|c: char| is_unseen(c) || wide_sign(c).is_some() || is_doubled(c))
 }
 
 /// Marks of direction and the byte order mark, which stand before operators without being seen.

@@ -143,7 +143,10 @@ impl Parser<'_, '_, '_> {
         if all.is_empty() {
             return Operands::list(any, Operands::Any);
         }
-        if !must && !any.is_empty() {
+        // None of the optional ones has to match, unless `minimum_should_match` says so.
+        if must {
+            all.push(Ast::AtLeast { min: 0, of: any });
+        } else if !any.is_empty() {
             all.push(Ast::Or(any));
         }
         Operands::All(all)
@@ -205,6 +208,9 @@ impl Parser<'_, '_, '_> {
     /// Parses a part with the signs before it.
     fn part(&mut self, field: FieldId) -> Operands {
         self.skip_space();
+        if self.is_too_long() {
+            return Operands::invalid();
+        }
         for (word, sign) in [("AND", "&&"), ("OR", "||")] {
             if let Some(span) = self.operator(word, sign) {
                 let operator = &self.text[span.clone()];

@@ -1,7 +1,8 @@
 //! Parses words, and decides whether a colon ends the name of a field.
 
+use super::build::MAX_NAME_BYTES;
 use super::operator::Operator;
-use super::{Ast, FieldId, Kind, LeafError, Parser, Word, build, is_boundary, is_quote};
+use super::{Ast, FieldId, Kind, LeafError, MAX_REWINDS, Parser, Word, build, is_boundary, is_quote};
 use crate::text::is_word_char;
 
 /// What a colon behind a word is.
@@ -22,11 +23,19 @@ impl Parser<'_, '_, '_> {
     /// Parses a word, or a field with its value.
     pub(super) fn word_or_field(&mut self, field: FieldId) -> Option<Ast> {
         let mut word = Word::new(self.pos);
+        // Behind a colon that is text, a word is no name.
+        let mut has_colon = false;
         loop {
             self.read_word(&mut word, true);
             let Some(colon) = self.peek().filter(|char| matches!(char, ':' | '：')) else { break };
-            let name = word.text();
             let (start, behind) = (self.pos, self.pos + colon.len_utf8());
+            if has_colon {
+                self.pos = behind;
+                word.chars.push((colon, false));
+                word.span.end = self.pos;
+                continue;
+            }
+            let name = word.text();
             match self.colon(&name, colon) {
                 Colon::All => {
                     self.pos = behind + 1;
@@ -51,7 +60,8 @@ impl Parser<'_, '_, '_> {
                     };
                     // A value behind a space may be the text after a colon.
                     let is_wrong = self.mistakes.len() > checkpoint.mistakes;
-                    if !stands_apart || (is_wrong && self.builder.is_full()) {
+                    let is_final = self.builder.is_full() || self.rewinds == MAX_REWINDS;
+                    if !stands_apart || (is_wrong && is_final) {
                         return ast;
                     }
                     let rest = &self.text[checkpoint.pos..];
@@ -75,6 +85,7 @@ impl Parser<'_, '_, '_> {
                 let message = format!("`{name}:` is no field and was read as text");
                 self.warn(word.span.start..behind, message, "quote it to search for the text");
             }
+            has_colon = true;
             self.pos = behind;
             word.chars.push((colon, false));
             word.span.end = self.pos;
@@ -101,7 +112,7 @@ impl Parser<'_, '_, '_> {
         if let Some(operator) = Operator::find(name, self.builder.schema) {
             return Colon::Operator(operator);
         }
-        if let Ok(field) = self.builder.field(name) {
+        if let Some(field) = self.builder.find_field(name) {
             return Colon::Field(field);
         }
         let is_name = name.starts_with(|char: char| char.is_ascii_alphabetic() || char == '_')
@@ -113,8 +124,17 @@ impl Parser<'_, '_, '_> {
         Colon::Text
     }
 
+    /// Whether a word is the name of a field or an operator.
+    fn is_name(&self, word: &Word) -> bool {
+        if word.chars.len() > MAX_NAME_BYTES {
+            return false;
+        }
+        let name = word.text();
+        self.builder.find_field(&name).is_some() || Operator::find(&name, self.builder.schema).is_some()
+    }
+
     /// Skips the value of an unknown field, so that it does not cause more errors.
-    fn skip_value(&mut self) {
+    pub(super) fn skip_value(&mut self) {
         match self.peek() {
             Some('[' | '{') => drop(self.skip_brackets()),
             Some(char) if is_quote(char) => drop(self.quoted_text()),
@@ -134,10 +154,8 @@ impl Parser<'_, '_, '_> {
     pub(super) fn read_word(&mut self, word: &mut Word, may_be_field: bool) {
         while let Some(char) = self.peek() {
             if may_be_field && matches!(char, ':' | '：') {
-                let name = word.text();
-                if self.builder.field(&name).is_err()
-                    && Operator::find(&name, self.builder.schema).is_none()
-                    && let Some(len) = self.smiley()
+                if let Some(len) = self.smiley()
+                    && !self.is_name(word)
                 {
                     word.chars.extend(self.rest()[..len].chars().map(|char| (char, true)));
                     self.pos += len;
@@ -186,6 +204,9 @@ impl Parser<'_, '_, '_> {
 
     /// Parses a word's suffix, to a leaf of a field.
     pub(super) fn word_leaf(&mut self, field: FieldId, mut word: Word) -> Option<Ast> {
+        if self.is_too_long() {
+            return Some(Ast::None);
+        }
         let suffix = self.suffix();
         let span = word.span.clone();
         if suffix.tilde.is_none() {

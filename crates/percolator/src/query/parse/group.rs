@@ -1,7 +1,7 @@
 //! Parses a part without signs: which kind it is, and brackets.
 
 use super::expression::Operands;
-use super::{Ast, FieldId, LeafError, Parser, Range, Tilde, Word, build, is_quote};
+use super::{Ast, FieldId, LeafError, Parser, Range, Tilde, Word, is_quote};
 use crate::text::is_word_char;
 
 /// The longest text in brackets that is taken for a range without a field.
@@ -153,6 +153,9 @@ impl Parser<'_, '_, '_> {
             }
             return self.word_leaf(field, word);
         }
+        if self.is_too_long() {
+            return Some(Ast::None);
+        }
         let span = start..self.pos;
         let pattern = &self.text[start + 1..self.pos - 1];
         let suffix = self.suffix();
@@ -161,7 +164,7 @@ impl Parser<'_, '_, '_> {
             self.report(suffix.span, problem);
             return Some(Ast::None);
         }
-        let built = self.builder.regex(field, &build::fold_regex(pattern));
+        let built = self.builder.regex(field, pattern);
         self.leaf(span, built)
     }
 

@@ -1,6 +1,6 @@
 //! Operators of X's search, and of Google's, that are no field of a tweet.
 
-use super::{Ast, FieldId, LeafError, Parser, RangeBound, Word, is_quote};
+use super::{Ast, FieldId, LeafError, Parser, RangeBound, Word};
 use crate::schema::{Kind, Schema};
 
 /// An operator before a colon that is no field.
@@ -64,6 +64,9 @@ const FILTERS: &[(&[&str], &str, &str)] = &[
     (&["quote", "quotes"], "is", "quote"),
     (&["verified", "blue_verified"], "is", "verified"),
 ];
+
+/// The value that no tweet has which perch gets, so that excluding it is redundant.
+const NEVER: &str = "nullcast";
 
 /// Values of `filter:` and `is:` that perch refuses.
 const REFUSED_VALUES: &[(&str, &str)] = &[
@@ -147,7 +150,7 @@ impl Parser<'_, '_, '_> {
             Operator::Exclude => self.filter(name).map(|ast| Ast::Not(Box::new(ast))),
             Operator::Include => {
                 self.word();
-                self.leave_out(name.span.start..self.pos)
+                self.leave_out_redundant(name.span.start..self.pos)
             }
             Operator::Exists | Operator::Missing => {
                 let (span, text) = self.literal();
@@ -157,18 +160,10 @@ impl Parser<'_, '_, '_> {
             }
             Operator::Refused(reason) => {
                 let problem = LeafError::new(format!("`{}:` can't be answered", name.text())).expected(reason);
-                self.skip_any_value();
+                self.skip_value();
                 self.report(name.span.clone(), problem);
                 Some(Ast::None)
             }
-        }
-    }
-
-    fn skip_any_value(&mut self) {
-        match self.peek() {
-            Some('[' | '{') => drop(self.skip_brackets()),
-            Some(char) if is_quote(char) => drop(self.quoted_text()),
-            _ => drop(self.word()),
         }
     }
 
@@ -216,11 +211,13 @@ impl Parser<'_, '_, '_> {
         self.leaf(span, built)
     }
 
-    /// Reports a value that perch refuses, or leaves it out where it is excluded: there is nothing
-    /// to exclude.
+    /// Reports a value that perch refuses. One that perch gets no tweets of is left out where it is
+    /// excluded.
     fn refuse_value(&mut self, name: &Word, span: std::ops::Range<usize>, problem: LeafError) -> Option<Ast> {
-        if self.text[..name.span.start].ends_with(['-', '!']) {
-            return self.leave_out(name.span.start..self.pos);
+        let before = self.text[..name.span.start].trim_end();
+        let is_excluded = before.ends_with(['-', '!']) || before.ends_with("NOT");
+        if is_excluded && self.text[span.clone()].eq_ignore_ascii_case(NEVER) {
+            return self.leave_out_redundant(name.span.start..self.pos);
         }
         self.report(span, problem);
         Some(Ast::None)

@@ -33,6 +33,9 @@ impl Parser<'_, '_, '_> {
             self.warn(span, "the quote is not closed, and is left out", "expected another one behind the phrase");
             return None;
         };
+        if self.is_too_long() {
+            return Some(Ast::None);
+        }
         let quoted = start..self.pos;
         let suffix = self.suffix();
         let slop = match suffix.tilde {

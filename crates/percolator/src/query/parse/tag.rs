@@ -25,15 +25,45 @@ fn is_emoji(char: char) -> bool {
     !char.is_alphanumeric() && !is_mark(char)
 }
 
+/// What stands behind a tag.
+enum Behind {
+    /// Nothing that is searched for.
+    End,
+    /// Another tag, of this field.
+    Tag(&'static str),
+    /// A word.
+    Word(Option<Ast>),
+}
+
 impl Parser<'_, '_, '_> {
-    /// Parses `#tag`, `@user` or `$TSLA`: a keyword of the field for the sign. A text that
-    /// is no tag by X's rules is a word.
-    pub(super) fn tag(&mut self, name: &str, field: FieldId) -> Option<Ast> {
+    /// Parses `#tag`, `@user` or `$TSLA`, and what hangs on it: a keyword of the field for the
+    /// sign. What is no tag by X's rules is a word.
+    pub(super) fn tag(&mut self, mut name: &'static str, field: FieldId) -> Option<Ast> {
+        let mut parts = Vec::new();
+        loop {
+            let start = self.pos;
+            let Some(tags) = self.tags(name) else {
+                parts.extend(self.word_of_tag(name, field));
+                break;
+            };
+            parts.push(tags);
+            match self.behind_tag(start..self.pos, field) {
+                Behind::End => break,
+                Behind::Tag(next) => name = next,
+                Behind::Word(word) => {
+                    parts.extend(word);
+                    break;
+                }
+            }
+        }
+        if parts.len() > 1 { Some(Ast::And(parts)) } else { parts.pop() }
+    }
+
+    /// Tags with commas between them, of which any may match. None, and nothing is read, if there
+    /// is no tag.
+    fn tags(&mut self, name: &str) -> Option<Ast> {
         let start = self.pos;
-        let Some(entity) = self.builder.schema.find(name) else {
-            let word = self.word();
-            return self.word_leaf(field, word);
-        };
+        let entity = self.builder.schema.find(name)?;
         let mut tags: Vec<Ast> = Vec::new();
         loop {
             let Some(tag) = self.one_tag(name, entity) else { break };
@@ -46,32 +76,31 @@ impl Parser<'_, '_, '_> {
             }
             self.pos += 1;
         }
-        if tags.is_empty() {
-            let mut word = Word::new(start);
-            self.read_word(&mut word, true);
-            let text = word.text();
-            if text.chars().any(is_word_char) {
-                self.warn(
-                    start..self.pos,
-                    format!("`{text}` is no {name} on X, and was read as a word"),
-                    "a tag has a letter",
-                );
-            }
-            if self.peek() == Some(':') {
-                self.bump();
-            }
+        if tags.len() > 1 {
+            self.warn(start..self.pos, "a comma between tags was read as OR", "expected a space for all of them");
+            return Some(Ast::Or(tags));
+        }
+        tags.pop()
+    }
+
+    /// What starts with the sign of a tag and is none.
+    fn word_of_tag(&mut self, name: &str, field: FieldId) -> Option<Ast> {
+        let start = self.pos;
+        if self.builder.schema.find(name).is_none() {
+            let word = self.word();
             return self.word_leaf(field, word);
         }
-        let is_list = tags.len() > 1;
-        let end = self.pos;
-        if is_list {
-            self.warn(start..end, "a comma between tags was read as OR", "expected a space for all of them");
+        let mut word = Word::new(start);
+        self.read_word(&mut word, true);
+        let text = word.text();
+        if text.chars().any(is_word_char) {
+            let message = format!("`{text}` is no {name} on X, and was read as a word");
+            self.warn(start..self.pos, message, "a tag has a letter");
         }
-        let tags = if is_list { Ast::Or(tags) } else { tags.swap_remove(0) };
-        match self.behind_tag(start..end, field) {
-            Some(rest) => Some(Ast::And(vec![tags, rest])),
-            None => Some(tags),
+        if self.peek() == Some(':') {
+            self.bump();
         }
+        self.word_leaf(field, word)
     }
 
     /// A tag without what follows it. None, and nothing is read, if it is no tag.
@@ -174,9 +203,9 @@ impl Parser<'_, '_, '_> {
     }
 
     /// What hangs on a tag: punctuation, which is left out, and text behind it.
-    fn behind_tag(&mut self, tag: Range<usize>, field: FieldId) -> Option<Ast> {
+    fn behind_tag(&mut self, tag: Range<usize>, field: FieldId) -> Behind {
         if self.at_boundary() {
-            return None;
+            return Behind::End;
         }
         for possessive in ["'s", "’s", "'S", "’S"] {
             let behind = self.rest().strip_prefix(possessive);
@@ -190,27 +219,26 @@ impl Parser<'_, '_, '_> {
                 break;
             }
             if ["&&", "||"].iter().any(|sign| self.rest().starts_with(sign)) {
-                return None;
+                return Behind::End;
             }
             // Another tag, which no letter stands before.
             if self.pos > punctuation && matches!(char, '#' | '＃' | '@' | '＠' | '$') {
-                let name = match char {
+                return Behind::Tag(match char {
                     '#' | '＃' => "hashtag",
                     '$' => "cashtag",
                     _ => "mention",
-                };
-                return self.tag(name, field);
+                });
             }
             self.bump();
             punctuation = punctuation.min(self.pos);
         }
         if self.at_boundary() || !self.peek().is_some_and(is_word_char) {
-            return None;
+            return Behind::End;
         }
         let shown = self.text[tag.clone()].to_owned();
         let word = self.word();
         let message = format!("the tag ends behind `{shown}`; `{}` was read as a word", word.text());
         self.warn(tag.start..self.pos, message, "expected a space between them");
-        self.word_leaf(field, word)
+        Behind::Word(self.word_leaf(field, word))
     }
 }

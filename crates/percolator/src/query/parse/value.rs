@@ -5,6 +5,39 @@ use super::{Ast, FieldId, Kind, LeafError, Parser, Phrase, Range, RangeBound, Wo
 impl Parser<'_, '_, '_> {
     /// Parses the value behind a field and its colon.
     pub(super) fn value(&mut self, field: FieldId) -> Option<Ast> {
+        let mut is_excluded = false;
+        while self.value_sign(field) {
+            is_excluded = !is_excluded;
+        }
+        let value = self.value_without_sign(field)?;
+        Some(if is_excluded { Ast::Not(Box::new(value)) } else { value })
+    }
+
+    /// Parses a sign or `NOT` behind a colon, which excludes the value behind it.
+    fn value_sign(&mut self, field: FieldId) -> bool {
+        let start = self.pos;
+        self.skip_space();
+        let sign = self.pos;
+        let has_terms = self.builder.schema.field(field).kind.has_terms();
+        let is_sign = has_terms && matches!(self.peek(), Some('-' | '!'));
+        if is_sign && self.peek_second().is_some_and(|char| !is_boundary(char)) {
+            self.bump();
+            let name = &self.builder.schema.field(field).name;
+            let message = format!("the sign behind `{name}:` was read as standing before it");
+            self.warn(sign..self.pos, message, format!("expected -{name}:word"));
+            return true;
+        }
+        if self.operator("NOT", "").is_some() {
+            self.skip_space();
+            if !self.at_end() && self.peek() != Some(')') {
+                return true;
+            }
+        }
+        self.pos = start;
+        false
+    }
+
+    fn value_without_sign(&mut self, field: FieldId) -> Option<Ast> {
         let colon = self.pos;
         self.skip_space();
         let start = self.pos;
@@ -22,25 +55,9 @@ impl Parser<'_, '_, '_> {
             Some('=') => self.exact(field),
             Some('/') if kind.has_terms() => self.regex(field),
             Some(char) if is_quote(char) => self.quoted(field),
-            Some('-' | '!') if kind.has_terms() && self.peek_second().is_some_and(|char| !is_boundary(char)) => {
-                self.bump();
-                let name = &self.builder.schema.field(field).name;
-                let message = format!("the sign behind `{name}:` was read as standing before it");
-                self.warn(start..self.pos, message, format!("expected -{name}:word"));
-                self.value(field).map(|value| Ast::Not(Box::new(value)))
-            }
             Some(_) if kind == Kind::Url && self.at_address() => self.address_leaf(field),
             Some(_) if kind == Kind::Url && self.has_path() => self.address_leaf(field),
-            Some(_) => {
-                if self.operator("NOT", "").is_some() {
-                    self.skip_space();
-                    if !self.at_end() && self.peek() != Some(')') {
-                        return self.value(field).map(|value| Ast::Not(Box::new(value)));
-                    }
-                    self.pos = start;
-                }
-                self.word_value(field, start)
-            }
+            Some(_) => self.word_value(field, start),
         }
     }
 
@@ -205,6 +222,7 @@ impl Parser<'_, '_, '_> {
         }
         self.builder.end_list();
         self.eat("]");
+        self.list_bytes += self.pos - open;
         if any.is_empty() {
             self.report(open..self.pos, LeafError::new("the list is empty").expected("expected as in lang:IN [en de]"));
         }

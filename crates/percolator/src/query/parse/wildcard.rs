@@ -142,7 +142,7 @@ impl Parser<'_, '_, '_> {
 
     /// A text that may be an address without a scheme: text or link.
     pub(super) fn text_or_link(&mut self, field: FieldId, span: std::ops::Range<usize>, text: &str) -> Option<Ast> {
-        let url = self.builder.schema.iter().find(|(_, field)| field.kind == Kind::Url).map(|(id, _)| id);
+        let url = self.url;
         let built = self.builder.text(field, text, 0, false);
         let as_text = self.leaf(span.clone(), built)?;
         let Some(url) = url else { return Some(as_text) };
@@ -155,7 +155,7 @@ impl Parser<'_, '_, '_> {
     /// in the default field.
     pub(super) fn bare_host(&self, field: FieldId, text: &str) -> Option<String> {
         let schema = self.builder.schema;
-        if field != schema.default_field() || !schema.iter().any(|(_, field)| field.kind == Kind::Url) {
+        if field != schema.default_field() || self.url.is_none() {
             return None;
         }
         let text = text.trim_matches(|char: char| !is_word_char(char) && char != '/');
