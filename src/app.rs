@@ -335,9 +335,10 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
             intake: intake.clone(),
             max_line_bytes: config.limits.max_line_bytes,
             cursors: index.cursors(),
+            board: Arc::clone(&status),
             shutdown: shutdown.clone(),
         };
-        sources.spawn(crate::source::supervise(source, context, Arc::clone(&status)));
+        sources.spawn(crate::source::supervise(source, context));
     }
     sources.close();
     Ok(RunningServer {

@@ -79,6 +79,10 @@ struct ConfigArgs {
     /// Where the tweets are kept
     #[arg(long, value_name = "DIR")]
     index_dir: Option<String>,
+    /// Take tweets only from sources of this type, as in `bluesky`: those of the configuration
+    /// file, or else one with its defaults
+    #[arg(long, value_name = "TYPE")]
+    source: Vec<String>,
     /// Set any key of the configuration, as in `limits.max_page=50`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -241,6 +245,7 @@ fn layers(args: &ConfigArgs) -> Result<ConfigLayers, Vec<ConfigError>> {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
             .collect(),
         set: args.set.clone(),
+        sources: args.source.clone(),
         listen: args.listen.clone(),
         index_dir: args.index_dir.clone(),
     })

@@ -99,6 +99,8 @@ pub struct ConfigLayers {
     pub environment: Vec<(String, String)>,
     /// The values of `--set`: `KEY=VALUE`.
     pub set: Vec<String>,
+    /// The values of `--source`.
+    pub sources: Vec<String>,
     /// The value of `--listen`.
     pub listen: Option<String>,
     /// The value of `--index-dir`.

@@ -151,7 +151,7 @@ pub fn read_document(
 }
 
 /// Reads a value of JSON: an object, or an array of objects.
-fn read_value(
+pub(crate) fn read_value(
     value: Value<'_>,
     forced: Option<&'static FormatKind>,
     out: &mut Output<'_>,

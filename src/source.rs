@@ -2,28 +2,36 @@
 //!
 //! ```text
 //! file, stdin ─> format::reader ─┐
-//! demo ──────────────────────────┴─> Intake ─> pipeline
+//! demo ──────────────────────────┼─> Intake ─> pipeline
+//! bluesky ─> websocket ─> feed ──┘
 //! ```
 //!
-//! [`supervise`] runs one source: it restarts a failed one with exponential backoff and shows its
-//! state on the [`StatusBoard`]. A source waits while the pipeline is full. A failing source
+//! [`supervise`] runs one source: it restarts a failed one with exponential backoff and jitter, and
+//! shows its state on the [`StatusBoard`]. A live source makes one connection in each run, and
+//! fails when the connection ends. A source waits while the pipeline is full. A failing source
 //! affects no other.
 
+mod bluesky;
 mod demo;
+mod feed;
 mod file;
+mod in_flight;
+mod retry;
+mod status;
+mod websocket;
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use rand::RngExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::retry::FIRST_RETRY_DELAY;
+pub use self::status::{SourceState, SourceStatus, StatusBoard};
 use crate::config::ConfigError;
 use crate::index::Cursors;
 use crate::pipeline::Intake;
@@ -47,7 +55,7 @@ pub type BuildSource = fn(toml::Table) -> Result<Box<dyn Source>, Vec<ConfigErro
 
 /// All kinds of sources. The bulk endpoint, `POST /api/tweets`, needs no configuration and is no
 /// row.
-pub const SOURCES: &[SourceKind] = &[demo::KIND, file::KIND];
+pub const SOURCES: &[SourceKind] = &[demo::KIND, file::KIND, bluesky::KIND];
 
 /// Everything that a source may use.
 #[derive(Clone, Debug)]
@@ -61,8 +69,24 @@ pub struct SourceContext {
     pub max_line_bytes: usize,
     /// The cursors of the last commit: where sources that send cursors resume.
     pub cursors: Cursors,
+    /// Shows the state of the source.
+    pub board: Arc<StatusBoard>,
     /// Cancelled at the shutdown: the source sends what it has read, and returns.
     pub shutdown: CancellationToken,
+}
+
+impl SourceContext {
+    /// Reports the age of the newest event when it arrived.
+    fn report_lag(&self, lag: Duration) {
+        telemetry::source_lag(&self.name, lag);
+        self.board.set_lag(&self.name, lag);
+    }
+
+    /// Reports what the server could not deliver after an interruption.
+    fn report_gap(&self, gap: String) {
+        telemetry::source_gap(&self.name, &gap);
+        self.board.set_gap(&self.name, gap);
+    }
 }
 
 /// A source of tweets.
@@ -80,59 +104,16 @@ pub(crate) fn sample(n: usize) -> Vec<Arc<AnalyzedTweet>> {
     demo::sample(n)
 }
 
-/// The state of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceState {
-    /// It runs.
-    Running,
-    /// It failed, and its supervisor will restart it.
-    Failing {
-        /// The error.
-        reason: String,
-    },
-    /// It has ended.
-    Done,
-}
-
-/// The states of all sources. Supervisors write them, `/readyz` reads them.
-#[derive(Debug, Default)]
-pub struct StatusBoard {
-    states: Mutex<BTreeMap<String, SourceState>>,
-}
-
-impl StatusBoard {
-    /// Sets the state of a source.
-    pub fn set(&self, name: &str, state: SourceState) {
-        // A poisoned lock still guards a valid map: each write is one insertion.
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), state);
-    }
-
-    /// The states of all sources, by name.
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<(String, SourceState)> {
-        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.iter().map(|(name, state)| (name.clone(), state.clone())).collect()
-    }
-}
-
-/// Delay before the first restart of a failed source. Doubles with each further failure.
-const FIRST_RETRY_DELAY: Duration = Duration::from_millis(500);
-/// Longest delay before a restart.
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 /// A source that ran this long before it failed is restarted after the first delay again.
 const HEALTHY_RUN: Duration = Duration::from_secs(60);
 
 /// Runs a source until it ends or perch shuts down, and restarts it when it fails.
-pub async fn supervise(source: Box<dyn Source>, context: SourceContext, board: Arc<StatusBoard>) {
-    supervise_with(FIRST_RETRY_DELAY, source, context, board).await;
+pub async fn supervise(source: Box<dyn Source>, context: SourceContext) {
+    supervise_with(FIRST_RETRY_DELAY, source, context).await;
 }
 
-async fn supervise_with(
-    first_delay: Duration,
-    source: Box<dyn Source>,
-    context: SourceContext,
-    board: Arc<StatusBoard>,
-) {
+async fn supervise_with(first_delay: Duration, source: Box<dyn Source>, context: SourceContext) {
+    let board = Arc::clone(&context.board);
     let mut failures = 0;
     loop {
         let started = Instant::now();
@@ -151,7 +132,7 @@ async fn supervise_with(
         if started.elapsed() >= HEALTHY_RUN {
             failures = 0;
         }
-        let pause = retry_delay(first_delay, failures).mul_f64(rand::rng().random_range(0.5..1.0));
+        let pause = retry::pause(first_delay, failures, &error);
         failures += 1;
         telemetry::source_failed(&context.name, &error, pause);
         board.set(&context.name, SourceState::Failing { reason: telemetry::message_of(&error) });
@@ -163,10 +144,6 @@ async fn supervise_with(
 fn panicked(panic: &(dyn Any + Send)) -> anyhow::Error {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     anyhow::anyhow!("it panicked: {}", text.unwrap_or("without a message"))
-}
-
-fn retry_delay(first_delay: Duration, failures: u32) -> Duration {
-    first_delay.saturating_mul(2_u32.saturating_pow(failures)).min(MAX_RETRY_DELAY)
 }
 
 #[cfg(test)]

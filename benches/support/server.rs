@@ -17,7 +17,13 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts it, and answers how long it took until it was ready.
+    #[allow(dead_code, reason = "not every benchmark starts it without sources")]
     pub(crate) async fn start(dir: &Path) -> (Server, Duration) {
+        Server::start_with(dir, "[]").await
+    }
+
+    /// The same with these sources, as TOML.
+    pub(crate) async fn start_with(dir: &Path, sources: &str) -> (Server, Duration) {
         let started = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_perch"))
             .args([
@@ -25,7 +31,7 @@ impl Server {
                 "--listen",
                 "127.0.0.1:0",
                 "--set",
-                "source=[]",
+                &format!("source={sources}"),
                 "--set",
                 "telemetry.log=warn",
                 "--set",

@@ -57,7 +57,22 @@ pub(super) fn apply(layers: &ConfigLayers, table: &mut Table, errors: &mut Vec<C
             set(flag.to_owned(), path, Value::from(text.as_str()), errors);
         }
     }
+    choose_sources(&layers.sources, table);
     origins
+}
+
+/// Leaves only the sources of these types. A type without a table gets one without keys.
+fn choose_sources(kinds: &[String], table: &mut Table) {
+    let Some(sources) = table.get_mut("source").and_then(Value::as_array_mut).filter(|_| !kinds.is_empty()) else {
+        return;
+    };
+    let has_kind = |source: &Value, kind: &str| source.get("type").and_then(Value::as_str) == Some(kind);
+    sources.retain(|source| kinds.iter().any(|kind| has_kind(source, kind)));
+    for kind in kinds {
+        if !sources.iter().any(|source| has_kind(source, kind)) {
+            sources.push(Value::Table(Table::from_iter([("type".to_owned(), Value::from(kind.as_str()))])));
+        }
+    }
 }
 
 /// Adds the variable or flag to the errors of values that one has set.

@@ -124,6 +124,21 @@ fn flags_are_over_variables_over_the_file_over_the_defaults() {
 }
 
 #[test]
+fn chosen_sources_are_those_of_the_file_or_have_no_keys() {
+    let file = ConfigFile {
+        name: "config.toml".to_owned(),
+        text: "[[source]]\ntype = \"demo\"\n[[source]]\ntype = \"file\"\npath = \"a\"".to_owned(),
+    };
+    let sources = ["bluesky", "file"].map(str::to_owned).to_vec();
+    let config = Config::load(&ConfigLayers { file: Some(file), sources, ..ConfigLayers::default() });
+    let config = config.expect("all is right");
+    let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    assert_eq!(names, ["file#1", "bluesky#2"]);
+    assert_eq!(config.sources[0].table["path"], Value::from("a"));
+    assert!(config.sources[1].table.is_empty());
+}
+
+#[test]
 fn set_takes_any_path() {
     let set = |assignments: &[&str]| {
         let set = assignments.iter().map(|&assignment| assignment.to_owned()).collect();

@@ -13,7 +13,6 @@
 mod followed_file;
 mod position;
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::path::PathBuf;
@@ -25,16 +24,16 @@ use anyhow::{Context as _, bail};
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use tokio::io::AsyncRead;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use self::followed_file::FollowedFile;
 use self::position::FilePosition;
+use super::in_flight::InFlight;
 use super::{Source, SourceContext, SourceKind};
 use crate::config::{self, ConfigError};
 use crate::format;
 use crate::format::reader::{BulkReader, Chunk, InputStream, Offset, ReadError, ReaderOptions};
-use crate::pipeline::{Batch, Cursor, Durable, IntakeError};
+use crate::pipeline::{Batch, Cursor};
 use crate::telemetry;
 
 /// The row of [`super::SOURCES`].
@@ -138,11 +137,12 @@ impl FileSource {
                 bail!(damage.reason.clone());
             }
         }
-        let mut in_flight = InFlight { batches: VecDeque::new(), has_moved: &self.has_moved };
+        let mut in_flight = InFlight::default();
         let fed = feed(opened, &self.options, context, &mut in_flight).await;
         // Every batch is acknowledged before the source restarts: a late acknowledgement would move
         // the cursor while it reads.
         in_flight.drain().await;
+        self.has_moved.fetch_or(in_flight.has_moved, Ordering::Relaxed);
         if let (Err(error), Some(version)) = (&fed, version)
             && let Some(
                 ReadError::Truncated(_)
@@ -272,14 +272,11 @@ impl PositionTracker {
     }
 }
 
-/// Batches that may be sent and not yet durable, so that reading continues during commits.
-const MAX_IN_FLIGHT_BATCHES: usize = 64;
-
 async fn feed(
     opened: OpenInput,
     options: &FileOptions,
     context: &SourceContext,
-    in_flight: &mut InFlight<'_>,
+    in_flight: &mut InFlight,
 ) -> anyhow::Result<()> {
     let OpenInput { input, from, mut skip, mut tracker, version: _ } = opened;
     let format = options.format.as_deref().and_then(format::find);
@@ -295,11 +292,11 @@ async fn feed(
         let chunk = tokio::select! {
             () = context.shutdown.cancelled() => break Ok(()),
             // Also while the source waits for input, a batch that could not be stored ends it.
-            durable = in_flight.oldest(), if !in_flight.batches.is_empty() => {
+            durable = in_flight.oldest(), if !in_flight.is_empty() => {
                 durable?;
                 continue;
             }
-            chunk = reader.next_chunk(), if in_flight.batches.len() <= MAX_IN_FLIGHT_BATCHES => chunk,
+            chunk = reader.next_chunk(), if in_flight.has_room() => chunk,
         };
         let Chunk { mut tweets, refused: mistakes, end, dropped, .. } = match chunk {
             Ok(Some(mut chunk)) => {
@@ -336,12 +333,11 @@ async fn feed(
                 }
                 None => None,
             };
-            let (ack, durable) = oneshot::channel();
-            context.intake.send(Batch { tweets: batch.to_vec(), ack: Some(ack), cursor }).await?;
-            in_flight.batches.push_back(durable);
+            let ack = Some(in_flight.ack());
+            context.intake.send(Batch { tweets: batch.to_vec(), ack, cursor }).await?;
         }
     };
-    while !in_flight.batches.is_empty() {
+    while !in_flight.is_empty() {
         in_flight.oldest().await?;
     }
     tracing::info!(source = context.name, accepted, refused, "read");
@@ -350,33 +346,6 @@ async fn feed(
             Err(ReadError::NothingAccepted(refused as u64, reason).into())
         }
         _ => Ok(end?),
-    }
-}
-
-/// Batches that were sent and are not acknowledged yet.
-struct InFlight<'a> {
-    batches: VecDeque<oneshot::Receiver<Result<Durable, IntakeError>>>,
-    /// Set when a batch becomes durable.
-    has_moved: &'a AtomicBool,
-}
-
-impl InFlight<'_> {
-    /// Waits for the oldest batch. Cancel safe.
-    async fn oldest(&mut self) -> Result<(), IntakeError> {
-        let Some(first) = self.batches.front_mut() else { return Ok(()) };
-        let durable = first.await.unwrap_or(Err(IntakeError::Closed));
-        self.batches.pop_front();
-        if durable.is_ok() {
-            self.has_moved.store(true, Ordering::Relaxed);
-        }
-        durable.map(drop)
-    }
-
-    /// Waits until every batch has succeeded or failed.
-    async fn drain(&mut self) {
-        while !self.batches.is_empty() {
-            let _ = self.oldest().await;
-        }
     }
 }
 

@@ -15,6 +15,7 @@ fn context(capacity: usize) -> (SourceContext, mpsc::Receiver<Batch>) {
             intake,
             max_line_bytes: 1024 * 1024,
             cursors: Cursors::default(),
+            board: Arc::default(),
             shutdown: CancellationToken::new(),
         },
         batches,
@@ -62,6 +63,10 @@ fn wrong_tables_are_refused_with_every_mistake() {
     .assert_eq(&mistakes("type = 'demo'\nrate = -1"));
 }
 
+fn states(board: &StatusBoard) -> Vec<SourceState> {
+    board.snapshot().into_iter().map(|(_, status)| status.state).collect()
+}
+
 /// Fails this many times, then ends.
 struct Failing {
     failures: usize,
@@ -79,12 +84,12 @@ impl Source for Failing {
 async fn a_source_that_fails_is_started_again_until_it_is_done() {
     let (context, _batches) = context(1);
     let runs = Arc::new(AtomicUsize::new(0));
-    let board = Arc::new(StatusBoard::default());
+    let board = Arc::clone(&context.board);
     let started = tokio::time::Instant::now();
     let source = Box::new(Failing { failures: 4, runs: Arc::clone(&runs) });
-    supervise_with(Duration::from_millis(4), source, context, Arc::clone(&board)).await;
+    supervise_with(Duration::from_millis(4), source, context).await;
     assert_eq!(runs.load(Ordering::Relaxed), 5);
-    assert_eq!(board.snapshot(), [("test#1".to_owned(), SourceState::Done)]);
+    assert_eq!(states(&board), [SourceState::Done]);
     // 4 + 8 + 16 + 32 ms, at least half of it; each pause ends with the clock's next millisecond.
     let paused = started.elapsed();
     assert!((Duration::from_millis(30)..=Duration::from_millis(64)).contains(&paused), "{paused:?}");
@@ -94,24 +99,25 @@ async fn a_source_that_fails_is_started_again_until_it_is_done() {
 async fn the_board_shows_a_failure_and_the_shutdown_ends_the_pause() {
     let (context, _batches) = context(1);
     let shutdown = context.shutdown.clone();
-    let board = Arc::new(StatusBoard::default());
+    let board = Arc::clone(&context.board);
     let source = Box::new(Failing { failures: usize::MAX, runs: Arc::default() });
-    let supervisor = tokio::spawn(supervise_with(Duration::from_secs(3600), source, context, Arc::clone(&board)));
-    while !matches!(board.snapshot().first(), Some((_, SourceState::Failing { reason })) if reason.starts_with("broken"))
-    {
+    let supervisor = tokio::spawn(supervise_with(Duration::from_secs(3600), source, context));
+    while !matches!(states(&board).first(), Some(SourceState::Failing { reason }) if reason.starts_with("broken")) {
         tokio::task::yield_now().await;
     }
     shutdown.cancel();
     // The delay is an hour.
     supervisor.await.unwrap();
-    assert_eq!(board.snapshot()[0].1, SourceState::Done);
+    assert_eq!(states(&board), [SourceState::Done]);
 }
 
 #[test]
 fn pauses_grow_to_a_bound() {
-    assert_eq!(retry_delay(FIRST_RETRY_DELAY, 0), Duration::from_millis(500));
-    assert_eq!(retry_delay(FIRST_RETRY_DELAY, 3), Duration::from_secs(4));
-    assert_eq!(retry_delay(FIRST_RETRY_DELAY, 10_000), MAX_RETRY_DELAY);
+    assert_eq!(retry::delay(FIRST_RETRY_DELAY, 0), Duration::from_millis(500));
+    assert_eq!(retry::delay(FIRST_RETRY_DELAY, 3), Duration::from_secs(4));
+    assert_eq!(retry::delay(FIRST_RETRY_DELAY, 10_000), retry::MAX_RETRY_DELAY);
+    let asked = anyhow::anyhow!("429").context(retry::RetryLater::after(Duration::from_secs(120)));
+    assert!(retry::pause(FIRST_RETRY_DELAY, 0, &asked) >= Duration::from_secs(120));
 }
 
 fn file_with(lines: usize) -> (tempfile::TempDir, String) {
@@ -214,9 +220,9 @@ impl Source for Panicking {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_panics_is_started_again() {
     let (context, _batches) = context(1);
-    let (runs, board) = (Arc::default(), Arc::new(StatusBoard::default()));
+    let (runs, board) = (Arc::default(), Arc::clone(&context.board));
     let source = Box::new(Panicking(Arc::clone(&runs)));
-    supervise_with(Duration::from_millis(1), source, context, Arc::clone(&board)).await;
+    supervise_with(Duration::from_millis(1), source, context).await;
     assert_eq!(runs.load(Ordering::Relaxed), 2);
-    assert_eq!(board.snapshot(), [("test#1".to_owned(), SourceState::Done)]);
+    assert_eq!(states(&board), [SourceState::Done]);
 }

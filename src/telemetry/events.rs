@@ -8,8 +8,9 @@ use super::metric::{
     CANDIDATES, CATCH_UPS, COMMIT_TIME, CONNECTIONS, DEFERRED, DELETIONS, DISCONNECTS, ERRORS, EVENTS_DROPPED,
     FRAMES_DROPPED, FRAMES_SENT, INDEX_DAMAGED, INDEX_SIZE, INDEX_TWEETS, MATCHES, PERCOLATED, PERCOLATION_TIME,
     QUERIES, QUERIES_SIZE, REQUEST_TIME, RESPONSE_BUFFER, RETENTION_DELETED, SAMPLE_TIME, SEARCH_TIME,
-    SEARCHES_CANCELLED, SEARCHES_RUNNING, SEARCHES_WAITING, SESSIONS, SOURCE_FAILURES, SOURCE_UP, STEPS, TRUNCATED,
-    TURNED_AWAY, TWEETS_COMMITTED, TWEETS_RECEIVED, TWEETS_REFUSED, TWEETS_UNREADABLE, VALUES_DROPPED, WITHHELD,
+    SEARCHES_CANCELLED, SEARCHES_RUNNING, SEARCHES_WAITING, SESSIONS, SOURCE_FAILURES, SOURCE_GAPS, SOURCE_LAG,
+    SOURCE_UP, STEPS, TRUNCATED, TURNED_AWAY, TWEETS_COMMITTED, TWEETS_RECEIVED, TWEETS_REFUSED, TWEETS_UNREADABLE,
+    VALUES_DROPPED, WITHHELD,
 };
 use super::recorder::{number, record};
 use crate::ids::Seq;
@@ -257,4 +258,15 @@ pub(crate) fn source_failed(source: &str, error: &anyhow::Error, again_in: Durat
     tracing::warn!(source, error, again_in_ms = again_in.as_secs_f64() * 1e3, "source failed");
     gauge!(SOURCE_UP, "source" => source.to_owned()).set(0.0);
     counter!(SOURCE_FAILURES, "source" => source.to_owned()).increment(1);
+}
+
+/// The newest event of a live source was this old when it arrived.
+pub(crate) fn source_lag(source: &str, lag: Duration) {
+    gauge!(SOURCE_LAG, "source" => source.to_owned()).set(lag.as_secs_f64());
+}
+
+/// A server could not deliver all events after an interruption.
+pub(crate) fn source_gap(source: &str, gap: &str) {
+    tracing::warn!(source, gap, "events are missing");
+    counter!(SOURCE_GAPS, "source" => source.to_owned()).increment(1);
 }

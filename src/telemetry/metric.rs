@@ -70,6 +70,8 @@ pub(super) const RESPONSE_BUFFER: &str = "perch_response_buffer_bytes";
 pub(super) const PROCESS_ANONYMOUS: &str = "perch_process_anonymous_bytes";
 pub(super) const SOURCE_UP: &str = "perch_source_up";
 pub(super) const SOURCE_FAILURES: &str = "perch_source_failures_total";
+pub(super) const SOURCE_LAG: &str = "perch_source_lag_seconds";
+pub(super) const SOURCE_GAPS: &str = "perch_source_gaps_total";
 
 /// All metrics of perch.
 pub const METRICS: &[Metric] = &[
@@ -146,6 +148,12 @@ pub const METRICS: &[Metric] = &[
     ),
     row(SOURCE_UP, MetricKind::Gauge, "1 while the source runs, 0 when it has failed or ended, by source."),
     row(SOURCE_FAILURES, MetricKind::Counter, "Failures of a source, after each of which it is restarted, by source."),
+    row(SOURCE_LAG, MetricKind::Gauge, "Age of the newest event of a live source when it arrived, by source."),
+    row(
+        SOURCE_GAPS,
+        MetricKind::Counter,
+        "Interruptions after which a server could not deliver all events, by source.",
+    ),
 ];
 
 const fn row(name: &'static str, kind: MetricKind, about: &'static str) -> Metric {

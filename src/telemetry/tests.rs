@@ -62,6 +62,8 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     source_started("telemetry#1");
     source_failed("telemetry#1", &anyhow::anyhow!("broken"), Duration::from_secs(1));
     source_done("telemetry#1");
+    source_lag("telemetry#1", Duration::from_millis(20));
+    source_gap("telemetry#1", "a host has no events of the last hour");
     let mut dropped = crate::tweet::Dropped::default();
     dropped.add("retweet_count");
     values_dropped(&dropped);

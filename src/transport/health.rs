@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::pipeline::IntakeError;
-use crate::source::{SourceState, StatusBoard};
+use crate::source::{self, SourceState, StatusBoard};
 use crate::telemetry;
 
 use super::access::{Anyone, guarded};
@@ -54,23 +54,33 @@ pub(super) struct Ready {
 }
 
 /// How a source is.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct SourceStatus {
     /// `running`, `failing` (and started again soon), or `done`.
     state: &'static str,
     /// Why it is failing.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Of live sources: the age of the newest event when it arrived, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag_seconds: Option<f64>,
+    /// What the server could not deliver after the last interruption that left a gap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<String>,
 }
 
 /// How all sources are, by name.
 pub(super) fn sources(board: &StatusBoard) -> BTreeMap<String, SourceStatus> {
-    let status = |state| match state {
-        SourceState::Running => SourceStatus { state: "running", reason: None },
-        SourceState::Failing { reason } => SourceStatus { state: "failing", reason: Some(reason) },
-        SourceState::Done => SourceStatus { state: "done", reason: None },
+    let status = |status: source::SourceStatus| {
+        let (state, reason) = match status.state {
+            SourceState::Running => ("running", None),
+            SourceState::Failing { reason } => ("failing", Some(reason)),
+            SourceState::Done => ("done", None),
+        };
+        let lag_seconds = status.lag.map(|lag| lag.as_secs_f64());
+        SourceStatus { state, reason, lag_seconds, gap: status.gap }
     };
-    board.snapshot().into_iter().map(|(name, state)| (name, status(state))).collect()
+    board.snapshot().into_iter().map(|(name, known)| (name, status(known))).collect()
 }
 
 /// Says that the process answers.

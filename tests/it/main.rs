@@ -7,6 +7,7 @@ mod access;
 mod auth;
 mod bench;
 mod binary;
+mod bluesky;
 mod bulk;
 mod cases;
 #[cfg(unix)]

@@ -1,0 +1,183 @@
+//! A WebSocket client: connection, TLS, keep-alive, and errors that say what to do.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use axum::http::header::{HeaderValue, RETRY_AFTER, USER_AGENT};
+use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use url::Url;
+
+use super::retry::RetryLater;
+
+/// The time for a connection, TLS and the handshake together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// After this time without a frame perch sends a ping.
+const PING_AFTER: Duration = Duration::from_secs(30);
+/// After this time without a frame perch takes the connection for dead.
+const MAX_SILENCE: Duration = Duration::from_secs(60);
+/// The time for the server to take a frame.
+const SEND_TIMEOUT: Duration = Duration::from_secs(15);
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// An open WebSocket.
+pub(super) struct WebSocket {
+    socket: WebSocketStream<Box<dyn Stream>>,
+    host: String,
+    /// When the last frame came.
+    heard: Instant,
+    /// Whether a ping was sent since.
+    has_pinged: bool,
+}
+
+/// A message with content.
+pub(super) enum Frame {
+    Text(String),
+    Binary(Bytes),
+}
+
+impl WebSocket {
+    /// Connects to a `ws` or `wss` address.
+    ///
+    /// # Errors
+    ///
+    /// There is no connection, or the server answers with something else.
+    pub(super) async fn connect(url: &Url, max_message_bytes: usize) -> anyhow::Result<WebSocket> {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let connecting = connect(url, &host, max_message_bytes);
+        let Ok(socket) = timeout(CONNECT_TIMEOUT, connecting).await else {
+            bail!("{host} did not answer in {} s", CONNECT_TIMEOUT.as_secs());
+        };
+        Ok(WebSocket { socket: socket?, host, heard: Instant::now(), has_pinged: false })
+    }
+
+    /// Sends a text.
+    ///
+    /// # Errors
+    ///
+    /// The connection has ended.
+    pub(super) async fn send(&mut self, text: String) -> anyhow::Result<()> {
+        self.send_message(Message::text(text)).await
+    }
+
+    async fn send_message(&mut self, message: Message) -> anyhow::Result<()> {
+        match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
+            Ok(sent) => sent.with_context(|| format!("the connection to {} has ended", self.host)),
+            Err(_) => bail!("{} takes no data", self.host),
+        }
+    }
+
+    /// The next message with content. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// The connection has ended, or the server is silent.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Frame> {
+        loop {
+            let silence = if self.has_pinged { MAX_SILENCE } else { PING_AFTER };
+            let message = match timeout_at(self.heard + silence, self.socket.next()).await {
+                Ok(Some(message)) => message.with_context(|| format!("the connection to {} broke off", self.host))?,
+                Ok(None) => bail!("{} closed the connection", self.host),
+                Err(_) if self.has_pinged => bail!("{} was silent for {} s", self.host, MAX_SILENCE.as_secs()),
+                Err(_) => {
+                    self.has_pinged = true;
+                    self.send_message(Message::Ping(Bytes::new())).await?;
+                    continue;
+                }
+            };
+            self.heard = Instant::now();
+            self.has_pinged = false;
+            match message {
+                Message::Text(text) => return Ok(Frame::Text(text.as_str().to_owned())),
+                Message::Binary(bytes) => return Ok(Frame::Binary(bytes)),
+                Message::Close(Some(close)) => {
+                    bail!("{} closed the connection: {} {}", self.host, close.code, close.reason)
+                }
+                Message::Close(None) => bail!("{} closed the connection", self.host),
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+        }
+    }
+}
+
+async fn connect(url: &Url, host: &str, max_message_bytes: usize) -> anyhow::Result<WebSocketStream<Box<dyn Stream>>> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let port = url.port_or_known_default().unwrap_or(443);
+    let stream = TcpStream::connect((bare, port)).await.with_context(|| unreachable_host(bare))?;
+    stream.set_nodelay(true)?;
+    let stream: Box<dyn Stream> = if url.scheme() == "wss" {
+        let name = ServerName::try_from(bare.to_owned())?;
+        let connecting = tls()?.connect(name, stream);
+        Box::new(connecting.await.with_context(|| format!("no encrypted connection to {host}"))?)
+    } else {
+        Box::new(stream)
+    };
+    let mut request = url.as_str().into_client_request().with_context(|| format!("{url} is no address"))?;
+    let agent = concat!("perch/", env!("CARGO_PKG_VERSION"));
+    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(agent));
+    let config =
+        WebSocketConfig::default().max_message_size(Some(max_message_bytes)).max_frame_size(Some(max_message_bytes));
+    match client_async_with_config(request, stream, Some(config)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => Err(refused(host, response.status(), response.headers())),
+        Err(error) => Err(error).with_context(|| format!("{host} does not answer as a WebSocket server")),
+    }
+}
+
+/// The message for a host without a connection.
+fn unreachable_host(host: &str) -> String {
+    match host.parse::<IpAddr>() {
+        Ok(_) => format!("no connection to {host}"),
+        Err(_) => format!("no connection to {host}: is this machine on the network?"),
+    }
+}
+
+/// The error for an answer over HTTP, where a WebSocket was asked for.
+fn refused(host: &str, status: StatusCode, headers: &HeaderMap) -> anyhow::Error {
+    let error = anyhow::anyhow!("{host} answers with HTTP {status}, not with a stream");
+    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    match seconds {
+        Some(seconds) => error.context(RetryLater::after(Duration::from_secs(seconds))),
+        None if status == StatusCode::TOO_MANY_REQUESTS => error.context(RetryLater::after(TOO_MANY_PAUSE)),
+        None => error,
+    }
+}
+
+/// The pause after status 429 without `Retry-After`.
+const TOO_MANY_PAUSE: Duration = Duration::from_secs(60);
+
+/// Makes encrypted connections to hosts whose certificates this system trusts.
+fn tls() -> anyhow::Result<TlsConnector> {
+    static CONNECTOR: OnceLock<TlsConnector> = OnceLock::new();
+    if let Some(connector) = CONNECTOR.get() {
+        return Ok(connector.clone());
+    }
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        bail!("this system has no certificates that perch could trust: install ca-certificates");
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(CONNECTOR.get_or_init(|| TlsConnector::from(Arc::new(config))).clone())
+}
