@@ -14,6 +14,7 @@
 //! client: it carries out commands within the client's rights and rates. Transports use the latter.
 
 mod address_limit;
+mod analysis;
 mod authorization;
 mod catch_up;
 mod client_context;
@@ -53,6 +54,7 @@ use crate::percolator::EngineKind;
 use crate::pipeline::PipelineHandle;
 use crate::telemetry;
 pub use address_limit::{AddressLimit, AddressSlot};
+pub(crate) use analysis::{MAX_TEXT_BYTES, MAX_TEXTS, TextTerm};
 pub(crate) use authorization::{Authorization, unauthorized};
 pub(crate) use client_context::ClientContext;
 pub(crate) use client_event::{ClientEvent, CommandRef, CommandReply, Demand};

@@ -36,6 +36,7 @@ impl ClientContext {
                 let aggregate = live.aggregate(AggregateRequest { query, by, n, until_seq }).await?;
                 Ok(Reply::Aggregate { by, aggregate })
             }
+            SearchCommand::Analyze(texts) => Ok(Reply::Analyzed(live.analyze(texts).await?)),
             SearchCommand::TotalTweetCount => Ok(Reply::TotalTweetCount(live.stats().await?.tweets)),
         }
     }

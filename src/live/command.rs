@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::analysis::TextTerm;
 use super::compiled_queries::PreparedQuery;
 use super::history::{Aggregate, SearchPage, Sort};
 use super::publisher::{PublishCommand, Published};
@@ -52,6 +53,8 @@ pub(crate) enum SearchCommand {
     Tweet(String),
     /// Count matches by time or by term.
     Aggregate(AggregateCommand),
+    /// Get the terms of texts.
+    Analyze(Vec<String>),
     /// Get the number of tweets.
     TotalTweetCount,
 }
@@ -62,7 +65,7 @@ impl SearchCommand {
         match self {
             SearchCommand::Page(command) => Some(&mut command.query),
             SearchCommand::Aggregate(command) => Some(&mut command.query),
-            SearchCommand::Tweet(_) | SearchCommand::TotalTweetCount => None,
+            SearchCommand::Tweet(_) | SearchCommand::Analyze(_) | SearchCommand::TotalTweetCount => None,
         }
     }
 }
@@ -137,6 +140,8 @@ pub(crate) enum Reply {
         by: FieldId,
         aggregate: Aggregate,
     },
+    /// The terms of each text.
+    Analyzed(Vec<Vec<TextTerm>>),
     TotalTweetCount(u64),
     Published(Published),
     Pong,

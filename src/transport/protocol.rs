@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 
 use crate::config::LimitsSection;
 use crate::live::{
-    AggregateCommand, Command, CommandRef, MAX_TEXT_CHARS, PageCommand, PercolateCommand, PublishCommand, QueryInput,
-    QuerySource, SearchCommand, Token,
+    AggregateCommand, Command, CommandRef, MAX_TEXT_BYTES, MAX_TEXT_CHARS, MAX_TEXTS, PageCommand, PercolateCommand,
+    PublishCommand, QueryInput, QuerySource, SearchCommand, Token,
 };
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
@@ -36,6 +36,7 @@ pub(crate) mod event {
     pub(crate) const QUERY: &str = "cmd/query";
     pub(crate) const MISSING: &str = "cmd/missing";
     pub(crate) const AGGREGATE: &str = "cmd/aggregate";
+    pub(crate) const ANALYZE: &str = "cmd/analyze";
     pub(crate) const PUBLISH: &str = "cmd/publish";
     pub(crate) const PING: &str = "cmd/ping";
     pub(crate) const USERS_COUNT: &str = "stats/users-count";
@@ -48,6 +49,7 @@ pub(crate) mod event {
     pub(crate) const PREV_CHUNK: &str = "tweet/prev-chunk";
     pub(crate) const MISSING_TWEET: &str = "tweet/missing-tweet";
     pub(crate) const AGGREGATE_OK: &str = "aggregate/ok";
+    pub(crate) const ANALYZE_OK: &str = "analyze/ok";
     pub(crate) const PUBLISH_OK: &str = "publish/ok";
     pub(crate) const PONG: &str = "pong";
     pub(crate) const TWEET_NEW: &str = "tweet/new";
@@ -67,6 +69,7 @@ pub(crate) mod event {
         PREV_CHUNK,
         MISSING_TWEET,
         AGGREGATE_OK,
+        ANALYZE_OK,
         PUBLISH_OK,
         PONG,
         TWEET_NEW,
@@ -250,12 +253,25 @@ pub(crate) fn command(event: &str, payload: Value, paging: Paging) -> Result<Com
             let id_str = fields.id_str("id_str")?.ok_or_else(|| ApiError::field("id_str", "is missing"))?;
             Command::Search(SearchCommand::Tweet(id_str))
         }
+        CommandKind::Analyze => Command::Search(SearchCommand::Analyze(texts(&mut fields)?)),
         CommandKind::Ping => Command::Ping,
         CommandKind::UsersCount => Command::UsersCount,
         CommandKind::TotalTweetCount => Command::Search(SearchCommand::TotalTweetCount),
     };
     fields.finish()?;
     Ok(command)
+}
+
+/// The texts of `cmd/analyze`.
+fn texts(fields: &mut Params) -> Result<Vec<String>, ApiError> {
+    let wrong = || {
+        let expected =
+            format!("must be a list of at most {MAX_TEXTS} texts with at most {MAX_TEXT_BYTES} bytes in all");
+        ApiError::field("texts", &expected)
+    };
+    let texts: Vec<String> = serde_json::from_value(fields.required("texts")?).map_err(|_| wrong())?;
+    let bytes: usize = texts.iter().map(String::len).sum();
+    if texts.len() > MAX_TEXTS || bytes > MAX_TEXT_BYTES { Err(wrong()) } else { Ok(texts) }
 }
 
 #[cfg(test)]

@@ -314,6 +314,33 @@ async fn pages_and_aggregations_take_the_id_of_a_subscribed_query() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn texts_are_analyzed_as_tweets_are() {
+    let perch = Perch::start().await;
+    let text = "Größe: don’t 東京 see https://t.co/x 👍🏽";
+    perch.ingest(&[tweet(1, text)]).await;
+    let mut client = perch.connect().await;
+    client.send("cmd/analyze", json!({"texts": [text, ""]})).await;
+    let answer = client.expect("analyze/ok").await;
+    assert_eq!(answer["terms"][1], json!([]));
+    let terms = answer["terms"][0].as_array().expect("a list");
+    let place = |value: &Value| usize::try_from(value.as_u64().expect("a number")).expect("small");
+    let found: Vec<(&str, &str)> =
+        terms.iter().map(|term| (term[0].as_str().expect("a term"), &text[place(&term[1])..place(&term[2])])).collect();
+    let expected =
+        [("grosse", "Größe"), ("don", "don"), ("t", "t"), ("東", "東"), ("京", "京"), ("see", "see"), ("👍", "👍")];
+    assert_eq!(found, expected);
+    client.send("cmd/aggregate", json!({"query": "*", "by": "text"})).await;
+    let indexed = client.expect("aggregate/ok").await;
+    let mut keys: Vec<&str> =
+        indexed["buckets"].as_array().expect("a list").iter().filter_map(|it| it["key"].as_str()).collect();
+    let mut terms: Vec<&str> = found.iter().map(|&(term, _)| term).collect();
+    keys.sort_unstable();
+    terms.sort_unstable();
+    assert_eq!(keys, terms);
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_goodbye_is_answered() {
     let perch = Perch::start().await;
     for path in ["/ws", "/chsk?client-id=a"] {

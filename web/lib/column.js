@@ -9,7 +9,7 @@ import { signal } from '../vendor/signals-core.js';
 import { LOST } from './connection.js';
 import { Feed } from './feed.js';
 import { RateMeter } from './format.js';
-import { marksOf } from './marks.js';
+import { Marks } from './marks.js';
 import { Spread } from './spread.js';
 import { readTweet } from './tweet.js';
 
@@ -24,8 +24,6 @@ import { readTweet } from './tweet.js';
 /** The first page is small: it is there at once. */
 const FIRST_PAGE = 40;
 const PAGE = 200;
-/** The server is asked no more often than this what a search is about. */
-const AGAIN_MS = 30_000;
 /** How much history comes by itself, and with each further wish. */
 export const HISTORY_SIZES = /** @type {const} */ ([100, 500, 2000, 10_000]);
 /** How many tweets a column can keep. */
@@ -78,7 +76,6 @@ export class Column {
   /** Counts up with each thing that ends a load under way. */
   #run = 0;
   #wanted = 0;
-  #analyzedAt = 0;
   /** Whether the number of matching tweets has to be asked for, and whether the server is being asked. */
   #isUncounted = false;
   #isCounting = false;
@@ -96,7 +93,7 @@ export class Column {
   constructor({ name, query, order = 'latest', settings = {}, connection, frame, onpush = () => {} }) {
     this.name = name;
     this.query = query;
-    this.marks = marksOf(query);
+    this.marks = new Marks(query);
     this.connection = connection;
     this.settings = signal({ ...DEFAULTS, ...settings });
     this.feed = new Feed({ cap: this.settings.value.cap, order });
@@ -138,7 +135,6 @@ export class Column {
         this.feed.clear();
         this.spread?.end();
         this.spread = null;
-        this.#analyzedAt = 0;
         this.phase.value = 'registering';
         this.history.value = 'none';
         this.changed();
@@ -168,22 +164,19 @@ export class Column {
     const tweet = readTweet(raw);
     if (!tweet || !this.feed.push(tweet)) return;
     this.rate.add(Date.now());
-    this.spread?.add(tweet, seq);
     this.onpush(this, tweet);
     this.changed();
   }
 
-  /** From here on it is known what the search is about. */
+  /** Has the server count what the search is about, unless it did so a moment ago. */
   analyze() {
-    if ((this.spread && !this.spread.hasFailed) || this.watermark === null || Date.now() - this.#analyzedAt < AGAIN_MS) return;
-    this.#analyzedAt = Date.now();
-    this.spread = new Spread({ connection: this.connection, query: this.query, seq: this.#seq, changed: () => this.changed() });
+    if (this.watermark === null) return;
+    this.spread ??= new Spread({ connection: this.connection, query: this.query, changed: () => this.changed() });
+    void this.spread.count(this.#seq);
   }
 
-  /** Tweets were withheld, or are gone: asks the server how many match in all, and counts anew what the search is about. */
+  /** Tweets were withheld, or are gone: asks the server how many match in all. */
   async #recount() {
-    this.spread?.end();
-    this.spread = null;
     this.#isUncounted = true;
     if (this.#isCounting) return;
     this.#isCounting = true;

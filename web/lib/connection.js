@@ -62,7 +62,7 @@ export const SILENCE_MS = 10_000;
 /** What a command fails with when the connection is lost before its answer. */
 export const LOST = 'connection_lost';
 /** Commands that count as searches. */
-const SEARCHES = new Set(['cmd/query', 'cmd/missing', 'cmd/aggregate', 'stats/total-tweet-count']);
+const SEARCHES = new Set(['cmd/query', 'cmd/missing', 'cmd/aggregate', 'cmd/analyze', 'stats/total-tweet-count']);
 /** What a command fails with that needs a token, and how the session of one that is no good any more is closed. */
 const UNAUTHORIZED = 'unauthorized';
 const UNAUTHORIZED_CODE = 4001;

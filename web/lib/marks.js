@@ -1,19 +1,28 @@
 // Which words of a tweet a query asked for, so that they can be marked.
 //
 // The server decides what matches; this only looks for words, and may mark a word too few where a query is intricate. It never marks
-// what the query excludes.
+// what the query excludes. Words are compared as the server's analyzer has them.
 
-import { fold } from './terms.js';
+/** @typedef {import('./analyzer.js').Term} Term */
+/** @typedef {(term: string) => boolean} Test */
 
 /**
- * @typedef {object} Marks
- * @property {(text: string) => [number, number][]} spans where the words are, in order and apart
- * @property {(term: string) => boolean} entity whether a `#hashtag`, `@mention` or `$cashtag` was asked for
+ * What is to be marked in one text.
+ *
+ * @typedef {object} Marked
+ * @property {[number, number][]} spans where the words are, in order and apart
+ * @property {(sign: string, start: number, end: number) => boolean} entity whether the hashtag, mention or cashtag there was asked for
  */
 
-/** @typedef {(word: string) => boolean} Test */
-
-const WORDS = /[\p{L}\p{M}\p{N}_]+/gu;
+/**
+ * Something that a query asks for.
+ *
+ * @typedef {object} Wanted
+ * @property {'word' | 'phrase' | 'pattern' | 'entity'} kind
+ * @property {string[]} texts what the analyzer reads: the parts of a pattern between its signs
+ * @property {string} signs of a pattern `*` and `?`, one behind each part; of an entity the sign before it
+ * @property {string} suffix `~1`, `*` behind it
+ */
 
 /** Fields whose value is looked for in the text. */
 const TEXT_FIELDS = new Set(['text', 'hashtag', 'hashtags']);
@@ -111,17 +120,12 @@ export function isNear(a, b, most) {
   return (before[b.length] ?? most + 1) <= most;
 }
 
-/** @param {string} word @param {string} suffix @returns {Test} */
-function testOf(word, suffix) {
-  const folded = fold(word);
+/** @param {string} term @param {string} suffix @returns {Test} */
+function testOf(term, suffix) {
   const fuzzy = /~(\d?)/.exec(suffix);
-  if (fuzzy) {
-    const most = fuzzy[1] ? Math.min(Number(fuzzy[1]), 2) : 2;
-    return (other) => other.length <= 64 && isNear(folded, other, most);
-  }
-  const pattern = suffix.includes('*') ? `${folded}*` : folded;
-  if (/[*?]/.test(pattern)) return wildcard(pattern);
-  return (other) => other === folded;
+  if (!fuzzy) return suffix.startsWith('*') ? (other) => other.startsWith(term) : (other) => other === term;
+  const most = fuzzy[1] ? Math.min(Number(fuzzy[1]), 2) : 2;
+  return (other) => other.length <= 64 && isNear(term, other, most);
 }
 
 /**
@@ -166,17 +170,10 @@ function textOf(query) {
   }
 }
 
-/**
- * @param {string} query
- * @returns {Marks}
- */
-export function marksOf(query) {
-  /** @type {Test[]} */
-  const words = [];
-  /** @type {Test[][]} */
-  const phrases = [];
-  /** @type {Set<string>} */
-  const entities = new Set();
+/** @param {string} query @returns {Wanted[]} */
+function wantedOf(query) {
+  /** @type {Wanted[]} */
+  const wanted = [];
   /** Whether each open bracket is excluded. @type {boolean[]} */
   const groups = [];
   /** A field before a bracket holds for all in it. @type {string[]} */
@@ -192,36 +189,86 @@ export function marksOf(query) {
       fields.pop();
     } else if (outer !== not || kind === 'regex' || (field && !TEXT_FIELDS.has(field))) {
       // Excluded, too intricate, or not in the text.
-    } else if (kind === 'word' && /^[#@$＃＠].+/u.test(text)) {
-      entities.add(fold(text).replace('＃', '#').replace('＠', '@'));
-    } else if (kind === 'word') {
-      const parts = fold(text).match(/[\p{L}\p{N}_*?]+/gu) ?? [];
-      if (parts.length === 1 && parts[0] && /[\p{L}\p{N}]/u.test(parts[0])) words.push(testOf(parts[0], suffix));
-      else if (parts.length > 1) phrases.push(parts.map((part) => testOf(part, '')));
-    } else {
-      const parts = fold(text).match(/[\p{L}\p{N}_]+/gu) ?? [];
-      const tests = parts.map((part, at) => testOf(part, at === parts.length - 1 && suffix.startsWith('*') ? '*' : ''));
-      // Words that may lie apart are marked one by one.
-      if (suffix.startsWith('~') || tests.length === 1) words.push(...tests);
-      else if (tests.length > 1) phrases.push(tests);
-    }
+    } else if (kind === 'phrase') wanted.push({ kind, texts: [text], signs: '', suffix });
+    else if (/^[#@$＃＠].+/u.test(text)) {
+      const sign = (text[0] ?? '').replace('＃', '#').replace('＠', '@');
+      wanted.push({ kind: 'entity', texts: [text.slice(1)], signs: sign, suffix });
+    } else if (/[*?]/.test(text)) wanted.push({ kind: 'pattern', texts: text.split(/[*?]/), signs: text.replace(/[^*?]/g, '') + (suffix.startsWith('*') ? '*' : ''), suffix });
+    else wanted.push({ kind: 'word', texts: [text], signs: '', suffix });
   }
-  const isEmpty = words.length === 0 && phrases.length === 0;
-  return {
-    spans(text) {
-      if (isEmpty) return [];
-      const found = [...text.matchAll(WORDS)].map((match) => ({ start: match.index, end: match.index + match[0].length, word: fold(match[0]) }));
-      const marked = found.map(({ word }) => words.some((test) => test(word)));
-      for (const phrase of phrases) {
-        for (let at = 0; at + phrase.length <= found.length; at++) {
-          if (phrase.every((test, n) => test(found[at + n]?.word ?? ''))) marked.fill(true, at, at + phrase.length);
-        }
+  return wanted;
+}
+
+/** What a query has marked, in any text. */
+export class Marks {
+  #wanted;
+  /** What is to be analyzed before anything can be marked. Empty when nothing is marked. @type {string[]} */
+  texts;
+
+  /** @param {string} query */
+  constructor(query) {
+    this.#wanted = wantedOf(query);
+    this.texts = this.#wanted.flatMap(({ texts }) => texts);
+  }
+
+  /**
+   * What is marked in a text.
+   *
+   * @param {Term[]} found the terms of the text, in order
+   * @param {(text: string) => Term[]} termsOf the terms of {@link Marks.texts}
+   * @returns {Marked}
+   */
+  in(found, termsOf) {
+    /** @type {Test[]} */
+    const words = [];
+    /** @type {Test[][]} */
+    const phrases = [];
+    /** @type {Set<string>} */
+    const entities = new Set();
+    const joined = (/** @type {string} */ sign, /** @type {string[]} */ terms) => sign + terms.join(' ');
+    for (const { kind, texts, signs, suffix } of this.#wanted) {
+      const terms = texts.map((text) => termsOf(text).map(({ term }) => term));
+      const all = terms.flat();
+      if (kind === 'entity') entities.add(joined(signs, all));
+      else if (kind === 'pattern') {
+        // A part of several words is too intricate.
+        if (all.length > 0 && terms.every((part) => part.length <= 1)) words.push(wildcard(terms.map((part, at) => (part[0] ?? '') + (signs[at] ?? '')).join('')));
+      } else {
+        const tests = all.map((term, at) => testOf(term, kind === 'word' ? suffix : at === all.length - 1 && suffix.startsWith('*') ? '*' : ''));
+        // Words that may lie apart are marked one by one.
+        if (tests.length === 1 || (kind === 'phrase' && suffix.startsWith('~'))) words.push(...tests);
+        else if (tests.length > 1) phrases.push(tests);
       }
-      return found.filter((_, at) => marked[at]).map(({ start, end }) => [start, end]);
-    },
-    entity(term) {
-      const folded = fold(term);
-      return entities.has(folded) || (folded.startsWith('#') && words.some((test) => test(folded.slice(1))));
-    },
-  };
+    }
+    const marked = found.map(({ term }) => words.some((test) => test(term)));
+    for (const phrase of phrases) {
+      for (let at = 0; at + phrase.length <= found.length; at++) {
+        if (phrase.every((test, n) => test(found[at + n]?.term ?? ''))) marked.fill(true, at, at + phrase.length);
+      }
+    }
+    /** @type {[number, number][]} */
+    const spans = [];
+    found.forEach(({ start, end }, at) => {
+      const last = spans[spans.length - 1];
+      if (!marked[at] || (last && end <= last[1])) return;
+      if (last && start <= last[1]) last[1] = end;
+      else spans.push([start, end]);
+    });
+    return {
+      spans,
+      entity(sign, start, end) {
+        let low = 0;
+        for (let high = found.length; low < high; ) {
+          const middle = (low + high) >>> 1;
+          if ((found[middle]?.start ?? 0) < start) low = middle + 1;
+          else high = middle;
+        }
+        let to = low;
+        while (to < found.length && (found[to]?.end ?? 0) <= end) to++;
+        if (to === low) return false;
+        const terms = found.slice(low, to).map(({ term }) => term);
+        return entities.has(joined(sign, terms)) || (sign === '#' && marked.slice(low, to).every(Boolean));
+      },
+    };
+  }
 }

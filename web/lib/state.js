@@ -1,6 +1,7 @@
 // The whole page's state: columns, what the server says, what the browser remembers. The view reads its signals and calls its methods.
 
 import { signal } from '../vendor/signals-core.js';
+import { Analyzer } from './analyzer.js';
 import { Column } from './column.js';
 import { Connection } from './connection.js';
 import { Frames } from './frames.js';
@@ -65,6 +66,7 @@ export class Perch {
         else if (event === 'stream/limited') this.#limited(Number(payload?.count) || 0);
       },
     });
+    this.analyzer = new Analyzer(this.connection);
     this.connection$ = signal(this.connection.status);
   }
 

@@ -3,7 +3,7 @@
 import { safeUrl } from './tweet.js';
 
 /** @typedef {import('./tweet.js').Link} Link */
-/** @typedef {import('./marks.js').Marks} Marks */
+/** @typedef {import('./marks.js').Marked} Marked */
 
 /**
  * @typedef {object} Segment
@@ -23,27 +23,28 @@ const TRAILING = /[.,:;!?…'’)\]]+$/u;
 /**
  * @param {string} text
  * @param {Link[]} links the addresses that the tweet explains
- * @param {Marks} [marks] what to mark
+ * @param {Marked | null} [marked] what to mark
  * @returns {Segment[]}
  */
-export function segments(text, links, marks) {
+export function segments(text, links, marked = null) {
   const known = new Map(links.map((link) => [link.url, link]));
   /** @type {Segment[]} */
   const out = [];
+  const spans = { list: marked?.spans ?? [], next: 0 };
   let from = 0;
   for (const match of text.matchAll(ENTITY)) {
     let found = match[0];
     const sign = found[0] ?? '';
     // An @ or # within a word is no entity: an e-mail address, an address's fragment.
     if (sign !== 'h' && match.index > 0 && WORD.test(text[match.index - 1] ?? '')) continue;
-    const segment = sign === 'h' ? linkOf(found, known) : entityOf(found, sign, marks);
+    const segment = sign === 'h' ? linkOf(found, known) : entityOf(found, match.index, marked);
     if (!segment) continue;
     if (sign === 'h') found = found.slice(0, segment.length);
-    plain(text.slice(from, match.index), marks, out);
+    plain(text, from, match.index, spans, out);
     out.push(segment.segment);
     from = match.index + found.length;
   }
-  plain(text.slice(from), marks, out);
+  plain(text, from, text.length, spans, out);
   return out;
 }
 
@@ -58,24 +59,24 @@ function linkOf(found, known) {
   return { segment: { kind: 'link', text: label.length > 40 ? `${label.slice(0, 39)}…` : label, href }, length: trimmed.length };
 }
 
-/** @param {string} found @param {string} sign @param {Marks} [marks] @returns {{segment: Segment, length: number}} */
-function entityOf(found, sign, marks) {
-  const body = found.slice(1);
+/** @param {string} found @param {number} start where it is in the text @param {Marked | null} marked @returns {{segment: Segment, length: number}} */
+function entityOf(found, start, marked) {
+  const [sign, body] = [found[0] ?? '', found.slice(1)];
   const [kind, term] = sign === '$' ? ['cashtag', `$${body}`] : sign === '@' || sign === '＠' ? ['mention', `@${body}`] : ['hashtag', `#${body}`];
-  return {
-    segment: { kind: /** @type {Segment['kind']} */ (kind), text: found, term, marked: marks?.entity(term) ?? false },
-    length: found.length,
-  };
+  const isMarked = marked?.entity(term[0] ?? '', start + 1, start + found.length) ?? false;
+  return { segment: { kind: /** @type {Segment['kind']} */ (kind), text: found, term, marked: isMarked }, length: found.length };
 }
 
-/** @param {string} text @param {Marks | undefined} marks @param {Segment[]} out */
-function plain(text, marks, out) {
-  if (!text) return;
-  let from = 0;
-  for (const [start, end] of marks?.spans(text) ?? []) {
-    if (start > from) out.push({ kind: 'text', text: text.slice(from, start) });
-    out.push({ kind: 'mark', text: text.slice(start, end), marked: true });
-    from = end;
+/** @param {string} text @param {number} from @param {number} to @param {{list: [number, number][], next: number}} spans the next is the first that ends behind `from` @param {Segment[]} out */
+function plain(text, from, to, spans, out) {
+  for (let span; (span = spans.list[spans.next]) && span[0] < to; spans.next++) {
+    const [start, end] = [Math.max(span[0], from), Math.min(span[1], to)];
+    if (start < end) {
+      if (start > from) out.push({ kind: 'text', text: text.slice(from, start) });
+      out.push({ kind: 'mark', text: text.slice(start, end), marked: true });
+      from = end;
+    }
+    if (span[1] > to) break;
   }
-  if (from < text.length) out.push({ kind: 'text', text: text.slice(from) });
+  if (from < to) out.push({ kind: 'text', text: text.slice(from, to) });
 }

@@ -36,60 +36,17 @@ export function histogram(times, bars = 60) {
 }
 
 /**
- * All tweets of a search over time: what the server counted up to the watermark, and every push since. Exact, however many
- * tweets there are, of which no more is kept than the bars.
+ * Every bar from the first to the last that the server counted, empty ones too, unless they are too many to be seen.
+ *
+ * @param {{interval_ms: number, buckets: {key: number, count: number}[]}} answer of `cmd/aggregate`
+ * @param {number} [bars]
  */
-export class Timeline {
-  /** How many tweets are in it, dated or not. */
-  total = 0;
-  #interval;
-  #most;
-  /** By the start of the bar. @type {Map<number, number>} */
-  #counts;
-
-  /**
-   * @param {{total: number, interval_ms: number, buckets: {key: number, count: number}[]}} answer of `cmd/aggregate`
-   * @param {number} [most] bars
-   */
-  constructor({ total, interval_ms: interval, buckets }, most = 60) {
-    this.total = total;
-    this.#interval = interval;
-    this.#most = most;
-    this.#counts = new Map(buckets.map(({ key, count }) => [key, count]));
-    this.#coarsen();
-  }
-
-  /** Counts a push in. @param {number} time */
-  add(time) {
-    this.total++;
-    if (!Number.isFinite(time)) return;
-    const start = Math.floor(time / this.#interval) * this.#interval;
-    this.#counts.set(start, (this.#counts.get(start) ?? 0) + 1);
-    this.#coarsen();
-  }
-
-  #coarsen() {
-    while (this.#counts.size > this.#most) {
-      const next = INTERVALS[INTERVALS.indexOf(this.#interval) + 1];
-      if (next === undefined) return;
-      this.#interval = next;
-      const counts = new Map();
-      for (const [start, count] of this.#counts) {
-        const coarse = Math.floor(start / next) * next;
-        counts.set(coarse, (counts.get(coarse) ?? 0) + count);
-      }
-      this.#counts = counts;
-    }
-  }
-
-  /** Every bar from the first to the last, empty ones too, unless they are too many to be seen. */
-  bars() {
-    const known = [...this.#counts.keys()].sort((a, b) => a - b);
-    const first = known[0];
-    const last = known[known.length - 1];
-    if (first === undefined || last === undefined) return { interval: this.#interval, starts: [], counts: [] };
-    const n = Math.round((last - first) / this.#interval) + 1;
-    const starts = n <= this.#most * 4 ? Array.from({ length: n }, (_, at) => first + at * this.#interval) : known;
-    return { interval: this.#interval, starts, counts: starts.map((start) => this.#counts.get(start) ?? 0) };
-  }
+export function barsOf({ interval_ms: interval, buckets }, bars = 60) {
+  const counts = new Map(buckets.map(({ key, count }) => [key, count]));
+  const first = buckets[0]?.key;
+  const last = buckets[buckets.length - 1]?.key;
+  if (first === undefined || last === undefined) return { interval, starts: [], counts: [] };
+  const n = Math.round((last - first) / interval) + 1;
+  const starts = n <= bars * 4 ? Array.from({ length: n }, (_, at) => first + at * interval) : [...counts.keys()];
+  return { interval, starts, counts: starts.map((start) => counts.get(start) ?? 0) };
 }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { accessible, column, corpus, live, many, total } from './page.mjs';
+import { accessible, column, live, many, total } from './page.mjs';
 import { tweet } from './support.mjs';
 
 live('analysis: words, trends and bars, and a click adds to the search', async ({ perch, page, open }) => {
@@ -96,39 +96,30 @@ live('a word that comes up late is counted from its beginning', async ({ perch, 
   await panel.locator('.bars li', { hasText: 'late' }).locator('.n', { hasText: /^7$/ }).waitFor();
 });
 
-live('the terms of the page are those of the index', async ({ perch, page, open }) => {
-  await perch.post(...(await corpus()));
-  await open('?q=*');
-  const { all, server } = await page.evaluate(async () => {
-    const { terms } = await import('/lib/terms.js');
-    const { readTweet } = await import('/lib/tweet.js');
-    /** @type {Map<string, number>} */
-    const counts = new Map();
-    let all = 0;
-    let before = '';
-    for (;;) {
-      const answer = await (await fetch(`api/search?q=*&n=1000${before && `&before_id=${before}`}`)).json();
-      for (const raw of answer.result) {
-        all++;
-        for (const term of new Set(terms(readTweet(raw).text))) counts.set(term, (counts.get(term) ?? 0) + 1);
-      }
-      if (answer.next === null) break;
-      before = answer.next;
+live('the page marks what the server explains', async ({ page, open }) => {
+  // The server's tests read the same file.
+  const cases = JSON.parse(await readFile(new URL('marks.json', import.meta.url), 'utf8'));
+  await open('');
+  const found = await page.evaluate(async (cases) => {
+    const [{ Analyzer }, { Connection }, { Marks }, { segments }] = await Promise.all([
+      import('/lib/analyzer.js'),
+      import('/lib/connection.js'),
+      import('/lib/marks.js'),
+      import('/lib/text.js'),
+    ]);
+    const connection = new Connection({ open: () => /** @type {any} */ (new WebSocket(new URL('ws', location.href.replace(/^http/, 'ws')))) });
+    connection.connect();
+    await connection.whenOpen();
+    const analyzer = new Analyzer(connection);
+    const marked = [];
+    for (const [query, text] of cases) {
+      const marks = new Marks(query);
+      await analyzer.load([text, ...marks.texts]);
+      const termsOf = (/** @type {string} */ text) => analyzer.known(text) ?? [];
+      marked.push(segments(text, [], marks.in(termsOf(text), termsOf)).filter((part) => part.marked).map((part) => part.text));
     }
-    /** @type {{key: string, count: number}[]} */
-    const buckets = await new Promise((resolve) => {
-      const socket = new WebSocket(new URL('ws', location.href.replace(/^http/, 'ws')));
-      socket.onmessage = ({ data }) => {
-        const [event, payload] = JSON.parse(data);
-        if (event === 'hello') socket.send(JSON.stringify(['cmd/aggregate', { query: '*', by: 'text', n: 1000 }, 1]));
-        if (event === 'aggregate/ok') resolve(payload.buckets);
-      };
-    });
-    return { all, server: buckets.map(({ key, count }) => ({ key, count, here: counts.get(key) ?? 0 })) };
-  });
-  assert.ok(all > 0 && server.length > 100, `${all} tweets, ${server.length} terms`);
-  assert.deepEqual(
-    server.filter(({ count, here }) => count !== here),
-    [],
-  );
+    connection.close();
+    return marked;
+  }, cases);
+  for (const [at, [query, text, expected]] of cases.entries()) assert.deepEqual(found[at], expected, `${query} over ${text}`);
 });

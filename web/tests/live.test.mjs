@@ -596,47 +596,33 @@ test('history goes on after the connection was lost', async () => {
   assert.equal(column.feed.size, 300);
 });
 
-test('what a search is about holds history and every push, whichever comes first', async () => {
+test('what a search is about is counted by the server, and again when more has come', async (context) => {
+  context.mock.timers.enable({ apis: ['Date'], now: 1_000_000 });
   const { column, answer, counted, socket } = opened(30);
   await answer();
+  const until = () => socket().sent.find((/** @type {any[]} */ frame) => frame[0] === 'cmd/aggregate')?.[1].until_seq;
   socket().says('tweet/new', { tweet: tweet(30), seq: 31, matches: ['a'] });
   column.analyze();
-  assert.equal(socket().sent.find((/** @type {any[]} */ frame) => frame[0] === 'cmd/aggregate')[1].until_seq, 31);
+  assert.equal(until(), 31);
   socket().says('tweet/new', { tweet: tweet(31, { text: 'new word' }), seq: 32, matches: ['a'] });
-  const { spread } = column;
-  assert.ok(spread && !spread.isComplete);
-  await counted(31, [{ key: 'word', count: 7 }]);
-  assert.ok(spread.isComplete);
-  socket().says('tweet/new', { tweet: tweet(32, { text: 'Word' }), seq: 33, matches: ['a'] });
-  assert.equal(spread.timeline?.total, 33);
-  assert.equal(
-    spread.timeline?.bars().counts.reduce((sum, n) => sum + n, 0),
-    33,
-  );
-  assert.deepEqual(spread.top('words', 2), [
-    { term: 'word', count: 9 },
-    { term: 'new', count: 1 },
-  ]);
-  assert.deepEqual(spread.top('authors', 2), [{ term: 'ann', count: 2 }]);
-});
-
-test('a term that comes up later is asked for', async () => {
-  const { column, answer, counted, socket } = opened(30);
-  await answer();
   column.analyze();
-  // As many as were asked for: there may be others.
-  await counted(
-    30,
-    Array.from({ length: 1000 }, (_, n) => ({ key: `w${n}`, count: 3 })),
-  );
-  for (let n = 0; n < 5; n++) socket().says('tweet/new', { tweet: tweet(40 + n, { text: 'late' }), seq: 41 + n, matches: ['a'] });
-  assert.equal(column.spread?.top('words', 1)[0]?.count, 3, 'not shown before it is known');
-  const [, payload, ref] = socket().take('cmd/query');
-  assert.deepEqual(payload, { query: { bool: { must: ['rust', { term: { text: 'late' } }] } }, n: 0, until_seq: 45 });
-  socket().says('tweet/new', { tweet: tweet(50, { text: 'late' }), seq: 51, matches: ['a'] });
-  socket().says('tweet/prev-chunk', { result: [], total: 6, next: null }, ref);
-  await settle();
-  assert.deepEqual(column.spread?.top('words', 1), [{ term: 'late', count: 7 }]);
+  const { spread } = column;
+  assert.equal(spread?.counts, null);
+  await counted(31, [{ key: 'word', count: 7 }]);
+  assert.equal(spread?.time?.total, 31);
+  assert.deepEqual(spread?.counts?.words, [{ term: 'word', count: 7 }]);
+  assert.deepEqual(spread?.counts?.authors, []);
+  // Not at once, and not again for nothing.
+  column.analyze();
+  assert.equal(until(), undefined);
+  context.mock.timers.tick(10_000);
+  column.analyze();
+  assert.equal(until(), 32);
+  await counted(32, [{ key: 'word', count: 8 }]);
+  assert.deepEqual(spread?.counts?.words, [{ term: 'word', count: 8 }]);
+  context.mock.timers.tick(10_000);
+  column.analyze();
+  assert.equal(until(), undefined);
 });
 
 test('what is withheld is counted, and the position passes it', async () => {

@@ -6,10 +6,10 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
-import { PARTS, talliesOf } from '../lib/spread.js';
+import { PARTS, counted, countsOf } from '../lib/spread.js';
 import { histogram } from '../lib/timeline.js';
 import { readTweet } from '../lib/tweet.js';
-import { chance, lively } from './support.mjs';
+import { chance, lively, playedTerms } from './support.mjs';
 
 const WEB = new URL('../', import.meta.url);
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' };
@@ -107,14 +107,17 @@ export async function start({ port = 0, rate = 3, history = 1500, seed = 1, now 
         const { by, n } = payload;
         const part = /** @type {import('../lib/spread.js').Part | undefined} */ (Object.entries(PARTS).find(([, field]) => field === by)?.[0]);
         if (part) {
-          const { top } = talliesOf(found.flatMap((raw) => readTweet(raw) ?? []))[part].top(n);
+          const read = found.flatMap((raw) => readTweet(raw) ?? []);
+          const words = () => counted(read.flatMap(({ text }) => [...new Set(playedTerms(text).map(([term]) => term))]));
+          const top = (part === 'words' ? words() : countsOf(read)[part]).slice(0, n);
           send(['aggregate/ok', { by, total: found.length, buckets: top.map(({ term, count }) => ({ key: term, count })) }, ref]);
           return;
         }
         const { interval, starts, counts } = histogram(found.map((tweet) => Date.parse(tweet.created_at)));
         const buckets = starts.map((key, at) => ({ key, count: counts[at] })).filter(({ count }) => count);
         send(['aggregate/ok', { by, total: found.length, interval_ms: interval, buckets }, ref]);
-      } else if (event === 'stats/users-count') send([event, sessions.size, ref]);
+      } else if (event === 'cmd/analyze') send(['analyze/ok', { terms: payload.texts.map(playedTerms) }, ref]);
+      else if (event === 'stats/users-count') send([event, sessions.size, ref]);
       else if (event === 'stats/total-tweet-count') send([event, tweets.length, ref]);
       else if (event === 'cmd/ping') send(['pong', {}, ref]);
       else send(['cmd/error', { code: 'bad_event', message: `there is no event ${event}` }, ref]);

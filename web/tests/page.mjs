@@ -1,10 +1,7 @@
 // What tests of the page in a real browser, on the real server, have in common.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { launch } from './browser.mjs';
@@ -96,24 +93,6 @@ export async function exported(page) {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
-}
-
-/** Real tweets where there are some, and made-up ones. @returns {Promise<any[]>} */
-export async function corpus() {
-  const folder = process.env.PERCH_CORPUS ?? fileURLToPath(new URL('../../../shared/data', import.meta.url));
-  const found = many(0, 200, { text: '' }).map((made, n) => ({ ...made, text: `Größe ${n}: ½ İstanbul ΣΊΣΥΦΟΣ 東京タワー ｶﾞｷﾞ 👩‍💻❤️ don’t https://t.co/x1#a b<http://y.z>"q" &lt;é&#39;s&gt; word${n % 7} নমস্কার שָׁלוֹם 1️⃣` }));
-  const search = join(folder, 'twitter-api-v1-search.json');
-  if (existsSync(search)) found.push(...JSON.parse(await readFile(search, 'utf8')).statuses);
-  const texts = join(folder, 'tweets-text.txt.zst');
-  if (existsSync(texts)) {
-    try {
-      const lines = execFileSync('zstd', ['-dcq', texts], { maxBuffer: 1 << 28, encoding: 'utf8' }).split('\n');
-      for (let n = 0; n < lines.length; n += LONG ? 3 : 40) if (lines[n]) found.push(tweet(1000 + n, { text: lines[n] }));
-    } catch (error) {
-      console.log(`skipped: ${texts} can't be unpacked (${error}): zstd is needed`);
-    }
-  }
-  return found;
 }
 
 /** Fails on serious findings. @param {Page} page @param {string} state */

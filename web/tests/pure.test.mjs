@@ -9,25 +9,44 @@ import { layout, overlaps } from '../lib/cloud.js';
 import { DEFAULTS } from '../lib/column.js';
 import { exactJson, toCsv, toNdjson } from '../lib/export.js';
 import { RateMeter, estimateRate, formats, rateOf } from '../lib/format.js';
-import { isNear, marksOf } from '../lib/marks.js';
+import { Analyzer, unitsOf } from '../lib/analyzer.js';
+import { Marks, isNear } from '../lib/marks.js';
 import * as memory from '../lib/memory.js';
 import { barsSvg, cloudSvg } from '../lib/picture.js';
 import { segments } from '../lib/text.js';
 import { hueOf, initials, readTweet, safeUrl } from '../lib/tweet.js';
-import { Tally } from '../lib/tally.js';
-import { fold, terms } from '../lib/terms.js';
-import { INTERVALS, Timeline, histogram, intervalOf } from '../lib/timeline.js';
+import { INTERVALS, barsOf, histogram, intervalOf } from '../lib/timeline.js';
 import { narrowed, readPlaces, writePlaces } from '../lib/urls.js';
 import { direction, isTelling, slope, spelled, spellings, topSpelled, trends } from '../lib/words.js';
 import { vendored } from '../vendor.mjs';
-import { chance, tweet } from './support.mjs';
+import { playedTerms, tweet } from './support.mjs';
 
 /** @param {any} raw */
 const read = (raw) => /** @type {import('../lib/tweet.js').Tweet} */ (readTweet(raw));
 
+/** The terms of a text, from a server that is played. @param {string} text */
+function termsOf(text) {
+  const unit = unitsOf(text);
+  return playedTerms(text).map(([term, start, end]) => ({ term, start: unit(start), end: unit(end) }));
+}
+
+/** @param {string} query @param {string} text */
+const marked = (query, text) => new Marks(query).in(termsOf(text), termsOf);
+
+/** An analyzer that knows some texts. @param {string[]} texts */
+async function analyzerOf(texts) {
+  const analyzer = new Analyzer({
+    hello: null,
+    whenOpen: () => Promise.resolve(),
+    request: (_event, /** @type {any} */ { texts }) => Promise.resolve({ terms: texts.map(playedTerms) }),
+  });
+  await analyzer.load(texts);
+  return analyzer;
+}
+
 /** Segments in one line, so that they can be compared at a glance. @param {string} text @param {string} [query] @param {any[]} [links] */
 const shown = (text, query = '', links = []) =>
-  segments(text, links, marksOf(query))
+  segments(text, links, marked(query, text))
     .map((part) => (part.kind === 'text' ? part.text : `<${part.kind}${part.marked && part.kind !== 'mark' ? '!' : ''} ${part.text}>`))
     .join('');
 
@@ -93,27 +112,14 @@ test('every character of a text is shown, once and as it is', () => {
   const nasty = ['<script>alert(1)</script> & "quotes"', '\u202Eevil\u202C @a', 'Z̷̧a̴l̸g̶o #t̷ag', `${'a'.repeat(5000)} ${'#'.repeat(5000)}`, '👩‍👩‍👧‍👦 #👍 \u0000 \uD800'];
   for (const text of nasty)
     for (const query of ['', 'a', 'script', 'al*'])
-      assert.equal(segments(text, [], marksOf(query)).map((part) => part.text).join(''), text);
+      assert.equal(segments(text, [], marked(query, text)).map((part) => part.text).join(''), text);
 });
 
 test('long hostile texts take no time', () => {
   for (const text of ['@'.repeat(100_000), 'https://'.repeat(20_000), '#a'.repeat(50_000), 'a'.repeat(100_000)]) {
     const started = performance.now();
-    segments(text, [], marksOf('a* b?c "a a a" x~2'));
+    segments(text, [], marked('a* b?c "a a a" x~2', text));
     assert.ok(performance.now() - started < 1000);
-  }
-});
-
-test('the page marks what the server explains', async () => {
-  // The server's tests read the same file.
-  const cases = JSON.parse(await readFile(new URL('marks.json', import.meta.url), 'utf8'));
-  for (const [query, text, marked] of cases) {
-    const found = segments(text, [], marksOf(query)).filter((part) => part.marked);
-    assert.deepEqual(
-      found.map((part) => part.text),
-      marked,
-      `${query} over ${text}`,
-    );
   }
 });
 
@@ -201,92 +207,48 @@ test('a mistake is shown where it is, by characters', () => {
   assert.deepEqual(around('ab', 99, 5), ['ab', '', '']);
 });
 
-test('terms are those of the server', () => {
-  // The examples of docs/QUERY.md.
-  const cases = [
-    ["Don't panic: v1.5!", 'don t panic v1 5'],
-    ['CAFÉ Straße Łódź Ёлка', 'cafe strasse lodz елка'],
-    ['Ｒｕｓｔ 𝓡𝓾𝓼𝓽 ﬁne ①', 'rust rust fine 1'],
-    ['日本語のRust入門', '日 本 語 の rust 入 門'],
-    ['ﾊﾞｶ', 'バ カ'],
-    ['👍🏽 👩‍💻 ❤️ 🇯🇵 1️⃣ #️⃣', '👍 👩 💻 ❤ 🇯🇵 1 #️⃣'],
-    ['שָׁלוֹם مكتبة ﾡ', 'שלום مكتبه ㄱ'],
-    ['#Rust by @Ann $TSLA', 'rust by ann tsla'],
-    ['see https://t.co/x now', 'see now'],
-    ['xhttps://a b', 'xhttps a b'],
-    ['http://a"b <https://c>d', 'b d'],
-    ['http: //a https:/b', 'http a https b'],
-    ['½ x½y ㈱ ㎏ ⑴', '½ x½y 株 kg 1'],
-    [`${'a'.repeat(255)} ${'b'.repeat(256)} ${'é'.repeat(255)} ${'я'.repeat(128)}`, `${'a'.repeat(255)} ${'e'.repeat(255)}`],
-    ['', ''],
-  ];
-  for (const [text, expected] of cases) assert.equal(terms(text ?? '').join(' '), expected, text);
-  assert.equal(fold('Łukasz_É'), 'lukasz_e');
+test('terms come in batches, and again after a loss', async () => {
+  /** @type {string[][]} */
+  const asked = [];
+  /** @type {(() => void)[]} */
+  const waiting = [];
+  let isLost = true;
+  const analyzer = new Analyzer({
+    hello: /** @type {any} */ ({ limits: { frame_bytes: 30 } }),
+    whenOpen: async () => void (isLost = false),
+    async request(_event, /** @type {any} */ { texts }) {
+      asked.push(texts);
+      await new Promise((resolve) => waiting.push(() => resolve(undefined)));
+      if (isLost) throw { code: 'connection_lost' };
+      return { terms: texts.map(playedTerms) };
+    },
+  });
+  assert.equal(analyzer.known('ä b'), null);
+  assert.deepEqual(analyzer.known(''), []);
+  const first = analyzer.load(['ä b', 'c']);
+  const others = Promise.all([analyzer.load(['ddddddd', 'c']), analyzer.load(['eeeeeee'])]);
+  for (let turn = 0; turn < 10; turn++) {
+    waiting.splice(0).forEach((answer) => answer());
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await Promise.all([first, others]);
+  assert.deepEqual(asked, [['ä b', 'c'], ['ä b', 'c'], ['ddddddd'], ['eeeeeee']]);
+  assert.deepEqual(analyzer.known('ä b'), [{ term: 'a', start: 0, end: 1 }, { term: 'b', start: 2, end: 3 }]);
+  await analyzer.load(['c']);
+  assert.equal(asked.length, 4);
 });
 
-test('words are told from noise, and shown as they are spelled', () => {
+test('words are told from noise, and shown as they are spelled', async () => {
   assert.deepEqual(['the', 'a', '42', 'rt', 'x'.repeat(31), '👍', 'compiler', 'a1'].filter(isTelling), ['compiler', 'a1']);
   const one = read(tweet(1, { text: 'RT @bob: The Café is good, https://x.org/cafe #rust &amp; 42 A1' }));
-  assert.deepEqual(spelled(one), ['café', 'good', 'rust', 'a1']);
-  assert.deepEqual([...spellings(['cafe', 'rust', 'absent'], [one])], [['cafe', 'café'], ['rust', 'rust']]);
   const japanese = read(tweet(2, { text: '東京タワーは東京にあります' }));
-  assert.ok(spelled(japanese).includes('東京'), `${spelled(japanese)}`);
-  assert.deepEqual(topSpelled([one, read(tweet(3, { text: 'good day' }))], 2), [{ term: 'good', count: 2 }, { term: 'a1', count: 1 }]);
-});
-
-test('the most frequent terms are exact, whatever was left out', () => {
-  const random = chance(3);
-  for (let round = 0; round < 20; round++) {
-    const asked = [3, 10, 1000][round % 3] ?? 3;
-    /** @type {Map<string, number>} */
-    const truth = new Map();
-    const take = () => {
-      const term = `t${Math.floor(random() ** 2 * 60)}`;
-      truth.set(term, (truth.get(term) ?? 0) + 1);
-      return term;
-    };
-    for (let n = 0; n < 300; n++) take();
-    const buckets = [...truth].map(([key, count]) => ({ key, count })).sort((a, b) => b.count - a.count).slice(0, asked);
-    const tally = new Tally(30);
-    for (let n = 0; n < 40; n++) tally.add([take()]);
-    tally.base(buckets, asked);
-    for (let n = 0; n < 400; n++) tally.add([take()]);
-    for (let tries = 0; tries < 100; tries++) {
-      const { unsure } = tally.top(5);
-      if (unsure.length === 0) break;
-      for (const term of unsure) {
-        const then = tally.countOf(term);
-        assert.ok(then >= (truth.get(term) ?? 0), 'a count that is not exact is not too low');
-        const counted = truth.get(term) ?? 0;
-        // A push between question and answer.
-        if (random() < 0.5) {
-          truth.set(term, counted + 1);
-          tally.add([term]);
-        }
-        tally.settle(term, counted, then);
-      }
-    }
-    const { top, unsure } = tally.top(5);
-    assert.deepEqual(unsure, []);
-    const counts = [...truth.values()].sort((a, b) => b - a).slice(0, 5);
-    assert.deepEqual(top.map(({ count }) => count), counts);
-    for (const { term, count } of top) assert.equal(count, truth.get(term));
-  }
-});
-
-test('a count that was asked for before its term was let go is not taken', () => {
-  const tally = new Tally(4);
-  tally.base([{ key: 'a', count: 9 }, { key: 'b', count: 8 }, { key: 'c', count: 5 }], 3);
-  tally.add(['x']);
-  const then = tally.countOf('x');
-  tally.add(['y', 'y', 'y']);
-  assert.equal(tally.countOf('x'), 0);
-  tally.add(['x']);
-  const again = tally.countOf('x');
-  tally.settle('x', 1, then);
-  assert.equal(tally.countOf('x'), again);
-  tally.settle('x', 2, again);
-  assert.equal(tally.countOf('x'), 2);
+  const three = read(tweet(3, { text: 'good day' }));
+  const analyzer = await analyzerOf([one.text, japanese.text, three.text]);
+  assert.deepEqual([...spelled(one, analyzer)], [['cafe', 'café'], ['good', 'good'], ['rust', 'rust'], ['a1', 'a1']]);
+  assert.deepEqual([...spellings(['cafe', 'rust', 'absent'], [one], analyzer)], [['cafe', 'café'], ['rust', 'rust']]);
+  assert.ok(spelled(japanese, analyzer).has('東京'));
+  assert.deepEqual(topSpelled([one, three], 2, analyzer), [{ term: 'good', count: 2 }, { term: 'a1', count: 1 }]);
+  assert.equal(spelled(read(tweet(4, { text: 'not known' })), analyzer).size, 0);
 });
 
 test('regression finds where a series goes', () => {
@@ -298,7 +260,7 @@ test('regression finds where a series goes', () => {
   assert.equal(direction([0, 0, 0]), 0);
 });
 
-test('a word can rise over all and fall lately', () => {
+test('a word can rise over all and fall lately', async () => {
   const chronological = Array.from({ length: 200 }, (_, n) => {
     const words = ['filler'];
     // Fades in up to three quarters, and out again at the end.
@@ -307,7 +269,8 @@ test('a word can rise over all and fall lately', () => {
     if (n >= 100) words.push('late');
     return read(tweet(n, { text: words.join(' ') }));
   });
-  const found = trends(chronological.toReversed(), ['filler', 'late', 'wave', 'absent']);
+  const analyzer = await analyzerOf(chronological.map(({ text }) => text));
+  const found = trends(chronological.toReversed(), ['filler', 'late', 'wave', 'absent'], analyzer);
   assert.deepEqual(found.get('filler'), { long: 0, short: 0 });
   assert.deepEqual(found.get('late'), { long: 1, short: 0 });
   assert.equal(found.get('wave')?.short, -1);
@@ -334,19 +297,13 @@ test('bars over time count every tweet once, in intervals that fit the span', ()
   assert.ok(stray.starts.length <= 241);
 });
 
-test('history counted by the server and pushes make one timeline', () => {
+test('bars that the server counted are shown with the empty ones between', () => {
   for (const [at, interval] of INTERVALS.slice(1).entries()) assert.equal(interval % /** @type {number} */ (INTERVALS[at]), 0);
-  const timeline = new Timeline({ total: 5, interval_ms: 1000, buckets: [{ key: 1000, count: 2 }, { key: 4000, count: 2 }] }, 10);
-  assert.deepEqual(timeline.bars(), { interval: 1000, starts: [1000, 2000, 3000, 4000], counts: [2, 0, 0, 2] });
-  for (let second = 4; second < 60; second++) timeline.add(second * 1000 + 999);
-  timeline.add(NaN);
-  const { interval, starts, counts } = timeline.bars();
-  assert.equal(interval, 10_000);
-  assert.deepEqual(starts, [0, 10_000, 20_000, 30_000, 40_000, 50_000]);
-  assert.deepEqual(counts, [10, 10, 10, 10, 10, 10]);
-  assert.equal(timeline.total, 5 + 57);
-  timeline.add(-1e12);
-  assert.ok(timeline.bars().starts.length <= 40);
+  const buckets = [{ key: 1000, count: 2 }, { key: 4000, count: 2 }];
+  assert.deepEqual(barsOf({ interval_ms: 1000, buckets }), { interval: 1000, starts: [1000, 2000, 3000, 4000], counts: [2, 0, 0, 2] });
+  const stray = [{ key: -1e12, count: 1 }, ...buckets];
+  assert.deepEqual(barsOf({ interval_ms: 1000, buckets: stray }).counts, [1, 2, 2]);
+  assert.deepEqual(barsOf({ interval_ms: 1000, buckets: [] }).starts, []);
 });
 
 test('no two words of the cloud lie on each other', () => {

@@ -76,3 +76,22 @@ export function lively(n, random, time) {
     },
   });
 }
+
+/**
+ * Terms of a text as `cmd/analyze` answers with them, for a server that is played: runs of letters and digits in lower case, without
+ * accents, and single characters of scripts without spaces. The real analyzer knows more.
+ *
+ * @param {string} text
+ * @returns {[string, number, number][]}
+ */
+export function playedTerms(text) {
+  let at = 0;
+  let byte = 0;
+  const bytes = (/** @type {number} */ end) => {
+    byte += Buffer.byteLength(text.slice(at, end));
+    at = end;
+    return byte;
+  };
+  const found = text.replaceAll(/https?:\/\/\S+/g, (url) => ' '.repeat(url.length)).matchAll(/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}])[\p{L}\p{M}\p{N}])+/gu);
+  return [...found].map(({ 0: word, index }) => [word.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase(), bytes(index), bytes(index + word.length)]);
+}

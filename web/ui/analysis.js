@@ -5,10 +5,9 @@ import uPlot from '../vendor/uplot.js';
 import { LOCALE, t } from '../strings.js';
 import { layout } from '../lib/cloud.js';
 import { barsSvg, cloudSvg, pngOf } from '../lib/picture.js';
-import { talliesOf } from '../lib/spread.js';
-import { fold } from '../lib/terms.js';
-import { histogram } from '../lib/timeline.js';
-import { isTelling, spellings, topSpelled, trends } from '../lib/words.js';
+import { countsOf } from '../lib/spread.js';
+import { barsOf, histogram } from '../lib/timeline.js';
+import { isTelling, spellings, spokenText, topSpelled, trends } from '../lib/words.js';
 import { Page } from './context.js';
 import { Icon, fileName, format, html, saveBlob, saveFile } from './html.js';
 
@@ -65,52 +64,59 @@ const FEW_WORDS = 6;
 const SOME = 20;
 const NEARLY_ALL = 0.9;
 
-/** @param {Column} column */
-function foundIn(column) {
+/** Trends are of the newest tweets. */
+const TRENDING = 2000;
+
+/** @param {Column} column @param {import('../lib/analyzer.js').Analyzer} analyzer */
+function foundIn(column, analyzer) {
   column.analyze();
   const { tweets } = column.feed;
-  const spread = column.spread?.isComplete ? column.spread : null;
-  const tallies = spread?.tallies ?? talliesOf(tweets);
-  /** @param {import('../lib/spread.js').Part} part @param {number} n @param {(term: string, count: number) => boolean} [fits] */
-  const top = (part, n, fits) => spread?.top(part, n, fits) ?? tallies[part].top(n, fits).top;
-  const n = spread?.timeline?.total ?? tweets.length;
+  const { time, counts: all } = column.spread ?? { time: null, counts: null };
+  const counts = all ?? countsOf(tweets);
+  const n = time?.total ?? tweets.length;
+  const mentions = new Map(counts.mentions.map(({ term, count }) => [term, count]));
   // What nearly every tweet says is what was searched for, what one of many says is chance, and a name that is mostly mentioned is no word.
-  const counted = top(
-    'words',
-    CLOUD_WORDS,
-    (term, count) => isTelling(term) && (n < SOME || (count > 1 && count < n * NEARLY_ALL)) && tallies.mentions.countOf(term) * 2 < count,
-  );
-  const areFew = counted.length < FEW_WORDS;
-  const spelling = spellings(counted.map(({ term }) => term), tweets.slice(0, SPELLED));
-  const ofLoaded = areFew ? topSpelled(tweets, CLOUD_WORDS).filter(({ count }) => tweets.length < SOME || count > 1) : [];
-  const areWordsLoaded = ofLoaded.length > counted.length;
-  const cloud = areWordsLoaded ? labelled(ofLoaded, (term) => term) : labelled(counted, (term) => spelling.get(term) ?? term);
-  const words = cloud.slice(0, 12);
+  const fits = (/** @type {string} */ term, /** @type {number} */ count) =>
+    isTelling(term) && (n < SOME || (count > 1 && count < n * NEARLY_ALL)) && (mentions.get(term) ?? 0) * 2 < count;
+  const words = counts.words.filter(({ term, count }) => fits(term, count)).slice(0, CLOUD_WORDS);
   const newest = tweets.slice(0, SPELLED);
-  const screens = new Map(newest.map(({ screen }) => [fold(screen), screen]));
-  const tags = new Map(newest.flatMap(({ hashtags }) => hashtags.map((tag) => [fold(tag), tag])));
+  const trending = tweets.slice(0, TRENDING);
+  const spelling = spellings(words.map(({ term }) => term), newest, analyzer);
+  const ofLoaded = words.length < FEW_WORDS ? topSpelled(trending, CLOUD_WORDS, analyzer).filter(({ count }) => tweets.length < SOME || count > 1) : [];
+  const areWordsLoaded = ofLoaded.length > words.length;
+  const cloud = areWordsLoaded ? labelled(ofLoaded, (term) => term) : labelled(words, (term) => spelling.get(term) ?? term);
+  const top = cloud.slice(0, 12);
+  const screens = new Map(newest.map(({ screen }) => [screen.toLowerCase(), screen]));
+  const tags = new Map(newest.flatMap(({ hashtags }) => hashtags.map((tag) => [termOf(tag, analyzer), tag])));
   return {
     loaded: tweets.length,
-    all: spread?.timeline?.total ?? null,
-    time: column.spread?.timeline?.bars() ?? histogram(tweets.map((tweet) => tweet.time)),
+    all: time?.total ?? null,
+    time: time ? barsOf(time) : histogram(tweets.map((tweet) => tweet.time)),
     cloud,
-    words,
+    words: top,
     areWordsLoaded,
-    trends: areWordsLoaded
-      ? null
-      : trends(
-          tweets,
-          words.map(({ term }) => term),
-        ),
-    hashtags: labelled(top('hashtags', TOP), (term) => `#${tags.get(term) ?? term}`),
-    authors: labelled(top('authors', TOP), (term) => `@${screens.get(term) ?? term}`),
-    languages: labelled(top('languages', TOP), languageName),
+    trends: areWordsLoaded ? null : trends(trending, top.map(({ term }) => term), analyzer),
+    hashtags: labelled(counts.hashtags.slice(0, TOP), (term) => `#${tags.get(term) ?? term}`),
+    authors: labelled(counts.authors.slice(0, TOP), (term) => `@${screens.get(term) ?? term}`),
+    languages: labelled(counts.languages.slice(0, TOP), languageName),
   };
 }
 
-/** @typedef {import('../lib/tally.js').Count & {label: string}} Labelled */
+/** The term of a hashtag, as far as it is known. @param {string} tag @param {import('../lib/analyzer.js').Analyzer} analyzer */
+function termOf(tag, analyzer) {
+  const terms = analyzer.known(tag);
+  return (terms?.length === 1 && terms[0]?.term) || tag.toLowerCase();
+}
 
-/** @param {import('../lib/tally.js').Count[]} counts @param {(term: string) => string} label @returns {Labelled[]} */
+/** Asks for the terms of what {@link foundIn} looks at. @param {Column} column @param {import('../lib/analyzer.js').Analyzer} analyzer */
+function loadTerms({ feed }, analyzer) {
+  const newest = feed.tweets.slice(0, TRENDING);
+  return analyzer.load(newest.flatMap((tweet, at) => [tweet.text, spokenText(tweet), ...(at < SPELLED ? tweet.hashtags : [])]));
+}
+
+/** @typedef {import('../lib/spread.js').Count & {label: string}} Labelled */
+
+/** @param {import('../lib/spread.js').Count[]} counts @param {(term: string) => string} label @returns {Labelled[]} */
 const labelled = (counts, label) => counts.map((count) => ({ ...count, label: label(count.term) }));
 
 const languageNames = new Intl.DisplayNames(LOCALE, { type: 'language', fallback: 'code' });
@@ -127,31 +133,43 @@ function languageName(code) {
 /** Looked at anew each second, when there is something new, and as soon as the server has counted. @param {Column} column */
 function useFound(column) {
   const { perch } = useContext(Page);
-  const [found, setFound] = useState(() => foundIn(column));
-  const last = useRef({ version: column.version.peek(), turn: 0 });
+  const { analyzer } = perch;
+  const [found, setFound] = useState(() => foundIn(column, analyzer));
+  const last = useRef({ version: -1, turn: 0 });
   useEffect(() => {
+    let isShown = true;
     const look = () => {
       last.current.version = column.version.peek();
       last.current.turn++;
       setFound((before) => {
-        const next = foundIn(column);
+        const next = foundIn(column, analyzer);
         const isSteady = before.cloud.length >= 20 && before.all !== null && last.current.turn % CLOUD_EVERY !== 0;
         return isSteady ? { ...next, cloud: before.cloud } : next;
       });
     };
-    /** @type {import('../lib/spread.js').Spread | null} */
-    let counted = null;
+    const refresh = () => {
+      // Counts that had to wait are asked for now.
+      column.analyze();
+      if (column.version.peek() === last.current.version) return;
+      look();
+      void loadTerms(column, analyzer).then(() => isShown && look());
+    };
+    /** @type {import('../lib/spread.js').Counts | null} */
+    let counts = null;
     const stops = [
-      perch.second.subscribe(() => column.version.peek() !== last.current.version && look()),
+      perch.second.subscribe(refresh),
       column.version.subscribe(() => {
         column.analyze();
-        const { spread } = column;
-        if (!spread?.isComplete || spread === counted) return;
-        counted = spread;
+        const now = column.spread?.counts ?? null;
+        if (now === counts) return;
+        counts = now;
         look();
       }),
     ];
-    return () => stops.forEach((stop) => stop());
+    return () => {
+      isShown = false;
+      stops.forEach((stop) => stop());
+    };
   }, [column]);
   return found;
 }

@@ -1,7 +1,7 @@
 // One tweet. Whatever it says is shown as text.
 
 import { memo } from './memo.js';
-import { useContext, useLayoutEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
+import { useContext, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
 import { t } from '../strings.js';
 import { segments } from '../lib/text.js';
 import { hueOf, initials } from '../lib/tweet.js';
@@ -58,9 +58,28 @@ function Term({ term, text, kind, marked, column }) {
   >`;
 }
 
+/** What a search has marked in a text; null while the server has not said its terms. @param {Column} column @param {string} text */
+function useMarked({ marks }, text) {
+  const { analyzer } = useContext(Page).perch;
+  const [marked, setMarked] = useState(/** @type {import('../lib/marks.js').Marked | null} */ (null));
+  useEffect(() => {
+    if (marks.texts.length === 0) return undefined;
+    let isShown = true;
+    void analyzer.load([...marks.texts, text]).then(() => {
+      const terms = analyzer.known(text);
+      if (isShown && terms) setMarked(marks.in(terms, (text) => analyzer.known(text) ?? []));
+    });
+    return () => {
+      isShown = false;
+    };
+  }, [marks, text]);
+  return marked;
+}
+
 /** @param {{tweet: Tweet, column: Column}} props */
 function Text({ tweet, column }) {
-  const parts = useMemo(() => segments(tweet.text, tweet.links, column.marks), [tweet, column.marks]);
+  const marked = useMarked(column, tweet.text);
+  const parts = useMemo(() => segments(tweet.text, tweet.links, marked), [tweet, marked]);
   const ref = useRef(/** @type {HTMLElement | null} */ (null));
   const [clamp, setClamp] = useState(tweet.text.length > 400 || (tweet.text.match(/\n/g)?.length ?? 0) > 11 ? 'closed' : 'none');
   useLayoutEffect(() => {

@@ -32,6 +32,7 @@ command_kinds! {
     Query => event::QUERY,
     Missing => event::MISSING,
     Aggregate => event::AGGREGATE,
+    Analyze => event::ANALYZE,
     Publish => event::PUBLISH,
     Ping => event::PING,
     UsersCount => event::USERS_COUNT,

@@ -14,7 +14,7 @@ use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{OverTime, TopTerms};
 use crate::live::{
     Aggregate, ApiError, ClientEvent, Delivery, DeliveryKind, EncodedText, EncoderKey, GoneReason, Percolated,
-    Published, Registration, Reply, SearchPage, Withheld,
+    Published, Registration, Reply, SearchPage, TextTerm, Withheld,
 };
 use crate::schema::{FieldId, Schema};
 use crate::tweet;
@@ -76,6 +76,7 @@ pub(crate) fn reply(reply: &Reply) -> (&'static str, String) {
         Reply::Page(page) => (event::PREV_CHUNK, page_payload(page)),
         Reply::Tweet(hit) => (event::MISSING_TWEET, hit.json.to_string()),
         Reply::Aggregate { by, aggregate } => (event::AGGREGATE_OK, self::aggregate(*by, aggregate)),
+        Reply::Analyzed(texts) => (event::ANALYZE_OK, analyzed(texts)),
         Reply::TotalTweetCount(n) => (event::TOTAL_TWEET_COUNT, n.to_string()),
         Reply::Published(published) => (event::PUBLISH_OK, self::published(published)),
         Reply::Pong => (event::PONG, "{}".to_owned()),
@@ -104,6 +105,19 @@ fn percolated(Percolated { name, registration, .. }: &Percolated) -> String {
     }
     let Registration { query_id: QueryId(query_id), seq: Seq(seq) } = *registration;
     json(&Ok { name: name.as_deref(), query_id, seq })
+}
+
+/// The payload of `analyze/ok`: of each text a list of terms with their first byte and the byte
+/// behind them.
+fn analyzed(texts: &[Vec<TextTerm>]) -> String {
+    #[derive(Serialize)]
+    struct Analyzed<'a> {
+        terms: Vec<Vec<(&'a str, usize, usize)>>,
+    }
+    let terms = texts
+        .iter()
+        .map(|text| text.iter().map(|TextTerm { term, range }| (term.as_str(), range.start, range.end)).collect());
+    json(&Analyzed { terms: terms.collect() })
 }
 
 /// The payload of `tweet/prev-chunk`. `next` is a string, since JavaScript can't hold every id.

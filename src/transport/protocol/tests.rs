@@ -46,6 +46,8 @@ fn commands_are_read() {
             r#"["cmd/aggregate", {"query": "rust", "by": "hashtags", "n": 1000, "until_seq": 5}, 1]"#,
             r#" [ "cmd/ping" , { } , "\u00e9" ] "#,
             r#"["cmd/ping", null, null]"#,
+            r#"["cmd/analyze", {"texts": ["Café", ""]}]"#,
+            r#"["cmd/analyze", {"texts": ["a", 1]}]"#,
             r#"["stats/users-count"]"#,
             r#"["stats/total-tweet-count", {}, 1]"#,
         ],
@@ -66,6 +68,8 @@ fn commands_are_read() {
             Search(Aggregate(AggregateCommand { query: Input(Text("rust")), by: FieldId(3), n: 1000, until_seq: Some(Seq(5)) })) Some("1")
             Ping Some("\"\\u00e9\"")
             Ping None
+            Search(Analyze(["Café", ""])) None
+            ["cmd/error",{"code":"bad_payload","message":"`texts` must be a list of at most 1000 texts with at most 262144 bytes in all","at":{"field":"texts"}}]
             UsersCount None
             Search(TotalTweetCount) Some("1")
         "#]],
@@ -100,8 +104,8 @@ fn frames_that_are_none_are_refused() {
             ["cmd/error",{"code":"bad_frame","message":"a frame must be [event, payload] or [event, payload, ref], not an array of 4"}]
             ["cmd/error",{"code":"bad_frame","message":"the ref must be a string or a number"}]
             ["cmd/error",{"code":"bad_frame","message":"the ref must be a string or a number"}]
-            ["cmd/error",{"code":"bad_event","message":"there is no event \"nonsense\" (there is: cmd/auth, cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/publish, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
-            ["cmd/error",{"code":"bad_event","message":"there is no event \"tweet/new\" (there is: cmd/auth, cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/publish, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
+            ["cmd/error",{"code":"bad_event","message":"there is no event \"nonsense\" (there is: cmd/auth, cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/analyze, cmd/publish, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
+            ["cmd/error",{"code":"bad_event","message":"there is no event \"tweet/new\" (there is: cmd/auth, cmd/percolate, cmd/unpercolate, cmd/query, cmd/missing, cmd/aggregate, cmd/analyze, cmd/publish, cmd/ping, stats/users-count, stats/total-tweet-count)"},1]
         "#]],
     );
     let long = "x".repeat(100_000);
