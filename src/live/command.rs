@@ -6,7 +6,7 @@ use super::analysis::TextTerm;
 use super::compiled_queries::PreparedQuery;
 use super::history::{Aggregate, SearchPage, Sort};
 use super::publisher::{PublishCommand, Published};
-use super::query_input::QueryInput;
+use super::query_input::{QueryInput, QueryWarning};
 use super::{Registration, SubscriptionName};
 use crate::auth::AccessToken;
 use crate::ids::{Epoch, QueryId, Seq};
@@ -133,12 +133,18 @@ pub(crate) enum Reply {
     Percolated(Percolated),
     /// The subscription of this name has ended. Later events hold no match of it.
     Unpercolated(SubscriptionName),
-    Page(SearchPage),
+    Page {
+        page: SearchPage,
+        /// Where perch had to guess what the query means.
+        warnings: Vec<QueryWarning>,
+    },
     Tweet(Hit),
     Aggregate {
         /// The field.
         by: FieldId,
         aggregate: Aggregate,
+        /// Where perch had to guess what the query means.
+        warnings: Vec<QueryWarning>,
     },
     /// The terms of each text.
     Analyzed(Vec<Vec<TextTerm>>),
@@ -156,4 +162,6 @@ pub(crate) struct Percolated {
     /// The position that the client resumes from.
     pub(crate) since: Option<Seq>,
     pub(crate) registration: Registration,
+    /// Where perch had to guess what the query means.
+    pub(crate) warnings: Vec<QueryWarning>,
 }

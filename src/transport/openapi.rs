@@ -17,6 +17,7 @@ use super::errors::{Code, ErrorLocation};
 use super::{TransportContext, http, queries};
 use crate::config::LimitsSection;
 use crate::ids::Seq;
+use crate::live::QueryWarning;
 use crate::tweet;
 
 #[derive(OpenApi)]
@@ -169,6 +170,9 @@ pub(super) struct PageAnswer {
     total: u64,
     /// The `before_id` of the next page; null when this is the last.
     next: Option<String>,
+    /// Where perch had to guess what the query means. Left out when it did not.
+    #[schema(required = false)]
+    warnings: Vec<QueryWarning>,
 }
 
 /// A tweet, stripped to what is shown, with the names of Twitter's v1.1 API.

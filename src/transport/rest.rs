@@ -120,10 +120,11 @@ pub(super) async fn search(
     let mut command = protocol::page(fields, "q", (&context.limits).into())?;
     let live = context.live_for(&client, access_token.as_ref());
     // Parsed before room is reserved: a query that waits for the parser takes no room of others.
-    command.query = QuerySource::Parsed(context.clients.query(command.query, UseOf::History, live.requester()).await?);
+    let (query, warnings) = context.clients.query(command.query, UseOf::History, live.requester()).await?;
+    command.query = QuerySource::Parsed(query);
     slot.reserve(command.n).await?;
-    let page = context.clients.page(&live, command).await?;
-    Ok(http::json(protocol::page_payload(&page)))
+    let (page, _) = context.clients.page(&live, command).await?;
+    Ok(http::json(protocol::page_payload(&page, &warnings)))
 }
 
 /// Gives one tweet.

@@ -28,8 +28,9 @@ use crate::config::{self, ConfigError};
 use crate::ids::{Epoch, Seq};
 use crate::live::{
     ClientEvent, ClientSession, CloseReason, Command, Demand, PercolateCommand, Percolated, QueryInput, QuerySource,
-    Reply,
+    QueryWarning, Reply, UseOf,
 };
+use crate::query::Parsed;
 use crate::telemetry;
 
 use super::access::{AccessControl, HasAccess, Subscriber, guarded};
@@ -141,7 +142,8 @@ pub(super) async fn stream(
     fields.finish()?;
     let live = state.context.live_for(&client, access_token.as_ref());
     // Parsed before the session is opened: a wrong query takes no session of others.
-    let query = state.context.clients.queries.read(query, live.requester()).await?;
+    let Parsed { query, warnings } =
+        state.context.clients.queries.parse(query, UseOf::Registration, live.requester()).await?;
     let (since, epoch) = match last_event_id {
         Some((epoch, since)) => (Some(since), Some(epoch)),
         None => (since, epoch),
@@ -153,7 +155,8 @@ pub(super) async fn stream(
         Command::Percolate(PercolateCommand { query: QuerySource::Parsed(query.into()), name: None, since, epoch }),
         (),
     );
-    let (percolated, events) = first_reply(&mut session).await?;
+    let (mut percolated, events) = first_reply(&mut session).await?;
+    percolated.warnings = QueryWarning::list(&warnings);
     let registered = percolated.registration;
     let limits = HelloLimits {
         frame_bytes: limits.max_frame_bytes,

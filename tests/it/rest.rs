@@ -55,6 +55,19 @@ async fn text_and_json_queries_search_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_says_where_perch_had_to_guess() {
+    let perch = Perch::start().await;
+    perch.ingest(&[tweet(1, "foo and bar")]).await;
+    let (_, explained) = perch.get("/api/explain?q=foo%20-%20bar").await;
+    assert_eq!(explained["warnings"].as_array().map(Vec::len), Some(1), "{explained}");
+    let (_, page) = perch.get("/api/search?q=foo%20-%20bar").await;
+    assert_eq!((ids(&page), &page["warnings"]), (vec!["1"], &explained["warnings"]));
+    let (_, page) = perch.get("/api/search?q=foo%20bar").await;
+    assert_eq!((ids(&page), page.get("warnings")), (vec!["1"], None));
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_tweet_or_none() {
     let perch = Perch::start().await;
     perch.ingest(&[tweet(u64::MAX, "the last id")]).await;

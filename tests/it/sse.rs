@@ -89,6 +89,19 @@ async fn a_live_search_is_streamed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_says_first_where_perch_had_to_guess() {
+    let perch = Perch::start().await;
+    let (_, explained) = perch.get("/api/explain?q=foo%20-%20bar").await;
+    for (query, warnings) in [("foo - bar", explained.get("warnings")), ("foo bar", None)] {
+        let mut stream = Stream::open(&perch, &[("q", query)], None).await;
+        stream.expect("hello").await;
+        assert_eq!(stream.expect("percolate/ok").await.data.get("warnings"), warnings, "{query}");
+    }
+    assert!(explained["warnings"].is_array(), "{explained}");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_last_event_id_resumes_and_wins() {
     let perch = Perch::start().await;
     let mut seqs = Vec::new();

@@ -101,6 +101,25 @@ async fn every_command_is_answered_with_its_ref() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn answers_say_where_perch_had_to_guess() {
+    let perch = Perch::start().await;
+    let (_, explained) = perch.get("/api/explain?q=foo%20-%20bar").await;
+    assert_eq!(explained["warnings"].as_array().map(Vec::len), Some(1), "{explained}");
+    let mut client = perch.connect().await;
+    for command in [
+        r#"["cmd/percolate",{"query":"foo - bar"},1]"#,
+        r#"["cmd/query",{"query":"foo - bar"},2]"#,
+        r#"["cmd/aggregate",{"query":"foo - bar","by":"lang"},3]"#,
+    ] {
+        let answer = ask(&mut client, command).await;
+        assert_eq!(answer[1]["warnings"], explained["warnings"], "{answer}");
+        let answer = ask(&mut client, &command.replace(" - ", " ")).await;
+        assert_eq!(answer[1].get("warnings"), None, "{answer}");
+    }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_frames_are_answered_and_the_connection_goes_on() {
     let perch = Perch::start().await;
     let mut client = perch.connect().await;

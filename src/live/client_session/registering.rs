@@ -9,7 +9,7 @@ use crate::ids::{Epoch, Seq};
 use crate::live::client_context::ClientContext;
 use crate::live::command::{PercolateCommand, Percolated, Reply};
 use crate::live::error::ApiError;
-use crate::live::{LiveError, Percolate, PreparedQuery, Session, SubscriptionName, UseOf};
+use crate::live::{LiveError, Percolate, PreparedQuery, QueryWarning, Session, SubscriptionName, UseOf};
 use crate::pipeline::Subscribed;
 
 /// A registration that has not ended.
@@ -22,9 +22,19 @@ pub(super) struct Registering {
 /// The end of what a registration waits for.
 pub(super) enum Step {
     /// The query is parsed.
-    Parsed { query: Result<PreparedQuery, ApiError>, name: SubscriptionName, since: Option<Seq>, epoch: Option<Epoch> },
+    Parsed {
+        query: Result<(PreparedQuery, Vec<QueryWarning>), ApiError>,
+        name: SubscriptionName,
+        since: Option<Seq>,
+        epoch: Option<Epoch>,
+    },
     /// The loop has registered the query.
-    Percolated { subscribed: Result<Subscribed, LiveError>, name: SubscriptionName, since: Option<Seq> },
+    Percolated {
+        subscribed: Result<Subscribed, LiveError>,
+        name: SubscriptionName,
+        since: Option<Seq>,
+        warnings: Vec<QueryWarning>,
+    },
     /// The loop has ended the subscription.
     Unpercolated { existed: Result<bool, LiveError>, name: SubscriptionName },
 }
@@ -73,16 +83,17 @@ impl Step {
     pub(super) fn advance(self, session: &mut Session) -> Result<Progress<Reply>, ApiError> {
         match self {
             Step::Parsed { query, name, since, epoch } => {
-                let request = Percolate { query: query?.query().clone(), name: name.clone(), since, epoch };
+                let (query, warnings) = query?;
+                let request = Percolate { query: query.query().clone(), name: name.clone(), since, epoch };
                 let subscribed = session.begin_percolate(request)?;
-                let step = async move { Step::Percolated { subscribed: subscribed.await, name, since } };
+                let step = async move { Step::Percolated { subscribed: subscribed.await, name, since, warnings } };
                 Ok(Progress::Continues(Registering { step: step.boxed(), is_exclusive: true }))
             }
-            Step::Percolated { subscribed, name, since } => {
+            Step::Percolated { subscribed, name, since, warnings } => {
                 let subscribed = subscribed?;
                 let query = subscribed.query.clone();
                 let registration = session.end_percolate(name.clone(), since, subscribed);
-                Ok(Progress::Ended(Reply::Percolated(Percolated { name, query, since, registration })))
+                Ok(Progress::Ended(Reply::Percolated(Percolated { name, query, since, registration, warnings })))
             }
             Step::Unpercolated { existed, name } => {
                 session.end_unpercolate(&name, existed?)?;

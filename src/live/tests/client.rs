@@ -116,7 +116,7 @@ fn text(event: &ClientEvent<Numbered>) -> String {
             match &reply.reply {
                 Ok(Reply::Percolated(percolated)) => format!("#{number} percolated at {}", percolated.registration.seq),
                 Ok(Reply::Unpercolated(_)) => format!("#{number} unpercolated"),
-                Ok(Reply::Page(page)) => format!("#{number} page of {}", page.total),
+                Ok(Reply::Page { page, .. }) => format!("#{number} page of {}", page.total),
                 Ok(Reply::Authenticated(token)) => format!("#{number} is {}", token.subject),
                 Ok(Reply::Published(published)) => format!("#{number} published by {}", published.screen_name),
                 Ok(Reply::Pong) => format!("#{number} pong"),

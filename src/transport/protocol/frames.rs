@@ -14,7 +14,7 @@ use crate::ids::{Epoch, QueryId, Seq, Uid};
 use crate::index::{OverTime, TopTerms};
 use crate::live::{
     Aggregate, ApiError, ClientEvent, Delivery, DeliveryKind, EncodedText, EncoderKey, GoneReason, Percolated,
-    Published, Registration, Reply, SearchPage, TextTerm, Withheld,
+    Published, QueryWarning, Registration, Reply, SearchPage, TextTerm, Withheld,
 };
 use crate::schema::{FieldId, Schema};
 use crate::tweet;
@@ -73,9 +73,11 @@ pub(crate) fn reply(reply: &Reply) -> (&'static str, String) {
         Reply::Authenticated(access_token) => (event::AUTH_OK, authenticated(access_token)),
         Reply::Percolated(percolated) => (event::PERCOLATE_OK, self::percolated(percolated)),
         Reply::Unpercolated(name) => (event::UNPERCOLATE_OK, format!("{{\"name\":{}}}", json(&name.as_deref()))),
-        Reply::Page(page) => (event::PREV_CHUNK, page_payload(page)),
+        Reply::Page { page, warnings } => (event::PREV_CHUNK, page_payload(page, warnings)),
         Reply::Tweet(hit) => (event::MISSING_TWEET, hit.json.to_string()),
-        Reply::Aggregate { by, aggregate } => (event::AGGREGATE_OK, self::aggregate(*by, aggregate)),
+        Reply::Aggregate { by, aggregate, warnings } => {
+            (event::AGGREGATE_OK, aggregate_payload(*by, aggregate, warnings))
+        }
         Reply::Analyzed(texts) => (event::ANALYZE_OK, analyzed(texts)),
         Reply::TotalTweetCount(n) => (event::TOTAL_TWEET_COUNT, n.to_string()),
         Reply::Published(published) => (event::PUBLISH_OK, self::published(published)),
@@ -96,15 +98,17 @@ pub(crate) fn notice<T>(event: &ClientEvent<T>) -> Option<(&'static str, String)
     }
 }
 
-fn percolated(Percolated { name, registration, .. }: &Percolated) -> String {
+fn percolated(Percolated { name, registration, warnings, .. }: &Percolated) -> String {
     #[derive(Serialize)]
     struct Ok<'a> {
         name: Option<&'a str>,
         query_id: uuid::Uuid,
         seq: u64,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        warnings: &'a [QueryWarning],
     }
     let Registration { query_id: QueryId(query_id), seq: Seq(seq) } = *registration;
-    json(&Ok { name: name.as_deref(), query_id, seq })
+    json(&Ok { name: name.as_deref(), query_id, seq, warnings })
 }
 
 /// The payload of `analyze/ok`: of each text a list of terms with their first byte and the byte
@@ -121,7 +125,7 @@ fn analyzed(texts: &[Vec<TextTerm>]) -> String {
 }
 
 /// The payload of `tweet/prev-chunk`. `next` is a string, since JavaScript can't hold every id.
-pub(crate) fn page_payload(page: &SearchPage) -> String {
+pub(crate) fn page_payload(page: &SearchPage, warnings: &[QueryWarning]) -> String {
     let tweets_len = page.hits.iter().map(|hit| hit.json.len() + 1).sum::<usize>();
     let mut payload = String::with_capacity(tweets_len + 64);
     payload.push_str("{\"result\":[");
@@ -132,10 +136,15 @@ pub(crate) fn page_payload(page: &SearchPage) -> String {
         payload.push_str(&hit.json);
     }
     let written = match page.next {
-        Some(next) => write!(payload, "],\"total\":{},\"next\":\"{next}\"}}", page.total),
-        None => write!(payload, "],\"total\":{},\"next\":null}}", page.total),
+        Some(next) => write!(payload, "],\"total\":{},\"next\":\"{next}\"", page.total),
+        None => write!(payload, "],\"total\":{},\"next\":null", page.total),
     };
     written.expect("a string takes everything");
+    if !warnings.is_empty() {
+        payload.push_str(",\"warnings\":");
+        payload.push_str(&json(&warnings));
+    }
+    payload.push('}');
     payload
 }
 
@@ -154,8 +163,8 @@ fn published(published: &Published) -> String {
     json(&Ok { id_str: id.to_string(), screen_name, seq: *seq })
 }
 
-/// The key of a bucket is the start of an interval, or a term.
-fn aggregate(by: FieldId, aggregate: &Aggregate) -> String {
+/// The payload of `aggregate/ok`. The key of a bucket is the start of an interval, or a term.
+fn aggregate_payload(by: FieldId, aggregate: &Aggregate, warnings: &[QueryWarning]) -> String {
     #[derive(Serialize)]
     struct Bucket<Key> {
         key: Key,
@@ -168,16 +177,18 @@ fn aggregate(by: FieldId, aggregate: &Aggregate) -> String {
         #[serde(skip_serializing_if = "Option::is_none")]
         interval_ms: Option<i64>,
         buckets: Vec<Bucket<Key>>,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        warnings: &'a [QueryWarning],
     }
     let by = &*Schema::tweet().field(by).name;
     match aggregate {
         Aggregate::OverTime(OverTime { total, interval_ms, buckets }) => {
             let buckets = buckets.iter().map(|&(key, count)| Bucket { key, count }).collect();
-            json(&Ok { by, total: *total, interval_ms: Some(*interval_ms), buckets })
+            json(&Ok { by, total: *total, interval_ms: Some(*interval_ms), buckets, warnings })
         }
         Aggregate::TopTerms(TopTerms { total, buckets }) => {
             let buckets = buckets.iter().map(|(key, count)| Bucket { key, count: *count }).collect();
-            json(&Ok { by, total: *total, interval_ms: None, buckets })
+            json(&Ok { by, total: *total, interval_ms: None, buckets, warnings })
         }
     }
 }

@@ -210,7 +210,7 @@ fn frames_are_written() {
     let query = Query::parse("rust", Schema::tweet(), &QueryLimits::default()).unwrap();
     let percolated = |name: Option<&str>| {
         let (name, query) = (name.map(Arc::from), query.clone());
-        Reply::Percolated(Percolated { name, query, since: None, registration })
+        Reply::Percolated(Percolated { name, query, since: None, registration, warnings: Vec::new() })
     };
     let written = |value: Reply, reference| {
         let (event, payload) = reply(&value);
@@ -232,8 +232,8 @@ fn frames_are_written() {
         written(percolated(None), None),
         written(percolated(Some("a \"name\"")), reference),
         written(Reply::Unpercolated(None), reference),
-        written(Reply::Page(page), reference),
-        written(Reply::Page(empty), None),
+        written(Reply::Page { page, warnings: Vec::new() }, reference),
+        written(Reply::Page { page: empty, warnings: Vec::new() }, None),
         written(Reply::Tweet(hit(1, 1)), reference),
         written(Reply::Published(published), reference),
         written(Reply::Pong, reference),

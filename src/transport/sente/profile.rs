@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::live::{Delivery, EncodedText, EncoderKey, Reply, SearchPage};
+use crate::live::{Delivery, EncodedText, EncoderKey, QueryWarning, Reply, SearchPage};
 use crate::transport::protocol::{self, event};
 use perch_sente::frame::Packing;
 use perch_sente::transit::Codes;
@@ -103,16 +103,16 @@ impl Profile {
     /// The event and the payload of a reply, as JSON.
     pub(super) fn reply(self, reply: &Reply) -> (&'static str, String) {
         match reply {
-            Reply::Page(page) => (event::PREV_CHUNK, self.page(page)),
+            Reply::Page { page, warnings } => (event::PREV_CHUNK, self.page(page, warnings)),
             Reply::TotalTweetCount(n) => (event::TOTAL_TWEET_COUNT, self.total_tweet_count(*n)),
             reply => protocol::reply(reply),
         }
     }
 
     /// The payload of `tweet/prev-chunk`, as JSON.
-    fn page(self, page: &SearchPage) -> String {
+    fn page(self, page: &SearchPage, warnings: &[QueryWarning]) -> String {
         match self {
-            Profile::Plain => protocol::page_payload(page),
+            Profile::Plain => protocol::page_payload(page, warnings),
             Profile::Birdwatch => tweets("[", page, "]"),
             Profile::BirdwatchHead => tweets("{\"result\":[", page, "]}"),
         }

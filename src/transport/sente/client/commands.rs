@@ -124,7 +124,7 @@ impl ClientTask {
     }
 
     /// Notes a registered subscription.
-    pub(super) fn percolated(&mut self, Percolated { name, query, since, registration }: &Percolated) {
+    pub(super) fn percolated(&mut self, Percolated { name, query, since, registration, .. }: &Percolated) {
         self.has_subscribed = true;
         self.registrations.insert(name.clone(), query.canonical().into(), *since, registration.seq);
         self.save();

@@ -12,9 +12,9 @@ fn hit(seq: u64) -> Hit {
 #[test]
 fn each_profile_has_its_own_payloads() {
     let page = SearchPage { hits: vec![hit(2), hit(1)], total: 5, next: Some(1.into()) };
-    assert_eq!(Birdwatch.page(&page), r#"[{"id_str":"2"},{"id_str":"1"}]"#);
-    assert_eq!(BirdwatchHead.page(&page), r#"{"result":[{"id_str":"2"},{"id_str":"1"}]}"#);
-    assert_eq!(Plain.page(&page), r#"{"result":[{"id_str":"2"},{"id_str":"1"}],"total":5,"next":"1"}"#);
+    assert_eq!(Birdwatch.page(&page, &[]), r#"[{"id_str":"2"},{"id_str":"1"}]"#);
+    assert_eq!(BirdwatchHead.page(&page, &[]), r#"{"result":[{"id_str":"2"},{"id_str":"1"}]}"#);
+    assert_eq!(Plain.page(&page, &[]), r#"{"result":[{"id_str":"2"},{"id_str":"1"}],"total":5,"next":"1"}"#);
     let delivery = Delivery::new(hit(7), [Some("a".into()), None].into());
     let tweet = |profile: Profile, packing| profile.tweet(&delivery, packing).as_str().to_owned();
     for _ in 0..2 {
