@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::Failure;
+use crate::format::FORMATS;
 use crate::percolator::ENGINES;
 use crate::source::SOURCES;
 use crate::transport::TRANSPORTS;
@@ -22,6 +23,10 @@ pub(super) fn run() -> Result<(), Failure> {
     writeln!(out, "transports ([[transport]])\n")?;
     for row in TRANSPORTS {
         write_row(&mut out, row.name, row.about, row.example)?;
+    }
+    writeln!(out, "formats (perch ingest --format)\n")?;
+    for kind in FORMATS {
+        write_row(&mut out, kind.name, kind.about, "")?;
     }
     Ok(())
 }

@@ -62,9 +62,9 @@ pub struct ReaderOptions {
     pub parallel: usize,
     /// How the input is compressed.
     pub compression: Compression,
-    /// Binary logarithm of the largest window of a zstd frame: the decoder holds a window in
-    /// memory.
-    pub max_zstd_window_log: u32,
+    /// Binary logarithm of the largest window of zstd and of the largest dictionary of xz: the
+    /// decoder holds it in memory.
+    pub max_window_log: u32,
     /// The format of all documents; `None` recognizes each.
     pub format: Option<&'static FormatKind>,
 }
@@ -84,8 +84,8 @@ pub enum Compression {
     Deflate,
 }
 
-/// The largest window that `zstd -d` accepts by default: 128 MiB.
-const MAX_ZSTD_WINDOW_LOG: u32 = 27;
+/// The largest window that `zstd -d` accepts by default: 128 MiB. `xz -9` takes 64 MiB.
+const MAX_WINDOW_LOG: u32 = 27;
 
 impl Default for ReaderOptions {
     fn default() -> ReaderOptions {
@@ -94,7 +94,7 @@ impl Default for ReaderOptions {
             max_unpacked_bytes: 0,
             parallel: std::thread::available_parallelism().map_or(1, usize::from).min(4),
             compression: Compression::Detect,
-            max_zstd_window_log: MAX_ZSTD_WINDOW_LOG,
+            max_window_log: MAX_WINDOW_LOG,
             format: None,
         }
     }

@@ -49,8 +49,9 @@ const MAX_ERRORS: usize = 100;
 /// slow.
 const MAX_UNCOMMITTED: usize = 4_096;
 
-/// The largest window of a zstd body, as a power of two: 8 MiB, as RFC 9659 allows over HTTP.
-pub(super) const MAX_ZSTD_WINDOW_LOG: u32 = 23;
+/// The largest window of a body in zstd or xz, as a power of two: 8 MiB, as RFC 9659 allows for
+/// zstd over HTTP. `xz -6`, which is its default, has this dictionary.
+pub(super) const MAX_WINDOW_LOG: u32 = 23;
 
 /// The answer of bulk ingestion.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -121,6 +122,11 @@ impl IngestAnswer {
         }
     }
 
+    /// Whether anything of the body was understood.
+    fn has_taken(&self) -> bool {
+        self.accepted > 0 || self.deletions > 0 || self.skipped > 0
+    }
+
     /// Keeps the first error, which is the cause of those that follow.
     fn fail(&mut self, error: ApiError) {
         self.error.get_or_insert(error);
@@ -131,11 +137,11 @@ impl IntoResponse for IngestAnswer {
     fn into_response(self) -> Response {
         let mut response = Json(&self).into_response();
         if let Some(error) = &self.error
-            && (error.code != Code::BadPayload || self.accepted == 0)
+            && (error.code != Code::BadPayload || !self.has_taken())
         {
             return error.with_status_headers(response);
         }
-        if self.accepted == 0 && self.refused > 0 {
+        if !self.has_taken() && self.refused > 0 {
             *response.status_mut() = StatusCode::BAD_REQUEST;
         }
         response
@@ -182,7 +188,7 @@ pub(super) async fn ingest(
         max_line_bytes: context.limits.max_line_bytes,
         max_unpacked_bytes: context.limits.max_unpacked_bytes,
         compression,
-        max_zstd_window_log: MAX_ZSTD_WINDOW_LOG,
+        max_window_log: MAX_WINDOW_LOG,
         ..ReaderOptions::default()
     };
     let mut answer = IngestAnswer::default();
@@ -323,6 +329,8 @@ pub(super) fn read_error(error: &ReadError, stopped: &Stopped, max_bytes: u64) -
             None,
             ReadError::Truncated(_) | ReadError::Corrupt(_) | ReadError::Unknown(_) | ReadError::NothingAccepted(..),
         ) => ApiError::new(Code::BadPayload, error.to_string()),
+        // The temporary file of an archive, not the body.
+        (None, ReadError::Io(error)) if error.kind() == io::ErrorKind::StorageFull => IntakeError::Full.into(),
         (None, ReadError::Io(_)) => ApiError::new(Code::BadPayload, "the body ended too early"),
     }
 }

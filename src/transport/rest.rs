@@ -207,7 +207,7 @@ pub(super) async fn percolate(
         max_line_bytes: max_bytes,
         max_unpacked_bytes: max_bytes as u64,
         compression: ingest::compression(&headers)?,
-        max_zstd_window_log: ingest::MAX_ZSTD_WINDOW_LOG,
+        max_window_log: ingest::MAX_WINDOW_LOG,
         ..ReaderOptions::default()
     };
     let (bytes, stopped) = ingest::limited(body, max_bytes as u64, context.body_timeout);

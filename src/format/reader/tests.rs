@@ -33,7 +33,7 @@ const OPTIONS: ReaderOptions = ReaderOptions {
     max_unpacked_bytes: 0,
     parallel: 2,
     compression: Compression::Detect,
-    max_zstd_window_log: MAX_ZSTD_WINDOW_LOG,
+    max_window_log: MAX_WINDOW_LOG,
     format: None,
 };
 
@@ -283,7 +283,7 @@ async fn a_zstd_window_has_its_limit() {
     encoder.shutdown().await.unwrap();
     let packed = encoder.into_inner();
     assert!(!read_all(packed.clone(), OPTIONS).await.contains("error"));
-    let out = read_all(packed, ReaderOptions { max_zstd_window_log: 23, ..OPTIONS }).await;
+    let out = read_all(packed, ReaderOptions { max_window_log: 23, ..OPTIONS }).await;
     assert!(out.starts_with("error: the input can't be decompressed: "), "{out}");
 }
 

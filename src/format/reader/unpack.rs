@@ -12,6 +12,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader, ReadBuf};
 
 use super::{Compression, InputStream, READ_BYTES, ReadError, ReaderOptions};
 
+/// The memory that the decoder of xz takes besides its dictionary, rounded up.
+const XZ_STATE_BYTES: u64 = 1024 * 1024;
+
 /// The decompressed input.
 pub(super) enum Decompressor {
     Detecting { start: Vec<u8>, input: Option<InputStream>, options: ReaderOptions },
@@ -59,7 +62,8 @@ impl Decompressor {
                 Decompressor::Detected { input: Box::new(decoder), is_compressed: true }
             }};
             (@new $decoder:ident, $input:expr) => { $decoder::new($input) };
-            (@new $decoder:ident, $input:expr, $params:expr) => { $decoder::with_params($input, $params) };
+            (@new ZstdDecoder, $input:expr, $params:expr) => { ZstdDecoder::with_params($input, $params) };
+            (@new XzDecoder, $input:expr, $bytes:expr) => { XzDecoder::with_mem_limit($input, $bytes) };
         }
         let compression = options.compression;
         let (is_gzip, is_zstd, is_zlib) = (start.starts_with(&[0x1F, 0x8B]), starts_as_zstd(&start), is_zlib(&start));
@@ -72,9 +76,11 @@ impl Decompressor {
             Compression::Deflate => decompress!(DeflateDecoder, input),
             Compression::Detect if is_gzip => decompress!(GzipDecoder, input),
             Compression::Detect if is_bzip2 => decompress!(BzDecoder, input),
-            Compression::Detect if is_xz => decompress!(XzDecoder, input),
+            Compression::Detect if is_xz => {
+                decompress!(XzDecoder, input, (1 << options.max_window_log) + XZ_STATE_BYTES)
+            }
             Compression::Detect if is_zstd => {
-                decompress!(ZstdDecoder, input, &[DParameter::window_log_max(options.max_zstd_window_log)])
+                decompress!(ZstdDecoder, input, &[DParameter::window_log_max(options.max_window_log)])
             }
             Compression::Detect => Decompressor::Detected { input: Box::new(input), is_compressed: false },
         }

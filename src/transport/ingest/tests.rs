@@ -52,6 +52,22 @@ async fn the_first_fault_is_told_with_what_was_accepted_before() {
     assert_eq!((status, &body["accepted"], &body["error"]["code"]), (507, &serde_json::json!(2), &"no_space".into()));
 }
 
+#[tokio::test]
+async fn deletions_and_skipped_messages_are_taken_too() {
+    for (deletions, skipped) in [(1, 0), (0, 1)] {
+        let mut answer = IngestAnswer { deletions, skipped, ..IngestAnswer::default() };
+        answer.refuse(refused(1..2));
+        assert_eq!(said(answer).await.0, 200);
+    }
+}
+
+#[test]
+fn a_full_disk_is_no_fault_of_the_body() {
+    let code = |kind| read_error(&ReadError::Io(io::Error::new(kind, "x")), &Stopped::default(), 0).code;
+    assert!(code(io::ErrorKind::StorageFull) == Code::NoSpace);
+    assert!(code(io::ErrorKind::Other) == Code::BadPayload);
+}
+
 #[test]
 fn only_what_can_be_unpacked_is_taken() {
     let with = |codings: &[&'static str]| {

@@ -64,6 +64,35 @@ async fn files_in_archives_are_read_one_after_the_other() {
     assert!(out.contains("error: ") || out.contains("line 1: "), "{out}");
 }
 
+/// A long name is an entry of its own, which the reader doesn't hold in memory.
+#[tokio::test]
+async fn long_names_of_a_tar_are_passed_over() {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    let name = vec![b'n'; 1 << 20];
+    header.set_size(name.len() as u64);
+    header.set_cksum();
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append(&header, &name[..]).unwrap();
+    let mut archive = builder.into_inner().unwrap();
+    archive.truncate(archive.len() - 1_024);
+    archive.extend(tar_of(&[("1.ndjson", b"{\"id\":1}\nnonsense\n")]));
+    let out = read_all(archive, OPTIONS).await;
+    assert_eq!(out, "{\"id\":1}\nline 2: 1.ndjson: no JSON: expected ident at line 1 column 2\n");
+}
+
+#[tokio::test]
+async fn an_xz_dictionary_has_its_limit() {
+    let quality = async_compression::Level::Precise(9);
+    let mut encoder = async_compression::tokio::write::XzEncoder::with_quality(Vec::new(), quality);
+    encoder.write_all(b"{\"id\":1}\n").await.unwrap();
+    encoder.shutdown().await.unwrap();
+    let packed = encoder.into_inner();
+    assert_eq!(read_all(packed.clone(), OPTIONS).await, "{\"id\":1}\n");
+    let out = read_all(packed, ReaderOptions { max_window_log: 23, ..OPTIONS }).await;
+    assert!(out.starts_with("error: the input can't be decompressed: "), "{out}");
+}
+
 #[tokio::test]
 async fn reading_goes_on_in_an_archive() {
     let tar = tar_of(&[("1", b"{\"id\":1}\n{\"id\":2}\n"), ("2", b"{\"id\":3}\n{\"id\":4}\n")]);
