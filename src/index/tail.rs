@@ -105,6 +105,10 @@ impl Tail {
     ///
     /// Returns the entries that replace a version, or may, by their index.
     pub(super) fn push(&mut self, items: Arc<[SequencedTweet]>, is_published: &[bool]) -> Vec<(usize, OlderVersion)> {
+        // The seqs of chunks rise, which holds of no empty one.
+        if items.is_empty() {
+            return Vec::new();
+        }
         let may_be_indexed = |(item, is_published): (&SequencedTweet, &bool)| {
             (*is_published || self.newest.contains_key(&item.tweet.key)).then_some(item.tweet.key)
         };
@@ -222,6 +226,19 @@ mod tests {
         assert_eq!(seqs(&tail, 2), [1, 2, 3, 4, 5]);
         assert_eq!(seqs(&tail, 3), [2, 3, 4, 5]);
         assert_eq!(seqs(&tail, 5), [3, 4, 5]);
+    }
+
+    #[test]
+    fn a_batch_without_tweets_does_not_hide_the_chunks_around_it() {
+        let mut tail = Tail::default();
+        push(&mut tail, &[(5, 7)], 0);
+        for seq in [10, 20] {
+            push(&mut tail, &[], 0);
+            push(&mut tail, &[(seq, seq)], 0);
+        }
+        assert_eq!(tail.forget(Seq(5)).len(), 1);
+        assert_eq!(seqs(&tail, 20), [10, 20]);
+        assert_eq!(tail.chunks()[0].first_seq(), Seq(10));
     }
 
     #[test]
