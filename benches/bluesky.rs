@@ -17,7 +17,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::SinkExt as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
@@ -25,11 +25,14 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
 #[path = "support/corpus.rs"]
 mod corpus;
+#[path = "support/registrations.rs"]
+mod registrations;
 #[path = "support/server.rs"]
 mod server;
 
-use corpus::{Corpus, word};
-use server::{Server, connect, percolate};
+use corpus::Corpus;
+use registrations::register;
+use server::Server;
 
 const DICTIONARY: &[u8] = include_bytes!("../src/source/bluesky/jetstream.dict");
 
@@ -99,26 +102,6 @@ async fn run(index_dir: &Path, seconds: usize, compress: bool, held: usize) {
     println!("{frames:<12} {held:>10} {:>22.3} {:>8.0}ms   {took:.1} s", cpu / seconds as f64, lag * 1e3);
     drains.into_iter().for_each(|drain| drain.abort());
     server.stop();
-}
-
-/// 100 sessions with 100 queries each: rare and common words, pairs, tags.
-async fn register(server: &Server) -> Vec<tokio::task::JoinHandle<()>> {
-    let mut drains = Vec::new();
-    for session in 0..100 {
-        let mut socket = connect(&server.address).await;
-        for at in 0..100 {
-            let rank = 2_000 + session * 100 + at;
-            let query = match at % 4 {
-                0 => word(rank),
-                1 => format!("{} {}", word(rank), word(rank % 300)),
-                2 => format!("#{}", word(rank)),
-                _ => format!("{} -{}", word(rank + 20_000), word(at)),
-            };
-            percolate(&mut socket, &format!("q{at}"), &query).await;
-        }
-        drains.push(tokio::spawn(async move { while let Some(Ok(_)) = socket.next().await {} }));
-    }
-    drains
 }
 
 /// Brings posts into the index, in requests of 10,000.

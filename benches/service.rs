@@ -36,10 +36,13 @@ use serde_json::Value;
 
 #[path = "support/corpus.rs"]
 mod corpus;
+#[path = "support/registrations.rs"]
+mod registrations;
 #[path = "support/server.rs"]
 mod server;
 
 use corpus::{Corpus, word};
+use registrations::register;
 use server::{Server, connect, percolate};
 
 fn main() {
@@ -59,26 +62,7 @@ async fn run(tweets: usize) {
     println!("bulk     bare tantivy writer        {bare:>10.0} tweets/s");
 
     let (server, _) = Server::start(&dir.path().join("index")).await;
-    // 100 sessions with 100 queries each: rare and common words, pairs, tags.
-    let mut sockets = Vec::new();
-    for session in 0..100 {
-        let mut socket = connect(&server.address).await;
-        for at in 0..100 {
-            let rank = 2_000 + session * 100 + at;
-            let query = match at % 4 {
-                0 => word(rank),
-                1 => format!("{} {}", word(rank), word(rank % 300)),
-                2 => format!("#{}", word(rank)),
-                _ => format!("{} -{}", word(rank + 20_000), word(at)),
-            };
-            percolate(&mut socket, &format!("q{at}"), &query).await;
-        }
-        sockets.push(socket);
-    }
-    let drains: Vec<_> = sockets
-        .into_iter()
-        .map(|mut socket| tokio::spawn(async move { while let Some(Ok(_)) = socket.next().await {} }))
-        .collect();
+    let drains = register(&server).await;
 
     let started = Instant::now();
     let http = reqwest::Client::new();

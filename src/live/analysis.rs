@@ -9,7 +9,7 @@ use crate::text;
 /// Texts of a request, at most.
 pub(crate) const MAX_TEXTS: usize = 1_000;
 
-/// Bytes of all texts of a request, at most. An answer takes up to 15 times as many.
+/// Bytes of all texts of a request, at most. An answer takes about ten times as many.
 pub(crate) const MAX_TEXT_BYTES: usize = 256 * 1024;
 
 /// A term, as the field `text` of a tweet would have it.

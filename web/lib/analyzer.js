@@ -15,7 +15,7 @@ const FRAME_BYTES = 65_536;
 /** Texts that are remembered. */
 const MOST_KNOWN = 10_000;
 /** What is looked at of a text. */
-export const MOST_UNITS = 2000;
+const MOST_UNITS = 2000;
 
 const encoder = new TextEncoder();
 

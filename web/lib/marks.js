@@ -199,9 +199,44 @@ function wantedOf(query) {
   return wanted;
 }
 
+/**
+ * How the terms of a text are looked at.
+ *
+ * @typedef {object} Tests
+ * @property {Test[]} words
+ * @property {Test[][]} phrases
+ * @property {Set<string>} entities each as {@link joined} has it
+ */
+
+/** @param {string} sign @param {string[]} terms */
+const joined = (sign, terms) => sign + terms.join(' ');
+
+/** @param {Wanted[]} wanted @param {(text: string) => Term[]} termsOf @returns {Tests} */
+function testsOf(wanted, termsOf) {
+  /** @type {Tests} */
+  const { words, phrases, entities } = { words: [], phrases: [], entities: new Set() };
+  for (const { kind, texts, signs, suffix } of wanted) {
+    const terms = texts.map((text) => termsOf(text).map(({ term }) => term));
+    const all = terms.flat();
+    if (kind === 'entity') entities.add(joined(signs, all));
+    else if (kind === 'pattern') {
+      // A part of several words is too intricate.
+      if (all.length > 0 && terms.every((part) => part.length <= 1)) words.push(wildcard(terms.map((part, at) => (part[0] ?? '') + (signs[at] ?? '')).join('')));
+    } else {
+      const tests = all.map((term, at) => testOf(term, kind === 'word' ? suffix : at === all.length - 1 && suffix.startsWith('*') ? '*' : ''));
+      // Words that may lie apart are marked one by one.
+      if (tests.length === 1 || (kind === 'phrase' && suffix.startsWith('~'))) words.push(...tests);
+      else if (tests.length > 1) phrases.push(tests);
+    }
+  }
+  return { words, phrases, entities };
+}
+
 /** What a query has marked, in any text. */
 export class Marks {
   #wanted;
+  /** Made when the terms of the query are known. @type {Tests | null} */
+  #tests = null;
   /** What is to be analyzed before anything can be marked. Empty when nothing is marked. @type {string[]} */
   texts;
 
@@ -219,27 +254,7 @@ export class Marks {
    * @returns {Marked}
    */
   in(found, termsOf) {
-    /** @type {Test[]} */
-    const words = [];
-    /** @type {Test[][]} */
-    const phrases = [];
-    /** @type {Set<string>} */
-    const entities = new Set();
-    const joined = (/** @type {string} */ sign, /** @type {string[]} */ terms) => sign + terms.join(' ');
-    for (const { kind, texts, signs, suffix } of this.#wanted) {
-      const terms = texts.map((text) => termsOf(text).map(({ term }) => term));
-      const all = terms.flat();
-      if (kind === 'entity') entities.add(joined(signs, all));
-      else if (kind === 'pattern') {
-        // A part of several words is too intricate.
-        if (all.length > 0 && terms.every((part) => part.length <= 1)) words.push(wildcard(terms.map((part, at) => (part[0] ?? '') + (signs[at] ?? '')).join('')));
-      } else {
-        const tests = all.map((term, at) => testOf(term, kind === 'word' ? suffix : at === all.length - 1 && suffix.startsWith('*') ? '*' : ''));
-        // Words that may lie apart are marked one by one.
-        if (tests.length === 1 || (kind === 'phrase' && suffix.startsWith('~'))) words.push(...tests);
-        else if (tests.length > 1) phrases.push(tests);
-      }
-    }
+    const { words, phrases, entities } = (this.#tests ??= testsOf(this.#wanted, termsOf));
     const marked = found.map(({ term }) => words.some((test) => test(term)));
     for (const phrase of phrases) {
       for (let at = 0; at + phrase.length <= found.length; at++) {

@@ -8,7 +8,7 @@ import { LOST } from './connection.js';
 /** @typedef {{term: string, count: number}} Count */
 
 /** How many bars the tweets over time have at most. */
-export const BARS = 60;
+const BARS = 60;
 /** Words are asked for in plenty: many say nothing. */
 const TERMS = { words: 600, mentions: 600, hashtags: 20, authors: 20, languages: 20 };
 /** From one count to the next, at least and at most; in between so many times as long as the count took: a busy server is asked less. */

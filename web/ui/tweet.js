@@ -67,7 +67,7 @@ function useMarked({ marks }, text) {
     let isShown = true;
     void analyzer.load([...marks.texts, text]).then(() => {
       const terms = analyzer.known(text);
-      if (isShown && terms) setMarked(marks.in(terms, (text) => analyzer.known(text) ?? []));
+      if (isShown && terms && marks.texts.every((text) => analyzer.known(text))) setMarked(marks.in(terms, (text) => analyzer.known(text) ?? []));
     });
     return () => {
       isShown = false;

@@ -61,8 +61,8 @@ pub(super) struct EmojiSequence<'t> {
 }
 
 /// The emoji of several characters at the start of a text: a flag (two letters, or a black flag
-/// with tags), a sign with the variation selector of emoji (`▶️`), or the keycap of `#` or `*`. A
-/// sign without the selector separates words. Folding keeps the emoji as it is.
+/// with tags), a sign with the variation selector of emoji, or the keycap of `#` or `*`. A sign
+/// without the selector separates words. Folding keeps the emoji as it is.
 pub(super) fn emoji_sequence(text: &str) -> Option<EmojiSequence<'_>> {
     let first = text.chars().next()?;
     let behind = &text[first.len_utf8()..];

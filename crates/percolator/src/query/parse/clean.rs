@@ -71,8 +71,8 @@ fn is_unseen(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The ASCII form of a full-width bracket, quote or operator. The signs `～`, `！`, `？` and `／`
-/// decorate texts and are not replaced.
+/// The ASCII form of a full-width bracket, quote or operator. The full-width signs of `~`, `!`, `?`
+/// and `/` decorate texts and are not replaced.
 fn wide_sign(c: char) -> Option<char> {
     Some(match c {
         '（' => '(',
