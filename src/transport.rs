@@ -15,6 +15,7 @@
 //! describes both for clients. Each route names who may call it (`access`).
 
 mod access;
+mod address_shares;
 mod compression;
 mod deletion;
 mod errors;
@@ -28,6 +29,7 @@ mod progress;
 mod protocol;
 mod queries;
 mod rate_limiter;
+mod request_params;
 mod response_budget;
 mod rest;
 mod sente;

@@ -36,6 +36,8 @@ pub(crate) enum Code {
     TooLarge,
     /// A body that did not come in time.
     TooSlow,
+    /// A body of a kind that is not read here.
+    UnsupportedMediaType,
     /// More than one client may have, or than perch holds.
     Limit,
     /// Not now: perch is starting, shutting down, or can't read or write its index.
@@ -61,6 +63,7 @@ impl Code {
         Code::Unrecoverable,
         Code::TooLarge,
         Code::TooSlow,
+        Code::UnsupportedMediaType,
         Code::Limit,
         Code::Unavailable,
         Code::NoSpace,
@@ -81,6 +84,7 @@ impl Code {
             Code::Unrecoverable => "unrecoverable",
             Code::TooLarge => "too_large",
             Code::TooSlow => "too_slow",
+            Code::UnsupportedMediaType => "unsupported_media_type",
             Code::Limit => "limit",
             Code::Unavailable => "unavailable",
             Code::NoSpace => "no_space",
@@ -149,6 +153,11 @@ impl ApiError {
             message: format!("`{field}` {expected}"),
             at: Some(ErrorLocation::Field { field: field.to_owned() }),
         }
+    }
+
+    /// An error with [`Code::UnsupportedMediaType`].
+    pub(crate) fn unsupported_media_type(message: impl Into<String>) -> ApiError {
+        ApiError::new(Code::UnsupportedMediaType, message)
     }
 
     /// An error with [`Code::Forbidden`].

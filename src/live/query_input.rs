@@ -21,6 +21,8 @@ pub(crate) enum QueryInput {
     Text(String),
     /// In its JSON form.
     Json(Value),
+    /// In its JSON form, as text.
+    JsonText(String),
 }
 
 impl QueryInput {
@@ -28,13 +30,7 @@ impl QueryInput {
     pub(crate) fn read(field: &'static str, value: Value) -> Result<QueryInput, ApiError> {
         match value {
             // No query text starts with a brace.
-            Value::String(text) if text.trim_start().starts_with('{') => match serde_json::from_str(&text) {
-                Ok(json) => Ok(QueryInput::Json(json)),
-                Err(error) => {
-                    let message = format!("the query's JSON form can't be read: {error}");
-                    Err(ApiError::new(Code::BadQuery, message))
-                }
-            },
+            Value::String(text) if text.trim_start().starts_with('{') => Ok(QueryInput::JsonText(text)),
             Value::String(text) => Ok(QueryInput::Text(text)),
             object @ Value::Object(_) => Ok(QueryInput::Json(object)),
             _ => Err(ApiError::field(field, "must be query text or an object, its JSON form")),
@@ -47,6 +43,12 @@ impl QueryInput {
         let parsed = match &self {
             QueryInput::Text(text) => Parsed::from_text(text, Schema::tweet(), limits, options),
             QueryInput::Json(json) => Parsed::from_json(json, Schema::tweet(), limits, options),
+            QueryInput::JsonText(text) => {
+                let json = serde_json::from_str(text).map_err(|error| {
+                    ApiError::new(Code::BadQuery, format!("the query's JSON form can't be read: {error}"))
+                })?;
+                Parsed::from_json(&json, Schema::tweet(), limits, options)
+            }
         };
         parsed.map_err(|diagnostics| query_error(&diagnostics))
     }
@@ -57,7 +59,7 @@ impl QueryInput {
             QueryInput::Text(text) if text.len() <= CHEAP_BYTES => {
                 text.trim() == "*" || !text.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'/' | b'~'))
             }
-            QueryInput::Text(_) | QueryInput::Json(_) => false,
+            QueryInput::Text(_) | QueryInput::Json(_) | QueryInput::JsonText(_) => false,
         }
     }
 }

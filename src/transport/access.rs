@@ -2,6 +2,7 @@
 //!
 //! - `host`: the allowed `Host` names, a defense against DNS rebinding,
 //! - `origin`, `cors`: which web pages may connect, and read answers,
+//! - `query_body`: how long the bodies of searches may be, and how many perch holds,
 //! - `bearer`: how a request shows its token,
 //! - `client_address`: the address of a client, also behind trusted proxies,
 //! - `ingest`: which requests are local, and may ingest without a token,
@@ -19,10 +20,12 @@ mod held_body;
 mod host;
 mod ingest;
 mod origin;
+mod query_body;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
@@ -52,6 +55,8 @@ pub(super) use held_body::HeldBody;
 use host::HostPolicy;
 use ingest::Locality;
 use origin::OriginPolicy;
+use query_body::QueryBodies;
+pub(super) use query_body::{BodyRoom, QueryBody};
 
 /// The rules of access. All transports and the server below them share it.
 #[derive(Debug)]
@@ -64,6 +69,7 @@ pub struct AccessControl {
     rate_limiter: RateLimiter,
     connections: Arc<AddressLimit>,
     sessions: Arc<AddressLimit>,
+    query_bodies: QueryBodies,
 }
 
 /// The client of a request, or of a connection that is not HTTP.
@@ -150,6 +156,7 @@ impl AccessControl {
             rate_limiter: RateLimiter::new(limits.requests_per_second),
             connections: AddressLimit::new(limits.max_connections_per_address),
             sessions: AddressLimit::new(limits.max_sessions_per_address),
+            query_bodies: QueryBodies::new(limits.max_query_body_bytes, server.body_timeout),
         }
     }
 
@@ -283,6 +290,12 @@ impl AccessControl {
              localhost, and {reason}"
         );
         Err(ApiError::new(Code::Unauthorized, message))
+    }
+
+    /// Reads the body of a request that searches.
+    pub(super) async fn query_body(&self, head: &Parts, body: Body) -> Result<QueryBody, ApiError> {
+        let client = head.extensions.get::<ClientAddress>();
+        self.query_bodies.read(client.map(|client| client.address), body).await
     }
 
     /// A slot for a session of the client, to be taken once the client is known.

@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, OriginalUri, Query, Request, State};
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
+use url::form_urlencoded;
 
 use crate::telemetry;
 
@@ -146,16 +147,16 @@ fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 
 /// Parses the parameters of a URL.
 pub(super) fn parameters(path: &'static str, query: Option<&str>) -> Result<Params, ApiError> {
-    let query = query.unwrap_or_default();
+    Params::of_url(path, pairs(query.unwrap_or_default().as_bytes())?)
+}
+
+/// The names and values of a form, or of the query of a URL.
+pub(super) fn pairs(form: &[u8]) -> Result<Vec<(String, String)>, ApiError> {
     // The parser would silently replace other bytes.
-    if percent_decode_str(query).decode_utf8().is_err() {
+    if percent_decode(form).decode_utf8().is_err() {
         return Err(ApiError::new(Code::BadPayload, "the parameters are not UTF-8"));
     }
-    let uri = format!("/?{query}");
-    let uri = uri.parse().map_err(|_| ApiError::new(Code::BadPayload, "the parameters can't be read"))?;
-    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri)
-        .map_err(|_| ApiError::new(Code::BadPayload, "the parameters can't be read"))?;
-    Params::of_url(path, pairs)
+    Ok(form_urlencoded::parse(form).into_owned().collect())
 }
 
 /// Adds to the refusal of a WebSocket handshake the version that perch speaks (RFC 6455, 4.4), and

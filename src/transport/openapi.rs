@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::access::Anyone;
 use super::errors::{Code, ErrorLocation};
-use super::{TransportContext, http, queries};
+use super::{TransportContext, http, protocol, queries};
 use crate::config::LimitsSection;
 use crate::ids::Seq;
 use crate::live::QueryWarning;
@@ -30,6 +30,7 @@ use crate::tweet;
         super::ws::upgrade,
         super::sse::stream,
         super::rest::search,
+        super::rest::aggregate,
         super::rest::tweet,
         super::ingest::ingest,
         super::deletion::delete,
@@ -77,12 +78,67 @@ pub(super) fn json(limits: &LimitsSection, max_query_bytes: usize) -> String {
         for (_, operation) in operations.as_object_mut().into_iter().flatten() {
             refine(operation, |name| parameter_schema(path, name, limits, max_query_bytes));
         }
+        if POST_FORMS.contains(&path.as_str()) {
+            operations["post"] = post_form(&operations["get"]);
+        }
     }
     // A body of nothing brings no tweets, and is no mistake.
     document["paths"]["/api/tweets"]["post"]["requestBody"]["required"] = json!(false);
     let mut json = serde_json::to_string_pretty(&document).expect("the document is made of strings");
     json.push('\n');
     json
+}
+
+/// The paths whose GET exists as POST too, for queries that are too long for a URL.
+const POST_FORMS: &[&str] = &["/api/search", "/api/aggregate", "/api/stream", "/api/explain"];
+
+/// The POST of an operation: its parameters are the fields of a body.
+fn post_form(get: &Value) -> Value {
+    let mut post = get.clone();
+    post["operationId"] = json!(format!("{}_post", get["operationId"].as_str().unwrap_or_default()));
+    let parameters = get["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let (in_url, kept): (Vec<_>, Vec<_>) = parameters.iter().partition(|parameter| parameter["in"] == "query");
+    post["parameters"] = json!(kept);
+    let mut fields = serde_json::Map::new();
+    for parameter in &in_url {
+        let mut schema = parameter["schema"].clone();
+        schema["description"] = parameter["description"].clone();
+        fields.insert(parameter["name"].as_str().unwrap_or_default().to_owned(), schema);
+    }
+    let required: Vec<_> =
+        in_url.iter().filter(|parameter| parameter["required"] == true).map(|parameter| &parameter["name"]).collect();
+    let form = json!({"type": "object", "properties": fields, "required": required, "additionalProperties": false});
+    let mut json_form = form.clone();
+    // Lists make a query longer than its own limit.
+    json_form["properties"]["q"] = json!({
+        "oneOf": [{"type": "string", "minLength": 1}, {"type": "object", "minProperties": 1}],
+        "description": "The query, as text or in its JSON form.",
+    });
+    let query = json!("query");
+    let required: Vec<_> = std::iter::once(&query).chain(required.into_iter().filter(|name| *name != "q")).collect();
+    let search_body = json!({
+        "type": "object",
+        "description": "A search body of Elasticsearch, with the other parameters beside its query.",
+        "properties": {"query": {"type": "object", "minProperties": 1}},
+        "required": required,
+    });
+    post["requestBody"] = json!({
+        "description": "The parameters. Some may stand in the URL instead.",
+        "content": {
+            "application/json": {"schema": {"oneOf": [json_form, search_body]}},
+            "application/x-www-form-urlencoded": {"schema": form},
+        },
+        "required": true,
+    });
+    let body = json!({"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}});
+    for (status, description) in [
+        ("408", "The body came too slowly."),
+        ("413", "The body is too long."),
+        ("415", "The body is of another media type, or compressed."),
+    ] {
+        post["responses"][status] = json!({"description": description, "content": body});
+    }
+    post
 }
 
 /// Adds to an operation what applies to all of them.
@@ -116,6 +172,8 @@ fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_by
     let choice = |values: &[&str]| json!({"type": "string", "enum": values, "default": values[0]});
     Some(match (path, name) {
         (_, "q") => json!({"type": "string", "minLength": 1, "maxLength": max_query_bytes}),
+        ("/api/aggregate", "n") => whole(1, protocol::MAX_BUCKETS as u64),
+        ("/api/aggregate", "by") => json!({"type": "string", "enum": protocol::countable_names()}),
         ("/api/queries", "n") => whole(1, queries::MAX_QUERIES as u64),
         (_, "n") => whole(0, limits.max_page as u64),
         (_, "from") => whole(0, limits.max_search_depth as u64),
@@ -173,6 +231,34 @@ pub(super) struct PageAnswer {
     /// Where perch had to guess what the query means. Left out when it did not.
     #[schema(required = false)]
     warnings: Vec<QueryWarning>,
+}
+
+/// Counts of matches by time or by term.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is spliced")]
+pub(super) struct AggregateAnswer {
+    /// The field.
+    by: String,
+    /// How many match in all.
+    total: u64,
+    /// Of a date: the length of each interval.
+    #[schema(required = false)]
+    interval_ms: i64,
+    /// Of a date by time, else the most frequent first.
+    buckets: Vec<AggregateBucket>,
+    /// Where perch had to guess what the query means. Left out when it did not.
+    #[schema(required = false)]
+    warnings: Vec<QueryWarning>,
+}
+
+/// A bucket.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is spliced")]
+pub(super) struct AggregateBucket {
+    /// The term; of a date the start of the interval, in milliseconds since 1970.
+    #[schema(value_type = Object)]
+    key: (),
+    count: u64,
 }
 
 /// A tweet, stripped to what is shown, with the names of Twitter's v1.1 API.

@@ -4,6 +4,7 @@
 //! are whole numbers or strings of digits, never floats: a JSON reader that uses floats has lost
 //! their last digits.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::doc::Point;
 use crate::ids::{Epoch, QueryId, Seq};
-use crate::live::Sort;
+use crate::live::{QueryInput, Sort};
 use crate::tweet::{PageKey, is_id};
 
 use super::errors::{ApiError, Code, ErrorLocation, shorten};
@@ -23,8 +24,10 @@ pub(crate) const MAX_NAME_BYTES: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Params {
     /// The command or path, for messages.
-    owner: &'static str,
+    owner: Cow<'static, str>,
     values: Map<String, Value>,
+    /// The values of the body of a request, as JSON has them.
+    body: Map<String, Value>,
     /// The names that were read, for the message about an unknown field.
     known: Vec<&'static str>,
     /// Whether numbers come as text, as in a URL.
@@ -42,28 +45,91 @@ impl Params {
                 return Err(ApiError::new(Code::BadPayload, message));
             }
         };
-        Ok(Params { owner: event, values, known: Vec::new(), numbers_are_text: false })
+        let (owner, body) = (event.into(), Map::new());
+        Ok(Params { owner, values, body, known: Vec::new(), numbers_are_text: false })
     }
 
-    /// The parameters of a URL. An empty one counts as left out, since forms send empty ones.
-    pub(crate) fn of_url(path: &'static str, parameters: Vec<(String, String)>) -> Result<Params, ApiError> {
+    /// The parameters of a URL.
+    pub(crate) fn of_url(
+        path: impl Into<Cow<'static, str>>,
+        parameters: Vec<(String, String)>,
+    ) -> Result<Params, ApiError> {
+        let (owner, values) = (path.into(), Params::values_of(parameters)?);
+        Ok(Params { owner, values, body: Map::new(), known: Vec::new(), numbers_are_text: true })
+    }
+
+    /// The parameters of a URL or a form, by name. An empty one counts as left out, since forms
+    /// send empty ones.
+    pub(crate) fn values_of(parameters: Vec<(String, String)>) -> Result<Map<String, Value>, ApiError> {
         let mut values = Map::new();
         for (name, value) in parameters {
             if value.is_empty() && name != "q" {
                 continue;
             }
             if values.insert(name.clone(), Value::String(value)).is_some() {
-                return Err(ApiError::field(&name, "is given twice"));
+                return Err(ApiError::field(&shorten(&name), "is given twice"));
             }
         }
-        Ok(Params { owner: path, values, known: Vec::new(), numbers_are_text: true })
+        Ok(values)
+    }
+
+    /// Adds the fields of a body.
+    pub(crate) fn add_body(&mut self, mut body: Map<String, Value>) -> Result<(), ApiError> {
+        if let Some(name) = body.keys().find(|name| self.values.contains_key(*name)) {
+            return Err(ApiError::field(&shorten(name), "is given twice: in the URL and in the body"));
+        }
+        body.retain(|_, value| !value.is_null());
+        self.body = body;
+        Ok(())
     }
 
     fn take(&mut self, field: &'static str) -> Option<Value> {
         self.known.push(field);
-        match self.values.remove(field) {
+        match self.values.remove(field).or_else(|| self.body.remove(field)) {
             None | Some(Value::Null) => None,
             Some(value) => Some(value),
+        }
+    }
+
+    /// The query of a request: `q`, or `query` of a body. All fields of a body that were not read
+    /// before belong to that `query`, as in a search body of Elasticsearch. To be read last.
+    pub(crate) fn query(&mut self) -> Result<QueryInput, ApiError> {
+        let (q, query) = (self.take("q"), self.body.remove("query"));
+        match (q, query) {
+            (Some(_), Some(_)) => Err(ApiError::field("query", "can't stand beside `q`")),
+            (None, None) => Err(ApiError::field("q", "is missing")),
+            (Some(q), None) => QueryInput::read("q", q),
+            (None, Some(Value::String(text))) if text.trim_start().starts_with('{') => {
+                let rest = Value::Object(std::mem::take(&mut self.body)).to_string();
+                let comma = if rest == "{}" { "" } else { "," };
+                Ok(QueryInput::JsonText(format!("{{\"query\":{text}{comma}{}", &rest[1..])))
+            }
+            (None, Some(query)) => QueryInput::read("query", query),
+        }
+    }
+
+    /// Gives a field of a search body the name that it has in perch.
+    pub(crate) fn rename_in_body(&mut self, from: &str, to: &str) {
+        if self.body.contains_key("query")
+            && !self.body.contains_key(to)
+            && !self.values.contains_key(to)
+            && let Some(value) = self.body.remove(from)
+        {
+            self.body.insert(to.to_owned(), value);
+        }
+    }
+
+    /// The order of a page. The `sort` of a search body stays in it, unless it is a word.
+    pub(crate) fn sort(&mut self, field: &'static str) -> Result<Sort, ApiError> {
+        if self.body.contains_key("query") && self.body.get(field).is_some_and(|sort| !sort.is_string()) {
+            self.known.push(field);
+            return Ok(Sort::default());
+        }
+        match self.take(field) {
+            None => Ok(Sort::default()),
+            Some(Value::String(sort)) if sort == "newest" => Ok(Sort::Newest),
+            Some(Value::String(sort)) if sort == "oldest" => Ok(Sort::Oldest),
+            Some(_) => Err(ApiError::field(field, "must be \"newest\" or \"oldest\"")),
         }
     }
 
@@ -186,19 +252,9 @@ impl Params {
         }
     }
 
-    /// The order of a page.
-    pub(crate) fn sort(&mut self, field: &'static str) -> Result<Sort, ApiError> {
-        match self.take(field) {
-            None => Ok(Sort::default()),
-            Some(Value::String(sort)) if sort == "newest" => Ok(Sort::Newest),
-            Some(Value::String(sort)) if sort == "oldest" => Ok(Sort::Oldest),
-            Some(_) => Err(ApiError::field(field, "must be \"newest\" or \"oldest\"")),
-        }
-    }
-
     /// Checks that every field was read.
     pub(crate) fn finish(self) -> Result<(), ApiError> {
-        let Some((field, _)) = self.values.into_iter().next() else { return Ok(()) };
+        let Some((field, _)) = self.values.into_iter().chain(self.body).next() else { return Ok(()) };
         let field = shorten(&field);
         let there_is = match self.known.as_slice() {
             [] => "none is known".to_owned(),

@@ -24,8 +24,8 @@ use super::errors::{ApiError, Code, shorten};
 use super::params::Params;
 use command_kind::CommandKind;
 pub(crate) use frames::{
-    HelloLimits, error_payload, frame, hello, hello_payload, notice, page_payload, pushed, pushed_event,
-    pushed_payload, reply, total_tweet_count, users_count,
+    HelloLimits, aggregate_payload, error_payload, frame, hello, hello_payload, notice, page_payload, pushed,
+    pushed_event, pushed_payload, reply, total_tweet_count, users_count,
 };
 
 /// The names of events. `docs/PROTOCOL.md` describes each, as a test checks.
@@ -120,16 +120,20 @@ pub(crate) struct Ref(Box<str>);
 
 impl CommandRef for Option<Ref> {}
 
-/// Reads a request for a page of history. The query is in the field `query`, in a URL in `q`.
-pub(crate) fn page(mut fields: Params, query: &'static str, paging: Paging) -> Result<PageCommand, ApiError> {
+/// How the query of a search is read: from the fields of a frame, or from those of a request.
+pub(crate) type ReadQuery = fn(&mut Params) -> Result<QuerySource, ApiError>;
+
+/// Reads a request for a page of history.
+pub(crate) fn page(mut fields: Params, read_query: ReadQuery, paging: Paging) -> Result<PageCommand, ApiError> {
+    fields.rename_in_body("size", "n");
     let command = PageCommand {
-        query: if query == "query" { query_or_id(&mut fields)? } else { query_source(&mut fields, query)? },
         n: fields.count("n", DEFAULT_PAGE.min(paging.max_page), 0..=paging.max_page)?,
         from: fields.count("from", 0, 0..=paging.max_depth)?,
         before_id: fields.page_key("before_id")?,
         until_seq: fields.seq("until_seq")?,
         sort: fields.sort("sort")?,
         watermark_of: None,
+        query: read_query(&mut fields)?,
     };
     fields.finish()?;
     let max = paging.max_depth;
@@ -141,15 +145,21 @@ pub(crate) fn page(mut fields: Params, query: &'static str, paging: Paging) -> R
     Ok(command)
 }
 
-fn aggregate(mut fields: Params) -> Result<AggregateCommand, ApiError> {
+/// Reads a request for the distribution of matches over a field.
+pub(crate) fn aggregate(mut fields: Params, read_query: ReadQuery) -> Result<AggregateCommand, ApiError> {
     let command = AggregateCommand {
-        query: query_or_id(&mut fields)?,
         by: fields.required("by").and_then(|by| countable(&by))?,
         n: fields.count("n", DEFAULT_BUCKETS, 1..=MAX_BUCKETS)?,
         until_seq: fields.seq("until_seq")?,
+        query: read_query(&mut fields)?,
     };
     fields.finish()?;
     Ok(command)
+}
+
+/// The query of a request over HTTP.
+pub(crate) fn request_query(fields: &mut Params) -> Result<QuerySource, ApiError> {
+    fields.query().map(QuerySource::Input)
 }
 
 /// The query of a search: in full, or as the id of a subscription's query.
@@ -165,15 +175,24 @@ fn query_source(fields: &mut Params, field: &'static str) -> Result<QuerySource,
     QueryInput::read(field, fields.required(field)?).map(QuerySource::Input)
 }
 
+/// Whether tweets can be counted by a field of this kind.
+fn is_countable(kind: Kind) -> bool {
+    matches!(kind, Kind::Date | Kind::Keyword | Kind::Text)
+}
+
+/// The fields that tweets can be counted by.
+pub(crate) fn countable_names() -> Vec<&'static str> {
+    let fields = Schema::tweet().iter().filter(|(_, field)| is_countable(field.kind));
+    fields.map(|(_, field)| field.name.as_str()).collect()
+}
+
 /// The field of an aggregation, if tweets can be counted by it.
 fn countable(by: &Value) -> Result<FieldId, ApiError> {
-    let is_countable = |kind: Kind| matches!(kind, Kind::Date | Kind::Keyword | Kind::Text);
     let schema = Schema::tweet();
     let found = by.as_str().and_then(|name| schema.find(name)).filter(|&field| is_countable(schema.field(field).kind));
     found.ok_or_else(|| {
-        let fields = schema.iter().filter(|(_, field)| is_countable(field.kind));
-        let names = fields.map(|(_, field)| field.name.as_str()).collect::<Vec<_>>();
-        ApiError::field("by", &format!("must be the name of a date, of words or of keywords: {}", names.join(", ")))
+        let names = countable_names().join(", ");
+        ApiError::field("by", &format!("must be the name of a date, of words or of keywords: {names}"))
     })
 }
 
@@ -239,7 +258,7 @@ pub(crate) fn command(event: &str, payload: Value, paging: Paging) -> Result<Com
         },
         CommandKind::Unpercolate => Command::Unpercolate(fields.name("name")?),
         CommandKind::Query => {
-            return page(fields, "query", paging).map(|page| Command::Search(SearchCommand::Page(page)));
+            return page(fields, query_or_id, paging).map(|page| Command::Search(SearchCommand::Page(page)));
         }
         CommandKind::Publish => Command::Publish(PublishCommand {
             text: fields.text("text", MAX_TEXT_CHARS)?.ok_or_else(|| ApiError::field("text", "is missing"))?,
@@ -247,7 +266,8 @@ pub(crate) fn command(event: &str, payload: Value, paging: Paging) -> Result<Com
             coordinates: fields.point("coordinates")?,
         }),
         CommandKind::Aggregate => {
-            return aggregate(fields).map(|aggregate| Command::Search(SearchCommand::Aggregate(aggregate)));
+            return aggregate(fields, query_or_id)
+                .map(|aggregate| Command::Search(SearchCommand::Aggregate(aggregate)));
         }
         CommandKind::Missing => {
             let id_str = fields.id_str("id_str")?.ok_or_else(|| ApiError::field("id_str", "is missing"))?;

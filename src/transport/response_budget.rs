@@ -17,12 +17,10 @@
 //!
 //! Answers without a known size are streams. They hold a few frames each, bounded below HTTP.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -40,6 +38,7 @@ use crate::hub::client_network;
 use crate::telemetry;
 
 use super::access::ClientAddress;
+use super::address_shares::{AddressShares, AddressUse};
 use super::errors::{ApiError, Code};
 use super::health;
 
@@ -90,13 +89,7 @@ struct Budget {
     /// How long a search waits for its share.
     patience: Duration,
     /// The shares of the addresses that hold answers or wait for room.
-    addresses: Mutex<HashMap<IpAddr, AddressShare>>,
-}
-
-#[derive(Debug)]
-struct AddressShare {
-    permits: Arc<Semaphore>,
-    users: usize,
+    addresses: AddressShares,
 }
 
 /// The share of one connection. The server puts it into each of the connection's requests.
@@ -114,7 +107,7 @@ impl ResponseBudget {
             per_address_kib,
             per_connection_kib: kib(limits.response_buffer_per_connection_mb).min(per_address_kib),
             patience: limits.search_timeout,
-            addresses: Mutex::default(),
+            addresses: AddressShares::new(per_address_kib),
         }))
     }
 
@@ -130,39 +123,6 @@ impl ResponseBudget {
             address: address.map_or(Ipv4Addr::UNSPECIFIED.into(), |client| client_network(client.address)),
             reservation: Mutex::default(),
         }))
-    }
-
-    fn addresses(&self) -> MutexGuard<'_, HashMap<IpAddr, AddressShare>> {
-        self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The share of this address.
-    fn enter(&self, address: IpAddr) -> AddressUse {
-        let mut addresses = self.addresses();
-        let share = addresses
-            .entry(address)
-            .or_insert_with(|| AddressShare { permits: Arc::new(Semaphore::new(self.0.per_address_kib)), users: 0 });
-        share.users += 1;
-        AddressUse { budget: self.clone(), address, permits: Arc::clone(&share.permits) }
-    }
-}
-
-/// Keeps the share of an address while it is in use.
-#[derive(Debug)]
-struct AddressUse {
-    budget: ResponseBudget,
-    address: IpAddr,
-    permits: Arc<Semaphore>,
-}
-
-impl Drop for AddressUse {
-    fn drop(&mut self) {
-        if let Entry::Occupied(mut share) = self.budget.addresses().entry(self.address) {
-            share.get_mut().users -= 1;
-            if share.get().users == 0 {
-                share.remove();
-            }
-        }
     }
 }
 
@@ -192,7 +152,7 @@ impl ResponseSlot {
     pub(super) async fn reserve(&self, tweets: usize) -> Result<(), ApiError> {
         let Slot { budget, connection, address, reservation } = &*self.0;
         let kib = tweets.saturating_mul(TWEET_KIB).min(budget.0.per_connection_kib);
-        let address = budget.enter(*address);
+        let address = budget.0.addresses.enter(*address);
         let acquire = async {
             // From the narrowest to the widest share, so that a wait for a client's own connection
             // holds no permits of others.
@@ -258,7 +218,7 @@ impl ResponseSlot {
             let message = "the answer is longer than limits.response_buffer_mb: ask for fewer tweets";
             return Err(ApiError::new(Code::Limit, message));
         }
-        let address = budget.enter(*address);
+        let address = budget.0.addresses.enter(*address);
         let mut held = reserved.map(|reservation| reservation.permits.into_iter());
         let mut permits = Vec::with_capacity(3);
         for (share, limit_kib) in shares(budget, connection, &address) {
@@ -285,7 +245,7 @@ fn shares<'a>(
     address: &'a AddressUse,
 ) -> [(&'a Arc<Semaphore>, usize); 3] {
     let Budget { all, all_kib, per_address_kib, per_connection_kib, .. } = &*budget.0;
-    [(connection, *per_connection_kib), (&address.permits, *per_address_kib), (all, *all_kib)]
+    [(connection, *per_connection_kib), (address.permits(), *per_address_kib), (all, *all_kib)]
 }
 
 fn permits_of(kib: usize) -> u32 {

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::config::{self, ConfigError};
 use crate::format::reader::{BulkReader, ReaderOptions};
-use crate::live::{QueryInput, QuerySource, QueryWarning, UseOf};
+use crate::live::{AggregateCommand, AggregateRequest, QuerySource, QueryWarning, UseOf};
 use crate::query::{Parsed, words};
 use crate::schema::Schema;
 use crate::tweet::is_id;
@@ -26,6 +26,7 @@ use super::access::{Inspector, Searcher, guarded};
 use super::errors::{ApiError, Code};
 use super::explain::{ExplainedTweet, QueryPart, QueryPrice, query_parts};
 use super::protocol;
+use super::request_params::RequestParams;
 use super::response_budget::ResponseSlot;
 use super::{
     Route, Transport, TransportContext, TransportKind, deletion, health, http, ingest, openapi, params, queries,
@@ -41,6 +42,9 @@ pub(super) const KIND: TransportKind = TransportKind {
 
 pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "GET", path: "/api/search", handler: || guarded(MethodFilter::GET, search) },
+    Route { method: "POST", path: "/api/search", handler: || guarded(MethodFilter::POST, search) },
+    Route { method: "GET", path: "/api/aggregate", handler: || guarded(MethodFilter::GET, aggregate) },
+    Route { method: "POST", path: "/api/aggregate", handler: || guarded(MethodFilter::POST, aggregate) },
     Route { method: "GET", path: "/api/tweets/{id}", handler: || guarded(MethodFilter::GET, tweet) },
     Route { method: "DELETE", path: "/api/tweets/{id}", handler: || guarded(MethodFilter::DELETE, deletion::delete) },
     Route {
@@ -51,6 +55,7 @@ pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "POST", path: "/api/tweets", handler: || guarded(MethodFilter::POST, ingest::ingest) },
     Route { method: "POST", path: "/api/percolate", handler: || guarded(MethodFilter::POST, percolate) },
     Route { method: "GET", path: "/api/explain", handler: || guarded(MethodFilter::GET, explain) },
+    Route { method: "POST", path: "/api/explain", handler: || guarded(MethodFilter::POST, explain) },
     Route { method: "GET", path: "/api/stats", handler: || guarded(MethodFilter::GET, stats) },
     Route { method: "GET", path: "/api/queries", handler: || guarded(MethodFilter::GET, queries::queries) },
     Route { method: "GET", path: "/api/openapi.json", handler: || guarded(MethodFilter::GET, openapi::document) },
@@ -114,17 +119,47 @@ pub(super) async fn search(
     Searcher { client, access_token, .. }: Searcher,
     State(context): State<Arc<TransportContext>>,
     slot: ResponseSlot,
-    RawQuery(query): RawQuery,
+    RequestParams { params, room }: RequestParams,
 ) -> Result<Response, ApiError> {
-    let fields = http::parameters("/api/search", query.as_deref())?;
-    let mut command = protocol::page(fields, "q", (&context.limits).into())?;
+    let mut command = protocol::page(params, protocol::request_query, (&context.limits).into())?;
     let live = context.live_for(&client, access_token.as_ref());
     // Parsed before room is reserved: a query that waits for the parser takes no room of others.
     let (query, warnings) = context.clients.query(command.query, UseOf::History, live.requester()).await?;
+    drop(room);
     command.query = QuerySource::Parsed(query);
     slot.reserve(command.n).await?;
     let (page, _) = context.clients.page(&live, command).await?;
     Ok(http::json(protocol::page_payload(&page, &warnings)))
+}
+
+/// Counts matches by time or by term.
+#[utoipa::path(get, path = "/api/aggregate", tag = "history",
+    security((), ("jwt" = [])),
+    params(
+        ("q" = String, Query, description = "The query, as text or in its JSON form."),
+        ("by" = String, Query, description = "The field: a date, words or keywords, as `created_at`, `text`, `hashtag`."),
+        ("n" = Option<usize>, Query, description = "How many buckets at most: 50 when left out."),
+        ("until_seq" = Option<u64>, Query, description = "Only what arrived up to this position."),
+    ),
+    responses(
+        (status = 200, description = "The buckets.", body = openapi::AggregateAnswer),
+        (status = 401, description = "A token is needed, or it is not good.", body = openapi::ErrorAnswer),
+        (status = 400, description = "A parameter is wrong, or the query is.", body = openapi::ErrorAnswer),
+        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
+        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+    )
+)]
+pub(super) async fn aggregate(
+    Searcher { client, access_token, .. }: Searcher,
+    State(context): State<Arc<TransportContext>>,
+    RequestParams { params, room }: RequestParams,
+) -> Result<Response, ApiError> {
+    let AggregateCommand { query, by, n, until_seq } = protocol::aggregate(params, protocol::request_query)?;
+    let live = context.live_for(&client, access_token.as_ref());
+    let (query, warnings) = context.clients.query(query, UseOf::History, live.requester()).await?;
+    drop(room);
+    let aggregate = live.aggregate(AggregateRequest { query, by, n, until_seq }).await?;
+    Ok(http::json(protocol::aggregate_payload(by, &aggregate, &warnings)))
 }
 
 /// Gives one tweet.
@@ -283,15 +318,15 @@ pub(super) struct Explanation {
 pub(super) async fn explain(
     Searcher { client, access_token, .. }: Searcher,
     State(context): State<Arc<TransportContext>>,
-    RawQuery(query): RawQuery,
+    RequestParams { mut params, room }: RequestParams,
 ) -> Result<Json<Explanation>, ApiError> {
-    let mut fields = http::parameters("/api/explain", query.as_deref())?;
-    let query = QueryInput::read("q", fields.required("q")?)?;
-    let (id, wants_price) = (fields.id_str("id")?, fields.flag("price")?);
-    fields.finish()?;
+    let (id, wants_price) = (params.id_str("id")?, params.flag("price")?);
+    let query = params.query()?;
+    params.finish()?;
     let live = context.live_for(&client, access_token.as_ref());
     let Parsed { query, warnings } =
         context.clients.queries.parse(query, UseOf::Registration, live.requester()).await?;
+    drop(room);
     let (query_id, canonical) = (query.id().to_string(), query.canonical().to_owned());
     let (words, warnings) = (words(query.ast(), Schema::tweet()), QueryWarning::list(&warnings));
     let mut price = None;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -27,8 +27,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, ConfigError};
 use crate::ids::{Epoch, Seq};
 use crate::live::{
-    ClientEvent, ClientSession, CloseReason, Command, Demand, PercolateCommand, Percolated, QueryInput, QuerySource,
-    QueryWarning, Reply, UseOf,
+    ClientEvent, ClientSession, CloseReason, Command, Demand, PercolateCommand, Percolated, QuerySource, QueryWarning,
+    Reply, UseOf,
 };
 use crate::query::Parsed;
 use crate::telemetry;
@@ -37,7 +37,8 @@ use super::access::{AccessControl, HasAccess, Subscriber, guarded};
 use super::errors::{ApiError, Code};
 use super::params::{self, Params};
 use super::protocol::{self, HelloLimits};
-use super::{Progress, Route, Transport, TransportContext, TransportKind, http};
+use super::request_params::RequestParams;
+use super::{Progress, Route, Transport, TransportContext, TransportKind};
 
 pub(super) const KIND: TransportKind = TransportKind {
     name: "sse",
@@ -46,8 +47,10 @@ pub(super) const KIND: TransportKind = TransportKind {
     build,
 };
 
-pub(super) const ROUTES: &[Route<Arc<SseState>>] =
-    &[Route { method: "GET", path: "/api/stream", handler: || guarded(MethodFilter::GET, stream) }];
+pub(super) const ROUTES: &[Route<Arc<SseState>>] = &[
+    Route { method: "GET", path: "/api/stream", handler: || guarded(MethodFilter::GET, stream) },
+    Route { method: "POST", path: "/api/stream", handler: || guarded(MethodFilter::POST, stream) },
+];
 
 /// How long a client may take the rest after perch has begun to shut down.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -131,19 +134,19 @@ pub(super) async fn stream(
     Subscriber { client, access_token, .. }: Subscriber,
     State(state): State<Arc<SseState>>,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
+    RequestParams { mut params, room }: RequestParams,
 ) -> Result<Response, ApiError> {
     let TransportContext { limits, query_limits, tasks, .. } = &state.context;
-    let mut fields = http::parameters("/api/stream", query.as_deref())?;
-    let query = QueryInput::read("q", fields.required("q")?)?;
-    let since = fields.seq("since")?;
-    let epoch = fields.epoch("epoch")?;
-    let last_event_id = last_event_id(&headers, &mut fields)?;
-    fields.finish()?;
+    let since = params.seq("since")?;
+    let epoch = params.epoch("epoch")?;
+    let last_event_id = last_event_id(&headers, &mut params)?;
+    let query = params.query()?;
+    params.finish()?;
     let live = state.context.live_for(&client, access_token.as_ref());
     // Parsed before the session is opened: a wrong query takes no session of others.
     let Parsed { query, warnings } =
         state.context.clients.queries.parse(query, UseOf::Registration, live.requester()).await?;
+    drop(room);
     let (since, epoch) = match last_event_id {
         Some((epoch, since)) => (Some(since), Some(epoch)),
         None => (since, epoch),
@@ -216,8 +219,8 @@ fn event_id(epoch: Epoch, seq: Seq) -> String {
 }
 
 /// The position to resume from, from the header or from a polyfill's parameter.
-fn last_event_id(headers: &HeaderMap, fields: &mut Params) -> Result<Option<(Epoch, Seq)>, ApiError> {
-    let in_url = fields.optional(LAST_EVENT_ID_PARAMETER);
+fn last_event_id(headers: &HeaderMap, params: &mut Params) -> Result<Option<(Epoch, Seq)>, ApiError> {
+    let in_url = params.optional(LAST_EVENT_ID_PARAMETER);
     let (name, id) = match (headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()), &in_url) {
         (Some(id), _) => ("Last-Event-ID", id.to_str().ok()),
         (None, Some(id)) => (LAST_EVENT_ID_PARAMETER, id.as_str()),

@@ -49,12 +49,16 @@ fn every_route_names_who_may_call_it() {
     let rows: String = rows(rest::ROUTES).chain(rows(sse::ROUTES)).chain(rows(ws::ROUTES)).collect();
     expect![[r"
         GET /api/search: searcher
+        POST /api/search: searcher
+        GET /api/aggregate: searcher
+        POST /api/aggregate: searcher
         GET /api/tweets/{id}: searcher
         DELETE /api/tweets/{id}: ingestor
         DELETE /api/tweets: operator
         POST /api/tweets: ingestor
         POST /api/percolate: inspector
         GET /api/explain: searcher
+        POST /api/explain: searcher
         GET /api/stats: searcher
         GET /api/queries: inspector
         GET /api/openapi.json: anyone
@@ -62,6 +66,7 @@ fn every_route_names_who_may_call_it() {
         GET /readyz: anyone
         GET /metrics: anyone
         GET /api/stream: subscriber
+        POST /api/stream: subscriber
         GET /ws: visitor
     "]]
     .assert_eq(&rows);

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -76,17 +77,26 @@ async fn closed(mut client: Client) -> u16 {
 async fn nothing_is_searched_without_a_token() {
     let (perch, _dir) = start("").await;
     perch.ingest(&[tweet(1, "rust")]).await;
-    for path in ["/api/search?q=rust", "/api/tweets/1", "/api/stream?q=rust", "/api/stats", "/api/explain?q=rust"] {
-        let (status, answer) = perch.get(path).await;
-        assert_eq!((status, &answer["error"]["code"]), (401, &json!("unauthorized")), "{path}");
+    let reads = ["/api/search?q=rust", "/api/stream?q=rust", "/api/explain?q=rust", "/api/aggregate?q=rust&by=text"];
+    let posts = reads.map(|path| (Method::POST, path));
+    let gets = reads.into_iter().chain(["/api/tweets/1", "/api/stats"]).map(|path| (Method::GET, path));
+    for (method, path) in gets.chain(posts) {
+        let request = |token: Option<String>| {
+            let request = perch.http.request(method.clone(), perch.url(path));
+            token.into_iter().fold(request, RequestBuilder::bearer_auth).send()
+        };
+        let answer = request(None).await.expect("perch answers");
+        assert_eq!(answer.status().as_u16(), 401, "{method} {path}");
+        let answer: Value = answer.json().await.expect("JSON");
+        assert_eq!(answer["error"]["code"], "unauthorized", "{method} {path}");
         for (token, status) in [
             (token(&json!({})), 200),
             (token(&json!({"search": false})), 403),
             (token(&json!({"exp": 1000})), 401),
             ("nonsense".to_owned(), 401),
         ] {
-            let answer = perch.http.get(perch.url(path)).bearer_auth(token).send().await.expect("perch answers");
-            assert_eq!(answer.status().as_u16(), status, "{path}");
+            let answer = request(Some(token)).await.expect("perch answers");
+            assert_eq!(answer.status().as_u16(), status, "{method} {path}");
         }
     }
     for path in ["/healthz", "/readyz", "/api/openapi.json"] {

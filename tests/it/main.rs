@@ -26,6 +26,7 @@ mod live;
 mod openapi;
 mod page;
 mod patterns;
+mod post;
 mod power_cut;
 mod proxies;
 mod rest;

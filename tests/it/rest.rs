@@ -291,7 +291,7 @@ async fn mistakes_are_answered_in_one_shape() {
         let error = &body["error"];
         assert_eq!((answered, &error["code"], &error["at"]["column"]), (400, &json!("bad_query"), &json!(6)), "{path}");
     }
-    let (status, _) = perch.post("/api/search", "").await;
+    let (status, _) = perch.post("/api/stats", "").await;
     assert_eq!(status, 405);
     perch.stop().await;
 }

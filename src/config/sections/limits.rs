@@ -58,6 +58,8 @@ pub struct LimitsSection {
     pub session_queue_bytes: usize,
     /// Size of a client's frame.
     pub max_frame_bytes: usize,
+    /// Size of a body that holds a query.
+    pub max_query_body_bytes: usize,
     /// Size of a body of `POST /api/tweets`, before decompression; 0 is any size.
     pub max_body_bytes: u64,
     /// Size of a body of `POST /api/tweets`, after decompression; 0 is any size.
@@ -105,6 +107,7 @@ impl Default for LimitsSection {
             session_queue_frames: 1_024,
             session_queue_bytes: 1024 * 1024,
             max_frame_bytes: 64 * 1024,
+            max_query_body_bytes: 4 * 1024 * 1024,
             max_body_bytes: 0,
             max_unpacked_bytes: 16 * 1024 * 1024 * 1024,
             max_line_bytes: 1024 * 1024,
@@ -146,6 +149,7 @@ impl LimitsSection {
         check_range(errors, "limits.session_queue_frames", self.session_queue_frames, 1..=1_000_000);
         check_range(errors, "limits.session_queue_bytes", self.session_queue_bytes, 4_096..=1024 * 1024 * 1024);
         check_range(errors, "limits.max_frame_bytes", self.max_frame_bytes, 1_024..=16 * 1024 * 1024);
+        check_range(errors, "limits.max_query_body_bytes", self.max_query_body_bytes, 1_024..=64 * 1024 * 1024);
         check_range(errors, "limits.max_line_bytes", self.max_line_bytes, 1_024..=64 * 1024 * 1024);
         check_range(errors, "limits.max_page", self.max_page, 1..=10_000);
         check_range(errors, "limits.max_search_depth", self.max_search_depth, self.max_page..=1_000_000);

@@ -54,7 +54,7 @@ fn commands_are_read() {
         &expect![[r#"
             Percolate(PercolateCommand { query: Input(Text("rust")), name: None, since: None, epoch: None }) None
             Percolate(PercolateCommand { query: Input(Json(Object {"match_all": Object {}})), name: Some("all"), since: Some(Seq(7)), epoch: Some(Epoch(67e55044-10b1-426f-9247-bb680e5fe0c8)) }) Some("\"a\"")
-            Percolate(PercolateCommand { query: Input(Json(Object {"match_all": Object {}})), name: None, since: None, epoch: None }) Some("-1.50")
+            Percolate(PercolateCommand { query: Input(JsonText("{\"match_all\": {}}")), name: None, since: None, epoch: None }) Some("-1.50")
             Unpercolate(None) None
             Unpercolate(Some("all")) None
             Search(Page(PageCommand { query: Input(Text("rust")), n: 50, from: 0, before_id: None, until_seq: None, sort: Newest, watermark_of: None })) None
@@ -121,7 +121,6 @@ fn fields_that_are_wrong_are_named() {
             r#"["cmd/percolate", {}, 1]"#,
             r#"["cmd/percolate", "rust", 1]"#,
             r#"["cmd/percolate", {"query": 1}, 1]"#,
-            r#"["cmd/percolate", {"query": "{\"match_all\""}, 1]"#,
             r#"["cmd/percolate", {"query": "rust", "since": 1.5}, 1]"#,
             r#"["cmd/percolate", {"query": "rust", "since": 9007199254740992}, 1]"#,
             r#"["cmd/percolate", {"query": "rust", "epoch": "old"}, 1]"#,
@@ -152,7 +151,6 @@ fn fields_that_are_wrong_are_named() {
             ["cmd/error",{"code":"bad_payload","message":"`query` is missing","at":{"field":"query"}},1]
             ["cmd/error",{"code":"bad_payload","message":"the payload of cmd/percolate must be an object, not a string"},1]
             ["cmd/error",{"code":"bad_payload","message":"`query` must be query text or an object, its JSON form","at":{"field":"query"}},1]
-            ["cmd/error",{"code":"bad_query","message":"the query's JSON form can't be read: EOF while parsing an object at line 1 column 12"},1]
             ["cmd/error",{"code":"bad_payload","message":"`since` must be a position: a whole number from 0 to 2^53 - 1","at":{"field":"since"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`since` must be a position: a whole number from 0 to 2^53 - 1","at":{"field":"since"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`epoch` must be the `epoch` of a `hello`, a UUID","at":{"field":"epoch"}},1]
