@@ -115,16 +115,22 @@ impl<'c> Output<'c> {
         self.items.push(tweet.map(|tweet| Item::Tweet(Box::new(tweet))));
     }
 
+    /// Reads a tweet of a page, if it is no longer than a tweet may be.
+    fn read_item(&mut self, item: Value<'_>, read: impl FnOnce(Value<'_>, &mut Output<'c>)) {
+        self.is_page = true;
+        if item.raw().len() > self.max_tweet_bytes {
+            self.items.push(Err(TweetError::new("", reader::too_long(self.max_tweet_bytes))));
+        } else {
+            read(item, self);
+        }
+    }
+
     /// Reads each element of a list, and names it in errors: `data[3]`.
     fn each(&mut self, name: &str, list: Value<'_>, mut read: impl FnMut(Value<'_>, &mut Output<'c>)) {
         self.is_page = true;
         for (at, item) in list.items().enumerate() {
             let first = self.items.len();
-            if item.raw().len() > self.max_tweet_bytes {
-                self.items.push(Err(TweetError::new("", reader::too_long(self.max_tweet_bytes))));
-            } else {
-                read(item, self);
-            }
+            self.read_item(item, &mut read);
             for item in &mut self.items[first..] {
                 if let Err(error) = item {
                     *error = error.clone().inside(&format!("{name}[{at}]"));

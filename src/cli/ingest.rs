@@ -161,6 +161,8 @@ struct Portion {
     locations: Vec<Location>,
     /// Where each line ends in the body.
     ends: Vec<usize>,
+    /// Whether a line deletes a tweet, which may be in a portion before or after.
+    has_deletions: bool,
 }
 
 /// What the bulk endpoint answers.
@@ -218,20 +220,9 @@ async fn send_file(
     ends: &mut Ends,
 ) -> Result<(), Failure> {
     let read_bytes = Arc::new(AtomicU64::new(0));
-    let bar = progress_bar(input.len);
+    let input_len = input.len;
     let mut reader = input.read(reading, &read_bytes, |tweet, location| Line::new(&tweet, location));
-    let mut progress = Progress {
-        path,
-        bar,
-        read_bytes,
-        started: Instant::now(),
-        counts,
-        accepted: 0,
-        refused: 0,
-        listed: 0,
-        unanswered: BTreeSet::new(),
-        last_sent: None,
-    };
+    let mut progress = Progress::new(path, input_len, read_bytes, counts);
     let mut requests = JoinSet::new();
     let end = tokio::select! {
         biased;
@@ -278,12 +269,12 @@ async fn send_portions(
             while requests.len() >= parallel {
                 progress.take_one(requests).await?;
             }
-            progress.send(std::mem::take(&mut portion), target, requests);
+            progress.send_in_order(std::mem::take(&mut portion), target, requests).await?;
         }
         progress.show();
     }
     if !portion.locations.is_empty() {
-        progress.send(portion, target, requests);
+        progress.send_in_order(portion, target, requests).await?;
     }
     while !requests.is_empty() {
         progress.take_one(requests).await?;
@@ -294,13 +285,47 @@ async fn send_portions(
 /// The answers to the parts of a portion, each with the places of its lines.
 type Sent = Result<Vec<(Answer, Vec<Location>)>, Failure>;
 
-impl Progress<'_> {
+impl<'a> Progress<'a> {
+    fn new(path: &'a Path, len: Option<u64>, read_bytes: Arc<AtomicU64>, counts: &'a mut Counts) -> Progress<'a> {
+        Progress {
+            path,
+            bar: progress_bar(len),
+            read_bytes,
+            started: Instant::now(),
+            counts,
+            accepted: 0,
+            refused: 0,
+            listed: 0,
+            unanswered: BTreeSet::new(),
+            last_sent: None,
+        }
+    }
+
     /// Sends a portion beside the others.
     fn send(&mut self, portion: Portion, target: &Arc<Target>, requests: &mut JoinSet<Sent>) {
         self.unanswered.extend(portion.locations.first());
         self.last_sent = portion.locations.last().copied().or(self.last_sent);
         let target = Arc::clone(target);
         requests.spawn(async move { send(portion, &target).await });
+    }
+
+    /// Sends a portion beside the others. A portion with deletions is sent alone: a deletion must
+    /// not overtake the tweet that it deletes, nor a later version of that tweet the deletion.
+    async fn send_in_order(
+        &mut self,
+        portion: Portion,
+        target: &Arc<Target>,
+        requests: &mut JoinSet<Sent>,
+    ) -> Result<(), Failure> {
+        let is_alone = portion.has_deletions;
+        while is_alone && !requests.is_empty() {
+            self.take_one(requests).await?;
+        }
+        self.send(portion, target, requests);
+        while is_alone && !requests.is_empty() {
+            self.take_one(requests).await?;
+        }
+        Ok(())
     }
 
     /// Says how far the file was sent. Portions may be answered in any order.
@@ -411,6 +436,7 @@ fn progress_bar(len: Option<u64>) -> ProgressBar {
 
 impl Portion {
     fn add(&mut self, chunk: &Chunk<Line>) {
+        self.has_deletions |= !chunk.deletions.is_empty();
         let mut deletions = chunk.deletions.iter().peekable();
         for at in 0..=chunk.tweets.len() {
             while let Some(deletion) = deletions.next_if(|deletion| deletion.at <= at) {
@@ -439,7 +465,8 @@ impl Portion {
         let middle = self.ends.len() / 2;
         let cut = self.ends[middle - 1];
         let ends = self.ends.split_off(middle).into_iter().map(|end| end - cut).collect();
-        let rest = Portion { body: self.body.split_off(cut), locations: self.locations.split_off(middle), ends };
+        let (body, locations) = (self.body.split_off(cut), self.locations.split_off(middle));
+        let rest = Portion { body, locations, ends, has_deletions: self.has_deletions };
         (self, rest)
     }
 

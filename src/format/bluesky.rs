@@ -47,13 +47,19 @@ fn read(value: Value<'_>, out: &mut Output<'_>) {
     } else if let Some(thread) = value.get("thread") {
         out.is_page = true;
         read(thread, out);
-        for reply in thread.get("replies").into_iter().flat_map(Value::items) {
-            read(reply, out);
-        }
     } else if let Some(post) = value.get("post") {
+        // In a thread, which is a tree, the post that it answers and its answers stand beside it.
+        if let Some(parent) = value.get("parent") {
+            read(parent, out);
+        }
         let reply = value.path(&["reply", "parent", "author"]);
-        let tweet = post_view(post, reply, &mut out.reading);
-        out.push(tweet);
+        out.read_item(post, |post, out| {
+            let tweet = post_view(post, reply, &mut out.reading);
+            out.push(tweet);
+        });
+        value.get("replies").into_iter().flat_map(Value::items).for_each(|reply| read(reply, out));
+    } else if ["notFound", "blocked"].into_iter().any(|key| value.get(key).is_some()) {
+        out.skip("missing");
     } else {
         let tweet = post_view(value, None, &mut out.reading);
         out.push(tweet);

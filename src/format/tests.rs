@@ -158,3 +158,87 @@ async fn what_networks_say_is_kept() {
     }
     expect_test::expect_file!["tests/kept.ndjson"].assert_eq(&all);
 }
+
+/// What a document holds, if a tweet may have this many bytes: the `id_str` of each tweet, or the
+/// reason why it was refused.
+fn ids_within(max_tweet_bytes: usize, json: &str) -> Vec<Result<String, String>> {
+    let context = ReadContext::default();
+    let mut out = Output::new(&context, max_tweet_bytes);
+    read_document(json, None, &mut out);
+    assert!(out.is_page, "{json}");
+    let id = |item| match item {
+        Item::Tweet(tweet) => tweet.id_str,
+        other => panic!("{other:?}"),
+    };
+    out.items.into_iter().map(|item| item.map(id).map_err(|error| error.to_string())).collect()
+}
+
+#[test]
+fn a_tweet_that_is_too_long_costs_itself_in_every_page() {
+    let long = "x".repeat(500);
+    let v2 = |id: &str, text: &str| format!(r#"{{"id": "{id}", "text": "{text}", "author_id": "7"}}"#);
+    let of_map = |id: &str, text: &str| format!(r#""{id}": {{"id_str": "{id}", "text": "{text}"}}"#);
+    let web = |id: &str, text: &str| {
+        format!(r#"{{"tweet_results": {{"result": {{"legacy": {{"id_str": "{id}", "full_text": "{text}"}}}}}}}}"#)
+    };
+    let post = |id: &str, text: &str, more: &str| {
+        let uri = format!("at://did:plc:x/app.bsky.feed.post/{id}");
+        format!(r#"{{"post": {{"uri": "{uri}", "record": {{"text": "{text}"}}}}{more}}}"#)
+    };
+    let replies = format!(r#", "replies": [{}, {}]"#, post("2", &long, ""), post("3", "c", ""));
+    let parent = format!(r#", "parent": {}"#, post("0", "p", ""));
+    for (json, expected) in [
+        (format!(r#"{{"data": [{}, {}, {}]}}"#, v2("1", "a"), v2("2", &long), v2("3", "c")), vec!["1", "", "3"]),
+        (format!(r#"{{"data": {}}}"#, v2("2", &long)), vec![""]),
+        (
+            format!(r#"{{"id": {{{}, {}, {}}}}}"#, of_map("1", "a"), of_map("2", &long), of_map("3", "c")),
+            vec!["1", "", "3"],
+        ),
+        (
+            format!(
+                r#"{{"data": {{"user": {{"list": [{}, {}, {}]}}}}}}"#,
+                web("1", "a"),
+                web("2", &long),
+                web("3", "c")
+            ),
+            vec!["1", "", "3"],
+        ),
+        (format!(r#"{{"thread": {}}}"#, post("1", "a", &format!("{parent}{replies}"))), vec!["0", "1", "", "3"]),
+        (
+            // An answer to an answer.
+            format!(r#"{{"thread": {}}}"#, post("1", "a", &format!(r#", "replies": [{}]"#, post("4", "d", &replies)))),
+            vec!["1", "4", "", "3"],
+        ),
+    ] {
+        let ids = ids_within(300, &json);
+        assert_eq!(ids.len(), expected.len(), "{json}: {ids:?}");
+        for (id, expected) in ids.iter().zip(&expected) {
+            match id {
+                Ok(id) => assert_eq!(id.rsplit('/').next().expect("a part"), *expected, "{json}"),
+                Err(reason) => {
+                    assert!(expected.is_empty() && reason.contains("more than 300 bytes"), "{reason}: {json}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_does_not_multiply_what_it_includes() {
+    let long = "x".repeat(1 << 20);
+    let tweets: Vec<String> = (1..=100)
+        .map(|id| format!(r#"{{"id": "{id}", "text": "a", "referenced_tweets": [{{"type": "quoted", "id": "700"}}]}}"#))
+        .collect();
+    let includes = format!(r#"{{"tweets": [{{"id": "700", "text": "{long}"}}]}}"#);
+    let context = ReadContext::default();
+    let mut out = Output::new(&context, 2 << 20);
+    read_document(&format!(r#"{{"data": [{}], "includes": {includes}}}"#, tweets.join(",")), None, &mut out);
+    assert_eq!(out.items.len(), 100);
+    let quoted = |item: &Result<Item, TweetError>| match item {
+        Ok(Item::Tweet(tweet)) => matches!(tweet.quoted, Some(Referenced::Tweet(_))),
+        other => panic!("{other:?}"),
+    };
+    let n = out.items.iter().filter(|item| quoted(item)).count();
+    assert!((1..=64).contains(&n), "{n} tweets have a copy of a megabyte");
+    assert_eq!(out.reading.dropped.iter().collect::<Vec<_>>(), [("includes", 100 - n as u64)]);
+}

@@ -43,8 +43,10 @@ fn read(value: Value<'_>, out: &mut Output<'_>) {
         out.is_page = true;
         for (_, tweet) in map.entries() {
             if tweet.is_object() {
-                let tweet = read_value(tweet, &mut out.reading);
-                out.push(tweet);
+                out.read_item(tweet, |tweet, out| {
+                    let tweet = read_value(tweet, &mut out.reading);
+                    out.push(tweet);
+                });
             } else {
                 // A tweet that is gone.
                 out.skip("missing");

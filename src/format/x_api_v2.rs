@@ -2,6 +2,7 @@
 //! that carry author, media and referenced tweets inside, as `twarc2 flatten` writes them.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use hashbrown::HashMap;
 
@@ -47,9 +48,10 @@ fn read(value: Value<'_>, out: &mut Output<'_>) {
         }),
         Some(data) if data.get("delete").is_some() => control::read("delete", data, out),
         Some(data) => {
-            out.is_page = true;
-            let tweet = tweet(data, &includes, &mut out.reading);
-            out.push(tweet.map_err(|error| error.inside("data")));
+            out.read_item(data, |data, out| {
+                let tweet = tweet(data, &includes, &mut out.reading);
+                out.push(tweet.map_err(|error| error.inside("data")));
+            });
         }
         // The answer of a search that found nothing.
         None if !is_tweet(value) && value.get("meta").is_some() => {}
@@ -58,7 +60,12 @@ fn read(value: Value<'_>, out: &mut Output<'_>) {
             out.push(tweet);
         }
     }
+    out.reading.dropped.add_many("includes", includes.left_out.get());
 }
+
+/// The bytes of `includes` that the tweets of a page may take in all. Each tweet has a copy of its
+/// own: without this limit, a page of a few megabytes could become gigabytes.
+const MAX_INCLUDED_BYTES: usize = 64 * 1024 * 1024;
 
 /// The parts of a page that its tweets refer to, by their ids.
 #[derive(Default)]
@@ -68,6 +75,10 @@ struct Includes<'j> {
     media: HashMap<Cow<'j, str>, Value<'j>>,
     places: HashMap<Cow<'j, str>, Value<'j>>,
     polls: HashMap<Cow<'j, str>, Value<'j>>,
+    /// The bytes that tweets took.
+    taken_bytes: Cell<usize>,
+    /// The parts that tweets were kept without, because too many bytes were taken.
+    left_out: Cell<u64>,
 }
 
 impl<'j> Includes<'j> {
@@ -88,7 +99,21 @@ impl<'j> Includes<'j> {
             media: by("media", "media_key", "includes.media"),
             places: by("places", "id", "includes.places"),
             polls: by("polls", "id", "includes.polls"),
+            taken_bytes: Cell::new(0),
+            left_out: Cell::new(0),
         }
+    }
+
+    /// The part with this id, as long as the page may take more.
+    fn take(&self, parts: &HashMap<Cow<'j, str>, Value<'j>>, id: &str) -> Option<Value<'j>> {
+        let part = *parts.get(id)?;
+        let taken = self.taken_bytes.get().saturating_add(part.raw().len());
+        if taken > MAX_INCLUDED_BYTES {
+            self.left_out.set(self.left_out.get() + 1);
+            return None;
+        }
+        self.taken_bytes.set(taken);
+        Some(part)
     }
 }
 
@@ -111,7 +136,7 @@ fn tweet(value: Value<'_>, includes: &Includes<'_>, reading: &mut Reading<'_>) -
         let referenced = |reading: &mut Reading<'_>| {
             // A flattened tweet holds them itself.
             let known =
-                if reference.get("text").is_some() { Some(reference) } else { includes.tweets.get(&*id).copied() };
+                if reference.get("text").is_some() { Some(reference) } else { includes.take(&includes.tweets, &id) };
             match known.map(|known| one(known, includes, reading)) {
                 Some(Ok(tweet)) => Referenced::Tweet(Box::new(tweet)),
                 Some(Err(_)) => {
@@ -156,7 +181,7 @@ fn one(value: Value<'_>, includes: &Includes<'_>, reading: &mut Reading<'_>) -> 
     let created_ms = dropped.date(value.get("created_at"), "created_at");
     let mut tweet = Tweet { id_str, text, entities, source: Some(Network::X), ..Tweet::default() };
     let author = value.get("author").filter(|author| author.is_object());
-    let author = author.or_else(|| includes.users.get(&text_of(value.get("author_id")?)).copied());
+    let author = author.or_else(|| includes.take(&includes.users, &text_of(value.get("author_id")?)));
     tweet.user = author.map(|author| user(author, dropped)).unwrap_or_default();
     if tweet.user.id_str.is_none() {
         tweet.user.id_str = dropped.id(value.get("author_id"), "author_id");
@@ -177,7 +202,7 @@ fn one(value: Value<'_>, includes: &Includes<'_>, reading: &mut Reading<'_>) -> 
     tweet.in_reply_to_screen_name = reply_name(value, tweet.in_reply_to_user_id.as_deref(), includes);
     let geo = value.get("geo");
     tweet.place = geo.and_then(|geo| {
-        let known = geo.get("place_id").and_then(|id| includes.places.get(&text_of(id)).copied()).unwrap_or(geo);
+        let known = geo.get("place_id").and_then(|id| includes.take(&includes.places, &text_of(id))).unwrap_or(geo);
         let full_name = dropped.name(known.get("full_name").or_else(|| known.get("name")), "place")?;
         Some(Place { full_name, country_code: dropped.name(known.get("country_code"), "place.country_code") })
     });
@@ -201,7 +226,7 @@ fn reply_name(value: Value<'_>, id: Option<&str>, includes: &Includes<'_>) -> Op
     let name = |user: Value<'_>| user.get("username").and_then(Value::str).map(Cow::into_owned);
     let mentions = value.path(&["entities", "mentions"]).into_iter().flat_map(Value::items);
     let mentioned = || mentions.filter(|mention| mention.get("id").is_some_and(|it| text_of(it) == id)).find_map(name);
-    let included = || includes.users.get(id).copied().and_then(name);
+    let included = || includes.take(&includes.users, id).and_then(name);
     value.get("in_reply_to_user").and_then(name).or_else(included).or_else(mentioned)
 }
 
@@ -237,7 +262,7 @@ fn entities_of(value: Value<'_>, includes: &Includes<'_>, dropped: &mut Dropped)
             found.urls.push(url);
             continue;
         };
-        let media = includes.media.get(&text_of(key)).copied();
+        let media = includes.take(&includes.media, &text_of(key));
         let address = media.map(|media| picture(media, dropped)).filter(|address| !address.is_empty());
         found.media.push(Media {
             kind: media.map_or_else(|| "photo".to_owned(), |media| kind(media, dropped)),
@@ -267,7 +292,7 @@ fn add_media(attachments: Option<Value<'_>>, includes: &Includes<'_>, entities: 
         inside.insert(key, media);
     }
     for key in keys {
-        let Some(media) = inside.get(&key).or_else(|| includes.media.get(&key)).copied() else { continue };
+        let Some(media) = inside.get(&key).copied().or_else(|| includes.take(&includes.media, &key)) else { continue };
         let address = picture(media, dropped);
         let is_known = entities.media.iter().any(|known| known.media_url == address && !address.is_empty());
         if !is_known && entities.media.len() < MAX_ENTITIES {
@@ -295,7 +320,7 @@ fn kind(media: Value<'_>, dropped: &mut Dropped) -> String {
 fn poll_options(attachments: Option<Value<'_>>, includes: &Includes<'_>) -> Vec<String> {
     let Some(attachments) = attachments else { return Vec::new() };
     let ids = attachments.get("poll_ids").into_iter().flat_map(Value::items);
-    let included = ids.filter_map(|id| includes.polls.get(&text_of(id)).copied());
+    let included = ids.filter_map(|id| includes.take(&includes.polls, &text_of(id)));
     let inside = attachments.get("poll").into_iter().chain(attachments.get("polls").into_iter().flat_map(Value::items));
     let mut polls = inside.chain(included);
     let options = polls.next().and_then(|poll| poll.get("options")).into_iter().flat_map(Value::items);

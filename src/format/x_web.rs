@@ -54,8 +54,10 @@ fn read(value: Value<'_>, out: &mut Output<'_>) {
 /// Reads the tweets in a value, in their order.
 fn walk(value: Value<'_>, depth: usize, out: &mut Output<'_>) {
     if is_result(value) {
-        let tweet = tweet(value.get("tweet").unwrap_or(value), true, &mut out.reading);
-        return out.push(tweet);
+        return out.read_item(value, |value, out| {
+            let tweet = tweet(value.get("tweet").unwrap_or(value), true, &mut out.reading);
+            out.push(tweet);
+        });
     }
     if depth > 0 {
         value.entries().for_each(|(_, inner)| walk(inner, depth - 1, out));

@@ -17,7 +17,11 @@ impl Dropped {
         self.add_many(field, 1);
     }
 
-    fn add_many(&mut self, field: &'static str, n: u64) {
+    /// Counts `n` values of this field.
+    pub(crate) fn add_many(&mut self, field: &'static str, n: u64) {
+        if n == 0 {
+            return;
+        }
         match self.0.iter_mut().find(|(known, _)| *known == field) {
             Some((_, count)) => *count += n,
             None => self.0.push((field, n)),

@@ -1,4 +1,7 @@
+use futures_util::poll;
+
 use super::*;
+use crate::cli::AccessArgs;
 use crate::format::reader::{Offset, ReaderOptions};
 
 async fn portion(text: &'static str) -> Portion {
@@ -31,6 +34,7 @@ async fn a_portion_has_one_line_for_each_tweet_and_knows_its_place() {
     let lines = portion(lines.leak()).await;
     let expected = [("1", 1), ("9", 4), ("2", 5)].map(|(id, line)| (id.to_owned(), Location::Line(line)));
     assert_eq!(ids(&lines), expected);
+    assert!(lines.has_deletions);
     let array = portion("[{\n\"id\": 1, \"text\": \"a\"\n}, {\"id\":\n2, \"text\": \"\"}]").await;
     assert_eq!(ids(&array), [("1", 1), ("2", 2)].map(|(id, at)| (id.to_owned(), Location::Element(at))));
 }
@@ -46,4 +50,37 @@ fn answers_are_understood() {
     let error = r#"{"error":{"code":"too_large","message":"too much"}}"#;
     assert!(matches!(understand(StatusCode::PAYLOAD_TOO_LARGE, error), Err(Failure::Other(_))));
     assert!(understand(StatusCode::OK, "hello").is_err());
+}
+
+/// A server that never answers.
+async fn silent() -> (tokio::net::TcpListener, Arc<Target>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let http = Http::new(&AccessArgs { token_file: None, ca: None }, [&url]).unwrap();
+    (listener, Arc::new(Target { http, url, max_portion_bytes: AtomicUsize::new(PORTION_BYTES) }))
+}
+
+#[tokio::test]
+async fn a_deletion_does_not_overtake_the_tweets_before_it_or_wait_for_those_behind_it() {
+    let (_listener, target) = silent().await;
+    let mut counts = Counts::default();
+    let mut progress = Progress::new(Path::new("file"), None, Arc::default(), &mut counts);
+    let mut requests = JoinSet::new();
+    let tweet = || portion(r#"{"id":1,"text":"a"}"#);
+    let deletion = || portion(r#"{"delete":{"status":{"id_str":"1"}}}"#);
+    for _ in 0..2 {
+        progress.send_in_order(tweet().await, &target, &mut requests).await.unwrap();
+    }
+    assert_eq!(requests.len(), 2, "portions of tweets are sent beside each other");
+    {
+        let sending = std::pin::pin!(progress.send_in_order(deletion().await, &target, &mut requests));
+        assert!(poll!(sending).is_pending());
+    }
+    assert_eq!(requests.len(), 2, "a deletion waits for the tweets before it");
+    requests.shutdown().await;
+    {
+        let sending = std::pin::pin!(progress.send_in_order(deletion().await, &target, &mut requests));
+        assert!(poll!(sending).is_pending(), "the tweets behind a deletion wait for it");
+    }
+    assert_eq!(requests.len(), 1);
 }
