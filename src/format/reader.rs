@@ -14,6 +14,7 @@
 //! nothing of any format is one error, not one for each of its lines.
 
 mod archive;
+mod budget;
 mod chunk;
 mod framing;
 mod job;
@@ -155,9 +156,12 @@ pub enum ReadError {
     /// None of its documents is a tweet; the text is the reason of the first.
     #[error("none of its {0} documents is a tweet: {1}")]
     NothingAccepted(u64, String),
-    /// It can't be read.
+    /// The input failed.
     #[error("the input can't be read: {0}")]
     Io(io::Error),
+    /// perch failed, not the input: its disk is full, for example.
+    #[error("perch can't read on: {0}")]
+    Failed(io::Error),
 }
 
 /// Reads tweets in bulk; see the module.
@@ -287,7 +291,7 @@ impl<T: Send + 'static> BulkReader<T> {
                 self.jobs.pop_front();
                 let chunk = match chunk {
                     Ok(chunk) => chunk,
-                    Err(error) => return Poll::Ready(Err(ReadError::Io(io::Error::other(error)))),
+                    Err(error) => return Poll::Ready(Err(ReadError::Failed(io::Error::other(error)))),
                 };
                 if let Some(chunk) = self.recognized(chunk) {
                     return Poll::Ready(Ok(Some(chunk)));

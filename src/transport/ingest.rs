@@ -329,8 +329,11 @@ pub(super) fn read_error(error: &ReadError, stopped: &Stopped, max_bytes: u64) -
             None,
             ReadError::Truncated(_) | ReadError::Corrupt(_) | ReadError::Unknown(_) | ReadError::NothingAccepted(..),
         ) => ApiError::new(Code::BadPayload, error.to_string()),
-        // The temporary file of an archive, not the body.
-        (None, ReadError::Io(error)) if error.kind() == io::ErrorKind::StorageFull => IntakeError::Full.into(),
+        (None, ReadError::Failed(error)) if error.kind() == io::ErrorKind::StorageFull => IntakeError::Full.into(),
+        (None, ReadError::Failed(error)) => {
+            tracing::error!(%error, "a body was not read");
+            ApiError::new(Code::Internal, "perch failed to read the body; its log says why")
+        }
         (None, ReadError::Io(_)) => ApiError::new(Code::BadPayload, "the body ended too early"),
     }
 }

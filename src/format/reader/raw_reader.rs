@@ -8,12 +8,13 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::archive::{Archive, ArchiveKind, Member};
+use super::archive::{Archive, ArchiveError, ArchiveKind, Member};
+use super::budget::{Counted, UnpackBudget};
 use super::raw_chunk::RawChunk;
 use super::splitter::Splitter;
 use super::unpack::Decompressor;
 use super::utf16::Utf16;
-use super::{Compression, HEAD_BYTES, Offset, PAGE_FACTOR, READ_BYTES, ReadError, ReaderOptions};
+use super::{Compression, HEAD_BYTES, InputStream, Offset, PAGE_FACTOR, READ_BYTES, ReadError, ReaderOptions};
 use crate::tweet::User;
 
 /// Splits an input into documents without parsing them.
@@ -29,16 +30,30 @@ pub(super) struct RawReader {
     /// The input, if perch may seek in it.
     pub(super) file: Option<std::fs::File>,
     /// The archives that are being read, each in a file of the one before.
-    archives: Vec<Archive>,
-    /// The file of the archive that is being read, and the owner of the archive.
-    member: Option<(Arc<str>, Option<User>)>,
+    archives: Vec<OpenArchive>,
+    /// The file of the innermost archive that is being read.
+    member: Option<CurrentMember>,
     /// Whether the next file of the archive comes.
     is_between: bool,
     options: ReaderOptions,
-    unpacked_bytes: u64,
-    max_unpacked_bytes: u64,
+    budget: UnpackBudget,
     /// The result of the input, once it has ended. An error is returned once.
     ended: Option<Result<(), ReadError>>,
+}
+
+/// An archive, and the file that it is.
+struct OpenArchive {
+    archive: Archive,
+    kind: ArchiveKind,
+    /// The file of the archive around it.
+    file: Option<CurrentMember>,
+}
+
+/// A file of an archive.
+struct CurrentMember {
+    name: Arc<str>,
+    /// The owner of the archive.
+    author: Option<User>,
 }
 
 /// How an input writes its characters.
@@ -69,8 +84,7 @@ impl RawReader {
             member: None,
             is_between: false,
             options,
-            unpacked_bytes: 0,
-            max_unpacked_bytes: options.max_unpacked_bytes,
+            budget: UnpackBudget::new(options.max_unpacked_bytes),
             ended: None,
         }
     }
@@ -99,8 +113,8 @@ impl RawReader {
                         offset.bytes = None;
                     }
                 }
-                if let Some((member, author)) = &self.member {
-                    (chunk.member, chunk.author) = (Some(Arc::clone(member)), author.clone());
+                if let Some(CurrentMember { name, author }) = &self.member {
+                    (chunk.member, chunk.author) = (Some(Arc::clone(name)), author.clone());
                 }
                 return Poll::Ready(Ok(Some(chunk)));
             }
@@ -119,10 +133,9 @@ impl RawReader {
                     }
                 }
                 Poll::Ready(Ok(len)) => {
-                    self.unpacked_bytes += len as u64;
-                    if self.max_unpacked_bytes > 0 && self.unpacked_bytes > self.max_unpacked_bytes {
+                    if self.unpacks() && !self.budget.take(len) {
                         self.splitter.flush();
-                        self.ended = Some(Err(ReadError::TooLong(self.max_unpacked_bytes)));
+                        self.end_too_long();
                     } else if let Some(start) = &mut self.start {
                         start.extend_from_slice(&self.buffer[..len]);
                         self.take_start(false);
@@ -169,18 +182,26 @@ impl RawReader {
         if self.archives.len() >= MAX_ARCHIVES {
             return self.end(Err(ReadError::Unknown(format!("an archive in more than {MAX_ARCHIVES} archives"))));
         }
-        let is_plain = !self.stream.is_compressed() && self.archives.is_empty();
+        let (is_nested, unpacks) = (!self.archives.is_empty(), self.unpacks());
+        let is_plain = !self.stream.is_compressed() && !is_nested;
         let file = self.file.take().filter(|_| is_plain);
-        // What the thread unpacks is bounded like what is read here.
-        let max_bytes = if self.max_unpacked_bytes == 0 { u64::MAX } else { self.max_unpacked_bytes };
-        let input = Box::new(io::Cursor::new(start).chain(self.stream.take_input()).take(max_bytes));
-        match Archive::open(kind, input, file) {
-            Ok(archive) => {
-                self.archives.push(archive);
-                self.is_between = true;
-            }
-            Err(error) => self.end(Err(ReadError::Io(error))),
-        }
+        let rest = self.stream.take_input();
+        let start = io::Cursor::new(start);
+        let input: InputStream = if unpacks {
+            // The first bytes are counted.
+            Box::new(start.chain(Counted { input: rest, budget: self.budget.clone() }))
+        } else {
+            Box::new(start.chain(rest))
+        };
+        let archive = Archive::open(kind, input, file, is_nested);
+        self.archives.push(OpenArchive { archive, kind, file: self.member.take() });
+        self.is_between = true;
+    }
+
+    /// Whether what the stream reads counts as unpacked: the files of a tar are a part of it.
+    fn unpacks(&self) -> bool {
+        let is_in_tar = self.archives.last().is_some_and(|open| open.kind == ArchiveKind::Tar);
+        self.stream.is_compressed() || !is_in_tar
     }
 
     /// Ends the input, or the file of an archive.
@@ -192,8 +213,12 @@ impl RawReader {
     /// Ends the input with this result. A damaged file of an archive costs the rest of this file.
     fn end(&mut self, end: Result<(), ReadError>) {
         if self.archives.is_empty() {
+            self.is_between = false;
             self.ended = Some(end);
             return;
+        }
+        if self.budget.is_spent() {
+            return self.end_too_long();
         }
         if let Err(error) = end {
             self.splitter.refuse_rest(&error.to_string());
@@ -201,36 +226,54 @@ impl RawReader {
         self.is_between = true;
     }
 
+    fn end_too_long(&mut self) {
+        self.fail(ReadError::TooLong(self.options.max_unpacked_bytes));
+    }
+
+    /// Ends the input with an error, whatever archives are open.
+    fn fail(&mut self, error: ReadError) {
+        self.archives.clear();
+        self.is_between = false;
+        self.ended = Some(Err(error));
+    }
+
     /// Goes on to the next file of the archive.
     fn poll_member(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(archive) = self.archives.last_mut() else {
+        let Some(open) = self.archives.last_mut() else {
             self.is_between = false;
             self.ended = Some(Ok(()));
             return Poll::Ready(());
         };
-        match ready!(archive.poll_next(context)) {
+        match ready!(open.archive.poll_next(context)) {
             Some(Ok(Member { name, input, author })) => {
                 let compression = Compression::Detect;
                 self.stream = Decompressor::new(input, ReaderOptions { compression, ..self.options });
                 self.splitter.restart();
-                self.member = Some((name, author));
+                self.member = Some(CurrentMember { name, author });
                 self.start = Some(Vec::new());
                 self.is_between = false;
             }
-            Some(Err(error)) => {
-                self.archives.clear();
-                self.is_between = false;
-                self.ended = Some(Err(match error.kind() {
+            Some(Err(_)) if self.budget.is_spent() => self.end_too_long(),
+            Some(Err(ArchiveError::Own(error))) => self.fail(ReadError::Failed(error)),
+            Some(Err(ArchiveError::Input(error))) => {
+                let error = match error.kind() {
                     io::ErrorKind::UnexpectedEof => ReadError::Truncated("it ends inside the archive".to_owned()),
                     io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
                         ReadError::Corrupt(error)
                     }
                     _ => ReadError::Io(error),
-                }));
+                };
+                self.close_archive();
+                self.end(Err(error));
             }
-            None => drop(self.archives.pop()),
+            None => self.close_archive(),
         }
         Poll::Ready(())
+    }
+
+    /// Goes back to the archive around the innermost one.
+    fn close_archive(&mut self) {
+        self.member = self.archives.pop().and_then(|open| open.file);
     }
 }
 

@@ -209,6 +209,7 @@ macro_rules! pack {
     }};
 }
 
+mod archives;
 mod files;
 
 /// Lines that compress badly, so that truncation loses only the last of them.

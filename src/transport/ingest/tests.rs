@@ -62,10 +62,13 @@ async fn deletions_and_skipped_messages_are_taken_too() {
 }
 
 #[test]
-fn a_full_disk_is_no_fault_of_the_body() {
-    let code = |kind| read_error(&ReadError::Io(io::Error::new(kind, "x")), &Stopped::default(), 0).code;
-    assert!(code(io::ErrorKind::StorageFull) == Code::NoSpace);
-    assert!(code(io::ErrorKind::Other) == Code::BadPayload);
+fn what_fails_in_perch_is_no_fault_of_the_body() {
+    let code = |error: fn(io::Error) -> ReadError, kind| {
+        read_error(&error(io::Error::new(kind, "x")), &Stopped::default(), 0).code
+    };
+    assert!(code(ReadError::Failed, io::ErrorKind::StorageFull) == Code::NoSpace);
+    assert!(code(ReadError::Failed, io::ErrorKind::PermissionDenied) == Code::Internal);
+    assert!(code(ReadError::Io, io::ErrorKind::Other) == Code::BadPayload);
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Packings, archives, tables, pages, and files without tweets.
+//! Packings, tables, pages, and files without tweets.
 
+use super::archives::zip_of;
 use super::*;
 
 #[tokio::test]
@@ -20,67 +21,6 @@ async fn bzip2_xz_and_utf16_are_read() {
     }
 }
 
-/// A tar of these files.
-fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
-    for (name, content) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(content.len() as u64);
-        header.set_mode(0o644);
-        header.set_cksum();
-        builder.append_data(&mut header, name, *content).unwrap();
-    }
-    builder.into_inner().unwrap()
-}
-
-/// A zip of these files.
-fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
-    for (name, content) in files {
-        writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-        std::io::Write::write_all(&mut writer, content).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
-}
-
-#[tokio::test]
-async fn files_in_archives_are_read_one_after_the_other() {
-    let (first, second) = (b"{\"id\":1}\n{\"id\":2}\n".as_slice(), b"[{\"id\":3}, nonsense]".as_slice());
-    let bzip2 = pack!(BzEncoder, first);
-    let files = [("a/1.ndjson.bz2", &bzip2[..]), ("a/picture.jpg", b"\xFF\xD8"), ("a/2.json", second)];
-    let expected = expect![[r#"
-        {"id":1}
-        {"id":2}
-        {"id":3}
-        line 2: a/2.json: element 2: no JSON: expected ident at line 1 column 2
-    "#]];
-    let tar = tar_of(&files);
-    for archive in [tar.clone(), pack!(GzipEncoder, &tar), zip_of(&files)] {
-        check(archive, &expected).await;
-    }
-    let nested = zip_of(&[("inner.tar", &tar_of(&[("1", first)]))]);
-    check(nested, &expect![["{\"id\":1}\n{\"id\":2}\n"]]).await;
-    let out = read_all(&tar[..600], OPTIONS).await;
-    assert!(out.contains("error: ") || out.contains("line 1: "), "{out}");
-}
-
-/// A long name is an entry of its own, which the reader doesn't hold in memory.
-#[tokio::test]
-async fn long_names_of_a_tar_are_passed_over() {
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(tar::EntryType::GNULongName);
-    let name = vec![b'n'; 1 << 20];
-    header.set_size(name.len() as u64);
-    header.set_cksum();
-    let mut builder = tar::Builder::new(Vec::new());
-    builder.append(&header, &name[..]).unwrap();
-    let mut archive = builder.into_inner().unwrap();
-    archive.truncate(archive.len() - 1_024);
-    archive.extend(tar_of(&[("1.ndjson", b"{\"id\":1}\nnonsense\n")]));
-    let out = read_all(archive, OPTIONS).await;
-    assert_eq!(out, "{\"id\":1}\nline 2: 1.ndjson: no JSON: expected ident at line 1 column 2\n");
-}
-
 #[tokio::test]
 async fn an_xz_dictionary_has_its_limit() {
     let quality = async_compression::Level::Precise(9);
@@ -91,38 +31,6 @@ async fn an_xz_dictionary_has_its_limit() {
     assert_eq!(read_all(packed.clone(), OPTIONS).await, "{\"id\":1}\n");
     let out = read_all(packed, ReaderOptions { max_window_log: 23, ..OPTIONS }).await;
     assert!(out.starts_with("error: the input can't be decompressed: "), "{out}");
-}
-
-#[tokio::test]
-async fn reading_goes_on_in_an_archive() {
-    let tar = tar_of(&[("1", b"{\"id\":1}\n{\"id\":2}\n"), ("2", b"{\"id\":3}\n{\"id\":4}\n")]);
-    for (docs, ids) in [(0, vec![1, 2, 3, 4]), (1, vec![2, 3, 4]), (3, vec![4]), (4, vec![])] {
-        let from = Offset { docs, bytes: None };
-        let parse: (Parse, fn(Tweet, Location) -> Tweet) = (plain, |tweet, _| tweet);
-        let mut reader = BulkReader::with_parse(io::Cursor::new(tar.clone()), OPTIONS, from, parse);
-        let (mut found, mut end) = (Vec::new(), from);
-        while let Some(chunk) = reader.next_chunk().await.unwrap() {
-            found.extend(chunk.tweets.iter().map(|tweet| tweet.id));
-            end = chunk.end;
-        }
-        assert_eq!((found, end), (ids, Offset { docs: 4, bytes: None }));
-    }
-}
-
-#[tokio::test]
-async fn the_archive_of_an_account_names_its_author() {
-    let account =
-        b"window.YTD.account.part0 = [ { \"account\" : { \"username\" : \"dora\", \"accountId\" : \"11\" } } ]";
-    let tweets = b"window.YTD.tweets.part0 = [ { \"tweet\" : { \"id_str\" : \"5\", \"full_text\" : \"x\", \"created_at\": \"1419296365\" } } ]";
-    let files =
-        [("data/tweets.js", tweets.as_slice()), ("data/account.js", account), ("data/manifest.js", b"window.x = 5")];
-    let options = ReaderOptions { max_line_bytes: 1_000, ..OPTIONS };
-    let mut reader = BulkReader::with(io::Cursor::new(zip_of(&files)), options, Offset::default(), |tweet, _| tweet);
-    let chunk = reader.next_chunk().await.unwrap().unwrap();
-    assert_eq!(chunk.tweets[0].user.screen_name, "dora");
-    let rest = reader.next_chunk().await.unwrap().unwrap();
-    assert_eq!(rest.skipped.get("file"), Some(&1), "{rest:?}");
-    assert!(reader.next_chunk().await.unwrap().is_none());
 }
 
 #[tokio::test]
