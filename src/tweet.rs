@@ -165,6 +165,8 @@ pub struct User {
     pub followers_count: u64,
     /// Whether the network has verified the account.
     pub verified: bool,
+    /// The words with which the user describes themselves.
+    pub description: String,
 }
 
 /// The entities of a text.

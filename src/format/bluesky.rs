@@ -204,6 +204,10 @@ fn user(value: Value<'_>, dropped: &mut Dropped) -> User {
         profile_image_url: dropped.text(value.get("avatar"), "user.profile_image_url").unwrap_or_default(),
         followers_count: dropped.count(value.get("followersCount"), "user.followers_count").unwrap_or(0),
         verified: value.path(&["verification", "verifiedStatus"]).and_then(Value::str).as_deref() == Some("valid"),
+        description: dropped
+            .text(value.get("description"), "user.description")
+            .map(|text| escaped(&text).into_owned())
+            .unwrap_or_default(),
     }
 }
 

@@ -277,7 +277,17 @@ fn user(value: Value<'_>, instance: &str, dropped: &mut Dropped) -> User {
         profile_image_url: dropped.text(value.get("avatar"), "user.profile_image_url").unwrap_or_default(),
         followers_count: dropped.count(value.get("followers_count"), "user.followers_count").unwrap_or(0),
         verified: false,
+        description: description(value.get("note"), dropped),
     }
+}
+
+/// The text of an account's note, which is HTML.
+fn description(note: Option<Value<'_>>, dropped: &mut Dropped) -> String {
+    let mut builder = TextBuilder::default();
+    if let Some(html) = dropped.text(note, "user.description") {
+        push_html(&mut builder, &html, |_, _, _| {});
+    }
+    builder.finish().0
 }
 
 /// The name of an account with its instance: `acct` leaves out the instance that answers.

@@ -240,6 +240,7 @@ fn user(value: Value<'_>, dropped: &mut Dropped) -> User {
             .count(value.path(&["public_metrics", "followers_count"]), "user.followers_count")
             .unwrap_or(0),
         verified: dropped.flag(value.get("verified"), "user.verified") == Some(true),
+        description: dropped.text(value.get("description"), "user.description").unwrap_or_default(),
     }
 }
 

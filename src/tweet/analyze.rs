@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::Tweet;
 use super::extract::decode;
+use super::read::retweet_prefix;
+use super::{Referenced, Tweet};
 use crate::doc::DocBuilder;
 use crate::schema::{FieldId, tweet as field};
 
@@ -28,6 +29,10 @@ pub(crate) enum TextOrigin {
     ScreenName,
     /// The screen name of the user that the tweet replies to.
     ReplyTo,
+    /// The text that describes the medium with this index.
+    Alt(usize),
+    /// The text with this path in the tweet's JSON.
+    At(&'static str),
     /// None: a value of `has:` or `is:`.
     Derived,
 }
@@ -52,6 +57,15 @@ impl Tweet {
         each(TextSource { field: field::TEXT, origin: TextOrigin::Text, raw: &self.text, text: decode(&self.text) });
         let name = &self.user.name;
         each(TextSource { field: field::USER_NAME, origin: TextOrigin::UserName, raw: name, text: decode(name) });
+        let decoded =
+            |field, path, raw: &'a str| TextSource { field, origin: TextOrigin::At(path), raw, text: decode(raw) };
+        if let Some(place) = &self.place {
+            each(decoded(field::PLACE, "place.full_name", &place.full_name));
+        }
+        each(decoded(field::BIO, "user.description", &self.user.description));
+        if let Some(Referenced::Tweet(quoted)) = &self.quoted {
+            each(decoded(field::QUOTED, "quoted_status.text", &quoted.text));
+        }
         let mut plain = |field, origin, raw: &'a str| each(TextSource { field, origin, raw, text: raw.into() });
         for (at, url) in entities.urls.iter().enumerate() {
             plain(field::URL, TextOrigin::Url(at), &url.expanded_url);
@@ -80,6 +94,34 @@ impl Tweet {
         for name in self.in_reply_to_screen_name.iter().flat_map(|name| names(name)) {
             plain(field::REPLY_TO, TextOrigin::ReplyTo, name);
         }
+        for (at, alt) in entities.media.iter().map(|media| &media.alt_text).enumerate() {
+            if let Some(alt) = alt {
+                plain(field::ALT, TextOrigin::Alt(at), alt);
+            }
+        }
+        let country = self.place.as_ref().and_then(|place| place.country_code.as_ref());
+        for (field, path, value) in [
+            (field::CONVERSATION_ID, "conversation_id", self.conversation_id.as_ref()),
+            (field::REPLY_TO_TWEET, "in_reply_to_status_id_str", self.in_reply_to_status_id.as_ref()),
+            (field::REPLY_TO_USER, "in_reply_to_user_id_str", self.in_reply_to_user_id.as_ref()),
+            (field::USER_ID, "user.id_str", self.user.id_str.as_ref()),
+            (field::COUNTRY, "place.country_code", country),
+        ] {
+            if let Some(value) = value {
+                plain(field, TextOrigin::At(path), value);
+            }
+        }
+        if let Some(source) = self.source {
+            plain(field::SOURCE, TextOrigin::At("source"), source.name());
+        }
+        if let Some(retweet) = &self.retweet {
+            // Archives know of a retweet only what its text says.
+            let of_text = retweet_prefix(&self.text).map(|(name, _)| name);
+            retweet.names(of_text, |name| plain(field::RETWEETS_OF, TextOrigin::Derived, name));
+        }
+        if let Some(quoted) = &self.quoted {
+            quoted.names(None, |name| plain(field::QUOTES_OF, TextOrigin::Derived, name));
+        }
         for &(name, _) in field::HAS_VALUES {
             if self.has(name) {
                 plain(field::HAS, TextOrigin::Derived, name);
@@ -102,6 +144,7 @@ impl Tweet {
             "cashtags" => !entities.symbols.is_empty(),
             "coordinates" => self.coordinates.is_some(),
             "images" => entities.media.iter().any(|media| media.kind == "photo"),
+            "polls" => !self.poll_options.is_empty(),
             "videos" => entities.media.iter().any(|media| matches!(media.kind.as_str(), "video" | "animated_gif")),
             _ => unreachable!("nothing says when a tweet has {value}"),
         }
@@ -111,7 +154,8 @@ impl Tweet {
         match value {
             "retweet" => self.retweet.is_some(),
             "reply" => self.is_reply(),
-            "quote" => self.is_quote,
+            "quote" => self.is_quote || self.quoted.is_some(),
+            "verified" => self.user.verified,
             _ => unreachable!("nothing says when a tweet is a {value}"),
         }
     }
@@ -125,6 +169,12 @@ impl Tweet {
         builder.integer(field::FOLLOWERS, count(self.user.followers_count));
         builder.integer(field::RETWEETS, count(self.retweet_count));
         builder.integer(field::FAVORITES, count(self.favorite_count));
+        for (field, known) in [(field::REPLIES, self.reply_count), (field::QUOTES, self.quote_count)] {
+            if let Some(known) = known {
+                builder.integer(field, count(known));
+            }
+        }
+        builder.integer(field::SAMPLE, sample(&self.id_str));
         if let Some(at) = self.created_at {
             builder.integer(field::CREATED, at.saturating_mul(1_000));
         }
@@ -147,6 +197,30 @@ impl Tweet {
 fn names(screen_name: &str) -> impl Iterator<Item = &str> {
     let local = screen_name.split_once('@').map(|(local, _)| local).filter(|local| !local.is_empty());
     std::iter::once(screen_name).chain(local)
+}
+
+/// A number from 0 to 99 by the hash of an identity, so that `sample:10` is always the same tenth.
+fn sample(id_str: &str) -> i64 {
+    (i64::from(crc32fast::hash(id_str.as_bytes())) * 100) >> 32
+}
+
+impl Referenced {
+    /// Calls `each` with what the tweet is found by: its identity, and its author's names and id.
+    /// `author` is the author's name if the tweet itself is not known.
+    fn names<'a>(&'a self, author: Option<&'a str>, mut each: impl FnMut(&'a str)) {
+        match self {
+            Referenced::Tweet(tweet) => {
+                each(&tweet.id_str);
+                names(&tweet.user.screen_name).for_each(&mut each);
+                tweet.user.id_str.as_deref().into_iter().for_each(each);
+            }
+            Referenced::Id(id) => {
+                each(id);
+                author.into_iter().for_each(each);
+            }
+            Referenced::Unknown => author.into_iter().for_each(each),
+        }
+    }
 }
 
 fn count(count: u64) -> i64 {

@@ -4,6 +4,7 @@
 //! and UTF-8 bytes of that string as it is there, with `&amp;` and the like. A word of an entity
 //! has a range in the entity and, if the tweet has the indices of the entity, one in `text`.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{Indices, TextOrigin, TextSource, Tweet, raw_range};
@@ -155,9 +156,9 @@ impl<'a> Explainer<'a> {
             values.push(source.raw.to_owned());
             return;
         };
-        let range = match source.origin {
-            TextOrigin::Text | TextOrigin::UserName => raw_range(source.raw, start..end),
-            _ => start..end,
+        let range = match source.text {
+            Cow::Owned(_) => raw_range(source.raw, start..end),
+            Cow::Borrowed(_) => start..end,
         };
         ranges.push(MatchRange { at, text: source.raw[range.clone()].to_owned(), range });
         ranges.extend(self.in_text(source.origin));
@@ -234,6 +235,8 @@ fn path(origin: TextOrigin) -> Option<String> {
         TextOrigin::Lang => "lang".to_owned(),
         TextOrigin::ScreenName => "user.screen_name".to_owned(),
         TextOrigin::ReplyTo => "in_reply_to_screen_name".to_owned(),
+        TextOrigin::Alt(at) => format!("entities.media[{at}].ext_alt_text"),
+        TextOrigin::At(path) => path.to_owned(),
         TextOrigin::Derived => return None,
     })
 }

@@ -255,6 +255,7 @@ fn user(value: Value<'_>, dropped: &mut Dropped) -> User {
         profile_image_url: dropped.text(picture, "user.profile_image_url").unwrap_or_default(),
         followers_count: dropped.count(value.get("followers_count"), "user.followers_count").unwrap_or(0),
         verified: dropped.flag(value.get("verified"), "user.verified") == Some(true),
+        description: dropped.text(value.get("description"), "user.description").unwrap_or_default(),
     }
 }
 

@@ -42,31 +42,33 @@ fn a_bare_tweet_is_enough() {
         r#"{"id":505874924095815681,"id_str":"505874924095815681","text":"Hello &amp; welcome","created_at":"Sun Aug 31 00:29:15 +0000 2014","retweet_count":0,"favorite_count":0,"entities":{"hashtags":[],"urls":[],"user_mentions":[],"media":[],"symbols":[]},"user":{"name":"","screen_name":"","profile_image_url":"","followers_count":0}}"#
     );
     assert_eq!(terms(&tweet, field::TEXT), ["hello", "welcome"]);
-    assert_eq!(analyze(&tweet).doc.values().len(), 5);
+    assert_eq!(analyze(&tweet).doc.values().len(), 6);
 }
 
 const FULL: &str = r#"{
     "created_at": "Tue Dec 23 00:59:25 +0000 2014", "id": 10, "id_str": "10",
     "text": "@bob look at #Rust $TSLA http://t.co/a http://t.co/b", "lang": "en",
     "in_reply_to_status_id": 9, "in_reply_to_status_id_str": "9", "in_reply_to_user_id": 8, "in_reply_to_screen_name": "Bob",
-    "user": {"id": 5, "name": "Änn", "screen_name": "Ann", "profile_image_url": "http://p/a.png", "followers_count": 7, "verified": true},
+    "user": {"id": 5, "name": "Änn", "screen_name": "Ann", "profile_image_url": "http://p/a.png", "followers_count": 7, "verified": true, "description": "Fish &amp; chips"},
     "geo": {"type": "Point", "coordinates": [52.5, 13.4]}, "coordinates": {"type": "Point", "coordinates": [13.4, 52.5]},
-    "retweet_count": 3, "favorite_count": 4, "is_quote_status": true, "quoted_status": {"id": 2}, "place": null, "contributors": null,
+    "retweet_count": 3, "favorite_count": 4, "is_quote_status": true, "quoted_status": {"id": 2, "text": "six &lt; seven", "user": {"screen_name": "Carl", "id_str": "6"}}, "contributors": null,
+    "place": {"full_name": "Manhattan, NY", "country_code": "US"}, "conversation_id_str": "9", "source": "bluesky", "reply_count": 1, "quote_count": 2,
+    "poll_options": ["yes", "no"], "retweeted_status": {"id": 3, "text": "the original", "user": {"screen_name": "dora"}},
     "entities": {
         "hashtags": [{"text": "Rust", "indices": [13, 18]}], "symbols": [{"text": "TSLA", "indices": [19, 24]}],
         "urls": [{"url": "http://t.co/a", "expanded_url": "https://www.example.com/Books", "display_url": "example.com/Books", "indices": [25, 38]}],
         "user_mentions": [{"screen_name": "bob", "name": "Bob", "id": -1, "id_str": "-1", "indices": [0, 4]}],
         "media": [{"id": 505864942575034400, "media_url": "http://m/1.jpg", "media_url_https": "https://m/1.jpg", "url": "http://t.co/b",
-            "display_url": "pic", "expanded_url": "http://x/photo/1", "type": "photo", "sizes": {}, "indices": [39, 52]}]
+            "display_url": "pic", "expanded_url": "http://x/photo/1", "type": "photo", "sizes": {}, "ext_alt_text": "a perch", "indices": [39, 52]}]
     },
     "extended_entities": {"media": [
-        {"media_url": "http://m/1.jpg", "url": "http://t.co/b", "type": "photo"}, {"media_url": "http://m/2.jpg", "url": "http://t.co/b", "type": "photo"}]}
+        {"media_url": "http://m/1.jpg", "url": "http://t.co/b", "type": "photo", "ext_alt_text": "a perch"}, {"media_url": "http://m/2.jpg", "url": "http://t.co/b", "type": "photo"}]}
 }"#;
 
 #[test]
 fn a_tweet_of_v1_is_stripped() {
     let tweet = one(FULL);
-    expect_test::expect![[r#"{"id":10,"id_str":"10","text":"@bob look at #Rust $TSLA http://t.co/a http://t.co/b","created_at":"Tue Dec 23 00:59:25 +0000 2014","lang":"en","retweet_count":3,"favorite_count":4,"entities":{"hashtags":[{"text":"Rust","indices":[13,18]}],"urls":[{"url":"http://t.co/a","expanded_url":"https://www.example.com/Books","display_url":"example.com/Books","indices":[25,38]}],"user_mentions":[{"screen_name":"bob","name":"Bob","indices":[0,4]}],"media":[{"type":"photo","url":"http://t.co/b","media_url":"http://m/1.jpg"},{"type":"photo","url":"http://t.co/b","media_url":"http://m/2.jpg"}],"symbols":[{"text":"TSLA","indices":[19,24]}]},"user":{"name":"Änn","screen_name":"Ann","profile_image_url":"http://p/a.png","followers_count":7,"id_str":"5","verified":true},"in_reply_to_status_id_str":"9","in_reply_to_user_id_str":"8","in_reply_to_screen_name":"Bob","is_quote_status":true,"coordinates":{"type":"Point","coordinates":[13.4,52.5]},"quoted_status_id_str":"2"}"#]]
+    expect_test::expect![[r#"{"id":10,"id_str":"10","text":"@bob look at #Rust $TSLA http://t.co/a http://t.co/b","created_at":"Tue Dec 23 00:59:25 +0000 2014","lang":"en","retweet_count":3,"favorite_count":4,"entities":{"hashtags":[{"text":"Rust","indices":[13,18]}],"urls":[{"url":"http://t.co/a","expanded_url":"https://www.example.com/Books","display_url":"example.com/Books","indices":[25,38]}],"user_mentions":[{"screen_name":"bob","name":"Bob","indices":[0,4]}],"media":[{"type":"photo","url":"http://t.co/b","media_url":"http://m/1.jpg","ext_alt_text":"a perch"},{"type":"photo","url":"http://t.co/b","media_url":"http://m/2.jpg"}],"symbols":[{"text":"TSLA","indices":[19,24]}]},"user":{"name":"Änn","screen_name":"Ann","profile_image_url":"http://p/a.png","followers_count":7,"id_str":"5","verified":true,"description":"Fish &amp; chips"},"in_reply_to_status_id_str":"9","in_reply_to_user_id_str":"8","in_reply_to_screen_name":"Bob","conversation_id":"9","source":"bluesky","reply_count":1,"quote_count":2,"is_quote_status":true,"coordinates":{"type":"Point","coordinates":[13.4,52.5]},"place":{"full_name":"Manhattan, NY","country_code":"US"},"poll_options":["yes","no"],"quoted_status":{"id":2,"id_str":"2","text":"six &lt; seven","retweet_count":0,"favorite_count":0,"entities":{"hashtags":[],"urls":[],"user_mentions":[],"media":[],"symbols":[]},"user":{"name":"","screen_name":"Carl","profile_image_url":"","followers_count":0,"id_str":"6"}},"retweeted_status":{"id":3,"id_str":"3","text":"the original","retweet_count":0,"favorite_count":0,"entities":{"hashtags":[],"urls":[],"user_mentions":[],"media":[],"symbols":[]},"user":{"name":"","screen_name":"dora","profile_image_url":"","followers_count":0}}}"#]]
     .assert_eq(&tweet.to_json());
 }
 
@@ -88,9 +90,21 @@ fn every_field_of_the_schema_is_filled() {
     assert_eq!(terms(&tweet, field::REPLY_TO), ["bob"]);
     assert_eq!(
         terms(&tweet, field::HAS),
-        ["media", "links", "hashtags", "mentions", "cashtags", "coordinates", "images"]
+        ["media", "links", "hashtags", "mentions", "cashtags", "coordinates", "images", "polls"]
     );
-    assert_eq!(terms(&tweet, field::IS), ["reply", "quote"]);
+    assert_eq!(terms(&tweet, field::IS), ["retweet", "reply", "quote", "verified"]);
+    assert_eq!(terms(&tweet, field::CONVERSATION_ID), ["9"]);
+    assert_eq!(terms(&tweet, field::RETWEETS_OF), ["3", "dora"]);
+    assert_eq!(terms(&tweet, field::QUOTES_OF), ["2", "carl", "6"]);
+    assert_eq!(terms(&tweet, field::REPLY_TO_TWEET), ["9"]);
+    assert_eq!(terms(&tweet, field::REPLY_TO_USER), ["8"]);
+    assert_eq!(terms(&tweet, field::USER_ID), ["5"]);
+    assert_eq!(terms(&tweet, field::PLACE), ["manhattan", "ny"]);
+    assert_eq!(terms(&tweet, field::COUNTRY), ["us"]);
+    assert_eq!(terms(&tweet, field::BIO), ["fish", "chips"]);
+    assert_eq!(terms(&tweet, field::SOURCE), ["bluesky"]);
+    assert_eq!(terms(&tweet, field::ALT), ["a", "perch"]);
+    assert_eq!(terms(&tweet, field::QUOTED), ["six", "seven"]);
     assert_eq!(
         doc.values(),
         [
@@ -99,9 +113,34 @@ fn every_field_of_the_schema_is_filled() {
             (field::RETWEETS, 3),
             (field::FAVORITES, 4),
             (field::CREATED, 1_419_296_365_000),
+            (field::REPLIES, 1),
+            (field::QUOTES, 2),
+            (field::SAMPLE, 63),
         ]
     );
     assert_eq!(doc.points(), [(field::COORDINATES, Point { lon: 13.4, lat: 52.5 })]);
+}
+
+#[test]
+fn a_sample_is_a_stable_share() {
+    let share = |ids: &mut dyn Iterator<Item = String>| {
+        let sampled = ids.filter(|id| {
+            let tweet = Tweet { id_str: id.clone(), ..Tweet::default() };
+            analyze(&tweet).doc.values().iter().any(|&(of, value)| of == field::SAMPLE && value < 10)
+        });
+        sampled.count()
+    };
+    for first in [0_u64, 1_850_000_000_000_000_000] {
+        let share = share(&mut (first..first + 5_000).map(|id| id.to_string()));
+        assert!((350..650).contains(&share), "{share} of 5,000");
+    }
+}
+
+#[test]
+fn an_archive_says_whom_a_retweet_repeats() {
+    let tweet = one(r#"{"id_str": "2", "text": "RT @Ann: words", "is_retweet": true}"#);
+    assert_eq!(terms(&tweet, field::RETWEETS_OF), ["ann"]);
+    assert_eq!(terms(&one(r#"{"id_str": "2", "text": "RT @Ann: words"}"#), field::RETWEETS_OF), [""; 0]);
 }
 
 #[test]
@@ -481,7 +520,8 @@ fn plain_tweet() -> impl Strategy<Value = Tweet> {
     let user =
         (text(), text(), text(), any::<u64>()).prop_map(|(name, screen_name, profile_image_url, followers_count)| {
             let (id_str, verified) = (Some(followers_count.to_string()), followers_count.is_multiple_of(2));
-            User { id_str, name, screen_name, profile_image_url, followers_count, verified }
+            let description = name.clone();
+            User { id_str, name, screen_name, profile_image_url, followers_count, verified, description }
         });
     let reply = (prop::option::of(id_str()), prop::option::of(id_str()), prop::option::of(name()));
     let point = prop::option::of((-180.0..=180.0, -90.0..=90.0).prop_map(|(lon, lat)| Point { lon, lat }));

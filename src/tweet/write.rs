@@ -90,6 +90,7 @@ impl Serialize for User {
         user.serialize_entry("followers_count", &self.followers_count)?;
         present(&mut user, "id_str", self.id_str.as_ref())?;
         present(&mut user, "verified", self.verified.then_some(true).as_ref())?;
+        present(&mut user, "description", Some(&self.description).filter(|text| !text.is_empty()))?;
         user.end()
     }
 }

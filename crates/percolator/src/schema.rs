@@ -69,6 +69,8 @@ pub struct Field {
     pub values: Vec<FieldValue>,
     /// Signs before a keyword that are not part of it: `#` before a hashtag.
     pub signs: Vec<char>,
+    /// The field whose keywords are numbers for the same things: a keyword of digits may be one.
+    pub numbers: Option<FieldId>,
     /// What is true of the values of all documents.
     pub constraints: Constraints,
 }
@@ -154,6 +156,7 @@ impl Schema {
             kind,
             values: Vec::new(),
             signs: Vec::new(),
+            numbers: None,
             constraints: Constraints::default(),
         });
         id
@@ -178,6 +181,11 @@ impl Schema {
     /// Sets the signs that a query may have before a keyword of this field.
     pub fn ignore_signs(&mut self, id: FieldId, signs: &[char]) {
         self.fields[id.index()].signs = signs.to_vec();
+    }
+
+    /// Looks up keywords that are numbers in a second field, too: `from:12` is a name or an id.
+    pub fn look_up_numbers(&mut self, id: FieldId, numbers: FieldId) {
+        self.fields[id.index()].numbers = Some(numbers);
     }
 
     /// Says what is true of the values of a field in all documents.
@@ -224,9 +232,12 @@ impl Schema {
             }
             schema.restrict_values(tweet::HAS, tweet::HAS_VALUES);
             schema.restrict_values(tweet::IS, tweet::IS_VALUES);
+            schema.restrict_values(tweet::SOURCE, tweet::SOURCE_VALUES);
+            schema.look_up_numbers(tweet::SCREEN_NAME, tweet::USER_ID);
+            schema.look_up_numbers(tweet::REPLY_TO, tweet::REPLY_TO_USER);
             schema.ignore_signs(tweet::HASHTAG, &['#', '＃']);
             schema.ignore_signs(tweet::CASHTAG, &['$', '＄']);
-            for name in [tweet::MENTION, tweet::SCREEN_NAME, tweet::REPLY_TO] {
+            for name in [tweet::MENTION, tweet::SCREEN_NAME, tweet::REPLY_TO, tweet::RETWEETS_OF, tweet::QUOTES_OF] {
                 schema.ignore_signs(name, &['@', '＠']);
             }
             let one = Constraints { is_single: true, ..Constraints::default() };
@@ -235,6 +246,13 @@ impl Schema {
             schema.constrain(tweet::ID, Constraints { is_always: true, min: 0, ..one.clone() });
             // Tweets have seconds.
             schema.constrain(tweet::CREATED, Constraints { step: 1_000, ..one.clone() });
+            for id in [tweet::CONVERSATION_ID, tweet::COUNTRY, tweet::SOURCE, tweet::USER_ID] {
+                schema.constrain(id, one.clone());
+            }
+            for count in [tweet::REPLIES, tweet::QUOTES] {
+                schema.constrain(count, Constraints { min: 0, ..one.clone() });
+            }
+            schema.constrain(tweet::SAMPLE, Constraints { is_always: true, min: 0, max: 99, ..one.clone() });
             for count in [tweet::FOLLOWERS, tweet::RETWEETS, tweet::FAVORITES] {
                 schema.constrain(count, Constraints { is_always: true, min: 0, ..one.clone() });
             }
@@ -246,6 +264,14 @@ impl Schema {
                 (tweet::URL, "links"),
             ] {
                 schema.constrain(field, Constraints { implies: implies(tweet::HAS, value), ..Constraints::default() });
+            }
+            for (field, value) in
+                [(tweet::RETWEETS_OF, "retweet"), (tweet::QUOTES_OF, "quote"), (tweet::QUOTED, "quote")]
+            {
+                schema.constrain(field, Constraints { implies: implies(tweet::IS, value), ..Constraints::default() });
+            }
+            for field in [tweet::REPLY_TO_TWEET, tweet::REPLY_TO_USER] {
+                schema.constrain(field, Constraints { implies: implies(tweet::IS, "reply"), ..one.clone() });
             }
             schema.constrain(
                 tweet::COORDINATES,
@@ -297,23 +323,62 @@ pub mod tweet {
     /// The coordinates.
     pub const COORDINATES: FieldId = FieldId(16);
 
+    /// The tweet that began the conversation.
+    pub const CONVERSATION_ID: FieldId = FieldId(17);
+    /// The tweet that this one retweets, and its author's name and id.
+    pub const RETWEETS_OF: FieldId = FieldId(18);
+    /// The tweet that this one quotes, and its author's name and id.
+    pub const QUOTES_OF: FieldId = FieldId(19);
+    /// The tweet that this one answers.
+    pub const REPLY_TO_TWEET: FieldId = FieldId(20);
+    /// The words of the name of the place.
+    pub const PLACE: FieldId = FieldId(21);
+    /// The code of the place's country.
+    pub const COUNTRY: FieldId = FieldId(22);
+    /// The words with which the author describes themselves.
+    pub const BIO: FieldId = FieldId(23);
+    /// The network: values of [`SOURCE_VALUES`].
+    pub const SOURCE: FieldId = FieldId(24);
+    /// The number of replies, if it is known.
+    pub const REPLIES: FieldId = FieldId(25);
+    /// The number of quotes, if it is known.
+    pub const QUOTES: FieldId = FieldId(26);
+    /// The author's id.
+    pub const USER_ID: FieldId = FieldId(27);
+    /// The id of the user whose tweet this one answers.
+    pub const REPLY_TO_USER: FieldId = FieldId(28);
+    /// A number from 0 to 99 by the hash of the tweet's identity.
+    pub const SAMPLE: FieldId = FieldId(29);
+    /// The words of the texts that describe media.
+    pub const ALT: FieldId = FieldId(30);
+    /// The words of the quoted tweet.
+    pub const QUOTED: FieldId = FieldId(31);
+
     /// The values of [`HAS`] and their aliases. The analysis of a tweet decides which it has.
     pub const HAS_VALUES: &[(&str, &[&str])] = &[
         ("media", &[]),
-        ("links", &[]),
-        ("hashtags", &[]),
-        ("mentions", &[]),
-        ("cashtags", &[]),
-        ("coordinates", &["geo"]),
-        ("images", &["image", "photos"]),
-        ("videos", &["video"]),
+        ("links", &["link", "urls"]),
+        ("hashtags", &["hashtag"]),
+        ("mentions", &["mention"]),
+        ("cashtags", &["cashtag", "symbols"]),
+        ("coordinates", &["geo", "location"]),
+        ("images", &["image", "photos", "photo", "twimg"]),
+        ("videos", &["video", "native_video", "consumer_video", "pro_video"]),
+        ("polls", &["poll"]),
     ];
     /// The values of [`IS`]. The analysis of a tweet decides which it is.
-    pub const IS_VALUES: &[(&str, &[&str])] = &[("retweet", &[]), ("reply", &[]), ("quote", &[])];
+    pub const IS_VALUES: &[(&str, &[&str])] = &[
+        ("retweet", &["retweets", "nativeretweets"]),
+        ("reply", &["replies"]),
+        ("quote", &["quotes"]),
+        ("verified", &["blue_verified"]),
+    ];
+    /// The values of [`SOURCE`] and their aliases.
+    pub const SOURCE_VALUES: &[(&str, &[&str])] = &[("x", &["twitter"]), ("bluesky", &[]), ("mastodon", &[])];
 
     pub(super) const FIELDS: &[(FieldId, &str, Kind, &[&str])] = &[
         (TEXT, "text", Kind::Text, &["full_text"]),
-        (USER_NAME, "user.name", Kind::Text, &["name"]),
+        (USER_NAME, "user.name", Kind::Text, &["name", "bio_name"]),
         (URL, "url", Kind::Url, &["entities.urls"]),
         (HASHTAG, "hashtag", Kind::Keyword, &["hashtags", "entities.hashtags"]),
         (MENTION, "mention", Kind::Keyword, &["mentions", "entities.user_mentions"]),
@@ -329,6 +394,26 @@ pub mod tweet {
         (FAVORITES, "favorite_count", Kind::Integer, &["favorites", "likes"]),
         (CREATED, "created_at", Kind::Date, &["created"]),
         (COORDINATES, "coordinates", Kind::Point, &[]),
+        (CONVERSATION_ID, "conversation_id", Kind::Keyword, &[]),
+        (RETWEETS_OF, "retweets_of", Kind::Keyword, &["retweets_of_tweet_id"]),
+        (QUOTES_OF, "quotes_of", Kind::Keyword, &["quotes_of_tweet_id"]),
+        (
+            REPLY_TO_TWEET,
+            "in_reply_to_status_id_str",
+            Kind::Keyword,
+            &["in_reply_to_status_id", "in_reply_to_tweet_id"],
+        ),
+        (PLACE, "place.full_name", Kind::Text, &["place"]),
+        (COUNTRY, "place.country_code", Kind::Keyword, &["place_country"]),
+        (BIO, "user.description", Kind::Text, &["bio"]),
+        (SOURCE, "source", Kind::Keyword, &[]),
+        (REPLIES, "reply_count", Kind::Integer, &["replies"]),
+        (QUOTES, "quote_count", Kind::Integer, &["quotes"]),
+        (USER_ID, "user.id_str", Kind::Keyword, &["user_id", "author_id"]),
+        (REPLY_TO_USER, "in_reply_to_user_id_str", Kind::Keyword, &["in_reply_to_user_id"]),
+        (SAMPLE, "sample", Kind::Integer, &[]),
+        (ALT, "alt", Kind::Text, &["entities.media.ext_alt_text"]),
+        (QUOTED, "quoted", Kind::Text, &["quoted_status.text"]),
     ];
 }
 

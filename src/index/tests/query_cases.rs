@@ -10,8 +10,11 @@ use crate::query::{Query, QueryLimits};
 use crate::tweet::{analyze, read};
 
 /// One case a line: `query`, `refuse`, and `tweets`, pairs of a tweet and whether it matches.
-const CASES: [&str; 2] =
-    [include_str!("../../../tests/cases/queries.jsonl"), include_str!("../../../tests/cases/more_queries.jsonl")];
+const CASES: [&str; 3] = [
+    include_str!("../../../tests/cases/queries.jsonl"),
+    include_str!("../../../tests/cases/more_queries.jsonl"),
+    include_str!("../../../tests/cases/fields.jsonl"),
+];
 
 struct Case {
     source: Value,

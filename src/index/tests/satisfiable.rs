@@ -70,7 +70,18 @@ fn tweet_for(required: &[Ast], excluded: &[Ast]) -> Option<Value> {
         for leaf in of(id) {
             texts.entry(id).or_default().push(text_for(leaf, excluded)?);
         }
-        if matches!(id, tweet::LANG | tweet::SCREEN_NAME | tweet::REPLY_TO) {
+        if matches!(
+            id,
+            tweet::LANG
+                | tweet::SCREEN_NAME
+                | tweet::REPLY_TO
+                | tweet::CONVERSATION_ID
+                | tweet::REPLY_TO_TWEET
+                | tweet::REPLY_TO_USER
+                | tweet::USER_ID
+                | tweet::COUNTRY
+                | tweet::SOURCE
+        ) {
             // A tweet has one of these, which all leaves match.
             let all = |text: &String| {
                 let mut builder = DocBuilder::new(schema);
@@ -130,7 +141,19 @@ fn tweet_for(required: &[Ast], excluded: &[Ast]) -> Option<Value> {
     let mut json = json!({
         "id_str": key(tweet::ID).unwrap_or(1).to_string(),
         "text": joined(tweet::TEXT).unwrap_or_else(|| "!".to_owned()),
-        "user": {"name": joined(tweet::USER_NAME).unwrap_or_default(), "screen_name": one(tweet::SCREEN_NAME).unwrap_or_default(), "followers_count": key(tweet::FOLLOWERS)?},
+        "user": {
+            "name": joined(tweet::USER_NAME).unwrap_or_default(),
+            "screen_name": one(tweet::SCREEN_NAME).unwrap_or_default(),
+            "followers_count": key(tweet::FOLLOWERS)?,
+            "description": joined(tweet::BIO).unwrap_or_default(),
+            "id_str": one(tweet::USER_ID),
+            "verified": needs(tweet::IS, "verified"),
+        },
+        "conversation_id": one(tweet::CONVERSATION_ID),
+        "in_reply_to_user_id_str": one(tweet::REPLY_TO_USER),
+        "in_reply_to_status_id_str": one(tweet::REPLY_TO_TWEET),
+        "source": one(tweet::SOURCE),
+        "poll_options": if needs(tweet::HAS, "polls") { json!(["a", "b"]) } else { json!([]) },
         "retweet_count": key(tweet::RETWEETS)?,
         "favorite_count": key(tweet::FAVORITES)?,
         "entities": {
@@ -138,7 +161,9 @@ fn tweet_for(required: &[Ast], excluded: &[Ast]) -> Option<Value> {
             "symbols": list(tweet::CASHTAG, "text"),
             "user_mentions": list(tweet::MENTION, "screen_name"),
             "urls": list(tweet::URL, "expanded_url"),
-            "media": if needs(tweet::HAS, "media") { json!([{"type": "photo", "media_url": "http://m/1.jpg", "url": "http://t.co/b"}]) } else { json!([]) },
+            "media": if let Some(alt) = joined(tweet::ALT) {
+                json!([{"type": "photo", "media_url": "http://m/1.jpg", "url": "http://t.co/b", "ext_alt_text": alt}])
+            } else if needs(tweet::HAS, "media") { json!([{"type": "photo", "media_url": "http://m/1.jpg", "url": "http://t.co/b"}]) } else { json!([]) },
         },
     });
     if let Some(lang) = one(tweet::LANG) {
@@ -147,14 +172,51 @@ fn tweet_for(required: &[Ast], excluded: &[Ast]) -> Option<Value> {
     if let Some(name) = one(tweet::REPLY_TO) {
         json["in_reply_to_screen_name"] = name.into();
     }
-    if needs(tweet::IS, "reply") {
-        json["in_reply_to_status_id_str"] = "9".into();
+    if needs(tweet::IS, "reply") && !texts.keys().any(|id| matches!(*id, tweet::REPLY_TO_TWEET | tweet::REPLY_TO_USER))
+    {
+        json["in_reply_to_status_id_str"] = filler(tweet::REPLY_TO_TWEET)?.into();
+    }
+    if texts.contains_key(&tweet::PLACE) || texts.contains_key(&tweet::COUNTRY) {
+        json["place"] = json!({
+            "full_name": joined(tweet::PLACE).unwrap_or_else(|| "!".to_owned()),
+            "country_code": one(tweet::COUNTRY),
+        });
+    }
+    for (id, name) in [(tweet::REPLIES, "reply_count"), (tweet::QUOTES, "quote_count")] {
+        if of(id).next().is_some() {
+            json[name] = key(id)?.into();
+        }
+    }
+    // An original has one author, and an identity.
+    let original = |id: FieldId| {
+        let names = texts.get(&id)?;
+        let mut names: Vec<&String> = names.iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        let name = |at: usize| names.get(at).map_or_else(|| filler(id), |name| Some((*name).clone()));
+        if names.len() > 3 {
+            return None;
+        }
+        Some(json!({"id_str": name(0)?, "text": "!", "user": {"screen_name": name(1)?, "id_str": name(2)?}}))
+    };
+    if texts.contains_key(&tweet::QUOTES_OF) || texts.contains_key(&tweet::QUOTED) {
+        let mut quoted = original(tweet::QUOTES_OF).or_else(|| {
+            let id = filler(tweet::QUOTES_OF)?;
+            Some(json!({"id_str": id, "text": "!", "user": {"screen_name": id, "id_str": id}}))
+        })?;
+        if let Some(text) = joined(tweet::QUOTED) {
+            quoted["text"] = text.into();
+        }
+        json["quoted_status"] = quoted;
+    }
+    if texts.contains_key(&tweet::RETWEETS_OF) {
+        json["retweeted_status"] = original(tweet::RETWEETS_OF)?;
     }
     if needs(tweet::IS, "quote") {
         json["is_quote_status"] = true.into();
     }
-    if needs(tweet::IS, "retweet") {
-        json["retweeted_status_id_str"] = "9".into();
+    if needs(tweet::IS, "retweet") && !texts.contains_key(&tweet::RETWEETS_OF) {
+        json["is_retweet"] = true.into();
     }
     if of(tweet::CREATED).next().is_some() {
         json["created_at"] = jiff::Timestamp::from_millisecond(key(tweet::CREATED)?).ok()?.to_string().into();
@@ -176,6 +238,8 @@ fn is_undecided(leaves: &[Ast]) -> bool {
         Ast::Wildcard { .. } | Ast::Regex { .. } | Ast::Fuzzy { .. } | Ast::Within { .. } | Ast::Near { .. } => true,
         // A tweet without a date has that of its arrival.
         Ast::Range { field, .. } | Ast::Exists { field } if *field == tweet::CREATED => true,
+        // A hash can't be chosen.
+        Ast::Range { field, .. } if *field == tweet::SAMPLE => true,
         Ast::Term { field, term } if *field == tweet::HAS => {
             matches!(term.as_str(), "media" | "images" | "videos")
         }

@@ -9,12 +9,13 @@ use proptest::prelude::*;
 
 use super::{Ast, GeoBox, GeoCircle, Phrase};
 use crate::doc::{Doc, DocBuilder, Point};
-use crate::schema::{FieldId, Schema, tweet};
+use crate::schema::{FieldId, Kind, Schema, tweet};
 
 /// The words of texts. Each is its own term.
 pub const WORDS: &[&str] = &["rust", "rest", "trust", "rusty", "go", "job", "jobs", "日", "本", "🚀", "a"];
 const TAGS: &[&str] = &["rust", "rustlang", "job", "日本"];
 const NAMES: &[&str] = &["ann", "anna", "bob", "and"];
+const IDS: &[&str] = &["1", "12", "123"];
 const LANGS: &[&str] = &["en", "de", "ja"];
 const URLS: &[&str] = &[
     "https://example.com/rust/jobs",
@@ -45,13 +46,28 @@ fn term() -> impl Strategy<Value = (FieldId, String)> + Clone {
         1 => (Just(tweet::LANG), one_of(LANGS)),
         1 => (Just(tweet::HAS), one_value(tweet::HAS_VALUES)),
         1 => (Just(tweet::IS), one_value(tweet::IS_VALUES)),
+        1 => (prop::sample::select(vec![tweet::PLACE, tweet::BIO, tweet::ALT, tweet::QUOTED]), one_of(WORDS)),
+        1 => (prop::sample::select(vec![tweet::RETWEETS_OF, tweet::QUOTES_OF, tweet::COUNTRY]), one_of(NAMES)),
+        1 => (prop::sample::select(vec![
+            tweet::CONVERSATION_ID, tweet::REPLY_TO_TWEET, tweet::USER_ID, tweet::REPLY_TO_USER,
+        ]), one_of(IDS)),
+        1 => (Just(tweet::SOURCE), one_value(tweet::SOURCE_VALUES)),
     ]
 }
 
 /// A field with numbers, and one of a few numbers.
 fn value() -> impl Strategy<Value = (FieldId, i64)> + Clone {
     (
-        prop::sample::select(vec![tweet::ID, tweet::FOLLOWERS, tweet::RETWEETS, tweet::FAVORITES, tweet::CREATED]),
+        prop::sample::select(vec![
+            tweet::ID,
+            tweet::FOLLOWERS,
+            tweet::RETWEETS,
+            tweet::FAVORITES,
+            tweet::CREATED,
+            tweet::REPLIES,
+            tweet::QUOTES,
+            tweet::SAMPLE,
+        ]),
         -3..8_i64,
     )
 }
@@ -119,7 +135,8 @@ pub fn leaf() -> impl Strategy<Value = Ast> {
         3 => (term(), 0..=2_u8).prop_map(|((field, term), distance)| Ast::Fuzzy { field, term, distance }),
         4 => value().prop_flat_map(|(field, _)| (bound(-3..8_i64), bound(-3..8_i64))
             .prop_map(move |(lower, upper)| Ast::Range { field, lower, upper })),
-        2 => (0..17_u8).prop_map(|field| Ast::Exists { field: FieldId(field) }),
+        2 => prop::sample::select(Schema::tweet().iter().map(|(id, _)| id).collect::<Vec<_>>())
+            .prop_map(|field| Ast::Exists { field }),
         1 => (place(), place()).prop_map(|(a, b)| Ast::Within {
             field: tweet::COORDINATES,
             bounds: GeoBox { west: a.lon, east: b.lon, south: a.lat.min(b.lat), north: a.lat.max(b.lat) },
@@ -183,7 +200,8 @@ pub fn parts() -> impl Strategy<Value = Parts> {
     let text = prop_oneof![
         (prop_oneof![4 => Just(tweet::TEXT), 1 => Just(tweet::USER_NAME)], words),
         (Just(tweet::URL), one_of(URLS)),
-        term().prop_filter("keywords only", |(field, _)| *field >= tweet::HASHTAG),
+        term().prop_filter("keywords only", |(field, _)| Schema::tweet().field(*field).kind == Kind::Keyword),
+        (prop::sample::select(vec![tweet::PLACE, tweet::BIO, tweet::ALT, tweet::QUOTED]), one_of(WORDS)),
     ];
     (prop::collection::vec(text, 0..7), prop::collection::vec(value(), 0..4), prop::collection::vec(place(), 0..2))
         .prop_map(|(texts, values, points)| Parts { texts, values, points })

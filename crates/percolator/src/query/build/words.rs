@@ -55,7 +55,14 @@ impl Builder<'_> {
                     return Ok(Ast::Prefix { field, prefix: term });
                 }
                 self.check_known(field, &term)?;
-                Ok(Ast::Term { field, term })
+                match self.schema.field(field).numbers {
+                    Some(numbers) if term.bytes().all(|byte| byte.is_ascii_digit()) => {
+                        self.clause()?;
+                        let id = Ast::Term { field: numbers, term: term.clone() };
+                        Ok(Ast::Or(vec![Ast::Term { field, term }, id]))
+                    }
+                    _ => Ok(Ast::Term { field, term }),
+                }
             }
             Kind::Integer | Kind::Float | Kind::Date if last_is_prefix => Err(self.not_terms(field)),
             Kind::Integer | Kind::Float | Kind::Date => {

@@ -48,23 +48,6 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Values of `filter:`, and the field and value that they stand for.
-const FILTERS: &[(&[&str], &str, &str)] = &[
-    (&["links", "link", "urls"], "has", "links"),
-    (&["media"], "has", "media"),
-    (&["images", "image", "photos", "twimg"], "has", "images"),
-    (&["videos", "video", "native_video", "consumer_video", "pro_video"], "has", "videos"),
-    (&["polls", "poll"], "has", "polls"),
-    (&["hashtags", "hashtag"], "has", "hashtags"),
-    (&["mentions"], "has", "mentions"),
-    (&["cashtags", "symbols"], "has", "cashtags"),
-    (&["geo", "location", "coordinates"], "has", "coordinates"),
-    (&["retweets", "retweet", "nativeretweets"], "is", "retweet"),
-    (&["replies", "reply"], "is", "reply"),
-    (&["quote", "quotes"], "is", "quote"),
-    (&["verified", "blue_verified"], "is", "verified"),
-];
-
 /// The value that no tweet has which perch gets, so that excluding it is redundant.
 const NEVER: &str = "nullcast";
 
@@ -199,12 +182,14 @@ impl Parser<'_, '_, '_> {
         if let Some(problem) = refused_value(&value) {
             return self.refuse_value(name, span, problem);
         }
-        let known = FILTERS.iter().find(|(names, ..)| names.contains(&value.as_str()));
-        let known = known.and_then(|&(_, field, value)| Some((self.builder.schema.find(field)?, value)));
-        let built = if let Some((field, value)) = known {
-            self.builder.text(field, value, 0, false)
+        let schema = self.builder.schema;
+        let fields = ["has", "is"].into_iter().filter_map(|name| schema.find(name));
+        let values = fields.flat_map(|id| schema.field(id).values.iter().map(move |it| (id, it)));
+        let known = values.clone().find(|(_, it)| it.name == value || it.aliases.contains(&value));
+        let built = if let Some((field, it)) = known {
+            self.builder.text(field, &it.name, 0, false)
         } else {
-            let names: Vec<&str> = FILTERS.iter().map(|(names, ..)| names[0]).collect();
+            let names: Vec<&str> = values.map(|(_, it)| &*it.name).collect();
             Err(LeafError::new(format!("`filter:` knows no `{text}`"))
                 .expected(format!("expected one of {}", names.join(", "))))
         };

@@ -147,7 +147,7 @@ fn mistakes_say_where_and_what_was_expected() {
             column 5: `has:` knows no `cheese`
               has:cheese
                   ^^^^^^
-              expected one of media, links, hashtags, mentions, cashtags, coordinates, images, videos
+              expected one of media, links, hashtags, mentions, cashtags, coordinates, images, videos, polls
             column 11: `many` is no whole number, and `user.followers_count` holds nothing else
               followers:many
                         ^^^^
