@@ -172,7 +172,7 @@ fn fields_that_are_wrong_are_named() {
             ["cmd/error",{"code":"bad_payload","message":"`id_str` is missing","at":{"field":"id_str"}},1]
             Search(Tweet("x")) Some("1")
             ["cmd/error",{"code":"bad_payload","message":"`by` is missing","at":{"field":"by"}},1]
-            ["cmd/error",{"code":"bad_payload","message":"`by` must be the name of a date, of words or of keywords: text, user.name, hashtag, mention, cashtag, lang, user.screen_name, in_reply_to_screen_name, has, is, created_at","at":{"field":"by"}},1]
+            ["cmd/error",{"code":"bad_payload","message":"`by` must be the name of a date, of words or of keywords: text, user.name, hashtag, mention, cashtag, lang, user.screen_name, in_reply_to_screen_name, has, is, created_at, conversation_id, retweets_of, quotes_of, in_reply_to_status_id_str, place.full_name, place.country_code, user.description, source, user.id_str, in_reply_to_user_id_str, alt, quoted","at":{"field":"by"}},1]
             ["cmd/error",{"code":"bad_payload","message":"`n` must be a whole number from 1 to 1000","at":{"field":"n"}},1]
             ["cmd/error",{"code":"bad_payload","message":"the payload of cmd/ping must be an object, not an array"},1]
             ["cmd/error",{"code":"bad_payload","message":"cmd/ping has no field `x` (none is known)","at":{"field":"x"}},1]
