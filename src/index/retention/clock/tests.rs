@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -11,33 +11,37 @@ const HOUR: u64 = 3_600 * SECOND;
 const DAY: u64 = 24 * HOUR;
 const AGE: u64 = 30 * DAY;
 
+fn signed(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap()
+}
+
 /// Clocks that a test sets.
 #[derive(Debug)]
 pub(in crate::index) struct FakeTime {
-    wall_ms: AtomicU64,
+    /// Below zero the wall clock shows zero, so that it is right again after a jump back.
+    wall_ms: AtomicI64,
     monotonic_ms: AtomicU64,
 }
 
 impl FakeTime {
     pub(in crate::index) fn new() -> Arc<FakeTime> {
-        Arc::new(FakeTime { wall_ms: AtomicU64::new(20_000 * DAY), monotonic_ms: AtomicU64::new(0) })
+        Arc::new(FakeTime { wall_ms: AtomicI64::new(signed(20_000 * DAY)), monotonic_ms: AtomicU64::new(0) })
     }
 
     pub(in crate::index) fn pass(&self, ms: u64) {
-        self.wall_ms.fetch_add(ms, Ordering::Relaxed);
+        self.jump(signed(ms));
         self.monotonic_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
     /// Moves the wall clock only.
     pub(in crate::index) fn jump(&self, ms: i64) {
-        let wall_ms = self.wall_ms.load(Ordering::Relaxed);
-        self.wall_ms.store(wall_ms.saturating_add_signed(ms), Ordering::Relaxed);
+        self.wall_ms.fetch_add(ms, Ordering::Relaxed);
     }
 }
 
 impl TimeSource for FakeTime {
     fn wall_ms(&self) -> u64 {
-        self.wall_ms.load(Ordering::Relaxed)
+        u64::try_from(self.wall_ms.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
     fn monotonic(&self) -> Duration {
@@ -107,7 +111,7 @@ impl Machine {
     }
 
     fn restart(&mut self, downtime_ms: u64) {
-        self.time.jump(i64::try_from(downtime_ms).unwrap());
+        self.time.jump(signed(downtime_ms));
         self.now_ms += downtime_ms;
         self.retained = self.stored.0.clone();
         let newest = self.retained.newest_arrival_ms();
