@@ -25,6 +25,8 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
 #[path = "support/corpus.rs"]
 mod corpus;
+#[path = "support/http.rs"]
+mod http;
 #[path = "support/registrations.rs"]
 mod registrations;
 #[path = "support/server.rs"]
@@ -106,7 +108,7 @@ async fn run(index_dir: &Path, seconds: usize, compress: bool, held: usize) {
 
 /// Brings posts into the index, in requests of 10,000.
 async fn fill(server: &Server, corpus: &mut Corpus, posts: usize) {
-    let http = reqwest::Client::new();
+    let http = http::client();
     for first in (0..posts).step_by(10_000) {
         let body: String = (first..posts.min(first + 10_000)).map(|n| event(corpus, n) + "\n").collect();
         let answer = http.post(format!("http://{}/api/tweets", server.address)).body(body).send().await;
@@ -133,7 +135,7 @@ fn event(corpus: &mut Corpus, n: usize) -> String {
 }
 
 async fn get(server: &Server, path: &str) -> Value {
-    let answer = reqwest::get(format!("http://{}{path}", server.address)).await.expect("an answer");
+    let answer = http::client().get(format!("http://{}{path}", server.address)).send().await.expect("an answer");
     answer.json().await.expect("JSON")
 }
 

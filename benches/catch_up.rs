@@ -23,6 +23,8 @@ use futures_util::StreamExt;
 
 #[path = "support/corpus.rs"]
 mod corpus;
+#[path = "support/http.rs"]
+mod http;
 #[path = "support/server.rs"]
 mod server;
 
@@ -91,7 +93,7 @@ async fn catch_up(server: &Server, corpus: &mut Corpus, searches: usize, backlog
 
 /// Sends tweets, and waits until they are committed.
 async fn fill(server: &Server, corpus: &mut Corpus, tweets: usize) {
-    let http = reqwest::Client::new();
+    let http = http::client();
     let url = format!("http://{}/api/tweets", server.address);
     let mut left = tweets;
     while left > 0 {

@@ -34,6 +34,9 @@ use perch_sente::transit::{self, Codes};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+#[path = "support/http.rs"]
+mod http;
+
 fn main() {
     let short = std::env::args().any(|arg| arg == "--short");
     pack();
@@ -119,7 +122,7 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("an address");
         let address = line.trim().strip_prefix("listening on http://").expect("an address").to_owned();
-        Server { child, address, http: reqwest::Client::new(), _dir: dir }
+        Server { child, address, http: http::client(), _dir: dir }
     }
 
     /// The time that the server has spent on a core.
@@ -219,7 +222,7 @@ async fn push(kind: Kind, batch_tweets: u64, seconds: u64, idle: f64) -> f64 {
 
 async fn poll(clients: usize, seconds: u64) {
     let server = Server::start();
-    let http = reqwest::Client::builder().pool_max_idle_per_host(clients).build().expect("a client");
+    let http = http::builder().pool_max_idle_per_host(clients).build().expect("a client");
     let url = format!("http://{}/chsk", server.address);
     let ready = Arc::new(tokio::sync::Barrier::new(clients + 1));
     // When each tweet was sent; the first has number 1.

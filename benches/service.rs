@@ -36,6 +36,8 @@ use serde_json::Value;
 
 #[path = "support/corpus.rs"]
 mod corpus;
+#[path = "support/http.rs"]
+mod http;
 #[path = "support/registrations.rs"]
 mod registrations;
 #[path = "support/server.rs"]
@@ -65,7 +67,7 @@ async fn run(tweets: usize) {
     let drains = register(&server).await;
 
     let started = Instant::now();
-    let http = reqwest::Client::new();
+    let http = http::client();
     let bodies: Arc<Vec<String>> = Arc::new(lines.chunks(tweets / 20).map(<[String]>::concat).collect());
     let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let senders: Vec<_> = (0..4)

@@ -23,9 +23,11 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tokio_rustls::rustls::ClientConfig;
 
 use crate::app::{Keys, Plugins};
 use crate::config::{Config, ConfigError, ConfigFile, ConfigLayers};
+use crate::outbound::{self, Trust, TrustError};
 use crate::query::{Diagnostics, ParseOptions, Parsed, Query, QueryLimits};
 use crate::schema::Schema;
 use crate::telemetry;
@@ -114,8 +116,18 @@ struct AccessArgs {
 
 impl AccessArgs {
     /// What connections to these addresses need.
-    fn tls<'a>(&self, urls: impl IntoIterator<Item = &'a url::Url>) -> Result<client::Tls, Failure> {
-        client::Tls::new(self.ca.as_deref(), urls)
+    /// The TLS set-up that these addresses need. The file of `--ca` is read in any case, so that
+    /// mistakes are found.
+    fn tls<'a>(&self, urls: impl IntoIterator<Item = &'a url::Url>) -> Result<ClientConfig, Failure> {
+        let trust = match &self.ca {
+            Some(file) => Trust::File(file),
+            None if urls.into_iter().any(client::is_encrypted) => Trust::System,
+            None => Trust::Nobody,
+        };
+        outbound::tls(trust).map_err(|error| match error {
+            TrustError::File(what) => Failure::Usage(format!("--ca: {what}")),
+            TrustError::System(_) => Failure::Other(anyhow::anyhow!("{error}, or name those to trust with --ca")),
+        })
     }
 
     fn authorization(&self) -> Result<Option<hyper::header::HeaderValue>, Failure> {

@@ -13,6 +13,7 @@
 //! | module | question it answers |
 //! |---|---|
 //! | `ids` | Which ids and positions are there? |
+//! | `outbound` | Which servers does perch trust, and how does it send requests to them? |
 //! | `tweet` | Which fields of a tweet are kept, how are they stored and analyzed, and where in it are matches? |
 //! | `format` | How do networks, archives and tools write tweets? Table of plugins, and the reader of files |
 //! | `config`, `telemetry` | What did the user configure? What is logged and measured? |
@@ -34,6 +35,7 @@ pub mod hub;
 pub mod ids;
 pub mod index;
 pub mod live;
+pub mod outbound;
 pub mod pipeline;
 pub mod server;
 pub mod source;

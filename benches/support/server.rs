@@ -53,7 +53,7 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("an address");
         let address = line.trim().strip_prefix("listening on http://").expect("an address").to_owned();
-        let http = reqwest::Client::new();
+        let http = crate::http::client();
         while !http
             .get(format!("http://{address}/readyz"))
             .send()

@@ -187,7 +187,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<(), Failure> {
     let settings = Settings::new(args);
     let http = Http::new(&args.server.access, std::iter::once(&args.server.url).chain(&args.metrics_url))?;
     let health = address(&args.server.url, "/healthz");
-    http.get(&health).await.map_err(|error| unreachable(&args.server.url, &*error))?;
+    http.get(&health).await.map_err(|error| unreachable(&args.server.url, &error))?;
     allow_files(u64::from(settings.sessions) + OTHER_FILES)?;
     let meter = match (args.pid, &args.metrics_url) {
         (Some(id), _) => Meter::Process(id),
@@ -239,7 +239,7 @@ async fn resolve(args: &BenchArgs) -> Result<Address, Failure> {
         socket,
         host: format!("{host}:{port}"),
         path: url.path().to_owned(),
-        tls: if is_encrypted(&url) { Some((args.server.access.tls([&url])?, host.to_owned())) } else { None },
+        tls: if is_encrypted(&url) { Some((Arc::new(args.server.access.tls([&url])?), host.to_owned())) } else { None },
         authorization: args.server.access.authorization()?,
     })
 }

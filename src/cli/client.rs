@@ -1,7 +1,6 @@
-//! What the clients share: connections, addresses, errors of the server, and when to try again.
+//! What the clients share: requests, addresses, errors of the server, and when to try again.
 
 mod http;
-mod stream;
 
 use std::time::Duration;
 
@@ -10,12 +9,12 @@ use hyper::StatusCode;
 use rand::RngExt as _;
 use serde::Deserialize;
 use tokio_rustls::rustls;
+use tokio_tungstenite::tungstenite;
 use url::Url;
 
 use super::Failure;
+use crate::outbound::cause;
 pub(super) use http::{Answer, Http};
-use stream::SpeaksTls;
-pub(super) use stream::{Stream, Tls, bare, is_encrypted};
 
 /// The address of a server as people write it: without a scheme it is one of http.
 pub(super) fn server_url(text: &str) -> Result<Url, String> {
@@ -42,13 +41,19 @@ pub(super) fn address(server: &Url, path: &str) -> Url {
     url
 }
 
-/// What to say when nobody answers, or nobody who can be trusted.
+/// Whether connections to it are encrypted.
+pub(super) fn is_encrypted(url: &Url) -> bool {
+    matches!(url.scheme(), "https" | "wss")
+}
+
+/// A host without the brackets that an IPv6 address has in a URL.
+pub(super) fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// The failure for a server that does not answer, or has no certificate that perch trusts.
 pub(super) fn unreachable(server: &Url, error: &(dyn std::error::Error + 'static)) -> Failure {
-    if stream::cause::<SpeaksTls>(error).is_some() {
-        let encrypted = server.as_str().replacen("http://", "https://", 1);
-        return Failure::Other(anyhow!("{server} speaks TLS: write --url {encrypted}"));
-    }
-    if let Some(fault) = stream::cause::<rustls::Error>(error) {
+    if let Some(fault) = cause::<rustls::Error>(error) {
         if matches!(fault, rustls::Error::InvalidMessage(_)) {
             let plain = server.as_str().replacen("https://", "http://", 1);
             return Failure::Other(anyhow!("{server} does not speak TLS: write --url {plain}"));
@@ -57,6 +62,10 @@ pub(super) fn unreachable(server: &Url, error: &(dyn std::error::Error + 'static
             "{server} can't be trusted: {fault}; --ca names a file with the certificates to trust"
         ));
     }
+    if !is_encrypted(server) && is_no_http(error) {
+        let encrypted = server.as_str().replacen("http://", "https://", 1);
+        return Failure::Other(anyhow!("{server} does not speak HTTP; if it speaks TLS, write --url {encrypted}"));
+    }
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -64,6 +73,13 @@ pub(super) fn unreachable(server: &Url, error: &(dyn std::error::Error + 'static
     Failure::Other(anyhow!(
         "no perch answers at {server} ({cause}); start it with `perch serve`, or name another one with --url"
     ))
+}
+
+/// Whether an answer came that is not HTTP, such as the alert of a server that speaks TLS.
+fn is_no_http(error: &(dyn std::error::Error + 'static)) -> bool {
+    cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse)
+        || cause::<tungstenite::error::ProtocolError>(error)
+            .is_some_and(|error| matches!(error, tungstenite::error::ProtocolError::HttparseError(_)))
 }
 
 /// An error as perch sends it.

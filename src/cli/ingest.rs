@@ -76,7 +76,7 @@ pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
     let target = Arc::new(Target { http, url, max_portion_bytes: AtomicUsize::new(PORTION_BYTES) });
     // Before anything is read: the most common mistake is that there is no server.
     let health = address(&args.server.url, "/healthz");
-    target.http.get(&health).await.map_err(|error| unreachable(&args.server.url, &*error))?;
+    target.http.get(&health).await.map_err(|error| unreachable(&args.server.url, &error))?;
 
     let mut ends = Ends::listen().context("can't listen for signals")?;
     let mut counts = Counts::default();
@@ -515,7 +515,7 @@ async fn send_part(body: Bytes, target: &Target) -> Result<Option<Answer>, Failu
             // What came before the limit was taken, and is sent again: a tweet replaces itself.
             Ok(answer) if answer.status == StatusCode::PAYLOAD_TOO_LARGE => return Ok(None),
             Ok(answer) => return understand(answer.status, &answer.body).map(Some),
-            Err(error) => (unreachable_text(&target.url, &*error), None),
+            Err(error) => (unreachable_text(&target.url, &error), None),
         };
         let pause = wait.unwrap_or_default().max(backoff.pause());
         if started.elapsed() + pause > PATIENCE {

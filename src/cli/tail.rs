@@ -6,6 +6,7 @@
 use std::io::{IsTerminal as _, Write as _};
 #[cfg(unix)]
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -15,15 +16,15 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::{io::Interest, net::unix::pipe};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::{self, Message};
-use url::Url;
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
-use super::client::{Backoff, ServerError, Stream, Tls, address, is_encrypted, refusal, unreachable};
+use super::client::{Backoff, ServerError, address, is_encrypted, refusal, unreachable};
 use super::show::{Shown, escaped, json_line};
 use super::{Failure, ServerArgs, read_query};
 use crate::query::ParseOptions;
@@ -96,7 +97,7 @@ async fn stdout_closed() {
 
 async fn print_matches(args: &TailArgs) -> Result<(), Failure> {
     let mut url = address(&args.server.url, "/ws");
-    let tls = args.server.access.tls([&url])?;
+    let tls = Connector::Rustls(Arc::new(args.server.access.tls([&url])?));
     let scheme = if is_encrypted(&url) { "wss" } else { "ws" };
     url.set_scheme(scheme)
         .map_err(|()| Failure::Usage(format!("--url: {} is no address of perch", args.server.url)))?;
@@ -109,8 +110,8 @@ async fn print_matches(args: &TailArgs) -> Result<(), Failure> {
         if let Some(authorization) = &authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
-        let why = match connect(&tls, &url, request).await {
-            Ok(socket) => {
+        let why = match connect_async_tls_with_config(request, None, true, Some(tls.clone())).await {
+            Ok((socket, _)) => {
                 let resumed = connected_before;
                 connected_before = true;
                 let before = position.clone();
@@ -155,16 +156,7 @@ struct At {
     seq: u64,
 }
 
-type Socket = WebSocketStream<Stream>;
-
-async fn connect(
-    tls: &Tls,
-    url: &Url,
-    request: tungstenite::handshake::client::Request,
-) -> tungstenite::Result<Socket> {
-    let stream = tls.connect(url).await?;
-    Ok(tokio_tungstenite::client_async(request, stream).await?.0)
-}
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Registers and prints until the connection is over.
 async fn follow(mut socket: Socket, args: &TailArgs, position: &mut Position, resumed: bool) -> Lost {

@@ -9,20 +9,17 @@ use axum::http::header::{HeaderValue, RETRY_AFTER, USER_AGENT};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, ClientConfig};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use url::Url;
 
 use super::retry::RetryLater;
+use crate::outbound::{self, Trust};
 
 /// The time for a connection, TLS and the handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -33,13 +30,11 @@ const MAX_SILENCE: Duration = Duration::from_secs(60);
 /// The time for the server to take a frame.
 const SEND_TIMEOUT: Duration = Duration::from_secs(15);
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// An open WebSocket.
 pub(super) struct WebSocket {
-    socket: WebSocketStream<Box<dyn Stream>>,
+    socket: Socket,
     host: String,
     /// When the last frame came.
     heard: Instant,
@@ -117,26 +112,20 @@ impl WebSocket {
     }
 }
 
-async fn connect(url: &Url, host: &str, max_message_bytes: usize) -> anyhow::Result<WebSocketStream<Box<dyn Stream>>> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let port = url.port_or_known_default().unwrap_or(443);
-    let stream = TcpStream::connect((bare, port)).await.with_context(|| unreachable_host(bare))?;
-    stream.set_nodelay(true)?;
-    let stream: Box<dyn Stream> = if url.scheme() == "wss" {
-        let name = ServerName::try_from(bare.to_owned())?;
-        let connecting = tls()?.connect(name, stream);
-        Box::new(connecting.await.with_context(|| format!("no encrypted connection to {host}"))?)
-    } else {
-        Box::new(stream)
-    };
+async fn connect(url: &Url, host: &str, max_message_bytes: usize) -> anyhow::Result<Socket> {
     let mut request = url.as_str().into_client_request().with_context(|| format!("{url} is no address"))?;
-    let agent = concat!("perch/", env!("CARGO_PKG_VERSION"));
-    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(agent));
+    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(outbound::USER_AGENT));
     let config =
         WebSocketConfig::default().max_message_size(Some(max_message_bytes)).max_frame_size(Some(max_message_bytes));
-    match client_async_with_config(request, stream, Some(config)).await {
+    let connector = if url.scheme() == "wss" { tls()? } else { Connector::Plain };
+    // The future is large: its parts have the buffers of the handshakes.
+    match Box::pin(connect_async_tls_with_config(request, Some(config), true, Some(connector))).await {
         Ok((socket, _)) => Ok(socket),
         Err(Error::Http(response)) => Err(refused(host, response.status(), response.headers())),
+        Err(error) if outbound::cause::<rustls::Error>(&error).is_some() => {
+            Err(error).with_context(|| format!("no encrypted connection to {host}"))
+        }
+        Err(error @ Error::Io(_)) => Err(error).with_context(|| unreachable_host(host)),
         Err(error) => Err(error).with_context(|| format!("{host} does not answer as a WebSocket server")),
     }
 }
@@ -163,21 +152,12 @@ fn refused(host: &str, status: StatusCode, headers: &HeaderMap) -> anyhow::Error
 /// The pause after status 429 without `Retry-After`.
 const TOO_MANY_PAUSE: Duration = Duration::from_secs(60);
 
-/// Makes encrypted connections to hosts whose certificates this system trusts.
-fn tls() -> anyhow::Result<TlsConnector> {
-    static CONNECTOR: OnceLock<TlsConnector> = OnceLock::new();
-    if let Some(connector) = CONNECTOR.get() {
-        return Ok(connector.clone());
+/// The TLS set-up of all sources.
+fn tls() -> anyhow::Result<Connector> {
+    static TLS: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(tls) = TLS.get() {
+        return Ok(Connector::Rustls(Arc::clone(tls)));
     }
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        bail!("this system has no certificates that perch could trust: install ca-certificates");
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(CONNECTOR.get_or_init(|| TlsConnector::from(Arc::new(config))).clone())
+    let tls = Arc::new(outbound::tls(Trust::System)?);
+    Ok(Connector::Rustls(Arc::clone(TLS.get_or_init(|| tls))))
 }

@@ -140,7 +140,7 @@ fn an_error_says_its_cause_once() {
 async fn without_transports_sources_go_on() {
     let dir = dir();
     let server = Server::start_with(&dir.path().join("index"), &["--set", "transport=[]"]);
-    let answer = reqwest::get(format!("{}/healthz", server.url)).await.expect("perch answers");
+    let answer = crate::support::get(format!("{}/healthz", server.url)).await.expect("perch answers");
     assert_eq!(answer.status().as_u16(), 404, "it runs");
 }
 
@@ -295,7 +295,7 @@ fn tail_prints_what_matches_and_stops_when_nobody_reads() {
 async fn a_termination_signal_ends_it_in_order() {
     let dir = dir();
     let mut server = Server::start(&dir.path().join("index"));
-    let answer = reqwest::Client::new()
+    let answer = crate::support::client()
         .post(format!("{}/api/tweets", server.url))
         .body(format!("{}\n", tweet(1, "rust")))
         .send()

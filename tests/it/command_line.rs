@@ -15,7 +15,7 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 async fn post(server: &Server, body: String) {
-    let answer = reqwest::Client::new().post(format!("{}/api/tweets", server.url)).body(body).send().await;
+    let answer = crate::support::client().post(format!("{}/api/tweets", server.url)).body(body).send().await;
     assert_eq!(answer.expect("perch answers").status().as_u16(), 200);
 }
 

@@ -138,7 +138,7 @@ async fn damage_is_logged_once_for_each_file() {
     let mut command = perch();
     command.stderr(fs::File::create(&log).expect("it can be written"));
     let server = Server::spawn(command, &dir.path().join("index"), &["--set", "index.commit_interval_ms=1"]);
-    let http = reqwest::Client::new();
+    let http = crate::support::client();
     let mut next = 10_000;
     until(async || {
         server.get("/api/search?q=rust&n=100&sort=oldest").await;

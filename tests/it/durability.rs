@@ -46,7 +46,7 @@ impl Feeder {
     /// Sends batch after batch until the server is gone: new tweets, what was not answered, and
     /// sometimes one that was.
     async fn feed(&mut self, url: &str) {
-        let http = reqwest::Client::new();
+        let http = crate::support::client();
         loop {
             let mut ids = self.unanswered.clone();
             for _ in 0..self.random.random_range(1..40) {
@@ -156,7 +156,7 @@ async fn kill_again_and_again(index: &Path, seed: u64, rounds: u64) {
         let started = Instant::now();
         // Short commits: many moments are in the middle of one.
         let server = Server::start_with(index, &["--set", "index.commit_interval_ms=20"]);
-        let ready = reqwest::get(format!("{}/readyz", server.url)).await.expect("perch answers");
+        let ready = crate::support::get(format!("{}/readyz", server.url)).await.expect("perch answers");
         assert_eq!(ready.status().as_u16(), 200);
         assert!(started.elapsed() < Duration::from_secs(5), "ready after {:?}", started.elapsed());
 
@@ -212,7 +212,7 @@ fn long_tweets(random: &mut StdRng, first: u64, n: u64) -> String {
 }
 
 async fn ingest(server: &Server, body: String) -> (u16, Value) {
-    let post = reqwest::Client::new().post(format!("{}/api/tweets", server.url)).body(body);
+    let post = crate::support::client().post(format!("{}/api/tweets", server.url)).body(body);
     let answer = post.send().await.expect("perch answers");
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
@@ -254,7 +254,7 @@ async fn a_full_disk_stops_ingestion_only_and_ends_with_space() {
 
     // Nobody is sent here to bring tweets, and everything else goes on.
     let ready = async |server: &Server| {
-        let answer = reqwest::get(format!("{}/readyz", server.url)).await.expect("perch answers");
+        let answer = crate::support::get(format!("{}/readyz", server.url)).await.expect("perch answers");
         (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON")["reason"].clone())
     };
     assert_eq!(ready(&server).await, (503, json!("no space left for the index")));

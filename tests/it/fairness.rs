@@ -30,7 +30,7 @@ fn word(mut n: u64) -> String {
 /// A server with this number of tweets, each with eight words of its own.
 async fn server(dir: &Path, tweets: u64, arguments: &[&str]) -> Server {
     let server = Server::start_with(dir, arguments);
-    let http = reqwest::Client::new();
+    let http = crate::support::client();
     for from in (0..tweets).step_by(10_000) {
         let line = |id: u64| {
             let words: Vec<String> = (0..8).map(|at| word(id * 8 + at)).collect();
@@ -45,7 +45,7 @@ async fn server(dir: &Path, tweets: u64, arguments: &[&str]) -> Server {
 
 /// Number of a metric without labels.
 async fn metric(server: &Server, name: &str) -> u64 {
-    let page = reqwest::get(format!("{}/metrics", server.url)).await.expect("perch answers");
+    let page = crate::support::get(format!("{}/metrics", server.url)).await.expect("perch answers");
     let page = page.text().await.expect("text");
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {name} in {page}"))
@@ -54,7 +54,7 @@ async fn metric(server: &Server, name: &str) -> u64 {
 /// A client at this loopback address.
 fn client_at(last: u8) -> reqwest::Client {
     let address = IpAddr::V4(Ipv4Addr::new(127, 0, 0, last));
-    reqwest::Client::builder().local_address(address).build().expect("a client")
+    crate::support::client_builder().local_address(address).build().expect("a client")
 }
 
 async fn search(http: &reqwest::Client, server: &Server) -> (u16, Duration) {
@@ -138,7 +138,7 @@ async fn a_request_that_is_given_up_stops_its_search() {
     let mut requests = JoinSet::new();
     for _ in 0..8 {
         let url = format!("{}/api/search?q={}", server.url, costly().replace(' ', "%20"));
-        requests.spawn(reqwest::Client::new().get(url).send());
+        requests.spawn(crate::support::client().get(url).send());
     }
     until(async || metric(&server, "perch_searches_running").await > 0).await;
     requests.shutdown().await;

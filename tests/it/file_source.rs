@@ -210,7 +210,8 @@ async fn what_is_left_of_damaged_standard_input_is_not_taken_for_tweets() {
 
 /// The value of the first metric that starts like this; 0 when there is none.
 async fn value(server: &Server, start: &str) -> f64 {
-    let metrics = reqwest::get(format!("{}/metrics", server.url)).await.expect("an answer").text().await.expect("text");
+    let metrics =
+        crate::support::get(format!("{}/metrics", server.url)).await.expect("an answer").text().await.expect("text");
     let line = metrics.lines().find(|line| line.starts_with(start));
     line.and_then(|line| line.rsplit(' ').next()).map_or(0.0, |n| n.parse().expect("a number"))
 }

@@ -18,7 +18,7 @@ const STREAMS: usize = 100;
 async fn fill(server: &Server) {
     let text = format!("rust {}", "x".repeat(900));
     let body: String = (1..=1_000).map(|id| format!("{}\n", tweet(id, &text))).collect();
-    let answer = reqwest::Client::new().post(format!("{}/api/tweets", server.url)).body(body).send().await;
+    let answer = crate::support::client().post(format!("{}/api/tweets", server.url)).body(body).send().await;
     assert!(answer.expect("perch answers").status().is_success());
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn get(path: &str) -> hyper::Request<()> {
 }
 
 async fn metric(server: &Server, name: &str) -> f64 {
-    let page = reqwest::get(format!("{}/metrics", server.url)).await.expect("perch answers");
+    let page = crate::support::get(format!("{}/metrics", server.url)).await.expect("perch answers");
     let page = page.text().await.expect("text");
     page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0.0)
 }
@@ -112,7 +112,7 @@ async fn streams_with_no_window_hold_little_and_are_reset() {
         client = client.ready().await.expect("room for a stream");
         let (answer, _) = client.send_request(get("/healthz"), true).expect("it goes out");
         assert_eq!(answer.await.expect("an answer").status(), 200);
-        let other = reqwest::get(format!("{}/api/search?q=rust&n=10", server.url)).await.expect("an answer");
+        let other = crate::support::get(format!("{}/api/search?q=rust&n=10", server.url)).await.expect("an answer");
         assert_eq!(other.status().as_u16(), 200);
         drop((client, answers));
         until(async || metric(&server, "perch_response_buffer_bytes").await == 0.0).await;
@@ -149,7 +149,7 @@ async fn many_connections_hold_no_more_than_their_address_may() {
     assert!(held > 0.0 && held <= f64::from(6 << 20), "{held} bytes are held for one address");
     assert!(!taken.is_empty() && refused > 0, "{} answers, {refused} refused", taken.len());
     // A page of this size has room beside them.
-    let other = reqwest::get(format!("{}/api/search?q=rust&n=400", server.url)).await.expect("an answer");
+    let other = crate::support::get(format!("{}/api/search?q=rust&n=400", server.url)).await.expect("an answer");
     assert_eq!(other.status().as_u16(), 200);
     server.kill();
 }
@@ -210,7 +210,7 @@ async fn a_wave_of_unread_answers_gives_its_memory_back() {
     let times = ["--set", "limits.search_timeout_ms=600000"];
     let server = Server::start_with(&dir.path().join("index"), &times);
     fill(&server).await;
-    let page = reqwest::get(format!("{}/api/search?q=rust&n=1000", server.url)).await.expect("an answer");
+    let page = crate::support::get(format!("{}/api/search?q=rust&n=1000", server.url)).await.expect("an answer");
     assert!(page.bytes().await.expect("a body").len() > 900_000);
     let before = metric(&server, MEMORY).await;
     let mut connections = Vec::new();

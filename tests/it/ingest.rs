@@ -55,7 +55,7 @@ async fn pass_on(State(upstream): State<Arc<Upstream>>, headers: HeaderMap, body
     }
     assert_eq!(headers["content-encoding"], "zstd");
     let request =
-        reqwest::Client::new().post(format!("{}/api/tweets", upstream.url)).header("Content-Encoding", "zstd");
+        crate::support::client().post(format!("{}/api/tweets", upstream.url)).header("Content-Encoding", "zstd");
     let answer = request.body(body).send().await.expect("perch answers");
     let status = StatusCode::from_u16(answer.status().as_u16()).expect("a status");
     (status, answer.bytes().await.expect("a body")).into_response()

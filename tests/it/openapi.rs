@@ -35,7 +35,7 @@ async fn schemathesis_finds_no_fault() {
     command.stderr(log);
     let server = Server::spawn(command, &dir.path().join("index"), &[]);
     let tweets: String = (1..=100).map(|id| format!("{}\n", tweet(id, "rust"))).collect();
-    let answer = reqwest::Client::new().post(format!("{}/api/tweets", server.url)).body(tweets).send().await;
+    let answer = crate::support::client().post(format!("{}/api/tweets", server.url)).body(tweets).send().await;
     assert_eq!(answer.expect("perch answers").status().as_u16(), 200);
     let mut command = Command::new(tool);
     command.arg("--config-file").arg(root().join("tests/openapi/schemathesis.toml"));

@@ -24,14 +24,15 @@ fn long_text() -> String {
 }
 
 async fn metric(server: &Server, name: &str) -> u64 {
-    let page = reqwest::get(format!("{}/metrics", server.url)).await.expect("an answer").text().await.expect("text");
+    let page =
+        crate::support::get(format!("{}/metrics", server.url)).await.expect("an answer").text().await.expect("text");
     let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name}"))
 }
 
 /// Sends a tweet, and waits until it is durable.
 async fn post(url: String, tweet: Value) {
-    let request = reqwest::Client::new().post(format!("{url}/api/tweets")).body(tweet.to_string());
+    let request = crate::support::client().post(format!("{url}/api/tweets")).body(tweet.to_string());
     let answer = request.send().await.expect("an answer");
     assert_eq!(answer.status(), 200, "{answer:?}");
 }

@@ -28,7 +28,7 @@ async fn what_was_acknowledged_survives_power_cuts_on_ext4() {
     if std::env::var_os("PERCH_LONG_TESTS").is_none() {
         return;
     }
-    let http = reqwest::Client::new();
+    let http = crate::support::client();
     let mut lost = Vec::new();
     for seed in 0..CUTS {
         let mut random = StdRng::seed_from_u64(seed);

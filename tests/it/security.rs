@@ -256,7 +256,7 @@ async fn heads_that_are_cut_off_are_counted() {
         }
         closed(stream).await;
         until(async || {
-            let page = reqwest::get(format!("{}/metrics", server.url)).await.expect("perch answers");
+            let page = crate::support::get(format!("{}/metrics", server.url)).await.expect("perch answers");
             turned_away(&page.text().await.expect("text"), reason) == times
         })
         .await;

@@ -25,7 +25,7 @@ impl Held {
         let server = Server::spawn(command, &dir.path().join("index"), arguments);
         let text = format!("rust {}", "x".repeat(4_000));
         let body: String = (1..=1_000).map(|id| format!("{}\n", tweet(id, &text))).collect();
-        let answer = reqwest::Client::new().post(format!("{}/api/tweets", server.url)).body(body).send().await;
+        let answer = crate::support::client().post(format!("{}/api/tweets", server.url)).body(body).send().await;
         assert!(answer.expect("perch answers").status().is_success());
 
         let socket = TcpSocket::new_v4().expect("a socket");

@@ -20,7 +20,7 @@ async fn logged(log: &Path, what: &str, times: usize) {
 
 /// The status of an attempt to bring a tweet with a token.
 async fn ingest(server: &Server, token: &str) -> u16 {
-    let request = reqwest::Client::new().post(format!("{}/api/tweets", server.url)).bearer_auth(token);
+    let request = crate::support::client().post(format!("{}/api/tweets", server.url)).bearer_auth(token);
     request.body(tweet(1, "rust").to_string()).send().await.expect("perch answers").status().as_u16()
 }
 

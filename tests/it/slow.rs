@@ -79,7 +79,7 @@ async fn metrics(http: &reqwest::Client, server: &Server) -> String {
 
 /// Waits until perch has ended `times` connections for this reason.
 async fn ended(server: &Server, reason: &str, times: u64) {
-    let http = reqwest::Client::new();
+    let http = crate::support::client();
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while count(&metrics(&http, server).await, reason) < times {
         let is_early = tokio::time::Instant::now() < deadline;
@@ -89,7 +89,7 @@ async fn ended(server: &Server, reason: &str, times: u64) {
 
 async fn ingest(server: &Server, tweets: &[Value]) {
     let body: String = tweets.iter().map(|tweet| format!("{tweet}\n")).collect();
-    let answer = reqwest::Client::new().post(format!("{}/api/tweets", server.url)).body(body).send().await;
+    let answer = crate::support::client().post(format!("{}/api/tweets", server.url)).body(body).send().await;
     assert!(answer.expect("perch answers").status().is_success());
 }
 
@@ -104,7 +104,7 @@ async fn who_takes_nothing_is_told_how_far_it_got_and_can_go_on_there() {
     let epoch = stuck.hello["epoch"].clone();
     let first = stuck.percolate(json!({"query": "rust"})).await["seq"].as_u64().expect("a seq");
     // Its goodbye waits for some seconds only: nothing else comes between the end and the reading.
-    let http = reqwest::Client::new();
+    let http = crate::support::client();
     let mut ids = std::ops::Range { start: 1, end: TWEETS + 1 };
     while !ids.is_empty() && count(&metrics(&http, &server).await, "too_slow") == 0 {
         let end = ids.end.min(ids.start + 250);
@@ -221,7 +221,7 @@ async fn every_end_is_counted_by_its_cause() {
     client.send_text("x".repeat(10_000)).await;
     ended(&server, "too_large", 2).await;
     drop(client);
-    let page = metrics(&reqwest::Client::new(), &server).await;
+    let page = metrics(&crate::support::client(), &server).await;
     assert!(page.contains("perch_turned_away_total{reason=\"frame_size\"} 2\n"), "{page}");
     let mut client = open_when_free(&address).await;
     futures_util::SinkExt::send(&mut client.socket, Message::binary(vec![1])).await.expect("it goes out");

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use perch::app::{self, Keys, Plugins};
 use perch::config::{Config, ConfigFile, ConfigLayers};
+use perch::outbound::{self, Trust};
 use perch::server::Tls;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,6 +23,21 @@ use tokio_util::sync::CancellationToken;
 
 /// Longer than anything takes on a busy machine: a test that waits for it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Makes clients for servers without TLS.
+pub(crate) fn client_builder() -> reqwest::ClientBuilder {
+    outbound::http(outbound::tls(Trust::Nobody).expect("no certificate is needed"))
+}
+
+/// A client for servers without TLS.
+pub(crate) fn client() -> reqwest::Client {
+    client_builder().build().expect("a client")
+}
+
+/// The answer to one GET.
+pub(crate) async fn get(url: impl reqwest::IntoUrl) -> reqwest::Result<reqwest::Response> {
+    client().get(url).send().await
+}
 
 /// A running perch.
 pub(crate) struct Perch {
@@ -57,16 +73,7 @@ impl Perch {
         let (admin_address, tls) = (running.admin_address(), running.tls());
         let shutdown = running.shutdown_token();
         let running = tokio::spawn(running.run());
-        Perch {
-            address,
-            http: reqwest::Client::new(),
-            admin_address,
-            tls,
-            shutdown,
-            running,
-            dir,
-            settings: settings.to_owned(),
-        }
+        Perch { address, http: client(), admin_address, tls, shutdown, running, dir, settings: settings.to_owned() }
     }
 
     /// Shuts down in order and starts again with the same index.

@@ -9,8 +9,18 @@ use spdx::{Expression, ParseMode};
 use super::root;
 
 /// Each of these may be used in a program under MIT or Apache-2.0.
-const LICENSES: &[&str] =
-    &["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "Unicode-3.0", "Zlib", "bzip2-1.0.6"];
+const LICENSES: &[&str] = &[
+    "0BSD",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "MIT",
+    "Unicode-3.0",
+    "Zlib",
+    "bzip2-1.0.6",
+    "CDLA-Permissive-2.0",
+];
 
 /// Crates that must not come in, and why.
 const BANNED: &[(&str, &str)] = &[

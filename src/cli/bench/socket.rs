@@ -8,16 +8,21 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use anyhow::{Context as _, anyhow, bail};
 use hyper::header::HeaderValue;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::cli::client::{Stream, Tls};
+use crate::cli::client::bare;
 
 /// The longest head of the handshake's answer.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -37,7 +42,7 @@ pub(super) struct Address {
     pub(super) host: String,
     pub(super) path: String,
     /// How to encrypt the connection, and for whom. `None`: not at all.
-    pub(super) tls: Option<(Tls, String)>,
+    pub(super) tls: Option<(Arc<ClientConfig>, String)>,
     pub(super) authorization: Option<HeaderValue>,
 }
 
@@ -120,7 +125,7 @@ pub(super) fn write_frame(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: Stream,
+    stream: MaybeTlsStream<TcpStream>,
     /// The beginning of a frame.
     part: Vec<u8>,
     /// To be written.
@@ -143,8 +148,11 @@ impl Socket {
         let stream = socket.connect(address.socket).await?;
         stream.set_nodelay(true)?;
         let mut stream = match &address.tls {
-            Some((tls, host)) => tls.encrypt(host, stream).await?,
-            None => Stream::plain(stream),
+            Some((tls, host)) => {
+                let name = ServerName::try_from(bare(host).to_owned())?;
+                MaybeTlsStream::Rustls(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?)
+            }
+            None => MaybeTlsStream::Plain(stream),
         };
         let part = handshake(&mut stream, address).await.context("the handshake failed")?;
         Ok(Socket { stream, part, out: Vec::new() })
@@ -223,7 +231,7 @@ impl Socket {
 }
 
 /// The bytes that came behind the answer's head.
-async fn handshake(stream: &mut Stream, address: &Address) -> anyhow::Result<Vec<u8>> {
+async fn handshake(stream: &mut MaybeTlsStream<TcpStream>, address: &Address) -> anyhow::Result<Vec<u8>> {
     let key = generate_key();
     let mut request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n",

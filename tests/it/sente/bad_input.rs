@@ -147,12 +147,12 @@ async fn forms_that_are_none() {
     let perch = Perch::start_with("[limits]\nmax_frame_bytes = 2048\n[[transport]]\ntype = \"sente\"\n").await;
     let unreadable = (400, "The parameters can't be read".to_owned());
     let many = format!("f={MARK}&").repeat(200);
-    for body in
-        [format!("client-id=1&ppstr=%{MARK}"), "client-id=%ff&ppstr=1".to_owned(), "client-id=%2".to_owned(), many]
-    {
-        assert_eq!(request(&perch, "POST", "", &[], &body).await, unreadable);
-    }
-    assert_eq!(request(&perch, "GET", "?client-id=%zz", &[], "").await, unreadable);
+    assert_eq!(request(&perch, "POST", "", &[], &many).await, unreadable);
+    assert_eq!(request(&perch, "GET", &format!("?{many}"), &[], "").await, unreadable);
+    // Malformed text is read as browsers read it.
+    let no_event = request(&perch, "POST", "", &[], &format!("client-id=1&ppstr={MARK}")).await;
+    assert_eq!(request(&perch, "POST", "", &[], &format!("client-id=1&ppstr=%{MARK}")).await, no_event);
+    assert_eq!(request(&perch, "POST", "", &[], &format!("client-id=%ff%2&ppstr={MARK}")).await, no_event);
     let no_frame = (400, "The ppstr is missing or longer than allowed".to_owned());
     assert_eq!(request(&perch, "POST", "", &[], "client-id=1").await, no_frame);
     assert_eq!(request(&perch, "POST", "", &[], &format!("client-id=1&ppstr={}", "x".repeat(2_049))).await, no_frame);

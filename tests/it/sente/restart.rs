@@ -150,7 +150,7 @@ async fn registrations_outlive_a_kill() {
     let mut socket = SenteSocket::open(address(&server), birdwatch()).await.expect("it opens");
     until(async || server.get("/api/stats").await["queries"] == 1).await;
     let tweet = tweet(1, "rust").to_string();
-    let answer = reqwest::Client::new().post(format!("{}/api/tweets", server.url)).body(tweet).send().await;
+    let answer = crate::support::client().post(format!("{}/api/tweets", server.url)).body(tweet).send().await;
     assert_eq!(answer.expect("perch answers").status().as_u16(), 200);
     let mut frame = socket.frame().await;
     while !frame.contains("tweet/new") {

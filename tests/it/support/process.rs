@@ -107,7 +107,7 @@ impl Server {
 
     /// GETs a path that answers with JSON.
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let answer = reqwest::get(format!("{}{path}", self.url)).await.expect("perch answers");
+        let answer = crate::support::get(format!("{}{path}", self.url)).await.expect("perch answers");
         answer.json().await.expect("JSON")
     }
 
