@@ -3,7 +3,7 @@
 //! ```text
 //! file, stdin ─> format::reader ─┐
 //! demo ──────────────────────────┼─> Intake ─> pipeline
-//! bluesky ─> websocket ─> feed ──┘
+//! bluesky, mastodon, x ─> feed ──┘
 //! ```
 //!
 //! [`supervise`] runs one source: it restarts a failed one with exponential backoff and jitter, and
@@ -15,10 +15,16 @@ mod bluesky;
 mod demo;
 mod feed;
 mod file;
+mod http;
 mod in_flight;
+mod line_reader;
+mod mastodon;
+mod recent;
 mod retry;
+mod sse;
 mod status;
 mod websocket;
+mod x;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -55,7 +61,7 @@ pub type BuildSource = fn(toml::Table) -> Result<Box<dyn Source>, Vec<ConfigErro
 
 /// All kinds of sources. The bulk endpoint, `POST /api/tweets`, needs no configuration and is no
 /// row.
-pub const SOURCES: &[SourceKind] = &[demo::KIND, file::KIND, bluesky::KIND];
+pub const SOURCES: &[SourceKind] = &[demo::KIND, file::KIND, bluesky::KIND, mastodon::KIND, x::KIND];
 
 /// Everything that a source may use.
 #[derive(Clone, Debug)]

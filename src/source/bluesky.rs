@@ -5,7 +5,6 @@
 //! seconds more, and drops the events that it has read before ([`SeenEvents`]). Hosts give
 //! different times to the same event, so the seconds also cover the change to another host.
 
-mod handles;
 mod seen;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,9 +19,9 @@ use serde_json::json;
 use url::Url;
 use uuid::Uuid;
 
-use self::handles::Handles;
 use self::seen::SeenEvents;
 use super::feed::{Connection, DocReader, Feed, Progress};
+use super::recent::RecentMap;
 use super::websocket::{Frame, WebSocket};
 use super::{Source, SourceContext, SourceKind};
 use crate::config::{self, ConfigError};
@@ -52,6 +51,9 @@ const POST: &str = "app.bsky.feed.post";
 
 /// The most accounts that Jetstream accepts.
 const MAX_DIDS: usize = 10_000;
+
+/// The least handles that are kept. Posts carry only the DID.
+const MAX_HANDLES: usize = 100_000;
 
 /// The longest rewind. Every event of the time is kept in memory.
 const MAX_REWIND_SECONDS: u64 = 300;
@@ -124,7 +126,7 @@ fn build(table: toml::Table) -> Result<Box<dyn Source>, Vec<ConfigError>> {
         rewind,
         compress,
         next_host: AtomicUsize::new(0),
-        memory: Mutex::new(Memory { handles: Handles::default(), seen: SeenEvents::new(rewind) }),
+        memory: Mutex::new(Memory { handles: RecentMap::new(MAX_HANDLES), seen: SeenEvents::new(rewind) }),
     }))
 }
 
@@ -153,7 +155,8 @@ struct BlueskySource {
 
 /// What outlives a connection.
 struct Memory {
-    handles: Handles,
+    /// The handles of accounts by DID, as identity events tell them.
+    handles: RecentMap,
     seen: SeenEvents,
 }
 
@@ -209,7 +212,7 @@ impl BlueskySource {
         let rewind_us = u64::try_from(self.rewind.as_micros()).unwrap_or(u64::MAX);
         let from_us = position.as_ref().map(|position| position.time_us.saturating_sub(rewind_us));
         let url = self.url(host, from_us, context.max_line_bytes);
-        let connecting = WebSocket::connect(&url, max_frame_bytes(&context));
+        let connecting = WebSocket::connect(&url, None, max_frame_bytes(&context));
         let Some(socket) = context.shutdown.run_until_cancelled(connecting).await else { return Ok(()) };
         let mut socket = socket?;
         if !self.dids.is_empty() {
@@ -275,9 +278,9 @@ struct Jetstream<'a> {
 }
 
 impl Connection for Jetstream<'_> {
-    async fn next(&mut self) -> anyhow::Result<String> {
-        match self.socket.next().await? {
-            Frame::Text(text) => Ok(text),
+    async fn next(&mut self) -> anyhow::Result<Option<String>> {
+        let text = match self.socket.next().await? {
+            Frame::Text(text) => text,
             Frame::Binary(bytes) => {
                 let Some(decompressor) = &mut self.decompressor else {
                     bail!("{} sends compressed frames, which nobody asked for", self.host);
@@ -287,9 +290,10 @@ impl Connection for Jetstream<'_> {
                 let text = decompressor
                     .decompress(&bytes, capacity)
                     .with_context(|| format!("{} sends a frame that can't be decompressed", self.host))?;
-                String::from_utf8(text).with_context(|| format!("{} sends a frame that is no text", self.host))
+                String::from_utf8(text).with_context(|| format!("{} sends a frame that is no text", self.host))?
             }
-        }
+        };
+        Ok(Some(text))
     }
 
     fn read(&mut self, event: Value<'_>, reader: &mut DocReader<'_>) {
@@ -339,7 +343,7 @@ impl Jetstream<'_> {
 }
 
 /// Puts known handles in the place of DIDs.
-fn name_accounts(tweet: &mut Tweet, handles: &mut Handles) {
+fn name_accounts(tweet: &mut Tweet, handles: &mut RecentMap) {
     if let Some(handle) = handles.get(&tweet.user.screen_name) {
         tweet.user.screen_name = handle;
     }

@@ -31,12 +31,13 @@ const EMPTY_BATCH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A connection to a server that sends documents.
 pub(super) trait Connection: Send {
-    /// The next document. Cancel safe.
+    /// The next document; `None` when the connection has only come further, as with a keep-alive.
+    /// Cancel safe.
     ///
     /// # Errors
     ///
     /// The connection has ended; the source has to make a new one.
-    fn next(&mut self) -> impl Future<Output = anyhow::Result<String>> + Send;
+    fn next(&mut self) -> impl Future<Output = anyhow::Result<Option<String>>> + Send;
 
     /// Reads a document.
     fn read(&mut self, document: Value<'_>, reader: &mut DocReader<'_>);
@@ -117,6 +118,11 @@ impl<'a> Feed<'a> {
         self.cursor.as_deref()
     }
 
+    /// Whether a batch could not be stored: the source has to read it again.
+    pub(super) fn has_lost(&self) -> bool {
+        self.in_flight.has_failed
+    }
+
     /// Sends what comes from a connection until perch shuts down.
     ///
     /// # Errors
@@ -141,33 +147,35 @@ impl<'a> Feed<'a> {
             n_docs: 0,
         };
         loop {
-            let mut document = tokio::select! {
+            let mut received = tokio::select! {
                 () = context.shutdown.cancelled() => return Ok(()),
                 durable = self.in_flight.oldest(), if !self.in_flight.is_empty() => {
                     durable?;
                     continue;
                 }
-                document = connection.next(), if self.in_flight.has_room() => Some(document?),
+                received = connection.next(), if self.in_flight.has_room() => Some(received?),
             };
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             reader.context.arrival_ms = i64::try_from(now.as_millis()).ok();
             let until = Instant::now() + BATCH_TIME;
             let mut end = Ok(());
             let mut n_docs = 0;
-            while let Some(text) = document.take() {
-                reader.n_docs += 1;
-                n_docs += 1;
-                if text.len() > context.max_line_bytes {
-                    reader.refuse("too_long", "longer than limits.max_line_bytes");
-                } else {
-                    match Json::parse(&text) {
-                        Ok(json) => connection.read(json.root(), &mut reader),
-                        Err(error) => reader.refuse("no_tweet", &format!("no JSON: {error}")),
+            while let Some(document) = received.take() {
+                if let Some(text) = document {
+                    reader.n_docs += 1;
+                    n_docs += 1;
+                    if text.len() > context.max_line_bytes {
+                        reader.refuse("too_long", "longer than limits.max_line_bytes");
+                    } else {
+                        match Json::parse(&text) {
+                            Ok(json) => connection.read(json.root(), &mut reader),
+                            Err(error) => reader.refuse("no_tweet", &format!("no JSON: {error}")),
+                        }
                     }
                 }
                 if n_docs < MAX_BATCH_DOCS {
-                    document = match timeout_at(until, connection.next()).await {
-                        Ok(Ok(text)) => Some(text),
+                    received = match timeout_at(until, connection.next()).await {
+                        Ok(Ok(document)) => Some(document),
                         Ok(Err(error)) => {
                             end = Err(error);
                             None

@@ -15,6 +15,8 @@ pub(super) struct InFlight {
     batches: VecDeque<oneshot::Receiver<Result<Durable, IntakeError>>>,
     /// Whether a batch became durable.
     pub(super) has_moved: bool,
+    /// Whether a batch could not be stored.
+    pub(super) has_failed: bool,
 }
 
 impl InFlight {
@@ -40,6 +42,7 @@ impl InFlight {
         let durable = first.await.unwrap_or(Err(IntakeError::Closed));
         self.batches.pop_front();
         self.has_moved |= durable.is_ok();
+        self.has_failed |= durable.is_err();
         durable.map(drop)
     }
 

@@ -61,6 +61,30 @@ fn wrong_tables_are_refused_with_every_mistake() {
         rate: expected more than 0 and at most 100000 tweets/s, found -1
     "]]
     .assert_eq(&mistakes("type = 'demo'\nrate = -1"));
+    expect_test::expect![[r#"
+        instance: is missing: the name of an instance, such as mastodon.social
+        streams[1]: expected public, public:local, public:remote, #tag or #tag:local, found "user"
+    "#]]
+    .assert_eq(&mistakes("type = 'mastodon'\nstreams = ['#birds', 'user']"));
+    expect_test::expect![[r#"
+        instance: expected the name of an instance, such as mastodon.social, found "https://a.example/@ann"
+        rewind_seconds: expected at most 3600, found 4000
+    "#]]
+    .assert_eq(&mistakes("type = 'mastodon'\ninstance = 'https://a.example/@ann'\nrewind_seconds = 4000"));
+    expect_test::expect![[r#"
+        token_file: is missing: a file with the bearer token of an app
+        rules: is missing: at least one rule that says which posts X sends
+    "#]]
+    .assert_eq(&mistakes("type = 'x'"));
+    expect_test::expect![[r#"
+        url: expected an address such as https://api.x.com, found "api.x.com"
+        rules[0]: expected a rule, found an empty text
+        tag: expected a text: rules without a tag are not perch's
+        backfill_minutes: expected at most 5, found 6
+    "#]]
+    .assert_eq(&mistakes(
+        "type = 'x'\ntoken_file = 'x.token'\nrules = [' ']\ntag = ''\nbackfill_minutes = 6\nurl = 'api.x.com'",
+    ));
 }
 
 fn states(board: &StatusBoard) -> Vec<SourceState> {
@@ -118,6 +142,21 @@ fn pauses_grow_to_a_bound() {
     assert_eq!(retry::delay(FIRST_RETRY_DELAY, 10_000), retry::MAX_RETRY_DELAY);
     let asked = anyhow::anyhow!("429").context(retry::RetryLater::after(Duration::from_secs(120)));
     assert!(retry::pause(FIRST_RETRY_DELAY, 0, &asked) >= Duration::from_secs(120));
+}
+
+#[test]
+fn an_error_may_have_a_backoff_of_its_own() {
+    let pause = |failures, error: &anyhow::Error| retry::pause(FIRST_RETRY_DELAY, failures, error).as_millis();
+    let (step, longest) = (Duration::from_millis(250), Duration::from_secs(16));
+    let linear = retry::Backoff::Linear { step, longest }.of(&anyhow::anyhow!("a cut")).context("the stream ended");
+    assert_eq!(format!("{linear:#}"), "the stream ended: a cut");
+    assert!((250..375).contains(&pause(0, &linear)) && (1_000..1_500).contains(&pause(3, &linear)));
+    assert!((16_000..24_000).contains(&pause(1_000, &linear)));
+    let slow = retry::Backoff::SLOW.of(&anyhow::anyhow!("401"));
+    assert!((60_000..90_000).contains(&pause(0, &slow)) && (120_000..180_000).contains(&pause(1, &slow)));
+    let asked = anyhow::anyhow!("429").context(retry::RetryLater::after(Duration::from_secs(300)));
+    let asked = retry::Backoff::SLOW.of(&asked);
+    assert!(retry::has_backoff(&asked) && (300_000..450_000).contains(&pause(0, &asked)));
 }
 
 fn file_with(lines: usize) -> (tempfile::TempDir, String) {

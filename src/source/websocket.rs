@@ -1,12 +1,10 @@
 //! A WebSocket client: connection, TLS, keep-alive, and errors that say what to do.
 
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use axum::http::header::{HeaderValue, RETRY_AFTER, USER_AGENT};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
@@ -18,7 +16,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use url::Url;
 
-use super::retry::RetryLater;
+use super::http::{RefusedAnswer, Token, host_of, unreachable_host};
 use crate::outbound::{self, Trust};
 
 /// The time for a connection, TLS and the handshake together.
@@ -26,7 +24,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// After this time without a frame perch sends a ping.
 const PING_AFTER: Duration = Duration::from_secs(30);
 /// After this time without a frame perch takes the connection for dead.
-const MAX_SILENCE: Duration = Duration::from_secs(60);
+pub(super) const MAX_SILENCE: Duration = Duration::from_secs(60);
 /// The time for the server to take a frame.
 const SEND_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -49,14 +47,18 @@ pub(super) enum Frame {
 }
 
 impl WebSocket {
-    /// Connects to a `ws` or `wss` address.
+    /// Connects to a `ws` or `wss` address, with a token if there is one.
     ///
     /// # Errors
     ///
     /// There is no connection, or the server answers with something else.
-    pub(super) async fn connect(url: &Url, max_message_bytes: usize) -> anyhow::Result<WebSocket> {
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let connecting = connect(url, &host, max_message_bytes);
+    pub(super) async fn connect(
+        url: &Url,
+        token: Option<&Token>,
+        max_message_bytes: usize,
+    ) -> anyhow::Result<WebSocket> {
+        let host = host_of(url).to_owned();
+        let connecting = connect(url, token, max_message_bytes);
         let Ok(socket) = timeout(CONNECT_TIMEOUT, connecting).await else {
             bail!("{host} did not answer in {} s", CONNECT_TIMEOUT.as_secs());
         };
@@ -112,16 +114,24 @@ impl WebSocket {
     }
 }
 
-async fn connect(url: &Url, host: &str, max_message_bytes: usize) -> anyhow::Result<Socket> {
+async fn connect(url: &Url, token: Option<&Token>, max_message_bytes: usize) -> anyhow::Result<Socket> {
+    let host = host_of(url);
     let mut request = url.as_str().into_client_request().with_context(|| format!("{url} is no address"))?;
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(outbound::USER_AGENT));
+    if let Some(token) = token {
+        request.headers_mut().insert(AUTHORIZATION, token.header());
+    }
     let config =
         WebSocketConfig::default().max_message_size(Some(max_message_bytes)).max_frame_size(Some(max_message_bytes));
     let connector = if url.scheme() == "wss" { tls()? } else { Connector::Plain };
     // The future is large: its parts have the buffers of the handshakes.
     match Box::pin(connect_async_tls_with_config(request, Some(config), true, Some(connector))).await {
         Ok((socket, _)) => Ok(socket),
-        Err(Error::Http(response)) => Err(refused(host, response.status(), response.headers())),
+        Err(Error::Http(response)) => {
+            let body = response.body().as_deref().unwrap_or_default();
+            let refused = RefusedAnswer { host, status: response.status(), headers: response.headers(), body };
+            Err(refused.into_error(token, "a stream"))
+        }
         Err(error) if outbound::cause::<rustls::Error>(&error).is_some() => {
             Err(error).with_context(|| format!("no encrypted connection to {host}"))
         }
@@ -129,28 +139,6 @@ async fn connect(url: &Url, host: &str, max_message_bytes: usize) -> anyhow::Res
         Err(error) => Err(error).with_context(|| format!("{host} does not answer as a WebSocket server")),
     }
 }
-
-/// The message for a host without a connection.
-fn unreachable_host(host: &str) -> String {
-    match host.parse::<IpAddr>() {
-        Ok(_) => format!("no connection to {host}"),
-        Err(_) => format!("no connection to {host}: is this machine on the network?"),
-    }
-}
-
-/// The error for an answer over HTTP, where a WebSocket was asked for.
-fn refused(host: &str, status: StatusCode, headers: &HeaderMap) -> anyhow::Error {
-    let error = anyhow::anyhow!("{host} answers with HTTP {status}, not with a stream");
-    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    match seconds {
-        Some(seconds) => error.context(RetryLater::after(Duration::from_secs(seconds))),
-        None if status == StatusCode::TOO_MANY_REQUESTS => error.context(RetryLater::after(TOO_MANY_PAUSE)),
-        None => error,
-    }
-}
-
-/// The pause after status 429 without `Retry-After`.
-const TOO_MANY_PAUSE: Duration = Duration::from_secs(60);
 
 /// The TLS set-up of all sources.
 fn tls() -> anyhow::Result<Connector> {

@@ -5,7 +5,7 @@ mod jetstream;
 use serde_json::{Value, json};
 
 use self::jetstream::{Fault, Jetstream};
-use crate::support::{Perch, tweet, until};
+use crate::support::{Perch, found, source_failure, source_status, tweet, until};
 
 /// The time of the first event, in microseconds.
 const T0: u64 = 1_728_591_564_000_000;
@@ -34,27 +34,7 @@ fn post(at: u64, key: &str, text: &str) -> Value {
 }
 
 async fn status(perch: &Perch) -> Value {
-    perch.get("/readyz").await.1["sources"]["bluesky#1"].clone()
-}
-
-/// Waits until the source fails, and returns the reason.
-async fn failure(perch: &Perch) -> String {
-    let mut reason = String::new();
-    until(async || {
-        let status = status(perch).await;
-        status["reason"].as_str().unwrap_or_default().clone_into(&mut reason);
-        status["state"] == "failing"
-    })
-    .await;
-    reason
-}
-
-/// The ids that a query finds, newest first.
-async fn found(perch: &Perch, query: &str) -> Vec<String> {
-    let q: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
-    let (_, page) = perch.get(&format!("/api/search?n=50&q={q}")).await;
-    let result = page["result"].as_array().cloned().unwrap_or_default();
-    result.iter().map(|tweet| tweet["id_str"].as_str().expect("an id").to_owned()).collect()
+    source_status(perch, "bluesky#1").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,8 +117,8 @@ async fn another_host_takes_over() {
     let settings =
         format!("[[source]]\ntype = \"bluesky\"\nhosts = [\"ws://{}\", \"ws://{}\"]", first.address, second.address);
     let perch = Perch::start_with(&settings).await;
-    let reason = failure(&perch).await;
-    assert_eq!(reason, "127.0.0.1 answers with HTTP 502 Bad Gateway, not with a stream");
+    let reason = source_failure(&perch, "bluesky#1").await;
+    assert_eq!(reason, "127.0.0.1 answers with HTTP 502 Bad Gateway and a web page, not with a stream");
     until(async || second.connections() == 1).await;
     let mut client = perch.connect().await;
     client.percolate(json!({"query": "*"})).await;
@@ -168,7 +148,7 @@ async fn a_refusal_and_no_network_are_named_and_stop_nothing_else() {
         server.source("")
     ))
     .await;
-    let reason = failure(&perch).await;
+    let reason = source_failure(&perch, "bluesky#1").await;
     assert!(reason.starts_with("the server asks for a pause of 900 s: 127.0.0.1 answers with HTTP 429"), "{reason}");
     until(async || {
         let status = perch.get("/readyz").await.1["sources"]["bluesky#2"].clone();

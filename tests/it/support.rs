@@ -2,6 +2,7 @@
 //! test ends.
 
 pub(crate) mod process;
+pub(crate) mod raw_http;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -149,6 +150,31 @@ pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
         }
     };
     tokio::time::timeout(PATIENCE, asks).await.expect("it becomes so");
+}
+
+/// How a source is, by its name in `/readyz`.
+pub(crate) async fn source_status(perch: &Perch, name: &str) -> Value {
+    perch.get("/readyz").await.1["sources"][name].clone()
+}
+
+/// Waits until a source fails, and returns the reason.
+pub(crate) async fn source_failure(perch: &Perch, name: &str) -> String {
+    let mut reason = String::new();
+    until(async || {
+        let status = source_status(perch, name).await;
+        status["reason"].as_str().unwrap_or_default().clone_into(&mut reason);
+        status["state"] == "failing"
+    })
+    .await;
+    reason
+}
+
+/// The ids that a query finds, newest first, at most 50.
+pub(crate) async fn found(perch: &Perch, query: &str) -> Vec<String> {
+    let q: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+    let (_, page) = perch.get(&format!("/api/search?n=50&q={q}")).await;
+    let result = page["result"].as_array().cloned().unwrap_or_default();
+    result.iter().map(|tweet| tweet["id_str"].as_str().expect("an id").to_owned()).collect()
 }
 
 /// A tweet with this id and text, and nothing else.
