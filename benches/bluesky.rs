@@ -91,9 +91,9 @@ async fn run(index_dir: &Path, seconds: usize, compress: bool, held: usize) {
         }
         socket.flush().await.expect("sent");
     }
-    // Until all are in the index.
+    // Until all are committed.
     let expected = held + seconds * RATE / BURST * BURST;
-    while indexed(&server).await < expected {
+    while committed(&server).await < expected {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let took = started.elapsed().as_secs_f64();
@@ -139,10 +139,12 @@ async fn get(server: &Server, path: &str) -> Value {
     answer.json().await.expect("JSON")
 }
 
-/// Tweets that perch holds.
-async fn indexed(server: &Server) -> usize {
-    let page = get(server, "/api/search?q=*&n=1").await;
-    usize::try_from(page["total"].as_u64().expect("a total")).expect("64 bits")
+/// Tweets that were committed since the start.
+async fn committed(server: &Server) -> usize {
+    let answer = http::client().get(format!("http://{}/metrics", server.address)).send().await.expect("an answer");
+    let metrics = answer.text().await.expect("a text");
+    let count = metrics.lines().find_map(|line| line.strip_prefix("perch_tweets_committed_total "));
+    count.map_or(0, |count| count.parse().expect("a number"))
 }
 
 /// User and system time of a process, in seconds.

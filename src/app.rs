@@ -205,6 +205,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
     let options = IndexOptions {
         dir: config.index.dir.clone(),
         commit_interval: config.index.commit_interval,
+        source_commit_interval: config.index.source_commit_interval,
         commit_tweets: config.index.commit_tweets,
         writer_memory_bytes: config.index.writer_memory_mb * 1024 * 1024,
         queue_batches: config.index.queue_batches,

@@ -69,6 +69,7 @@ pub use schema_version::schema_version;
 pub use snapshot::{CompiledSearch, Page, PageRequest, SearchError, Snapshot};
 pub use tweet_fields::{TweetDocument, TweetFields};
 
+use ack::answer;
 use commit_payload::CommitPayload;
 use committed::CommittedIndex;
 use cursor::CursorTracker;
@@ -244,29 +245,25 @@ impl Index {
     /// Blocks while the queue of the writer is full: wait for [`Index::ready`] first. Only the
     /// pipeline calls it.
     pub fn append(&self, items: Arc<[SequencedTweet]>, ack: Option<Ack>) {
-        let _ = self.append_from(items, ack, None);
+        let _ = self.append_from(items, ack, None, false);
     }
 
     /// As [`Index::append`], for a batch of a source: its cursor becomes durable together with the
-    /// tweets. Without tweets only the cursor moves. Returns the versions that the tweets replace.
+    /// tweets. Without tweets only the cursor moves. A batch that `may_wait` is committed within
+    /// [`IndexOptions::source_commit_interval`]. Returns the versions that the tweets replace.
     pub(crate) fn append_from(
         &self,
         items: Arc<[SequencedTweet]>,
         ack: Option<Ack>,
         cursor: Option<Cursor>,
+        may_wait: bool,
     ) -> ReplacedVersions {
-        let answer = |ack: Option<Ack>, result| {
-            if let Some(ack) = ack {
-                // The receiver may be gone.
-                let _ = ack.send(result);
-            }
-        };
         let Some(messages) = lock(&self.inner.messages).clone() else {
             answer(ack, Err(IntakeError::Closed));
             return ReplacedVersions::default();
         };
         let mut committed = Arc::clone(&self.inner.shared.lock().committed);
-        let (last, replaced) = loop {
+        let (last, replaces, replaced) = loop {
             // A look-up may read from the disk, which must not take place under the lock.
             let is_published: Vec<bool> = items.iter().map(|item| committed.may_hold(&item.tweet)).collect();
             let mut state = self.inner.shared.lock();
@@ -282,12 +279,14 @@ impl Index {
             state.last_seq = items.last().map_or(state.last_seq, |item| item.seq);
             let older = state.tail.push(Arc::clone(&items), &is_published);
             state.snapshot = None;
-            break (state.last_seq, ReplacedVersions::new(committed, older));
+            let replaces = older.iter().map(|&(at, _)| at).collect();
+            break (state.last_seq, replaces, ReplacedVersions::new(committed, older));
         };
         if let Ok(permit) = self.inner.room.try_acquire() {
             permit.forget();
         }
-        if let Err(refused) = messages.send(Message::Batch(WriterBatch { items, last, ack, cursor }))
+        if let Err(refused) =
+            messages.send(Message::Batch(WriterBatch { items, replaces, last, ack, cursor, may_wait }))
             && let Message::Batch(WriterBatch { ack, .. }) = refused.0
         {
             answer(ack, Err(self.gone()));

@@ -57,6 +57,8 @@ pub struct Batch {
     pub ack: Option<Ack>,
     /// The source's cursor behind the batch. It becomes durable together with the tweets.
     pub cursor: Option<Cursor>,
+    /// Whether nobody waits for the acknowledgement. Such batches are committed less often.
+    pub may_wait: bool,
 }
 
 /// Sends batches into the pipeline. Cheap to clone.
@@ -82,7 +84,7 @@ impl Intake {
     /// Why they could not be stored.
     pub async fn send_durably(&self, tweets: Vec<Arc<AnalyzedTweet>>) -> Result<Durable, IntakeError> {
         let (ack, durable) = oneshot::channel();
-        self.send(Batch { tweets, ack: Some(ack), cursor: None }).await?;
+        self.send(Batch { tweets, ack: Some(ack), cursor: None, may_wait: false }).await?;
         durable.await.unwrap_or(Err(IntakeError::Closed))
     }
 
@@ -291,10 +293,10 @@ impl Pipeline {
     }
 
     fn batch(&mut self, batch: Batch) {
-        let Batch { mut tweets, ack, cursor } = batch;
+        let Batch { mut tweets, ack, cursor, may_wait } = batch;
         self.resolve_deletions(&mut tweets);
         if tweets.is_empty() {
-            self.index.append_from([].into(), ack, cursor);
+            self.index.append_from([].into(), ack, cursor, may_wait);
             return;
         }
         let span = tracing::debug_span!("batch", tweets = tweets.len());
@@ -322,7 +324,7 @@ impl Pipeline {
         telemetry::tweets_truncated(sequenced.iter().filter(|tweet| tweet.tweet.doc.is_truncated()).count());
         // The tail comes first: a client that is pushed a tweet can find it, and a session that
         // reads up to the position misses nothing.
-        let replaced = self.index.append_from(Arc::clone(&sequenced), ack, cursor);
+        let replaced = self.index.append_from(Arc::clone(&sequenced), ack, cursor, may_wait);
         self.in_progress = Some(InProgress { tweets: sequenced, replaced, done: 0 });
         self.slice();
     }

@@ -12,6 +12,8 @@ pub struct IndexOptions {
     pub dir: PathBuf,
     /// A commit follows the arrival of a tweet within this time.
     pub commit_interval: Duration,
+    /// The same for tweets of a source whose commit nobody waits for.
+    pub source_commit_interval: Duration,
     /// A commit follows earlier when this many tweets wait.
     pub commit_tweets: usize,
     /// Memory of uncommitted documents in tantivy, in bytes: at least 15 MB.
@@ -28,6 +30,7 @@ impl Default for IndexOptions {
         IndexOptions {
             dir: "index-data".into(),
             commit_interval: Duration::from_millis(250),
+            source_commit_interval: Duration::from_secs(3),
             commit_tweets: 50_000,
             writer_memory_bytes: 64_000_000,
             queue_batches: 64,

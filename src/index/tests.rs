@@ -25,6 +25,7 @@ pub(super) fn options(dir: &Path) -> IndexOptions {
     IndexOptions {
         dir: dir.to_owned(),
         commit_interval: Duration::from_secs(3_600),
+        source_commit_interval: Duration::from_secs(3_600),
         commit_tweets: usize::MAX,
         writer_memory_bytes: 15_000_000,
         queue_batches: 2,
@@ -188,6 +189,35 @@ fn the_writer_commits_by_itself() {
         assert_eq!(durable.blocking_recv().unwrap().unwrap().seq, items[1].seq);
         assert_eq!(index.stats().documents, 2);
     }
+}
+
+#[test]
+fn a_batch_that_may_wait_has_an_interval_of_its_own() {
+    let dir = TempDir::new().unwrap();
+    let (soon, late) = (Duration::from_millis(1), Duration::from_secs(3_600));
+    let append_patiently = |index: &Index, id| {
+        let items = [SequencedTweet { seq: index.take_seqs(1).unwrap(), tweet: prepared(id, text("a")) }];
+        let (ack, durable) = oneshot::channel();
+        index.append_from(Arc::new(items), Some(ack), None, true);
+        durable
+    };
+    // By itself.
+    let of_sources = options(&dir.path().join("sources"));
+    let index = Index::open(&IndexOptions { source_commit_interval: soon, ..of_sources }).unwrap();
+    append_patiently(&index, 1).blocking_recv().unwrap().unwrap();
+    // With a batch that does not wait, also with an empty one.
+    let of_clients = options(&dir.path().join("clients"));
+    let options = IndexOptions { commit_interval: soon, source_commit_interval: late, ..of_clients };
+    let index = Index::open(&options).unwrap();
+    let first = append_patiently(&index, 1);
+    assert_eq!(first_page(&index, &word("a")).total, 1, "found at once");
+    append(&index, [(2, text("a"))]).1.blocking_recv().unwrap().unwrap();
+    first.blocking_recv().unwrap().unwrap();
+    assert_eq!(index.stats().commits, 1);
+    let second = append_patiently(&index, 3);
+    index.append([].into(), None);
+    second.blocking_recv().unwrap().unwrap();
+    assert_eq!((index.stats().commits, index.stats().documents), (2, 3));
 }
 
 #[test]
@@ -414,7 +444,7 @@ fn append_from(index: &Index, id: u64, source: &str, after: Option<&str>, at: &s
     let seq = index.take_seqs(1).unwrap();
     let items: Arc<[SequencedTweet]> = [SequencedTweet { seq, tweet: prepared(id, text("a")) }].into();
     let cursor = Cursor { source: source.into(), after: after.map(Into::into), at: at.into() };
-    index.append_from(items, None, Some(cursor));
+    index.append_from(items, None, Some(cursor), false);
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! The writer: the thread that adds batches to tantivy, commits them and acknowledges them.
 //!
-//! It commits when the oldest uncommitted tweet has waited for the commit interval, or when enough
-//! tweets wait. After a commit it opens the new segments, publishes them together with a tail
-//! without their tweets, and then acknowledges.
+//! It commits when an uncommitted tweet has waited for its commit interval, or when enough tweets
+//! wait. Tweets of live sources, which nobody waits for, have a longer interval: larger commits
+//! cost less, and so do the merges that follow. After a commit it opens the new segments, publishes
+//! them together with a tail without their tweets, and then acknowledges.
 //!
 //! A tweet id has one document: the writer deletes the older version of a tweet first. tantivy
 //! applies a delete to the documents added before it, within a commit too. Looking up an id is
-//! cheaper than a delete that finds nothing. Ids mostly rise, and an id above the highest one in
-//! the index needs no look-up.
+//! cheaper than a delete that finds nothing, and only entries of which the tail did not find out
+//! that they are new need it.
 //!
 //! When tantivy fails, the writer answers the batches since the last commit with the reason,
 //! forgets them, and continues with a new tantivy writer: it survives a full disk.
@@ -25,7 +26,7 @@ use tantivy::query::RangeQuery;
 use tantivy::{IndexWriter, TantivyError, Term};
 use tokio::sync::Semaphore;
 
-use super::ack::{Ack, Durable, IntakeError};
+use super::ack::{Ack, Durable, IntakeError, answer};
 use super::commit_payload::CommitPayload;
 use super::committed::CommittedIndex;
 use super::cursor::{Cursor, CursorTracker};
@@ -72,10 +73,15 @@ pub(super) enum Message {
 pub(super) struct WriterBatch {
     /// The tweets and deletions. There are none if the batch only moves a cursor.
     pub(super) items: Arc<[SequencedTweet]>,
+    /// The entries that may replace a version, by their index, in order. The others are new: when
+    /// they came, neither the index nor the tail had a version.
+    pub(super) replaces: Vec<usize>,
     /// The last seq of this batch and of those before it.
     pub(super) last: Seq,
     pub(super) ack: Option<Ack>,
     pub(super) cursor: Option<Cursor>,
+    /// Whether it is committed within the interval of sources.
+    pub(super) may_wait: bool,
 }
 
 /// The state of the writer's thread.
@@ -87,6 +93,7 @@ pub(super) struct Writer {
     tantivy: Option<IndexWriter<TweetDocument>>,
     memory_bytes: usize,
     commit_interval: Duration,
+    source_commit_interval: Duration,
     commit_tweets: usize,
     /// The published segments.
     committed: Arc<CommittedIndex>,
@@ -95,8 +102,8 @@ pub(super) struct Writer {
     pending_tweets: usize,
     /// The first known seqs of tweets that are added and not in the published segments.
     pending_keys: HashMap<TweetKey, Seq>,
-    /// The arrival of the oldest pending tweet.
-    oldest: Option<Instant>,
+    /// The next commit, if a batch is pending.
+    commit_at: Option<Instant>,
     retention: Retention,
     /// As of the last commit.
     retained: RetentionState,
@@ -131,12 +138,13 @@ impl Writer {
             tantivy: None,
             memory_bytes: options.writer_memory_bytes.clamp(*MEMORY_BYTES.start(), *MEMORY_BYTES.end()),
             commit_interval: options.commit_interval,
+            source_commit_interval: options.source_commit_interval,
             commit_tweets: options.commit_tweets.max(1),
             committed,
             pending: Vec::new(),
             pending_tweets: 0,
             pending_keys: HashMap::new(),
-            oldest: None,
+            commit_at: None,
             retention: options.retention,
             retained,
             clock,
@@ -154,8 +162,7 @@ impl Writer {
     /// commit.
     pub(super) fn run(mut self, messages: &Receiver<Message>, room: &Semaphore) -> Result<(), IntakeError> {
         loop {
-            let commit_at = self.oldest.map(|oldest| oldest + self.commit_interval);
-            let wake_at = commit_at.into_iter().chain(self.tidy.map(|(at, _)| at)).chain(self.retain_at).min();
+            let wake_at = self.commit_at.into_iter().chain(self.tidy.map(|(at, _)| at)).chain(self.retain_at).min();
             let message = match wake_at {
                 Some(at) => messages.recv_timeout(at.saturating_duration_since(Instant::now())),
                 None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -187,9 +194,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = Instant::now();
-            if self.pending_tweets >= self.commit_tweets
-                || self.oldest.is_some_and(|at| now >= at + self.commit_interval)
-            {
+            if self.pending_tweets >= self.commit_tweets || self.commit_at.is_some_and(|at| now >= at) {
                 // The batches have their answer.
                 let _ = self.commit();
             }
@@ -222,27 +227,32 @@ impl Writer {
     }
 
     fn add(&mut self, batch: WriterBatch) {
-        let WriterBatch { items, last, ack, cursor } = batch;
+        let WriterBatch { items, replaces, last, ack, cursor, may_wait } = batch;
         if let Some(cursor) = cursor {
             self.cursors.add(cursor);
         }
         let deleted = items.iter().filter(|item| item.tweet.is_deleted).count() as u64;
         self.pending.push((Durable { seq: last, deleted }, ack));
         self.pending_tweets += items.len();
-        self.oldest.get_or_insert_with(Instant::now);
-        if let Err(error) = self.try_add(&items) {
+        let interval = if may_wait { self.source_commit_interval } else { self.commit_interval };
+        let commit_at = Instant::now() + interval;
+        self.commit_at = Some(self.commit_at.map_or(commit_at, |at| at.min(commit_at)));
+        if let Err(error) = self.try_add(&items, &replaces) {
             // tantivy's thread has ended, and only a commit returns the cause.
             let cause = self.tantivy.as_mut().and_then(|writer| writer.prepare_commit().err());
             self.fail(&cause.unwrap_or(error));
         }
     }
 
-    fn try_add(&mut self, items: &[SequencedTweet]) -> tantivy::Result<()> {
+    fn try_add(&mut self, items: &[SequencedTweet], replaces: &[usize]) -> tantivy::Result<()> {
         let fields = TweetFields::get();
-        for group in items.chunks(GROUP) {
-            let mut operations = Vec::with_capacity(group.len());
-            for item in group {
-                let first_seq = self.first_seq(&item.tweet)?;
+        let mut replaces = replaces.iter().copied().peekable();
+        let mut numbered = items.iter().enumerate();
+        while numbered.len() > 0 {
+            let mut operations = Vec::with_capacity(GROUP.min(numbered.len()));
+            for (at, item) in numbered.by_ref().take(GROUP) {
+                let may_replace = replaces.next_if_eq(&at).is_some();
+                let first_seq = if may_replace { self.first_seq(&item.tweet)? } else { None };
                 if first_seq.is_some() {
                     operations.push(UserOperation::Delete(fields.key_term(item.tweet.key)));
                 }
@@ -284,13 +294,10 @@ impl Writer {
         let published = self.publish(last, Some(started));
         self.committed.damage().searchable(&published);
         self.pending_tweets = 0;
-        self.oldest = None;
+        self.commit_at = None;
         self.tidy = Some((Instant::now() + FIRST_TIDY, FIRST_TIDY));
         for (durable, ack) in self.pending.drain(..) {
-            if let Some(ack) = ack {
-                // The receiver may be gone.
-                let _ = ack.send(Ok(durable));
-            }
+            answer(ack, Ok(durable));
         }
         Ok(())
     }
@@ -361,7 +368,7 @@ impl Writer {
         let reason = self.cut(&mut retained, now_ms);
         // A commit is also what starts merges.
         let reclaims = self.is_too_large() && self.committed.parts().iter().any(Part::is_wasteful);
-        if self.oldest.is_some() || retained == self.retained && !reclaims {
+        if self.commit_at.is_some() || retained == self.retained && !reclaims {
             return;
         }
         let done = self.try_commit(last, retained, reason).and_then(|()| self.publish(Seq::ZERO, None));
@@ -435,11 +442,9 @@ impl Writer {
             drop(gone);
         }
         self.pending_tweets = 0;
-        self.oldest = None;
+        self.commit_at = None;
         for (_, ack) in self.pending.drain(..) {
-            if let Some(ack) = ack {
-                let _ = ack.send(Err(reason.clone()));
-            }
+            answer(ack, Err(reason.clone()));
         }
         reason
     }
@@ -448,7 +453,7 @@ impl Writer {
     fn show_merges(&mut self) {
         let waited = self.tidy.take().map_or(FIRST_TIDY, |(_, waited)| waited);
         // With tweets on the way, their commit does this.
-        if self.oldest.is_some() {
+        if self.commit_at.is_some() {
             return;
         }
         let is_new =

@@ -184,7 +184,7 @@ async fn scenario(stages: &Stages, seed: u64) {
                 let (ack, acked) = tokio::sync::oneshot::channel();
                 stages
                     .intake
-                    .send(crate::pipeline::Batch { tweets, ack: Some(ack), cursor: None })
+                    .send(crate::pipeline::Batch { tweets, ack: Some(ack), cursor: None, may_wait: false })
                     .await
                     .expect("it is taken");
                 pending.push((batch, acked));

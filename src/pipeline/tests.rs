@@ -36,7 +36,7 @@ async fn a_batch_has_its_turn_however_many_register() {
             doc: builder.finish(),
             is_deleted: false,
         };
-        intake.send(Batch { tweets: vec![Arc::new(tweet)], ack: None, cursor: None }).await.unwrap();
+        intake.send(Batch { tweets: vec![Arc::new(tweet)], ack: None, cursor: None, may_wait: false }).await.unwrap();
     }
     let shutdown = CancellationToken::new();
     let asked = async {
@@ -90,7 +90,7 @@ async fn a_watermark_between_two_slices_of_a_batch_is_exact() {
     let (before, read) = (new_queue(), new_queue());
     assert_eq!(subscribe(&mut pipeline, &before, "a", false), 0);
     assert_eq!(subscribe(&mut pipeline, &read, "a", true), 0);
-    pipeline.batch(Batch { tweets: (1..=1_000).map(tweet).collect(), ack: None, cursor: None });
+    pipeline.batch(Batch { tweets: (1..=1_000).map(tweet).collect(), ack: None, cursor: None, may_wait: false });
     let first = handle.position.seq().0;
     assert!((1..1_000).contains(&first), "{first} of 1,000 at once");
     assert_eq!(index.last_seq().0, 1_000, "all of it can be found");
@@ -110,7 +110,7 @@ async fn a_watermark_between_two_slices_of_a_batch_is_exact() {
     assert_eq!(pushed(&before), after(first));
     assert_eq!(pushed(&between), after(first));
     assert_eq!(pushed(&read), []);
-    pipeline.batch(Batch { tweets: vec![tweet(1_001)], ack: None, cursor: None });
+    pipeline.batch(Batch { tweets: vec![tweet(1_001)], ack: None, cursor: None, may_wait: false });
     assert_eq!((pushed(&read), pushed(&between)), (vec![(1_001, 2)], vec![(1_001, 1)]));
     index.close().unwrap();
 }
@@ -130,7 +130,7 @@ async fn a_deletion_of_an_unknown_tweet_gets_no_seq_and_moves_its_cursor() {
     let mut send = |tweets, at: &str, after: Option<&str>| {
         let (ack, durable) = oneshot::channel();
         let cursor = Cursor { source: "a".into(), after: after.map(Into::into), at: at.into() };
-        pipeline.batch(Batch { tweets, ack: Some(ack), cursor: Some(cursor) });
+        pipeline.batch(Batch { tweets, ack: Some(ack), cursor: Some(cursor), may_wait: false });
         durable
     };
     // The second deletion finds nothing any more, and the tweet that comes behind it stays.

@@ -95,7 +95,7 @@ impl Source for DemoSource {
                 }
                 if !tweets.is_empty() {
                     telemetry::tweets_received(&context.name, tweets.len());
-                    context.intake.send(Batch { tweets, ack: None, cursor: None }).await?;
+                    context.intake.send(Batch { tweets, ack: None, cursor: None, may_wait: true }).await?;
                 }
             }
             Ok(())

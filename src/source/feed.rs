@@ -26,6 +26,8 @@ use crate::tweet::{self, AnalyzedTweet, ReadContext, Tweet};
 const BATCH_TIME: Duration = Duration::from_millis(10);
 /// Documents of a batch. More would keep a thread of the runtime busy for long.
 const MAX_BATCH_DOCS: usize = 128;
+/// Batches that wait for their commit: those of ten seconds.
+const MAX_IN_FLIGHT: usize = 1_000;
 /// While nothing is a tweet, the cursor moves this often.
 const EMPTY_BATCH_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -104,13 +106,23 @@ pub(super) struct Feed<'a> {
     in_flight: InFlight,
     /// When the last batch was sent.
     sent: Instant,
+    /// Whether the server sends again what was not committed.
+    is_sent_again: bool,
 }
 
 impl<'a> Feed<'a> {
-    /// A feed that goes on at the durable cursor with this key.
+    /// A feed that goes on at the durable cursor with this key, where the server sends everything
+    /// behind the cursor again.
     pub(super) fn new(context: &'a SourceContext, format: &'static FormatKind, key: Arc<str>) -> Feed<'a> {
         let cursor = context.cursors.get(&key);
-        Feed { context, format, key, cursor, in_flight: InFlight::default(), sent: Instant::now() }
+        let in_flight = InFlight::new(MAX_IN_FLIGHT);
+        Feed { context, format, key, cursor, in_flight, sent: Instant::now(), is_sent_again: true }
+    }
+
+    /// The same where a crash loses what was not committed: its commits come soon.
+    pub(super) fn with_early_commits(mut self) -> Feed<'a> {
+        self.is_sent_again = false;
+        self
     }
 
     /// The cursor of the last batch.
@@ -130,6 +142,11 @@ impl<'a> Feed<'a> {
     /// The connection has ended, or a batch could not be stored.
     pub(super) async fn pump(&mut self, connection: &mut impl Connection) -> anyhow::Result<()> {
         let pumped = self.pump_until_error(connection).await;
+        if !self.in_flight.is_empty() {
+            // An empty batch that does not wait is committed soon, with those before it.
+            let batch = Batch { tweets: Vec::new(), ack: None, cursor: None, may_wait: false };
+            let _ = self.context.intake.send(batch).await;
+        }
         // A late acknowledgement would move the cursor while the source reads from it again.
         self.in_flight.drain().await;
         pumped
@@ -206,7 +223,8 @@ impl<'a> Feed<'a> {
             Cursor { source: Arc::clone(&self.key), after, at }
         });
         let ack = Some(self.in_flight.ack());
-        self.context.intake.send(Batch { tweets, ack, cursor }).await?;
+        let batch = Batch { tweets, ack, cursor, may_wait: self.is_sent_again };
+        self.context.intake.send(batch).await?;
         Ok(())
     }
 }

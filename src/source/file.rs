@@ -56,6 +56,9 @@ resume = true
     build,
 };
 
+/// Batches that may be sent and not yet durable, so that reading continues during commits.
+const MAX_IN_FLIGHT: usize = 64;
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileOptions {
@@ -137,7 +140,7 @@ impl FileSource {
                 bail!(damage.reason.clone());
             }
         }
-        let mut in_flight = InFlight::default();
+        let mut in_flight = InFlight::new(MAX_IN_FLIGHT);
         let fed = feed(opened, &self.options, context, &mut in_flight).await;
         // Every batch is acknowledged before the source restarts: a late acknowledgement would move
         // the cursor while it reads.
@@ -334,7 +337,7 @@ async fn feed(
                 None => None,
             };
             let ack = Some(in_flight.ack());
-            context.intake.send(Batch { tweets: batch.to_vec(), ack, cursor }).await?;
+            context.intake.send(Batch { tweets: batch.to_vec(), ack, cursor, may_wait: false }).await?;
         }
     };
     while !in_flight.is_empty() {

@@ -6,12 +6,10 @@ use tokio::sync::oneshot;
 
 use crate::pipeline::{Ack, Durable, IntakeError};
 
-/// Batches that may be sent and not yet durable, so that reading continues during commits.
-const MAX_BATCHES: usize = 64;
-
 /// Batches that were sent and are not acknowledged yet, oldest first.
-#[derive(Default)]
 pub(super) struct InFlight {
+    /// Batches that may be sent and not yet durable, so that reading continues until the commit.
+    capacity: usize,
     batches: VecDeque<oneshot::Receiver<Result<Durable, IntakeError>>>,
     /// Whether a batch became durable.
     pub(super) has_moved: bool,
@@ -20,6 +18,10 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
+    pub(super) fn new(capacity: usize) -> InFlight {
+        InFlight { capacity, batches: VecDeque::new(), has_moved: false, has_failed: false }
+    }
+
     /// The acknowledgement of a batch that is about to be sent.
     pub(super) fn ack(&mut self) -> Ack {
         let (ack, durable) = oneshot::channel();
@@ -33,7 +35,7 @@ impl InFlight {
 
     /// Whether another batch may be sent.
     pub(super) fn has_room(&self) -> bool {
-        self.batches.len() <= MAX_BATCHES
+        self.batches.len() <= self.capacity
     }
 
     /// Waits for the oldest batch. Cancel safe.

@@ -21,8 +21,8 @@ pub(super) struct LineReader {
 }
 
 impl LineReader {
-    /// A reader of lines of up to `max_bytes`. The connection counts as ended when nothing comes for
-    /// `max_silence`.
+    /// A reader of lines of up to `max_bytes`. The connection counts as ended when nothing comes
+    /// for `max_silence`.
     pub(super) fn new(response: Response, host: &str, max_bytes: usize, max_silence: Duration) -> LineReader {
         LineReader {
             response,

@@ -294,7 +294,7 @@ struct Streaming<'a> {
     subscription: Subscription,
     /// Until all streams are live.
     catch_up: Option<CatchUpTask>,
-    /// Numbers of posts that came live while perch catches up: a timeline may have an older version.
+    /// Numbers of posts that came live while perch catches up: a timeline may have older versions.
     came_live: RecentSet,
     /// Of the timelines.
     queue: VecDeque<Queued>,

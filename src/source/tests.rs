@@ -71,10 +71,10 @@ fn wrong_tables_are_refused_with_every_mistake() {
         rewind_seconds: expected at most 3600, found 4000
     "#]]
     .assert_eq(&mistakes("type = 'mastodon'\ninstance = 'https://a.example/@ann'\nrewind_seconds = 4000"));
-    expect_test::expect![[r#"
+    expect_test::expect![[r"
         token_file: is missing: a file with the bearer token of an app
         rules: is missing: at least one rule that says which posts X sends
-    "#]]
+    "]]
     .assert_eq(&mistakes("type = 'x'"));
     expect_test::expect![[r#"
         url: expected an address such as https://api.x.com, found "api.x.com"

@@ -200,7 +200,7 @@ impl XSource {
         }
         let http = HttpClient::new(&self.url, Some(Token::of_file(&self.token_file)?))?;
         let kind = format::find("x-api-v2").context("the format x-api-v2")?;
-        let mut feed = Feed::new(context, kind, self.key());
+        let mut feed = Feed::new(context, kind, self.key()).with_early_commits();
         let position: Option<Position> = feed.cursor().and_then(|cursor| serde_json::from_str(cursor).ok());
         let heard_ms = position.map(|position| position.heard_ms).max(self.memory().heard_ms);
         let connecting = async {

@@ -239,7 +239,7 @@ async fn take_in(
                     telemetry::tweets_received(SOURCE, n);
                     let n = n as u64;
                     let (ack, committed) = oneshot::channel();
-                    match context.intake.send(Batch { tweets, ack: Some(ack), cursor: None }).await {
+                    match context.intake.send(Batch { tweets, ack: Some(ack), cursor: None, may_wait: false }).await {
                         Ok(()) => commits.push(async move { (n, committed.await.unwrap_or(Err(IntakeError::Closed))) }),
                         Err(error) => answer.fail(error.into()),
                     }

@@ -3,13 +3,13 @@
 //! The crate `twitter-text` passes all of Twitter's conformance tests for hashtags, mentions,
 //! cashtags and URLs. Two weaknesses are worked around ([`pieces`]): it panics on some texts with
 //! `@`, and its time is quadratic in the length of text without spaces. Texts without `#`, `@`, `$`
-//! and `.` skip it.
+//! and a dot within a word skip it.
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::panic::catch_unwind;
 
-use memchr::{memchr, memchr2, memchr2_iter, memchr3};
+use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memchr3};
 use twitter_text::entity::{Entity, Type};
 use twitter_text::extractor::{Extract, Extractor};
 
@@ -33,7 +33,7 @@ pub(crate) fn extract(text: &str) -> Entities {
     let searched = &decoded[..boundary(&decoded, MAX_TEXT_BYTES)];
     let mut entities = Entities::default();
     let has_sign = memchr3(b'#', b'@', b'$', searched.as_bytes()).is_some() || searched.contains(['＃', '＠']);
-    let has_dot = memchr(b'.', searched.as_bytes()).is_some();
+    let has_dot = may_have_domain(searched.as_bytes());
     if !has_sign && !has_dot {
         return entities;
     }
@@ -57,6 +57,12 @@ pub(crate) fn extract(text: &str) -> Entities {
         collect(units, &searched[start..end]);
     });
     entities
+}
+
+/// Whether a dot stands before a letter or a digit, as in every URL. Those of sentences do not.
+fn may_have_domain(text: &[u8]) -> bool {
+    let is_inside = |next: u8| next.is_ascii_alphanumeric() || next >= 0x80;
+    memchr_iter(b'.', text).any(|at| text.get(at + 1).is_some_and(|&next| is_inside(next)))
 }
 
 /// The last character boundary up to `at`.

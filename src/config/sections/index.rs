@@ -18,6 +18,9 @@ pub struct IndexSection {
     /// Longest time between the arrival of a tweet and its commit.
     #[serde(rename = "commit_interval_ms", with = "milliseconds")]
     pub commit_interval: Duration,
+    /// The same for tweets of live sources.
+    #[serde(rename = "source_commit_interval_ms", with = "milliseconds")]
+    pub source_commit_interval: Duration,
     /// Number of tweets after which a commit is early.
     pub commit_tweets: usize,
     /// Memory of the writer before it writes a segment, in MiB.
@@ -35,6 +38,7 @@ impl Default for IndexSection {
         IndexSection {
             dir: PathBuf::from("index-data"),
             commit_interval: Duration::from_millis(250),
+            source_commit_interval: Duration::from_secs(3),
             commit_tweets: 50_000,
             writer_memory_mb: 64,
             queue_batches: 16,
@@ -50,6 +54,8 @@ impl IndexSection {
             errors.push(ConfigError::new("index.dir", "expected a directory, found an empty name"));
         }
         check_range(errors, "index.commit_interval_ms", self.commit_interval.as_millis(), 1..=60_000);
+        let milliseconds = self.source_commit_interval.as_millis();
+        check_range(errors, "index.source_commit_interval_ms", milliseconds, 1..=60_000);
         check_range(errors, "index.commit_tweets", self.commit_tweets, 1..=10_000_000);
         // Tantivy takes at least 15 MB and less than 4 GiB a thread.
         check_range(errors, "index.writer_memory_mb", self.writer_memory_mb, 16..=4_000);

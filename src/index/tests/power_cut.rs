@@ -146,7 +146,7 @@ impl Lives {
                     self.pending_cursor += 1;
                     Cursor { source: SOURCE.into(), after, at: self.pending_cursor.to_string().into() }
                 });
-                self.index.append_from(items, None, cursor);
+                self.index.append_from(items, None, cursor, false);
             }
             Step::Commit => {
                 self.index.commit_now().unwrap();

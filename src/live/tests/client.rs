@@ -62,7 +62,7 @@ impl Tested {
     fn tweets(&mut self, texts: &[&str]) {
         let tweets = texts.iter().zip(self.next_id..).map(|(text, id)| analyzed(id, text)).collect();
         self.next_id += texts.len() as u64;
-        let batch = crate::pipeline::Batch { tweets, ack: None, cursor: None };
+        let batch = crate::pipeline::Batch { tweets, ack: None, cursor: None, may_wait: false };
         unconstrained(self.stages.intake.send(batch)).now_or_never().expect("there is room").expect("it is taken");
         self.stages.turn();
     }

@@ -209,7 +209,7 @@ impl Scenario<'_> {
         }
         let (ack, acked) = oneshot::channel();
         self.stages.pending.push((self.last(), acked));
-        let mut sent = pin!(self.stages.intake.send(Batch { tweets, ack: Some(ack), cursor: None }));
+        let mut sent = pin!(self.stages.intake.send(Batch { tweets, ack: Some(ack), cursor: None, may_wait: false }));
         loop {
             if let Some(sent) = unconstrained(&mut sent).now_or_never() {
                 return sent.expect("it is taken");

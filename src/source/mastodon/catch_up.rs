@@ -131,8 +131,8 @@ async fn send(out: &Out, progress: Progress) {
     let _ = out.send(Ok(progress)).await;
 }
 
-/// Whether the instance would answer the same again: a timeline that it does not show, or a position
-/// that it does not know.
+/// Whether the instance would answer the same again: a timeline that it does not show, or a
+/// position that it does not know.
 fn is_for_good(error: &anyhow::Error) -> bool {
     refused_with(error).is_some_and(|status| {
         status.is_client_error()

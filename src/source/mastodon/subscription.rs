@@ -60,8 +60,8 @@ impl Subscription {
         Ok(Subscription::Events(events))
     }
 
-    /// The next message, in the form that a WebSocket has: `{"stream": …, "event": …, "payload": …}`.
-    /// Cancel safe.
+    /// The next message, as a WebSocket has it: `{"stream": …, "event": …, "payload": …}`. Cancel
+    /// safe.
     pub(super) async fn next(&mut self) -> anyhow::Result<String> {
         match self {
             Subscription::WebSocket(socket) => match socket.next().await? {

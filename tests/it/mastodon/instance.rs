@@ -1,5 +1,5 @@
-//! A server of Mastodon's protocol: streams over WebSockets or as server-sent events, and timelines,
-//! with faults.
+//! A server of Mastodon's protocol: streams over a WebSocket or as server-sent events, timelines,
+//! and faults.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -46,7 +46,7 @@ pub(super) struct Faults {
     pub(super) streams: VecDeque<String>,
     /// Answers to the next requests for posts behind a number.
     pub(super) timelines: VecDeque<String>,
-    /// No WebSockets.
+    /// No WebSocket is answered.
     pub(super) events_only: bool,
     /// Streams are answered after [`Instance::release`].
     pub(super) is_slow: bool,
