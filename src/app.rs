@@ -214,6 +214,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
                 .then(|| Duration::from_secs(config.index.retention_days * 24 * 60 * 60)),
             size_bytes: Some(config.index.retention_bytes).filter(|&bytes| bytes > 0),
         },
+        ..IndexOptions::default()
     };
     // Bound first: a port in use is the most common error, and is found before the index is opened.
     let listener =

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use tantivy::TantivyError;
 use tokio::sync::oneshot;
 
 use crate::ids::Seq;
@@ -47,4 +48,14 @@ pub(super) fn answer(ack: Option<Ack>, result: Result<Durable, IntakeError>) {
         // The receiver may be gone.
         let _ = ack.send(result);
     }
+}
+
+/// The answer to the batches for an error of tantivy.
+pub(super) fn reason(error: &TantivyError) -> IntakeError {
+    // tantivy turns most errors of the disk into text or wraps them: the kind, or the number
+    // (ENOSPC, EDQUOT), is left in it.
+    const FULL: [&str; 4] = ["StorageFull", "QuotaExceeded", "(os error 28)", "(os error 122)"];
+    let text = error.to_string();
+    let details = format!("{text} {error:?}");
+    if FULL.iter().any(|sign| details.contains(sign)) { IntakeError::Full } else { IntakeError::Failed(text) }
 }

@@ -10,6 +10,8 @@
 //! and of more segments waits as long. Failed merges are reported as a problem until they are done
 //! or no longer wanted.
 
+pub(super) mod purge;
+
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +28,7 @@ use super::commit_files::{Commit, CommittedSegment};
 use super::damage::Damage;
 use super::lock;
 use super::retention::is_wasteful;
+use purge::PurgedSegments;
 
 /// Files of a merge up to this total size are verified while tantivy waits, which takes
 /// milliseconds. Larger ones are verified in a thread, and merged after the next commit.
@@ -47,6 +50,8 @@ pub(super) struct PerchMergePolicy {
     by_size: LogMergePolicy,
     /// The index is above its size limit.
     is_tight: Arc<AtomicBool>,
+    /// Segments with texts of deleted tweets, which are rewritten.
+    purged: PurgedSegments,
     checks: Arc<Checks>,
     attempts: Mutex<Attempts>,
 }
@@ -54,25 +59,31 @@ pub(super) struct PerchMergePolicy {
 impl PerchMergePolicy {
     /// Merges eight segments of about one size at a time; sizes differ by a factor of four: about
     /// twenty segments for a million tweets in small commits. While `is_tight`, wasteful segments
-    /// are rewritten as well.
-    pub(super) fn new(is_tight: Arc<AtomicBool>, dir: &Path, damage: Arc<Damage>) -> PerchMergePolicy {
+    /// are rewritten as well, and those of `purged` always.
+    pub(super) fn new(
+        is_tight: Arc<AtomicBool>,
+        purged: PurgedSegments,
+        dir: &Path,
+        damage: Arc<Damage>,
+    ) -> PerchMergePolicy {
         let mut by_size = LogMergePolicy::default();
         by_size.set_min_num_segments(8);
         by_size.set_min_layer_size(4_000);
         by_size.set_level_log_size(2.0);
         by_size.set_del_docs_ratio_before_merge(0.3);
         let checks = Arc::new(Checks { dir: dir.to_owned(), damage, state: Mutex::default() });
-        PerchMergePolicy { by_size, is_tight, checks, attempts: Mutex::default() }
+        PerchMergePolicy { by_size, is_tight, purged, checks, attempts: Mutex::default() }
     }
 
     fn candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
         let mut candidates = self.by_size.compute_merge_candidates(segments);
-        if self.is_tight.load(Ordering::Relaxed) {
-            for segment in segments {
-                let is_merged = candidates.iter().any(|candidate| candidate.0.contains(&segment.id()));
-                if !is_merged && is_wasteful(segment.num_deleted_docs().into(), segment.max_doc().into()) {
-                    candidates.push(MergeCandidate(vec![segment.id()]));
-                }
+        let is_tight = self.is_tight.load(Ordering::Relaxed);
+        let purged = lock(&self.purged);
+        for segment in segments {
+            let is_merged = candidates.iter().any(|candidate| candidate.0.contains(&segment.id()));
+            let wastes = || is_wasteful(segment.num_deleted_docs().into(), segment.max_doc().into());
+            if !is_merged && (purged.contains(&segment.id()) || is_tight && wastes()) {
+                candidates.push(MergeCandidate(vec![segment.id()]));
             }
         }
         candidates

@@ -23,6 +23,8 @@ pub struct IndexOptions {
     pub queue_batches: usize,
     /// Which tweets are deleted for their age or their size.
     pub retention: Retention,
+    /// How long the text of a deleted tweet may stay on the disk.
+    pub purge_after: Duration,
 }
 
 impl Default for IndexOptions {
@@ -35,6 +37,7 @@ impl Default for IndexOptions {
             writer_memory_bytes: 64_000_000,
             queue_batches: 64,
             retention: Retention::default(),
+            purge_after: Duration::from_secs(12 * 3_600),
         }
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn options(dir: &Path) -> IndexOptions {
         writer_memory_bytes: 15_000_000,
         queue_batches: 2,
         retention: Retention::default(),
+        ..IndexOptions::default()
     }
 }
 

@@ -26,13 +26,14 @@ use tantivy::query::RangeQuery;
 use tantivy::{IndexWriter, TantivyError, Term};
 use tokio::sync::Semaphore;
 
-use super::ack::{Ack, Durable, IntakeError, answer};
+use super::ack::{Ack, Durable, IntakeError, answer, reason};
 use super::commit_payload::CommitPayload;
 use super::committed::CommittedIndex;
 use super::cursor::{Cursor, CursorTracker};
 use super::damage::guarded;
 use super::disk_probe::DiskProbe;
 use super::merge_policy::PerchMergePolicy;
+use super::merge_policy::purge::Purge;
 use super::options::IndexOptions;
 use super::retention::{Part, Reason, Retention, RetentionClock, RetentionState, least_bytes};
 use super::shared::Shared;
@@ -115,6 +116,7 @@ pub(super) struct Writer {
     retain_at: Option<Instant>,
     /// The index is above its size limit, so that merges should free space.
     is_tight: Arc<AtomicBool>,
+    purge: Purge,
     /// The next check for finished merges, and the delay before it.
     tidy: Option<(Instant, Duration)>,
 }
@@ -152,6 +154,7 @@ impl Writer {
             disk,
             retain_at: options.retention.interval().map(|_| Instant::now()),
             is_tight: Arc::default(),
+            purge: Purge::new(options.purge_after),
             tidy: None,
         };
         writer.open_tantivy()?;
@@ -162,7 +165,8 @@ impl Writer {
     /// commit.
     pub(super) fn run(mut self, messages: &Receiver<Message>, room: &Semaphore) -> Result<(), IntakeError> {
         loop {
-            let wake_at = self.commit_at.into_iter().chain(self.tidy.map(|(at, _)| at)).chain(self.retain_at).min();
+            let tidy_at = self.tidy.map(|(at, _)| at);
+            let wake_at = [self.commit_at, tidy_at, self.retain_at, self.purge.at()].into_iter().flatten().min();
             let message = match wake_at {
                 Some(at) => messages.recv_timeout(at.saturating_duration_since(Instant::now())),
                 None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -201,6 +205,9 @@ impl Writer {
             if self.retain_at.is_some_and(|at| now >= at) {
                 self.retain();
             }
+            if self.purge.at().is_some_and(|at| now >= at) {
+                self.purge();
+            }
             if self.tidy.is_some_and(|(at, _)| now >= at) {
                 self.show_merges();
             }
@@ -217,7 +224,8 @@ impl Writer {
                 .build();
             let writer = self.index.writer_with_options(options)?;
             let (is_tight, damage) = (Arc::clone(&self.is_tight), Arc::clone(self.committed.damage()));
-            writer.set_merge_policy(Box::new(PerchMergePolicy::new(is_tight, &self.dir, damage)));
+            let policy = PerchMergePolicy::new(is_tight, self.purge.segments(), &self.dir, damage);
+            writer.set_merge_policy(Box::new(policy));
             self.tantivy = Some(writer);
             // What a crash or a full disk left half written takes space that the next commit may
             // need.
@@ -296,6 +304,9 @@ impl Writer {
         self.pending_tweets = 0;
         self.commit_at = None;
         self.tidy = Some((Instant::now() + FIRST_TIDY, FIRST_TIDY));
+        if self.pending.iter().any(|(durable, _)| durable.deleted > 0) {
+            self.purge.note_deletion();
+        }
         for (durable, ack) in self.pending.drain(..) {
             answer(ack, Ok(durable));
         }
@@ -368,14 +379,28 @@ impl Writer {
         let reason = self.cut(&mut retained, now_ms);
         // A commit is also what starts merges.
         let reclaims = self.is_too_large() && self.committed.parts().iter().any(Part::is_wasteful);
-        if self.commit_at.is_some() || retained == self.retained && !reclaims {
-            return;
+        if self.commit_at.is_none() && (retained != self.retained || reclaims) {
+            self.commit_alone(last, retained, reason);
         }
+    }
+
+    /// Starts merges that leave out the texts of deleted tweets.
+    fn purge(&mut self) {
+        let found = self.committed.segments_with_deleted_texts();
+        // Tweets on the way bring a commit, which starts merges too.
+        if self.purge.begin(&found) && self.commit_at.is_none() {
+            let last = self.shared.lock().committed_seq;
+            self.commit_alone(last, self.retained.clone(), None);
+        }
+    }
+
+    /// Commits without new tweets.
+    fn commit_alone(&mut self, last: Seq, retained: RetentionState, reason: Option<Reason>) {
         let done = self.try_commit(last, retained, reason).and_then(|()| self.publish(Seq::ZERO, None));
         match done {
             Ok(()) => self.tidy = Some((Instant::now() + FIRST_TIDY, FIRST_TIDY)),
             Err(error) => {
-                tracing::error!(%error, "old tweets can't be deleted");
+                tracing::error!(%error, "old or deleted tweets can't be removed from the disk");
                 self.tantivy = None;
             }
         }
@@ -467,14 +492,4 @@ impl Writer {
         let wait = waited * 2;
         self.tidy = (wait <= LAST_TIDY).then(|| (Instant::now() + wait, wait));
     }
-}
-
-/// The answer to the batches for an error of tantivy.
-fn reason(error: &TantivyError) -> IntakeError {
-    // tantivy turns most errors of the disk into text or wraps them: the kind, or the number
-    // (ENOSPC, EDQUOT), is left in it.
-    const FULL: [&str; 4] = ["StorageFull", "QuotaExceeded", "(os error 28)", "(os error 122)"];
-    let text = error.to_string();
-    let details = format!("{text} {error:?}");
-    if FULL.iter().any(|sign| details.contains(sign)) { IntakeError::Full } else { IntakeError::Failed(text) }
 }

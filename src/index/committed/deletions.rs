@@ -9,27 +9,37 @@ use hashbrown::HashSet;
 use tantivy::columnar::Column;
 use tantivy::directory::OwnedBytes;
 use tantivy::fastfield::{AliveBitSet, intersect_alive_bitsets, write_alive_bitset};
-use tantivy::index::SegmentReader;
+use tantivy::index::{SegmentId, SegmentReader};
 use tantivy::{BitSet, DocAddress, DocId};
 
 use super::{CommittedIndex, Segment};
 use crate::ids::Seq;
+use crate::tweet::TweetKey;
 
 impl CommittedIndex {
     /// The number of deletions that are kept, and that of stored documents of older versions of
     /// these tweets: tantivy has marked the latter as deleted, and no merge has removed them yet.
     pub(in crate::index) fn deletions(&self) -> (u64, u64) {
+        let deleted = self.deleted_keys();
+        let texts = self.segments.iter().map(|segment| segment.deleted_texts(&deleted).count());
+        (deleted.len() as u64, texts.sum::<usize>() as u64)
+    }
+
+    /// The segments that hold such older versions.
+    pub(in crate::index) fn segments_with_deleted_texts(&self) -> Vec<SegmentId> {
+        let deleted = self.deleted_keys();
+        let segments = self.segments.iter().filter(|segment| segment.deleted_texts(&deleted).next().is_some());
+        segments.map(|segment| segment.reader.segment_id()).collect()
+    }
+
+    /// The keys of the deletions that are kept.
+    fn deleted_keys(&self) -> HashSet<TweetKey> {
         let mut deleted = HashSet::new();
         for segment in self.segments.iter().filter(|segment| segment.deletions.is_some()) {
             let docs = (0..segment.reader.max_doc()).filter(|&doc| segment.is_deletion(doc));
             deleted.extend(docs.filter(|&doc| !segment.reader.is_deleted(doc)).map(|doc| segment.key(doc)));
         }
-        let is_left = |segment: &Segment, doc: DocId| {
-            segment.reader.is_deleted(doc) && !segment.is_deletion(doc) && deleted.contains(&segment.key(doc))
-        };
-        let left = |segment: &Segment| (0..segment.reader.max_doc()).filter(|&doc| is_left(segment, doc)).count();
-        let segments = self.segments.iter().filter(|segment| !deleted.is_empty() && segment.reader.has_deletes());
-        (deleted.len() as u64, segments.map(left).sum::<usize>() as u64)
+        deleted
     }
 
     /// Whether a document is a deletion.
@@ -39,6 +49,14 @@ impl CommittedIndex {
 }
 
 impl Segment {
+    /// The documents that are older versions of tweets with these keys, and no deletions.
+    fn deleted_texts(&self, deleted: &HashSet<TweetKey>) -> impl Iterator<Item = DocId> {
+        let n_docs = if deleted.is_empty() || !self.reader.has_deletes() { 0 } else { self.reader.max_doc() };
+        let is_left =
+            |&doc: &DocId| self.reader.is_deleted(doc) && !self.is_deletion(doc) && deleted.contains(&self.key(doc));
+        (0..n_docs).filter(is_left)
+    }
+
     /// Whether a document is a deletion.
     pub(in crate::index) fn is_deletion(&self, doc: DocId) -> bool {
         self.deletions.as_ref().is_some_and(|deletions| deletions.first(doc).is_some())

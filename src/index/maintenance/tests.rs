@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -184,7 +186,8 @@ fn an_index_of_another_version_is_built_anew() {
 
 /// Whether a file of the index contains these bytes.
 fn is_on_disk(dir: &Path, bytes: &[u8]) -> bool {
-    let files = fs::read_dir(dir.join(TANTIVY)).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    // A file may be deleted meanwhile.
+    let files = fs::read_dir(dir.join(TANTIVY)).unwrap().filter_map(|entry| fs::read(entry.unwrap().path()).ok());
     files.into_iter().any(|file| file.windows(bytes.len()).any(|window| window == bytes))
 }
 
@@ -207,15 +210,45 @@ fn the_text_of_a_deleted_tweet_is_gone_once_its_segment_is_written_anew() {
     assert!(is_on_disk(dir.path(), b"qwzxjkvb"));
 
     reindex(dir.path()).unwrap();
-    let report = check(dir.path()).unwrap();
-    assert_eq!((report.tweets, report.deletions, report.deleted_texts), (100, 1, 0));
-    assert_eq!(report.problems, Vec::<String>::new());
-    assert!(!is_on_disk(dir.path(), b"qwzxjkvb"));
+    check_gone(dir.path(), last);
     let index = open_in(dir.path());
-    assert_eq!((index.snapshot().count().unwrap(), index.last_seq()), (100, last));
     let snapshot = index.snapshot();
     let (segment, _) = snapshot.committed().segments_by(|_| 0)[0];
     let first_seqs: Vec<u64> =
         (0..101).filter(|&doc| segment.is_deletion(doc)).map(|doc| segment.first_seq(doc).0).collect();
     assert_eq!(first_seqs, [101], "the deletion still says since when the tweet was known");
+}
+
+#[test]
+fn a_deletion_asks_for_its_segment_to_be_written_anew() {
+    let dir = TempDir::new().unwrap();
+    let purge_after = Duration::from_millis(1);
+    let options = IndexOptions { dir: dir.path().to_owned(), purge_after, ..IndexOptions::default() };
+    let index = Index::open(&options).unwrap();
+    let secret = br#"{"id_str":"at://secret","text":"qwzxjkvb"}"#;
+    append(&index, tweets(100, 1));
+    append(&index, vec![Arc::new(tweet::analyze(&tweet::read(secret).unwrap()))]);
+    index.commit_now().unwrap();
+    let order = index.id_of(tweet::TweetKey::new("at://secret")).unwrap().unwrap();
+    append(&index, vec![Arc::new(tweet::deletion_in_order("at://secret", order))]);
+    index.commit_now().unwrap();
+    let last = index.last_seq();
+    // Nothing else comes.
+    let start = Instant::now();
+    while is_on_disk(dir.path(), b"qwzxjkvb") {
+        assert!(start.elapsed() < Duration::from_secs(60), "the text stays");
+        std::thread::yield_now();
+    }
+    drop(index);
+    check_gone(dir.path(), last);
+}
+
+/// The deletion is kept, and the text is gone.
+fn check_gone(dir: &Path, last: Seq) {
+    let report = check(dir).unwrap();
+    assert_eq!((report.tweets, report.deletions, report.deleted_texts), (100, 1, 0));
+    assert_eq!(report.problems, Vec::<String>::new());
+    assert!(!is_on_disk(dir, b"qwzxjkvb"));
+    let index = open_in(dir);
+    assert_eq!((index.snapshot().count().unwrap(), index.last_seq()), (100, last));
 }

@@ -65,7 +65,7 @@ fn a_problem_with_merges_ends_with_the_merge() {
         writer.commit().unwrap();
     }
     let damage = Arc::new(Damage::default());
-    let merging = PerchMergePolicy::new(Arc::default(), dir.path(), Arc::clone(&damage));
+    let merging = PerchMergePolicy::new(Arc::default(), Arc::default(), dir.path(), Arc::clone(&damage));
     let all = index.searchable_segment_metas().unwrap();
     let candidates = merging.compute_merge_candidates(&all);
     assert_eq!(candidates.iter().map(|candidate| candidate.0.len()).collect::<Vec<_>>(), [8]);
