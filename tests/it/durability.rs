@@ -27,6 +27,9 @@ struct Feeder {
     /// Sent and not answered.
     unanswered: Vec<u64>,
     acknowledged: BTreeSet<u64>,
+    /// Acknowledged tweets whose deletion was sent and not answered.
+    leaving: Vec<u64>,
+    deleted: BTreeSet<u64>,
     /// The highest seq that an answer named.
     last_seq: u64,
 }
@@ -39,12 +42,14 @@ impl Feeder {
             next: 1,
             unanswered: Vec::new(),
             acknowledged: BTreeSet::new(),
+            leaving: Vec::new(),
+            deleted: BTreeSet::new(),
             last_seq: 0,
         }
     }
 
-    /// Sends batch after batch until the server is gone: new tweets, what was not answered, and
-    /// sometimes one that was.
+    /// Sends batch after batch until the server is gone: new tweets, what was not answered,
+    /// sometimes one that was, and sometimes the deletion of one.
     async fn feed(&mut self, url: &str) {
         let http = crate::support::client();
         loop {
@@ -55,7 +60,12 @@ impl Feeder {
             }
             ids.extend(self.acknowledged.first().copied().filter(|_| self.random.random_bool(0.2)));
             self.unanswered.clone_from(&ids);
-            let body: String = ids.iter().map(|&id| format!("{}\n", tweet(id, "kept"))).collect();
+            if self.random.random_bool(0.3) {
+                self.leaving.extend(self.acknowledged.pop_last());
+            }
+            let deletion = |id: &u64| format!("{}\n", json!({"delete": {"status": {"id_str": id.to_string()}}}));
+            let tweets = ids.iter().map(|&id| format!("{}\n", tweet(id, "kept")));
+            let body: String = tweets.chain(self.leaving.iter().map(deletion)).collect();
             let Ok(answer) = http.post(format!("{url}/api/tweets")).body(body).send().await else { return };
             let Ok(answer) = answer.json::<Value>().await else { return };
             assert_eq!(answer["accepted"], ids.len(), "{answer}");
@@ -63,6 +73,7 @@ impl Feeder {
             assert!(seq > self.last_seq, "seq {seq} came again");
             self.last_seq = seq;
             self.acknowledged.extend(self.unanswered.drain(..));
+            self.deleted.extend(self.leaving.drain(..));
         }
     }
 }
@@ -71,7 +82,9 @@ impl Feeder {
 #[derive(Default)]
 struct Reader {
     last_seq: u64,
+    /// What was pushed and is not gone.
     pushed: BTreeSet<u64>,
+    n_pushes: usize,
     /// The number of pushes after which the test kills the server.
     ends_after: usize,
 }
@@ -85,10 +98,10 @@ impl Reader {
 
     /// Takes pushes until the server is gone, and kills it when its time has come.
     async fn read(&mut self, mut client: Client, kill: impl FnOnce()) {
-        let until = self.pushed.len() + self.ends_after;
+        let until = self.n_pushes + self.ends_after;
         let mut kill = Some(kill);
         loop {
-            if self.pushed.len() >= until
+            if self.n_pushes >= until
                 && let Some(kill) = kill.take()
             {
                 kill();
@@ -98,17 +111,18 @@ impl Reader {
         }
     }
 
-    /// Takes pushes until all of these have been pushed.
-    async fn read_all(&mut self, client: &mut Client, wanted: &BTreeSet<u64>) {
+    /// Takes pushes until all of `wanted` have been pushed, and all of `deleted` are gone.
+    async fn read_all(&mut self, client: &mut Client, wanted: &BTreeSet<u64>, deleted: &BTreeSet<u64>) {
         let all = async {
-            while !wanted.is_subset(&self.pushed) {
+            while !wanted.is_subset(&self.pushed) || !deleted.is_disjoint(&self.pushed) {
                 let message = client.socket.next().await.expect("the connection is open").expect("a whole frame");
                 self.take(&message);
             }
         };
         if tokio::time::timeout(PATIENCE, all).await.is_err() {
             let missing: Vec<_> = wanted.difference(&self.pushed).collect();
-            panic!("acknowledged, but never pushed behind {}: {missing:?}", self.last_seq);
+            let left: Vec<_> = deleted.intersection(&self.pushed).collect();
+            panic!("behind {}, acknowledged and never pushed: {missing:?}, never gone: {left:?}", self.last_seq);
         }
     }
 
@@ -121,6 +135,12 @@ impl Reader {
             assert!(seq > self.last_seq, "seq {seq} was pushed behind {}", self.last_seq);
             self.last_seq = seq;
             self.pushed.insert(id_of(&frame[1]["tweet"]));
+            self.n_pushes += 1;
+        } else if frame[0] == "tweet/gone" {
+            let seq = frame[1]["seq"].as_u64().expect("a seq");
+            assert!(seq >= self.last_seq, "seq {seq} was gone behind {}", self.last_seq);
+            self.last_seq = seq;
+            self.pushed.remove(&id_of(&frame[1]));
         }
     }
 }
@@ -169,13 +189,16 @@ async fn kill_again_and_again(index: &Path, seed: u64, rounds: u64) {
         let acknowledged: BTreeSet<u64> = feeders.iter().flat_map(|feeder| feeder.acknowledged.clone()).collect();
         let lost: Vec<_> = acknowledged.difference(&found).collect();
         assert!(lost.is_empty(), "seed {seed}, round {round}: lost {lost:?}");
+        let deleted: BTreeSet<u64> = feeders.iter().flat_map(|feeder| feeder.deleted.clone()).collect();
+        let back: Vec<_> = deleted.intersection(&found).collect();
+        assert!(back.is_empty(), "seed {seed}, round {round}: deleted and there {back:?}");
         for id in &found {
             assert!(id % IDS < feeders[usize::try_from(id / IDS).expect("small")].next, "{id} was never sent");
         }
         let used = feeders.iter().map(|feeder| feeder.last_seq).max().max(Some(reader.last_seq));
         assert!(stats["seq"].as_u64() >= used, "seqs are used again: {stats}, {used:?} was named");
         let mut client = reader.connect(&server, &epoch).await;
-        reader.read_all(&mut client, &acknowledged).await;
+        reader.read_all(&mut client, &acknowledged, &deleted).await;
         if round == rounds {
             break;
         }

@@ -1,6 +1,7 @@
-//! No seam, over real sockets: random tweets, searches, and sessions that come, go, come back and
-//! read slowly. What each client holds in the end is compared with a plain model: history up to its
-//! watermark and pushes from there on hold every tweet once.
+//! No seam, over real sockets: random tweets and deletions, searches, and sessions that come, go,
+//! come back and read slowly. What each client holds in the end is compared with a plain model:
+//! history up to its watermark and pushes from there on, without what is gone, hold every tweet
+//! once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +14,12 @@ use crate::support::{Client, PATIENCE, Perch};
 /// An id and the version of its text.
 type Version = (u64, u64);
 
-/// What was sent: the words of each version, and the newest version of each id.
+/// What was sent: the words of each version, and the newest version of each id that is not deleted.
 #[derive(Default)]
 struct Model {
     words: BTreeMap<Version, BTreeSet<String>>,
     newest: BTreeMap<u64, u64>,
+    n_ids: u64,
 }
 
 impl Model {
@@ -35,7 +37,8 @@ struct Search {
     watermark: Option<u64>,
     /// Everything up to here was pushed.
     seen_seq: u64,
-    pushed: Vec<Version>,
+    /// What was pushed and is not gone.
+    pushed: BTreeMap<u64, u64>,
 }
 
 struct Reader {
@@ -65,7 +68,18 @@ impl Reader {
                     let search = self.searches.get_mut(name.as_str().expect("a name")).expect("its own");
                     assert!(seq > search.seen_seq, "{seq} came behind {}: {payload}", search.seen_seq);
                     search.seen_seq = seq;
-                    search.pushed.push(version(&payload["tweet"]));
+                    search.pushed.extend([version(&payload["tweet"])]);
+                }
+            }
+            "tweet/gone" => {
+                let seq = payload["seq"].as_u64().expect("a seq");
+                let id = payload["id_str"].as_str().expect("an id").parse().expect("a number");
+                for name in payload["matches"].as_array().expect("names") {
+                    let search = self.searches.get_mut(name.as_str().expect("a name")).expect("its own");
+                    // That of the entry before, if the same entry is pushed to another search.
+                    assert!(seq >= search.seen_seq, "{seq} came behind {}: {payload}", search.seen_seq);
+                    search.seen_seq = seq;
+                    search.pushed.remove(&id);
                 }
             }
             "tweet/prev-chunk" => self.pages.push(payload),
@@ -118,9 +132,19 @@ impl Reader {
 async fn send(perch: &Perch, model: &mut Model, random: &mut SmallRng, first_id: u64, words: &[String]) {
     let n = if random.random_bool(0.1) { random.random_range(1..=1_000) } else { random.random_range(1..30) };
     let mut body = String::new();
+    let mut n_deletions = 0;
     for _ in 0..n {
-        let known = model.newest.len() as u64;
-        let id = first_id + if known > 0 && random.random_bool(0.1) { random.random_range(0..known) } else { known };
+        let known = model.n_ids;
+        let is_known = known > 0 && random.random_bool(0.2);
+        let id = first_id + if is_known { random.random_range(0..known) } else { known };
+        if is_known && random.random_bool(0.5) {
+            body.push_str(&json!({"delete": {"status": {"id_str": id.to_string()}}}).to_string());
+            body.push('\n');
+            model.newest.remove(&id);
+            n_deletions += 1;
+            continue;
+        }
+        model.n_ids += u64::from(!is_known);
         let version = (id, model.words.len() as u64);
         let found: BTreeSet<String> = words.iter().filter(|_| random.random_bool(0.4)).cloned().collect();
         let text = found.iter().map(|word| format!("{word} ")).collect::<String>();
@@ -131,7 +155,7 @@ async fn send(perch: &Perch, model: &mut Model, random: &mut SmallRng, first_id:
         model.newest.insert(id, version.1);
     }
     let (status, answer) = perch.post("/api/tweets", body).await;
-    assert_eq!((status, answer["accepted"].as_u64()), (200, Some(n)), "{answer}");
+    assert_eq!((status, answer["accepted"].as_u64()), (200, Some(n - n_deletions)), "{answer}");
 }
 
 async fn scenario(perch: &Perch, seed: u64) {
@@ -172,29 +196,24 @@ async fn scenario(perch: &Perch, seed: u64) {
     }
     for reader in &mut readers {
         for word in reader.searches.keys().cloned().collect::<Vec<_>>() {
-            let mut held = reader.history(&word, random.random_range(1..200)).await;
+            let history = reader.history(&word, random.random_range(1..200)).await;
             let owed = model.owed(&word);
-            let is_there = |reader: &Reader, held: &[Version]| {
-                owed.iter().all(|version| held.contains(version) || reader.searches[&word].pushed.contains(version))
+            let held = |reader: &Reader| {
+                let pushed = reader.searches[&word].pushed.iter().map(|(&id, &version)| (id, version));
+                let mut held: Vec<Version> = history.iter().copied().chain(pushed).collect();
+                held.sort_unstable();
+                held
             };
             let comes = async {
-                while !is_there(reader, &held) {
+                while !held(reader).iter().eq(&owed) {
                     reader.take().await;
                 }
             };
-            if tokio::time::timeout(PATIENCE, comes).await.is_err() {
-                let pushed = &reader.searches[&word].pushed;
-                let missing = owed.iter().filter(|version| !held.contains(version) && !pushed.contains(version));
-                panic!("seed {seed}: {word}: {:?} do not come", missing.collect::<Vec<_>>());
-            }
+            let has_come = tokio::time::timeout(PATIENCE, comes).await.is_ok();
+            assert!(has_come, "seed {seed}: {word}: held {:?}, owed {owed:?}", held(reader));
             reader.client.send("cmd/ping", json!({})).await;
             while reader.take().await != "pong" {}
-            let search = &reader.searches[&word];
-            assert!(search.pushed.iter().all(|version| model.words[version].contains(&word)), "seed {seed}: {word}");
-            // Older versions may have been pushed before the newer ones came: the newest counts.
-            held.extend(search.pushed.iter().filter(|version| model.newest[&version.0] == version.1));
-            held.sort_unstable();
-            assert!(held.iter().eq(&owed), "seed {seed}: {word}, held {held:?}, owed {owed:?}");
+            assert!(held(reader).iter().eq(&owed), "seed {seed}: {word}, held {:?}, owed {owed:?}", held(reader));
         }
     }
 }
