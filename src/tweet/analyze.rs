@@ -17,6 +17,8 @@ pub(crate) enum TextOrigin {
     UserName,
     /// The URL with this index.
     Url(usize),
+    /// Where the URL with this index redirects to.
+    UnwoundUrl(usize),
     /// The hashtag with this index.
     Hashtag(usize),
     /// The mention with this index.
@@ -25,6 +27,8 @@ pub(crate) enum TextOrigin {
     Cashtag(usize),
     /// The language.
     Lang,
+    /// The language with this index, of several.
+    LangAt(usize),
     /// The author's screen name.
     ScreenName,
     /// The screen name of the user that the tweet replies to.
@@ -70,7 +74,7 @@ impl Tweet {
         for (at, url) in entities.urls.iter().enumerate() {
             plain(field::URL, TextOrigin::Url(at), &url.expanded_url);
             if let Some(unwound) = &url.unwound_url {
-                plain(field::URL, TextOrigin::Url(at), unwound);
+                plain(field::URL, TextOrigin::UnwoundUrl(at), unwound);
             }
         }
         for (at, tag) in entities.hashtags.iter().enumerate() {
@@ -84,9 +88,11 @@ impl Tweet {
         for (at, tag) in entities.symbols.iter().enumerate() {
             plain(field::CASHTAG, TextOrigin::Cashtag(at), &tag.text);
         }
-        let more = self.langs.iter().filter(|lang| self.lang.as_ref() != Some(lang));
-        for lang in self.lang.iter().chain(more) {
+        if let Some(lang) = &self.lang {
             plain(field::LANG, TextOrigin::Lang, lang);
+        }
+        for (at, lang) in self.langs.iter().enumerate().filter(|(_, lang)| self.lang.as_ref() != Some(lang)) {
+            plain(field::LANG, TextOrigin::LangAt(at), lang);
         }
         for name in names(&self.user.screen_name) {
             plain(field::SCREEN_NAME, TextOrigin::ScreenName, name);

@@ -181,7 +181,9 @@ impl<'a> Explainer<'a> {
             Some(MatchRange { at: "text".to_owned(), range, text: it })
         };
         match origin {
-            TextOrigin::Url(at) => place(entities.urls[at].indices, &|it| it == entities.urls[at].url),
+            TextOrigin::Url(at) | TextOrigin::UnwoundUrl(at) => {
+                place(entities.urls[at].indices, &|it| it == entities.urls[at].url)
+            }
             TextOrigin::Hashtag(at) => {
                 let tag = &entities.hashtags[at];
                 place(tag.indices, &|it| is_signed(it, &tag.text))
@@ -229,10 +231,12 @@ fn path(origin: TextOrigin) -> Option<String> {
         TextOrigin::Text => "text".to_owned(),
         TextOrigin::UserName => "user.name".to_owned(),
         TextOrigin::Url(at) => format!("entities.urls[{at}].expanded_url"),
+        TextOrigin::UnwoundUrl(at) => format!("entities.urls[{at}].unwound_url"),
         TextOrigin::Hashtag(at) => format!("entities.hashtags[{at}].text"),
         TextOrigin::Mention(at) => format!("entities.user_mentions[{at}].screen_name"),
         TextOrigin::Cashtag(at) => format!("entities.symbols[{at}].text"),
         TextOrigin::Lang => "lang".to_owned(),
+        TextOrigin::LangAt(at) => format!("langs[{at}]"),
         TextOrigin::ScreenName => "user.screen_name".to_owned(),
         TextOrigin::ReplyTo => "in_reply_to_screen_name".to_owned(),
         TextOrigin::Alt(at) => format!("entities.media[{at}].ext_alt_text"),

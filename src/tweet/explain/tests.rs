@@ -405,3 +405,18 @@ fn a_tag_is_compared_as_it_is_folded() {
         "#]],
     );
 }
+
+#[test]
+fn words_of_a_redirect_and_of_further_languages_are_where_they_stand() {
+    let mut tweet = job();
+    tweet["entities"]["urls"][0]["unwound_url"] = json!("https://landing.example.org/offer");
+    tweet["langs"] = json!(["en", "de"]);
+    check(
+        "url:landing lang:de",
+        &tweet,
+        &expect![[r#"
+            lang:de (lang); langs[1][0..2] "de"
+            url:landing (url); entities.urls[0].unwound_url[8..15] "landing"; text[50..63] "http://t.co/x"
+        "#]],
+    );
+}
