@@ -14,6 +14,7 @@ mod bluesky;
 mod control;
 mod database;
 mod mastodon;
+mod output;
 pub mod reader;
 mod scraper;
 mod table;
@@ -25,11 +26,12 @@ mod x_web;
 
 use std::fmt::Write as _;
 
+pub use output::Output;
 pub use table::{ColumnMap, field_names, is_field};
 pub use x_archive::{author, author_beside};
 
 use crate::tweet::json::{Json, Value};
-use crate::tweet::{ReadContext, Reading, Tweet, TweetError};
+use crate::tweet::{Tweet, TweetError};
 
 /// A row of [`FORMATS`].
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub struct FormatKind {
     pub about: &'static str,
     /// An example, in `examples/data`; a test reads it.
     pub example: &'static str,
+    /// The lists of tweets of its pages, which are read as streams: `statuses`, `hits.hits`.
+    lists: &'static [&'static str],
     /// Whether a JSON object is a document of this format.
     recognize: fn(Value<'_>) -> bool,
     /// Reads the document.
@@ -76,6 +80,12 @@ pub enum Item {
         /// The identity of the tweet.
         id_str: String,
     },
+    /// The message that a status of Mastodon was deleted, which names only its number on one
+    /// instance: see [`Output::statuses`].
+    DeleteStatus {
+        /// The number of the status.
+        number: String,
+    },
     /// Something that is neither, and no mistake.
     Skipped {
         /// What it is: `limit`, `like`.
@@ -83,72 +93,19 @@ pub enum Item {
     },
 }
 
-/// Takes what a format finds in a document.
-#[derive(Debug)]
-pub struct Output<'c> {
-    /// The values that were dropped, and what reading needs to know.
-    pub reading: Reading<'c>,
-    /// The items in their order.
-    pub items: Vec<Result<Item, TweetError>>,
-    /// Whether the document held a list of tweets: then each of them may be as long as a document.
-    pub is_page: bool,
-    /// The longest tweet, in bytes.
-    max_tweet_bytes: usize,
-}
-
-impl<'c> Output<'c> {
-    /// An empty output.
-    #[must_use]
-    pub fn new(context: &'c ReadContext, max_tweet_bytes: usize) -> Output<'c> {
-        Output { reading: Reading::new(context), items: Vec::new(), is_page: false, max_tweet_bytes }
-    }
-
-    fn skip(&mut self, kind: &'static str) {
-        self.items.push(Ok(Item::Skipped { kind }));
-    }
-
-    fn delete(&mut self, id_str: String) {
-        self.items.push(Ok(Item::Delete { id_str }));
-    }
-
-    fn push(&mut self, tweet: Result<Tweet, TweetError>) {
-        self.items.push(tweet.map(|tweet| Item::Tweet(Box::new(tweet))));
-    }
-
-    /// Reads a tweet of a page, if it is no longer than a tweet may be.
-    fn read_item(&mut self, item: Value<'_>, read: impl FnOnce(Value<'_>, &mut Output<'c>)) {
-        self.is_page = true;
-        if item.raw().len() > self.max_tweet_bytes {
-            self.items.push(Err(TweetError::new("", reader::too_long(self.max_tweet_bytes))));
-        } else {
-            read(item, self);
-        }
-    }
-
-    /// Reads each element of a list, and names it in errors: `data[3]`.
-    fn each(&mut self, name: &str, list: Value<'_>, mut read: impl FnMut(Value<'_>, &mut Output<'c>)) {
-        self.is_page = true;
-        for (at, item) in list.items().enumerate() {
-            let first = self.items.len();
-            self.read_item(item, &mut read);
-            for item in &mut self.items[first..] {
-                if let Err(error) = item {
-                    *error = error.clone().inside(&format!("{name}[{at}]"));
-                }
-            }
-        }
-    }
-}
-
 /// Reads a document in JSON, and returns its format; `None` if no format recognizes it. With
-/// `forced` the document is of this format.
+/// `forced` the document is of this format. Reads a long page in portions: see [`Output`].
 pub fn read_document(
     text: &str,
     forced: Option<&'static FormatKind>,
     out: &mut Output<'_>,
 ) -> Option<&'static FormatKind> {
-    match Json::parse(text) {
-        Ok(json) => read_value(json.root(), forced, out),
+    match out.take_parsed().map_or_else(|| Json::parse(text), |nodes| Ok(Json::from_nodes(text, nodes))) {
+        Ok(json) => {
+            let kind = read_value(json.root(), forced, out);
+            out.keep_parsed(json);
+            kind
+        }
         Err(error) => {
             out.items.push(Err(TweetError::new("", format!("no JSON: {error}"))));
             None

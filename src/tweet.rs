@@ -243,6 +243,13 @@ pub struct Media {
     pub indices: Indices,
 }
 
+impl Media {
+    /// An image or video that no text stands for.
+    pub(crate) fn at(kind: &str, address: String, alt_text: Option<String>) -> Media {
+        Media { kind: kind.to_owned(), url: address.clone(), media_url: address, alt_text, ..Media::default() }
+    }
+}
+
 /// Why a document is no tweet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TweetError {

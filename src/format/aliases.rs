@@ -4,6 +4,10 @@
 //! `likeCount` and `Like Count` are one name. A name in a nested object has the names around it in
 //! front: `author.userName` is `authorusername`.
 
+use std::sync::LazyLock;
+
+use hashbrown::HashMap;
+
 /// A field of a tweet that has many names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
@@ -223,7 +227,14 @@ pub(super) fn normalized(name: &str) -> String {
 
 /// The field of a name, and how good the name is: 0 is the best.
 pub(super) fn field_of(normalized: &str) -> Option<(Field, usize)> {
-    ALIASES.iter().find_map(|(field, _, names)| Some((*field, names.iter().position(|name| *name == normalized)?)))
+    static FIELDS: LazyLock<HashMap<&str, (Field, usize)>> = LazyLock::new(|| {
+        let ranked = |(field, _, names): &(Field, &str, &'static [&'static str])| {
+            let field = *field;
+            names.iter().enumerate().map(move |(rank, name)| (*name, (field, rank)))
+        };
+        ALIASES.iter().flat_map(ranked).collect()
+    });
+    FIELDS.get(normalized).copied()
 }
 
 #[cfg(test)]

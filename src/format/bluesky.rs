@@ -15,6 +15,7 @@ pub(super) const KIND: FormatKind = FormatKind {
     name: "bluesky",
     about: "Bluesky: Jetstream events, and the answers of getPosts, searchPosts, getAuthorFeed and listRecords",
     example: "bluesky.ndjson",
+    lists: &["posts", "feed", "records"],
     recognize,
     read,
 };
@@ -185,7 +186,7 @@ fn post(uri: &str, record: Value<'_>, seen: Seen<'_>, reading: &mut Reading<'_>)
     if plain.is_none() && tweet.entities.media.is_empty() {
         return Err(missing_text());
     }
-    Ok(Draft { id: None, created_ms, tweet }.finish(reading.context))
+    Ok(Draft { id: None, created_ms, tweet }.finish(reading))
 }
 
 /// The account in an address `at://did/collection/key`.
@@ -268,12 +269,12 @@ fn embedded(embed: Value<'_>, did: &str, tweet: &mut Tweet, dropped: &mut Droppe
         let cid = image.get("image").and_then(blob);
         let address =
             cid.map(|cid| format!("https://cdn.bsky.app/img/feed_fullsize/plain/{did}/{cid}@jpeg")).unwrap_or_default();
-        tweet.entities.media.push(media("photo", address, alt(image)));
+        tweet.entities.media.push(Media::at("photo", address, alt(image)));
     }
     if let Some(video) = embed.get("video") {
         let cid = blob(video);
         let address = cid.map(|cid| format!("https://video.bsky.app/watch/{did}/{cid}/thumbnail.jpg"));
-        tweet.entities.media.push(media("video", address.unwrap_or_default(), alt(embed)));
+        tweet.entities.media.push(Media::at("video", address.unwrap_or_default(), alt(embed)));
     }
     if let Some(uri) = embed.path(&["external", "uri"]).and_then(Value::str) {
         add_link(tweet, &uri);
@@ -311,10 +312,6 @@ fn shown_embed(embed: Value<'_>, tweet: &mut Tweet, reading: &mut Reading<'_>) {
         tweet.is_quote = true;
         tweet.quoted = Some(Referenced::Tweet(Box::new(quoted)));
     }
-}
-
-fn media(kind: &str, address: String, alt_text: Option<String>) -> Media {
-    Media { kind: kind.to_owned(), url: address.clone(), media_url: address, alt_text, ..Media::default() }
 }
 
 /// Adds the address of a card, unless the text links to it.

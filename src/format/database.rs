@@ -10,6 +10,7 @@ pub(super) const KIND: FormatKind = FormatKind {
     name: "database",
     about: "exports of databases: mongoexport (extended JSON), elasticdump and answers of Elasticsearch (_source)",
     example: "elasticdump.ndjson",
+    lists: &["hits.hits"],
     recognize,
     read,
 };

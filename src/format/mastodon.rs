@@ -1,19 +1,24 @@
 //! Mastodon: statuses of its API, messages of its streams, and posts in `ActivityPub`, as in the
 //! `outbox.json` of an account's export.
 
+use std::borrow::Cow;
+
+use hashbrown::HashSet;
 use url::Url;
 
 use super::text::{Link, TextBuilder, escaped, push_html};
 use super::{FormatKind, Output};
 use crate::tweet::json::{Json, Value};
 use crate::tweet::{
-    Draft, Dropped, Media, Network, Reading, Referenced, Tweet, TweetError, User, entities, is_id, missing_text,
+    Draft, Dropped, MAX_ENTITIES, Media, Network, Reading, Referenced, Tweet, TweetError, User, entities, is_id,
+    missing_text,
 };
 
 pub(super) const KIND: FormatKind = FormatKind {
     name: "mastodon",
     about: "Mastodon: statuses, messages of its streams, and the outbox.json of an export (ActivityPub)",
     example: "mastodon.json",
+    lists: &["statuses", "orderedItems"],
     recognize,
     read,
 };
@@ -51,18 +56,21 @@ fn read(value: Value<'_>, out: &mut Output<'_>) {
 
 /// A message of a stream, whose payload is JSON in a string.
 fn message(value: Value<'_>, payload: Value<'_>, out: &mut Output<'_>) {
-    let kind = value.get("event").and_then(Value::str).unwrap_or_default();
-    if kind != "update" && kind != "status.update" {
-        // A deletion names the number of the status on one instance, which is not its identity.
-        return out.skip(match &*kind {
-            "delete" => "delete",
-            "notification" => "notification",
-            _ => "event",
-        });
-    }
     let text = payload.str().unwrap_or_else(|| payload.raw().into());
+    match &*value.get("event").and_then(Value::str).unwrap_or_default() {
+        "update" | "status.update" => {}
+        "delete" => return out.delete_status(text.into_owned()),
+        "notification" => return out.skip("notification"),
+        _ => return out.skip("event"),
+    }
     let tweet = match Json::parse(&text) {
-        Ok(json) => status(json.root(), &mut out.reading),
+        Ok(json) => {
+            let tweet = status(json.root(), &mut out.reading);
+            if let (Ok(tweet), Some(number)) = (&tweet, json.root().get("id").and_then(Value::str)) {
+                out.name_status(number.into_owned(), tweet.id_str.clone());
+            }
+            tweet
+        }
         Err(error) => Err(TweetError::new("payload", format!("no JSON: {error}"))),
     };
     out.push(tweet);
@@ -102,13 +110,15 @@ fn one(value: Value<'_>, reading: &mut Reading<'_>) -> Result<Tweet, TweetError>
         .get("mentions")
         .into_iter()
         .flat_map(Value::items)
+        .take(MAX_ENTITIES)
         .filter_map(|mention| Some((dropped.id(mention.get("id"), "mentions"), full_name(mention, &instance)?)))
         .collect();
     let names = mentions.iter().map(|(_, name)| name.as_str());
     let mut builder = TextBuilder::default();
     warning(&mut builder, value.get("spoiler_text"));
     content(&mut builder, value.get("content"), &names.collect::<Vec<_>>(), dropped);
-    add_tags(&mut builder, value.get("tags"));
+    let tags = value.get("tags").into_iter().flat_map(Value::items);
+    add_tags(&mut builder, tags.filter_map(|tag| tag.get("name")?.str()));
     let (text, mut found) = builder.finish();
     found.media = entities::each(value.get("media_attachments"), "media", dropped, |media, dropped| {
         let address = ["preview_url", "url", "remote_url"].into_iter().find_map(|name| media.get(name));
@@ -142,7 +152,7 @@ fn one(value: Value<'_>, reading: &mut Reading<'_>) -> Result<Tweet, TweetError>
         Some(escaped(&option.get("title")?.str()?).into_owned())
     });
     let created_ms = dropped.date(value.get("created_at"), "created_at");
-    Ok(Draft { id: None, created_ms, tweet }.finish(reading.context))
+    Ok(Draft { id: None, created_ms, tweet }.finish(reading))
 }
 
 /// Reads an activity or an object of `ActivityPub`.
@@ -157,13 +167,20 @@ fn activity(value: Value<'_>, out: &mut Output<'_>) {
                 None => out.skip("delete"),
             };
         }
-        Some("Create" | "Update" | "Note" | "Question" | "Article") => {}
-        _ => return out.skip("activity"),
+        _ => {}
     }
-    let note = object.filter(|object| object.is_object()).unwrap_or(value);
+    let is_activity = ["Create", "Update"].into_iter().any(|kind| is_type(value, kind));
+    let note = if is_activity { object } else { Some(value) };
+    // An update may be that of a profile.
+    let Some(note) = note.filter(|note| POSTS.iter().any(|kind| is_type(*note, kind))) else {
+        return out.skip("activity");
+    };
     let tweet = note_of(note, value.get("published"), &mut out.reading);
     out.push(tweet);
 }
+
+/// The types of objects of `ActivityPub` that are posts.
+const POSTS: &[&str] = &["Note", "Question", "Article", "Page", "Event", "Image", "Audio", "Video"];
 
 fn note_of(value: Value<'_>, published: Option<Value<'_>>, reading: &mut Reading<'_>) -> Result<Tweet, TweetError> {
     let dropped = &mut reading.dropped;
@@ -174,22 +191,21 @@ fn note_of(value: Value<'_>, published: Option<Value<'_>>, reading: &mut Reading
     let tags = || value.get("tag").into_iter().flat_map(Value::items);
     let mentions = tags().filter(|tag| is_type(*tag, "Mention"));
     let mentions: Vec<String> = mentions
+        .take(MAX_ENTITIES)
         .filter_map(|tag| Some(tag.get("name")?.str()?.trim_start_matches('@').to_owned()))
         .map(|name| if name.contains('@') { name } else { format!("{name}@{}", host(&id_str)) })
         .collect();
     let mut builder = TextBuilder::default();
     warning(&mut builder, value.get("summary"));
     content(&mut builder, value.get("content"), &mentions.iter().map(String::as_str).collect::<Vec<_>>(), dropped);
-    for tag in tags().filter(|tag| is_type(*tag, "Hashtag")) {
-        add_tag(&mut builder, &tag.get("name").and_then(Value::str).unwrap_or_default());
-    }
+    let hashtags = tags().filter(|tag| is_type(*tag, "Hashtag"));
+    add_tags(&mut builder, hashtags.filter_map(|tag| tag.get("name")?.str()));
     let (text, mut found) = builder.finish();
     found.media = entities::each(value.get("attachment"), "media", dropped, |media, dropped| {
         let address = dropped.name(media.get("url"), "media.url").unwrap_or_default();
         let kind = media.get("mediaType").and_then(Value::str).unwrap_or_default();
         let alt_text = dropped.name(media.get("name"), "media.alt_text");
-        let kind = kind_of(kind.split('/').next().unwrap_or_default()).to_owned();
-        Some(Media { kind, url: address.clone(), media_url: address, alt_text, ..Media::default() })
+        Some(Media::at(kind_of(kind.split('/').next().unwrap_or_default()), address, alt_text))
     });
     let options = value.get("oneOf").or_else(|| value.get("anyOf"));
     let poll_options = entities::each(options, "poll_options", dropped, |option, _| {
@@ -224,7 +240,7 @@ fn note_of(value: Value<'_>, published: Option<Value<'_>>, reading: &mut Reading
         ..Tweet::default()
     };
     let created_ms = dropped.date(value.get("published").or(published), "created_at");
-    Ok(Draft { id: None, created_ms, tweet }.finish(reading.context))
+    Ok(Draft { id: None, created_ms, tweet }.finish(reading))
 }
 
 /// Puts the content warning before the text.
@@ -239,10 +255,16 @@ fn warning(builder: &mut TextBuilder, value: Option<Value<'_>>) {
 fn content(builder: &mut TextBuilder, html: Option<Value<'_>>, mentions: &[&str], dropped: &mut Dropped) {
     let Some(html) = dropped.text(html, "content") else { return };
     push_html(builder, &html, |builder, Link { href, class, text, shown }, indices| {
-        let local = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
+        fn local(name: &str) -> &str {
+            name.split('@').next().unwrap_or_default()
+        }
         if let Some(tag) = text.strip_prefix('#').filter(|_| class.contains("hashtag") || class.contains("tag")) {
             builder.tag(tag, indices);
         } else if let Some(name) = text.strip_prefix('@').filter(|_| class.contains("mention")) {
+            // Each is looked for among all mentions.
+            if builder.entities.user_mentions.len() >= MAX_ENTITIES {
+                return;
+            }
             let server = host(&href);
             let known = mentions.iter().filter(|known| local(known) == local(name));
             let known = known.max_by_key(|known| known.ends_with(&server)).map(|known| (*known).to_owned());
@@ -254,17 +276,13 @@ fn content(builder: &mut TextBuilder, html: Option<Value<'_>>, mentions: &[&str]
 }
 
 /// Adds the tags that the text does not show.
-fn add_tags(builder: &mut TextBuilder, tags: Option<Value<'_>>) {
-    for name in tags.into_iter().flat_map(Value::items).filter_map(|tag| tag.get("name")?.str()) {
-        add_tag(builder, &name);
-    }
-}
-
-fn add_tag(builder: &mut TextBuilder, name: &str) {
-    let name = name.trim_start_matches('#');
-    let is_shown = |tag: &crate::tweet::Tag| tag.text.to_lowercase() == name.to_lowercase();
-    if !builder.entities.hashtags.iter().any(is_shown) {
-        builder.tag(name, None);
+fn add_tags<'j>(builder: &mut TextBuilder, names: impl Iterator<Item = Cow<'j, str>>) {
+    let mut known: HashSet<String> = builder.entities.hashtags.iter().map(|tag| tag.text.to_lowercase()).collect();
+    for name in names {
+        let name = name.trim_start_matches('#');
+        if known.len() < MAX_ENTITIES && known.insert(name.to_lowercase()) {
+            builder.tag(name, None);
+        }
     }
 }
 

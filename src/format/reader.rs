@@ -7,7 +7,8 @@
 //! The stream may be NDJSON, a JSON array, a page with a list of tweets (`{"statuses": […]}`), or
 //! documents of several lines, each in any of [`FORMATS`](super::FORMATS). gzip, zstd, bzip2, xz,
 //! tar and zip are detected by their first bytes; the caller has to name brotli and deflate. Memory
-//! is bounded by the longest page and a few chunks, whatever the length of the stream.
+//! is bounded by the longest page and a few chunks, whatever the length of the stream. Tweets of a
+//! long page come in several chunks.
 //!
 //! A document that is no tweet is refused with its line (or element) and a reason, and affects no
 //! other. A truncated stream yields its complete documents, and then an error. A stream that holds
@@ -21,6 +22,7 @@ mod job;
 mod raw_chunk;
 mod raw_reader;
 mod splitter;
+mod status_numbers;
 mod unpack;
 mod utf16;
 mod value_scanner;
@@ -36,11 +38,12 @@ use tokio::io::AsyncRead;
 use tokio::task::JoinHandle;
 
 pub use self::chunk::{Chunk, Deletion};
-use self::job::{Job, Parse};
+use self::job::{Job, Parse, Work};
 pub use self::raw_chunk::{Location, Offset};
 use self::raw_reader::RawReader;
-use self::splitter::TableOptions;
-use super::{ColumnMap, FormatKind, read_document, table};
+use self::status_numbers::StatusNumbers;
+use super::output::too_long;
+use super::{ColumnMap, FormatKind, read_document};
 use crate::tweet::{self, AnalyzedTweet, Tweet, User};
 
 /// A stream of bytes.
@@ -55,7 +58,8 @@ const HEAD_BYTES: usize = 512;
 /// How to read.
 #[derive(Clone, Copy, Debug)]
 pub struct ReaderOptions {
-    /// The longest tweet. A page of several tweets may be [`PAGE_FACTOR`] times as long.
+    /// The longest tweet. A page of several tweets may be [`PAGE_FACTOR`] times as long, up to
+    /// [`MAX_PAGE_BYTES`].
     pub max_line_bytes: usize,
     /// The longest input after decompression; 0 is any length.
     pub max_unpacked_bytes: u64,
@@ -73,6 +77,9 @@ pub struct ReaderOptions {
 /// A page whose tweets need what stands behind them is held in memory, up to this many times the
 /// longest tweet.
 pub const PAGE_FACTOR: usize = 8;
+
+/// The longest page that is held in memory, unless a tweet may be longer.
+pub const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
 
 /// How an input is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,14 +171,18 @@ pub enum ReadError {
     Failed(io::Error),
 }
 
+/// Some tweets, and what is left of the raw chunk that they come from.
+type ReadWork<T> = (Chunk<T>, Option<Work<T>>);
+
 /// Reads tweets in bulk; see the module.
 pub struct BulkReader<T = Arc<AnalyzedTweet>> {
     parallel: usize,
     job: Job<T>,
     raw: RawReader,
     /// Chunks being read, in order.
-    jobs: VecDeque<JoinHandle<Chunk<T>>>,
+    jobs: VecDeque<JoinHandle<ReadWork<T>>>,
     recognition: Recognition,
+    statuses: StatusNumbers,
     /// The result of the input, once it has ended. An error is returned once.
     ended: Option<Result<(), ReadError>>,
 }
@@ -235,6 +246,7 @@ impl<T: Send + 'static> BulkReader<T> {
                 any: from != Offset::default(),
                 ..Recognition::default()
             },
+            statuses: StatusNumbers::default(),
             ended: None,
         }
     }
@@ -256,8 +268,7 @@ impl<T: Send + 'static> BulkReader<T> {
     /// Says what the columns of a table are called.
     #[must_use]
     pub fn with_columns(mut self, map: ColumnMap) -> BulkReader<T> {
-        let is_table = self.job.format.map(|format| format.name == table::KIND.name);
-        self.raw.splitter.set_tables(TableOptions { map, is_table });
+        self.raw.splitter.set_columns(map);
         self
     }
 
@@ -278,8 +289,8 @@ impl<T: Send + 'static> BulkReader<T> {
                 // While other chunks are read, wait for full ones: they cost less per document.
                 match self.raw.poll_chunk(context, self.jobs.is_empty()) {
                     Poll::Ready(Ok(Some(raw))) => {
-                        let job = self.job.clone();
-                        self.jobs.push_back(tokio::task::spawn_blocking(move || job.read(raw)));
+                        let work = Work::new(self.job.clone(), raw);
+                        self.jobs.push_back(tokio::task::spawn_blocking(|| work.read()));
                     }
                     Poll::Ready(Ok(None)) => self.ended = Some(Ok(())),
                     Poll::Ready(Err(error)) => self.ended = Some(Err(error)),
@@ -289,10 +300,14 @@ impl<T: Send + 'static> BulkReader<T> {
             if let Some(job) = self.jobs.front_mut() {
                 let chunk = ready!(Pin::new(job).poll(context));
                 self.jobs.pop_front();
-                let chunk = match chunk {
+                let (mut chunk, rest) = match chunk {
                     Ok(chunk) => chunk,
                     Err(error) => return Poll::Ready(Err(ReadError::Failed(io::Error::other(error)))),
                 };
+                if let Some(rest) = rest {
+                    self.jobs.push_front(tokio::task::spawn_blocking(|| rest.read()));
+                }
+                self.statuses.resolve(&mut chunk);
                 if let Some(chunk) = self.recognized(chunk) {
                     return Poll::Ready(Ok(Some(chunk)));
                 }
@@ -321,8 +336,9 @@ impl<T: Send + 'static> BulkReader<T> {
         }
         let Some(held) = &mut state.held else { return Some(chunk) };
         let may_be_junk = |refused: &RefusedDoc| matches!(refused.kind, RefusalKind::NotATweet | RefusalKind::NotUtf8);
-        held.append(&mut chunk.refused);
-        let is_known = !chunk.formats.is_empty() || !held.iter().all(may_be_junk);
+        let room = MAX_HELD.saturating_sub(held.len());
+        let is_known = !chunk.formats.is_empty() || !chunk.refused.iter().all(may_be_junk);
+        held.extend(chunk.refused.drain(..).take(room));
         if is_known {
             chunk.refused = state.held.take().unwrap_or_default();
             let unread = std::mem::take(&mut state.unread);
@@ -332,10 +348,8 @@ impl<T: Send + 'static> BulkReader<T> {
             state.any = true;
             return Some(chunk);
         }
-        if state.member.is_some() {
-            // The other files of the archive may hold tweets.
-            held.truncate(1);
-        } else if held.len() >= MAX_HELD {
+        // The other files of an archive may hold tweets.
+        if state.member.is_none() && held.len() >= MAX_HELD {
             let held = std::mem::take(held);
             self.jobs.clear();
             self.ended = Some(Err(self.unknown(&held, 0)));
@@ -355,8 +369,8 @@ impl<T: Send + 'static> BulkReader<T> {
     }
 }
 
-/// Documents that may be refused before one is recognized.
-const MAX_HELD: usize = 1_000;
+/// Documents that may be refused before one is recognized: a log may have much above its tweets.
+const MAX_HELD: usize = 100_000;
 
 /// What the first bytes of an unknown input look like.
 fn looks_like(head: &[u8]) -> &'static str {
@@ -367,6 +381,9 @@ fn looks_like(head: &[u8]) -> &'static str {
         () if is(b"%PDF") => "a PDF document",
         () if is(b"\x89PNG") || is(b"\xFF\xD8\xFF") || is(b"GIF8") || is(b"RIFF") => "an image or a video",
         () if is(b"SQLite format 3") => "an SQLite database",
+        () if head.windows(7).take(16).any(|part| part == b"\xA2eroots") => {
+            "a repository of Bluesky (CAR); perch reads the answers of listRecords instead"
+        }
         () if is(b"PAR1") => "a Parquet file",
         () if is(b"\x7FELF") || is(b"MZ") => "a program",
         () if is(b"Rar!") || is(b"7z\xBC\xAF") => "an archive in a form that perch does not unpack",
@@ -376,11 +393,6 @@ fn looks_like(head: &[u8]) -> &'static str {
         () if head.iter().take(512).any(|&byte| byte < 9) => "a binary file",
         () => "plain text",
     }
-}
-
-/// The reason to refuse a tweet longer than this.
-pub(super) fn too_long(max_bytes: usize) -> String {
-    format!("too long: more than {max_bytes} bytes; limits.max_line_bytes allows more")
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub(super) const KIND: FormatKind = FormatKind {
     name: "scraper",
     about: "scrapers and own tools: twscrape, snscrape, Apify; any object with an id and a text by their many names",
     example: "scraper.ndjson",
+    lists: &[],
     recognize,
     read,
 };
@@ -167,22 +168,16 @@ fn one(columns: &Columns<'_>, reading: &mut Reading<'_>) -> Result<Tweet, TweetE
     tweet.is_quote = dropped.flag(columns.get(Field::IsQuote), "is_quote_status") == Some(true);
     tweet.coordinates = point(columns, dropped);
     tweet.user = if user == User::default() { reading.context.author.clone().unwrap_or_default() } else { user };
-    Ok(Draft { id: None, created_ms, tweet }.finish(reading.context))
+    Ok(Draft { id: None, created_ms, tweet }.finish(reading))
 }
 
 fn point(columns: &Columns<'_>, dropped: &mut Dropped) -> Option<Point> {
     let number = |field| {
         let value: Value<'_> = columns.get(field)?;
-        Some(value.str().unwrap_or_else(|| value.raw().into()).trim().parse::<f64>())
+        Some(value.str().unwrap_or_else(|| value.raw().into()).trim().parse::<f64>().ok())
     };
     let (lon, lat) = number(Field::Longitude).zip(number(Field::Latitude))?;
-    match (lon, lat) {
-        (Ok(lon), Ok(lat)) if lon.abs() <= 180.0 && lat.abs() <= 90.0 => Some(Point { lon, lat }),
-        _ => {
-            dropped.add("coordinates");
-            None
-        }
-    }
+    dropped.point(lon.zip(lat), "coordinates")
 }
 
 /// The names in a list: texts, objects with one of these keys, or one text with commas.
@@ -283,12 +278,6 @@ fn listed_text(text: &str) -> Vec<String> {
 
 fn push_media(found: &mut Entities, kind: &str, address: String, alt_text: Option<String>) {
     if found.media.len() < MAX_ENTITIES {
-        found.media.push(Media {
-            kind: kind.to_owned(),
-            url: address.clone(),
-            media_url: address,
-            alt_text,
-            ..Media::default()
-        });
+        found.media.push(Media::at(kind, address, alt_text));
     }
 }

@@ -3,6 +3,8 @@
 //! A row becomes a JSON object of texts, which is read like that of a scraper. The names of columns
 //! are known by [`super::aliases`]; `--map text=content` names others.
 
+use std::borrow::Cow;
+
 use super::aliases::{ALIASES, Field, field_of, normalized};
 use super::{FormatKind, scraper};
 
@@ -10,6 +12,7 @@ pub(super) const KIND: FormatKind = FormatKind {
     name: "csv",
     about: "tables with a row of names: CSV and TSV, separated by comma, tab, semicolon or bar",
     example: "tweets.csv",
+    lists: &[],
     // The reader knows tables by their first line.
     recognize: |_| false,
     read: |value, out| {
@@ -20,6 +23,9 @@ pub(super) const KIND: FormatKind = FormatKind {
 
 /// What columns of a table are called: the name of a field, and the name in the table.
 pub type ColumnMap = Vec<(String, String)>;
+
+/// The longest row of names.
+pub(super) const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// The head of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +38,12 @@ pub(super) struct Table {
 impl Table {
     /// The table that begins with this line, if its columns have an id and a text, or `is_forced`.
     pub(super) fn detect(line: &[u8], map: &ColumnMap, is_forced: bool) -> Option<Table> {
+        if line.len() > MAX_HEADER_BYTES {
+            return None;
+        }
         let tables = [b',', b'\t', b';', b'|'].into_iter().map(|delimiter| Table {
             delimiter,
-            names: fields(line, delimiter).into_iter().map(|name| mapped(&name, map)).collect(),
+            names: cells(&record(line, delimiter)).map(|name| mapped(&name, map)).collect(),
         });
         let table = tables.max_by_key(|table| table.known().count())?;
         let has = |field| table.known().any(|it| it == field);
@@ -52,10 +61,10 @@ impl Table {
 
     /// A row as a JSON object. Empty cells are left out.
     pub(super) fn object(&self, row: &str) -> String {
-        let cells = fields(row.as_bytes(), self.delimiter);
-        let cells = self.names.iter().zip(cells).filter(|(name, cell)| !name.is_empty() && !cell.is_empty());
+        let record = record(row.as_bytes(), self.delimiter);
+        let cells = self.names.iter().zip(cells(&record)).filter(|(name, cell)| !name.is_empty() && !cell.is_empty());
         let object: serde_json::Map<String, serde_json::Value> =
-            cells.map(|(name, cell)| (name.clone(), cell.into())).collect();
+            cells.map(|(name, cell)| (name.clone(), cell.into_owned().into())).collect();
         serde_json::Value::Object(object).to_string()
     }
 }
@@ -79,11 +88,15 @@ pub fn field_names() -> Vec<&'static str> {
     ALIASES.iter().map(|(_, name, _)| *name).collect()
 }
 
-/// The cells of a row.
-fn fields(row: &[u8], delimiter: u8) -> Vec<String> {
+/// A row.
+fn record(row: &[u8], delimiter: u8) -> csv::ByteRecord {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(row);
-    let record = reader.byte_records().next().and_then(Result::ok).unwrap_or_default();
-    record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect()
+    reader.byte_records().next().and_then(Result::ok).unwrap_or_default()
+}
+
+/// The cells of a row.
+fn cells(record: &csv::ByteRecord) -> impl Iterator<Item = Cow<'_, str>> {
+    record.iter().map(String::from_utf8_lossy)
 }
 
 #[cfg(test)]

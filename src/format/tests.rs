@@ -1,5 +1,5 @@
 use super::*;
-use crate::tweet::{Referenced, analyze};
+use crate::tweet::{ReadContext, Referenced, analyze};
 
 /// What a document holds, and the fields of which values were dropped.
 #[track_caller]
@@ -161,16 +161,23 @@ async fn what_networks_say_is_kept() {
 
 /// What a document holds, if a tweet may have this many bytes: the `id_str` of each tweet, or the
 /// reason why it was refused.
-fn ids_within(max_tweet_bytes: usize, json: &str) -> Vec<Result<String, String>> {
+fn ids_within(max_tweet_bytes: usize, max_items: usize, json: &str) -> Vec<Result<String, String>> {
     let context = ReadContext::default();
     let mut out = Output::new(&context, max_tweet_bytes);
-    read_document(json, None, &mut out);
-    assert!(out.is_page, "{json}");
+    let mut items = Vec::new();
+    loop {
+        out.max_items = max_items;
+        read_document(json, None, &mut out);
+        assert!(out.is_page && out.items.len() <= max_items, "{json}");
+        items.append(&mut out.items);
+        let Some(rest) = out.rest() else { break };
+        out = Output::resume(&context, max_tweet_bytes, rest);
+    }
     let id = |item| match item {
         Item::Tweet(tweet) => tweet.id_str,
         other => panic!("{other:?}"),
     };
-    out.items.into_iter().map(|item| item.map(id).map_err(|error| error.to_string())).collect()
+    items.into_iter().map(|item| item.map(id).map_err(|error| error.to_string())).collect()
 }
 
 #[test]
@@ -210,7 +217,10 @@ fn a_tweet_that_is_too_long_costs_itself_in_every_page() {
             vec!["1", "4", "", "3"],
         ),
     ] {
-        let ids = ids_within(300, &json);
+        let ids = ids_within(300, 100, &json);
+        for max_items in 1..=4 {
+            assert_eq!(ids_within(300, max_items, &json), ids, "{json}");
+        }
         assert_eq!(ids.len(), expected.len(), "{json}: {ids:?}");
         for (id, expected) in ids.iter().zip(&expected) {
             match id {
@@ -241,4 +251,59 @@ fn a_page_does_not_multiply_what_it_includes() {
     let n = out.items.iter().filter(|item| quoted(item)).count();
     assert!((1..=64).contains(&n), "{n} tweets have a copy of a megabyte");
     assert_eq!(out.reading.dropped.iter().collect::<Vec<_>>(), [("includes", 100 - n as u64)]);
+}
+
+#[test]
+fn what_is_kept_of_a_tweet_is_read_again_as_it_is() {
+    let address = |at: usize| format!("https://e.x/{at}");
+    // More media than are kept: among the media, and among the addresses.
+    let media = (0..1_000).map(|at| serde_json::json!({"media_url": address(at)})).collect::<Vec<_>>();
+    let urls = (0..1_000).map(|at| serde_json::json!({"url": address(at), "media_key": "3_1"})).collect::<Vec<_>>();
+    let v2 = serde_json::json!({"data": {"id": "1", "text": "a", "entities": {"media": media, "urls": urls}}});
+    let langs: serde_json::Map<String, serde_json::Value> =
+        (0..1_100).map(|at| (format!("l{at}"), "<p>a</p>".into())).collect();
+    let note =
+        serde_json::json!({"@context": [], "type": "Note", "id": "https://m.x/1", "content": "a", "contentMap": langs});
+    // A boost of a post that looks like a retweet.
+    let account = serde_json::json!({"acct": "ann"});
+    let status =
+        |uri: &str| serde_json::json!({"uri": uri, "content": "<p>RT @bob: and so on…</p>", "account": account});
+    let mut boost = status("https://m.x/2");
+    boost["reblog"] = status("https://m.x/3");
+    for (json, expected) in [(v2, vec!["entities.media"]), (note, vec!["langs"]), (boost, vec![])] {
+        let (items, dropped) = read(&json.to_string());
+        let [Ok(Item::Tweet(tweet))] = &*items else { panic!("{items:?}") };
+        check_round_trip(tweet);
+        assert_eq!(dropped, expected);
+    }
+}
+
+#[test]
+fn an_update_of_a_profile_is_no_post() {
+    let update = |kind: &str| {
+        format!(
+            r#"{{"@context": [], "type": "Update", "actor": "https://m.x/u/ann", "object": {{"type": "{kind}", "id": "https://m.x/1",
+            "summary": "about me", "content": "words"}}}}"#
+        )
+    };
+    assert_eq!(read(&update("Person")).0, [Ok(Item::Skipped { kind: "activity" })]);
+    assert!(matches!(&*read(&update("Note")).0, [Ok(Item::Tweet(_))]));
+    let create = r#"{"@context": [], "type": "Create", "actor": "https://m.x/u/ann", "object": "https://m.x/1"}"#;
+    assert_eq!(read(create).0, [Ok(Item::Skipped { kind: "activity" })]);
+}
+
+/// Looking for each among all others would take minutes here.
+#[test]
+fn a_post_with_very_many_links_is_read() {
+    let n = 30_000;
+    let mentions = (0..n).map(|at| serde_json::json!({"id": "1", "acct": format!("user@{at}.x")})).collect::<Vec<_>>();
+    let tags = (0..n).map(|at| serde_json::json!({"name": format!("tag{at}")})).collect::<Vec<_>>();
+    let links =
+        (0..n).map(|at| format!(r#"<a class="mention" href="https://{at}.x/u">@user</a> "#)).collect::<String>();
+    let status = serde_json::json!({
+        "uri": "https://m.x/1", "content": links, "account": {"acct": "ann"}, "mentions": mentions, "tags": tags,
+    });
+    let (items, _) = read(&status.to_string());
+    let [Ok(Item::Tweet(tweet))] = &*items else { panic!("it is read") };
+    assert_eq!((tweet.entities.user_mentions.len(), tweet.entities.hashtags.len()), (1_000, 1_000));
 }

@@ -9,6 +9,7 @@ pub(super) const KIND: FormatKind = FormatKind {
     name: "twitter-v1",
     about: "Twitter's API v1.1: tweets, search answers, stream messages; also what perch itself writes",
     example: "twitter-v1.ndjson",
+    lists: &LISTS,
     recognize,
     read,
 };

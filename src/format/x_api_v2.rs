@@ -7,7 +7,6 @@ use std::cell::Cell;
 use hashbrown::HashMap;
 
 use super::{FormatKind, Output, control};
-use crate::doc::Point;
 use crate::tweet::json::Value;
 use crate::tweet::{
     Draft, Dropped, Entities, MAX_ENTITIES, Media, Network, Place, Reading, Referenced, Tweet, TweetError, User,
@@ -18,6 +17,7 @@ pub(super) const KIND: FormatKind = FormatKind {
     name: "x-api-v2",
     about: "X's API v2: pages, stream lines, and flattened tweets",
     example: "x-api-v2.json",
+    lists: &[],
     recognize,
     read,
 };
@@ -40,7 +40,11 @@ fn is_tweet(value: Value<'_>) -> bool {
 }
 
 fn read(value: Value<'_>, out: &mut Output<'_>) {
-    let includes = Includes::new(value.get("includes"), &mut out.reading.dropped);
+    let mut dropped = Dropped::default();
+    let includes = Includes::new(value.get("includes"), &mut dropped);
+    if out.is_first() {
+        out.reading.dropped.merge(&dropped);
+    }
     match value.get("data") {
         Some(data) if data.is_array() => out.each("data", data, |item, out| {
             let tweet = tweet(item, &includes, &mut out.reading);
@@ -208,16 +212,11 @@ fn one(value: Value<'_>, includes: &Includes<'_>, reading: &mut Reading<'_>) -> 
     });
     tweet.coordinates = geo.and_then(|geo| geo.path(&["coordinates", "coordinates"])).and_then(|pair| {
         let mut numbers = pair.items().map(|item| item.raw().parse::<f64>());
-        let point =
-            numbers.next().zip(numbers.next()).and_then(|(lon, lat)| Some(Point { lon: lon.ok()?, lat: lat.ok()? }));
-        let point = point.filter(|point| point.lon.abs() <= 180.0 && point.lat.abs() <= 90.0);
-        if point.is_none() {
-            dropped.add("geo");
-        }
-        point
+        let lon_lat = numbers.next().zip(numbers.next()).and_then(|(lon, lat)| Some((lon.ok()?, lat.ok()?)));
+        dropped.point(lon_lat, "geo")
     });
     tweet.poll_options = poll_options(value.get("attachments"), includes);
-    Ok(Draft { id: None, created_ms, tweet }.finish(reading.context))
+    Ok(Draft { id: None, created_ms, tweet }.finish(reading))
 }
 
 /// The name behind `in_reply_to_user_id`.
@@ -284,8 +283,8 @@ fn add_media(attachments: Option<Value<'_>>, includes: &Includes<'_>, entities: 
     let Some(attachments) = attachments else { return };
     let mut inside: HashMap<Cow<'_, str>, Value<'_>> = HashMap::new();
     let mut keys: Vec<Cow<'_, str>> =
-        attachments.get("media_keys").into_iter().flat_map(Value::items).map(text_of).collect();
-    for media in attachments.get("media").into_iter().flat_map(Value::items) {
+        attachments.get("media_keys").into_iter().flat_map(Value::items).map(text_of).take(MAX_ENTITIES).collect();
+    for media in attachments.get("media").into_iter().flat_map(Value::items).take(MAX_ENTITIES) {
         let key = media.get("media_key").map_or_else(|| format!("#{}", inside.len()).into(), text_of);
         if !keys.contains(&key) {
             keys.push(key.clone());
@@ -297,13 +296,8 @@ fn add_media(attachments: Option<Value<'_>>, includes: &Includes<'_>, entities: 
         let address = picture(media, dropped);
         let is_known = entities.media.iter().any(|known| known.media_url == address && !address.is_empty());
         if !is_known && entities.media.len() < MAX_ENTITIES {
-            entities.media.push(Media {
-                kind: kind(media, dropped),
-                url: address.clone(),
-                media_url: address,
-                alt_text: dropped.name(media.get("alt_text"), "media.alt_text"),
-                ..Media::default()
-            });
+            let alt_text = dropped.name(media.get("alt_text"), "media.alt_text");
+            entities.media.push(Media::at(&kind(media, dropped), address, alt_text));
         }
     }
 }

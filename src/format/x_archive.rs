@@ -3,6 +3,7 @@
 //! Tweets of an archive do not name their author, who stands in `data/account.js`. Archives from
 //! 2012 to 2018 (`data/js/tweets/*.js`) hold tweets in the form of API v1.1.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use super::{FormatKind, Output, twitter_v1};
@@ -13,6 +14,7 @@ pub(super) const KIND: FormatKind = FormatKind {
     name: "x-archive",
     about: "the archive of an X account: tweets.js, tweets-part1.js, or the whole zip",
     example: "x-archive/tweets.js",
+    lists: &[],
     recognize,
     read,
 };
@@ -84,6 +86,9 @@ fn read(value: Value<'_>, out: &mut Output<'_>) {
     out.push(read.map_err(|error| error.inside("tweet")));
 }
 
+/// The largest `account.js` that is read.
+pub(super) const MAX_ACCOUNT_BYTES: u64 = 1024 * 1024;
+
 /// The owner of an archive, from the text of its `account.js`.
 #[must_use]
 pub fn author(account_js: &str) -> Option<User> {
@@ -105,5 +110,11 @@ pub fn author_beside(path: &Path) -> Option<User> {
     if path.extension()? != "js" {
         return None;
     }
-    author(&std::fs::read_to_string(path.with_file_name("account.js")).ok()?)
+    let account = path.with_file_name("account.js");
+    if !std::fs::metadata(&account).ok()?.is_file() {
+        return None;
+    }
+    let mut text = String::new();
+    std::fs::File::open(account).ok()?.take(MAX_ACCOUNT_BYTES).read_to_string(&mut text).ok()?;
+    author(&text)
 }

@@ -9,6 +9,7 @@ pub(super) const KIND: FormatKind = FormatKind {
     name: "x-web",
     about: "X's web client: GraphQL answers, as Zeeschuimer, twitter-web-exporter and browsers save them",
     example: "x-web.json",
+    lists: &[],
     recognize,
     read,
 };

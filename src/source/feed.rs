@@ -79,7 +79,7 @@ impl DocReader<'_> {
                     self.tweets.push(Arc::new(tweet::analyze(&tweet)));
                 }
                 Ok(Item::Delete { id_str }) => self.delete(&id_str),
-                Ok(Item::Skipped { .. }) => {}
+                Ok(Item::DeleteStatus { .. } | Item::Skipped { .. }) => {}
                 Err(error) => self.refuse("no_tweet", &error.to_string()),
             }
         }

@@ -35,6 +35,7 @@ use crate::format;
 use crate::format::reader::{BulkReader, Chunk, InputStream, Offset, ReadError, ReaderOptions};
 use crate::pipeline::{Batch, Cursor};
 use crate::telemetry;
+use crate::tweet::AnalyzedTweet;
 
 /// The row of [`super::SOURCES`].
 pub(super) const KIND: SourceKind = SourceKind {
@@ -197,6 +198,9 @@ fn key(options: &FileOptions) -> Arc<str> {
 /// An open input, and the position where it starts.
 struct OpenInput {
     input: InputStream,
+    /// The file, if it is whole and perch may seek in it. Opening a pipe a second time would wait
+    /// for another writer.
+    file: Option<File>,
     from: Offset,
     /// Tweets behind `from` that are durable already.
     skip: usize,
@@ -209,7 +213,7 @@ struct OpenInput {
 impl OpenInput {
     /// An input that can't be resumed.
     fn without_position(input: impl AsyncRead + Send + Unpin + 'static) -> OpenInput {
-        OpenInput { input: Box::new(input), from: Offset::default(), skip: 0, tracker: None, version: None }
+        OpenInput { input: Box::new(input), file: None, from: Offset::default(), skip: 0, tracker: None, version: None }
     }
 
     /// Opens the file behind its last durable tweet.
@@ -240,12 +244,13 @@ impl OpenInput {
         };
         // The first batch replaces the stored cursor, also one of another file.
         let tracker = Some(PositionTracker { key, witness: Arc::new(witness), base, after: known });
+        let whole = if options.follow { None } else { Some(followed_file::reopen(&file, &options.path)?) };
         let input: InputStream = if options.follow {
             Box::new(FollowedFile::new(file, options.path.clone(), read_bytes)?)
         } else {
             Box::new(tokio::fs::File::from_std(file))
         };
-        Ok(OpenInput { input, from, skip, tracker, version })
+        Ok(OpenInput { input, file: whole, from, skip, tracker, version })
     }
 }
 
@@ -281,12 +286,10 @@ async fn feed(
     context: &SourceContext,
     in_flight: &mut InFlight,
 ) -> anyhow::Result<()> {
-    let OpenInput { input, from, mut skip, mut tracker, version: _ } = opened;
+    let OpenInput { input, file, from, mut skip, mut tracker, version: _ } = opened;
     let format = options.format.as_deref().and_then(format::find);
     let reader_options = ReaderOptions { max_line_bytes: context.max_line_bytes, format, ..ReaderOptions::default() };
     let author = format::author_beside(&options.path);
-    let is_whole = !options.follow && !options.is_stdin();
-    let file = File::open(&options.path).ok().filter(|_| is_whole);
     let mut reader = BulkReader::resume(input, reader_options, from).with_author(author).with_file(file);
     let mut first_reason = None;
     let mut throttle = Throttle::new(options.rate);
@@ -315,9 +318,7 @@ async fn feed(
             telemetry::tweet_refused(&context.name, mistake.kind.label(), mistake.line, &mistake.reason);
         }
         first_reason = first_reason.or_else(|| mistakes.into_iter().next().map(|mistake| mistake.reason));
-        let skipped = skip.min(tweets.len());
-        tweets.drain(..skipped);
-        skip -= skipped;
+        tweets.drain(..durable_len(&tweets, &mut skip));
         let n_tweets = tweets.iter().filter(|tweet| !tweet.is_deleted).count();
         accepted += n_tweets;
         telemetry::tweets_received(&context.name, n_tweets);
@@ -329,9 +330,10 @@ async fn feed(
             }
             let cursor = match &mut tracker {
                 Some(tracker) => {
-                    let is_last = at + 1 == n_batches;
-                    let position =
-                        if is_last { tracker.position(end).await? } else { tracker.base.and_tweets(batch.len()) };
+                    let position = match end.filter(|_| at + 1 == n_batches) {
+                        Some(end) => tracker.position(end).await?,
+                        None => tracker.base.and_tweets(batch.iter().filter(|tweet| !tweet.is_deleted).count()),
+                    };
                     Some(tracker.step(position))
                 }
                 None => None,
@@ -350,6 +352,17 @@ async fn feed(
         }
         _ => Ok(end?),
     }
+}
+
+/// How many of these tweets and deletions are durable, if the first `n_durable` tweets are.
+/// Deletions don't count: some name a tweet by a number that only an earlier document explains.
+fn durable_len(tweets: &[Arc<AnalyzedTweet>], n_durable: &mut usize) -> usize {
+    let mut len = 0;
+    while *n_durable > 0 && len < tweets.len() {
+        *n_durable -= usize::from(!tweets[len].is_deleted);
+        len += 1;
+    }
+    len
 }
 
 /// Spreads tweets over time, at the configured rate.

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -30,13 +30,14 @@ use tokio_util::io::StreamReader;
 use utoipa::ToSchema;
 
 use crate::format::reader::{BulkReader, Chunk, Compression, ReadError, ReaderOptions, RefusalKind, RefusedDoc};
+use crate::format::{self, FORMATS, FormatKind};
 use crate::ids::Seq;
 use crate::pipeline::{Batch, Durable, IntakeError};
 use crate::telemetry;
 
 use super::access::Ingestor;
 use super::errors::{ApiError, Code};
-use super::{TransportContext, openapi};
+use super::{TransportContext, http, openapi};
 
 /// The source's name in metrics.
 const SOURCE: &str = "http";
@@ -150,11 +151,14 @@ impl IntoResponse for IngestAnswer {
 
 /// Takes tweets in bulk.
 ///
-/// The body is NDJSON, a JSON array, or a search answer (`{"statuses": […]}`), plain or packed with
-/// gzip, zstd, brotli or deflate (`Content-Encoding`; gzip and zstd are known by their first bytes
-/// as well). The answer comes when everything is durable; pushes do not wait for it.
+/// The body is a file in any format that perch reads (docs/FORMATS.md): tweets of X, Bluesky or
+/// Mastodon as NDJSON, a JSON array or a page (`{"statuses": […]}`), exports of accounts, or a
+/// table. It may be packed with gzip, zstd, bzip2 or xz, which are known by their first bytes, with
+/// brotli or deflate (`Content-Encoding`), and in a tar or zip. The answer comes when everything is
+/// durable; pushes do not wait for it.
 #[utoipa::path(post, path = "/api/tweets", tag = "ingestion",
     security((), ("ingest_token" = []), ("jwt" = [])),
+    params(("format" = Option<String>, Query, description = "The format of all documents, instead of the one that each is recognized as: a name of docs/FORMATS.md, such as `bluesky`.")),
     request_body(
         description = "Tweets. The form is found out from the bytes, whatever the content type says.",
         content(
@@ -178,10 +182,12 @@ impl IntoResponse for IngestAnswer {
 pub(super) async fn ingest(
     _: Ingestor,
     State(context): State<Arc<TransportContext>>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<IngestAnswer, ApiError> {
     let compression = compression(&headers)?;
+    let format = format_of(query.as_deref())?;
     let max_bytes = context.limits.max_body_bytes;
     let (bytes, stopped) = limited(body, max_bytes, context.body_timeout);
     let options = ReaderOptions {
@@ -189,6 +195,7 @@ pub(super) async fn ingest(
         max_unpacked_bytes: context.limits.max_unpacked_bytes,
         compression,
         max_window_log: MAX_WINDOW_LOG,
+        format,
         ..ReaderOptions::default()
     };
     let mut answer = IngestAnswer::default();
@@ -205,6 +212,17 @@ pub(super) async fn ingest(
         answer.fail(error);
     }
     Ok(answer)
+}
+
+/// The format that a request names.
+fn format_of(query: Option<&str>) -> Result<Option<&'static FormatKind>, ApiError> {
+    let mut params = http::parameters("/api/tweets", query)?;
+    let name = params.optional("format");
+    params.finish()?;
+    let Some(name) = name else { return Ok(None) };
+    let names = || FORMATS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+    let found = name.as_str().and_then(format::find);
+    found.map(Some).ok_or_else(|| ApiError::field("format", &format!("must be one of {}", names())))
 }
 
 /// Reads to the end of the body, or to the first error, and waits for all commits.
@@ -227,7 +245,7 @@ async fn take_in(
                     let (n, deletions) = (chunk.tweets.len(), chunk.deletions.len());
                     chunk.merge_deletions();
                     let Chunk { tweets, skipped, dropped, refused, end, .. } = chunk;
-                    answer.docs = end.docs;
+                    answer.docs = end.map_or(answer.docs, |end| end.docs);
                     answer.refuse(refused);
                     answer.deletions += deletions as u64;
                     answer.skipped += skipped.values().sum::<u64>();

@@ -16,6 +16,7 @@ use super::access::Anyone;
 use super::errors::{Code, ErrorLocation};
 use super::{TransportContext, http, protocol, queries};
 use crate::config::LimitsSection;
+use crate::format::FORMATS;
 use crate::ids::Seq;
 use crate::live::QueryWarning;
 use crate::tweet;
@@ -184,6 +185,9 @@ fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_by
         (_, "Last-Event-ID" | "lastEventId") => json!({"type": "string", "pattern": "^[0-9a-fA-F-]{36}:[0-9]{1,16}$"}),
         ("/api/queries", "sort") => choice(&["cost", "matches", "candidates"]),
         (_, "sort") => choice(&["newest", "oldest"]),
+        ("/api/tweets", "format") => {
+            json!({"type": "string", "enum": FORMATS.iter().map(|kind| kind.name).collect::<Vec<_>>()})
+        }
         (_, "explain" | "price") => json!({"type": "boolean", "default": false}),
         _ => return None,
     })

@@ -19,6 +19,10 @@ pub(crate) struct Json<'a> {
     nodes: Vec<Node>,
 }
 
+/// The nodes of a parsed text, without the text.
+#[derive(Debug)]
+pub(crate) struct Nodes(Vec<Node>);
+
 #[derive(Clone, Copy, Debug)]
 struct Node {
     kind: Kind,
@@ -77,6 +81,16 @@ impl<'a> Json<'a> {
                 Err(SyntaxError { message, line, column: before.len() - line_start + 1 })
             }
         }
+    }
+
+    /// The text that these nodes were made of.
+    pub(crate) fn from_nodes(text: &'a str, Nodes(nodes): Nodes) -> Json<'a> {
+        Json { text, nodes }
+    }
+
+    /// The nodes, which make a value again together with their text.
+    pub(crate) fn into_nodes(self) -> Nodes {
+        Nodes(self.nodes)
     }
 
     /// The value.
@@ -329,14 +343,25 @@ impl<'j> Value<'j> {
 
     /// The elements of an array; none of any other value.
     pub(crate) fn items(self) -> impl Iterator<Item = Value<'j>> {
+        self.items_from(None).map(|(_, item)| item)
+    }
+
+    /// The elements of an array from this one on, or all, each with the number of its node.
+    pub(crate) fn items_from(self, from: Option<usize>) -> impl Iterator<Item = (usize, Value<'j>)> {
         let node = self.node();
-        let mut at = self.at + 1;
+        let mut at = from.unwrap_or(self.at + 1);
         let end = if node.kind == Kind::Array { node.next as usize } else { 0 };
         std::iter::from_fn(move || {
-            let item = (at < end).then_some(Value { at, ..self })?;
-            at = self.nodes[at].next as usize;
-            Some(item.meaning())
+            let here = at;
+            let item = (here < end).then_some(Value { at: here, ..self })?;
+            at = self.nodes[here].next as usize;
+            Some((here, item.meaning()))
         })
+    }
+
+    /// Whether the node of this number is inside the value.
+    pub(crate) fn contains(self, node: usize) -> bool {
+        (self.at + 1..self.node().next as usize).contains(&node)
     }
 
     /// The keys and values of an object; none of any other value.

@@ -122,7 +122,7 @@ fn read_one(value: Value<'_>, reading: &mut Reading<'_>) -> Result<Tweet, TweetE
     tweet.place = value.get("place").and_then(|value| place(value, dropped));
     tweet.poll_options =
         entities::each(value.get("poll_options"), "poll_options", dropped, |option, _| Some(option.text()?.0));
-    Ok(draft.finish(reading.context))
+    Ok(draft.finish(reading))
 }
 
 /// A tweet whose place in time is still to be decided.
@@ -138,9 +138,11 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// Decides about time and order: the time is that of the document, else that of the snowflake,
-    /// else that of arrival.
-    pub(crate) fn finish(self, context: &ReadContext) -> Tweet {
+    /// else that of arrival. Drops entities that are too many.
+    pub(crate) fn finish(self, reading: &mut Reading<'_>) -> Tweet {
         let Draft { id, created_ms, mut tweet } = self;
+        let context = reading.context;
+        tweet.limit_lists(&mut reading.dropped);
         let latest = context.arrival_ms.map_or(i64::MAX, |arrival| arrival.saturating_add(MAX_AHEAD_MS));
         let of_id = || snowflake_ms(&tweet.id_str).filter(|&at| at <= latest);
         let created_ms = created_ms.or_else(of_id).or(context.arrival_ms);
@@ -272,24 +274,17 @@ fn coordinates(value: Value<'_>, dropped: &mut Dropped) -> Option<Point> {
         let pair: (f64, f64) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
         Some(pair)
     };
-    let mut point = |lon_lat: Option<(f64, f64)>, field| {
-        let point = lon_lat.filter(|(lon, lat)| lon.abs() <= 180.0 && lat.abs() <= 90.0);
-        if point.is_none() {
-            dropped.add(field);
-        }
-        point.map(|(lon, lat)| Point { lon, lat })
-    };
     if let Some(value) = value.get("coordinates") {
         let inner = value.get("coordinates").unwrap_or(value);
-        let found = point(pair(inner), "coordinates");
+        let found = dropped.point(pair(inner), "coordinates");
         if found.is_some() {
             return found;
         }
     }
     let geo = value.path(&["geo", "coordinates"])?;
     match geo.path(&["coordinates"]) {
-        Some(lon_lat) => point(pair(lon_lat), "geo"),
-        None => point(pair(geo).map(|(lat, lon)| (lon, lat)), "geo"),
+        Some(lon_lat) => dropped.point(pair(lon_lat), "geo"),
+        None => dropped.point(pair(geo).map(|(lat, lon)| (lon, lat)), "geo"),
     }
 }
 
@@ -299,7 +294,8 @@ impl Tweet {
     pub(crate) fn complete(&mut self) {
         let Some(Referenced::Tweet(retweeted)) = &self.retweet else { return };
         let Some((name, prefix)) = retweet_prefix(&self.text) else { return };
-        if !self.text.ends_with('…') || self.text[prefix..] == retweeted.text {
+        let is_whole = self.text == retweeted.text || self.text[prefix..] == retweeted.text;
+        if is_whole || !self.text.ends_with('…') {
             return;
         }
         let shift = u32::try_from(prefix).unwrap_or(u32::MAX);
@@ -327,6 +323,22 @@ impl Tweet {
 }
 
 impl Tweet {
+    /// Drops what is more than [`MAX_ENTITIES`] of a list.
+    fn limit_lists(&mut self, dropped: &mut Dropped) {
+        fn limit<T>(list: &mut Vec<T>, field: &'static str, dropped: &mut Dropped) {
+            dropped.add_many(field, list.len().saturating_sub(MAX_ENTITIES) as u64);
+            list.truncate(MAX_ENTITIES);
+        }
+        let entities = &mut self.entities;
+        limit(&mut entities.hashtags, "entities.hashtags", dropped);
+        limit(&mut entities.urls, "entities.urls", dropped);
+        limit(&mut entities.user_mentions, "entities.user_mentions", dropped);
+        limit(&mut entities.media, "entities.media", dropped);
+        limit(&mut entities.symbols, "entities.symbols", dropped);
+        limit(&mut self.langs, "langs", dropped);
+        limit(&mut self.poll_options, "poll_options", dropped);
+    }
+
     /// Completes the text of a retweet without prefix, of which some tools keep the beginning only.
     pub(crate) fn complete_beginning(&mut self) {
         let Some(Referenced::Tweet(retweeted)) = &self.retweet else { return };

@@ -3,6 +3,7 @@
 
 use super::date;
 use super::json::{Kind, Value};
+use crate::doc::Point;
 
 /// The longest `id_str`, in bytes.
 pub const MAX_ID_BYTES: usize = 512;
@@ -94,6 +95,15 @@ impl Dropped {
             Some("true" | "True" | "1") => Some(true),
             Some("false" | "False" | "0" | "") => Some(false),
             _ => self.none(field),
+        }
+    }
+
+    /// A point on Earth.
+    pub(crate) fn point(&mut self, lon_lat: Option<(f64, f64)>, field: &'static str) -> Option<Point> {
+        let is_on_earth = |(lon, lat): &(f64, f64)| lon.abs() <= 180.0 && lat.abs() <= 90.0;
+        match lon_lat.filter(is_on_earth) {
+            Some((lon, lat)) => Some(Point { lon, lat }),
+            None => self.none(field),
         }
     }
 

@@ -270,3 +270,19 @@ async fn delete_lines_delete_in_the_order_of_the_body() {
     assert_eq!(texts, ["rust", "again"]);
     perch.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_may_name_the_format() {
+    let perch = Perch::start().await;
+    let table = "[id],[text]\n1,hello\n";
+    let (status, answer) = perch.post("/api/tweets?format=csv", table).await;
+    assert_eq!((status, &answer["accepted"]), (200, &json!(1)), "{answer}");
+    let (status, answer) = perch.post("/api/tweets?format=bluesky", format!("{}\n", tweet(2, "x"))).await;
+    assert_eq!((status, &answer["accepted"]), (400, &json!(0)), "{answer}");
+    for (parameter, expected) in [("format=excel", "must be one of bluesky, "), ("fromat=csv", "fromat")] {
+        let (status, answer) = perch.post(&format!("/api/tweets?{parameter}"), table).await;
+        let message = answer["error"]["message"].as_str().expect("a message");
+        assert!(status == 400 && message.contains(expected), "{answer}");
+    }
+    perch.stop().await;
+}

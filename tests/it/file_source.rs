@@ -265,3 +265,18 @@ async fn a_crash_reads_nothing_twice_that_is_durable_and_loses_nothing() {
     let found = kept(&index);
     assert!(durable.iter().all(|(id, seq)| found.get(id) == Some(seq)), "a durable line came again");
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_is_read_to_its_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo runs").success());
+    let to = path.clone();
+    let writer = std::thread::spawn(move || std::fs::write(to, lines(1..=10)).expect("written"));
+    let perch = Perch::start_with(&source(&path, "")).await;
+    done(&perch).await;
+    assert_eq!(read(&perch, 10).await.len(), 10);
+    writer.join().expect("it was read");
+    perch.stop().await;
+}

@@ -16,7 +16,7 @@ use crate::format::{self, FormatKind};
 use crate::tweet::{Tweet, User};
 
 /// How files are read.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct ReadingArgs {
     /// The format of all documents, instead of what perch recognizes
     #[arg(long, value_name = "NAME", value_parser = format_named)]
@@ -68,7 +68,8 @@ impl Input {
         Ok(Input {
             stream: Box::new(file),
             len: is_file.then_some(metadata.len()),
-            file: std::fs::File::open(path).ok().filter(|_| is_file),
+            // Opening a pipe again would wait for another writer.
+            file: if is_file { std::fs::File::open(path).ok() } else { None },
             author: author.or_else(|| format::author_beside(path)),
         })
     }

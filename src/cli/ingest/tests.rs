@@ -84,3 +84,20 @@ async fn a_deletion_does_not_overtake_the_tweets_before_it_or_wait_for_those_beh
     }
     assert_eq!(requests.len(), 1);
 }
+
+/// A second reader would wait for another writer.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_is_opened_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let to = path.clone();
+    let writer = std::thread::spawn(move || std::fs::write(to, "{\"id\":1,\"text\":\"a\"}\n").unwrap());
+    let input = Input::open(&path, &ReadingArgs::default()).await.unwrap();
+    let mut reader =
+        input.read(&ReadingArgs::default(), &Arc::default(), |tweet, location| Line::new(&tweet, location));
+    assert_eq!(reader.next_chunk().await.unwrap().unwrap().tweets.len(), 1);
+    assert!(reader.next_chunk().await.unwrap().is_none());
+    writer.join().unwrap();
+}

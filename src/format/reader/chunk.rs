@@ -15,6 +15,8 @@ pub struct Deletion {
     pub at: usize,
     /// Where the message stands.
     pub location: Location,
+    /// Whether `id_str` is only the number of a status of Mastodon.
+    pub(super) is_number: bool,
 }
 
 /// Some tweets, in the order of the input.
@@ -30,12 +32,14 @@ pub struct Chunk<T = Arc<AnalyzedTweet>> {
     pub dropped: Dropped,
     /// Documents by their format.
     pub formats: BTreeMap<&'static str, u64>,
+    /// The numbers of statuses of Mastodon, each with its `id_str`.
+    pub(super) statuses: Vec<(String, String)>,
     /// The file of an archive that it comes from.
     pub(super) member: Option<Arc<str>>,
     /// The documents that are no tweets, in order.
     pub refused: Vec<RefusedDoc>,
-    /// Where the chunk ends and a later reader can resume.
-    pub end: Offset,
+    /// Where the chunk ends and a later reader can resume. `None` inside a page.
+    pub end: Option<Offset>,
 }
 
 impl Chunk {
@@ -59,13 +63,14 @@ impl Chunk {
 
 impl<T> Chunk<T> {
     /// An empty chunk that ends here.
-    pub(super) fn new(end: Offset) -> Chunk<T> {
+    pub(super) fn new(end: Option<Offset>) -> Chunk<T> {
         Chunk {
             tweets: Vec::new(),
             deletions: Vec::new(),
             skipped: BTreeMap::new(),
             dropped: Dropped::default(),
             formats: BTreeMap::new(),
+            statuses: Vec::new(),
             member: None,
             refused: Vec::new(),
             end,
@@ -74,6 +79,6 @@ impl<T> Chunk<T> {
 
     /// A chunk that counts files without tweets.
     pub(super) fn of_other_files(n: u64, end: Offset) -> Chunk<T> {
-        Chunk { skipped: BTreeMap::from([(OTHER_FILE, n)]), ..Chunk::new(end) }
+        Chunk { skipped: BTreeMap::from([(OTHER_FILE, n)]), ..Chunk::new(Some(end)) }
     }
 }

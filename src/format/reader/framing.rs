@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::value_scanner::{ScanResult, ValueScanner};
+use super::value_scanner::{Lists, ScanResult, ValueScanner};
 
 /// How an input separates its documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +17,31 @@ pub(super) enum Framing {
     Rows,
 }
 
+/// What encloses the documents of an input with the framing `Values`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Container {
+    /// Nothing: they are top-level values.
+    Top,
+    /// An array.
+    Array,
+    /// The list of tweets of a page, whose braces are open at this depth.
+    List { depth: u32 },
+}
+
+/// Where in a cell of a table the scan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cell {
+    Start,
+    Plain,
+    Quoted,
+    /// Behind a quote in a quoted cell: it ends the cell unless another quote follows.
+    Quote,
+}
+
 /// The length of `window.YTD.tweets.part0 =` and its like, which stand before the array of a file
-/// of an X archive. 0 for other inputs, `None` if the bytes do not decide it yet.
-pub(super) fn assignment_len(bytes: &[u8], at_end: bool) -> Option<usize> {
-    let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
-    let text = &bytes[start..];
+/// of an X archive. 0 for other inputs, `None` if the bytes do not decide it yet. They must not
+/// begin with a space.
+pub(super) fn assignment_len(text: &[u8], at_end: bool) -> Option<usize> {
     if text.is_empty() {
         return Some(0);
     }
@@ -31,7 +51,7 @@ pub(super) fn assignment_len(bytes: &[u8], at_end: bool) -> Option<usize> {
     }
     let head = &text[..text.len().min(MAX_ASSIGNMENT_BYTES)];
     match head.iter().position(|&byte| matches!(byte, b'=' | b'\n')) {
-        Some(at) if head[at] == b'=' => Some(start + at + 1),
+        Some(at) if head[at] == b'=' => Some(at + 1),
         None if head.len() < MAX_ASSIGNMENT_BYTES && !at_end => None,
         _ => Some(0),
     }
@@ -40,35 +60,54 @@ pub(super) fn assignment_len(bytes: &[u8], at_end: bool) -> Option<usize> {
 /// The longest name before an array.
 const MAX_ASSIGNMENT_BYTES: usize = 200;
 
-/// Detects the framing from the start of an input. `None` if the bytes do not decide it yet.
-pub(super) fn sniff(bytes: &[u8], max_bytes: usize, at_end: bool) -> Option<Framing> {
-    let undecided = if at_end || bytes.len() > max_bytes { Some(Framing::Lines) } else { None };
-    let bytes = &bytes[..bytes.len().min(max_bytes + 1)];
-    if b"\xEF\xBB\xBF".starts_with(bytes) {
-        // These may be the first bytes of a byte order mark.
-        return if at_end { Some(Framing::Lines) } else { None };
+/// Detects the framing of an input while its first bytes come. Looks at each byte once.
+#[derive(Debug, Default)]
+pub(super) struct Sniffer {
+    /// Bytes that were looked at.
+    at: usize,
+    /// The scan of the object that the first line begins.
+    value: Option<ValueScanner>,
+    /// The end of the first line.
+    line_end: Option<usize>,
+}
+
+impl Sniffer {
+    /// The framing of an input that begins with `bytes`, and with no space. `None` if they do not
+    /// decide it yet. An object is a page if it has one of `lists`.
+    pub(super) fn sniff(&mut self, bytes: &[u8], max_bytes: usize, at_end: bool, lists: Lists) -> Option<Framing> {
+        let undecided = if at_end || bytes.len() > max_bytes { Some(Framing::Lines) } else { None };
+        let bytes = &bytes[..bytes.len().min(max_bytes + 1)];
+        if b"\xEF\xBB\xBF".starts_with(bytes) {
+            // These may be the first bytes of a byte order mark.
+            return if at_end { Some(Framing::Lines) } else { None };
+        }
+        match bytes[0] {
+            b'[' => return Some(Framing::Values),
+            b'{' => {}
+            _ => return Some(Framing::Lines),
+        }
+        // An object: values if it has a list of tweets or continues behind its line, otherwise
+        // lines.
+        if self.line_end.is_none() {
+            self.at = self.at.max(1);
+            self.line_end = memchr::memchr(b'\n', &bytes[self.at..]).map(|len| self.at + len);
+            let scanned = self.line_end.unwrap_or(bytes.len());
+            let value = self.value.get_or_insert_with(|| ValueScanner::new(b'{', lists));
+            match value.scan(&bytes[..scanned], self.at, 0) {
+                ScanResult::List(_) => return Some(Framing::Values),
+                ScanResult::End(_) => return Some(Framing::Lines),
+                ScanResult::Incomplete if value.in_string && self.line_end.is_some() => return Some(Framing::Lines),
+                ScanResult::Incomplete => {}
+            }
+            self.at = scanned;
+        }
+        let Some(line_end) = self.line_end else { return undecided };
+        let Some(spaces) = bytes[self.at..].iter().position(|byte| !byte.is_ascii_whitespace()) else {
+            self.at = bytes.len();
+            return undecided;
+        };
+        Some(if may_follow(&bytes[..line_end], bytes[self.at + spaces]) { Framing::Values } else { Framing::Lines })
     }
-    let Some(first) = bytes.iter().position(|byte| !byte.is_ascii_whitespace()) else { return undecided };
-    match bytes[first] {
-        b'[' => return Some(Framing::Values),
-        b'{' => {}
-        _ => return Some(Framing::Lines),
-    }
-    // An object: values if it has a list of tweets or continues behind its line, otherwise lines.
-    let line_len = memchr::memchr(b'\n', &bytes[first..]);
-    let line = &bytes[first..first + line_len.unwrap_or(bytes.len() - first)];
-    let mut value = ValueScanner::new(b'{', true);
-    match value.scan(line, 1, 0) {
-        ScanResult::List(_) => return Some(Framing::Values),
-        ScanResult::End(_) => return Some(Framing::Lines),
-        ScanResult::Incomplete if value.in_string && line_len.is_some() => return Some(Framing::Lines),
-        ScanResult::Incomplete => {}
-    }
-    let Some(line_len) = line_len else { return undecided };
-    let Some(next) = bytes[first + line_len..].iter().find(|byte| !byte.is_ascii_whitespace()) else {
-        return undecided;
-    };
-    Some(if may_follow(line, *next) { Framing::Values } else { Framing::Lines })
 }
 
 /// Whether an object that starts with this line, and does not end in it, can continue with this

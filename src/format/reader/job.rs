@@ -1,10 +1,12 @@
-//! Reads the documents of one raw chunk, on a thread for blocking work.
+//! Reads the documents of one raw chunk, on a thread for blocking work. A chunk of long pages
+//! becomes several chunks of tweets.
 
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::raw_chunk::{RawChunk, RawDoc};
-use super::{Chunk, Deletion, Location, RefusalKind, too_long};
+use super::{Chunk, Deletion, Location, Offset, RefusalKind, too_long};
+use crate::format::output::Rest;
 use crate::format::{FormatKind, Item, Output, table};
 use crate::tweet::{ReadContext, Tweet, User};
 
@@ -26,55 +28,48 @@ impl<T> Clone for Job<T> {
     }
 }
 
-impl<T> Job<T> {
-    /// Reads the documents of a chunk.
-    pub(super) fn read(self, raw: RawChunk) -> Chunk<T> {
+/// Documents of a raw chunk that are still to be read.
+pub(super) struct Work<T> {
+    job: Job<T>,
+    raw: RawChunk,
+    /// The document that is read next, and what is left of it if its beginning was read.
+    next_doc: usize,
+    rest: Option<Rest>,
+}
+
+/// Tweets and deletions, or refusals, after which a chunk ends.
+const CHUNK_ITEMS: usize = 5_000;
+
+impl<T> Work<T> {
+    /// The reading of a raw chunk.
+    pub(super) fn new(mut job: Job<T>, mut raw: RawChunk) -> Work<T> {
+        job.author = job.author.take().or(raw.author.take());
+        Work { job, raw, next_doc: 0, rest: None }
+    }
+
+    /// Reads the next documents, and returns what is left.
+    pub(super) fn read(mut self) -> (Chunk<T>, Option<Work<T>>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let context = ReadContext { arrival_ms: i64::try_from(now).ok(), author: self.author.or(raw.author) };
+        let context = ReadContext { arrival_ms: i64::try_from(now).ok(), author: self.job.author.clone() };
         let mut chunk = Chunk {
-            tweets: Vec::with_capacity(raw.docs.len()),
-            refused: raw.refused,
-            member: raw.member,
-            ..Chunk::new(raw.end)
+            tweets: Vec::with_capacity(self.raw.docs.len()),
+            refused: std::mem::take(&mut self.raw.refused),
+            member: self.raw.member.clone(),
+            ..Chunk::new(None)
         };
-        for RawDoc { location, range } in &raw.docs {
-            let bytes = &raw.bytes[range.clone()];
-            let Ok(text) = str::from_utf8(bytes) else {
-                chunk.refused.push(location.refuse(RefusalKind::NotUtf8, "not UTF-8"));
-                continue;
-            };
-            let mut out = Output::new(&context, self.max_line_bytes);
-            let (text, format) = match &raw.table {
-                Some(table) => (Cow::Owned(table.object(text)), Some(&table::KIND)),
-                None => (Cow::Borrowed(text), self.format),
-            };
-            let Some(text) = event_data(&text) else { continue };
-            if let Some(format) = (self.parse)(text, format, &mut out) {
-                *chunk.formats.entry(format).or_default() += 1;
+        while self.next_doc < self.raw.docs.len() {
+            if chunk.tweets.len() + chunk.deletions.len() >= CHUNK_ITEMS || chunk.refused.len() >= CHUNK_ITEMS {
+                break;
             }
-            chunk.dropped.merge(&out.reading.dropped);
-            if bytes.len() > self.max_line_bytes && !out.is_page {
-                chunk.refused.push(location.refuse(RefusalKind::TooLong, &too_long(self.max_line_bytes)));
-                continue;
+            self.read_doc(&context, &mut chunk);
+            if self.rest.is_some() {
+                break;
             }
-            for item in out.items {
-                match item {
-                    Ok(Item::Tweet(tweet)) => chunk.tweets.push((self.convert)(*tweet, *location)),
-                    Ok(Item::Delete { id_str }) => {
-                        chunk.deletions.push(Deletion { id_str, at: chunk.tweets.len(), location: *location });
-                    }
-                    Ok(Item::Skipped { kind }) => *chunk.skipped.entry(kind).or_default() += 1,
-                    Err(error) => {
-                        chunk.refused.push(location.refuse(RefusalKind::NotATweet, &error.to_string()));
-                    }
-                }
-            }
+            self.next_doc += 1;
         }
-        if let (Some(before), Some(last)) = (raw.unfinished, raw.docs.last())
-            && chunk.refused.iter().any(|refused| last.location == Location::Line(refused.line))
-        {
-            // The writer may complete the line later.
-            chunk.end = before;
+        let is_done = self.next_doc >= self.raw.docs.len();
+        if is_done {
+            chunk.end = Some(self.end(&chunk));
         }
         chunk.refused.sort_by_key(|refused| refused.line);
         if let Some(member) = &chunk.member {
@@ -82,7 +77,63 @@ impl<T> Job<T> {
                 refused.reason = format!("{member}: {}", refused.reason);
             }
         }
-        chunk
+        (chunk, (!is_done).then_some(self))
+    }
+
+    /// Where the raw chunk ends.
+    fn end(&self, chunk: &Chunk<T>) -> Offset {
+        match (self.raw.unfinished, self.raw.docs.last()) {
+            // The writer may complete the line later.
+            (Some(before), Some(last))
+                if chunk.refused.iter().any(|refused| last.location == Location::Line(refused.line)) =>
+            {
+                before
+            }
+            _ => self.raw.end,
+        }
+    }
+
+    /// Reads the next document, or a portion of it.
+    fn read_doc(&mut self, context: &ReadContext, chunk: &mut Chunk<T>) {
+        let RawDoc { location, range } = self.raw.docs[self.next_doc].clone();
+        let bytes = &self.raw.bytes[range];
+        let Ok(text) = str::from_utf8(bytes) else {
+            chunk.refused.push(location.refuse(RefusalKind::NotUtf8, "not UTF-8"));
+            return;
+        };
+        let (text, format) = match &self.raw.table {
+            Some(table) => (Cow::Owned(table.object(text)), Some(&table::KIND)),
+            None => (Cow::Borrowed(text), self.job.format),
+        };
+        let Some(text) = event_data(&text) else { return };
+        let max_bytes = self.job.max_line_bytes;
+        let rest = self.rest.take();
+        let is_first = rest.is_none();
+        let mut out =
+            rest.map_or_else(|| Output::new(context, max_bytes), |rest| Output::resume(context, max_bytes, rest));
+        if let Some(format) = (self.job.parse)(text, format, &mut out).filter(|_| is_first) {
+            *chunk.formats.entry(format).or_default() += 1;
+        }
+        self.rest = out.rest();
+        chunk.statuses.append(&mut out.statuses);
+        chunk.dropped.merge(&out.reading.dropped);
+        if bytes.len() > max_bytes && !out.is_page {
+            chunk.refused.push(location.refuse(RefusalKind::TooLong, &too_long(max_bytes)));
+            return;
+        }
+        for item in out.items {
+            match item {
+                Ok(Item::Tweet(tweet)) => chunk.tweets.push((self.job.convert)(*tweet, location)),
+                Ok(Item::Delete { id_str }) => {
+                    chunk.deletions.push(Deletion { id_str, at: chunk.tweets.len(), location, is_number: false });
+                }
+                Ok(Item::DeleteStatus { number: id_str }) => {
+                    chunk.deletions.push(Deletion { id_str, at: chunk.tweets.len(), location, is_number: true });
+                }
+                Ok(Item::Skipped { kind }) => *chunk.skipped.entry(kind).or_default() += 1,
+                Err(error) => chunk.refused.push(location.refuse(RefusalKind::NotATweet, &error.to_string())),
+            }
+        }
     }
 }
 

@@ -14,7 +14,9 @@ use super::raw_chunk::RawChunk;
 use super::splitter::Splitter;
 use super::unpack::Decompressor;
 use super::utf16::Utf16;
-use super::{Compression, HEAD_BYTES, InputStream, Offset, PAGE_FACTOR, READ_BYTES, ReadError, ReaderOptions};
+use super::{
+    Compression, HEAD_BYTES, InputStream, MAX_PAGE_BYTES, Offset, PAGE_FACTOR, READ_BYTES, ReadError, ReaderOptions,
+};
 use crate::tweet::User;
 
 /// Splits an input into documents without parsing them.
@@ -56,6 +58,11 @@ struct CurrentMember {
     author: Option<User>,
 }
 
+/// The longest page.
+fn page_bytes(max_line_bytes: usize) -> usize {
+    max_line_bytes.saturating_mul(PAGE_FACTOR).min(MAX_PAGE_BYTES).max(max_line_bytes)
+}
+
 /// How an input writes its characters.
 enum Charset {
     /// In UTF-8, or wrongly.
@@ -75,7 +82,8 @@ impl RawReader {
             stream: Decompressor::new(Box::new(input), options),
             head: Vec::new(),
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
-            splitter: Splitter::new(options.max_line_bytes.saturating_mul(PAGE_FACTOR), options.max_line_bytes, from),
+            splitter: Splitter::new(page_bytes(options.max_line_bytes), options.max_line_bytes, from)
+                .with_format(options.format),
             charset: Charset::Utf8,
             // What is resumed in its middle is no archive.
             start: from.bytes.is_none().then(Vec::new),

@@ -17,27 +17,17 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use super::framing::{Framing, assignment_len, sniff};
+use super::framing::{Cell, Container, Framing, Sniffer, assignment_len};
 use super::raw_chunk::{Location, Offset, RawChunk, RawDoc};
-use super::value_scanner::{ScanResult, ValueKind, ValueScanner};
+use super::value_scanner::{Lists, ScanResult, ValueKind, ValueScanner};
 use super::{RefusalKind, RefusedDoc, too_long};
-use crate::format::{ColumnMap, table::Table};
+use crate::format::table::{self, MAX_HEADER_BYTES, Table};
+use crate::format::{ColumnMap, FormatKind};
 
 /// A chunk is complete when it has this many bytes.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// A chunk is complete when it has this many documents.
 const CHUNK_DOCS: usize = 500;
-
-/// What encloses the documents of an input with the framing `Values`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Container {
-    /// Nothing: they are top-level values.
-    Top,
-    /// An array.
-    Array,
-    /// The list of tweets of a page, whose braces are open at this depth.
-    List { depth: u32 },
-}
 
 /// Splits an input; see the module.
 #[derive(Debug)]
@@ -47,6 +37,9 @@ pub(super) struct Splitter {
     /// The longest tweet, which refusals name.
     max_tweet_bytes: usize,
     framing: Framing,
+    /// The spaces at the start of the buffer, and what decides about the framing behind them.
+    n_spaces: usize,
+    sniffer: Sniffer,
     /// Bytes that are in no chunk yet.
     buffer: Vec<u8>,
     /// Bytes of the buffer that were scanned.
@@ -71,28 +64,11 @@ pub(super) struct Splitter {
     docs: Vec<RawDoc>,
     refused: Vec<RefusedDoc>,
     ready: VecDeque<RawChunk>,
-    tables: TableOptions,
+    /// The format of all documents, if it is known.
+    format: Option<&'static FormatKind>,
+    columns: ColumnMap,
     table: Option<Arc<Table>>,
     cell: Cell,
-}
-
-/// How tables are detected.
-#[derive(Clone, Debug, Default)]
-pub(super) struct TableOptions {
-    /// What columns are called.
-    pub(super) map: ColumnMap,
-    /// Whether the input is a table, `Some(false)` if not, and `None` to detect it.
-    pub(super) is_table: Option<bool>,
-}
-
-/// Where in a cell of a table the scan is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cell {
-    Start,
-    Plain,
-    Quoted,
-    /// Behind a quote in a quoted cell: it ends the cell unless another quote follows.
-    Quote,
 }
 
 impl Splitter {
@@ -108,6 +84,8 @@ impl Splitter {
             max_bytes,
             max_tweet_bytes,
             framing,
+            n_spaces: 0,
+            sniffer: Sniffer::default(),
             buffer: Vec::new(),
             scanned: 0,
             open: None,
@@ -122,23 +100,31 @@ impl Splitter {
             docs: Vec::new(),
             refused: Vec::new(),
             ready: VecDeque::new(),
-            tables: TableOptions::default(),
+            format: None,
+            columns: ColumnMap::new(),
             table: None,
             cell: Cell::Start,
         }
     }
 
-    /// Sets how tables are detected.
-    pub(super) fn set_tables(&mut self, tables: TableOptions) {
-        self.tables = tables;
+    /// Gives the format of all documents.
+    pub(super) fn with_format(mut self, format: Option<&'static FormatKind>) -> Splitter {
+        self.format = format;
+        self
+    }
+
+    /// Says what the columns of a table are called.
+    pub(super) fn set_columns(&mut self, columns: ColumnMap) {
+        self.columns = columns;
     }
 
     /// Begins the next file of an archive. Documents are counted on.
     pub(super) fn restart(&mut self) {
         let fresh = Splitter::new(self.max_bytes, self.max_tweet_bytes, Offset::default());
-        let tables = mem::take(&mut self.tables);
+        let fresh = fresh.with_format(self.format);
+        let columns = mem::take(&mut self.columns);
         let ready = mem::take(&mut self.ready);
-        *self = Splitter { number: self.number, first: self.number, seen: self.seen, tables, ready, ..fresh };
+        *self = Splitter { number: self.number, first: self.number, seen: self.seen, columns, ready, ..fresh };
     }
 
     /// Refuses what follows the last document.
@@ -159,7 +145,8 @@ impl Splitter {
         for bytes in bytes.chunks(CHUNK_BYTES / 4) {
             self.buffer.extend_from_slice(bytes);
             self.scan(false);
-            if self.buffer.len() >= CHUNK_BYTES || self.docs.len() >= CHUNK_DOCS || self.refused.len() >= CHUNK_DOCS {
+            let is_long = self.buffer.len() >= CHUNK_BYTES && (self.has_docs() || self.open != Some(0));
+            if is_long || self.docs.len() >= CHUNK_DOCS || self.refused.len() >= CHUNK_DOCS {
                 self.cut();
             }
         }
@@ -287,13 +274,19 @@ impl Splitter {
 
     fn scan(&mut self, at_end: bool) {
         if self.framing == Framing::Unknown {
-            let bom = self.buffer.starts_with(b"\xEF\xBB\xBF");
-            let start = if bom { 3 } else { 0 };
-            let Some(assignment) = assignment_len(&self.buffer[start..], at_end) else { return };
-            let framing = if assignment > 0 { Some(Framing::Values) } else { self.sniff(start, at_end) };
+            let bom_len = if self.buffer.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+            let start = self.n_spaces.max(bom_len);
+            let spaces = self.buffer[start..].iter().take_while(|byte| byte.is_ascii_whitespace());
+            self.n_spaces = start + spaces.count();
+            let Some(assignment) = assignment_len(&self.buffer[self.n_spaces..], at_end) else { return };
+            let framing = if assignment > 0 { Some(Framing::Values) } else { self.sniff(at_end) };
             let Some(framing) = framing else { return };
             self.framing = framing;
-            self.scanned = start + assignment;
+            self.scanned = match framing {
+                // Empty lines count.
+                Framing::Lines => bom_len,
+                _ => self.n_spaces + assignment,
+            };
         }
         match self.framing {
             Framing::Unknown => {}
@@ -303,11 +296,11 @@ impl Splitter {
         }
         self.scanned = self.buffer.len();
         let Some(open) = self.open else { return };
-        if !self.skipping && self.buffer.len() - open > self.max_bytes {
+        if !self.skipping && self.buffer.len() - open > self.max_doc_bytes() {
             self.refuse_long();
             self.skipping = true;
             if let Some(value) = &mut self.value {
-                value.finds_lists = false;
+                value.lists = Lists::None;
             }
         }
         if self.skipping {
@@ -317,6 +310,16 @@ impl Splitter {
             self.buffer.truncate(open);
             self.scanned = open;
         }
+    }
+
+    /// The longest document: a row is no page.
+    fn max_doc_bytes(&self) -> usize {
+        if self.framing == Framing::Rows { self.max_tweet_bytes } else { self.max_bytes }
+    }
+
+    /// The lists that make an object at the top a page.
+    fn lists(&self) -> Lists {
+        self.format.map_or(Lists::All, Lists::Of)
     }
 
     fn location(&self) -> Location {
@@ -337,7 +340,7 @@ impl Splitter {
         self.skipped_bytes = 0;
         if mem::take(&mut self.skipping) || self.number <= self.seen {
             // It was refused already, or an earlier reader returned it.
-        } else if end - start > self.max_bytes {
+        } else if end - start > self.max_doc_bytes() {
             self.refuse_long();
         } else {
             self.docs.push(RawDoc { location: self.location(), range: start..end });
@@ -366,22 +369,26 @@ impl Splitter {
         }
     }
 
-    /// The framing of what begins at `start`.
-    fn sniff(&self, start: usize, at_end: bool) -> Option<Framing> {
-        let bytes = &self.buffer[start..];
-        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-        let may_be_table = !matches!(first, None | Some(b'{' | b'[')) && self.tables.is_table != Some(false);
-        if may_be_table {
-            let line_len = memchr::memchr(b'\n', bytes);
-            if line_len.is_none() && !at_end && bytes.len() <= self.max_bytes {
+    /// The framing of what stands behind the spaces at the start.
+    fn sniff(&mut self, at_end: bool) -> Option<Framing> {
+        let bytes = &self.buffer[self.n_spaces..];
+        if bytes.is_empty() {
+            return (at_end || self.buffer.len() > self.max_bytes).then_some(Framing::Lines);
+        }
+        let is_forced = self.format.is_some_and(|format| format.name == table::KIND.name);
+        let is_json = matches!(bytes.first(), None | Some(b'{' | b'['));
+        if is_forced || self.format.is_none() && !is_json {
+            let line_len = memchr::memchr(b'\n', &bytes[..bytes.len().min(MAX_HEADER_BYTES)]);
+            if line_len.is_none() && !at_end && bytes.len() < MAX_HEADER_BYTES {
                 return None;
             }
-            let line = bytes[..line_len.unwrap_or(bytes.len())].trim_ascii();
-            if Table::detect(line, &self.tables.map, self.tables.is_table == Some(true)).is_some() {
+            let line = line_len.or(Some(bytes.len()).filter(|_| at_end)).map(|len| bytes[..len].trim_ascii());
+            if line.and_then(|line| Table::detect(line, &self.columns, is_forced)).is_some() {
                 return Some(Framing::Rows);
             }
         }
-        sniff(bytes, self.max_bytes, at_end)
+        let (max_bytes, lists) = (self.max_bytes, self.lists());
+        self.sniffer.sniff(&self.buffer[self.n_spaces..], max_bytes, at_end, lists)
     }
 
     fn scan_rows(&mut self) {
@@ -413,7 +420,7 @@ impl Splitter {
     fn row(&mut self, start: usize, end: usize) {
         if self.table.is_none() {
             let names = self.buffer[start..end].trim_ascii();
-            self.table = Table::detect(names, &self.tables.map, true).map(Arc::new);
+            self.table = Table::detect(names, &self.columns, true).map(Arc::new);
             self.number -= 1;
             self.open = None;
         } else {
@@ -443,7 +450,7 @@ impl Splitter {
                     if self.skipping || end - start > self.max_bytes {
                         // The part before the list is too long for a page: an ordinary
                         // value.
-                        value.finds_lists = false;
+                        value.lists = Lists::None;
                         value.depth += 1;
                     } else {
                         self.container = Container::List { depth: value.depth };
@@ -474,7 +481,8 @@ impl Splitter {
                 if matches!(byte, b'}' | b']' | b':') {
                     self.complete(at, at + 1);
                 } else {
-                    self.value = Some(ValueScanner::new(byte, self.container == Container::Top && byte == b'{'));
+                    let is_page = self.container == Container::Top && byte == b'{';
+                    self.value = Some(ValueScanner::new(byte, if is_page { self.lists() } else { Lists::None }));
                 }
             }
         }

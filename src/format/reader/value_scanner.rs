@@ -4,6 +4,8 @@
 
 use std::mem;
 
+use crate::format::{FORMATS, FormatKind};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ValueKind {
     /// An object or array.
@@ -23,8 +25,8 @@ pub(super) struct ValueScanner {
     pub(super) in_string: bool,
     /// Whether the last byte was a backslash in a string.
     escaped: bool,
-    /// Whether to report the list of a page: `"statuses": [` at depth 1.
-    pub(super) finds_lists: bool,
+    /// The lists to report: `"statuses": [` at depth 1.
+    pub(super) lists: Lists,
     /// Start of the current string, from the start of the value.
     string_start: usize,
     /// How much of the key of a list the scan has just passed.
@@ -48,24 +50,41 @@ pub(super) enum ScanResult {
     List(usize),
 }
 
-/// Whether this is the key of the list of a page, at this depth of braces.
-fn is_list(key: &[u8], depth: u32) -> bool {
-    match depth {
-        1 => matches!(key, b"statuses" | b"results" | b"tweets" | b"posts" | b"feed" | b"orderedItems"),
-        // The answer of Elasticsearch: `{"hits": {"hits": […]}}`.
-        2 => key == b"hits",
-        _ => false,
+/// Which lists make an object a page.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lists {
+    /// None: the object is no page.
+    None,
+    /// Those of all formats.
+    All,
+    /// Those of one format.
+    Of(&'static FormatKind),
+}
+
+impl Lists {
+    /// Whether this is the key of the list of a page, at this depth of braces.
+    fn has(self, key: &[u8], depth: u32) -> bool {
+        let is_it = |list: &str| {
+            let name = list.rsplit('.').next().unwrap_or(list);
+            name.as_bytes() == key && list.matches('.').count() + 1 == depth as usize
+        };
+        let kinds = match self {
+            Lists::None => return false,
+            Lists::All => FORMATS,
+            Lists::Of(kind) => std::slice::from_ref(kind),
+        };
+        depth <= 2 && kinds.iter().any(|kind| kind.lists.iter().any(|list| is_it(list)))
     }
 }
 
 impl ValueScanner {
     /// The scan of the rest of a page, behind its list at this depth.
     pub(super) fn rest(depth: u32) -> ValueScanner {
-        ValueScanner { depth, ..ValueScanner::new(b'{', false) }
+        ValueScanner { depth, ..ValueScanner::new(b'{', Lists::None) }
     }
 
     /// The scan of a value, behind its first byte.
-    pub(super) fn new(first: u8, finds_lists: bool) -> ValueScanner {
+    pub(super) fn new(first: u8, lists: Lists) -> ValueScanner {
         let kind = match first {
             b'{' | b'[' => ValueKind::Nested,
             b'"' => ValueKind::String,
@@ -76,7 +95,7 @@ impl ValueScanner {
             depth: u32::from(kind == ValueKind::Nested),
             in_string: kind == ValueKind::String,
             escaped: false,
-            finds_lists,
+            lists,
             string_start: 0,
             key: ListKey::None,
         }
@@ -99,7 +118,7 @@ impl ValueScanner {
                     self.escaped = true;
                 } else {
                     self.in_string = false;
-                    if self.finds_lists && is_list(&bytes[start + self.string_start..at], self.depth) {
+                    if self.lists.has(bytes.get(start + self.string_start..at).unwrap_or_default(), self.depth) {
                         self.key = ListKey::Name;
                     }
                     if self.kind == ValueKind::String {

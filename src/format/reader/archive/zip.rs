@@ -10,11 +10,8 @@ use zip::result::ZipError;
 use zip::unstable::read::ZipIterable;
 
 use super::{ArchiveError, MemberSender, is_account, may_hold_tweets};
-use crate::format::author;
 use crate::format::reader::READ_BYTES;
-
-/// The largest `account.js` that is read for its author.
-const MAX_ACCOUNT_BYTES: u64 = 1024 * 1024;
+use crate::format::x_archive::{MAX_ACCOUNT_BYTES, author};
 
 /// The longest zip that perch copies to a temporary file, because it comes in a request, through a
 /// pipe, or in another archive: its directory is at its end.

@@ -73,7 +73,7 @@ async fn reading_goes_on_in_an_archive() {
         let (mut found, mut end) = (Vec::new(), from);
         while let Some(chunk) = reader.next_chunk().await.unwrap() {
             found.extend(chunk.tweets.iter().map(|tweet| tweet.id));
-            end = chunk.end;
+            end = chunk.end.unwrap();
         }
         assert_eq!((found, end), (ids, Offset { docs: 4, bytes: None }));
     }
