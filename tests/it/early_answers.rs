@@ -63,7 +63,7 @@ async fn a_refused_body_is_discarded_and_the_answer_is_read() {
         ("/api/tweets", right, 413),
         ("/api/percolate", right, 413),
         ("/api/tweets", &coded, 400),
-        ("/api/search", "", 405),
+        ("/api/stats", "", 405),
         ("/nothing", "", 404),
         ("/api/tweets", "Host: evil.example\r\n", 400),
         ("/chsk?client-id=1&binary%3F=true", "", 415),
