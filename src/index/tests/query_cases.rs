@@ -10,10 +10,13 @@ use crate::query::{Query, QueryLimits};
 use crate::tweet::{analyze, read};
 
 /// One case a line: `query`, `refuse`, and `tweets`, pairs of a tweet and whether it matches.
-const CASES: [&str; 3] = [
+const CASES: [&str; 5] = [
     include_str!("../../../tests/cases/queries.jsonl"),
     include_str!("../../../tests/cases/more_queries.jsonl"),
     include_str!("../../../tests/cases/fields.jsonl"),
+    include_str!("../../../tests/cases/forms.jsonl"),
+    // What Kibana, OpenSearch Dashboards, Grafana and clients of Elasticsearch send.
+    include_str!("../../../tests/cases/clients.jsonl"),
 ];
 
 struct Case {

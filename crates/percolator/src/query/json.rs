@@ -31,6 +31,7 @@ const HARMLESS: &[&str] = &[
     "lenient",
     "analyze_wildcard",
     "flags",
+    "flags_value",
     "max_expansions",
     "auto_generate_synonyms_phrase_query",
     "auto_generate_phrase_queries",
@@ -121,6 +122,35 @@ const QUERIES: &[&str] = &[
     "term",
     "terms",
     "wildcard",
+];
+
+/// Queries that perch can't answer, and why.
+const REFUSED: &[(&[&str], &str)] = &[
+    (&["kql"], "the language of Kibana is not read here; most of it is query text: {\"query_string\": {\"query\": …}}"),
+    (&["more_like_this"], "perch does not compare tweets; search for words"),
+    (&["script"], "perch runs no scripts"),
+    (&["knn", "semantic", "sparse_vector", "text_expansion", "neural"], "perch keeps no vectors; search for words"),
+    (
+        &["geo_shape", "geo_polygon", "geo_grid", "shape"],
+        "perch knows boxes and circles: geo_bounding_box, geo_distance",
+    ),
+    (
+        &["has_child", "has_parent", "parent_id"],
+        "tweets have no children; search for in_reply_to_screen_name or is:reply",
+    ),
+    (&["percolate"], "to match a tweet against queries, send it to POST /api/percolate"),
+    (
+        &["rank_feature", "distance_feature", "pinned", "rule"],
+        "this changes the order alone, and pages are in order of ids",
+    ),
+    (
+        &["intervals", "span_term", "span_near", "span_or", "span_first", "span_not", "span_multi", "span_containing"],
+        "spans are not read here; write match_phrase, with slop if words may lie apart",
+    ),
+    (&["terms_set"], "write bool with should and minimum_should_match"),
+    (&["wrapper"], "write the query itself, not its base64 form"),
+    (&["type", "indices"], "perch has one index, of tweets alone"),
+    (&["common"], "write match"),
 ];
 
 /// Names of fields in documents of Elasticsearch, and the fields of perch.
@@ -255,6 +285,9 @@ impl JsonParser<'_> {
             "simple_query_string" => self.simple_query_string(value, at),
             "geo_bounding_box" => self.geo_bounding_box(value, at),
             "geo_distance" => self.geo_distance(value, at),
+            other if let Some((_, why)) = REFUSED.iter().find(|(names, _)| names.contains(&other)) => {
+                at.fail(LeafError::new(format!("perch can't answer `{other}`")).expected(*why))
+            }
             _ => {
                 let problem = LeafError::new(format!("there is no query `{name}`"));
                 let near = build::nearest(name, QUERIES.iter().copied());

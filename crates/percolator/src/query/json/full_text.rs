@@ -170,9 +170,11 @@ impl JsonParser<'_> {
         joined(parts, of)
     }
 
-    /// The fields of `fields` or `default_field`, or else the default field.
+    /// The fields of `fields` or `default_field`, or else the default field. Some clients write all
+    /// settings, so an empty list is none.
     pub(super) fn fields(&self, of: &Settings) -> Parsed<Vec<FieldId>> {
-        let named = of.get("fields").or_else(|| of.get("default_field"));
+        let is_list = |(_, value): &(_, &Value)| value.as_array().is_none_or(|fields| !fields.is_empty());
+        let named = of.get("fields").filter(is_list).or_else(|| of.get("default_field"));
         let Some((at, value)) = named else { return Ok(vec![self.builder.schema.default_field()]) };
         let mut fields = Vec::new();
         for (at, value) in at.list(value) {

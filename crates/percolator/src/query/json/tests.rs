@@ -94,6 +94,7 @@ fn query_string_takes_fields_and_a_join() {
     same(&json!({"query_string": {"query": "a OR b c", "default_operator": "OR"}}), "a OR b OR c");
     same(&json!({"query_string": {"query": "a AND b c", "default_operator": "OR"}}), "(a b) OR c");
     same(&json!({"query_string": {"query": "ann", "default_field": "user.name"}}), "user.name:ann");
+    same(&json!({"query_string": {"query": "ann", "default_field": "user.name", "fields": []}}), "user.name:ann");
     same(
         &json!({"query_string": {"query": "a -(b OR lang:en)", "fields": ["text", "user.name"]}}),
         "(a OR user.name:a) -(b OR user.name:b OR lang:en)",
@@ -147,6 +148,16 @@ fn mistakes_name_their_place() {
     fails(&json!({"range": {"id": {"gt": 1, "gte": 2}}}), "range.id.gte", "given both");
     fails(&json!({"bool": {"should": [], "minimum_should_match": "x"}}), "bool.minimum_should_match", "75%");
     fails(&json!({"terms": {"lang": "en"}}), "terms.lang", "a list of terms");
+}
+
+#[test]
+fn what_perch_cannot_answer_says_why() {
+    for name in REFUSED.iter().flat_map(|(names, _)| names.iter()) {
+        assert!(!QUERIES.contains(name), "{name} is read");
+        fails(&json!({"bool": {"filter": [{ (*name): {} }]}}), &format!("bool.filter[0].{name}"), "can't answer");
+    }
+    fails(&json!({"kql": {"query": "text: rust"}}), "kql", "query_string");
+    fails(&json!({"nonsense": {}}), "nonsense", "there is no query");
 }
 
 #[test]

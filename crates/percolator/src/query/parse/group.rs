@@ -198,6 +198,10 @@ impl Parser<'_, '_, '_> {
         } else {
             return None;
         };
-        rest[end..].chars().next().is_none_or(|char| !is_word_char(char) && !is_quote(char)).then_some(end)
+        let next = rest[end..].chars().next();
+        // `age:(>=10 AND <20)` is a field with a group.
+        let is_group = rest[..end].ends_with(['(', '[', '{']) && self.previous().is_some_and(is_word_char);
+        let begins_value = |char: char| is_word_char(char) || is_quote(char) || (is_group && "<>=@#$+-".contains(char));
+        next.is_none_or(|char| !begins_value(char)).then_some(end)
     }
 }

@@ -94,3 +94,14 @@ fn only_of_signs_it_is_said_that_they_are_not_kept() {
     assert_eq!(warnings("foo include:nativeretweets")[0].expected.as_deref(), Some("perch does so anyway"));
     assert_eq!(warnings("foo -is:nullcast")[0].expected.as_deref(), Some("perch does so anyway"));
 }
+
+#[test]
+fn an_unknown_field_before_a_group_is_no_smiley() {
+    for text in ["age:(>=10 AND <20)", "foo:(#a OR b)", "foo:(@ann OR @bob)", "-foo:(-a b)", "rust foo:[>1]"] {
+        let error = parse(text).expect_err(text);
+        assert!(error.to_string().contains("there is no field"), "{text}: {error}");
+    }
+    for (text, expected) in [("sad :( rust", "rust sad"), ("sad:( rust", "rust sad"), ("wow:) rust", "rust wow")] {
+        assert_eq!(parse(text).expect(text).canonical(), expected, "{text}");
+    }
+}
