@@ -77,7 +77,7 @@ async fn price(query: &str, url: &url::Url, access: &AccessArgs) -> Result<(), F
     let mut address = address(url, "/api/explain");
     address.query_pairs_mut().append_pair("q", query).append_pair("price", "true");
     let http = Http::new(access, [&address])?;
-    let Response { status, body, .. } = http.get(&address).await.map_err(|error| unreachable(url, &error))?;
+    let Response { status, body, .. } = http.ask(&address).await.map_err(|error| unreachable(url, &error))?;
     if !status.is_success() {
         return Err(refusal(status, &body));
     }

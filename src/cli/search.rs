@@ -55,7 +55,7 @@ pub(super) async fn run(args: &SearchArgs) -> Result<(), Failure> {
         url.query_pairs_mut().append_pair("before_id", &before_id.to_string());
     }
     let http = Http::new(&args.server.access, [&url])?;
-    let Answer { status, body, .. } = http.get(&url).await.map_err(|error| unreachable(&args.server.url, &error))?;
+    let Answer { status, body, .. } = http.ask(&url).await.map_err(|error| unreachable(&args.server.url, &error))?;
     if !status.is_success() {
         return Err(refusal(status, &body));
     }

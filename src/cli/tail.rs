@@ -1,36 +1,29 @@
 //! `perch tail`: matching tweets as they come in.
 //!
-//! One session at `/ws`. When the connection is lost it is made again, and goes on behind the last
+//! One session at `/ws`, or at `/api/stream` for a long query. When the connection is lost it is made again, and goes on behind the last
 //! tweet that was printed.
 
+mod feed;
+
+use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};
 #[cfg(unix)]
 use std::os::fd::AsFd as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Deserialize;
-use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::{io::Interest, net::unix::pipe};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
-use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
-use super::client::{Backoff, ServerError, address, is_encrypted, refusal, unreachable};
+use super::client::{Backoff, ServerError, unreachable};
 use super::show::{Shown, escaped, json_line};
 use super::{Failure, ServerArgs, read_query};
 use crate::query::ParseOptions;
-
-/// The server gives a sign of life at least every 25 s.
-const SILENCE: Duration = Duration::from_secs(90);
+use feed::{ConnectError, Dialer, Event, Feed};
 
 #[derive(Debug, Args)]
 pub(super) struct TailArgs {
@@ -96,26 +89,17 @@ async fn stdout_closed() {
 }
 
 async fn print_matches(args: &TailArgs) -> Result<(), Failure> {
-    let mut url = address(&args.server.url, "/ws");
-    let tls = Connector::Rustls(Arc::new(args.server.access.tls([&url])?));
-    let scheme = if is_encrypted(&url) { "wss" } else { "ws" };
-    url.set_scheme(scheme)
-        .map_err(|()| Failure::Usage(format!("--url: {} is no address of perch", args.server.url)))?;
-    let authorization = args.server.access.authorization()?;
+    let dialer = Dialer::new(args)?;
     let mut position = Position { since: args.since, epoch: args.epoch.clone() };
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     let mut connected_before = false;
     loop {
-        let mut request = url.as_str().into_client_request()?;
-        if let Some(authorization) = &authorization {
-            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
-        }
-        let why = match connect_async_tls_with_config(request, None, true, Some(tls.clone())).await {
-            Ok((socket, _)) => {
+        let why = match dialer.connect(&position).await {
+            Ok(mut feed) => {
                 let resumed = connected_before;
                 connected_before = true;
                 let before = position.clone();
-                let lost = follow(socket, args, &mut position, resumed).await;
+                let Err(lost) = follow(&mut feed, args, &mut position, resumed).await;
                 if position != before {
                     backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
                 }
@@ -124,13 +108,11 @@ async fn print_matches(args: &TailArgs) -> Result<(), Failure> {
                     Lost::Failed(failure) => return Err(failure),
                 }
             }
-            // The handshake's answer: trying again changes nothing.
-            Err(tungstenite::Error::Http(answer)) if answer.status().is_client_error() => {
-                let body = answer.body().as_deref().unwrap_or_default();
-                return Err(refusal(answer.status(), &String::from_utf8_lossy(body)));
+            Err(ConnectError::Refused(failure)) => return Err(failure),
+            Err(ConnectError::Unreachable(error)) if !connected_before => {
+                return Err(unreachable(&args.server.url, &*error));
             }
-            Err(error) if !connected_before => return Err(unreachable(&args.server.url, &error)),
-            Err(error) => error.to_string(),
+            Err(ConnectError::Unreachable(error)) => error.to_string(),
         };
         let pause = backoff.pause();
         let why = escaped(&why);
@@ -156,34 +138,12 @@ struct At {
     seq: u64,
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-/// Registers and prints until the connection is over.
-async fn follow(mut socket: Socket, args: &TailArgs, position: &mut Position, resumed: bool) -> Lost {
-    match follow_to_end(&mut socket, args, position, resumed).await {
-        Ok(never) => match never {},
-        Err(lost) => lost,
-    }
-}
-
-async fn follow_to_end(
-    socket: &mut Socket,
-    args: &TailArgs,
-    position: &mut Position,
-    resumed: bool,
-) -> Result<std::convert::Infallible, Lost> {
-    register(socket, args, position).await?;
+/// Prints until the connection is over.
+async fn follow(feed: &mut Feed, args: &TailArgs, position: &mut Position, resumed: bool) -> Result<Infallible, Lost> {
     loop {
-        let text = match tokio::time::timeout(SILENCE, socket.next()).await {
-            Err(_) => return Err(Lost::Retry("no sign of life".to_owned())),
-            Ok(None) => return Err(Lost::Retry("the server is gone".to_owned())),
-            Ok(Some(Err(error))) => return Err(Lost::Retry(error.to_string())),
-            Ok(Some(Ok(Message::Text(text)))) => text,
-            Ok(Some(Ok(Message::Close(frame)))) => return Err(closed(frame)),
-            Ok(Some(Ok(_))) => continue,
-        };
-        let (event, payload) = event(&text)?;
-        match event.as_ref() {
+        let Event { name, payload } = feed.next().await?;
+        let payload = &*payload;
+        match name.as_str() {
             "hello" => {
                 let hello: Hello = read(payload)?;
                 // With --since and no --epoch the present one is meant.
@@ -232,37 +192,8 @@ async fn follow_to_end(
     }
 }
 
-async fn register(socket: &mut Socket, args: &TailArgs, position: &Position) -> Result<(), Lost> {
-    let mut payload = json!({"query": args.query});
-    if let Some(since) = position.since {
-        payload["since"] = json!(since);
-        if let Some(epoch) = &position.epoch {
-            payload["epoch"] = json!(epoch);
-        }
-    }
-    let frame = json!(["cmd/percolate", payload, 1]).to_string();
-    socket.send(Message::text(frame)).await.map_err(|error| Lost::Retry(error.to_string()))
-}
-
-/// The event and the payload of a frame.
-fn event(text: &str) -> anyhow::Result<(std::borrow::Cow<'_, str>, &RawValue)> {
-    let parts: Vec<&RawValue> = serde_json::from_str(text).context("the server sent a frame that is none")?;
-    let [event, payload, ..] = parts[..] else { return Err(anyhow!("the server sent a frame that is none")) };
-    Ok((serde_json::from_str(event.get()).context("the server sent a frame that is none")?, payload))
-}
-
 fn read<'a, T: Deserialize<'a>>(payload: &'a RawValue) -> anyhow::Result<T> {
     serde_json::from_str(payload.get()).context("the server sent a frame that is not what perch sends")
-}
-
-fn closed(frame: Option<tungstenite::protocol::CloseFrame>) -> Lost {
-    let Some(frame) = frame else { return Lost::Retry("the server is gone".to_owned()) };
-    let code = u16::from(frame.code);
-    let why = if frame.reason.is_empty() { format!("close code {code}") } else { frame.reason.to_string() };
-    match code {
-        1002 | 4001 | 4003 | 4004 => Lost::Failed(Failure::Other(anyhow!("the server ended the connection: {why}"))),
-        _ => Lost::Retry(why),
-    }
 }
 
 fn print_json(payload: &RawValue) -> anyhow::Result<()> {

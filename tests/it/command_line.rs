@@ -55,6 +55,38 @@ async fn tail_ends_when_its_pipe_is_closed_and_nothing_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_is_too_long_for_a_url_or_a_frame_is_searched_and_followed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(&dir.path().join("index"));
+    post(&server, format!("{}\n{}\n", tweet(1, "rust"), tweet(2, "java"))).await;
+    let words: String = (0..7_000).map(|at| format!("nobody{at} ")).collect();
+    let query = format!("text:IN [{words}rust]");
+    assert!(query.len() > 70_000, "a URL has 64 KiB, and so has a frame");
+    let (code, out, err) = run(&["search", "--json", "--url", &server.url, &query]);
+    assert_eq!((code, out.lines().count(), out.contains("rust")), (Some(0), 1, true), "{err}");
+    let (code, out, err) = run(&["explain", "--url", &server.url, &query]);
+    assert_eq!((code, out.contains("1 of them match")), (Some(0), true), "{err}");
+
+    let mut tail = perch();
+    tail.args(["tail", "--json", "--url", &server.url, "--since", "0", &query]);
+    let mut tail = tail.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut lines = BufReader::new(tail.stdout.take().expect("piped"));
+    for (id, text) in [(1, "rust"), (3, "rust again")] {
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a line");
+        let printed: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!((&printed["tweet"]["id"], &printed["tweet"]["text"]), (&json!(id), &json!(text)));
+        post(&server, tweet(3, "rust again").to_string()).await;
+    }
+    drop(lines);
+    assert_eq!(ended(&mut tail).await, Some(0));
+    // A position of another index is refused as over a WebSocket.
+    let other = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    let (code, _, err) = run(&["tail", "--url", &server.url, "--since", "0", "--epoch", other, &query]);
+    assert_eq!((code, err.contains("unrecoverable")), (Some(1), true), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_ingest_says_how_far_it_came() {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(&dir.path().join("index"));

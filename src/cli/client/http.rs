@@ -9,6 +9,9 @@ use url::Url;
 use crate::cli::{AccessArgs, Failure};
 use crate::outbound;
 
+/// Proxies and servers commonly take URLs of this length.
+const MAX_URL_BYTES: usize = 8_000;
+
 /// Sends requests. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct Http(Client);
@@ -37,6 +40,30 @@ impl Http {
     /// No answer came.
     pub(in crate::cli) async fn get(&self, url: &Url) -> Result<Answer, reqwest::Error> {
         Http::send(self.0.request(Method::GET, url.clone())).await
+    }
+
+    /// Asks with the parameters of a URL, in the body of a POST where the URL would be too long.
+    ///
+    /// # Errors
+    ///
+    /// No answer came.
+    pub(in crate::cli) async fn ask(&self, url: &Url) -> Result<Answer, reqwest::Error> {
+        if url.as_str().len() <= MAX_URL_BYTES {
+            return self.get(url).await;
+        }
+        let form = url.query().unwrap_or_default().to_owned();
+        let mut bare = url.clone();
+        bare.set_query(None);
+        self.post(&bare, "application/x-www-form-urlencoded", None, form.into()).await
+    }
+
+    /// Posts JSON, and gives the answer before its body has come.
+    ///
+    /// # Errors
+    ///
+    /// No answer came.
+    pub(in crate::cli) async fn post_json(&self, url: &Url, json: String) -> Result<reqwest::Response, reqwest::Error> {
+        self.0.request(Method::POST, url.clone()).header(CONTENT_TYPE, "application/json").body(json).send().await
     }
 
     /// # Errors
