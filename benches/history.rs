@@ -202,6 +202,7 @@ fn main() {
         println!("{name:44} {ms:8.3} ms {:6.2} x  of {total}", ms / unit);
     }
 
+    complete(&snapshot);
     compare_phrases(&snapshot, dir.path());
     println!("memory: {:.0} MiB without the page cache, {:.0} with", memory("RssAnon:"), memory("VmRSS:"));
 
@@ -213,6 +214,36 @@ fn main() {
     let index = Index::open(&options).expect("it was closed");
     println!("{:44} {:8.3} ms", "open", start.elapsed().as_secs_f64() * 1e3);
     assert_eq!(index.snapshot().count().expect("it counts"), u64::try_from(tweets).expect("64 bits"));
+}
+
+/// Completes prefixes of one letter and more, as a user types them.
+fn complete(snapshot: &Snapshot) {
+    let likely: Vec<String> = (0..1_000).map(|number| format!("w{number}")).collect();
+    for (name, field, prefixes) in [
+        ("words, one letter: of all 50,000", tweet::TEXT, vec!["w".to_owned()]),
+        ("words, two letters", tweet::TEXT, (1..10).map(|number| format!("w{number}")).collect()),
+        ("words, three letters", tweet::TEXT, (10..100).map(|number| format!("w{number}")).collect()),
+        ("users, two letters: of all 100,000", tweet::SCREEN_NAME, vec!["us".to_owned()]),
+        ("users, six letters", tweet::SCREEN_NAME, (10..100).map(|number| format!("user{number}")).collect()),
+        ("hashtags, two letters", tweet::HASHTAG, (1..10).map(|number| format!("w{number}")).collect()),
+        ("all languages", tweet::LANG, vec![String::new()]),
+    ] {
+        let mut times: Vec<Duration> = prefixes
+            .iter()
+            .cycle()
+            .take(200)
+            .map(|prefix| {
+                let start = Instant::now();
+                let likely = likely.iter().map(String::as_str);
+                let found = snapshot.complete(field, prefix, likely, 10).expect("it can be read");
+                assert!(!found.is_empty(), "{prefix}");
+                start.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        let ms = |of_100: usize| times[times.len() * of_100 / 100].as_secs_f64() * 1e3;
+        println!("{:44} p50 {:8.3} ms, p99 {:8.3} ms", format!("completion, {name}"), ms(50), ms(99));
+    }
 }
 
 /// Counts the matches of phrases by perch's query and by tantivy's own.

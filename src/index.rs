@@ -52,6 +52,7 @@ mod snapshot;
 mod swap;
 mod tail;
 mod tantivy_directory;
+mod term_completion;
 mod top_k;
 mod tweet_fields;
 mod writer;

@@ -34,6 +34,7 @@ mod requester;
 mod scheduler;
 mod session;
 mod session_slot;
+mod suggest;
 mod token_bucket;
 
 use std::collections::HashMap;
@@ -76,6 +77,7 @@ pub use requester::{Requester, SessionKey};
 use scheduler::Scheduler;
 pub use session::{CloseReason, Event, Percolate, Registration, Session};
 pub(crate) use session_slot::SessionSlot;
+pub(crate) use suggest::{DEFAULT_SUGGESTIONS, MAX_SUGGESTIONS, Suggestion, Suggestions};
 pub(crate) use token_bucket::TokenBucket;
 
 /// Why a request failed. Each variant has a stable code in the protocols.

@@ -35,6 +35,7 @@ mod rest;
 mod sente;
 mod sse;
 mod stats_ticker;
+mod suggest;
 mod web_app;
 mod ws;
 

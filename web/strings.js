@@ -14,6 +14,7 @@ const TEXTS = /** @type {const} */ ({
   'search.go': 'Search',
   'search.add': 'As a new column',
   'search.add.hint': 'Shift + Enter',
+  'search.completions': 'Completions',
   'search.understood': 'Understood as',
   'search.rate': 'about {n} {unit}',
   'search.total': { one: '{count} tweet so far', other: '{count} tweets so far' },

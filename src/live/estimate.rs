@@ -30,6 +30,9 @@ pub const ESTIMATE_TWEETS: usize = 1_000;
 /// types.
 const MAX_AGE: Duration = Duration::from_secs(10);
 
+/// The age at which a sample is refreshed for those who only want frequent terms of it.
+const MAX_AGE_OF_TERMS: Duration = Duration::from_secs(600);
+
 /// The age up to which a sample is used while another request refreshes it.
 const MAX_STALE_AGE: Duration = Duration::from_secs(60);
 
@@ -93,6 +96,11 @@ impl Sample {
         let tweets_per_hour = per_hour(docs.iter().filter_map(written).collect());
         let planner = Mutex::new(Some(planner(&docs, engine)?));
         Ok(Sample { taken: Instant::now(), docs, tweets_per_hour, engine, planner })
+    }
+
+    /// The tweets.
+    pub(super) fn docs(&self) -> &[Doc] {
+        &self.docs
     }
 
     /// Whether it is younger than `age`.
@@ -174,10 +182,19 @@ impl SampleCache {
 
     /// The cached sample, or a new one of the snapshot if the cached one is too old.
     pub(super) fn get_or_refresh(&self, snapshot: &Snapshot) -> Result<Arc<Sample>, SearchError> {
-        self.get_or(|| Sample::take(snapshot, self.engine))
+        self.get_or(MAX_AGE, || Sample::take(snapshot, self.engine))
     }
 
-    fn get_or(&self, take: impl FnOnce() -> Result<Sample, SearchError>) -> Result<Arc<Sample>, SearchError> {
+    /// As [`SampleCache::get_or_refresh`], and the cached sample may be older.
+    pub(super) fn get_for_terms(&self, snapshot: &Snapshot) -> Result<Arc<Sample>, SearchError> {
+        self.get_or(MAX_AGE_OF_TERMS, || Sample::take(snapshot, self.engine))
+    }
+
+    fn get_or(
+        &self,
+        max_age: Duration,
+        take: impl FnOnce() -> Result<Sample, SearchError>,
+    ) -> Result<Arc<Sample>, SearchError> {
         /// Resets the flag also if the work is cancelled or panics.
         struct RefreshGuard<'a>(&'a AtomicBool);
         impl Drop for RefreshGuard<'_> {
@@ -186,7 +203,7 @@ impl SampleCache {
             }
         }
         let kept = self.sample.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(sample) = kept.as_ref().filter(|sample| sample.is_within(MAX_AGE)) {
+        if let Some(sample) = kept.as_ref().filter(|sample| sample.is_within(max_age)) {
             return Ok(Arc::clone(sample));
         }
         let is_first = !self.is_refreshing.swap(true, Ordering::AcqRel);
@@ -269,12 +286,12 @@ mod tests {
     fn a_sample_is_taken_once_while_the_last_one_is_usable() {
         let sample = || Sample::new(Vec::new(), ENGINES[0]);
         let kept = SampleCache::new(ENGINES[0]);
-        let old = kept.get_or(sample).expect("a sample");
+        let old = kept.get_or(MAX_AGE, sample).expect("a sample");
         let Some(past) = Instant::now().checked_sub(MAX_AGE) else { return };
         let aged = Arc::new(Sample { taken: past, ..sample().expect("a sample") });
         *kept.sample.lock().expect("a lock") = Some(Arc::clone(&aged));
-        let new = kept.get_or(|| {
-            let meanwhile = kept.get_or(|| panic!("somebody takes one")).expect("the last one");
+        let new = kept.get_or(MAX_AGE, || {
+            let meanwhile = kept.get_or(MAX_AGE, || panic!("somebody takes one")).expect("the last one");
             assert!(Arc::ptr_eq(&meanwhile, &aged));
             sample()
         });
@@ -282,8 +299,8 @@ mod tests {
         assert!(!Arc::ptr_eq(&new, &aged) && !Arc::ptr_eq(&new, &old));
         // One that is stopped leaves it to the next.
         *kept.sample.lock().expect("a lock") = Some(Arc::clone(&aged));
-        kept.get_or(|| Err(coop::Stopped.into())).expect_err("stopped");
-        assert!(!Arc::ptr_eq(&kept.get_or(sample).expect("a sample"), &aged));
+        kept.get_or(MAX_AGE, || Err(coop::Stopped.into())).expect_err("stopped");
+        assert!(!Arc::ptr_eq(&kept.get_or(MAX_AGE, sample).expect("a sample"), &aged));
     }
 
     #[test]

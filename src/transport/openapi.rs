@@ -18,7 +18,7 @@ use super::{TransportContext, http, protocol, queries};
 use crate::config::LimitsSection;
 use crate::format::FORMATS;
 use crate::ids::Seq;
-use crate::live::QueryWarning;
+use crate::live::{MAX_SUGGESTIONS, QueryWarning};
 use crate::tweet;
 
 #[derive(OpenApi)]
@@ -38,6 +38,7 @@ use crate::tweet;
         super::deletion::delete_matching,
         super::rest::percolate,
         super::rest::explain,
+        super::suggest::suggest,
         super::rest::stats,
         super::queries::queries,
         document,
@@ -89,6 +90,9 @@ pub(super) fn json(limits: &LimitsSection, max_query_bytes: usize) -> String {
     json.push('\n');
     json
 }
+
+/// The longest URL.
+const MAX_URL_BYTES: u64 = 65_534;
 
 /// The paths whose GET exists as POST too, for queries that are too long for a URL.
 const POST_FORMS: &[&str] = &["/api/search", "/api/aggregate", "/api/stream", "/api/explain"];
@@ -172,7 +176,10 @@ fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_by
     let whole = |minimum: u64, maximum: u64| json!({"type": "integer", "minimum": minimum, "maximum": maximum});
     let choice = |values: &[&str]| json!({"type": "string", "enum": values, "default": values[0]});
     Some(match (path, name) {
+        ("/api/suggest", "q") => json!({"type": "string", "maxLength": MAX_URL_BYTES}),
         (_, "q") => json!({"type": "string", "minLength": 1, "maxLength": max_query_bytes}),
+        ("/api/suggest", "n") => whole(1, MAX_SUGGESTIONS as u64),
+        (_, "at") => whole(0, MAX_URL_BYTES),
         ("/api/aggregate", "n") => whole(1, protocol::MAX_BUCKETS as u64),
         ("/api/aggregate", "by") => json!({"type": "string", "enum": protocol::countable_names()}),
         ("/api/queries", "n") => whole(1, queries::MAX_QUERIES as u64),

@@ -164,6 +164,22 @@ impl Params {
         )
     }
 
+    /// A place in a text, from 0.
+    pub(crate) fn index(&mut self, field: &'static str) -> Result<Option<usize>, ApiError> {
+        let Some(value) = self.take(field) else { return Ok(None) };
+        let index = id(field, &value).ok().and_then(|index| usize::try_from(index).ok());
+        index.map(Some).ok_or_else(|| ApiError::field(field, "must be a whole number from 0"))
+    }
+
+    /// Any text. Empty when left out.
+    pub(crate) fn any_text(&mut self, field: &'static str) -> Result<String, ApiError> {
+        match self.take(field) {
+            None => Ok(String::new()),
+            Some(Value::String(text)) => Ok(text),
+            Some(_) => Err(ApiError::field(field, "must be a text")),
+        }
+    }
+
     /// True or false. False when left out.
     pub(crate) fn flag(&mut self, field: &'static str) -> Result<bool, ApiError> {
         match self.take(field) {

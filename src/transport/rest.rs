@@ -30,7 +30,7 @@ use super::request_params::RequestParams;
 use super::response_budget::ResponseSlot;
 use super::{
     Route, Transport, TransportContext, TransportKind, deletion, health, http, ingest, openapi, params, queries,
-    web_app,
+    suggest, web_app,
 };
 
 pub(super) const KIND: TransportKind = TransportKind {
@@ -56,6 +56,7 @@ pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "POST", path: "/api/percolate", handler: || guarded(MethodFilter::POST, percolate) },
     Route { method: "GET", path: "/api/explain", handler: || guarded(MethodFilter::GET, explain) },
     Route { method: "POST", path: "/api/explain", handler: || guarded(MethodFilter::POST, explain) },
+    Route { method: "GET", path: "/api/suggest", handler: || guarded(MethodFilter::GET, suggest::suggest) },
     Route { method: "GET", path: "/api/stats", handler: || guarded(MethodFilter::GET, stats) },
     Route { method: "GET", path: "/api/queries", handler: || guarded(MethodFilter::GET, queries::queries) },
     Route { method: "GET", path: "/api/openapi.json", handler: || guarded(MethodFilter::GET, openapi::document) },

@@ -59,6 +59,7 @@ fn every_route_names_who_may_call_it() {
         POST /api/percolate: inspector
         GET /api/explain: searcher
         POST /api/explain: searcher
+        GET /api/suggest: searcher
         GET /api/stats: searcher
         GET /api/queries: inspector
         GET /api/openapi.json: anyone

@@ -79,7 +79,8 @@ async fn nothing_is_searched_without_a_token() {
     perch.ingest(&[tweet(1, "rust")]).await;
     let reads = ["/api/search?q=rust", "/api/stream?q=rust", "/api/explain?q=rust", "/api/aggregate?q=rust&by=text"];
     let posts = reads.map(|path| (Method::POST, path));
-    let gets = reads.into_iter().chain(["/api/tweets/1", "/api/stats"]).map(|path| (Method::GET, path));
+    let gets =
+        reads.into_iter().chain(["/api/tweets/1", "/api/stats", "/api/suggest?q=ru"]).map(|path| (Method::GET, path));
     for (method, path) in gets.chain(posts) {
         let request = |token: Option<String>| {
             let request = perch.http.request(method.clone(), perch.url(path));

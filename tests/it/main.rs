@@ -40,6 +40,7 @@ mod shutdown;
 mod signals;
 mod slow;
 mod sse;
+mod suggest;
 mod tls;
 mod ws;
 mod x;

@@ -93,10 +93,10 @@ live(
     await open('?q=nothing');
     await page.getByText('No tweet matches yet').waitFor();
     await accessible(page, 'empty');
-    await page.getByRole('searchbox').fill('');
+    await page.getByRole('combobox', { name: 'Search' }).fill('');
     await page.locator('.keep').waitFor();
     await accessible(page, 'searches');
-    await page.getByRole('searchbox').fill('nothing (');
+    await page.getByRole('combobox', { name: 'Search' }).fill('nothing (');
     await page.locator('.mistake').waitFor();
     await accessible(page, 'mistake');
     await open(`?q=tweet&q=${encodeURIComponent('(')}`);

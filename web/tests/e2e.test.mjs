@@ -11,7 +11,7 @@ import { chance, lively, tweet } from './support.mjs';
 live('a search, from typing to the first live tweet', async ({ perch, page, open }) => {
   await perch.post(tweet(1, { text: 'old rust news' }), tweet(2, { text: 'old java news' }));
   await open('');
-  await page.getByRole('searchbox').fill('rust');
+  await page.getByRole('combobox', { name: 'Search' }).fill('rust');
   await page.keyboard.press('Enter');
   await shown(page, 'old rust news');
   await total(page, 'rust', 1);
@@ -158,12 +158,12 @@ live('back and forward walk through the searches', async ({ perch, page, open })
   await perch.post(tweet(1, { text: 'about rust #crates' }), tweet(2, { text: 'about java' }));
   await open('?q=rust');
   await shown(page, 'about rust');
-  await page.getByRole('searchbox').fill('java');
+  await page.getByRole('combobox', { name: 'Search' }).fill('java');
   await page.keyboard.press('Enter');
   await shown(page, 'about java');
   await page.goBack();
   await shown(page, 'about rust');
-  assert.equal(await page.getByRole('searchbox').inputValue(), 'rust');
+  assert.equal(await page.getByRole('combobox', { name: 'Search' }).inputValue(), 'rust');
   await page.getByRole('link', { name: '#crates' }).click();
   await column(page, '#crates').waitFor();
   await page.goBack();
@@ -187,7 +187,7 @@ live('columns: side by side over one connection, each tweet sent once', async ({
     socket.on('framereceived', ({ payload }) => frames.push(JSON.parse(String(payload))));
   });
   await open('?q=rust');
-  await page.getByRole('searchbox').fill('java');
+  await page.getByRole('combobox', { name: 'Search' }).fill('java');
   await page.keyboard.press('Shift+Enter');
   await column(page, 'java').waitFor();
   await total(page, 'java', 0);
@@ -402,7 +402,7 @@ live('hostile tweets are text', async ({ perch, page, open }) => {
 live('a wrong query is shown where it is wrong, and replaces nothing', async ({ perch, page, open }) => {
   await perch.post(tweet(1, { text: 'java job' }));
   await open('?q=java');
-  const field = page.getByRole('searchbox');
+  const field = page.getByRole('combobox', { name: 'Search' });
   await field.fill('java (job OR');
   await page.locator('.mistake').waitFor();
   assert.match((await page.locator('.mistake p').textContent()) ?? '', /^Column \d+: /);
@@ -424,13 +424,13 @@ live('the rate is estimated while typing', async ({ perch, page, open }) => {
   // One each minute and a half.
   await perch.post(...Array.from({ length: 40 }, (_, n) => tweet(n, { created_at: new Date(now - (40 - n) * 90_000).toISOString() })));
   await open('');
-  await page.getByRole('searchbox').fill('tweet');
+  await page.getByRole('combobox', { name: 'Search' }).fill('tweet');
   await page.locator('.estimate', { hasText: /40 tweets so far, about (39|40|41) an hour, looked at for 100% of all tweets/ }).waitFor();
 });
 
 live('recent and saved searches, out and in again', async ({ page, open }) => {
   await open('');
-  const field = page.getByRole('searchbox');
+  const field = page.getByRole('combobox', { name: 'Search' });
   await field.fill('rust');
   await page.getByRole('button', { name: 'Save this search' }).click();
   await field.fill('java');
@@ -550,7 +550,7 @@ live(
     await perch.post(tweet(1));
     await total(page, 'tweet', 1);
     // A query is checked, too.
-    await page.getByRole('searchbox').fill('tweet AND (');
+    await page.getByRole('combobox', { name: 'Search' }).fill('tweet AND (');
     await page.locator('.mistake').waitFor();
     await page.reload();
     await total(page, 'tweet', 1);
@@ -640,7 +640,7 @@ live('five hundred a second: the page answers, stays small, and counts right', a
       }
     })
     .finally(() => (isPouring = false));
-  await page.getByRole('searchbox').focus();
+  await page.getByRole('combobox', { name: 'Search' }).focus();
   let keys = 0;
   for (; isPouring; keys++) await page.keyboard.press(keys % 12 === 11 ? 'ControlOrMeta+a' : 'a');
   await pouring;

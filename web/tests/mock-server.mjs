@@ -23,6 +23,19 @@ function matches(query, tweet) {
   return words.every((word) => word === '*' || text.includes(word.replaceAll('*', '')));
 }
 
+/** Completions of the last word. @param {string} query */
+function playedCompletions(query) {
+  const [word = ''] = /[\w#:]*$/.exec(query) ?? [];
+  const known = [
+    { text: 'from:', kind: 'name', help: 'written by: from:ann' },
+    { text: 'filter:', kind: 'name', help: 'contains or is: filter:links, -filter:retweets' },
+    { text: 'rust', kind: 'word', count: 1311 },
+    { text: 'release', kind: 'word', count: 208 },
+    { text: '#rustlang', kind: 'hashtag', count: 97 },
+  ];
+  return { start: query.length - word.length, end: query.length, items: word ? known.filter(({ text }) => text.startsWith(word)) : [] };
+}
+
 /**
  * @param {{port?: number, rate?: number, history?: number, seed?: number, now?: number}} [options] rate: tweets a second, 0 for none
  */
@@ -54,6 +67,11 @@ export async function start({ port = 0, rate = 3, history = 1500, seed = 1, now 
       response.writeHead(isWrong ? 400 : 200, { 'content-type': 'application/json' });
       const at = { column: [...query.slice(0, open)].length + 1, length: 1 };
       response.end(JSON.stringify(isWrong ? { error: { code: 'bad_query', message: 'this bracket is not closed: expected `)`', at } } : { query_id: epoch, canonical: query.replace(/\s+/g, ' ') }));
+      return;
+    }
+    if (url.pathname === '/api/suggest') {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(playedCompletions(url.searchParams.get('q') ?? '')));
       return;
     }
     try {

@@ -28,7 +28,7 @@ const STATES = {
   'mistake-light': {
     path: '?q=rust',
     act: async (page) => {
-      await page.getByRole('searchbox').fill('java (job OR jobs');
+      await page.getByRole('combobox', { name: 'Search' }).fill('java (job OR jobs');
       await page.locator('.mistake').waitFor();
     },
   },

@@ -5,6 +5,8 @@ import { t } from '../strings.js';
 import { around, check, estimate, price } from '../lib/check.js';
 import { rateOf } from '../lib/format.js';
 import * as memory from '../lib/memory.js';
+import { completed } from '../lib/suggest.js';
+import { CompletionList, comboboxAttributes, useCompletions } from './completions.js';
 import { Page } from './context.js';
 import { Icon, format, html, saveFile } from './html.js';
 
@@ -18,6 +20,9 @@ export function SearchBar({ text, setText, field }) {
   const { perch } = useContext(Page);
   const [isOpen, setOpen] = useState(false);
   const [checked, setChecked] = useState(/** @type {Checked | null} */ (null));
+  const [caret, setCaret] = useState(0);
+  /** The place of the chosen completion; none is -1. */
+  const [active, setActive] = useState(-1);
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   const query = text.trim();
   const isWrong = checked?.query === query && checked.message !== undefined;
@@ -43,6 +48,39 @@ export function SearchBar({ text, setText, field }) {
     };
   }, [query, isOpen]);
 
+  // Completions are for what is typed, not for a search that is looked at again; Escape closes them.
+  const [isDismissed, setDismissed] = useState(true);
+  const completions = useCompletions({ query: text, caret, isOpen: isOpen && !isDismissed, token: perch.token });
+  const isCurrent = completions?.query === text && completions.caret === caret;
+  const chosen = isCurrent ? completions.items[active] : undefined;
+
+  /** @param {HTMLInputElement} input */
+  const onType = (input) => {
+    setText(input.value);
+    setCaret(input.selectionStart ?? input.value.length);
+    setActive(-1);
+    setDismissed(false);
+    setOpen(true);
+  };
+  /** The caret was moved. @param {HTMLInputElement} input */
+  const onMove = (input) => {
+    const next = input.selectionStart ?? 0;
+    if (next === caret) return;
+    setCaret(next);
+    setActive(-1);
+  };
+  /** @param {import('../lib/suggest.js').Item} item */
+  const accept = (item) => {
+    const input = field.current;
+    if (!isCurrent || !input) return;
+    const next = completed(completions, item);
+    // Set here already, so that the caret can be placed.
+    input.value = next.query;
+    input.focus();
+    input.setSelectionRange(next.caret, next.caret);
+    onType(input);
+  };
+
   /** @param {string} wanted @param {boolean} own */
   const go = (wanted, own) => {
     setText(wanted);
@@ -67,14 +105,31 @@ export function SearchBar({ text, setText, field }) {
   };
   /** @param {KeyboardEvent} event */
   const onKeyDown = (event) => {
-    if (event.key === 'Enter' && event.shiftKey) {
+    // Keys of an input method choose its own candidates.
+    if (event.isComposing) return;
+    const isInField = event.target === field.current;
+    const isPlain = !event.shiftKey && !event.altKey && !event.ctrlKey && !event.metaKey;
+    if (isInField && isPlain && chosen && (event.key === 'Enter' || event.key === 'Tab')) {
+      event.preventDefault();
+      accept(chosen);
+    } else if (isInField && isPlain && isCurrent && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
+      event.preventDefault();
+      // One more than the list has: the field itself, without a choice.
+      const stops = completions.items.length + 1;
+      const step = event.key === 'ArrowDown' ? 1 : -1;
+      setActive(((active + 1 + step + stops) % stops) - 1);
+    } else if (event.key === 'Enter' && event.shiftKey) {
       event.preventDefault();
       void submit(true);
+    } else if (event.key === 'Escape' && completions) {
+      event.preventDefault();
+      setActive(-1);
+      setDismissed(true);
     } else if (event.key === 'Escape' && isOpen) {
       event.preventDefault();
       setOpen(false);
     } else if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
-      const stops = [.../** @type {NodeListOf<HTMLElement>} */ (form.current?.querySelectorAll('input[type=search], .suggestion'))];
+      const stops = [.../** @type {NodeListOf<HTMLElement>} */ (form.current?.querySelectorAll('input[name=q], .suggestion'))];
       const at = stops.indexOf(/** @type {HTMLElement} */ (document.activeElement));
       const next = stops[at + (event.key === 'ArrowDown' ? 1 : -1)];
       if (at < 0 || !next) return;
@@ -93,7 +148,8 @@ export function SearchBar({ text, setText, field }) {
       <${Icon} name="search" />
       <input
         ref=${field}
-        type="search"
+        type="text"
+        inputmode="search"
         name="q"
         dir="auto"
         autocomplete="off"
@@ -102,16 +158,21 @@ export function SearchBar({ text, setText, field }) {
         maxlength="16384"
         enterkeyhint="search"
         aria-label=${t('search.label')}
+        ...${comboboxAttributes(completions, chosen ? active : -1)}
         aria-describedby="search-says"
         aria-invalid=${isWrong}
         placeholder=${t('search.placeholder')}
         value=${text}
-        onInput=${(/** @type {any} */ event) => {
-          setText(event.target.value);
+        onInput=${(/** @type {any} */ event) => onType(event.target)}
+        onKeyUp=${(/** @type {any} */ event) => onMove(event.target)}
+        onFocus=${() => {
           setOpen(true);
+          setDismissed(true);
         }}
-        onFocus=${() => setOpen(true)}
-        onClick=${() => setOpen(true)}
+        onClick=${(/** @type {any} */ event) => {
+          setOpen(true);
+          onMove(event.target);
+        }}
       />
       ${query &&
       html`<button
@@ -129,6 +190,7 @@ export function SearchBar({ text, setText, field }) {
       html`<button type="submit" class="bare own" data-own aria-label=${t('search.add')} title=${`${t('search.add')} (${t('search.add.hint')})`}><${Icon} name="plus" /></button>`}
     </div>
     <div class="below" hidden=${!isOpen}>
+      <${CompletionList} completions=${completions} active=${chosen ? active : -1} accept=${accept} />
       <div id="search-says" aria-live="polite">${query && html`<${Says} query=${query} checked=${checked} />`}</div>
       ${isOpen && html`<${Remembered} query=${query} go=${go} />`}
     </div>
