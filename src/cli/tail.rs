@@ -1,7 +1,7 @@
 //! `perch tail`: matching tweets as they come in.
 //!
-//! One session at `/ws`, or at `/api/stream` for a long query. When the connection is lost it is made again, and goes on behind the last
-//! tweet that was printed.
+//! One session at `/ws`, or at `/api/stream` for a long query. When the connection is lost it is
+//! made again, and goes on behind the last tweet that was printed.
 
 mod feed;
 
