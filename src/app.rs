@@ -26,6 +26,7 @@ use crate::live::{Authorization, ClientContext, Live, LiveLimits, QueryParserPoo
 use crate::percolator::{ENGINES, EngineKind, EngineOptions, MAX_STEPS};
 use crate::pipeline::{Intake, Pipeline};
 use crate::query::QueryLimits;
+use crate::saved::{self, SavedLimits, SavedSearches};
 use crate::server::{self, ConnectionLimit, ServerOptions, Tls};
 use crate::source::{SOURCES, Source, SourceContext};
 use crate::transport::{AccessControl, TRANSPORTS, Transport, TransportContext};
@@ -183,6 +184,7 @@ pub struct RunningServer {
     pipeline_shutdown: CancellationToken,
     index: Index,
     live: Live,
+    saved: SavedSearches,
     /// Keeps the pipeline open if nothing else sends tweets.
     _intake: Intake,
     /// The result of the pipeline's loop.
@@ -279,17 +281,27 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         max_cost: config.query.max_cost,
     };
     let authorization = Authorization::new(tokens);
+    let clients = Arc::new(ClientContext {
+        live: live.clone(),
+        queries: Arc::new(QueryParserPool::new(query_limits, config.limits.search_timeout)),
+        intake: intake.clone(),
+        authorization: authorization.clone(),
+        limits: config.limits.clone(),
+    });
+    let saved = SavedSearches::open(saved::Context {
+        dir: &config.index.dir,
+        live: &live,
+        queries: Arc::clone(&clients.queries),
+        query_limits,
+        deliveries: &config.deliveries,
+        limits: SavedLimits::new(&config.limits),
+    })?;
     let context = TransportContext {
+        saved: saved.clone(),
         live: live.clone(),
         intake: intake.clone(),
         query_limits,
-        clients: Arc::new(ClientContext {
-            live: live.clone(),
-            queries: QueryParserPool::new(query_limits, config.limits.search_timeout),
-            intake: intake.clone(),
-            authorization: authorization.clone(),
-            limits: config.limits.clone(),
-        }),
+        clients,
         limits: config.limits.clone(),
         body_timeout: config.server.body_timeout,
         write_timeout: config.server.write_timeout,
@@ -353,6 +365,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         pipeline_shutdown,
         index,
         live,
+        saved,
         _intake: intake,
         pipeline,
         sources,
@@ -445,6 +458,7 @@ impl RunningServer {
             Ok(Ok(())) => {}
             end => return Err(pipeline_error(end)),
         }
+        self.saved.stop().await;
         let index = self.index;
         tokio::task::spawn_blocking(move || index.close()).await.context("closing the index failed")??;
         self.live.close();

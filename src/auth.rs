@@ -38,6 +38,7 @@ struct Claims {
     search: Option<bool>,
     publish: Option<bool>,
     max_subscriptions: Option<usize>,
+    searches: Option<SearchScope>,
 }
 
 /// The rights of a client.
@@ -49,6 +50,18 @@ pub struct Rights {
     pub publish: bool,
     /// The most subscriptions of one session; `None` is the configured limit.
     pub max_subscriptions: Option<usize>,
+    /// Whose saved searches it may see and change; `None` is nobody's.
+    pub searches: Option<SearchScope>,
+}
+
+/// Whose saved searches a client may see and change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchScope {
+    /// Its own.
+    Own,
+    /// Those of everybody.
+    All,
 }
 
 /// A token that was valid when it was verified.
@@ -239,6 +252,7 @@ impl Verification {
             search: claims.search.unwrap_or(true),
             publish: claims.publish.unwrap_or(false),
             max_subscriptions: claims.max_subscriptions,
+            searches: claims.searches,
         };
         Ok(AccessToken { subject: claims.sub, expires_s: claims.exp, rights })
     }

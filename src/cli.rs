@@ -14,10 +14,12 @@ mod maintain;
 mod plugins;
 mod reload;
 mod search;
+mod searches;
 mod serve;
 mod show;
 mod signals;
 mod tail;
+mod webhook_receiver;
 
 use std::io;
 use std::process::ExitCode;
@@ -53,6 +55,10 @@ enum Command {
     Search(search::SearchArgs),
     /// Print matching tweets as they come in
     Tail(tail::TailArgs),
+    /// Saved searches, whose matches perch sends to webhooks
+    Searches(searches::SearchesArgs),
+    /// Print what webhooks send, for trying them out
+    WebhookReceiver(webhook_receiver::ReceiverArgs),
     /// Show what a query means and costs, and why tweets match it
     Explain(explain::ExplainArgs),
     /// Measure a running server, with made-up tweets and sessions
@@ -219,6 +225,8 @@ pub fn main() -> ExitCode {
         Some(Command::Ingest(args)) => block_on(ingest::run(&args)),
         Some(Command::Search(args)) => block_on(search::run(&args)),
         Some(Command::Tail(args)) => block_on(tail::run(&args)),
+        Some(Command::Searches(args)) => block_on(searches::run(&args)),
+        Some(Command::WebhookReceiver(args)) => block_on(webhook_receiver::run(&args)),
         Some(Command::Bench(args)) => block_on(bench::run(&args)),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Check(args)) => check::run(&args),

@@ -28,8 +28,8 @@ pub use network::{ProxyHeader, network};
 pub use read::{nearest, read};
 pub use secret::{Origin, Secret, host_name};
 pub use sections::{
-    AuthSection, IndexSection, IngestSection, LimitsSection, LogFormat, PercolatorSection, QuerySection, ServerSection,
-    TelemetrySection,
+    AuthSection, DeliveriesSection, IndexSection, IngestSection, LimitsSection, LogFormat, PercolatorSection,
+    QuerySection, ServerSection, TelemetrySection,
 };
 
 /// An error in the configuration.
@@ -132,6 +132,8 @@ pub struct Config {
     pub query: QuerySection,
     /// `[limits]`
     pub limits: LimitsSection,
+    /// `[deliveries]`
+    pub deliveries: DeliveriesSection,
     /// `[telemetry]`
     pub telemetry: TelemetrySection,
     /// `[[source]]`. The default is one demo source.
@@ -151,6 +153,7 @@ impl Default for Config {
             percolator: PercolatorSection::default(),
             query: QuerySection::default(),
             limits: LimitsSection::default(),
+            deliveries: DeliveriesSection::default(),
             telemetry: TelemetrySection::default(),
             sources: plugins(default_plugins("source"), "source", &mut Vec::new()),
             transports: plugins(default_plugins("transport"), "transport", &mut Vec::new()),
@@ -237,6 +240,7 @@ fn from_table(mut table: Table, errors: &mut Vec<ConfigError>) -> Config {
         percolator: section(&mut table, "percolator", errors),
         query: section(&mut table, "query", errors),
         limits: section(&mut table, "limits", errors),
+        deliveries: section(&mut table, "deliveries", errors),
         telemetry: section(&mut table, "telemetry", errors),
         sources: plugin_tables(&mut table, "source", errors),
         transports: plugin_tables(&mut table, "transport", errors),
@@ -251,13 +255,25 @@ fn from_table(mut table: Table, errors: &mut Vec<ConfigError>) -> Config {
     config.percolator.check(errors);
     config.query.check(errors);
     config.limits.check(errors);
+    config.deliveries.check(errors);
     config.telemetry.check(errors);
     config
 }
 
 /// The keys at the top level of the file.
-const SECTIONS: &[&str] =
-    &["server", "index", "ingest", "auth", "percolator", "query", "limits", "telemetry", "source", "transport"];
+const SECTIONS: &[&str] = &[
+    "server",
+    "index",
+    "ingest",
+    "auth",
+    "percolator",
+    "query",
+    "limits",
+    "deliveries",
+    "telemetry",
+    "source",
+    "transport",
+];
 
 /// The sections with their defaults as a table: all keys and their types.
 fn default_sections() -> Table {
@@ -273,6 +289,7 @@ fn default_sections() -> Table {
     add("percolator", Value::try_from(config.percolator));
     add("query", Value::try_from(config.query));
     add("limits", Value::try_from(config.limits));
+    add("deliveries", Value::try_from(config.deliveries));
     add("telemetry", Value::try_from(config.telemetry));
     table
 }

@@ -75,6 +75,7 @@ pub(crate) use query_input::{QueryInput, QueryParserPool, QueryWarning, UseOf};
 pub use questions::Stats;
 pub use requester::{Requester, SessionKey};
 use scheduler::Scheduler;
+pub(crate) use session::SessionMonitor;
 pub use session::{CloseReason, Event, Percolate, Registration, Session};
 pub(crate) use session_slot::SessionSlot;
 pub(crate) use suggest::{DEFAULT_SUGGESTIONS, MAX_SUGGESTIONS, Suggestion, Suggestions};
@@ -270,6 +271,11 @@ impl Live {
     #[must_use]
     pub fn seq(&self) -> Seq {
         self.inner.pipeline.position.seq()
+    }
+
+    /// The seq up to which every match was offered to the sessions.
+    pub(crate) fn offered(&self) -> Seq {
+        self.inner.pipeline.position.offered()
     }
 
     /// The limits of sessions and searches.

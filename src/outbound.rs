@@ -69,6 +69,8 @@ pub fn http(tls: ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
+        // perch checks the addresses of webhooks when it connects; a proxy would connect instead.
+        .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .user_agent(USER_AGENT)

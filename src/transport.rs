@@ -32,6 +32,7 @@ mod rate_limiter;
 mod request_params;
 mod response_budget;
 mod rest;
+mod searches;
 mod sente;
 mod sse;
 mod stats_ticker;
@@ -56,6 +57,7 @@ use crate::config::{ConfigError, LimitsSection};
 use crate::live::{ClientContext, ClientSession, Command, CommandRef, Live, QuerySource, SearchCommand, UseOf};
 use crate::pipeline::Intake;
 use crate::query::QueryLimits;
+use crate::saved::SavedSearches;
 use crate::source::StatusBoard;
 
 pub use crate::live::{AddressLimit, AddressSlot};
@@ -126,6 +128,8 @@ pub struct TransportContext {
     pub access: Arc<AccessControl>,
     /// The directory of the index, where a transport may keep files.
     pub state_dir: PathBuf,
+    /// The saved searches.
+    pub(crate) saved: SavedSearches,
     /// The states of the sources.
     pub sources: Arc<StatusBoard>,
     /// Cancelled when perch begins to shut down and takes no new work. Sessions go on until

@@ -59,6 +59,11 @@ impl Transport for Panics {
     }
 }
 
+fn http_client() -> reqwest::Client {
+    let tls = crate::outbound::tls(crate::outbound::Trust::Nobody).expect("no certificate is needed");
+    crate::outbound::http(tls).build().expect("a client")
+}
+
 /// A transport with a listener of its own: a line is a query, and the answers are ids.
 struct Lines;
 
@@ -111,7 +116,7 @@ async fn a_transport_may_have_a_listener_of_its_own() {
         assert_eq!(lines.next_line().await.expect("a line").as_deref(), Some(answer));
     }
     let tweets = "{\"id\":1,\"text\":\"java\"}\n{\"id\":2,\"text\":\"rust\"}\n";
-    let response = reqwest::Client::new().post(url).body(tweets).send().await.expect("it answers");
+    let response = http_client().post(url).body(tweets).send().await.expect("it answers");
     assert_eq!(response.status(), 200);
     assert_eq!(lines.next_line().await.expect("a line").as_deref(), Some("2"));
     shutdown.cancel();
@@ -140,7 +145,7 @@ async fn a_pipeline_that_panics_ends_everything_with_a_message() {
     let url = format!("http://{}/api/tweets", running.address());
     let running = tokio::spawn(running.run());
     // May or may not be answered before the process ends.
-    let _ = reqwest::Client::new().post(url).body("{\"id\":1,\"text\":\"rust\"}\n").send().await;
+    let _ = http_client().post(url).body("{\"id\":1,\"text\":\"rust\"}\n").send().await;
     let error = running.await.expect("it ends by itself").expect_err("it failed");
     assert_eq!(error.to_string(), "the pipeline panicked");
 }
@@ -163,11 +168,10 @@ async fn a_session_that_panics_ends_alone() {
     let (address, live, shutdown) = (running.address(), running.live.clone(), running.shutdown_token());
     let running = tokio::spawn(running.run());
     let other = live.connect().expect("there is room");
-    let answer = reqwest::get(format!("http://{address}/panic")).await.expect("an answer");
+    let answer = http_client().get(format!("http://{address}/panic")).send().await.expect("an answer");
     assert_eq!(answer.status().as_u16(), 500);
     assert_eq!(live.sessions(), 1, "the other one");
-    let tweets =
-        reqwest::Client::new().post(format!("http://{address}/api/tweets")).body("{\"id\":1,\"text\":\"rust\"}\n");
+    let tweets = http_client().post(format!("http://{address}/api/tweets")).body("{\"id\":1,\"text\":\"rust\"}\n");
     assert_eq!(tweets.send().await.expect("an answer").status().as_u16(), 200);
     drop(other);
     shutdown.cancel();

@@ -110,11 +110,13 @@ fn without_a_key_no_token_is_asked_for() {
 #[test]
 fn a_good_token_says_who_until_when_and_what_for() {
     let token = secret().check(&hs256(&format!(r#"{{"sub":"ann","exp":{YEAR_3000_S}}}"#))).unwrap();
-    let rights = Rights { search: true, publish: false, max_subscriptions: None };
+    let rights = Rights { search: true, publish: false, max_subscriptions: None, searches: None };
     assert_eq!(token, AccessToken { subject: "ann".to_owned(), expires_s: YEAR_3000_S, rights });
     assert!(token.remaining() > Duration::from_secs(1_000_000));
-    let claims = format!(r#"{{"sub":"b","exp":{YEAR_3000_S},"search":false,"publish":true,"max_subscriptions":3}}"#);
-    let rights = Rights { search: false, publish: true, max_subscriptions: Some(3) };
+    let claims = format!(
+        r#"{{"sub":"b","exp":{YEAR_3000_S},"search":false,"publish":true,"max_subscriptions":3,"searches":"own"}}"#
+    );
+    let rights = Rights { search: false, publish: true, max_subscriptions: Some(3), searches: Some(SearchScope::Own) };
     assert_eq!(secret().check(&hs256(&claims)).unwrap().rights, rights);
 }
 

@@ -3,10 +3,12 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 
 use super::{ConfigArgs, Failure, load};
 use crate::index::maintenance::{self, Losses, LostTweet, Report};
+use crate::saved::Snapshot;
 
 #[derive(Debug, Args)]
 pub(super) struct BackupArgs {
@@ -18,8 +20,16 @@ pub(super) struct BackupArgs {
 
 pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let (config, _) = load(&args.config)?;
+    // Before the index, so that the copy has every tweet that the copied positions have passed.
+    let searches = Snapshot::take(&config.index.dir).context("the saved searches can't be read")?;
     let report = maintenance::backup(&config.index.dir, &args.dir)?;
-    say("copied", &report)
+    say("copied", &report)?;
+    if let Some(searches) = searches {
+        let epoch = maintenance::epoch(&args.dir)?;
+        let n = searches.write(&args.dir, epoch).context("the saved searches can't be copied")?;
+        writeln!(anstream::stdout(), "saved searches: {n}")?;
+    }
+    Ok(())
 }
 
 pub(super) fn check_index(args: &ConfigArgs) -> Result<(), Failure> {

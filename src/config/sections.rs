@@ -3,6 +3,7 @@
 //! Key names carry their unit. `config.toml` explains each key to users.
 
 mod credentials;
+mod deliveries;
 mod index;
 mod limits;
 mod percolator;
@@ -17,6 +18,7 @@ use std::ops::RangeInclusive;
 use super::ConfigError;
 
 pub use credentials::{AuthSection, IngestSection};
+pub use deliveries::DeliveriesSection;
 pub use index::IndexSection;
 pub use limits::LimitsSection;
 pub use percolator::PercolatorSection;

@@ -52,6 +52,9 @@ struct State {
     newest_missed: Seq,
     /// While behind: every match up to here was taken.
     settled: Seq,
+    /// Deliveries were taken, or read from the index, and [`SessionQueue::settle`] was not called
+    /// since.
+    outstanding: bool,
     /// perch is shutting down. Deliveries in the queue may still be taken.
     closed: bool,
 }
@@ -196,6 +199,7 @@ impl SessionQueue {
         if state.waiting.is_empty() {
             return if state.closed { TakeOutcome::Closed } else { TakeOutcome::Empty };
         }
+        state.outstanding = true;
         let n = state.waiting.len().min(max);
         let first = deliveries.len();
         deliveries.extend(state.waiting.drain(..n));
@@ -225,8 +229,25 @@ impl SessionQueue {
             return false;
         }
         state.behind = false;
+        state.outstanding = true;
         state.after = until;
         true
+    }
+
+    /// Says that the client has everything that was taken from the queue.
+    pub(crate) fn settle(&self) {
+        self.state().outstanding = false;
+    }
+
+    /// Says that the client may lack something.
+    pub(crate) fn unsettle(&self) {
+        self.state().outstanding = true;
+    }
+
+    /// Whether the client has every match that was offered so far.
+    pub(crate) fn is_settled(&self) -> bool {
+        let state = self.state();
+        !state.behind && state.waiting.is_empty() && !state.outstanding
     }
 
     /// Closes the queue: the session ends when it has taken the deliveries in it.

@@ -30,7 +30,7 @@ use super::seq_allocator::SeqAllocator;
 use super::swap::{self, NEW, TANTIVY};
 use super::tantivy_directory::{META, TantivyDirectory, open_index};
 use super::tweet_fields::TweetFields;
-use crate::ids::Seq;
+use crate::ids::{Epoch, Seq};
 use crate::lower::Fields;
 use crate::tweet;
 use salvage::StoredTweets;
@@ -188,6 +188,15 @@ pub fn backup(from: &Path, to: &Path) -> Result<Report, MaintenanceError> {
     // and are no lower.
     IndexDir::copy_manifest(from, to)?;
     report(&target)
+}
+
+/// The epoch of the index in a directory.
+///
+/// # Errors
+///
+/// There is no index.
+pub fn epoch(dir: &Path) -> Result<Epoch, MaintenanceError> {
+    Ok(IndexDir::read_epoch(dir)?)
 }
 
 /// The canonical path of a directory that may not exist yet.

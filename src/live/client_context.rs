@@ -1,6 +1,8 @@
 //! What the sessions of all clients share: the live search, the parser of queries, the way in for
 //! tweets, authorization, and limits.
 
+use std::sync::Arc;
+
 use super::Live;
 use super::authorization::Authorization;
 use super::command::{AggregateCommand, PageCommand, QuerySource, Reply, SearchCommand};
@@ -19,7 +21,7 @@ pub(crate) struct ClientContext {
     /// The live search, on behalf of perch itself.
     pub(crate) live: Live,
     /// Parses queries.
-    pub(crate) queries: QueryParserPool,
+    pub(crate) queries: Arc<QueryParserPool>,
     /// The way in for published tweets.
     pub(crate) intake: Intake,
     pub(crate) authorization: Authorization,

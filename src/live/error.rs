@@ -32,6 +32,8 @@ pub(crate) enum Code {
     MethodNotAllowed,
     /// The position can't be resumed from.
     Unrecoverable,
+    /// Something else is stored than the client expects.
+    PreconditionFailed,
     /// Longer than may be sent.
     TooLarge,
     /// A body that did not come in time.
@@ -61,6 +63,7 @@ impl Code {
         Code::NotFound,
         Code::MethodNotAllowed,
         Code::Unrecoverable,
+        Code::PreconditionFailed,
         Code::TooLarge,
         Code::TooSlow,
         Code::UnsupportedMediaType,
@@ -82,6 +85,7 @@ impl Code {
             Code::NotFound => "not_found",
             Code::MethodNotAllowed => "method_not_allowed",
             Code::Unrecoverable => "unrecoverable",
+            Code::PreconditionFailed => "precondition_failed",
             Code::TooLarge => "too_large",
             Code::TooSlow => "too_slow",
             Code::UnsupportedMediaType => "unsupported_media_type",

@@ -77,6 +77,17 @@ const MAX_EVENTS: usize = 256;
 /// A buffer of deliveries with more capacity than this is released after use.
 const KEPT_CAPACITY: usize = 16;
 
+/// Tells whether the client of a session has everything.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionMonitor(Arc<SessionQueue>);
+
+impl SessionMonitor {
+    /// Whether the client has every match that was offered so far.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.0.is_settled()
+    }
+}
+
 /// A client's session. Dropping it ends it and removes its subscriptions.
 #[derive(Debug)]
 pub struct Session {
@@ -338,6 +349,16 @@ impl Session {
         (!self.behind && self.queue.is_empty()).then_some(offered)
     }
 
+    /// Says that the client has every event that was returned.
+    pub(crate) fn settle(&self) {
+        self.queue.settle();
+    }
+
+    /// Tells other tasks whether the client has everything.
+    pub(crate) fn monitor(&self) -> SessionMonitor {
+        SessionMonitor(Arc::clone(&self.queue))
+    }
+
     /// Whether it reads from the index.
     #[must_use]
     pub fn is_behind(&self) -> bool {
@@ -405,6 +426,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        // The client gets nothing more.
+        self.queue.unsettle();
         self.set_away(false);
         // Released before `disconnect` counts the sessions.
         self.permit = None;

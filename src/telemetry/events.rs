@@ -1,16 +1,17 @@
 //! The events: one function for each, which counts it and logs it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 
 use super::metric::{
-    CANDIDATES, CATCH_UPS, COMMIT_TIME, CONNECTIONS, DEFERRED, DELETIONS, DISCONNECTS, ERRORS, EVENTS_DROPPED,
-    FRAMES_DROPPED, FRAMES_SENT, INDEX_DAMAGED, INDEX_SIZE, INDEX_TWEETS, MATCHES, PERCOLATED, PERCOLATION_TIME,
-    QUERIES, QUERIES_SIZE, REQUEST_TIME, RESPONSE_BUFFER, RETENTION_DELETED, SAMPLE_TIME, SEARCH_TIME,
-    SEARCHES_CANCELLED, SEARCHES_RUNNING, SEARCHES_WAITING, SESSIONS, SOURCE_FAILURES, SOURCE_GAPS, SOURCE_LAG,
-    SOURCE_UP, STEPS, TRUNCATED, TURNED_AWAY, TWEETS_COMMITTED, TWEETS_RECEIVED, TWEETS_REFUSED, TWEETS_UNREADABLE,
-    VALUES_DROPPED, WITHHELD,
+    CANDIDATES, CATCH_UPS, COMMIT_TIME, CONNECTIONS, DEFERRED, DELETIONS, DELIVERY_TRIES, DISCONNECTS, ERRORS,
+    EVENTS_DELIVERED, EVENTS_DROPPED, FRAMES_DROPPED, FRAMES_SENT, INDEX_DAMAGED, INDEX_SIZE, INDEX_TWEETS, MATCHES,
+    PERCOLATED, PERCOLATION_TIME, QUERIES, QUERIES_SIZE, REQUEST_TIME, RESPONSE_BUFFER, RETENTION_DELETED, SAMPLE_TIME,
+    SAVED_SEARCHES, SEARCH_TIME, SEARCHES_CANCELLED, SEARCHES_RUNNING, SEARCHES_WAITING, SESSIONS, SOURCE_FAILURES,
+    SOURCE_GAPS, SOURCE_LAG, SOURCE_UP, STEPS, TRUNCATED, TURNED_AWAY, TWEETS_COMMITTED, TWEETS_RECEIVED,
+    TWEETS_REFUSED, TWEETS_UNREADABLE, VALUES_DROPPED, WITHHELD,
 };
 use super::recorder::{number, record};
 use crate::ids::Seq;
@@ -138,6 +139,22 @@ pub(crate) fn percolation_sampled(took: Duration) {
 /// The number of open sessions has changed.
 pub(crate) fn sessions(open: usize) {
     gauge!(SESSIONS).set(number(open));
+}
+
+/// The number of saved searches in each state.
+pub(crate) fn saved_searches(by_state: &HashMap<&'static str, usize>) {
+    for state in ["live", "catching-up", "failing", "paused"] {
+        gauge!(SAVED_SEARCHES, "state" => state).set(number(by_state.get(state).copied().unwrap_or(0)));
+    }
+}
+
+/// A batch was sent to a receiver.
+pub(crate) fn delivery_tried(kind: &'static str, is_delivered: bool, events: usize) {
+    let outcome = if is_delivered { "delivered" } else { "failed" };
+    counter!(DELIVERY_TRIES, "kind" => kind, "outcome" => outcome).increment(1);
+    if is_delivered {
+        counter!(EVENTS_DELIVERED, "kind" => kind).increment(events as u64);
+    }
 }
 
 /// A transport has written tweets to a client.

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -48,6 +49,8 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     deleted_for_size(3, Seq(7), 1_000);
     queries_registered(1, 100);
     sessions(4);
+    saved_searches(&HashMap::from([("live", 2)]));
+    delivery_tried("webhook", true, 3);
     frames_sent("ws", 9);
     queue_overflowed(1);
     event_dropped("sente", &"a bad package");

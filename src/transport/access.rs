@@ -31,11 +31,12 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
 use tokio::time::Instant;
 
-use crate::auth::{AccessToken, IngestToken};
+use crate::auth::{AccessToken, IngestToken, SearchScope};
 use crate::config::{LimitsSection, ServerSection};
 use crate::live::{
     AddressLimit, AddressSlot, Authorization, ClientKey, Requester, SessionKey, SessionSlot, unauthorized,
 };
+use crate::saved::Owner;
 use crate::telemetry;
 
 use super::Connection;
@@ -49,7 +50,7 @@ pub use client_address::{Peer, TrustedProxies};
 pub(super) use cors::CrossOrigin;
 pub use exposure::{Exposure, exposure};
 pub(super) use extract::{
-    Anyone, HasAccess, Ingestor, Inspector, Operator, Searcher, Subscriber, Unverified, Visitor, guarded,
+    Anyone, HasAccess, Ingestor, Inspector, Operator, Saver, Searcher, Subscriber, Unverified, Visitor, guarded,
 };
 pub(super) use held_body::HeldBody;
 use host::HostPolicy;
@@ -227,6 +228,28 @@ impl AccessControl {
             (Some(_), Some(_)) => Err(unauthorized("the token is wrong")),
             (Some(_), None) => Err(unauthorized("a token is needed: Authorization: Bearer …")),
             (None, _) => AccessControl::check_local(client),
+        }
+    }
+
+    /// Checks that the client may save searches.
+    fn check_saver(&self, client: &Client) -> Result<(Owner, Option<AccessToken>), ApiError> {
+        self.check_origin(client)?;
+        let is_operator = |candidate: &str| self.ingest_token.as_ref().is_some_and(|it| it.is(candidate.as_bytes()));
+        match client.bearer() {
+            Some(candidate) if self.needs_token() && !is_operator(candidate) => {
+                let token = self.authorization.verify(candidate)?;
+                // An empty owner is whoever runs perch.
+                let scope = token.rights.searches.filter(|_| !token.subject.is_empty());
+                let Some(scope) = scope else {
+                    telemetry::turned_away("rights");
+                    return Err(ApiError::forbidden("this token is not good for saved searches"));
+                };
+                Ok((Owner { subject: token.subject.as_str().into(), scope }, Some(token)))
+            }
+            _ => {
+                self.check_operator(client)?;
+                Ok((Owner { subject: "".into(), scope: SearchScope::All }, None))
+            }
         }
     }
 

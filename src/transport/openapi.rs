@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::access::Anyone;
 use super::errors::{Code, ErrorLocation};
-use super::{TransportContext, http, protocol, queries};
+use super::{TransportContext, http, protocol, queries, searches};
 use crate::config::LimitsSection;
 use crate::format::FORMATS;
 use crate::ids::Seq;
@@ -41,6 +41,12 @@ use crate::tweet;
         super::suggest::suggest,
         super::rest::stats,
         super::queries::queries,
+        super::searches::list,
+        super::searches::get,
+        super::searches::put,
+        super::searches::remove,
+        super::searches::test,
+        super::searches::deliveries,
         document,
         super::health::healthz,
         super::health::readyz,
@@ -50,6 +56,7 @@ use crate::tweet;
     tags(
         (name = "live", description = "Tweets as they come in."),
         (name = "history", description = "Tweets that came in before."),
+        (name = "saved", description = "Searches that outlive their clients."),
         (name = "ingestion", description = "Bringing tweets in."),
         (name = "operation", description = "For those who run perch."),
     ),
@@ -183,6 +190,7 @@ fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_by
         ("/api/aggregate", "n") => whole(1, protocol::MAX_BUCKETS as u64),
         ("/api/aggregate", "by") => json!({"type": "string", "enum": protocol::countable_names()}),
         ("/api/queries", "n") => whole(1, queries::MAX_QUERIES as u64),
+        ("/api/searches", "n") => whole(1, searches::MAX_SEARCHES as u64),
         (_, "n") => whole(0, limits.max_page as u64),
         (_, "from") => whole(0, limits.max_search_depth as u64),
         (_, "id") => json!({"type": "string", "minLength": 1, "maxLength": tweet::MAX_ID_BYTES}),
@@ -195,6 +203,9 @@ fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_by
         ("/api/tweets", "format") => {
             json!({"type": "string", "enum": FORMATS.iter().map(|kind| kind.name).collect::<Vec<_>>()})
         }
+        (_, "name" | "after" | "tag" | "owner") => json!({"type": "string", "minLength": 1, "maxLength": 256}),
+        (_, "state") => json!({"type": "string", "enum": ["live", "catching-up", "failing", "paused"]}),
+        (_, "If-Match" | "If-None-Match") => json!({"type": "string", "maxLength": 64}),
         (_, "explain" | "price") => json!({"type": "boolean", "default": false}),
         _ => return None,
     })

@@ -30,7 +30,7 @@ use super::request_params::RequestParams;
 use super::response_budget::ResponseSlot;
 use super::{
     Route, Transport, TransportContext, TransportKind, deletion, health, http, ingest, openapi, params, queries,
-    suggest, web_app,
+    searches, suggest, web_app,
 };
 
 pub(super) const KIND: TransportKind = TransportKind {
@@ -91,7 +91,8 @@ struct Rest {
 impl Transport for Rest {
     fn routes(&self, context: TransportContext) -> Router {
         let elsewhere = context.admin_elsewhere;
-        let routes = ROUTES.iter().filter(|route| !(elsewhere && route.path == health::METRICS));
+        let routes =
+            ROUTES.iter().chain(searches::ROUTES).filter(|route| !(elsewhere && route.path == health::METRICS));
         let router = Route::router(routes, Arc::new(context));
         if self.options.page { router.merge(web_app::routes()) } else { router }
     }

@@ -46,7 +46,8 @@ fn rows<S>(routes: &[Route<S>]) -> impl Iterator<Item = String> {
 
 #[test]
 fn every_route_names_who_may_call_it() {
-    let rows: String = rows(rest::ROUTES).chain(rows(sse::ROUTES)).chain(rows(ws::ROUTES)).collect();
+    let rows: String =
+        rows(rest::ROUTES).chain(rows(searches::ROUTES)).chain(rows(sse::ROUTES)).chain(rows(ws::ROUTES)).collect();
     expect![[r"
         GET /api/search: searcher
         POST /api/search: searcher
@@ -66,6 +67,12 @@ fn every_route_names_who_may_call_it() {
         GET /healthz: anyone
         GET /readyz: anyone
         GET /metrics: anyone
+        GET /api/searches: saver
+        GET /api/searches/{name}: saver
+        PUT /api/searches/{name}: saver
+        DELETE /api/searches/{name}: saver
+        POST /api/searches/{name}/test: saver
+        GET /api/searches/{name}/deliveries: saver
         GET /api/stream: subscriber
         POST /api/stream: subscriber
         GET /ws: visitor

@@ -315,6 +315,8 @@ async fn a_backup_taken_under_a_server_serves() {
     let mut random = StdRng::seed_from_u64(1);
     let (status, _) = ingest(&server, long_tweets(&mut random, 1, 100)).await;
     assert_eq!(status, 200);
+    let search = crate::support::client().put(format!("{}/api/searches/kept", server.url));
+    assert_eq!(search.json(&json!({"query": "kept"})).send().await.expect("an answer").status(), 201);
     let run = |command: &[&str], index: &Path| {
         let output = perch().args(command).arg("--index-dir").arg(index).output().expect("perch runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -322,7 +324,7 @@ async fn a_backup_taken_under_a_server_serves() {
     };
     let to = copy.display().to_string();
     let (code, said) = run(&["backup", &to], &index);
-    assert!(code == Some(0) && said.starts_with("copied: 100 tweets"), "{said}");
+    assert!(code == Some(0) && said.starts_with("copied: 100 tweets") && said.contains("saved searches: 1"), "{said}");
     let (code, said) = run(&["backup", &to], &index);
     assert!(code == Some(1) && said.contains("not empty"), "{said}");
     for command in ["check-index", "reindex"] {
@@ -337,6 +339,7 @@ async fn a_backup_taken_under_a_server_serves() {
     assert_eq!((status, find_all(&server).await.len()), (200, 200));
     let restored = Server::start(&copy);
     assert_eq!(find_all(&restored).await, (1..=100).rev().collect::<Vec<_>>());
+    assert_eq!(restored.get("/api/searches/kept").await["query"], "kept");
     let epochs = [server.get("/api/stats").await["epoch"].clone(), restored.get("/api/stats").await["epoch"].clone()];
     assert_ne!(epochs[0], epochs[1], "positions of one mean nothing in the other");
 }

@@ -31,6 +31,7 @@ mod post;
 mod power_cut;
 mod proxies;
 mod rest;
+mod saved;
 mod seam;
 mod security;
 mod sente;

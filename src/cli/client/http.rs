@@ -39,7 +39,7 @@ impl Http {
     ///
     /// No answer came.
     pub(in crate::cli) async fn get(&self, url: &Url) -> Result<Answer, reqwest::Error> {
-        Http::send(self.0.request(Method::GET, url.clone())).await
+        self.request(Method::GET, url, None).await
     }
 
     /// Asks with the parameters of a URL, in the body of a POST where the URL would be too long.
@@ -79,6 +79,24 @@ impl Http {
         let mut request = self.0.request(Method::POST, url.clone()).header(CONTENT_TYPE, media_type).body(body);
         if let Some(encoding) = encoding {
             request = request.header(CONTENT_ENCODING, encoding);
+        }
+        Http::send(request).await
+    }
+
+    /// Sends a request of any method, with the media type and bytes of its body.
+    ///
+    /// # Errors
+    ///
+    /// No answer came.
+    pub(in crate::cli) async fn request(
+        &self,
+        method: Method,
+        url: &Url,
+        body: Option<(&'static str, Bytes)>,
+    ) -> Result<Answer, reqwest::Error> {
+        let mut request = self.0.request(method, url.clone());
+        if let Some((media_type, bytes)) = body {
+            request = request.header(CONTENT_TYPE, media_type).body(bytes);
         }
         Http::send(request).await
     }

@@ -45,6 +45,10 @@ pub struct LimitsSection {
     pub max_subscriptions_per_session: usize,
     /// Registered queries.
     pub max_queries: usize,
+    /// Saved searches.
+    pub max_saved_searches: usize,
+    /// Saved searches of one token subject.
+    pub max_saved_searches_per_owner: usize,
     /// The memory of all registered queries, in MiB.
     pub max_queries_mb: usize,
     /// The memory of the queries of one client, in MiB; 0 is any.
@@ -101,6 +105,8 @@ impl Default for LimitsSection {
             max_header_bytes: 64 * 1024,
             max_subscriptions_per_session: 100,
             max_queries: 1_000_000,
+            max_saved_searches: 1_000_000,
+            max_saved_searches_per_owner: 10_000,
             max_queries_mb: 1_024,
             max_queries_mb_per_client: 256,
             max_weak_patterns_per_client: 1_000,
@@ -143,6 +149,8 @@ impl LimitsSection {
         check_range(errors, "limits.max_header_bytes", self.max_header_bytes, 8_192..=1024 * 1024);
         check_range(errors, "limits.max_subscriptions_per_session", self.max_subscriptions_per_session, 1..=100_000);
         check_range(errors, "limits.max_queries", self.max_queries, 1..=100_000_000);
+        check_range(errors, "limits.max_saved_searches", self.max_saved_searches, 0..=100_000_000);
+        check_range(errors, "limits.max_saved_searches_per_owner", self.max_saved_searches_per_owner, 0..=100_000_000);
         check_range(errors, "limits.max_queries_mb", self.max_queries_mb, 1..=1_000_000);
         check_range(errors, "limits.max_queries_mb_per_client", self.max_queries_mb_per_client, 0..=1_000_000);
         check_range(errors, "limits.max_weak_patterns_per_client", self.max_weak_patterns_per_client, 0..=100_000_000);

@@ -4,7 +4,7 @@ use crate::doc::Point;
 use crate::pipeline::Durable;
 
 fn access_token(subject: &str, publish: bool) -> AccessToken {
-    let rights = Rights { search: true, publish, max_subscriptions: None };
+    let rights = Rights { search: true, publish, max_subscriptions: None, searches: None };
     AccessToken { subject: subject.to_owned(), expires_s: u64::MAX, rights }
 }
 

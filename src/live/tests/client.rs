@@ -40,7 +40,7 @@ impl Tested {
         let stages = Driven::start(100, 4, 1.0);
         let context = Arc::new(ClientContext {
             live: stages.live.clone(),
-            queries: QueryParserPool::new(QueryLimits::default(), Duration::from_secs(60)),
+            queries: Arc::new(QueryParserPool::new(QueryLimits::default(), Duration::from_secs(60))),
             intake: stages.intake.clone(),
             authorization,
             limits,
@@ -144,7 +144,7 @@ fn access_token(seconds: u64, rights: Rights) -> AccessToken {
     AccessToken { subject: "ann".to_owned(), expires_s: now.as_secs() + seconds, rights }
 }
 
-const ALL_RIGHTS: Rights = Rights { search: true, publish: true, max_subscriptions: None };
+const ALL_RIGHTS: Rights = Rights { search: true, publish: true, max_subscriptions: None, searches: None };
 
 fn error_of(reply: Result<(), ApiError>) -> &'static str {
     reply.map_or_else(|error| error.code.name(), |()| "ok")

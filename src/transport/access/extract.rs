@@ -12,6 +12,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::{AccessControl, Client};
 use crate::auth::AccessToken;
+use crate::saved::Owner;
 use crate::transport::errors::ApiError;
 
 /// The state of a router, which has the rules of access.
@@ -93,6 +94,13 @@ pub(in crate::transport) struct Operator {
     _checked: (),
 }
 
+/// A client that may save searches: its token has the right, or it is an [`Operator`]. Within its
+/// rate of requests.
+pub(in crate::transport) struct Saver {
+    pub(in crate::transport) owner: Owner,
+    _checked: (),
+}
+
 /// A client whose request says in its form whether it may connect: [`Unverified::verify`] makes a
 /// [`Visitor`] of it.
 pub(in crate::transport) struct Unverified(Client);
@@ -159,6 +167,11 @@ access! {
         access.check_operator(&client)?;
         access.check_rate(&client, None)?;
         Ok(Operator { client, _checked: () })
+    };
+    Saver: "saver", |access, client| {
+        let (owner, access_token) = access.check_saver(&client)?;
+        access.check_rate(&client, access_token.as_ref())?;
+        Ok(Saver { owner, _checked: () })
     };
     Unverified: "unverified", |_access, client| Ok(Unverified(client));
 }

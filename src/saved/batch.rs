@@ -1,0 +1,110 @@
+//! A batch of matches for one receiver.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::delivery_id::DeliveryId;
+use crate::ids::{Epoch, Seq};
+use crate::index::Hit;
+use crate::live::{Delivery, DeliveryKind, EncodedText, EncoderKey};
+use crate::tweet;
+
+/// The most events of a batch.
+const MAX_EVENTS: usize = 100;
+
+/// The most bytes of a batch, unless its only event is longer.
+const MAX_BYTES: usize = 1_000_000;
+
+/// Matches in the order of arrival.
+#[derive(Debug)]
+pub struct Batch {
+    /// The same for every try of this batch, also after a restart.
+    pub id: String,
+    /// The name of the search.
+    pub search: Arc<str>,
+    /// The epoch of the seqs.
+    pub epoch: Epoch,
+    /// When the batch was made.
+    pub at: Timestamp,
+    /// The `type` of the message: `search.matches` or `search.test`.
+    pub kind: &'static str,
+    /// The events, as `[name, payload]` in JSON.
+    pub events: Vec<EncodedText>,
+    /// Every match up to this seq is in an earlier batch.
+    pub(super) after: Seq,
+    /// Every match up to this seq is in this batch or in an earlier one.
+    pub(super) until: Seq,
+}
+
+impl Batch {
+    /// Takes the next batch from the front of `waiting`. With `sending`, the batch ends at that
+    /// seq, as it did when it was sent before.
+    pub(super) fn take(
+        waiting: &mut VecDeque<Arc<Delivery>>,
+        sending: Option<Seq>,
+        (search, id, epoch): (&Arc<str>, DeliveryId, Epoch),
+    ) -> Option<Batch> {
+        let (mut events, mut bytes, mut until) = (Vec::new(), 0, Seq::ZERO);
+        let after = waiting.front().map_or(Seq::ZERO, |delivery| delivery.hit.seq.before());
+        while let Some(delivery) = waiting.front() {
+            let event = event(delivery);
+            bytes += event.as_str().len();
+            let is_full = match sending {
+                Some(sending) => delivery.position() > sending,
+                None => !events.is_empty() && (events.len() >= MAX_EVENTS || bytes > MAX_BYTES),
+            };
+            if is_full {
+                break;
+            }
+            until = delivery.position();
+            events.push(event);
+            waiting.pop_front();
+        }
+        let until = sending.unwrap_or(until);
+        let id = Uuid::new_v5(&epoch.0, format!("{}:{until}", id.0).as_bytes());
+        let id = format!("msg_{}", id.simple());
+        let (search, at) = (Arc::clone(search), Timestamp::now());
+        (!events.is_empty()).then(|| Batch { id, search, epoch, at, kind: "search.matches", events, after, until })
+    }
+
+    /// A batch to try a receiver with: this tweet, or a made-up one.
+    pub(super) fn test(search: Arc<str>, epoch: Epoch, tweet: Option<&Hit>) -> Batch {
+        const SAMPLE: &str = r#"{"id_str":"1","text":"This is a test of perch.","user":{"screen_name":"perch"}}"#;
+        let (json, seq) = tweet.map_or((SAMPLE, 0), |hit| (&*hit.json, hit.seq.0));
+        let event = format!("[\"tweet/new\",{{\"tweet\":{json},\"seq\":{seq}}}]");
+        Batch {
+            id: format!("msg_{}", Uuid::new_v4().simple()),
+            search,
+            epoch,
+            at: Timestamp::now(),
+            kind: "search.test",
+            events: vec![event.into()],
+            after: Seq::ZERO,
+            until: Seq::ZERO,
+        }
+    }
+}
+
+/// `["tweet/new", …]` or `["tweet/gone", …]`. All receivers share the text.
+fn event(delivery: &Delivery) -> EncodedText {
+    delivery.encodings.get_or_encode(EncoderKey("delivery"), || match delivery.kind {
+        DeliveryKind::Matches => {
+            format!("[\"tweet/new\",{{\"tweet\":{},\"seq\":{}}}]", delivery.hit.json, delivery.hit.seq)
+        }
+        DeliveryKind::Gone { reason, .. } => {
+            #[derive(Serialize)]
+            struct Gone {
+                id_str: String,
+                seq: u64,
+                reason: &'static str,
+            }
+            let id_str = tweet::id_str_of(&delivery.hit.json).unwrap_or_default();
+            let gone = Gone { id_str, seq: delivery.position().0, reason: reason.name() };
+            serde_json::to_string(&("tweet/gone", gone)).expect("strings and numbers are JSON")
+        }
+    })
+}

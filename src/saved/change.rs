@@ -1,0 +1,227 @@
+//! Changes of saved searches, one of a search at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+
+use super::delivery_id::DeliveryId;
+use super::registry::{Entry, Registry, RunningDelivery, Start, stop_tasks};
+use super::spec::StoredSearch;
+use super::store::{Change, Position};
+use super::view::SavedSearch;
+use super::worker::{DeliveryState, millis};
+use super::{Expected, Owner, SearchRequest, check_expected, check_name, not_found};
+use crate::ids::Seq;
+use crate::live::{ApiError, Code, LiveError, Percolate};
+use crate::telemetry;
+
+impl Registry {
+    pub(super) async fn put(
+        self: &Arc<Registry>,
+        name: &str,
+        request: SearchRequest,
+        owner: &Owner,
+        expected: &Expected,
+    ) -> Result<(SavedSearch, bool), ApiError> {
+        check_name(name)?;
+        let SearchRequest { mut spec, since, epoch } = request;
+        let _turn = self.turn(name).await;
+        let old = self.stored(name).await?;
+        if let Some(old) = &old
+            && !owner.owns(&old.owner)
+        {
+            return Err(ApiError::forbidden("the saved search belongs to another owner"));
+        }
+        check_expected(expected, old.as_ref().map(|old| old.revision))?;
+        spec.unmask(old.as_ref().map(|old| &old.spec))?;
+        let receivers = spec.receivers()?;
+        for (at, url) in spec.deliver.iter().enumerate() {
+            let url = url.get("url").and_then(serde_json::Value::as_str).and_then(|url| url::Url::parse(url).ok());
+            if let Some(Err(reason)) = url.map(|url| self.client.check_address(&url)) {
+                return Err(ApiError::field(&format!("deliver[{at}].url"), &format!("is refused: {reason}")));
+            }
+        }
+        let (query, warnings) = self.parse(&spec, owner).await?;
+        if let Some(old) = &old
+            && old.spec == spec
+            && old.paused_because.is_none()
+            && since.is_none()
+            && !self.has_given_up(name)
+        {
+            let view = self.view_of(name, old.clone()).ok_or_else(|| not_found(name))?;
+            return Ok((SavedSearch { warnings, ..view }, false));
+        }
+        let subject = old.as_ref().map_or(&*owner.subject, |old| old.owner.as_str()).to_owned();
+        if old.is_none() {
+            self.check_quota(&subject)?;
+        }
+        let epoch = match epoch {
+            Some(epoch) => {
+                Some(epoch.parse().map_err(|_| ApiError::field("epoch", "must be the epoch of a position"))?)
+            }
+            None => None,
+        };
+        // A delivery to the same receiver goes on where it is, unless the search starts anew.
+        let goes_on = old.as_ref().is_some_and(|old| old.spec.query == spec.query) && since.is_none();
+        let old_receivers = match &old {
+            Some(old) if goes_on => old.spec.receivers().unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let old_ids = old.as_ref().map(|old| old.deliveries.clone()).unwrap_or_default();
+        let mut kept: HashMap<String, DeliveryId> =
+            std::iter::zip(&old_receivers, &old_ids).map(|(receiver, id)| (receiver.key(), *id)).collect();
+        let (mut starts, mut new_positions) = (Vec::new(), Vec::new());
+        for receiver in receivers {
+            let id = kept.remove(&receiver.key());
+            if let Some(id) = id {
+                starts.push(Start {
+                    id,
+                    position: Position::default(),
+                    receiver,
+                    session: None,
+                    is_paused: spec.paused,
+                });
+                continue;
+            }
+            let id = DeliveryId(self.next_id.fetch_add(1, Ordering::Relaxed));
+            let mut session = self.live_of(&subject).connect_unadmitted();
+            let request = |since| Percolate { query: query.clone(), name: None, since, epoch };
+            let mut since = since.map(Seq);
+            let registration = match session.percolate(request(since)).await {
+                // 0 is everything that the index has.
+                Err(LiveError::Unrecoverable { since: first, .. }) if since == Some(Seq::ZERO) && epoch.is_none() => {
+                    since = Some(first);
+                    session.percolate(request(since)).await?
+                }
+                registration => registration?,
+            };
+            let position = Position { seq: since.unwrap_or(registration.seq), ..Position::default() };
+            new_positions.push((id, position));
+            let session = (!spec.paused).then_some(session);
+            starts.push(Start { id, position, receiver, session, is_paused: spec.paused });
+        }
+        let ids: Vec<_> = starts.iter().map(|start| start.id).collect();
+        let now = millis(Timestamp::now());
+        let search = StoredSearch {
+            owner: subject.clone(),
+            created_ms: old.as_ref().map_or(now, |old| old.created_ms),
+            changed_ms: now,
+            revision: old.as_ref().map_or(1, |old| old.revision + 1),
+            paused_because: None,
+            deliveries: ids.clone(),
+            spec,
+        };
+        let removed = old_ids.into_iter().filter(|id| !ids.contains(id)).collect();
+        let name: Arc<str> = name.into();
+        let change = Change::Put {
+            name: Arc::clone(&name),
+            search: Box::new(search.clone()),
+            positions: new_positions,
+            removed,
+        };
+        self.store.change(change).await?;
+        let stopped = self.take_deliveries(&name);
+        let statuses: HashMap<_, _> = stopped.iter().map(|it| (it.id, Arc::clone(&it.status))).collect();
+        stop_tasks(stopped).await;
+        let starts = starts.into_iter().map(|start| match statuses.get(&start.id) {
+            // Its owner has looked at it: it counts as not failing.
+            Some(status) => {
+                let position = Position { failing_since_ms: None, ..status.lock().position };
+                self.store.note(Change::Move(start.id, position));
+                Start { position, ..start }
+            }
+            None => start,
+        });
+        let deliveries = starts.map(|start| self.start(&name, &subject, &query, start)).collect();
+        let entry = Entry {
+            owner: subject.into(),
+            revision: search.revision,
+            is_paused: search.spec.paused,
+            tags: search.spec.tags.clone(),
+            deliveries,
+        };
+        self.entries().insert(Arc::clone(&name), entry);
+        let view = self.view_of(&name, search).ok_or_else(|| not_found(&name))?;
+        Ok((SavedSearch { warnings, ..view }, old.is_none()))
+    }
+
+    pub(super) async fn remove(&self, name: &str, owner: &Owner, expected: &Expected) -> Result<(), ApiError> {
+        let _turn = self.turn(name).await;
+        let revision = self.check_owner(name, owner)?;
+        check_expected(expected, Some(revision))?;
+        let ids = |entry: &Entry| entry.deliveries.iter().map(|delivery| delivery.id).collect();
+        let removed = self.entries().by_name.get(name).map(ids).unwrap_or_default();
+        self.store.change(Change::Remove { name: name.into(), removed }).await?;
+        let entry = self.entries().remove(name);
+        if let Some(entry) = entry {
+            stop_tasks(entry.deliveries).await;
+        }
+        Ok(())
+    }
+
+    /// Pauses a search one of whose receivers, that of this delivery, wants no more.
+    pub(super) async fn pause(&self, name: &str, id: DeliveryId, reason: String) {
+        let _turn = self.turn(name).await;
+        let Ok(Some(mut search)) = self.stored(name).await else { return };
+        if !search.deliveries.contains(&id) || search.spec.paused {
+            return;
+        }
+        tracing::info!(search = name, reason, "a saved search is paused");
+        search.spec.paused = true;
+        search.paused_because = Some(reason);
+        search.revision += 1;
+        let revision = search.revision;
+        let change =
+            Change::Put { name: name.into(), search: Box::new(search), positions: Vec::new(), removed: Vec::new() };
+        if self.store.change(change).await.is_err() {
+            return;
+        }
+        let tasks: Vec<_> = match self.entries().by_name.get_mut(name) {
+            Some(entry) => {
+                (entry.is_paused, entry.revision) = (true, revision);
+                entry.deliveries.iter_mut().filter_map(|delivery| delivery.task.take()).collect()
+            }
+            None => Vec::new(),
+        };
+        drop(tasks);
+    }
+
+    fn check_quota(&self, owner: &str) -> Result<(), ApiError> {
+        let entries = self.entries();
+        let of_owner = || entries.by_owner.get(owner).copied().unwrap_or(0);
+        let message = if entries.by_name.len() >= self.limits.all {
+            format!("all {} saved searches are taken (limits.max_saved_searches)", self.limits.all)
+        } else if !owner.is_empty() && of_owner() >= self.limits.per_owner {
+            format!(
+                "an owner has at most {} saved searches (limits.max_saved_searches_per_owner)",
+                self.limits.per_owner
+            )
+        } else {
+            return Ok(());
+        };
+        telemetry::turned_away("saved_searches");
+        Err(ApiError::new(Code::Limit, message))
+    }
+
+    /// Takes the deliveries out of a search that is about to be replaced.
+    fn take_deliveries(&self, name: &str) -> Vec<RunningDelivery> {
+        let mut entries = self.entries();
+        let deliveries = entries.by_name.get_mut(name).map(|entry| std::mem::take(&mut entry.deliveries));
+        let deliveries = deliveries.unwrap_or_default();
+        for delivery in &deliveries {
+            // The floor rises without them.
+            self.leave_floor(delivery, &mut delivery.status.lock());
+        }
+        deliveries
+    }
+
+    /// Whether perch tries a delivery of the search no more.
+    fn has_given_up(&self, name: &str) -> bool {
+        let gave_up = |delivery: &RunningDelivery| {
+            matches!(delivery.status.lock().state, DeliveryState::Failing { next_try_ms: None, .. })
+        };
+        self.entries().by_name.get(name).is_some_and(|entry| entry.deliveries.iter().any(gave_up))
+    }
+}

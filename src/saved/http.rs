@@ -1,0 +1,210 @@
+//! The HTTP client of deliveries: limits per host, and no request into private networks.
+//!
+//! A client of perch chooses the addresses that perch sends requests to. So perch refuses addresses
+//! of its machine and of private networks, after the name is resolved and for the address that it
+//! connects to: a name that resolves to another address a moment later gains nothing. perch follows
+//! no redirect.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{RequestBuilder, Response, StatusCode, header};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use url::{Host, Url};
+
+use super::addresses::is_public;
+use super::sent::{Attempt, Outcome, Sent};
+use crate::config::DeliveriesSection;
+use crate::outbound::{self, Trust};
+
+/// An answer up to this size is read, so that its connection can be used again.
+const MAX_BODY_BYTES: u64 = 16 * 1024;
+
+/// The time for such an answer.
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// At this number of hosts the client forgets those without requests.
+const SWEEP_HOSTS: usize = 1_024;
+
+/// Receivers that fail have this part of all requests beside the others.
+const FAILING_SHARE: usize = 4;
+
+/// The longest pause that a receiver can ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// Sends requests for all deliveries.
+#[derive(Debug)]
+pub struct DeliveryClient {
+    client: reqwest::Client,
+    allows_private: bool,
+    timeout: Duration,
+    per_host: usize,
+    all: Semaphore,
+    /// The share of receivers that fail, so that many dead ones don't hold up the others.
+    failing: Semaphore,
+    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+impl DeliveryClient {
+    /// A client with these limits.
+    ///
+    /// # Errors
+    ///
+    /// The TLS set-up failed.
+    pub fn new(config: &DeliveriesSection) -> anyhow::Result<DeliveryClient> {
+        // A machine without certificates still delivers to receivers without TLS.
+        let tls = outbound::tls(Trust::System).or_else(|error| {
+            tracing::warn!(%error, "webhooks over TLS will fail");
+            outbound::tls(Trust::Nobody)
+        })?;
+        let resolver = PublicResolver { allows_private: config.allow_private_addresses };
+        Ok(DeliveryClient {
+            client: outbound::http(tls).dns_resolver(Arc::new(resolver)).build()?,
+            allows_private: config.allow_private_addresses,
+            timeout: config.timeout,
+            per_host: config.max_requests_per_host,
+            all: Semaphore::new(config.max_requests),
+            failing: Semaphore::new((config.max_requests / FAILING_SHARE).max(1)),
+            hosts: Mutex::default(),
+        })
+    }
+
+    /// Sends a request when the limits allow it. `build` makes it then, so that requests that wait
+    /// take no memory.
+    pub async fn send(
+        &self,
+        url: &Url,
+        attempt: Attempt,
+        build: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Sent {
+        if let Err(reason) = self.check_address(url) {
+            return Sent { status: None, outcome: Outcome::Failed { reason, retry_after: None } };
+        }
+        // The host's slot comes first, so that requests that wait for a slow host hold no other
+        // slot.
+        let host = self.host(url);
+        let slots = match attempt {
+            Attempt::First => &self.all,
+            Attempt::Again => &self.failing,
+        };
+        let (Ok(_host), Ok(_slot)) = (host.acquire().await, slots.acquire().await) else {
+            let reason = "perch is shutting down".to_owned();
+            return Sent { status: None, outcome: Outcome::Failed { reason, retry_after: None } };
+        };
+        match timeout(self.timeout, build(self.client.post(url.clone())).send()).await {
+            Ok(Ok(response)) => understand(response).await,
+            Ok(Err(error)) => failed(reason(&error)),
+            Err(_) => failed(format!("no answer in {} s", self.timeout.as_secs())),
+        }
+    }
+
+    /// Whether requests may go to this address, as far as its text says. Names are checked when
+    /// they are resolved.
+    ///
+    /// # Errors
+    ///
+    /// The reason, a public text.
+    pub fn check_address(&self, url: &Url) -> Result<(), String> {
+        let ip = match url.host() {
+            Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
+            Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
+            Some(Host::Domain(_)) | None => return Ok(()),
+        };
+        if self.allows_private || is_public(ip) { Ok(()) } else { Err(private(&ip.to_string())) }
+    }
+
+    fn host(&self, url: &Url) -> Arc<Semaphore> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() >= SWEEP_HOSTS {
+            hosts.retain(|_, slots| Arc::strong_count(slots) > 1);
+        }
+        let host = url.host_str().unwrap_or_default().to_owned();
+        Arc::clone(hosts.entry(host).or_insert_with(|| Arc::new(Semaphore::new(self.per_host))))
+    }
+}
+
+fn private(what: &str) -> String {
+    format!("{what} is an address of this machine or of a private network (deliveries.allow_private_addresses)")
+}
+
+fn failed(reason: String) -> Sent {
+    Sent { status: None, outcome: Outcome::Failed { reason, retry_after: None } }
+}
+
+/// The innermost cause, which says the most.
+fn reason(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if error.is_connect() { format!("no connection: {cause}") } else { cause.to_string() }
+}
+
+async fn understand(response: Response) -> Sent {
+    let status = response.status();
+    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| wish(value.to_str().ok()?));
+    let outcome = match status {
+        status if status.is_success() => Outcome::Delivered,
+        StatusCode::GONE => Outcome::Refused("the receiver answered 410 Gone".to_owned()),
+        status => Outcome::Failed { reason: format!("the receiver answered {status}"), retry_after },
+    };
+    if response.content_length().is_some_and(|length| length <= MAX_BODY_BYTES) {
+        let _ = timeout(BODY_TIMEOUT, response.bytes()).await;
+    }
+    Sent { status: Some(status.as_u16()), outcome }
+}
+
+/// Reads `Retry-After`: seconds or a date.
+fn wish(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let wish = if let Ok(seconds) = text.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        SystemTime::from(at).duration_since(SystemTime::now()).unwrap_or_default()
+    };
+    Some(wish.min(MAX_RETRY_AFTER))
+}
+
+/// Resolves names to public addresses.
+#[derive(Debug)]
+struct PublicResolver {
+    allows_private: bool,
+}
+
+impl Resolve for PublicResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allows_private = self.allows_private;
+        Box::pin(async move {
+            // The client puts its port in the place of 0.
+            let addresses: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let is_found = !addresses.is_empty();
+            let allowed: Vec<SocketAddr> =
+                addresses.into_iter().filter(|address| allows_private || is_public(address.ip())).collect();
+            if allowed.is_empty() {
+                let host = name.as_str();
+                let reason = if is_found { private(host) } else { format!("{host} has no address") };
+                return Err(reason.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_a_number_or_a_date_and_has_a_limit() {
+        assert_eq!(wish(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(wish("999999999"), Some(MAX_RETRY_AFTER));
+        assert_eq!(wish("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert_eq!(wish("Thu, 06 Nov 2194 08:49:37 GMT"), Some(MAX_RETRY_AFTER));
+        assert_eq!((wish("soon"), wish("-1")), (None, None));
+    }
+}

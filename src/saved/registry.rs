@@ -1,0 +1,268 @@
+//! The saved searches in memory, and the tasks of their deliveries.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio_util::task::AbortOnDropHandle;
+
+use super::delivery_id::DeliveryId;
+use super::http::DeliveryClient;
+use super::receiver::Receiver;
+use super::spec::StoredSearch;
+use super::store::{Change, Position, Store, StoreWriter};
+use super::worker::{DeliveryState, Status, StatusFields, Worker};
+use super::{Owner, SavedLimits, SearchSpec, not_found, unreadable};
+use crate::ids::Seq;
+use crate::live::{
+    ApiError, ClientKey, Live, QueryInput, QueryParserPool, QueryWarning, Requester, Session, SessionKey, UseOf,
+};
+use crate::query::{Query, QueryLimits};
+use crate::telemetry;
+
+/// How often the floor rises.
+const FLOOR_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Changes of one search come one after the other.
+const LOCKS: usize = 64;
+
+/// The saved searches and what they need.
+pub(super) struct Registry {
+    pub(super) live: Live,
+    pub(super) queries: Arc<QueryParserPool>,
+    pub(super) store: Store,
+    pub(super) writer: Mutex<Option<StoreWriter>>,
+    pub(super) client: Arc<DeliveryClient>,
+    pub(super) limits: SavedLimits,
+    pub(super) give_up: Duration,
+    pub(super) entries: Mutex<Entries>,
+    pub(super) locks: [tokio::sync::Mutex<()>; LOCKS],
+    pub(super) next_id: AtomicU64,
+    /// Every match up to this seq was delivered, but for the deliveries that do not follow it.
+    pub(super) floor: Arc<AtomicU64>,
+}
+
+/// The saved searches in memory.
+#[derive(Default)]
+pub(super) struct Entries {
+    pub(super) by_name: BTreeMap<Arc<str>, Entry>,
+    /// How many each owner has.
+    pub(super) by_owner: HashMap<Arc<str>, usize>,
+}
+
+impl Entries {
+    pub(super) fn insert(&mut self, name: Arc<str>, entry: Entry) {
+        let owner = Arc::clone(&entry.owner);
+        if self.by_name.insert(name, entry).is_none() {
+            *self.by_owner.entry(owner).or_default() += 1;
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<Entry> {
+        let entry = self.by_name.remove(name)?;
+        if let Some(count) = self.by_owner.get_mut(&entry.owner) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_owner.remove(&entry.owner);
+            }
+        }
+        Some(entry)
+    }
+}
+
+/// A saved search in memory. The rest is in the file.
+pub(super) struct Entry {
+    pub(super) owner: Arc<str>,
+    pub(super) revision: u64,
+    pub(super) is_paused: bool,
+    pub(super) tags: Vec<String>,
+    pub(super) deliveries: Vec<RunningDelivery>,
+}
+
+/// A delivery, and its task if it is not paused.
+pub(super) struct RunningDelivery {
+    pub(super) id: DeliveryId,
+    pub(super) status: Arc<Status>,
+    pub(super) task: Option<AbortOnDropHandle<()>>,
+}
+
+/// A delivery that is about to start.
+pub(super) struct Start {
+    pub(super) id: DeliveryId,
+    pub(super) position: Position,
+    pub(super) receiver: Box<dyn Receiver>,
+    pub(super) session: Option<Session>,
+    pub(super) is_paused: bool,
+}
+
+pub(super) async fn stop_tasks(deliveries: Vec<RunningDelivery>) {
+    for task in deliveries.into_iter().filter_map(|delivery| delivery.task) {
+        task.abort();
+        let _ = task.await;
+    }
+}
+
+/// Raises the floor now and then.
+pub(super) async fn raise_floor(inner: Weak<Registry>) {
+    loop {
+        tokio::time::sleep(FLOOR_INTERVAL).await;
+        let Some(inner) = inner.upgrade() else { return };
+        let _ = tokio::task::spawn_blocking(move || inner.raise_floor()).await;
+    }
+}
+
+impl Registry {
+    pub(super) fn entries(&self) -> MutexGuard<'_, Entries> {
+        // No code panics while it holds the lock.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn turn(&self, name: &str) -> tokio::sync::MutexGuard<'_, ()> {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        self.locks[usize::try_from(hasher.finish() % LOCKS as u64).unwrap_or(0)].lock().await
+    }
+
+    pub(super) fn check_owner(&self, name: &str, owner: &Owner) -> Result<u64, ApiError> {
+        match self.entries().by_name.get(name) {
+            None => Err(not_found(name)),
+            Some(entry) if owner.owns(&entry.owner) => Ok(entry.revision),
+            Some(_) => Err(ApiError::forbidden("the saved search belongs to another owner")),
+        }
+    }
+
+    pub(super) async fn stored(&self, name: &str) -> Result<Option<StoredSearch>, ApiError> {
+        let (store, name) = (self.store.clone(), name.to_owned());
+        let read = tokio::task::spawn_blocking(move || store.search(&name)).await;
+        read.map_err(anyhow::Error::from).flatten().map_err(|error| unreadable(&error))
+    }
+
+    /// The live search on behalf of an owner.
+    pub(super) fn live_of(&self, owner: &str) -> Live {
+        let client = if owner.is_empty() { ClientKey::Server } else { ClientKey::Subject(owner.into()) };
+        self.live.on_behalf_of(Requester { client, session: SessionKey::connection(0) })
+    }
+
+    pub(super) async fn parse(&self, spec: &SearchSpec, owner: &Owner) -> Result<(Query, Vec<QueryWarning>), ApiError> {
+        let input = QueryInput::read("query", spec.query.clone())?;
+        let live = self.live_of(&owner.subject);
+        let parsed = self.queries.parse(input, UseOf::Registration, live.requester()).await?;
+        Ok((parsed.query, QueryWarning::list(&parsed.warnings)))
+    }
+
+    /// Starts a search that is in the file.
+    pub(super) fn load(
+        self: &Arc<Registry>,
+        name: &Arc<str>,
+        search: &StoredSearch,
+        positions: Vec<(DeliveryId, Position)>,
+        limits: &QueryLimits,
+    ) {
+        let query = QueryInput::read("query", search.spec.query.clone())
+            .and_then(|input| input.parse(limits, UseOf::Registration))
+            .map(|parsed| parsed.query);
+        let started = query.and_then(|query| Ok((query, search.spec.receivers()?)));
+        let deliveries = match started {
+            Ok((query, receivers)) => std::iter::zip(positions, receivers)
+                .map(|((id, position), receiver)| {
+                    let start = Start { id, position, receiver, session: None, is_paused: search.spec.paused };
+                    self.start(name, &search.owner, &query, start)
+                })
+                .collect(),
+            Err(error) => {
+                tracing::error!(search = &**name, error = error.message, "a saved search can't be started");
+                let failed = |(id, position)| {
+                    let status = Status::new(position);
+                    let reason = error.message.clone();
+                    status.lock().state = DeliveryState::Failing { reason, next_try_ms: None };
+                    RunningDelivery { id, status: Arc::new(status), task: None }
+                };
+                positions.into_iter().map(failed).collect()
+            }
+        };
+        let entry = Entry {
+            owner: search.owner.as_str().into(),
+            revision: search.revision,
+            is_paused: search.spec.paused,
+            tags: search.spec.tags.clone(),
+            deliveries,
+        };
+        self.entries().insert(Arc::clone(name), entry);
+    }
+
+    /// Starts a delivery, unless its search is paused.
+    pub(super) fn start(
+        self: &Arc<Registry>,
+        name: &Arc<str>,
+        owner: &str,
+        query: &Query,
+        start: Start,
+    ) -> RunningDelivery {
+        let status = Arc::new(Status::new(start.position));
+        if start.is_paused {
+            return RunningDelivery { id: start.id, status, task: None };
+        }
+        let (registry, search, id) = (Arc::downgrade(self), Arc::clone(name), start.id);
+        let pause = move |reason| {
+            if let Some(registry) = registry.upgrade() {
+                let search = Arc::clone(&search);
+                // Spawned, because pausing ends the task of the delivery.
+                tokio::spawn(async move { registry.pause(&search, id, reason).await });
+            }
+        };
+        let worker = Worker {
+            id: start.id,
+            search: Arc::clone(name),
+            query: query.clone(),
+            receiver: start.receiver.into(),
+            live: self.live_of(owner),
+            store: self.store.clone(),
+            client: Arc::clone(&self.client),
+            give_up: self.give_up,
+            status: Arc::clone(&status),
+            pause: Box::new(pause),
+            floor: Arc::clone(&self.floor),
+            tries: None,
+            failures: 0,
+        };
+        let task = AbortOnDropHandle::new(tokio::spawn(worker.run(start.session)));
+        RunningDelivery { id: start.id, status, task: Some(task) }
+    }
+
+    /// Gives a delivery a position of its own, in place of the floor.
+    pub(super) fn leave_floor(&self, delivery: &RunningDelivery, status: &mut StatusFields) {
+        if status.position.follows_floor {
+            let seq = status.position.seq.max(Seq(self.floor.load(Ordering::Relaxed)));
+            status.position = Position { seq, follows_floor: false, ..status.position };
+            self.store.note(Change::Move(delivery.id, status.position));
+        }
+    }
+
+    /// Stores the position that most deliveries share.
+    pub(super) fn raise_floor(&self) {
+        // Read before the deliveries are looked at: a match that is offered in between is behind
+        // it.
+        let floor = self.live.offered();
+        let old = self.floor.load(Ordering::Relaxed);
+        let (mut states, mut is_any) = (HashMap::<&'static str, usize>::new(), false);
+        let entries = self.entries();
+        for entry in entries.by_name.values() {
+            *states.entry(self.state(entry, None).state).or_default() += 1;
+            for delivery in &entry.deliveries {
+                let mut status = delivery.status.lock();
+                is_any |= status.position.follows_floor;
+                if !status.is_settled() {
+                    self.leave_floor(delivery, &mut status);
+                }
+            }
+        }
+        drop(entries);
+        telemetry::saved_searches(&states);
+        if is_any && floor.0 > old {
+            self.floor.store(floor.0, Ordering::Relaxed);
+            self.store.note(Change::Floor { floor });
+        }
+    }
+}
