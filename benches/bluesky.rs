@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::SinkExt as _;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
@@ -60,13 +60,16 @@ fn main() {
 
 async fn run(index_dir: &Path, seconds: usize, compress: bool, held: usize) {
     let mut corpus = Corpus::new();
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let host = format!("ws://{}", listener.local_addr().expect("an address"));
+    // perch is refused until the index is filled: it would not wait for an answer as long.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let host = format!("ws://{}", socket.local_addr().expect("an address"));
     let source = format!("[{{type = \"bluesky\", hosts = [\"{host}\"], compress = {compress}}}]");
     let (server, _) = Server::start_with(index_dir, &source).await;
     fill(&server, &mut corpus, held).await;
     let drains = register(&server).await;
 
+    let listener = socket.listen(1).expect("it listens");
     let (stream, _) = listener.accept().await.expect("a connection");
     #[expect(clippy::result_large_err, reason = "the library's type")]
     let check = |request: &Request, response: Response| {
