@@ -22,7 +22,7 @@
 //! | `hub` | Which queries are registered (catalog), and which sessions get a match (fan-out)? |
 //! | `pipeline` | In which order are tweets and registrations processed? |
 //! | `live` | How does a client get history and future as one result? |
-//! | `saved` | Which searches outlive their clients, and who gets their matches? Table of receivers |
+//! | `saved` | Which searches outlive their clients, and where do matches go? Table of receivers |
 //! | `source`, `transport` | How do tweets come in, and how do clients connect? Tables of plugins |
 //! | `server` | How are connections accepted, limited and closed, below HTTP? |
 //! | `app`, `cli` | How are the stages built, started and stopped? Which commands are there? |

@@ -5,6 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -76,6 +79,17 @@ pub fn http(tls: ClientConfig) -> reqwest::ClientBuilder {
         .user_agent(USER_AGENT)
 }
 
+/// The pause that an answer asks for in `Retry-After`: seconds, or a date.
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = rfc2822::parse(text).ok()?.timestamp();
+    // A date that has passed asks for no pause.
+    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+}
+
 fn roots_in(file: &Path) -> Result<RootCertStore, TrustError> {
     let wrong = |what: String| TrustError::File(format!("{} {what}", file.display()));
     let certificates = CertificateDer::pem_file_iter(file)
@@ -122,5 +136,23 @@ fn cause_in<E: std::error::Error + 'static>(mut io: &io::Error) -> Option<&E> {
             Some(inner) => io = inner,
             None => return held.downcast_ref::<E>(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_a_number_or_a_date() {
+        let now: Timestamp = "2026-11-29T10:00:00Z".parse().unwrap();
+        let pause = |text: &str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            retry_after(&headers, now).map(|pause| pause.as_secs())
+        };
+        assert_eq!((pause(" 7 "), pause("Sun, 29 Nov 2026 10:02:00 GMT")), (Some(7), Some(120)));
+        assert_eq!(pause("Sun, 06 Nov 1994 08:49:37 GMT"), Some(0));
+        assert_eq!((pause("soon"), pause("-1")), (None, None));
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

@@ -1,8 +1,8 @@
 //! Saved searches: live searches without a connection, whose matches are sent to receivers.
 //!
 //! ```text
-//! PUT ──> SearchSpec ──> file (redb) ──> a Worker for each receiver: Session ──> batches ──> POST
-//!                                   <── position <── 2xx
+//! PUT ──> SearchSpec ──> file ──> Worker of a receiver: Session ──> batches ──> POST
+//!                            <── position <── 2xx
 //! ```
 //!
 //! A delivery uses a [`Session`](crate::live::Session) like every client: the hub's queue while it
@@ -65,7 +65,7 @@ impl SavedLimits {
 /// Who asks for saved searches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
-    /// The subject of the token; empty is whoever runs perch.
+    /// The subject of the token; empty is the operator.
     pub(crate) subject: Arc<str>,
     /// Whose searches it may see and change.
     pub(crate) scope: SearchScope,
@@ -139,7 +139,7 @@ impl SavedSearches {
             queries: context.queries,
             store,
             writer: Mutex::new(Some(writer)),
-            client: Arc::new(DeliveryClient::new(context.deliveries)?),
+            client: Arc::new(DeliveryClient::new(context.deliveries)),
             limits: context.limits,
             give_up: context.deliveries.give_up,
             entries: Mutex::default(),

@@ -23,7 +23,7 @@ use anyhow::{Context as _, anyhow};
 use async_compression::tokio::write::ZstdEncoder;
 use bytes::Bytes;
 use clap::Args;
-use hyper::{StatusCode, header};
+use hyper::StatusCode;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
@@ -36,6 +36,7 @@ use super::show::escaped;
 use super::signals::Ends;
 use super::{Failure, ServerArgs};
 use crate::format::reader::{BulkReader, Chunk, Location, RefusedDoc};
+use crate::outbound;
 use crate::tweet::Tweet;
 use input::{Input, ReadingArgs};
 
@@ -509,8 +510,8 @@ async fn send_part(body: Bytes, target: &Target) -> Result<Option<Answer>, Failu
         let answer = target.http.post(&target.url, "application/x-ndjson", Some("zstd"), body.clone()).await;
         let (why, wait) = match answer {
             Ok(answer) if is_temporary(answer.status) => {
-                let wait = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-                (format!("the server says: {}", answer.status), wait.map(Duration::from_secs))
+                let wait = outbound::retry_after(&answer.headers, jiff::Timestamp::now());
+                (format!("the server says: {}", answer.status), wait)
             }
             // What came before the limit was taken, and is sent again: a tweet replaces itself.
             Ok(answer) if answer.status == StatusCode::PAYLOAD_TOO_LARGE => return Ok(None),

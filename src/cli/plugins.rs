@@ -7,6 +7,7 @@ use anstyle::Style;
 use super::Failure;
 use crate::format::FORMATS;
 use crate::percolator::ENGINES;
+use crate::saved::RECEIVERS;
 use crate::source::SOURCES;
 use crate::transport::TRANSPORTS;
 
@@ -27,6 +28,10 @@ pub(super) fn run() -> Result<(), Failure> {
     writeln!(out, "formats (perch ingest --format)\n")?;
     for kind in FORMATS {
         write_row(&mut out, kind.name, kind.about, "")?;
+    }
+    writeln!(out, "receivers of saved searches (deliver)\n")?;
+    for kind in RECEIVERS {
+        write_row(&mut out, kind.name, kind.about, kind.example)?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ use crate::schema::FieldId;
 /// The most terms that are read of all dictionaries together, which bounds the time.
 const MAX_TERMS: usize = 16_384;
 
-/// At least so many terms are read of each dictionary.
+/// The fewest terms that a completion reads of each dictionary.
 const MIN_TERMS_PER_SEGMENT: usize = 64;
 
 /// The most tweets of the tail whose terms are read.

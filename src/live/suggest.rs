@@ -2,8 +2,8 @@
 //! and words, hashtags and users that tweets have.
 //!
 //! ```text
-//! query, caret ──> Caret ──> names, fixed values ────────────┐
-//!                    └─────> Snapshot::complete ──> terms ───┴──> Suggestions
+//! query, caret ──> Caret ──> names, fixed values ─────────┐
+//!                    └──> Snapshot::complete ──> terms ───┴──> Suggestions
 //! ```
 //!
 //! A suggestion reads the index as a search does, with a bounded number of terms, and never asks
@@ -33,7 +33,7 @@ pub(crate) const MAX_SUGGESTIONS: usize = 50;
 /// The most names among the suggestions for a word.
 const MAX_NAMES: usize = 4;
 
-/// A word is completed from so many bytes on; one letter begins too many words.
+/// The fewest bytes of a word that is completed. One letter begins too many words.
 const MIN_WORD_BYTES: usize = 2;
 
 /// The most languages that are told apart.

@@ -7,11 +7,12 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{RequestBuilder, Response, StatusCode, header};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::{Host, Url};
@@ -39,7 +40,8 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 /// Sends requests for all deliveries.
 #[derive(Debug)]
 pub struct DeliveryClient {
-    client: reqwest::Client,
+    /// Made for the first request: most servers have no saved search.
+    client: OnceLock<Client>,
     allows_private: bool,
     timeout: Duration,
     per_host: usize,
@@ -51,26 +53,31 @@ pub struct DeliveryClient {
 
 impl DeliveryClient {
     /// A client with these limits.
-    ///
-    /// # Errors
-    ///
-    /// The TLS set-up failed.
-    pub fn new(config: &DeliveriesSection) -> anyhow::Result<DeliveryClient> {
-        // A machine without certificates still delivers to receivers without TLS.
-        let tls = outbound::tls(Trust::System).or_else(|error| {
-            tracing::warn!(%error, "webhooks over TLS will fail");
-            outbound::tls(Trust::Nobody)
-        })?;
-        let resolver = PublicResolver { allows_private: config.allow_private_addresses };
-        Ok(DeliveryClient {
-            client: outbound::http(tls).dns_resolver(Arc::new(resolver)).build()?,
+    #[must_use]
+    pub fn new(config: &DeliveriesSection) -> DeliveryClient {
+        DeliveryClient {
+            client: OnceLock::new(),
             allows_private: config.allow_private_addresses,
             timeout: config.timeout,
             per_host: config.max_requests_per_host,
             all: Semaphore::new(config.max_requests),
             failing: Semaphore::new((config.max_requests / FAILING_SHARE).max(1)),
             hosts: Mutex::default(),
-        })
+        }
+    }
+
+    fn client(&self) -> anyhow::Result<&Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        // A machine without certificates still delivers to receivers without TLS.
+        let tls = outbound::tls(Trust::System).or_else(|error| {
+            tracing::warn!(%error, "webhooks over TLS will fail");
+            outbound::tls(Trust::Nobody)
+        })?;
+        let resolver = PublicResolver { allows_private: self.allows_private };
+        let client = outbound::http(tls).dns_resolver(Arc::new(resolver)).build()?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     /// Sends a request when the limits allow it. `build` makes it then, so that requests that wait
@@ -82,8 +89,12 @@ impl DeliveryClient {
         build: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Sent {
         if let Err(reason) = self.check_address(url) {
-            return Sent { status: None, outcome: Outcome::Failed { reason, retry_after: None } };
+            return failed(reason);
         }
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(error) => return failed(error.to_string()),
+        };
         // The host's slot comes first, so that requests that wait for a slow host hold no other
         // slot.
         let host = self.host(url);
@@ -91,11 +102,9 @@ impl DeliveryClient {
             Attempt::First => &self.all,
             Attempt::Again => &self.failing,
         };
-        let (Ok(_host), Ok(_slot)) = (host.acquire().await, slots.acquire().await) else {
-            let reason = "perch is shutting down".to_owned();
-            return Sent { status: None, outcome: Outcome::Failed { reason, retry_after: None } };
-        };
-        match timeout(self.timeout, build(self.client.post(url.clone())).send()).await {
+        // The semaphores are never closed.
+        let (_host, _slot) = (host.acquire().await, slots.acquire().await);
+        match timeout(self.timeout, build(client.post(url.clone())).send()).await {
             Ok(Ok(response)) => understand(response).await,
             Ok(Err(error)) => failed(reason(&error)),
             Err(_) => failed(format!("no answer in {} s", self.timeout.as_secs())),
@@ -146,7 +155,7 @@ fn reason(error: &reqwest::Error) -> String {
 
 async fn understand(response: Response) -> Sent {
     let status = response.status();
-    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| wish(value.to_str().ok()?));
+    let retry_after = outbound::retry_after(response.headers(), Timestamp::now()).map(|it| it.min(MAX_RETRY_AFTER));
     let outcome = match status {
         status if status.is_success() => Outcome::Delivered,
         StatusCode::GONE => Outcome::Refused("the receiver answered 410 Gone".to_owned()),
@@ -156,18 +165,6 @@ async fn understand(response: Response) -> Sent {
         let _ = timeout(BODY_TIMEOUT, response.bytes()).await;
     }
     Sent { status: Some(status.as_u16()), outcome }
-}
-
-/// Reads `Retry-After`: seconds or a date.
-fn wish(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let wish = if let Ok(seconds) = text.parse() {
-        Duration::from_secs(seconds)
-    } else {
-        let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-        SystemTime::from(at).duration_since(SystemTime::now()).unwrap_or_default()
-    };
-    Some(wish.min(MAX_RETRY_AFTER))
 }
 
 /// Resolves names to public addresses.
@@ -192,19 +189,5 @@ impl Resolve for PublicResolver {
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_is_a_number_or_a_date_and_has_a_limit() {
-        assert_eq!(wish(" 7 "), Some(Duration::from_secs(7)));
-        assert_eq!(wish("999999999"), Some(MAX_RETRY_AFTER));
-        assert_eq!(wish("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        assert_eq!(wish("Thu, 06 Nov 2194 08:49:37 GMT"), Some(MAX_RETRY_AFTER));
-        assert_eq!((wish("soon"), wish("-1")), (None, None));
     }
 }

@@ -53,7 +53,7 @@ impl fmt::Debug for SearchSpec {
 pub(super) struct StoredSearch {
     #[serde(flatten)]
     pub(super) spec: SearchSpec,
-    /// The subject of the owner's token; empty is whoever runs perch.
+    /// The subject of the owner's token; empty is the operator.
     pub(super) owner: String,
     /// In milliseconds since 1970.
     pub(super) created_ms: u64,

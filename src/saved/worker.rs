@@ -132,7 +132,7 @@ impl Worker {
         loop {
             let registered = match session.take() {
                 Some(session) => Ok(session),
-                None => self.register().await,
+                None => Box::pin(self.register()).await,
             };
             let end = match registered {
                 Ok(session) => {
@@ -184,7 +184,8 @@ impl Worker {
         }
     }
 
-    /// Delivers until the session ends.
+    /// Delivers until the session ends. Most deliveries wait most of the time, so what they do
+    /// otherwise is boxed: it takes no memory of a task that waits.
     async fn follow(&mut self, mut session: Session) -> End {
         let mut events = Vec::new();
         let mut waiting: VecDeque<Arc<Delivery>> = VecDeque::new();
@@ -220,11 +221,11 @@ impl Worker {
                 return self.resumed(sending);
             };
             if sending.is_none()
-                && let Err(error) = self.begin(&batch).await
+                && let Err(error) = Box::pin(self.begin(&batch)).await
             {
                 return self.failed(error, None);
             }
-            if let Some(end) = self.deliver(&batch).await {
+            if let Some(end) = Box::pin(self.deliver(&batch)).await {
                 return end;
             }
             self.status.lock().delivered += batch.events.len() as u64;

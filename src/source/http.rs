@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 use reqwest::{Client, RequestBuilder, Response};
 use tokio::time::timeout;
 use url::Url;
@@ -131,14 +130,9 @@ pub(super) fn is_web_page(headers: &HeaderMap) -> bool {
 fn pause_in(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
-    if let Some(after) = text(RETRY_AFTER.as_str()) {
-        let seconds = after.parse().ok().map(Duration::from_secs);
-        if let Some(pause) = seconds.or_else(|| Some(until(rfc2822::parse(after).ok()?.timestamp()))) {
-            return Some(pause);
-        }
-    }
-    if status != StatusCode::TOO_MANY_REQUESTS {
-        return None;
+    let asked = outbound::retry_after(headers, now);
+    if asked.is_some() || status != StatusCode::TOO_MANY_REQUESTS {
+        return asked;
     }
     let reset = text("x-ratelimit-reset").or_else(|| text("x-rate-limit-reset"));
     let at = reset.and_then(|reset| match reset.parse() {
@@ -280,7 +274,6 @@ mod tests {
         let pause = |status, rows| pause_in(status, &headers(rows), now).map(|pause| pause.as_secs());
         let many = StatusCode::TOO_MANY_REQUESTS;
         assert_eq!(pause(many, &[("retry-after", "7")]), Some(7));
-        assert_eq!(pause(many, &[("retry-after", "Sun, 29 Nov 2026 10:02:00 GMT")]), Some(120));
         assert_eq!(pause(many, &[("x-ratelimit-reset", "2026-11-29T10:05:00.000000Z")]), Some(301));
         assert_eq!(pause(many, &[("x-rate-limit-reset", "1795946460")]), Some(61));
         assert_eq!(pause(many, &[("x-rate-limit-reset", "1")]), Some(1), "in the past");

@@ -238,7 +238,7 @@ impl AccessControl {
         match client.bearer() {
             Some(candidate) if self.needs_token() && !is_operator(candidate) => {
                 let token = self.authorization.verify(candidate)?;
-                // An empty owner is whoever runs perch.
+                // The empty owner is the operator.
                 let scope = token.rights.searches.filter(|_| !token.subject.is_empty());
                 let Some(scope) = scope else {
                     telemetry::turned_away("rights");

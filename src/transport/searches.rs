@@ -9,12 +9,34 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodFilter;
 use serde::Serialize;
+use utoipa::IntoResponses;
 
 use crate::saved::{Expected, Filter, SavedSearch, SearchRequest, TestResult, TryView};
 
 use super::access::{QueryBody, Saver, guarded};
 use super::errors::{ApiError, Code};
 use super::{Route, TransportContext, http, openapi};
+
+/// The refusals that all requests can get.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes what `ApiError` writes")]
+enum Refusals {
+    /// A token is needed.
+    #[response(status = 401)]
+    Unauthorized(openapi::ErrorAnswer),
+    /// The search belongs to another owner, or the token has no right `searches`.
+    #[response(status = 403)]
+    Forbidden(openapi::ErrorAnswer),
+    /// There is no search of this name.
+    #[response(status = 404)]
+    NotFound(openapi::ErrorAnswer),
+    /// Too many requests, or too many saved searches.
+    #[response(status = 429)]
+    Limit(openapi::ErrorAnswer),
+    /// Not now.
+    #[response(status = 503)]
+    Unavailable(openapi::ErrorAnswer),
+}
 
 /// The default and the largest number of listed searches.
 const DEFAULT_SEARCHES: usize = 100;
@@ -78,10 +100,7 @@ fn expected(headers: &HeaderMap) -> Result<Expected, ApiError> {
     responses(
         (status = 200, description = "`{\"searches\": […], \"next\": …}`, by name.", body = Object),
         (status = 400, description = "A parameter is wrong.", body = openapi::ErrorAnswer),
-        (status = 401, description = "A token is needed.", body = openapi::ErrorAnswer),
-        (status = 403, description = "The token has no right `searches`.", body = openapi::ErrorAnswer),
-        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
-        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+        Refusals,
     )
 )]
 pub(super) async fn list(
@@ -129,10 +148,7 @@ async fn blocking<T: Send + 'static>(
     params(("name" = String, Path, description = "Its name.")),
     responses(
         (status = 200, description = "The search. `ETag` is its revision.", body = Object),
-        (status = 401, description = "A token is needed.", body = openapi::ErrorAnswer),
-        (status = 403, description = "It belongs to another owner.", body = openapi::ErrorAnswer),
-        (status = 404, description = "There is none of this name.", body = openapi::ErrorAnswer),
-        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
+        Refusals,
     )
 )]
 pub(super) async fn get(
@@ -162,14 +178,11 @@ pub(super) async fn get(
         (status = 200, description = "It is changed, or was so already.", body = Object),
         (status = 201, description = "It is new.", body = Object),
         (status = 400, description = "A field is wrong, or the query is.", body = openapi::ErrorAnswer),
-        (status = 401, description = "A token is needed.", body = openapi::ErrorAnswer),
-        (status = 403, description = "It belongs to another owner.", body = openapi::ErrorAnswer),
         (status = 408, description = "The body came too slowly.", body = openapi::ErrorAnswer),
         (status = 410, description = "`since` is not in this index.", body = openapi::ErrorAnswer),
         (status = 412, description = "The search is not what `If-Match` or `If-None-Match` expects.", body = openapi::ErrorAnswer),
         (status = 413, description = "The body is too long.", body = openapi::ErrorAnswer),
-        (status = 429, description = "Too many requests or saved searches.", body = openapi::ErrorAnswer),
-        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+        Refusals,
     )
 )]
 pub(super) async fn put(
@@ -196,12 +209,8 @@ pub(super) async fn put(
     ),
     responses(
         (status = 204, description = "It is removed."),
-        (status = 401, description = "A token is needed.", body = openapi::ErrorAnswer),
-        (status = 403, description = "It belongs to another owner.", body = openapi::ErrorAnswer),
-        (status = 404, description = "There is none of this name.", body = openapi::ErrorAnswer),
         (status = 412, description = "The search is not what `If-Match` expects.", body = openapi::ErrorAnswer),
-        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
-        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+        Refusals,
     )
 )]
 pub(super) async fn remove(
@@ -220,11 +229,7 @@ pub(super) async fn remove(
     params(("name" = String, Path, description = "Its name.")),
     responses(
         (status = 200, description = "`{\"results\": […]}`: the status or the error of each receiver.", body = Object),
-        (status = 401, description = "A token is needed.", body = openapi::ErrorAnswer),
-        (status = 403, description = "It belongs to another owner.", body = openapi::ErrorAnswer),
-        (status = 404, description = "There is none of this name.", body = openapi::ErrorAnswer),
-        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
-        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+        Refusals,
     )
 )]
 pub(super) async fn test(
@@ -246,11 +251,7 @@ pub(super) async fn test(
     params(("name" = String, Path, description = "Its name.")),
     responses(
         (status = 200, description = "`{\"deliveries\": […]}`.", body = Object),
-        (status = 401, description = "A token is needed.", body = openapi::ErrorAnswer),
-        (status = 403, description = "It belongs to another owner.", body = openapi::ErrorAnswer),
-        (status = 404, description = "There is none of this name.", body = openapi::ErrorAnswer),
-        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
-        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+        Refusals,
     )
 )]
 pub(super) async fn deliveries(

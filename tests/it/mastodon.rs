@@ -19,8 +19,8 @@ async fn started(instance: &Instance, more: &str) -> Perch {
     perch
 }
 
-/// Waits for so many connections that have read what their streams sent before: the last request of
-/// each asks for the newest post.
+/// Waits until this number of connections have read what their streams sent before. The last
+/// request of each connection asks for the newest post.
 async fn caught_up(instance: &Instance, connections: usize) {
     let is_last = |requests: &[instance::RawRequest]| {
         requests.iter().filter(|request| request.parameter("limit") == Some("1")).count() >= 2 * connections

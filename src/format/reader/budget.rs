@@ -16,7 +16,7 @@ pub(super) struct UnpackBudget {
 }
 
 impl UnpackBudget {
-    /// A budget of so many bytes; 0 is any number.
+    /// A budget of this number of bytes. 0 is no limit.
     pub(super) fn new(max_bytes: u64) -> UnpackBudget {
         UnpackBudget { max_bytes: if max_bytes == 0 { u64::MAX } else { max_bytes }, used_bytes: Arc::default() }
     }

@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,7 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::doc::{Doc, DocBuilder};
-use crate::index::{Index, IndexOptions};
+use crate::index::Index;
+use crate::index::tests::options;
 use crate::query::Ast;
 use crate::schema::{Schema, tweet};
 use crate::tweet::{AnalyzedTweet, SequencedTweet, TweetKey};
@@ -18,15 +18,7 @@ use crate::tweet::{AnalyzedTweet, SequencedTweet, TweetKey};
 type Short = (u64, bool, Vec<&'static str>, Option<i64>);
 
 fn open(dir: &Path) -> Index {
-    let options = IndexOptions {
-        dir: dir.to_owned(),
-        commit_interval: Duration::from_secs(3_600),
-        commit_tweets: usize::MAX,
-        writer_memory_bytes: 15_000_000,
-        queue_batches: 2,
-        ..IndexOptions::default()
-    };
-    Index::open(&options).unwrap()
+    Index::open(&options(dir)).unwrap()
 }
 
 fn doc((_, matches, tags, time): &Short) -> Doc {

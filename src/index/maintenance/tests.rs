@@ -191,17 +191,22 @@ fn is_on_disk(dir: &Path, bytes: &[u8]) -> bool {
     files.into_iter().any(|file| file.windows(bytes.len()).any(|window| window == bytes))
 }
 
+/// Commits 100 tweets and one more with a text of its own, and then the deletion of that one.
+fn append_and_delete(index: &Index) {
+    append(index, tweets(100, 1));
+    let secret = br#"{"id_str":"at://secret","text":"qwzxjkvb"}"#;
+    append(index, vec![Arc::new(tweet::analyze(&tweet::read(secret).unwrap()))]);
+    index.commit_now().unwrap();
+    let order = index.id_of(tweet::TweetKey::new("at://secret")).unwrap().unwrap();
+    append(index, vec![Arc::new(tweet::deletion_in_order("at://secret", order))]);
+    index.commit_now().unwrap();
+}
+
 #[test]
 fn the_text_of_a_deleted_tweet_is_gone_once_its_segment_is_written_anew() {
     let dir = TempDir::new().unwrap();
     let index = open_in(dir.path());
-    append(&index, tweets(100, 1));
-    let secret = br#"{"id_str":"at://secret","text":"qwzxjkvb"}"#;
-    append(&index, vec![Arc::new(tweet::analyze(&tweet::read(secret).unwrap()))]);
-    index.commit_now().unwrap();
-    let order = index.id_of(tweet::TweetKey::new("at://secret")).unwrap().unwrap();
-    append(&index, vec![Arc::new(tweet::deletion_in_order("at://secret", order))]);
-    index.commit_now().unwrap();
+    append_and_delete(&index);
     let last = index.last_seq();
     drop(index);
     let report = check(dir.path()).unwrap();
@@ -225,13 +230,7 @@ fn a_deletion_asks_for_its_segment_to_be_written_anew() {
     let purge_after = Duration::from_millis(1);
     let options = IndexOptions { dir: dir.path().to_owned(), purge_after, ..IndexOptions::default() };
     let index = Index::open(&options).unwrap();
-    let secret = br#"{"id_str":"at://secret","text":"qwzxjkvb"}"#;
-    append(&index, tweets(100, 1));
-    append(&index, vec![Arc::new(tweet::analyze(&tweet::read(secret).unwrap()))]);
-    index.commit_now().unwrap();
-    let order = index.id_of(tweet::TweetKey::new("at://secret")).unwrap().unwrap();
-    append(&index, vec![Arc::new(tweet::deletion_in_order("at://secret", order))]);
-    index.commit_now().unwrap();
+    append_and_delete(&index);
     let last = index.last_seq();
     // Nothing else comes.
     let start = Instant::now();

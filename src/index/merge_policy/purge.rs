@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn a_segment_is_proposed_until_it_is_written_anew() {
         let mut purge = Purge::new(Duration::from_secs(3_600));
-        assert!(purge.at().is_some(), "it looks once at what is there");
+        assert!(purge.at().is_some(), "the start asks for one look at the index");
         assert!(!purge.begin(&[]));
         assert_eq!(purge.at(), None);
         purge.note_deletion();

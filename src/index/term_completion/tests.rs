@@ -1,26 +1,18 @@
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::MAX_TERMS;
 use crate::coop::testing::{steps, stop_at};
 use crate::ids::Seq;
-use crate::index::{Index, IndexOptions, Snapshot};
+use crate::index::tests::options;
+use crate::index::{Index, Snapshot};
 use crate::schema::tweet as field;
 use crate::tweet::{self, SequencedTweet};
 
 fn open(dir: &Path) -> Index {
-    let options = IndexOptions {
-        dir: dir.to_owned(),
-        commit_interval: Duration::from_secs(3_600),
-        commit_tweets: usize::MAX,
-        writer_memory_bytes: 15_000_000,
-        queue_batches: 2,
-        ..IndexOptions::default()
-    };
-    Index::open(&options).unwrap()
+    Index::open(&options(dir)).unwrap()
 }
 
 fn append(index: &Index, tweets: &[(u64, &str)]) {
@@ -75,7 +67,7 @@ fn a_likely_term_is_found_behind_more_terms_than_are_read() {
     let complete = |likely: &[&str]| snapshot.complete(field::TEXT, "a", likely.iter().copied(), 1).unwrap();
     let n = tweets.len() as u64;
     assert_eq!(words(&complete(&["azure", "azores", "berlin"])), [("azure", n)]);
-    assert_eq!(words(&complete(&[])), [("aa000000", 1)], "only so many terms are read");
+    assert_eq!(words(&complete(&[])), [("aa000000", 1)], "the limit of terms holds");
     assert_eq!(words(&terms(&snapshot, "az", 9)), [("azure", n)]);
     let all = steps(|| snapshot.complete(field::TEXT, "a", ["azure"], 1).map(drop));
     for at in (0..50).map(|part| 1 + all * part / 50) {

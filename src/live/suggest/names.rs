@@ -41,8 +41,8 @@ pub(super) const NAMES: &[Prefix] = &[
     name("hashtag", "hashtag: hashtag:rust", Values::Field(tweet::HASHTAG)),
     name("cashtag", "cashtag: cashtag:TSLA", Values::Field(tweet::CASHTAG)),
     name("url", "links to: url:example.com", Values::Field(tweet::URL)),
-    name("min_retweets", "at least so many retweets: min_retweets:10", Values::None),
-    name("min_faves", "at least so many likes: min_faves:10", Values::None),
+    name("min_retweets", "a minimum of retweets: min_retweets:10", Values::None),
+    name("min_faves", "a minimum of likes: min_faves:10", Values::None),
     name("near", "place within a radius: near:[13.4 52.5 10km]", Values::None),
     name("within", "place in a box: within:[13 52 14 53]", Values::None),
     name("name", "the author's display name: name:ann", Values::Field(tweet::USER_NAME)),
@@ -69,7 +69,7 @@ pub(super) const NAMES: &[Prefix] = &[
     name("user_id", "written by the user with this id: user_id:7", Values::None),
     name("replies", "number of replies: replies:>10", Values::None),
     name("quotes", "number of quotes: quotes:>10", Values::None),
-    name("min_replies", "at least so many replies: min_replies:10", Values::None),
+    name("min_replies", "a minimum of replies: min_replies:10", Values::None),
     name("sample", "a share of all tweets, in percent: sample:10", Values::None),
 ];
 

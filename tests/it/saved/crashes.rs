@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -103,9 +102,16 @@ async fn nothing_is_missing_after_kills_and_repeats_have_their_ids() {
                 })
                 .await;
             }
-        } else if random.random_bool(0.5) {
-            // At any moment: with requests under way, or shortly before.
-            tokio::time::sleep(Duration::from_millis(random.random_range(0..200))).await;
+        } else {
+            // The kill comes at once, or when a receiver has one of the next requests and the
+            // answer is under way.
+            let at = random.random_range(0..RECEIVERS);
+            let (receiver, ledger) = (&mut receivers[at], &mut ledgers[at]);
+            for _ in 0..random.random_range(0..4) {
+                if sent.get(&at).is_some_and(|sent| !ledger.got.is_superset(sent)) {
+                    ledger.take(&receiver.next().await);
+                }
+            }
         }
         server.kill();
         for (receiver, ledger) in std::iter::zip(&mut receivers, &mut ledgers) {
