@@ -50,7 +50,7 @@ pub struct Rights {
     pub publish: bool,
     /// The most subscriptions of one session; `None` is the configured limit.
     pub max_subscriptions: Option<usize>,
-    /// Whose saved searches it may see and change; `None` is nobody's.
+    /// Whose saved searches it may see and change; `None` is no one's.
     pub searches: Option<SearchScope>,
 }
 

@@ -128,7 +128,7 @@ impl AccessArgs {
         let trust = match &self.ca {
             Some(file) => Trust::File(file),
             None if urls.into_iter().any(client::is_encrypted) => Trust::System,
-            None => Trust::Nobody,
+            None => Trust::None,
         };
         outbound::tls(trust).map_err(|error| match error {
             TrustError::File(what) => Failure::Usage(format!("--ca: {what}")),

@@ -27,7 +27,7 @@ pub enum Trust<'a> {
     /// Those in this PEM file, and no others.
     File(&'a Path),
     /// None: for clients whose addresses are all without TLS. Nothing is read.
-    Nobody,
+    None,
 }
 
 /// Why there is no TLS set-up.
@@ -55,7 +55,7 @@ pub fn tls(trust: Trust<'_>) -> Result<ClientConfig, TrustError> {
     let roots = match trust {
         Trust::System => system_roots()?,
         Trust::File(file) => roots_in(file)?,
-        Trust::Nobody => RootCertStore::empty(),
+        Trust::None => RootCertStore::empty(),
     };
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

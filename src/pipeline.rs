@@ -57,7 +57,7 @@ pub struct Batch {
     pub ack: Option<Ack>,
     /// The source's cursor behind the batch. It becomes durable together with the tweets.
     pub cursor: Option<Cursor>,
-    /// Whether nobody waits for the acknowledgement. Such batches are committed less often.
+    /// Whether no client waits for the acknowledgement. Such batches are committed less often.
     pub may_wait: bool,
 }
 

@@ -331,7 +331,7 @@ fn check_expected(expected: &Expected, revision: Option<u64>) -> Result<(), ApiE
     Err(ApiError::new(Code::PreconditionFailed, message))
 }
 
-/// Runs a change to its end, also when nobody waits for it any more.
+/// Runs a change to its end, also when its client has hung up.
 async fn to_the_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, ApiError>> + Send + 'static,
 ) -> Result<T, ApiError> {

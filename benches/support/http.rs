@@ -4,7 +4,7 @@ use perch::outbound::{self, Trust};
 
 /// A client for servers without TLS.
 pub(crate) fn builder() -> reqwest::ClientBuilder {
-    outbound::http(outbound::tls(Trust::Nobody).expect("no certificate is needed"))
+    outbound::http(outbound::tls(Trust::None).expect("no certificate is needed"))
 }
 
 /// The same with its defaults.

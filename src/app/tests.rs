@@ -60,7 +60,7 @@ impl Transport for Panics {
 }
 
 fn http_client() -> reqwest::Client {
-    let tls = crate::outbound::tls(crate::outbound::Trust::Nobody).expect("no certificate is needed");
+    let tls = crate::outbound::tls(crate::outbound::Trust::None).expect("no certificate is needed");
     crate::outbound::http(tls).build().expect("a client")
 }
 

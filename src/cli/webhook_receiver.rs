@@ -57,7 +57,7 @@ async fn receive(State(key): State<Arc<Option<hmac::Key>>>, headers: HeaderMap, 
     let Ok(text) = str::from_utf8(&body) else { return StatusCode::BAD_REQUEST };
     match writeln!(std::io::stdout(), "{}", json_line(text, false)) {
         Ok(()) => StatusCode::NO_CONTENT,
-        // Whoever reads what is printed has enough.
+        // The reader of stdout has closed it.
         Err(_) => StatusCode::GONE,
     }
 }

@@ -12,7 +12,7 @@ pub struct IndexOptions {
     pub dir: PathBuf,
     /// A commit follows the arrival of a tweet within this time.
     pub commit_interval: Duration,
-    /// The same for tweets of a source whose commit nobody waits for.
+    /// The same for tweets of a source whose commit no client waits for.
     pub source_commit_interval: Duration,
     /// A commit follows earlier when this many tweets wait.
     pub commit_tweets: usize,

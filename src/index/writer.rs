@@ -1,7 +1,7 @@
 //! The writer: the thread that adds batches to tantivy, commits them and acknowledges them.
 //!
 //! It commits when an uncommitted tweet has waited for its commit interval, or when enough tweets
-//! wait. Tweets of live sources, which nobody waits for, have a longer interval: larger commits
+//! wait. Tweets of live sources, which no client waits for, have a longer interval: larger commits
 //! cost less, and so do the merges that follow. After a commit it opens the new segments, publishes
 //! them together with a tail without their tweets, and then acknowledges.
 //!

@@ -39,7 +39,7 @@ const MIN_WORD_BYTES: usize = 2;
 /// The most languages that are told apart.
 const MAX_LANGUAGES: usize = 512;
 
-/// So many times the terms are read of a field that has ids beside each name.
+/// The factor by which more terms are read of a field that has ids beside each name.
 const WITH_IDS: usize = 4;
 
 /// The suggestions for a place in a query.

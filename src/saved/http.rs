@@ -73,7 +73,7 @@ impl DeliveryClient {
         // A machine without certificates still delivers to receivers without TLS.
         let tls = outbound::tls(Trust::System).or_else(|error| {
             tracing::warn!(%error, "webhooks over TLS will fail");
-            outbound::tls(Trust::Nobody)
+            outbound::tls(Trust::None)
         })?;
         let resolver = PublicResolver { allows_private: self.allows_private };
         let client = outbound::http(tls).dns_resolver(Arc::new(resolver)).build()?;

@@ -283,7 +283,7 @@ impl Connection for Jetstream<'_> {
             Frame::Text(text) => text,
             Frame::Binary(bytes) => {
                 let Some(decompressor) = &mut self.decompressor else {
-                    bail!("{} sends compressed frames, which nobody asked for", self.host);
+                    bail!("{} sends compressed frames that perch did not ask for", self.host);
                 };
                 let max_bytes = max_frame_bytes(self.context);
                 let capacity = zstd::bulk::Decompressor::upper_bound(&bytes).unwrap_or(max_bytes).min(max_bytes);

@@ -194,7 +194,7 @@ impl HttpClient {
     ///
     /// The system has no certificates to trust.
     pub(super) fn new(base: &Url, token: Option<Token>) -> anyhow::Result<HttpClient> {
-        let trust = if base.scheme() == "https" { Trust::System } else { Trust::Nobody };
+        let trust = if base.scheme() == "https" { Trust::System } else { Trust::None };
         Ok(HttpClient { client: outbound::http(outbound::tls(trust)?).build()?, token })
     }
 

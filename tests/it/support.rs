@@ -27,7 +27,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Makes clients for servers without TLS.
 pub(crate) fn client_builder() -> reqwest::ClientBuilder {
-    outbound::http(outbound::tls(Trust::Nobody).expect("no certificate is needed"))
+    outbound::http(outbound::tls(Trust::None).expect("no certificate is needed"))
 }
 
 /// A client for servers without TLS.

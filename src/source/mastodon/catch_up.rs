@@ -126,7 +126,7 @@ impl CatchUp {
     }
 }
 
-/// Nobody receives when the connection has ended; the task then ends soon.
+/// The receiver is gone when the connection has ended; the task then ends soon.
 async fn send(out: &Out, progress: Progress) {
     let _ = out.send(Ok(progress)).await;
 }
