@@ -1,13 +1,12 @@
 //! Clients with tokens.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use futures_util::StreamExt;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::{self, Message, http::HeaderValue};
+use tokio_tungstenite::tungstenite::{self, http::HeaderValue};
 
 use perch_sente::frame::Packing;
 
@@ -63,14 +62,8 @@ async fn ask(client: &mut Client, event: &str, payload: Value) -> (String, Value
     client.event().await
 }
 
-async fn closed(mut client: Client) -> u16 {
-    loop {
-        match tokio::time::timeout(PATIENCE, client.socket.next()).await.expect("the server closes") {
-            Some(Ok(Message::Close(Some(frame)))) => return u16::from(frame.code),
-            Some(Ok(_)) => {}
-            other => panic!("closed without a frame: {other:?}"),
-        }
-    }
+async fn closed(client: Client) -> u16 {
+    client.closed().await.code.into()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,6 +233,6 @@ async fn who_never_says_who_it_is_is_closed() {
     let (perch, _dir) = start("[limits]\nfirst_frame_ms = 300\n").await;
     let mut client = perch.connect().await;
     client.settle().await;
-    assert_eq!(tokio::time::timeout(Duration::from_secs(30), closed(client)).await.expect("in time"), 4001);
+    assert_eq!(closed(client).await, 4001);
     perch.stop().await;
 }

@@ -21,7 +21,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Message, http::HeaderValue};
 
-use crate::support::{PATIENCE, Perch, tweet, until};
+use crate::support::{PATIENCE, Perch, in_time, tweet, until};
 
 const NAME: &str = "perch.example.org";
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -188,15 +188,17 @@ async fn session(files: &Files, source: &str, proxy: SocketAddr, path: &str) -> 
 
 /// The next frame of this event.
 async fn event(socket: &mut Socket, wanted: &str) -> Value {
-    loop {
-        let frame =
-            tokio::time::timeout(PATIENCE, socket.next()).await.expect("a frame").expect("open").expect("whole");
-        let Message::Text(text) = frame else { continue };
-        let frame: Value = serde_json::from_str(&text).expect("JSON");
-        if frame[0] == wanted {
-            return frame[1].clone();
+    in_time(async {
+        loop {
+            let frame = socket.next().await.expect("open").expect("whole");
+            let Message::Text(text) = frame else { continue };
+            let frame: Value = serde_json::from_str(&text).expect("JSON");
+            if frame[0] == wanted {
+                return frame[1].clone();
+            }
         }
-    }
+    })
+    .await
 }
 
 /// Everything that the page promises of an example.

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::support::process::Server;
-use crate::support::{Client, PATIENCE, Perch, tweet, until};
+use crate::support::{Client, PATIENCE, Perch, in_time, tweet, until};
 
 /// Long enough that a few thousand of them are more than the buffers of a connection hold.
 fn long_tweets(ids: std::ops::Range<u64>) -> Vec<Value> {
@@ -19,13 +19,16 @@ fn long_tweets(ids: std::ops::Range<u64>) -> Vec<Value> {
 /// Takes events until the connection is live again, or is closed: the seqs, how often it was told
 /// of what, and the close frame.
 async fn take_all(client: &mut Client, until_seq: u64) -> (Vec<u64>, Vec<String>, Option<CloseFrame>) {
+    in_time(take_to(client, until_seq)).await
+}
+
+async fn take_to(client: &mut Client, until_seq: u64) -> (Vec<u64>, Vec<String>, Option<CloseFrame>) {
     let (mut seqs, mut told) = (Vec::new(), Vec::new());
     loop {
-        let message = tokio::time::timeout(PATIENCE, client.socket.next()).await.expect("a frame comes");
-        let frame: Value = match message.expect("open").expect("whole") {
+        let frame: Value = match client.message().await {
             Message::Text(text) => serde_json::from_str(&text).expect("JSON"),
             Message::Close(frame) => return (seqs, told, frame),
-            _ => continue,
+            message => panic!("{message:?}"),
         };
         match frame[0].as_str().expect("an event") {
             "tweet/new" => seqs.push(frame[1]["seq"].as_u64().expect("a seq")),

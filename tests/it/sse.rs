@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Perch, tweet};
+use crate::support::{Perch, in_time, tweet};
 
 /// One event as it came.
 #[derive(Debug, Default, PartialEq)]
@@ -34,6 +34,10 @@ impl Stream {
 
     /// The next event; `None` at the end of the stream. Comments are left out.
     async fn next(&mut self) -> Option<Event> {
+        in_time(self.read()).await
+    }
+
+    async fn read(&mut self) -> Option<Event> {
         loop {
             if let Some((block, rest)) = self.buffer.split_once("\n\n") {
                 let mut event = Event::default();
@@ -53,7 +57,7 @@ impl Stream {
                 }
                 continue;
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("something comes");
+            let chunk = self.response.chunk().await;
             self.buffer.push_str(std::str::from_utf8(&chunk.expect("the stream is whole")?).expect("UTF-8"));
         }
     }

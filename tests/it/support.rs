@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use tokio_util::sync::CancellationToken;
 
@@ -142,14 +143,21 @@ fn config(dir: &Path, settings: &str) -> Config {
     Config::load(&layers).expect("the settings are right")
 }
 
+/// Waits for something that must come. The time is for the whole wait: pings and counts come as long
+/// as a connection is open, and must not prolong it.
+pub(crate) async fn in_time<T>(waiting: impl Future<Output = T>) -> T {
+    // Boxed: the futures of some tests are large.
+    tokio::time::timeout(PATIENCE, Box::pin(waiting)).await.expect("it comes in time")
+}
+
 /// Asks again and again until something is so.
 pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
-    let asks = async {
+    in_time(async {
         while !is_so().await {
             tokio::task::yield_now().await;
         }
-    };
-    tokio::time::timeout(PATIENCE, asks).await.expect("it becomes so");
+    })
+    .await;
 }
 
 /// How a source is, by its name in `/readyz`.
@@ -208,25 +216,45 @@ impl Client {
 
     /// The next message of any kind that is not a ping.
     pub(crate) async fn message(&mut self) -> Message {
+        in_time(self.any_message()).await
+    }
+
+    async fn any_message(&mut self) -> Message {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a frame comes");
-            match message.expect("the connection is open").expect("the frame is whole") {
+            match self.socket.next().await.expect("the connection is open").expect("the frame is whole") {
                 Message::Ping(_) | Message::Pong(_) => {}
                 message => return message,
             }
         }
     }
 
+    /// Takes frames until the server closes: its close frame.
+    pub(crate) async fn closed(mut self) -> CloseFrame {
+        in_time(async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Close(Some(frame)))) => return frame,
+                    Some(Ok(_)) => {}
+                    other => panic!("closed without a frame: {other:?}"),
+                }
+            }
+        })
+        .await
+    }
+
     /// The next event with its payload, statistics left out.
     pub(crate) async fn event(&mut self) -> (String, Value) {
-        loop {
-            let message = self.message().await;
-            let frame: Value = serde_json::from_str(message.to_text().expect("a text frame")).expect("JSON");
-            let event = frame[0].as_str().expect("an event").to_owned();
-            if !event.starts_with("stats/") {
-                return (event, frame[1].clone());
+        in_time(async {
+            loop {
+                let message = self.any_message().await;
+                let frame: Value = serde_json::from_str(message.to_text().expect("a text frame")).expect("JSON");
+                let event = frame[0].as_str().expect("an event").to_owned();
+                if !event.starts_with("stats/") {
+                    return (event, frame[1].clone());
+                }
             }
-        }
+        })
+        .await
     }
 
     /// The payload of the next event, which must be this one.

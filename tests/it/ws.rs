@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::{Client, PATIENCE, Perch, tweet};
+use crate::support::{Client, Perch, in_time, tweet};
 
 /// Sends a frame as it stands and takes the next one, ref included.
 async fn ask(client: &mut Client, frame: &str) -> Value {
@@ -27,18 +27,11 @@ async fn next(client: &mut Client) -> Value {
     }
 }
 
-/// Takes frames until the server closes: the code.
-async fn closed(mut client: Client) -> u16 {
-    loop {
-        match tokio::time::timeout(PATIENCE, client.socket.next()).await.expect("the server closes") {
-            Some(Ok(Message::Close(Some(frame)))) => {
-                assert!(!frame.reason.is_empty(), "a close frame says why");
-                return CloseCode::into(frame.code);
-            }
-            Some(Ok(_)) => {}
-            other => panic!("closed without a frame: {other:?}"),
-        }
-    }
+/// The code with which the server closes.
+async fn closed(client: Client) -> u16 {
+    let frame = client.closed().await;
+    assert!(!frame.reason.is_empty(), "a close frame says why");
+    frame.code.into()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -376,7 +369,7 @@ async fn a_goodbye_is_answered() {
                 }
             }
         };
-        let answer = tokio::time::timeout(PATIENCE, answer).await.expect("an answer");
+        let answer = in_time(answer).await;
         assert_eq!(answer, Some(goodbye), "{path}");
     }
     perch.stop().await;

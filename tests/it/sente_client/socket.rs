@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::{Group, Setup, Transcript, data, id};
-use crate::support::{PATIENCE, Perch};
+use crate::support::{Perch, in_time};
 
 /// A page with an open WebSocket.
 pub(crate) struct SenteSocket {
@@ -90,8 +90,12 @@ impl SenteSocket {
     pub(crate) async fn ask(&mut self, event: &str, callback: &str) -> Value {
         let frame = self.setup.frame(event, Some(&format!("\"{callback}\"")));
         self.send_text(&frame).await;
+        in_time(self.answer(callback)).await
+    }
+
+    async fn answer(&mut self, callback: &str) -> Value {
         loop {
-            let frame = self.frame().await;
+            let frame = self.any_frame().await;
             let (value, id) = self.setup.read(&frame);
             if let Some(id) = id {
                 assert_eq!(id, Value::str(callback));
@@ -105,8 +109,12 @@ impl SenteSocket {
 
     /// The next text frame.
     pub(crate) async fn frame(&mut self) -> String {
+        in_time(self.any_frame()).await
+    }
+
+    async fn any_frame(&mut self) -> String {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("a frame comes");
+            let message = self.stream.next().await;
             match message.expect("the connection is open").expect("the frame is whole") {
                 Message::Text(frame) => {
                     self.is_unsettled = true;
@@ -121,10 +129,13 @@ impl SenteSocket {
 
     /// The next event that is no count.
     pub(crate) async fn event(&mut self) -> Value {
-        while self.ready.is_empty() {
-            let frame = self.frame().await;
-            self.ready = self.transcript.batch(&self.setup, &frame);
-        }
+        in_time(async {
+            while self.ready.is_empty() {
+                let frame = self.any_frame().await;
+                self.ready = self.transcript.batch(&self.setup, &frame);
+            }
+        })
+        .await;
         self.ready.remove(0)
     }
 
@@ -137,6 +148,10 @@ impl SenteSocket {
 
     /// Waits until the server knows that everything was received.
     pub(crate) async fn settle(&mut self) {
+        in_time(self.settled()).await;
+    }
+
+    async fn settled(&mut self) {
         let mut has_asked = false;
         loop {
             if !self.is_unsettled && !has_asked {
@@ -144,7 +159,7 @@ impl SenteSocket {
                 self.stream.send(Message::Ping("settled".into())).await.expect("the ping goes out");
                 has_asked = true;
             }
-            let message = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("a ping comes");
+            let message = self.stream.next().await;
             match message.expect("the connection is open").expect("the frame is whole") {
                 Message::Text(frame) => {
                     let events = self.transcript.batch(&self.setup, &frame);
@@ -162,12 +177,15 @@ impl SenteSocket {
 
     /// How the connection ends: true with a close frame.
     pub(crate) async fn ends_with_close_frame(&mut self) -> bool {
-        loop {
-            match tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("it ends") {
-                Some(Ok(Message::Close(_))) => return true,
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return false,
+        in_time(async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Close(_))) => return true,
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return false,
+                }
             }
-        }
+        })
+        .await
     }
 }

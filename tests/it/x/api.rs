@@ -116,7 +116,12 @@ impl Connection {
     async fn serve(mut self, mut stream: TcpStream) -> Option<()> {
         loop {
             let request = RawRequest::read(&mut stream).await?;
-            self.state().requests.push(request.clone());
+            // Who sees the request knows that its stream has what comes from then on.
+            let from = {
+                let mut state = self.state();
+                state.requests.push(request.clone());
+                (state.lines.len(), self.news.borrow().1)
+            };
             let is_known = request.header("authorization") == Some(&format!("Bearer {TOKEN}"));
             let answer = match (is_known, &*request.path) {
                 (false, _) => {
@@ -127,7 +132,7 @@ impl Connection {
                     let fault = self.state().stream_faults.pop_front();
                     match fault {
                         Some(answer) => answer,
-                        None => return self.stream(stream).await,
+                        None => return self.stream(stream, from).await,
                     }
                 }
                 _ => json_answer("404 Not Found", "", "{}"),
@@ -165,8 +170,8 @@ impl Connection {
         json_answer("201 Created", "", r#"{"meta": {"sent": "2026-11-29T10:00:00Z"}}"#)
     }
 
-    async fn stream(&mut self, mut stream: TcpStream) -> Option<()> {
-        let (mut at, n_cuts) = (self.state().lines.len(), self.news.borrow().1);
+    /// Sends the lines from a number on, until streams have been cut more often than so.
+    async fn stream(&mut self, mut stream: TcpStream, (mut at, n_cuts): (usize, usize)) -> Option<()> {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
         stream.write_all(head.as_bytes()).await.ok()?;
         loop {
