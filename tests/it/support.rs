@@ -143,8 +143,8 @@ fn config(dir: &Path, settings: &str) -> Config {
     Config::load(&layers).expect("the settings are right")
 }
 
-/// Waits for something that must come. The time is for the whole wait: pings and counts come as long
-/// as a connection is open, and must not prolong it.
+/// Waits for something that must come. The time is for the whole wait: pings and counts come as
+/// long as a connection is open, and must not prolong it.
 pub(crate) async fn in_time<T>(waiting: impl Future<Output = T>) -> T {
     // Boxed: the futures of some tests are large.
     tokio::time::timeout(PATIENCE, Box::pin(waiting)).await.expect("it comes in time")
