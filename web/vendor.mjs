@@ -1,4 +1,4 @@
-// Copies the libraries the page uses from node_modules to web/vendor, so that the page needs no build step and no registry.
+// Copies the libraries the page uses from node_modules to web/vendor, so that the sources run in a browser as they are.
 //
 //   npm ci && node web/vendor.mjs
 //
@@ -45,7 +45,7 @@ export async function vendored() {
         return `${lead}"${file}"`;
       })
       .trim();
-    files.set(to, `/* ${pkg} ${about.version}, ${about.license}, see LICENSES.txt */\n${code}\n${footer}`);
+    files.set(to, `/*! ${pkg} ${about.version}, ${about.license}, see LICENSES.txt */\n${code}\n${footer}`);
     if (types) files.set(to.replace(/\.js$/, '.d.ts'), typesOf(types));
     packages.add(pkg);
   }

@@ -1,7 +1,7 @@
-//! The web app at `/`: the files of `web/` that a browser needs, embedded in the binary.
+//! The web app at `/`: the files of `web/dist`, embedded in the binary.
 //!
 //! perch serves each file plain or with gzip, as the browser accepts, under an `ETag` of its
-//! content. It does not serve the other files of `web/` (tests, types, scripts).
+//! content.
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -19,26 +19,10 @@ use uuid::Uuid;
 
 use super::access::{Anyone, guarded};
 
+/// What `web/bundle.mjs` makes of `web/`. A debug build reads it from the disk.
 #[derive(Embed)]
-#[folder = "web/lib"]
-struct Lib;
-
-#[derive(Embed)]
-#[folder = "web/ui"]
-struct Ui;
-
-#[derive(Embed)]
-#[folder = "web/vendor"]
-struct Vendor;
-
-/// The files beside those folders: path, content.
-const FILES: &[(&str, &[u8])] = &[
-    ("/index.html", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/index.html"))),
-    ("/app.js", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/app.js"))),
-    ("/strings.js", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/strings.js"))),
-    ("/style.css", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/style.css"))),
-    ("/icon.svg", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/icon.svg"))),
-];
+#[folder = "web/dist"]
+struct Dist;
 
 /// The endings of served files, and their media types.
 const MEDIA_TYPES: &[(&str, &str)] = &[
@@ -103,17 +87,7 @@ impl Asset {
 
 /// All files of the web app.
 fn assets() -> Vec<Asset> {
-    let mut assets =
-        FILES.iter().filter_map(|&(path, content)| Asset::new(path.to_owned(), content.into())).collect::<Vec<_>>();
-    assets.extend(folder::<Lib>("lib"));
-    assets.extend(folder::<Ui>("ui"));
-    assets.extend(folder::<Vendor>("vendor"));
-    assets
-}
-
-fn folder<Files: Embed>(name: &str) -> impl Iterator<Item = Asset> {
-    let served = Files::iter().filter(|file| !file.ends_with(".d.ts"));
-    served.filter_map(move |file| Asset::new(format!("/{name}/{file}"), Files::get(&file)?.data))
+    Dist::iter().filter_map(|file| Asset::new(format!("/{file}"), Dist::get(&file)?.data)).collect()
 }
 
 /// One route for each file, and `/` for the first.

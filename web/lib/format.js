@@ -14,6 +14,8 @@ export function formats(locale) {
   const full = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'medium' });
   const day = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' });
   const clock = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
+  const seconds = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
+  const short = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
   const exact = new Intl.DateTimeFormat(locale, { minute: '2-digit', second: '2-digit' });
   const month = new Intl.DateTimeFormat(locale, { month: 'short', year: 'numeric' });
   const year = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' });
@@ -42,6 +44,11 @@ export function formats(locale) {
       if (ms < DAY) return units.hour?.format(Math.floor(ms / HOUR));
       if (ms < 7 * DAY) return units.day?.format(Math.floor(ms / DAY));
       return new Date(time).getFullYear() === new Date(now).getFullYear() ? day.format(time) : year.format(time);
+    },
+    /** A moment of today by the clock, another one with its day. @param {number} time */
+    moment(time) {
+      if (!Number.isFinite(time)) return '';
+      return new Date(time).toDateString() === new Date().toDateString() ? seconds.format(time) : short.format(time);
     },
     /**
      * A time on an axis: as exact as the axis is.

@@ -10,6 +10,7 @@ import { CAPS, DEFAULTS, HISTORY_SIZES, PAGE_SIZES } from './column.js';
  * @property {Saved[]} saved
  * @property {'auto' | 'light' | 'dark'} theme
  * @property {Record<string, Settings>} settings of columns, by their query: those that are not as they come
+ * @property {boolean} keeps whether the server saved searches for this person before
  */
 
 const KEY = 'perch';
@@ -31,7 +32,7 @@ export function checked(value) {
     return text ? [{ query: text, name: typeof entry?.name === 'string' && entry.name ? entry.name.slice(0, 100) : text }] : [];
   });
   const theme = object.theme === 'light' || object.theme === 'dark' ? object.theme : 'auto';
-  return { recent: [...new Set(recent)].slice(0, MOST_RECENT), saved: unique(saved), theme, settings: settingsOf(object.settings) };
+  return { recent: [...new Set(recent)].slice(0, MOST_RECENT), saved: unique(saved), theme, settings: settingsOf(object.settings), keeps: object.keeps === true };
 }
 
 /** @param {unknown} value @returns {Record<string, Settings>} */

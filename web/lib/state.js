@@ -6,6 +6,7 @@ import { Column } from './column.js';
 import { Connection } from './connection.js';
 import { Frames } from './frames.js';
 import * as memory from './memory.js';
+import { SavedSearches } from './saved.js';
 import { readTweet } from './tweet.js';
 import { MOST_COLUMNS, readPlaces, writePlaces } from './urls.js';
 
@@ -18,6 +19,8 @@ const MOST_ASKING = 4;
 const MOST_ASKED = 20_000;
 /** Where the token is kept: for this tab, until it is closed. */
 const TOKEN = 'perch.token';
+/** The same for a token that is for saved searches only: that of the operator. */
+const SAVER_TOKEN = 'perch.token.saver';
 /** So long it is said that tweets were withheld. */
 const WITHHELD_MS = 10_000;
 /** Between two notifications of one column, in ms. */
@@ -58,7 +61,10 @@ export class Perch {
       token: session.getItem(TOKEN) ?? '',
       onstatus: (status) => {
         if (status.state === 'locked') session.removeItem(TOKEN);
+        const isOpened = status.state === 'open' && this.connection$.value.state !== 'open';
         this.connection$.value = status;
+        // Who never saved anything is not asked who they are.
+        if (isOpened && (this.memory.value.keeps || this.token)) void this.saved.load();
       },
       onevent: (event, payload) => {
         if (event === 'stats/users-count') this.users.value = Number(payload) || 0;
@@ -66,6 +72,7 @@ export class Perch {
         else if (event === 'stream/limited') this.#limited(Number(payload?.count) || 0);
       },
     });
+    this.saved = new SavedSearches({ token: () => session.getItem(SAVER_TOKEN) ?? this.token });
     this.analyzer = new Analyzer(this.connection);
     this.connection$ = signal(this.connection.status);
   }
@@ -91,6 +98,17 @@ export class Perch {
   authorize(token) {
     this.session.setItem(TOKEN, token);
     this.connection.authorize(token);
+  }
+
+  /** Goes on with a token for saved searches. @param {string} token */
+  authorizeSaver(token) {
+    this.session.setItem(SAVER_TOKEN, token);
+    void this.saved.load();
+  }
+
+  /** The server saves searches for this person: their names are read with the page from now on. */
+  remembersSaver() {
+    if (!this.memory.value.keeps) this.remember({ ...this.memory.value, keeps: true });
   }
 
   /** @param {number} n */
@@ -166,6 +184,11 @@ export class Perch {
     places[target] = { query, order: places[target]?.order ?? 'latest' };
     this.visit(places);
     this.active.value = this.columns.value[target]?.name ?? this.active.value;
+  }
+
+  /** Opens these searches side by side, instead of what is open. @param {string[]} queries */
+  openSet(queries) {
+    this.visit(queries.slice(0, MOST_COLUMNS).map((query) => ({ query, order: 'latest' })));
   }
 
   /** Goes to these searches, so that one can come back. @param {Place[]} places */

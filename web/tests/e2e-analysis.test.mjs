@@ -99,6 +99,11 @@ live('a word that comes up late is counted from its beginning', async ({ perch, 
 live('the page marks what the server explains', async ({ page, open }) => {
   // The server's tests read the same file.
   const cases = JSON.parse(await readFile(new URL('marks.json', import.meta.url), 'utf8'));
+  // The sources, which the server does not send.
+  await page.route('**/lib/*.js', async (route) => {
+    const name = new URL(route.request().url()).pathname.split('/').at(-1);
+    await route.fulfill({ contentType: 'text/javascript', body: await readFile(new URL(`../lib/${name}`, import.meta.url)) });
+  });
   await open('');
   const found = await page.evaluate(async (cases) => {
     const [{ Analyzer }, { Connection }, { Marks }, { segments }] = await Promise.all([

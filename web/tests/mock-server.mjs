@@ -2,16 +2,15 @@
 // pictures. `node web/tests/mock-server.mjs [PORT]`. A query matches by its first plain word; `*` matches everything.
 
 import { createServer } from 'node:http';
-import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
+import { bundled } from '../bundle.mjs';
 import { PARTS, counted, countsOf } from '../lib/spread.js';
 import { histogram } from '../lib/timeline.js';
 import { readTweet } from '../lib/tweet.js';
 import { chance, lively, playedTerms } from './support.mjs';
 
-const WEB = new URL('../', import.meta.url);
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' };
 const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: http: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -58,7 +57,8 @@ export async function start({ port = 0, rate = 3, history = 1500, seed = 1, now 
     return made;
   }
 
-  const server = createServer(async (request, response) => {
+  const files = await bundled();
+  const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://localhost');
     if (url.pathname === '/api/explain') {
       const query = url.searchParams.get('q') ?? '';
@@ -74,16 +74,14 @@ export async function start({ port = 0, rate = 3, history = 1500, seed = 1, now 
       response.end(JSON.stringify(playedCompletions(url.searchParams.get('q') ?? '')));
       return;
     }
-    try {
-      const path = url.pathname === '/' ? 'index.html' : url.pathname.slice(1);
-      const file = new URL(path, WEB);
-      if (!file.href.startsWith(WEB.href)) throw new Error('outside');
-      const body = await readFile(file);
-      response.writeHead(200, { 'content-type': TYPES[/** @type {keyof typeof TYPES} */ (extname(path))] ?? 'text/plain', 'content-security-policy': CSP });
-      response.end(body);
-    } catch {
+    const path = url.pathname === '/' ? 'index.html' : url.pathname.slice(1);
+    const body = files.get(path);
+    if (body === undefined) {
       response.writeHead(404).end();
+      return;
     }
+    response.writeHead(200, { 'content-type': TYPES[/** @type {keyof typeof TYPES} */ (extname(path))] ?? 'text/plain', 'content-security-policy': CSP });
+    response.end(body);
   });
 
   const sockets = new WebSocketServer({ server, path: '/ws' });

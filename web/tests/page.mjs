@@ -65,6 +65,13 @@ export function live(name, run, { source, set, size = [1280, 800], dark = false,
   });
 }
 
+/** A page of a browser that knows nothing yet. @param {Page} page of the first one @returns {Promise<Page>} its context is to be closed */
+export async function anotherBrowser(page) {
+  const context = await /** @type {import('playwright-core').Browser} */ (page.context().browser()).newContext({ locale: 'en-US', timezoneId: 'UTC' });
+  context.setDefaultTimeout(PATIENCE_MS);
+  return context.newPage();
+}
+
 /** @param {Page} page @param {string} query */
 export const column = (page, query) => page.locator('.column', { has: page.locator('.query', { hasText: new RegExp(`^${query.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`) }) });
 

@@ -25,6 +25,8 @@ function binary() {
 
 export class Perch {
   url = '';
+  /** What the file `secret` in its working directory holds. */
+  secret = SECRET;
   /** @type {string[]} */
   settings = [];
   /** @type {import('node:child_process').ChildProcess | null} */

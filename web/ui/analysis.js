@@ -1,7 +1,6 @@
 // What a search is about: over time, in words, tags, people and languages.
 
 import { useContext, useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
-import uPlot from '../vendor/uplot.js';
 import { LOCALE, t } from '../strings.js';
 import { layout } from '../lib/cloud.js';
 import { barsSvg, cloudSvg, pngOf } from '../lib/picture.js';
@@ -12,6 +11,11 @@ import { Page } from './context.js';
 import { Icon, fileName, format, html, saveBlob, saveFile } from './html.js';
 
 /** @typedef {import('../lib/column.js').Column} Column */
+
+/** The chart's library is large, and many a visit draws no chart. */
+const loadChart = () => import('../vendor/uplot.js').then((module) => module.default);
+
+/** @typedef {import('../vendor/uplot.js').default} uPlot */
 
 const CHART_HEIGHT = 130;
 const CLOUD = { width: 380, height: 230 };
@@ -190,13 +194,21 @@ function Time({ column, data }) {
   const dark = document.documentElement.dataset.theme;
   const legend = useRef(/** @type {HTMLElement | null} */ (null));
   const numbers = () => /** @type {uPlot.AlignedData} */ ([data.starts.map((time) => time / 1000), data.counts]);
+  const [Chart, setChart] = useState(/** @type {typeof uPlot | null} */ (null));
+  useEffect(() => {
+    let isShown = true;
+    void loadChart().then((chart) => isShown && setChart(() => chart));
+    return () => {
+      isShown = false;
+    };
+  }, []);
   useEffect(() => {
     const element = place.current;
-    if (!element) return undefined;
+    if (!element || !Chart) return undefined;
     const colors = colorsNow();
     const axis = { stroke: colors.faint, grid: { stroke: colors.faint, width: 0.25 }, ticks: { show: false }, font: '11px system-ui' };
     const width = () => Math.max(200, element.clientWidth);
-    const drawn = new uPlot(
+    const drawn = new Chart(
       {
         width: width(),
         height: CHART_HEIGHT,
@@ -216,7 +228,7 @@ function Time({ column, data }) {
             stroke: colors.colors[0],
             width: 0,
             points: { show: false },
-            paths: uPlot.paths.bars?.({ size: [0.8, 60], align: 1 }),
+            paths: Chart.paths.bars?.({ size: [0.8, 60], align: 1 }),
           },
         ],
       },
@@ -230,7 +242,7 @@ function Time({ column, data }) {
       observer.disconnect();
       drawn.destroy();
     };
-  }, [dark]);
+  }, [dark, Chart]);
   useEffect(() => plot.current?.setData(numbers()), [data]);
   /** Says what the bar under the pointer is, or how long each is. Not drawn by the view: it follows the pointer. @param {number | null} at */
   const point = (at) => {

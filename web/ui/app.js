@@ -8,6 +8,7 @@ import { Analysis } from './analysis.js';
 import { ColumnView } from './column.js';
 import { Page } from './context.js';
 import { Icon, format, html } from './html.js';
+import { Saved, SavedButton } from './saved.js';
 import { SearchBar } from './search.js';
 import { Help, Json, Token } from './sheets.js';
 
@@ -28,6 +29,7 @@ export function App({ perch }) {
   const [isHelp, setHelp] = useState(false);
   const [json, setJson] = useState(/** @type {Tweet | null} */ (null));
   const [isToken, setToken] = useState(false);
+  const [shownSaved, setShownSaved] = useState(/** @type {{query: string | null} | null} */ (null));
   const [said, setSaid] = useState('');
   const analysis = useMemo(() => signal(''), []);
   const wasClosed = useRef(false);
@@ -46,6 +48,7 @@ export function App({ perch }) {
         perch.search(add ? narrowed(column.query, term) : term);
       },
       showJson: setJson,
+      showSaved: (query) => setShownSaved({ query }),
       toggleAnalysis: (column) => {
         wasClosed.current = analysis.value === column.name;
         analysis.value = wasClosed.current ? '' : column.name;
@@ -85,6 +88,7 @@ export function App({ perch }) {
       <${SearchBar} text=${text} setText=${setText} field=${field} />
       <${Stats} perch=${perch} />
       <div class="tools">
+        <${SavedButton} />
         <${ThemeButton} perch=${perch} />
         <button type="button" class="bare" aria-label=${t('help.open')} title=${`${t('help.open')} (?)`} onClick=${() => setHelp(true)}><${Icon} name="help" /></button>
       </div>
@@ -100,6 +104,7 @@ export function App({ perch }) {
     </div>
     <div class="unseen" role="status" aria-live="polite">${said}</div>
     ${isHelp && html`<${Help} onClose=${() => setHelp(false)} onTry=${tryQuery} />`} ${json && html`<${Json} tweet=${json} onClose=${() => setJson(null)} />`}
+    ${shownSaved && html`<${Saved} query=${shownSaved.query} onClose=${() => setShownSaved(null)} />`}
     ${isToken && html`<${Token} onClose=${() => setToken(false)} />`}
   <//>`;
 }

@@ -87,8 +87,10 @@ function useAnnouncement(column, announce) {
 
 /** @param {{column: Column, at: number, n: number, onGripKey: any, onDragStart: any, scroller: {current: HTMLElement | null}}} props */
 function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
-  const { perch, edit, toggleAnalysis, analysis } = useContext(Page);
+  const { perch, edit, toggleAnalysis, analysis, showSaved } = useContext(Page);
   void column.version.value;
+  const saved = perch.saved.of(column.query);
+  const bell = saved ? t('saved.bell.on', { name: saved.name }) : t('saved.bell');
   const total = column.feed.total;
   const isPaused = column.pause.value !== '';
   const isHeld = column.pause.value === 'hand';
@@ -102,7 +104,7 @@ function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
       <${Icon} name="grip" />
     </button>`}
     <div class="about">
-      <h2><button type="button" class="query" dir="auto" title=${t('column.edit')} onClick=${() => edit(column)}>${column.query}</button></h2>
+      <h2><button type="button" class="query" dir="auto" title=${t('column.edit')} onClick=${() => edit(column)}>${saved ? html`${saved.name} <code>${column.query}</code>` : column.query}</button></h2>
       <div class="facts">
         <span class="total">${column.error.value ? '' : total === null ? t('column.registering') : t('column.count', { n: total, count: format.count(total) })}</span>
         <${Rate} column=${column} />
@@ -131,6 +133,7 @@ function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
     >
       <${Icon} name="chart" />
     </button>
+    <button type="button" class=${`bare ${saved ? 'on' : ''}`} aria-label=${bell} title=${bell} onClick=${() => showSaved(column.query)}><${Icon} name="bell" /></button>
     <${Menu} column=${column} at=${at} n=${n} />
     <button type="button" class="bare close" aria-label=${t('column.close')} title=${t('column.close')} onClick=${() => perch.close(column)}><${Icon} name="close" /></button>
   </header>`;

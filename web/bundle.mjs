@@ -1,0 +1,46 @@
+// Makes web/dist, what the server sends to browsers: one script, one style, and the chart's library, which is loaded with the first chart.
+//
+//   npm ci && npm run bundle
+//
+// The files are in the repository, so that the server is built without Node. A test checks that they are what this script makes.
+
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const WEB = fileURLToPath(new URL('./', import.meta.url));
+const DIST = new URL('./dist/', import.meta.url);
+
+/** Files that are sent as they are. */
+const COPIED = { 'index.html': 'index.html', 'icon.svg': 'icon.svg', 'vendor/LICENSES.txt': 'LICENSES.txt' };
+
+/** @returns {Promise<Map<string, string>>} name and content of each file */
+export async function bundled() {
+  const { outputFiles } = await build({
+    absWorkingDir: WEB,
+    entryPoints: ['app.js', 'style.css'],
+    outdir: 'dist',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    minify: true,
+    target: ['es2022', 'chrome111', 'firefox114', 'safari16.4'],
+    chunkNames: '[name]',
+    // Of each library its name, version and license.
+    legalComments: 'inline',
+    write: false,
+    logLevel: 'warning',
+  });
+  const files = new Map(outputFiles.map(({ path, text }) => [path.slice(path.lastIndexOf('dist/') + 5), text]));
+  for (const [from, to] of Object.entries(COPIED)) files.set(to, await readFile(new URL(from, import.meta.url), 'utf8'));
+  return files;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await rm(DIST, { recursive: true, force: true });
+  await mkdir(DIST, { recursive: true });
+  for (const [name, content] of await bundled()) {
+    await writeFile(new URL(name, DIST), content);
+    console.log(`${name}: ${content.length} bytes`);
+  }
+}

@@ -1,0 +1,111 @@
+// The form of a saved search: its name, its tags, and where its matches go. A kind of receiver is a row of a table (lib/receivers.js).
+
+import { useContext, useRef, useState } from '../vendor/hooks.js';
+import { t } from '../strings.js';
+import { KINDS, kindOf } from '../lib/receivers.js';
+import { faultOf, nameOf, tagsOf } from '../lib/saved.js';
+import { Page } from './context.js';
+import { html } from './html.js';
+
+/** @typedef {import('../lib/receivers.js').Field} Field */
+
+/** The server's own limits. */
+const MOST_RECEIVERS = 8;
+const MOST_NAME_CHARS = 128;
+
+/** @param {{query: string, onDone: (says: string) => void, onCancel: () => void}} props */
+export function SaveForm({ query, onDone, onCancel }) {
+  const { saved } = useContext(Page).perch;
+  // What is changed stays what it was when the form was opened, so that a change by somebody else is noticed.
+  const [known] = useState(() => saved.of(query) ?? null);
+  const [name, setName] = useState(() => known?.name ?? nameOf(query));
+  const [tags, setTags] = useState(() => known?.tags?.join(', ') ?? '');
+  const [receivers, setReceivers] = useState(() => (known?.deliver ?? []).map((fields, at) => ({ id: at, fields: { ...fields } })));
+  const [says, setSays] = useState({ message: '', field: '' });
+  const [isBusy, setBusy] = useState(false);
+  const nextId = useRef(receivers.length);
+
+  /** @param {string} type */
+  const add = (type) => setReceivers([...receivers, { id: nextId.current++, fields: { type } }]);
+  /** @param {number} id */
+  const drop = (id) => setReceivers(receivers.filter((receiver) => receiver.id !== id));
+  /** @param {number} id @param {string} name @param {string} value */
+  const set = (id, name, value) => setReceivers(receivers.map((receiver) => (receiver.id === id ? { ...receiver, fields: { ...receiver.fields, [name]: value } } : receiver)));
+
+  /** @param {SubmitEvent} event */
+  const onSubmit = async (event) => {
+    event.preventDefault();
+    const wanted = known?.name ?? nameOf(name, MOST_NAME_CHARS);
+    // What is empty is left out: the server has a default for it, or says that it is missing.
+    const deliver = receivers.map(({ fields }) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== '')));
+    setBusy(true);
+    try {
+      await saved.put(wanted, { query: known?.query ?? query, tags: tagsOf(tags), paused: known?.paused, deliver }, known);
+      onDone(t('saved.saved', { name: wanted }));
+    } catch (fault) {
+      const { status, message, field } = faultOf(fault);
+      setSays({ message: status === 412 ? t(known ? 'saved.changed' : 'saved.taken', { name: wanted }) : message, field: status === 412 && !known ? 'name' : field });
+      setBusy(false);
+    }
+  };
+  return html`<form class="saving" onSubmit=${onSubmit}>
+    <p class="asked"><span>${t('saved.query')}</span> <code dir="auto">${query}</code></p>
+    <label class="line"
+      >${t('saved.name')}
+      <input type="text" required maxlength=${MOST_NAME_CHARS} value=${name} onInput=${(/** @type {any} */ event) => setName(event.target.value)} readonly=${known !== null} aria-invalid=${says.field === 'name'} aria-describedby="save-says"
+    /></label>
+    <label class="line">${t('saved.tags')} <input type="text" value=${tags} onInput=${(/** @type {any} */ event) => setTags(event.target.value)} aria-describedby="save-tags" /></label>
+    <p id="save-tags" class="hint">${t('saved.tags.help')}</p>
+    <h3>${t('saved.where')}</h3>
+    ${receivers.length === 0 && html`<p class="hint">${t('saved.where.nowhere')}</p>`}
+    ${receivers.map(({ id, fields }, at) => {
+      const kind = kindOf(fields.type);
+      return html`<fieldset key=${id}>
+        <legend>${kind ? t(kind.label) : String(fields.type)}</legend>
+        ${kind
+          ? kind.fields.map(
+              (field) =>
+                html`<${FieldRow}
+                  field=${field}
+                  id=${`receiver-${id}-${field.name}`}
+                  value=${fields[field.name]}
+                  isWrong=${says.field === `deliver[${at}].${field.name}`}
+                  onValue=${(/** @type {string} */ value) => set(id, field.name, value)}
+                />`,
+            )
+          : html`<p class="hint">${t('receiver.unknown')}</p>`}
+        <button type="button" class="small" onClick=${() => drop(id)}>${t('receiver.remove')}</button>
+      </fieldset>`;
+    })}
+    ${receivers.length < MOST_RECEIVERS &&
+    html`<div class="kinds" role="group" aria-label=${t('receiver.add')}>
+      ${KINDS.map(({ type, label, about }) => html`<button type="button" class="kind" onClick=${() => add(type)}><b>${t('receiver.add.one', { kind: t(label) })}</b><span>${t(about)}</span></button>`)}
+    </div>`}
+    <p id="save-says" class="refused" role="alert">${says.message}</p>
+    <p class="ends">
+      <button type="submit" class="go" disabled=${isBusy}>${t('saved.save')}</button>
+      <button type="button" class="small" onClick=${onCancel}>${t('saved.cancel')}</button>
+    </p>
+  </form>`;
+}
+
+/** @param {{field: Field, id: string, value: unknown, isWrong: boolean, onValue: (value: string) => void}} props */
+function FieldRow({ field, id, value, isWrong, onValue }) {
+  const { label, kind, required = false, example = '', help, make } = field;
+  return html`<label class="line" for=${id}>${t(label)}</label>
+    <span class="value"
+      ><input
+        id=${id}
+        type=${kind === 'url' ? 'url' : 'text'}
+        required=${required}
+        placeholder=${example}
+        spellcheck=${false}
+        autocomplete="off"
+        value=${typeof value === 'string' ? value : ''}
+        aria-invalid=${isWrong}
+        aria-describedby=${isWrong ? 'save-says' : help ? `${id}-help` : undefined}
+        onInput=${(/** @type {any} */ event) => onValue(event.target.value)}
+      />${make && html`<button type="button" class="small" onClick=${() => onValue(make())}>${t('receiver.make')}</button>`}</span
+    >
+    ${help && html`<p id=${`${id}-help`} class="hint">${t(help)}</p>`}`;
+}
