@@ -266,6 +266,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         },
         *plugins.engine,
     );
+    tokio::spawn(live.clone().refresh_sample());
     let shutdown = CancellationToken::new();
     let pipeline_shutdown = CancellationToken::new();
     let pipeline = spawn_pipeline(pipeline, pipeline_shutdown.clone())?;

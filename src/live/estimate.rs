@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::coop;
 use crate::doc::Doc;
-use crate::ids::QueryKey;
+use crate::ids::{QueryKey, Seq};
 use crate::index::{SearchError, Snapshot};
 use crate::matcher::Matcher;
 use crate::percolator::{Engine, EngineKind, EngineOptions, Matches};
@@ -65,6 +65,8 @@ impl QueryEstimate {
 /// The newest tweets, analyzed, in order of arrival.
 pub(super) struct Sample {
     taken: Instant,
+    /// The last seq of the index.
+    last_seq: Seq,
     docs: Vec<Doc>,
     tweets_per_hour: Option<f64>,
     engine: EngineKind,
@@ -88,14 +90,14 @@ impl Sample {
             // A stored tweet can always be read: its checksum was verified.
             docs.extend(tweet::read(hit.json.as_bytes()).iter().map(|tweet| tweet::analyze(tweet).doc));
         }
-        Sample::new(docs, engine)
+        Sample::new(docs, snapshot.last_seq(), engine)
     }
 
-    fn new(docs: Vec<Doc>, engine: EngineKind) -> Result<Sample, SearchError> {
+    fn new(docs: Vec<Doc>, last_seq: Seq, engine: EngineKind) -> Result<Sample, SearchError> {
         let written = |doc: &Doc| doc.values().iter().find(|(of, _)| *of == field::CREATED).map(|&(_, at)| at);
         let tweets_per_hour = per_hour(docs.iter().filter_map(written).collect());
         let planner = Mutex::new(Some(planner(&docs, engine)?));
-        Ok(Sample { taken: Instant::now(), docs, tweets_per_hour, engine, planner })
+        Ok(Sample { taken: Instant::now(), last_seq, docs, tweets_per_hour, engine, planner })
     }
 
     /// The tweets.
@@ -106,6 +108,11 @@ impl Sample {
     /// Whether it is younger than `age`.
     fn is_within(&self, age: Duration) -> bool {
         self.taken.elapsed() < age
+    }
+
+    /// Whether more tweets would not make it larger.
+    fn is_whole(&self) -> bool {
+        self.docs.len() >= ESTIMATE_TWEETS
     }
 
     /// Evaluates a query on the sample.
@@ -182,17 +189,32 @@ impl SampleCache {
 
     /// The cached sample, or a new one of the snapshot if the cached one is too old.
     pub(super) fn get_or_refresh(&self, snapshot: &Snapshot) -> Result<Arc<Sample>, SearchError> {
-        self.get_or(MAX_AGE, || Sample::take(snapshot, self.engine))
+        self.get_or(MAX_AGE, snapshot.last_seq(), || Sample::take(snapshot, self.engine))
     }
 
-    /// As [`SampleCache::get_or_refresh`], and the cached sample may be older.
+    /// As [`SampleCache::get_or_refresh`] for those who only want frequent terms and must not wait:
+    /// a whole sample may have any age.
     pub(super) fn get_for_terms(&self, snapshot: &Snapshot) -> Result<Arc<Sample>, SearchError> {
-        self.get_or(MAX_AGE_OF_TERMS, || Sample::take(snapshot, self.engine))
+        match self.kept().filter(|sample| sample.is_whole()) {
+            Some(sample) => Ok(sample),
+            None => self.get_or_refresh(snapshot),
+        }
+    }
+
+    /// Whether the frequent terms of the cached sample are too old, and no request refreshes it.
+    pub(super) fn is_due_for_terms(&self) -> bool {
+        let is_old = |sample: Arc<Sample>| !sample.is_within(MAX_AGE_OF_TERMS);
+        !self.is_refreshing.load(Ordering::Acquire) && self.kept().is_some_and(is_old)
+    }
+
+    fn kept(&self) -> Option<Arc<Sample>> {
+        self.sample.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn get_or(
         &self,
         max_age: Duration,
+        last_seq: Seq,
         take: impl FnOnce() -> Result<Sample, SearchError>,
     ) -> Result<Arc<Sample>, SearchError> {
         /// Resets the flag also if the work is cancelled or panics.
@@ -202,8 +224,10 @@ impl SampleCache {
                 self.0.store(false, Ordering::Release);
             }
         }
-        let kept = self.sample.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(sample) = kept.as_ref().filter(|sample| sample.is_within(max_age)) {
+        let kept = self.kept();
+        // A small sample grows with the index.
+        let is_new = |sample: &Sample| sample.is_whole() || sample.last_seq == last_seq;
+        if let Some(sample) = kept.as_ref().filter(|sample| sample.is_within(max_age) && is_new(sample)) {
             return Ok(Arc::clone(sample));
         }
         let is_first = !self.is_refreshing.swap(true, Ordering::AcqRel);
@@ -265,7 +289,7 @@ mod tests {
     #[test]
     fn an_estimate_can_be_cancelled_anywhere_and_holds_no_lock_there() {
         for &engine in ENGINES {
-            let sample = Arc::new(Sample::new(docs(40), engine).expect("a sample"));
+            let sample = Arc::new(Sample::new(docs(40), Seq(40), engine).expect("a sample"));
             let query = query("*pp*a *zz* OR \"banana apple\"");
             let expected = sample.estimate(query.ast()).expect("an estimate");
             let (in_it, lock) = (Arc::clone(&sample), |sample: &Sample| drop(sample.planner.try_lock().expect("free")));
@@ -284,14 +308,14 @@ mod tests {
 
     #[test]
     fn a_sample_is_taken_once_while_the_last_one_is_usable() {
-        let sample = || Sample::new(Vec::new(), ENGINES[0]);
+        let sample = || Sample::new(Vec::new(), Seq(0), ENGINES[0]);
         let kept = SampleCache::new(ENGINES[0]);
-        let old = kept.get_or(MAX_AGE, sample).expect("a sample");
+        let old = kept.get_or(MAX_AGE, Seq(0), sample).expect("a sample");
         let Some(past) = Instant::now().checked_sub(MAX_AGE) else { return };
         let aged = Arc::new(Sample { taken: past, ..sample().expect("a sample") });
         *kept.sample.lock().expect("a lock") = Some(Arc::clone(&aged));
-        let new = kept.get_or(MAX_AGE, || {
-            let meanwhile = kept.get_or(MAX_AGE, || panic!("somebody takes one")).expect("the last one");
+        let new = kept.get_or(MAX_AGE, Seq(0), || {
+            let meanwhile = kept.get_or(MAX_AGE, Seq(0), || panic!("somebody takes one")).expect("the last one");
             assert!(Arc::ptr_eq(&meanwhile, &aged));
             sample()
         });
@@ -299,8 +323,36 @@ mod tests {
         assert!(!Arc::ptr_eq(&new, &aged) && !Arc::ptr_eq(&new, &old));
         // One that is stopped leaves it to the next.
         *kept.sample.lock().expect("a lock") = Some(Arc::clone(&aged));
-        kept.get_or(MAX_AGE, || Err(coop::Stopped.into())).expect_err("stopped");
-        assert!(!Arc::ptr_eq(&kept.get_or(MAX_AGE, sample).expect("a sample"), &aged));
+        kept.get_or(MAX_AGE, Seq(0), || Err(coop::Stopped.into())).expect_err("stopped");
+        assert!(!Arc::ptr_eq(&kept.get_or(MAX_AGE, Seq(0), sample).expect("a sample"), &aged));
+    }
+
+    #[test]
+    fn a_small_sample_grows_with_the_index() {
+        let sample = |n, seq| move || Sample::new(docs(n), Seq(seq), ENGINES[0]);
+        let cache = SampleCache::new(ENGINES[0]);
+        let kept = |seq, take| cache.get_or(MAX_AGE, Seq(seq), take).expect("a sample").docs.len();
+        assert_eq!(cache.get_or(MAX_AGE, Seq(1), sample(1, 1)).expect("a sample").docs.len(), 1);
+        assert_eq!(kept(1, sample(2, 1)), 1, "nothing came");
+        assert_eq!(cache.get_or(MAX_AGE, Seq(2), sample(ESTIMATE_TWEETS, 2)).expect("a sample").docs.len(), 1_000);
+        assert_eq!(kept(3, sample(3, 3)), ESTIMATE_TWEETS, "more would not be another sample");
+    }
+
+    #[test]
+    fn frequent_terms_are_refreshed_behind_the_request() {
+        let cache = SampleCache::new(ENGINES[0]);
+        assert!(!cache.is_due_for_terms(), "the request takes the first one");
+        for (age, is_due) in [(MAX_AGE, false), (MAX_AGE_OF_TERMS, true)] {
+            let Some(taken) = Instant::now().checked_sub(age) else { return };
+            let sample = Sample::new(docs(ESTIMATE_TWEETS), Seq(9), ENGINES[0]).expect("a sample");
+            *cache.sample.lock().expect("a lock") = Some(Arc::new(Sample { taken, ..sample }));
+            assert_eq!(cache.is_due_for_terms(), is_due, "{age:?}");
+        }
+        let refreshed = cache.get_or(MAX_AGE, Seq(9), || {
+            assert!(!cache.is_due_for_terms(), "one is enough");
+            Sample::new(Vec::new(), Seq(9), ENGINES[0])
+        });
+        refreshed.expect("a sample");
     }
 
     #[test]

@@ -98,16 +98,29 @@ impl Live {
     /// [`LiveError::Limit`], [`LiveError::Unavailable`].
     pub(crate) async fn suggest(&self, query: String, at: Option<usize>, n: usize) -> Result<Suggestions, LiveError> {
         let inner = Arc::clone(&self.inner);
-        self.read_in_time(move |snapshot| {
-            let at = at.map_or(query.len(), |at| byte_of_utf16(&query, at));
-            let caret = Caret::read(&query, at);
-            let utf16 = |byte: usize| query[..byte].encode_utf16().count();
-            let (start, end) = (utf16(caret.range.start), utf16(caret.range.end));
-            let newest = inner.sample.get_for_terms(&snapshot)?;
-            let items = Suggester { snapshot: &snapshot, newest: newest.docs(), n }.items(&caret)?;
-            Ok(Suggestions { start, end, items })
-        })
-        .await
+        let suggestions = self
+            .read_in_time(move |snapshot| {
+                let at = at.map_or(query.len(), |at| byte_of_utf16(&query, at));
+                let caret = Caret::read(&query, at);
+                let utf16 = |byte: usize| query[..byte].encode_utf16().count();
+                let (start, end) = (utf16(caret.range.start), utf16(caret.range.end));
+                let newest = inner.sample.get_for_terms(&snapshot)?;
+                let items = Suggester { snapshot: &snapshot, newest: newest.docs(), n }.items(&caret)?;
+                Ok(Suggestions { start, end, items })
+            })
+            .await;
+        if self.inner.sample.is_due_for_terms() {
+            // The next user does not wait for it either.
+            tokio::spawn(self.clone().refresh_sample());
+        }
+        suggestions
+    }
+
+    /// Takes a sample of the newest tweets for the suggestions to come. Where it can't, the next
+    /// suggestion does.
+    pub(crate) async fn refresh_sample(self) {
+        let inner = Arc::clone(&self.inner);
+        let _ = self.read(move |snapshot| inner.sample.get_or_refresh(&snapshot).map(drop)).await;
     }
 }
 
