@@ -1,7 +1,8 @@
 //! How fast does perch read each format, from bytes to analyzed tweets?
 //!
 //! Each example of `examples/data` is repeated. One thread splits and one reads, so the figure is
-//! about that of one core. `cargo bench --bench formats` measures; with `--test` it is short.
+//! about that of one core. `cargo bench --bench formats` measures, `-- csv mastodon` only these; with
+//! `--test` it is short.
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
@@ -16,10 +17,11 @@ const DOCUMENTS: usize = 50_000;
 
 fn main() {
     let is_short = std::env::args().any(|argument| argument == "--test");
+    let names: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let documents = if is_short { 20 } else { DOCUMENTS };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     println!("{:<12} {:>12} {:>10}", "format", "tweets/s", "MB/s");
-    for kind in FORMATS {
+    for kind in FORMATS.iter().filter(|kind| names.is_empty() || names.iter().any(|name| name == kind.name)) {
         let input = repeated(kind, documents);
         let bytes = input.len();
         let mut best = Duration::MAX;

@@ -4,6 +4,9 @@
 //! are known by [`super::aliases`]; `--map text=content` names others.
 
 use std::borrow::Cow;
+use std::ops::Range;
+
+use csv_core::ReadRecordResult;
 
 use super::aliases::{ALIASES, Field, field_of, normalized};
 use super::{FormatKind, scraper};
@@ -41,9 +44,10 @@ impl Table {
         if line.len() > MAX_HEADER_BYTES {
             return None;
         }
-        let tables = [b',', b'\t', b';', b'|'].into_iter().map(|delimiter| Table {
-            delimiter,
-            names: cells(&record(line, delimiter)).map(|name| mapped(&name, map)).collect(),
+        let tables = [b',', b'\t', b';', b'|'].into_iter().map(|delimiter| {
+            let mut header = RowReader::new(delimiter);
+            header.read(line);
+            Table { delimiter, names: header.cells().map(|name| mapped(&name, map)).collect() }
         });
         let table = tables.max_by_key(|table| table.known().count())?;
         let has = |field| table.known().any(|it| it == field);
@@ -59,13 +63,25 @@ impl Table {
         self.names.iter().filter_map(|name| Some(field_of(&normalized(name))?.0))
     }
 
+    /// A reader of its rows.
+    pub(super) fn reader(&self) -> RowReader {
+        RowReader::new(self.delimiter)
+    }
+
     /// A row as a JSON object. Empty cells are left out.
-    pub(super) fn object(&self, row: &str) -> String {
-        let record = record(row.as_bytes(), self.delimiter);
-        let cells = self.names.iter().zip(cells(&record)).filter(|(name, cell)| !name.is_empty() && !cell.is_empty());
-        let object: serde_json::Map<String, serde_json::Value> =
-            cells.map(|(name, cell)| (name.clone(), cell.into_owned().into())).collect();
-        serde_json::Value::Object(object).to_string()
+    pub(super) fn object(&self, row: &str, reader: &mut RowReader) -> String {
+        reader.read(row.as_bytes());
+        let cells = self.names.iter().zip(reader.cells());
+        // Of several columns with one name, a reader of JSON takes the last.
+        let mut object = String::with_capacity(row.len() + 16 * self.names.len());
+        for (name, cell) in cells.filter(|(name, cell)| !name.is_empty() && !cell.is_empty()) {
+            object.push(if object.is_empty() { '{' } else { ',' });
+            object.push_str(&json(name));
+            object.push(':');
+            object.push_str(&json(&cell));
+        }
+        object.push_str(if object.is_empty() { "{}" } else { "}" });
+        object
     }
 }
 
@@ -88,15 +104,52 @@ pub fn field_names() -> Vec<&'static str> {
     ALIASES.iter().map(|(_, name, _)| *name).collect()
 }
 
-/// A row.
-fn record(row: &[u8], delimiter: u8) -> csv::ByteRecord {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(row);
-    reader.byte_records().next().and_then(Result::ok).unwrap_or_default()
+fn json(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
 }
 
-/// The cells of a row.
-fn cells(record: &csv::ByteRecord) -> impl Iterator<Item = Cow<'_, str>> {
-    record.iter().map(String::from_utf8_lossy)
+/// Reads rows one after the other: to build a parser costs more than a row does.
+pub(super) struct RowReader {
+    parser: csv_core::Reader,
+    /// The row that was read last, without its quotes.
+    bytes: Vec<u8>,
+    /// The ends of its cells in `bytes`.
+    ends: Vec<usize>,
+}
+
+impl RowReader {
+    fn new(delimiter: u8) -> RowReader {
+        let parser = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+        RowReader { parser, bytes: Vec::new(), ends: Vec::new() }
+    }
+
+    fn read(&mut self, row: &[u8]) {
+        let RowReader { parser, bytes, ends } = self;
+        parser.reset();
+        // Without its quotes a row is not longer, and each cell but the last ends at a byte of it.
+        bytes.resize(row.len() + 1, 0);
+        ends.resize(row.len() + 1, 0);
+        let (mut n_read, mut n_bytes, mut n_ends) = (0, 0, 0);
+        loop {
+            // An empty input says that the row has ended.
+            let (result, read, written, ended) =
+                parser.read_record(&row[n_read..], &mut bytes[n_bytes..], &mut ends[n_ends..]);
+            n_read += read;
+            n_bytes += written;
+            n_ends += ended;
+            if !matches!(result, ReadRecordResult::InputEmpty) {
+                break;
+            }
+        }
+        bytes.truncate(n_bytes);
+        ends.truncate(n_ends);
+    }
+
+    fn cells(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let ranges = starts.zip(&self.ends).map(|(start, &end)| Range { start, end });
+        ranges.map(|range| String::from_utf8_lossy(&self.bytes[range]))
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +167,29 @@ mod tests {
         assert_eq!(delimiter("text"), None);
         let map = vec![("id".to_owned(), "number".to_owned()), ("text".to_owned(), "words".to_owned())];
         let table = Table::detect(b"number,words", &map, false).expect("a table");
-        assert_eq!(table.object("1,\"a \"\"b\"\"\""), r#"{"fulltext":"a \"b\"","idstr":"1"}"#);
+        assert_eq!(table.object("1,\"a \"\"b\"\"\"", &mut table.reader()), r#"{"idstr":"1","fulltext":"a \"b\""}"#);
+    }
+
+    #[test]
+    fn rows_are_read_however_they_are_cut() {
+        let table = Table::detect(b"id,text", &ColumnMap::new(), false).expect("a table");
+        let mut reader = table.reader();
+        for (row, object) in [
+            ("", "{}"),
+            (",", "{}"),
+            (",,,,", "{}"),
+            ("1", r#"{"id":"1"}"#),
+            ("1,a\r\n", r#"{"id":"1","text":"a"}"#),
+            ("1,a,b,c", r#"{"id":"1","text":"a"}"#),
+            (",a", r#"{"text":"a"}"#),
+            ("1,\"a\nb, c\"", r#"{"id":"1","text":"a\nb, c"}"#),
+            ("1,\"\"", r#"{"id":"1"}"#),
+            ("1,\"not closed", r#"{"id":"1","text":"not closed"}"#),
+            ("1,a \"b\" c", r#"{"id":"1","text":"a \"b\" c"}"#),
+            ("1,\"a\" b", r#"{"id":"1","text":"a b"}"#),
+            ("1,\u{1f426}", "{\"id\":\"1\",\"text\":\"\u{1f426}\"}"),
+        ] {
+            assert_eq!(table.object(row, &mut reader), object, "{row:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::raw_chunk::{RawChunk, RawDoc};
 use super::{Chunk, Deletion, Location, Offset, RefusalKind, too_long};
 use crate::format::output::Rest;
+use crate::format::table::RowReader;
 use crate::format::{FormatKind, Item, Output, table};
 use crate::tweet::{ReadContext, Tweet, User};
 
@@ -32,6 +33,8 @@ impl<T> Clone for Job<T> {
 pub(super) struct Work<T> {
     job: Job<T>,
     raw: RawChunk,
+    /// Reads the rows, if the documents are rows of a table.
+    rows: Option<RowReader>,
     /// The document that is read next, and what is left of it if its beginning was read.
     next_doc: usize,
     rest: Option<Rest>,
@@ -44,7 +47,8 @@ impl<T> Work<T> {
     /// The reading of a raw chunk.
     pub(super) fn new(mut job: Job<T>, mut raw: RawChunk) -> Work<T> {
         job.author = job.author.take().or(raw.author.take());
-        Work { job, raw, next_doc: 0, rest: None }
+        let rows = raw.table.as_ref().map(|table| table.reader());
+        Work { job, raw, rows, next_doc: 0, rest: None }
     }
 
     /// Reads the next documents, and returns what is left.
@@ -101,9 +105,9 @@ impl<T> Work<T> {
             chunk.refused.push(location.refuse(RefusalKind::NotUtf8, "not UTF-8"));
             return;
         };
-        let (text, format) = match &self.raw.table {
-            Some(table) => (Cow::Owned(table.object(text)), Some(&table::KIND)),
-            None => (Cow::Borrowed(text), self.job.format),
+        let (text, format) = match (&self.raw.table, &mut self.rows) {
+            (Some(table), Some(rows)) => (Cow::Owned(table.object(text, rows)), Some(&table::KIND)),
+            _ => (Cow::Borrowed(text), self.job.format),
         };
         let Some(text) = event_data(&text) else { return };
         let max_bytes = self.job.max_line_bytes;
