@@ -1,8 +1,8 @@
 //! How fast does perch read each format, from bytes to analyzed tweets?
 //!
 //! Each example of `examples/data` is repeated. One thread splits and one reads, so the figure is
-//! about that of one core. `cargo bench --bench formats` measures, `-- csv mastodon` only these; with
-//! `--test` it is short.
+//! about that of one core. `cargo bench --bench formats` measures, `-- csv mastodon` only these;
+//! with `--test` it is short.
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
