@@ -8,7 +8,7 @@
 import { signal } from '../vendor/signals-core.js';
 import { LOST } from './connection.js';
 import { Feed } from './feed.js';
-import { RateMeter } from './format.js';
+import { RateMeter, TEMPO_TWEETS, Tempo } from './format.js';
 import { Marks } from './marks.js';
 import { Spread } from './spread.js';
 import { readTweet } from './tweet.js';
@@ -19,8 +19,11 @@ import { readTweet } from './tweet.js';
 /** @typedef {import('./tweet.js').Tweet} Tweet */
 /** @typedef {'registering' | 'live' | 'failed'} Phase */
 /** @typedef {'none' | 'loading' | 'stopped' | 'more' | 'all' | 'full' | 'failed'} History */
-/** @typedef {'' | 'hand' | 'reading'} Pause */
+/** @typedef {'' | 'hand' | 'reading' | 'held'} Pause held: someone points at a tweet, or is in one */
 
+/** Tweets that come faster than this, a second, are shown in batches, and so far apart. */
+const BATCHED_RATE = 5;
+const BATCH_MS = 1000;
 /** The first page is small: it is there at once. */
 const FIRST_PAGE = 40;
 const PAGE = 200;
@@ -65,12 +68,17 @@ export class Column {
   unseen = 0;
   /** @type {number | null} */
   watermark = null;
-  rate = new RateMeter();
+  #tempo = new Tempo();
+  /** How many come at this moment. */
+  pace = new RateMeter(2);
   /** What it is about, once somebody wants to know. @type {Spread | null} */
   spread = null;
   /** Up to here everything was pushed. */
   #seq = 0;
 
+  /** A batch that waits for its turn, and when the last one was shown. @type {any} */
+  #batch = null;
+  #shownAt = 0;
   /** @type {string | null} */
   #next = null;
   /** Counts up with each thing that ends a load under way. */
@@ -145,6 +153,7 @@ export class Column {
   /** Ends it. */
   end() {
     this.#run++;
+    clearTimeout(this.#batch);
     this.spread?.end();
     this.connection.unsubscribe(this.name);
   }
@@ -155,17 +164,36 @@ export class Column {
   }
 
   #show = () => {
+    clearTimeout(this.#batch);
+    this.#batch = null;
+    this.#shownAt = Date.now();
     this.version.value++;
   };
+
+  /** Shows tweets that were pushed: where they are many, those of a second together. @param {number} now */
+  #pushed(now) {
+    if (this.#batch !== null) return;
+    const wait = this.pace.rate(now) < BATCHED_RATE ? 0 : Math.min(BATCH_MS, this.#shownAt + BATCH_MS - now);
+    if (wait <= 0) this.changed();
+    else this.#batch = setTimeout(() => this.changed(), wait);
+  }
 
   /** @param {unknown} raw @param {number} seq */
   #push(raw, seq) {
     this.#seq = seq;
     const tweet = readTweet(raw);
     if (!tweet || !this.feed.push(tweet)) return;
-    this.rate.add(Date.now());
+    const now = Date.now();
+    // What comes late, all at once, says nothing of how often tweets come.
+    if (!this.connection.status.behind) this.#tempo.add(now);
+    this.pace.add(now);
     this.onpush(this, tweet);
-    this.changed();
+    this.#pushed(now);
+  }
+
+  /** How many tweets come a second. @param {number} now in ms */
+  rate(now) {
+    return this.#tempo.rate(now, () => this.feed.newest(TEMPO_TWEETS).map(({ time }) => time));
   }
 
   /** Has the server count what the search is about, unless it did so a moment ago. */
@@ -252,7 +280,9 @@ export class Column {
 
   /** @param {Exclude<Pause, ''>} why */
   stand(why) {
-    if (this.pause.value === 'hand') return;
+    // Who holds it may read on, and pause it; not the other way round.
+    const order = ['', 'held', 'reading', 'hand'];
+    if (order.indexOf(why) <= order.indexOf(this.pause.value)) return;
     this.feed.pause();
     this.pause.value = why;
   }

@@ -21,6 +21,8 @@ export const ORDERS = ['latest', 'followers', 'retweets', 'seen', 'reach', 'favo
  * @property {Tweet} tweet as it came: in `latest` and `followers` it may be a retweet
  * @property {number} seen retweets of it that came since the search started
  * @property {number} reach followers of all who brought it
+ * @property {number} retweets the largest count that it or one of its retweets came with
+ * @property {number} favorites the same
  */
 
 /**
@@ -120,6 +122,11 @@ export class Feed {
   /** Tweets that are here, newest first, those that wait not among them. @returns {Tweet[]} */
   get tweets() {
     return this.#tweets.toReversed();
+  }
+
+  /** The newest tweets that are here, oldest first. @param {number} n @returns {Tweet[]} */
+  newest(n) {
+    return this.#tweets.slice(-n);
   }
 
   /** @param {string} id @returns {Tweet | undefined} */
@@ -253,7 +260,8 @@ export class Feed {
   /** @param {Tweet} tweet @returns {Item} */
   #item(tweet) {
     const group = this.#groups.get(tweet.originalId ?? tweet.id);
-    return { id: tweet.id, tweet, seen: group?.seen ?? 0, reach: group?.reach ?? tweet.followers };
+    const { seen = 0, reach = tweet.followers, retweets = tweet.retweets, favorites = tweet.favorites } = group ?? {};
+    return { id: tweet.id, tweet, seen, reach, retweets, favorites };
   }
 
   /** @returns {Item[]} */
@@ -266,7 +274,7 @@ export class Feed {
     const order = this.#order;
     const groups = [...this.#groups.values()];
     groups.sort((a, b) => b[order] - a[order] || (a.last.key < b.last.key ? 1 : -1));
-    return groups.map((group) => ({ id: group.id, tweet: group.tweet ?? group.last, seen: group.seen, reach: group.reach }));
+    return groups.map(({ id, tweet, last, seen, reach, retweets, favorites }) => ({ id, tweet: tweet ?? last, seen, reach, retweets, favorites }));
   }
 
   /** @param {Tweet} tweet that is not here yet */

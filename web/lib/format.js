@@ -16,7 +16,7 @@ export function formats(locale) {
   const clock = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
   const seconds = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
   const short = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
-  const exact = new Intl.DateTimeFormat(locale, { minute: '2-digit', second: '2-digit' });
+  const zone = new Intl.DateTimeFormat(locale, { timeZoneName: 'short' });
   const month = new Intl.DateTimeFormat(locale, { month: 'short', year: 'numeric' });
   const year = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' });
   const units = Object.fromEntries(
@@ -45,6 +45,10 @@ export function formats(locale) {
       if (ms < 7 * DAY) return units.day?.format(Math.floor(ms / DAY));
       return new Date(time).getFullYear() === new Date(now).getFullYear() ? day.format(time) : year.format(time);
     },
+    /** The time zone that times are said in. @param {number} time */
+    zone: (time) => zone.formatToParts(time).find(({ type }) => type === 'timeZoneName')?.value ?? '',
+    /** The time of day, to the second. @param {number} time */
+    clock: (time) => (Number.isFinite(time) ? seconds.format(time) : ''),
     /** A moment of today by the clock, another one with its day. @param {number} time */
     moment(time) {
       if (!Number.isFinite(time)) return '';
@@ -59,7 +63,7 @@ export function formats(locale) {
     tick(time, step) {
       // Where a day begins, which one it is says more than that it is midnight.
       const isMidnight = step >= HOUR && new Date(time).getHours() === 0;
-      return (step < MINUTE ? exact : step < DAY && !isMidnight ? clock : step < 28 * DAY ? day : month).format(time);
+      return (step < MINUTE ? seconds : step < DAY && !isMidnight ? clock : step < 28 * DAY ? day : month).format(time);
     },
     /** @param {number} ms a length of time: 5 min, 7 days */
     interval(ms) {
@@ -128,5 +132,34 @@ export class RateMeter {
     let sum = 0;
     for (const [at, n] of this.#counts) if (at > second - this.seconds && at <= second) sum += n;
     return sum / Math.min(this.seconds, Math.max(1, second - this.#first + 1));
+  }
+}
+
+/** So many of the newest tweets are the measure of a slow rate. */
+export const TEMPO_TWEETS = 30;
+const ENOUGH_TWEETS = 5;
+/** As many a second or more are counted by the second. */
+const QUICK_RATE = 1;
+
+/** How fast a search is: by the last seconds where tweets are many, and by the last tweets where they are few. */
+export class Tempo {
+  #quick = new RateMeter();
+  /** When the last tweets came, in ms. @type {number[]} */
+  #times = [];
+
+  /** @param {number} now in ms */
+  add(now) {
+    this.#quick.add(now);
+    this.#times.push(now);
+    if (this.#times.length > TEMPO_TWEETS) this.#times.shift();
+  }
+
+  /** @param {number} now in ms @param {() => number[]} history when the newest tweets of history were written, in ms */
+  rate(now, history) {
+    const quick = this.#quick.rate(now);
+    if (quick >= QUICK_RATE) return quick;
+    // Until some have come, what came before the page was opened tells more.
+    const times = this.#times.length >= ENOUGH_TWEETS ? this.#times : [...history(), ...this.#times].slice(-TEMPO_TWEETS);
+    return estimateRate(times, now) ?? 0;
   }
 }

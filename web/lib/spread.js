@@ -51,6 +51,8 @@ export class Spread {
   time = null;
   /** @type {Counts | null} */
   counts = null;
+  /** When that was, in ms. @type {number | null} */
+  countedAt = null;
   /** The position up to which is counted. */
   #seq = -1;
   #isCounting = false;
@@ -82,6 +84,7 @@ export class Spread {
       this.time = time;
       this.counts = /** @type {Counts} */ (Object.fromEntries(ALL_PARTS.map((part, at) => [part, terms[at]])));
       this.#seq = seq;
+      this.countedAt = Date.now();
       this.#nextAt = Date.now() + Math.min(LATEST_MS, Math.max(AGAIN_MS, (Date.now() - started) * AGAIN_FACTOR));
     } catch (fault) {
       // Until the server can count, what was counted last is shown, or what is loaded.

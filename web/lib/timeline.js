@@ -10,43 +10,85 @@ export function intervalOf(span, bars = 60) {
 }
 
 /**
+ * @typedef {object} Bars
+ * @property {number} interval from one to the next, in ms
+ * @property {number[]} starts in ms
+ * @property {number[]} counts
+ * @property {number} earlier tweets before the first bar: few, and so much older that with them nothing could be seen
+ */
+
+/** What may be left out, of all tweets. */
+const STRAY_SHARE = 0.2;
+
+/**
+ * Bars from the first to the last, empty ones too.
+ *
+ * @param {[number, number][]} buckets where each begins and how many are in it, in order of time
+ * @param {number} interval
+ * @param {number} earlier
+ * @returns {Bars}
+ */
+function filled(buckets, interval, earlier) {
+  const first = buckets[0]?.[0];
+  const last = buckets[buckets.length - 1]?.[0];
+  if (first === undefined || last === undefined) return { interval, starts: [], counts: [], earlier };
+  const starts = Array.from({ length: Math.round((last - first) / interval) + 1 }, (_, at) => first + at * interval);
+  const counts = starts.map(() => 0);
+  for (const [start, count] of buckets) {
+    const at = Math.round((start - first) / interval);
+    counts[at] = (counts[at] ?? 0) + count;
+  }
+  return { interval, starts, counts, earlier };
+}
+
+/** @param {[number, number][]} buckets @param {number} interval @returns {[number, number][]} the same in longer bars */
+function joined(buckets, interval) {
+  /** @type {Map<number, number>} */
+  const counts = new Map();
+  for (const [start, count] of buckets) {
+    const at = Math.floor(start / interval) * interval;
+    counts.set(at, (counts.get(at) ?? 0) + count);
+  }
+  return [...counts];
+}
+
+/**
  * Tweets over time.
  *
  * @param {number[]} times in ms, in any order
  * @param {number} [bars]
- * @returns {{interval: number, starts: number[], counts: number[]}}
+ * @returns {Bars}
  */
 export function histogram(times, bars = 60) {
   const known = times.filter(Number.isFinite).sort((a, b) => a - b);
-  const first = known[0];
   const last = known[known.length - 1];
-  if (first === undefined || last === undefined) return { interval: 0, starts: [], counts: [] };
-  const interval = intervalOf(last - first, bars);
-  const start = Math.floor(first / interval) * interval;
-  // A stray date of long ago must not make more bars than can be seen.
-  const n = Math.min(Math.floor((last - start) / interval) + 1, bars * 4);
-  const end = Math.floor(last / interval) * interval;
-  const starts = Array.from({ length: n }, (_, at) => end - (n - 1 - at) * interval);
-  const counts = starts.map(() => 0);
-  for (const time of known) {
-    const at = Math.max(0, Math.floor((time - (starts[0] ?? 0)) / interval));
-    counts[at] = (counts[at] ?? 0) + 1;
-  }
-  return { interval, starts, counts };
+  if (last === undefined) return { interval: 0, starts: [], counts: [], earlier: 0 };
+  const span = (/** @type {number} */ from) => last - /** @type {number} */ (known[from]);
+  // A stray date of long ago must not make one bar of all the others.
+  const stray = Math.floor(known.length * STRAY_SHARE);
+  const from = intervalOf(span(stray), bars) * bars * 4 < span(0) ? stray : 0;
+  const interval = intervalOf(span(from), bars);
+  const earlier = known.findIndex((time) => time >= last - interval * bars * 4);
+  return filled(joined(known.slice(earlier).map((time) => [time, 1]), interval), interval, earlier);
 }
 
 /**
- * Every bar from the first to the last that the server counted, empty ones too, unless they are too many to be seen.
+ * Every bar from the first to the last that the server counted. Few tweets that are far older than the others are left out; where
+ * tweets are spread so far that no bar could be seen, bars are longer than the server's.
  *
  * @param {{interval_ms: number, buckets: {key: number, count: number}[]}} answer of `cmd/aggregate`
  * @param {number} [bars]
+ * @returns {Bars}
  */
 export function barsOf({ interval_ms: interval, buckets }, bars = 60) {
-  const counts = new Map(buckets.map(({ key, count }) => [key, count]));
-  const first = buckets[0]?.key;
-  const last = buckets[buckets.length - 1]?.key;
-  if (first === undefined || last === undefined) return { interval, starts: [], counts: [] };
-  const n = Math.round((last - first) / interval) + 1;
-  const starts = n <= bars * 4 ? Array.from({ length: n }, (_, at) => first + at * interval) : [...counts.keys()];
-  return { interval, starts, counts: starts.map((start) => counts.get(start) ?? 0) };
+  /** @type {[number, number][]} */
+  const all = buckets.map(({ key, count }) => [key, count]);
+  const [first, last] = [all[0]?.[0] ?? 0, all[all.length - 1]?.[0] ?? 0];
+  if ((last - first) / interval < bars * 4) return filled(all, interval, 0);
+  const sum = (/** @type {[number, number][]} */ some) => some.reduce((sum, [, count]) => sum + count, 0);
+  const near = all.filter(([start]) => start > last - interval * bars * 4);
+  const earlier = sum(all) - sum(near);
+  if (earlier <= sum(all) * STRAY_SHARE) return filled(near, interval, earlier);
+  const longer = intervalOf(last - first, bars);
+  return filled(joined(all, longer), longer, 0);
 }

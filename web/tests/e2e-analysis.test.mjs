@@ -44,9 +44,9 @@ live('tweets over time are all tweets, loaded or not, and live ones', async ({ p
   await perch.post(...many(0, 900));
   await open('?q=tweet');
   const scope = page.locator('.analysis .of');
-  await scope.filter({ hasText: /^all 900 tweets$/ }).waitFor();
+  await scope.filter({ hasText: /^all 900 tweets,/ }).waitFor();
   await perch.post(...many(1000, 25));
-  await scope.filter({ hasText: /^all 925 tweets$/ }).waitFor();
+  await scope.filter({ hasText: /^all 925 tweets,/ }).waitFor();
   await page.locator('.plot[aria-label^="925 tweets from"]').waitFor();
 });
 
@@ -82,6 +82,51 @@ live('the analysis counts what a search for each term finds, history and live', 
   // How it is spelled, not how it is compared.
   await panel.locator('.bars li', { hasText: /größe|straße|café|ünïcode|naïve/ }).first().waitFor();
   await panel.locator('.bars li', { hasText: '#Größe' }).waitFor();
+});
+
+live('one tweet of long ago does not hide the others, and hovering moves nothing', async ({ perch, page, open }) => {
+  const now = Date.now();
+  const lately = (/** @type {number} */ n) => tweet(n, { text: `coffee ${n % 2 ? 'roast' : 'press'} filter${n}`, created_at: new Date(now - n * 1000).toISOString() });
+  await perch.post(tweet(500, { text: 'coffee of old', created_at: new Date(now - 12 * 365.25 * 86_400_000).toISOString() }), ...Array.from({ length: 40 }, (_, n) => lately(n)));
+  await open('?q=coffee+OR+tea');
+  const panel = page.getByRole('complementary', { name: 'Analysis' });
+  await panel.locator('.of', { hasText: /all 41 tweets, counted \d/ }).waitFor();
+  // The times of the axis are said with their zone, and what is left out is said.
+  await panel.getByText(/bars of 1 sec, times in UTC, 1 much earlier tweet left out/).waitFor();
+  const plot = panel.locator('.plot');
+  await plot.locator('canvas').waitFor();
+  const drawn = () =>
+    plot.locator('canvas').evaluate((canvas) => {
+      const { width, height } = /** @type {HTMLCanvasElement} */ (canvas);
+      const pixels = /** @type {CanvasRenderingContext2D} */ (/** @type {HTMLCanvasElement} */ (canvas).getContext('2d')).getImageData(0, 0, width, height - 40).data;
+      let n = 0;
+      for (let at = 3; at < pixels.length; at += 4) if (/** @type {number} */ (pixels[at]) > 200) n++;
+      return n / (width * height);
+    });
+  await page.waitForFunction(() => document.querySelector('.plot canvas') !== null);
+  assert.ok((await drawn()) > 0.02, 'bars are drawn');
+  const before = await plot.boundingBox();
+  const { x = 0, y = 0 } = before ?? {};
+  await page.mouse.move(x + 200, y + 60);
+  await panel.locator('.legend', { hasText: / \d{4}.*: \d/ }).waitFor();
+  assert.deepEqual(await plot.boundingBox(), before);
+  // What was searched for is no finding, and a word that is there once goes nowhere.
+  await panel.locator('.bars button[data-term="roast"]').waitFor();
+  assert.equal(await panel.locator('.bars button[data-term="coffee"]').count(), 0);
+  assert.equal(await panel.locator('.word', { hasText: /^coffee$/ }).count(), 0);
+  await accessible(page, 'analysis with an old tweet');
+  await perch.post(tweet(600, { text: 'tea once', created_at: new Date(now).toISOString() }));
+  const rows = panel.locator('.bars li', { has: page.locator('.trends') });
+  await rows.first().waitFor();
+  for (const count of await rows.locator('.n').allTextContents()) assert.ok(Number(count) >= 5, `a trend of ${count}`);
+});
+
+live('a slow search says how slow it is', async ({ perch, page, open }) => {
+  const now = Date.now();
+  await perch.post(...Array.from({ length: 40 }, (_, n) => tweet(n, { created_at: new Date(now - (40 - n) * 10_000).toISOString() })));
+  await open('?q=tweet');
+  await page.locator('.column .rate', { hasText: /^[56]\/min$/ }).waitFor();
+  await page.locator('.stats', { hasText: /[56]\/min come in/ }).waitFor();
 });
 
 live('a word that comes up late is counted from its beginning', async ({ perch, page, open }) => {

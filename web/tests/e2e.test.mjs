@@ -16,7 +16,7 @@ live('a search, from typing to the first live tweet', async ({ perch, page, open
   await shown(page, 'old rust news');
   await total(page, 'rust', 1);
   const stats = page.getByRole('list', { name: 'State' });
-  for (const text of ['Live', '2 tweets', '1 user', '1 loaded']) await stats.getByRole('listitem').filter({ hasText: text }).waitFor();
+  for (const text of ['Live', '2 tweets', '1 user', '1 on this page']) await stats.getByRole('listitem').filter({ hasText: text }).waitFor();
   assert.equal(new URL(page.url()).search, '?q=rust');
   assert.match(await page.title(), /rust/);
   // The fastest of a few, since the machine may be busy.

@@ -596,6 +596,33 @@ test('history goes on after the connection was lost', async () => {
   assert.equal(column.feed.size, 300);
 });
 
+test('tweets that come one by one are shown at once, and many in batches', (context) => {
+  context.mock.timers.enable({ apis: ['Date', 'setTimeout'], now: 1_000_000 });
+  let frames = 0;
+  const { column, socket } = opened(0, { frame: (/** @type {() => void} */ run) => (frames++, run()) });
+  let n = 0;
+  /** @param {number} times @param {number} ms from one to the next */
+  const push = (times, ms) => {
+    const before = frames;
+    for (let at = 0; at < times; at++) {
+      socket().says('tweet/new', { tweet: tweet(n), seq: ++n, matches: ['a'] });
+      context.mock.timers.tick(ms);
+    }
+    return frames - before;
+  };
+  assert.equal(push(20, 1000), 20);
+  // 18 a second for ten seconds, as fast as the demo.
+  const shown = push(180, 55);
+  assert.ok(shown >= 10 && shown <= 25, `${shown} times`);
+  assert.equal(column.feed.size, 200);
+  // The last of a batch does not wait for another tweet.
+  const before = frames;
+  context.mock.timers.tick(1000);
+  assert.ok(frames - before <= 1);
+  assert.equal(column.version.value, frames);
+  column.end();
+});
+
 test('what a search is about is counted by the server, and again when more has come', async (context) => {
   context.mock.timers.enable({ apis: ['Date'], now: 1_000_000 });
   const { column, answer, counted, socket } = opened(30);

@@ -8,7 +8,7 @@ import { around } from '../lib/check.js';
 import { layout, overlaps } from '../lib/cloud.js';
 import { DEFAULTS } from '../lib/column.js';
 import { exactJson, toCsv, toNdjson } from '../lib/export.js';
-import { RateMeter, estimateRate, formats, rateOf } from '../lib/format.js';
+import { RateMeter, Tempo, estimateRate, formats, rateOf } from '../lib/format.js';
 import { Analyzer, unitsOf } from '../lib/analyzer.js';
 import { Marks, isNear } from '../lib/marks.js';
 import * as memory from '../lib/memory.js';
@@ -177,7 +177,7 @@ test('ages and counts are for people', () => {
   assert.equal(format.age(NaN, now), '–');
   assert.deepEqual([1000, 300_000, 10_800_000, 604_800_000].map(format.interval), ['1 sec', '5 min', '3 hr', '7 days']);
   const midnight = new Date(2026, 5, 15).getTime();
-  assert.deepEqual([1000, 3_600_000, 86_400_000, 28 * 86_400_000].map((step) => format.tick(midnight, step)), ['00:00', 'Jun 15', 'Jun 15', 'Jun 2026']);
+  assert.deepEqual([1000, 3_600_000, 86_400_000, 28 * 86_400_000].map((step) => format.tick(midnight, step).replace(/\s/g, ' ')), ['12:00:00 AM', 'Jun 15', 'Jun 15', 'Jun 2026']);
   assert.match(format.tick(midnight + 43_200_000, 43_200_000), /^12:00\sPM$/);
   assert.equal(format.short(999), '999');
   assert.equal(format.short(12_345), '12.3K');
@@ -280,6 +280,21 @@ test('a word can rise over all and fall lately', async () => {
   assert.deepEqual(found.get('absent'), { long: 0, short: 0 });
 });
 
+test('a rate is right for slow searches, and does not jump after a burst', () => {
+  const tempo = new Tempo();
+  const minute = 60_000;
+  // Ten minutes of history, two tweets a minute; nothing has come yet.
+  const history = () => Array.from({ length: 20 }, (_, n) => n * 30_000);
+  const now = 10 * minute;
+  assert.ok(Math.abs(tempo.rate(now, history) * 60 - 2) < 0.3);
+  for (let n = 0; n < 20; n++) tempo.add(now + n * 20_000);
+  assert.ok(Math.abs(tempo.rate(now + 20 * 20_000, history) * 60 - 3) < 0.3);
+  for (let n = 0; n < 180; n++) tempo.add(now + 20 * minute + n * 55);
+  assert.ok(Math.abs(tempo.rate(now + 20 * minute + 9900, history) - 18) < 2);
+  assert.ok(tempo.rate(now + 30 * minute, history) < 0.1);
+  assert.equal(new Tempo().rate(now, () => []), 0);
+});
+
 test('bars over time count every tweet once, in intervals that fit the span', () => {
   assert.equal(intervalOf(30_000), 1000);
   assert.equal(intervalOf(86_400_000), 1_800_000);
@@ -291,21 +306,28 @@ test('bars over time count every tweet once, in intervals that fit the span', ()
   );
   assert.ok(starts.length <= 61);
   assert.ok(starts.every((start, at) => start % interval === 0 && (at === 0 || start - /** @type {number} */ (starts[at - 1]) === interval)));
-  assert.deepEqual(histogram([]), { interval: 0, starts: [], counts: [] });
+  assert.deepEqual(histogram([]), { interval: 0, starts: [], counts: [], earlier: 0 });
   const stray = histogram([0, ...times.map((time) => time + 1.7e12)]);
+  // One tweet of long ago is counted, and does not make one bar of all the others.
+  assert.equal(stray.earlier, 1);
   assert.equal(
     stray.counts.reduce((sum, n) => sum + n, 0),
-    501,
+    500,
   );
-  assert.ok(stray.starts.length <= 241);
+  assert.ok(stray.starts.length > 30 && stray.starts.length <= 61);
 });
 
 test('bars that the server counted are shown with the empty ones between', () => {
   for (const [at, interval] of INTERVALS.slice(1).entries()) assert.equal(interval % /** @type {number} */ (INTERVALS[at]), 0);
   const buckets = [{ key: 1000, count: 2 }, { key: 4000, count: 2 }];
-  assert.deepEqual(barsOf({ interval_ms: 1000, buckets }), { interval: 1000, starts: [1000, 2000, 3000, 4000], counts: [2, 0, 0, 2] });
-  const stray = [{ key: -1e12, count: 1 }, ...buckets];
-  assert.deepEqual(barsOf({ interval_ms: 1000, buckets: stray }).counts, [1, 2, 2]);
+  assert.deepEqual(barsOf({ interval_ms: 1000, buckets }), { interval: 1000, starts: [1000, 2000, 3000, 4000], counts: [2, 0, 0, 2], earlier: 0 });
+  // Twelve years before the others: without it the others can be seen.
+  const stray = [{ key: -378_000_000_000, count: 1 }, ...buckets];
+  assert.deepEqual(barsOf({ interval_ms: 1000, buckets: stray }), { interval: 1000, starts: [1000, 2000, 3000, 4000], counts: [2, 0, 0, 2], earlier: 1 });
+  // As many then as now: longer bars, all of them.
+  const apart = barsOf({ interval_ms: 1000, buckets: [{ key: -378_000_000_000, count: 4 }, ...buckets] });
+  assert.ok(apart.starts.length <= 61 && apart.earlier === 0);
+  assert.equal(apart.counts.reduce((sum, n) => sum + n, 0), 8);
   assert.deepEqual(barsOf({ interval_ms: 1000, buckets: [] }).starts, []);
 });
 

@@ -64,7 +64,7 @@ for (const [name, { path = '', size = [1280, 800], dark = false, act }] of Objec
     const pushing = setInterval(() => server.push(server.another(Date.now())), 100);
     await act?.(page);
     await page.locator('.rate').first().waitFor();
-    await page.waitForFunction(() => /[2-9]/.test(document.querySelector('.stats')?.textContent?.match(/([\d.]+)\s*a second/)?.[1] ?? ''));
+    await page.waitForFunction(() => /[2-9]/.test(document.querySelector('.stats')?.textContent?.match(/([\d.]+)\/s/)?.[1] ?? ''));
     clearInterval(pushing);
   }
   await page.screenshot({ path: join(FOLDER, `${name}.png`) });

@@ -43,7 +43,7 @@ export function Analysis({ column, onClose }) {
   return html`<aside class="analysis" aria-label=${t('analysis.title')}>
     <header>
       <h2>${t('analysis.title')}</h2>
-      <span class="of">${scope(false)}</span>
+      <span class="of" title=${t('analysis.counted.title')}>${scope(false)}${found.countedAt !== null && `, ${t('analysis.counted', { time: format.clock(found.countedAt) })}`}</span>
       <button type="button" class="bare" aria-label=${t('close')} title=${t('close')} onClick=${onClose}><${Icon} name="close" /></button>
     </header>
     <div class="body" tabindex="0" role="group" aria-label=${t('analysis.title')}>
@@ -68,6 +68,9 @@ const FEW_WORDS = 6;
 const SOME = 20;
 const NEARLY_ALL = 0.9;
 
+/** A word that is in fewer tweets than this goes nowhere: it is there by chance. */
+const TREND_COUNT = 5;
+
 /** Trends are of the newest tweets. */
 const TRENDING = 2000;
 
@@ -79,14 +82,15 @@ function foundIn(column, analyzer) {
   const counts = all ?? countsOf(tweets);
   const n = time?.total ?? tweets.length;
   const mentions = new Map(counts.mentions.map(({ term, count }) => [term, count]));
-  // What nearly every tweet says is what was searched for, what one of many says is chance, and a name that is mostly mentioned is no word.
+  // What was searched for is known, what nearly every tweet says tells nothing apart, what one of many says is chance, and a name that is mostly mentioned is no word.
+  const own = new Set(column.marks.texts.flatMap((text) => (analyzer.known(text) ?? []).map(({ term }) => term)));
   const fits = (/** @type {string} */ term, /** @type {number} */ count) =>
-    isTelling(term) && (n < SOME || (count > 1 && count < n * NEARLY_ALL)) && (mentions.get(term) ?? 0) * 2 < count;
+    isTelling(term) && !own.has(term) && (n < SOME || (count > 1 && count < n * NEARLY_ALL)) && (mentions.get(term) ?? 0) * 2 < count;
   const words = counts.words.filter(({ term, count }) => fits(term, count)).slice(0, CLOUD_WORDS);
   const newest = tweets.slice(0, SPELLED);
   const trending = tweets.slice(0, TRENDING);
   const spelling = spellings(words.map(({ term }) => term), newest, analyzer);
-  const ofLoaded = words.length < FEW_WORDS ? topSpelled(trending, CLOUD_WORDS, analyzer).filter(({ count }) => tweets.length < SOME || count > 1) : [];
+  const ofLoaded = words.length < FEW_WORDS ? topSpelled(trending, CLOUD_WORDS, analyzer).filter(({ term, count }) => !own.has(term) && (tweets.length < SOME || count > 1)) : [];
   const areWordsLoaded = ofLoaded.length > words.length;
   const cloud = areWordsLoaded ? labelled(ofLoaded, (term) => term) : labelled(words, (term) => spelling.get(term) ?? term);
   const top = cloud.slice(0, 12);
@@ -95,6 +99,7 @@ function foundIn(column, analyzer) {
   return {
     loaded: tweets.length,
     all: time?.total ?? null,
+    countedAt: column.spread?.countedAt ?? null,
     time: time ? barsOf(time) : histogram(tweets.map((tweet) => tweet.time)),
     cloud,
     words: top,
@@ -113,9 +118,9 @@ function termOf(tag, analyzer) {
 }
 
 /** Asks for the terms of what {@link foundIn} looks at. @param {Column} column @param {import('../lib/analyzer.js').Analyzer} analyzer */
-function loadTerms({ feed }, analyzer) {
-  const newest = feed.tweets.slice(0, TRENDING);
-  return analyzer.load(newest.flatMap((tweet, at) => [tweet.text, spokenText(tweet), ...(at < SPELLED ? tweet.hashtags : [])]));
+function loadTerms(column, analyzer) {
+  const newest = column.feed.tweets.slice(0, TRENDING);
+  return analyzer.load([...column.marks.texts, ...newest.flatMap((tweet, at) => [tweet.text, spokenText(tweet), ...(at < SPELLED ? tweet.hashtags : [])])]);
 }
 
 /** @typedef {import('../lib/spread.js').Count & {label: string}} Labelled */
@@ -187,7 +192,7 @@ function Save({ name, svg }) {
   </span>`;
 }
 
-/** @param {{column: Column, data: {interval: number, starts: number[], counts: number[]}}} props */
+/** @param {{column: Column, data: import('../lib/timeline.js').Bars}} props */
 function Time({ column, data }) {
   const place = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {uPlot | null} */ (null));
@@ -218,7 +223,7 @@ function Time({ column, data }) {
         cursor: { y: false, drag: { x: false, y: false } },
         scales: { y: { range: (_plot, _min, max) => [0, Math.max(1, max)] } },
         axes: [
-          { ...axis, space: 70, size: 28, values: (_plot, splits, _axis, _space, step) => splits.map((time) => format.tick(time * 1000, step * 1000)) },
+          { ...axis, space: 84, size: 28, values: (_plot, splits, _axis, _space, step) => splits.map((time) => format.tick(time * 1000, step * 1000)) },
           { ...axis, size: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000], space: 26 },
         ],
         series: [
@@ -244,22 +249,29 @@ function Time({ column, data }) {
     };
   }, [dark, Chart]);
   useEffect(() => plot.current?.setData(numbers()), [data]);
+  const last = data.starts[data.starts.length - 1] ?? NaN;
+  const about = () => {
+    const values = { interval: format.interval(data.interval), zone: Number.isFinite(last) ? format.zone(last) : '' };
+    const earlier = data.earlier > 0 ? `, ${t('analysis.earlier', { n: data.earlier, count: format.count(data.earlier) })}` : '';
+    return t('analysis.bar', values) + earlier;
+  };
   /** Says what the bar under the pointer is, or how long each is. Not drawn by the view: it follows the pointer. @param {number | null} at */
   const point = (at) => {
     const [starts, counts] = plot.current?.data ?? numbers();
     const start = at === null ? undefined : starts[at];
-    const text = at === null || start === undefined ? t('analysis.bar', { interval: format.interval(data.interval) }) : `${format.full(start * 1000)}: ${format.count(counts?.[at] ?? 0)}`;
+    const text = at === null || start === undefined ? about() : `${format.full(start * 1000)}: ${format.count(counts?.[at] ?? 0)}`;
     if (legend.current) legend.current.textContent = text;
   };
-  useEffect(() => point(null), [data.interval]);
+  useEffect(() => point(null), [data.interval, data.earlier]);
   const n = data.counts.reduce((sum, count) => sum + count, 0);
-  const values = { n: format.count(n), from: format.full(data.starts[0] ?? NaN), to: format.full(data.starts[data.starts.length - 1] ?? NaN) };
+  const values = { n: format.count(n), from: format.full(data.starts[0] ?? NaN), to: format.full(last) };
   const svg = () => barsSvg(data, { width: 720, height: 240, colors: colorsNow(), title: `${column.query} – ${t('analysis.time')}`, label: format.full });
   return html`<section>
     <h3>
-      <span>${t('analysis.time')}<span class="scope" ref=${legend}></span></span>
+      <span>${t('analysis.time')}</span>
       <${Save} name=${`${fileName(column.query)}-time`} svg=${svg} />
     </h3>
+    <p class="legend" ref=${legend}></p>
     <div class="plot" ref=${place} role="img" aria-label=${t('analysis.summary', values)}></div>
   </section>`;
 }
@@ -322,7 +334,8 @@ function Words({ words, trends, add, scope }) {
     counts=${words}
     add=${add}
     extra=${trends &&
-    ((/** @type {Labelled} */ { term }) => {
+    ((/** @type {Labelled} */ { term, count }) => {
+      if (count < TREND_COUNT) return null;
       const { long, short } = trends.get(term) ?? { long: 0, short: 0 };
       const label = t('analysis.trend', { long: t(`trend.${TREND_ICONS[long]}`), short: t(`trend.${TREND_ICONS[short]}`) });
       return html`<span class="trends" title=${label}

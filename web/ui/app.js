@@ -7,7 +7,7 @@ import { t } from '../strings.js';
 import { Analysis } from './analysis.js';
 import { ColumnView } from './column.js';
 import { Page } from './context.js';
-import { Icon, format, html } from './html.js';
+import { Icon, format, html, perSecond } from './html.js';
 import { Saved, SavedButton } from './saved.js';
 import { SearchBar } from './search.js';
 import { Help, Json, Token } from './sheets.js';
@@ -164,9 +164,9 @@ function Loaded({ perch }) {
   const columns = perch.columns.value;
   if (columns.length === 0) return null;
   const loaded = columns.reduce((sum, column) => sum + column.feed.size, 0);
-  const rate = columns.reduce((sum, column) => sum + column.rate.rate(now), 0);
+  const rate = columns.reduce((sum, column) => sum + column.rate(now), 0);
   return html`<li class="wide"><b>${format.short(loaded)}</b> ${t('stats.loaded')}</li>
-    <li class="wide"><b>${format.decimal(rate)}</b> ${t('stats.rate')}</li>`;
+    <li class="wide"><b>${perSecond(rate)}</b> ${t('stats.rate')}</li>`;
 }
 
 /** @param {{perch: Perch, onUnlock: () => void}} props */
@@ -231,7 +231,7 @@ function useKeys({ perch, toggleAnalysis }, field, help) {
         j: () => step(column, 1),
         k: () => step(column, -1),
         t: () => toTop(column),
-        p: () => column && (column.pause.value === '' ? column.stand('hand') : column.resume()),
+        p: () => column && (column.pause.value === '' || column.pause.value === 'held' ? column.stand('hand') : column.resume()),
         a: () => column && toggleAnalysis(column),
         '[': () => activate(perch, -1),
         ']': () => activate(perch, 1),

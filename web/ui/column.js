@@ -6,7 +6,8 @@ import { CAPS, HISTORY_SIZES, PAGE_SIZES } from '../lib/column.js';
 import { toCsv, toNdjson } from '../lib/export.js';
 import { ORDERS } from '../lib/feed.js';
 import { Page } from './context.js';
-import { Icon, fileName, format, html, saveFile } from './html.js';
+import { Icon, fileName, format, html, perSecond, saveFile } from './html.js';
+import { Mistake } from './search.js';
 import { TweetItem } from './tweet.js';
 
 /** @typedef {import('../lib/column.js').Column} Column */
@@ -15,6 +16,10 @@ import { TweetItem } from './tweet.js';
 const FIRST = 40;
 const MORE = 60;
 const WINDOW = 240;
+/** Faster than this, a second, tweets come without being faded in. */
+const FADED_RATE = 3;
+/** A pointer that does not move for so long is not pointing at anything. */
+const POINTING_MS = 60_000;
 /** Scrolled further than this, somebody reads. */
 const READING_PX = 40;
 
@@ -26,6 +31,7 @@ export function ColumnView({ column, at, n }) {
   // Reading the version makes the column be drawn when there is something new.
   void column.version.value;
   useAnnouncement(column, announce);
+  const isBusy = column.pace.rate(Date.now()) > FADED_RATE;
 
   /** @param {KeyboardEvent} event */
   const onGripKey = (event) => {
@@ -56,7 +62,7 @@ export function ColumnView({ column, at, n }) {
   };
 
   return html`<section
-    class=${`column ${isActive ? 'active' : ''}`}
+    class=${`column ${isActive ? 'active' : ''} ${isBusy ? 'busy' : ''}`}
     data-column=${column.name}
     data-size=${column.feed.size}
     aria-label=${t('column.label', { query: column.query })}
@@ -70,6 +76,57 @@ export function ColumnView({ column, at, n }) {
     <${NewButton} column=${column} scroller=${scroller} />
     <${Tweets} column=${column} scroller=${scroller} />
   </section>`;
+}
+
+/**
+ * Holds a column still while someone points at its tweets, or has the focus in one: what is under the pointer stays there.
+ *
+ * @param {Column} column
+ * @param {{current: HTMLElement | null}} scroller
+ */
+function useHold(column, scroller) {
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element) return undefined;
+    let isPointing = false;
+    let [x, y] = [-1, -1];
+    /** @type {any} */
+    let timer = null;
+    const hasFocus = () => element !== document.activeElement && element.contains(document.activeElement) && document.activeElement?.matches(':focus-visible');
+    const hold = () => column.stand('held');
+    const release = () => {
+      if (column.pause.value === 'held' && !isPointing && !hasFocus()) column.resume();
+    };
+    const leave = () => {
+      clearTimeout(timer);
+      isPointing = false;
+      release();
+    };
+    /** @param {PointerEvent} event */
+    const move = (event) => {
+      // A finger does not hover; and a pointer under which something else has come did not move.
+      if (event.pointerType === 'touch' || (event.clientX === x && event.clientY === y)) return;
+      [x, y] = [event.clientX, event.clientY];
+      isPointing = true;
+      clearTimeout(timer);
+      timer = setTimeout(leave, POINTING_MS);
+      hold();
+    };
+    const focus = () => hasFocus() && hold();
+    /** The focus has gone once the event is over. */
+    const blur = () => setTimeout(release);
+    element.addEventListener('pointermove', move);
+    element.addEventListener('pointerleave', leave);
+    element.addEventListener('focusin', focus);
+    element.addEventListener('focusout', blur);
+    return () => {
+      clearTimeout(timer);
+      element.removeEventListener('pointermove', move);
+      element.removeEventListener('pointerleave', leave);
+      element.removeEventListener('focusin', focus);
+      element.removeEventListener('focusout', blur);
+    };
+  }, [column]);
 }
 
 /** Says how many are new, now and then. @param {Column} column @param {(text: string) => void} announce */
@@ -92,8 +149,10 @@ function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
   const saved = perch.saved.of(column.query);
   const bell = saved ? t('saved.bell.on', { name: saved.name }) : t('saved.bell');
   const total = column.feed.total;
-  const isPaused = column.pause.value !== '';
-  const isHeld = column.pause.value === 'hand';
+  const isOpen = perch.connection$.value.state === 'open';
+  const isFailed = column.error.value !== null;
+  const isPaused = column.pause.value !== '' && column.pause.value !== 'held';
+  const isByHand = column.pause.value === 'hand';
   const goOn = () => {
     column.resume();
     if (scroller.current) scroller.current.scrollTop = 0;
@@ -106,16 +165,17 @@ function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
     <div class="about">
       <h2><button type="button" class="query" dir="auto" title=${t('column.edit')} onClick=${() => edit(column)}>${saved ? html`${saved.name} <code>${column.query}</code>` : column.query}</button></h2>
       <div class="facts">
-        <span class="total">${column.error.value ? '' : total === null ? t('column.registering') : t('column.count', { n: total, count: format.count(total) })}</span>
+        <span class="total">${column.error.value ? '' : total !== null ? t('column.count', { n: total, count: format.count(total) }) : isOpen ? t('column.registering') : t('column.offline')}</span>
         <${Rate} column=${column} />
       </div>
     </div>
-    <select class="order" aria-label=${t('column.order')} value=${column.order.value} onChange=${(/** @type {any} */ event) => perch.setOrder(column, event.target.value)}>
+    ${!isFailed &&
+    html`<select class="order" aria-label=${t('column.order')} value=${column.order.value} onChange=${(/** @type {any} */ event) => perch.setOrder(column, event.target.value)}>
       ${ORDERS.map((order) => html`<option value=${order} selected=${order === column.order.value}>${t(`order.${order}`)}</option>`)}
     </select>
     <button
       type="button"
-      class=${`bare pause ${isHeld ? 'on' : ''}`}
+      class=${`bare pause ${isByHand ? 'on' : ''}`}
       aria-pressed=${isPaused}
       title=${t(isPaused ? 'column.resume' : 'column.pause')}
       aria-label=${t('column.pause')}
@@ -134,7 +194,7 @@ function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
       <${Icon} name="chart" />
     </button>
     <button type="button" class=${`bare ${saved ? 'on' : ''}`} aria-label=${bell} title=${bell} onClick=${() => showSaved(column.query)}><${Icon} name="bell" /></button>
-    <${Menu} column=${column} at=${at} n=${n} />
+    <${Menu} column=${column} at=${at} n=${n} />`}
     <button type="button" class="bare close" aria-label=${t('column.close')} title=${t('column.close')} onClick=${() => perch.close(column)}><${Icon} name="close" /></button>
   </header>`;
 }
@@ -142,12 +202,12 @@ function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
 /** @param {{column: Column}} props */
 function Rate({ column }) {
   const { perch } = useContext(Page);
-  const rate = column.rate.rate(perch.second.value);
-  const isPaused = column.pause.value !== '';
-  const phase = column.phase.value;
-  const state = phase !== 'live' ? '' : isPaused ? 'paused' : 'live';
-  return html`${state && html`<span class=${`state ${state}`}>${t(state === 'live' ? 'column.live' : 'column.paused')}</span>`}
-    ${rate > 0 && html`<span class="rate" data-rate=${rate}>${format.decimal(rate)} ${t('stats.rate')}</span>`}`;
+  const rate = column.rate(perch.second.value);
+  const pause = column.pause.value;
+  const { state: connection, behind } = perch.connection$.value;
+  const state = column.phase.value !== 'live' ? '' : connection !== 'open' ? 'lost' : behind ? 'behind' : pause === '' ? 'live' : pause === 'held' ? 'held' : 'paused';
+  return html`${state && html`<span class=${`state ${state}`} title=${state === 'held' ? t('column.held.title') : undefined}>${t(`column.${state}`)}</span>`}
+    ${rate > 0 && !behind && html`<span class="rate">${perSecond(rate)}</span>`}`;
 }
 
 /** @param {{column: Column, at: number, n: number}} props */
@@ -155,7 +215,9 @@ function Menu({ column, at, n }) {
   const { perch, announce } = useContext(Page);
   const details = useRef(/** @type {HTMLDetailsElement | null} */ (null));
   const [isOpen, setOpen] = useState(false);
+  const [isDenied, setDenied] = useState(false);
   useEffect(() => {
+    setDenied(false);
     if (!isOpen) return undefined;
     /** @param {Event} event */
     const close = (event) => {
@@ -187,6 +249,7 @@ function Menu({ column, at, n }) {
     const allowed = wanted && 'Notification' in window && (await Notification.requestPermission()) === 'granted';
     perch.configure(column, { notify: allowed });
     event.target.checked = allowed;
+    setDenied(wanted && !allowed);
     if (wanted && !allowed) announce(t('column.notify.denied'));
   };
   return html`<details class="menu" ref=${details} onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)}>
@@ -195,6 +258,7 @@ function Menu({ column, at, n }) {
     html`<div class="panel">
       ${number(t('column.pagesize'), 'pageSize', PAGE_SIZES)} ${number(t('column.history'), 'history', HISTORY_SIZES)} ${number(t('column.cap'), 'cap', CAPS)}
       <label class="row">${t('column.notify')}<input type="checkbox" checked=${settings.notify} onChange=${notify} /></label>
+      ${isDenied && html`<p class="refused">${t('column.notify.denied')} ${t('column.notify.allow')}</p>`}
       <label class="row"
         >${t('column.title')}<input type="checkbox" checked=${settings.title} onChange=${(/** @type {any} */ event) => perch.configure(column, { title: event.target.checked })}
       /></label>
@@ -246,6 +310,7 @@ function NewButton({ column, scroller }) {
 
 /** @param {{column: Column, scroller: {current: HTMLElement | null}}} props */
 function Tweets({ column, scroller }) {
+  const { edit } = useContext(Page);
   void column.version.value;
   const { feed } = column;
   const order = column.order.value;
@@ -265,9 +330,10 @@ function Tweets({ column, scroller }) {
   const page = Math.min(column.page.value, pages - 1);
   const items = pageSize ? feed.view(page * pageSize, pageSize) : feed.view(start, shown - start);
 
+  useHold(column, scroller);
   const onScroll = () => {
     const top = scroller.current?.scrollTop ?? 0;
-    if (top > READING_PX && column.pause.value === '') column.stand('reading');
+    if (top > READING_PX) column.stand('reading');
     else if (top <= READING_PX && column.pause.value === 'reading' && page === 0) {
       column.resume();
       anew();
@@ -314,7 +380,7 @@ function Tweets({ column, scroller }) {
 
   /** @param {number} to */
   const turn = (to) => {
-    if (to > 0 && column.pause.value === '') column.stand('reading');
+    if (to > 0) column.stand('reading');
     column.page.value = to;
     if (to === 0 && column.pause.value === 'reading') column.resume();
     if (scroller.current) scroller.current.scrollTop = 0;
@@ -323,7 +389,12 @@ function Tweets({ column, scroller }) {
 
   const error = column.error.value;
   return html`<div class="scroller" ref=${scroller} tabindex="0" role="group" aria-label=${t('column.label', { query: column.query })} onScroll=${onScroll}>
-    ${error && html`<div class="notice bad"><strong>${t('column.failed')}</strong> <span dir="auto">${error.message}</span></div>`}
+    ${error &&
+    html`<div class="notice bad">
+      <strong>${t('column.failed')}</strong>
+      <${Mistake} query=${column.query} message=${error.message} column=${error.at?.column} length=${error.at?.length} />
+      <button type="button" class="small" onClick=${() => edit(column)}>${t('column.edit')}</button>
+    </div>`}
     ${!error && items.length === 0 && (column.history.value === 'all' || column.history.value === 'more') && html`<p class="notice">${t('column.empty')}</p>`}
     <div ref=${above} style=${{ height: `${pageSize ? 0 : heights.current.reduce((sum, height) => sum + height, 0)}px` }}></div>
     <ol class="tweets" ref=${list}>

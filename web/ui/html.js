@@ -2,11 +2,18 @@
 
 import htm from '../vendor/htm.js';
 import { h } from '../vendor/preact.js';
-import { formats } from '../lib/format.js';
+import { formats, rateOf } from '../lib/format.js';
+import { t } from '../strings.js';
 
 /** @type {(strings: TemplateStringsArray, ...values: any[]) => any} */
 export const html = htm.bind(h);
 export const format = formats();
+
+/** How often something comes: 12/min. @param {number} rate a second */
+export function perSecond(rate) {
+  const { n, unit } = rateOf(rate);
+  return t(`rate.${unit}`, { n: format.decimal(n) });
+}
 
 /** @param {string} name @param {string} text @param {string} type */
 export function saveFile(name, text, type) {
@@ -22,6 +29,23 @@ export function saveBlob(name, blob) {
   link.click();
   // The download has taken hold of it by the next turn.
   setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+/**
+ * Copies a text. Without a secure context browsers have no clipboard; the old way, by a selection, still works there.
+ *
+ * @param {string} text
+ * @param {HTMLElement | null} element that shows the text, and is left selected
+ * @returns {Promise<boolean>} whether it is copied
+ */
+export async function copy(text, element) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    if (element) getSelection()?.selectAllChildren(element);
+    return element !== null && document.execCommand('copy');
+  }
 }
 
 /** @param {string} query a file name that says what it holds */

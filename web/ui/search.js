@@ -197,16 +197,19 @@ export function SearchBar({ text, setText, field }) {
   </form>`;
 }
 
+/** A query that is wrong, with a mark where. @param {{query: string, message: string, column?: number, length?: number}} props column: from 1 */
+export function Mistake({ query, message, column, length = 0 }) {
+  const [before, wrong, after] = column ? around(query, column, length) : [query, '', ''];
+  return html`<div class="mistake">
+    ${column !== undefined && html`<pre dir="ltr" aria-hidden="true">${before}<span class=${wrong ? 'wrong' : 'wrong gap'}>${wrong || '\u2038'}</span>${after}</pre>`}
+    <p>${column ? t('search.wrong', { column, message }) : message}</p>
+  </div>`;
+}
+
 /** @param {{query: string, checked: Checked | null}} props */
 function Says({ query, checked }) {
   if (!checked || checked.query !== query) return null;
-  if (checked.message !== undefined) {
-    const [before, wrong, after] = checked.column ? around(query, checked.column, checked.length ?? 0) : [query, '', ''];
-    return html`<div class="mistake">
-      ${checked.column !== undefined && html`<pre dir="ltr" aria-hidden="true">${before}<span class=${wrong ? 'wrong' : 'wrong gap'}>${wrong || '\u2038'}</span>${after}</pre>`}
-      <p>${checked.column ? t('search.wrong', { column: checked.column, message: checked.message }) : checked.message}</p>
-    </div>`;
-  }
+  if (checked.message !== undefined) return html`<${Mistake} query=${query} message=${checked.message} column=${checked.column} length=${checked.length} />`;
   const rate = checked.rate ? rateOf(checked.rate) : null;
   return html`<div class="understood">
     ${checked.canonical && checked.canonical !== query && html`<p title=${checked.words}>${t('search.understood')} <code>${checked.canonical}</code></p>`}

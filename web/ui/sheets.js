@@ -4,7 +4,7 @@ import { useContext, useEffect, useRef, useState } from '../vendor/hooks.js';
 import { t } from '../strings.js';
 import { exactJson } from '../lib/export.js';
 import { Page } from './context.js';
-import { Icon, html } from './html.js';
+import { Icon, copy, html } from './html.js';
 
 /** @typedef {import('../strings.js').Key} Key */
 
@@ -123,16 +123,17 @@ export function Help({ onClose, onTry }) {
 /** @param {{tweet: import('../lib/tweet.js').Tweet, onClose: () => void}} props */
 export function Json({ tweet, onClose }) {
   const { announce } = useContext(Page);
-  const [isCopied, setCopied] = useState(false);
+  const [says, setSays] = useState(/** @type {Key} */ ('tweet.copy'));
+  const pre = useRef(/** @type {HTMLElement | null} */ (null));
   const text = exactJson(tweet.raw, 2);
-  const copy = async () => {
-    await navigator.clipboard?.writeText(text);
-    setCopied(true);
-    announce(t('tweet.copied'));
+  const onCopy = async () => {
+    const key = (await copy(text, pre.current)) ? 'tweet.copied' : 'tweet.copy.failed';
+    setSays(key);
+    announce(t(key));
   };
   return html`<${Sheet} title=${t('tweet.json.title', { id: tweet.id })} kind="middle" onClose=${onClose}>
-    <button type="button" class="small copy" onClick=${copy}>${t(isCopied ? 'tweet.copied' : 'tweet.copy')}</button>
-    <pre class="json" dir="ltr">${text}</pre>
+    <button type="button" class="small copy" onClick=${onCopy}>${t(says)}</button>
+    <pre ref=${pre} class="json" dir="ltr">${text}</pre>
   <//>`;
 }
 

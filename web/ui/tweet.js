@@ -116,6 +116,15 @@ function TweetView({ item, original, column, order }) {
   const isRetweet = tweet.originalId !== null;
   const image = shown.image;
   const { seen, reach } = item;
+  /** What is sorted by is what is shown: of all that came of a tweet, not of this version of it. @param {'retweets' | 'favorites'} name */
+  const most = (name) => (order === name ? Math.max(item[name], shown[name]) : shown[name]);
+  /** @param {'retweets' | 'favorites'} name @param {import('./html.js').IconName} icon */
+  const number = (name, icon) => {
+    const n = most(name);
+    if (n === 0 && order !== name) return null;
+    if (n === shown[name]) return html`<${Count} name=${icon} count=${n} label=${counted(`tweet.${name}`, n)} />`;
+    return html`<span class=${`count extra ${icon}`} title=${t('tweet.group.title')}><${Icon} name=${icon} />${t('tweet.group', { count: counted(`tweet.${name}`, n) })}</span>`;
+  };
   return html`<article class="tweet" tabindex="-1" data-id=${tweet.id} aria-label=${`${shown.name} @${shown.screen}`}>
     ${isRetweet && html`<div class="context"><${Icon} name="retweet" /><bdi>${t('tweet.retweeted', { name: tweet.name || tweet.screen })}</bdi></div>`}
     <${Avatar} tweet=${shown} />
@@ -132,8 +141,7 @@ function TweetView({ item, original, column, order }) {
       <img src=${image.src} alt=${image.alt || t('tweet.image')} loading="lazy" decoding="async" referrerpolicy="no-referrer" onError=${() => setImageBroken(true)} />
     </a>`}
     <footer>
-      ${(shown.retweets > 0 || order === 'retweets') && html`<${Count} name="retweet" count=${shown.retweets} label=${counted('tweet.retweets', shown.retweets)} />`}
-      ${(shown.favorites > 0 || order === 'favorites') && html`<${Count} name="heart" count=${shown.favorites} label=${counted('tweet.favorites', shown.favorites)} />`}
+      ${number('retweets', 'retweet')} ${number('favorites', 'heart')}
       ${(tweet.followers > 0 || order === 'followers') && html`<${Count} name="people" count=${tweet.followers} label=${counted('tweet.followers', tweet.followers)} />`}
       ${(order === 'seen' || seen > 1) && html`<span class="count extra">${counted('tweet.seen', seen)}</span>`}
       ${order === 'reach' && html`<span class="count extra">${counted('tweet.reach', reach)}</span>`}
@@ -142,9 +150,11 @@ function TweetView({ item, original, column, order }) {
   </article>`;
 }
 
+const COMPARED = /** @type {const} */ (['tweet', 'seen', 'reach', 'retweets', 'favorites']);
+
 /** Drawn again only when something that it shows has changed. */
 export const TweetItem = memo(
   TweetView,
   (/** @type {any} */ a, /** @type {any} */ b) =>
-    a.item.tweet === b.item.tweet && a.item.seen === b.item.seen && a.item.reach === b.item.reach && a.original === b.original && a.column === b.column && a.order === b.order,
+    COMPARED.every((name) => a.item[name] === b.item[name]) && a.original === b.original && a.column === b.column && a.order === b.order,
 );
