@@ -15,13 +15,21 @@ mod batch;
 mod change;
 mod copy;
 mod delivery_id;
+mod digest;
+mod digest_delivery;
+mod fold;
 mod http;
+mod message;
+mod pacing;
 mod receiver;
 mod receivers;
 mod registry;
+mod schedule;
 mod sent;
 mod spec;
 mod store;
+mod template;
+mod templates;
 mod view;
 pub(crate) mod webhook;
 mod worker;
@@ -38,12 +46,14 @@ use crate::query::QueryLimits;
 
 use batch::Batch;
 pub(crate) use copy::Snapshot;
+use digest::DigestSlots;
 pub use http::DeliveryClient;
 pub use receiver::ReceiverKind;
 pub use receivers::RECEIVERS;
 use registry::{Entry, Registry, RunningDelivery, raise_floor};
 pub(crate) use spec::{SearchRequest, SearchSpec, check_name};
 use store::{Change, Position, Store, StoreError};
+pub(crate) use templates::TEMPLATES;
 use view::time;
 pub(crate) use view::{Filter, SavedSearch, TestResult, TryView};
 
@@ -140,6 +150,7 @@ impl SavedSearches {
             store,
             writer: Mutex::new(Some(writer)),
             client: Arc::new(DeliveryClient::new(context.deliveries)),
+            digests: Arc::new(DigestSlots::new(context.deliveries.max_requests)),
             limits: context.limits,
             give_up: context.deliveries.give_up,
             entries: Mutex::default(),
@@ -154,7 +165,8 @@ impl SavedSearches {
             let positions = search.deliveries.iter().map(|id| {
                 let position = loaded.positions.get(id).copied().unwrap_or_default();
                 let floor = if position.follows_floor { loaded.floor } else { Seq::ZERO };
-                (*id, Position { seq: position.seq.max(floor), ..position })
+                let position = Position { seq: position.seq.max(floor), ..position };
+                (*id, position, loaded.pacing.get(id).copied())
             });
             let positions: Vec<_> = positions.collect();
             inner.load(&name, &search, positions, &context.query_limits);
@@ -302,8 +314,8 @@ impl SavedSearches {
         let newest = self.0.live_of(&search.owner).search(request).await?.hits.into_iter().next();
         let batch = Batch::test(name.into(), self.0.live.epoch(), newest.as_ref());
         let mut results = Vec::new();
-        for (deliver, receiver) in search.spec.receivers()?.iter().enumerate() {
-            let sent = receiver.send(&batch, &self.0.client, sent::Attempt::First).await;
+        for (deliver, destination) in search.spec.destinations()?.iter().enumerate() {
+            let sent = destination.receiver.send(&batch, &self.0.client, sent::Attempt::First).await;
             let error = match sent.outcome {
                 sent::Outcome::Delivered => None,
                 sent::Outcome::Failed { reason, .. } | sent::Outcome::Refused(reason) => Some(reason),

@@ -30,9 +30,7 @@ use std::sync::Arc;
 pub(crate) use analyze::{TextOrigin, TextSource};
 pub use deletion::{deletion, deletion_in_order};
 pub(crate) use deletion::{id_str_of, read_stored};
-#[cfg(test)]
-pub(crate) use extract::decode;
-pub(crate) use extract::{decoded_parts, display, extract, raw_range};
+pub(crate) use extract::{decode, decoded_parts, display, extract, raw_range};
 pub(crate) use key::KeyTerm;
 pub use key::{PageKey, TweetKey, order_id, snowflake_ms};
 pub(crate) use read::{Draft, identity, missing_text, read_value};

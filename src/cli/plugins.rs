@@ -7,7 +7,7 @@ use anstyle::Style;
 use super::Failure;
 use crate::format::FORMATS;
 use crate::percolator::ENGINES;
-use crate::saved::RECEIVERS;
+use crate::saved::{RECEIVERS, TEMPLATES};
 use crate::source::SOURCES;
 use crate::transport::TRANSPORTS;
 
@@ -32,6 +32,10 @@ pub(super) fn run() -> Result<(), Failure> {
     writeln!(out, "receivers of saved searches (deliver)\n")?;
     for kind in RECEIVERS {
         write_row(&mut out, kind.name, kind.about, kind.example)?;
+    }
+    writeln!(out, "templates of webhooks (template)\n")?;
+    for kind in TEMPLATES {
+        write_row(&mut out, kind.name, kind.about, "")?;
     }
     Ok(())
 }

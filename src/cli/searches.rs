@@ -61,6 +61,21 @@ struct AddArgs {
     /// A file with the secret that signs the requests: `whsec_…`
     #[arg(long, value_name = "FILE", requires = "webhook")]
     secret_file: Option<PathBuf>,
+    /// Write for people: `slack`, `discord`, `teams`, `ntfy`, `text`
+    #[arg(long, value_name = "TEMPLATE", requires = "webhook")]
+    template: Option<String>,
+    /// Send digests: `5m`, `1h`, `1d`, `7d`
+    #[arg(long, value_name = "PERIOD", requires = "webhook")]
+    every: Option<String>,
+    /// When digests of whole days are due: `09:00`, or `"fri 09:00"` for each week
+    #[arg(long, value_name = "TIME", requires = "every")]
+    at: Option<String>,
+    /// The clock of the digests: `Europe/Berlin`; UTC when left out
+    #[arg(long, value_name = "ZONE", requires = "every")]
+    time_zone: Option<String>,
+    /// The most tweets in an hour; the next hour begins with a digest of the others
+    #[arg(long, value_name = "N", requires = "webhook")]
+    max_per_hour: Option<u32>,
     /// A word to list the search by; may be given several times
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
@@ -234,7 +249,23 @@ async fn add(args: &AddArgs) -> Result<(), Failure> {
                 .map_err(|error| Failure::Usage(format!("--secret-file: {} can't be read: {error}", file.display())))?;
             webhook["secret"] = secret.trim().into();
         }
+        if let Some(template) = &args.template {
+            webhook["template"] = template.as_str().into();
+        }
         deliver.push(webhook);
+    }
+    let pacing = [
+        ("every", args.every.as_deref().map(Value::from)),
+        ("at", args.at.as_deref().map(Value::from)),
+        ("time_zone", args.time_zone.as_deref().map(Value::from)),
+        ("max_per_hour", args.max_per_hour.map(Value::from)),
+    ];
+    for receiver in &mut deliver {
+        for (name, value) in &pacing {
+            if let Some(value) = value {
+                receiver[*name] = value.clone();
+            }
+        }
     }
     let mut search = json!({"query": args.query, "tags": args.tag, "deliver": deliver});
     if let Some(since) = args.since {

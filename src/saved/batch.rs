@@ -14,10 +14,23 @@ use crate::live::{Delivery, DeliveryKind, EncodedText, EncoderKey};
 use crate::tweet;
 
 /// The most events of a batch.
-const MAX_EVENTS: usize = 100;
+pub(super) const MAX_EVENTS: usize = 100;
 
 /// The most bytes of a batch, unless its only event is longer.
 const MAX_BYTES: usize = 1_000_000;
+
+/// What a digest says besides its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DigestSummary {
+    /// The end of the digest before.
+    pub from: Timestamp,
+    /// Its end.
+    pub to: Timestamp,
+    /// All events after the digest before.
+    pub count: u64,
+    /// Those that are neither among its events nor folded with one.
+    pub left_out: u64,
+}
 
 /// Matches in the order of arrival.
 #[derive(Debug)]
@@ -30,10 +43,12 @@ pub struct Batch {
     pub epoch: Epoch,
     /// When the batch was made.
     pub at: Timestamp,
-    /// The `type` of the message: `search.matches` or `search.test`.
+    /// The `type` of the message: `search.matches`, `search.digest` or `search.test`.
     pub kind: &'static str,
     /// The events, as `[name, payload]` in JSON.
     pub events: Vec<EncodedText>,
+    /// What a digest says besides its events.
+    pub digest: Option<DigestSummary>,
     /// Every match up to this seq is in an earlier batch.
     pub(super) after: Seq,
     /// Every match up to this seq is in this batch or in an earlier one.
@@ -41,12 +56,13 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Takes the next batch from the front of `waiting`. With `sending`, the batch ends at that
-    /// seq, as it did when it was sent before.
+    /// Takes the next batch of up to `max_events` from the front of `waiting`. With `sending`, the
+    /// batch ends at that seq, as it did when it was sent before.
     pub(super) fn take(
         waiting: &mut VecDeque<Arc<Delivery>>,
         sending: Option<Seq>,
-        (search, id, epoch): (&Arc<str>, DeliveryId, Epoch),
+        max_events: usize,
+        (search, delivery, epoch): (&Arc<str>, DeliveryId, Epoch),
     ) -> Option<Batch> {
         let (mut events, mut bytes, mut until) = (Vec::new(), 0, Seq::ZERO);
         let after = waiting.front().map_or(Seq::ZERO, |delivery| delivery.hit.seq.before());
@@ -55,7 +71,7 @@ impl Batch {
             bytes += event.as_str().len();
             let is_full = match sending {
                 Some(sending) => delivery.position() > sending,
-                None => !events.is_empty() && (events.len() >= MAX_EVENTS || bytes > MAX_BYTES),
+                None => !events.is_empty() && (events.len() >= max_events || bytes > MAX_BYTES),
             };
             if is_full {
                 break;
@@ -65,10 +81,9 @@ impl Batch {
             waiting.pop_front();
         }
         let until = sending.unwrap_or(until);
-        let id = Uuid::new_v5(&epoch.0, format!("{}:{until}", id.0).as_bytes());
-        let id = format!("msg_{}", id.simple());
-        let (search, at) = (Arc::clone(search), Timestamp::now());
-        (!events.is_empty()).then(|| Batch { id, search, epoch, at, kind: "search.matches", events, after, until })
+        let (search, at, kind) = (Arc::clone(search), Timestamp::now(), "search.matches");
+        let id = message_id(delivery, epoch, until);
+        (!events.is_empty()).then(|| Batch { id, search, epoch, at, kind, events, digest: None, after, until })
     }
 
     /// A batch to try a receiver with: this tweet, or a made-up one.
@@ -83,14 +98,21 @@ impl Batch {
             at: Timestamp::now(),
             kind: "search.test",
             events: vec![event.into()],
+            digest: None,
             after: Seq::ZERO,
             until: Seq::ZERO,
         }
     }
 }
 
+/// The id of the message of a delivery that ends at this seq.
+pub(super) fn message_id(delivery: DeliveryId, epoch: Epoch, until: Seq) -> String {
+    let id = Uuid::new_v5(&epoch.0, format!("{}:{until}", delivery.0).as_bytes());
+    format!("msg_{}", id.simple())
+}
+
 /// `["tweet/new", …]` or `["tweet/gone", …]`. All receivers share the text.
-fn event(delivery: &Delivery) -> EncodedText {
+pub(super) fn event(delivery: &Delivery) -> EncodedText {
     delivery.encodings.get_or_encode(EncoderKey("delivery"), || match delivery.kind {
         DeliveryKind::Matches => {
             format!("[\"tweet/new\",{{\"tweet\":{},\"seq\":{}}}]", delivery.hit.json, delivery.hit.seq)

@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 use jiff::Timestamp;
 
 use super::delivery_id::DeliveryId;
+use super::pacing::millis;
 use super::registry::{Entry, Registry, RunningDelivery, Start, stop_tasks};
 use super::spec::StoredSearch;
 use super::store::{Change, Position};
 use super::view::SavedSearch;
-use super::worker::{DeliveryState, millis};
+use super::worker::DeliveryState;
 use super::{Expected, Owner, SearchRequest, check_expected, check_name, not_found};
 use crate::ids::Seq;
 use crate::live::{ApiError, Code, LiveError, Percolate};
@@ -36,7 +37,7 @@ impl Registry {
         }
         check_expected(expected, old.as_ref().map(|old| old.revision))?;
         spec.unmask(old.as_ref().map(|old| &old.spec))?;
-        let receivers = spec.receivers()?;
+        let destinations = spec.destinations()?;
         for (at, url) in spec.deliver.iter().enumerate() {
             let url = url.get("url").and_then(serde_json::Value::as_str).and_then(|url| url::Url::parse(url).ok());
             if let Some(Err(reason)) = url.map(|url| self.client.check_address(&url)) {
@@ -66,20 +67,21 @@ impl Registry {
         // A delivery to the same receiver goes on where it is, unless the search starts anew.
         let goes_on = old.as_ref().is_some_and(|old| old.spec.query == spec.query) && since.is_none();
         let old_receivers = match &old {
-            Some(old) if goes_on => old.spec.receivers().unwrap_or_default(),
+            Some(old) if goes_on => old.spec.destinations().unwrap_or_default(),
             _ => Vec::new(),
         };
         let old_ids = old.as_ref().map(|old| old.deliveries.clone()).unwrap_or_default();
         let mut kept: HashMap<String, DeliveryId> =
-            std::iter::zip(&old_receivers, &old_ids).map(|(receiver, id)| (receiver.key(), *id)).collect();
+            std::iter::zip(&old_receivers, &old_ids).map(|(old, id)| (old.receiver.key(), *id)).collect();
         let (mut starts, mut new_positions) = (Vec::new(), Vec::new());
-        for receiver in receivers {
-            let id = kept.remove(&receiver.key());
+        for destination in destinations {
+            let id = kept.remove(&destination.receiver.key());
             if let Some(id) = id {
                 starts.push(Start {
                     id,
                     position: Position::default(),
-                    receiver,
+                    pacing: None,
+                    destination,
                     session: None,
                     is_paused: spec.paused,
                 });
@@ -100,7 +102,7 @@ impl Registry {
             let position = Position { seq: since.unwrap_or(registration.seq), ..Position::default() };
             new_positions.push((id, position));
             let session = (!spec.paused).then_some(session);
-            starts.push(Start { id, position, receiver, session, is_paused: spec.paused });
+            starts.push(Start { id, position, pacing: None, destination, session, is_paused: spec.paused });
         }
         let ids: Vec<_> = starts.iter().map(|start| start.id).collect();
         let now = millis(Timestamp::now());
@@ -128,9 +130,11 @@ impl Registry {
         let starts = starts.into_iter().map(|start| match statuses.get(&start.id) {
             // Its owner has looked at it: it counts as not failing.
             Some(status) => {
-                let position = Position { failing_since_ms: None, ..status.lock().position };
+                let status = status.lock();
+                let position = Position { failing_since_ms: None, ..status.position };
+                let pacing = status.pacing.as_deref().copied();
                 self.store.note(Change::Move(start.id, position));
-                Start { position, ..start }
+                Start { position, pacing, ..start }
             }
             None => start,
         });

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use redb::{ReadTransaction, ReadableDatabase as _, ReadableTable as _};
 
-use super::store::{FILE, META, POSITIONS, SEARCHES, TRIES, builder};
+use super::store::{FILE, META, PACING, POSITIONS, SEARCHES, TRIES, builder};
 use crate::ids::Epoch;
 
 /// The saved searches at one moment.
@@ -43,6 +43,14 @@ impl Snapshot {
             for row in self.0.open_table(POSITIONS)?.iter()? {
                 let (id, position) = row?;
                 table.insert(id.value(), position.value())?;
+            }
+            // A file of an older perch has none.
+            if let Ok(from) = self.0.open_table(PACING) {
+                let mut table = to.open_table(PACING)?;
+                for row in from.iter()? {
+                    let (id, state) = row?;
+                    table.insert(id.value(), state.value())?;
+                }
             }
             let mut table = to.open_table(TRIES)?;
             for row in self.0.open_table(TRIES)?.iter()? {

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
-use super::batch::Batch;
+use super::batch::{Batch, MAX_EVENTS};
 use super::http::DeliveryClient;
 use super::sent::{Attempt, Sent};
 
@@ -23,6 +23,8 @@ pub struct ReceiverKind {
     pub about: &'static str,
     /// An example; a test builds it.
     pub example: &'static str,
+    /// The `every` of receivers that name none; `None` sends matches as they come.
+    pub every: Option<&'static str>,
     /// Builds it.
     pub build: Build,
 }
@@ -62,6 +64,16 @@ pub trait Receiver: Debug + Send + Sync {
     /// What tells it apart from the other receivers of a search. Another secret makes no other
     /// receiver.
     fn key(&self) -> String;
+
+    /// The most events that one message shows.
+    fn max_events(&self) -> usize {
+        MAX_EVENTS
+    }
+
+    /// Whether its messages say which tweets are gone.
+    fn shows_gone(&self) -> bool {
+        true
+    }
 
     /// Sends a batch.
     fn send<'a>(&'a self, batch: &'a Batch, client: &'a DeliveryClient, attempt: Attempt) -> BoxFuture<'a, Sent>;

@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::delivery_id::DeliveryId;
+use super::digest::DigestSlots;
 use super::http::DeliveryClient;
-use super::receiver::Receiver;
+use super::pacing::{PacingState, millis};
+use super::receivers::Destination;
 use super::spec::StoredSearch;
 use super::store::{Change, Position, Store, StoreWriter};
 use super::worker::{DeliveryState, Status, StatusFields, Worker};
@@ -36,6 +39,7 @@ pub(super) struct Registry {
     pub(super) client: Arc<DeliveryClient>,
     pub(super) limits: SavedLimits,
     pub(super) give_up: Duration,
+    pub(super) digests: Arc<DigestSlots>,
     pub(super) entries: Mutex<Entries>,
     pub(super) locks: [tokio::sync::Mutex<()>; LOCKS],
     pub(super) next_id: AtomicU64,
@@ -91,7 +95,9 @@ pub(super) struct RunningDelivery {
 pub(super) struct Start {
     pub(super) id: DeliveryId,
     pub(super) position: Position,
-    pub(super) receiver: Box<dyn Receiver>,
+    /// The pacing that is stored.
+    pub(super) pacing: Option<PacingState>,
+    pub(super) destination: Destination,
     pub(super) session: Option<Session>,
     pub(super) is_paused: bool,
 }
@@ -157,24 +163,25 @@ impl Registry {
         self: &Arc<Registry>,
         name: &Arc<str>,
         search: &StoredSearch,
-        positions: Vec<(DeliveryId, Position)>,
+        positions: Vec<(DeliveryId, Position, Option<PacingState>)>,
         limits: &QueryLimits,
     ) {
         let query = QueryInput::read("query", search.spec.query.clone())
             .and_then(|input| input.parse(limits, UseOf::Registration))
             .map(|parsed| parsed.query);
-        let started = query.and_then(|query| Ok((query, search.spec.receivers()?)));
+        let started = query.and_then(|query| Ok((query, search.spec.destinations()?)));
         let deliveries = match started {
-            Ok((query, receivers)) => std::iter::zip(positions, receivers)
-                .map(|((id, position), receiver)| {
-                    let start = Start { id, position, receiver, session: None, is_paused: search.spec.paused };
+            Ok((query, destinations)) => std::iter::zip(positions, destinations)
+                .map(|((id, position, pacing), destination)| {
+                    let is_paused = search.spec.paused;
+                    let start = Start { id, position, pacing, destination, session: None, is_paused };
                     self.start(name, &search.owner, &query, start)
                 })
                 .collect(),
             Err(error) => {
                 tracing::error!(search = &**name, error = error.message, "a saved search can't be started");
-                let failed = |(id, position)| {
-                    let status = Status::new(position);
+                let failed = |(id, position, pacing)| {
+                    let status = Status::new(position, pacing);
                     let reason = error.message.clone();
                     status.lock().state = DeliveryState::Failing { reason, next_try_ms: None };
                     RunningDelivery { id, status: Arc::new(status), task: None }
@@ -200,9 +207,15 @@ impl Registry {
         query: &Query,
         start: Start,
     ) -> RunningDelivery {
-        let status = Arc::new(Status::new(start.position));
+        let status = Arc::new(Status::new(start.position, start.pacing));
         if start.is_paused {
             return RunningDelivery { id: start.id, status, task: None };
+        }
+        if start.destination.pacing.is_some() && start.pacing.is_none() {
+            // Its first digest is of what comes from now on.
+            let state = PacingState::new(millis(Timestamp::now()));
+            status.lock().pacing = Some(Box::new(state));
+            self.store.note(Change::MovePaced(start.id, start.position, state));
         }
         let (registry, search, id) = (Arc::downgrade(self), Arc::clone(name), start.id);
         let pause = move |reason| {
@@ -216,7 +229,9 @@ impl Registry {
             id: start.id,
             search: Arc::clone(name),
             query: query.clone(),
-            receiver: start.receiver.into(),
+            receiver: start.destination.receiver.into(),
+            pacing: start.destination.pacing.map(Box::new),
+            digests: Arc::clone(&self.digests),
             live: self.live_of(owner),
             store: self.store.clone(),
             client: Arc::clone(&self.client),

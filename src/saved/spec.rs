@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::delivery_id::DeliveryId;
-use super::receiver::{MASK, Receiver};
-use super::receivers;
+use super::receiver::MASK;
+use super::receivers::{self, Destination};
 use crate::live::{ApiError, Code};
 
 /// The longest name, in bytes.
@@ -140,12 +140,12 @@ impl SearchSpec {
     /// # Errors
     ///
     /// A receiver of an unknown type, or one with a wrong field.
-    pub(super) fn receivers(&self) -> Result<Vec<Box<dyn Receiver>>, ApiError> {
+    pub(super) fn destinations(&self) -> Result<Vec<Destination>, ApiError> {
         let mut keys = HashSet::new();
         let build = |(at, fields)| {
-            let receiver = receivers::build(at, fields)?;
-            if keys.insert(receiver.key()) {
-                return Ok(receiver);
+            let destination = receivers::build(at, fields)?;
+            if keys.insert(destination.receiver.key()) {
+                return Ok(destination);
             }
             Err(ApiError::field(&format!("deliver[{at}]"), "is the same receiver as one before"))
         };

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `searches` | name → [`StoredSearch`] as JSON |
 //! | `positions` | id of a delivery → [`Position`] |
+//! | `pacing` | id of a delivery with digests or a limit per hour → [`PacingState`] |
 //! | `tries` | id of a delivery, number of the try → [`Try`] as JSON; the last [`MAX_TRIES`] |
 //! | `meta` | `epoch`, `floor` (see [`Position`]), and the next id of a delivery |
 
@@ -27,6 +28,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::delivery_id::DeliveryId;
+use super::pacing::PacingState;
 use super::spec::StoredSearch;
 use crate::ids::{Epoch, Seq};
 
@@ -41,6 +43,7 @@ const MAX_CHANGES: usize = 8_192;
 
 pub(super) const SEARCHES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("searches");
 pub(super) const POSITIONS: TableDefinition<'_, u64, (u64, u64, u64, bool)> = TableDefinition::new("positions");
+pub(super) const PACING: TableDefinition<'_, u64, (u64, u64, u64, u32, u32)> = TableDefinition::new("pacing");
 pub(super) const TRIES: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("tries");
 pub(super) const META: TableDefinition<'_, &str, u128> = TableDefinition::new("meta");
 
@@ -98,6 +101,8 @@ pub(super) enum Change {
     Remove { name: Arc<str>, removed: Vec<DeliveryId> },
     /// Moves a delivery.
     Move(DeliveryId, Position),
+    /// Moves a delivery with digests or a limit per hour.
+    MovePaced(DeliveryId, Position, PacingState),
     /// Adds a try, with its number.
     Tried(DeliveryId, u64, Box<Try>),
     /// Raises the floor.
@@ -117,6 +122,7 @@ type Done = oneshot::Sender<Result<(), StoreError>>;
 pub(super) struct Loaded {
     pub(super) searches: Vec<(Arc<str>, StoredSearch)>,
     pub(super) positions: HashMap<DeliveryId, Position>,
+    pub(super) pacing: HashMap<DeliveryId, PacingState>,
     /// The epoch that the positions belonged to; `None` in a new file.
     pub(super) epoch: Option<Epoch>,
     /// Whether that was another epoch than the index has now.
@@ -152,7 +158,7 @@ impl Store {
             let mut loaded = load(&database)?;
             if loaded.epoch != Some(epoch) {
                 (loaded.floor, loaded.is_of_other_epoch) = (Seq::ZERO, loaded.epoch.is_some());
-                begin_epoch(&database, epoch, now, &mut loaded.positions)?;
+                begin_epoch(&database, epoch, now, &mut loaded)?;
             }
             Ok((database, loaded))
         };
@@ -235,6 +241,7 @@ fn load(database: &Database) -> anyhow::Result<Loaded> {
     let transaction = database.begin_write()?;
     transaction.open_table(SEARCHES)?;
     transaction.open_table(POSITIONS)?;
+    transaction.open_table(PACING)?;
     transaction.open_table(TRIES)?;
     transaction.open_table(META)?;
     transaction.commit()?;
@@ -254,12 +261,18 @@ fn load(database: &Database) -> anyhow::Result<Loaded> {
         positions.insert(DeliveryId(id.value()), Position::from_row(position.value()));
         next_id = next_id.max(id.value() + 1);
     }
+    let mut pacing = HashMap::new();
+    for row in transaction.open_table(PACING)?.iter()? {
+        let (id, state) = row?;
+        pacing.insert(DeliveryId(id.value()), PacingState::from_row(state.value()));
+    }
     let meta = transaction.open_table(META)?;
     let value = |name: &str| -> anyhow::Result<Option<u128>> { Ok(meta.get(name)?.map(|value| value.value())) };
     let epoch = value("epoch")?.map(|epoch| Epoch(Uuid::from_u128(epoch)));
     let floor = Seq(value("floor")?.and_then(|floor| u64::try_from(floor).ok()).unwrap_or(0));
     let used = value("next_id")?.and_then(|id| u64::try_from(id).ok()).unwrap_or(0);
-    Ok(Loaded { searches, positions, epoch, is_of_other_epoch: false, floor, next_id: next_id.max(used) })
+    let next_id = next_id.max(used);
+    Ok(Loaded { searches, positions, pacing, epoch, is_of_other_epoch: false, floor, next_id })
 }
 
 impl Position {
@@ -279,21 +292,22 @@ impl Position {
 }
 
 /// Moves all deliveries to the present of another epoch.
-fn begin_epoch(
-    database: &Database,
-    epoch: Epoch,
-    now: Seq,
-    positions: &mut HashMap<DeliveryId, Position>,
-) -> anyhow::Result<()> {
+fn begin_epoch(database: &Database, epoch: Epoch, now: Seq, loaded: &mut Loaded) -> anyhow::Result<()> {
     let transaction = database.begin_write()?;
     {
         let mut meta = transaction.open_table(META)?;
         meta.insert("epoch", epoch.0.as_u128())?;
         meta.insert("floor", 0)?;
         let mut table = transaction.open_table(POSITIONS)?;
-        for (id, position) in positions {
+        for (id, position) in &mut loaded.positions {
             *position = Position { seq: now, ..Position::default() };
             table.insert(id.0, position.row())?;
+        }
+        let mut table = transaction.open_table(PACING)?;
+        for (id, state) in &mut loaded.pacing {
+            // A digest that was being sent is of the other epoch.
+            *state = state.ended(state.ended_ms);
+            table.insert(id.0, state.row())?;
         }
     }
     transaction.commit()?;
@@ -371,6 +385,13 @@ fn apply(transaction: &WriteTransaction, change: &Change) -> Result<(), redb::Er
                 table.insert(id.0, position.row())?;
             }
         }
+        Change::MovePaced(id, position, state) => {
+            let mut table = transaction.open_table(POSITIONS)?;
+            if table.get(id.0)?.is_some() {
+                table.insert(id.0, position.row())?;
+                transaction.open_table(PACING)?.insert(id.0, state.row())?;
+            }
+        }
         Change::Tried(id, number, tried) => {
             if transaction.open_table(POSITIONS)?.get(id.0)?.is_some() {
                 let mut table = transaction.open_table(TRIES)?;
@@ -391,9 +412,11 @@ fn apply(transaction: &WriteTransaction, change: &Change) -> Result<(), redb::Er
 
 fn remove(transaction: &WriteTransaction, removed: &[DeliveryId]) -> Result<(), redb::Error> {
     let mut positions = transaction.open_table(POSITIONS)?;
+    let mut pacing = transaction.open_table(PACING)?;
     let mut tries = transaction.open_table(TRIES)?;
     for id in removed {
         positions.remove(id.0)?;
+        pacing.remove(id.0)?;
         tries.retain_in((id.0, 0)..=(id.0, u64::MAX), |_, _| false)?;
     }
     Ok(())

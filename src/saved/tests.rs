@@ -99,7 +99,7 @@ fn the_example_of_each_receiver_builds_it_and_shows_no_secret() {
     for kind in RECEIVERS {
         let mut fields: serde_json::Map<String, Value> = serde_json::from_str(kind.example).unwrap();
         fields.insert("type".to_owned(), kind.name.into());
-        let receiver = receivers::build(0, &fields).unwrap();
+        let receiver = receivers::build(0, &fields).unwrap().receiver;
         assert_eq!(receiver.kind(), kind.name);
         let spec = SearchSpec { query: "a".into(), paused: false, tags: Vec::new(), deliver: vec![fields] };
         let shown = format!("{receiver:?}{}", serde_json::to_string(&spec.clone().masked()).unwrap());

@@ -49,6 +49,9 @@ pub(super) struct DeliveryView {
     pub(super) state: StateOf,
     /// Events that were delivered since perch was started.
     pub(super) delivered: u64,
+    /// When the next digest is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_digest: Option<String>,
 }
 
 /// A try, as clients see it.
@@ -129,10 +132,14 @@ impl Registry {
         let entries = self.entries();
         let (name, entry) = entries.by_name.get_key_value(name)?;
         let kind = |at: usize| search.spec.deliver.get(at)?.get("type")?.as_str().map(str::to_owned);
-        let deliveries = entry.deliveries.iter().enumerate().map(|(at, delivery)| DeliveryView {
-            kind: kind(at).unwrap_or_default(),
-            state: self.delivery_state(delivery),
-            delivered: delivery.status.lock().delivered,
+        let deliveries = entry.deliveries.iter().enumerate().map(|(at, delivery)| {
+            let state = self.delivery_state(delivery);
+            let (delivered, due_ms) = {
+                let status = delivery.status.lock();
+                (status.delivered, status.due_ms)
+            };
+            let next_digest = due_ms.map(time);
+            DeliveryView { kind: kind(at).unwrap_or_default(), state, delivered, next_digest }
         });
         Some(SavedSearch {
             name: Arc::clone(name),

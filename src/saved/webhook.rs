@@ -3,7 +3,7 @@
 //! Source of the format: the Standard Webhooks specification 1.0.0
 //! (<https://github.com/standard-webhooks/standard-webhooks>). The signature is HMAC-SHA256 over
 //! `id.timestamp.body`. With two secrets there are two signatures, so that a receiver can change
-//! its secret without a gap.
+//! its secret without a gap. With a template, the body is what a service for people wants.
 
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,15 +15,19 @@ use ring::hmac;
 use serde_json::Value;
 use url::Url;
 
-use super::batch::Batch;
+use super::batch::{Batch, DigestSummary, MAX_EVENTS};
 use super::http::DeliveryClient;
+use super::message::Message;
 use super::receiver::{Fields, Receiver, ReceiverKind, WrongField};
 use super::sent::{Attempt, Sent};
+use super::template::TemplateKind;
+use super::templates;
 
 pub(super) const KIND: ReceiverKind = ReceiverKind {
     name: "webhook",
     about: "POST requests, signed as Standard Webhooks describes",
     example: r#"{"url": "https://example.org/hook", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#,
+    every: None,
     build,
 };
 
@@ -36,8 +40,11 @@ const MAX_SECRETS: usize = 2;
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
 
 struct Webhook {
+    /// As the user has written it.
     url: Url,
     keys: Vec<hmac::Key>,
+    /// How the service wants its messages, and where; `None` is what programs get.
+    template: Option<(&'static TemplateKind, Url)>,
 }
 
 impl std::fmt::Debug for Webhook {
@@ -57,6 +64,13 @@ fn build(fields: &mut Fields) -> Result<Box<dyn Receiver>, WrongField> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong_url("must have no user name and no password"));
     }
+    let template = fields.text("template")?.map(|name| {
+        let kind = templates::find(&name)
+            .ok_or_else(|| WrongField("template", format!("is {name:?}, expected one of {}", templates::names())))?;
+        let address = kind.address.map_or_else(|| Ok(url.clone()), |address| address(&url));
+        Ok((kind, address.map_err(wrong_url)?))
+    });
+    let template = template.transpose()?;
     let secrets = match fields.take("secret") {
         None => Vec::new(),
         Some(Value::Array(secrets)) => secrets,
@@ -66,7 +80,7 @@ fn build(fields: &mut Fields) -> Result<Box<dyn Receiver>, WrongField> {
         return Err(WrongField("secret", "must be one secret, or the new one and the old one".to_owned()));
     }
     let keys = secrets.iter().map(|secret| key(secret).ok_or_else(wrong_secret)).collect::<Result<_, _>>()?;
-    Ok(Box::new(Webhook { url, keys }))
+    Ok(Box::new(Webhook { url, keys, template }))
 }
 
 fn wrong_secret() -> WrongField {
@@ -104,10 +118,20 @@ fn body(batch: &Batch) -> String {
     let name = serde_json::to_string(&*batch.search).expect("a string is JSON");
     write!(
         body,
-        "{{\"type\":\"{}\",\"timestamp\":\"{}\",\"data\":{{\"search\":{name},\"epoch\":\"{}\",\"events\":[",
+        "{{\"type\":\"{}\",\"timestamp\":\"{}\",\"data\":{{\"search\":{name},\"epoch\":\"{}\",",
         batch.kind, batch.at, batch.epoch
     )
     .expect("a string takes everything");
+    if let Some(DigestSummary { from, to, count, left_out }) = batch.digest {
+        let (after, until) = (batch.after, batch.until);
+        write!(
+            body,
+            "\"from\":\"{from}\",\"to\":\"{to}\",\"after\":{after},\"until\":{until},\
+             \"count\":{count},\"left_out\":{left_out},"
+        )
+        .expect("a string takes everything");
+    }
+    body.push_str("\"events\":[");
     for (at, event) in batch.events.iter().enumerate() {
         if at > 0 {
             body.push(',');
@@ -127,12 +151,25 @@ impl Receiver for Webhook {
         self.url.to_string()
     }
 
+    fn max_events(&self) -> usize {
+        self.template.as_ref().map_or(MAX_EVENTS, |(template, _)| template.max_posts)
+    }
+
+    fn shows_gone(&self) -> bool {
+        // Nobody takes back what people have read.
+        self.template.is_none()
+    }
+
     fn send<'a>(&'a self, batch: &'a Batch, client: &'a DeliveryClient, attempt: Attempt) -> BoxFuture<'a, Sent> {
-        Box::pin(client.send(&self.url, attempt, |request| {
-            let body = body(batch);
+        let address = self.template.as_ref().map_or(&self.url, |(_, address)| address);
+        Box::pin(client.send(address, attempt, |request| {
+            let (content_type, body) = match &self.template {
+                Some((template, _)) => (template.content_type, (template.body)(&Message::of(batch), &self.url)),
+                None => ("application/json", body(batch)),
+            };
             let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             let mut request = request
-                .header("content-type", "application/json")
+                .header("content-type", content_type)
                 .header("webhook-id", &batch.id)
                 .header("webhook-timestamp", timestamp);
             if !self.keys.is_empty() {

@@ -21,7 +21,9 @@ use tokio::time::{Instant, sleep};
 
 use super::batch::Batch;
 use super::delivery_id::DeliveryId;
+use super::digest::DigestSlots;
 use super::http::DeliveryClient;
+use super::pacing::{Pacing, PacingState, millis};
 use super::receiver::Receiver;
 use super::sent::{Attempt, Outcome, Sent};
 use super::store::{Change, Position, Store, Try};
@@ -68,14 +70,18 @@ pub(super) struct StatusFields {
     pub(super) position: Position,
     /// Events that were delivered since the start.
     pub(super) delivered: u64,
+    /// The stored pacing, if it has one.
+    pub(super) pacing: Option<Box<PacingState>>,
+    /// When the next digest is due, while the delivery waits for it.
+    pub(super) due_ms: Option<u64>,
     /// The session, while there is one.
     monitor: Option<SessionMonitor>,
 }
 
 impl Status {
-    pub(super) fn new(position: Position) -> Status {
-        let state = DeliveryState::Live;
-        Status(Mutex::new(StatusFields { state, position, delivered: 0, monitor: None }))
+    pub(super) fn new(position: Position, pacing: Option<PacingState>) -> Status {
+        let (state, pacing) = (DeliveryState::Live, pacing.map(Box::new));
+        Status(Mutex::new(StatusFields { state, position, delivered: 0, pacing, due_ms: None, monitor: None }))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, StatusFields> {
@@ -91,8 +97,8 @@ impl StatusFields {
     }
 }
 
-/// Why a session of a delivery ended.
-enum End {
+/// Why a session or a digest of a delivery ended.
+pub(super) enum End {
     /// perch shuts down.
     ShutDown,
     /// Go on with a new session after this pause.
@@ -109,6 +115,9 @@ pub(super) struct Worker {
     pub(super) search: Arc<str>,
     pub(super) query: Query,
     pub(super) receiver: Arc<dyn Receiver>,
+    /// `None` sends matches as they come.
+    pub(super) pacing: Option<Box<Pacing>>,
+    pub(super) digests: Arc<DigestSlots>,
     /// On behalf of the owner.
     pub(super) live: Live,
     pub(super) store: Store,
@@ -130,6 +139,14 @@ impl Worker {
     /// moment; the position stays right.
     pub(super) async fn run(mut self, mut session: Option<Session>) {
         loop {
+            if let Some(due_ms) = self.digest_due() {
+                session = None;
+                let end = Box::pin(self.digest(due_ms)).await;
+                if !self.go_on(end).await {
+                    return;
+                }
+                continue;
+            }
             let registered = match session.take() {
                 Some(session) => Ok(session),
                 None => Box::pin(self.register()).await,
@@ -143,24 +160,32 @@ impl Worker {
                 }
                 Err(reason) => self.failed(reason, None),
             };
-            match end {
-                End::ShutDown => return,
-                End::Pause(pause) => sleep(pause).await,
-                End::GaveUp => return std::future::pending().await,
-                End::Refused(reason) => {
-                    (self.pause)(reason.clone());
-                    // Only where the pause can't be stored there is another try.
-                    match self.failed(reason, Some(PAUSE_PATIENCE)) {
-                        End::Pause(pause) => sleep(pause).await,
-                        _ => return std::future::pending().await,
-                    }
-                }
+            if !self.go_on(end).await {
+                return;
             }
         }
     }
 
+    /// Waits until the delivery goes on. Returns whether it does.
+    async fn go_on(&mut self, end: End) -> bool {
+        match end {
+            End::ShutDown => return false,
+            End::Pause(pause) => sleep(pause).await,
+            End::GaveUp => return std::future::pending().await,
+            End::Refused(reason) => {
+                (self.pause)(reason.clone());
+                // Only where the pause can't be stored there is another try.
+                match self.failed(reason, Some(PAUSE_PATIENCE)) {
+                    End::Pause(pause) => sleep(pause).await,
+                    _ => return std::future::pending().await,
+                }
+            }
+        }
+        true
+    }
+
     /// Registers the search at its position.
-    async fn register(&mut self) -> Result<Session, String> {
+    pub(super) async fn register(&mut self) -> Result<Session, String> {
         let mut session = self.live.connect_unadmitted();
         loop {
             let position = self.position().seq;
@@ -202,6 +227,7 @@ impl Worker {
                 session.next(&mut events).await;
                 for event in events.drain(..) {
                     match event {
+                        Event::Tweet(delivery) if delivery.is_gone() && !self.receiver.shows_gone() => {}
                         Event::Tweet(delivery) => waiting.push_back(delivery),
                         Event::CatchingUp { .. } => self.set(DeliveryState::CatchingUp),
                         Event::Live { .. } => self.set(DeliveryState::Live),
@@ -216,7 +242,8 @@ impl Worker {
                 continue;
             }
             let epoch = self.live.epoch();
-            let Some(batch) = Batch::take(&mut waiting, sending, (&self.search, self.id, epoch)) else {
+            let of = (&self.search, self.id, epoch);
+            let Some(batch) = Batch::take(&mut waiting, sending, self.max_events(), of) else {
                 // The tweets of the batch were deleted before it was sent again.
                 return self.resumed(sending);
             };
@@ -233,6 +260,10 @@ impl Worker {
                 return self.resumed(sending);
             }
             self.move_to(Position { seq: batch.until, ..Position::default() });
+            if self.digest_due().is_some() {
+                // The events of the hour are used up.
+                return End::Pause(Duration::ZERO);
+            }
         }
     }
 
@@ -246,13 +277,13 @@ impl Worker {
     }
 
     /// The position, which may be the floor.
-    fn position(&self) -> Position {
+    pub(super) fn position(&self) -> Position {
         let position = self.status.lock().position;
         let floor = if position.follows_floor { Seq(self.floor.load(Ordering::Relaxed)) } else { Seq::ZERO };
         Position { seq: position.seq.max(floor), ..position }
     }
 
-    fn set(&self, state: DeliveryState) {
+    pub(super) fn set(&self, state: DeliveryState) {
         self.status.lock().state = state;
     }
 
@@ -288,7 +319,11 @@ impl Worker {
         let durable = {
             let mut status = self.status.lock();
             status.position = Position { sending: Some(batch.until), ..old };
-            self.store.begin(Change::Move(self.id, status.position))
+            let (position, used) = (status.position, self.count_used(&mut status, batch.events.len()));
+            self.store.begin(match used {
+                Some(pacing) => Change::MovePaced(self.id, position, pacing),
+                None => Change::Move(self.id, position),
+            })
         };
         durable.await.map_err(|error| {
             self.status.lock().position = old;
@@ -299,36 +334,41 @@ impl Worker {
     /// Sends a batch until it has arrived. Returns why it has not.
     async fn deliver(&mut self, batch: &Batch) -> Option<End> {
         loop {
-            let attempt = if self.failures > 0 { Attempt::Again } else { Attempt::First };
-            let (at, started) = (Timestamp::now(), Instant::now());
-            let Sent { status, outcome } = self.receiver.send(batch, &self.client, attempt).await;
-            let error = match &outcome {
-                Outcome::Delivered => None,
-                Outcome::Failed { reason, .. } | Outcome::Refused(reason) => Some(reason.clone()),
-            };
-            telemetry::delivery_tried(self.receiver.kind(), error.is_none(), batch.events.len());
-            self.note_try(Try {
-                at_ms: millis(at),
-                took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-                id: batch.id.clone(),
-                events: batch.events.len(),
-                status,
-                error,
-            });
-            match outcome {
-                Outcome::Delivered => {
-                    self.failures = 0;
-                    if matches!(self.status.lock().state, DeliveryState::Failing { .. }) {
-                        self.set(DeliveryState::Live);
-                    }
-                    return None;
-                }
-                Outcome::Refused(reason) => return Some(End::Refused(reason)),
-                Outcome::Failed { reason, retry_after } => match self.failed(reason, retry_after) {
-                    End::Pause(pause) if pause <= KEEP_SESSION => sleep(pause).await,
-                    end => return Some(end),
-                },
+            match self.attempt(batch).await {
+                Some(End::Pause(pause)) if pause <= KEEP_SESSION => sleep(pause).await,
+                end => return end,
             }
+        }
+    }
+
+    /// Sends a batch once. Returns why it has not arrived.
+    pub(super) async fn attempt(&mut self, batch: &Batch) -> Option<End> {
+        let attempt = if self.failures > 0 { Attempt::Again } else { Attempt::First };
+        let (at, started) = (Timestamp::now(), Instant::now());
+        let Sent { status, outcome } = self.receiver.send(batch, &self.client, attempt).await;
+        let error = match &outcome {
+            Outcome::Delivered => None,
+            Outcome::Failed { reason, .. } | Outcome::Refused(reason) => Some(reason.clone()),
+        };
+        telemetry::delivery_tried(self.receiver.kind(), error.is_none(), batch.events.len());
+        self.note_try(Try {
+            at_ms: millis(at),
+            took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            id: batch.id.clone(),
+            events: batch.events.len(),
+            status,
+            error,
+        });
+        match outcome {
+            Outcome::Delivered => {
+                self.failures = 0;
+                if matches!(self.status.lock().state, DeliveryState::Failing { .. }) {
+                    self.set(DeliveryState::Live);
+                }
+                None
+            }
+            Outcome::Refused(reason) => Some(End::Refused(reason)),
+            Outcome::Failed { reason, retry_after } => Some(self.failed(reason, retry_after)),
         }
     }
 
@@ -339,7 +379,7 @@ impl Worker {
     }
 
     /// Says what to do after a failure.
-    fn failed(&mut self, reason: String, retry_after: Option<Duration>) -> End {
+    pub(super) fn failed(&mut self, reason: String, retry_after: Option<Duration>) -> End {
         let now = millis(Timestamp::now());
         let position = self.position();
         let since = position.failing_since_ms.unwrap_or(now);
@@ -358,9 +398,4 @@ impl Worker {
         self.set(DeliveryState::Failing { reason, next_try_ms: Some(next_try_ms) });
         End::Pause(pause)
     }
-}
-
-/// Milliseconds since 1970.
-pub(super) fn millis(at: Timestamp) -> u64 {
-    u64::try_from(at.as_millisecond()).unwrap_or(0)
 }

@@ -1,7 +1,9 @@
 //! Saved searches, and the webhooks that get their matches.
 
 mod crashes;
+mod digests;
 mod receiver;
+mod templates;
 
 use serde_json::{Value, json};
 
@@ -185,7 +187,10 @@ async fn what_is_wrong_is_named() {
         search["deliver"][0][key] = value;
         search
     };
+    let mut zone = with("every", json!("1d"));
+    zone["deliver"][0]["time_zone"] = "Europe/Atlantis".into();
     for (name, search, code, part) in [
+        ("a", zone, "bad_payload", "Europe/Berlin"),
         ("a b", json!({"query": "a"}), "bad_payload", "`name`"),
         (".a", json!({"query": "a"}), "bad_payload", "`name`"),
         ("a", json!([]), "bad_payload", "object"),
@@ -211,6 +216,11 @@ async fn what_is_wrong_is_named() {
         ("a", with("secret", json!("***")), "bad_payload", "there is none"),
         ("a", with("secret", json!([SECRET, SECRET, SECRET])), "bad_payload", "old one"),
         ("a", with("colour", json!("red")), "bad_payload", "`deliver[0].colour` is not known"),
+        ("a", with("template", json!("irc")), "bad_payload", "discord"),
+        ("a", with("template", json!("ntfy")), "bad_payload", "topic"),
+        ("a", with("every", json!("30s")), "bad_payload", "`deliver[0].every`"),
+        ("a", with("max_per_hour", json!(0)), "bad_payload", "`deliver[0].max_per_hour`"),
+        ("a", with("time_zone", json!("UTC")), "bad_payload", "`deliver[0].time_zone` needs `every`"),
         (
             "a",
             json!({"query": "a", "deliver": [{"type": "webhook", "url": "https://example.org/"}], "since": 99}),
