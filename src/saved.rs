@@ -34,13 +34,14 @@ mod view;
 pub(crate) mod webhook;
 mod worker;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::auth::SearchScope;
 use crate::config::{DeliveriesSection, LimitsSection};
-use crate::ids::Seq;
+use crate::ids::{QueryId, Seq};
 use crate::live::{ApiError, Code, Live, QueryParserPool, SearchRequest as HistorySearch, Sort};
 use crate::query::QueryLimits;
 
@@ -246,6 +247,18 @@ impl SavedSearches {
             listed.take(filter.n).map(|(name, _)| Arc::clone(name)).collect()
         };
         names.iter().filter_map(|name| self.0.view(name).transpose()).collect()
+    }
+
+    /// The queries that saved searches with this tag have registered, with the names of those
+    /// searches. Takes as long as there are saved searches.
+    pub(crate) fn with_tag(&self, tag: &str) -> HashMap<QueryId, Vec<Arc<str>>> {
+        let mut queries: HashMap<QueryId, Vec<Arc<str>>> = HashMap::new();
+        for (name, entry) in &self.0.entries().by_name {
+            if let Some(query) = entry.registered().filter(|_| entry.tags.iter().any(|it| it == tag)) {
+                queries.entry(query).or_default().push(Arc::clone(name));
+            }
+        }
+        queries
     }
 
     /// Removes a search.

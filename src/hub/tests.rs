@@ -233,7 +233,7 @@ fn queries_are_counted_from_their_registration_on() {
     let session = queue(100);
     let mut hub = hub();
     let counts = |hub: &Hub| -> Vec<(String, usize, u64, u64, u64)> {
-        let listed = hub.listing().first(CostOrder::Matches, 10).into_iter();
+        let listed = hub.listing().first(CostOrder::Matches, 10, |_| true).into_iter();
         listed
             .map(|it| {
                 let QueryCounts { tweets, matches, candidates, .. } = it.counts;
@@ -256,7 +256,7 @@ fn queries_are_counted_from_their_registration_on() {
     assert!(hub.unsubscribe(session.uid(), &name("c")));
     hub.subscribe(&session, &name("c"), &query("two")).expect("room");
     assert_eq!(counts(&hub)[1], ("two".to_owned(), 1, 0, 0, 0));
-    assert_eq!(hub.listing().first(CostOrder::Cost, 1).len(), 1);
+    assert_eq!(hub.listing().first(CostOrder::Cost, 1, |_| true).len(), 1);
 }
 
 /// The loop registers, percolates, answers and removes without building an automaton. The parser of
@@ -442,7 +442,10 @@ fn sessions_learn_which_tweets_their_queries_no_longer_match() {
     assert_eq!(hub.dispatch(&[deletion], &[(0, item(1, "fast rust").tweet)]).0, 0);
     assert_eq!(took(&first), [(8, 8, gone(GoneReason::Deleted, false), vec![name("a"), name("b")])]);
     assert_eq!(took(&second), [(8, 8, gone(GoneReason::Deleted, false), vec![None, name("all")])]);
-    assert_eq!(hub.listing().first(CostOrder::Matches, 10).iter().map(|it| it.counts.matches).sum::<u64>(), 2);
+    assert_eq!(
+        hub.listing().first(CostOrder::Matches, 10, |_| true).iter().map(|it| it.counts.matches).sum::<u64>(),
+        2
+    );
     // A notice says that its tweet follows only while the tweet is in the queue.
     hub.dispatch(&[item(9, "fast")], &[(0, item(1, "fast rust").tweet)]);
     assert!(hub.unsubscribe(first.uid(), &name("b")));

@@ -96,9 +96,14 @@ impl Live {
     /// # Errors
     ///
     /// [`LiveError::Limit`], [`LiveError::Unavailable`].
-    pub async fn list_queries(&self, order: CostOrder, n: usize) -> Result<Vec<QueryStats>, LiveError> {
+    pub async fn list_queries(
+        &self,
+        order: CostOrder,
+        n: usize,
+        is_listed: impl Fn(&Query) -> bool + Send + 'static,
+    ) -> Result<Vec<QueryStats>, LiveError> {
         let listing = Arc::clone(&self.inner.pipeline.listing);
-        self.read_in_time(move |_| Ok(listing.first(order, n))).await
+        self.read_in_time(move |_| Ok(listing.first(order, n, is_listed))).await
     }
 
     /// The number of registered queries.

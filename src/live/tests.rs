@@ -400,7 +400,7 @@ async fn prices_and_lists_are_answered_while_the_loop_is_held() {
     let live = Live::new(index.clone(), handle, limits, ENGINES[0]);
     let estimate = live.estimate(query("rust jobs")).await.expect("an answer");
     assert_eq!((estimate.tweets, estimate.candidates, estimate.matches), (100, 25, 25), "{estimate:?}");
-    let listed = live.list_queries(CostOrder::Matches, 10).await.expect("an answer");
+    let listed = live.list_queries(CostOrder::Matches, 10, |_| true).await.expect("an answer");
     let listed: Vec<_> =
         listed.iter().map(|it| (it.query.canonical(), it.subscriptions, it.counts.tweets, it.counts.matches)).collect();
     assert_eq!(listed, [("jobs", 1, 100, 100), ("rust", 1, 100, 25)]);

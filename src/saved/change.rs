@@ -144,6 +144,7 @@ impl Registry {
             revision: search.revision,
             is_paused: search.spec.paused,
             tags: search.spec.tags.clone(),
+            query: Some(query.id()),
             deliveries,
         };
         self.entries().insert(Arc::clone(&name), entry);

@@ -17,7 +17,7 @@ use super::spec::StoredSearch;
 use super::store::{Change, Position, Store, StoreWriter};
 use super::worker::{DeliveryState, Status, StatusFields, Worker};
 use super::{Owner, SavedLimits, SearchSpec, not_found, unreadable};
-use crate::ids::Seq;
+use crate::ids::{QueryId, Seq};
 use crate::live::{
     ApiError, ClientKey, Live, QueryInput, QueryParserPool, QueryWarning, Requester, Session, SessionKey, UseOf,
 };
@@ -81,7 +81,16 @@ pub(super) struct Entry {
     pub(super) revision: u64,
     pub(super) is_paused: bool,
     pub(super) tags: Vec<String>,
+    /// `None` if the query can't be registered.
+    pub(super) query: Option<QueryId>,
     pub(super) deliveries: Vec<RunningDelivery>,
+}
+
+impl Entry {
+    /// The query that its deliveries have registered.
+    pub(super) fn registered(&self) -> Option<QueryId> {
+        self.query.filter(|_| !self.is_paused && !self.deliveries.is_empty())
+    }
 }
 
 /// A delivery, and its task if it is not paused.
@@ -169,6 +178,7 @@ impl Registry {
         let query = QueryInput::read("query", search.spec.query.clone())
             .and_then(|input| input.parse(limits, UseOf::Registration))
             .map(|parsed| parsed.query);
+        let query_id = query.as_ref().ok().map(Query::id);
         let started = query.and_then(|query| Ok((query, search.spec.destinations()?)));
         let deliveries = match started {
             Ok((query, destinations)) => std::iter::zip(positions, destinations)
@@ -194,6 +204,7 @@ impl Registry {
             revision: search.revision,
             is_paused: search.spec.paused,
             tags: search.spec.tags.clone(),
+            query: query_id,
             deliveries,
         };
         self.entries().insert(Arc::clone(name), entry);

@@ -203,6 +203,10 @@ pub(super) struct MatchingQuery {
     query_id: String,
     /// The canonical form.
     query: String,
+    /// The saved searches with the tag that have it, when a tag was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    searches: Option<Vec<Arc<str>>>,
     /// The parts by which the tweet matches, when that was asked for: of the first 1,000 queries.
     #[serde(skip_serializing_if = "Option::is_none")]
     parts: Option<Vec<QueryPart>>,
@@ -214,7 +218,10 @@ const MAX_EXPLAINED: usize = 1_000;
 /// Finds the registered queries that a tweet matches, and indexes nothing.
 #[utoipa::path(post, path = "/api/percolate", tag = "live",
     security((), ("ingest_token" = []), ("jwt" = [])),
-    params(("explain" = Option<bool>, Query, description = "Whether to say by which parts it matches, and where they are in the tweet.")),
+    params(
+        ("explain" = Option<bool>, Query, description = "Whether to say by which parts it matches, and where they are in the tweet."),
+        ("tag" = Option<String>, Query, description = "Only queries of saved searches with this tag."),
+    ),
     request_body(
         description = "One tweet in any form that bulk ingestion takes.",
         content((openapi::TweetInput = "application/json"), ("application/gzip"), ("application/zstd")),
@@ -237,7 +244,7 @@ pub(super) async fn percolate(
     body: Body,
 ) -> Result<Json<Matching>, ApiError> {
     let mut fields = http::parameters("/api/percolate", query.as_deref())?;
-    let explain = fields.flag("explain")?;
+    let (explain, tag) = (fields.flag("explain")?, fields.text("tag", queries::MAX_TAG_CHARS)?);
     fields.finish()?;
     let max_bytes = context.limits.max_line_bytes;
     let options = ReaderOptions {
@@ -266,7 +273,11 @@ pub(super) async fn percolate(
         return Err(ApiError::new(Code::BadPayload, "the body must be one tweet"));
     };
     let live = context.live_for(&client, None);
-    let matches = live.matching(Arc::clone(&tweet)).await?;
+    let mut matches = live.matching(Arc::clone(&tweet)).await?;
+    let tagged = queries::tagged(&context.saved, tag).await?;
+    if let Some(tagged) = &tagged {
+        matches.retain(|query| tagged.contains_key(&query.id()));
+    }
     let mut parts = Vec::new().into_iter();
     if explain {
         let queries = matches.iter().take(MAX_EXPLAINED).cloned().collect();
@@ -275,6 +286,7 @@ pub(super) async fn percolate(
     let matches = matches.into_iter().map(|query| MatchingQuery {
         query_id: query.id().to_string(),
         query: query.canonical().to_owned(),
+        searches: tagged.as_ref().map(|tagged| tagged.get(&query.id()).cloned().unwrap_or_default()),
         parts: parts.next().map(|explained| query_parts(explained.parts)),
     });
     Ok(Json(Matching { matches: matches.collect() }))

@@ -76,6 +76,53 @@ async fn a_webhook_gets_what_matches_from_now_on_in_order_and_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn percolation_and_the_list_of_queries_know_tags() {
+    let perch = Perch::start_with(LOCAL).await;
+    let receiver = Receiver::start().await;
+    let mut client = perch.connect().await;
+    client.percolate(json!({"query": "java"})).await;
+    client.percolate(json!({"query": "tea"})).await;
+    let deliver = json!([{"type": "webhook", "url": receiver.url}]);
+    for (name, query, tags, paused) in [
+        ("one", "java", json!(["team-a"]), false),
+        ("two", "JAVA", json!(["team-a", "team-b"]), false),
+        ("three", "java OR kotlin", json!(["team-b"]), false),
+        ("four", "kotlin", json!(["team-a"]), false),
+        ("five", "java coffee", json!(["team-a"]), true),
+    ] {
+        let search = json!({"query": query, "deliver": deliver, "tags": tags, "paused": paused});
+        assert_eq!(put(&perch, name, &search).await.0, 201);
+    }
+    let matches = async |path: &str| {
+        let (status, answer) = perch.post(path, tweet(1, "java coffee with tea").to_string()).await;
+        assert_eq!(status, 200, "{answer}");
+        let matches = answer["matches"].as_array().expect("matches").iter();
+        matches.map(|found| (found["query"].clone(), found["searches"].clone())).collect::<Vec<_>>()
+    };
+    let all = matches("/api/percolate").await;
+    assert!(all.len() == 3 && all.iter().all(|(_, searches)| searches.is_null()), "{all:?}");
+    assert_eq!(matches("/api/percolate?tag=team-a").await, [(json!("java"), json!(["one", "two"]))]);
+    let team_b = matches("/api/percolate?tag=team-b").await;
+    assert_eq!(team_b.iter().map(|(_, searches)| searches.clone()).filter(|it| *it == json!(["two"])).count(), 1);
+    assert_eq!(team_b.len(), 2);
+    assert_eq!(matches("/api/percolate?tag=team-c").await, []);
+    let listed = get(&perch, "/api/queries?tag=team-a").await;
+    let mut queries: Vec<_> = listed["queries"]
+        .as_array()
+        .expect("queries")
+        .iter()
+        .map(|it| (it["query"].clone(), it["searches"].clone()))
+        .collect();
+    queries.sort_by_key(|(query, _)| query.to_string());
+    assert_eq!(queries, [(json!("java"), json!(["one", "two"])), (json!("kotlin"), json!(["four"]))]);
+    assert_eq!((&listed["total"], &get(&perch, "/api/queries").await["total"]), (&json!(2), &json!(4)));
+    let (status, refused) =
+        perch.post(&format!("/api/percolate?tag={}", "a".repeat(300)), tweet(1, "java").to_string()).await;
+    assert_eq!((status, &refused["error"]["at"]["field"]), (400, &json!("tag")), "{refused}");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_tried_again_with_its_id_until_it_is_taken() {
     let perch = Perch::start_with(LOCAL).await;
     let mut receiver = Receiver::start().await;

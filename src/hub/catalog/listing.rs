@@ -65,13 +65,13 @@ impl QueryListing {
         entries[at] = entry;
     }
 
-    /// The first `n` queries in an order.
-    pub(crate) fn first(&self, order: CostOrder, n: usize) -> Vec<QueryStats> {
+    /// The first `n` queries in an order, of those that `is_listed`.
+    pub(crate) fn first(&self, order: CostOrder, n: usize, is_listed: impl Fn(&Query) -> bool) -> Vec<QueryStats> {
         let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut top = TopQueries::new(order, n);
         for (chunk, first) in chunks.iter().zip((0_u32..).step_by(CHUNK)) {
             for (entry, key) in lock(chunk).iter().zip(first..) {
-                if let Some(listed) = entry {
+                if let Some(listed) = entry.as_ref().filter(|listed| is_listed(&listed.query)) {
                     top.push(QueryKey(key), listed);
                 }
             }
