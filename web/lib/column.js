@@ -41,12 +41,13 @@ export const PAGE_SIZES = /** @type {const} */ ([0, 5, 10, 25, 100]);
  * @property {number} pageSize of {@link PAGE_SIZES}
  * @property {number} history how much of it is loaded by itself, of {@link HISTORY_SIZES}
  * @property {number} cap of {@link CAPS}
+ * @property {import('./feed.js').Retweets} retweets
  * @property {boolean} notify desktop notifications
  * @property {boolean} title whether it counts in the title
  */
 
 /** @type {Settings} */
-export const DEFAULTS = { pageSize: 0, history: 500, cap: 2000, notify: false, title: false };
+export const DEFAULTS = { pageSize: 0, history: 500, cap: 2000, retweets: 'fold', notify: false, title: false };
 
 export class Column {
   /** Counts up when there is something new to show. */
@@ -104,7 +105,7 @@ export class Column {
     this.marks = new Marks(query);
     this.connection = connection;
     this.settings = signal({ ...DEFAULTS, ...settings });
-    this.feed = new Feed({ cap: this.settings.value.cap, order });
+    this.feed = new Feed({ cap: this.settings.value.cap, retweets: this.settings.value.retweets, order });
     this.order = signal(order);
     this.frame = frame;
     this.onpush = onpush;
@@ -312,6 +313,7 @@ export class Column {
       this.feed.cap = settings.cap;
       if (this.history.value === 'full' && this.feed.room > 0) this.history.value = 'more';
     }
+    if (change.retweets !== undefined) this.feed.retweets = change.retweets;
     if (change.history !== undefined) void this.load(Math.max(0, settings.history - this.feed.loaded));
     this.changed();
   }

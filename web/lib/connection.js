@@ -143,6 +143,14 @@ export class Connection {
     else this.connect();
   }
 
+  /** Leaves out what is still to come from before, and goes on with what comes from now on. */
+  skip() {
+    for (const subscription of this.#subscriptions.values()) this.#restart(subscription);
+    if (!this.#socket) return;
+    this.#lose(0, '');
+    this.connect();
+  }
+
   /** Closes it for good. */
   close() {
     const socket = this.#socket;

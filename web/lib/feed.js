@@ -10,6 +10,11 @@
 /** @typedef {import('./tweet.js').Tweet} Tweet */
 /** @typedef {'latest' | 'followers' | 'retweets' | 'seen' | 'reach' | 'favorites'} Order */
 
+/** @typedef {'fold' | 'each' | 'hide'} Retweets how retweets are shown: a tweet once, each retweet, or none */
+
+/** All ways, as they are offered. @type {readonly Retweets[]} */
+export const RETWEETS = ['fold', 'each', 'hide'];
+
 /** All orders, as they are offered. @type {readonly Order[]} */
 export const ORDERS = ['latest', 'followers', 'retweets', 'seen', 'reach', 'favorites'];
 
@@ -52,6 +57,9 @@ export class Feed {
   /** @type {Order} */
   #order = 'latest';
   #cap;
+  #retweets;
+  /** What is shown of the loaded tweets, newest first, until something changes. @type {Tweet[] | null} */
+  #shown = null;
   /** Loaded tweets, oldest first. @type {Tweet[]} */
   #tweets = [];
   /** @type {Map<string, Tweet>} */
@@ -69,10 +77,33 @@ export class Feed {
   /** What was shown when it was paused, in an order that isn't by age. @type {Item[] | null} */
   #frozen = null;
 
-  /** @param {{cap?: number, order?: Order}} [options] */
-  constructor({ cap = 2000, order = 'latest' } = {}) {
+  /** @param {{cap?: number, order?: Order, retweets?: Retweets}} [options] */
+  constructor({ cap = 2000, order = 'latest', retweets = 'each' } = {}) {
     this.#cap = cap;
     this.#order = order;
+    this.#retweets = retweets;
+  }
+
+  /** @param {Retweets} retweets */
+  set retweets(retweets) {
+    this.#retweets = retweets;
+    this.#shown = null;
+    if (this.#frozen) this.#frozen = this.#ordered();
+  }
+
+  /** What is shown of the loaded tweets, newest first. */
+  #visible() {
+    const isShown = {
+      each: () => true,
+      hide: (/** @type {Tweet} */ tweet) => tweet.originalId === null,
+      // Of a tweet and its retweets the newest one.
+      fold: (/** @type {Tweet} */ tweet) => {
+        const group = this.#groups.get(tweet.originalId ?? tweet.id);
+        return group === undefined || group.last.id === tweet.id;
+      },
+    }[this.#retweets];
+    this.#shown ??= this.#tweets.filter(isShown).reverse();
+    return this.#shown;
   }
 
   get order() {
@@ -228,6 +259,7 @@ export class Feed {
 
   /** Everything is forgotten but the order and the cap. */
   clear() {
+    this.#shown = null;
     this.historyTotal = null;
     this.pushed = 0;
     this.loaded = 0;
@@ -243,17 +275,13 @@ export class Feed {
 
   /** What is shown, in order. @param {number} [from] @param {number} [most] @returns {Item[]} */
   view(from = 0, most = Infinity) {
-    if (this.#order === 'latest') {
-      const end = this.#tweets.length - from;
-      const start = Math.max(0, end - most);
-      return end <= 0 ? [] : this.#tweets.slice(start, end).reverse().map((tweet) => this.#item(tweet));
-    }
+    if (this.#order === 'latest') return this.#visible().slice(from, from + most).map((tweet) => this.#item(tweet));
     return (this.#frozen ?? this.#ordered()).slice(from, from + most);
   }
 
   /** How many items {@link view} has in all. */
   get viewSize() {
-    if (this.#order === 'latest' || this.#order === 'followers') return this.#frozen?.length ?? this.#tweets.length;
+    if (this.#order === 'latest' || this.#order === 'followers') return this.#frozen?.length ?? this.#visible().length;
     return this.#frozen?.length ?? this.#groups.size;
   }
 
@@ -266,9 +294,9 @@ export class Feed {
 
   /** @returns {Item[]} */
   #ordered() {
-    if (this.#order === 'latest') return this.#tweets.toReversed().map((tweet) => this.#item(tweet));
+    if (this.#order === 'latest') return this.#visible().map((tweet) => this.#item(tweet));
     if (this.#order === 'followers') {
-      const byFollowers = this.#tweets.toSorted((a, b) => b.followers - a.followers || (a.key < b.key ? 1 : -1));
+      const byFollowers = this.#visible().toSorted((a, b) => b.followers - a.followers || (a.key < b.key ? 1 : -1));
       return byFollowers.map((tweet) => this.#item(tweet));
     }
     const order = this.#order;
@@ -279,6 +307,7 @@ export class Feed {
 
   /** @param {Tweet} tweet that is not here yet */
   #insert(tweet) {
+    this.#shown = null;
     this.#byId.set(tweet.id, tweet);
     this.#tweets.splice(this.#place(tweet.key), 0, tweet);
     this.#count(tweet);
@@ -294,12 +323,14 @@ export class Feed {
 
   /** @param {Tweet} tweet that is here */
   #take(tweet) {
+    this.#shown = null;
     this.#byId.delete(tweet.id);
     this.#tweets.splice(this.#place(tweet.key), 1);
   }
 
   /** Counts a tweet out. @param {string} id @param {Tweet} [tweet] what is known of it */
   #discount(id, tweet) {
+    this.#shown = null;
     const group = this.#groups.get(tweet?.originalId ?? id);
     if (!group) return;
     if (group.who.delete(id)) {
@@ -356,6 +387,7 @@ export class Feed {
 
   /** @param {Group} group @param {Tweet} tweet */
   #original(group, tweet) {
+    this.#shown = null;
     if (!group.who.has(tweet.id)) {
       group.who.add(tweet.id);
       group.reach += tweet.followers;
@@ -366,6 +398,7 @@ export class Feed {
   }
 
   #trim() {
+    this.#shown = null;
     // What is read does not go away; while paused nothing is brought in but history, which stops when there is no room.
     const excess = this.#tweets.length - this.#cap;
     if (excess <= 0 || this.#isPaused) return;

@@ -1,4 +1,4 @@
-// One render for all that happened since the last one.
+// One render for all that happened since the last one, and of one thing in each frame.
 
 /** A render may take so much of the time, one part in this many: the rest is for input. */
 const SHARE = 3;
@@ -25,13 +25,17 @@ export class Frames {
   #flush = () => {
     this.#isAsked = false;
     const started = performance.now();
-    const dirty = [...this.#dirty];
-    this.#dirty.clear();
-    for (const run of dirty) run();
-    // What the runs changed is drawn after this; its cost is known when the next task begins.
+    // One in each frame: no task is longer than the drawing of one of them.
+    const [run] = this.#dirty;
+    if (!run) return;
+    this.#dirty.delete(run);
+    run();
+    // What the run changed is drawn after this; its cost is known when the next task begins.
     setTimeout(() => {
       const now = performance.now();
       this.#restUntil = now + (now - started) * (SHARE - 1);
+      const [next] = this.#dirty;
+      if (next) this.ask(next);
     });
   };
 }

@@ -1,6 +1,7 @@
 // What the browser remembers for the person: recent and saved searches, settings. Nothing of it is needed.
 
 import { CAPS, DEFAULTS, HISTORY_SIZES, PAGE_SIZES } from './column.js';
+import { RETWEETS } from './feed.js';
 
 /** @typedef {{query: string, name: string}} Saved */
 /** @typedef {import('./column.js').Settings} Settings */
@@ -43,7 +44,7 @@ function settingsOf(value) {
       if (query(key) === null || entry === null || typeof entry !== 'object') return [];
       /** @param {readonly number[]} offered @param {'pageSize' | 'history' | 'cap'} name */
       const one = (offered, name) => offered.find((size) => size === entry[name]) ?? DEFAULTS[name];
-      const settings = { pageSize: one(PAGE_SIZES, 'pageSize'), history: one(HISTORY_SIZES, 'history'), cap: one(CAPS, 'cap'), notify: entry.notify === true, title: entry.title === true };
+      const settings = { pageSize: one(PAGE_SIZES, 'pageSize'), history: one(HISTORY_SIZES, 'history'), cap: one(CAPS, 'cap'), retweets: RETWEETS.find((way) => way === entry.retweets) ?? DEFAULTS.retweets, notify: entry.notify === true, title: entry.title === true };
       return [[key, settings]];
     }),
   );

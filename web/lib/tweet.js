@@ -9,6 +9,8 @@
  * @property {string} label what is shown
  */
 
+/** @typedef {{kind: 'photo' | 'video', src: string, href: string, alt: string}} Media src: of the picture, of a video its poster */
+
 /**
  * @typedef {object} Tweet
  * @property {string} id
@@ -27,7 +29,10 @@
  * @property {string[]} hashtags without their sign
  * @property {string[]} mentions screen names
  * @property {Link[]} links
- * @property {{src: string, href: string, alt: string} | null} image
+ * @property {Media[]} media pictures and videos, in order
+ * @property {string | null} href of its page
+ * @property {string | null} userHref of its author's page
+ * @property {Tweet | null} quoted
  * @property {string | null} originalId what this retweets
  * @property {Tweet | null} original the same, when it came along
  */
@@ -84,6 +89,9 @@ export function safeUrl(value) {
   }
 }
 
+/** Whether an address is one of those that lead nowhere, for examples (RFC 2606). @param {string} url */
+export const isExample = (url) => /^https?:\/\/(?:[^/]+\.)?example\.(?:com|org|net)\//.test(url);
+
 /** @type {Record<string, string>} */
 const NAMED = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'", nbsp: '\u00a0' };
 
@@ -95,12 +103,20 @@ const unescape = (text) =>
     return code > 0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? String.fromCodePoint(code) : whole;
   });
 
+/** Tweets that were read, by their JSON: every column that a tweet is in shares it. @type {WeakMap<object, Tweet>} */
+const known = new WeakMap();
+
 /**
  * @param {unknown} value
  * @returns {Tweet | null} null when it has no id
  */
 export function readTweet(value) {
-  return read(value, 0);
+  if (value === null || typeof value !== 'object') return null;
+  const before = known.get(value);
+  if (before) return before;
+  const tweet = read(value, 0);
+  if (tweet) known.set(value, tweet);
+  return tweet;
 }
 
 /** @param {unknown} value @param {number} depth @returns {Tweet | null} */
@@ -108,36 +124,91 @@ function read(value, depth) {
   const raw = object(value);
   const id = idOf(raw);
   if (id === null) return null;
-  const user = object(raw.user);
-  const entities = object(raw.entities);
   const retweeted = object(raw.retweeted_status);
-  const links = array(entities.urls).concat(array(entities.media)).flatMap((entity) => {
-    const { url, expanded_url: expanded, display_url: label } = object(entity);
-    const href = safeUrl(expanded) ?? safeUrl(url);
-    return typeof url === 'string' && href ? [{ url, href, label: string(label) || url }] : [];
-  });
   const original = depth === 0 && (typeof retweeted.text === 'string' || typeof retweeted.full_text === 'string') ? read(retweeted, 1) : null;
-  return {
-    id,
-    key: keyOf(id, raw.id),
-    raw: value,
-    text: unescape(string(raw.full_text) || string(raw.text)),
-    name: string(user.name),
-    screen: string(user.screen_name),
-    avatar: safeUrl(user.profile_image_url_https) ?? safeUrl(user.profile_image_url),
-    followers: count(user.followers_count),
-    time: timeOf(raw.created_at),
-    lang: string(raw.lang),
-    retweets: count(raw.retweet_count),
-    favorites: count(raw.favorite_count),
-    replyTo: string(raw.in_reply_to_screen_name) || null,
-    hashtags: array(entities.hashtags).flatMap((tag) => string(object(tag).text) || []),
-    mentions: array(entities.user_mentions).flatMap((mention) => string(object(mention).screen_name) || []),
-    links,
-    image: imageOf(entities, object(raw.extended_entities)),
-    originalId: original?.id ?? idOf(retweeted) ?? idOf({ id_str: raw.retweeted_status_id_str }),
-    original,
-  };
+  return new ReadTweet(id, value, original, depth);
+}
+
+/** The address of an author, as that of a tweet begins: of X, Mastodon, Bluesky. */
+const AUTHOR = /^(https?:\/\/[^/]+\/(?:profile\/[^/]+|@[^/]+|[^/]+(?=\/status)))\//;
+
+/** Of most tweets nothing is shown but their place in the count: what takes time is read when it is asked for. @implements {Tweet} */
+class ReadTweet {
+  #user;
+  #entities;
+  #depth;
+  /** @type {Link[] | undefined} */
+  #links;
+  /** @type {Media[] | undefined} */
+  #media;
+  /** @type {Tweet | null | undefined} */
+  #quoted;
+
+  /** @param {string} id @param {unknown} value @param {Tweet | null} original @param {number} depth */
+  constructor(id, value, original, depth) {
+    const raw = object(value);
+    const user = object(raw.user);
+    this.#user = user;
+    this.#entities = object(raw.entities);
+    this.#depth = depth;
+    this.id = id;
+    this.key = keyOf(id, raw.id);
+    this.raw = value;
+    this.text = unescape(string(raw.full_text) || string(raw.text));
+    this.name = string(user.name);
+    this.screen = string(user.screen_name);
+    this.followers = count(user.followers_count);
+    this.time = timeOf(raw.created_at);
+    this.lang = string(raw.lang);
+    this.retweets = count(raw.retweet_count);
+    this.favorites = count(raw.favorite_count);
+    this.replyTo = string(raw.in_reply_to_screen_name) || null;
+    this.originalId = original?.id ?? idOf(object(raw.retweeted_status)) ?? idOf({ id_str: raw.retweeted_status_id_str });
+    this.original = original;
+  }
+
+  get avatar() {
+    return safeUrl(this.#user.profile_image_url_https) ?? safeUrl(this.#user.profile_image_url);
+  }
+
+  get hashtags() {
+    return array(this.#entities.hashtags).flatMap((tag) => string(object(tag).text) || []);
+  }
+
+  get mentions() {
+    return array(this.#entities.user_mentions).flatMap((mention) => string(object(mention).screen_name) || []);
+  }
+
+  get links() {
+    this.#links ??= array(this.#entities.urls).concat(array(this.#entities.media)).flatMap((entity) => {
+      const { url, expanded_url: expanded, display_url: label } = object(entity);
+      const href = safeUrl(expanded) ?? safeUrl(url);
+      return typeof url === 'string' && href ? [{ url, href, label: string(label) || url }] : [];
+    });
+    return this.#links;
+  }
+
+  get media() {
+    this.#media ??= mediaOf(this.#entities, object(object(this.raw).extended_entities));
+    return this.#media;
+  }
+
+  get href() {
+    const { url } = object(this.raw);
+    if (typeof url === 'string') return safeUrl(url);
+    // Twitter's tweets have no address of their own; their numbers are one.
+    return /^\d{10,20}$/.test(this.id) && this.screen ? `https://x.com/${encodeURIComponent(this.screen)}/status/${this.id}` : null;
+  }
+
+  get userHref() {
+    return AUTHOR.exec(this.href ?? '')?.[1] ?? null;
+  }
+
+  get quoted() {
+    // A quoted tweet that quotes a tweet itself shows its text only.
+    if (this.#quoted === undefined) this.#quoted = this.#depth < 2 ? read(object(this.raw).quoted_status, 2) : null;
+    return this.#quoted;
+  }
 }
 
 /** @param {unknown} value */
@@ -146,14 +217,21 @@ function timeOf(value) {
   return typeof value === 'string' ? Date.parse(value) : NaN;
 }
 
-/** @param {Record<string, any>} entities @param {Record<string, any>} extended */
-function imageOf(entities, extended) {
+/** The most pictures of one tweet. */
+const MOST_MEDIA = 4;
+
+/** @param {Record<string, any>} entities @param {Record<string, any>} extended @returns {Media[]} */
+function mediaOf(entities, extended) {
+  /** @type {Map<string, Media>} */
+  const found = new Map();
   for (const entity of array(extended.media).concat(array(entities.media))) {
-    const { media_url_https: https, media_url: http, expanded_url: expanded, url, ext_alt_text: alt } = object(entity);
+    const { media_url_https: https, media_url: http, expanded_url: expanded, url, ext_alt_text: alt, type } = object(entity);
     const src = safeUrl(https) ?? safeUrl(http);
-    if (src) return { src, href: safeUrl(expanded) ?? safeUrl(url) ?? src, alt: string(alt) };
+    if (!src || found.has(src) || found.size >= MOST_MEDIA) continue;
+    const kind = type === 'video' || type === 'animated_gif' ? 'video' : 'photo';
+    found.set(src, { kind, src, href: safeUrl(expanded) ?? safeUrl(url) ?? src, alt: string(alt) });
   }
-  return null;
+  return [...found.values()];
 }
 
 /** @param {Tweet} tweet up to two letters that stand for a picture */

@@ -23,7 +23,8 @@ live('analysis: words, trends and bars, and a click adds to the search', async (
   const rows = await panel.locator('.bars li').allTextContents();
   for (const expected of ['feather', '#birds', '@ann', 'English']) assert.ok(rows.some((row) => row.includes(expected)), `${expected} in ${rows}`);
   const storm = panel.locator('.bars li', { hasText: 'storm' });
-  assert.match((await storm.textContent()) ?? '', /rising over all/);
+  // Once the terms of the tweets have come.
+  await storm.filter({ hasText: 'rising over all' }).waitFor();
   assert.match((await panel.locator('.plot').getAttribute('aria-label')) ?? '', /^60 tweets from/);
   await panel.locator('.word', { hasText: 'feather' }).click();
   await column(page, 'pelican feather').waitFor();

@@ -48,7 +48,7 @@ live('none of many tweets is faded in', async ({ perch, page, open }) => {
   assert.equal(await page.locator('.tweets li').first().evaluate((item) => getComputedStyle(item).animationName), 'arrive');
   await perch.post(...many(1, 60));
   await total(page, 'tweet', 61);
-  await page.locator('.column.busy').waitFor();
+  await page.locator('.column[data-busy="true"]').waitFor();
   assert.equal(await page.locator('.tweets li').first().evaluate((item) => getComputedStyle(item).animationName), 'none');
 });
 

@@ -63,3 +63,16 @@ live('a search that can not be registered shows where it is wrong, and has no to
   await failed.getByRole('button', { name: 'Close column' }).click();
   await failed.waitFor({ state: 'detached' });
 });
+
+live('a search begins though its check does not come', async ({ perch, page, open }) => {
+  await page.addInitScript(() => {
+    // However long somebody waits.
+    AbortSignal.timeout = () => new AbortController().signal;
+  });
+  await perch.post(...many(0, 3));
+  await open('');
+  await page.route('**/api/explain*', () => {});
+  await page.getByRole('combobox', { name: 'Search' }).fill('tweet');
+  await page.keyboard.press('Enter');
+  await total(page, 'tweet', 3);
+});

@@ -46,7 +46,7 @@ live('the focus goes through the page in its order, and is always seen', async (
   assert.deepEqual(stops.filter((stop) => stop.startsWith('UNSEEN')), []);
   assert.equal(stops[0], 'page: Skip to the tweets');
   const of = (/** @type {string} */ name) => stops.findIndex((stop) => stop.startsWith(name));
-  const order = ['page: Search', 'page: Colors', 'page: Help', 'tweet: Move column', 'tweet: Edit this search', 'tweet: Order', 'tweet: Pause', 'tweet: Analysis', 'tweet: Settings', 'tweet: Close column', 'number: Move column'];
+  const order = ['page: Search', 'page: Colors', 'page: Help', 'tweet: Move column', 'tweet: Edit this search', 'tweet: Close column', 'tweet: Order', 'tweet: Pause', 'tweet: Analysis', 'tweet: Settings', 'number: Move column'];
   const places = order.map((name) => of(name.replace('Edit this search', 'tweet')));
   assert.ok(places.every((place, at) => place >= 0 && (at === 0 || place > /** @type {number} */ (places[at - 1]))), `${places} of ${stops.join(' | ')}`);
   // What opens takes the focus, keeps it, and gives it back.

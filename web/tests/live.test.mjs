@@ -509,6 +509,30 @@ test('an original that is not here is asked for once, and shown when found', () 
   feed.found(made(99));
 });
 
+test('a tweet and its retweets are one, and retweets can be hidden', () => {
+  const feed = new Feed({ retweets: 'fold' });
+  const of = (/** @type {number} */ n) => made(n, { text: `RT @ann: tweet number 1`, retweeted_status: tweet(1) });
+  feed.add([made(1), made(2)]);
+  for (const n of [3, 4, 5]) feed.push(of(n));
+  assert.deepEqual(ids(feed), [5, 2]);
+  assert.equal(feed.viewSize, 2);
+  assert.equal(feed.view()[0]?.seen, 3);
+  feed.retweets = 'each';
+  assert.deepEqual(ids(feed), [5, 4, 3, 2, 1]);
+  feed.retweets = 'hide';
+  assert.deepEqual(ids(feed), [2, 1]);
+  feed.retweets = 'fold';
+  // The newest is gone: the one before it is shown.
+  feed.remove(of(5).id);
+  assert.deepEqual(ids(feed), [4, 2]);
+  // Standing still, nothing moves up.
+  feed.pause();
+  feed.push(of(6));
+  assert.deepEqual(ids(feed), [4, 2]);
+  feed.resume();
+  assert.deepEqual(ids(feed), [6, 2]);
+});
+
 /** A column on a played server that holds `n` tweets. @param {number} n @param {any} [options] */
 function opened(n, options) {
   const played = setUp();
@@ -594,6 +618,51 @@ test('history goes on after the connection was lost', async () => {
   await answer();
   assert.equal(column.history.value, 'all');
   assert.equal(column.feed.size, 300);
+});
+
+test('what is still to come from before can be skipped', () => {
+  const { connection, handlers, log, socket } = setUp();
+  connection.connect();
+  socket().hello('e1', 3);
+  connection.subscribe('a', 'rust', handlers);
+  socket().says('percolate/ok', { seq: 3 }, socket().take('cmd/percolate')[2]);
+  socket().says('stream/catching-up', { from_seq: 4 });
+  socket().says('tweet/new', { tweet: tweet(4), seq: 4, matches: ['a'] });
+  const before = socket();
+  log.length = 0;
+  connection.skip();
+  assert.ok(before.isClosed);
+  assert.notEqual(socket(), before);
+  socket().hello('e1', 900);
+  // Anew, without a position: it is not sent what lies between.
+  const [, payload, ref] = socket().take('cmd/percolate');
+  assert.equal(payload.since, undefined);
+  socket().says('percolate/ok', { seq: 900 }, ref);
+  assert.deepEqual(log, [['restart'], ['registered', 900, false]]);
+  assert.equal(connection.status.behind, false);
+});
+
+test('of many things that change one is drawn in a frame', async () => {
+  const { Frames } = await import('../lib/frames.js');
+  /** @type {(() => void)[]} */
+  const frames = [];
+  Object.assign(globalThis, { document: { hidden: false }, requestAnimationFrame: (/** @type {() => void} */ run) => frames.push(run) });
+  try {
+    const drawn = new Frames();
+    /** @type {number[]} */
+    const log = [];
+    for (let n = 0; n < 3; n++) drawn.ask(() => log.push(n));
+    while (log.length < 3) {
+      const before = log.length;
+      assert.equal(frames.length, 1);
+      frames.shift()?.();
+      assert.equal(log.length, before + 1);
+      while (frames.length === 0 && log.length < 3) await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.deepEqual(log, [0, 1, 2]);
+  } finally {
+    Object.assign(globalThis, { document: undefined, requestAnimationFrame: undefined });
+  }
 });
 
 test('tweets that come one by one are shown at once, and many in batches', (context) => {

@@ -65,9 +65,9 @@ export function live(name, run, { source, set, size = [1280, 800], dark = false,
   });
 }
 
-/** A page of a browser that knows nothing yet. @param {Page} page of the first one @returns {Promise<Page>} its context is to be closed */
-export async function anotherBrowser(page) {
-  const context = await /** @type {import('playwright-core').Browser} */ (page.context().browser()).newContext({ locale: 'en-US', timezoneId: 'UTC' });
+/** A page of a browser that knows nothing yet. @param {Page} page of the first one @param {import('playwright-core').BrowserContextOptions} [options] @returns {Promise<Page>} its context is to be closed */
+export async function anotherBrowser(page, options = {}) {
+  const context = await /** @type {import('playwright-core').Browser} */ (page.context().browser()).newContext({ locale: 'en-US', timezoneId: 'UTC', ...options });
   context.setDefaultTimeout(PATIENCE_MS);
   return context.newPage();
 }
@@ -109,7 +109,7 @@ export async function accessible(page, state) {
   await page.evaluate(await readFile(AXE, 'utf8'));
   const found = await page.evaluate(async () => {
     // @ts-expect-error axe is put into the page above
-    const { violations } = await globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] });
+    const { violations } = await globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] });
     return violations
       .filter((/** @type {any} */ { impact }) => impact === 'serious' || impact === 'critical')
       .map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes.slice(0, 3).map((/** @type {any} */ node) => `${node.html.slice(0, 160)} ${node.failureSummary}`)}`);

@@ -57,7 +57,7 @@ test('a tweet is read from anything', () => {
   assert.equal(odd.text, '');
   assert.equal(odd.name, '');
   assert.deepEqual(odd.links, []);
-  assert.equal(odd.image, null);
+  assert.deepEqual(odd.media, []);
   assert.ok(Number.isNaN(odd.time));
   assert.equal(read({ id: 7 }).id, '7');
 });
@@ -90,7 +90,8 @@ test('only http and https lead anywhere', () => {
     entities: { urls: [{ url: 'https://t.co/a', expanded_url: 'javascript:alert(1)', display_url: 'x' }], media: [{ media_url_https: 'data:image/svg+xml,x' }] },
   });
   assert.equal(hostile.avatar, null);
-  assert.equal(hostile.image, null);
+  assert.deepEqual(hostile.media, []);
+  assert.equal(read({ id_str: '1', url: 'javascript:alert(1)' }).href, null);
   assert.deepEqual(
     hostile.links.map((link) => link.href),
     ['https://t.co/a'],

@@ -117,10 +117,11 @@ function termOf(tag, analyzer) {
   return (terms?.length === 1 && terms[0]?.term) || tag.toLowerCase();
 }
 
-/** Asks for the terms of what {@link foundIn} looks at. @param {Column} column @param {import('../lib/analyzer.js').Analyzer} analyzer */
+/** Asks for the terms of what {@link foundIn} looks at. @param {Column} column @param {import('../lib/analyzer.js').Analyzer} analyzer @returns null when all are known */
 function loadTerms(column, analyzer) {
   const newest = column.feed.tweets.slice(0, TRENDING);
-  return analyzer.load([...column.marks.texts, ...newest.flatMap((tweet, at) => [tweet.text, spokenText(tweet), ...(at < SPELLED ? tweet.hashtags : [])])]);
+  const texts = [...column.marks.texts, ...newest.flatMap((tweet, at) => [tweet.text, spokenText(tweet), ...(at < SPELLED ? tweet.hashtags : [])])];
+  return texts.every((text) => analyzer.known(text)) ? null : analyzer.load(texts);
 }
 
 /** @typedef {import('../lib/spread.js').Count & {label: string}} Labelled */
@@ -160,8 +161,12 @@ function useFound(column) {
       // Counts that had to wait are asked for now.
       column.analyze();
       if (column.version.peek() === last.current.version) return;
+      update();
+    };
+    /** Also where counts have come before the terms of the tweets that they count. */
+    const update = () => {
       look();
-      void loadTerms(column, analyzer).then(() => isShown && look());
+      void loadTerms(column, analyzer)?.then(() => isShown && look());
     };
     /** @type {import('../lib/spread.js').Counts | null} */
     let counts = null;
@@ -172,7 +177,7 @@ function useFound(column) {
         const now = column.spread?.counts ?? null;
         if (now === counts) return;
         counts = now;
-        look();
+        update();
       }),
     ];
     return () => {

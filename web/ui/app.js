@@ -10,7 +10,7 @@ import { Page } from './context.js';
 import { Icon, format, html, perSecond } from './html.js';
 import { Saved, SavedButton } from './saved.js';
 import { SearchBar } from './search.js';
-import { Help, Json, Token } from './sheets.js';
+import { Choice, Help, Json, Token } from './sheets.js';
 
 /** @typedef {import('../lib/column.js').Column} Column */
 /** @typedef {import('../lib/state.js').Perch} Perch */
@@ -19,6 +19,10 @@ import { Help, Json, Token } from './sheets.js';
 const THEMES = /** @type {const} */ (['auto', 'light', 'dark']);
 /** As wide as this, the analysis of a single search has room beside it. */
 const WIDE = '(min-width: 1100px)';
+/** Narrower than this, one column fills the screen. */
+const NARROW = '(max-width: 640px)';
+/** So long after the last scroll event a swipe is over. */
+const SETTLED_MS = 120;
 const TRY = ['*', 'coffee OR tea', '#election', 'lang:en has:links', 'followers:>=1000 -is:retweet'];
 
 /** @param {{perch: Perch}} props */
@@ -30,6 +34,7 @@ export function App({ perch }) {
   const [json, setJson] = useState(/** @type {Tweet | null} */ (null));
   const [isToken, setToken] = useState(false);
   const [shownSaved, setShownSaved] = useState(/** @type {{query: string | null} | null} */ (null));
+  const [choice, setChoice] = useState(/** @type {{column: Column, term: string} | null} */ (null));
   const [said, setSaid] = useState('');
   const analysis = useMemo(() => signal(''), []);
   const wasClosed = useRef(false);
@@ -47,6 +52,7 @@ export function App({ perch }) {
         perch.active.value = column.name;
         perch.search(add ? narrowed(column.query, term) : term);
       },
+      chooseTerm: (column, term) => setChoice({ column, term }),
       showJson: setJson,
       showSaved: (query) => setShownSaved({ query }),
       toggleAnalysis: (column) => {
@@ -65,6 +71,14 @@ export function App({ perch }) {
   );
   useKeys(context, field, () => setHelp(true));
 
+  // A column that is opened is looked at.
+  const names = useRef(/** @type {string[]} */ ([]));
+  useEffect(() => {
+    const isNew = !names.current.includes(perch.active.value);
+    names.current = columns.map((column) => column.name);
+    if (isNew) elementOf(perch.activeColumn)?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [columns, perch.active.value]);
+
   // One search on a wide screen has its analysis beside it, until it is closed by hand.
   useEffect(() => {
     const only = columns.length === 1 ? columns[0] : undefined;
@@ -76,6 +90,17 @@ export function App({ perch }) {
   useEffect(() => setToken((isOpen) => state === 'locked' || (isOpen && state !== 'open')), [state]);
   const analysed = columns.find((column) => column.name === analysis.value);
 
+  // On a phone the column that was swiped to is the one that is spoken to.
+  const settled = useRef(/** @type {any} */ (null));
+  const onScroll = (/** @type {any} */ event) => {
+    const element = event.currentTarget;
+    if (!matchMedia(NARROW).matches) return;
+    clearTimeout(settled.current);
+    settled.current = setTimeout(() => {
+      const shown = columns[Math.round(element.scrollLeft / element.clientWidth)];
+      if (shown) perch.active.value = shown.name;
+    }, SETTLED_MS);
+  };
   /** @param {string} query */
   const tryQuery = (query) => {
     setHelp(false);
@@ -94,8 +119,9 @@ export function App({ perch }) {
       </div>
     </header>
     <${Banner} perch=${perch} onUnlock=${() => setToken(true)} />
+    <${Strip} perch=${perch} />
     <div class="body">
-      <main id="columns" class=${`columns n${Math.min(columns.length, 9)}`} tabindex="-1" aria-label=${t('columns.label')}>
+      <main id="columns" class=${`columns n${Math.min(columns.length, 9)}`} tabindex="-1" aria-label=${t('columns.label')} onScroll=${onScroll}>
         <h1 class="unseen">${t('app.name')}: ${t('app.tagline')}</h1>
         ${columns.length === 0 && html`<${Start} tryQuery=${tryQuery} perch=${perch} />`}
         ${columns.map((column, at) => html`<${ColumnView} key=${column.name} column=${column} at=${at} n=${columns.length} />`)}
@@ -104,9 +130,28 @@ export function App({ perch }) {
     </div>
     <div class="unseen" role="status" aria-live="polite">${said}</div>
     ${isHelp && html`<${Help} onClose=${() => setHelp(false)} onTry=${tryQuery} />`} ${json && html`<${Json} tweet=${json} onClose=${() => setJson(null)} />`}
+    ${choice && html`<${Choice} ...${choice} onClose=${() => setChoice(null)} />`}
     ${shownSaved && html`<${Saved} query=${shownSaved.query} onClose=${() => setShownSaved(null)} />`}
     ${isToken && html`<${Token} onClose=${() => setToken(false)} />`}
   <//>`;
+}
+
+/** The columns by name, where only one of them is seen. @param {{perch: Perch}} props */
+function Strip({ perch }) {
+  const columns = perch.columns.value;
+  const strip = useRef(/** @type {HTMLElement | null} */ (null));
+  const active = perch.active.value;
+  useEffect(() => strip.current?.querySelector('[aria-current=true]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }), [active]);
+  if (columns.length < 2) return null;
+  const show = (/** @type {Column} */ column) => {
+    perch.active.value = column.name;
+    elementOf(column)?.scrollIntoView({ block: 'nearest', inline: 'start' });
+  };
+  return html`<nav class="strip" ref=${strip} aria-label=${t('columns.strip')}>
+    ${columns.map(
+      (column) => html`<button type="button" dir="auto" aria-current=${column.name === active ? 'true' : undefined} onClick=${() => show(column)}>${perch.saved.of(column.query)?.name ?? column.query}</button>`,
+    )}
+  </nav>`;
 }
 
 /** @param {Perch} perch */
@@ -178,7 +223,13 @@ function Banner({ perch, onUnlock }) {
     return html`<div class="banner" role="status">
       <span>${t('banner.withheld')}</span><span class="ticks" aria-hidden="true">${t('banner.withheld.count', { count: format.count(withheld) })}</span>
     </div>`;
-  if (state === 'open') return behind ? html`<div class="banner" role="status">${t('banner.behind')}</div>` : null;
+  if (state === 'open')
+    return behind
+      ? html`<div class="banner" role="status">
+          <span>${t('banner.behind')}</span>
+          <button type="button" class="small" onClick=${() => perch.connection.skip()}>${t('banner.skip')}</button>
+        </div>`
+      : null;
   if (state === 'locked')
     return html`<div class="banner" role="status">
       <span>${t('banner.locked')}</span><button type="button" class="small" onClick=${onUnlock}>${t('banner.unlock')}</button>
@@ -215,7 +266,7 @@ function Start({ tryQuery, perch }) {
  * @param {{current: HTMLInputElement | null}} field
  * @param {() => void} help
  */
-function useKeys({ perch, toggleAnalysis }, field, help) {
+function useKeys({ perch, analysis, toggleAnalysis }, field, help) {
   useEffect(() => {
     /** @param {KeyboardEvent} event */
     const onKeyDown = (event) => {
@@ -233,6 +284,8 @@ function useKeys({ perch, toggleAnalysis }, field, help) {
         t: () => toTop(column),
         p: () => column && (column.pause.value === '' || column.pause.value === 'held' ? column.stand('hand') : column.resume()),
         a: () => column && toggleAnalysis(column),
+        // Over the columns it is in the way; beside them it is not.
+        Escape: matchMedia(WIDE).matches || analysis.value === '' ? undefined : () => closeAnalysis(analysis),
         '[': () => activate(perch, -1),
         ']': () => activate(perch, 1),
       }[event.key];
@@ -243,6 +296,13 @@ function useKeys({ perch, toggleAnalysis }, field, help) {
     document.addEventListener('keydown', onKeyDown);
     return () => document.removeEventListener('keydown', onKeyDown);
   }, []);
+}
+
+/** Closes the analysis, and goes back to its column. @param {import('../vendor/signals.js').Signal<string>} analysis */
+function closeAnalysis(analysis) {
+  const column = document.querySelector(`[data-column="${analysis.value}"]`);
+  analysis.value = '';
+  /** @type {HTMLElement | null | undefined} */ (column?.querySelector('.scroller'))?.focus();
 }
 
 /** @param {Column | undefined} column */

@@ -4,7 +4,7 @@ import { useContext, useEffect, useLayoutEffect, useRef, useState } from '../ven
 import { t } from '../strings.js';
 import { CAPS, HISTORY_SIZES, PAGE_SIZES } from '../lib/column.js';
 import { toCsv, toNdjson } from '../lib/export.js';
-import { ORDERS } from '../lib/feed.js';
+import { ORDERS, RETWEETS } from '../lib/feed.js';
 import { Page } from './context.js';
 import { Icon, fileName, format, html, perSecond, saveFile } from './html.js';
 import { Mistake } from './search.js';
@@ -13,7 +13,7 @@ import { TweetItem } from './tweet.js';
 /** @typedef {import('../lib/column.js').Column} Column */
 
 /** How many tweets an endless column draws at first, how many more each time an end comes near, and how many at one time. */
-const FIRST = 40;
+const FIRST = 14;
 const MORE = 60;
 const WINDOW = 240;
 /** Faster than this, a second, tweets come without being faded in. */
@@ -23,15 +23,28 @@ const POINTING_MS = 60_000;
 /** Scrolled further than this, somebody reads. */
 const READING_PX = 40;
 
+/** The column that is being dragged: what it carries can't be read before it is dropped. @type {Column | null} */
+let dragged = null;
+
 /** @param {{column: Column, at: number, n: number}} props */
 export function ColumnView({ column, at, n }) {
   const { perch, announce } = useContext(Page);
   const isActive = perch.active.value === column.name;
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
-  // Reading the version makes the column be drawn when there is something new.
-  void column.version.value;
+  const [drop, setDrop] = useState('');
+  const section = useRef(/** @type {HTMLElement | null} */ (null));
   useAnnouncement(column, announce);
-  const isBusy = column.pace.rate(Date.now()) > FADED_RATE;
+  // Not drawn by the view, which would draw all of the column with it.
+  useEffect(
+    () =>
+      column.version.subscribe(() => {
+        const data = section.current?.dataset ?? {};
+        data.size = String(column.feed.size);
+        data.busy = String(column.pace.rate(Date.now()) > FADED_RATE);
+      }),
+    [column],
+  );
+  const isSeen = useSeen(section);
 
   /** @param {KeyboardEvent} event */
   const onGripKey = (event) => {
@@ -45,15 +58,25 @@ export function ColumnView({ column, at, n }) {
   };
   /** @param {DragEvent} event */
   const onDragStart = (event) => {
+    dragged = column;
     event.dataTransfer?.setData('text/x-perch-column', column.name);
     if (event.dataTransfer) event.dataTransfer.effectAllowed = 'move';
   };
   /** @param {DragEvent} event */
   const onDragOver = (event) => {
-    if (event.dataTransfer?.types.includes('text/x-perch-column')) event.preventDefault();
+    if (!event.dataTransfer?.types.includes('text/x-perch-column')) return;
+    event.preventDefault();
+    // It takes the place of this one, which makes room.
+    const from = dragged ? perch.columns.value.indexOf(dragged) : -1;
+    setDrop(from === at || from < 0 ? '' : from < at ? 'after' : 'before');
+  };
+  /** @param {DragEvent} event */
+  const onDragLeave = (event) => {
+    if (!(/** @type {HTMLElement} */ (event.currentTarget).contains(/** @type {Node | null} */ (event.relatedTarget)))) setDrop('');
   };
   /** @param {DragEvent} event */
   const onDrop = (event) => {
+    setDrop('');
     const name = event.dataTransfer?.getData('text/x-perch-column');
     const moved = perch.columns.value.find((other) => other.name === name);
     if (!moved) return;
@@ -62,20 +85,36 @@ export function ColumnView({ column, at, n }) {
   };
 
   return html`<section
-    class=${`column ${isActive ? 'active' : ''} ${isBusy ? 'busy' : ''}`}
+    ref=${section}
+    class=${`column ${isActive ? 'active' : ''} ${drop && `drop-${drop}`}`}
     data-column=${column.name}
-    data-size=${column.feed.size}
     aria-label=${t('column.label', { query: column.query })}
     onFocusIn=${() => (perch.active.value = column.name)}
     onPointerDown=${() => (perch.active.value = column.name)}
     onDragOver=${onDragOver}
+    onDragLeave=${onDragLeave}
     onDrop=${onDrop}
   >
     <${Heading} column=${column} at=${at} n=${n} onGripKey=${onGripKey} onDragStart=${onDragStart} scroller=${scroller} />
     <${Progress} column=${column} />
     <${NewButton} column=${column} scroller=${scroller} />
-    <${Tweets} column=${column} scroller=${scroller} />
+    <${Tweets} column=${column} scroller=${scroller} isSeen=${isSeen} />
   </section>`;
+}
+
+/** How far beside the screen a column is drawn already. */
+const BESIDE = '0px 200px';
+
+/** Whether something is on the screen, or nearly. @param {{current: HTMLElement | null}} element */
+function useSeen(element) {
+  const [isSeen, setSeen] = useState(true);
+  useEffect(() => {
+    if (!element.current) return undefined;
+    const observer = new IntersectionObserver((entries) => setSeen(entries.at(-1)?.isIntersecting ?? true), { rootMargin: BESIDE });
+    observer.observe(element.current);
+    return () => observer.disconnect();
+  }, []);
+  return isSeen;
 }
 
 /**
@@ -112,17 +151,24 @@ function useHold(column, scroller) {
       timer = setTimeout(leave, POINTING_MS);
       hold();
     };
+    /** Who goes to the button that counts what is new still points. @param {PointerEvent} event */
+    const over = (event) => {
+      if (isPointing && !(/** @type {Element} */ (event.target).closest('.scroller, .new'))) leave();
+    };
     const focus = () => hasFocus() && hold();
     /** The focus has gone once the event is over. */
     const blur = () => setTimeout(release);
     element.addEventListener('pointermove', move);
-    element.addEventListener('pointerleave', leave);
+    const section = /** @type {HTMLElement} */ (element.parentElement);
+    section.addEventListener('pointerover', over);
+    section.addEventListener('pointerleave', leave);
     element.addEventListener('focusin', focus);
     element.addEventListener('focusout', blur);
     return () => {
       clearTimeout(timer);
       element.removeEventListener('pointermove', move);
-      element.removeEventListener('pointerleave', leave);
+      section.removeEventListener('pointerover', over);
+      section.removeEventListener('pointerleave', leave);
       element.removeEventListener('focusin', focus);
       element.removeEventListener('focusout', blur);
     };
@@ -158,56 +204,72 @@ function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
     if (scroller.current) scroller.current.scrollTop = 0;
   };
   return html`<header class="heading">
-    ${n > 1 &&
-    html`<button type="button" class="grip bare" draggable="true" aria-label=${t('column.drag')} title=${t('column.drag')} onKeyDown=${onGripKey} onDragStart=${onDragStart}>
-      <${Icon} name="grip" />
-    </button>`}
-    <div class="about">
-      <h2><button type="button" class="query" dir="auto" title=${t('column.edit')} onClick=${() => edit(column)}>${saved ? html`${saved.name} <code>${column.query}</code>` : column.query}</button></h2>
+    <div class="first">
+      ${n > 1 &&
+      html`<button type="button" class="grip bare" draggable="true" aria-label=${t('column.drag')} title=${t('column.drag')} onKeyDown=${onGripKey} onDragStart=${onDragStart}>
+        <${Icon} name="grip" />
+      </button>`}
+      <h2>
+        <button type="button" class="query" dir="auto" title=${`${column.query}\n${t('column.edit')}`} onClick=${() => edit(column)}>
+          ${saved ? html`${saved.name} <code>${column.query}</code>` : column.query}
+        </button>
+      </h2>
+      <button type="button" class="bare close" aria-label=${t('column.close')} title=${t('column.close')} onClick=${() => perch.close(column)}><${Icon} name="close" /></button>
+    </div>
+    <div class="second">
       <div class="facts">
-        <span class="total">${column.error.value ? '' : total !== null ? t('column.count', { n: total, count: format.count(total) }) : isOpen ? t('column.registering') : t('column.offline')}</span>
+        <${State} column=${column} />
+        <span class="total">${isFailed ? '' : total !== null ? html`${format.count(total)}<span class="unit"> ${t('stats.tweets', { n: total })}</span>` : isOpen ? t('column.registering') : t('column.offline')}</span>
         <${Rate} column=${column} />
       </div>
+      ${!isFailed &&
+      html`<select class="order" aria-label=${t('column.order')} value=${column.order.value} onChange=${(/** @type {any} */ event) => perch.setOrder(column, event.target.value)}>
+          ${ORDERS.map((order) => html`<option value=${order} selected=${order === column.order.value}>${t(`order.${order}`)}</option>`)}
+        </select>
+        <button
+          type="button"
+          class=${`bare pause ${isByHand ? 'on' : ''}`}
+          aria-pressed=${isPaused}
+          title=${t(isPaused ? 'column.resume' : 'column.pause')}
+          aria-label=${t('column.pause')}
+          onClick=${() => (isPaused ? goOn() : column.stand('hand'))}
+        >
+          <${Icon} name=${isPaused ? 'play' : 'pause'} />
+        </button>
+        <button
+          type="button"
+          class=${`bare ${analysis.value === column.name ? 'on' : ''}`}
+          aria-pressed=${analysis.value === column.name}
+          aria-label=${t('column.analysis')}
+          title=${t('column.analysis')}
+          onClick=${() => toggleAnalysis(column)}
+        >
+          <${Icon} name="chart" />
+        </button>
+        <button type="button" class=${`bare ${saved ? 'on' : ''}`} aria-label=${bell} title=${bell} onClick=${() => showSaved(column.query)}><${Icon} name="bell" /></button>
+        <${Menu} column=${column} at=${at} n=${n} />`}
     </div>
-    ${!isFailed &&
-    html`<select class="order" aria-label=${t('column.order')} value=${column.order.value} onChange=${(/** @type {any} */ event) => perch.setOrder(column, event.target.value)}>
-      ${ORDERS.map((order) => html`<option value=${order} selected=${order === column.order.value}>${t(`order.${order}`)}</option>`)}
-    </select>
-    <button
-      type="button"
-      class=${`bare pause ${isByHand ? 'on' : ''}`}
-      aria-pressed=${isPaused}
-      title=${t(isPaused ? 'column.resume' : 'column.pause')}
-      aria-label=${t('column.pause')}
-      onClick=${() => (isPaused ? goOn() : column.stand('hand'))}
-    >
-      <${Icon} name=${isPaused ? 'play' : 'pause'} />
-    </button>
-    <button
-      type="button"
-      class=${`bare ${analysis.value === column.name ? 'on' : ''}`}
-      aria-pressed=${analysis.value === column.name}
-      aria-label=${t('column.analysis')}
-      title=${t('column.analysis')}
-      onClick=${() => toggleAnalysis(column)}
-    >
-      <${Icon} name="chart" />
-    </button>
-    <button type="button" class=${`bare ${saved ? 'on' : ''}`} aria-label=${bell} title=${bell} onClick=${() => showSaved(column.query)}><${Icon} name="bell" /></button>
-    <${Menu} column=${column} at=${at} n=${n} />`}
-    <button type="button" class="bare close" aria-label=${t('column.close')} title=${t('column.close')} onClick=${() => perch.close(column)}><${Icon} name="close" /></button>
   </header>`;
 }
 
-/** @param {{column: Column}} props */
+/** Whether it is live, and if not, why. @param {{column: Column}} props */
+function State({ column }) {
+  const { perch } = useContext(Page);
+  const pause = column.pause.value;
+  const { state: connection, behind } = perch.connection$.value;
+  if (column.phase.value !== 'live') return null;
+  const state = connection !== 'open' ? 'lost' : behind ? 'behind' : pause === '' ? 'live' : pause === 'held' ? 'held' : 'paused';
+  return html`<span class=${`state ${state}`} title=${state === 'held' ? t('column.held.title') : undefined}>${t(`column.${state}`)}</span>`;
+}
+
+/** Less than one in two days is not said, in tweets a second. */
+const LEAST_RATE = 0.5 / 86_400;
+
+/** How often tweets come. @param {{column: Column}} props */
 function Rate({ column }) {
   const { perch } = useContext(Page);
   const rate = column.rate(perch.second.value);
-  const pause = column.pause.value;
-  const { state: connection, behind } = perch.connection$.value;
-  const state = column.phase.value !== 'live' ? '' : connection !== 'open' ? 'lost' : behind ? 'behind' : pause === '' ? 'live' : pause === 'held' ? 'held' : 'paused';
-  return html`${state && html`<span class=${`state ${state}`} title=${state === 'held' ? t('column.held.title') : undefined}>${t(`column.${state}`)}</span>`}
-    ${rate > 0 && !behind && html`<span class="rate">${perSecond(rate)}</span>`}`;
+  return rate >= LEAST_RATE && column.phase.value === 'live' && !perch.connection$.value.behind && html`<span class="rate">${perSecond(rate)}</span>`;
 }
 
 /** @param {{column: Column, at: number, n: number}} props */
@@ -257,6 +319,12 @@ function Menu({ column, at, n }) {
     ${isOpen &&
     html`<div class="panel">
       ${number(t('column.pagesize'), 'pageSize', PAGE_SIZES)} ${number(t('column.history'), 'history', HISTORY_SIZES)} ${number(t('column.cap'), 'cap', CAPS)}
+      <label class="row"
+        >${t('column.retweets')}
+        <select onChange=${(/** @type {any} */ event) => perch.configure(column, { retweets: event.target.value })}>
+          ${RETWEETS.map((way) => html`<option value=${way} selected=${way === settings.retweets}>${t(`column.retweets.${way}`)}</option>`)}
+        </select></label
+      >
       <label class="row">${t('column.notify')}<input type="checkbox" checked=${settings.notify} onChange=${notify} /></label>
       ${isDenied && html`<p class="refused">${t('column.notify.denied')} ${t('column.notify.allow')}</p>`}
       <label class="row"
@@ -308,10 +376,12 @@ function NewButton({ column, scroller }) {
   return html`<button type="button" class="new" aria-label=${t('column.new.label', { n, count })} onClick=${show}><${Icon} name="up" />${t('column.new', { n, count })}</button>`;
 }
 
-/** @param {{column: Column, scroller: {current: HTMLElement | null}}} props */
-function Tweets({ column, scroller }) {
+/** @param {{column: Column, scroller: {current: HTMLElement | null}, isSeen: boolean}} props */
+function Tweets({ column, scroller, isSeen }) {
   const { edit } = useContext(Page);
-  void column.version.value;
+  // A column that nobody sees costs nothing, unless somebody has begun to read it.
+  const isDrawn = isSeen || column.pause.value !== '';
+  if (isDrawn) void column.version.value;
   const { feed } = column;
   const order = column.order.value;
   const { pageSize } = column.settings.value;
@@ -328,7 +398,7 @@ function Tweets({ column, scroller }) {
   const size = feed.viewSize;
   const pages = pageSize ? Math.max(1, Math.ceil(size / pageSize)) : 1;
   const page = Math.min(column.page.value, pages - 1);
-  const items = pageSize ? feed.view(page * pageSize, pageSize) : feed.view(start, shown - start);
+  const items = !isDrawn ? [] : pageSize ? feed.view(page * pageSize, pageSize) : feed.view(start, shown - start);
 
   useHold(column, scroller);
   const onScroll = () => {
@@ -343,10 +413,11 @@ function Tweets({ column, scroller }) {
   reachEnd.current = () => {
     if (pageSize) return;
     if (shown < feed.viewSize) {
+      if (!isDrawn) return;
       const isFull = shown - start >= WINDOW;
       const [first, next] = [list.current?.children[0], list.current?.children[MORE]];
       if (isFull && first && next) heights.current.push(next.getBoundingClientRect().top - first.getBoundingClientRect().top);
-      setDrawn({ start: isFull ? start + MORE : start, shown: shown + MORE });
+      setDrawn({ start: isFull ? start + MORE : start, shown: shown + (shown < MORE ? FIRST : MORE) });
     } else if (column.history.value === 'more' && (scroller.current?.scrollTop ?? 0) > READING_PX) void column.load();
   };
   useEffect(() => {
@@ -359,7 +430,7 @@ function Tweets({ column, scroller }) {
     observer.observe(element);
     return () => observer.disconnect();
     // Observed anew after each growth: an end that stays in sight is not reported again.
-  }, [shown, size >= shown, column.history.value]);
+  }, [shown, size >= shown, isDrawn, column.history.value]);
   // What was left out above comes again when one scrolls back, and what is far below goes.
   useEffect(() => {
     const element = above.current;
@@ -395,7 +466,7 @@ function Tweets({ column, scroller }) {
       <${Mistake} query=${column.query} message=${error.message} column=${error.at?.column} length=${error.at?.length} />
       <button type="button" class="small" onClick=${() => edit(column)}>${t('column.edit')}</button>
     </div>`}
-    ${!error && items.length === 0 && (column.history.value === 'all' || column.history.value === 'more') && html`<p class="notice">${t('column.empty')}</p>`}
+    ${!error && size === 0 && (column.history.value === 'all' || column.history.value === 'more') && html`<p class="notice">${t('column.empty')}</p>`}
     <div ref=${above} style=${{ height: `${pageSize ? 0 : heights.current.reduce((sum, height) => sum + height, 0)}px` }}></div>
     <ol class="tweets" ref=${list}>
       ${items.map((item) => html`<li key=${item.id}><${TweetItem} item=${item} original=${feed.originalOf(item.tweet)} column=${column} order=${order} /></li>`)}

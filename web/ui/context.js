@@ -6,6 +6,7 @@ import { createContext } from '../vendor/preact.js';
  * @typedef {object} PageContext
  * @property {import('../lib/state.js').Perch} perch
  * @property {(column: import('../lib/column.js').Column, term: string, add: boolean) => void} searchTerm searches for it, or adds it
+ * @property {(column: import('../lib/column.js').Column, term: string) => void} chooseTerm asks what to do with it
  * @property {(tweet: import('../lib/tweet.js').Tweet) => void} showJson
  * @property {(column: import('../lib/column.js').Column) => void} toggleAnalysis
  * @property {(query: string | null) => void} showSaved opens the saved searches, with the form for a query

@@ -5,6 +5,7 @@ import { t } from '../strings.js';
 import { around, check, estimate, price } from '../lib/check.js';
 import { rateOf } from '../lib/format.js';
 import * as memory from '../lib/memory.js';
+import { queryOf } from '../lib/saved.js';
 import { completed } from '../lib/suggest.js';
 import { CompletionList, comboboxAttributes, useCompletions } from './completions.js';
 import { Page } from './context.js';
@@ -12,6 +13,10 @@ import { Icon, format, html, saveFile } from './html.js';
 
 /** @typedef {import('../lib/check.js').Checked} Checked */
 
+/** So long a search waits for its check. */
+const CHECK_MS = 400;
+/** How many saved searches are offered at one time. */
+const MOST_SAVED = 8;
 /** So long nothing is typed before it is checked. */
 const PAUSE_MS = 200;
 
@@ -98,10 +103,16 @@ export function SearchBar({ text, setText, field }) {
   /** @param {boolean} own */
   const submit = async (own) => {
     if (isWrong) return;
-    // A mistake stays in the field, where it can be mended, and replaces no search.
-    const answer = await check(query, AbortSignal.timeout(3000), perch.token).catch(() => null);
-    if (answer?.message !== undefined) setChecked(answer);
-    else go(query, own);
+    // A mistake stays in the field, where it can be mended, and replaces no search. But nobody waits for a slow server: then the column
+    // says what is wrong.
+    if (checked?.query !== query) {
+      const abort = new AbortController();
+      const late = new Promise((resolve) => setTimeout(() => resolve(null), CHECK_MS));
+      const answer = await Promise.race([check(query, abort.signal, perch.token).catch(() => null), late]);
+      abort.abort();
+      if (answer?.message !== undefined) return setChecked(answer);
+    }
+    go(query, own);
   };
   /** @param {KeyboardEvent} event */
   const onKeyDown = (event) => {
@@ -192,7 +203,7 @@ export function SearchBar({ text, setText, field }) {
     <div class="below" hidden=${!isOpen}>
       <${CompletionList} completions=${completions} active=${chosen ? active : -1} accept=${accept} />
       <div id="search-says" aria-live="polite">${query && html`<${Says} query=${query} checked=${checked} />`}</div>
-      ${isOpen && html`<${Remembered} query=${query} go=${go} />`}
+      ${isOpen && html`<${Remembered} query=${query} typed=${isDismissed ? '' : query} go=${go} />`}
     </div>
   </form>`;
 }
@@ -223,15 +234,18 @@ function Says({ query, checked }) {
   </div>`;
 }
 
-/** @param {{query: string, go: (query: string, own: boolean) => void}} props */
-function Remembered({ query, go }) {
+/** @param {{query: string, typed: string, go: (query: string, own: boolean) => void}} props typed: what is looked for; empty while nothing is typed */
+function Remembered({ query, typed, go }) {
   const { perch, announce } = useContext(Page);
   const { recent, saved } = perch.memory.value;
   const [says, setSays] = useState('');
   /** @param {string} other */
-  const fits = (other) => other !== query && other.toLowerCase().includes(query.toLowerCase());
-  const shownSaved = saved.filter((entry) => fits(entry.query) || fits(entry.name)).slice(0, 8);
-  const shownRecent = recent.filter((other) => fits(other) && !saved.some((entry) => entry.query === other)).slice(0, 6);
+  const fits = (other) => other.toLowerCase().includes(typed.toLowerCase());
+  // Those that the server keeps have names; those of this browser mostly are their own name.
+  const named = perch.saved.list.value.map((search) => ({ query: queryOf(search), name: search.name }));
+  const all = [...named, ...saved.filter((entry) => !named.some((other) => other.query === entry.query))];
+  const shownSaved = all.filter((entry) => entry.query !== query && (fits(entry.query) || fits(entry.name))).slice(0, MOST_SAVED);
+  const shownRecent = recent.filter((other) => other !== query && fits(other) && !all.some((entry) => entry.query === other)).slice(0, 6);
   const onFile = async (/** @type {any} */ event) => {
     const file = event.target.files[0];
     if (!file) return;

@@ -89,6 +89,7 @@ const KEYS = [
   [['/'], 'keys.search'],
   [['Shift', 'Enter'], 'keys.add'],
   [['j', 'k'], 'keys.jk'],
+  [['Enter'], 'keys.inside'],
   [['[', ']'], 'keys.columns'],
   [['t'], 'keys.top'],
   [['p'], 'keys.pause'],
@@ -134,6 +135,23 @@ export function Json({ tweet, onClose }) {
   return html`<${Sheet} title=${t('tweet.json.title', { id: tweet.id })} kind="middle" onClose=${onClose}>
     <button type="button" class="small copy" onClick=${onCopy}>${t(says)}</button>
     <pre ref=${pre} class="json" dir="ltr">${text}</pre>
+  <//>`;
+}
+
+/** What to do with a word, a tag or a name, where there is no Shift key. @param {{column: import('../lib/column.js').Column, term: string, onClose: () => void}} props */
+export function Choice({ column, term, onClose }) {
+  const { perch, searchTerm } = useContext(Page);
+  const run = (/** @type {() => void} */ act) => () => {
+    onClose();
+    act();
+  };
+  return html`<${Sheet} title=${term} kind="middle narrow" onClose=${onClose}>
+    <div class="choices">
+      <button type="button" class="kind" onClick=${run(() => searchTerm(column, term, false))}>${t('choice.search', { term })}</button>
+      <button type="button" class="kind" onClick=${run(() => searchTerm(column, term, true))}>${t('choice.add')}</button>
+      <button type="button" class="kind" onClick=${run(() => searchTerm(column, `-${term}`, true))}>${t('choice.without')}</button>
+      <button type="button" class="kind" onClick=${run(() => perch.search(term, { own: true }))}>${t('search.add')}</button>
+    </div>
   <//>`;
 }
 
