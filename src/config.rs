@@ -138,8 +138,8 @@ pub struct Config {
     pub telemetry: TelemetrySection,
     /// `[[source]]`. The default is one demo source.
     pub sources: Vec<PluginTable>,
-    /// `[[transport]]`. The default is `ws`, `sse`, `rest`, and `sente` for both profiles of
-    /// `BirdWatch`.
+    /// `[[transport]]`. The default is `ws`, `sse`, `rest`, `feeds`, and `sente` for both profiles
+    /// of `BirdWatch`.
     pub transports: Vec<PluginTable>,
 }
 
@@ -321,7 +321,11 @@ fn default_plugins(section: &str) -> Vec<Value> {
         return vec![table(&[("type", "demo")])];
     }
     let head = [("type", "sente"), ("path", "/chsk-head"), ("packer", "transit"), ("profile", "birdwatch-head")];
-    ["ws", "sse", "rest", "sente"].map(|kind| table(&[("type", kind)])).into_iter().chain([table(&head)]).collect()
+    ["ws", "sse", "rest", "feeds", "sente"]
+        .map(|kind| table(&[("type", kind)]))
+        .into_iter()
+        .chain([table(&head)])
+        .collect()
 }
 
 fn plugin_tables(table: &mut Table, section: &str, errors: &mut Vec<ConfigError>) -> Vec<PluginTable> {

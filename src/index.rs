@@ -67,7 +67,7 @@ pub(crate) use replaced::ReplacedVersions;
 pub use replay::{PageLimits, QuerySet, Replay, ReplayHit, ReplayPage, ReplayQuery};
 pub use retention::Retention;
 pub use schema_version::schema_version;
-pub use snapshot::{CompiledSearch, Page, PageRequest, SearchError, Snapshot};
+pub use snapshot::{CompiledSearch, Page, PageRequest, SearchError, Snapshot, feed_page};
 pub use tweet_fields::{TweetDocument, TweetFields};
 
 use ack::answer;

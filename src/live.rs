@@ -24,6 +24,7 @@ mod command;
 mod compiled_queries;
 mod error;
 mod estimate;
+mod feed_page;
 mod history;
 mod publisher;
 mod push_limiter;

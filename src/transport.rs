@@ -20,6 +20,7 @@ mod compression;
 mod deletion;
 mod errors;
 pub(crate) mod explain;
+mod feeds;
 mod health;
 mod http;
 mod ingest;
@@ -103,7 +104,7 @@ pub struct TransportKind {
 }
 
 /// All transports that perch knows.
-pub const TRANSPORTS: &[TransportKind] = &[ws::KIND, sse::KIND, rest::KIND, sente::KIND];
+pub const TRANSPORTS: &[TransportKind] = &[ws::KIND, sse::KIND, rest::KIND, feeds::KIND, sente::KIND];
 
 /// What a transport may touch.
 #[derive(Clone, Debug)]

@@ -27,7 +27,7 @@ pub(super) struct SearchesArgs {
 #[derive(Debug, Subcommand)]
 enum SearchesCommand {
     /// Save a search, or change the one of this name
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// List saved searches with their states
     List(ListArgs),
     /// Print a saved search as JSON
@@ -42,6 +42,8 @@ enum SearchesCommand {
     Test(NameArgs),
     /// Print the last tries of the deliveries
     Deliveries(NameArgs),
+    /// Make a token for the feeds of a search, and print their URLs. An earlier token is revoked
+    FeedToken(FeedTokenArgs),
     /// Print all saved searches as JSON, one a line, without secrets
     Export(ServerArgs),
     /// Save the searches of a file that `export` has written; `-` is standard input
@@ -76,6 +78,12 @@ struct AddArgs {
     /// The most tweets in an hour; the next hour begins with a digest of the others
     #[arg(long, value_name = "N", requires = "webhook")]
     max_per_hour: Option<u32>,
+    /// Let everybody read the search as a feed, at /feeds/NAME.atom and /feeds/NAME.json
+    #[arg(long)]
+    public: bool,
+    /// The title of the feed, instead of the name
+    #[arg(long, value_name = "TEXT")]
+    title: Option<String>,
     /// A word to list the search by; may be given several times
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
@@ -105,6 +113,17 @@ struct ListArgs {
 struct NameArgs {
     /// The name of the search
     name: String,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+struct FeedTokenArgs {
+    /// The name of the search
+    name: String,
+    /// Revoke the token, and make none
+    #[arg(long)]
+    revoke: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -190,7 +209,7 @@ impl<'a> Server<'a> {
 /// The fields of an answer that make the search; the others are its state.
 fn definition(search: Value) -> Map<String, Value> {
     let Value::Object(mut fields) = search else { return Map::new() };
-    fields.retain(|name, _| matches!(name.as_str(), "query" | "paused" | "tags" | "deliver"));
+    fields.retain(|name, _| matches!(name.as_str(), "query" | "paused" | "tags" | "public" | "feed" | "deliver"));
     fields
 }
 
@@ -219,6 +238,7 @@ pub(super) async fn run(args: &SearchesArgs) -> Result<(), Failure> {
             }
             Ok(())
         }
+        SearchesCommand::FeedToken(args) => feed_token(args).await,
         SearchesCommand::Export(args) => {
             for search in Server::new(args)?.all(&[]).await? {
                 let name = search["name"].clone();
@@ -267,7 +287,10 @@ async fn add(args: &AddArgs) -> Result<(), Failure> {
             }
         }
     }
-    let mut search = json!({"query": args.query, "tags": args.tag, "deliver": deliver});
+    let mut search = json!({"query": args.query, "tags": args.tag, "deliver": deliver, "public": args.public});
+    if let Some(title) = &args.title {
+        search["feed"] = json!({"title": title});
+    }
     if let Some(since) = args.since {
         search["since"] = since.into();
     }
@@ -315,6 +338,23 @@ async fn test(args: &NameArgs) -> Result<(), Failure> {
         return Err(Failure::Usage(format!("{} has no receiver", args.name)));
     }
     if results.iter().all(|result| result["error"].is_null()) { Ok(()) } else { Err(Failure::Told) }
+}
+
+async fn feed_token(args: &FeedTokenArgs) -> Result<(), Failure> {
+    let server = Server::new(&args.server)?;
+    let url = server.of(&args.name, "/feed-token");
+    if args.revoke {
+        server.ask(Method::DELETE, &url, None).await?;
+        anstream::eprintln!("the feeds of {} have no token now", args.name);
+        return Ok(());
+    }
+    let (_, answer) = server.ask(Method::POST, &url, None).await?;
+    for form in ["atom", "json"] {
+        let feed = answer[form].as_str().context("the answer is not what perch sends")?;
+        writeln!(std::io::stdout(), "{feed}")?;
+    }
+    anstream::eprintln!("perch shows this token once");
+    Ok(())
 }
 
 async fn import(args: &ImportArgs) -> Result<(), Failure> {

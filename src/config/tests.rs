@@ -72,7 +72,7 @@ fn all_mistakes_are_reported_at_once_with_their_path() {
         "#,
         &expect![[r#"
             server.grace_secconds: there is no such key; did you mean "grace_seconds"?
-            server.port: there is no such key (there is: listen, allowed_origins, allowed_hosts, trusted_proxies, proxy_header, tls_certificate_file, tls_key_file, admin_listen, header_timeout_ms, body_timeout_ms, write_timeout_ms, idle_timeout_ms, grace_seconds)
+            server.port: there is no such key (there is: listen, allowed_origins, allowed_hosts, public_url, trusted_proxies, proxy_header, tls_certificate_file, tls_key_file, admin_listen, header_timeout_ms, body_timeout_ms, write_timeout_ms, idle_timeout_ms, grace_seconds)
             server.listen: expected an address and a port, such as "127.0.0.1:8888"
             index.commit_interval_ms: expected a whole number, 0 or more, found the string "often"
             index.commit_tweets: expected a whole number, 0 or more, found the number -4

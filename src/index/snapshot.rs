@@ -13,6 +13,8 @@
 //! A search can be stopped ([`coop`]). Then every loop ends early, and every function returns
 //! [`SearchError::Stopped`], never a part of the result.
 
+pub mod feed_page;
+
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashSet;

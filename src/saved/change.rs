@@ -112,6 +112,7 @@ impl Registry {
             changed_ms: now,
             revision: old.as_ref().map_or(1, |old| old.revision + 1),
             paused_because: None,
+            feed_token: old.as_ref().and_then(|old| old.feed_token.clone()),
             deliveries: ids.clone(),
             spec,
         };
@@ -143,6 +144,7 @@ impl Registry {
             owner: subject.into(),
             revision: search.revision,
             is_paused: search.spec.paused,
+            is_public: search.spec.public,
             tags: search.spec.tags.clone(),
             query: Some(query.id()),
             deliveries,

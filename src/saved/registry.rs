@@ -1,6 +1,6 @@
 //! The saved searches in memory, and the tasks of their deliveries.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -53,11 +53,18 @@ pub(super) struct Entries {
     pub(super) by_name: BTreeMap<Arc<str>, Entry>,
     /// How many each owner has.
     pub(super) by_owner: HashMap<Arc<str>, usize>,
+    /// The names of those whose feeds everybody may read.
+    pub(super) public: BTreeSet<Arc<str>>,
 }
 
 impl Entries {
     pub(super) fn insert(&mut self, name: Arc<str>, entry: Entry) {
         let owner = Arc::clone(&entry.owner);
+        if entry.is_public {
+            self.public.insert(Arc::clone(&name));
+        } else {
+            self.public.remove(&name);
+        }
         if self.by_name.insert(name, entry).is_none() {
             *self.by_owner.entry(owner).or_default() += 1;
         }
@@ -65,6 +72,7 @@ impl Entries {
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Entry> {
         let entry = self.by_name.remove(name)?;
+        self.public.remove(name);
         if let Some(count) = self.by_owner.get_mut(&entry.owner) {
             *count -= 1;
             if *count == 0 {
@@ -80,6 +88,7 @@ pub(super) struct Entry {
     pub(super) owner: Arc<str>,
     pub(super) revision: u64,
     pub(super) is_paused: bool,
+    pub(super) is_public: bool,
     pub(super) tags: Vec<String>,
     /// `None` if the query can't be registered.
     pub(super) query: Option<QueryId>,
@@ -203,6 +212,7 @@ impl Registry {
             owner: search.owner.as_str().into(),
             revision: search.revision,
             is_paused: search.spec.paused,
+            is_public: search.spec.public,
             tags: search.spec.tags.clone(),
             query: query_id,
             deliveries,

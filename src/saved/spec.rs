@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::delivery_id::DeliveryId;
+use super::feed_settings::FeedSettings;
+use super::feed_token::FeedTokenHash;
 use super::receiver::MASK;
 use super::receivers::{self, Destination};
 use crate::live::{ApiError, Code};
@@ -29,6 +31,12 @@ pub(crate) struct SearchSpec {
     /// Words by which searches are listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) tags: Vec<String>,
+    /// Whether everybody may read its feeds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) public: bool,
+    /// What its feeds look like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) feed: Option<FeedSettings>,
     /// The receivers, each with its `type`.
     #[serde(default)]
     pub(crate) deliver: Vec<Map<String, Value>>,
@@ -37,12 +45,14 @@ pub(crate) struct SearchSpec {
 impl fmt::Debug for SearchSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `deliver` has secrets.
-        let SearchSpec { query, paused, tags, deliver } = self;
+        let SearchSpec { query, paused, tags, public, feed, deliver } = self;
         let deliver = deliver.len();
         f.debug_struct("SearchSpec")
             .field("query", query)
             .field("paused", paused)
             .field("tags", tags)
+            .field("public", public)
+            .field("feed", feed)
             .field("deliver", &deliver)
             .finish()
     }
@@ -63,6 +73,9 @@ pub(super) struct StoredSearch {
     /// Why perch itself has paused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) paused_because: Option<String>,
+    /// What opens its feeds besides `public`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) feed_token: Option<FeedTokenHash>,
     /// The id of each receiver's delivery.
     pub(super) deliveries: Vec<DeliveryId>,
 }
@@ -89,10 +102,11 @@ impl SearchRequest {
         let mut take = |name: &str| fields.remove(name).filter(|value| !value.is_null());
         let query = take("query").ok_or_else(|| ApiError::field("query", "is missing"))?;
         let wrong = |name: &str, expected: &str| ApiError::field(name, expected);
-        let paused = match take("paused") {
-            None => false,
-            Some(value) => value.as_bool().ok_or_else(|| wrong("paused", "must be true or false"))?,
+        let mut flag = |name: &'static str| match take(name) {
+            None => Ok(false),
+            Some(value) => value.as_bool().ok_or_else(|| wrong(name, "must be true or false")),
         };
+        let (paused, public) = (flag("paused")?, flag("public")?);
         let since = match take("since") {
             None => None,
             Some(value) => Some(value.as_u64().ok_or_else(|| wrong("since", "must be a whole number, a seq"))?),
@@ -103,12 +117,13 @@ impl SearchRequest {
             Some(_) => return Err(wrong("epoch", "must be a string, the epoch of `since`")),
         };
         let tags = take("tags").map_or(Ok(Vec::new()), read_tags)?;
+        let feed = take("feed").map(FeedSettings::read).transpose()?;
         let deliver = take("deliver").map_or(Ok(Vec::new()), read_deliver)?;
         if let Some(name) = fields.keys().next() {
-            let expected = "is not known, expected query, since, epoch, paused, tags or deliver";
+            let expected = "is not known, expected query, since, epoch, paused, tags, public, feed or deliver";
             return Err(ApiError::field(name, expected));
         }
-        Ok(SearchRequest { spec: SearchSpec { query, paused, tags, deliver }, since, epoch })
+        Ok(SearchRequest { spec: SearchSpec { query, paused, tags, public, feed, deliver }, since, epoch })
     }
 }
 

@@ -26,6 +26,7 @@ fn search(revision: u64, ids: &[u64]) -> StoredSearch {
         changed_ms: 2,
         revision,
         paused_because: None,
+        feed_token: None,
         deliveries,
     }
 }
@@ -101,7 +102,7 @@ fn the_example_of_each_receiver_builds_it_and_shows_no_secret() {
         fields.insert("type".to_owned(), kind.name.into());
         let receiver = receivers::build(0, &fields).unwrap().receiver;
         assert_eq!(receiver.kind(), kind.name);
-        let spec = SearchSpec { query: "a".into(), paused: false, tags: Vec::new(), deliver: vec![fields] };
+        let spec = SearchSpec { deliver: vec![fields], ..search(1, &[]).spec };
         let shown = format!("{receiver:?}{}", serde_json::to_string(&spec.clone().masked()).unwrap());
         let secret = spec.deliver[0]["secret"].as_str().unwrap();
         assert!(!shown.contains(secret), "{shown}");

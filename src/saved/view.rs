@@ -24,6 +24,8 @@ pub(crate) struct SavedSearch {
     #[serde(flatten)]
     pub(super) state: StateOf,
     pub(super) epoch: String,
+    /// Whether a token opens its feeds.
+    pub(super) has_feed_token: bool,
     pub(super) deliveries: Vec<DeliveryView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) warnings: Vec<QueryWarning>,
@@ -149,6 +151,7 @@ impl Registry {
             revision: search.revision,
             state: self.state(entry, search.paused_because.as_deref()),
             epoch: self.live.epoch().to_string(),
+            has_feed_token: search.feed_token.is_some(),
             deliveries: deliveries.collect(),
             warnings: Vec::new(),
             spec: search.spec.masked(),

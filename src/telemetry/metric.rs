@@ -50,6 +50,7 @@ pub(super) const SESSIONS: &str = "perch_sessions";
 pub(super) const SAVED_SEARCHES: &str = "perch_saved_searches";
 pub(super) const DELIVERY_TRIES: &str = "perch_delivery_tries_total";
 pub(super) const EVENTS_DELIVERED: &str = "perch_events_delivered_total";
+pub(super) const FEED_REQUESTS: &str = "perch_feed_requests_total";
 pub(super) const FRAMES_SENT: &str = "perch_frames_sent_total";
 pub(super) const EVENTS_DROPPED: &str = "perch_client_events_dropped_total";
 pub(super) const FRAMES_DROPPED: &str = "perch_frames_dropped_total";
@@ -115,6 +116,7 @@ pub const METRICS: &[Metric] = &[
     row(SAVED_SEARCHES, MetricKind::Gauge, "Saved searches, by state."),
     row(DELIVERY_TRIES, MetricKind::Counter, "Requests to receivers of saved searches, by kind and outcome."),
     row(EVENTS_DELIVERED, MetricKind::Counter, "Matches and deletions that receivers have taken, by kind."),
+    row(FEED_REQUESTS, MetricKind::Counter, "Requests of feeds of saved searches, by kind and outcome."),
     row(FRAMES_SENT, MetricKind::Counter, "Tweets, and notices that one is gone, written to clients, by transport."),
     row(EVENTS_DROPPED, MetricKind::Counter, "Frames of clients that perch dropped without an answer, by transport."),
     row(

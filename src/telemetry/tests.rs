@@ -51,6 +51,7 @@ fn events_show_up_as_metrics_however_often_it_is_installed() {
     sessions(4);
     saved_searches(&HashMap::from([("live", 2)]));
     delivery_tried("webhook", true, 3);
+    feed_read("atom", "full");
     frames_sent("ws", 9);
     queue_overflowed(1);
     event_dropped("sente", &"a bad package");

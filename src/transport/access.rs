@@ -4,6 +4,7 @@
 //! - `origin`, `cors`: which web pages may connect, and read answers,
 //! - `query_body`: how long the bodies of searches may be, and how many perch holds,
 //! - `bearer`: how a request shows its token,
+//! - `base_url`: the URL by which a client calls perch,
 //! - `client_address`: the address of a client, also behind trusted proxies,
 //! - `ingest`: which requests are local, and may ingest without a token,
 //! - `extract`: the extractors by which handlers say who may call them,
@@ -11,6 +12,7 @@
 //!
 //! [`AccessControl`] holds the rules, [`Client`] what a request says about its sender.
 
+mod base_url;
 mod bearer;
 mod client_address;
 mod cors;
@@ -44,13 +46,16 @@ use super::errors::{ApiError, Code};
 use super::progress::Progress;
 use super::rate_limiter::RateLimiter;
 
+pub(super) use base_url::BaseUrl;
+use base_url::PublicUrl;
 pub(super) use bearer::{SUBPROTOCOL, subprotocol};
 pub(super) use client_address::{ClientAddress, Via};
 pub use client_address::{Peer, TrustedProxies};
 pub(super) use cors::CrossOrigin;
 pub use exposure::{Exposure, exposure};
 pub(super) use extract::{
-    Anyone, HasAccess, Ingestor, Inspector, Operator, Saver, Searcher, Subscriber, Unverified, Visitor, guarded,
+    Anyone, FeedReader, HasAccess, Ingestor, Inspector, Operator, Saver, Searcher, Subscriber, Unverified, Visitor,
+    guarded,
 };
 pub(super) use held_body::HeldBody;
 use host::HostPolicy;
@@ -64,6 +69,7 @@ pub(super) use query_body::{BodyRoom, QueryBody};
 pub struct AccessControl {
     hosts: HostPolicy,
     origins: OriginPolicy,
+    public_url: PublicUrl,
     proxies: TrustedProxies,
     ingest_token: Option<Arc<IngestToken>>,
     authorization: Authorization,
@@ -93,7 +99,7 @@ pub struct Client {
 
 /// The host that a request names. HTTP/2 has it in the request's URI. A name that is not text
 /// matches no host.
-fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
+fn requested_host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
     let of_header = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
     of_header.or_else(|| uri.authority().map(Authority::as_str))
 }
@@ -102,7 +108,7 @@ impl Client {
     /// The client of a request.
     fn of(parts: &Parts) -> Client {
         let client = parts.extensions.get::<ClientAddress>().copied();
-        let host = host(&parts.headers, &parts.uri).map(str::to_owned);
+        let host = requested_host(&parts.headers, &parts.uri).map(str::to_owned);
         Client {
             address: client.map(|client| client.address),
             port: parts.extensions.get::<Peer>().map_or(0, |peer| peer.address.port()),
@@ -151,6 +157,7 @@ impl AccessControl {
         AccessControl {
             hosts: HostPolicy::new(server),
             origins: OriginPolicy::new(server),
+            public_url: PublicUrl::new(server),
             proxies: TrustedProxies::new(server),
             ingest_token,
             authorization,
@@ -203,7 +210,7 @@ impl AccessControl {
     /// Checks what every route requires of a head: an allowed `Host`, and no token in the URL.
     /// Probes may use any `Host`.
     pub(super) fn check_head(&self, headers: &HeaderMap, uri: &Uri, is_probe: bool) -> Result<(), ApiError> {
-        if !is_probe && !self.hosts.allows(host(headers, uri)) {
+        if !is_probe && !self.hosts.allows(requested_host(headers, uri)) {
             telemetry::turned_away("host");
             return Err(ApiError::forbidden("perch is not known by the name in `Host`; see server.allowed_hosts"));
         }

@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::access::Anyone;
 use super::errors::{Code, ErrorLocation};
-use super::{TransportContext, http, protocol, queries, searches};
+use super::{TransportContext, feeds, http, protocol, queries, searches};
 use crate::config::LimitsSection;
 use crate::format::FORMATS;
 use crate::ids::Seq;
@@ -47,6 +47,10 @@ use crate::tweet;
         super::searches::remove,
         super::searches::test,
         super::searches::deliveries,
+        super::searches::create_feed_token,
+        super::searches::revoke_feed_token,
+        super::feeds::public,
+        super::feeds::private,
         document,
         super::health::healthz,
         super::health::readyz,
@@ -190,6 +194,7 @@ fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_by
         ("/api/aggregate", "n") => whole(1, protocol::MAX_BUCKETS as u64),
         ("/api/aggregate", "by") => json!({"type": "string", "enum": protocol::countable_names()}),
         ("/api/queries", "n") => whole(1, queries::MAX_QUERIES as u64),
+        ("/feeds/{file}" | "/feeds/{token}/{file}", "n") => whole(1, feeds::MAX_ENTRIES as u64),
         ("/api/searches", "n") => whole(1, searches::MAX_SEARCHES as u64),
         (_, "n") => whole(0, limits.max_page as u64),
         (_, "from") => whole(0, limits.max_search_depth as u64),
@@ -203,7 +208,9 @@ fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_by
         ("/api/tweets", "format") => {
             json!({"type": "string", "enum": FORMATS.iter().map(|kind| kind.name).collect::<Vec<_>>()})
         }
-        (_, "name" | "after" | "tag" | "owner") => json!({"type": "string", "minLength": 1, "maxLength": 256}),
+        (_, "name" | "after" | "tag" | "owner" | "file" | "token") => {
+            json!({"type": "string", "minLength": 1, "maxLength": 256})
+        }
         (_, "state") => json!({"type": "string", "enum": ["live", "catching-up", "failing", "paused"]}),
         (_, "If-Match" | "If-None-Match") => json!({"type": "string", "maxLength": 64}),
         (_, "explain" | "price") => json!({"type": "boolean", "default": false}),

@@ -13,7 +13,7 @@ use utoipa::IntoResponses;
 
 use crate::saved::{Expected, Filter, SavedSearch, SearchRequest, TestResult, TryView};
 
-use super::access::{QueryBody, Saver, guarded};
+use super::access::{BaseUrl, QueryBody, Saver, guarded};
 use super::errors::{ApiError, Code};
 use super::{Route, TransportContext, http, openapi};
 
@@ -47,6 +47,8 @@ const MAX_TEXT_CHARS: usize = 256;
 
 const SEARCH: &str = "/api/searches/{name}";
 
+const FEED_TOKEN: &str = "/api/searches/{name}/feed-token";
+
 pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "GET", path: "/api/searches", handler: || guarded(MethodFilter::GET, list) },
     Route { method: "GET", path: SEARCH, handler: || guarded(MethodFilter::GET, get) },
@@ -58,6 +60,8 @@ pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
         path: "/api/searches/{name}/deliveries",
         handler: || guarded(MethodFilter::GET, deliveries),
     },
+    Route { method: "POST", path: FEED_TOKEN, handler: || guarded(MethodFilter::POST, create_feed_token) },
+    Route { method: "DELETE", path: FEED_TOKEN, handler: || guarded(MethodFilter::DELETE, revoke_feed_token) },
 ];
 
 /// The answer with one search. Secrets and states are not to be kept by caches.
@@ -173,7 +177,7 @@ pub(super) async fn get(
         ("If-Match" = Option<String>, Header, description = "The `ETag` that the search must have, or `*`."),
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is none of this name."),
     ),
-    request_body(content = Object, description = "`query`, and what else: `deliver`, `tags`, `paused`, `since`, `epoch`."),
+    request_body(content = Object, description = "`query`, and what else: `deliver`, `tags`, `public`, `feed`, `paused`, `since`, `epoch`."),
     responses(
         (status = 200, description = "It is changed, or was so already.", body = Object),
         (status = 201, description = "It is new.", body = Object),
@@ -266,4 +270,49 @@ pub(super) async fn deliveries(
     let saved = context.saved.clone();
     let deliveries = blocking(move || saved.tries(&name, &owner)).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(Answer { deliveries })).into_response())
+}
+
+/// Makes a feed token for a saved search.
+///
+/// With it everybody can read the feeds of the search, also where it is not public. The token that
+/// the search had is revoked. perch shows a token once, and keeps only a hash of it.
+#[utoipa::path(post, path = "/api/searches/{name}/feed-token", tag = "saved",
+    security((), ("ingest_token" = []), ("jwt" = [])),
+    params(("name" = String, Path, description = "Its name.")),
+    responses(
+        (status = 201, description = "`{\"token\": …, \"atom\": …, \"json\": …}`: the token, and the URLs with it.", body = Object),
+        Refusals,
+    )
+)]
+pub(super) async fn create_feed_token(
+    Saver { owner, .. }: Saver,
+    State(context): State<Arc<TransportContext>>,
+    base: BaseUrl,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct Answer {
+        atom: String,
+        json: String,
+        token: String,
+    }
+    let token = context.saved.create_feed_token(&name, &owner).await?;
+    let url = |ending| base.feed(Some(&token), &format!("{name}.{ending}"));
+    let answer = Answer { atom: url("atom"), json: url("json"), token };
+    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// Revokes the feed token of a saved search.
+#[utoipa::path(delete, path = "/api/searches/{name}/feed-token", tag = "saved",
+    security((), ("ingest_token" = []), ("jwt" = [])),
+    params(("name" = String, Path, description = "Its name.")),
+    responses((status = 204, description = "The search has no token now."), Refusals)
+)]
+pub(super) async fn revoke_feed_token(
+    Saver { owner, .. }: Saver,
+    State(context): State<Arc<TransportContext>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    context.saved.revoke_feed_token(&name, &owner).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

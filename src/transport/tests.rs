@@ -46,8 +46,12 @@ fn rows<S>(routes: &[Route<S>]) -> impl Iterator<Item = String> {
 
 #[test]
 fn every_route_names_who_may_call_it() {
-    let rows: String =
-        rows(rest::ROUTES).chain(rows(searches::ROUTES)).chain(rows(sse::ROUTES)).chain(rows(ws::ROUTES)).collect();
+    let rows: String = rows(rest::ROUTES)
+        .chain(rows(searches::ROUTES))
+        .chain(rows(feeds::ROUTES))
+        .chain(rows(sse::ROUTES))
+        .chain(rows(ws::ROUTES))
+        .collect();
     expect![[r"
         GET /api/search: searcher
         POST /api/search: searcher
@@ -73,6 +77,10 @@ fn every_route_names_who_may_call_it() {
         DELETE /api/searches/{name}: saver
         POST /api/searches/{name}/test: saver
         GET /api/searches/{name}/deliveries: saver
+        POST /api/searches/{name}/feed-token: saver
+        DELETE /api/searches/{name}/feed-token: saver
+        GET /feeds/{file}: feed reader
+        GET /feeds/{token}/{file}: feed reader
         GET /api/stream: subscriber
         POST /api/stream: subscriber
         GET /ws: visitor

@@ -18,6 +18,7 @@ mod durability;
 mod early_answers;
 mod examples;
 mod fairness;
+mod feeds;
 mod file_source;
 mod flow_control;
 mod gone;

@@ -22,6 +22,9 @@ pub struct ServerSection {
     /// Public host names of perch: `perch.example.org`, or `*` for all. Names without a public
     /// suffix are always allowed.
     pub allowed_hosts: Vec<String>,
+    /// The URL of perch for the world, also with a path, for links that perch sends:
+    /// `https://perch.example.org`. Empty is what each request calls.
+    pub public_url: String,
     /// Addresses and networks of proxies whose header tells the client's address.
     pub trusted_proxies: Vec<String>,
     /// The header in which they tell it.
@@ -58,6 +61,7 @@ impl Default for ServerSection {
             listen: SocketAddr::from(([127, 0, 0, 1], 8888)),
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
+            public_url: String::new(),
             trusted_proxies: Vec::new(),
             proxy_header: ProxyHeader::default(),
             tls_certificate_file: PathBuf::new(),
@@ -94,6 +98,13 @@ impl ServerSection {
                 errors.push(ConfigError::new(format!("server.allowed_hosts[{at}]"), message));
             }
         }
+        if !self.public_url.is_empty() && !is_public_url(&self.public_url) {
+            let message = format!(
+                "expected a URL of http or https without a query, such as \"https://perch.example.org\", found {:?}",
+                self.public_url
+            );
+            errors.push(ConfigError::new("server.public_url", message));
+        }
         for (at, proxy) in self.trusted_proxies.iter().enumerate() {
             if network(proxy).is_none() {
                 let message = format!(
@@ -113,6 +124,14 @@ impl ServerSection {
         check_range(errors, "server.idle_timeout_ms", self.idle_timeout.as_millis(), 100..=86_400_000);
         check_range(errors, "server.grace_seconds", self.grace.as_secs(), 0..=3_600);
     }
+}
+
+fn is_public_url(url: &str) -> bool {
+    let url = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.is_some_and(|url| {
+        let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        is_plain && url.has_host()
+    })
 }
 
 fn is_host_name(host: &str) -> bool {

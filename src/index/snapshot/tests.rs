@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::coop::testing::{StoppedRun, steps, stop_at};
 use crate::doc::{DocBuilder, Point};
+use crate::index::feed_page::{FeedOrder, FeedPageRequest};
 use crate::index::{Index, IndexOptions, PageLimits, Replay, ReplayQuery};
 use crate::query::{GeoBox, GeoCircle, Phrase};
 use crate::schema::{FieldId, Schema, tweet as field};
@@ -138,6 +139,13 @@ fn reads(snapshot: &Snapshot) -> Vec<Read<'_>> {
         (
             "page",
             Box::new(move |ast| snapshot.page(&of(ast), &PageRequest { n: 10, ..PageRequest::default() }).map(drop)),
+        ),
+        (
+            "feed",
+            Box::new(move |ast| {
+                let request = FeedPageRequest { n: 10, order: FeedOrder::MostLiked { above: 0 }, behind: None };
+                snapshot.feed_page(&of(ast), &request).map(drop)
+            }),
         ),
         // Nothing of it can be on the page, so the segments are only counted.
         ("count", Box::new(move |ast| snapshot.page(&of(ast), &PageRequest::default()).map(drop))),

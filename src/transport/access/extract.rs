@@ -62,6 +62,12 @@ pub(in crate::transport) struct Searcher {
     _checked: (),
 }
 
+/// A client of feeds, which need no right of their own. Within its rate of requests.
+pub(in crate::transport) struct FeedReader {
+    pub(in crate::transport) client: Client,
+    _checked: (),
+}
+
 /// A client that may search and open a session: no web page, or one of an allowed origin.
 pub(in crate::transport) struct Subscriber {
     pub(in crate::transport) client: Client,
@@ -143,6 +149,10 @@ access! {
         let access_token = access.check_searcher(&client)?;
         access.check_rate(&client, access_token.as_ref())?;
         Ok(Searcher { client, access_token, _checked: () })
+    };
+    FeedReader: "feed reader", |access, client| {
+        access.check_rate(&client, None)?;
+        Ok(FeedReader { client, _checked: () })
     };
     Subscriber: "subscriber", |access, client| {
         access.check_origin(&client)?;
