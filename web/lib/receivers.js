@@ -5,15 +5,19 @@
  * @typedef {object} Field
  * @property {string} name of the field in `deliver`
  * @property {Key} label
- * @property {'url' | 'text' | 'secret'} kind
+ * @property {'url' | 'text' | 'number' | 'choice'} kind
  * @property {boolean} [required]
  * @property {string} [example] what it looks like
  * @property {Key} [help]
  * @property {() => string} [make] makes a value
+ * @property {Key} [made] what the button says that makes it
+ * @property {[string, Key][]} [choices] of a choice: values with what they mean; the first one is what is left out
+ * @property {(fields: Record<string, unknown>) => boolean} [fits] whether it says anything, beside the other fields
  */
 /**
  * @typedef {object} Kind
  * @property {string} type as the server calls it
+ * @property {string} [template] of a webhook, as the server calls it
  * @property {Key} label
  * @property {Key} about
  * @property {Field[]} fields
@@ -38,6 +42,34 @@ function hostOf(url) {
   }
 }
 
+/** @type {Field} */
+const URL_FIELD = { name: 'url', label: 'receiver.url', kind: 'url', required: true };
+
+/** Whether a digest comes at a time of the day. @param {Record<string, unknown>} fields */
+const isDaily = ({ every }) => typeof every === 'string' && every.endsWith('d');
+
+/** What every kind has: how often, and how many. @type {Field[]} */
+const PACE = [
+  {
+    name: 'every',
+    label: 'receiver.every',
+    kind: 'choice',
+    choices: [
+      ['', 'receiver.every.once'],
+      ['5m', 'receiver.every.5m'],
+      ['1h', 'receiver.every.1h'],
+      ['1d', 'receiver.every.1d'],
+      ['7d', 'receiver.every.7d'],
+    ],
+  },
+  { name: 'at', label: 'receiver.at', kind: 'text', example: '09:00', help: 'receiver.at.help', fits: isDaily },
+  { name: 'time_zone', label: 'receiver.zone', kind: 'text', example: 'Europe/Berlin', make: () => Intl.DateTimeFormat().resolvedOptions().timeZone, made: 'receiver.zone.mine', fits: isDaily },
+  { name: 'max_per_hour', label: 'receiver.most', kind: 'number', help: 'receiver.most.help' },
+];
+
+/** A webhook that writes for a service. @param {string} template @param {Key} label @param {Key} about @param {string} example @returns {Kind} */
+const service = (template, label, about, example) => ({ type: 'webhook', template, label, about, fields: [{ ...URL_FIELD, example }, ...PACE], place: ({ url }) => hostOf(url) });
+
 /** @type {readonly Kind[]} */
 export const KINDS = [
   {
@@ -45,15 +77,31 @@ export const KINDS = [
     label: 'receiver.webhook',
     about: 'receiver.webhook.about',
     fields: [
-      { name: 'url', label: 'receiver.url', kind: 'url', required: true, example: 'https://example.org/hook' },
-      { name: 'secret', label: 'receiver.secret', kind: 'secret', example: 'whsec_…', help: 'receiver.secret.help', make: makeSecret },
+      { ...URL_FIELD, example: 'https://example.org/hook' },
+      { name: 'secret', label: 'receiver.secret', kind: 'text', example: 'whsec_…', help: 'receiver.secret.help', make: makeSecret },
+      ...PACE,
     ],
     place: ({ url }) => hostOf(url),
   },
+  service('slack', 'receiver.slack', 'receiver.slack.about', 'https://hooks.slack.com/services/…'),
+  service('discord', 'receiver.discord', 'receiver.discord.about', 'https://discord.com/api/webhooks/…'),
+  service('teams', 'receiver.teams', 'receiver.teams.about', 'https://….logic.azure.com/workflows/…'),
+  service('ntfy', 'receiver.ntfy', 'receiver.ntfy.about', 'https://ntfy.sh/my-topic'),
+  service('text', 'receiver.text', 'receiver.text.about', 'https://example.org/lines'),
 ];
 
-/** @param {unknown} type @returns {Kind | undefined} */
-export const kindOf = (type) => KINDS.find((kind) => kind.type === type);
+/** @param {Record<string, unknown>} fields of one entry of `deliver` @returns {Kind | undefined} */
+export const kindOf = (fields) => KINDS.find((kind) => kind.type === fields.type && kind.template === fields.template);
 
-/** What a saved search sends matches to, in a few words. @param {Record<string, unknown>} fields of one entry of `deliver` */
-export const placeOf = (fields) => kindOf(fields.type)?.place(fields) ?? String(fields.type);
+/** What a saved search sends matches to, in a few words. @param {Record<string, unknown>} fields */
+export const placeOf = (fields) => kindOf(fields)?.place(fields) ?? String(fields.type);
+
+/** One entry of `deliver` as the server takes it: without what is empty, or says nothing beside the rest. @param {Record<string, unknown>} fields */
+export function written(fields) {
+  const known = kindOf(fields)?.fields ?? [];
+  const entries = Object.entries(fields).filter(([name, value]) => {
+    const field = known.find((field) => field.name === name);
+    return value !== '' && (field?.fits?.(fields) ?? true);
+  });
+  return Object.fromEntries(entries.map(([name, value]) => [name, known.some((field) => field.name === name && field.kind === 'number') ? Number(value) : value]));
+}

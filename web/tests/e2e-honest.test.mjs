@@ -14,7 +14,7 @@ live('a column is not live while the server is down, and a search that is made t
   await page.getByRole('combobox', { name: 'Search' }).fill('number');
   await page.keyboard.press('Shift+Enter');
   const other = column(page, 'number');
-  await other.getByText('Begins when the connection is back').waitFor();
+  await other.getByText('Not connected yet').waitFor();
   await accessible(page, 'a search without a connection');
   await perch.again();
   await total(page, 'number', 3);

@@ -121,6 +121,35 @@ live(
   LOCAL,
 );
 
+live(
+  'a kind of receiver is a row of the table: chat services, digests, limits',
+  async ({ perch, page, open }) => {
+    await open('?q=rust');
+    await total(page, 'rust', 0);
+    let form = await save(page, 'daily');
+    await form.getByRole('button', { name: 'Add Slack' }).click();
+    await form.getByLabel('Address').fill('http://127.0.0.1:1/services/x');
+    assert.equal(await form.getByLabel('Time zone').count(), 0);
+    await form.getByLabel('How often').selectOption('every day, together');
+    await form.getByRole('textbox', { name: 'At', exact: true }).fill('09:00');
+    await form.getByRole('button', { name: 'Mine' }).click();
+    await form.getByLabel('At most, an hour').fill('50');
+    await accessible(page, 'a digest');
+    await form.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.locator('.kept li', { hasText: '127.0.0.1:1' }).waitFor();
+    const kept = async () => (await (await fetch(`${perch.url}api/searches/daily`)).json()).deliver;
+    assert.deepEqual(await kept(), [{ type: 'webhook', template: 'slack', url: 'http://127.0.0.1:1/services/x', every: '1d', at: '09:00', time_zone: 'UTC', max_per_hour: 50 }]);
+    // What is changed to come at once has no time of the day.
+    await page.getByRole('button', { name: 'Change', exact: true }).click();
+    form = page.getByRole('dialog', { name: 'Save this search' });
+    await form.getByLabel('How often').selectOption('at once');
+    await form.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.locator('.kept li').waitFor();
+    assert.deepEqual(await kept(), [{ type: 'webhook', template: 'slack', url: 'http://127.0.0.1:1/services/x', max_per_hour: 50 }]);
+  },
+  LOCAL,
+);
+
 live('a wrong receiver and a name that is taken are said in the form', async ({ page, open }) => {
   await open('?q=rust&q=java');
   await total(page, 'java', 0);

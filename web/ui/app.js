@@ -7,7 +7,7 @@ import { t } from '../strings.js';
 import { Analysis } from './analysis.js';
 import { ColumnView } from './column.js';
 import { Page } from './context.js';
-import { Icon, format, html, perSecond } from './html.js';
+import { Icon, LEAST_RATE, format, html, perSecond } from './html.js';
 import { Saved, SavedButton } from './saved.js';
 import { SearchBar } from './search.js';
 import { Choice, Help, Json, Token } from './sheets.js';
@@ -211,7 +211,7 @@ function Loaded({ perch }) {
   const loaded = columns.reduce((sum, column) => sum + column.feed.size, 0);
   const rate = columns.reduce((sum, column) => sum + column.rate(now), 0);
   return html`<li class="wide"><b>${format.short(loaded)}</b> ${t('stats.loaded')}</li>
-    <li class="wide"><b>${perSecond(rate)}</b> ${t('stats.rate')}</li>`;
+    ${rate >= LEAST_RATE && html`<li class="wide"><b>${perSecond(rate)}</b> ${t('stats.rate')}</li>`}`;
 }
 
 /** @param {{perch: Perch, onUnlock: () => void}} props */

@@ -6,7 +6,7 @@ import { CAPS, HISTORY_SIZES, PAGE_SIZES } from '../lib/column.js';
 import { toCsv, toNdjson } from '../lib/export.js';
 import { ORDERS, RETWEETS } from '../lib/feed.js';
 import { Page } from './context.js';
-import { Icon, fileName, format, html, perSecond, saveFile } from './html.js';
+import { Icon, LEAST_RATE, fileName, format, html, perSecond, saveFile } from './html.js';
 import { Mistake } from './search.js';
 import { TweetItem } from './tweet.js';
 
@@ -261,9 +261,6 @@ function State({ column }) {
   const state = connection !== 'open' ? 'lost' : behind ? 'behind' : pause === '' ? 'live' : pause === 'held' ? 'held' : 'paused';
   return html`<span class=${`state ${state}`} title=${state === 'held' ? t('column.held.title') : undefined}>${t(`column.${state}`)}</span>`;
 }
-
-/** Less than one in two days is not said, in tweets a second. */
-const LEAST_RATE = 0.5 / 86_400;
 
 /** How often tweets come. @param {{column: Column}} props */
 function Rate({ column }) {

@@ -9,6 +9,9 @@ import { t } from '../strings.js';
 export const html = htm.bind(h);
 export const format = formats();
 
+/** Less than one in two days is not said, in tweets a second. */
+export const LEAST_RATE = 0.5 / 86_400;
+
 /** How often something comes: 12/min. @param {number} rate a second */
 export function perSecond(rate) {
   const { n, unit } = rateOf(rate);

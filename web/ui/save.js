@@ -2,7 +2,7 @@
 
 import { useContext, useRef, useState } from '../vendor/hooks.js';
 import { t } from '../strings.js';
-import { KINDS, kindOf } from '../lib/receivers.js';
+import { KINDS, kindOf, written } from '../lib/receivers.js';
 import { faultOf, nameOf, tagsOf } from '../lib/saved.js';
 import { Page } from './context.js';
 import { html } from './html.js';
@@ -25,8 +25,8 @@ export function SaveForm({ query, onDone, onCancel }) {
   const [isBusy, setBusy] = useState(false);
   const nextId = useRef(receivers.length);
 
-  /** @param {string} type */
-  const add = (type) => setReceivers([...receivers, { id: nextId.current++, fields: { type } }]);
+  /** @param {import('../lib/receivers.js').Kind} kind */
+  const add = ({ type, template }) => setReceivers([...receivers, { id: nextId.current++, fields: template ? { type, template } : { type } }]);
   /** @param {number} id */
   const drop = (id) => setReceivers(receivers.filter((receiver) => receiver.id !== id));
   /** @param {number} id @param {string} name @param {string} value */
@@ -36,8 +36,7 @@ export function SaveForm({ query, onDone, onCancel }) {
   const onSubmit = async (event) => {
     event.preventDefault();
     const wanted = known?.name ?? nameOf(name, MOST_NAME_CHARS);
-    // What is empty is left out: the server has a default for it, or says that it is missing.
-    const deliver = receivers.map(({ fields }) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== '')));
+    const deliver = receivers.map(({ fields }) => written(fields));
     setBusy(true);
     try {
       await saved.put(wanted, { query: known?.query ?? query, tags: tagsOf(tags), paused: known?.paused, deliver }, known);
@@ -59,27 +58,29 @@ export function SaveForm({ query, onDone, onCancel }) {
     <h3>${t('saved.where')}</h3>
     ${receivers.length === 0 && html`<p class="hint">${t('saved.where.nowhere')}</p>`}
     ${receivers.map(({ id, fields }, at) => {
-      const kind = kindOf(fields.type);
+      const kind = kindOf(fields);
       return html`<fieldset key=${id}>
         <legend>${kind ? t(kind.label) : String(fields.type)}</legend>
         ${kind
-          ? kind.fields.map(
-              (field) =>
-                html`<${FieldRow}
-                  field=${field}
-                  id=${`receiver-${id}-${field.name}`}
-                  value=${fields[field.name]}
-                  isWrong=${says.field === `deliver[${at}].${field.name}`}
-                  onValue=${(/** @type {string} */ value) => set(id, field.name, value)}
-                />`,
-            )
+          ? kind.fields
+              .filter((field) => field.fits?.(fields) ?? true)
+              .map(
+                (field) =>
+                  html`<${FieldRow}
+                    field=${field}
+                    id=${`receiver-${id}-${field.name}`}
+                    value=${fields[field.name]}
+                    isWrong=${says.field === `deliver[${at}].${field.name}`}
+                    onValue=${(/** @type {string} */ value) => set(id, field.name, value)}
+                  />`,
+              )
           : html`<p class="hint">${t('receiver.unknown')}</p>`}
         <button type="button" class="small" onClick=${() => drop(id)}>${t('receiver.remove')}</button>
       </fieldset>`;
     })}
     ${receivers.length < MOST_RECEIVERS &&
     html`<div class="kinds" role="group" aria-label=${t('receiver.add')}>
-      ${KINDS.map(({ type, label, about }) => html`<button type="button" class="kind" onClick=${() => add(type)}><b>${t('receiver.add.one', { kind: t(label) })}</b><span>${t(about)}</span></button>`)}
+      ${KINDS.map((kind) => html`<button type="button" class="kind" onClick=${() => add(kind)}><b>${t('receiver.add.one', { kind: t(kind.label) })}</b><span>${t(kind.about)}</span></button>`)}
     </div>`}
     <p id="save-says" class="refused" role="alert">${says.message}</p>
     <p class="ends">
@@ -91,21 +92,33 @@ export function SaveForm({ query, onDone, onCancel }) {
 
 /** @param {{field: Field, id: string, value: unknown, isWrong: boolean, onValue: (value: string) => void}} props */
 function FieldRow({ field, id, value, isWrong, onValue }) {
-  const { label, kind, required = false, example = '', help, make } = field;
+  const { label, kind, required = false, example = '', help, make, choices = [] } = field;
+  const text = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+  const says = isWrong ? 'save-says' : help ? `${id}-help` : undefined;
+  if (kind === 'choice') {
+    // A value of the command line stays what it is.
+    /** @type {[string, import('../strings.js').Key | null][]} */
+    const all = choices.some(([known]) => known === text) ? choices : [...choices, [text, null]];
+    return html`<label class="line" for=${id}>${t(label)}</label>
+      <select id=${id} aria-invalid=${isWrong} aria-describedby=${says} onChange=${(/** @type {any} */ event) => onValue(event.target.value)}>
+        ${all.map(([known, key]) => html`<option value=${known} selected=${known === text}>${key ? t(key) : known}</option>`)}
+      </select>`;
+  }
   return html`<label class="line" for=${id}>${t(label)}</label>
     <span class="value"
       ><input
         id=${id}
-        type=${kind === 'url' ? 'url' : 'text'}
+        type=${kind}
+        min=${kind === 'number' ? 1 : undefined}
         required=${required}
         placeholder=${example}
         spellcheck=${false}
         autocomplete="off"
-        value=${typeof value === 'string' ? value : ''}
+        value=${text}
         aria-invalid=${isWrong}
-        aria-describedby=${isWrong ? 'save-says' : help ? `${id}-help` : undefined}
+        aria-describedby=${says}
         onInput=${(/** @type {any} */ event) => onValue(event.target.value)}
-      />${make && html`<button type="button" class="small" onClick=${() => onValue(make())}>${t('receiver.make')}</button>`}</span
+      />${make && html`<button type="button" class="small" onClick=${() => onValue(make())}>${t(field.made ?? 'receiver.make')}</button>`}</span
     >
     ${help && html`<p id=${`${id}-help`} class="hint">${t(help)}</p>`}`;
 }
