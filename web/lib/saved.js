@@ -11,13 +11,15 @@ import { signal } from '../vendor/signals-core.js';
  * @property {string | null} next_try
  */
 /** @typedef {State & {type: string, delivered: number}} Delivery */
-/** @typedef {{query: unknown, tags?: string[], paused?: boolean, deliver?: Record<string, unknown>[]}} Spec what is sent to save one */
+/** @typedef {{query: unknown, tags?: string[], paused?: boolean, public?: boolean, deliver?: Record<string, unknown>[]}} Spec what is sent to save one */
 /** @typedef {Spec & State & {name: string, revision: number, deliveries: Delivery[]}} SavedSearch */
 /** @typedef {{deliver: number, at: string, took_ms: number, events: number, status: number | null, error: string | null}} Try */
 /** @typedef {{deliver: number, status: number | null, error: string | null}} Tested */
 /** @typedef {{status: number, code: string, message: string, field: string}} Fault */
 /** @typedef {'unknown' | 'open' | 'locked' | 'failed'} Access locked: the server lets this person save nothing */
 
+/** What an answer says of a search beside what was saved. All else is sent back as it came, also what this page does not know. */
+const SAID = ['name', 'owner', 'created_at', 'changed_at', 'revision', 'state', 'position', 'reason', 'next_try', 'epoch', 'has_feed_token', 'deliveries', 'warnings'];
 /** The most that are listed. */
 export const MOST_LISTED = 1000;
 const REQUEST_MS = 15_000;
@@ -26,6 +28,9 @@ const MOST_TAGS = 16;
 const MOST_TAG_CHARS = 64;
 /** A name that is made of a query. */
 const MOST_NAME_CHARS = 40;
+
+/** Where everybody reads the matches of a public search. @param {string} name */
+export const feedOf = (name) => `feeds/${encodeURIComponent(name)}.atom`;
 
 /** The query of a saved search, as the search field has it. @param {{query: unknown}} search */
 export const queryOf = ({ query }) => (typeof query === 'string' ? query : JSON.stringify(query));
@@ -93,20 +98,21 @@ export class SavedSearches {
    * Saves a search.
    *
    * @param {string} name
-   * @param {Spec} spec
+   * @param {Partial<Spec>} spec what is new
    * @param {SavedSearch | null} known what is changed; null saves a new one, and fails when there is one of this name
    */
-  async put(name, { query, tags, paused, deliver }, known) {
+  async put(name, spec, known) {
     /** @type {Record<string, string>} */
     const expected = known ? { 'if-match': `"${known.revision}"` } : { 'if-none-match': '*' };
-    const saved = await this.#ask('PUT', `/${encodeURIComponent(name)}`, { body: { query, tags, paused, deliver }, headers: expected });
+    const kept = Object.fromEntries(Object.entries(known ?? {}).filter(([field]) => !SAID.includes(field)));
+    const saved = await this.#ask('PUT', `/${encodeURIComponent(name)}`, { body: { ...kept, ...spec }, headers: expected });
     this.list.value = [...this.list.value.filter((other) => other.name !== name), saved].sort((a, b) => (a.name < b.name ? -1 : 1));
     return /** @type {SavedSearch} */ (saved);
   }
 
   /** Changes something of a search that is there. @param {SavedSearch} search @param {Partial<Spec>} change */
   change(search, change) {
-    return this.put(search.name, { ...search, ...change }, search);
+    return this.put(search.name, change, search);
   }
 
   /** @param {SavedSearch} search */

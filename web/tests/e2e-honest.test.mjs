@@ -47,6 +47,9 @@ live('notifications that are denied say so where they were asked for', async ({ 
   await page.getByLabel('Desktop notifications').click();
   await page.locator('.panel').getByText('The browser does not allow notifications here.').waitFor();
   await accessible(page, 'denied');
+  // All of it is seen: a column cuts what goes beyond it.
+  const right = (/** @type {string} */ part) => page.locator(part).evaluate((element) => element.getBoundingClientRect().right);
+  assert.ok((await right('.panel')) <= (await right('.column')));
 });
 
 live('a search that can not be registered shows where it is wrong, and has no tools', async ({ page, open }) => {

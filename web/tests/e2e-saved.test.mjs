@@ -150,6 +150,29 @@ live(
   LOCAL,
 );
 
+live('what is changed keeps what the page does not know, and a public search has a feed', async ({ perch, page, open }) => {
+  await fetch(`${perch.url}api/searches/crab`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query: 'rust', public: true, feed: { title: 'Crabs' }, tags: ['a'] }) });
+  const kept = async () => (await (await fetch(`${perch.url}api/searches/crab`)).json());
+  await perch.post(tweet(1, { text: 'rust in a feed' }));
+  await open('');
+  await page.getByRole('button', { name: 'Saved searches' }).click();
+  const entry = page.locator('.kept li', { hasText: 'crab' });
+  const href = await entry.getByRole('link', { name: 'Feed' }).getAttribute('href');
+  assert.match(await (await fetch(new URL(href ?? '', perch.url))).text(), /<feed[^]*rust in a feed/);
+  await entry.getByRole('button', { name: 'Change', exact: true }).click();
+  const form = page.getByRole('dialog', { name: 'Save this search' });
+  assert.ok(await form.getByLabel('Everybody may read its feed').isChecked());
+  await form.getByLabel('Sets').fill('a, b');
+  await form.getByRole('button', { name: 'Save', exact: true }).click();
+  await entry.getByText('b', { exact: true }).waitFor();
+  assert.deepEqual([(await kept()).tags, (await kept()).public, (await kept()).feed.title], [['a', 'b'], true, 'Crabs']);
+  await entry.getByRole('button', { name: 'Change', exact: true }).click();
+  await form.getByLabel('Everybody may read its feed').uncheck();
+  await form.getByRole('button', { name: 'Save', exact: true }).click();
+  await entry.getByRole('link', { name: 'Feed' }).waitFor({ state: 'detached' });
+  assert.equal((await kept()).feed.title, 'Crabs');
+});
+
 live('a wrong receiver and a name that is taken are said in the form', async ({ page, open }) => {
   await open('?q=rust&q=java');
   await total(page, 'java', 0);

@@ -20,6 +20,7 @@ export function SaveForm({ query, onDone, onCancel }) {
   const [known] = useState(() => saved.of(query) ?? null);
   const [name, setName] = useState(() => known?.name ?? nameOf(query));
   const [tags, setTags] = useState(() => known?.tags?.join(', ') ?? '');
+  const [isPublic, setPublic] = useState(known?.public === true);
   const [receivers, setReceivers] = useState(() => (known?.deliver ?? []).map((fields, at) => ({ id: at, fields: { ...fields } })));
   const [says, setSays] = useState({ message: '', field: '' });
   const [isBusy, setBusy] = useState(false);
@@ -39,7 +40,7 @@ export function SaveForm({ query, onDone, onCancel }) {
     const deliver = receivers.map(({ fields }) => written(fields));
     setBusy(true);
     try {
-      await saved.put(wanted, { query: known?.query ?? query, tags: tagsOf(tags), paused: known?.paused, deliver }, known);
+      await saved.put(wanted, { query: known?.query ?? query, tags: tagsOf(tags), public: isPublic, deliver }, known);
       onDone(t('saved.saved', { name: wanted }));
     } catch (fault) {
       const { status, message, field } = faultOf(fault);
@@ -82,6 +83,7 @@ export function SaveForm({ query, onDone, onCancel }) {
     html`<div class="kinds" role="group" aria-label=${t('receiver.add')}>
       ${KINDS.map((kind) => html`<button type="button" class="kind" onClick=${() => add(kind)}><b>${t('receiver.add.one', { kind: t(kind.label) })}</b><span>${t(kind.about)}</span></button>`)}
     </div>`}
+    <label class="row check">${t('saved.public')}<input type="checkbox" checked=${isPublic} onChange=${(/** @type {any} */ event) => setPublic(event.target.checked)} /></label>
     <p id="save-says" class="refused" role="alert">${says.message}</p>
     <p class="ends">
       <button type="submit" class="go" disabled=${isBusy}>${t('saved.save')}</button>

@@ -3,7 +3,7 @@
 import { useContext, useEffect, useState } from '../vendor/hooks.js';
 import { t } from '../strings.js';
 import { placeOf } from '../lib/receivers.js';
-import { faultOf, queryOf } from '../lib/saved.js';
+import { faultOf, feedOf, queryOf } from '../lib/saved.js';
 import { Page } from './context.js';
 import { Icon, format, html } from './html.js';
 import { SaveForm } from './save.js';
@@ -182,6 +182,7 @@ function Entry({ search, onEdit, onClose }) {
     <p class="facts">
       <span>${deliver.length === 0 ? t('saved.nowhere') : deliver.map(placeOf).join(', ')}</span>
       ${deliver.length > 0 && html`<span>${t('saved.delivered', { n: delivered, count: format.count(delivered) })}</span>`}
+      ${search.public && html`<a href=${feedOf(name)} target="_blank" rel="noopener">${t('saved.feed')}</a>`}
       ${tags.map((tag) => html`<span class="tag">${tag}</span>`)}
     </p>
     ${reason && html`<p class="why">${reason}${nextTry && ` – ${t('saved.next', { time: inWords(nextTry) })}`}</p>`}
