@@ -62,7 +62,7 @@ impl Worker {
 
     /// Waits until a digest is due, and sends it once.
     pub(super) async fn digest(&mut self, due_ms: u64) -> End {
-        self.status.lock().due_ms = (due_ms > 0).then_some(due_ms);
+        self.status.lock().due_ms = (due_ms > millis(Timestamp::now())).then_some(due_ms);
         sleep_until(due_ms, || millis(Timestamp::now())).await;
         self.status.lock().due_ms = None;
         let slots = Arc::clone(&self.digests);
