@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use perch::doc::{DocBuilder, Point};
 use perch::ids::Seq;
+use perch::index::feed_page::{FeedOrder, FeedPageRequest};
 use perch::index::{CompiledSearch, Index, IndexOptions, PageRequest, Snapshot};
 use perch::lower::Fields;
 use perch::query::{Ast, Phrase};
@@ -202,6 +203,7 @@ fn main() {
         println!("{name:44} {ms:8.3} ms {:6.2} x  of {total}", ms / unit);
     }
 
+    feeds(&snapshot);
     complete(&snapshot);
     compare_phrases(&snapshot, dir.path());
     println!("memory: {:.0} MiB without the page cache, {:.0} with", memory("RssAnon:"), memory("VmRSS:"));
@@ -214,6 +216,37 @@ fn main() {
     let index = Index::open(&options).expect("it was closed");
     println!("{:44} {:8.3} ms", "open", start.elapsed().as_secs_f64() * 1e3);
     assert_eq!(index.snapshot().count().expect("it counts"), u64::try_from(tweets).expect("64 bits"));
+}
+
+/// Turns the pages of feeds: of a page without a total.
+fn feeds(snapshot: &Snapshot) {
+    const N: usize = 50;
+    let word = |number: usize| Ast::Term { field: tweet::TEXT, term: format!("w{number}") };
+    // The newest tenth of the tweets.
+    let last = snapshot.newest(1).expect("it can be read")[0].id;
+    let above = last - (last - 1_000_000_000_000_000_000) / 10;
+    for (name, ast, order) in [
+        ("rare word", word(1_000), FeedOrder::Newest),
+        ("two common words", Ast::Or(vec![word(20), word(40)]), FeedOrder::Newest),
+        ("most common word", word(0), FeedOrder::Newest),
+        ("everything", Ast::All, FeedOrder::Newest),
+        ("two common words, most liked", Ast::Or(vec![word(20), word(40)]), FeedOrder::MostLiked { above }),
+        ("most common word, most liked", word(0), FeedOrder::MostLiked { above }),
+    ] {
+        let search = CompiledSearch::new(&ast);
+        let mut behind = None;
+        let mut times: Vec<Duration> = (0..200)
+            .map(|_| {
+                let start = Instant::now();
+                let page = snapshot.feed_page(&search, &FeedPageRequest { n: N, order, behind });
+                behind = page.expect("it can be read").next;
+                start.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        let ms = |of_100: usize| times[times.len() * of_100 / 100].as_secs_f64() * 1e3;
+        println!("{:44} p50 {:8.3} ms, p99 {:8.3} ms", format!("page of a feed, {name}"), ms(50), ms(99));
+    }
 }
 
 /// Completes prefixes of one letter and more, as a user types them.

@@ -52,6 +52,7 @@ use batch::Batch;
 pub(crate) use copy::Snapshot;
 use digest::DigestSlots;
 pub(crate) use feed::Feed;
+pub(crate) use feed_settings::FeedSort;
 pub use http::DeliveryClient;
 pub use receiver::ReceiverKind;
 pub use receivers::RECEIVERS;

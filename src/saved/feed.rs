@@ -65,6 +65,11 @@ impl SavedSearches {
         })
     }
 
+    /// The names of public searches, in order, `n` at most.
+    pub(crate) fn public_names(&self, n: usize) -> Vec<Arc<str>> {
+        self.0.entries().public.iter().take(n).map(Arc::clone).collect()
+    }
+
     /// Makes a feed token for a search, and replaces the one that it had. perch does not keep it.
     ///
     /// # Errors

@@ -7,6 +7,9 @@ use crate::live::ApiError;
 
 const MAX_TITLE_CHARS: usize = 200;
 const MAX_DESCRIPTION_CHARS: usize = 1_000;
+/// A month.
+const MAX_WINDOW_HOURS: u64 = 31 * 24;
+const DEFAULT_WINDOW_HOURS: u32 = 24;
 
 /// What the feed of a search looks like: its field `feed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +19,28 @@ pub(crate) struct FeedSettings {
     pub(crate) title: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<String>,
+    /// The order in Bluesky.
+    #[serde(default, skip_serializing_if = "FeedSort::is_newest")]
+    pub(crate) sort: FeedSort,
+    /// How far back tweets are that are sorted by likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) window_hours: Option<u32>,
+}
+
+/// The order of a Bluesky feed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FeedSort {
+    #[default]
+    Newest,
+    Likes,
+}
+
+impl FeedSort {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_newest(&self) -> bool {
+        *self == FeedSort::Newest
+    }
 }
 
 impl FeedSettings {
@@ -30,12 +55,34 @@ impl FeedSettings {
         let settings = FeedSettings {
             title: text(&mut fields, "title", MAX_TITLE_CHARS)?,
             description: text(&mut fields, "description", MAX_DESCRIPTION_CHARS)?,
+            sort: match fields.remove("sort") {
+                None => FeedSort::default(),
+                Some(sort) => serde_json::from_value(sort)
+                    .map_err(|_| ApiError::field("feed.sort", "must be \"newest\" or \"likes\""))?,
+            },
+            window_hours: match fields.remove("window_hours") {
+                None => None,
+                Some(hours) => {
+                    let hours = hours.as_u64().filter(|hours| (1..=MAX_WINDOW_HOURS).contains(hours));
+                    let expected = format!("must be a whole number from 1 to {MAX_WINDOW_HOURS}");
+                    let hours = hours.ok_or_else(|| ApiError::field("feed.window_hours", &expected))?;
+                    Some(u32::try_from(hours).unwrap_or(DEFAULT_WINDOW_HOURS))
+                }
+            },
         };
         if let Some(name) = fields.keys().next() {
-            let expected = "is not known, expected title or description";
+            let expected = "is not known, expected title, description, sort or window_hours";
             return Err(ApiError::field(&format!("feed.{name}"), expected));
         }
+        if settings.sort.is_newest() && settings.window_hours.is_some() {
+            return Err(ApiError::field("feed.window_hours", "needs `\"sort\": \"likes\"`"));
+        }
         Ok(settings)
+    }
+
+    /// How far back tweets are that are sorted by likes.
+    pub(crate) fn window_hours(&self) -> u32 {
+        self.window_hours.unwrap_or(DEFAULT_WINDOW_HOURS)
     }
 }
 

@@ -1,10 +1,11 @@
-//! Feeds of saved searches: Atom and JSON Feed.
+//! Feeds of saved searches: Atom, JSON Feed, and feeds of Bluesky.
 //!
 //! A feed is a search: it reads the index as `/api/search` does, on behalf of its reader. So it has
 //! what the search finds now, history included, and no tweet that is deleted. Whether a reader may
 //! read it is a matter of the saved search ([`crate::saved::SavedSearches::feed`]).
 
 mod atom;
+pub(super) mod bluesky;
 mod entry;
 mod freshness;
 mod html;
@@ -33,6 +34,7 @@ use super::access::{AccessControl, BaseUrl, Client, FeedReader, HasAccess, guard
 use super::errors::{ApiError, Code};
 use super::response_budget::ResponseSlot;
 use super::{Route, Transport, TransportContext, TransportKind, http, openapi};
+use bluesky::Generator;
 use entry::Entry;
 use freshness::{ChangeTimes, Freshness};
 
@@ -51,6 +53,9 @@ const PRIVATE_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache")
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 
 pub(super) const ROUTES: &[Route<Arc<FeedsState>>] = &[
+    Route { method: "GET", path: "/.well-known/did.json", handler: || guarded(MethodFilter::GET, bluesky::did) },
+    Route { method: "GET", path: bluesky::DESCRIBE, handler: || guarded(MethodFilter::GET, bluesky::describe) },
+    Route { method: "GET", path: bluesky::SKELETON, handler: || guarded(MethodFilter::GET, bluesky::skeleton) },
     Route { method: "GET", path: "/feeds/{file}", handler: || guarded(MethodFilter::GET, public) },
     Route { method: "GET", path: "/feeds/{token}/{file}", handler: || guarded(MethodFilter::GET, private) },
 ];
@@ -58,18 +63,32 @@ pub(super) const ROUTES: &[Route<Arc<FeedsState>>] = &[
 /// `[[transport]] type = "feeds"`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Options {}
-
-fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<ConfigError>> {
-    let Options {} = config::read::<Options>(table)?;
-    Ok(Box::new(Feeds))
+struct Options {
+    /// The DID of the account that publishes public searches as Bluesky feeds; empty is none.
+    bluesky_publisher: String,
+    /// The name by which Bluesky calls perch, over https.
+    bluesky_host: String,
 }
 
-struct Feeds;
+fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<ConfigError>> {
+    let Options { bluesky_publisher, bluesky_host } = config::read::<Options>(table)?;
+    let generator = if bluesky_publisher.is_empty() && bluesky_host.is_empty() {
+        None
+    } else {
+        let wrong = |(key, message): (&str, String)| vec![ConfigError::new(key, message)];
+        Some(Generator::new(&bluesky_publisher, &bluesky_host).map_err(wrong)?)
+    };
+    Ok(Box::new(Feeds { generator }))
+}
+
+struct Feeds {
+    generator: Option<Generator>,
+}
 
 impl Transport for Feeds {
     fn routes(&self, context: TransportContext) -> Router {
-        Route::router(ROUTES, Arc::new(FeedsState { context: Arc::new(context), times: ChangeTimes::new() }))
+        let (context, generator) = (Arc::new(context), self.generator.clone());
+        Route::router(ROUTES, Arc::new(FeedsState { context, times: ChangeTimes::new(), generator }))
     }
 }
 
@@ -78,6 +97,8 @@ impl Transport for Feeds {
 pub(super) struct FeedsState {
     context: Arc<TransportContext>,
     times: ChangeTimes,
+    /// The feed generator of Bluesky, if it is configured.
+    generator: Option<Generator>,
 }
 
 impl HasAccess for Arc<FeedsState> {

@@ -51,6 +51,9 @@ use crate::tweet;
         super::searches::revoke_feed_token,
         super::feeds::public,
         super::feeds::private,
+        super::feeds::bluesky::did,
+        super::feeds::bluesky::describe,
+        super::feeds::bluesky::skeleton,
         document,
         super::health::healthz,
         super::health::readyz,
@@ -195,6 +198,8 @@ fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_by
         ("/api/aggregate", "by") => json!({"type": "string", "enum": protocol::countable_names()}),
         ("/api/queries", "n") => whole(1, queries::MAX_QUERIES as u64),
         ("/feeds/{file}" | "/feeds/{token}/{file}", "n") => whole(1, feeds::MAX_ENTRIES as u64),
+        (_, "feed" | "cursor") => json!({"type": "string", "maxLength": 1_024}),
+        (_, "limit") => whole(1, feeds::bluesky::MAX_POSTS),
         ("/api/searches", "n") => whole(1, searches::MAX_SEARCHES as u64),
         (_, "n") => whole(0, limits.max_page as u64),
         (_, "from") => whole(0, limits.max_search_depth as u64),
@@ -245,6 +250,17 @@ pub(super) struct ErrorBody {
     /// Where: the field, the column of the query, the path in its JSON form, or the first position
     /// that can be had.
     at: Option<ErrorLocation>,
+}
+
+/// What errors of `/xrpc` look like.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what `XrpcError` writes")]
+pub(super) struct XrpcErrorAnswer {
+    /// For programs.
+    #[schema(example = "UnknownFeed")]
+    error: String,
+    /// For people.
+    message: String,
 }
 
 /// A page of tweets.

@@ -79,6 +79,9 @@ fn every_route_names_who_may_call_it() {
         GET /api/searches/{name}/deliveries: saver
         POST /api/searches/{name}/feed-token: saver
         DELETE /api/searches/{name}/feed-token: saver
+        GET /.well-known/did.json: anyone
+        GET /xrpc/app.bsky.feed.describeFeedGenerator: feed reader
+        GET /xrpc/app.bsky.feed.getFeedSkeleton: feed reader
         GET /feeds/{file}: feed reader
         GET /feeds/{token}/{file}: feed reader
         GET /api/stream: subscriber

@@ -296,6 +296,37 @@ async fn hostile_tweets_are_text_and_media_are_enclosures() {
     perch.stop().await;
 }
 
+/// Validators of others: only with `PERCH_LONG_TESTS=1`, because `make test-long` installs them.
+#[tokio::test(flavor = "multi_thread")]
+async fn validators_accept_both_forms() {
+    if std::env::var_os("PERCH_LONG_TESTS").is_none() {
+        return;
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let perch = Perch::start().await;
+    let mut tweets: Vec<_> = (1..=60).map(|id| tweet(id, "java &amp; <b>\u{1}\u{1f600}</b>")).collect();
+    tweets.push(json!({
+        "id_str": "at://did:plc:a/app.bsky.feed.post/1", "text": "java", "source": "bluesky", "lang": "no language",
+        "url": "https://social.example/a?b=1&c=ä", "user": {"name": "Ann", "screen_name": "ann.example"},
+        "entities": {"hashtags": [{"text": "a&b"}], "media": [{"type": "photo", "media_url_https": "https://i.example/a@jpeg"}]},
+    }));
+    perch.ingest(&tweets).await;
+    let feed = json!({"title": "a < b", "description": "&"});
+    save(&perch, "java", &json!({"query": "java", "public": true, "feed": feed})).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut validate = std::process::Command::new(root.join("target/openapi-tools/bin/python"));
+    validate.arg(root.join("tests/feeds/validate.py"));
+    for file in ["java.atom", "java.json"] {
+        let document = get(&perch, &format!("/feeds/{file}")).await.bytes().await.expect("a document");
+        std::fs::write(dir.path().join(file), document).expect("a file");
+        validate.arg(dir.path().join(file));
+    }
+    let output = tokio::task::spawn_blocking(move || validate.output().expect("make test-long installs it")).await;
+    let output = output.expect("no panic");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    perch.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_have_their_rate_and_bad_settings_a_reason() {
     let perch = Perch::start_with("[limits]\nrequests_per_second = 4\n").await;
@@ -311,5 +342,150 @@ async fn readers_have_their_rate_and_bad_settings_a_reason() {
         assert_eq!(answer["error"]["at"]["field"], field, "{answer}");
     }
     until(async || get(&perch, "/feeds/a.atom").await.status() == 429).await;
+    perch.stop().await;
+}
+
+const PUBLISHER: &str = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
+
+/// A perch that generates Bluesky feeds.
+async fn generator() -> Perch {
+    Perch::start_with(&format!(
+        "[[transport]]\ntype = \"rest\"\n[[transport]]\ntype = \"feeds\"\nbluesky_publisher = \"{PUBLISHER}\"\n\
+         bluesky_host = \"feeds.example.org\"\n"
+    ))
+    .await
+}
+
+/// A post with this key, written this many minutes ago.
+fn post(key: &str, minutes: i64, text: &str, likes: u64) -> Value {
+    let at = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes);
+    json!({
+        "id_str": format!("at://did:plc:aaaaaaaaaaaaaaaaaaaaaaaa/app.bsky.feed.post/{key}"), "text": text,
+        "created_at": at.to_string(), "source": "bluesky", "favorite_count": likes,
+    })
+}
+
+/// A page of a feed: status, the keys of its posts or the error, and the cursor.
+async fn skeleton(perch: &Perch, name: &str, more: &str) -> (u16, Value, Option<String>) {
+    let feed = format!("at://{PUBLISHER}/app.bsky.feed.generator/{name}");
+    let path = format!("/xrpc/app.bsky.feed.getFeedSkeleton?feed={feed}{more}");
+    let (status, answer) = perch.get(&path).await;
+    if status != 200 {
+        assert!(answer["message"].is_string(), "{answer}");
+        return (status, answer["error"].clone(), None);
+    }
+    let posts = answer["feed"].as_array().expect("a feed").iter();
+    let keys: Vec<_> = posts.map(|post| post["post"].as_str().expect("an address").rsplit('/').next()).collect();
+    (status, json!(keys), answer["cursor"].as_str().map(str::to_owned))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_public_search_is_a_bluesky_feed_of_posts() {
+    let perch = generator().await;
+    let posts: Vec<_> = (1..=5).map(|at| post(&format!("p{at}"), 100 - at, "birds", 0)).collect();
+    perch.ingest(&posts).await;
+    // No posts of Bluesky, and no posts that match.
+    perch.ingest(&[tweet(1 << 62, "birds"), post("fish", 1, "fish", 0)]).await;
+    save(&perch, "birds", &json!({"query": "birds", "public": true})).await;
+    save(&perch, "vögel", &json!({"query": "birds", "public": true})).await;
+    save(&perch, "secret", &json!({"query": "birds"})).await;
+    let (_, did) = perch.get("/.well-known/did.json").await;
+    assert_eq!(did["id"], "did:web:feeds.example.org");
+    assert_eq!(
+        did["service"],
+        json!([{"id": "#bsky_fg", "type": "BskyFeedGenerator", "serviceEndpoint": "https://feeds.example.org"}])
+    );
+    let (_, described) = perch.get("/xrpc/app.bsky.feed.describeFeedGenerator").await;
+    let uri = format!("at://{PUBLISHER}/app.bsky.feed.generator/birds");
+    assert_eq!(described, json!({"did": "did:web:feeds.example.org", "feeds": [{"uri": uri}]}));
+
+    assert_eq!(skeleton(&perch, "birds", "").await, (200, json!(["p5", "p4", "p3", "p2", "p1"]), None));
+    // New posts shift no page, and a deleted one leaves.
+    let (_, first, cursor) = skeleton(&perch, "birds", "&limit=2&unknown=1").await;
+    assert_eq!(first, json!(["p5", "p4"]));
+    perch.ingest(&[post("p6", 0, "birds", 0)]).await;
+    perch
+        .http
+        .delete(perch.url("/api/tweets/at:%2F%2Fdid:plc:aaaaaaaaaaaaaaaaaaaaaaaa%2Fapp.bsky.feed.post%2Fp3"))
+        .send()
+        .await
+        .expect("an answer");
+    let cursor = cursor.expect("there is more");
+    let (_, second, last) = skeleton(&perch, "birds", &format!("&limit=2&cursor={cursor}")).await;
+    assert_eq!((second, last), (json!(["p2", "p1"]), None));
+
+    for (name, more, error) in [
+        ("secret", "", "UnknownFeed"),
+        ("jawa", "", "UnknownFeed"),
+        ("..", "", "UnknownFeed"),
+        ("birds", "&limit=0", "InvalidRequest"),
+        ("birds", "&limit=101", "InvalidRequest"),
+        ("birds", "&limit=x", "InvalidRequest"),
+        ("birds", "&cursor=x", "InvalidRequest"),
+        ("birds", "&cursor=00000000:1", "InvalidRequest"),
+        ("birds", "&feed=x", "InvalidRequest"),
+        ("v%C3%B6gel", &*format!("&cursor={cursor}"), "InvalidRequest"),
+    ] {
+        assert_eq!(skeleton(&perch, name, more).await, (400, json!(error), None), "{name}{more}");
+    }
+    let other = "/xrpc/app.bsky.feed.getFeedSkeleton?feed=at://did:plc:other/app.bsky.feed.generator/birds";
+    assert_eq!(perch.get(other).await.1["error"], "UnknownFeed");
+    assert_eq!(perch.get("/xrpc/app.bsky.feed.getFeedSkeleton").await.1["error"], "InvalidRequest");
+    // The token with which Bluesky says who reads is none of perch's.
+    let request = perch.http.get(perch.url("/xrpc/app.bsky.feed.describeFeedGenerator")).bearer_auth("x.y.z");
+    assert_eq!(request.send().await.expect("an answer").status(), 200);
+    let metrics = get(&perch, "/metrics").await.text().await.expect("a text");
+    assert!(metrics.contains("perch_feed_requests_total{kind=\"bluesky\",outcome=\"full\"}"), "{metrics}");
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bluesky_feed_can_have_the_most_liked_of_a_window_first() {
+    let perch = generator().await;
+    perch
+        .ingest(&[
+            post("old", 120, "birds", 900),
+            post("few", 50, "birds", 1),
+            post("many", 40, "birds", 70),
+            post("as-many", 30, "birds", 70),
+            post("none", 20, "birds", 0),
+        ])
+        .await;
+    let feed = json!({"sort": "likes", "window_hours": 1});
+    save(&perch, "birds", &json!({"query": "birds", "public": true, "feed": feed})).await;
+    let all = json!(["as-many", "many", "few", "none"]);
+    assert_eq!(skeleton(&perch, "birds", "").await, (200, all.clone(), None));
+    let (mut found, mut more) = (Vec::new(), String::new());
+    loop {
+        let (_, page, cursor) = skeleton(&perch, "birds", &format!("&limit=1{more}")).await;
+        found.extend(page.as_array().expect("posts").clone());
+        let Some(cursor) = cursor else { break };
+        more = format!("&cursor={cursor}");
+    }
+    assert_eq!(json!(found), all);
+    // A newer version with more likes is where its likes put it.
+    perch.ingest(&[post("none", 20, "birds", 71)]).await;
+    assert_eq!(skeleton(&perch, "birds", "").await.1, json!(["none", "as-many", "many", "few"]));
+    // Without that order its cursors mean nothing.
+    save(&perch, "birds", &json!({"query": "birds", "public": true})).await;
+    assert_eq!(skeleton(&perch, "birds", &more).await.1, "InvalidRequest");
+    for (feed, field) in [
+        (json!({"sort": "best"}), "feed.sort"),
+        (json!({"sort": "likes", "window_hours": 0}), "feed.window_hours"),
+        (json!({"window_hours": 1}), "feed.window_hours"),
+    ] {
+        let search = json!({"query": "a", "feed": feed});
+        let answer = perch.http.put(perch.url("/api/searches/a")).json(&search).send().await.expect("an answer");
+        assert_eq!(answer.json::<Value>().await.expect("JSON")["error"]["at"]["field"], field);
+    }
+    perch.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_perch_without_a_publisher_generates_no_bluesky_feeds() {
+    let perch = Perch::start().await;
+    save(&perch, "birds", &json!({"query": "birds", "public": true})).await;
+    assert_eq!(skeleton(&perch, "birds", "").await, (404, json!("NotFound"), None));
+    assert_eq!(perch.get("/.well-known/did.json").await.1["error"]["code"], "not_found");
     perch.stop().await;
 }

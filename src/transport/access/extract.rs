@@ -125,6 +125,11 @@ impl Unverified {
     }
 }
 
+/// A handler with an error shape of its own gets the refusal.
+impl<A: Access> Access for Result<A, ApiError> {
+    const NAME: &'static str = A::NAME;
+}
+
 macro_rules! access {
     ($($extractor:ident: $name:literal, |$access:ident, $client:ident| $checked:expr;)*) => {
         $(
