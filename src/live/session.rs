@@ -314,7 +314,8 @@ impl Session {
         }
         loop {
             if self.behind {
-                return self.next_from_index(events).await;
+                // Boxed: most sessions wait for their queue, and each has the memory of this future.
+                return Box::pin(self.next_from_index(events)).await;
             }
             match self.queue.take(MAX_EVENTS, &mut self.deliveries) {
                 TakeOutcome::Taken => {

@@ -101,7 +101,7 @@ impl Registry {
             };
             let position = Position { seq: since.unwrap_or(registration.seq), ..Position::default() };
             new_positions.push((id, position));
-            let session = (!spec.paused).then_some(session);
+            let session = (!spec.paused).then(|| Box::new(session));
             starts.push(Start { id, position, pacing: None, destination, session, is_paused: spec.paused });
         }
         let ids: Vec<_> = starts.iter().map(|start| start.id).collect();

@@ -116,7 +116,7 @@ pub(super) struct Start {
     /// The pacing that is stored.
     pub(super) pacing: Option<PacingState>,
     pub(super) destination: Destination,
-    pub(super) session: Option<Session>,
+    pub(super) session: Option<Box<Session>>,
     pub(super) is_paused: bool,
 }
 
