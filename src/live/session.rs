@@ -314,7 +314,7 @@ impl Session {
         }
         loop {
             if self.behind {
-                // Boxed: most sessions wait for their queue, and each has the memory of this future.
+                // Boxed: most sessions wait for their queue, and each has the memory of its future.
                 return Box::pin(self.next_from_index(events)).await;
             }
             match self.queue.take(MAX_EVENTS, &mut self.deliveries) {
