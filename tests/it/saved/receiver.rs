@@ -109,6 +109,11 @@ impl Receiver {
         self.answers.lock().expect("no panic").next.push_back(answer);
     }
 
+    /// Answers so next, in place of what was to be answered before.
+    pub(super) fn answer_instead(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.answers.lock().expect("no panic").next = answers.into_iter().collect();
+    }
+
     pub(super) fn answer_always(&self, answer: Answer) {
         self.answers.lock().expect("no panic").always = answer;
     }
