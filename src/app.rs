@@ -267,8 +267,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         *plugins.engine,
     );
     tokio::spawn(live.clone().refresh_sample());
-    let shutdown = CancellationToken::new();
-    let pipeline_shutdown = CancellationToken::new();
+    let (shutdown, pipeline_shutdown) = (CancellationToken::new(), CancellationToken::new());
     let pipeline = spawn_pipeline(pipeline, pipeline_shutdown.clone())?;
 
     let connections = TaskTracker::new();
@@ -295,6 +294,8 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         queries: Arc::clone(&clients.queries),
         query_limits,
         deliveries: &config.deliveries,
+        mail: &config.mail,
+        public_url: &config.server.public_url,
         limits: SavedLimits::new(&config.limits),
     })?;
     let context = TransportContext {

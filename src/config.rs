@@ -28,8 +28,8 @@ pub use network::{ProxyHeader, network};
 pub use read::{nearest, read};
 pub use secret::{Origin, Secret, host_name};
 pub use sections::{
-    AuthSection, DeliveriesSection, IndexSection, IngestSection, LimitsSection, LogFormat, PercolatorSection,
-    QuerySection, ServerSection, TelemetrySection,
+    AuthSection, DeliveriesSection, IndexSection, IngestSection, LimitsSection, LogFormat, MailEncryption, MailSection,
+    PercolatorSection, QuerySection, ServerSection, TelemetrySection,
 };
 
 /// An error in the configuration.
@@ -134,6 +134,8 @@ pub struct Config {
     pub limits: LimitsSection,
     /// `[deliveries]`
     pub deliveries: DeliveriesSection,
+    /// `[mail]`
+    pub mail: MailSection,
     /// `[telemetry]`
     pub telemetry: TelemetrySection,
     /// `[[source]]`. The default is one demo source.
@@ -154,6 +156,7 @@ impl Default for Config {
             query: QuerySection::default(),
             limits: LimitsSection::default(),
             deliveries: DeliveriesSection::default(),
+            mail: MailSection::default(),
             telemetry: TelemetrySection::default(),
             sources: plugins(default_plugins("source"), "source", &mut Vec::new()),
             transports: plugins(default_plugins("transport"), "transport", &mut Vec::new()),
@@ -241,6 +244,7 @@ fn from_table(mut table: Table, errors: &mut Vec<ConfigError>) -> Config {
         query: section(&mut table, "query", errors),
         limits: section(&mut table, "limits", errors),
         deliveries: section(&mut table, "deliveries", errors),
+        mail: section(&mut table, "mail", errors),
         telemetry: section(&mut table, "telemetry", errors),
         sources: plugin_tables(&mut table, "source", errors),
         transports: plugin_tables(&mut table, "transport", errors),
@@ -256,6 +260,7 @@ fn from_table(mut table: Table, errors: &mut Vec<ConfigError>) -> Config {
     config.query.check(errors);
     config.limits.check(errors);
     config.deliveries.check(errors);
+    config.mail.check(&config.server.public_url, errors);
     config.telemetry.check(errors);
     config
 }
@@ -270,6 +275,7 @@ const SECTIONS: &[&str] = &[
     "query",
     "limits",
     "deliveries",
+    "mail",
     "telemetry",
     "source",
     "transport",
@@ -290,6 +296,7 @@ fn default_sections() -> Table {
     add("query", Value::try_from(config.query));
     add("limits", Value::try_from(config.limits));
     add("deliveries", Value::try_from(config.deliveries));
+    add("mail", Value::try_from(config.mail));
     add("telemetry", Value::try_from(config.telemetry));
     table
 }

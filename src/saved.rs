@@ -22,6 +22,8 @@ mod feed_settings;
 mod feed_token;
 mod fold;
 mod http;
+mod mail;
+mod mail_client;
 mod message;
 mod pacing;
 mod receiver;
@@ -33,6 +35,7 @@ mod spec;
 mod store;
 mod template;
 mod templates;
+mod unsubscribe;
 mod view;
 pub(crate) mod webhook;
 mod worker;
@@ -43,7 +46,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::auth::SearchScope;
-use crate::config::{DeliveriesSection, LimitsSection};
+use crate::config::{DeliveriesSection, LimitsSection, MailSection};
 use crate::ids::{QueryId, Seq};
 use crate::live::{ApiError, Code, Live, QueryParserPool, SearchRequest as HistorySearch, Sort};
 use crate::query::QueryLimits;
@@ -54,12 +57,14 @@ use digest::DigestSlots;
 pub(crate) use feed::Feed;
 pub(crate) use feed_settings::FeedSort;
 pub use http::DeliveryClient;
+use mail_client::MailClient;
 pub use receiver::ReceiverKind;
 pub use receivers::RECEIVERS;
 use registry::{Entry, Registry, RunningDelivery, raise_floor};
 pub(crate) use spec::{SearchRequest, SearchSpec, check_name};
 use store::{Change, Position, Store, StoreError};
 pub(crate) use templates::TEMPLATES;
+use unsubscribe::UnsubscribeKey;
 use view::time;
 pub(crate) use view::{Filter, SavedSearch, TestResult, TryView};
 
@@ -138,6 +143,9 @@ pub(crate) struct Context<'a> {
     pub(crate) queries: Arc<QueryParserPool>,
     pub(crate) query_limits: QueryLimits,
     pub(crate) deliveries: &'a DeliveriesSection,
+    pub(crate) mail: &'a MailSection,
+    /// The URL of perch for the world.
+    pub(crate) public_url: &'a str,
     pub(crate) limits: SavedLimits,
 }
 
@@ -150,14 +158,18 @@ impl SavedSearches {
     pub(crate) fn open(context: Context<'_>) -> anyhow::Result<SavedSearches> {
         let epoch = context.live.epoch();
         let (store, writer, loaded) = Store::open(context.dir, epoch, context.live.seq())?;
+        let timeout = context.deliveries.timeout;
+        let unsubscribe_key = UnsubscribeKey::new(loaded.unsubscribe_key);
+        let mail = MailClient::new(context.mail, context.public_url, timeout, unsubscribe_key.clone())?;
         let inner = Arc::new(Registry {
             live: context.live.clone(),
             queries: context.queries,
             store,
             writer: Mutex::new(Some(writer)),
-            client: Arc::new(DeliveryClient::new(context.deliveries)),
+            client: Arc::new(DeliveryClient::new(context.deliveries, mail, context.public_url)),
             digests: Arc::new(DigestSlots::new(context.deliveries.max_requests)),
             limits: context.limits,
+            unsubscribe_key,
             give_up: context.deliveries.give_up,
             entries: Mutex::default(),
             locks: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
@@ -275,6 +287,23 @@ impl SavedSearches {
         let (inner, name) = (Arc::clone(&self.0), name.to_owned());
         let (owner, expected) = (owner.clone(), expected.clone());
         to_the_end(async move { inner.remove(&name, &owner, &expected).await }).await
+    }
+
+    /// Whether a link for unsubscribing has this token.
+    pub(crate) fn is_unsubscribe_token(&self, token: &str) -> bool {
+        self.0.unsubscribe_key.delivery(token).is_some()
+    }
+
+    /// Removes the recipient of a mail from its search.
+    ///
+    /// # Errors
+    ///
+    /// perch has made no such token, or the change can't be stored.
+    pub(crate) async fn unsubscribe(&self, token: &str) -> Result<(), ApiError> {
+        let id = self.0.unsubscribe_key.delivery(token);
+        let id = id.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such link"))?;
+        let inner = Arc::clone(&self.0);
+        to_the_end(async move { inner.unsubscribe(id).await }).await
     }
 
     /// The last tries of a search's deliveries, the newest first.

@@ -38,6 +38,7 @@ mod sente;
 mod sse;
 mod stats_ticker;
 mod suggest;
+mod unsubscribe;
 mod web_app;
 mod ws;
 

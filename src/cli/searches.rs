@@ -60,6 +60,9 @@ struct AddArgs {
     /// Where to send the matches
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
+    /// The address that gets digests by mail
+    #[arg(long, value_name = "ADDRESS")]
+    mail: Option<String>,
     /// A file with the secret that signs the requests: `whsec_…`
     #[arg(long, value_name = "FILE", requires = "webhook")]
     secret_file: Option<PathBuf>,
@@ -67,16 +70,16 @@ struct AddArgs {
     #[arg(long, value_name = "TEMPLATE", requires = "webhook")]
     template: Option<String>,
     /// Send digests: `5m`, `1h`, `1d`, `7d`
-    #[arg(long, value_name = "PERIOD", requires = "webhook")]
+    #[arg(long, value_name = "PERIOD")]
     every: Option<String>,
     /// When digests of whole days are due: `09:00`, or `"fri 09:00"` for each week
-    #[arg(long, value_name = "TIME", requires = "every")]
+    #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// The clock of the digests: `Europe/Berlin`; UTC when left out
-    #[arg(long, value_name = "ZONE", requires = "every")]
+    #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
     /// The most tweets in an hour; the next hour begins with a digest of the others
-    #[arg(long, value_name = "N", requires = "webhook")]
+    #[arg(long, value_name = "N")]
     max_per_hour: Option<u32>,
     /// Let everybody read the search as a feed, at /feeds/NAME.atom and /feeds/NAME.json
     #[arg(long)]
@@ -274,12 +277,21 @@ async fn add(args: &AddArgs) -> Result<(), Failure> {
         }
         deliver.push(webhook);
     }
+    if let Some(to) = &args.mail {
+        deliver.push(json!({"type": "mail", "to": to}));
+    }
     let pacing = [
         ("every", args.every.as_deref().map(Value::from)),
         ("at", args.at.as_deref().map(Value::from)),
         ("time_zone", args.time_zone.as_deref().map(Value::from)),
         ("max_per_hour", args.max_per_hour.map(Value::from)),
     ];
+    if deliver.is_empty()
+        && let Some((name, _)) = pacing.iter().find(|(_, value)| value.is_some())
+    {
+        let option = name.replace('_', "-");
+        return Err(Failure::Usage(format!("--{option} needs --webhook or --mail")));
+    }
     for receiver in &mut deliver {
         for (name, value) in &pacing {
             if let Some(value) = value {

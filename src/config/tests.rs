@@ -80,7 +80,7 @@ fn all_mistakes_are_reported_at_once_with_their_path() {
             telemetry.log: expected a string, found the number 4
             source[0].type: is missing: it says which kind of plugin this is
             source[1]: expected a table, found the number 3
-            colour: there is no such key (there is: server, index, ingest, auth, percolator, query, limits, deliveries, telemetry, source, transport)
+            colour: there is no such key (there is: server, index, ingest, auth, percolator, query, limits, deliveries, mail, telemetry, source, transport)
             servr: there is no such key; did you mean "server"?
             index.writer_memory_mb: expected a number from 16 to 4000, found 1
         "#]],

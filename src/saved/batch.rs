@@ -11,6 +11,7 @@ use super::delivery_id::DeliveryId;
 use crate::ids::{Epoch, Seq};
 use crate::index::Hit;
 use crate::live::{Delivery, DeliveryKind, EncodedText, EncoderKey};
+use crate::query::Query;
 use crate::tweet;
 
 /// The most events of a batch.
@@ -53,6 +54,19 @@ pub struct Batch {
     pub(super) after: Seq,
     /// Every match up to this seq is in this batch or in an earlier one.
     pub(super) until: Seq,
+    /// The delivery that it belongs to; `None` in a test.
+    pub(super) delivery: Option<DeliveryId>,
+    /// The query of the search; `None` in a test.
+    pub(super) query: Option<Query>,
+}
+
+/// Whose batches are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BatchSource<'a> {
+    pub(super) search: &'a Arc<str>,
+    pub(super) query: &'a Query,
+    pub(super) delivery: DeliveryId,
+    pub(super) epoch: Epoch,
 }
 
 impl Batch {
@@ -62,7 +76,7 @@ impl Batch {
         waiting: &mut VecDeque<Arc<Delivery>>,
         sending: Option<Seq>,
         max_events: usize,
-        (search, delivery, epoch): (&Arc<str>, DeliveryId, Epoch),
+        source: BatchSource<'_>,
     ) -> Option<Batch> {
         let (mut events, mut bytes, mut until) = (Vec::new(), 0, Seq::ZERO);
         let after = waiting.front().map_or(Seq::ZERO, |delivery| delivery.hit.seq.before());
@@ -81,9 +95,23 @@ impl Batch {
             waiting.pop_front();
         }
         let until = sending.unwrap_or(until);
+        let BatchSource { search, query, delivery, epoch } = source;
         let (search, at, kind) = (Arc::clone(search), Timestamp::now(), "search.matches");
-        let id = message_id(delivery, epoch, until);
-        (!events.is_empty()).then(|| Batch { id, search, epoch, at, kind, events, digest: None, after, until })
+        let query = Some(query.clone());
+        let (id, delivery) = (message_id(delivery, epoch, until), Some(delivery));
+        (!events.is_empty()).then(|| Batch {
+            id,
+            search,
+            epoch,
+            at,
+            kind,
+            events,
+            digest: None,
+            after,
+            until,
+            delivery,
+            query,
+        })
     }
 
     /// A batch to try a receiver with: this tweet, or a made-up one.
@@ -101,6 +129,8 @@ impl Batch {
             digest: None,
             after: Seq::ZERO,
             until: Seq::ZERO,
+            delivery: None,
+            query: None,
         }
     }
 }

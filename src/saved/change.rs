@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::delivery_id::DeliveryId;
 use super::pacing::millis;
+use super::receiver::WrongField;
 use super::registry::{Entry, Registry, RunningDelivery, Start, stop_tasks};
 use super::spec::StoredSearch;
 use super::store::{Change, Position};
@@ -38,11 +39,9 @@ impl Registry {
         check_expected(expected, old.as_ref().map(|old| old.revision))?;
         spec.unmask(old.as_ref().map(|old| &old.spec))?;
         let destinations = spec.destinations()?;
-        for (at, url) in spec.deliver.iter().enumerate() {
-            let url = url.get("url").and_then(serde_json::Value::as_str).and_then(|url| url::Url::parse(url).ok());
-            if let Some(Err(reason)) = url.map(|url| self.client.check_address(&url)) {
-                return Err(ApiError::field(&format!("deliver[{at}].url"), &format!("is refused: {reason}")));
-            }
+        for (at, destination) in destinations.iter().enumerate() {
+            let wrong = |WrongField(field, what): WrongField| ApiError::field(&format!("deliver[{at}].{field}"), &what);
+            destination.receiver.check(&self.client).map_err(wrong)?;
         }
         let (query, warnings) = self.parse(&spec, owner).await?;
         if let Some(old) = &old
@@ -193,6 +192,36 @@ impl Registry {
             None => Vec::new(),
         };
         drop(tasks);
+    }
+
+    /// Removes the receiver of a delivery from its search. Does nothing if it is gone already.
+    pub(super) async fn unsubscribe(&self, id: DeliveryId) -> Result<(), ApiError> {
+        let has_it = |entry: &Entry| entry.deliveries.iter().any(|delivery| delivery.id == id);
+        let name = self.entries().by_name.iter().find(|(_, entry)| has_it(entry)).map(|(name, _)| Arc::clone(name));
+        let Some(name) = name else { return Ok(()) };
+        let _turn = self.turn(&name).await;
+        let Some(mut search) = self.stored(&name).await? else { return Ok(()) };
+        let Some(at) = search.deliveries.iter().position(|other| *other == id) else { return Ok(()) };
+        search.deliveries.remove(at);
+        if at < search.spec.deliver.len() {
+            search.spec.deliver.remove(at);
+        }
+        search.revision += 1;
+        search.changed_ms = millis(Timestamp::now());
+        let revision = search.revision;
+        let (search, removed) = (Box::new(search), vec![id]);
+        self.store.change(Change::Put { name: Arc::clone(&name), search, positions: Vec::new(), removed }).await?;
+        let stopped = match self.entries().by_name.get_mut(&name) {
+            Some(entry) => {
+                entry.revision = revision;
+                let at = entry.deliveries.iter().position(|delivery| delivery.id == id);
+                at.map(|at| entry.deliveries.remove(at))
+            }
+            None => None,
+        };
+        tracing::info!(search = &*name, "a recipient has unsubscribed from a saved search");
+        stop_tasks(stopped.into_iter().collect()).await;
+        Ok(())
     }
 
     fn check_quota(&self, owner: &str) -> Result<(), ApiError> {

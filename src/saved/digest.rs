@@ -9,11 +9,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::batch::{Batch, DigestSummary, event, message_id};
-use super::delivery_id::DeliveryId;
+use super::batch::{Batch, BatchSource, DigestSummary, event, message_id};
 use super::fold::FoldKey;
 use super::sent::Attempt;
-use crate::ids::{Epoch, Seq};
+use crate::ids::Seq;
 use crate::live::{Delivery, EncodedText};
 use crate::tweet;
 
@@ -71,9 +70,7 @@ pub(super) struct Digest {
 
 /// What a digest is of.
 pub(super) struct DigestRange<'a> {
-    pub(super) search: &'a Arc<str>,
-    pub(super) delivery: DeliveryId,
-    pub(super) epoch: Epoch,
+    pub(super) source: BatchSource<'a>,
     pub(super) after: Seq,
     pub(super) until: Seq,
     pub(super) from: Timestamp,
@@ -120,16 +117,19 @@ impl Digest {
     pub(super) fn into_batch(self, range: &DigestRange<'_>) -> Batch {
         let shown: u64 = self.entries.iter().map(|entry| entry.similar + 1).sum();
         let left_out = self.count - shown;
+        let BatchSource { search, query, delivery, epoch } = range.source;
         Batch {
-            id: message_id(range.delivery, range.epoch, range.until),
-            search: Arc::clone(range.search),
-            epoch: range.epoch,
+            id: message_id(delivery, epoch, range.until),
+            search: Arc::clone(search),
+            epoch,
             at: Timestamp::now(),
             kind: "search.digest",
             events: self.entries.iter().map(Entry::event).collect(),
             digest: Some(DigestSummary { from: range.from, to: range.to, count: self.count, left_out }),
             after: range.after,
             until: range.until,
+            delivery: Some(delivery),
+            query: Some(query.clone()),
         }
     }
 }
@@ -155,9 +155,13 @@ mod tests {
     use serde_json::{Value, json};
     use uuid::Uuid;
 
+    use super::super::delivery_id::DeliveryId;
     use super::*;
     use crate::hub::{DeliveryKind, GoneReason};
+    use crate::ids::Epoch;
     use crate::index::Hit;
+    use crate::query::{Query, QueryLimits};
+    use crate::schema::Schema;
 
     fn delivery(seq: u64, text: &str, kind: DeliveryKind) -> Arc<Delivery> {
         let json = json!({"id_str": seq.to_string(), "text": text}).to_string();
@@ -175,11 +179,10 @@ mod tests {
     }
 
     fn summary(digest: Digest) -> (Vec<Value>, DigestSummary) {
-        let time = Timestamp::UNIX_EPOCH;
+        let (time, epoch) = (Timestamp::UNIX_EPOCH, Epoch(Uuid::nil()));
+        let query = Query::parse("a", Schema::tweet(), &QueryLimits::default()).unwrap();
         let range = DigestRange {
-            search: &"a".into(),
-            delivery: DeliveryId(1),
-            epoch: Epoch(Uuid::nil()),
+            source: BatchSource { search: &"a".into(), query: &query, delivery: DeliveryId(1), epoch },
             after: Seq(0),
             until: Seq(99),
             from: time,

@@ -84,9 +84,7 @@ impl Worker {
         }
         let position = self.position();
         let batch = digest.into_batch(&DigestRange {
-            search: &self.search,
-            delivery: self.id,
-            epoch: self.live.epoch(),
+            source: self.source(),
             after: position.seq,
             until,
             from: timestamp(state.ended_ms),

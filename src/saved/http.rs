@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 use super::addresses::is_public;
+use super::mail_client::MailClient;
 use super::sent::{Attempt, Outcome, Sent};
 use crate::config::DeliveriesSection;
 use crate::outbound::{self, Trust};
@@ -49,12 +50,15 @@ pub struct DeliveryClient {
     /// The share of receivers that fail, so that many dead ones don't hold up the others.
     failing: Semaphore,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// `None` without a mail server.
+    mail: Option<MailClient>,
+    /// The URL of perch for the world, if it is known.
+    public_url: Option<Url>,
 }
 
 impl DeliveryClient {
     /// A client with these limits.
-    #[must_use]
-    pub fn new(config: &DeliveriesSection) -> DeliveryClient {
+    pub(super) fn new(config: &DeliveriesSection, mail: Option<MailClient>, public_url: &str) -> DeliveryClient {
         DeliveryClient {
             client: OnceLock::new(),
             allows_private: config.allow_private_addresses,
@@ -63,7 +67,19 @@ impl DeliveryClient {
             all: Semaphore::new(config.max_requests),
             failing: Semaphore::new((config.max_requests / FAILING_SHARE).max(1)),
             hosts: Mutex::default(),
+            mail,
+            public_url: Url::parse(public_url).ok(),
         }
+    }
+
+    /// The URL of perch for the world, if it is known.
+    pub(super) fn public_url(&self) -> Option<&Url> {
+        self.public_url.as_ref()
+    }
+
+    /// The client for mails, if there is a mail server.
+    pub(super) fn mail(&self) -> Option<&MailClient> {
+        self.mail.as_ref()
     }
 
     fn client(&self) -> anyhow::Result<&Client> {

@@ -7,9 +7,10 @@ use url::Url;
 
 use super::batch::Batch;
 use super::fold::FoldKey;
+use crate::query::Query;
 use crate::tweet::{self, Network, Referenced, Tweet};
 
-/// The longest address of a tweet that is shown.
+/// The longest address that is shown.
 const MAX_URL_BYTES: usize = 500;
 
 /// A batch for people.
@@ -23,6 +24,8 @@ pub(super) struct Message {
     pub(super) count: u64,
     /// Those that are neither shown nor folded.
     pub(super) left_out: u64,
+    /// The page with all matches, if there are more and perch knows its own address.
+    pub(super) link: Option<String>,
     /// Whether it only tries out a receiver.
     pub(super) is_test: bool,
 }
@@ -40,7 +43,8 @@ pub(super) struct Post {
 }
 
 impl Message {
-    pub(super) fn of(batch: &Batch) -> Message {
+    /// A message of up to `max_posts`. `public_url` is the URL of perch for the world.
+    pub(super) fn of(batch: &Batch, max_posts: usize, public_url: Option<&Url>) -> Message {
         #[derive(Deserialize)]
         struct New<'a> {
             #[serde(borrow)]
@@ -63,12 +67,20 @@ impl Message {
             let similar = similar + older.map_or(0, |(_, older)| older.similar + 1);
             posts.push((key, Post::of(&tweet, similar)));
         }
-        let (count, left_out) = batch.digest.map_or((shown, 0), |digest| (digest.count, digest.left_out));
+        let (count, mut left_out) = batch.digest.map_or((shown, 0), |digest| (digest.count, digest.left_out));
+        // A batch that was begun for another template may have more.
+        for (_, post) in posts.drain(..posts.len().saturating_sub(max_posts)) {
+            left_out += post.similar + 1;
+        }
         Message {
             search: batch.search.to_string(),
             posts: posts.into_iter().map(|(_, post)| post).collect(),
             count,
             left_out,
+            link: public_url
+                .zip(batch.query.as_ref())
+                .filter(|_| left_out > 0)
+                .and_then(|(url, query)| page(url, query)),
             is_test: batch.kind == "search.test",
         }
     }
@@ -154,6 +166,14 @@ fn address(tweet: &Tweet) -> Option<String> {
     Some(url.to_string()).filter(|url| is_web && url.len() <= MAX_URL_BYTES)
 }
 
+/// The page with all matches of a query.
+fn page(public_url: &Url, query: &Query) -> Option<String> {
+    let mut url = public_url.clone();
+    url.path_segments_mut().ok()?.pop_if_empty().push("");
+    url.query_pairs_mut().append_pair("q", query.canonical());
+    Some(url.to_string()).filter(|url| url.len() <= MAX_URL_BYTES)
+}
+
 /// A text of at most `max` UTF-16 units, as the services count characters.
 pub(super) fn clip(text: &str, max: usize) -> String {
     if text.encode_utf16().count() <= max {
@@ -185,10 +205,24 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::QueryLimits;
+    use crate::schema::Schema;
 
     #[test]
     fn a_text_is_clipped_between_characters() {
         assert_eq!((clip("abc", 3), clip("abcd", 3), clip("🎉🎉", 3)), ("abc".into(), "ab…".into(), "🎉…".into()));
+    }
+
+    #[test]
+    fn a_link_leads_to_the_page_with_all_matches() {
+        let query = Query::parse("java OR \"a b\"", Schema::tweet(), &QueryLimits::default()).unwrap();
+        for base in ["https://perch.example.org", "https://perch.example.org/", "https://example.org/perch"] {
+            let link = Url::parse(&page(&Url::parse(base).unwrap(), &query).unwrap()).unwrap();
+            let (_, text) = link.query_pairs().next().unwrap();
+            let again = Query::parse(&text, Schema::tweet(), &QueryLimits::default()).unwrap();
+            assert_eq!(again.id(), query.id(), "{link}");
+            assert!(link.path().ends_with('/') && link.as_str().starts_with(base), "{link}");
+        }
     }
 
     #[test]

@@ -65,6 +65,13 @@ pub trait Receiver: Debug + Send + Sync {
     /// receiver.
     fn key(&self) -> String;
 
+    /// Whether the configuration allows it, as far as that is known before perch connects.
+    ///
+    /// # Errors
+    ///
+    /// The field that it does not allow.
+    fn check(&self, client: &DeliveryClient) -> Result<(), WrongField>;
+
     /// The most events that one message shows.
     fn max_events(&self) -> usize {
         MAX_EVENTS

@@ -4,11 +4,11 @@ use serde_json::{Map, Value};
 
 use super::pacing::Pacing;
 use super::receiver::{Fields, Receiver, ReceiverKind, WrongField};
-use super::webhook;
+use super::{mail, webhook};
 use crate::live::ApiError;
 
 /// All receivers that perch knows.
-pub const RECEIVERS: &[ReceiverKind] = &[webhook::KIND];
+pub const RECEIVERS: &[ReceiverKind] = &[webhook::KIND, mail::KIND];
 
 /// A receiver, and how often it gets messages.
 #[derive(Debug)]

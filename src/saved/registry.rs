@@ -15,6 +15,7 @@ use super::pacing::{PacingState, millis};
 use super::receivers::Destination;
 use super::spec::StoredSearch;
 use super::store::{Change, Position, Store, StoreWriter};
+use super::unsubscribe::UnsubscribeKey;
 use super::worker::{DeliveryState, Status, StatusFields, Worker};
 use super::{Owner, SavedLimits, SearchSpec, not_found, unreadable};
 use crate::ids::{QueryId, Seq};
@@ -38,6 +39,7 @@ pub(super) struct Registry {
     pub(super) writer: Mutex<Option<StoreWriter>>,
     pub(super) client: Arc<DeliveryClient>,
     pub(super) limits: SavedLimits,
+    pub(super) unsubscribe_key: UnsubscribeKey,
     pub(super) give_up: Duration,
     pub(super) digests: Arc<DigestSlots>,
     pub(super) entries: Mutex<Entries>,

@@ -11,7 +11,7 @@
 //! | `positions` | id of a delivery → [`Position`] |
 //! | `pacing` | id of a delivery with digests or a limit per hour → [`PacingState`] |
 //! | `tries` | id of a delivery, number of the try → [`Try`] as JSON; the last [`MAX_TRIES`] |
-//! | `meta` | `epoch`, `floor` (see [`Position`]), and the next id of a delivery |
+//! | `meta` | `epoch`, `floor` (see [`Position`]), the next id of a delivery, and the key of [`super::unsubscribe`] |
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -129,6 +129,7 @@ pub(super) struct Loaded {
     pub(super) is_of_other_epoch: bool,
     pub(super) floor: Seq,
     pub(super) next_id: u64,
+    pub(super) unsubscribe_key: u128,
 }
 
 /// The open file; `None` between an error and the next attempt to open it.
@@ -243,7 +244,12 @@ fn load(database: &Database) -> anyhow::Result<Loaded> {
     transaction.open_table(POSITIONS)?;
     transaction.open_table(PACING)?;
     transaction.open_table(TRIES)?;
-    transaction.open_table(META)?;
+    {
+        let mut meta = transaction.open_table(META)?;
+        if meta.get("unsubscribe_key")?.is_none() {
+            meta.insert("unsubscribe_key", rand::random::<u128>())?;
+        }
+    }
     transaction.commit()?;
     let transaction = database.begin_read()?;
     let mut searches = Vec::new();
@@ -272,7 +278,8 @@ fn load(database: &Database) -> anyhow::Result<Loaded> {
     let floor = Seq(value("floor")?.and_then(|floor| u64::try_from(floor).ok()).unwrap_or(0));
     let used = value("next_id")?.and_then(|id| u64::try_from(id).ok()).unwrap_or(0);
     let next_id = next_id.max(used);
-    Ok(Loaded { searches, positions, pacing, epoch, is_of_other_epoch: false, floor, next_id })
+    let unsubscribe_key = value("unsubscribe_key")?.context("the key was just written")?;
+    Ok(Loaded { searches, positions, pacing, epoch, is_of_other_epoch: false, floor, next_id, unsubscribe_key })
 }
 
 impl Position {

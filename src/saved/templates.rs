@@ -7,7 +7,7 @@ mod discord;
 mod ntfy;
 mod slack;
 mod teams;
-mod text;
+pub(super) mod text;
 
 use super::template::TemplateKind;
 

@@ -104,7 +104,7 @@ fn the_example_of_each_receiver_builds_it_and_shows_no_secret() {
         assert_eq!(receiver.kind(), kind.name);
         let spec = SearchSpec { deliver: vec![fields], ..search(1, &[]).spec };
         let shown = format!("{receiver:?}{}", serde_json::to_string(&spec.clone().masked()).unwrap());
-        let secret = spec.deliver[0]["secret"].as_str().unwrap();
+        let Some(secret) = spec.deliver[0].get("secret").and_then(Value::as_str) else { continue };
         assert!(!shown.contains(secret), "{shown}");
         // What was masked gets its secret back, for the same address only.
         let mut masked = spec.clone().masked();

@@ -151,6 +151,10 @@ impl Receiver for Webhook {
         self.url.to_string()
     }
 
+    fn check(&self, client: &DeliveryClient) -> Result<(), WrongField> {
+        client.check_address(&self.url).map_err(|reason| WrongField("url", format!("is refused: {reason}")))
+    }
+
     fn max_events(&self) -> usize {
         self.template.as_ref().map_or(MAX_EVENTS, |(template, _)| template.max_posts)
     }
@@ -164,7 +168,10 @@ impl Receiver for Webhook {
         let address = self.template.as_ref().map_or(&self.url, |(_, address)| address);
         Box::pin(client.send(address, attempt, |request| {
             let (content_type, body) = match &self.template {
-                Some((template, _)) => (template.content_type, (template.body)(&Message::of(batch), &self.url)),
+                Some((template, _)) => {
+                    let message = Message::of(batch, template.max_posts, client.public_url());
+                    (template.content_type, (template.body)(&message, &self.url))
+                }
                 None => ("application/json", body(batch)),
             };
             let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use rand::RngExt as _;
 use tokio::time::{Instant, sleep};
 
-use super::batch::Batch;
+use super::batch::{Batch, BatchSource};
 use super::delivery_id::DeliveryId;
 use super::digest::DigestSlots;
 use super::http::DeliveryClient;
@@ -241,9 +241,7 @@ impl Worker {
                 }
                 continue;
             }
-            let epoch = self.live.epoch();
-            let of = (&self.search, self.id, epoch);
-            let Some(batch) = Batch::take(&mut waiting, sending, self.max_events(), of) else {
+            let Some(batch) = Batch::take(&mut waiting, sending, self.max_events(), self.source()) else {
                 // The tweets of the batch were deleted before it was sent again.
                 return self.resumed(sending);
             };
@@ -274,6 +272,11 @@ impl Worker {
         let position = self.position();
         self.move_to(Position { seq: sending.unwrap_or(position.seq), ..Position::default() });
         End::Pause(Duration::ZERO)
+    }
+
+    /// Whose batches it makes.
+    pub(super) fn source(&self) -> BatchSource<'_> {
+        BatchSource { search: &self.search, query: &self.query, delivery: self.id, epoch: self.live.epoch() }
     }
 
     /// The position, which may be the floor.

@@ -54,6 +54,8 @@ use crate::tweet;
         super::feeds::bluesky::did,
         super::feeds::bluesky::describe,
         super::feeds::bluesky::skeleton,
+        super::unsubscribe::ask,
+        super::unsubscribe::unsubscribe,
         document,
         super::health::healthz,
         super::health::readyz,

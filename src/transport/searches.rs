@@ -15,7 +15,7 @@ use crate::saved::{Expected, Filter, SavedSearch, SearchRequest, TestResult, Try
 
 use super::access::{BaseUrl, QueryBody, Saver, guarded};
 use super::errors::{ApiError, Code};
-use super::{Route, TransportContext, http, openapi};
+use super::{Route, TransportContext, http, openapi, unsubscribe};
 
 /// The refusals that all requests can get.
 #[derive(IntoResponses)]
@@ -46,6 +46,7 @@ pub(super) const MAX_SEARCHES: usize = 1_000;
 const MAX_TEXT_CHARS: usize = 256;
 
 const SEARCH: &str = "/api/searches/{name}";
+const UNSUBSCRIBE: &str = "/unsubscribe/{token}";
 
 const FEED_TOKEN: &str = "/api/searches/{name}/feed-token";
 
@@ -62,6 +63,8 @@ pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     },
     Route { method: "POST", path: FEED_TOKEN, handler: || guarded(MethodFilter::POST, create_feed_token) },
     Route { method: "DELETE", path: FEED_TOKEN, handler: || guarded(MethodFilter::DELETE, revoke_feed_token) },
+    Route { method: "GET", path: UNSUBSCRIBE, handler: || guarded(MethodFilter::GET, unsubscribe::ask) },
+    Route { method: "POST", path: UNSUBSCRIBE, handler: || guarded(MethodFilter::POST, unsubscribe::unsubscribe) },
 ];
 
 /// The answer with one search. Secrets and states are not to be kept by caches.

@@ -79,6 +79,8 @@ fn every_route_names_who_may_call_it() {
         GET /api/searches/{name}/deliveries: saver
         POST /api/searches/{name}/feed-token: saver
         DELETE /api/searches/{name}/feed-token: saver
+        GET /unsubscribe/{token}: anyone
+        POST /unsubscribe/{token}: anyone
         GET /.well-known/did.json: anyone
         GET /xrpc/app.bsky.feed.describeFeedGenerator: feed reader
         GET /xrpc/app.bsky.feed.getFeedSkeleton: feed reader

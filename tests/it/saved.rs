@@ -1,8 +1,11 @@
 //! Saved searches, and the webhooks that get their matches.
 
+mod bad_receivers;
 mod crashes;
 mod digests;
+mod mail;
 mod receiver;
+mod smtp_server;
 mod templates;
 
 use serde_json::{Value, json};

@@ -74,7 +74,9 @@ fn embed(post: &Post) -> Value {
 fn body(message: &Message, _: &Url) -> String {
     let mut content = format!("**{}**", escaped(&message.title()));
     if let Some(more) = message.more() {
-        content = format!("{content}: these, {more}");
+        // Brackets, so that Discord shows no preview.
+        let link = message.link.as_ref().map(|url| format!(" <{url}>")).unwrap_or_default();
+        content = format!("{content}: these, {more}{link}");
     }
     json!({
         "content": clip_escaped(&content, MAX_CONTENT_CHARS),

@@ -53,10 +53,12 @@ fn body(message: &Message, url: &Url) -> String {
     text.push_str(&message.more().unwrap_or_default());
     let title = clip(&message.title(), MAX_TITLE_CHARS);
     let mut body = json!({"topic": topic(url), "title": title, "message": text.trim_end()});
-    // A tap opens the only tweet.
-    if let [post] = &*message.posts
-        && let Some(url) = &post.url
-    {
+    // A tap opens all matches, or the only tweet.
+    let tweet = match &*message.posts {
+        [post] => post.url.as_ref(),
+        _ => None,
+    };
+    if let Some(url) = message.link.as_ref().or(tweet) {
         body["click"] = url.as_str().into();
     }
     body.to_string()

@@ -41,6 +41,10 @@ fn post(post: &Post) -> Value {
     if !post.text.is_empty() {
         elements.push(text(&format!("\n{}", clip(&post.text, MAX_TEXT_CHARS))));
     }
+    rich_text(&elements)
+}
+
+fn rich_text(elements: &[Value]) -> Value {
     json!({"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": elements}]})
 }
 
@@ -49,8 +53,11 @@ fn body(message: &Message, _: &Url) -> String {
     let mut blocks = vec![json!({"type": "header", "text": {"type": "plain_text", "text": title, "emoji": false}})];
     blocks.extend(message.posts.iter().map(post));
     if let Some(more) = message.more() {
-        let elements = json!([{"type": "plain_text", "text": more, "emoji": false}]);
-        blocks.push(json!({"type": "context", "elements": elements}));
+        let more = match &message.link {
+            Some(url) => json!({"type": "link", "url": url, "text": more}),
+            None => text(&more),
+        };
+        blocks.push(rich_text(&[more]));
     }
     let notification = title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     json!({"text": notification, "blocks": blocks, "unfurl_links": false, "unfurl_media": false}).to_string()

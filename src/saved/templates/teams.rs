@@ -46,7 +46,13 @@ fn body(message: &Message, _: &Url) -> String {
     (title["weight"], title["size"]) = ("Bolder".into(), "Medium".into());
     let mut blocks = vec![block(&[title])];
     blocks.extend(message.posts.iter().map(post));
-    blocks.extend(message.more().map(|more| block(&[run(&more)])));
+    if let Some(more) = message.more() {
+        let mut more = run(&more);
+        if let Some(url) = &message.link {
+            more["selectAction"] = json!({"type": "Action.OpenUrl", "url": url});
+        }
+        blocks.push(block(&[more]));
+    }
     let card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",

@@ -16,7 +16,7 @@ pub(super) const KIND: TemplateKind = TemplateKind {
 };
 
 /// The message as plain text; also of mails.
-fn body(message: &Message) -> String {
+pub(in crate::saved) fn body(message: &Message) -> String {
     let mut parts = vec![message.title()];
     for post in &message.posts {
         let mut part = format!("{}\n{}", post.byline(), post.text);
@@ -26,7 +26,12 @@ fn body(message: &Message) -> String {
         }
         parts.push(part);
     }
-    parts.extend(message.more());
+    if let Some(more) = message.more() {
+        parts.push(match &message.link {
+            Some(url) => format!("{more}: {url}"),
+            None => more,
+        });
+    }
     let mut text = parts.join("\n\n");
     text.push('\n');
     text

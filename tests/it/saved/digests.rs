@@ -59,7 +59,7 @@ fn set_back(index: &Path, hours: u64) {
 }
 
 /// Stops perch, and starts it some hours later.
-async fn hours_later(perch: Perch, hours: u64, settings: &str) -> Perch {
+pub(super) async fn hours_later(perch: Perch, hours: u64, settings: &str) -> Perch {
     let dir = perch.stop().await;
     set_back(&dir.path().join("index"), hours);
     Perch::start_in(dir, settings).await

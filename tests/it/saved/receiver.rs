@@ -57,6 +57,10 @@ pub(super) enum Answer {
     Never,
     /// 200 and a body without an end.
     Endless,
+    /// 200, and a head byte by byte without an end.
+    SlowHead,
+    /// 200, and a short body byte by byte without an end.
+    SlowBody,
     /// The connection ends.
     Hangup,
 }
@@ -158,8 +162,8 @@ async fn serve(mut stream: TcpStream, requests: mpsc::UnboundedSender<Request>, 
         };
         let status = match answer {
             Answer::Status(status, _) => status,
-            Answer::Endless => 200,
-            Answer::Never | Answer::Hangup => 0,
+            Answer::Endless | Answer::SlowBody => 200,
+            Answer::Never | Answer::Hangup | Answer::SlowHead => 0,
         };
         let _ = requests.send(Request {
             id: header("webhook-id"),
@@ -180,6 +184,19 @@ async fn serve(mut stream: TcpStream, requests: mpsc::UnboundedSender<Request>, 
             Answer::Never => {
                 // Until the client gives up.
                 while stream.read_buf(&mut Vec::with_capacity(1)).await.is_ok_and(|n| n > 0) {}
+                return;
+            }
+            Answer::SlowHead | Answer::SlowBody => {
+                let head = match answer {
+                    Answer::SlowHead => "HTTP/1.1 200 OK\r\nx-slow: ",
+                    _ => "HTTP/1.1 200 OK\r\ncontent-length: 10000\r\n\r\n",
+                };
+                let mut written = stream.write_all(head.as_bytes()).await;
+                let mut pace = tokio::time::interval(std::time::Duration::from_millis(20));
+                while written.is_ok() {
+                    pace.tick().await;
+                    written = stream.write_all(b"x").await;
+                }
                 return;
             }
             Answer::Endless => {

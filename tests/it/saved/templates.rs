@@ -41,3 +41,28 @@ async fn a_template_writes_messages_of_the_service_and_skips_what_it_cannot_say(
     assert!(receiver.drain().is_empty());
     perch.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_was_begun_for_a_program_fits_into_a_message() {
+    let perch = Perch::start_with(LOCAL).await;
+    let mut receiver = Receiver::start().await;
+    receiver.answer_always(Answer::status(500));
+    let mut search = json!({"query": "a", "deliver": [{"type": "webhook", "url": receiver.url}], "since": 0});
+    let tweets: Vec<_> = (1..31).map(|id| tweet(id, &format!("a number {id}"))).collect();
+    perch.ingest(&tweets).await;
+    put(&perch, "a", &search).await;
+    let first = receiver.next().await;
+    assert_eq!(first.events().len(), 30);
+    search.as_object_mut().expect("an object").remove("since");
+    search["deliver"][0]["template"] = "discord".into();
+    put(&perch, "a", &search).await;
+    receiver.answer_always(Answer::status(204));
+    let mut request = receiver.next().await;
+    while request.body["embeds"].is_null() {
+        request = receiver.next().await;
+    }
+    assert_eq!((&request.id, request.body["embeds"].as_array().map(Vec::len)), (&first.id, Some(10)));
+    assert!(request.body["content"].as_str().is_some_and(|text| text.contains("and 20 more")), "{}", request.text);
+    until(async || get(&perch, "/api/searches/a").await["position"] == 30).await;
+    perch.stop().await;
+}
