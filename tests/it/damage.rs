@@ -52,8 +52,7 @@ async fn a_damaged_tweet_costs_no_other_answer() {
     let (dir, file) = index().await;
     flip(&file("store"), 40);
     let perch = Perch::start_in(dir, "").await;
-    let (_, ready) = perch.get("/readyz").await;
-    assert_eq!((&ready["ready"], &ready["index_problems"]), (&json!(true), &Value::Null), "nobody has noticed");
+    assert_eq!(perch.get("/readyz").await.1["ready"], true);
 
     // History, page by page.
     let (mut found, mut before) = (BTreeSet::new(), String::new());
