@@ -108,7 +108,8 @@ async fn an_interrupted_ingest_says_how_far_it_came() {
     let (mut stdout, mut stderr) = (String::new(), String::new());
     ingest.stdout.take().expect("piped").read_to_string(&mut stdout).expect("read");
     ingest.stderr.take().expect("piped").read_to_string(&mut stderr).expect("read");
-    let accepted = stdout.trim().strip_suffix(" accepted, 0 refused").expect("a count").parse::<u64>().expect("a number");
+    let accepted =
+        stdout.trim().strip_suffix(" accepted, 0 refused").expect("a count").parse::<u64>().expect("a number");
     // A request whose answer does not come soon may have arrived too.
     let tweets = server.get("/api/stats").await["tweets"].as_u64().expect("a number");
     assert!(accepted <= tweets, "{accepted} accepted, and the server has {tweets}");
