@@ -372,7 +372,6 @@ fn code_keeps_its_promises() {
         ("FIXME", "finish it"),
         ("TODO", "finish it"),
         ("todo!(", "finish it"),
-        ("#[ignore", "a test that does not run tests nothing"),
     ];
     for (name, text) in rust_files(&["src", "crates"]) {
         for (word, reason) in banned {
@@ -384,6 +383,19 @@ fn code_keeps_its_promises() {
                 assert!(is_comment(line) || !prints, "{name}:{}: only the command line prints", at + 1);
             }
         }
+    }
+}
+
+#[test]
+fn tests_run_and_wait_for_events() {
+    for (name, text) in rust_files(&["src", "crates", "tests", "benches"]) {
+        // This file names what it forbids.
+        if name == "tests/tidy.rs" {
+            continue;
+        }
+        assert!(!text.contains("#[ignore"), "{name}: a test that does not run tests nothing");
+        let sleeps = text.contains("sleep(") && name.starts_with("tests/");
+        assert!(!sleeps, "{name}: a test waits for what happens, not for the clock");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Deliveries that send digests.
 //!
 //! ```text
-//! wait until due ──> Session from the position ──> Digest ──> durable range ──> 2xx ──> position
+//! wait ──> Session from the position ──> Digest ──> durable range ──> 2xx ──> position
 //! ```
 //!
 //! While a delivery waits, its search is not registered: the index has what it will send. Before a

@@ -70,7 +70,7 @@ impl SavedSearches {
         self.0.entries().public.iter().take(n).map(Arc::clone).collect()
     }
 
-    /// Makes a feed token for a search, and replaces the one that it had. perch does not keep it.
+    /// Makes a new feed token for a search, and revokes its old token. The file has only the hash.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use crate::tweet::{self, Indices, Referenced, Tweet};
 pub(super) struct FoldKey {
     /// Empty without words.
     words: String,
-    /// The id of the tweet, or of the one that it retweets.
+    /// The id of the original: of a retweet, the retweeted tweet; else the tweet itself.
     original: String,
 }
 

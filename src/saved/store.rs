@@ -11,7 +11,7 @@
 //! | `positions` | id of a delivery → [`Position`] |
 //! | `pacing` | id of a delivery with digests or a limit per hour → [`PacingState`] |
 //! | `tries` | id of a delivery, number of the try → [`Try`] as JSON; the last [`MAX_TRIES`] |
-//! | `meta` | `epoch`, `floor` (see [`Position`]), the next id of a delivery, and the key of [`super::unsubscribe`] |
+//! | `meta` | `epoch`, `floor` (see [`Position`]), next delivery id, key of [`super::unsubscribe`] |
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -17,8 +17,7 @@ pub(crate) struct TemplateKind {
     pub(super) max_posts: usize,
     /// The `Content-Type`.
     pub(super) content_type: &'static str,
-    /// Makes the address of the requests of the one that the user gives; `None` where they are the
-    /// same.
+    /// Makes the URL of the requests from the URL of the receiver. `None`: both are the same.
     pub(super) address: Option<MakeAddress>,
     /// The body of a request to the address that the user gives.
     pub(super) body: fn(&Message, &Url) -> String,

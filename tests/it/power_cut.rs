@@ -4,7 +4,6 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -52,10 +51,12 @@ async fn what_was_acknowledged_survives_power_cuts_on_ext4() {
             acknowledged = *ids.end();
             last_seq = answer["seq"].as_u64().expect("a seq");
         }
-        // The delay is the subject: the cut comes at a random moment after the answer, before the
-        // kernel writes unsynced pages back by itself. The test waits for nothing here.
-        let delay = Duration::from_millis(random.random_range(100..900));
-        tokio::time::sleep(delay).await;
+        // The cut comes at a random moment within a second of the answer: before the kernel writes
+        // unsynced pages back by itself, and while perch works on.
+        let requests = random.random_range(0..400);
+        for _ in 0..requests {
+            server.get("/api/stats").await;
+        }
         std::fs::copy(&image, &left).expect("copied");
         let epoch = server.get("/api/stats").await["epoch"].clone();
         server.kill();
@@ -63,7 +64,10 @@ async fn what_was_acknowledged_survives_power_cuts_on_ext4() {
         let server = Server::start_on_image(&mounted, &left).expect("it was mounted before");
         let found = server.get("/api/search?q=kept&n=0").await;
         if found["total"] != json!(acknowledged) {
-            lost.push(format!("cut {seed}, {delay:?} after the answer: {} of {acknowledged}", found["total"]));
+            lost.push(format!(
+                "cut {seed}, {requests} requests after the answer: {} of {acknowledged}",
+                found["total"]
+            ));
             continue;
         }
         let stats = server.get("/api/stats").await;
