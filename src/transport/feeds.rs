@@ -21,6 +21,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodFilter;
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::{IntoParams, IntoResponses};
 use uuid::Uuid;
 
 use crate::config::{self, ConfigError};
@@ -146,21 +147,48 @@ struct FeedDocument {
     entries: Vec<Entry>,
 }
 
+/// The page of a feed that a reader asks for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `read` takes")]
+struct FeedParams {
+    /// How many entries at most: 50 when left out.
+    n: Option<usize>,
+    /// Only tweets beyond this place, as the link to the next page says it.
+    before_id: Option<String>,
+}
+
+/// What a reader may get instead of a page.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes what `read` answers")]
+enum NoPage {
+    /// The reader has it already.
+    #[response(status = 304)]
+    NotModified,
+    /// A parameter is wrong.
+    #[response(status = 400)]
+    BadParameter(openapi::ErrorAnswer),
+    /// There is no feed at this address.
+    #[response(status = 404)]
+    NotFound(openapi::ErrorAnswer),
+    /// Too many requests.
+    #[response(status = 429)]
+    Limit(openapi::ErrorAnswer),
+    /// Not now.
+    #[response(status = 503)]
+    Unavailable(openapi::ErrorAnswer),
+}
+
 /// The feed of a public saved search.
 #[utoipa::path(get, path = "/feeds/{file}", tag = "saved",
     params(
         ("file" = String, Path, description = "The name of the search with `.atom` or `.json`."),
-        ("n" = Option<usize>, Query, description = "How many entries at most: 50 when left out."),
-        ("before_id" = Option<String>, Query, description = "Only tweets beyond this place, as the link to the next page says it."),
+        FeedParams,
     ),
     responses(
         (status = 200, description = "A page, newest first, with a link to the next one (RFC 5005).",
             content((String = "application/atom+xml"), (Object = "application/feed+json"))),
-        (status = 304, description = "The reader has it already."),
-        (status = 400, description = "A parameter is wrong.", body = openapi::ErrorAnswer),
-        (status = 404, description = "There is no public search of this name.", body = openapi::ErrorAnswer),
-        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
-        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+        NoPage,
     )
 )]
 pub(super) async fn public(
@@ -180,17 +208,12 @@ pub(super) async fn public(
     params(
         ("token" = String, Path, description = "The feed token of the search."),
         ("file" = String, Path, description = "The name of the search with `.atom` or `.json`."),
-        ("n" = Option<usize>, Query, description = "How many entries at most: 50 when left out."),
-        ("before_id" = Option<String>, Query, description = "Only tweets beyond this place, as the link to the next page says it."),
+        FeedParams,
     ),
     responses(
         (status = 200, description = "A page, newest first, with a link to the next one (RFC 5005).",
             content((String = "application/atom+xml"), (Object = "application/feed+json"))),
-        (status = 304, description = "The reader has it already."),
-        (status = 400, description = "A parameter is wrong.", body = openapi::ErrorAnswer),
-        (status = 404, description = "There is no search of this name with this token.", body = openapi::ErrorAnswer),
-        (status = 429, description = "Too many requests.", body = openapi::ErrorAnswer),
-        (status = 503, description = "Not now.", body = openapi::ErrorAnswer),
+        NoPage,
     )
 )]
 pub(super) async fn private(

@@ -2,7 +2,6 @@
 //! stopped.
 
 use std::ops::Bound;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -10,7 +9,8 @@ use super::*;
 use crate::coop::testing::{StoppedRun, steps, stop_at};
 use crate::doc::{DocBuilder, Point};
 use crate::index::feed_page::{FeedOrder, FeedPageRequest};
-use crate::index::{Index, IndexOptions, PageLimits, Replay, ReplayQuery};
+use crate::index::tests::options;
+use crate::index::{Index, PageLimits, Replay, ReplayQuery};
 use crate::query::{GeoBox, GeoCircle, Phrase};
 use crate::schema::{FieldId, Schema, tweet as field};
 use crate::tweet::{AnalyzedTweet, TweetKey};
@@ -27,15 +27,7 @@ const LATE: u64 = 200;
 
 /// An index of tweets that differ in what the queries below ask.
 fn index(dir: &TempDir) -> Index {
-    let options = IndexOptions {
-        dir: dir.path().to_owned(),
-        commit_interval: Duration::from_secs(3_600),
-        commit_tweets: usize::MAX,
-        writer_memory_bytes: 15_000_000,
-        queue_batches: 8,
-        ..IndexOptions::default()
-    };
-    let index = Index::open(&options).unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
     for ids in [0..COMMITTED / 2, COMMITTED / 2..COMMITTED, 0..IN_TAIL] {
         let is_tail = ids.end == IN_TAIL;
         let tweets: Vec<Arc<AnalyzedTweet>> = ids.map(prepared).collect();

@@ -1,11 +1,11 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::doc::DocBuilder;
-use crate::index::{Index, IndexOptions};
+use crate::index::Index;
+use crate::index::tests::options;
 use crate::query::Ast;
 use crate::schema::{Schema, tweet as field};
 use crate::tweet::{AnalyzedTweet, TweetKey};
@@ -58,15 +58,7 @@ fn known(name: u64, version: u64) -> Known {
 #[test]
 fn pages_have_every_match_once_in_order_also_while_tweets_come_in() {
     let dir = TempDir::new().unwrap();
-    let options = IndexOptions {
-        dir: dir.path().to_owned(),
-        commit_interval: Duration::from_secs(3_600),
-        commit_tweets: usize::MAX,
-        writer_memory_bytes: 15_000_000,
-        queue_batches: 8,
-        ..IndexOptions::default()
-    };
-    let index = Index::open(&options).unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
     let mut now: Vec<Known> = (0..90).map(|name| known(name, 0)).collect();
     append(&index, &now[..50]);
     index.commit_now().unwrap();
