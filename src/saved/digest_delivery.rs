@@ -132,16 +132,15 @@ impl Worker {
 
     /// Makes the range of a digest durable.
     async fn begin_digest(&self, position: Position, until: Seq, state: PacingState) -> Result<(), String> {
-        let durable = {
+        let (durable, old) = {
             let mut status = self.status.lock();
             status.position = Position { sending: Some(until), follows_floor: false, ..position };
-            status.pacing = Some(Box::new(state));
-            self.store.begin(Change::MovePaced(self.id, status.position, state))
+            let old = status.pacing.replace(Box::new(state));
+            (self.store.begin(Change::MovePaced(self.id, status.position, state)), old)
         };
         durable.await.map_err(|error| {
             let mut status = self.status.lock();
-            status.position = position;
-            status.pacing = Some(Box::new(state.ended(state.ended_ms)));
+            (status.position, status.pacing) = (position, old);
             error.to_string()
         })
     }

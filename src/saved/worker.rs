@@ -319,17 +319,20 @@ impl Worker {
         // Everything before the first match is delivered, so nothing before it is read again.
         let old = self.position();
         let old = Position { seq: old.seq.max(batch.after), follows_floor: false, ..old };
-        let durable = {
+        let (durable, pacing) = {
             let mut status = self.status.lock();
+            let old_pacing = status.pacing.clone();
             status.position = Position { sending: Some(batch.until), ..old };
             let (position, used) = (status.position, self.count_used(&mut status, batch.events.len()));
-            self.store.begin(match used {
+            let change = match used {
                 Some(pacing) => Change::MovePaced(self.id, position, pacing),
                 None => Change::Move(self.id, position),
-            })
+            };
+            (self.store.begin(change), old_pacing)
         };
         durable.await.map_err(|error| {
-            self.status.lock().position = old;
+            let mut status = self.status.lock();
+            (status.position, status.pacing) = (old, pacing);
             error.to_string()
         })
     }
