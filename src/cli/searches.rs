@@ -81,7 +81,7 @@ struct AddArgs {
     /// The most tweets in an hour; the next hour begins with a digest of the others
     #[arg(long, value_name = "N")]
     max_per_hour: Option<u32>,
-    /// Let everybody read the search as a feed, at /feeds/NAME.atom and /feeds/NAME.json
+    /// Serve the search without a token as a feed, at /feeds/NAME.atom and /feeds/NAME.json
     #[arg(long)]
     public: bool,
     /// The title of the feed, instead of the name

@@ -23,7 +23,7 @@ use super::worker::{DeliveryState, End, StatusFields, Worker};
 use crate::ids::Seq;
 use crate::live::{CloseReason, Event};
 
-/// The longest sleep at a time: somebody may set the clock meanwhile.
+/// The longest sleep at a time: the clock of the machine may be set meanwhile.
 const MAX_SLEEP: Duration = Duration::from_secs(10 * 60);
 
 impl Worker {

@@ -1,4 +1,4 @@
-//! Saved searches as feeds: what their owners choose, and who may read them.
+//! Saved searches as feeds: their settings, and the access of readers.
 //!
 //! A search that is marked public is read by its name. Any search is read with its feed token,
 //! which is a part of the URL. The file has only a hash of the token, so that a copy of it opens no

@@ -55,7 +55,7 @@ pub(super) struct Entries {
     pub(super) by_name: BTreeMap<Arc<str>, Entry>,
     /// How many each owner has.
     pub(super) by_owner: HashMap<Arc<str>, usize>,
-    /// The names of those whose feeds everybody may read.
+    /// The names of searches whose feeds need no token.
     pub(super) public: BTreeSet<Arc<str>>,
 }
 

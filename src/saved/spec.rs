@@ -31,7 +31,7 @@ pub(crate) struct SearchSpec {
     /// Words by which searches are listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) tags: Vec<String>,
-    /// Whether everybody may read its feeds.
+    /// Whether its feeds need no token.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) public: bool,
     /// What its feeds look like.

@@ -9,7 +9,7 @@ use super::delivery_id::DeliveryId;
 /// The bytes of an id.
 const ID_BYTES: usize = 8;
 
-/// The bytes of a signature: nobody guesses 128 bits.
+/// The bytes of a signature: 128 bits can't be guessed.
 const TAG_BYTES: usize = 16;
 
 /// Signs the tokens in links. It is made with the file of the saved searches, and stays as long.

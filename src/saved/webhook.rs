@@ -160,7 +160,7 @@ impl Receiver for Webhook {
     }
 
     fn shows_gone(&self) -> bool {
-        // Nobody takes back what people have read.
+        // A reader has read the tweet already: a message that it is gone helps no more.
         self.template.is_none()
     }
 

@@ -277,8 +277,8 @@ pub(super) async fn deliveries(
 
 /// Makes a feed token for a saved search.
 ///
-/// With it everybody can read the feeds of the search, also where it is not public. The token that
-/// the search had is revoked. perch shows a token once, and keeps only a hash of it.
+/// A reader with the token can read the feeds of the search, also where the search is not public.
+/// The old token of the search is revoked. perch shows a token once, and keeps only a hash of it.
 #[utoipa::path(post, path = "/api/searches/{name}/feed-token", tag = "saved",
     security((), ("ingest_token" = []), ("jwt" = [])),
     params(("name" = String, Path, description = "Its name.")),

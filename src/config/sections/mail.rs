@@ -25,7 +25,7 @@ pub struct MailSection {
     pub password_file: PathBuf,
     /// The sender: `perch <perch@example.org>`.
     pub from: String,
-    /// Who may get mails: addresses, domains as `@example.org`, or `*` for all.
+    /// The allowed recipients: addresses, domains as `@example.org`, or `*` for all.
     pub recipients: Vec<String>,
     /// Connections to the server at one time.
     pub max_connections: usize,

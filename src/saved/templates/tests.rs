@@ -8,7 +8,7 @@ use super::*;
 
 const LINK: &str = "https://perch.example.org/?q=java+OR+kotlin";
 
-/// Texts that would be markup, mention somebody, or be too long.
+/// Texts that would be markup or mentions, or are too long.
 fn hostile_texts() -> Vec<String> {
     let mut texts: Vec<String> = [
         "<!channel> <!here> <@U123> <https://evil.example|click>",

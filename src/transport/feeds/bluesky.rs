@@ -214,7 +214,7 @@ struct SkeletonPost {
     params(
         ("feed" = String, Query, description = "The address of the feed: `at://{publisher}/app.bsky.feed.generator/{name}`."),
         ("limit" = Option<u64>, Query, description = "How many posts at most: 50 when left out."),
-        ("cursor" = Option<String>, Query, description = "That of the page before."),
+        ("cursor" = Option<String>, Query, description = "The `cursor` of the page before."),
     ),
     responses(
         (status = 200, description = "As the lexicon of Bluesky says.", body = Object),
