@@ -1,9 +1,11 @@
-// Copies the libraries the page uses from node_modules to web/vendor, so that the sources run in a browser as they are.
+// Copies the libraries the page uses from node_modules to web/vendor, so that the sources run in a
+// browser as they are.
 //
 //   npm ci && node web/vendor.mjs
 //
-// Each file starts with its name, version and license. Imports by name become relative ones: the page's content security policy forbids
-// inline scripts, and with them import maps. A test checks that web/vendor is what this script makes.
+// Each file starts with its name, version and license. Imports by name become relative ones: the
+// page's content security policy forbids inline scripts, and with them import maps. A test checks
+// that web/vendor is what this script makes.
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

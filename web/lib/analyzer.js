@@ -1,13 +1,20 @@
-// The terms of texts, as the server's analyzer has them: words are counted and marked here as they are searched there.
+// The terms of texts, as the server's analyzer has them: words are counted and marked here as they
+// are searched there.
 //
 // Texts that are asked for while an answer is on its way wait for it and go out together.
 
 import { LOST } from './connection.js';
 
 /** @typedef {import('./connection.js').Connection} Connection */
-/** @typedef {{term: string, start: number, end: number}} Term its place is in UTF-16 units, as JavaScript counts */
+/**
+ * @typedef {{term: string, start: number, end: number}} Term its place is in UTF-16 units, as
+ *   JavaScript counts
+ */
 
-/** Texts of one request, at most, and how much of the longest frame they may take: signs may be escaped. */
+/**
+ * Texts of one request, at most, and how much of the longest frame they may take: signs may be
+ * escaped.
+ */
 const MOST_TEXTS = 500;
 const FRAME_SHARE = 3;
 /** The length of a frame while the server has not said it. */
@@ -31,7 +38,11 @@ export class Analyzer {
     this.connection = connection;
   }
 
-  /** The terms of a text; null while they are not known. @param {string} text @returns {Term[] | null} */
+  /**
+   * The terms of a text; null while they are not known.
+   * @param {string} text
+   * @returns {Term[] | null}
+   */
   known(text) {
     const key = text.slice(0, MOST_UNITS);
     if (key === '') return [];
@@ -42,7 +53,11 @@ export class Analyzer {
     return terms;
   }
 
-  /** Asks for the terms of texts. @param {string[]} texts @returns {Promise<void>} when they are known, or can't be */
+  /**
+   * Asks for the terms of texts.
+   * @param {string[]} texts
+   * @returns {Promise<void>} when they are known, or can't be
+   */
   async load(texts) {
     const left = [...new Set(texts)].filter((text) => this.known(text) === null).map((text) => text.slice(0, MOST_UNITS));
     const loaded = left.map(
@@ -91,7 +106,10 @@ export class Analyzer {
     return texts;
   }
 
-  /** @param {string} text @param {[string, number, number][]} terms with their places in bytes of UTF-8 */
+  /**
+   * @param {string} text
+   * @param {[string, number, number][]} terms with their places in bytes of UTF-8
+   */
   #remember(text, terms) {
     const unit = unitsOf(text);
     this.#known.set(
@@ -102,7 +120,11 @@ export class Analyzer {
   }
 }
 
-/** The place in UTF-16 units of a place in bytes of UTF-8. @param {string} text @returns {(byte: number) => number} */
+/**
+ * The place in UTF-16 units of a place in bytes of UTF-8.
+ * @param {string} text
+ * @returns {(byte: number) => number}
+ */
 export function unitsOf(text) {
   const bytes = encoder.encode(text).length;
   if (bytes === text.length) return (byte) => byte;

@@ -21,7 +21,12 @@ import { readTweet } from './tweet.js';
 /** How many tweets the rate is estimated by. */
 const SAMPLE = 30;
 
-/** @param {string} query @param {AbortSignal} signal @param {string} token empty for none @param {string} [more] parameters */
+/**
+ * @param {string} query
+ * @param {AbortSignal} signal
+ * @param {string} token empty for none
+ * @param {string} [more] parameters
+ */
 const explain = (query, signal, token, more = '') =>
   fetch(`api/explain?q=${encodeURIComponent(query)}${more}`, { signal, headers: token ? { authorization: `Bearer ${token}` } : undefined });
 

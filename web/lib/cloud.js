@@ -1,4 +1,5 @@
-// The layout of the word cloud: each word as near to the middle as there is room, the largest first, along a spiral.
+// The layout of the word cloud: each word as near to the middle as there is room, the largest
+// first, along a spiral.
 
 /**
  * @typedef {object} Placed

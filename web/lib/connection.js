@@ -1,13 +1,19 @@
-// The connection to perch: one WebSocket for all columns, opened again when it is lost, so that no tweet is missing and none comes twice.
+// The connection to perch: one WebSocket for all columns, opened again when it is lost, so that no
+// tweet is missing and none comes twice.
 //
-//   subscribe ──> cmd/percolate ──> percolate/ok, watermark ──> tweet/new…      (lost: again with since and epoch)
+//   subscribe ──> cmd/percolate ──> percolate/ok, watermark ──> tweet/new…
+//   (after a loss: cmd/percolate again, with since and epoch)
 //
-// Every subscription remembers the last position it was sent. After a loss it asks for what came after that, from the index; a
-// position that the server can't continue from ends in `onrestart`, and the subscription starts anew.
+// Every subscription remembers the last position it was sent. After a loss it asks for what came
+// after that, from the index; a position that the server can't continue from ends in `onrestart`,
+// and the subscription starts anew.
 //
 // Knows nothing of the page: the socket, the clock and chance come from outside.
 
-/** @typedef {'connecting' | 'open' | 'locked' | 'waiting' | 'closed'} State locked: the server asks for a token */
+/**
+ * @typedef {'connecting' | 'open' | 'locked' | 'waiting' | 'closed'} State locked: the server asks
+ *   for a token
+ */
 
 /**
  * @typedef {object} Status
@@ -29,10 +35,12 @@
  * @typedef {object} Handlers
  * @property {(registration: {seq: number, queryId: string, resumed: boolean}) => void} onregistered
  * @property {(tweet: unknown, seq: number) => void} ontweet
- * @property {(id: string, seq: number) => void} ongone the tweet with this `id_str` is deleted, or does not match any more
+ * @property {(id: string, seq: number) => void} ongone the tweet with this `id_str` is deleted, or
+ *   does not match any more
  * @property {(seq: number) => void} onwithheld tweets up to here were too many to be sent
  * @property {(fault: Fault) => void} onerror the query is wrong, or a limit is reached
- * @property {() => void} onrestart what was shown can't be continued: forget it; a new registration follows
+ * @property {() => void} onrestart what was shown can't be continued: forget it; a new registration
+ *   follows
  */
 
 /**
@@ -51,19 +59,28 @@
  * @property {(timer: any) => void} clear
  */
 
-/** @typedef {{name: string, query: unknown, handlers: Handlers, since: number | null, epoch: string | null, asked: string | null}} Subscription */
+/**
+ * @typedef {{name: string, query: unknown, handlers: Handlers, since: number | null, epoch: string
+ *   | null, asked: string | null}} Subscription
+ */
 
 /** The first wait after a loss, about; it doubles with each attempt. */
 export const FIRST_WAIT_MS = 500;
 /** The longest wait. */
 export const LONGEST_WAIT_MS = 30_000;
-/** The server sends counts every two seconds: after so long a silence it is asked, after twice as long it is given up. */
+/**
+ * The server sends counts every two seconds: after so long a silence it is asked, after twice as
+ * long it is given up.
+ */
 export const SILENCE_MS = 10_000;
 /** What a command fails with when the connection is lost before its answer. */
 export const LOST = 'connection_lost';
 /** Commands that count as searches. */
 const SEARCHES = new Set(['cmd/query', 'cmd/missing', 'cmd/aggregate', 'cmd/analyze', 'stats/total-tweet-count']);
-/** What a command fails with that needs a token, and how the session of one that is no good any more is closed. */
+/**
+ * What a command fails with that needs a token, and how the session of one that is no good any more
+ * is closed.
+ */
 const UNAUTHORIZED = 'unauthorized';
 const UNAUTHORIZED_CODE = 4001;
 /** Coming back makes no sense: this client speaks another protocol. */
@@ -75,19 +92,29 @@ const SYSTEM_CLOCK = { now: () => Date.now(), set: (run, ms) => setTimeout(run, 
 export class Connection {
   /** @type {Status} */
   status = { state: 'closed', attempt: 0, retryAt: 0, reason: '', behind: false };
-  /** From `hello`. @type {{uid: string, version: string, epoch: string, seq: number, limits: Record<string, number>} | null} */
+  /**
+   * From `hello`.
+   * @type {{uid: string, version: string, epoch: string, seq: number, limits: Record<string,
+   *   number>} | null}
+   */
   hello = null;
   /** @type {Socket | null} */
   #socket = null;
   /** @type {Map<string, Subscription>} */
   #subscriptions = new Map();
-  /** Searches that run on the server, and those that wait for one to end: more at one time are refused. */
+  /**
+   * Searches that run on the server, and those that wait for one to end: more at one time are
+   * refused.
+   */
   #searches = 0;
   /** @type {{frame: unknown[], ref: string}[]} */
   #queue = [];
   /** @type {Set<string>} */
   #searchRefs = new Set();
-  /** Commands that wait for their answer. @type {Map<string, {resolve: (payload: any) => void, reject: (fault: Fault) => void}>} */
+  /**
+   * Commands that wait for their answer.
+   * @type {Map<string, {resolve: (payload: any) => void, reject: (fault: Fault) => void}>}
+   */
   #pending = new Map();
   #nextRef = 1;
   /** @type {any} */
@@ -105,7 +132,8 @@ export class Connection {
    * @param {object} options
    * @param {() => Socket} options.open
    * @param {(status: Status) => void} [options.onstatus]
-   * @param {(event: string, payload: any) => void} [options.onevent] counts and whatever else is pushed
+   * @param {(event: string, payload: any) => void} [options.onevent] counts and whatever else is
+   *   pushed
    * @param {string} [options.token] empty for none
    * @param {Clock} [options.clock]
    * @param {() => number} [options.random] from 0 to 1
@@ -185,7 +213,8 @@ export class Connection {
    *
    * @param {string} event
    * @param {unknown} payload
-   * @returns {Promise<any>} the payload of its answer; fails with a {@link Fault}, `connection_lost` among them
+   * @returns {Promise<any>} the payload of its answer; fails with a {@link Fault},
+   *   `connection_lost` among them
    */
   request(event, payload) {
     if (this.status.state !== 'open') return Promise.reject({ code: LOST, message: 'not connected' });
@@ -249,7 +278,8 @@ export class Connection {
   #register(subscription) {
     const { name, query, since, epoch } = subscription;
     const resume = since === null ? {} : { since, epoch };
-    // The answer is taken in #receive, in the order of the frames: a promise would run after tweets that come in the same task.
+    // The answer is taken in #receive, in the order of the frames: a promise would run after tweets
+    // that come in the same task.
     const ref = `s${this.#nextRef++}`;
     subscription.asked = ref;
     this.#send(['cmd/percolate', { query, name, ...resume }, ref]);
@@ -428,7 +458,8 @@ export class Connection {
 }
 
 /**
- * How long to wait before an attempt: twice as long each time, and between half and all of that by chance, so that the clients of a
+ * How long to wait before an attempt: twice as long each time, and between half and all of that by
+ * chance, so that the clients of a
  * server that was restarted don't come back all at once.
  *
  * @param {number} attempt from 1

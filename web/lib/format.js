@@ -141,7 +141,10 @@ const ENOUGH_TWEETS = 5;
 /** As many a second or more are counted by the second. */
 const QUICK_RATE = 1;
 
-/** How fast a search is: by the last seconds where tweets are many, and by the last tweets where they are few. */
+/**
+ * How fast a search is: by the last seconds where tweets are many, and by the last tweets where
+ * they are few.
+ */
 export class Tempo {
   #quick = new RateMeter();
   /** When the last tweets came, in ms. @type {number[]} */
@@ -154,7 +157,10 @@ export class Tempo {
     if (this.#times.length > TEMPO_TWEETS) this.#times.shift();
   }
 
-  /** @param {number} now in ms @param {() => number[]} history when the newest tweets of history were written, in ms */
+  /**
+   * @param {number} now in ms
+   * @param {() => number[]} history when the newest tweets of history were written, in ms
+   */
   rate(now, history) {
     const quick = this.#quick.rate(now);
     if (quick >= QUICK_RATE) return quick;

@@ -1,7 +1,8 @@
 // Which words of a tweet a query asked for, so that they can be marked.
 //
-// The server decides what matches; this only looks for words, and may mark a word too few where a query is intricate. It never marks
-// what the query excludes. Words are compared as the server's analyzer has them.
+// The server decides what matches; this only looks for words, and may mark a word too few where a
+// query is intricate. It never marks what the query excludes. Words are compared as the server's
+// analyzer has them.
 
 /** @typedef {import('./analyzer.js').Term} Term */
 /** @typedef {(term: string) => boolean} Test */
@@ -11,7 +12,8 @@
  *
  * @typedef {object} Marked
  * @property {[number, number][]} spans where the words are, in order and apart
- * @property {(sign: string, start: number, end: number) => boolean} entity whether the hashtag, mention or cashtag there was asked for
+ * @property {(sign: string, start: number, end: number) => boolean} entity whether the hashtag,
+ *   mention or cashtag there was asked for
  */
 
 /**
@@ -20,7 +22,8 @@
  * @typedef {object} Wanted
  * @property {'word' | 'phrase' | 'pattern' | 'entity'} kind
  * @property {string[]} texts what the analyzer reads: the parts of a pattern between its signs
- * @property {string} signs of a pattern `*` and `?`, one behind each part; of an entity the sign before it
+ * @property {string} signs of a pattern `*` and `?`, one behind each part; of an entity the sign
+ *   before it
  * @property {string} suffix `~1`, `*` behind it
  */
 
@@ -105,7 +108,12 @@ function endOf(text, from, sign) {
   return text.length;
 }
 
-/** @param {string} a @param {string} b @param {number} most @returns {boolean} whether so few edits make one the other */
+/**
+ * @param {string} a
+ * @param {string} b
+ * @param {number} most
+ * @returns {boolean} whether so few edits make one the other
+ */
 export function isNear(a, b, most) {
   if (Math.abs(a.length - b.length) > most) return false;
   let before = Array.from({ length: b.length + 1 }, (_, at) => at);
@@ -129,7 +137,8 @@ function testOf(term, suffix) {
 }
 
 /**
- * A test for a pattern with `*` and `?`. Walks instead of making a regular expression, so that no pattern can take long.
+ * A test for a pattern with `*` and `?`. Walks instead of making a regular expression, so that no
+ * pattern can take long.
  *
  * @param {string} pattern
  * @returns {Test}
@@ -237,7 +246,10 @@ export class Marks {
   #wanted;
   /** Made when the terms of the query are known. @type {Tests | null} */
   #tests = null;
-  /** What is to be analyzed before anything can be marked. Empty when nothing is marked. @type {string[]} */
+  /**
+   * What is to be analyzed before anything can be marked. Empty when nothing is marked.
+   * @type {string[]}
+   */
   texts;
 
   /** @param {string} query */

@@ -25,7 +25,8 @@ export function cloudSvg(placed, { width, height, colors }) {
  * Bars over time.
  *
  * @param {{starts: number[], counts: number[]}} histogram
- * @param {{width: number, height: number, colors: Colors, title: string, label: (time: number) => string}} options
+ * @param {{width: number, height: number, colors: Colors, title: string, label: (time: number) =>
+ *   string}} options
  */
 export function barsSvg({ starts, counts }, { width, height, colors, title, label }) {
   const most = Math.max(1, ...counts);

@@ -1,5 +1,6 @@
-// What a search is about, exactly and for its whole history, as the server counts it (`cmd/aggregate`). It is counted again while tweets
-// come, so the count beside a term is the number of tweets that a search for it found a moment ago.
+// What a search is about, exactly and for its whole history, as the server counts it
+// (`cmd/aggregate`). It is counted again while tweets come, so the count beside a term is the
+// number of tweets that a search for it found a moment ago.
 
 import { LOST } from './connection.js';
 
@@ -11,7 +12,10 @@ import { LOST } from './connection.js';
 const BARS = 60;
 /** Words are asked for in plenty: many say nothing. */
 const TERMS = { words: 600, mentions: 600, hashtags: 20, authors: 20, languages: 20 };
-/** From one count to the next, at least and at most; in between so many times as long as the count took: a busy server is asked less. */
+/**
+ * From one count to the next, at least and at most; in between so many times as long as the count
+ * took: a busy server is asked less.
+ */
 const AGAIN_MS = 2000;
 const LATEST_MS = 10_000;
 const AGAIN_FACTOR = 10;
@@ -20,7 +24,10 @@ const AGAIN_FACTOR = 10;
 export const PARTS = /** @type {const} */ ({ words: 'text', hashtags: 'hashtag', mentions: 'mention', authors: 'user.screen_name', languages: 'lang' });
 /** @typedef {keyof typeof PARTS} Part */
 /** @typedef {Record<Part, Count[]>} Counts most frequent first */
-/** @typedef {{total: number, interval_ms: number, buckets: {key: number, count: number}[]}} OverTime as the server says it */
+/**
+ * @typedef {{total: number, interval_ms: number, buckets: {key: number, count: number}[]}} OverTime
+ *   as the server says it
+ */
 
 /** @type {Part[]} */
 const ALL_PARTS = /** @type {any} */ (Object.keys(PARTS));
@@ -33,7 +40,11 @@ export function counted(terms) {
   return [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).map(([term, count]) => ({ term, count }));
 }
 
-/** Counts of tweets that are here, while the server has not counted. Words are left out. @param {Tweet[]} tweets @returns {Counts} */
+/**
+ * Counts of tweets that are here, while the server has not counted. Words are left out.
+ * @param {Tweet[]} tweets
+ * @returns {Counts}
+ */
 export function countsOf(tweets) {
   /** @param {(tweet: Tweet) => string[]} values */
   const each = (values) => counted(tweets.flatMap((tweet) => [...new Set(values(tweet).map((value) => value.toLowerCase()))]));

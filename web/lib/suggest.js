@@ -19,7 +19,11 @@
 /** How many are shown. */
 const MOST = 8;
 
-/** Whether something stands before the caret that can be completed. @param {string} query @param {number} caret */
+/**
+ * Whether something stands before the caret that can be completed.
+ * @param {string} query
+ * @param {number} caret
+ */
 export const isCompletable = (query, caret) => /[^\s()[\]{}|]$/u.test(query.slice(0, caret));
 
 /**

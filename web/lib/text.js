@@ -1,4 +1,5 @@
-// The text of a tweet as a list of segments, each of which is shown as text: no part of a tweet ever becomes markup.
+// The text of a tweet as a list of segments, each of which is shown as text: no part of a tweet
+// ever becomes markup.
 
 import { safeUrl } from './tweet.js';
 
@@ -14,7 +15,8 @@ import { safeUrl } from './tweet.js';
  * @property {boolean} [marked] whether the search asked for it
  */
 
-// Every alternative starts with a fixed sign and repeats one class: the time is linear in the length of the text.
+// Every alternative starts with a fixed sign and repeats one class: the time is linear in the
+// length of the text.
 const ENTITY = /https?:\/\/[^\s<>"“”]+|[#＃][\p{L}\p{M}\p{N}_]+|[@＠]\w{1,20}|\$[A-Za-z]{1,6}(?![\w])/gu;
 const WORD = /[\p{L}\p{M}\p{N}_]/u;
 /** Signs that end a sentence, not an address. */
@@ -48,7 +50,11 @@ export function segments(text, links, marked = null) {
   return out;
 }
 
-/** @param {string} found @param {Map<string, Link>} known @returns {{segment: Segment, length: number} | null} */
+/**
+ * @param {string} found
+ * @param {Map<string, Link>} known
+ * @returns {{segment: Segment, length: number} | null}
+ */
 function linkOf(found, known) {
   const trimmed = found.replace(TRAILING, '');
   const link = known.get(found) ?? known.get(trimmed);
@@ -59,7 +65,12 @@ function linkOf(found, known) {
   return { segment: { kind: 'link', text: label.length > 40 ? `${label.slice(0, 39)}…` : label, href }, length: trimmed.length };
 }
 
-/** @param {string} found @param {number} start where it is in the text @param {Marked | null} marked @returns {{segment: Segment, length: number}} */
+/**
+ * @param {string} found
+ * @param {number} start where it is in the text
+ * @param {Marked | null} marked
+ * @returns {{segment: Segment, length: number}}
+ */
 function entityOf(found, start, marked) {
   const [sign, body] = [found[0] ?? '', found.slice(1)];
   const [kind, term] = sign === '$' ? ['cashtag', `$${body}`] : sign === '@' || sign === '＠' ? ['mention', `@${body}`] : ['hashtag', `#${body}`];
@@ -67,7 +78,14 @@ function entityOf(found, start, marked) {
   return { segment: { kind: /** @type {Segment['kind']} */ (kind), text: found, term, marked: isMarked }, length: found.length };
 }
 
-/** @param {string} text @param {number} from @param {number} to @param {{list: [number, number][], next: number}} spans the next is the first that ends behind `from` @param {Segment[]} out */
+/**
+ * @param {string} text
+ * @param {number} from
+ * @param {number} to
+ * @param {{list: [number, number][], next: number}} spans the next is the first that ends behind
+ *   `from`
+ * @param {Segment[]} out
+ */
 function plain(text, from, to, spans, out) {
   for (let span; (span = spans.list[spans.next]) && span[0] < to; spans.next++) {
     const [start, end] = [Math.max(span[0], from), Math.min(span[1], to)];

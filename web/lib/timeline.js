@@ -14,7 +14,8 @@ export function intervalOf(span, bars = 60) {
  * @property {number} interval from one to the next, in ms
  * @property {number[]} starts in ms
  * @property {number[]} counts
- * @property {number} earlier tweets before the first bar: few, and so much older that with them nothing could be seen
+ * @property {number} earlier tweets before the first bar: few, and so much older that with them
+ *   nothing could be seen
  */
 
 /** What may be left out, of all tweets. */
@@ -41,7 +42,11 @@ function filled(buckets, interval, earlier) {
   return { interval, starts, counts, earlier };
 }
 
-/** @param {[number, number][]} buckets @param {number} interval @returns {[number, number][]} the same in longer bars */
+/**
+ * @param {[number, number][]} buckets
+ * @param {number} interval
+ * @returns {[number, number][]} the same in longer bars
+ */
 function joined(buckets, interval) {
   /** @type {Map<number, number>} */
   const counts = new Map();
@@ -73,7 +78,8 @@ export function histogram(times, bars = 60) {
 }
 
 /**
- * Every bar from the first to the last that the server counted. Few tweets that are far older than the others are left out; where
+ * Every bar from the first to the last that the server counted. Few tweets that are far older than
+ * the others are left out; where
  * tweets are spread so far that no bar could be seen, bars are longer than the server's.
  *
  * @param {{interval_ms: number, buckets: {key: number, count: number}[]}} answer of `cmd/aggregate`

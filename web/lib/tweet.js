@@ -1,4 +1,5 @@
-// A tweet as the page uses it, read from JSON that anybody may have written: nothing about its shape is taken for granted.
+// A tweet as the page uses it, read from JSON that anybody may have written: nothing about its
+// shape is taken for granted.
 //
 // Ids are strings throughout: they are larger than JavaScript's numbers can hold.
 
@@ -9,7 +10,10 @@
  * @property {string} label what is shown
  */
 
-/** @typedef {{kind: 'photo' | 'video', src: string, href: string, alt: string}} Media src: of the picture, of a video its poster */
+/**
+ * @typedef {{kind: 'photo' | 'video', src: string, href: string, alt: string}} Media src: of the
+ *   picture, of a video its poster
+ */
 
 /**
  * @typedef {object} Tweet
@@ -66,7 +70,8 @@ function idOf(raw) {
 }
 
 /**
- * The key of a tweet. An identity that is no number, such as Bluesky's, has its order in `id`. JavaScript rounds that number, which
+ * The key of a tweet. An identity that is no number, such as Bluesky's, has its order in `id`.
+ * JavaScript rounds that number, which
  * can change the order of tweets of the same millisecond.
  *
  * @param {string} id
@@ -89,13 +94,19 @@ export function safeUrl(value) {
   }
 }
 
-/** Whether an address is one of those that lead nowhere, for examples (RFC 2606). @param {string} url */
+/**
+ * Whether an address is one of those that lead nowhere, for examples (RFC 2606).
+ * @param {string} url
+ */
 export const isExample = (url) => /^https?:\/\/(?:[^/]+\.)?example\.(?:com|org|net)\//.test(url);
 
 /** @type {Record<string, string>} */
 const NAMED = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'", nbsp: '\u00a0' };
 
-/** @param {string} text HTML entities as the characters that they mean: Twitter escapes `<`, `>` and `&`, others write numbers */
+/**
+ * @param {string} text HTML entities as the characters that they mean: Twitter escapes `<`, `>` and
+ *   `&`, others write numbers
+ */
 const unescape = (text) =>
   text.replace(/&(?:(lt|gt|amp|quot|apos|nbsp)|#(\d{1,7})|#[xX]([\da-fA-F]{1,6}));/g, (whole, name, decimal, hex) => {
     if (name) return NAMED[name] ?? whole;
@@ -103,7 +114,10 @@ const unescape = (text) =>
     return code > 0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? String.fromCodePoint(code) : whole;
   });
 
-/** Tweets that were read, by their JSON: every column that a tweet is in shares it. @type {WeakMap<object, Tweet>} */
+/**
+ * Tweets that were read, by their JSON: every column that a tweet is in shares it.
+ * @type {WeakMap<object, Tweet>}
+ */
 const known = new WeakMap();
 
 /**
@@ -132,7 +146,11 @@ function read(value, depth) {
 /** The address of an author, as that of a tweet begins: of X, Mastodon, Bluesky. */
 const AUTHOR = /^(https?:\/\/[^/]+\/(?:profile\/[^/]+|@[^/]+|[^/]+(?=\/status)))\//;
 
-/** Of most tweets nothing is shown but their place in the count: what takes time is read when it is asked for. @implements {Tweet} */
+/**
+ * Of most tweets nothing is shown but their place in the count: what takes time is read when it is
+ * asked for.
+ * @implements {Tweet}
+ */
 class ReadTweet {
   #user;
   #entities;
@@ -144,7 +162,12 @@ class ReadTweet {
   /** @type {Tweet | null | undefined} */
   #quoted;
 
-  /** @param {string} id @param {unknown} value @param {Tweet | null} original @param {number} depth */
+  /**
+   * @param {string} id
+   * @param {unknown} value
+   * @param {Tweet | null} original
+   * @param {number} depth
+   */
   constructor(id, value, original, depth) {
     const raw = object(value);
     const user = object(raw.user);
@@ -220,7 +243,11 @@ function timeOf(value) {
 /** The most pictures of one tweet. */
 const MOST_MEDIA = 4;
 
-/** @param {Record<string, any>} entities @param {Record<string, any>} extended @returns {Media[]} */
+/**
+ * @param {Record<string, any>} entities
+ * @param {Record<string, any>} extended
+ * @returns {Media[]}
+ */
 function mediaOf(entities, extended) {
   /** @type {Map<string, Media>} */
   const found = new Map();

@@ -31,11 +31,15 @@ const LITTLE = /^[\u3040-\u309f\u30fc]{1,3}$/u;
 /** Where words begin in scripts without spaces. */
 const segmenter = new Intl.Segmenter(undefined, { granularity: 'word' });
 
-/** The text that speaks for a tweet: a retweet speaks with the words of its original. @param {Tweet} tweet */
+/**
+ * The text that speaks for a tweet: a retweet speaks with the words of its original.
+ * @param {Tweet} tweet
+ */
 export const spokenText = (tweet) => (tweet.original ?? tweet).text;
 
 /**
- * The telling words of a tweet as they are spelled, in lower case, by their term. The terms of scripts without spaces are single
+ * The telling words of a tweet as they are spelled, in lower case, by their term. The terms of
+ * scripts without spaces are single
  * characters that touch each other; a word of several is its own term.
  *
  * @param {Tweet} tweet
@@ -62,7 +66,8 @@ export function spelled(tweet, analyzer) {
 }
 
 /**
- * Counts words of tweets that are here as they are spelled: for scripts without spaces, of which the server's terms are single characters.
+ * Counts words of tweets that are here as they are spelled: for scripts without spaces, of which
+ * the server's terms are single characters.
  *
  * @param {Tweet[]} tweets
  * @param {number} most
@@ -70,7 +75,12 @@ export function spelled(tweet, analyzer) {
  */
 export const topSpelled = (tweets, most, analyzer) => counted(tweets.flatMap((tweet) => [...spelled(tweet, analyzer).values()])).slice(0, most);
 
-/** How terms are spelled in some tweets, as far as they are there. @param {string[]} terms @param {Tweet[]} tweets @param {Analyzer} analyzer */
+/**
+ * How terms are spelled in some tweets, as far as they are there.
+ * @param {string[]} terms
+ * @param {Tweet[]} tweets
+ * @param {Analyzer} analyzer
+ */
 export function spellings(terms, tweets, analyzer) {
   const wanted = new Set(terms);
   /** @type {Map<string, string>} */
@@ -103,14 +113,17 @@ export function slope(ys) {
 
 /** @typedef {-1 | 0 | 1} Direction */
 
-/** How many equal parts the tweets are split into, and how many of the last are the short window. */
+/**
+ * How many equal parts the tweets are split into, and how many of the last are the short window.
+ */
 const PARTS = 20;
 const SHORT = 7;
 /** Of the word's mean, from one end of the window to the other: less is no trend. */
 const TREND = 0.35;
 
 /**
- * Where words are going: over some tweets, and over the last third of them. The tweets are split into parts of equal size, so a trend is
+ * Where words are going: over some tweets, and over the last third of them. The tweets are split
+ * into parts of equal size, so a trend is
  * a change of the share a word has, whether tweets come fast or slowly.
  *
  * @param {Tweet[]} newestFirst those whose terms are not known are left out

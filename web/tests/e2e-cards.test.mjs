@@ -1,4 +1,5 @@
-// Tweets as people know them, and how they are reached: pictures, videos, quotes, links, keys, fingers.
+// Tweets as people know them, and how they are reached: pictures, videos, quotes, links, keys,
+// fingers.
 
 import assert from 'node:assert/strict';
 import { accessible, anotherBrowser, column, live, many, shown, texts, total } from './page.mjs';

@@ -1,4 +1,5 @@
-// The page says what is, also when something is not: no connection, no clipboard, no permission, no such query.
+// The page says what is, also when something is not: no connection, no clipboard, no permission, no
+// such query.
 
 import assert from 'node:assert/strict';
 import { accessible, column, live, many, total } from './page.mjs';
@@ -23,7 +24,8 @@ live('a column is not live while the server is down, and a search that is made t
 
 live('copied is what was copied', async ({ perch, page, open }) => {
   await page.addInitScript(() => {
-    // As on a page that is not secure: there is no clipboard, and the old way is what the test says.
+    // As on a page that is not secure: there is no clipboard, and the old way is what the test
+    // says.
     Object.defineProperty(navigator, 'clipboard', { value: undefined });
     Object.assign(globalThis, { isCopied: false });
     document.execCommand = () => /** @type {any} */ (globalThis).isCopied;

@@ -1,4 +1,5 @@
-// Measures the page in Chromium, on the server of `target/release` or PERCH_BINARY. Prints a table; its figures depend on the machine.
+// Measures the page in Chromium, on the server of `target/release` or PERCH_BINARY. Prints a table;
+// its figures depend on the machine.
 //
 //   npm run measure [COLUMNS [RATE [SECONDS]]]        10 columns, 500 tweets a second, 30 seconds
 //

@@ -1,5 +1,6 @@
-// A stand-in for perch that serves the page and speaks the event protocol with made-up tweets: for working on the page and for its
-// pictures. `node web/tests/mock-server.mjs [PORT]`. A query matches by its first plain word; `*` matches everything.
+// A stand-in for perch that serves the page and speaks the event protocol with made-up tweets: for
+// working on the page and for its pictures. `node web/tests/mock-server.mjs [PORT]`. A query
+// matches by its first plain word; `*` matches everything.
 
 import { createServer } from 'node:http';
 import { extname } from 'node:path';
@@ -36,7 +37,8 @@ function playedCompletions(query) {
 }
 
 /**
- * @param {{port?: number, rate?: number, history?: number, seed?: number, now?: number}} [options] rate: tweets a second, 0 for none
+ * @param {{port?: number, rate?: number, history?: number, seed?: number, now?: number}} [options]
+ *   rate: tweets a second, 0 for none
  */
 export async function start({ port = 0, rate = 3, history = 1500, seed = 1, now = Date.now() } = {}) {
   const random = chance(seed);

@@ -34,7 +34,10 @@ export class Perch {
   #dir = '';
   #stderr = '';
 
-  /** @param {string} [source] TOML: none by default @param {string[]} [set] settings, each `key=value` */
+  /**
+   * @param {string} [source] TOML: none by default
+   * @param {string[]} [set] settings, each `key=value`
+   */
   static async start(source = '[]', set = []) {
     const perch = new Perch();
     perch.settings = [`source=${source}`, ...set];
@@ -116,7 +119,11 @@ export class Perch {
     if (!response.ok) throw new Error(await response.text());
   }
 
-  /** The ids of all tweets that match, newest first. @param {string} query @returns {Promise<string[]>} */
+  /**
+   * The ids of all tweets that match, newest first.
+   * @param {string} query
+   * @returns {Promise<string[]>}
+   */
   async search(query) {
     const ids = [];
     let before = '';

@@ -1,4 +1,5 @@
-// Makes the pictures in docs/screenshots: the main states of the page, with made-up tweets, always the same ones.
+// Makes the pictures in docs/screenshots: the main states of the page, with made-up tweets, always
+// the same ones.
 //
 //   make screenshots, or node web/tests/screenshots.mjs FOLDER
 
@@ -12,7 +13,10 @@ const FOLDER = process.argv[2] ?? fileURLToPath(new URL('../../docs/screenshots/
 
 /** @typedef {import('playwright-core').Page} Page */
 
-/** @type {Record<string, {path?: string, size?: [number, number], dark?: boolean, act?: (page: Page) => Promise<unknown>}>} */
+/**
+ * @type {Record<string, {path?: string, size?: [number, number], dark?: boolean, act?: (page: Page)
+ *   => Promise<unknown>}>}
+ */
 const STATES = {
   'search-light': { path: '?q=rust' },
   'search-dark': { path: '?q=rust', dark: true },

@@ -1,4 +1,5 @@
-// Tweets that are made up for tests, always the same ones, and a generator of numbers to make them by.
+// Tweets that are made up for tests, always the same ones, and a generator of numbers to make them
+// by.
 
 /** Numbers from 0 to 1, always the same for the same seed. @param {number} seed */
 export function chance(seed) {
@@ -78,7 +79,8 @@ export function lively(n, random, time) {
 }
 
 /**
- * Terms of a text as `cmd/analyze` answers with them, for a server that is played: runs of letters and digits in lower case, without
+ * Terms of a text as `cmd/analyze` answers with them, for a server that is played: runs of letters
+ * and digits in lower case, without
  * accents, and single characters of scripts without spaces. The real analyzer knows more.
  *
  * @param {string} text

@@ -61,7 +61,10 @@ export function Analysis({ column, onClose }) {
 
 /** How many loaded tweets are looked through for how a word is spelled. */
 const SPELLED = 500;
-/** With fewer words than this, those of scripts without spaces are counted, as far as tweets are loaded. */
+/**
+ * With fewer words than this, those of scripts without spaces are counted, as far as tweets are
+ * loaded.
+ */
 const FEW_WORDS = 6;
 
 /** So many tweets say something by how often they say it. */
@@ -82,7 +85,8 @@ function foundIn(column, analyzer) {
   const counts = all ?? countsOf(tweets);
   const n = time?.total ?? tweets.length;
   const mentions = new Map(counts.mentions.map(({ term, count }) => [term, count]));
-  // What was searched for is known, what nearly every tweet says tells nothing apart, what one of many says is chance, and a name that is mostly mentioned is no word.
+  // What was searched for is known, what nearly every tweet says tells nothing apart, what one of
+  // many says is chance, and a name that is mostly mentioned is no word.
   const own = new Set(column.marks.texts.flatMap((text) => (analyzer.known(text) ?? []).map(({ term }) => term)));
   const fits = (/** @type {string} */ term, /** @type {number} */ count) =>
     isTelling(term) && !own.has(term) && (n < SOME || (count > 1 && count < n * NEARLY_ALL)) && (mentions.get(term) ?? 0) * 2 < count;
@@ -111,13 +115,22 @@ function foundIn(column, analyzer) {
   };
 }
 
-/** The term of a hashtag, as far as it is known. @param {string} tag @param {import('../lib/analyzer.js').Analyzer} analyzer */
+/**
+ * The term of a hashtag, as far as it is known.
+ * @param {string} tag
+ * @param {import('../lib/analyzer.js').Analyzer} analyzer
+ */
 function termOf(tag, analyzer) {
   const terms = analyzer.known(tag);
   return (terms?.length === 1 && terms[0]?.term) || tag.toLowerCase();
 }
 
-/** Asks for the terms of what {@link foundIn} looks at. @param {Column} column @param {import('../lib/analyzer.js').Analyzer} analyzer @returns null when all are known */
+/**
+ * Asks for the terms of what {@link foundIn} looks at.
+ * @param {Column} column
+ * @param {import('../lib/analyzer.js').Analyzer} analyzer
+ * @returns null when all are known
+ */
 function loadTerms(column, analyzer) {
   const newest = column.feed.tweets.slice(0, TRENDING);
   const texts = [...column.marks.texts, ...newest.flatMap((tweet, at) => [tweet.text, spokenText(tweet), ...(at < SPELLED ? tweet.hashtags : [])])];
@@ -126,7 +139,11 @@ function loadTerms(column, analyzer) {
 
 /** @typedef {import('../lib/spread.js').Count & {label: string}} Labelled */
 
-/** @param {import('../lib/spread.js').Count[]} counts @param {(term: string) => string} label @returns {Labelled[]} */
+/**
+ * @param {import('../lib/spread.js').Count[]} counts
+ * @param {(term: string) => string} label
+ * @returns {Labelled[]}
+ */
 const labelled = (counts, label) => counts.map((count) => ({ ...count, label: label(count.term) }));
 
 const languageNames = new Intl.DisplayNames(LOCALE, { type: 'language', fallback: 'code' });
@@ -140,7 +157,10 @@ function languageName(code) {
   }
 }
 
-/** Looked at anew each second, when there is something new, and as soon as the server has counted. @param {Column} column */
+/**
+ * Looked at anew each second, when there is something new, and as soon as the server has counted.
+ * @param {Column} column
+ */
 function useFound(column) {
   const { perch } = useContext(Page);
   const { analyzer } = perch;
@@ -260,7 +280,11 @@ function Time({ column, data }) {
     const earlier = data.earlier > 0 ? `, ${t('analysis.earlier', { n: data.earlier, count: format.count(data.earlier) })}` : '';
     return t('analysis.bar', values) + earlier;
   };
-  /** Says what the bar under the pointer is, or how long each is. Not drawn by the view: it follows the pointer. @param {number | null} at */
+  /**
+   * Says what the bar under the pointer is, or how long each is. Not drawn by the view: it follows
+   * the pointer.
+   * @param {number | null} at
+   */
   const point = (at) => {
     const [starts, counts] = plot.current?.data ?? numbers();
     const start = at === null ? undefined : starts[at];
@@ -319,7 +343,11 @@ function Cloud({ words, add, column }) {
   </section>`;
 }
 
-/** Enter takes the word; arrows go from word to word. @param {KeyboardEvent} event @param {() => void} take */
+/**
+ * Enter takes the word; arrows go from word to word.
+ * @param {KeyboardEvent} event
+ * @param {() => void} take
+ */
 function onWordKey(event, take) {
   const element = /** @type {Element} */ (event.currentTarget);
   const next = event.key === 'ArrowRight' || event.key === 'ArrowDown' ? element.nextElementSibling : event.key === 'ArrowLeft' || event.key === 'ArrowUp' ? element.previousElementSibling : null;
@@ -331,7 +359,11 @@ function onWordKey(event, take) {
 
 const TREND_ICONS = /** @type {const} */ ({ 1: 'up', 0: 'flat', '-1': 'down' });
 
-/** @param {{words: Labelled[], trends: Map<string, {long: import('../lib/words.js').Direction, short: import('../lib/words.js').Direction}> | null, add: (term: string) => void, scope: string}} props */
+/**
+ * @param {{words: Labelled[], trends: Map<string, {long: import('../lib/words.js').Direction,
+ *   short: import('../lib/words.js').Direction}> | null, add: (term: string) => void, scope:
+ *   string}} props
+ */
 function Words({ words, trends, add, scope }) {
   return html`<${Bars}
     title=${t('analysis.words')}
@@ -351,7 +383,10 @@ function Words({ words, trends, add, scope }) {
   />`;
 }
 
-/** @param {{title: string, counts: Labelled[], add: (term: string) => void, search?: (term: string) => string, scope?: string, extra?: ((count: Labelled) => any) | null}} props */
+/**
+ * @param {{title: string, counts: Labelled[], add: (term: string) => void, search?: (term: string)
+ *   => string, scope?: string, extra?: ((count: Labelled) => any) | null}} props
+ */
 function Bars({ title, counts, add, search = (term) => term, scope = '', extra }) {
   if (counts.length === 0) return null;
   const most = counts[0]?.count ?? 1;

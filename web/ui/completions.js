@@ -1,4 +1,5 @@
-// The list of completions below the search field: a combobox as ARIA describes it. The focus stays in the field.
+// The list of completions below the search field: a combobox as ARIA describes it. The focus stays
+// in the field.
 
 import { useEffect, useState } from '../vendor/hooks.js';
 import { t } from '../strings.js';
@@ -17,7 +18,11 @@ export const LIST_ID = 'search-completions';
 /** @param {number} at */
 const optionId = (at) => `${LIST_ID}-${at}`;
 
-/** What the field says about the list. @param {Completions | null} completions @param {number} active */
+/**
+ * What the field says about the list.
+ * @param {Completions | null} completions
+ * @param {number} active
+ */
 export const comboboxAttributes = (completions, active) => ({
   role: 'combobox',
   'aria-autocomplete': 'list',
@@ -27,7 +32,8 @@ export const comboboxAttributes = (completions, active) => ({
 });
 
 /**
- * The completions at the caret. Those of the text before stay until the next ones have come, so that the list does not flicker.
+ * The completions at the caret. Those of the text before stay until the next ones have come, so
+ * that the list does not flicker.
  *
  * @param {{query: string, caret: number, isOpen: boolean, token: string}} place
  * @returns {Completions | null} null when there is none
@@ -58,7 +64,9 @@ export function useCompletions({ query, caret, isOpen, token }) {
   return isAsked && found?.items.length ? found : null;
 }
 
-/** @param {{completions: Completions | null, active: number, accept: (item: Item) => void}} props */
+/**
+ * @param {{completions: Completions | null, active: number, accept: (item: Item) => void}} props
+ */
 export function CompletionList({ completions, active, accept }) {
   return html`<ul id=${LIST_ID} class="completions" role="listbox" aria-label=${t('search.completions')} hidden=${!completions}>
     ${completions?.items.map(

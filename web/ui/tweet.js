@@ -13,7 +13,10 @@ import { Icon, format, html } from './html.js';
 /** @typedef {import('../lib/tweet.js').Media} Media */
 /** @typedef {import('../lib/tweet.js').Tweet} Tweet */
 
-/** A picture that could not be loaded is not asked for again by every tweet of the same author. @type {Set<string>} */
+/**
+ * A picture that could not be loaded is not asked for again by every tweet of the same author.
+ * @type {Set<string>}
+ */
 const broken = new Set();
 const MOST_BROKEN = 2000;
 
@@ -37,7 +40,10 @@ function Avatar({ tweet }) {
   return html`<span class="avatar initials" style=${{ '--hue': hueOf(tweet.screen) }} aria-hidden="true">${initials(tweet)}</span>`;
 }
 
-/** A time that ticks: each second in its first minute, then each half minute. @param {{tweet: Tweet, tab: number, onJson: () => void}} props */
+/**
+ * A time that ticks: each second in its first minute, then each half minute.
+ * @param {{tweet: Tweet, tab: number, onJson: () => void}} props
+ */
 function Age({ tweet, tab, onJson }) {
   const { perch } = useContext(Page);
   const isYoung = Date.now() - tweet.time < 60_000;
@@ -49,7 +55,11 @@ function Age({ tweet, tab, onJson }) {
   </button>`;
 }
 
-/** A link that searches. @param {{term: string, text: string, kind: string, marked?: boolean, column: Column, tab: number}} props */
+/**
+ * A link that searches.
+ * @param {{term: string, text: string, kind: string, marked?: boolean, column: Column, tab:
+ *   number}} props
+ */
 function Term({ term, text, kind, marked, column, tab }) {
   const { searchTerm, chooseTerm } = useContext(Page);
   /** @param {MouseEvent} event */
@@ -66,7 +76,11 @@ function Term({ term, text, kind, marked, column, tab }) {
   >`;
 }
 
-/** What a search has marked in a text; null while the server has not said its terms. @param {Column} column @param {string} text */
+/**
+ * What a search has marked in a text; null while the server has not said its terms.
+ * @param {Column} column
+ * @param {string} text
+ */
 function useMarked({ marks }, text) {
   const { analyzer } = useContext(Page).perch;
   const [marked, setMarked] = useState(/** @type {import('../lib/marks.js').Marked | null} */ (null));
@@ -108,7 +122,10 @@ function Text({ tweet, column, tab }) {
     </button>`}`;
 }
 
-/** The name of an author, with a way to their page where there is one. @param {{tweet: Tweet, tab: number}} props */
+/**
+ * The name of an author, with a way to their page where there is one.
+ * @param {{tweet: Tweet, tab: number}} props
+ */
 const Name = ({ tweet, tab }) =>
   tweet.userHref
     ? html`<a class="name" href=${tweet.userHref} tabindex=${tab} target="_blank" rel="noopener noreferrer nofollow" title=${t('tweet.author', { name: tweet.name || tweet.screen })}><bdi>${tweet.name || tweet.screen}</bdi></a>`
@@ -120,7 +137,8 @@ function MediaGrid({ media, tab }) {
 }
 
 /**
- * A small picture for one of the demo source, which has none. It is drawn here, always the same for the same address.
+ * A small picture for one of the demo source, which has none. It is drawn here, always the same for
+ * the same address.
  *
  * @param {{seed: string, label: string}} props
  */
@@ -135,7 +153,11 @@ function Landscape({ seed, label }) {
   </svg>`;
 }
 
-/** A picture, or the first one of a video. Where it can't be loaded, what it shows is said, if its author has said it. @param {{media: Media, tab: number}} props */
+/**
+ * A picture, or the first one of a video. Where it can't be loaded, what it shows is said, if its
+ * author has said it.
+ * @param {{media: Media, tab: number}} props
+ */
 function Picture({ media: { kind, src, href, alt }, tab }) {
   const [isBroken, setBroken] = useState(broken.has(src));
   if (isExample(src)) return html`<${Landscape} seed=${src} label=${alt || t('tweet.image.demo')} />`;
@@ -164,7 +186,11 @@ function Quoted({ tweet, column, tab }) {
 const Count = ({ name, count, label }) =>
   html`<span class=${`count ${name}`} title=${label}><${Icon} name=${name} /><span aria-hidden="true">${format.short(count)}</span><span class="unseen">${label}</span></span>`;
 
-/** @param {'tweet.retweets' | 'tweet.favorites' | 'tweet.followers' | 'tweet.seen' | 'tweet.reach'} key @param {number} n */
+/**
+ * @param {'tweet.retweets' | 'tweet.favorites' | 'tweet.followers' | 'tweet.seen' | 'tweet.reach'}
+ *   key
+ * @param {number} n
+ */
 const counted = (key, n) => t(key, { n, count: format.count(n) });
 
 /**
@@ -201,7 +227,10 @@ function TweetView({ item, original, column, order }) {
   const shown = original ?? tweet;
   const isRetweet = tweet.originalId !== null;
   const { seen, reach } = item;
-  /** What is sorted by is what is shown: of all that came of a tweet, not of this version of it. @param {'retweets' | 'favorites'} name */
+  /**
+   * What is sorted by is what is shown: of all that came of a tweet, not of this version of it.
+   * @param {'retweets' | 'favorites'} name
+   */
   const most = (name) => (order === name ? Math.max(item[name], shown[name]) : shown[name]);
   /** @param {'retweets' | 'favorites'} name @param {import('./html.js').IconName} icon */
   const number = (name, icon) => {
