@@ -20,6 +20,7 @@ mod compression;
 mod deletion;
 mod errors;
 pub(crate) mod explain;
+mod export;
 mod feeds;
 mod health;
 mod http;

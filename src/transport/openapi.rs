@@ -32,6 +32,7 @@ use crate::tweet;
         super::sse::stream,
         super::rest::search,
         super::rest::aggregate,
+        super::export::export,
         super::rest::tweet,
         super::ingest::ingest,
         super::deletion::delete,
@@ -111,7 +112,7 @@ pub(super) fn json(limits: &LimitsSection, max_query_bytes: usize) -> String {
 const MAX_URL_BYTES: u64 = 65_534;
 
 /// The paths whose GET exists as POST too, for queries that are too long for a URL.
-const POST_FORMS: &[&str] = &["/api/search", "/api/aggregate", "/api/stream", "/api/explain"];
+const POST_FORMS: &[&str] = &["/api/search", "/api/aggregate", "/api/export", "/api/stream", "/api/explain"];
 
 /// The POST of an operation: its parameters are the fields of a body.
 fn post_form(get: &Value) -> Value {
@@ -196,6 +197,7 @@ fn parameter_schema(path: &str, name: &str, limits: &LimitsSection, max_query_by
         (_, "q") => json!({"type": "string", "minLength": 1, "maxLength": max_query_bytes}),
         ("/api/suggest", "n") => whole(1, MAX_SUGGESTIONS as u64),
         (_, "at") => whole(0, MAX_URL_BYTES),
+        ("/api/export", "format") => json!({"type": "string", "enum": ["ndjson", "csv"]}),
         ("/api/aggregate", "n") => whole(1, protocol::MAX_BUCKETS as u64),
         ("/api/aggregate", "by") => json!({"type": "string", "enum": protocol::countable_names()}),
         ("/api/queries", "n") => whole(1, queries::MAX_QUERIES as u64),

@@ -29,8 +29,8 @@ use super::protocol;
 use super::request_params::RequestParams;
 use super::response_budget::ResponseSlot;
 use super::{
-    Route, Transport, TransportContext, TransportKind, deletion, health, http, ingest, openapi, params, queries,
-    searches, suggest, web_app,
+    Route, Transport, TransportContext, TransportKind, deletion, export, health, http, ingest, openapi, params,
+    queries, searches, suggest, web_app,
 };
 
 pub(super) const KIND: TransportKind = TransportKind {
@@ -45,6 +45,8 @@ pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "POST", path: "/api/search", handler: || guarded(MethodFilter::POST, search) },
     Route { method: "GET", path: "/api/aggregate", handler: || guarded(MethodFilter::GET, aggregate) },
     Route { method: "POST", path: "/api/aggregate", handler: || guarded(MethodFilter::POST, aggregate) },
+    Route { method: "GET", path: "/api/export", handler: || guarded(MethodFilter::GET, export::export) },
+    Route { method: "POST", path: "/api/export", handler: || guarded(MethodFilter::POST, export::export) },
     Route { method: "GET", path: "/api/tweets/{id}", handler: || guarded(MethodFilter::GET, tweet) },
     Route { method: "DELETE", path: "/api/tweets/{id}", handler: || guarded(MethodFilter::DELETE, deletion::delete) },
     Route {

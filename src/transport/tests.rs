@@ -57,6 +57,8 @@ fn every_route_names_who_may_call_it() {
         POST /api/search: searcher
         GET /api/aggregate: searcher
         POST /api/aggregate: searcher
+        GET /api/export: searcher
+        POST /api/export: searcher
         GET /api/tweets/{id}: searcher
         DELETE /api/tweets/{id}: ingestor
         DELETE /api/tweets: operator

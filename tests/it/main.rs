@@ -17,6 +17,7 @@ mod damage;
 mod durability;
 mod early_answers;
 mod examples;
+mod export;
 mod fairness;
 mod feeds;
 mod file_source;
