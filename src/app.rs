@@ -29,7 +29,7 @@ use crate::query::QueryLimits;
 use crate::saved::{self, SavedLimits, SavedSearches};
 use crate::server::{self, ConnectionLimit, ServerOptions, Tls};
 use crate::source::{SOURCES, Source, SourceContext};
-use crate::transport::{AccessControl, TRANSPORTS, Transport, TransportContext};
+use crate::transport::{self, AccessControl, TRANSPORTS, Transport, TransportContext};
 
 /// Connections of `server.admin_listen`. Their file descriptors are among those reserved for perch
 /// itself.
@@ -270,8 +270,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
     let (shutdown, pipeline_shutdown) = (CancellationToken::new(), CancellationToken::new());
     let pipeline = spawn_pipeline(pipeline, pipeline_shutdown.clone())?;
 
-    let connections = TaskTracker::new();
-    let sources = TaskTracker::new();
+    let (connections, sources) = (TaskTracker::new(), TaskTracker::new());
     let status = Arc::new(crate::source::StatusBoard::default());
     let query_limits = QueryLimits {
         max_bytes: config.query.max_bytes,
@@ -300,6 +299,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
     })?;
     let context = TransportContext {
         saved: saved.clone(),
+        has_feeds: config.transports.iter().any(|plugin| plugin.kind == transport::FEEDS),
         live: live.clone(),
         intake: intake.clone(),
         query_limits,

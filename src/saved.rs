@@ -266,6 +266,11 @@ impl SavedSearches {
         names.iter().filter_map(|name| self.0.view(name).transpose()).collect()
     }
 
+    /// The types of receivers that the configuration has what they need for.
+    pub(crate) fn available_receivers(&self) -> Vec<&'static str> {
+        RECEIVERS.iter().filter(|kind| (kind.is_available)(&self.0.client)).map(|kind| kind.name).collect()
+    }
+
     /// The queries that saved searches with this tag have registered, with the names of those
     /// searches. Takes as long as there are saved searches.
     pub(crate) fn with_tag(&self, tag: &str) -> HashMap<QueryId, Vec<Arc<str>>> {

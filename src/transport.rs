@@ -108,6 +108,9 @@ pub struct TransportKind {
 /// All transports that perch knows.
 pub const TRANSPORTS: &[TransportKind] = &[ws::KIND, sse::KIND, rest::KIND, feeds::KIND, sente::KIND];
 
+/// The name of the transport that serves saved searches as feeds.
+pub(crate) const FEEDS: &str = feeds::KIND.name;
+
 /// What a transport may touch.
 #[derive(Clone, Debug)]
 pub struct TransportContext {
@@ -133,6 +136,8 @@ pub struct TransportContext {
     pub state_dir: PathBuf,
     /// The saved searches.
     pub(crate) saved: SavedSearches,
+    /// Whether saved searches are feeds too.
+    pub(crate) has_feeds: bool,
     /// The states of the sources.
     pub sources: Arc<StatusBoard>,
     /// Cancelled when perch begins to shut down and takes no new work. Sessions go on until

@@ -209,10 +209,13 @@ impl<'a> Server<'a> {
     }
 }
 
+/// The fields that make a search.
+const FIELDS: [&str; 7] = ["query", "paused", "tags", "places", "public", "feed", "deliver"];
+
 /// The fields of an answer that make the search; the others are its state.
 fn definition(search: Value) -> Map<String, Value> {
     let Value::Object(mut fields) = search else { return Map::new() };
-    fields.retain(|name, _| matches!(name.as_str(), "query" | "paused" | "tags" | "public" | "feed" | "deliver"));
+    fields.retain(|name, _| FIELDS.contains(&name.as_str()));
     fields
 }
 

@@ -24,6 +24,7 @@ pub(super) const KIND: ReceiverKind = ReceiverKind {
     about: "digests by mail, each day unless `every` says otherwise",
     example: r#"{"to": "ann@example.org", "every": "1d", "at": "09:00", "time_zone": "Europe/Berlin"}"#,
     every: Some("1d"),
+    is_available: |client| client.mail().is_some(),
     build,
 };
 

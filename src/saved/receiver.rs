@@ -25,6 +25,8 @@ pub struct ReceiverKind {
     pub example: &'static str,
     /// The `every` of receivers that name none; `None` sends matches as they come.
     pub every: Option<&'static str>,
+    /// Whether the configuration has what it needs.
+    pub is_available: fn(&DeliveryClient) -> bool,
     /// Builds it.
     pub build: Build,
 }

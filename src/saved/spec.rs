@@ -1,6 +1,6 @@
 //! What a client says of a saved search, and what perch stores of it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ pub(crate) struct SearchSpec {
     /// Words by which searches are listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) tags: Vec<String>,
+    /// The place of the search among those with a tag: a page that opens them keeps the order.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) places: BTreeMap<String, u32>,
     /// Whether its feeds need no token.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) public: bool,
@@ -45,12 +48,13 @@ pub(crate) struct SearchSpec {
 impl fmt::Debug for SearchSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `deliver` has secrets.
-        let SearchSpec { query, paused, tags, public, feed, deliver } = self;
+        let SearchSpec { query, paused, tags, places, public, feed, deliver } = self;
         let deliver = deliver.len();
         f.debug_struct("SearchSpec")
             .field("query", query)
             .field("paused", paused)
             .field("tags", tags)
+            .field("places", places)
             .field("public", public)
             .field("feed", feed)
             .field("deliver", &deliver)
@@ -117,13 +121,14 @@ impl SearchRequest {
             Some(_) => return Err(wrong("epoch", "must be a string, the epoch of `since`")),
         };
         let tags = take("tags").map_or(Ok(Vec::new()), read_tags)?;
+        let places = take("places").map_or(Ok(BTreeMap::new()), |places| read_places(places, &tags))?;
         let feed = take("feed").map(FeedSettings::read).transpose()?;
         let deliver = take("deliver").map_or(Ok(Vec::new()), read_deliver)?;
         if let Some(name) = fields.keys().next() {
-            let expected = "is not known, expected query, since, epoch, paused, tags, public, feed or deliver";
+            let expected = "is not known, expected query, since, epoch, paused, tags, places, public, feed or deliver";
             return Err(ApiError::field(name, expected));
         }
-        Ok(SearchRequest { spec: SearchSpec { query, paused, tags, public, feed, deliver }, since, epoch })
+        Ok(SearchRequest { spec: SearchSpec { query, paused, tags, places, public, feed, deliver }, since, epoch })
     }
 }
 
@@ -141,6 +146,14 @@ fn read_tags(value: Value) -> Result<Vec<String>, ApiError> {
     tags.sort_unstable();
     tags.dedup();
     Ok(tags)
+}
+
+/// Places of tags that the search does not have (any more) are left out.
+fn read_places(value: Value, tags: &[String]) -> Result<BTreeMap<String, u32>, ApiError> {
+    let wrong = |_| ApiError::field("places", "must be an object of tags with whole numbers");
+    let mut places: BTreeMap<String, u32> = serde_json::from_value(value).map_err(wrong)?;
+    places.retain(|tag, _| tags.contains(tag));
+    Ok(places)
 }
 
 fn read_deliver(value: Value) -> Result<Vec<Map<String, Value>>, ApiError> {

@@ -139,10 +139,10 @@ proptest! {
     #[test]
     fn whatever_a_body_is_the_answer_is_a_search_or_an_error(
         fields in vec((prop_oneof![
-            Just("query"), Just("paused"), Just("tags"), Just("deliver"), Just("since"), Just("epoch"), Just("x"),
+            Just("query"), Just("paused"), Just("tags"), Just("places"), Just("deliver"), Just("since"), Just("epoch"), Just("x"),
         ], prop_oneof![
             Just(json!("a")), Just(json!(1)), Just(json!(-1)), Just(json!(true)), Just(json!([])), Just(json!(["a"])),
-            Just(json!({})), Just(json!([{"type": "webhook"}])), Just(json!(null)), Just(json!(1.5)),
+            Just(json!({})), Just(json!({"a": 2})), Just(json!([{"type": "webhook"}])), Just(json!(null)), Just(json!(1.5)),
         ]), 0..5),
     ) {
         let body: serde_json::Map<_, _> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

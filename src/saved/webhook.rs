@@ -28,6 +28,7 @@ pub(super) const KIND: ReceiverKind = ReceiverKind {
     about: "POST requests, signed as Standard Webhooks describes",
     example: r#"{"url": "https://example.org/hook", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#,
     every: None,
+    is_available: |_| true,
     build,
 };
 

@@ -105,7 +105,7 @@ fn expected(headers: &HeaderMap) -> Result<Expected, ApiError> {
         ("n" = Option<usize>, Query, description = "How many at most, 1 to 1,000: 100 when left out."),
     ),
     responses(
-        (status = 200, description = "`{\"searches\": […], \"next\": …}`, by name.", body = Object),
+        (status = 200, description = "`{\"searches\": […], \"next\": …, \"receivers\": […], \"feeds\": …}`, by name.", body = Object),
         (status = 400, description = "A parameter is wrong.", body = openapi::ErrorAnswer),
         Refusals,
     )
@@ -119,6 +119,8 @@ pub(super) async fn list(
     struct Answer {
         searches: Vec<SavedSearch>,
         next: Option<Arc<str>>,
+        receivers: Vec<&'static str>,
+        feeds: bool,
     }
     let mut fields = http::parameters("/api/searches", query.as_deref())?;
     let (tag, state) = (fields.text("tag", MAX_TEXT_CHARS)?, fields.text("state", MAX_TEXT_CHARS)?);
@@ -137,7 +139,9 @@ pub(super) async fn list(
     let is_cut = searches.len() > n;
     searches.truncate(n);
     let next = searches.last().filter(|_| is_cut).map(|last| Arc::clone(&last.name));
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(Answer { searches, next })).into_response())
+    let (receivers, feeds) = (context.saved.available_receivers(), context.has_feeds);
+    let answer = Answer { searches, next, receivers, feeds };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
 /// Runs what reads the file on a thread that may block.
@@ -180,7 +184,7 @@ pub(super) async fn get(
         ("If-Match" = Option<String>, Header, description = "The `ETag` that the search must have, or `*`."),
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is none of this name."),
     ),
-    request_body(content = Object, description = "`query`, and what else: `deliver`, `tags`, `public`, `feed`, `paused`, `since`, `epoch`."),
+    request_body(content = Object, description = "`query`, and what else: `deliver`, `tags`, `places`, `public`, `feed`, `paused`, `since`, `epoch`."),
     responses(
         (status = 200, description = "It is changed, or was so already.", body = Object),
         (status = 201, description = "It is new.", body = Object),

@@ -196,6 +196,8 @@ async fn a_receiver_that_is_gone_pauses_its_search_and_the_position_stays() {
 async fn searches_are_listed_changed_with_care_and_removed() {
     let perch = Perch::start_with(LOCAL).await;
     let search = json!({"query": "a", "tags": ["x"]});
+    let listed = get(&perch, "/api/searches").await;
+    assert_eq!((&listed["receivers"], &listed["feeds"]), (&json!(["webhook"]), &json!(true)), "no mail server");
     for name in ["b", "c", "ä-1.x_y"] {
         assert_eq!(put(&perch, name, &search).await.0, 201, "{name}");
     }
@@ -220,6 +222,9 @@ async fn searches_are_listed_changed_with_care_and_removed() {
     assert_eq!(change("if-match", "nonsense").await.expect("an answer").status(), 400);
     let changed = change("if-match", "\"1\"").await.expect("an answer");
     assert_eq!((changed.status().as_u16(), etag(&changed).as_str()), (200, "\"2\""));
+    // Places belong to tags: what is no tag (any more) has none.
+    let (_, placed) = put(&perch, "c", &json!({"query": "a", "tags": ["x", "y"], "places": {"x": 2, "z": 1}})).await;
+    assert_eq!(placed["places"], json!({"x": 2}));
     assert_eq!(send(&perch, reqwest::Method::DELETE, "/api/searches/b", None).await.0, 204);
     assert_eq!(send(&perch, reqwest::Method::DELETE, "/api/searches/b", None).await.0, 404);
     assert_eq!(send(&perch, reqwest::Method::GET, "/api/searches/b", None).await.0, 404);
@@ -251,6 +256,7 @@ async fn what_is_wrong_is_named() {
         ("a", json!({"query": "a", "every": "1h"}), "bad_payload", "`every` is not known"),
         ("a", json!({"query": "a", "paused": "yes"}), "bad_payload", "`paused`"),
         ("a", json!({"query": "a", "tags": ["a,b"]}), "bad_payload", "`tags`"),
+        ("a", json!({"query": "a", "tags": ["a"], "places": {"a": -1}}), "bad_payload", "`places`"),
         ("a", json!({"query": "a", "deliver": {}}), "bad_payload", "`deliver`"),
         ("a", json!({"query": "a", "deliver": [{"url": "https://example.org"}]}), "bad_payload", "`deliver[0].type`"),
         ("a", json!({"query": "a", "deliver": [{"type": "pigeon"}]}), "bad_payload", "webhook"),

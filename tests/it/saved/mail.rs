@@ -33,6 +33,7 @@ async fn a_mail_has_a_digest_as_text_and_html_and_one_click_unsubscribes() {
     let perch = Perch::start_with(&settings).await;
     let (status, saved) = put(&perch, "a", &search("Ann <ann@example.org>")).await;
     assert_eq!((status, &saved["deliveries"][0]["type"]), (201, &json!("mail")), "{saved}");
+    assert_eq!(get(&perch, "/api/searches").await["receivers"], json!(["webhook", "mail"]));
     perch.ingest(&[tweet(1, "a <b>bold</b> & \"quoted\" tweet"), tweet(2, "A <b>bold</b> & \"quoted\" tweet")]).await;
     // The first try is turned away for now, the second one arrives.
     server.answer_next("451 try again later");
