@@ -1,7 +1,8 @@
 //! The web app at `/`: the files of `web/dist`, embedded in the binary.
 //!
-//! perch serves each file plain or with gzip, as the browser accepts, under an `ETag` of its
-//! content.
+//! perch serves each file with brotli, with gzip or plain, as the browser accepts, under an `ETag`
+//! of its content. `web/bundle.mjs` has made the brotli files, because the best compression is
+//! slow.
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -45,17 +46,20 @@ struct Asset {
     media_type: &'static str,
     etag: String,
     plain: Bytes,
+    /// The content with brotli. `None` for files that gain little.
+    brotli: Option<Bytes>,
     /// The content with gzip, made at its first use.
     gzip: OnceLock<Bytes>,
 }
 
 impl Asset {
     /// `None` for a kind of file that perch does not serve.
-    fn new(path: String, content: Cow<'static, [u8]>) -> Option<Asset> {
+    fn new(path: String, content: Cow<'static, [u8]>, brotli: Option<Cow<'static, [u8]>>) -> Option<Asset> {
         let (_, media_type) = MEDIA_TYPES.iter().find(|(ending, _)| path.ends_with(ending))?;
         let etag = format!("\"{}\"", Uuid::new_v5(&Uuid::NAMESPACE_OID, &content).simple());
         let plain = Bytes::from(content.into_owned());
-        Some(Asset { path, media_type, etag, plain, gzip: OnceLock::new() })
+        let brotli = brotli.map(|bytes| Bytes::from(bytes.into_owned()));
+        Some(Asset { path, media_type, etag, plain, brotli, gzip: OnceLock::new() })
     }
 
     fn gzip(&self) -> Bytes {
@@ -78,7 +82,11 @@ impl Asset {
         }
         let fixed: [(HeaderName, &'static str); 2] =
             [(header::CONTENT_TYPE, self.media_type), (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY)];
-        if headers.get(header::ACCEPT_ENCODING).is_some_and(takes_gzip) {
+        let takes = |coding| headers.get(header::ACCEPT_ENCODING).is_some_and(|accepted| takes(accepted, coding));
+        if let Some(brotli) = self.brotli.as_ref().filter(|_| takes("br")) {
+            return (lasting, fixed, [(header::CONTENT_ENCODING, "br")], brotli.clone()).into_response();
+        }
+        if takes("gzip") {
             return (lasting, fixed, [(header::CONTENT_ENCODING, "gzip")], self.gzip()).into_response();
         }
         (lasting, fixed, self.plain.clone()).into_response()
@@ -87,7 +95,10 @@ impl Asset {
 
 /// All files of the web app.
 fn assets() -> Vec<Asset> {
-    Dist::iter().filter_map(|file| Asset::new(format!("/{file}"), Dist::get(&file)?.data)).collect()
+    let content = |file: &str| Dist::get(file).map(|file| file.data);
+    Dist::iter()
+        .filter_map(|file| Asset::new(format!("/{file}"), content(&file)?, content(&format!("{file}.br"))))
+        .collect()
 }
 
 /// One route for each file, and `/` for the first.
@@ -99,14 +110,14 @@ pub(super) fn routes() -> Router {
     })
 }
 
-/// Whether an `Accept-Encoding` takes gzip.
-fn takes_gzip(accepted: &HeaderValue) -> bool {
+/// Whether an `Accept-Encoding` takes a coding.
+fn takes(accepted: &HeaderValue, wanted: &str) -> bool {
     let Ok(accepted) = accepted.to_str() else { return false };
     accepted.split(',').any(|coding| {
         let mut parts = coding.split(';').map(str::trim);
-        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let is_wanted = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
         let is_refused = parts.any(|part| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0_f32)));
-        is_gzip && !is_refused
+        is_wanted && !is_refused
     })
 }
 

@@ -1,7 +1,9 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use async_compression::tokio::bufread::BrotliDecoder;
 use flate2::read::GzDecoder;
+use tokio::io::AsyncReadExt as _;
 
 use super::*;
 
@@ -25,11 +27,21 @@ async fn every_file_is_there_compressed_or_not_and_is_fresh_until_it_changes() {
         assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
         let etag = response.headers()[header::ETAG].to_str().unwrap().to_owned();
 
-        let response = asset.serve(&with(header::ACCEPT_ENCODING, "br, gzip;q=0.8"));
+        let response = asset.serve(&with(header::ACCEPT_ENCODING, "gzip;q=0.8"));
         assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip", "{path}");
         let mut unpacked = Vec::new();
         GzDecoder::new(&*body(response).await).read_to_end(&mut unpacked).unwrap();
         assert_eq!(unpacked, asset.plain, "{path}");
+
+        let response = asset.serve(&with(header::ACCEPT_ENCODING, "gzip, br"));
+        let is_code = [".js", ".css", ".html"].iter().any(|ending| path.ends_with(ending));
+        assert_eq!(response.headers()[header::CONTENT_ENCODING], if is_code { "br" } else { "gzip" }, "{path}");
+        if is_code {
+            let mut unpacked = Vec::new();
+            let packed = body(response).await;
+            BrotliDecoder::new(&*packed).read_to_end(&mut unpacked).await.unwrap();
+            assert_eq!(unpacked, asset.plain, "{path}");
+        }
 
         for known in [etag.clone(), format!("\"x\", W/{etag}")] {
             assert_eq!(asset.serve(&with(header::IF_NONE_MATCH, &known)).status(), 304, "{path}");
@@ -39,11 +51,11 @@ async fn every_file_is_there_compressed_or_not_and_is_fresh_until_it_changes() {
 }
 
 #[test]
-fn gzip_is_for_those_who_take_it() {
+fn a_coding_is_for_those_who_take_it() {
     for (accepted, takes) in
         [("gzip", true), ("br, GZIP", true), ("gzip; q=0.1", true), ("gzip;q=0", false), ("br", false), ("", false)]
     {
-        assert_eq!(takes_gzip(&HeaderValue::from_static(accepted)), takes, "{accepted}");
+        assert_eq!(super::takes(&HeaderValue::from_static(accepted), "gzip"), takes, "{accepted}");
     }
 }
 
