@@ -1,339 +1,61 @@
-// Every text of the page, so that it can be translated: a copy of this file in another language is all it takes.
-//
-// `{name}` stands for a value. A text with forms by number has them by the names of Intl.PluralRules, for its value `n`.
+// The texts of the page in the language of the person. `texts/` has them, a file for each language
+// but English, which has two.
 
-export const LOCALE = 'en';
+import { EN } from './texts/en.js';
 
-const TEXTS = /** @type {const} */ ({
-  'app.name': 'perch',
-  'app.tagline': 'Live search over tweets',
-  'skip': 'Skip to the tweets',
+/**
+ * @typedef
+ *   {keyof typeof import('./texts/en.js').EN | keyof typeof import('./texts/en-later.js').EN_LATER}
+ *   Key
+ */
+/** @typedef {string | {one: string, other: string}} Text */
+/** @typedef {'en' | 'de'} Language */
 
-  'search.label': 'Search',
-  'search.placeholder': 'Search tweets, live – words, "phrases", #tags, @names, lang:en …',
-  'search.go': 'Search',
-  'search.add': 'As a new column',
-  'search.add.hint': 'Shift + Enter',
-  'search.completions': 'Completions',
-  'search.understood': 'Understood as',
-  'search.rate': 'about {n} {unit}',
-  'search.total': { one: '{count} tweet so far', other: '{count} tweets so far' },
-  'search.none': 'no tweets so far',
-  'search.price': 'looked at for {share} of all tweets',
-  'search.price.title': 'What the search costs: the share of the newest tweets that have what it requires, so that it must be tried on them',
-  'search.wrong': 'Column {column}: {message}',
-  'search.saved': 'Saved',
-  'search.recent': 'Recent',
-  'search.save': 'Save this search',
-  'search.unsave': 'Don’t keep this search',
-  'search.forget': 'Forget recent searches',
-  'search.export': 'Export searches',
-  'search.import': 'Import searches',
-  'search.imported': { one: '{n} search added', other: '{n} searches added' },
-  'search.import.wrong': 'That file holds no searches',
+/** The languages of the page, by their own names. @type {Readonly<Record<Language, string>>} */
+export const LANGUAGES = { en: 'English', de: 'Deutsch' };
 
-  'unit.second': 'a second',
-  'unit.minute': 'a minute',
-  'unit.hour': 'an hour',
-  'unit.day': 'a day',
+/**
+ * The files of the languages besides English.
+ *
+ * @type {Record<Exclude<Language, 'en'>, () => Promise<Record<Key, Text>>>}
+ */
+const FILES = { de: () => import('./texts/de.js').then(({ DE }) => DE) };
 
-  'stats.tweets': { one: 'tweet', other: 'tweets' },
-  'stats.users': { one: 'user', other: 'users' },
-  'stats.loaded': 'on this page',
-  'stats.rate': 'come in',
-  'rate.second': '{n}/s',
-  'rate.minute': '{n}/min',
-  'rate.hour': '{n}/h',
-  'rate.day': '{n}/day',
-  'stats.label': 'State',
+/**
+ * What was chosen here before (lib/memory.js), or else the first language of the browser that the
+ * page has.
+ *
+ * @returns {Language}
+ */
+function wanted() {
+  // Node's tests have no page.
+  if (typeof document === 'undefined') return 'en';
+  /** @type {unknown} */
+  let chosen = null;
+  try {
+    chosen = JSON.parse(localStorage.getItem('perch') ?? 'null')?.language;
+  } catch {
+    // Nothing was chosen.
+  }
+  const known = [chosen, ...navigator.languages.map((language) => language.split('-')[0])];
+  return /** @type {Language} */ (known.find((language) => typeof language === 'string' && language in LANGUAGES) ?? 'en');
+}
 
-  'connection.connecting': 'Connecting',
-  'connection.open': 'Live',
-  'connection.locked': 'Token needed',
-  'connection.waiting': 'Not connected',
-  'connection.closed': 'Closed',
-  'connection.behind': 'Catching up',
-  'banner.waiting': 'The connection is lost. What you have stays; what comes meanwhile is fetched later.',
-  'banner.again': 'Trying again in {n} s.',
-  'banner.trying': 'Trying again …',
-  'banner.closed': 'The server does not take this connection: {reason}',
-  'banner.behind': 'Behind: catching up with what came in the meantime.',
-  'banner.skip': 'Skip to now',
-  'banner.now': 'Try now',
-  'banner.locked': 'This server asks for a token.',
-  'banner.unlock': 'Enter token',
-  'banner.withheld': 'More tweets match than the server sends. All are counted; some are not shown.',
-  'banner.withheld.count': '{count} left out lately.',
+export const LOCALE = wanted();
 
-  'token.title': 'Token',
-  'token.text': 'This server asks who you are. Paste the token that you were given; it is kept for this tab only.',
-  'token.label': 'Token',
-  'token.refused': 'The server says: {reason}',
-  'token.go': 'Go on',
+/** @type {Partial<Record<Key, Text>>} */
+const texts = { ...EN };
+// A language that can't be loaded is English.
+if (LOCALE !== 'en') Object.assign(texts, await FILES[LOCALE]().catch(() => ({})));
 
-  'theme.auto': 'Colors: as the system',
-  'theme.light': 'Colors: light',
-  'theme.dark': 'Colors: dark',
-  'help.open': 'Help',
-  'close': 'Close',
-
-  'columns.label': 'Live searches',
-  'column.label': 'Search {query}',
-  'column.live': 'Live',
-  'column.pause': 'Pause',
-  'column.resume': 'Go on',
-  'column.paused': 'Paused',
-  'column.held': 'Held',
-  'column.held.title': 'It stands still while you point at it or are in it; new tweets are counted',
-  'column.new': { one: '{count} new', other: '{count} new' },
-  'column.new.label': { one: 'Show {count} new tweet', other: 'Show {count} new tweets' },
-  'column.announce': { one: '{n} new tweet in {query}', other: '{n} new tweets in {query}' },
-  'column.lost': 'Not connected',
-  'column.behind': 'Catching up',
-  'column.offline': 'Not connected yet',
-  'column.registering': 'Registering …',
-  'column.empty': 'No tweet matches yet. New ones appear here at once.',
-  'column.failed': 'This search can’t be registered.',
-  'column.order': 'Order',
-  'column.menu': 'Settings of this column',
-  'column.analysis': 'Analysis',
-  'column.drag': 'Move column: drag, or arrow keys',
-  'column.close': 'Close column',
-  'column.left': 'Move left',
-  'column.right': 'Move right',
-  'column.edit': 'Edit this search',
-  'column.pagesize': 'Tweets to a page',
-  'column.pagesize.endless': 'endless',
-  'column.history': 'History to load',
-  'column.cap': 'Tweets to keep',
-  'column.notify': 'Desktop notifications',
-  'column.notify.denied': 'The browser does not allow notifications here.',
-  'column.notify.allow': 'Allow them in the settings of the browser for this site, then tick this again. Browsers allow them over https only.',
-  'column.title': 'Count in the title',
-  'column.export': 'Export what is loaded',
-  'column.ndjson': 'NDJSON',
-  'column.csv': 'CSV',
-  'column.retweets': 'Retweets',
-  'column.retweets.fold': 'together',
-  'column.retweets.each': 'each',
-  'column.retweets.hide': 'hidden',
-  'column.moved': 'Column {at} of {n}',
-  'page.previous': 'Previous page',
-  'page.next': 'Next page',
-  'page.of': 'Page {at} of {n}',
-
-  'history.loading': 'Loading history: {loaded} of {total}',
-  'history.stop': 'Stop',
-  'history.stopped': 'Stopped at {loaded} of {total}',
-  'history.more': '{loaded} of {total} loaded',
-  'history.load': 'Load older tweets',
-  'history.full': { one: 'The newest {count} is kept', other: 'The newest {count} are kept' },
-  'history.all': 'That is all there is',
-  'history.failed': 'History can’t be loaded now',
-  'history.retry': 'Try again',
-
-  'order.latest': 'Latest',
-  'order.followers': 'Followers',
-  'order.retweets': 'Retweets',
-  'order.seen': 'Retweets seen',
-  'order.reach': 'Reach',
-  'order.favorites': 'Favorites',
-
-  'tweet.retweeted': '{name} retweeted',
-  'tweet.reply': 'replying to @{name}',
-  'tweet.retweets': { one: '{count} retweet', other: '{count} retweets' },
-  'tweet.favorites': { one: '{count} favorite', other: '{count} favorites' },
-  'tweet.followers': { one: '{count} follower', other: '{count} followers' },
-  'tweet.seen': { one: '{count} retweet live', other: '{count} retweets live' },
-  'tweet.group': '{count}, as its retweets say',
-  'tweet.group.title': 'The tweet came with a smaller count; its retweets came later, with this one',
-  'tweet.reach': 'reach {count}',
-  'tweet.json': ', {time}: show as JSON',
-  'tweet.json.title': 'Tweet {id}',
-  'tweet.image': 'Image',
-  'tweet.image.demo': 'Picture of the demo',
-  'tweet.video': 'Video',
-  'tweet.open': 'Open the tweet where it was written',
-  'tweet.author': 'Open the page of {name}',
-  'tweet.more': 'Show all',
-  'tweet.less': 'Show less',
-  'tweet.term': 'Search for {term}; with Shift, add it to this search',
-  'tweet.copy': 'Copy',
-  'tweet.copied': 'Copied',
-  'tweet.copy.failed': 'Not copied: it is selected, copy it by hand',
-
-  'saved.title': 'Saved searches',
-  'saved.form': 'Save this search',
-  'saved.bell': 'Save this search on the server, and be told of matches',
-  'saved.bell.on': 'Saved as {name}: change where its matches go',
-  'saved.loading': 'Reading what the server keeps …',
-  'saved.failed': 'Saved searches can’t be read now: {reason}',
-  'saved.failing': 'one can’t be delivered',
-  'saved.locked': 'This server does not save searches for you yet. One of these helps:',
-  'saved.locked.token': 'Paste a token that may save searches. It is kept for this tab only.',
-  'saved.locked.local': 'Or open the page on the server’s own machine, at localhost.',
-  'saved.locked.operator': 'Or ask who runs the server for a token: its right is called “searches”.',
-  'saved.none': 'Nothing is saved yet. The bell of a column saves its search: it goes on while every browser is closed.',
-  'saved.cut': 'The first {count} are shown.',
-  'saved.all': 'All',
-  'saved.sets': 'Sets of columns',
-  'saved.set.open': { one: 'Open this column', other: 'Open these {count} columns' },
-  'saved.set.save': { one: 'Keep the open column as a set', other: 'Keep the {count} open columns as a set' },
-  'saved.set.name': 'Name of the set',
-  'saved.set.saved': 'The set {name} is saved',
-  'saved.open': 'Open in a column',
-  'saved.column': 'Open',
-  'saved.edit': 'Change',
-  'saved.remove': 'Delete',
-  'saved.remove.sure': 'Really delete?',
-  'saved.removed': '{name} is deleted',
-  'saved.test': 'Send a sample',
-  'saved.test.fine': 'took the sample ({status})',
-  'saved.test.failed': 'did not take the sample: {reason}',
-  'saved.tries': 'Deliveries',
-  'saved.tries.none': 'Nothing was sent yet.',
-  'saved.tries.time': 'Time',
-  'saved.tries.to': 'To',
-  'saved.tries.events': 'Events',
-  'saved.tries.answer': 'Answer',
-  'saved.paused': '{name} is paused',
-  'saved.resumed': '{name} goes on',
-  'saved.nowhere': 'Kept only',
-  'saved.delivered': { one: '{count} delivered', other: '{count} delivered' },
-  'saved.next': 'next try {time}',
-  'saved.changed': 'Somebody has changed it meanwhile. Look at it again.',
-  'saved.taken': 'There is a saved search {name} already.',
-  'saved.saved': '{name} is saved',
-  'saved.save': 'Save',
-  'saved.cancel': 'Cancel',
-  'saved.query': 'Search',
-  'saved.name': 'Name',
-  'saved.tags': 'Sets',
-  'saved.tags.help': 'Searches of one set open together. Put commas between sets.',
-  'saved.where': 'Where matches go',
-  'saved.where.nowhere': 'Nowhere yet: the search is kept, and opens as a column on any browser.',
-  'saved.public': 'Everybody may read its feed (Atom, JSON)',
-  'saved.feed': 'Feed',
-  'saved.state.live': 'Live',
-  'saved.state.catching-up': 'Catching up',
-  'saved.state.failing': 'Failing',
-  'saved.state.paused': 'Paused',
-  'receiver.add': 'Add a receiver',
-  'receiver.add.one': 'Add {kind}',
-  'receiver.remove': 'Remove',
-  'receiver.make': 'Make one',
-  'receiver.unknown': 'This page does not know this kind of receiver. It stays as it is.',
-  'receiver.webhook': 'Webhook',
-  'receiver.webhook.about': 'Signed POST requests to an address of yours',
-  'receiver.slack': 'Slack',
-  'receiver.slack.about': 'Messages to a channel, by an incoming webhook',
-  'receiver.discord': 'Discord',
-  'receiver.discord.about': 'Messages to a channel, by its webhook',
-  'receiver.teams': 'Microsoft Teams',
-  'receiver.teams.about': 'Messages to a channel, by a workflow',
-  'receiver.ntfy': 'ntfy',
-  'receiver.ntfy.about': 'Notifications on a phone, by a topic',
-  'receiver.text': 'plain text',
-  'receiver.text.about': 'Lines of text, posted to an address of yours',
-  'receiver.every': 'How often',
-  'receiver.every.once': 'at once',
-  'receiver.every.5m': 'every 5 minutes, together',
-  'receiver.every.1h': 'every hour, together',
-  'receiver.every.1d': 'every day, together',
-  'receiver.every.7d': 'every week, together',
-  'receiver.at': 'At',
-  'receiver.at.help': 'Weekly ones also take a day: fri 09:00.',
-  'receiver.zone': 'Time zone',
-  'receiver.zone.mine': 'Mine',
-  'receiver.most': 'At most, an hour',
-  'receiver.most.help': 'The rest comes together at the beginning of the next hour. Empty for no limit.',
-  'receiver.url': 'Address',
-  'receiver.secret': 'Secret',
-  'receiver.secret.help': 'Copy it to the receiver, which verifies signatures with it. It is not shown again. Without, nothing is signed.',
-
-  'choice.search': 'Search for {term}',
-  'choice.add': 'Add it to this search',
-  'choice.without': 'Leave it out of this search',
-  'columns.strip': 'Columns',
-
-  'analysis.title': 'Analysis',
-  'analysis.all': { one: '{count} tweet', other: 'all {count} tweets' },
-  'analysis.loaded': { one: '{count} loaded tweet', other: '{count} loaded tweets' },
-  'analysis.time': 'Tweets over time',
-  'analysis.bar': 'bars of {interval}, times in {zone}',
-  'analysis.earlier': { one: '{count} much earlier tweet left out', other: '{count} much earlier tweets left out' },
-  'analysis.counted': 'counted {time}',
-  'analysis.counted.title': 'The server counts again every few seconds. Meanwhile the column counts on.',
-  'analysis.summary': '{n} tweets from {from} to {to}',
-  'analysis.cloud': 'Word cloud',
-  'analysis.words': 'Words',
-  'analysis.hashtags': 'Hashtags',
-  'analysis.authors': 'Authors',
-  'analysis.languages': 'Languages',
-  'analysis.language.unknown': 'not known',
-  'analysis.nothing': 'Nothing to show yet.',
-  'analysis.add': 'Add {term} to the search',
-  'analysis.trend': 'Trend: {long} over all, {short} lately',
-  'trend.up': 'rising',
-  'trend.flat': 'steady',
-  'trend.down': 'falling',
-  'analysis.svg': 'SVG',
-  'analysis.png': 'PNG',
-  'analysis.save': 'Save as {format}',
-
-  'start.title': 'Watch a search, live',
-  'start.text':
-    'Type a query and press Enter. You see what was said, and everything that is said from then on, the moment it is said.',
-  'start.try': 'Try one of these',
-
-  'help.title': 'How to search',
-  'help.try': 'Try {query}',
-  'help.words': 'Words',
-  'help.words.text': 'All words must be in a tweet, in any order. Case and accents make no difference.',
-  'help.entities': 'People, tags, links',
-  'help.attributes': 'Kinds of tweets',
-  'help.ranges': 'Numbers, dates, places',
-  'help.patterns': 'Parts of words',
-  'help.keys': 'Keys',
-  'help.and': 'both',
-  'help.or': 'either, but not unpaid',
-  'help.phrase': 'these words, in this order',
-  'help.near': 'near each other',
-  'help.hashtag': 'the hashtag only',
-  'help.mention': 'who mentions them',
-  'help.from': 'what they write',
-  'help.to': 'answers to them',
-  'help.url': 'links to a site',
-  'help.lang': 'in English',
-  'help.in': 'in one of these languages',
-  'help.media': 'with a picture',
-  'help.noretweet': 'no retweets',
-  'help.reply': 'replies',
-  'help.followers': 'from people many follow',
-  'help.retweets': 'retweeted at least ten times',
-  'help.since': 'since a day',
-  'help.within': 'in a box: west, south, east, north',
-  'help.near.place': 'around a point',
-  'help.prefix': 'starts like this',
-  'help.wildcard': '? is one sign, * any number',
-  'help.fuzzy': 'or nearly so',
-  'help.regex': 'a regular expression, of one word',
-  'help.everything': 'everything',
-
-  'keys.search': 'search',
-  'keys.add': 'search in a new column',
-  'keys.jk': 'next, previous tweet',
-  'keys.inside': 'on a tweet: to its links and names; Esc comes back',
-  'keys.columns': 'previous, next column',
-  'keys.pause': 'pause or go on',
-  'keys.analysis': 'analysis',
-  'keys.help': 'this help',
-  'keys.escape': 'close what is open',
-  'keys.shift': 'on a tag or name: add it to the search',
-  'keys.top': 'to the top',
-});
-
-/** @typedef {keyof typeof TEXTS} Key */
+/**
+ * Texts of parts that are loaded later, where they are not known in another language.
+ *
+ * @param {Partial<Record<Key, Text>>} more
+ */
+export function addTexts(more) {
+  Object.assign(texts, { ...more, ...texts });
+}
 
 const plurals = new Intl.PluralRules(LOCALE);
 
@@ -343,8 +65,7 @@ const plurals = new Intl.PluralRules(LOCALE);
  * @returns {string}
  */
 export function t(key, values = {}) {
-  /** @type {string | {one: string, other: string}} */
-  const entry = TEXTS[key];
+  const entry = texts[key] ?? key;
   const text = typeof entry === 'string' ? entry : entry[/** @type {'one' | 'other'} */ (plurals.select(Number(values.n ?? 0)))] ?? entry.other;
   return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }

@@ -8,8 +8,12 @@ async fn the_page_and_its_files_are_served_safely() {
     for (path, media_type) in [
         ("/", "text/html"),
         ("/?q=rust", "text/html"),
+        ("/start.js", "text/javascript"),
         ("/app.js", "text/javascript"),
+        ("/chunk.js", "text/javascript"),
+        ("/later.js", "text/javascript"),
         ("/style.css", "text/css"),
+        ("/later.css", "text/css"),
         ("/icon.svg", "image/svg+xml"),
         ("/uplot.js", "text/javascript"),
         ("/LICENSES.txt", "text/plain"),

@@ -3,13 +3,15 @@
 //   subscribe ──> watermark W ──> history up to W, page by page ─┐
 //                         └─────> pushes after W ────────────────┴──> feed ──> frame ──> view
 //
-// History and pushes are apart by the watermark, so together they hold every matching tweet exactly once.
+// History and pushes are apart by the watermark, so together they hold every matching tweet exactly
+// once.
 
 import { signal } from '../vendor/signals-core.js';
 import { LOST } from './connection.js';
 import { Feed } from './feed.js';
 import { RateMeter, TEMPO_TWEETS, Tempo } from './format.js';
 import { Marks } from './marks.js';
+import { SPARK_BARS, Spark } from './spark.js';
 import { Spread } from './spread.js';
 import { readTweet } from './tweet.js';
 
@@ -19,7 +21,9 @@ import { readTweet } from './tweet.js';
 /** @typedef {import('./tweet.js').Tweet} Tweet */
 /** @typedef {'registering' | 'live' | 'failed'} Phase */
 /** @typedef {'none' | 'loading' | 'stopped' | 'more' | 'all' | 'full' | 'failed'} History */
-/** @typedef {'' | 'hand' | 'reading' | 'held'} Pause held: someone points at a tweet, or is in one */
+/**
+ * @typedef {'' | 'hand' | 'reading' | 'held'} Pause held: someone points at a tweet, or is in one
+ */
 
 /** Tweets that come faster than this, a second, are shown in batches, and so far apart. */
 const BATCHED_RATE = 5;
@@ -31,6 +35,12 @@ const PAGE = 200;
 export const HISTORY_SIZES = /** @type {const} */ ([100, 500, 2000, 10_000]);
 /** How many tweets a column can keep. */
 export const CAPS = /** @type {const} */ ([500, 2000, 10_000]);
+/** @typedef {'narrow' | 'normal' | 'wide'} Width */
+/** @type {readonly Width[]} */
+export const WIDTHS = ['narrow', 'normal', 'wide'];
+/** @typedef {'normal' | 'compact'} Density */
+/** @type {readonly Density[]} */
+export const DENSITIES = ['normal', 'compact'];
 /** Tweets to a page; 0 is endless. */
 export const PAGE_SIZES = /** @type {const} */ ([0, 5, 10, 25, 100]);
 
@@ -42,12 +52,15 @@ export const PAGE_SIZES = /** @type {const} */ ([0, 5, 10, 25, 100]);
  * @property {number} history how much of it is loaded by itself, of {@link HISTORY_SIZES}
  * @property {number} cap of {@link CAPS}
  * @property {import('./feed.js').Retweets} retweets
+ * @property {Width} width
+ * @property {Density} density
+ * @property {boolean} sound a tone when a tweet comes
  * @property {boolean} notify desktop notifications
  * @property {boolean} title whether it counts in the title
  */
 
 /** @type {Settings} */
-export const DEFAULTS = { pageSize: 0, history: 500, cap: 2000, retweets: 'fold', notify: false, title: false };
+export const DEFAULTS = { pageSize: 0, history: 500, cap: 2000, retweets: 'fold', width: 'normal', density: 'normal', sound: false, notify: false, title: false };
 
 export class Column {
   /** Counts up when there is something new to show. */
@@ -74,6 +87,8 @@ export class Column {
   pace = new RateMeter(2);
   /** What it is about, once somebody wants to know. @type {Spread | null} */
   spread = null;
+  /** How many came over the last while. @type {Spark | null} */
+  spark = null;
   /** Up to here everything was pushed. */
   #seq = 0;
 
@@ -85,7 +100,10 @@ export class Column {
   /** Counts up with each thing that ends a load under way. */
   #run = 0;
   #wanted = 0;
-  /** Whether the number of matching tweets has to be asked for, and whether the server is being asked. */
+  /**
+   * Whether the number of matching tweets has to be asked for, and whether the server is being
+   * asked.
+   */
   #isUncounted = false;
   #isCounting = false;
 
@@ -98,8 +116,10 @@ export class Column {
    * @param {Connection} options.connection
    * @param {(run: () => void) => void} options.frame runs it with the next frame
    * @param {(column: Column, tweet: Tweet) => void} [options.onpush]
+   * @param {boolean} [options.isSketched] whether the server counts how many came over the last
+   *   while
    */
-  constructor({ name, query, order = 'latest', settings = {}, connection, frame, onpush = () => {} }) {
+  constructor({ name, query, order = 'latest', settings = {}, connection, frame, onpush = () => {}, isSketched = false }) {
     this.name = name;
     this.query = query;
     this.marks = new Marks(query);
@@ -109,6 +129,7 @@ export class Column {
     this.order = signal(order);
     this.frame = frame;
     this.onpush = onpush;
+    this.isSketched = isSketched;
   }
 
   /** Registers it. */
@@ -121,6 +142,7 @@ export class Column {
         this.watermark = seq;
         this.#seq = seq;
         void this.load(this.settings.value.history);
+        if (this.isSketched) void this.#sketch(seq);
       },
       ontweet: (raw, seq) => this.#push(raw, seq),
       ongone: (id, seq) => {
@@ -144,11 +166,18 @@ export class Column {
         this.feed.clear();
         this.spread?.end();
         this.spread = null;
+        this.spark = null;
         this.phase.value = 'registering';
         this.history.value = 'none';
         this.changed();
       },
     });
+  }
+
+  /** Shows tweets until the first page of history is there. @param {unknown[]} raws */
+  preview(raws) {
+    this.feed.preview(raws.flatMap((raw) => readTweet(raw) ?? []));
+    this.changed();
   }
 
   /** Ends it. */
@@ -171,7 +200,11 @@ export class Column {
     this.version.value++;
   };
 
-  /** Shows tweets that were pushed: where they are many, those of a second together. @param {number} now */
+  /**
+   * Shows tweets that were pushed: where they are many, those of a second together.
+   *
+   * @param {number} now
+   */
   #pushed(now) {
     if (this.#batch !== null) return;
     const wait = this.pace.rate(now) < BATCHED_RATE ? 0 : Math.min(BATCH_MS, this.#shownAt + BATCH_MS - now);
@@ -188,6 +221,7 @@ export class Column {
     // What comes late, all at once, says nothing of how often tweets come.
     if (!this.connection.status.behind) this.#tempo.add(now);
     this.pace.add(now);
+    this.spark?.add(tweet.time);
     this.onpush(this, tweet);
     this.#pushed(now);
   }
@@ -202,6 +236,19 @@ export class Column {
     if (this.watermark === null) return;
     this.spread ??= new Spread({ connection: this.connection, query: this.query, changed: () => this.changed() });
     void this.spread.count(this.#seq);
+  }
+
+  /** Has the server count what came over the last while. @param {number} seq */
+  async #sketch(seq) {
+    const spark = new Spark();
+    this.spark = spark;
+    try {
+      spark.take(await this.connection.request('cmd/aggregate', { query: this.query, by: 'created_at', n: SPARK_BARS, until_seq: seq }), Date.now());
+      this.changed();
+    } catch {
+      // There is no picture then.
+      if (this.spark === spark) this.spark = null;
+    }
   }
 
   /** Tweets were withheld, or are gone: asks the server how many match in all. */

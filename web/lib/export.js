@@ -3,7 +3,8 @@
 /** @typedef {import('./tweet.js').Tweet} Tweet */
 
 /**
- * A tweet's JSON with its ids as they were. JavaScript has rounded numbers that are too large for it; their text stands beside them.
+ * A tweet's JSON with its ids as they were. JavaScript has rounded numbers that are too large for
+ * it; their text stands beside them.
  *
  * @param {unknown} raw
  * @param {number} [indent]
@@ -23,6 +24,39 @@ export function exactJson(raw, indent) {
     indent,
   );
   return text.replaceAll(new RegExp(`"${mark}(\\d+)"`, 'g'), '$1');
+}
+
+/** A longer address is not sent: the query goes in a body. */
+const LONGEST_ADDRESS = 2000;
+
+/**
+ * Everything that a search finds, as the server streams it. Where an address is enough, the browser
+ * loads it to the disk by itself.
+ *
+ * @param {string} query
+ * @param {'ndjson' | 'csv'} format
+ * @param {string} token empty for none
+ * @returns {Promise<Blob | null>} null when the browser does it
+ */
+export async function exportAll(query, format, token) {
+  const address = `api/export?${new URLSearchParams({ q: query, format })}`;
+  if (!token && address.length < LONGEST_ADDRESS) {
+    // Asked for in vain, it would replace the page by an error.
+    const probe = await fetch(`api/search?${new URLSearchParams({ q: query, n: '0' })}`);
+    if (!probe.ok) throw new Error((await probe.json()).error?.message ?? probe.statusText);
+    const link = document.createElement('a');
+    link.href = address;
+    link.download = '';
+    link.click();
+    return null;
+  }
+  const answer = await fetch('api/export', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    body: JSON.stringify({ q: query, format }),
+  });
+  if (!answer.ok) throw new Error((await answer.json().catch(() => null))?.error?.message ?? answer.statusText);
+  return answer.blob();
 }
 
 /** @param {Tweet[]} tweets one JSON object a line */

@@ -4,13 +4,19 @@
 //   pushes ──> push ──┼──> loaded ──> view(): what is shown, in order
 //                     └──> waiting, while paused: counted, and brought in by resume()
 //
-// Knows nothing of the page and of the connection. A tweet is here once, by its id; a newer version takes the place of the older one.
-// When there are more than `cap` the oldest go, and the counts stay: they count what was found, not what is kept.
+// Knows nothing of the page and of the connection. A tweet is here once, by its id; a newer version
+// takes the place of the older one. When there are more than `cap` the oldest go, and the counts
+// stay: they count what was found, not what is kept.
+
+import { RecentIds } from './recent.js';
 
 /** @typedef {import('./tweet.js').Tweet} Tweet */
 /** @typedef {'latest' | 'followers' | 'retweets' | 'seen' | 'reach' | 'favorites'} Order */
 
-/** @typedef {'fold' | 'each' | 'hide'} Retweets how retweets are shown: a tweet once, each retweet, or none */
+/**
+ * @typedef {'fold' | 'each' | 'hide'} Retweets how retweets are shown: a tweet once, each retweet,
+ *   or none
+ */
 
 /** All ways, as they are offered. @type {readonly Retweets[]} */
 export const RETWEETS = ['fold', 'each', 'hide'];
@@ -44,6 +50,8 @@ export const ORDERS = ['latest', 'followers', 'retweets', 'seen', 'reach', 'favo
  * @property {Set<string>} who brought it, so that nobody counts twice
  */
 
+/** Groups and waiting tweets that are too many go together, one part in this many of the cap. */
+const BATCH_SHARE = 8;
 /** How many ids of tweets that are not kept any more are remembered, per tweet that is kept. */
 const REMEMBERED = 10;
 
@@ -58,16 +66,29 @@ export class Feed {
   #order = 'latest';
   #cap;
   #retweets;
-  /** What is shown of the loaded tweets, newest first, until something changes. @type {Tweet[] | null} */
+  /** @type {((tweet: Tweet) => boolean) | null} */
+  #isMuted = null;
+  /**
+   * What is shown of the loaded tweets, newest first, until something changes.
+   *
+   * @type {Tweet[] | null}
+   */
   #shown = null;
   /** Loaded tweets, oldest first. @type {Tweet[]} */
   #tweets = [];
   /** @type {Map<string, Tweet>} */
   #byId = new Map();
-  /** Ids of tweets that had to make room: one that comes again is no new one. @type {Set<string>} */
-  #trimmed = new Set();
-  /** Ids of tweets that were removed: a page of history that was under way may hold them. @type {Set<string>} */
-  #removed = new Set();
+  /** Ids of tweets that had to make room: one that comes again is no new one. */
+  #trimmed = new RecentIds();
+  /** Ids of tweets that were removed: a page of history that was under way may hold them. */
+  #removed = new RecentIds();
+  /**
+   * Tweets that were found before the search was registered: shown, but not counted, until history
+   * comes, which has them.
+   *
+   * @type {Map<string, Tweet>}
+   */
+  #early = new Map();
   /** @type {Map<string, Group>} */
   #groups = new Map();
   #isPaused = false;
@@ -91,9 +112,17 @@ export class Feed {
     if (this.#frozen) this.#frozen = this.#ordered();
   }
 
+  /** Which tweets are not shown. @param {((tweet: Tweet) => boolean) | null} isMuted */
+  set muted(isMuted) {
+    this.#isMuted = isMuted;
+    this.#shown = null;
+    if (this.#frozen) this.#frozen = this.#ordered();
+  }
+
   /** What is shown of the loaded tweets, newest first. */
   #visible() {
-    const isShown = {
+    const isMuted = this.#isMuted;
+    const isWanted = {
       each: () => true,
       hide: (/** @type {Tweet} */ tweet) => tweet.originalId === null,
       // Of a tweet and its retweets the newest one.
@@ -102,6 +131,7 @@ export class Feed {
         return group === undefined || group.last.id === tweet.id;
       },
     }[this.#retweets];
+    const isShown = isMuted ? (/** @type {Tweet} */ tweet) => !isMuted(tweet) && isWanted(tweet) : isWanted;
     this.#shown ??= this.#tweets.filter(isShown).reverse();
     return this.#shown;
   }
@@ -168,6 +198,7 @@ export class Feed {
   /** Takes tweets of history. @param {Tweet[]} page @returns {number} how many were new */
   add(page) {
     let added = 0;
+    for (const id of [...this.#early.keys()]) this.#forget(id);
     for (const tweet of page) {
       if (this.#byId.has(tweet.id) || this.#waiting.has(tweet.id) || this.#removed.has(tweet.id)) continue;
       this.#insert(tweet);
@@ -178,18 +209,40 @@ export class Feed {
     return added;
   }
 
-  /** Takes a tweet that was pushed. @param {Tweet} tweet @returns {boolean} whether it is a new one */
+  /** Shows tweets while history is on its way. @param {Tweet[]} tweets */
+  preview(tweets) {
+    if (this.historyTotal !== null) return;
+    for (const tweet of tweets) {
+      if (this.#byId.has(tweet.id) || this.#waiting.has(tweet.id) || this.#removed.has(tweet.id)) continue;
+      this.#early.set(tweet.id, tweet);
+      this.#insert(tweet);
+    }
+  }
+
+  /** Takes a tweet out again that was shown early. @param {string} id */
+  #forget(id) {
+    const tweet = this.#early.get(id);
+    if (!tweet) return;
+    this.#early.delete(id);
+    this.#take(tweet);
+    this.#discount(id, tweet);
+  }
+
+  /**
+   * Takes a tweet that was pushed.
+   *
+   * @param {Tweet} tweet
+   * @returns {boolean} whether it is a new one
+   */
   push(tweet) {
     this.#removed.delete(tweet.id);
+    const isShown = this.#early.has(tweet.id);
+    this.#forget(tweet.id);
     const isKnown = this.#byId.has(tweet.id) || this.#waiting.has(tweet.id) || this.#trimmed.has(tweet.id);
-    if (this.#isPaused && !this.#byId.has(tweet.id)) {
+    if (this.#isPaused && !isShown && !this.#byId.has(tweet.id)) {
       if (this.#trimmed.has(tweet.id)) return false;
       this.#waiting.set(tweet.id, tweet);
-      if (this.#waiting.size > this.#cap) {
-        const first = /** @type {string} */ (this.#waiting.keys().next().value);
-        this.#waiting.delete(first);
-        this.#remember(this.#trimmed, first);
-      }
+      this.#drop(this.#waiting, this.#cap, (id) => this.#trimmed.add(id, this.#cap * REMEMBERED));
       if (!isKnown) this.#waitingCount++;
     } else if (this.#byId.has(tweet.id)) this.#replace(tweet);
     else if (!this.#trimmed.has(tweet.id)) {
@@ -200,9 +253,14 @@ export class Feed {
     return !isKnown;
   }
 
-  /** Removes a tweet that is deleted or matches no more, also from a view that stands still. @param {string} id */
+  /**
+   * Removes a tweet that is deleted or matches no more, also from a view that stands still.
+   *
+   * @param {string} id
+   */
   remove(id) {
-    this.#remember(this.#removed, id);
+    this.#removed.add(id, this.#cap * REMEMBERED);
+    this.#early.delete(id);
     this.#trimmed.delete(id);
     if (this.#waiting.delete(id)) this.#waitingCount--;
     const tweet = this.#byId.get(id);
@@ -267,6 +325,7 @@ export class Feed {
     this.#byId.clear();
     this.#trimmed.clear();
     this.#removed.clear();
+    this.#early.clear();
     this.#groups.clear();
     this.#waiting.clear();
     this.#waitingCount = 0;
@@ -282,7 +341,7 @@ export class Feed {
   /** How many items {@link view} has in all. */
   get viewSize() {
     if (this.#order === 'latest' || this.#order === 'followers') return this.#frozen?.length ?? this.#visible().length;
-    return this.#frozen?.length ?? this.#groups.size;
+    return this.#frozen?.length ?? (this.#isMuted ? this.#ordered().length : this.#groups.size);
   }
 
   /** @param {Tweet} tweet @returns {Item} */
@@ -300,7 +359,8 @@ export class Feed {
       return byFollowers.map((tweet) => this.#item(tweet));
     }
     const order = this.#order;
-    const groups = [...this.#groups.values()];
+    const isMuted = this.#isMuted;
+    const groups = [...this.#groups.values()].filter(({ tweet, last }) => !isMuted?.(tweet ?? last));
     groups.sort((a, b) => b[order] - a[order] || (a.last.key < b.last.key ? 1 : -1));
     return groups.map(({ id, tweet, last, seen, reach, retweets, favorites }) => ({ id, tweet: tweet ?? last, seen, reach, retweets, favorites }));
   }
@@ -382,7 +442,7 @@ export class Feed {
         group.favorites = Math.max(group.favorites, tweet.original.favorites);
       }
     } else this.#original(group, tweet);
-    if (this.#groups.size > this.#cap * 2) this.#groups.delete(/** @type {string} */ (this.#groups.keys().next().value));
+    this.#drop(this.#groups, this.#cap * 2);
   }
 
   /** @param {Group} group @param {Tweet} tweet */
@@ -399,18 +459,32 @@ export class Feed {
 
   #trim() {
     this.#shown = null;
-    // What is read does not go away; while paused nothing is brought in but history, which stops when there is no room.
+    // What is read does not go away; while paused nothing is brought in but history, which stops
+    // when there is no room.
     const excess = this.#tweets.length - this.#cap;
     if (excess <= 0 || this.#isPaused) return;
-    for (const { id } of this.#tweets.splice(0, excess)) {
+    // One after the other: engines move the beginning of an array, and a `splice` would copy it.
+    for (let n = 0; n < excess; n++) {
+      const { id } = /** @type {Tweet} */ (this.#tweets.shift());
       this.#byId.delete(id);
-      this.#remember(this.#trimmed, id);
+      this.#trimmed.add(id, this.#cap * REMEMBERED);
     }
   }
 
-  /** @param {Set<string>} ids @param {string} id */
-  #remember(ids, id) {
-    ids.add(id);
-    if (ids.size > this.#cap * REMEMBERED) ids.delete(/** @type {string} */ (ids.keys().next().value));
+  /**
+   * Drops the first of many, now and then: to take out the first of a map is slow after others were
+   * taken out.
+   *
+   * @param {Map<string, unknown>} map
+   * @param {number} most
+   * @param {(id: string) => void} [each]
+   */
+  #drop(map, most, each = () => {}) {
+    if (map.size <= most + Math.floor(this.#cap / BATCH_SHARE)) return;
+    for (const id of map.keys()) {
+      if (map.size <= most) return;
+      map.delete(id);
+      each(id);
+    }
   }
 }

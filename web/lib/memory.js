@@ -1,6 +1,7 @@
-// What the browser remembers for the person: recent and saved searches, settings. Nothing of it is needed.
+// What the browser remembers for the person: recent and saved searches, settings. Nothing of it is
+// needed.
 
-import { CAPS, DEFAULTS, HISTORY_SIZES, PAGE_SIZES } from './column.js';
+import { CAPS, DEFAULTS, DENSITIES, HISTORY_SIZES, PAGE_SIZES, WIDTHS } from './column.js';
 import { RETWEETS } from './feed.js';
 
 /** @typedef {{query: string, name: string}} Saved */
@@ -10,7 +11,10 @@ import { RETWEETS } from './feed.js';
  * @property {string[]} recent
  * @property {Saved[]} saved
  * @property {'auto' | 'light' | 'dark'} theme
- * @property {Record<string, Settings>} settings of columns, by their query: those that are not as they come
+ * @property {Record<string, Settings>} settings of columns, by their query: those that are not as
+ *   they come
+ * @property {'auto' | import('../strings.js').Language} language auto: that of the browser
+ * @property {string[]} muted words: tweets that have one are not shown
  * @property {boolean} keeps whether the server saved searches for this person before
  */
 
@@ -18,6 +22,8 @@ const KEY = 'perch';
 const MOST_RECENT = 12;
 const MOST_SAVED = 200;
 const MOST_SETTINGS = 100;
+const MOST_MUTED = 100;
+const MOST_MUTED_CHARS = 100;
 
 /** @param {unknown} value */
 const query = (value) => (typeof value === 'string' && value.trim() !== '' && value.length <= 16_384 ? value.trim() : null);
@@ -32,8 +38,15 @@ export function checked(value) {
     const text = query(typeof entry === 'string' ? entry : entry?.query);
     return text ? [{ query: text, name: typeof entry?.name === 'string' && entry.name ? entry.name.slice(0, 100) : text }] : [];
   });
+  const language = object.language === 'en' || object.language === 'de' ? object.language : 'auto';
   const theme = object.theme === 'light' || object.theme === 'dark' ? object.theme : 'auto';
-  return { recent: [...new Set(recent)].slice(0, MOST_RECENT), saved: unique(saved), theme, settings: settingsOf(object.settings), keeps: object.keeps === true };
+  return { recent: [...new Set(recent)].slice(0, MOST_RECENT), saved: unique(saved), theme, language, settings: settingsOf(object.settings), muted: mutedOf(array(object.muted)), keeps: object.keeps === true };
+}
+
+/** Words as they are muted. @param {unknown[]} words */
+export function mutedOf(words) {
+  const texts = words.flatMap((word) => (typeof word === 'string' && word.trim() !== '' ? word.trim().slice(0, MOST_MUTED_CHARS) : []));
+  return [...new Set(texts)].slice(0, MOST_MUTED);
 }
 
 /** @param {unknown} value @returns {Record<string, Settings>} */
@@ -44,7 +57,17 @@ function settingsOf(value) {
       if (query(key) === null || entry === null || typeof entry !== 'object') return [];
       /** @param {readonly number[]} offered @param {'pageSize' | 'history' | 'cap'} name */
       const one = (offered, name) => offered.find((size) => size === entry[name]) ?? DEFAULTS[name];
-      const settings = { pageSize: one(PAGE_SIZES, 'pageSize'), history: one(HISTORY_SIZES, 'history'), cap: one(CAPS, 'cap'), retweets: RETWEETS.find((way) => way === entry.retweets) ?? DEFAULTS.retweets, notify: entry.notify === true, title: entry.title === true };
+      const settings = {
+        pageSize: one(PAGE_SIZES, 'pageSize'),
+        history: one(HISTORY_SIZES, 'history'),
+        cap: one(CAPS, 'cap'),
+        retweets: RETWEETS.find((way) => way === entry.retweets) ?? DEFAULTS.retweets,
+        width: WIDTHS.find((width) => width === entry.width) ?? DEFAULTS.width,
+        density: DENSITIES.find((density) => density === entry.density) ?? DEFAULTS.density,
+        sound: entry.sound === true,
+        notify: entry.notify === true,
+        title: entry.title === true,
+      };
       return [[key, settings]];
     }),
   );

@@ -1,6 +1,7 @@
 // Saved searches: those that the server keeps. They have names, and go on without a browser.
 //
-// A tag is a set of columns: the searches that have it open side by side.
+// A tag is a set of columns: the searches that have it open side by side, in the order of their
+// places.
 
 import { signal } from '../vendor/signals-core.js';
 
@@ -11,14 +12,33 @@ import { signal } from '../vendor/signals-core.js';
  * @property {string | null} next_try
  */
 /** @typedef {State & {type: string, delivered: number}} Delivery */
-/** @typedef {{query: unknown, tags?: string[], paused?: boolean, public?: boolean, deliver?: Record<string, unknown>[]}} Spec what is sent to save one */
-/** @typedef {Spec & State & {name: string, revision: number, deliveries: Delivery[]}} SavedSearch */
-/** @typedef {{deliver: number, at: string, took_ms: number, events: number, status: number | null, error: string | null}} Try */
+/**
+ * @typedef
+ *   {{query: unknown, tags?: string[], places?: Record<string, number>, paused?: boolean, public?: boolean, deliver?: Record<string, unknown>[]}}
+ *   Spec what is sent to save one
+ */
+/**
+ * @typedef
+ *   {Spec & State & {name: string, revision: number, has_feed_token: boolean, deliveries: Delivery[]}}
+ *   SavedSearch
+ */
+/**
+ * @typedef
+ *   {{deliver: number, at: string, took_ms: number, events: number, status: number | null, error: string | null}}
+ *   Try
+ */
 /** @typedef {{deliver: number, status: number | null, error: string | null}} Tested */
 /** @typedef {{status: number, code: string, message: string, field: string}} Fault */
-/** @typedef {'unknown' | 'open' | 'locked' | 'failed'} Access locked: the server lets this person save nothing */
+/** @typedef {{atom: string, json: string}} FeedUrls */
+/**
+ * @typedef {'unknown' | 'open' | 'locked' | 'failed'} Access locked: the server lets this person
+ *   save nothing
+ */
 
-/** What an answer says of a search beside what was saved. All else is sent back as it came, also what this page does not know. */
+/**
+ * What an answer says of a search beside what was saved. All else is sent back as it came, also
+ * what this page does not know.
+ */
 const SAID = ['name', 'owner', 'created_at', 'changed_at', 'revision', 'state', 'position', 'reason', 'next_try', 'epoch', 'has_feed_token', 'deliveries', 'warnings'];
 /** The most that are listed. */
 export const MOST_LISTED = 1000;
@@ -29,13 +49,18 @@ const MOST_TAG_CHARS = 64;
 /** A name that is made of a query. */
 const MOST_NAME_CHARS = 40;
 
-/** Where everybody reads the matches of a public search. @param {string} name */
-export const feedOf = (name) => `feeds/${encodeURIComponent(name)}.atom`;
+/** The feeds of a public search. @param {string} name @returns {FeedUrls} relative to the page */
+export const feedsOf = (name) => ({ atom: `feeds/${encodeURIComponent(name)}.atom`, json: `feeds/${encodeURIComponent(name)}.json` });
 
 /** The query of a saved search, as the search field has it. @param {{query: unknown}} search */
 export const queryOf = ({ query }) => (typeof query === 'string' ? query : JSON.stringify(query));
 
-/** A name as the server takes it: letters, digits, `.`, `_` and `-`. @param {string} text @param {number} [most] characters */
+/**
+ * A name as the server takes it: letters, digits, `.`, `_` and `-`.
+ *
+ * @param {string} text
+ * @param {number} [most] characters
+ */
 export const nameOf = (text, most = MOST_NAME_CHARS) =>
   text
     .normalize('NFC')
@@ -57,10 +82,18 @@ export const faultOf = (fault) =>
 export class SavedSearches {
   /** By name. @type {import('../vendor/signals-core.js').Signal<SavedSearch[]>} */
   list = signal(/** @type {SavedSearch[]} */ ([]));
-  /** @type {import('../vendor/signals-core.js').Signal<{access: Access, reason: string, isCut: boolean}>} */
+  /**
+   * @type
+   *   {import('../vendor/signals-core.js').Signal<{access: Access, reason: string, isCut: boolean}>}
+   */
   state = signal({ access: /** @type {Access} */ ('unknown'), reason: '', isCut: false });
+  /** What the configuration of the server allows: types of receivers, and feeds. */
+  offers = signal({ receivers: /** @type {string[]} */ ([]), feeds: false });
 
-  /** @param {{token: () => string, fetch?: typeof fetch}} options token: what the person signed in with, empty for none */
+  /**
+   * @param {{token: () => string, fetch?: typeof fetch}} options token: what the person signed in
+   *   with, empty for none
+   */
   constructor({ token, fetch: ask = (...request) => fetch(...request) }) {
     this.token = token;
     this.fetch = ask;
@@ -69,8 +102,11 @@ export class SavedSearches {
   /** Reads the list. Whether it could be read is in `state`. */
   async load() {
     try {
-      const { searches, next } = await this.#ask('GET', '', { parameters: `?n=${MOST_LISTED}` });
+      const { searches, next, receivers, feeds } = await this.#ask('GET', '', { parameters: `?n=${MOST_LISTED}` });
       this.list.value = Array.isArray(searches) ? searches : [];
+      const offers = { receivers: Array.isArray(receivers) ? receivers : [], feeds: feeds === true };
+      // Read every few seconds: what is the same draws nothing again.
+      if (JSON.stringify(offers) !== JSON.stringify(this.offers.value)) this.offers.value = offers;
       this.state.value = { access: 'open', reason: '', isCut: next !== null };
     } catch (fault) {
       this.#failed(faultOf(fault));
@@ -99,18 +135,50 @@ export class SavedSearches {
    *
    * @param {string} name
    * @param {Partial<Spec>} spec what is new
-   * @param {SavedSearch | null} known what is changed; null saves a new one, and fails when there is one of this name
+   * @param {SavedSearch | null} known what is changed; null saves a new one, and fails when there
+   *   is one of this name
    */
   async put(name, spec, known) {
     /** @type {Record<string, string>} */
     const expected = known ? { 'if-match': `"${known.revision}"` } : { 'if-none-match': '*' };
     const kept = Object.fromEntries(Object.entries(known ?? {}).filter(([field]) => !SAID.includes(field)));
-    const saved = await this.#ask('PUT', `/${encodeURIComponent(name)}`, { body: { ...kept, ...spec }, headers: expected });
-    this.list.value = [...this.list.value.filter((other) => other.name !== name), saved].sort((a, b) => (a.name < b.name ? -1 : 1));
-    return /** @type {SavedSearch} */ (saved);
+    return this.#listed(await this.#ask('PUT', `/${encodeURIComponent(name)}`, { body: { ...kept, ...spec }, headers: expected }));
   }
 
-  /** Changes something of a search that is there. @param {SavedSearch} search @param {Partial<Spec>} change */
+  /** @param {SavedSearch} saved as the server has just said it */
+  #listed(saved) {
+    this.list.value = [...this.list.value.filter((other) => other.name !== saved.name), saved].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return saved;
+  }
+
+  /**
+   * Makes the secret URLs of a search's feeds; those that it had end.
+   *
+   * @param {string} name
+   * @returns {Promise<{urls: FeedUrls, search: SavedSearch}>}
+   */
+  async makeFeed(name) {
+    const urls = await this.#ask('POST', `/${encodeURIComponent(name)}/feed-token`);
+    return { urls, search: await this.#read(name) };
+  }
+
+  /** Ends the secret URLs of a search's feeds. @param {string} name */
+  async revokeFeed(name) {
+    await this.#ask('DELETE', `/${encodeURIComponent(name)}/feed-token`);
+    return this.#read(name);
+  }
+
+  /** @param {string} name */
+  async #read(name) {
+    return this.#listed(await this.#ask('GET', `/${encodeURIComponent(name)}`));
+  }
+
+  /**
+   * Changes something of a search that is there.
+   *
+   * @param {SavedSearch} search
+   * @param {Partial<Spec>} change
+   */
   change(search, change) {
     return this.put(search.name, change, search);
   }
@@ -131,12 +199,28 @@ export class SavedSearches {
     return (await this.#ask('GET', `/${encodeURIComponent(name)}/deliveries`)).deliveries;
   }
 
-  /** Gives searches a tag, and saves those that are not yet. @param {string[]} queries @param {string} tag */
+  /**
+   * The searches of a set, in the order in which they were put into it.
+   *
+   * @param {string} tag
+   * @returns {SavedSearch[]}
+   */
+  inSet(tag) {
+    const place = (/** @type {SavedSearch} */ { places }) => places?.[tag] ?? Infinity;
+    return this.list.value.filter(({ tags }) => tags?.includes(tag)).sort((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)));
+  }
+
+  /**
+   * Makes a set of searches, in this order, and saves those that are not yet.
+   *
+   * @param {string[]} queries
+   * @param {string} tag
+   */
   async tag(queries, tag) {
-    for (const query of queries) {
+    for (const [place, query] of queries.entries()) {
       const known = this.of(query);
-      if (known) await this.change(known, { tags: [...new Set([...(known.tags ?? []), tag])] });
-      else await this.#putNew(query, { query, tags: [tag], deliver: [] });
+      if (known) await this.change(known, { tags: [...new Set([...(known.tags ?? []), tag])], places: { ...known.places, [tag]: place } });
+      else await this.#putNew(query, { query, tags: [tag], places: { [tag]: place }, deliver: [] });
     }
   }
 

@@ -1,4 +1,5 @@
-// The whole page's state: columns, what the server says, what the browser remembers. The view reads its signals and calls its methods.
+// The whole page's state: columns, what the server says, what the browser remembers. The view reads
+// its signals and calls its methods.
 
 import { signal } from '../vendor/signals-core.js';
 import { Analyzer } from './analyzer.js';
@@ -6,7 +7,9 @@ import { Column } from './column.js';
 import { Connection } from './connection.js';
 import { Frames } from './frames.js';
 import * as memory from './memory.js';
+import { muting } from './mute.js';
 import { SavedSearches } from './saved.js';
+import { ring } from './sound.js';
 import { readTweet } from './tweet.js';
 import { MOST_COLUMNS, readPlaces, writePlaces } from './urls.js';
 
@@ -23,6 +26,8 @@ const TOKEN = 'perch.token';
 const SAVER_TOKEN = 'perch.token.saver';
 /** So long it is said that tweets were withheld. */
 const WITHHELD_MS = 10_000;
+/** Tweets that a tile keeps: its rate is judged by them. */
+const TILE_CAP = 60;
 /** Between two notifications of one column, in ms. */
 const NOTIFY_MS = 5000;
 
@@ -33,8 +38,17 @@ export class Perch {
   active = signal('');
   /** @type {import('../vendor/signals-core.js').Signal<import('./connection.js').Status>} */
   connection$;
-  /** How many tweets the server did not send lately, since they were too many, and when the last of them. */
+  /**
+   * How many tweets the server did not send lately, since they were too many, and when the last of
+   * them.
+   */
   withheld = signal({ count: 0, at: 0 });
+  /**
+   * The column that was closed last, with its place, while that can be undone.
+   *
+   * @type {import('../vendor/signals-core.js').Signal<{place: Place, at: number} | null>}
+   */
+  closed = signal(/** @type {{place: Place, at: number} | null} */ (null));
   users = signal(0);
   tweets = signal(0);
   /** The time, every second, and every half minute. */
@@ -48,14 +62,22 @@ export class Perch {
   /** Originals that were asked for. @type {Set<string>} */
   #asked = new Set();
   #asking = 0;
+  #muted;
   /** @type {Map<string, number>} */
   #notified = new Map();
 
-  /** @param {{open: () => import('./connection.js').Socket, storage: Storage, session: Storage}} options storage: lasting, and for this tab */
-  constructor({ open, storage, session }) {
+  /**
+   * @param
+   *   {{open: () => import('./connection.js').Socket, storage: Storage, session: Storage, newest: (query: string) => Promise<unknown[]>}}
+   *   options storage: lasting, and for this tab; newest: tweets of a search that were asked for
+   *   before
+   */
+  constructor({ open, storage, session, newest }) {
     this.storage = storage;
     this.session = session;
+    this.newest = newest;
     this.memory = signal(memory.load(storage));
+    this.#muted = muting(this.memory.value.muted);
     this.connection = new Connection({
       open,
       token: session.getItem(TOKEN) ?? '',
@@ -87,7 +109,10 @@ export class Perch {
     setInterval(() => (this.minute.value = Date.now()), 30_000);
     document.addEventListener('visibilitychange', () => this.#seen());
     // Another tab has changed something.
-    addEventListener('storage', () => (this.memory.value = memory.load(this.storage)));
+    addEventListener('storage', () => {
+      this.memory.value = memory.load(this.storage);
+      this.#mute();
+    });
   }
 
   get token() {
@@ -148,6 +173,24 @@ export class Perch {
     this.#title();
   }
 
+  /**
+   * A search beside the columns, with one tweet of history. It is to be ended.
+   *
+   * @param {string} query
+   */
+  tile(query) {
+    const column = new Column({
+      name: `t${this.#nextName++}`,
+      query,
+      settings: { history: 1, cap: TILE_CAP },
+      connection: this.connection,
+      frame: (run) => this.frames.ask(run),
+      isSketched: true,
+    });
+    column.start();
+    return column;
+  }
+
   /** @param {string} query @param {Order} order */
   #open(query, order) {
     const column = new Column({
@@ -155,12 +198,15 @@ export class Perch {
       query,
       order,
       settings: this.memory.value.settings[query],
+      isSketched: true,
       connection: this.connection,
       frame: (run) => this.frames.ask(run),
       onpush: (column, tweet) => this.#pushed(column, tweet),
     });
+    column.feed.muted = this.#muted;
     column.version.subscribe(() => this.#fetchMissing(column));
     column.start();
+    void this.newest(query).then((raws) => column.preview(raws));
     return column;
   }
 
@@ -197,8 +243,37 @@ export class Perch {
     this.go(places);
   }
 
+  /**
+   * Searches for something else in the same column, with its settings.
+   *
+   * @param {Column} column
+   * @param {string} query
+   */
+  change(column, query) {
+    const places = this.columns.value.map(placeOf);
+    const at = this.columns.value.indexOf(column);
+    const place = places[at];
+    if (!place || place.query === query) return;
+    places[at] = { ...place, query };
+    this.remember(memory.configured(memory.used(this.memory.value, query), query, column.settings.value));
+    this.visit(places);
+    this.active.value = this.columns.value[at]?.name ?? this.active.value;
+  }
+
+  /** Opens the column again that was closed last, where it was. */
+  undo() {
+    const closed = this.closed.value;
+    if (!closed) return;
+    const places = this.columns.value.map(placeOf);
+    places.splice(closed.at, 0, closed.place);
+    this.closed.value = null;
+    this.visit(places);
+    this.active.value = this.columns.value[closed.at]?.name ?? this.active.value;
+  }
+
   /** @param {Column} column */
   close(column) {
+    this.closed.value = { place: placeOf(column), at: this.columns.value.indexOf(column) };
     this.visit(this.columns.value.filter((other) => other !== column).map(placeOf));
   }
 
@@ -228,8 +303,25 @@ export class Perch {
 
   /** @param {memory.Memory} next */
   remember(next) {
+    const { muted } = this.memory.value;
     this.memory.value = next;
     memory.store(this.storage, next);
+    if (muted !== next.muted) this.#mute();
+  }
+
+  /** Speaks another language from now on. @param {import('../strings.js').Language} language */
+  speak(language) {
+    this.remember({ ...this.memory.value, language });
+    location.reload();
+  }
+
+  /** Hides what is muted, in all columns. */
+  #mute() {
+    this.#muted = muting(this.memory.value.muted);
+    for (const column of this.columns.value) {
+      column.feed.muted = this.#muted;
+      column.changed();
+    }
   }
 
   /** @param {Column} column */
@@ -260,12 +352,14 @@ export class Perch {
 
   /** @param {Column} column @param {Tweet} tweet */
   #pushed(column, tweet) {
+    if (this.#muted?.(tweet)) return;
+    const now = Date.now();
+    if (column.settings.value.sound) ring(now);
     if (!document.hidden) return;
     if (column.settings.value.title) {
       column.unseen++;
       this.frames.ask(this.#title);
     }
-    const now = Date.now();
     if (!column.settings.value.notify || now - (this.#notified.get(column.name) ?? 0) < NOTIFY_MS) return;
     this.#notified.set(column.name, now);
     try {

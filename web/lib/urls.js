@@ -1,4 +1,5 @@
-// The searches in the address of the page, so that they can be kept, shared and walked through: `?q=rust&q=java&o=followers`.
+// The searches in the address of the page, so that they can be kept, shared and walked through:
+// `?q=rust&q=java&o=followers`.
 
 import { ORDERS } from './feed.js';
 
@@ -26,6 +27,22 @@ export function writePlaces(places) {
   if (places.some(({ order }) => order !== 'latest')) for (const { order } of places) parameters.append('o', order);
   const text = parameters.toString();
   return text && `?${text}`;
+}
+
+/**
+ * Whether parts of a query are joined by OR, outside of brackets and quotes.
+ *
+ * @param {string} query
+ */
+export function hasOr(query) {
+  const outside = query.replace(/"[^"]*"/g, '""');
+  let depth = 0;
+  for (const [word] of outside.matchAll(/[()]|\|\||[^\s()|]+/g)) {
+    if (word === '(') depth++;
+    else if (word === ')') depth--;
+    else if (depth === 0 && (word === 'OR' || word === '||')) return true;
+  }
+  return false;
 }
 
 /**

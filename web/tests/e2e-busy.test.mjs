@@ -1,4 +1,5 @@
-// A column into which many tweets come, in a real browser: what one points at stays where it is, and what is sorted by is what is shown.
+// A column into which many tweets come, in a real browser: what one points at stays where it is,
+// and what is sorted by is what is shown.
 
 import assert from 'node:assert/strict';
 import { accessible, column, live, many, shown, texts, total } from './page.mjs';
@@ -50,6 +51,39 @@ live('none of many tweets is faded in', async ({ perch, page, open }) => {
   await total(page, 'tweet', 61);
   await page.locator('.column[data-busy="true"]').waitFor();
   assert.equal(await page.locator('.tweets li').first().evaluate((item) => getComputedStyle(item).animationName), 'none');
+});
+
+live('a page that is behind says so, and skips to now', async ({ perch, page, open }) => {
+  await perch.post(...many(0, 10));
+  // A line so slow that the server sends from its index: nothing comes through it while it is held.
+  let isHeld = false;
+  /** @type {(message: string | Buffer) => void} */
+  let toPage = () => {};
+  await page.routeWebSocket(/\/ws$/, (socket) => {
+    const server = socket.connectToServer();
+    toPage = (message) => socket.send(message);
+    server.onMessage((message) => {
+      if (!isHeld) socket.send(message);
+    });
+  });
+  await open('?q=tweet&q=number');
+  await total(page, 'number', 10);
+  isHeld = true;
+  toPage(JSON.stringify(['stream/catching-up', { from_seq: 1 }]));
+  await column(page, 'tweet').locator('.state.behind', { hasText: 'Catching up' }).waitFor();
+  await page.locator('.banner').getByText('Behind').waitFor();
+  await perch.post(...many(10, 60));
+  await accessible(page, 'behind');
+  assert.deepEqual((await texts(page))[0], 'tweet number 9');
+  isHeld = false;
+  await page.getByRole('button', { name: 'Skip to now' }).click();
+  await total(page, 'tweet', 70);
+  await total(page, 'number', 70);
+  await shown(page, 'tweet number 69');
+  await column(page, 'tweet').locator('.state.live').waitFor();
+  await perch.post(tweet(70));
+  await total(page, 'tweet', 71);
+  await shown(page, 'tweet number 70');
 });
 
 live('the number that is sorted by is the one that is shown', async ({ perch, page, open }) => {

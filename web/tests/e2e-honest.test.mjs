@@ -33,7 +33,7 @@ live('copied is what was copied', async ({ perch, page, open }) => {
   await perch.post(...many(0, 1));
   await open('?q=tweet');
   await page.locator('.age').click();
-  await page.getByRole('button', { name: 'Copy' }).click();
+  await page.getByRole('button', { name: 'Copy', exact: true }).click();
   await page.getByRole('button', { name: 'Not copied: it is selected, copy it by hand' }).waitFor();
   assert.match(await page.evaluate(() => String(getSelection())), /"id_str"/);
   await accessible(page, 'not copied');

@@ -1,4 +1,5 @@
-// Saved searches in a real browser, on the real server: a bell, a list, sets of columns, and what to do without a token.
+// Saved searches in a real browser, on the real server: a bell, a list, sets of columns, and what
+// to do without a token.
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -45,7 +46,13 @@ class Receiver {
 
 const LOCAL = { set: ['deliveries.allow_private_addresses=true'] };
 
-/** Saves the search of the first column. @param {import('playwright-core').Page} page @param {string} name @param {string} [sets] */
+/**
+ * Saves the search of the first column.
+ *
+ * @param {import('playwright-core').Page} page
+ * @param {string} name
+ * @param {string} [sets]
+ */
 async function save(page, name, sets = '') {
   await page.getByRole('button', { name: 'Save this search on the server' }).first().click();
   const form = page.getByRole('dialog', { name: 'Save this search' });
@@ -161,16 +168,83 @@ live('what is changed keeps what the page does not know, and a public search has
   assert.match(await (await fetch(new URL(href ?? '', perch.url))).text(), /<feed[^]*rust in a feed/);
   await entry.getByRole('button', { name: 'Change', exact: true }).click();
   const form = page.getByRole('dialog', { name: 'Save this search' });
-  assert.ok(await form.getByLabel('Everybody may read its feed').isChecked());
+  assert.ok(await form.getByLabel('Anyone may read its feed').isChecked());
   await form.getByLabel('Sets').fill('a, b');
   await form.getByRole('button', { name: 'Save', exact: true }).click();
   await entry.getByText('b', { exact: true }).waitFor();
   assert.deepEqual([(await kept()).tags, (await kept()).public, (await kept()).feed.title], [['a', 'b'], true, 'Crabs']);
   await entry.getByRole('button', { name: 'Change', exact: true }).click();
-  await form.getByLabel('Everybody may read its feed').uncheck();
+  await form.getByLabel('Anyone may read its feed').uncheck();
   await form.getByRole('button', { name: 'Save', exact: true }).click();
   await entry.getByRole('link', { name: 'Feed' }).waitFor({ state: 'detached' });
   assert.equal((await kept()).feed.title, 'Crabs');
+});
+
+live(
+  'a mail server that is configured is a receiver, and comes each day unless one says otherwise',
+  async ({ perch, page, open }) => {
+    await open('?q=rust');
+    await total(page, 'rust', 0);
+    const form = await save(page, 'daily');
+    await form.getByRole('button', { name: 'Add mail' }).click();
+    assert.equal(await form.getByLabel('How often').inputValue(), '1d');
+    await form.getByLabel('To', { exact: true }).fill('ann@example.com');
+    await accessible(page, 'mail');
+    await form.getByRole('button', { name: 'Save', exact: true }).click();
+    await form.getByRole('alert').getByText('does not allow this address').waitFor();
+    assert.equal(await form.getByLabel('To', { exact: true }).getAttribute('aria-invalid'), 'true');
+    await form.getByLabel('To', { exact: true }).fill('ann@example.org');
+    await form.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.locator('.kept li', { hasText: 'ann@example.org' }).waitFor();
+    const { deliver } = await (await fetch(`${perch.url}api/searches/daily`)).json();
+    assert.deepEqual(deliver, [{ type: 'mail', to: 'ann@example.org', every: '1d' }]);
+  },
+  { set: ['server.public_url=https://perch.example.org', 'mail.server=localhost', 'mail.from=perch@example.org', 'mail.recipients=["@example.org"]'] },
+);
+
+live('a private feed has a secret address that is made, copied and ended', async ({ perch, page, open }) => {
+  await perch.post(tweet(1, { text: 'rust in secret' }));
+  await open('?q=rust');
+  await total(page, 'rust', 1);
+  let form = await save(page, 'crab');
+  // Without a mail server there are no mails.
+  assert.equal(await form.getByRole('button', { name: 'Add mail' }).count(), 0);
+  await form.getByText('Save the search first').waitFor();
+  await form.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByRole('button', { name: 'Change', exact: true }).click();
+  form = page.getByRole('dialog', { name: 'Save this search' });
+  await form.getByRole('button', { name: 'Make a secret address' }).click();
+  const link = form.locator('.urls a').first();
+  const read = async (/** @type {string | null} */ url) => {
+    const answer = await fetch(url ?? '');
+    return answer.ok ? answer.text() : String(answer.status);
+  };
+  const first = await link.getAttribute('href');
+  assert.match(first ?? '', /\/feeds\/[\w-]{43}\/crab\.atom$/);
+  assert.match(await read(first), /rust in secret/);
+  assert.match(await read(await form.locator('.urls a').nth(1).getAttribute('href')), /rust in secret/);
+  await form.getByRole('button', { name: 'Copy: Atom' }).click();
+  await form.getByRole('button', { name: 'Copied: Atom' }).waitFor();
+  await accessible(page, 'secret address');
+  await form.getByRole('button', { name: 'Make a new secret address' }).click();
+  await form.locator(`.urls a[href$=".atom"]:not([href="${first}"])`).waitFor();
+  assert.equal(await read(first), '404');
+  const second = await link.getAttribute('href');
+  // A token is a change of the search; the form goes on from it.
+  await form.getByLabel('Sets').fill('secrets');
+  await form.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.locator('.kept li', { hasText: 'secrets' }).waitFor();
+  assert.match(await read(second), /rust in secret/);
+  await page.getByRole('button', { name: 'Change', exact: true }).click();
+  await form.getByText('It has a secret address').waitFor();
+  await form.getByRole('button', { name: 'End the secret address' }).click();
+  await form.getByRole('button', { name: 'Make a secret address' }).waitFor();
+  assert.equal(await read(second), '404');
+  // Who makes it public sees where it will be.
+  await form.getByLabel('Anyone may read its feed').check();
+  await form.getByText('These addresses work once').waitFor();
+  await form.getByRole('button', { name: 'Save', exact: true }).click();
+  assert.match(await read(await page.locator('.kept li a').evaluate((/** @type {any} */ anchor) => anchor.href)), /rust in secret/);
 });
 
 live('a wrong receiver and a name that is taken are said in the form', async ({ page, open }) => {
@@ -205,7 +279,7 @@ live('a set of columns opens on another browser, each by its name', async ({ per
   await perch.post(tweet(1, { text: 'rust and java' }));
   await open('?q=rust&q=java');
   await total(page, 'java', 1);
-  const form = await save(page, 'crabs');
+  const form = await save(page, 'the-crabs');
   await form.getByRole('button', { name: 'Save', exact: true }).click();
   await page.getByLabel('Keep the 2 open columns as a set').fill('Morning coffee');
   await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
@@ -217,8 +291,9 @@ live('a set of columns opens on another browser, each by its name', async ({ per
   await other.getByRole('button', { name: 'Saved searches' }).click();
   await other.getByRole('button', { name: 'Morning coffee', exact: true }).click();
   await other.getByRole('button', { name: 'Open these 2 columns' }).click();
-  await other.locator('.column .query', { hasText: 'crabs' }).waitFor();
-  assert.deepEqual(new URL(other.url()).searchParams.getAll('q').toSorted(), ['java', 'rust']);
+  await other.locator('.column .query', { hasText: 'the-crabs' }).waitFor();
+  // In the order in which they were, which is not that of their names.
+  assert.deepEqual(new URL(other.url()).searchParams.getAll('q'), ['rust', 'java']);
   await other.locator('.column .total', { hasText: '1 tweet' }).nth(1).waitFor();
   await other.context().close();
 });

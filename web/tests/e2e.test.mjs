@@ -613,7 +613,7 @@ live('CSV holds what is loaded', async ({ perch, page, open }) => {
   await total(page, 'hi', 1);
   await page.locator('.menu summary').click();
   await accessible(page, 'menu');
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'CSV' }).click()]);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'CSV', exact: true }).click()]);
   const lines = (await readFile(await download.path(), 'utf8')).split('\r\n');
   assert.match(lines[1] ?? '', /^1800000000000004097,.*"say ""hi"", ok"/);
 });

@@ -1,4 +1,5 @@
-// The state of a live search: the connection and what a column holds, with a made-up server and a clock that stands.
+// The state of a live search: the connection and what a column holds, with a made-up server and a
+// clock that stands.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -39,7 +40,12 @@ function standing() {
   };
 }
 
-/** A connection to a server that the test plays. @param {() => number} [random] @param {string} [token] */
+/**
+ * A connection to a server that the test plays.
+ *
+ * @param {() => number} [random]
+ * @param {string} [token]
+ */
 function setUp(random = () => 1, token = '') {
   const clock = standing();
   /** @type {any[]} */
@@ -92,6 +98,36 @@ function setUp(random = () => 1, token = '') {
 
 /** Lets what waits for promises run. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+test('tweets that are shown early count once, by history or by a push, and are gone when neither has them', () => {
+  const feed = new Feed({ retweets: 'fold' });
+  feed.preview([made(1), made(2), made(3, { retweeted_status: tweet(1) }), made(4)]);
+  const ids = () => feed.view().map(({ tweet }) => tweet.text);
+  assert.deepEqual([ids().length, feed.total, feed.pushed, feed.loaded], [3, null, 0, 0]);
+  // The last one came after the registration after all.
+  assert.equal(feed.push(made(4, { text: 'pushed' })), true);
+  assert.deepEqual([feed.pushed, ids()[0]], [1, 'pushed']);
+  feed.historyTotal = 2;
+  assert.equal(feed.add([made(1), made(3, { retweeted_status: tweet(1) })]), 2);
+  assert.deepEqual([feed.total, feed.loaded, ids()], [3, 2, ['pushed', 'tweet number 3']]);
+  assert.equal(feed.view()[1]?.seen, 1);
+  // History is here: nothing is early any more.
+  feed.preview([made(9)]);
+  assert.equal(feed.size, 3);
+});
+
+test('a tweet that was shown early stays in place when it is pushed while somebody points at it', () => {
+  const feed = new Feed();
+  feed.preview([made(1), made(2)]);
+  feed.pause();
+  feed.push(made(2));
+  feed.push(made(3));
+  assert.deepEqual([feed.view().map(({ tweet }) => tweet.text), feed.waitingCount, feed.pushed], [['tweet number 2', 'tweet number 1'], 1, 2]);
+  feed.remove(made(1).id);
+  feed.historyTotal = 0;
+  feed.add([]);
+  assert.deepEqual(feed.view().map(({ tweet }) => tweet.text), ['tweet number 2']);
+});
 
 test('a subscription is registered, and again with its position after a loss', () => {
   const { connection, socket, sockets, clock, log, handlers } = setUp();
@@ -543,7 +579,12 @@ function opened(n, options) {
   column.start();
   const all = Array.from({ length: n }, (_, at) => tweet(at)).reverse();
   socket().says('percolate/ok', { name: 'a', query_id: 'q', seq: n }, socket().take('cmd/percolate')[2]);
-  /** Answers what history is about. @param {number} total @param {{key: string, count: number}[]} [words] */
+  /**
+   * Answers what history is about.
+   *
+   * @param {number} total
+   * @param {{key: string, count: number}[]} [words]
+   */
   const counted = async (total, words = []) => {
     for (let asked; (asked = socket().take('cmd/aggregate')); ) {
       const { by } = asked[1];

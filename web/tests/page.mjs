@@ -26,8 +26,12 @@ after(() => browser.close());
  * Runs a test with a server and a page of its own. Errors on the page fail it.
  *
  * @param {string} name
- * @param {(parts: {perch: Perch, page: Page, open: (path: string, state?: string) => Promise<void>}) => Promise<void>} run
- * @param {{source?: string, set?: string[], size?: [number, number], dark?: boolean, permissions?: string[]}} [options]
+ * @param
+ *   {(parts: {perch: Perch, page: Page, open: (path: string, state?: string) => Promise<void>}) => Promise<void>}
+ *   run
+ * @param
+ *   {{source?: string, set?: string[], size?: [number, number], dark?: boolean, permissions?: string[]}}
+ *   [options]
  */
 export function live(name, run, { source, set, size = [1280, 800], dark = false, permissions = [] } = {}) {
   test(name, async () => {
@@ -65,7 +69,13 @@ export function live(name, run, { source, set, size = [1280, 800], dark = false,
   });
 }
 
-/** A page of a browser that knows nothing yet. @param {Page} page of the first one @param {import('playwright-core').BrowserContextOptions} [options] @returns {Promise<Page>} its context is to be closed */
+/**
+ * A page of a browser that knows nothing yet.
+ *
+ * @param {Page} page of the first one
+ * @param {import('playwright-core').BrowserContextOptions} [options]
+ * @returns {Promise<Page>} its context is to be closed
+ */
 export async function anotherBrowser(page, options = {}) {
   const context = await /** @type {import('playwright-core').Browser} */ (page.context().browser()).newContext({ locale: 'en-US', timezoneId: 'UTC', ...options });
   context.setDefaultTimeout(PATIENCE_MS);
@@ -75,7 +85,13 @@ export async function anotherBrowser(page, options = {}) {
 /** @param {Page} page @param {string} query */
 export const column = (page, query) => page.locator('.column', { has: page.locator('.query', { hasText: new RegExp(`^${query.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`) }) });
 
-/** Waits until a column's heading says so many. @param {Page} page @param {string} query @param {number} n */
+/**
+ * Waits until a column's heading says so many.
+ *
+ * @param {Page} page
+ * @param {string} query
+ * @param {number} n
+ */
 export const total = (page, query, n) =>
   column(page, query)
     .locator('.total', { hasText: new RegExp(`^${new Intl.NumberFormat('en').format(n)} tweets?$`) })
@@ -93,7 +109,7 @@ export const many = (from, n, more) => Array.from({ length: n }, (_, at) => twee
 /** Everything a column has loaded, by its export. @param {Page} page @returns {Promise<any[]>} */
 export async function exported(page) {
   await page.locator('.menu summary').first().click();
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'NDJSON' }).click()]);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'NDJSON', exact: true }).click()]);
   await page.keyboard.press('Escape');
   const text = await readFile(await download.path(), 'utf8');
   return text

@@ -3,22 +3,28 @@
 import assert from 'node:assert/strict';
 import { readFile, readdir } from 'node:fs/promises';
 import { test } from 'node:test';
-import { gzipSync } from 'node:zlib';
+import { brotliDecompressSync } from 'node:zlib';
 import { around } from '../lib/check.js';
 import { layout, overlaps } from '../lib/cloud.js';
 import { DEFAULTS } from '../lib/column.js';
 import { exactJson, toCsv, toNdjson } from '../lib/export.js';
 import { RateMeter, Tempo, estimateRate, formats, rateOf } from '../lib/format.js';
 import { Analyzer, unitsOf } from '../lib/analyzer.js';
+import { NO_FILTERS, filtered, filtersOf } from '../lib/filters.js';
 import { Marks, isNear } from '../lib/marks.js';
 import * as memory from '../lib/memory.js';
+import { muting } from '../lib/mute.js';
 import { barsSvg, cloudSvg } from '../lib/picture.js';
 import { segments } from '../lib/text.js';
 import { hueOf, initials, readTweet, safeUrl } from '../lib/tweet.js';
 import { INTERVALS, barsOf, histogram, intervalOf } from '../lib/timeline.js';
-import { narrowed, readPlaces, writePlaces } from '../lib/urls.js';
+import { hasOr, narrowed, readPlaces, writePlaces } from '../lib/urls.js';
 import { direction, isTelling, slope, spelled, spellings, topSpelled, trends } from '../lib/words.js';
-import { bundled } from '../bundle.mjs';
+import { bundled, isCompressed } from '../bundle.mjs';
+import { SPARK_BARS, Spark } from '../lib/spark.js';
+import { DE } from '../texts/de.js';
+import { EN_LATER } from '../texts/en-later.js';
+import { EN } from '../texts/en.js';
 import { vendored } from '../vendor.mjs';
 import { playedTerms, tweet } from './support.mjs';
 
@@ -45,7 +51,13 @@ async function analyzerOf(texts) {
   return analyzer;
 }
 
-/** Segments in one line, so that they can be compared at a glance. @param {string} text @param {string} [query] @param {any[]} [links] */
+/**
+ * Segments in one line, so that they can be compared at a glance.
+ *
+ * @param {string} text
+ * @param {string} [query]
+ * @param {any[]} [links]
+ */
 const shown = (text, query = '', links = []) =>
   segments(text, links, marked(query, text))
     .map((part) => (part.kind === 'text' ? part.text : `<${part.kind}${part.marked && part.kind !== 'mark' ? '!' : ''} ${part.text}>`))
@@ -119,7 +131,8 @@ test('every character of a text is shown, once and as it is', () => {
 
 test('long hostile texts take no time', () => {
   for (const text of ['@'.repeat(100_000), 'https://'.repeat(20_000), '#a'.repeat(50_000), 'a'.repeat(100_000)]) {
-    // The processor's time, not the clock's: the machine may be busy. Anything quadratic takes minutes.
+    // The processor's time, not the clock's: the machine may be busy. Anything quadratic takes
+    // minutes.
     const started = process.cpuUsage();
     segments(text, [], marked('a* b?c "a a a" x~2', text));
     const { user, system } = process.cpuUsage(started);
@@ -397,15 +410,17 @@ test('a term is added to a search so that both must match', () => {
 });
 
 test('what is remembered is checked', () => {
-  assert.deepEqual(memory.checked('nonsense'), { recent: [], saved: [], theme: 'auto', settings: {}, keeps: false });
-  assert.deepEqual(memory.checked({ recent: [1, 'a', 'a', ' '], saved: ['b', { query: 'b' }, { query: 5 }], theme: 'pink' }), {
+  assert.deepEqual(memory.checked('nonsense'), { recent: [], saved: [], theme: 'auto', language: 'auto', settings: {}, muted: [], keeps: false });
+  assert.deepEqual(memory.checked({ recent: [1, 'a', 'a', ' '], saved: ['b', { query: 'b' }, { query: 5 }], theme: 'pink', muted: ['x', ' x ', '', 3] }), {
     recent: ['a'],
     saved: [{ query: 'b', name: 'b' }],
     theme: 'auto',
+    language: 'auto',
     settings: {},
+    muted: ['x'],
     keeps: false,
   });
-  assert.deepEqual(memory.checked({ settings: { a: { pageSize: 25, cap: 3, notify: 'yes', title: true }, '': {}, b: null } }).settings, { a: { ...DEFAULTS, pageSize: 25, title: true } });
+  assert.deepEqual(memory.checked({ settings: { a: { pageSize: 25, cap: 3, notify: 'yes', title: true, width: 'wide', density: 3 }, '': {}, b: null } }).settings, { a: { ...DEFAULTS, pageSize: 25, title: true, width: 'wide' } });
   let state = memory.checked(null);
   for (let n = 0; n < 20; n++) state = memory.used(state, `q${n % 15}`);
   assert.equal(state.recent[0], 'q4');
@@ -427,6 +442,49 @@ test('what is remembered is checked', () => {
   memory.store(broken, state);
 });
 
+test('a small picture counts on from what the server has counted, over the last while', () => {
+  const spark = new Spark();
+  const [start, second] = [1_800_000_000_000, 1000];
+  // What comes while the server counts is counted once it has.
+  spark.add(start + 3 * second);
+  spark.take({ total: 3, interval_ms: second, buckets: [{ key: start, count: 2 }, { key: start + 2 * second, count: 1 }] }, start + 4 * second);
+  assert.deepEqual(spark.bars, [2, 0, 1, 1, 0]);
+  spark.add(start + 5 * second);
+  spark.add(start + second);
+  spark.add(start - second);
+  spark.add(NaN);
+  assert.deepEqual(spark.bars, [2, 1, 1, 1, 0, 1]);
+  // It moves on; after a long silence nothing of before is left.
+  spark.add(start + 41 * second);
+  assert.deepEqual([spark.bars.length, spark.bars[0], spark.bars[SPARK_BARS - 1]], [SPARK_BARS, 1, 1]);
+  spark.add(start + 10_000 * second);
+  assert.deepEqual([spark.bars.length, spark.bars.filter(Boolean)], [SPARK_BARS, [1]]);
+  spark.add(start + 10_000 * second);
+  assert.equal(spark.bars[SPARK_BARS - 1], 2);
+});
+
+test('an archive has its own picture', () => {
+  const spark = new Spark();
+  const day = 86_400_000;
+  spark.take({ total: 2, interval_ms: day, buckets: [{ key: day, count: 1 }, { key: 3 * day, count: 1 }] }, 1_800_000_000_000);
+  assert.deepEqual(spark.bars, [1, 0, 1]);
+  const empty = new Spark();
+  empty.take({ total: 0, interval_ms: 1000, buckets: [] }, 1_800_000_000_000);
+  empty.add(1_800_000_000_000);
+  assert.deepEqual([empty.bars.length, empty.bars.at(-1)], [SPARK_BARS, 1]);
+});
+
+test('each language has every text, with the same values', () => {
+  const values = (/** @type {any} */ text) => [...new Set(JSON.stringify(text).match(/\{\w+\}/g))].toSorted();
+  const english = { ...EN, ...EN_LATER };
+  assert.deepEqual(Object.keys(DE).toSorted(), Object.keys(english).toSorted());
+  for (const [key, text] of Object.entries(english)) {
+    const german = DE[/** @type {keyof typeof english} */ (key)];
+    assert.equal(typeof german, typeof text, key);
+    assert.deepEqual(values(german), values(text), key);
+  }
+});
+
 test('the vendored libraries are what the script makes of the packages', async () => {
   const files = await vendored();
   for (const [name, content] of files) assert.equal(await readFile(new URL(`../vendor/${name}`, import.meta.url), 'utf8'), content, name);
@@ -437,9 +495,39 @@ test('the vendored libraries are what the script makes of the packages', async (
 test('the bundle is what the script makes of the sources, and small', async () => {
   const files = await bundled();
   for (const [name, content] of files) assert.ok((await readFile(new URL(`../dist/${name}`, import.meta.url), 'utf8')) === content, `${name}: npm run bundle`);
+  /** @type {Map<string, Buffer>} */
+  const compressed = new Map();
+  for (const name of [...files.keys()].filter(isCompressed)) compressed.set(name, await readFile(new URL(`../dist/${name}.br`, import.meta.url)));
+  for (const [name, bytes] of compressed) assert.ok(brotliDecompressSync(bytes).toString() === files.get(name), `${name}.br: npm run bundle`);
   const there = await readdir(new URL('../dist/', import.meta.url));
-  assert.deepEqual(there.toSorted(), [...files.keys()].toSorted());
+  assert.deepEqual(there.toSorted(), [...files.keys(), ...[...compressed.keys()].map((name) => `${name}.br`)].toSorted());
   // What a browser needs before it shows a tweet.
-  const bytes = ['index.html', 'app.js', 'style.css'].reduce((sum, name) => sum + gzipSync(files.get(name) ?? '').length, 0);
-  assert.ok(bytes < 64_000, `${bytes} bytes`);
+  const bytes = ['index.html', 'start.js', 'chunk.js', 'app.js', 'style.css'].reduce((sum, name) => sum + (compressed.get(name)?.length ?? NaN), 0);
+  assert.ok(bytes < 48_000, `${bytes} bytes`);
+});
+
+test('filters of a column are the words at the end of its search', () => {
+  const round = (/** @type {string} */ query) => {
+    const known = filtersOf(query);
+    return known && filtered(known.base, known.filters);
+  };
+  assert.deepEqual(filtersOf('java job has:media lang:de'), { base: 'java job', filters: { ...NO_FILTERS, media: 'with', lang: 'de' } });
+  assert.deepEqual(filtersOf('-has:media'), { base: '*', filters: { ...NO_FILTERS, media: 'without' } });
+  assert.deepEqual(filtersOf('(a OR b) likes:>=10 followers:>=1000'), { base: '(a OR b)', filters: { ...NO_FILTERS, likes: 10, followers: 1000 } });
+  // What is not at the end, or belongs to a part of it, is no filter of all of it.
+  for (const query of ['lang:de job', 'a OR lang:de', '"a lang:de"', 'lang:de lang:en', 'a || b has:media']) assert.ok((filtersOf(query)?.filters.media ?? '') === '' && round(query) === query, query);
+  for (const query of ['*', 'java', 'a OR b', 'java has:media lang:de', '(a OR b) lang:de', 'lang:de']) assert.equal(round(query), query);
+  assert.equal(filtered('a OR b', { ...NO_FILTERS, media: 'with' }), '(a OR b) has:media');
+  assert.equal(filtered('*', { ...NO_FILTERS, likes: 5 }), 'likes:>=5');
+  assert.equal(filtersOf('{"match": {"text": "a"}}'), null);
+  assert.deepEqual(['a OR b', '(a OR b)', '"a OR b"', 'a||b', '(a) OR (b)'].map(hasOr), [true, false, false, true, true]);
+});
+
+test('a muted word is one word, in whatever a tweet shows', () => {
+  const isMuted = muting(['spoiler', '@Noisy', '#ad', 'a.b']);
+  const mutes = (/** @type {any} */ more) => isMuted?.(read(tweet(1, more)));
+  assert.ok(mutes({ text: 'a SPOILER!' }) && mutes({ text: 'x #ad' }) && mutes({ text: 'a.b' }) && mutes({ user: { screen_name: 'noisy' } }));
+  assert.ok(mutes({ text: 'RT', retweeted_status: tweet(2, { text: 'spoiler' }) }) && mutes({ text: 'see', quoted_status: tweet(3, { text: 'spoiler' }) }));
+  assert.ok(!mutes({ text: 'spoilers, adapter #adapter axb' }));
+  assert.equal(muting([]), null);
 });

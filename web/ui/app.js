@@ -1,29 +1,34 @@
 // The whole page.
 
-import { useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
+import { useContext, useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
 import { signal } from '../vendor/signals.js';
 import { narrowed } from '../lib/urls.js';
 import { t } from '../strings.js';
-import { Analysis } from './analysis.js';
 import { ColumnView } from './column.js';
 import { Page } from './context.js';
-import { Icon, LEAST_RATE, format, html, perSecond } from './html.js';
-import { Saved, SavedButton } from './saved.js';
+import { Icon, LEAST_RATE, copy, format, html, perSecond } from './html.js';
+import { lazy, loadLater } from './lazy.js';
 import { SearchBar } from './search.js';
-import { Choice, Help, Json, Token } from './sheets.js';
+import { Start } from './start.js';
 
 /** @typedef {import('../lib/column.js').Column} Column */
 /** @typedef {import('../lib/state.js').Perch} Perch */
 /** @typedef {import('../lib/tweet.js').Tweet} Tweet */
+
+const [Analysis, Saved] = [lazy('Analysis'), lazy('Saved')];
+const [Choice, Help, Json, Sources, Token] = [lazy('Choice'), lazy('Help'), lazy('Json'), lazy('Sources'), lazy('Token')];
+/** So long after the start what opens later is loaded, so that a click on it does not wait. */
+const LATER_MS = 3000;
 
 const THEMES = /** @type {const} */ (['auto', 'light', 'dark']);
 /** As wide as this, the analysis of a single search has room beside it. */
 const WIDE = '(min-width: 1100px)';
 /** Narrower than this, one column fills the screen. */
 const NARROW = '(max-width: 640px)';
+/** So long a closed column can be opened again by a button. */
+const UNDO_MS = 10_000;
 /** So long after the last scroll event a swipe is over. */
 const SETTLED_MS = 120;
-const TRY = ['*', 'coffee OR tea', '#election', 'lang:en has:links', 'followers:>=1000 -is:retweet'];
 
 /** @param {{perch: Perch}} props */
 export function App({ perch }) {
@@ -32,7 +37,10 @@ export function App({ perch }) {
   const [text, setText] = useState('');
   const [isHelp, setHelp] = useState(false);
   const [json, setJson] = useState(/** @type {Tweet | null} */ (null));
+  /** Whether what is typed goes into a column of its own. */
+  const [isNew, setNew] = useState(false);
   const [isToken, setToken] = useState(false);
+  const [isSources, setSources] = useState(false);
   const [shownSaved, setShownSaved] = useState(/** @type {{query: string | null} | null} */ (null));
   const [choice, setChoice] = useState(/** @type {{column: Column, term: string} | null} */ (null));
   const [said, setSaid] = useState('');
@@ -42,6 +50,11 @@ export function App({ perch }) {
   const activeQuery = perch.activeColumn?.query ?? '';
   useEffect(() => setText(activeQuery), [perch.active.value, activeQuery]);
   useTheme(perch);
+  useEffect(() => {
+    // What can't be loaded now is loaded when it is needed.
+    const timer = setTimeout(() => loadLater().catch(() => {}), LATER_MS);
+    return () => clearTimeout(timer);
+  }, []);
 
   /** @type {import('./context.js').PageContext} */
   const context = useMemo(
@@ -55,6 +68,7 @@ export function App({ perch }) {
       chooseTerm: (column, term) => setChoice({ column, term }),
       showJson: setJson,
       showSaved: (query) => setShownSaved({ query }),
+      showSources: () => setSources(true),
       toggleAnalysis: (column) => {
         wasClosed.current = analysis.value === column.name;
         analysis.value = wasClosed.current ? '' : column.name;
@@ -69,7 +83,16 @@ export function App({ perch }) {
     }),
     [perch],
   );
-  useKeys(context, field, () => setHelp(true));
+  const startNew = () => {
+    setNew(true);
+    setText('');
+    field.current?.focus();
+  };
+  const endNew = () => {
+    setNew(false);
+    if (!field.current?.value) setText(activeQuery);
+  };
+  useKeys(context, field, () => setHelp(true), startNew);
 
   // A column that is opened is looked at.
   const names = useRef(/** @type {string[]} */ ([]));
@@ -110,9 +133,10 @@ export function App({ perch }) {
     <a class="skip" href="#columns">${t('skip')}</a>
     <header class="top">
       <a class="brand" href="./" aria-label=${t('app.name')} onClick=${goHome(perch)}><img src="icon.svg" alt="" width="26" height="26" /><span>${t('app.name')}</span></a>
-      <${SearchBar} text=${text} setText=${setText} field=${field} />
+      <${SearchBar} text=${text} setText=${setText} field=${field} isNew=${isNew} endNew=${endNew} />
       <${Stats} perch=${perch} />
       <div class="tools">
+        ${columns.length > 0 && html`<${ShareButton} />`}
         <${SavedButton} />
         <${ThemeButton} perch=${perch} />
         <button type="button" class="bare" aria-label=${t('help.open')} title=${`${t('help.open')} (?)`} onClick=${() => setHelp(true)}><${Icon} name="help" /></button>
@@ -123,16 +147,17 @@ export function App({ perch }) {
     <div class="body">
       <main id="columns" class=${`columns n${Math.min(columns.length, 9)}`} tabindex="-1" aria-label=${t('columns.label')} onScroll=${onScroll}>
         <h1 class="unseen">${t('app.name')}: ${t('app.tagline')}</h1>
-        ${columns.length === 0 && html`<${Start} tryQuery=${tryQuery} perch=${perch} />`}
+        ${columns.length === 0 && html`<${Start} tryQuery=${tryQuery} />`}
         ${columns.map((column, at) => html`<${ColumnView} key=${column.name} column=${column} at=${at} n=${columns.length} />`)}
       </main>
       ${analysed && html`<${Analysis} key=${analysed.name} column=${analysed} onClose=${() => context.toggleAnalysis(analysed)} />`}
     </div>
+    <${Undo} perch=${perch} />
     <div class="unseen" role="status" aria-live="polite">${said}</div>
     ${isHelp && html`<${Help} onClose=${() => setHelp(false)} onTry=${tryQuery} />`} ${json && html`<${Json} tweet=${json} onClose=${() => setJson(null)} />`}
     ${choice && html`<${Choice} ...${choice} onClose=${() => setChoice(null)} />`}
     ${shownSaved && html`<${Saved} query=${shownSaved.query} onClose=${() => setShownSaved(null)} />`}
-    ${isToken && html`<${Token} onClose=${() => setToken(false)} />`}
+    ${isSources && html`<${Sources} onClose=${() => setSources(false)} />`} ${isToken && html`<${Token} onClose=${() => setToken(false)} />`}
   <//>`;
 }
 
@@ -154,6 +179,19 @@ function Strip({ perch }) {
   </nav>`;
 }
 
+/** Says which column was closed, and opens it again. @param {{perch: Perch}} props */
+function Undo({ perch }) {
+  const closed = perch.closed.value;
+  useEffect(() => {
+    if (!closed) return undefined;
+    const timer = setTimeout(() => (perch.closed.value = null), UNDO_MS);
+    return () => clearTimeout(timer);
+  }, [closed]);
+  return html`<div class="undo" role="status">
+    ${closed && html`<p><span>${t('undo.closed', { query: closed.place.query })}</span> <button type="button" class="small" onClick=${() => perch.undo()}>${t('undo.undo')} <kbd aria-hidden="true">z</kbd></button></p>`}
+  </div>`;
+}
+
 /** @param {Perch} perch */
 const goHome = (perch) => (/** @type {MouseEvent} */ event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -173,6 +211,44 @@ function useTheme(perch) {
     dark.addEventListener('change', apply);
     return () => dark.removeEventListener('change', apply);
   }, [theme]);
+}
+
+/** So long it is said that the link is copied. */
+const COPIED_MS = 4000;
+
+/**
+ * The button that copies the address: it has all columns and their orders. Phones offer their own
+ * ways to send it.
+ */
+function ShareButton() {
+  const { announce } = useContext(Page);
+  const [says, setSays] = useState(/** @type {import('../strings.js').Key} */ ('share.title'));
+  const address = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    const timer = setTimeout(() => setSays('share.title'), COPIED_MS);
+    return () => clearTimeout(timer);
+  }, [says]);
+  const onClick = async () => {
+    if (matchMedia(NARROW).matches && 'share' in navigator) {
+      // Who thinks better of it has seen that nothing was sent.
+      await navigator.share({ title: document.title, url: location.href }).catch(() => {});
+      return;
+    }
+    const key = (await copy(location.href, address.current)) ? 'share.copied' : 'share.failed';
+    setSays(key);
+    announce(t(key));
+  };
+  return html`<button type="button" class=${`bare ${says === 'share.copied' ? 'on' : ''}`} aria-label=${t(says)} title=${t(says)} onClick=${onClick}>
+    <${Icon} name=${says === 'share.copied' ? 'done' : 'share'} /><span ref=${address} class="unseen" aria-hidden="true">${location.href}</span>
+  </button>`;
+}
+
+/** The button that opens the list; it has a mark where a delivery fails. */
+function SavedButton() {
+  const { perch, showSaved } = useContext(Page);
+  const isFailing = perch.saved.list.value.some(({ state }) => state === 'failing');
+  const label = `${t('saved.title')}${isFailing ? `: ${t('saved.failing')}` : ''}`;
+  return html`<button type="button" class=${`bare ${isFailing ? 'failing' : ''}`} aria-label=${label} title=${label} onClick=${() => showSaved(null)}><${Icon} name="bell" /></button>`;
 }
 
 /** @param {{perch: Perch}} props */
@@ -245,34 +321,21 @@ function Banner({ perch, onUnlock }) {
   </div>`;
 }
 
-/** @param {{tryQuery: (query: string) => void, perch: Perch}} props */
-function Start({ tryQuery, perch }) {
-  const saved = perch.memory.value.saved.map((entry) => entry.query).slice(0, 8);
-  return html`<div class="start">
-    <img src="icon.svg" alt="" width="72" height="72" />
-    <h2>${t('start.title')}</h2>
-    <p>${t('start.text')}</p>
-    <h3>${t(saved.length > 0 ? 'search.saved' : 'start.try')}</h3>
-    <ul>
-      ${(saved.length > 0 ? saved : TRY).map(
-        (query) => html`<li><button type="button" class="example" dir="auto" onClick=${() => tryQuery(query)}><code>${query}</code></button></li>`,
-      )}
-    </ul>
-  </div>`;
-}
-
 /**
  * @param {import('./context.js').PageContext} context
  * @param {{current: HTMLInputElement | null}} field
  * @param {() => void} help
+ * @param {() => void} startNew
  */
-function useKeys({ perch, analysis, toggleAnalysis }, field, help) {
+function useKeys({ perch, analysis, toggleAnalysis }, field, help, startNew) {
   useEffect(() => {
     /** @param {KeyboardEvent} event */
     const onKeyDown = (event) => {
       const target = /** @type {HTMLElement} */ (event.target);
       if (event.ctrlKey || event.metaKey || event.altKey || target.closest('input, select, textarea, dialog, [contenteditable]')) return;
+      const columns = perch.columns.value;
       const column = perch.activeColumn;
+      const place = column ? columns.indexOf(column) : -1;
       const act = {
         '/': () => {
           field.current?.focus();
@@ -286,8 +349,12 @@ function useKeys({ perch, analysis, toggleAnalysis }, field, help) {
         a: () => column && toggleAnalysis(column),
         // Over the columns it is in the way; beside them it is not.
         Escape: matchMedia(WIDE).matches || analysis.value === '' ? undefined : () => closeAnalysis(analysis),
-        '[': () => activate(perch, -1),
-        ']': () => activate(perch, 1),
+        '[': () => activate(perch, place - 1),
+        ']': () => activate(perch, place + 1),
+        n: startNew,
+        x: () => column && perch.close(column),
+        z: () => perch.undo(),
+        ...Object.fromEntries(Array.from({ length: 9 }, (_, at) => [String(at + 1), () => at < columns.length && activate(perch, at)])),
       }[event.key];
       if (!act) return;
       event.preventDefault();
@@ -298,7 +365,11 @@ function useKeys({ perch, analysis, toggleAnalysis }, field, help) {
   }, []);
 }
 
-/** Closes the analysis, and goes back to its column. @param {import('../vendor/signals.js').Signal<string>} analysis */
+/**
+ * Closes the analysis, and goes back to its column.
+ *
+ * @param {import('../vendor/signals.js').Signal<string>} analysis
+ */
 function closeAnalysis(analysis) {
   const column = document.querySelector(`[data-column="${analysis.value}"]`);
   analysis.value = '';
@@ -326,11 +397,10 @@ function toTop(column) {
   if (column?.pause.value === 'reading') column.resume();
 }
 
-/** @param {Perch} perch @param {number} by */
-function activate(perch, by) {
+/** @param {Perch} perch @param {number} at */
+function activate(perch, at) {
   const columns = perch.columns.value;
-  const at = columns.findIndex((column) => column.name === perch.active.value);
-  const next = columns[Math.max(0, Math.min(at + by, columns.length - 1))];
+  const next = columns[Math.max(0, Math.min(at, columns.length - 1))];
   if (!next) return;
   perch.active.value = next.name;
   const element = elementOf(next);

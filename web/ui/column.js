@@ -2,17 +2,22 @@
 
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from '../vendor/hooks.js';
 import { t } from '../strings.js';
-import { CAPS, HISTORY_SIZES, PAGE_SIZES } from '../lib/column.js';
-import { toCsv, toNdjson } from '../lib/export.js';
-import { ORDERS, RETWEETS } from '../lib/feed.js';
+import { ORDERS } from '../lib/feed.js';
 import { Page } from './context.js';
-import { Icon, LEAST_RATE, fileName, format, html, perSecond, saveFile } from './html.js';
+import { Icon, LEAST_RATE, format, html, perSecond } from './html.js';
+import { lazy } from './lazy.js';
 import { Mistake } from './search.js';
+import { Sparkline } from './spark.js';
 import { TweetItem } from './tweet.js';
 
 /** @typedef {import('../lib/column.js').Column} Column */
 
-/** How many tweets an endless column draws at first, how many more each time an end comes near, and how many at one time. */
+const ColumnMenu = lazy('ColumnMenu');
+
+/**
+ * How many tweets an endless column draws at first, how many more each time an end comes near, and
+ * how many at one time.
+ */
 const FIRST = 14;
 const MORE = 60;
 const WINDOW = 240;
@@ -23,13 +28,18 @@ const POINTING_MS = 60_000;
 /** Scrolled further than this, somebody reads. */
 const READING_PX = 40;
 
-/** The column that is being dragged: what it carries can't be read before it is dropped. @type {Column | null} */
+/**
+ * The column that is being dragged: what it carries can't be read before it is dropped.
+ *
+ * @type {Column | null}
+ */
 let dragged = null;
 
 /** @param {{column: Column, at: number, n: number}} props */
 export function ColumnView({ column, at, n }) {
   const { perch, announce } = useContext(Page);
   const isActive = perch.active.value === column.name;
+  const { width, density } = column.settings.value;
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
   const [drop, setDrop] = useState('');
   const section = useRef(/** @type {HTMLElement | null} */ (null));
@@ -86,7 +96,7 @@ export function ColumnView({ column, at, n }) {
 
   return html`<section
     ref=${section}
-    class=${`column ${isActive ? 'active' : ''} ${drop && `drop-${drop}`}`}
+    class=${`column ${isActive ? 'active' : ''} ${width} ${density} ${drop && `drop-${drop}`}`}
     data-column=${column.name}
     aria-label=${t('column.label', { query: column.query })}
     onFocusIn=${() => (perch.active.value = column.name)}
@@ -118,7 +128,8 @@ function useSeen(element) {
 }
 
 /**
- * Holds a column still while someone points at its tweets, or has the focus in one: what is under the pointer stays there.
+ * Holds a column still while someone points at its tweets, or has the focus in one: what is under
+ * the pointer stays there.
  *
  * @param {Column} column
  * @param {{current: HTMLElement | null}} scroller
@@ -175,7 +186,12 @@ function useHold(column, scroller) {
   }, [column]);
 }
 
-/** Says how many are new, now and then. @param {Column} column @param {(text: string) => void} announce */
+/**
+ * Says how many are new, now and then.
+ *
+ * @param {Column} column
+ * @param {(text: string) => void} announce
+ */
 function useAnnouncement(column, announce) {
   const said = useRef(0);
   useEffect(() => {
@@ -188,7 +204,11 @@ function useAnnouncement(column, announce) {
   }, [column]);
 }
 
-/** @param {{column: Column, at: number, n: number, onGripKey: any, onDragStart: any, scroller: {current: HTMLElement | null}}} props */
+/**
+ * @param
+ *   {{column: Column, at: number, n: number, onGripKey: any, onDragStart: any, scroller: {current: HTMLElement | null}}}
+ *   props
+ */
 function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
   const { perch, edit, toggleAnalysis, analysis, showSaved } = useContext(Page);
   void column.version.value;
@@ -222,6 +242,7 @@ function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {
         <span class="total">${isFailed ? '' : total !== null ? html`${format.count(total)}<span class="unit"> ${t('stats.tweets', { n: total })}</span>` : isOpen ? t('column.registering') : t('column.offline')}</span>
         <${Rate} column=${column} />
       </div>
+      ${column.spark && html`<${Sparkline} bars=${column.spark.bars} />`}
       ${!isFailed &&
       html`<select class="order" aria-label=${t('column.order')} value=${column.order.value} onChange=${(/** @type {any} */ event) => perch.setOrder(column, event.target.value)}>
           ${ORDERS.map((order) => html`<option value=${order} selected=${order === column.order.value}>${t(`order.${order}`)}</option>`)}
@@ -269,81 +290,36 @@ function Rate({ column }) {
   return rate >= LEAST_RATE && column.phase.value === 'live' && !perch.connection$.value.behind && html`<span class="rate">${perSecond(rate)}</span>`;
 }
 
-/** @param {{column: Column, at: number, n: number}} props */
+/**
+ * The settings of a column, which are loaded when they are opened.
+ *
+ * @param {{column: Column, at: number, n: number}} props
+ */
 function Menu({ column, at, n }) {
-  const { perch, announce } = useContext(Page);
   const details = useRef(/** @type {HTMLDetailsElement | null} */ (null));
   const [isOpen, setOpen] = useState(false);
-  const [isDenied, setDenied] = useState(false);
+  const close = () => {
+    if (details.current) details.current.open = false;
+  };
   useEffect(() => {
-    setDenied(false);
     if (!isOpen) return undefined;
     /** @param {Event} event */
-    const close = (event) => {
-      const element = details.current;
-      if (!element) return;
+    const onEvent = (event) => {
       const isEscape = event instanceof KeyboardEvent && event.key === 'Escape';
-      if (event instanceof KeyboardEvent ? !isEscape : element.contains(/** @type {Node} */ (event.target))) return;
-      element.open = false;
-      if (isEscape) element.querySelector('summary')?.focus();
+      if (event instanceof KeyboardEvent ? !isEscape : details.current?.contains(/** @type {Node} */ (event.target))) return;
+      close();
+      if (isEscape) details.current?.querySelector('summary')?.focus();
     };
-    document.addEventListener('pointerdown', close);
-    document.addEventListener('keydown', close);
+    document.addEventListener('pointerdown', onEvent);
+    document.addEventListener('keydown', onEvent);
     return () => {
-      document.removeEventListener('pointerdown', close);
-      document.removeEventListener('keydown', close);
+      document.removeEventListener('pointerdown', onEvent);
+      document.removeEventListener('keydown', onEvent);
     };
   }, [isOpen]);
-  const settings = column.settings.value;
-  /** @param {string} label @param {'pageSize' | 'history' | 'cap'} name @param {readonly number[]} sizes */
-  const number = (label, name, sizes) =>
-    html`<label class="row"
-      >${label}
-      <select onChange=${(/** @type {any} */ event) => perch.configure(column, { [name]: Number(event.target.value) })}>
-        ${sizes.map((size) => html`<option value=${size} selected=${size === settings[name]}>${size ? format.count(size) : t('column.pagesize.endless')}</option>`)}
-      </select></label
-    >`;
-  const notify = async (/** @type {any} */ event) => {
-    const wanted = event.target.checked;
-    const allowed = wanted && 'Notification' in window && (await Notification.requestPermission()) === 'granted';
-    perch.configure(column, { notify: allowed });
-    event.target.checked = allowed;
-    setDenied(wanted && !allowed);
-    if (wanted && !allowed) announce(t('column.notify.denied'));
-  };
   return html`<details class="menu" ref=${details} onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)}>
     <summary class="bare" aria-label=${t('column.menu')} title=${t('column.menu')}><${Icon} name="menu" /></summary>
-    ${isOpen &&
-    html`<div class="panel">
-      ${number(t('column.pagesize'), 'pageSize', PAGE_SIZES)} ${number(t('column.history'), 'history', HISTORY_SIZES)} ${number(t('column.cap'), 'cap', CAPS)}
-      <label class="row"
-        >${t('column.retweets')}
-        <select onChange=${(/** @type {any} */ event) => perch.configure(column, { retweets: event.target.value })}>
-          ${RETWEETS.map((way) => html`<option value=${way} selected=${way === settings.retweets}>${t(`column.retweets.${way}`)}</option>`)}
-        </select></label
-      >
-      <label class="row">${t('column.notify')}<input type="checkbox" checked=${settings.notify} onChange=${notify} /></label>
-      ${isDenied && html`<p class="refused">${t('column.notify.denied')} ${t('column.notify.allow')}</p>`}
-      <label class="row"
-        >${t('column.title')}<input type="checkbox" checked=${settings.title} onChange=${(/** @type {any} */ event) => perch.configure(column, { title: event.target.checked })}
-      /></label>
-      <div class="row">
-        ${t('column.export')}
-        <span
-          ><button type="button" class="small" onClick=${() => saveFile(`${fileName(column.query)}.ndjson`, toNdjson(column.feed.tweets), 'application/x-ndjson')}>
-            ${t('column.ndjson')}
-          </button>
-          <button type="button" class="small" onClick=${() => saveFile(`${fileName(column.query)}.csv`, toCsv(column.feed.tweets), 'text/csv;charset=utf-8')}>
-            ${t('column.csv')}
-          </button></span
-        >
-      </div>
-      ${n > 1 &&
-      html`<div class="row">
-        <button type="button" class="small" disabled=${at === 0} onClick=${() => perch.move(column, at - 1)}>${t('column.left')}</button>
-        <button type="button" class="small" disabled=${at === n - 1} onClick=${() => perch.move(column, at + 1)}>${t('column.right')}</button>
-      </div>`}
-    </div>`}
+    ${isOpen && html`<${ColumnMenu} column=${column} at=${at} n=${n} onClose=${close} />`}
   </details>`;
 }
 

@@ -3,11 +3,12 @@
 import htm from '../vendor/htm.js';
 import { h } from '../vendor/preact.js';
 import { formats, rateOf } from '../lib/format.js';
-import { t } from '../strings.js';
+import { LOCALE, t } from '../strings.js';
 
 /** @type {(strings: TemplateStringsArray, ...values: any[]) => any} */
 export const html = htm.bind(h);
-export const format = formats();
+/** By the rules of the browser, where it speaks the language of the page: it knows the country. */
+export const format = formats(navigator.language.startsWith(LOCALE) ? undefined : LOCALE);
 
 /** Less than one in two days is not said, in tweets a second. */
 export const LEAST_RATE = 0.5 / 86_400;
@@ -35,7 +36,8 @@ export function saveBlob(name, blob) {
 }
 
 /**
- * Copies a text. Without a secure context browsers have no clipboard; the old way, by a selection, still works there.
+ * Copies a text. Without a secure context browsers have no clipboard; the old way, by a selection,
+ * still works there.
  *
  * @param {string} text
  * @param {HTMLElement | null} element that shows the text, and is left selected
@@ -76,6 +78,8 @@ const ICONS = {
   down: 'm12 19-7-7 1.5-1.4 4.5 4.5V5h2v10.1l4.5-4.5L19 12Z',
   flat: 'm19 12-5.5-5.5L12 8l3 3H5v2h10l-3 3 1.5 1.5Z',
   out: 'M13 4h7v7h-2V7.4l-8.3 8.3-1.4-1.4L16.6 6H13ZM5 6h5v2H6v10h10v-4h2v6H4V6Z',
+  share: 'M17 3a3 3 0 1 1-2.2 5L9.9 11a3 3 0 0 1 0 2l4.9 3a3 3 0 1 1-1 1.7L8.9 14.8a3 3 0 1 1 0-5.6l4.9-3A3 3 0 0 1 17 3Z',
+  done: 'm9.5 18.6-6-6L5 11.1l4.5 4.5L19 6.1l1.5 1.5Z',
   plus: 'M11 5h2v6h6v2h-6v6h-2v-6H5v-2h6Z',
 };
 

@@ -1,10 +1,12 @@
-// The form of a saved search: its name, its tags, and where its matches go. A kind of receiver is a row of a table (lib/receivers.js).
+// The form of a saved search: its name, its tags, and where its matches go. A kind of receiver is a
+// row of a table (lib/receivers.js).
 
 import { useContext, useRef, useState } from '../vendor/hooks.js';
 import { t } from '../strings.js';
 import { KINDS, kindOf, written } from '../lib/receivers.js';
 import { faultOf, nameOf, tagsOf } from '../lib/saved.js';
 import { Page } from './context.js';
+import { FeedPart } from './feed.js';
 import { html } from './html.js';
 
 /** @typedef {import('../lib/receivers.js').Field} Field */
@@ -16,18 +18,20 @@ const MOST_NAME_CHARS = 128;
 /** @param {{query: string, onDone: (says: string) => void, onCancel: () => void}} props */
 export function SaveForm({ query, onDone, onCancel }) {
   const { saved } = useContext(Page).perch;
-  // What is changed stays what it was when the form was opened, so that a change by somebody else is noticed.
-  const [known] = useState(() => saved.of(query) ?? null);
+  // What is changed stays what it was when the form was opened, so that a change by somebody else
+  // is noticed.
+  const [known, setKnown] = useState(() => saved.of(query) ?? null);
+  const offers = saved.offers.value;
   const [name, setName] = useState(() => known?.name ?? nameOf(query));
   const [tags, setTags] = useState(() => known?.tags?.join(', ') ?? '');
   const [isPublic, setPublic] = useState(known?.public === true);
-  const [receivers, setReceivers] = useState(() => (known?.deliver ?? []).map((fields, at) => ({ id: at, fields: { ...fields } })));
+  const [receivers, setReceivers] = useState(() => (known?.deliver ?? []).map((fields, at) => ({ id: at, fields: { ...kindOf(fields)?.defaults, ...fields } })));
   const [says, setSays] = useState({ message: '', field: '' });
   const [isBusy, setBusy] = useState(false);
   const nextId = useRef(receivers.length);
 
   /** @param {import('../lib/receivers.js').Kind} kind */
-  const add = ({ type, template }) => setReceivers([...receivers, { id: nextId.current++, fields: template ? { type, template } : { type } }]);
+  const add = ({ type, template, defaults }) => setReceivers([...receivers, { id: nextId.current++, fields: { type, ...(template && { template }), ...defaults } }]);
   /** @param {number} id */
   const drop = (id) => setReceivers(receivers.filter((receiver) => receiver.id !== id));
   /** @param {number} id @param {string} name @param {string} value */
@@ -81,9 +85,9 @@ export function SaveForm({ query, onDone, onCancel }) {
     })}
     ${receivers.length < MOST_RECEIVERS &&
     html`<div class="kinds" role="group" aria-label=${t('receiver.add')}>
-      ${KINDS.map((kind) => html`<button type="button" class="kind" onClick=${() => add(kind)}><b>${t('receiver.add.one', { kind: t(kind.label) })}</b><span>${t(kind.about)}</span></button>`)}
+      ${KINDS.filter(({ type }) => offers.receivers.includes(type)).map((kind) => html`<button type="button" class="kind" onClick=${() => add(kind)}><b>${t('receiver.add.one', { kind: t(kind.label) })}</b><span>${t(kind.about)}</span></button>`)}
     </div>`}
-    <label class="row check">${t('saved.public')}<input type="checkbox" checked=${isPublic} onChange=${(/** @type {any} */ event) => setPublic(event.target.checked)} /></label>
+    ${offers.feeds && html`<${FeedPart} known=${known} setKnown=${setKnown} name=${known?.name ?? nameOf(name, MOST_NAME_CHARS)} isPublic=${isPublic} setPublic=${setPublic} />`}
     <p id="save-says" class="refused" role="alert">${says.message}</p>
     <p class="ends">
       <button type="submit" class="go" disabled=${isBusy}>${t('saved.save')}</button>
@@ -92,7 +96,11 @@ export function SaveForm({ query, onDone, onCancel }) {
   </form>`;
 }
 
-/** @param {{field: Field, id: string, value: unknown, isWrong: boolean, onValue: (value: string) => void}} props */
+/**
+ * @param
+ *   {{field: Field, id: string, value: unknown, isWrong: boolean, onValue: (value: string) => void}}
+ *   props
+ */
 function FieldRow({ field, id, value, isWrong, onValue }) {
   const { label, kind, required = false, example = '', help, make, choices = [] } = field;
   const text = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
@@ -110,12 +118,13 @@ function FieldRow({ field, id, value, isWrong, onValue }) {
     <span class="value"
       ><input
         id=${id}
-        type=${kind}
+        type=${kind === 'email' ? 'text' : kind}
+        inputmode=${kind === 'email' ? kind : undefined}
         min=${kind === 'number' ? 1 : undefined}
         required=${required}
         placeholder=${example}
         spellcheck=${false}
-        autocomplete="off"
+        autocomplete=${kind === 'email' ? kind : 'off'}
         value=${text}
         aria-invalid=${isWrong}
         aria-describedby=${says}

@@ -1,13 +1,14 @@
-// Saved searches: the list with what becomes of each, and what to do where the server keeps none for this person.
+// Saved searches: the list with what becomes of each, and what to do where the server keeps none
+// for this person.
 
 import { useContext, useEffect, useState } from '../vendor/hooks.js';
 import { t } from '../strings.js';
 import { placeOf } from '../lib/receivers.js';
-import { faultOf, feedOf, queryOf } from '../lib/saved.js';
+import { faultOf, feedsOf, queryOf } from '../lib/saved.js';
 import { Page } from './context.js';
-import { Icon, format, html } from './html.js';
+import { format, html } from './html.js';
 import { SaveForm } from './save.js';
-import { Sheet } from './sheets.js';
+import { Sheet } from './sheet.js';
 
 /** @typedef {import('../lib/saved.js').SavedSearch} SavedSearch */
 /** @typedef {import('../lib/saved.js').Tested} Tested */
@@ -82,7 +83,7 @@ function List({ onEdit, onClose }) {
   const [tag, setTag] = useState('');
   const { tags } = saved;
   const chosen = tags.includes(tag) ? tag : '';
-  const shown = saved.list.value.filter((search) => !chosen || search.tags?.includes(chosen));
+  const shown = chosen ? saved.inSet(chosen) : saved.list.value;
   const openAll = () => {
     perch.openSet(shown.map(queryOf));
     onClose();
@@ -133,7 +134,9 @@ function SaveSet() {
 /** When something happens, as one says it. @param {string | null} time */
 const inWords = (time) => (time ? format.moment(Date.parse(time)) : '');
 
-/** @param {{search: SavedSearch, onEdit: (search: SavedSearch) => void, onClose: () => void}} props */
+/**
+ * @param {{search: SavedSearch, onEdit: (search: SavedSearch) => void, onClose: () => void}} props
+ */
 function Entry({ search, onEdit, onClose }) {
   const { perch, announce } = useContext(Page);
   const { saved } = perch;
@@ -182,7 +185,7 @@ function Entry({ search, onEdit, onClose }) {
     <p class="facts">
       <span>${deliver.length === 0 ? t('saved.nowhere') : deliver.map(placeOf).join(', ')}</span>
       ${deliver.length > 0 && html`<span>${t('saved.delivered', { n: delivered, count: format.count(delivered) })}</span>`}
-      ${search.public && html`<a href=${feedOf(name)} target="_blank" rel="noopener">${t('saved.feed')}</a>`}
+      ${search.public && html`<a href=${feedsOf(name).atom} target="_blank" rel="noopener">${t('saved.feed')}</a>`}
       ${tags.map((tag) => html`<span class="tag">${tag}</span>`)}
     </p>
     ${reason && html`<p class="why">${reason}${nextTry && ` – ${t('saved.next', { time: inWords(nextTry) })}`}</p>`}
@@ -220,12 +223,4 @@ function Tries({ tries, place }) {
       )}
     </tbody>
   </table>`;
-}
-
-/** The button that opens the list; it has a mark where a delivery fails. */
-export function SavedButton() {
-  const { perch, showSaved } = useContext(Page);
-  const isFailing = perch.saved.list.value.some(({ state }) => state === 'failing');
-  const label = `${t('saved.title')}${isFailing ? `: ${t('saved.failing')}` : ''}`;
-  return html`<button type="button" class=${`bare ${isFailing ? 'failing' : ''}`} aria-label=${label} title=${label} onClick=${() => showSaved(null)}><${Icon} name="bell" /></button>`;
 }

@@ -1,4 +1,5 @@
-// The search field: what is typed is checked while it is typed; recent and saved searches are below it.
+// The search field: what is typed is checked while it is typed; recent and saved searches are below
+// it.
 
 import { useContext, useEffect, useRef, useState } from '../vendor/hooks.js';
 import { t } from '../strings.js';
@@ -20,8 +21,15 @@ const MOST_SAVED = 8;
 /** So long nothing is typed before it is checked. */
 const PAUSE_MS = 200;
 
-/** @param {{text: string, setText: (text: string) => void, field: {current: HTMLInputElement | null}}} props */
-export function SearchBar({ text, setText, field }) {
+/**
+ * @param {object} props
+ * @param {string} props.text
+ * @param {(text: string) => void} props.setText
+ * @param {{current: HTMLInputElement | null}} props.field
+ * @param {boolean} props.isNew whether the search goes into a column of its own
+ * @param {() => void} props.endNew
+ */
+export function SearchBar({ text, setText, field, isNew, endNew }) {
   const { perch } = useContext(Page);
   const [isOpen, setOpen] = useState(false);
   const [checked, setChecked] = useState(/** @type {Checked | null} */ (null));
@@ -53,7 +61,8 @@ export function SearchBar({ text, setText, field }) {
     };
   }, [query, isOpen]);
 
-  // Completions are for what is typed, not for a search that is looked at again; Escape closes them.
+  // Completions are for what is typed, not for a search that is looked at again; Escape closes
+  // them.
   const [isDismissed, setDismissed] = useState(true);
   const completions = useCompletions({ query: text, caret, isOpen: isOpen && !isDismissed, token: perch.token });
   const isCurrent = completions?.query === text && completions.caret === caret;
@@ -90,21 +99,21 @@ export function SearchBar({ text, setText, field }) {
   const go = (wanted, own) => {
     setText(wanted);
     setOpen(false);
-    perch.search(wanted, { own });
+    perch.search(wanted, { own: own || isNew });
     field.current?.blur();
   };
   /** @param {SubmitEvent} event */
   const onSubmit = async (event) => {
     event.preventDefault();
     if (!query) return;
-    const own = /** @type {HTMLElement | null} */ (event.submitter)?.dataset.own !== undefined;
+    const own = isNew || /** @type {HTMLElement | null} */ (event.submitter)?.dataset.own !== undefined;
     await submit(own);
   };
   /** @param {boolean} own */
   const submit = async (own) => {
     if (isWrong) return;
-    // A mistake stays in the field, where it can be mended, and replaces no search. But nobody waits for a slow server: then the column
-    // says what is wrong.
+    // A mistake stays in the field, where it can be mended, and replaces no search. But nobody
+    // waits for a slow server: then the column says what is wrong.
     if (checked?.query !== query) {
       const abort = new AbortController();
       const late = new Promise((resolve) => setTimeout(() => resolve(null), CHECK_MS));
@@ -150,7 +159,9 @@ export function SearchBar({ text, setText, field }) {
   };
   /** @param {FocusEvent} event */
   const onFocusOut = (event) => {
-    if (!form.current?.contains(/** @type {Node | null} */ (event.relatedTarget))) setOpen(false);
+    if (form.current?.contains(/** @type {Node | null} */ (event.relatedTarget))) return;
+    setOpen(false);
+    if (isNew) endNew();
   };
 
   const isSaved = perch.memory.value.saved.some((entry) => entry.query === query);
@@ -172,7 +183,7 @@ export function SearchBar({ text, setText, field }) {
         ...${comboboxAttributes(completions, chosen ? active : -1)}
         aria-describedby="search-says"
         aria-invalid=${isWrong}
-        placeholder=${t('search.placeholder')}
+        placeholder=${t(isNew ? 'search.new' : 'search.placeholder')}
         value=${text}
         onInput=${(/** @type {any} */ event) => onType(event.target)}
         onKeyUp=${(/** @type {any} */ event) => onMove(event.target)}
@@ -208,7 +219,11 @@ export function SearchBar({ text, setText, field }) {
   </form>`;
 }
 
-/** A query that is wrong, with a mark where. @param {{query: string, message: string, column?: number, length?: number}} props column: from 1 */
+/**
+ * A query that is wrong, with a mark where.
+ *
+ * @param {{query: string, message: string, column?: number, length?: number}} props column: from 1
+ */
 export function Mistake({ query, message, column, length = 0 }) {
   const [before, wrong, after] = column ? around(query, column, length) : [query, '', ''];
   return html`<div class="mistake">
@@ -234,7 +249,10 @@ function Says({ query, checked }) {
   </div>`;
 }
 
-/** @param {{query: string, typed: string, go: (query: string, own: boolean) => void}} props typed: what is looked for; empty while nothing is typed */
+/**
+ * @param {{query: string, typed: string, go: (query: string, own: boolean) => void}} props typed:
+ *   what is looked for; empty while nothing is typed
+ */
 function Remembered({ query, typed, go }) {
   const { perch, announce } = useContext(Page);
   const { recent, saved } = perch.memory.value;

@@ -1,35 +1,13 @@
 // What opens over the page: help, and a tweet's JSON.
 
-import { useContext, useEffect, useRef, useState } from '../vendor/hooks.js';
-import { t } from '../strings.js';
+import { useContext, useRef, useState } from '../vendor/hooks.js';
+import { LANGUAGES, LOCALE, t } from '../strings.js';
 import { exactJson } from '../lib/export.js';
 import { Page } from './context.js';
-import { Icon, copy, html } from './html.js';
+import { copy, html } from './html.js';
+import { Sheet } from './sheet.js';
 
 /** @typedef {import('../strings.js').Key} Key */
-
-/**
- * A dialog: the browser keeps the focus in it and closes it with Escape.
- *
- * @param {{title: string, kind: string, onClose: () => void, children?: any}} props
- */
-export function Sheet({ title, kind, onClose, children }) {
-  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  useEffect(() => {
-    dialog.current?.showModal();
-  }, []);
-  /** A click beside it. @param {MouseEvent} event */
-  const onClick = (event) => {
-    if (event.target === dialog.current) dialog.current?.close();
-  };
-  return html`<dialog ref=${dialog} class=${`sheet ${kind}`} aria-labelledby="sheet-title" onClose=${onClose} onClick=${onClick}>
-    <header>
-      <h2 id="sheet-title">${title}</h2>
-      <button type="button" class="bare" aria-label=${t('close')} title=${t('close')} onClick=${() => dialog.current?.close()}><${Icon} name="close" /></button>
-    </header>
-    <div class="body" tabindex="0">${children}</div>
-  </dialog>`;
-}
 
 /** Queries and what they mean. @type {[Key, [string, Key][]][]} */
 export const EXAMPLES = [
@@ -90,7 +68,11 @@ const KEYS = [
   [['Shift', 'Enter'], 'keys.add'],
   [['j', 'k'], 'keys.jk'],
   [['Enter'], 'keys.inside'],
+  [['1', '…', '9'], 'keys.number'],
   [['[', ']'], 'keys.columns'],
+  [['n'], 'keys.new'],
+  [['x'], 'keys.close'],
+  [['z'], 'keys.undo'],
   [['t'], 'keys.top'],
   [['p'], 'keys.pause'],
   [['a'], 'keys.analysis'],
@@ -101,6 +83,7 @@ const KEYS = [
 
 /** @param {{onClose: () => void, onTry: (query: string) => void}} props */
 export function Help({ onClose, onTry }) {
+  const { perch } = useContext(Page);
   return html`<${Sheet} title=${t('help.title')} kind="side" onClose=${onClose}>
     <p>${t('help.words.text')}</p>
     ${EXAMPLES.map(
@@ -118,6 +101,12 @@ export function Help({ onClose, onTry }) {
     <ul class="keys">
       ${KEYS.map(([keys, meaning]) => html`<li><span>${keys.map((key) => html`<kbd>${key}</kbd> `)}</span><span>${t(meaning)}</span></li>`)}
     </ul>
+    <label class="row language"
+      >${t('language.title')}
+      <select onChange=${(/** @type {any} */ event) => perch.speak(event.target.value)}>
+        ${Object.entries(LANGUAGES).map(([language, name]) => html`<option value=${language} lang=${language} selected=${language === LOCALE}>${name}</option>`)}
+      </select></label
+    >
   <//>`;
 }
 
@@ -138,7 +127,11 @@ export function Json({ tweet, onClose }) {
   <//>`;
 }
 
-/** What to do with a word, a tag or a name, where there is no Shift key. @param {{column: import('../lib/column.js').Column, term: string, onClose: () => void}} props */
+/**
+ * What to do with a word, a tag or a name, where there is no Shift key.
+ *
+ * @param {{column: import('../lib/column.js').Column, term: string, onClose: () => void}} props
+ */
 export function Choice({ column, term, onClose }) {
   const { perch, searchTerm } = useContext(Page);
   const run = (/** @type {() => void} */ act) => () => {
