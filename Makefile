@@ -4,17 +4,21 @@ CARGO ?= cargo
 # The crates of the workspace that have tests.
 TESTED = --package perch --package perch-percolator --package perch-sente
 
+# Files of page tests at one time. They wait for browser and server a lot: with Node's own number, one
+# less than cores, the cores are idle.
+PAGE_TESTS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
 .PHONY: test test-long lint bench bench-peers fuzz web-tools openapi-tools chromium proxies screenshots
 
 # Every test. Installs first what only tests need and the machine lacks.
 test: web-tools chromium proxies
 	$(CARGO) test --locked $(TESTED)
-	node --test web/tests/*.test.mjs
+	node --test --test-concurrency=$(PAGE_TESTS) web/tests/*.test.mjs
 
 # The same with longer runs of the property tests, a hundred kills instead of five, for root power cuts on a file system of their own, and other people's tools at the interface.
 test-long: web-tools chromium proxies openapi-tools
 	PERCH_LONG_TESTS=1 $(CARGO) test --locked $(TESTED)
-	PERCH_LONG_TESTS=1 node --test web/tests/*.test.mjs
+	PERCH_LONG_TESTS=1 node --test --test-concurrency=$(PAGE_TESTS) web/tests/*.test.mjs
 
 lint: web-tools
 	$(CARGO) fmt --all --check
