@@ -1,9 +1,11 @@
-// Makes web/dist, what the server sends to browsers: a small script that asks for the first tweets, the script in two files that load
-// side by side, one style, what opens later (later.js), and the chart's library, which is loaded with the first chart.
+// Makes web/dist, what the server sends to browsers: a small script that asks for the first tweets,
+// the script in two files that load side by side, one style, what opens later (later.js), and the
+// chart's library, which is loaded with the first chart.
 //
 //   npm ci && npm run bundle
 //
-// The files are in the repository, so that the server is built without Node. A test checks that they are what this script makes.
+// The files are in the repository, so that the server is built without Node. A test checks that
+// they are what this script makes.
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +18,12 @@ const DIST = new URL('./dist/', import.meta.url);
 /** Files that are sent as they are. */
 const COPIED = { 'index.html': 'index.html', 'icon.svg': 'icon.svg', 'vendor/LICENSES.txt': 'LICENSES.txt' };
 
-/** Files that are there compressed, too: the best that takes a while, so the server does not have to. @param {string} name */
+/**
+ * Files that are there compressed, too: the best that takes a while, so the server does not have
+ * to.
+ *
+ * @param {string} name
+ */
 export const isCompressed = (name) => /\.(?:js|css|html)$/.test(name);
 
 /** @returns {Promise<Map<string, string>>} name and content of each file */

@@ -34,6 +34,8 @@
  * @property {string[]} mentions screen names
  * @property {Link[]} links
  * @property {Media[]} media pictures and videos, in order
+ * @property {boolean} isSensitive its author or network warns of its pictures
+ * @property {string[]} poll the options of its poll
  * @property {string | null} href of its page
  * @property {string | null} userHref of its author's page
  * @property {Tweet | null} quoted
@@ -216,6 +218,14 @@ class ReadTweet {
     return this.#media;
   }
 
+  get isSensitive() {
+    return object(this.raw).possibly_sensitive === true;
+  }
+
+  get poll() {
+    return array(object(this.raw).poll_options).flatMap((option) => string(option) || []).slice(0, MOST_OPTIONS);
+  }
+
   get href() {
     const { url } = object(this.raw);
     if (typeof url === 'string') return safeUrl(url);
@@ -240,6 +250,8 @@ function timeOf(value) {
   return typeof value === 'string' ? Date.parse(value) : NaN;
 }
 
+/** The most options of a poll that are shown. */
+const MOST_OPTIONS = 20;
 /** The most pictures of one tweet. */
 const MOST_MEDIA = 4;
 

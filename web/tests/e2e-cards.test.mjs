@@ -187,3 +187,24 @@ live('with a finger: columns by name and by swipe, and a word narrows the search
     await phone.context().close();
   }
 });
+
+live('a picture that is warned of is not loaded before one asks, and a poll shows its options', async ({ perch, page, open }) => {
+  /** @type {string[]} */
+  const asked = [];
+  page.on('request', (request) => request.url().startsWith('https://pictures.test/') && asked.push(request.url()));
+  await pictures(page);
+  await perch.post(
+    tweet(1, { text: 'rust warned', possibly_sensitive: true, extended_entities: { media: media(2) } }),
+    tweet(2, { text: 'rust asks', poll_options: ['crab', '<b>lobster</b>'] }),
+  );
+  await open('?q=rust');
+  await shown(page, 'rust warned');
+  const cover = page.getByRole('button', { name: 'Sensitive content: show 2 pictures' });
+  await cover.waitFor();
+  assert.deepEqual(await page.getByRole('list', { name: 'Poll' }).locator('li').allTextContents(), ['crab', '<b>lobster</b>']);
+  await accessible(page, 'covered');
+  assert.deepEqual(asked, []);
+  await cover.click();
+  await page.locator('.media img').nth(1).waitFor();
+  await accessible(page, 'shown');
+});

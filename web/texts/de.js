@@ -138,6 +138,8 @@ export const DE = {
   'tweet.image': 'Bild',
   'tweet.image.demo': 'Bild der Demo',
   'tweet.video': 'Video',
+  'tweet.sensitive': { one: 'Heikler Inhalt: Bild zeigen', other: 'Heikler Inhalt: {n} Bilder zeigen' },
+  'tweet.poll': 'Umfrage',
   'tweet.open': 'Den Tweet dort öffnen, wo er geschrieben wurde',
   'tweet.author': 'Die Seite von {name} öffnen',
   'tweet.more': 'Alles zeigen',

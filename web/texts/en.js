@@ -137,6 +137,8 @@ export const EN = /** @type {const} */ ({
   'tweet.image': 'Image',
   'tweet.image.demo': 'Picture of the demo',
   'tweet.video': 'Video',
+  'tweet.sensitive': { one: 'Sensitive content: show the picture', other: 'Sensitive content: show {n} pictures' },
+  'tweet.poll': 'Poll',
   'tweet.open': 'Open the tweet where it was written',
   'tweet.author': 'Open the page of {name}',
   'tweet.more': 'Show all',

@@ -10,7 +10,12 @@ import { html } from './html.js';
 /** @type {Later | null} */
 let loaded = null;
 
-/** Loads a style. @param {string} href @returns {Promise<void>} fails when it can't be loaded now */
+/**
+ * Loads a style.
+ *
+ * @param {string} href
+ * @returns {Promise<void>} fails when it can't be loaded now
+ */
 const loadStyle = (href) =>
   new Promise((resolve, reject) => {
     const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href, onload: () => resolve() });

@@ -131,10 +131,24 @@ const Name = ({ tweet, tab }) =>
     ? html`<a class="name" href=${tweet.userHref} tabindex=${tab} target="_blank" rel="noopener noreferrer nofollow" title=${t('tweet.author', { name: tweet.name || tweet.screen })}><bdi>${tweet.name || tweet.screen}</bdi></a>`
     : html`<bdi class="name">${tweet.name || tweet.screen}</bdi>`;
 
-/** @param {{media: Media[], tab: number}} props */
-function MediaGrid({ media, tab }) {
+/**
+ * Pictures and videos. Those that are warned of are covered, and not loaded, until one asks for
+ * them.
+ *
+ * @param {{tweet: Tweet, tab: number}} props
+ */
+function MediaGrid({ tweet: { media, isSensitive }, tab }) {
+  const [isCovered, setCovered] = useState(isSensitive);
+  if (isCovered) return html`<button type="button" class="cover" tabindex=${tab} onClick=${() => setCovered(false)}>${t('tweet.sensitive', { n: media.length })}</button>`;
   return html`<div class=${`media n${media.length}`}>${media.map((one) => html`<${Picture} key=${one.src} media=${one} tab=${tab} />`)}</div>`;
 }
+
+/**
+ * The options of a poll. Who chose which is known where it was asked only.
+ *
+ * @param {{options: string[]}} props
+ */
+const Poll = ({ options }) => html`<ul class="poll" aria-label=${t('tweet.poll')}>${options.map((option) => html`<li dir="auto">${option}</li>`)}</ul>`;
 
 /**
  * A small picture for one of the demo source, which has none. It is drawn here, always the same for
@@ -178,7 +192,7 @@ function Quoted({ tweet, column, tab }) {
   return html`<blockquote class="quoted">
     <header><${Name} tweet=${tweet} tab=${tab} /> ${tweet.screen && html`<${Term} term=${`from:${tweet.screen}`} text=${`@${tweet.screen}`} kind="screen" column=${column} tab=${tab} />`}</header>
     <${Text} key=${tweet.id} tweet=${tweet} column=${column} tab=${tab} />
-    ${tweet.media.length > 0 && html`<${MediaGrid} media=${tweet.media} tab=${tab} />`}
+    ${tweet.media.length > 0 && html`<${MediaGrid} tweet=${tweet} tab=${tab} />`}
   </blockquote>`;
 }
 
@@ -249,7 +263,8 @@ function TweetView({ item, original, column, order }) {
     </header>
     ${shown.replyTo && html`<div class="reply"><bdi>${t('tweet.reply', { name: shown.replyTo })}</bdi></div>`}
     <${Text} key=${shown.id} tweet=${shown} column=${column} tab=${tab} />
-    ${shown.media.length > 0 && html`<${MediaGrid} key=${`media ${shown.id}`} media=${shown.media} tab=${tab} />`}
+    ${shown.poll.length > 0 && html`<${Poll} options=${shown.poll} />`}
+    ${shown.media.length > 0 && html`<${MediaGrid} key=${`media ${shown.id}`} tweet=${shown} tab=${tab} />`}
     ${shown.quoted && html`<${Quoted} tweet=${shown.quoted} column=${column} tab=${tab} />`}
     <footer>
       ${number('retweets', 'retweet')} ${number('favorites', 'heart')}
