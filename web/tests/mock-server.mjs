@@ -18,6 +18,7 @@ const CSP =
 
 /** @param {string} query @param {any} tweet */
 function matches(query, tweet) {
+  if (/\bOR\b/.test(query)) return query.split(/\bOR\b/).some((part) => matches(part, tweet));
   const words = query.toLowerCase().match(/(?<![-:\w])[#@]?[\w*]+(?!\w*:)/g) ?? ['*'];
   const text = `${tweet.text} ${tweet.retweeted_status?.text ?? ''}`.toLowerCase();
   return words.every((word) => word === '*' || text.includes(word.replaceAll('*', '')));

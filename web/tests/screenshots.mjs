@@ -61,6 +61,7 @@ for (const [name, { path = '', size = [1280, 800], dark = false, act }] of Objec
   const page = await context.newPage();
   await page.goto(server.url + path);
   await page.locator('.connection[data-state="open"]').waitFor();
+  if (!path) await page.locator('.tile .spark').nth(2).waitFor();
   if (path) {
     await page.locator('.progress').first().waitFor({ state: 'detached' });
     await page.locator('.tweet').first().waitFor();
