@@ -32,6 +32,7 @@ mod patterns;
 mod post;
 mod power_cut;
 mod proxies;
+mod query_page;
 mod rest;
 mod saved;
 mod seam;

@@ -157,7 +157,7 @@ pub mod testing {
             at();
             false
         };
-        supervise_every(1, should_stop, work).expect("nobody stops it")
+        supervise_every(1, should_stop, work).expect("it is not stopped")
     }
 
     /// The number of yield points of work that is not stopped.

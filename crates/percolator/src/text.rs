@@ -22,6 +22,19 @@ use fold::{Class, Folder, KEYCAP, Span, emoji_sequence, is_ignored};
 /// documents and queries, and keep their position.
 pub const MAX_TERM_BYTES: usize = 255;
 
+/// Whether a character changes the direction of the text behind it, until the change is taken back:
+/// embeddings, overrides and isolates.
+#[must_use]
+pub fn is_bidi_embedding(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether a character changes the direction of the text around it (Unicode's `Bidi_Control`).
+#[must_use]
+pub fn is_bidi_control(c: char) -> bool {
+    is_bidi_embedding(c) || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
+}
+
 /// Calls `sink` with each word: folded term, position from 0, byte span in `text`.
 pub fn words(text: &str, sink: &mut (impl FnMut(&str, u32, (u32, u32)) + ?Sized)) {
     split::<true>(text, sink);
@@ -36,7 +49,7 @@ pub fn query_words(text: &str) -> Vec<(String, Range<usize>)> {
 }
 
 /// Whether a character is part of a word, or a term of its own. Otherwise it separates words, or
-/// nobody sees it.
+/// is invisible.
 #[must_use]
 pub fn is_word_char(c: char) -> bool {
     let mut found = false;

@@ -2,10 +2,9 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use super::*;
-use crate::doc::{Doc, DocBuilder, Point};
+use crate::doc::DocBuilder;
 use crate::schema::Kind;
 
-mod docs;
 mod forms;
 mod hostile;
 mod mistakes;

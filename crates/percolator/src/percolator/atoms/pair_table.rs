@@ -26,7 +26,8 @@ fn key(first: AtomId, second: AtomId) -> u64 {
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
 fn hash(key: u64) -> u64 {
-    // No seed is needed: atoms are numbered in order, so nobody can choose numbers that collide.
+    // No seed is needed: atoms are numbered in order, so a client can't choose numbers that
+    // collide.
     let product = u128::from(key ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93_u128;
     (product >> 64) as u64 ^ product as u64
 }

@@ -51,7 +51,7 @@ pub(crate) struct TermDict {
     /// The length is a power of two.
     entries: Vec<Entry>,
     len: usize,
-    /// Random for each process, so that nobody can choose terms that collide.
+    /// Random for each process, so that a client can't choose terms that collide.
     seed: [u64; 2],
     /// Hashes long terms.
     hasher: RandomState,

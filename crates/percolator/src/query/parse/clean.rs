@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::text::is_bidi_control;
+
 /// The longest HTML entity that is decoded, in bytes.
 const MAX_ENTITY_BYTES: usize = 34;
 
@@ -68,7 +70,7 @@ pub(in crate::query) fn is_replaced(text: &str) -> bool {
 
 /// Marks of direction and the byte order mark, which stand before operators without being seen.
 fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    is_bidi_control(c) || c == '\u{feff}'
 }
 
 /// The ASCII form of a full-width bracket, quote or operator. The full-width signs of `~`, `!`, `?`

@@ -1,8 +1,27 @@
 //! Every example in `docs/QUERY.md` is a test.
 
-use super::*;
+use perch::doc::{Doc, DocBuilder, Point};
+use perch::query::{Diagnostics, Query, QueryLimits, matches};
+use perch::schema::{Kind, Schema};
 
-const PAGE: &str = include_str!("../../../../../docs/QUERY.md");
+const PAGE: &str = include_str!("../../docs/QUERY.md");
+
+fn parse(text: &str) -> Result<Query, Diagnostics> {
+    Query::parse(text, Schema::tweet(), &QueryLimits::default())
+}
+
+#[track_caller]
+fn canonical(text: &str) -> String {
+    match parse(text) {
+        Ok(query) => query.canonical().to_owned(),
+        Err(diagnostics) => panic!("{text}\n{diagnostics}"),
+    }
+}
+
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    assert_eq!(canonical(text), expected, "{text}");
+}
 
 /// The fenced code blocks with a tag.
 fn blocks(tag: &str) -> Vec<String> {
@@ -40,7 +59,17 @@ fn rows(heading: &str) -> Vec<Vec<Vec<String>>> {
     rows
 }
 
-/// A tweet from a text and `field=value` pairs. Tags, mentions and addresses come from the text.
+/// A date, or a time of UTC, in milliseconds since 1970.
+fn millis(text: &str) -> i64 {
+    let time = text.parse::<jiff::Timestamp>();
+    let time = time.or_else(|_| {
+        text.parse::<jiff::civil::DateTime>()?.to_zoned(jiff::tz::TimeZone::UTC).map(|time| time.timestamp())
+    });
+    time.expect("a date").as_millisecond()
+}
+
+/// A tweet from a text and `field=value` pairs. Tags, mentions and addresses come from the
+/// text.
 fn tweet(cell: &[String]) -> Doc {
     let schema = Schema::tweet();
     let mut builder = DocBuilder::new(schema);
@@ -60,11 +89,12 @@ fn tweet(cell: &[String]) -> Doc {
         let (name, value) = pair.split_once('=').expect("field=value");
         let field = field(name);
         match schema.field(field).kind {
-            Kind::Integer => builder.integer(field, value.parse().unwrap()),
-            Kind::Date => builder.integer(field, *dates::interval(value, None).unwrap().start()),
+            Kind::Integer => builder.integer(field, value.parse().expect("a number")),
+            Kind::Date => builder.integer(field, millis(value)),
             Kind::Point => {
-                let (lon, lat) = value.split_once(',').unwrap();
-                builder.point(field, Point { lon: lon.parse().unwrap(), lat: lat.parse().unwrap() });
+                let (lon, lat) = value.split_once(',').expect("lon,lat");
+                builder
+                    .point(field, Point { lon: lon.parse().expect("a number"), lat: lat.parse().expect("a number") });
             }
             _ => builder.text(field, value),
         }
