@@ -44,7 +44,7 @@ fn main() {
     runtime.block_on(async {
         let seconds = if short { 3 } else { 15 };
         for batch in [1, 5] {
-            let idle = push(Kind::Nobody, batch, seconds, 0.0).await;
+            let idle = push(Kind::NoClient, batch, seconds, 0.0).await;
             let ws = push(Kind::Ws, batch, seconds, idle).await;
             let sente = push(Kind::Sente, batch, seconds, idle).await;
             println!("push     {batch} at a time: /ws costs {:.2} times what a Sente socket does", ws / sente);
@@ -156,7 +156,7 @@ impl Server {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
-    Nobody,
+    NoClient,
     Ws,
     Sente,
 }
@@ -168,7 +168,7 @@ async fn push(kind: Kind, batch_tweets: u64, seconds: u64, idle: f64) -> f64 {
     const PER_SECOND: u64 = 250;
     let server = Server::start();
     let received = Arc::new(AtomicUsize::new(0));
-    let n_clients = if kind == Kind::Nobody { 0 } else { CLIENTS };
+    let n_clients = if kind == Kind::NoClient { 0 } else { CLIENTS };
     let mut readers = Vec::new();
     for client in 0..n_clients {
         let (path, command, mark) = match kind {
@@ -211,8 +211,8 @@ async fn push(kind: Kind, batch_tweets: u64, seconds: u64, idle: f64) -> f64 {
     assert_eq!(received.load(Ordering::Relaxed), expected);
     readers.iter().for_each(tokio::task::JoinHandle::abort);
     server.stop();
-    if kind == Kind::Nobody {
-        println!("push     nobody: {:.1} % of a core", cpu / seconds as f64 * 100.0);
+    if kind == Kind::NoClient {
+        println!("push     no client: {:.1} % of a core", cpu / seconds as f64 * 100.0);
         return cpu / seconds as f64;
     }
     let each = (cpu - idle * seconds as f64) / expected as f64;

@@ -120,7 +120,7 @@ async fn push_latency(server: &Server, http: &reqwest::Client, corpus: &mut Corp
     for session in 0..1_000 {
         let mut socket = connect(&server.address).await;
         percolate(&mut socket, "own", &format!("session{session}")).await;
-        percolate(&mut socket, "all", "everybody").await;
+        percolate(&mut socket, "all", "every").await;
         let told = told.clone();
         readers.push(tokio::spawn(async move {
             while let Some(Ok(message)) = socket.next().await {
@@ -134,7 +134,7 @@ async fn push_latency(server: &Server, http: &reqwest::Client, corpus: &mut Corp
     for (name, expected) in [("one session", 1), ("all 1,000 sessions", 1_000)] {
         let mut times = Vec::new();
         for round in 0..if expected == 1 { 500 } else { 100 } {
-            let extra = if expected == 1 { format!("session{round}") } else { "everybody".to_owned() };
+            let extra = if expected == 1 { format!("session{round}") } else { "every".to_owned() };
             let body = corpus.tweet(&extra);
             let started = Instant::now();
             let (http, url) = (http.clone(), url.clone());

@@ -50,7 +50,7 @@ pub struct Rights {
     pub publish: bool,
     /// The most subscriptions of one session; `None` is the configured limit.
     pub max_subscriptions: Option<usize>,
-    /// Whose saved searches it may see and change; `None` is no one's.
+    /// Whose saved searches it may see and change; `None` is none.
     pub searches: Option<SearchScope>,
 }
 
@@ -60,7 +60,7 @@ pub struct Rights {
 pub enum SearchScope {
     /// Its own.
     Own,
-    /// Those of everybody.
+    /// Those of all owners.
     All,
 }
 
@@ -274,7 +274,7 @@ fn reason(error: &Error) -> &'static str {
         ErrorKind::ExpiredSignature => "the token has expired",
         ErrorKind::ImmatureSignature => "the token is not valid yet",
         ErrorKind::InvalidIssuer => "the token is of another issuer",
-        ErrorKind::InvalidAudience => "the token is for somebody else",
+        ErrorKind::InvalidAudience => "the token's `aud` does not contain `auth.audience`",
         ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) | ErrorKind::Json(_) => {
             "the token lacks sub or exp, or a claim is not what it should be"
         }

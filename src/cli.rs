@@ -5,9 +5,7 @@
 //! WebSocket interface); `explain`, `check` and `plugins` need none. `backup`, `check-index` and
 //! `reindex` work on the directory of an index.
 
-mod bench;
 mod check;
-mod client;
 mod explain;
 mod ingest;
 mod maintain;
@@ -16,7 +14,6 @@ mod reload;
 mod search;
 mod searches;
 mod serve;
-mod show;
 mod signals;
 mod tail;
 mod webhook_receiver;
@@ -25,15 +22,13 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use tokio_rustls::rustls::ClientConfig;
 
 use crate::app::{Keys, Plugins};
+use crate::bench;
+use crate::client::Failure;
 use crate::config::{Config, ConfigError, ConfigFile, ConfigLayers};
-use crate::outbound::{self, Trust, TrustError};
 use crate::query::{Diagnostics, ParseOptions, Parsed, Query, QueryLimits};
 use crate::schema::Schema;
-use crate::telemetry;
-use show::escaped;
 
 /// Percolation search push: live search over tweets, history and future in one result.
 #[derive(Debug, Parser)]
@@ -94,126 +89,6 @@ struct ConfigArgs {
     /// Set any key of the configuration, as in `limits.max_page=50`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-}
-
-/// Which server to ask.
-#[derive(Debug, Args)]
-struct ServerArgs {
-    /// Where perch runs
-    #[arg(long, value_name = "URL", env = "PERCH_URL", default_value = "http://localhost:8888",
-        value_parser = client::server_url)]
-    url: url::Url,
-    #[command(flatten)]
-    access: AccessArgs,
-}
-
-/// How to trust a server, and to be trusted by it. The token is never an argument: those can be
-/// seen by everybody on the machine.
-#[derive(Debug, Args)]
-struct AccessArgs {
-    /// A file with the server's token; the variable `PERCH_TOKEN` can hold it too
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<std::path::PathBuf>,
-    /// A file with the certificates (PEM) that an https server is trusted by, instead of those that
-    /// the system trusts
-    #[arg(long, value_name = "FILE", env = "PERCH_CA")]
-    ca: Option<std::path::PathBuf>,
-}
-
-impl AccessArgs {
-    /// What connections to these addresses need.
-    /// The TLS set-up that these addresses need. The file of `--ca` is read in any case, so that
-    /// mistakes are found.
-    fn tls<'a>(&self, urls: impl IntoIterator<Item = &'a url::Url>) -> Result<ClientConfig, Failure> {
-        let trust = match &self.ca {
-            Some(file) => Trust::File(file),
-            None if urls.into_iter().any(client::is_encrypted) => Trust::System,
-            None => Trust::None,
-        };
-        outbound::tls(trust).map_err(|error| match error {
-            TrustError::File(what) => Failure::Usage(format!("--ca: {what}")),
-            TrustError::System(_) => Failure::Other(anyhow::anyhow!("{error}, or name those to trust with --ca")),
-        })
-    }
-
-    fn authorization(&self) -> Result<Option<hyper::header::HeaderValue>, Failure> {
-        let token =
-            match &self.token_file {
-                Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
-                    Failure::Usage(format!("--token-file: {} can't be read: {error}", path.display()))
-                })?),
-                None => std::env::var("PERCH_TOKEN").ok(),
-            };
-        let Some(token) = token else { return Ok(None) };
-        let mut header = hyper::header::HeaderValue::try_from(format!("Bearer {}", token.trim()))
-            .map_err(|_| Failure::Usage("the token has characters that no token has".to_owned()))?;
-        header.set_sensitive(true);
-        Ok(Some(header))
-    }
-}
-
-/// Why a command did not do what it should; each has its exit code.
-#[derive(Debug)]
-enum Failure {
-    /// Wrong usage, or a query that can't be understood.
-    Usage(String),
-    /// The configuration is wrong.
-    Config(Vec<ConfigError>),
-    /// Anything else.
-    Other(anyhow::Error),
-    /// It was said already.
-    Told,
-    /// A signal ended it before it was done; that was said already.
-    Interrupted,
-    /// No tweet matches: nothing to be said.
-    NoMatch,
-}
-
-/// What shells answer for a program that Ctrl-C has ended: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure::Other(error.into())
-    }
-}
-
-impl Failure {
-    /// Prints the failure on stderr. A closed stdout is no failure: its reader has seen enough.
-    fn report(self) -> ExitCode {
-        match self {
-            Failure::Usage(message) => {
-                anstream::eprintln!("{}", escaped(message.trim_end()));
-                ExitCode::from(2)
-            }
-            Failure::Config(errors) => {
-                for error in errors {
-                    anstream::eprintln!("config: {error}");
-                }
-                ExitCode::from(64)
-            }
-            Failure::Other(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-            Failure::Other(error) => {
-                anstream::eprintln!("perch: {}", escaped(&telemetry::message_of(&error)));
-                ExitCode::FAILURE
-            }
-            Failure::Told | Failure::NoMatch => ExitCode::FAILURE,
-            Failure::Interrupted => ExitCode::from(INTERRUPTED),
-        }
-    }
-
-    /// For commands whose exit code 1 means "no match": every other failure is 2. A closed stdout
-    /// is still no failure.
-    fn unlike_no_match(self) -> Failure {
-        match self {
-            Failure::Other(error) if !is_broken_pipe(&error) => Failure::Usage(format!("perch: {error:#}")),
-            other => other,
-        }
-    }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Runs the command that the arguments ask for.

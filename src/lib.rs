@@ -13,6 +13,7 @@
 //! | module | question it answers |
 //! |---|---|
 //! | `ids` | Which ids and positions are there? |
+//! | `backoff` | How long is the pause before the next attempt? |
 //! | `outbound` | Which servers does perch trust, and how does it send requests to them? |
 //! | `tweet` | Which fields of a tweet are kept, how are they stored and analyzed, and where in it are matches? |
 //! | `format` | How do networks, archives and tools write tweets? Table of plugins, and the reader of files |
@@ -25,11 +26,16 @@
 //! | `saved` | Which searches outlive their clients, and where do matches go? Table of receivers |
 //! | `source`, `transport` | How do tweets come in, and how do clients connect? Tables of plugins |
 //! | `server` | How are connections accepted, limited and closed, below HTTP? |
+//! | `client` | How do commands call a server, and print what it says? |
+//! | `bench` | How much does a running server carry, and does it lose anything? |
 //! | `app`, `cli` | How are the stages built, started and stopped? Which commands are there? |
 
 pub mod app;
 pub mod auth;
+pub mod backoff;
+pub mod bench;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod format;
 pub mod hub;

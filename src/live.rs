@@ -70,7 +70,7 @@ pub(crate) use error::{ApiError, Code, ErrorLocation, shorten};
 use estimate::SampleCache;
 pub use estimate::{ESTIMATE_TWEETS, QueryEstimate};
 pub use history::{Aggregate, AggregateRequest, SearchPage, SearchRequest, Sort};
-pub(crate) use publisher::{MAX_TEXT_CHARS, PublishCommand, Published};
+pub(crate) use publisher::{MAX_PUBLISHED_CHARS, PublishCommand, Published};
 pub(crate) use push_limiter::Withheld;
 pub(crate) use query_input::{QueryInput, QueryParserPool, QueryWarning, UseOf};
 pub use questions::Stats;

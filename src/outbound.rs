@@ -1,5 +1,7 @@
 //! Connections to other servers: which certificates perch trusts, and the HTTP client.
 
+pub(crate) mod sse;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;

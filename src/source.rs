@@ -21,7 +21,6 @@ mod line_reader;
 mod mastodon;
 mod recent;
 mod retry;
-mod sse;
 mod status;
 mod websocket;
 mod x;

@@ -34,6 +34,7 @@ mod rate_limiter;
 mod request_params;
 mod response_budget;
 mod rest;
+mod router;
 mod searches;
 mod sente;
 mod sse;
@@ -68,9 +69,10 @@ use access::HasAccess;
 pub use access::{AccessControl, Client, Exposure, Peer, TrustedProxies, exposure};
 pub(crate) use errors::head_refusal;
 pub use health::admin_router;
-pub use http::{check_head, router};
+pub use http::check_head;
 pub use progress::Progress;
 pub use response_budget::ConnectionShare;
+pub use router::router;
 
 /// Whether a frame and its query can be parsed, as `/ws` does it. For fuzzing.
 #[doc(hidden)]

@@ -31,7 +31,7 @@ pub(crate) use analyze::{TextOrigin, TextSource};
 pub use deletion::{deletion, deletion_in_order};
 pub(crate) use deletion::{id_str_of, read_stored};
 pub(crate) use extract::{decode, decoded_parts, display, extract, raw_range};
-pub(crate) use key::KeyTerm;
+pub(crate) use key::{KeyTerm, SNOWFLAKE_EPOCH_MS};
 pub use key::{PageKey, TweetKey, order_id, snowflake_ms};
 pub(crate) use read::{Draft, identity, missing_text, read_value};
 pub use read::{ReadContext, Reading, read};

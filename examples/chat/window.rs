@@ -64,8 +64,8 @@ impl Window {
         }
     }
 
-    /// Says something; the answer is who said it. It comes out of [`Window::next`] as everybody's
-    /// lines do.
+    /// Publishes a line. Returns the author's name. The line comes out of [`Window::next`] too, as
+    /// those of other authors do.
     pub(crate) async fn say(&mut self, text: &str) -> anyhow::Result<String> {
         let said = self.ask("cmd/publish", json!({"text": text})).await?;
         Ok(said["screen_name"].as_str().unwrap_or_default().to_owned())

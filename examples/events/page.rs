@@ -1,4 +1,4 @@
-//! A page that gets what the server tells everybody, and asks the server with a callback.
+//! A page that gets what the server tells all clients, and asks the server with a callback.
 //!
 //! It speaks as Sente 1.15 does, with EDN: `+[[:id data] "callback"]` there, `+[[[:id data] …]]`
 //! and `+[reply "callback"]` back.

@@ -1,10 +1,9 @@
-//! Runners on a map: everybody tells where they are, and sees those whom they follow, and nobody
-//! else.
+//! Runners on a map: a runner publishes positions, and sees only the runners whom they follow.
 //!
-//! Stands in for the runner app of http-kit. A position is a tweet with coordinates, following
-//! somebody is a live search for what comes from them; a part of the map is one as well:
-//! `within:[13.0 52.3 13.8 52.7]`. What that app did not have: who somebody is stands in their
-//! token, so nobody moves another, and when a connection ends perch forgets what it searched for.
+//! Stands in for the runner app of http-kit. A position is a tweet with coordinates. Following a
+//! runner is a live search for their tweets; a part of the map is one as well:
+//! `within:[13.0 52.3 13.8 52.7]`. Unlike that app, the token says who a runner is, so no runner
+//! moves another, and perch forgets the searches of a connection when it ends.
 //!
 //! ```text
 //! perch serve --config examples/spectators/perch.toml

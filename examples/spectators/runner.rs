@@ -1,7 +1,7 @@
 //! A runner who tells where they are, and a spectator of other runners: one connection does both.
 //!
-//! Who somebody is, is in their token, and nobody can speak for another; when a connection ends its
-//! live search ends with it.
+//! The token says who a runner is, so no runner can publish for another. A live search ends with
+//! its connection.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-/// Where somebody was seen.
+/// Where a runner was seen.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sighting {
     /// Who, as the server knows them.

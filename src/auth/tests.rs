@@ -166,8 +166,8 @@ fn issuer_and_audience_are_asked_for_when_set() {
         let token = hs256(&format!(r#"{{"sub":"ann","exp":{YEAR_3000_S}{more}}}"#));
         assert_eq!(tokens.check(&token).is_ok(), good, "{more}");
     }
-    let foreign = hs256(&format!(r#"{{"sub":"ann","exp":{YEAR_3000_S},"aud":"whoever"}}"#));
-    assert!(secret().check(&foreign).is_ok(), "nobody asked");
+    let foreign = hs256(&format!(r#"{{"sub":"ann","exp":{YEAR_3000_S},"aud":"other"}}"#));
+    assert!(secret().check(&foreign).is_ok(), "no audience is configured");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn keys_and_tokens_are_read_again_and_stay_when_the_file_is_no_good() {
     let shown = hs256(r#"{"sub":"ann","exp":32503680000}"#);
     assert!(tokens.check(&shown).is_err());
     write(SECRET);
-    assert!(tokens.check(&shown).is_err() && !ingest_token.is(SECRET.as_bytes()), "nobody has told it yet");
+    assert!(tokens.check(&shown).is_err() && !ingest_token.is(SECRET.as_bytes()), "the file was not read again yet");
     tokens.reload().unwrap();
     assert_eq!(ingest_token.reload(), Ok(true));
     assert!(tokens.check(&shown).is_ok() && ingest_token.is(SECRET.as_bytes()));

@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::{ConfigArgs, Failure, Loaded, load_with_keys, warn};
+use super::{ConfigArgs, Loaded, load_with_keys, warn};
+use crate::client::Failure;
 use crate::transport::{Exposure, exposure};
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {

@@ -10,9 +10,9 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Deserialize;
 
-use super::client::{Answer as Response, Http, address, refusal, unreachable};
-use super::show::escaped;
-use super::{AccessArgs, Failure, block_on, read_query};
+use super::{block_on, read_query};
+use crate::client::terminal::escaped;
+use crate::client::{AccessArgs, Failure, Http, HttpAnswer, NOT_PERCH, address, refusal, unreachable};
 use crate::ids::QueryKey;
 use crate::percolator::{ENGINES, EngineOptions, Matches};
 use crate::query::{Ast, ParseOptions, Query, describe, words};
@@ -34,13 +34,13 @@ pub(super) struct ExplainArgs {
     json: bool,
     /// Judge what the query costs and brings by the newest tweets of the perch that runs here, not
     /// by made-up ones
-    #[arg(long, value_name = "URL", conflicts_with = "tweet", value_parser = super::client::server_url)]
+    #[arg(long, value_name = "URL", conflicts_with = "tweet", value_parser = crate::client::server_url)]
     url: Option<url::Url>,
     #[command(flatten)]
     access: AccessArgs,
 }
 
-/// Says what is to be said of a query, or of tweets and a query.
+/// Explains a query, and why tweets match it.
 pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let query = read_query(&args.query, ParseOptions::default())?;
     if let Some(file) = &args.tweet {
@@ -68,7 +68,7 @@ fn meaning(query: &Query) -> Result<(), Failure> {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct PriceAnswer {
     price: QueryPrice,
 }
 
@@ -77,25 +77,25 @@ async fn price(query: &str, url: &url::Url, access: &AccessArgs) -> Result<(), F
     let mut address = address(url, "/api/explain");
     address.query_pairs_mut().append_pair("q", query).append_pair("price", "true");
     let http = Http::new(access, [&address])?;
-    let Response { status, body, .. } = http.ask(&address).await.map_err(|error| unreachable(url, &error))?;
+    let HttpAnswer { status, body, .. } = http.ask(&address).await.map_err(|error| unreachable(url, &error))?;
     if !status.is_success() {
         return Err(refusal(status, &body));
     }
-    let Answer { price } = serde_json::from_str(&body).context("the answer is not what perch sends")?;
+    let PriceAnswer { price } = serde_json::from_str(&body).context(NOT_PERCH)?;
     write_price(&mut anstream::stdout(), &price)?;
     Ok(())
 }
 
 fn write_price(out: &mut impl Write, price: &QueryPrice) -> io::Result<()> {
     let bold = Style::new().bold();
-    writeln!(out, "{bold}presearch{bold:#} (a tweet is looked at only when it matches one of)")?;
+    writeln!(out, "{bold}presearch{bold:#} (only tweets that match one of these are candidates)")?;
     for way in &price.waits_for {
         writeln!(out, "  {}", escaped(way))?;
     }
     let QueryPrice { tweets, candidates, matches, .. } = price;
     writeln!(
         out,
-        "{bold}price{bold:#}\n  looked at for {candidates} of the newest {tweets} tweets, {matches} of them match"
+        "{bold}price{bold:#}\n  a candidate for {candidates} of the newest {tweets} tweets; {matches} match"
     )?;
     match (price.tweets_per_hour, price.matches_per_hour) {
         (Some(hourly), Some(0.0)) if *tweets > 0 => {
@@ -120,13 +120,13 @@ fn made_up_price(query: &Query) -> Result<(), Failure> {
     let bold = Style::new().bold();
     let mut out = anstream::stdout();
     let cost = cost(query);
-    writeln!(out, "{bold}presearch{bold:#} (a tweet is looked at only when it has one of)")?;
+    writeln!(out, "{bold}presearch{bold:#} (only tweets that match one of these are candidates)")?;
     for line in presearch_lines(&cost.presearch) {
         writeln!(out, "  {line}")?;
     }
     writeln!(out, "{bold}cost{bold:#}")?;
     writeln!(out, "  {} bytes while it is registered", cost.size_bytes)?;
-    writeln!(out, "  looked at for {} of {SAMPLE} made-up tweets, {} of them match", cost.candidates, cost.matches)?;
+    writeln!(out, "  a candidate for {} of {SAMPLE} made-up tweets; {} match", cost.candidates, cost.matches)?;
     writeln!(out, "  {:.2} µs a tweet when it is the only query", cost.time.as_secs_f64() * 1e6 / SAMPLE as f64)?;
     Ok(())
 }
@@ -134,7 +134,7 @@ fn made_up_price(query: &Query) -> Result<(), Failure> {
 /// How many tweets the query is tried on.
 const SAMPLE: usize = 1_000;
 
-/// One way to be looked at a line.
+/// The texts that make a tweet a candidate, one a line.
 fn presearch_lines(presearch: &Ast) -> Vec<String> {
     let schema = Schema::tweet();
     let ways = match presearch {
@@ -148,7 +148,7 @@ fn presearch_lines(presearch: &Ast) -> Vec<String> {
         one => describe(one, schema).trim_end().to_owned(),
     };
     let mut lines: Vec<String> = ways.iter().map(line).collect();
-    // The engine's own order is of no meaning.
+    // Sorted, because the engine's own order changes with its statistics.
     lines.sort_unstable();
     lines
 }

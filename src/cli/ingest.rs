@@ -11,6 +11,8 @@
 
 mod dry_run;
 mod input;
+mod portion;
+mod request;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -20,36 +22,23 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use async_compression::tokio::write::ZstdEncoder;
-use bytes::Bytes;
 use clap::Args;
-use hyper::StatusCode;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Deserialize;
-use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use url::Url;
 
-use super::client::{Backoff, Http, address, refusal, unreachable};
-use super::show::escaped;
-use super::signals::Ends;
-use super::{Failure, ServerArgs};
-use crate::format::reader::{BulkReader, Chunk, Location, RefusedDoc};
-use crate::outbound;
-use crate::tweet::Tweet;
+use super::signals::TerminationSignals;
+use crate::client::terminal::escaped;
+use crate::client::{Failure, Http, ServerArgs, address, unreachable};
+use crate::format::reader::{BulkReader, Location, RefusedDoc};
 use input::{Input, ReadingArgs};
+use portion::{Line, PORTION_BYTES, Portion};
+use request::{BulkAnswer, Sent, Target};
 
-/// The largest number of tweets in a portion.
-const PORTION_TWEETS: usize = 5_000;
-/// perch sends a portion when it has this size, in bytes.
-const PORTION_BYTES: usize = 4 * 1024 * 1024;
-/// For so long a portion is sent again.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// After the first signal, requests whose answers are on their way get so long.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// Grace time of requests in flight after the first signal.
+const IN_FLIGHT_GRACE: Duration = Duration::from_secs(5);
 /// The number of refused lines of a file that are listed; the others are only counted.
-const LISTED: u64 = 1_000;
+const MAX_LISTED_LINES: u64 = 1_000;
 
 #[derive(Debug, Args)]
 pub(super) struct IngestArgs {
@@ -79,7 +68,7 @@ pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
     let health = address(&args.server.url, "/healthz");
     target.http.get(&health).await.map_err(|error| unreachable(&args.server.url, &error))?;
 
-    let mut ends = Ends::listen().context("can't listen for signals")?;
+    let mut ends = TerminationSignals::listen().context("can't listen for signals")?;
     let mut counts = Counts::default();
     let mut outcome = Ok(());
     for (at, path) in args.files.iter().enumerate() {
@@ -95,13 +84,13 @@ pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
             Ok(()) => {}
             Err(Failure::Other(error)) => {
                 anstream::eprintln!("perch: {}: {}", path.display(), escaped(&format!("{error:#}")));
-                outcome = Err(Failure::Told);
+                outcome = Err(Failure::Reported);
             }
             Err(Failure::Interrupted) => {
                 let unsent = &args.files[at + 1..];
                 if !unsent.is_empty() {
                     let names: Vec<_> = unsent.iter().map(|path| path.display().to_string()).collect();
-                    anstream::eprintln!("perch: not sent at all: {}", names.join(", "));
+                    anstream::eprintln!("perch: not sent: {}", names.join(", "));
                 }
                 outcome = Err(Failure::Interrupted);
                 break;
@@ -111,7 +100,7 @@ pub(super) async fn run(args: &IngestArgs) -> Result<(), Failure> {
     }
     writeln!(anstream::stdout(), "{counts}")?;
     match outcome {
-        Ok(()) if counts.refused > 0 => Err(Failure::Told),
+        Ok(()) if counts.refused > 0 => Err(Failure::Reported),
         outcome => outcome,
     }
 }
@@ -136,68 +125,8 @@ impl std::fmt::Display for Counts {
     }
 }
 
-struct Target {
-    http: Http,
-    url: Url,
-    /// The size of the next portions: less than what was too large.
-    max_portion_bytes: AtomicUsize,
-}
-
-/// A tweet as perch keeps it, and where it stands in the file.
-struct Line {
-    json: String,
-    location: Location,
-}
-
-impl Line {
-    fn new(tweet: &Tweet, location: Location) -> Line {
-        Line { json: tweet.to_json(), location }
-    }
-}
-
-/// Some tweets as NDJSON, and where each line stands in the file.
-#[derive(Debug, Default)]
-struct Portion {
-    body: Vec<u8>,
-    locations: Vec<Location>,
-    /// Where each line ends in the body.
-    ends: Vec<usize>,
-    /// Whether a line deletes a tweet, which may be in a portion before or after.
-    has_deletions: bool,
-}
-
-/// What the bulk endpoint answers.
-#[derive(Debug, Default, Deserialize)]
-struct Answer {
-    accepted: u64,
-    refused: u64,
-    #[serde(default)]
-    errors: Vec<AnswerError>,
-    #[serde(default)]
-    error: Option<AnswerFailure>,
-}
-
-#[derive(Debug, Deserialize)]
-struct AnswerError {
-    line: usize,
-    reason: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct AnswerFailure {
-    message: String,
-}
-
-impl Answer {
-    /// One tweet, of which the server or a proxy says that it is too large.
-    fn too_large(bytes: usize) -> Answer {
-        let reason = format!("too large for the server, or for a proxy before it: {bytes} bytes as sent (413)");
-        Answer { refused: 1, errors: vec![AnswerError { line: 1, reason }], ..Answer::default() }
-    }
-}
-
 /// One file on its way.
-struct Progress<'a> {
+struct FileProgress<'a> {
     path: &'a Path,
     bar: ProgressBar,
     read_bytes: Arc<AtomicU64>,
@@ -218,12 +147,12 @@ async fn send_file(
     target: &Arc<Target>,
     parallel: usize,
     counts: &mut Counts,
-    ends: &mut Ends,
+    ends: &mut TerminationSignals,
 ) -> Result<(), Failure> {
     let read_bytes = Arc::new(AtomicU64::new(0));
     let input_len = input.len;
     let mut reader = input.read(reading, &read_bytes, |tweet, location| Line::new(&tweet, location));
-    let mut progress = Progress::new(path, input_len, read_bytes, counts);
+    let mut progress = FileProgress::new(path, input_len, read_bytes, counts);
     let mut requests = JoinSet::new();
     let end = tokio::select! {
         biased;
@@ -234,7 +163,7 @@ async fn send_file(
         let last_answers = async { while !requests.is_empty() && progress.take_one(&mut requests).await.is_ok() {} };
         tokio::select! {
             () = ends.next() => {}
-            _ = tokio::time::timeout(LAST_ANSWERS, last_answers) => {}
+            _ = tokio::time::timeout(IN_FLIGHT_GRACE, last_answers) => {}
         }
         progress.finish();
         progress.tell_interruption();
@@ -248,7 +177,7 @@ async fn send_portions(
     reader: &mut BulkReader<Line>,
     target: &Arc<Target>,
     parallel: usize,
-    progress: &mut Progress<'_>,
+    progress: &mut FileProgress<'_>,
     requests: &mut JoinSet<Sent>,
 ) -> Result<(), Failure> {
     let mut portion = Portion::default();
@@ -283,12 +212,9 @@ async fn send_portions(
     end.map_err(Failure::from)
 }
 
-/// The answers to the parts of a portion, each with the places of its lines.
-type Sent = Result<Vec<(Answer, Vec<Location>)>, Failure>;
-
-impl<'a> Progress<'a> {
-    fn new(path: &'a Path, len: Option<u64>, read_bytes: Arc<AtomicU64>, counts: &'a mut Counts) -> Progress<'a> {
-        Progress {
+impl<'a> FileProgress<'a> {
+    fn new(path: &'a Path, len: Option<u64>, read_bytes: Arc<AtomicU64>, counts: &'a mut Counts) -> FileProgress<'a> {
+        FileProgress {
             path,
             bar: progress_bar(len),
             read_bytes,
@@ -307,7 +233,7 @@ impl<'a> Progress<'a> {
         self.unanswered.extend(portion.locations.first());
         self.last_sent = portion.locations.last().copied().or(self.last_sent);
         let target = Arc::clone(target);
-        requests.spawn(async move { send(portion, &target).await });
+        requests.spawn(async move { request::send(portion, &target).await });
     }
 
     /// Sends a portion beside the others. A portion with deletions is sent alone: a deletion must
@@ -345,11 +271,15 @@ impl<'a> Progress<'a> {
             Location::Element(element) => ("element", element),
         };
         if number == 0 {
-            anstream::eprintln!("perch: {path}: interrupted before any of it was answered for");
+            anstream::eprintln!("perch: {path}: interrupted before the server acknowledged anything");
         } else {
-            anstream::eprintln!("perch: {path}: interrupted; everything up to {what} {number} was answered for");
+            anstream::eprintln!(
+                "perch: {path}: interrupted; the server has acknowledged everything up to {what} {number}"
+            );
         }
-        anstream::eprintln!("perch: {path}: send it again to bring the rest: a tweet that comes twice is kept once");
+        anstream::eprintln!(
+            "perch: {path}: run the command again for the rest: a tweet that is sent twice is kept once"
+        );
     }
 
     /// Waits for one portion and counts its answers.
@@ -365,7 +295,7 @@ impl<'a> Progress<'a> {
         Ok(())
     }
 
-    fn take(&mut self, answer: Answer, locations: &[Location]) -> Result<(), Failure> {
+    fn take(&mut self, answer: BulkAnswer, locations: &[Location]) -> Result<(), Failure> {
         self.accepted += answer.accepted;
         self.counts.accepted += answer.accepted;
         let mistakes =
@@ -393,7 +323,7 @@ impl<'a> Progress<'a> {
         let path = self.path;
         self.bar.suspend(|| {
             for (line, reason) in mistakes {
-                if self.listed < LISTED {
+                if self.listed < MAX_LISTED_LINES {
                     anstream::eprintln!("{}:{line}: {}", path.display(), escaped(&reason));
                     self.listed += 1;
                 }
@@ -433,120 +363,6 @@ fn progress_bar(len: Option<u64>) -> ProgressBar {
     };
     bar.set_style(ProgressStyle::with_template(template).expect("the template is right"));
     bar
-}
-
-impl Portion {
-    fn add(&mut self, chunk: &Chunk<Line>) {
-        self.has_deletions |= !chunk.deletions.is_empty();
-        let mut deletions = chunk.deletions.iter().peekable();
-        for at in 0..=chunk.tweets.len() {
-            while let Some(deletion) = deletions.next_if(|deletion| deletion.at <= at) {
-                let line = serde_json::json!({"delete": {"status": {"id_str": deletion.id_str}}}).to_string();
-                self.push(&line, deletion.location);
-            }
-            if let Some(Line { json, location }) = chunk.tweets.get(at) {
-                self.push(json, *location);
-            }
-        }
-    }
-
-    fn push(&mut self, json: &str, location: Location) {
-        self.body.extend_from_slice(json.as_bytes());
-        self.body.push(b'\n');
-        self.locations.push(location);
-        self.ends.push(self.body.len());
-    }
-
-    fn is_full(&self, max_bytes: usize) -> bool {
-        self.locations.len() >= PORTION_TWEETS || self.body.len() >= max_bytes
-    }
-
-    /// The first half of the lines, and the others. There must be two lines.
-    fn halves(mut self) -> (Portion, Portion) {
-        let middle = self.ends.len() / 2;
-        let cut = self.ends[middle - 1];
-        let ends = self.ends.split_off(middle).into_iter().map(|end| end - cut).collect();
-        let (body, locations) = (self.body.split_off(cut), self.locations.split_off(middle));
-        let rest = Portion { body, locations, ends, has_deletions: self.has_deletions };
-        (self, rest)
-    }
-
-    /// The body as it is sent.
-    async fn pack(&self) -> Result<Bytes, Failure> {
-        let mut encoder = ZstdEncoder::new(Vec::new());
-        encoder.write_all(&self.body).await?;
-        encoder.shutdown().await?;
-        Ok(encoder.into_inner().into())
-    }
-}
-
-/// Sends a portion, in parts where it is too large.
-async fn send(portion: Portion, target: &Target) -> Sent {
-    let mut answers = Vec::new();
-    let mut waiting = vec![portion];
-    while let Some(portion) = waiting.pop() {
-        let packed = portion.pack().await?;
-        let packed_bytes = packed.len();
-        if let Some(answer) = send_part(packed, target).await? {
-            answers.push((answer, portion.locations));
-        } else if portion.locations.len() < 2 {
-            answers.push((Answer::too_large(packed_bytes), portion.locations));
-        } else {
-            target.max_portion_bytes.fetch_min(portion.body.len() / 2, Ordering::Relaxed);
-            let (first, second) = portion.halves();
-            // In the order of the file: the last is taken first.
-            waiting.extend([second, first]);
-        }
-    }
-    Ok(answers)
-}
-
-/// Sends a body until it is answered, or the patience is over. `None` is the answer that it is too
-/// large.
-async fn send_part(body: Bytes, target: &Target) -> Result<Option<Answer>, Failure> {
-    let started = Instant::now();
-    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-    loop {
-        let answer = target.http.post(&target.url, "application/x-ndjson", Some("zstd"), body.clone()).await;
-        let (why, wait) = match answer {
-            Ok(answer) if is_temporary(answer.status) => {
-                let wait = outbound::retry_after(&answer.headers, jiff::Timestamp::now());
-                (format!("the server says: {}", answer.status), wait)
-            }
-            // What came before the limit was taken, and is sent again: a tweet replaces itself.
-            Ok(answer) if answer.status == StatusCode::PAYLOAD_TOO_LARGE => return Ok(None),
-            Ok(answer) => return understand(answer.status, &answer.body).map(Some),
-            Err(error) => (unreachable_text(&target.url, &error), None),
-        };
-        let pause = wait.unwrap_or_default().max(backoff.pause());
-        if started.elapsed() + pause > PATIENCE {
-            return Err(Failure::Other(anyhow!("given up after {} s: {why}", started.elapsed().as_secs())));
-        }
-        tokio::time::sleep(pause).await;
-    }
-}
-
-fn unreachable_text(url: &Url, error: &(dyn std::error::Error + 'static)) -> String {
-    match unreachable(url, error) {
-        Failure::Other(error) => error.to_string(),
-        _ => error.to_string(),
-    }
-}
-
-fn is_temporary(status: StatusCode) -> bool {
-    use StatusCode as S;
-    matches!(status, S::TOO_MANY_REQUESTS | S::BAD_GATEWAY | S::SERVICE_UNAVAILABLE | S::GATEWAY_TIMEOUT)
-}
-
-/// Counts come with success, and with 400 when every line was refused.
-fn understand(status: StatusCode, text: &str) -> Result<Answer, Failure> {
-    if let Ok(answer) = serde_json::from_str::<Answer>(text) {
-        return Ok(answer);
-    }
-    if status.is_success() {
-        return Err(anyhow!("the answer is not what perch sends").into());
-    }
-    Err(refusal(status, text))
 }
 
 #[cfg(test)]

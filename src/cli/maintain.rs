@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{ConfigArgs, Failure, load};
+use super::{ConfigArgs, load};
+use crate::client::Failure;
 use crate::index::maintenance::{self, Losses, LostTweet, Report};
 use crate::saved::Snapshot;
 
@@ -41,7 +42,7 @@ pub(super) fn check_index(args: &ConfigArgs) -> Result<(), Failure> {
     for problem in &report.problems {
         anstream::eprintln!("{problem}");
     }
-    if report.problems.is_empty() { Ok(()) } else { Err(Failure::Told) }
+    if report.problems.is_empty() { Ok(()) } else { Err(Failure::Reported) }
 }
 
 #[derive(Debug, Args)]
@@ -77,7 +78,7 @@ pub(super) fn reindex(args: &ReindexArgs) -> Result<(), Failure> {
     }
     writeln!(out, "lost in all: {} tweets, and up to {} more", tweets.len(), unnamed.values().sum::<u64>())?;
     out.flush()?;
-    if salvaged.losses.is_empty() { Ok(()) } else { Err(Failure::Told) }
+    if salvaged.losses.is_empty() { Ok(()) } else { Err(Failure::Reported) }
 }
 
 fn say(done: &str, report: &Report) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::Failure;
+use crate::client::Failure;
 use crate::format::FORMATS;
 use crate::percolator::ENGINES;
 use crate::saved::{RECEIVERS, TEMPLATES};

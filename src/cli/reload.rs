@@ -1,12 +1,11 @@
 //! What `perch serve` reads again at SIGHUP.
 //!
-//! Files of secrets, keys and certificates, and of the configuration the filter of the log.
-//! Whatever is no good leaves what was there before, and the log says of each file what became of
-//! it.
+//! These are files of secrets, keys and certificates, and the log filter of the configuration. An
+//! invalid file leaves the old value in use. perch logs the result for each file.
 
 use std::convert::Infallible;
 
-use super::signals::Hangups;
+use super::signals::HangupSignals;
 use super::{ConfigArgs, layers};
 use crate::app::Keys;
 use crate::config::Config;
@@ -25,7 +24,7 @@ pub(super) struct Reloader {
 
 impl Reloader {
     /// Reloads at each SIGHUP.
-    pub(super) async fn run(mut self, mut hangups: Hangups) -> Infallible {
+    pub(super) async fn run(mut self, mut hangups: HangupSignals) -> Infallible {
         loop {
             hangups.next().await;
             let reloading = tokio::task::spawn_blocking(move || {
@@ -84,7 +83,7 @@ impl Reloader {
         ];
         let changed: Vec<_> = sections.iter().filter(|(_, is_changed)| *is_changed).map(|(name, _)| *name).collect();
         if !changed.is_empty() {
-            tracing::warn!(sections = changed.join(", "), "changes that take a restart: they are not in use");
+            tracing::warn!(sections = changed.join(", "), "these sections changed and need a restart");
         }
     }
 }

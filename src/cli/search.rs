@@ -9,9 +9,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::client::{Answer, Http, address, refusal, unreachable};
-use super::show::{Shown, escaped, json_line};
-use super::{Failure, ServerArgs, read_query};
+use super::read_query;
+use crate::client::terminal::{Shown, escaped, json_line};
+use crate::client::{Failure, Http, HttpAnswer, NOT_PERCH, ServerArgs, address, refusal, unreachable};
 use crate::query::ParseOptions;
 
 #[derive(Debug, Args)]
@@ -55,11 +55,12 @@ pub(super) async fn run(args: &SearchArgs) -> Result<(), Failure> {
         url.query_pairs_mut().append_pair("before_id", &before_id.to_string());
     }
     let http = Http::new(&args.server.access, [&url])?;
-    let Answer { status, body, .. } = http.ask(&url).await.map_err(|error| unreachable(&args.server.url, &error))?;
+    let HttpAnswer { status, body, .. } =
+        http.ask(&url).await.map_err(|error| unreachable(&args.server.url, &error))?;
     if !status.is_success() {
         return Err(refusal(status, &body));
     }
-    let page: Page = serde_json::from_str(&body).context("the answer is not what perch sends")?;
+    let page: Page = serde_json::from_str(&body).context(NOT_PERCH)?;
     if args.json {
         // As it is: anstream would leave out what it takes for styles.
         let mut out = std::io::stdout();
@@ -87,7 +88,7 @@ fn table(tweets: &[Box<RawValue>]) -> Result<Table, Failure> {
     }
     table.set_header(["id", "created", "author", "text"]);
     for tweet in tweets {
-        let tweet: Shown = serde_json::from_str(tweet.get()).context("the answer is not what perch sends")?;
+        let tweet: Shown = serde_json::from_str(tweet.get()).context(NOT_PERCH)?;
         table.add_row([tweet.id(), tweet.time(), tweet.author(), tweet.text()]);
     }
     Ok(table)

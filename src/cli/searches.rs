@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::client::{Answer, Http, address, refusal, unreachable};
-use super::show::{escaped, json_line};
-use super::{Failure, ServerArgs, read_query};
+use super::read_query;
+use crate::client::terminal::{escaped, json_line};
+use crate::client::{Failure, Http, HttpAnswer, NOT_PERCH, ServerArgs, address, refusal, unreachable};
 use crate::query::ParseOptions;
 
 #[derive(Debug, Args)]
@@ -162,14 +162,14 @@ impl<'a> Server<'a> {
     async fn ask(&self, method: Method, url: &Url, body: Option<&Value>) -> Result<(StatusCode, Value), Failure> {
         let body = body.map(|body| ("application/json", Bytes::from(body.to_string())));
         let sent = self.http.request(method, url, body).await;
-        let Answer { status, body, .. } = sent.map_err(|error| unreachable(&self.args.url, &error))?;
+        let HttpAnswer { status, body, .. } = sent.map_err(|error| unreachable(&self.args.url, &error))?;
         if !status.is_success() {
             return Err(refusal(status, &body));
         }
         if body.is_empty() {
             return Ok((status, Value::Null));
         }
-        Ok((status, serde_json::from_str(&body).context("the answer is not what perch sends")?))
+        Ok((status, serde_json::from_str(&body).context(NOT_PERCH)?))
     }
 
     async fn get(&self, url: &Url) -> Result<Value, Failure> {
@@ -190,8 +190,7 @@ impl<'a> Server<'a> {
             if let Some(after) = &after {
                 url.query_pairs_mut().append_pair("after", after);
             }
-            let page: Page =
-                serde_json::from_value(self.get(&url).await?).context("the answer is not what perch sends")?;
+            let page: Page = serde_json::from_value(self.get(&url).await?).context(NOT_PERCH)?;
             all.extend(page.searches);
             match page.next {
                 Some(next) => after = Some(next),
@@ -352,7 +351,7 @@ async fn test(args: &NameArgs) -> Result<(), Failure> {
     if results.is_empty() {
         return Err(Failure::Usage(format!("{} has no receiver", args.name)));
     }
-    if results.iter().all(|result| result["error"].is_null()) { Ok(()) } else { Err(Failure::Told) }
+    if results.iter().all(|result| result["error"].is_null()) { Ok(()) } else { Err(Failure::Reported) }
 }
 
 async fn feed_token(args: &FeedTokenArgs) -> Result<(), Failure> {
@@ -365,7 +364,7 @@ async fn feed_token(args: &FeedTokenArgs) -> Result<(), Failure> {
     }
     let (_, answer) = server.ask(Method::POST, &url, None).await?;
     for form in ["atom", "json"] {
-        let feed = answer[form].as_str().context("the answer is not what perch sends")?;
+        let feed = answer[form].as_str().context(NOT_PERCH)?;
         writeln!(std::io::stdout(), "{feed}")?;
     }
     anstream::eprintln!("perch shows this token once");
@@ -407,5 +406,5 @@ async fn import(args: &ImportArgs) -> Result<(), Failure> {
         }
     }
     anstream::eprintln!("{saved} saved, {failed} failed");
-    if failed == 0 { Ok(()) } else { Err(Failure::Told) }
+    if failed == 0 { Ok(()) } else { Err(Failure::Reported) }
 }

@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::reload::Reloader;
-use super::signals::{Ends, Hangups};
-use super::{ConfigArgs, Failure, Loaded, load_with_keys};
+use super::signals::{HangupSignals, TerminationSignals};
+use super::{ConfigArgs, Loaded, load_with_keys};
+use crate::client::Failure;
 use crate::config::LimitsSection;
 use crate::transport::{Exposure, exposure};
 use crate::{app, telemetry};
@@ -16,8 +17,8 @@ use crate::{app, telemetry};
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")?;
-    // First of all: until somebody listens to it, SIGHUP ends the process.
-    let hangups = runtime.block_on(async { Hangups::listen() }).context("can't listen for signals")?;
+    // First, because an unhandled SIGHUP ends the process.
+    let hangups = runtime.block_on(async { HangupSignals::listen() }).context("can't listen for signals")?;
     let Loaded { mut config, plugins, keys, warnings } = load_with_keys(args)?;
     let log_filter = telemetry::init_log(&config.telemetry)?;
     for warning in warnings {
@@ -27,11 +28,11 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     allow_files(&mut config.limits);
     let opens = exposure(&config, keys.has_ingest_token());
     let outcome = runtime.block_on(async {
-        let mut ends = Ends::listen().context("can't listen for signals")?;
+        let mut ends = TerminationSignals::listen().context("can't listen for signals")?;
         let running = tokio::select! {
             running = app::start(&config, plugins, keys) => running?,
             () = ends.next() => {
-                tracing::info!("a signal came while it started: nothing was taken yet, so there is nothing to end in order");
+                tracing::info!("stopped by a signal during the start, before any tweet was accepted");
                 return Ok(());
             }
         };
@@ -64,13 +65,12 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     outcome.map_err(Failure::Other)
 }
 
-/// What the index and everything else besides connections needs, in open files. Some hundred are
-/// enough, but merges and sources come and go.
+/// Open files besides connections. The index and the sources need some hundred; the rest is a
+/// reserve for merges.
 const OTHER_FILES: u64 = 1_000;
 
-/// Each connection is an open file, and many systems allow few unless they are asked. Where they
-/// allow too few, perch takes fewer connections, or clients that open more would take the files of
-/// the index; and fewer of one address, or it could take all that there are.
+/// Raises `RLIMIT_NOFILE`. If the hard limit is too low, perch accepts fewer connections, in all
+/// and per address, so that the index keeps descriptors.
 fn allow_files(limits: &mut LimitsSection) {
     let max_connections = limits.max_connections;
     let needed = (max_connections as u64).saturating_add(OTHER_FILES);
@@ -97,13 +97,13 @@ fn connections_within(files: u64) -> usize {
     usize::try_from(files - OTHER_FILES.min(files / 2)).unwrap_or(usize::MAX)
 }
 
-/// Shuts down at the first signal; answers at the second one.
-async fn end_twice(mut ends: Ends, shutdown: CancellationToken) -> anyhow::Result<()> {
+/// Cancels the token at the first signal. Returns at the second one.
+async fn end_twice(mut ends: TerminationSignals, shutdown: CancellationToken) -> anyhow::Result<()> {
     ends.next().await;
     shutdown.cancel();
-    // Some wrappers send the same signal to the process and to its group: that is still the first
-    // one, so it is not listened to.
+    // Signals within 500 ms of the first are ignored: some wrappers send the same signal to the
+    // process and to its group.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    Ends::listen().context("can't listen for signals")?.next().await;
+    TerminationSignals::listen().context("can't listen for signals")?.next().await;
     Ok(())
 }

@@ -1,16 +1,15 @@
 //! The signals that `perch serve` listens to.
 //!
-//! A signal that nobody listens to kills the process, so all of them are listened to before perch
-//! says that it serves: a program that waits for that line, or for `/readyz`, may send a signal at
-//! once.
+//! An unhandled signal kills the process. perch installs all handlers before it prints
+//! `listening on`: a program that waits for that line, or for `/readyz`, may send a signal at once.
 
 use std::io;
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGINT and SIGTERM, elsewhere Ctrl-C: perch is to end.
-pub(super) struct Ends {
+/// SIGINT and SIGTERM, elsewhere Ctrl-C: the process shuts down.
+pub(super) struct TerminationSignals {
     #[cfg(unix)]
     interrupts: Signal,
     #[cfg(unix)]
@@ -19,14 +18,14 @@ pub(super) struct Ends {
     interrupts: tokio::signal::windows::CtrlC,
 }
 
-impl Ends {
+impl TerminationSignals {
     /// Listens from now on.
     ///
     /// # Errors
     ///
     /// When the system refuses it.
-    pub(super) fn listen() -> io::Result<Ends> {
-        Ok(Ends {
+    pub(super) fn listen() -> io::Result<TerminationSignals> {
+        Ok(TerminationSignals {
             #[cfg(unix)]
             interrupts: signal(SignalKind::interrupt())?,
             #[cfg(unix)]
@@ -36,8 +35,8 @@ impl Ends {
         })
     }
 
-    /// Waits for the next one. Those of one kind that come while nobody waits count as one; nothing
-    /// is heard of those from before [`Ends::listen`].
+    /// Waits for the next signal. Signals of one kind between two calls count once. Signals before
+    /// [`TerminationSignals::listen`] are lost.
     pub(super) async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {
@@ -49,22 +48,22 @@ impl Ends {
     }
 }
 
-/// SIGHUP, where there is one: files have changed. `serve` listens to it from its first moment on,
-/// whether it has files to read again or not: a process that does not is ended by it.
-pub(super) struct Hangups {
+/// SIGHUP (Unix): read files again. `serve` installs it first, because the default action ends the
+/// process.
+pub(super) struct HangupSignals {
     #[cfg(unix)]
     hangups: Signal,
 }
 
-impl Hangups {
+impl HangupSignals {
     /// Listens from now on.
     ///
     /// # Errors
     ///
     /// When the system refuses it.
     #[cfg_attr(not(unix), expect(clippy::unnecessary_wraps, reason = "there is nothing to refuse"))]
-    pub(super) fn listen() -> io::Result<Hangups> {
-        Ok(Hangups {
+    pub(super) fn listen() -> io::Result<HangupSignals> {
+        Ok(HangupSignals {
             #[cfg(unix)]
             hangups: signal(SignalKind::hangup())?,
         })

@@ -19,11 +19,12 @@ use serde_json::value::RawValue;
 #[cfg(unix)]
 use tokio::{io::Interest, net::unix::pipe};
 
-use super::client::{Backoff, ServerError, unreachable};
-use super::show::{Shown, escaped, json_line};
-use super::{Failure, ServerArgs, read_query};
+use super::read_query;
+use crate::backoff::Backoff;
+use crate::client::terminal::{Shown, escaped, json_line};
+use crate::client::{Failure, NOT_PERCH, ServerArgs, ServerError, unreachable};
 use crate::query::ParseOptions;
-use feed::{ConnectError, Dialer, Event, Feed};
+use feed::{ConnectError, Dialer, Event, TailFeed};
 
 #[derive(Debug, Args)]
 pub(super) struct TailArgs {
@@ -45,7 +46,7 @@ pub(super) struct TailArgs {
 
 /// Where to go on.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Position {
+struct ResumePosition {
     since: Option<u64>,
     epoch: Option<String>,
 }
@@ -64,7 +65,7 @@ impl<E: Into<anyhow::Error>> From<E> for Lost {
     }
 }
 
-/// Prints until something fails, or nobody reads what is printed.
+/// Prints until an error occurs or stdout is closed.
 pub(super) async fn run(args: &TailArgs) -> Result<(), Failure> {
     read_query(&args.query, ParseOptions::default())?;
     tokio::select! {
@@ -73,11 +74,11 @@ pub(super) async fn run(args: &TailArgs) -> Result<(), Failure> {
     }
 }
 
-/// Waits until the other end of standard output is closed. A write would tell it too, but nothing
-/// is written while nothing matches.
+/// Waits until the other end of stdout is closed. A failed write shows it too, but only at the next
+/// match.
 async fn stdout_closed() {
-    // Nothing is written by way of this, so that stdout may go on to block. A file can't be waited
-    // for.
+    // This handle only waits for the close event. stdout itself stays blocking. A file has no such
+    // event.
     #[cfg(unix)]
     if let Ok(stdout) = std::io::stdout().as_fd().try_clone_to_owned()
         && let Ok(stdout) = pipe::Sender::from_owned_fd_unchecked(stdout)
@@ -90,7 +91,7 @@ async fn stdout_closed() {
 
 async fn print_matches(args: &TailArgs) -> Result<(), Failure> {
     let dialer = Dialer::new(args)?;
-    let mut position = Position { since: args.since, epoch: args.epoch.clone() };
+    let mut position = ResumePosition { since: args.since, epoch: args.epoch.clone() };
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     let mut connected_before = false;
     loop {
@@ -139,7 +140,12 @@ struct At {
 }
 
 /// Prints until the connection is over.
-async fn follow(feed: &mut Feed, args: &TailArgs, position: &mut Position, resumed: bool) -> Result<Infallible, Lost> {
+async fn follow(
+    feed: &mut TailFeed,
+    args: &TailArgs,
+    position: &mut ResumePosition,
+    resumed: bool,
+) -> Result<Infallible, Lost> {
     loop {
         let Event { name, payload } = feed.next().await?;
         let payload = &*payload;
@@ -179,8 +185,8 @@ async fn follow(feed: &mut Feed, args: &TailArgs, position: &mut Position, resum
                     "bad_query" => return Err(Lost::Failed(Failure::Usage(error.message))),
                     "unrecoverable" if resumed => {
                         let why = escaped(&error.message);
-                        anstream::eprintln!("{why}; going on from now, what came meanwhile is left out");
-                        *position = Position::default();
+                        anstream::eprintln!("{why}; resuming at the newest tweet; missed tweets are skipped");
+                        *position = ResumePosition::default();
                         return Err(Lost::Retry("another index".to_owned()));
                     }
                     "unavailable" => return Err(Lost::Retry(error.message)),
@@ -193,7 +199,7 @@ async fn follow(feed: &mut Feed, args: &TailArgs, position: &mut Position, resum
 }
 
 fn read<'a, T: Deserialize<'a>>(payload: &'a RawValue) -> anyhow::Result<T> {
-    serde_json::from_str(payload.get()).context("the server sent a frame that is not what perch sends")
+    serde_json::from_str(payload.get()).context(NOT_PERCH)
 }
 
 fn print_json(payload: &RawValue) -> anyhow::Result<()> {
@@ -209,7 +215,7 @@ fn print(new: &New<'_>, payload: &RawValue, as_json: bool) -> anyhow::Result<()>
         print_json(payload)?;
     } else {
         let mut out = anstream::stdout();
-        let tweet: Shown = serde_json::from_str(new.tweet.get()).context("the server sent a tweet that is none")?;
+        let tweet: Shown = serde_json::from_str(new.tweet.get()).context(NOT_PERCH)?;
         let dim = Style::new().dimmed();
         let name = AnsiColor::Cyan.on_default().bold();
         writeln!(out, "{dim}{}{dim:#} {name}{}{name:#} {}", tweet.time(), tweet.author(), tweet.text())?;

@@ -14,11 +14,11 @@ use clap::Args;
 use ring::hmac;
 use serde_json::Value;
 
-use super::Failure;
-use super::show::json_line;
+use crate::client::Failure;
+use crate::client::terminal::json_line;
 use crate::saved::webhook;
 
-/// A signature is good for this time, as Standard Webhooks recommends.
+/// The largest difference between a timestamp and now, as Standard Webhooks recommends.
 const TOLERANCE_S: i64 = 5 * 60;
 
 #[derive(Debug, Args)]
@@ -69,7 +69,7 @@ fn check(key: &hmac::Key, headers: &HeaderMap, body: &[u8]) -> Result<(), &'stat
     let timestamp = header("webhook-timestamp").and_then(|at| at.parse::<u64>().ok()).ok_or("there is no timestamp")?;
     let now = jiff::Timestamp::now().as_second();
     if i64::try_from(timestamp).is_ok_and(|at| (now - at).abs() > TOLERANCE_S) {
-        return Err("the timestamp is not of this time");
+        return Err("the timestamp differs from now by more than five minutes");
     }
     let signatures = header("webhook-signature").ok_or("there is no webhook-signature")?;
     let is_good = |text: &str| text.strip_prefix("v1,").is_some_and(|it| webhook::verify(key, id, timestamp, body, it));

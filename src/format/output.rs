@@ -27,7 +27,7 @@ pub struct Output<'c> {
     pub(super) max_items: usize,
     /// Where the portion begins.
     from: Place,
-    /// The items of the page that came by.
+    /// Items seen so far.
     seen: usize,
     /// The items that are being read, each in the one before.
     depth: usize,

@@ -42,7 +42,7 @@ pub struct Durable {
 /// Receives the answer to a batch when the batch is durable.
 pub type Ack = oneshot::Sender<Result<Durable, IntakeError>>;
 
-/// Answers a batch, if anybody waits.
+/// Answers a batch, if its sender waits.
 pub(super) fn answer(ack: Option<Ack>, result: Result<Durable, IntakeError>) {
     if let Some(ack) = ack {
         // The receiver may be gone.

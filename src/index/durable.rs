@@ -30,7 +30,7 @@ pub(super) fn create_dir_all(dir: &Path) -> io::Result<()> {
         record(Operation::CreateDir(dir.to_owned()));
     }
     match sync_dir(parent(dir)) {
-        // Its names can't be synced by somebody who may not read it, nor be created by them.
+        // A directory without read permission can't be synced.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         synced => synced,
     }

@@ -44,7 +44,7 @@ mod store_scan;
 const LOOKS: usize = 1_000;
 
 /// Tweets per operation of tantivy's writer during a rebuild, and its memory.
-const GROUP: usize = 64;
+const GROUP_TWEETS: usize = 64;
 const MEMORY_BYTES: usize = 128_000_000;
 
 /// Problems that [`check`] lists, and damaged files that an error names.
@@ -400,7 +400,7 @@ fn build_in(
     Fields::register(&rebuilt);
     let options = IndexWriterOptions::builder().num_worker_threads(1).memory_budget_per_thread(MEMORY_BYTES).build();
     let mut writer = rebuilt.writer_with_options(options)?;
-    tweets.for_each_group(GROUP, first_new, |items| {
+    tweets.for_each_group(GROUP_TWEETS, first_new, |items| {
         let add = |(item, first_seq): &(_, _)| UserOperation::Add(TweetFields::get().document(item, *first_seq));
         let documents = items.iter().map(add);
         writer.run(documents.collect::<Vec<_>>())?;

@@ -35,7 +35,7 @@ use purge::PurgedSegments;
 const CHECKED_AT_ONCE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Merges that are remembered in order to detect failures. tantivy runs one at a time.
-const REMEMBERED: usize = 64;
+const MAX_FAILED_MERGES: usize = 64;
 
 /// Verified segments that are remembered. A forgotten one is verified again.
 const MAX_CHECKED: usize = 4_096;
@@ -135,7 +135,7 @@ impl Attempts {
             let parts = self.failed.extract_if(|part, _| part.is_subset(&merge));
             let before = parts.map(|(_, (_, pause))| pause).max();
             let pause = before.map_or(FIRST_RETRY, |pause| (pause * 2).min(LAST_RETRY));
-            if self.failed.len() < REMEMBERED {
+            if self.failed.len() < MAX_FAILED_MERGES {
                 self.failed.insert(merge, (now + pause, pause));
             }
         }
@@ -169,7 +169,7 @@ impl Attempts {
     }
 
     fn begin(&mut self, segments: &[SegmentId]) {
-        if self.begun.len() == REMEMBERED {
+        if self.begun.len() == MAX_FAILED_MERGES {
             self.begun.pop_front();
         }
         self.begun.push_back(segments.iter().copied().collect());

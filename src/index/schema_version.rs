@@ -1,8 +1,8 @@
 //! The version of an index: which schema and which analyzer it was built with.
 //!
 //! A query finds nothing in an index whose terms another analyzer made, so perch must not open one.
-//! The version is a hash of what decides about the content of an index, so nobody has to remember
-//! to raise a number:
+//! The version is a hash of what decides about the content of an index, so no developer has to
+//! remember to raise a number:
 //!
 //! - tantivy's schema, with the options of each field;
 //! - the values that `has:` and `is:` know;

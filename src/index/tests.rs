@@ -359,7 +359,7 @@ fn a_directory_has_one_perch_at_a_time() {
     assert!(error.to_string().contains("another perch uses"), "{error}");
     let reader = index.clone();
     index.close().unwrap();
-    Index::open(&options(dir.path())).expect("whoever still reads does not keep it");
+    Index::open(&options(dir.path())).expect("a reader does not keep the index open");
     drop(reader);
 }
 

@@ -46,7 +46,7 @@ use crate::tweet::{AnalyzedTweet, SequencedTweet, TweetKey};
 const MEMORY_BYTES: std::ops::RangeInclusive<usize> = 15_000_000..=4_000_000_000;
 
 /// Tweets per operation of tantivy's writer.
-const GROUP: usize = 64;
+const GROUP_TWEETS: usize = 64;
 
 /// Delay of the first check for finished merges after a commit. Each further check waits twice as
 /// long.
@@ -257,8 +257,8 @@ impl Writer {
         let mut replaces = replaces.iter().copied().peekable();
         let mut numbered = items.iter().enumerate();
         while numbered.len() > 0 {
-            let mut operations = Vec::with_capacity(GROUP.min(numbered.len()));
-            for (at, item) in numbered.by_ref().take(GROUP) {
+            let mut operations = Vec::with_capacity(GROUP_TWEETS.min(numbered.len()));
+            for (at, item) in numbered.by_ref().take(GROUP_TWEETS) {
                 let may_replace = replaces.next_if_eq(&at).is_some();
                 let first_seq = if may_replace { self.first_seq(&item.tweet)? } else { None };
                 if first_seq.is_some() {
@@ -486,7 +486,7 @@ impl Writer {
         if is_new && let Err(error) = self.publish(Seq::ZERO, None) {
             tracing::warn!(%error, "merged segments can't be opened");
         }
-        // tantivy does so at the end of a merge and of a commit, but not while somebody opens what
+        // tantivy does so at the end of a merge and of a commit, but not while a reader opens what
         // is there.
         self.collect_garbage();
         let wait = waited * 2;

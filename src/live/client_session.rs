@@ -107,7 +107,7 @@ pub(crate) struct ClientSession<T> {
     /// The rate of commands.
     commands: TokenBucket,
     /// Until when the transport should read nothing.
-    deaf_until: Option<Instant>,
+    reads_paused_until: Option<Instant>,
     push_limiter: PushLimiter,
     publisher: Publisher,
     tasks: FuturesUnordered<BoxFuture<'static, Ended<T>>>,
@@ -141,7 +141,7 @@ impl<T: CommandRef> ClientSession<T> {
             is_trusted: false,
             max_searches,
             commands: TokenBucket::new(limits.commands_per_second, BURST_S, now),
-            deaf_until: None,
+            reads_paused_until: None,
             push_limiter: PushLimiter::new(limits.pushes_per_second, now),
             publisher: Publisher::new(session.uid(), limits.publish_per_second),
             tasks: FuturesUnordered::new(),
@@ -232,12 +232,12 @@ impl<T: CommandRef> ClientSession<T> {
         self.session.set_away(is_away);
     }
 
-    /// Charges the client's rate for a message. Above the rate [`ClientSession::deaf_until`] says
-    /// until when the transport should read nothing, so that the network slows the client down.
-    /// Returns whether the client is within its rate.
+    /// Charges the client's rate for a message. Above the rate
+    /// [`ClientSession::reads_paused_until`] says until when the transport should read nothing, so
+    /// that the network slows the client down. Returns whether the client is within its rate.
     pub(crate) fn charge(&mut self, now: Instant) -> bool {
         let wait = self.commands.charge(now);
-        self.deaf_until = wait.map(|wait| now + wait).max(self.deaf_until);
+        self.reads_paused_until = wait.map(|wait| now + wait).max(self.reads_paused_until);
         wait.is_none()
     }
 
@@ -248,8 +248,8 @@ impl<T: CommandRef> ClientSession<T> {
     }
 
     /// Until when the transport should read nothing.
-    pub(crate) fn deaf_until(&self, now: Instant) -> Option<Instant> {
-        self.deaf_until.filter(|&until| now < until)
+    pub(crate) fn reads_paused_until(&self, now: Instant) -> Option<Instant> {
+        self.reads_paused_until.filter(|&until| now < until)
     }
 
     /// The error of a command above the client's rate.

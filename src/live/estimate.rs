@@ -315,7 +315,7 @@ mod tests {
         let aged = Arc::new(Sample { taken: past, ..sample().expect("a sample") });
         *kept.sample.lock().expect("a lock") = Some(Arc::clone(&aged));
         let new = kept.get_or(MAX_AGE, Seq(0), || {
-            let meanwhile = kept.get_or(MAX_AGE, Seq(0), || panic!("somebody takes one")).expect("the last one");
+            let meanwhile = kept.get_or(MAX_AGE, Seq(0), || panic!("another estimate is taken")).expect("the last one");
             assert!(Arc::ptr_eq(&meanwhile, &aged));
             sample()
         });

@@ -26,7 +26,7 @@ use super::token_bucket::TokenBucket;
 const SOURCE: &str = "publish";
 
 /// The longest text, in characters.
-pub(crate) const MAX_TEXT_CHARS: usize = 1_000;
+pub(crate) const MAX_PUBLISHED_CHARS: usize = 1_000;
 
 /// The burst of tweets that a client may publish, in seconds of its rate.
 const BURST_S: u32 = 5;
@@ -113,11 +113,11 @@ fn screen_name(Uid(uid): Uid, token: Option<&AccessToken>) -> String {
 /// A strictly rising id in Twitter's form: milliseconds, a machine number that Twitter did not use,
 /// and a counter.
 fn next_id(now: SystemTime) -> u64 {
-    const TWITTER_EPOCH: Duration = Duration::from_millis(1_288_834_974_657);
+    const EPOCH: Duration = Duration::from_millis(tweet::SNOWFLAKE_EPOCH_MS.cast_unsigned());
     const NO_MACHINE: u64 = 0x3ff << 12;
     const NUMBERS: u64 = 1 << 12;
     static LAST: AtomicU64 = AtomicU64::new(0);
-    let passed = now.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(TWITTER_EPOCH);
+    let passed = now.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(EPOCH);
     let first = u64::try_from(passed.as_millis()).unwrap_or(0) << 12;
     // Milliseconds and counter in one number, so that a full millisecond overflows into the next.
     let next = |last: u64| Some((last + 1).max(first));

@@ -34,7 +34,7 @@ use crate::hub::ClientKey;
 
 /// The time slice of work while other work waits. Most searches take less. Switching threads takes
 /// some ten microseconds.
-const SLICE: Duration = Duration::from_millis(5);
+const SEARCH_SLICE: Duration = Duration::from_millis(5);
 
 /// The most paused work of a session.
 const MAX_PAUSED_PER_SESSION: usize = 2;
@@ -155,7 +155,7 @@ type Grants = Vec<(oneshot::Sender<SearchSlot>, SearchSlot)>;
 impl Scheduler {
     /// A scheduler of `slots` slots. At most `max_waiting` counted work of one client may wait.
     pub(crate) fn new(slots: usize, max_waiting: usize, report: fn(usize, usize, u64)) -> Scheduler {
-        Scheduler::with_slice(slots, max_waiting, report, SLICE)
+        Scheduler::with_slice(slots, max_waiting, report, SEARCH_SLICE)
     }
 
     fn with_slice(slots: usize, max_waiting: usize, report: fn(usize, usize, u64), slice: Duration) -> Scheduler {

@@ -72,7 +72,7 @@ pub struct Registration {
 
 /// The most events that one call of [`Session::next`] returns, so that the caller gets to its other
 /// work.
-const MAX_EVENTS: usize = 256;
+const MAX_EVENTS_PER_CALL: usize = 256;
 
 /// A buffer of deliveries with more capacity than this is released after use.
 const KEPT_CAPACITY: usize = 16;
@@ -317,7 +317,7 @@ impl Session {
                 // Boxed: most sessions wait for their queue, and each has the memory of its future.
                 return Box::pin(self.next_from_index(events)).await;
             }
-            match self.queue.take(MAX_EVENTS, &mut self.deliveries) {
+            match self.queue.take(MAX_EVENTS_PER_CALL, &mut self.deliveries) {
                 TakeOutcome::Taken => {
                     if let Some(last) = self.deliveries.last() {
                         self.taken = last.position();

@@ -1,5 +1,5 @@
-//! The size of a slice: the number of tweets whose percolation takes about [`SLICE`], estimated
-//! from the slices before.
+//! The size of a slice: the number of tweets whose percolation takes about [`MAX_SLICE_TIME`],
+//! estimated from the slices before.
 //!
 //! A registration can change the cost of a tweet, so the first slice after one is short.
 
@@ -9,7 +9,7 @@ use crate::tweet::SequencedTweet;
 
 /// The intended time of a slice. Commands wait this long. Much shorter slices would be too small to
 /// share between threads.
-pub(super) const SLICE: Duration = Duration::from_millis(5);
+pub(super) const MAX_SLICE_TIME: Duration = Duration::from_millis(5);
 
 /// The fixed cost of a tweet, in terms.
 const TERMS_PER_TWEET: usize = 32;
@@ -41,7 +41,7 @@ impl Slicer {
     /// The number of tweets of the next slice: at least one, if there is one.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(super) fn next(&self, tweets: &[SequencedTweet]) -> usize {
-        let most = SLICE.as_nanos() as f64 / self.nanos_per_term;
+        let most = MAX_SLICE_TIME.as_nanos() as f64 / self.nanos_per_term;
         let mut n_terms = 0;
         let fits = |tweet: &&SequencedTweet| {
             n_terms += n_terms_of(tweet);
@@ -95,9 +95,9 @@ mod tests {
         let mut slicer = Slicer::default();
         assert_eq!(slicer.next(&[]), 0);
         assert_eq!(slicer.next(&tweets), FIRST_SLICE_TWEETS);
-        slicer.took(&tweets[..100], SLICE * 10);
+        slicer.took(&tweets[..100], MAX_SLICE_TIME * 10);
         assert_eq!(slicer.next(&tweets), 10);
-        slicer.took(&tweets[..1], SLICE * 10);
+        slicer.took(&tweets[..1], MAX_SLICE_TIME * 10);
         assert_eq!(slicer.next(&tweets), 1, "one tweet is a slice, however long it takes");
         for _ in 0..100 {
             slicer.took(&tweets[..1], Duration::from_micros(1));

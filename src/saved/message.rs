@@ -8,6 +8,7 @@ use url::Url;
 use super::batch::Batch;
 use super::fold::FoldKey;
 use crate::query::Query;
+use crate::text::is_bidi_embedding;
 use crate::tweet::{self, Network, Referenced, Tweet};
 
 /// The longest address that is shown.
@@ -147,13 +148,8 @@ fn text_of(tweet: &Tweet) -> String {
 
 /// A text without HTML entities and control characters.
 fn plain(text: &str) -> String {
-    let is_kept = |char: &char| *char == '\n' || !(char.is_control() || is_invisible(*char));
+    let is_kept = |char: &char| *char == '\n' || !(char.is_control() || is_bidi_embedding(*char));
     tweet::decode(text).chars().filter(is_kept).collect()
-}
-
-/// Characters that turn the direction of the text around them.
-fn is_invisible(char: char) -> bool {
-    matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The page of a tweet.

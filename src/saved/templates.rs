@@ -1,7 +1,7 @@
 //! The templates that perch knows: a table of plugins.
 //!
 //! A template writes a [`Message`](super::message::Message) as a service for people wants it,
-//! within the service's limits, and so that nothing in a tweet is markup or mentions anybody.
+//! within the service's limits, and so that nothing in a tweet is markup or a mention.
 
 mod discord;
 mod ntfy;

@@ -27,6 +27,7 @@ use super::pacing::{Pacing, PacingState, millis};
 use super::receiver::Receiver;
 use super::sent::{Attempt, Outcome, Sent};
 use super::store::{Change, Position, Store, Try};
+use crate::backoff::Backoff;
 use crate::ids::Seq;
 use crate::live::{CloseReason, Delivery, Event, Live, LiveError, Percolate, Session, SessionMonitor};
 use crate::query::Query;
@@ -397,7 +398,7 @@ impl Worker {
             self.set(DeliveryState::Failing { reason, next_try_ms: None });
             return End::GaveUp;
         }
-        let own = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.failures)).min(MAX_PAUSE);
+        let own = Backoff::new(FIRST_PAUSE, MAX_PAUSE).delay(self.failures);
         self.failures = self.failures.saturating_add(1);
         let pause = own.mul_f64(rand::rng().random_range(0.5..1.0)).max(retry_after.unwrap_or_default());
         let next_try_ms = now.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));

@@ -183,9 +183,7 @@ impl DemoTweets {
 
     /// The next snowflake: milliseconds, worker number, and a counter within the millisecond.
     fn next_id(&mut self, now: Timestamp) -> u64 {
-        /// The epoch of Twitter's ids, in milliseconds since 1970.
-        const TWITTER_EPOCH_MS: i64 = 1_288_834_974_657;
-        let milliseconds = u64::try_from(now.as_millisecond() - TWITTER_EPOCH_MS).unwrap_or(0);
+        let milliseconds = u64::try_from(now.as_millisecond() - tweet::SNOWFLAKE_EPOCH_MS).unwrap_or(0);
         let first = (milliseconds << 22) | (self.worker << 12);
         // After 4,096 ids in a millisecond, or if the clock was set back, continue behind the last
         // id, within the worker's numbers.

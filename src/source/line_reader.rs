@@ -17,7 +17,7 @@ pub(super) struct LineReader {
     max_bytes: usize,
     max_silence: Duration,
     /// When the last bytes came.
-    heard: Instant,
+    last_received: Instant,
 }
 
 impl LineReader {
@@ -31,7 +31,7 @@ impl LineReader {
             searched: 0,
             max_bytes,
             max_silence,
-            heard: Instant::now(),
+            last_received: Instant::now(),
         }
     }
 
@@ -54,7 +54,7 @@ impl LineReader {
             if self.buffer.len() > self.max_bytes {
                 bail!("{} sends a line of more than {} bytes", self.host, self.max_bytes);
             }
-            let chunk = match timeout_at(self.heard + self.max_silence, self.response.chunk()).await {
+            let chunk = match timeout_at(self.last_received + self.max_silence, self.response.chunk()).await {
                 Ok(chunk) => chunk.map_err(reqwest::Error::without_url),
                 Err(_) => bail!("{} was silent for {} s", self.host, self.max_silence.as_secs()),
             };
@@ -62,7 +62,7 @@ impl LineReader {
                 Some(chunk) => self.buffer.extend_from_slice(&chunk),
                 None => bail!("{} closed the connection", self.host),
             }
-            self.heard = Instant::now();
+            self.last_received = Instant::now();
         }
     }
 }

@@ -34,7 +34,7 @@ use self::timeline::{PostId, Timelines};
 use super::feed::{Connection, DocReader, Feed, Progress};
 use super::http::{HttpClient, Token, host_of, refused_with, shortened};
 use super::recent::{RecentMap, RecentSet};
-use super::retry::Backoff;
+use super::retry::SourceBackoff;
 use super::{Source, SourceContext, SourceKind};
 use crate::config::{self, ConfigError};
 use crate::tweet::json::{Json, Value};
@@ -234,7 +234,7 @@ impl Source for MastodonSource {
     fn run(&self, context: SourceContext) -> BoxFuture<'_, anyhow::Result<()>> {
         Box::pin(async move {
             self.run_once(&context).await.map_err(|error| match refused_with(&error) {
-                Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Backoff::SLOW.of(&error),
+                Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => SourceBackoff::SLOW.of(&error),
                 _ => error,
             })
         })
@@ -332,7 +332,7 @@ impl Connection for Streaming<'_> {
                     let message = message?;
                     if let Some(reason) = error_in(&message) {
                         let host = host_of(&self.source.instance);
-                        return Err(Backoff::SLOW.of(&anyhow!("{host} refuses a stream: {reason}")));
+                        return Err(SourceBackoff::SLOW.of(&anyhow!("{host} refuses a stream: {reason}")));
                     }
                     return Ok(Some(message));
                 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
+use crate::backoff::Backoff;
 use crate::telemetry;
 
 /// Delay before the first restart of a failed source. Doubles with each further failure.
@@ -29,24 +30,22 @@ impl RetryLater {
 
 /// How the delay grows with the failures in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Backoff {
+pub(super) enum SourceBackoff {
     /// By the same step each time.
     Linear { step: Duration, longest: Duration },
     /// Twice as long each time.
     Exponential { first: Duration, longest: Duration },
 }
 
-impl Backoff {
+impl SourceBackoff {
     /// For what a person has to put right, such as a token.
-    pub(super) const SLOW: Backoff =
-        Backoff::Exponential { first: Duration::from_secs(60), longest: Duration::from_secs(600) };
+    pub(super) const SLOW: SourceBackoff =
+        SourceBackoff::Exponential { first: Duration::from_secs(60), longest: Duration::from_secs(600) };
 
     pub(super) fn delay(self, failures: u32) -> Duration {
         match self {
-            Backoff::Linear { step, longest } => step.saturating_mul(failures.saturating_add(1)).min(longest),
-            Backoff::Exponential { first, longest } => {
-                first.saturating_mul(2_u32.saturating_pow(failures)).min(longest)
-            }
+            SourceBackoff::Linear { step, longest } => step.saturating_mul(failures.saturating_add(1)).min(longest),
+            SourceBackoff::Exponential { first, longest } => Backoff::new(first, longest).delay(failures),
         }
     }
 
@@ -74,7 +73,7 @@ pub(super) fn asked_pause(error: &anyhow::Error) -> Option<Duration> {
 #[error("{message}")]
 struct PacedError {
     message: String,
-    backoff: Backoff,
+    backoff: SourceBackoff,
     at_least: Option<Duration>,
 }
 
@@ -91,5 +90,5 @@ pub(super) fn pause(first_delay: Duration, failures: u32, error: &anyhow::Error)
 }
 
 pub(super) fn delay(first_delay: Duration, failures: u32) -> Duration {
-    Backoff::Exponential { first: first_delay, longest: MAX_RETRY_DELAY }.delay(failures)
+    Backoff::new(first_delay, MAX_RETRY_DELAY).delay(failures)
 }

@@ -148,14 +148,15 @@ fn pauses_grow_to_a_bound() {
 fn an_error_may_have_a_backoff_of_its_own() {
     let pause = |failures, error: &anyhow::Error| retry::pause(FIRST_RETRY_DELAY, failures, error).as_millis();
     let (step, longest) = (Duration::from_millis(250), Duration::from_secs(16));
-    let linear = retry::Backoff::Linear { step, longest }.of(&anyhow::anyhow!("a cut")).context("the stream ended");
+    let linear =
+        retry::SourceBackoff::Linear { step, longest }.of(&anyhow::anyhow!("a cut")).context("the stream ended");
     assert_eq!(format!("{linear:#}"), "the stream ended: a cut");
     assert!((250..375).contains(&pause(0, &linear)) && (1_000..1_500).contains(&pause(3, &linear)));
     assert!((16_000..24_000).contains(&pause(1_000, &linear)));
-    let slow = retry::Backoff::SLOW.of(&anyhow::anyhow!("401"));
+    let slow = retry::SourceBackoff::SLOW.of(&anyhow::anyhow!("401"));
     assert!((60_000..90_000).contains(&pause(0, &slow)) && (120_000..180_000).contains(&pause(1, &slow)));
     let asked = anyhow::anyhow!("429").context(retry::RetryLater::after(Duration::from_secs(300)));
-    let asked = retry::Backoff::SLOW.of(&asked);
+    let asked = retry::SourceBackoff::SLOW.of(&asked);
     assert!(retry::has_backoff(&asked) && (300_000..450_000).contains(&pause(0, &asked)));
 }
 

@@ -35,7 +35,7 @@ pub(super) struct WebSocket {
     socket: Socket,
     host: String,
     /// When the last frame came.
-    heard: Instant,
+    last_received: Instant,
     /// Whether a ping was sent since.
     has_pinged: bool,
 }
@@ -62,7 +62,7 @@ impl WebSocket {
         let Ok(socket) = timeout(CONNECT_TIMEOUT, connecting).await else {
             bail!("{host} did not answer in {} s", CONNECT_TIMEOUT.as_secs());
         };
-        Ok(WebSocket { socket: socket?, host, heard: Instant::now(), has_pinged: false })
+        Ok(WebSocket { socket: socket?, host, last_received: Instant::now(), has_pinged: false })
     }
 
     /// Sends a text.
@@ -89,7 +89,7 @@ impl WebSocket {
     pub(super) async fn next(&mut self) -> anyhow::Result<Frame> {
         loop {
             let silence = if self.has_pinged { MAX_SILENCE } else { PING_AFTER };
-            let message = match timeout_at(self.heard + silence, self.socket.next()).await {
+            let message = match timeout_at(self.last_received + silence, self.socket.next()).await {
                 Ok(Some(message)) => message.with_context(|| format!("the connection to {} broke off", self.host))?,
                 Ok(None) => bail!("{} closed the connection", self.host),
                 Err(_) if self.has_pinged => bail!("{} was silent for {} s", self.host, MAX_SILENCE.as_secs()),
@@ -99,7 +99,7 @@ impl WebSocket {
                     continue;
                 }
             };
-            self.heard = Instant::now();
+            self.last_received = Instant::now();
             self.has_pinged = false;
             match message {
                 Message::Text(text) => return Ok(Frame::Text(text.as_str().to_owned())),

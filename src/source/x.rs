@@ -25,7 +25,7 @@ use super::feed::{Connection, DocReader, Feed, Progress};
 use super::http::{HttpClient, Token, host_of, is_web_page, reason_in, refused_with};
 use super::line_reader::LineReader;
 use super::recent::RecentSet;
-use super::retry::{Backoff, has_backoff};
+use super::retry::{SourceBackoff, has_backoff};
 use super::{Source, SourceContext, SourceKind};
 use crate::config::{self, ConfigError};
 use crate::format;
@@ -63,12 +63,14 @@ const MAX_BACKFILL_MINUTES: u64 = 5;
 const MAX_SEEN: usize = 100_000;
 
 /// What X asks for when a connection breaks off.
-const NETWORK_BACKOFF: Backoff = Backoff::Linear { step: Duration::from_millis(250), longest: Duration::from_secs(16) };
+const NETWORK_BACKOFF: SourceBackoff =
+    SourceBackoff::Linear { step: Duration::from_millis(250), longest: Duration::from_secs(16) };
 /// What X asks for after an error over HTTP.
-const HTTP_BACKOFF: Backoff = Backoff::Exponential { first: Duration::from_secs(5), longest: Duration::from_secs(320) };
+const HTTP_BACKOFF: SourceBackoff =
+    SourceBackoff::Exponential { first: Duration::from_secs(5), longest: Duration::from_secs(320) };
 /// What X asks for after status 429. Its limits are for 15 minutes.
-const TOO_MANY_BACKOFF: Backoff =
-    Backoff::Exponential { first: Duration::from_secs(60), longest: Duration::from_secs(960) };
+const TOO_MANY_BACKOFF: SourceBackoff =
+    SourceBackoff::Exponential { first: Duration::from_secs(60), longest: Duration::from_secs(960) };
 
 /// What the format reads.
 const FIELDS: &[(&str, &str)] = &[
@@ -255,7 +257,7 @@ impl Source for XSource {
 fn paced(error: anyhow::Error) -> anyhow::Error {
     match refused_with(&error) {
         _ if has_backoff(&error) => error,
-        Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Backoff::SLOW.of(&error),
+        Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => SourceBackoff::SLOW.of(&error),
         Some(StatusCode::TOO_MANY_REQUESTS) => TOO_MANY_BACKOFF.of(&error),
         Some(_) => HTTP_BACKOFF.of(&error),
         None => NETWORK_BACKOFF.of(&error),

@@ -6,7 +6,7 @@
 //! - `bearer`: how a request shows its token,
 //! - `base_url`: the URL by which a client calls perch,
 //! - `client_address`: the address of a client, also behind trusted proxies,
-//! - `ingest`: which requests are local, and may ingest without a token,
+//! - `locality`: which requests are local, and may ingest without a token,
 //! - `extract`: the extractors by which handlers say who may call them,
 //! - `exposure`: what is open to whom, as text.
 //!
@@ -20,7 +20,7 @@ mod exposure;
 mod extract;
 mod held_body;
 mod host;
-mod ingest;
+mod locality;
 mod origin;
 mod query_body;
 
@@ -59,7 +59,7 @@ pub(super) use extract::{
 };
 pub(super) use held_body::HeldBody;
 use host::HostPolicy;
-use ingest::Locality;
+use locality::Locality;
 use origin::OriginPolicy;
 use query_body::QueryBodies;
 pub(super) use query_body::{BodyRoom, QueryBody};

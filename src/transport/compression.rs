@@ -10,7 +10,7 @@
 //!
 //! perch does not compress event streams, because each event would need a flush. Nor does it
 //! compress answers with `no-store` or cookies: the compressed size of a secret beside text that
-//! somebody else chose reveals the secret (BREACH).
+//! another party chose reveals the secret (BREACH).
 
 use std::convert::Infallible;
 use std::sync::Arc;

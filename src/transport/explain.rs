@@ -88,11 +88,11 @@ impl ExplainedTweet {
 /// What a query costs and brings, judged by the newest tweets.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct QueryPrice {
-    /// Query texts: a tweet is looked at for this query only when it matches one of them.
+    /// Query texts. The query is a candidate only for tweets that match one of these.
     pub(crate) waits_for: Vec<String>,
     /// How many of the newest tweets this is judged by: 1,000, or all that there are.
     pub(crate) tweets: usize,
-    /// How many of them are looked at for this query.
+    /// For how many of them this query is a candidate.
     pub(crate) candidates: usize,
     /// How many of them match.
     pub(crate) matches: usize,

@@ -16,26 +16,22 @@ use crate::source::{self, SourceState, StatusBoard};
 use crate::telemetry;
 
 use super::access::{Anyone, guarded};
-use super::{TransportContext, http, openapi};
-
-/// Where the metrics are.
-pub(super) const METRICS: &str = "/metrics";
+use super::{Route, TransportContext, http, openapi};
 
 /// The methods of probes: some load balancers ask with `OPTIONS`.
-pub(super) const PROBE: MethodFilter = MethodFilter::GET.or(MethodFilter::OPTIONS);
-
-/// What says how perch is.
-pub(super) const PATHS: [&str; 3] = ["/healthz", "/readyz", METRICS];
+const PROBE: MethodFilter = MethodFilter::GET.or(MethodFilter::OPTIONS);
 
 /// The listener of its own that metrics and probes can have.
 pub fn admin_router(context: &TransportContext) -> Router {
-    Router::new()
-        .route(METRICS, guarded(MethodFilter::GET, metrics).0)
-        .route("/healthz", guarded(PROBE, healthz).0)
-        .route("/readyz", guarded(PROBE, readyz).0)
-        .with_state(Arc::new(context.clone()))
-        .fallback(http::not_found)
+    Route::router(ROUTES, Arc::new(context.clone())).fallback(http::not_found)
 }
+
+/// The routes that both listeners can have.
+pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
+    Route { method: "GET", path: "/healthz", handler: || guarded(PROBE, healthz) },
+    Route { method: "GET", path: "/readyz", handler: || guarded(PROBE, readyz) },
+    Route { method: "GET", path: http::METRICS, handler: || guarded(MethodFilter::GET, metrics) },
+];
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize, ToSchema)]

@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 
 use crate::config::LimitsSection;
 use crate::live::{
-    AggregateCommand, Command, CommandRef, MAX_TEXT_BYTES, MAX_TEXT_CHARS, MAX_TEXTS, PageCommand, PercolateCommand,
-    PublishCommand, QueryInput, QuerySource, SearchCommand, Token,
+    AggregateCommand, Command, CommandRef, MAX_PUBLISHED_CHARS, MAX_TEXT_BYTES, MAX_TEXTS, PageCommand,
+    PercolateCommand, PublishCommand, QueryInput, QuerySource, SearchCommand, Token,
 };
 use crate::schema::{FieldId, Kind, Schema};
 use crate::telemetry;
@@ -261,7 +261,7 @@ pub(crate) fn command(event: &str, payload: Value, paging: Paging) -> Result<Com
             return page(fields, query_or_id, paging).map(|page| Command::Search(SearchCommand::Page(page)));
         }
         CommandKind::Publish => Command::Publish(PublishCommand {
-            text: fields.text("text", MAX_TEXT_CHARS)?.ok_or_else(|| ApiError::field("text", "is missing"))?,
+            text: fields.text("text", MAX_PUBLISHED_CHARS)?.ok_or_else(|| ApiError::field("text", "is missing"))?,
             lang: fields.text("lang", MAX_LANG_CHARS)?,
             coordinates: fields.point("coordinates")?,
         }),

@@ -40,7 +40,7 @@ use crate::telemetry;
 use super::access::ClientAddress;
 use super::address_shares::{AddressShares, AddressUse};
 use super::errors::{ApiError, Code};
-use super::health;
+use super::http;
 
 /// An answer up to this size needs no reservation. HTTP/2 holds about as much for a stream, and a
 /// client must learn why it was refused.
@@ -72,7 +72,7 @@ impl ResponseBudgets {
     }
 
     fn of(&self, path: &str) -> &ResponseBudget {
-        if health::PATHS.contains(&path) { &self.operation } else { &self.clients }
+        if http::OPERATION_PATHS.contains(&path) { &self.operation } else { &self.clients }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The plain HTTP interface: history, single tweets, percolation without a session, explanation of
 //! queries, counts, bulk ingestion, probes, `openapi.json`, and the web app.
 
+mod document;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -61,10 +63,7 @@ pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "GET", path: "/api/suggest", handler: || guarded(MethodFilter::GET, suggest::suggest) },
     Route { method: "GET", path: "/api/stats", handler: || guarded(MethodFilter::GET, stats) },
     Route { method: "GET", path: "/api/queries", handler: || guarded(MethodFilter::GET, queries::queries) },
-    Route { method: "GET", path: "/api/openapi.json", handler: || guarded(MethodFilter::GET, openapi::document) },
-    Route { method: "GET", path: "/healthz", handler: || guarded(health::PROBE, health::healthz) },
-    Route { method: "GET", path: "/readyz", handler: || guarded(health::PROBE, health::readyz) },
-    Route { method: "GET", path: health::METRICS, handler: || guarded(MethodFilter::GET, health::metrics) },
+    Route { method: "GET", path: "/api/openapi.json", handler: || guarded(MethodFilter::GET, document::document) },
 ];
 
 /// `[[transport]] type = "rest"`
@@ -93,8 +92,8 @@ struct Rest {
 impl Transport for Rest {
     fn routes(&self, context: TransportContext) -> Router {
         let elsewhere = context.admin_elsewhere;
-        let routes =
-            ROUTES.iter().chain(searches::ROUTES).filter(|route| !(elsewhere && route.path == health::METRICS));
+        let routes = ROUTES.iter().chain(health::ROUTES).chain(searches::ROUTES);
+        let routes = routes.filter(|route| !(elsewhere && route.path == http::METRICS));
         let router = Route::router(routes, Arc::new(context));
         if self.options.page { router.merge(web_app::routes()) } else { router }
     }

@@ -43,7 +43,7 @@ const DEFAULT_SEARCHES: usize = 100;
 pub(super) const MAX_SEARCHES: usize = 1_000;
 
 /// The longest tag, owner and name in a request.
-const MAX_TEXT_CHARS: usize = 256;
+const MAX_PARAMETER_CHARS: usize = 256;
 
 const SEARCH: &str = "/api/searches/{name}";
 const UNSUBSCRIBE: &str = "/unsubscribe/{token}";
@@ -123,8 +123,8 @@ pub(super) async fn list(
         feeds: bool,
     }
     let mut fields = http::parameters("/api/searches", query.as_deref())?;
-    let (tag, state) = (fields.text("tag", MAX_TEXT_CHARS)?, fields.text("state", MAX_TEXT_CHARS)?);
-    let (of_owner, after) = (fields.text("owner", MAX_TEXT_CHARS)?, fields.text("after", MAX_TEXT_CHARS)?);
+    let (tag, state) = (fields.text("tag", MAX_PARAMETER_CHARS)?, fields.text("state", MAX_PARAMETER_CHARS)?);
+    let (of_owner, after) = (fields.text("owner", MAX_PARAMETER_CHARS)?, fields.text("after", MAX_PARAMETER_CHARS)?);
     let n = fields.count("n", DEFAULT_SEARCHES, 1..=MAX_SEARCHES)?;
     fields.finish()?;
     if let Some(state) = state.as_deref()

@@ -49,6 +49,9 @@ fn build(table: toml::Table) -> Result<Box<dyn Transport>, Vec<ConfigError>> {
     options::read(table).map(|options| Box::new(SenteTransport { options }) as Box<dyn Transport>)
 }
 
+#[cfg(test)]
+pub(super) use http::ROUTES;
+
 struct SenteTransport {
     options: Options,
 }
@@ -68,12 +71,12 @@ impl Transport for SenteTransport {
             saved,
             started: Instant::now(),
         };
-        http::router(Arc::new(endpoint))
+        http::router(&Arc::new(endpoint))
     }
 }
 
 /// What all clients of one URL share.
-struct Endpoint {
+pub(super) struct Endpoint {
     options: Options,
     context: TransportContext,
     counts: StatsTicker,

@@ -178,7 +178,7 @@ pub(super) async fn stream(
         .event(protocol::event::PERCOLATE_OK)
         .id(event_id(live.epoch(), start))
         .data(protocol::reply(&Reply::Percolated(percolated)).1);
-    let feed = Feed {
+    let feed = SseFeed {
         session,
         epoch: live.epoch(),
         progress: client.progress(),
@@ -250,7 +250,7 @@ fn body_events(body: mpsc::Receiver<Portion>) -> impl Stream<Item = Result<sse::
 }
 
 /// One stream.
-struct Feed {
+struct SseFeed {
     session: ClientSession<()>,
     /// The epoch in the ids.
     epoch: Epoch,
@@ -270,7 +270,7 @@ async fn overdue(shutdown: CancellationToken) {
     sleep(SHUTDOWN_GRACE).await;
 }
 
-impl Feed {
+impl SseFeed {
     /// Feeds the body until the body, the session or the client's token ends.
     async fn run(mut self, portions: mpsc::Sender<Portion>) {
         let ended = {

@@ -46,11 +46,15 @@ fn rows<S>(routes: &[Route<S>]) -> impl Iterator<Item = String> {
 
 #[test]
 fn every_route_names_who_may_call_it() {
+    // The files of the page have names of their content.
+    assert!(web_app::handlers().all(|(_, (_, access))| access == "anyone"));
     let rows: String = rows(rest::ROUTES)
+        .chain(rows(health::ROUTES))
         .chain(rows(searches::ROUTES))
         .chain(rows(feeds::ROUTES))
         .chain(rows(sse::ROUTES))
         .chain(rows(ws::ROUTES))
+        .chain(rows(sente::ROUTES).map(|row| row.replacen(' ', " {sente}", 1)))
         .collect();
     expect![[r"
         GET /api/search: searcher
@@ -91,6 +95,10 @@ fn every_route_names_who_may_call_it() {
         GET /api/stream: subscriber
         POST /api/stream: subscriber
         GET /ws: visitor
+        GET {sente}: unverified
+        POST {sente}: unverified
+        OPTIONS {sente}: anyone
+        GET {sente}/csrf-token: anyone
     "]]
     .assert_eq(&rows);
 }

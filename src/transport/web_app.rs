@@ -13,6 +13,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodFilter;
+use axum::routing::MethodRouter;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::Embed;
@@ -103,10 +104,15 @@ fn assets() -> Vec<Asset> {
 
 /// One route for each file, and `/` for the first.
 pub(super) fn routes() -> Router {
-    assets().into_iter().map(Arc::new).fold(Router::new(), |router, asset| {
+    handlers().fold(Router::new(), |router, (path, (handler, _))| router.route(&path, handler))
+}
+
+/// The path of each file, its handler, and who may call it.
+pub(super) fn handlers() -> impl Iterator<Item = (String, (MethodRouter, &'static str))> {
+    assets().into_iter().map(Arc::new).map(|asset| {
         let path = if asset.path == "/index.html" { "/" } else { &asset.path }.to_owned();
         let serve = move |_: Anyone, headers: HeaderMap| async move { asset.serve(&headers) };
-        router.route(&path, guarded(MethodFilter::GET, serve).0)
+        (path, guarded(MethodFilter::GET, serve))
     })
 }
 

@@ -220,7 +220,7 @@ async fn serve(upgraded: Upgraded, ws: Arc<WsState>, client: Client, access_toke
         times: Times::new(now, &ws, session.is_authenticated()),
         session,
         alarm: Box::pin(sleep_until(now)),
-        heard: now,
+        last_received: now,
         ending: None,
         ws,
     });

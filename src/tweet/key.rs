@@ -2,14 +2,14 @@
 //!
 //! A tweet is identified by its `id_str`: a decimal number on X, a URI on other networks. Tweets of
 //! all networks are ordered by `id`, a number in the space of Twitter's snowflakes: milliseconds
-//! since [`EPOCH_MS`], and 22 bits that tell tweets of one millisecond apart.
+//! since [`SNOWFLAKE_EPOCH_MS`], and 22 bits that tell tweets of one millisecond apart.
 
 use std::fmt;
 
 use uuid::Uuid;
 
 /// The start of Twitter's snowflakes, in milliseconds since 1970.
-pub(crate) const EPOCH_MS: i64 = 1_288_834_974_657;
+pub(crate) const SNOWFLAKE_EPOCH_MS: i64 = 1_288_834_974_657;
 
 /// The first id that is a snowflake. Twitter counted its tweets one by one before.
 const FIRST_SNOWFLAKE: u64 = 29_700_000_000;
@@ -147,7 +147,7 @@ pub fn order_id(id_str: &str, created_ms: i64) -> u64 {
     if let Some(number) = number(id_str) {
         return number;
     }
-    let passed = u64::try_from(created_ms.saturating_sub(EPOCH_MS)).unwrap_or(0).min(u64::MAX >> LOW_BITS);
+    let passed = u64::try_from(created_ms.saturating_sub(SNOWFLAKE_EPOCH_MS)).unwrap_or(0).min(u64::MAX >> LOW_BITS);
     let (_, low) = TweetKey::new(id_str).halves();
     passed << LOW_BITS | low & ((1 << LOW_BITS) - 1)
 }
@@ -156,7 +156,7 @@ pub fn order_id(id_str: &str, created_ms: i64) -> u64 {
 #[must_use]
 pub fn snowflake_ms(id_str: &str) -> Option<i64> {
     let id = number(id_str).filter(|&id| id >= FIRST_SNOWFLAKE)?;
-    i64::try_from(id >> LOW_BITS).ok().map(|passed| passed + EPOCH_MS)
+    i64::try_from(id >> LOW_BITS).ok().map(|passed| passed + SNOWFLAKE_EPOCH_MS)
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ impl Draft {
         tweet.id = match (number(&tweet.id_str), id) {
             (Some(number), _) => number,
             (None, Some(id)) => id,
-            (None, None) => order_id(&tweet.id_str, placed_ms.unwrap_or(key::EPOCH_MS)),
+            (None, None) => order_id(&tweet.id_str, placed_ms.unwrap_or(key::SNOWFLAKE_EPOCH_MS)),
         };
         tweet.created_at = created_ms.map(|at| at.div_euclid(1_000));
         tweet

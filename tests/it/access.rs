@@ -1,5 +1,8 @@
 //! Who may come in, at each door, and what one address may take.
 
+mod exposure;
+mod tokens;
+
 use std::net::SocketAddr;
 
 use futures_util::StreamExt;
@@ -169,52 +172,6 @@ async fn every_way_to_open_a_session_counts() {
     let _elsewhere = session_from(OTHER, &perch).await.expect("a session");
     drop(sse);
     until(async || session_from("127.0.0.1", &perch).await.is_ok()).await;
-    perch.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_token_there_is_no_session() {
-    let (perch, _dir) = with_tokens("[limits]\nmax_sessions = 2\nmax_sessions_per_address = 0\n").await;
-    assert_eq!(pipelined_handshakes(&perch, 50, "a", "").await, [(401, 50)]);
-    // These are connections and no sessions.
-    let mut waiting = Vec::new();
-    for at in 0..5 {
-        waiting.push(session_from("127.0.0.1", &perch).await.expect("a connection"));
-        let stream = TcpStream::connect(perch.address).await.expect("a connection");
-        let path = format!("/chsk?client-id=socket-{at}");
-        let (mut socket, _) = upgrade(stream, perch.address, &path, None).await.expect("it opens");
-        socket.next().await.expect("a handshake").expect("a frame");
-    }
-    let authorization = format!("Bearer {}", token());
-    let get_stats = async || {
-        let request = perch.http.get(perch.url("/api/stats")).header("Authorization", &authorization);
-        request.send().await.expect("perch answers").json::<Value>().await.expect("JSON")
-    };
-    assert_eq!(get_stats().await["sessions"], 0);
-    let stream = TcpStream::connect(perch.address).await.expect("a connection");
-    let (socket, _) =
-        upgrade(stream, perch.address, "/ws", Some(("Authorization", &authorization))).await.expect("it opens");
-    let mut first = Client { socket, hello: Value::Null };
-    first.expect("hello").await;
-    // The second becomes one by its token, and the third finds no place.
-    let auth = json!({"token": token()});
-    let mut second = waiting.pop().expect("a client");
-    second.send("cmd/auth", auth.clone()).await;
-    assert_eq!(second.event().await.0, "auth/ok");
-    assert_eq!(get_stats().await["sessions"], 2);
-    let mut third = waiting.pop().expect("a client");
-    third.send("cmd/auth", auth.clone()).await;
-    let (event, payload) = third.event().await;
-    assert_eq!((event.as_str(), &payload["code"]), ("cmd/error", &json!("limit")));
-    third.send("cmd/percolate", json!({"query": "rust"})).await;
-    assert_eq!(third.expect("cmd/error").await["code"], "unauthorized");
-    drop(first);
-    until(async || {
-        third.send("cmd/auth", auth.clone()).await;
-        third.event().await.0 == "auth/ok"
-    })
-    .await;
-    third.percolate(json!({"query": "rust"})).await;
     perch.stop().await;
 }
 
@@ -494,94 +451,4 @@ async fn a_stream_resumes_by_a_parameter() {
     let (status, answer) = perch.get("/api/stream?q=rust&lastEventId=nonsense").await;
     assert_eq!((status, &answer["error"]["at"]["field"]), (400, &json!("lastEventId")), "{answer}");
     perch.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_in_the_url_is_refused() {
-    let (perch, _dir) = with_tokens("").await;
-    for path in ["/api/stream?q=rust&", "/api/search?q=rust&", "/api/stats?", "/ws?"] {
-        let (status, answer) = perch.get(&format!("{path}access_token={}", token())).await;
-        assert_eq!((status, &answer["error"]["at"]["field"]), (400, &json!("access_token")), "{path}: {answer}");
-        let message = answer["error"]["message"].as_str().expect("words");
-        assert!(message.contains("logged") && message.contains("Authorization"), "{message}");
-        assert!(!answer.to_string().contains(&token()), "{answer}");
-    }
-    perch.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_shows_its_token_as_a_subprotocol() {
-    let (perch, _dir) = with_tokens("").await;
-    let open = async |path: &str, protocols: String| {
-        let stream = TcpStream::connect(perch.address).await.expect("a connection");
-        upgrade(stream, perch.address, path, Some(("Sec-WebSocket-Protocol", &protocols))).await
-    };
-    let (socket, answer) = open("/ws", format!("perch, perch.bearer.{}", token())).await.expect("it opens");
-    assert_eq!(answer.headers()["sec-websocket-protocol"], "perch", "the token does not come back");
-    let mut client = Client { socket, hello: Value::Null };
-    client.expect("hello").await;
-    client.percolate(json!({"query": "rust"})).await;
-    let refused = async |protocols: String| match open("/ws", protocols).await {
-        Err(tungstenite::Error::Http(refused)) => {
-            let body = String::from_utf8(refused.body().clone().unwrap_or_default()).expect("text");
-            assert!(!body.contains(&token()), "{body}");
-            refused.status().as_u16()
-        }
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(refused("perch, perch.bearer.nonsense".to_owned()).await, 401);
-    assert_eq!(refused(format!("perch.bearer.{}", token())).await, 400, "nothing to choose");
-    let (_socket, answer) =
-        open("/chsk?client-id=a", format!("perch, perch.bearer.{}", token())).await.expect("it opens");
-    assert_eq!(answer.headers()["sec-websocket-protocol"], "perch");
-    perch.stop().await;
-}
-
-#[test]
-fn the_check_says_what_is_open_to_whom() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let check = |set: &[&str]| {
-        let mut command = crate::support::process::perch();
-        command.current_dir(dir.path()).arg("check");
-        let output = command.args(set.iter().flat_map(|set| ["--set", set])).output().expect("perch runs");
-        assert!(output.status.success());
-        String::from_utf8(output.stdout).expect("text")
-    };
-    let checked = check(&[]);
-    assert!(checked.starts_with("ok: listens on 127.0.0.1:8888"), "{checked}");
-    let row = |what: &str| checked.lines().find(|line| line.contains(what)).unwrap_or_default().to_owned();
-    assert!(row("search, streams").contains("everybody on this machine"), "{checked}");
-    assert!(row("/api/tweets").contains("direct local connections, without a token"), "{checked}");
-    assert!(row("cmd/publish").contains("nobody"), "{checked}");
-    assert!(row("one address").contains("500 of 10000 sessions, 1000 of 20000 connections"), "{checked}");
-    assert!(!checked.contains("warning"), "{checked}");
-    let public = check(&["server.listen=0.0.0.0:80", "server.allowed_hosts=[\"perch.example\"]"]);
-    assert!(public.contains("everybody who reaches port 80"), "{public}");
-    assert!(public.contains("warning: ingestion needs no token from direct local connections"), "{public}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_log_says_what_is_open_to_whom_and_no_token() {
-    let dir = tempfile::tempdir().expect("a directory");
-    std::fs::write(dir.path().join("secret"), SECRET).expect("written");
-    let log = dir.path().join("log");
-    let mut command = crate::support::process::perch();
-    command.env("NO_COLOR", "1").stderr(std::fs::File::create(&log).expect("a file"));
-    let secret = format!("auth.secret_file={:?}", dir.path().join("secret").display().to_string());
-    let settings = ["--set", "telemetry.log=debug", "--set", &secret];
-    let server = Server::spawn(command, &dir.path().join("index"), &settings);
-    let address: SocketAddr = server.url.strip_prefix("http://").expect("http").parse().expect("an address");
-    for token in [token(), "nonsense.nonsense.nonsense".to_owned()] {
-        let stream = TcpStream::connect(address).await.expect("a connection");
-        let protocols = format!("perch, perch.bearer.{token}");
-        let _ = upgrade(stream, address, "/ws", Some(("Sec-WebSocket-Protocol", &protocols))).await;
-        let stream = TcpStream::connect(address).await.expect("a connection");
-        let request =
-            format!("GET /api/stats?access_token={token} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        assert_eq!(status(&exchange(stream, &request).await), 400);
-    }
-    server.kill();
-    let log = std::fs::read_to_string(log).expect("a log");
-    assert!(log.contains("search, streams, sessions open_to=\"clients with a token\""), "{log}");
-    assert!(!log.contains(&token()[..20]) && !log.contains("nonsense.nonsense"), "{log}");
 }

@@ -15,7 +15,7 @@ fn bench(server: &Server, arguments: &[&str]) -> Value {
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
     let outcome: Value = serde_json::from_str(&stdout).expect("JSON");
-    for fault in ["gaps", "duplicates", "order", "not_owed", "told_twice"] {
+    for fault in ["gaps", "duplicates", "order", "not_owed", "repeated_states"] {
         assert_eq!(outcome["faults"][fault], 0, "{fault}: {outcome}");
     }
     assert_eq!((&outcome["sessions"], &outcome["completed"], &outcome["lost"]), (&20.into(), &20.into(), &0.into()));

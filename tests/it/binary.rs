@@ -202,7 +202,7 @@ fn ingest_search_and_explain_work_against_a_server() {
     assert!(stdout.contains("presearch") && stdout.contains("rust"), "{stdout}");
     let (code, stdout, stderr) = run(dir.path(), &["explain", "--url", &server.url, "#rust -java"]);
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(stdout.contains("looked at for 100 of the newest 100 tweets, 100 of them match"), "{stdout}");
+    assert!(stdout.contains("a candidate for 100 of the newest 100 tweets; 100 match"), "{stdout}");
     let (code, stdout, _) = run(dir.path(), &["plugins"]);
     assert_eq!(code, Some(0));
     for name in ["demo", "file", "compiled", "tantivy", "ws", "sse", "rest"] {

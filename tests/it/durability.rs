@@ -299,6 +299,13 @@ async fn a_full_disk_stops_ingestion_only_and_ends_with_space() {
         pushed.retain(|id| kept.contains(id));
     }
 
+    // A client that sends all of a body before it reads sees the refusal.
+    let body: String = (1_000_000..1_100_000).map(|id| format!("{}\n", tweet(id, "early"))).collect();
+    let head = crate::early_answers::post("/api/tweets", "", body.len());
+    let address = server.url.strip_prefix("http://").and_then(|address| address.parse().ok()).expect("an address");
+    let answer = crate::early_answers::send_body_then_read(address, head, body.into_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 507 ") && answer.contains("no_space"), "{answer}");
+
     // A start is no worse: what is there is served, and the disk is still full.
     let server = server.restart_on_disk(&disk);
     let ballast = server.outside(&disk.join("ballast"));

@@ -11,17 +11,19 @@ use crate::support::{PATIENCE, Perch, tweet};
 /// More than the buffers of a connection hold on any system.
 const BODY_BYTES: usize = 32 * 1024 * 1024;
 
-/// Sends all of a request before it reads anything: the answer.
+/// Sends all of a request with a body of `x` before it reads anything: the answer.
 async fn send_then_read(address: SocketAddr, head: String, body_bytes: usize) -> String {
+    send_body_then_read(address, head, vec![b'x'; body_bytes]).await
+}
+
+/// Sends all of a request before it reads anything: the answer.
+pub(crate) async fn send_body_then_read(address: SocketAddr, head: String, body: Vec<u8>) -> String {
     let exchange = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time");
         stream.set_write_timeout(Some(PATIENCE)).expect("a time");
         stream.write_all(head.as_bytes()).expect("the head goes out");
-        let piece = vec![b'x'; 64 * 1024];
-        for _ in 0..body_bytes / piece.len() {
-            stream.write_all(&piece).unwrap_or_else(|error| panic!("{head}: {error}"));
-        }
+        stream.write_all(&body).unwrap_or_else(|error| panic!("{head}: {error}"));
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap_or_else(|error| panic!("{head}: {error}"));
         String::from_utf8(answer).expect("text")
@@ -37,7 +39,7 @@ fn parts(answer: &str) -> (u16, Value, bool) {
     (status, serde_json::from_str(body).unwrap_or_default(), closes)
 }
 
-fn post(target: &str, headers: &str, body_bytes: usize) -> String {
+pub(crate) fn post(target: &str, headers: &str, body_bytes: usize) -> String {
     format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {body_bytes}\r\n{headers}\r\n")
 }
 
@@ -96,6 +98,28 @@ async fn a_body_that_is_refused_by_its_rate_or_its_lines_is_discarded_as_well() 
     assert_eq!((&body["error"]["code"], closes), (&json!("limit"), true), "{body}");
     let answer = send_then_read(perch.address, post("/api/tweets", "", BODY_BYTES), BODY_BYTES).await;
     assert_eq!((parts(&answer).0, parts(&answer).2), (413, true), "{answer}");
+    perch.stop().await;
+}
+
+/// Sente's form is read before the origin and the rate are checked, so the answer is no early one.
+#[tokio::test(flavor = "multi_thread")]
+async fn sentes_refusals_reach_a_client_that_sends_before_it_reads() {
+    let settings = "[[transport]]\ntype = \"sente\"\nevents_per_second = 1\n[[transport]]\ntype = \"rest\"\n";
+    let perch = Perch::start_with(settings).await;
+    let send = async |headers: &str| {
+        let form = format!("client-id=1&ppstr=%2B%5B%5B%3Aa%2Fb%20%22{}%22%5D%5D", "x".repeat(50_000));
+        let headers = format!("Connection: close\r\n{headers}");
+        let answer = send_body_then_read(perch.address, post("/chsk", &headers, form.len()), form.into_bytes()).await;
+        parts(&answer).0
+    };
+    assert_eq!(send("Origin: https://evil.example\r\n").await, 403);
+    let handshake = perch.http.get(perch.url("/chsk?client-id=1&handshake%3F=1")).send().await.expect("an answer");
+    assert_eq!(handshake.status(), 200);
+    let mut status = 200;
+    while status == 200 {
+        status = send("").await;
+    }
+    assert_eq!(status, 429);
     perch.stop().await;
 }
 

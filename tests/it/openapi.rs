@@ -1,6 +1,6 @@
 //! Tools of others that read the interface's description, with it and a running perch. They take
 //! minutes and are installed by `make test-long`: only with `PERCH_LONG_TESTS=1`. The short form is
-//! in `transport::openapi`.
+//! in `transport::rest::document`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

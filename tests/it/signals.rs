@@ -43,7 +43,7 @@ async fn a_hangup_reads_token_and_log_filter_again() {
     fs::write(&config, "[telemetry]\nlog = \"info,perch::telemetry=debug\"\n[limits]\nmax_page = 7\n")
         .expect("written");
     hang_up();
-    logged(&log, "changes that take a restart: they are not in use sections=\"limits\"", 1).await;
+    logged(&log, "these sections changed and need a restart sections=\"limits\"", 1).await;
     assert_eq!(ingest(&server, "the-first-token-of-all").await, 401);
     assert_eq!(ingest(&server, "the-second-token-of-all").await, 200);
     // Logged at `debug`.

@@ -10,10 +10,11 @@ use anstyle::{AnsiColor, Style};
 use tokio::io::AsyncRead;
 use unicode_width::UnicodeWidthChar as _;
 
-use super::super::Failure;
-use super::super::show::{escaped, is_bidirectional, json_line};
+use crate::client::Failure;
+use crate::client::terminal::{escaped, json_line};
 use crate::format::reader::{BulkReader, ReaderOptions};
 use crate::query::Query;
+use crate::text::is_bidi_embedding;
 use crate::transport::explain::ExplainedTweet;
 use crate::tweet::explain::{Explained, ExplainedPart, Explainer};
 use crate::tweet::{self, Tweet, decoded_parts};
@@ -129,7 +130,7 @@ fn found(part: &ExplainedPart) -> String {
 fn underlined(out: &mut impl Write, chars: impl Iterator<Item = (char, bool)>) -> io::Result<()> {
     let clean = |(char, is_marked): (char, bool)| match char {
         char if char.is_whitespace() => Some((' ', is_marked)),
-        char if char.is_control() || is_bidirectional(char) => None,
+        char if char.is_control() || is_bidi_embedding(char) => None,
         char => Some((char, is_marked)),
     };
     let chars: Vec<(char, bool)> = chars.filter_map(clean).collect();
@@ -160,7 +161,7 @@ fn underlined(out: &mut impl Write, chars: impl Iterator<Item = (char, bool)>) -
 /// The text without what would steer the terminal.
 fn one_line(text: &str) -> String {
     let clean = |char: char| if char.is_whitespace() { ' ' } else { char };
-    text.chars().map(clean).filter(|&char| !char.is_control() && !is_bidirectional(char)).collect()
+    text.chars().map(clean).filter(|&char| !char.is_control() && !is_bidi_embedding(char)).collect()
 }
 
 fn width(text: &str) -> usize {

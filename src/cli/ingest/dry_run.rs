@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::input::{Input, ReadingArgs};
-use super::{Counts, IngestArgs, LISTED, Line};
-use crate::cli::Failure;
-use crate::cli::show::escaped;
+use super::{Counts, IngestArgs, Line, MAX_LISTED_LINES};
+use crate::client::Failure;
+use crate::client::terminal::escaped;
 use crate::tweet::Dropped;
 
 /// Tweets that a dry run shows.
-const SHOWN: usize = 3;
+const SHOWN_TWEETS: usize = 3;
 
 /// Reads the files and tells what perch would take of them.
 pub(super) async fn dry_run(args: &IngestArgs) -> Result<(), Failure> {
@@ -22,10 +22,10 @@ pub(super) async fn dry_run(args: &IngestArgs) -> Result<(), Failure> {
         let name = path.display();
         match try_file(path, &args.reading).await {
             Ok(true) => {}
-            Ok(false) => outcome = Err(Failure::Told),
+            Ok(false) => outcome = Err(Failure::Reported),
             Err(Failure::Other(error)) => {
                 anstream::eprintln!("perch: {name}: {}", escaped(&format!("{error:#}")));
-                outcome = Err(Failure::Told);
+                outcome = Err(Failure::Reported);
             }
             Err(other) => return Err(other),
         }
@@ -52,7 +52,7 @@ async fn try_file(path: &Path, reading: &ReadingArgs) -> Result<bool, Failure> {
             }
         };
         for refused in &chunk.refused {
-            if counts.refused < LISTED {
+            if counts.refused < MAX_LISTED_LINES {
                 anstream::eprintln!("{}:{}: {}", path.display(), refused.line, escaped(&refused.reason));
             }
             counts.refused += 1;
@@ -62,7 +62,7 @@ async fn try_file(path: &Path, reading: &ReadingArgs) -> Result<bool, Failure> {
         chunk.formats.iter().for_each(|(name, n)| *formats.entry(*name).or_insert(0) += n);
         chunk.skipped.iter().for_each(|(kind, n)| *skipped.entry(*kind).or_insert(0) += n);
         dropped.merge(&chunk.dropped);
-        let more = SHOWN.saturating_sub(shown.len());
+        let more = SHOWN_TWEETS.saturating_sub(shown.len());
         shown.extend(chunk.tweets.into_iter().take(more));
     }
     let listed = |counts: Vec<(&str, u64)>| {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::cli::Failure;
+use crate::client::Failure;
 use crate::format::reader::{BulkReader, InputStream, Location, Offset, ReaderOptions};
 use crate::format::{self, FormatKind};
 use crate::tweet::{Tweet, User};

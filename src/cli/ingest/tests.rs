@@ -1,7 +1,7 @@
 use futures_util::poll;
 
 use super::*;
-use crate::cli::AccessArgs;
+use crate::client::AccessArgs;
 use crate::format::reader::{Offset, ReaderOptions};
 
 async fn portion(text: &'static str) -> Portion {
@@ -39,24 +39,11 @@ async fn a_portion_has_one_line_for_each_tweet_and_knows_its_place() {
     assert_eq!(ids(&array), [("1", 1), ("2", 2)].map(|(id, at)| (id.to_owned(), Location::Element(at))));
 }
 
-#[test]
-fn answers_are_understood() {
-    let answer = understand(
-        StatusCode::BAD_REQUEST,
-        r#"{"accepted":0,"refused":1,"errors":[{"line":1,"reason":"no"}],"seq":null}"#,
-    );
-    let answer = answer.unwrap();
-    assert_eq!((answer.accepted, answer.refused, answer.errors[0].line), (0, 1, 1));
-    let error = r#"{"error":{"code":"too_large","message":"too much"}}"#;
-    assert!(matches!(understand(StatusCode::PAYLOAD_TOO_LARGE, error), Err(Failure::Other(_))));
-    assert!(understand(StatusCode::OK, "hello").is_err());
-}
-
 /// A server that never answers.
 async fn silent() -> (tokio::net::TcpListener, Arc<Target>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url: Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let http = Http::new(&AccessArgs { token_file: None, ca: None }, [&url]).unwrap();
+    let url: url::Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let http = Http::new(&AccessArgs::default(), [&url]).unwrap();
     (listener, Arc::new(Target { http, url, max_portion_bytes: AtomicUsize::new(PORTION_BYTES) }))
 }
 
@@ -64,7 +51,7 @@ async fn silent() -> (tokio::net::TcpListener, Arc<Target>) {
 async fn a_deletion_does_not_overtake_the_tweets_before_it_or_wait_for_those_behind_it() {
     let (_listener, target) = silent().await;
     let mut counts = Counts::default();
-    let mut progress = Progress::new(Path::new("file"), None, Arc::default(), &mut counts);
+    let mut progress = FileProgress::new(Path::new("file"), None, Arc::default(), &mut counts);
     let mut requests = JoinSet::new();
     let tweet = || portion(r#"{"id":1,"text":"a"}"#);
     let deletion = || portion(r#"{"delete":{"status":{"id_str":"1"}}}"#);

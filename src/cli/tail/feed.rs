@@ -16,9 +16,9 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use url::Url;
 
-use super::{Lost, Position, TailArgs};
-use crate::cli::Failure;
-use crate::cli::client::{Http, address, is_encrypted, refusal};
+use super::{Lost, ResumePosition, TailArgs};
+use crate::client::{Failure, Http, NOT_PERCH, address, is_encrypted, refusal};
+use crate::outbound::sse::{EventParser, ServerEvent};
 
 /// The server gives a sign of life at least every 25 s.
 const SILENCE: Duration = Duration::from_secs(90);
@@ -62,7 +62,7 @@ impl<'a> Dialer<'a> {
     }
 
     /// Connects, and registers the query from a position on.
-    pub(super) async fn connect(&self, position: &Position) -> Result<Feed, ConnectError> {
+    pub(super) async fn connect(&self, position: &ResumePosition) -> Result<TailFeed, ConnectError> {
         let mut fields = json!({"query": self.args.query});
         if let Some(since) = position.since {
             fields["since"] = json!(since);
@@ -74,7 +74,7 @@ impl<'a> Dialer<'a> {
         if command.len() > MAX_FRAME_BYTES { self.stream(&fields).await } else { self.socket(command).await }
     }
 
-    async fn socket(&self, command: String) -> Result<Feed, ConnectError> {
+    async fn socket(&self, command: String) -> Result<TailFeed, ConnectError> {
         let refused = |failure: Failure| ConnectError::Refused(failure);
         let mut request =
             self.url.as_str().into_client_request().map_err(|error| refused(Failure::Other(error.into())))?;
@@ -84,7 +84,7 @@ impl<'a> Dialer<'a> {
         match connect_async_tls_with_config(request, None, true, Some(self.tls.clone())).await {
             Ok((mut socket, _)) => {
                 socket.send(Message::text(command)).await.map_err(|error| ConnectError::Unreachable(error.into()))?;
-                Ok(Feed::Socket(Box::new(socket)))
+                Ok(TailFeed::Socket(Box::new(socket)))
             }
             // The handshake's answer.
             Err(tungstenite::Error::Http(answer)) if answer.status().is_client_error() => {
@@ -95,12 +95,17 @@ impl<'a> Dialer<'a> {
         }
     }
 
-    async fn stream(&self, fields: &serde_json::Value) -> Result<Feed, ConnectError> {
+    async fn stream(&self, fields: &serde_json::Value) -> Result<TailFeed, ConnectError> {
         let url = address(&self.args.server.url, "/api/stream");
         let unreachable = |error: reqwest::Error| ConnectError::Unreachable(error.into());
         let answer = self.http.post_json(&url, fields.to_string()).await.map_err(unreachable)?;
         let status = answer.status();
-        let mut stream = EventStream { answer: Some(answer), text: Vec::new(), events: VecDeque::new() };
+        let mut stream = EventStream {
+            answer: Some(answer),
+            text: Vec::new(),
+            parser: EventParser::new(usize::MAX),
+            events: VecDeque::new(),
+        };
         if !status.is_success() {
             let body = stream.answer.take().expect("it has come").text().await.map_err(unreachable)?;
             // As the error that a WebSocket brings.
@@ -110,22 +115,22 @@ impl<'a> Dialer<'a> {
             });
             stream.events.push_back(error.ok_or_else(|| ConnectError::Refused(refusal(status, &body)))?);
         }
-        Ok(Feed::Stream(stream))
+        Ok(TailFeed::Stream(Box::new(stream)))
     }
 }
 
 /// A connection.
-pub(super) enum Feed {
+pub(super) enum TailFeed {
     Socket(Box<Socket>),
-    Stream(EventStream),
+    Stream(Box<EventStream>),
 }
 
-impl Feed {
+impl TailFeed {
     /// The next event.
     pub(super) async fn next(&mut self) -> Result<Event, Lost> {
         match self {
-            Feed::Socket(socket) => next_frame(socket).await,
-            Feed::Stream(stream) => stream.next().await,
+            TailFeed::Socket(socket) => next_frame(socket).await,
+            TailFeed::Stream(stream) => stream.next().await,
         }
     }
 }
@@ -147,10 +152,9 @@ async fn in_time<T>(next: impl Future<Output = T>) -> Result<T, Lost> {
 }
 
 fn read_frame(text: &str) -> anyhow::Result<Event> {
-    const NO_FRAME: &str = "the server sent a frame that is none";
-    let parts: Vec<&RawValue> = serde_json::from_str(text).context(NO_FRAME)?;
-    let [event, payload, ..] = parts[..] else { return Err(anyhow!(NO_FRAME)) };
-    Ok(Event { name: serde_json::from_str(event.get()).context(NO_FRAME)?, payload: payload.to_owned() })
+    let parts: Vec<&RawValue> = serde_json::from_str(text).context(NOT_PERCH)?;
+    let [event, payload, ..] = parts[..] else { return Err(anyhow!(NOT_PERCH)) };
+    Ok(Event { name: serde_json::from_str(event.get()).context(NOT_PERCH)?, payload: payload.to_owned() })
 }
 
 fn closed(frame: Option<tungstenite::protocol::CloseFrame>) -> Lost {
@@ -167,8 +171,9 @@ fn closed(frame: Option<tungstenite::protocol::CloseFrame>) -> Lost {
 pub(super) struct EventStream {
     /// `None` for an answer that was an error.
     answer: Option<reqwest::Response>,
-    /// Bytes that are no whole event yet.
+    /// The beginning of a line.
     text: Vec<u8>,
+    parser: EventParser,
     events: VecDeque<Event>,
 }
 
@@ -182,25 +187,15 @@ impl EventStream {
             let answer = self.answer.as_mut().ok_or_else(gone)?;
             let chunk = in_time(answer.chunk()).await?.map_err(|error| Lost::Retry(error.to_string()))?;
             self.text.extend_from_slice(&chunk.ok_or_else(gone)?);
-            while let Some(end) = self.text.windows(2).position(|two| two == b"\n\n") {
-                let block: Vec<u8> = self.text.drain(..end + 2).collect();
-                self.events.extend(read_block(&String::from_utf8_lossy(&block))?);
+            while let Some(end) = memchr::memchr(b'\n', &self.text) {
+                let line: Vec<u8> = self.text.drain(..=end).collect();
+                let line = String::from_utf8_lossy(&line);
+                let event = self.parser.line(line.trim_end_matches(['\r', '\n']));
+                if let Some(ServerEvent { name, data }) = event.filter(|event| !event.name.is_empty()) {
+                    let payload = RawValue::from_string(data).context(NOT_PERCH)?;
+                    self.events.push_back(Event { name, payload });
+                }
             }
         }
     }
-}
-
-/// The event of a block; `None` for a comment.
-fn read_block(block: &str) -> anyhow::Result<Option<Event>> {
-    let (mut name, mut data) = (None, String::new());
-    for line in block.lines() {
-        match line.split_once(": ") {
-            Some(("event", event)) => name = Some(event.to_owned()),
-            Some(("data", line)) => data.push_str(line),
-            _ => {}
-        }
-    }
-    let Some(name) = name else { return Ok(None) };
-    let payload = RawValue::from_string(data).context("the server sent an event that is not what perch sends")?;
-    Ok(Some(Event { name, payload }))
 }

@@ -13,7 +13,7 @@ use tantivy::index::SegmentId;
 use crate::index::lock;
 
 /// The pause before segments that were not written anew are proposed again.
-const RETRY: Duration = Duration::from_secs(600);
+const RETRY_DELAY: Duration = Duration::from_secs(600);
 
 /// The segments that are to be written anew, which the merge policy reads.
 pub(in crate::index) type PurgedSegments = Arc<Mutex<HashSet<SegmentId>>>;
@@ -61,7 +61,7 @@ impl Purge {
             segments.extend(found);
         }
         let is_busy = !segments.is_empty();
-        let pause = if is_busy { RETRY.min(self.after) } else { self.after };
+        let pause = if is_busy { RETRY_DELAY.min(self.after) } else { self.after };
         self.at = (!found.is_empty()).then(|| Instant::now() + pause);
         is_busy
     }
@@ -83,11 +83,11 @@ mod tests {
         assert_eq!(purge.at(), Some(due), "the first one counts");
         let [first, second] = [SegmentId::generate_random(), SegmentId::generate_random()];
         assert!(purge.begin(&[first]));
-        assert!(purge.at().expect("it looks again") <= Instant::now() + RETRY);
+        assert!(purge.at().expect("it looks again") <= Instant::now() + RETRY_DELAY);
         assert!(purge.begin(&[first, second]));
         assert_eq!(*lock(&purge.segments()), HashSet::from([first]), "the second waits");
         assert!(!purge.begin(&[second]));
-        assert!(purge.at().expect("for the second") > Instant::now() + RETRY);
+        assert!(purge.at().expect("for the second") > Instant::now() + RETRY_DELAY);
         assert!(purge.begin(&[second]));
     }
 }

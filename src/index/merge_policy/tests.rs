@@ -41,13 +41,13 @@ fn a_merge_that_failed_is_tried_again_less_and_less_often() {
 fn the_pause_grows_also_when_many_merges_have_failed() {
     let mut attempts = Attempts::default();
     let start = Instant::now();
-    let merges: Vec<Vec<SegmentId>> = (0..REMEMBERED).map(|_| segments(2)).collect();
+    let merges: Vec<Vec<SegmentId>> = (0..MAX_FAILED_MERGES).map(|_| segments(2)).collect();
     let there: HashSet<SegmentId> = merges.iter().flatten().copied().collect();
     for _ in 0..3 {
         merges.iter().for_each(|merge| attempts.begin(merge));
         attempts.note_failures(&there, start);
     }
-    assert_eq!(attempts.failed.len(), REMEMBERED);
+    assert_eq!(attempts.failed.len(), MAX_FAILED_MERGES);
     for merge in &merges {
         assert!(!attempts.is_due(merge, start + FIRST_RETRY * 3), "it is the third pause");
     }

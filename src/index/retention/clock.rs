@@ -25,7 +25,7 @@ use crate::ids::Seq;
 
 /// The writer reads the clock more often than this. A longer step comes from a machine that slept,
 /// or from a wrong monotonic clock.
-const MAX_STEP: Duration = Duration::from_secs(600);
+const MAX_CLOCK_STEP: Duration = Duration::from_secs(600);
 
 /// NTP corrects smaller errors all the time.
 const JUMP_MS: u64 = 60_000;
@@ -168,7 +168,7 @@ impl RetentionClock {
         let jump = Jump::between(self.looked_wall_ms.saturating_add(millis(step)), wall_ms);
         self.looked_at = monotonic;
         self.looked_wall_ms = wall_ms;
-        let step_ms = millis(step.min(MAX_STEP));
+        let step_ms = millis(step.min(MAX_CLOCK_STEP));
         self.now_ms = self.now_ms.saturating_add(step_ms);
         let counted_ms = self.believed_ms().min(self.counted_ms.saturating_add(step_ms));
         let aged_ms =

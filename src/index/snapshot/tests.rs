@@ -50,7 +50,7 @@ fn prepared(id: u64) -> Arc<AnalyzedTweet> {
     let number = i64::try_from(id).unwrap();
     builder.integer(field::FOLLOWERS, number * 2);
     builder.integer(field::CREATED, number * 1_000);
-    // Each has a place, and none is where anybody looks.
+    // Each has a place, and none is in the searched area.
     builder.point(field::COORDINATES, Point { lon: 13.4, lat: 52.5 });
     Arc::new(AnalyzedTweet {
         id,

@@ -250,7 +250,7 @@ async fn searches_are_bounded_and_end_when_nobody_waits_for_them() {
     tested.session.handle(page("rust"), Numbered(4, Some(cancelled)));
     assert_eq!(tested.all(), "");
     drop(cancel);
-    assert_eq!(tested.all(), "", "nobody waits for it");
+    assert_eq!(tested.all(), "", "no command waits for it");
     tested.handle(page("(rust"), 5);
     assert_eq!(tested.all(), "#5 bad_query", "the search before has made room");
     tested.stop().await;
@@ -328,10 +328,10 @@ async fn a_client_above_its_rate_of_commands_is_not_read() {
     let mut tested = Tested::new(limits, Authorization::default());
     let start = Instant::now();
     assert!((0..4).all(|_| tested.session.charge(start)), "the burst");
-    assert_eq!(tested.session.deaf_until(start), None);
+    assert_eq!(tested.session.reads_paused_until(start), None);
     assert!(!tested.session.charge(start));
-    let until = tested.session.deaf_until(start).expect("it is above its rate");
-    assert_eq!(tested.session.deaf_until(until), None);
+    let until = tested.session.reads_paused_until(start).expect("it is above its rate");
+    assert_eq!(tested.session.reads_paused_until(until), None);
     assert!(tested.session.charge(until));
     assert!(!tested.session.charge_refusable(until));
     assert_eq!(tested.session.too_many_commands().code, Code::Limit);

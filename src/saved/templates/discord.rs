@@ -3,7 +3,7 @@
 //! Source of the format: <https://discord.com/developers/docs/resources/message#embed-object>. A
 //! message has at most 10 embeds, with 6,000 characters together, and 2,000 characters of content.
 //! Descriptions and content are Markdown, so what could be markup is escaped. `allowed_mentions`
-//! without anybody keeps each mention silent.
+//! is empty, so that no mention notifies its user.
 
 use serde_json::{Value, json};
 use url::Url;

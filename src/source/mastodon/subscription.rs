@@ -9,9 +9,9 @@ use tokio_tungstenite::tungstenite;
 use url::Url;
 
 use super::stream_name::StreamName;
+use crate::outbound::sse::{EventParser, ServerEvent};
 use crate::source::http::{HttpClient, host_of, is_web_page, refused_with};
 use crate::source::line_reader::LineReader;
-use crate::source::sse::{EventParser, ServerEvent};
 use crate::source::websocket::{Frame, MAX_SILENCE, WebSocket};
 use crate::telemetry;
 

@@ -11,7 +11,7 @@ use crate::source::http::{HttpClient, host_of, read_body, reason_in};
 use crate::tweet::json::{Json, Value};
 
 /// The longest answer.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Rules of one request.
 const MAX_ADDED: usize = 100;
@@ -78,7 +78,7 @@ impl Rules<'_> {
                 url.query_pairs_mut().append_pair("pagination_token", next);
             }
             let response = self.http.get(&url, "the rules").await?;
-            let body = self.text(read_body(response, host_of(&self.url), MAX_BYTES).await?)?;
+            let body = self.text(read_body(response, host_of(&self.url), MAX_ANSWER_BYTES).await?)?;
             let json = self.json(&body)?;
             let text = |rule: Value<'_>, key| rule.get(key).and_then(Value::str).map(std::borrow::Cow::into_owned);
             let found = json.root().get("data").into_iter().flat_map(Value::items).filter_map(|rule| {
@@ -96,7 +96,7 @@ impl Rules<'_> {
     async fn change(&self, change: &serde_json::Value) -> anyhow::Result<()> {
         let host = host_of(&self.url);
         let response = self.http.post(&self.url, change, "the changed rules").await?;
-        let body = self.text(read_body(response, host, MAX_BYTES).await?)?;
+        let body = self.text(read_body(response, host, MAX_ANSWER_BYTES).await?)?;
         let json = self.json(&body)?;
         for error in json.root().get("errors").into_iter().flat_map(Value::items) {
             let is_known = error.get("title").and_then(Value::str).is_some_and(|title| title == "DuplicateRule");

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_is_believed() {
+    fn other_addresses_are_not_believed() {
         let lines = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1")];
         for header in [ProxyHeader::XForwardedFor, ProxyHeader::Forwarded, ProxyHeader::ProxyProtocol] {
             let direct = ("198.51.100.7".to_owned(), Via::Direct);

@@ -14,7 +14,7 @@ pub struct Exposure {
 
 impl Exposure {
     /// The number of rows about what clients can do. The others say how perch tells clients apart.
-    pub const CLIENT_ROWS: usize = 4;
+    pub const CLIENT_ROWS: usize = 6;
 }
 
 /// What this configuration opens. The token of ingestion is known once its file is read.
@@ -34,18 +34,31 @@ pub fn exposure(config: &Config, has_ingest_token: bool) -> Exposure {
         (false, false) => "direct local connections that come from no trusted proxy, without a token",
     };
     let publishing = match limits.publish_per_second {
-        0 => "nobody (limits.publish_per_second is 0)",
+        0 => "no client (limits.publish_per_second is 0)",
         _ if needs_token => "clients with a token with the right to publish",
         _ => ingestion,
     };
+    let saving = match (has_ingest_token, needs_token) {
+        (true, true) => "clients with the ingestion token, or a token with the claim searches",
+        (false, true) => "clients with a token with the claim searches; direct local connections without any",
+        (_, false) => ingestion,
+    };
+    // A public feed needs no token, and a private one has its token in its URL.
+    let feeds = if config.transports.iter().any(|transport| transport.kind == "feeds") {
+        format!("{reach}: public ones, and others with the token in their URL")
+    } else {
+        "no client (there is no transport feeds)".to_owned()
+    };
     let metrics = match server.admin_listen {
-        Some(address) => format!("whoever reaches {address}"),
+        Some(address) => format!("clients that reach {address}"),
         None => reach,
     };
     let rows = vec![
         ("search, streams, sessions", searching),
         ("POST /api/tweets, /api/percolate; GET /api/queries", ingestion.to_owned()),
         ("cmd/publish", publishing.to_owned()),
+        ("saved searches", saving.to_owned()),
+        ("feeds", feeds),
         ("/metrics", metrics),
         ("web pages", pages(server)),
         ("names in Host", names(server)),
@@ -83,8 +96,8 @@ fn warnings(config: &Config, has_ingest_token: bool) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let everybody = |network: &&String| network.ends_with("/0");
-    if let Some(network) = server.trusted_proxies.iter().find(everybody) {
+    let is_any = |network: &&String| network.ends_with("/0");
+    if let Some(network) = server.trusted_proxies.iter().find(is_any) {
         warnings.push(format!(
             "server.trusted_proxies holds {network}: every client may claim any address, and no limit of one address holds"
         ));
@@ -107,11 +120,11 @@ fn warnings(config: &Config, has_ingest_token: bool) -> Vec<String> {
 fn reach(server: &ServerSection) -> String {
     let (address, port) = (server.listen.ip(), server.listen.port());
     if address.is_loopback() {
-        "everybody on this machine".to_owned()
+        "clients on this machine".to_owned()
     } else if address.is_unspecified() {
-        format!("everybody who reaches port {port} of this machine")
+        format!("clients that reach port {port} of this machine")
     } else {
-        format!("everybody who reaches {}", server.listen)
+        format!("clients that reach {}", server.listen)
     }
 }
 
@@ -159,9 +172,9 @@ mod tests {
     #[test]
     fn the_defaults_are_for_this_machine() {
         let Exposure { rows, warnings } = of("", false);
-        assert_eq!(rows[0].1, "everybody on this machine");
+        assert_eq!(rows[0].1, "clients on this machine");
         assert!(rows[1].1.starts_with("direct local connections, without a token; a proxy or tunnel"), "{}", rows[1].1);
-        assert_eq!(rows[2].1, "nobody (limits.publish_per_second is 0)");
+        assert_eq!(rows[2].1, "no client (limits.publish_per_second is 0)");
         assert_eq!(warnings, Vec::<String>::new());
     }
 
@@ -169,14 +182,14 @@ mod tests {
     fn what_is_open_to_many_is_said() {
         let public = "[server]\nlisten = \"0.0.0.0:80\"\nallowed_hosts = [\"perch.example\"]\n";
         let exposure = of(public, false);
-        assert_eq!(exposure.rows[0].1, "everybody who reaches port 80 of this machine");
+        assert_eq!(exposure.rows[0].1, "clients that reach port 80 of this machine");
         assert_eq!(exposure.warnings.len(), 2, "{:?}", exposure.warnings);
         assert!(exposure.warnings[0].contains("ingest.token_file"));
         assert!(exposure.warnings[1].contains("server.trusted_proxies"));
         let behind_proxy = "[server]\nallowed_hosts = [\"perch.example\"]\ntrusted_proxies = [\"127.0.0.1\"]\n";
         assert_eq!(of(behind_proxy, true).warnings, Vec::<String>::new());
-        let anybody = of("[server]\ntrusted_proxies = [\"0.0.0.0/0\"]\n", true);
-        assert!(anybody.warnings[0].contains("any address"));
+        let any_proxy = of("[server]\ntrusted_proxies = [\"0.0.0.0/0\"]\n", true);
+        assert!(any_proxy.warnings[0].contains("any address"));
         let unlimited = of("[limits]\nmax_sessions_per_address = 0\nmax_connections = 1000\n", true);
         assert_eq!(unlimited.warnings.len(), 2, "{:?}", unlimited.warnings);
     }

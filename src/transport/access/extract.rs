@@ -52,7 +52,7 @@ where
     (on(methods, handler), T::ACCESS)
 }
 
-/// Everybody. Nothing is checked.
+/// Any client, without a check.
 pub(in crate::transport) struct Anyone;
 
 /// A client that may search, within its rate of requests.

@@ -40,5 +40,5 @@ async fn an_error_over_http_says_what_and_where_and_when_to_come_back() {
 fn the_causes_of_failures_stay_inside() {
     let error = ApiError::from(IntakeError::Failed("/var/lib/perch: no such file".to_owned()));
     assert!(!error.message.contains("/var"), "{}", error.message);
-    assert_eq!(error.code, Code::Unavailable, "it may be better in a moment: whoever brings tweets should try again");
+    assert_eq!(error.code, Code::Unavailable, "it may be better in a moment: the client should try again");
 }

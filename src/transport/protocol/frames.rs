@@ -164,7 +164,6 @@ fn published(published: &Published) -> String {
 }
 
 /// The payload of `aggregate/ok`. The key of a bucket is the start of an interval, or a term.
-/// The payload of `aggregate/ok`.
 pub(crate) fn aggregate_payload(by: FieldId, aggregate: &Aggregate, warnings: &[QueryWarning]) -> String {
     #[derive(Serialize)]
     struct Bucket<Key> {

@@ -181,6 +181,6 @@ async fn an_answer_whose_room_is_kept_is_not_refused() {
     drop((response, other));
     assert!(second.reserve_now(bytes));
     drop(second);
-    assert_eq!(free_kib(&budget), 2 * 1024, "nobody answers");
+    assert_eq!(free_kib(&budget), 2 * 1024, "no answer waits");
     assert!(slot(1).reserve_now(3 * 1024 * 1024), "one that never finds room is refused as ever");
 }

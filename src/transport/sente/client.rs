@@ -35,7 +35,7 @@ use crate::live::{ClientSession, CloseReason, Demand, Registration, TokenBucket}
 use crate::telemetry;
 use attachment::{Poll, Socket, next_message, poll_gone};
 use commands::PendingCommand;
-pub(super) use input::{Answer, Input};
+pub(super) use input::{Input, RequestAnswer};
 use outbox::Outbox;
 use registrations::Registrations;
 
@@ -230,13 +230,13 @@ impl ClientTask {
             let takes_tweets = is_attached && !is_collecting && self.outbox.has_room();
             let demand = if takes_tweets { Demand::All } else { Demand::Replies };
             self.unread_until = self.unread_until.filter(|&until| now < until);
-            let deaf_until = self.unread_until.max(self.session.deaf_until(now));
-            let wake = [self.rests_until, deaf_until].into_iter().flatten().fold(wake, Instant::min);
+            let paused_until = self.unread_until.max(self.session.reads_paused_until(now));
+            let wake = [self.rests_until, paused_until].into_iter().flatten().fold(wake, Instant::min);
             tokio::select! {
                 () = &mut overdue => return SHUTTING_DOWN,
                 () = shutdown.cancelled(), if !is_attached => return SHUTTING_DOWN,
                 Some(input) = self.inbox.recv(), if !is_busy => self.input(input).await,
-                message = next_message(&mut self.socket), if deaf_until.is_none() && !is_busy => self.message(message),
+                message = next_message(&mut self.socket), if paused_until.is_none() && !is_busy => self.message(message),
                 () = poll_gone(&mut self.poll) => self.poll = None,
                 () = self.session.next(demand, &mut events) => closed = self.events(&mut events),
                 Ok(()) = users.changed(), if !self.is_away() => {
@@ -301,7 +301,7 @@ impl ClientTask {
         }
         if let Some(socket) = &mut self.socket {
             let options = &self.endpoint.options;
-            if now.duration_since(socket.heard) > Duration::from_millis(options.idle_timeout_ms) {
+            if now.duration_since(socket.last_received) > Duration::from_millis(options.idle_timeout_ms) {
                 tracing::debug!("socket is silent");
                 self.drop_socket();
                 return Some(now);

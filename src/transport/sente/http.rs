@@ -18,13 +18,14 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::super::Route;
 use super::super::access::{AccessControl, Anyone, Client, HasAccess, SUBPROTOCOL, Unverified, Visitor, guarded};
 use super::super::http;
 use super::super::response_budget::ResponseSlot;
 use super::Endpoint;
-use super::client::{Answer, Input};
+use super::client::{Input, RequestAnswer};
 use super::form::{self, Form};
-use super::options::{Csrf, FrameFormat, Packer};
+use super::options::{Csrf, FrameFormat, Options, Packer};
 use super::table::{self, Newcomer, Refused};
 use crate::telemetry;
 use perch_sente::frame::{Format, Version};
@@ -48,16 +49,22 @@ const BUFFER_BYTES: usize = 8 * 1024;
 /// The cookie with the client-id, for the POSTs of clients up to 1.7, which send none.
 const CLIENT_COOKIE: &str = "perch-sente";
 
-pub(super) fn router(endpoint: Arc<Endpoint>) -> Router {
-    let path = endpoint.options.path.clone();
-    let routes = guarded(MethodFilter::GET, connect).0;
-    let routes = routes.merge(guarded(MethodFilter::POST, event).0).merge(guarded(MethodFilter::OPTIONS, preflight).0);
-    let router = Router::new().route(&path, routes);
-    let router = match endpoint.options.csrf {
-        Csrf::Off => router,
-        Csrf::Required => router.route(&format!("{path}/csrf-token"), guarded(MethodFilter::GET, csrf_token).0),
-    };
-    router.with_state(endpoint)
+/// Each `path` follows the endpoint's own.
+pub(in crate::transport) const ROUTES: &[Route<Arc<Endpoint>>] = &[
+    Route { method: "GET", path: "", handler: || guarded(MethodFilter::GET, connect) },
+    Route { method: "POST", path: "", handler: || guarded(MethodFilter::POST, event) },
+    Route { method: "OPTIONS", path: "", handler: || guarded(MethodFilter::OPTIONS, preflight) },
+    Route { method: "GET", path: CSRF_TOKEN, handler: || guarded(MethodFilter::GET, csrf_token) },
+];
+
+/// Where a page gets a CSRF token.
+const CSRF_TOKEN: &str = "/csrf-token";
+
+pub(super) fn router(endpoint: &Arc<Endpoint>) -> Router {
+    let Options { path, csrf, .. } = &endpoint.options;
+    let routes = ROUTES.iter().filter(|route| *csrf == Csrf::Required || route.path != CSRF_TOKEN);
+    let add = |router: Router<_>, route: &Route<_>| router.route(&format!("{path}{}", route.path), (route.handler)().0);
+    routes.fold(Router::new(), add).with_state(Arc::clone(endpoint))
 }
 
 impl HasAccess for Arc<Endpoint> {
@@ -319,7 +326,7 @@ async fn poll(
     let new = is_new.then(|| Newcomer::new(endpoint, &client, access_token.as_ref(), false, true));
     table::deliver(endpoint, id, Input::Poll { wants_handshake, format, access_token, slot, reply }, new).await?;
     match answer.await {
-        Ok(Answer::Frame(frame)) => {
+        Ok(RequestAnswer::Frame(frame)) => {
             let mut response = text(frame);
             if is_oldest {
                 let cookie = format!(
@@ -333,8 +340,8 @@ async fn poll(
             }
             Ok(response)
         }
-        Ok(Answer::TooMany) => Err(TOO_MANY),
-        Ok(Answer::Forbidden(message)) => Ok((StatusCode::FORBIDDEN, text(message)).into_response()),
+        Ok(RequestAnswer::TooMany) => Err(TOO_MANY),
+        Ok(RequestAnswer::Forbidden(message)) => Ok((StatusCode::FORBIDDEN, text(message)).into_response()),
         Err(_) => Err(UNAVAILABLE),
     }
 }
@@ -371,9 +378,9 @@ async fn event(
         let is_trusted = endpoint.context.may_publish(&client);
         table::deliver(&endpoint, &id, Input::Post { ppstr, is_trusted, access_token, reply }, None).await?;
         match answer.await {
-            Ok(Answer::Frame(frame)) => Ok(text(frame)),
-            Ok(Answer::TooMany) => Err(TOO_MANY),
-            Ok(Answer::Forbidden(message)) => Ok((StatusCode::FORBIDDEN, text(message)).into_response()),
+            Ok(RequestAnswer::Frame(frame)) => Ok(text(frame)),
+            Ok(RequestAnswer::TooMany) => Err(TOO_MANY),
+            Ok(RequestAnswer::Forbidden(message)) => Ok((StatusCode::FORBIDDEN, text(message)).into_response()),
             Err(_) => Err(UNAVAILABLE),
         }
     };

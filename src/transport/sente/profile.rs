@@ -43,9 +43,9 @@ impl Profile {
         }
     }
 
-    /// Whether clients know events beyond tweets and counts: answers to commands, errors, catching
-    /// up.
-    pub(super) fn is_told_everything(self) -> bool {
+    /// Whether perch sends events beyond tweets and counts: answers to commands, errors, catching
+    /// up. Other profiles do not know them.
+    pub(super) fn sends_all_events(self) -> bool {
         self == Profile::Plain
     }
 

@@ -49,7 +49,7 @@ pub(super) struct Connection {
     /// Fires at the next deadline, or before.
     pub(super) alarm: Pin<Box<Sleep>>,
     /// When the client last sent something.
-    pub(super) heard: Instant,
+    pub(super) last_received: Instant,
     /// Set when the session is over. The connection closes once everything is written.
     pub(super) ending: Option<WsClose>,
 }
@@ -95,12 +95,13 @@ impl Connection {
             let held = self.held_until(now);
             let (writer, write_timeout) = (self.socket.get_ref(), self.write_timeout());
             let stuck = writer.stuck_for(now).map(|stuck| now + write_timeout.saturating_sub(stuck));
-            let deaf = self.session.deaf_until(now);
-            let due = [held, deaf, stuck].into_iter().flatten().fold(self.times.next(), Instant::min);
+            let paused_until = self.session.reads_paused_until(now);
+            let due = [held, paused_until, stuck].into_iter().flatten().fold(self.times.next(), Instant::min);
             if due < self.alarm.deadline() || self.alarm.is_elapsed() {
                 self.alarm.as_mut().reset(due);
             }
-            let (write, read) = (writer.has_work() && held.is_none(), deaf.is_none() && !self.session.is_busy());
+            let (write, read) =
+                (writer.has_work() && held.is_none(), paused_until.is_none() && !self.session.is_busy());
             // The tweets before a registration's watermark go out before its reply.
             let enough = if self.session.is_busy() { TOO_MUCH_BYTES } else { ENOUGH_BYTES };
             let demand = if waiting >= enough {
@@ -242,7 +243,8 @@ impl Connection {
     fn ping(&mut self, now: Instant) -> Result<(), WsClose> {
         self.times.ping = now + Duration::from_millis(self.ws.options.ping_interval_ms);
         let writer = self.socket.get_mut();
-        if is_silent(now, self.heard, writer.drained(), Duration::from_millis(self.ws.options.idle_timeout_ms)) {
+        if is_silent(now, self.last_received, writer.drained(), Duration::from_millis(self.ws.options.idle_timeout_ms))
+        {
             return Err(WsClose::Silent);
         }
         if writer.waiting_bytes() == 0 {

@@ -17,9 +17,9 @@ const KEPT_EVENTS: usize = 16;
 impl Connection {
     /// Handles a message of the client.
     pub(super) fn message(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Result<(), WsClose> {
-        self.heard = Instant::now();
-        // Whatever it is: to read it, and to answer it, costs something.
-        let is_in_time = self.session.charge(self.heard);
+        self.last_received = Instant::now();
+        // Every message counts: reading and answering cost time.
+        let is_in_time = self.session.charge(self.last_received);
         match message {
             Some(Ok(Message::Text(frame))) if frame.len() > self.ws.context.limits.max_frame_bytes => {
                 telemetry::turned_away("frame_size");
@@ -36,7 +36,7 @@ impl Connection {
                 Ok(())
             }
             Some(Ok(Message::Binary(_))) => Err(WsClose::NotText),
-            // The socket answers pings by itself, into the line.
+            // tungstenite queues the pong in the frame writer.
             Some(Ok(Message::Ping(_))) => {
                 self.urgent = true;
                 Ok(())

@@ -10,9 +10,9 @@ use crate::config::{self, ConfigError};
 pub(super) struct Options {
     /// How often a ping is sent: often enough for proxies that cut off silent connections.
     pub(super) ping_interval_ms: u64,
-    /// After so long without a sign of life a client counts as gone.
+    /// perch disconnects a client that sends nothing for this time.
     pub(super) idle_timeout_ms: u64,
-    /// After so long without taking what it is sent a client counts as stuck.
+    /// perch disconnects a client that reads nothing for this time.
     pub(super) write_timeout_ms: u64,
     /// How many searches of one connection may run at one time.
     pub(super) searches: usize,

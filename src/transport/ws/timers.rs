@@ -48,6 +48,6 @@ impl Times {
 
 /// Whether a client has given no sign of life for too long: it neither sent anything nor made room
 /// in a full socket.
-pub(super) fn is_silent(now: Instant, heard: Instant, drained: Option<Instant>, timeout: Duration) -> bool {
-    now.saturating_duration_since(heard.max(drained.unwrap_or(heard))) > timeout
+pub(super) fn is_silent(now: Instant, last_received: Instant, drained: Option<Instant>, timeout: Duration) -> bool {
+    now.saturating_duration_since(last_received.max(drained.unwrap_or(last_received))) > timeout
 }

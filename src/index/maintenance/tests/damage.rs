@@ -59,7 +59,7 @@ fn copy(from: &Path) -> TempDir {
         for entry in fs::read_dir(from).unwrap() {
             let entry = entry.unwrap();
             match fs::copy(entry.path(), to.join(entry.file_name())) {
-                // tantivy's threads may still delete what nobody needs.
+                // tantivy's threads may still delete unneeded files.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 copied => drop(copied.unwrap()),
             }

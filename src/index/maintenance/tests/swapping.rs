@@ -44,7 +44,7 @@ fn a_reindex_that_was_cut_off_is_finished() {
                     continue;
                 }
                 match fs::copy(entry.path(), copy.path().join(name).join(entry.file_name())) {
-                    // tantivy's threads may still delete what nobody needs.
+                    // tantivy's threads may still delete unneeded files.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     copied => drop(copied.unwrap()),
                 }

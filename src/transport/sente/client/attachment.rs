@@ -12,7 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use perch_sente::frame::Format;
 
 use super::outbox::Outbox;
-use super::{Answer, ClientTask, Input, Presence};
+use super::{ClientTask, Input, Presence, RequestAnswer};
 use crate::live::AddressSlot;
 use crate::transport::Progress;
 use crate::transport::response_budget::ResponseSlot;
@@ -38,7 +38,7 @@ pub(super) struct Socket {
     /// Whether the stream has yet to write its own answer to a ping or a close frame.
     pub(super) owes_answer: bool,
     /// When the client last gave a sign of life.
-    pub(super) heard: Instant,
+    pub(super) last_received: Instant,
     pub(super) next_ping: Instant,
     /// The next ping that asks for an acknowledgement goes out no earlier.
     pub(super) next_ack_ping: Instant,
@@ -59,7 +59,7 @@ impl Socket {
 
 /// A poll that waits for a batch.
 pub(super) struct Poll {
-    reply: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<RequestAnswer>,
     slot: ResponseSlot,
     pub(super) until: Instant,
 }
@@ -124,7 +124,7 @@ impl ClientTask {
             gone: CancellationToken::new().drop_guard(),
             is_trusted,
             owes_answer: false,
-            heard: now,
+            last_received: now,
             next_ping: now + Duration::from_millis(self.endpoint.options.ping_interval_ms),
             next_ack_ping: now,
         });
@@ -137,7 +137,7 @@ impl ClientTask {
         wants_handshake: bool,
         format: Format,
         slot: ResponseSlot,
-        reply: oneshot::Sender<Answer>,
+        reply: oneshot::Sender<RequestAnswer>,
     ) {
         self.drop_socket();
         self.answer_poll(self.format.batch([].into_iter()));
@@ -150,7 +150,7 @@ impl ClientTask {
             self.has_polled = true;
             self.outbox.send_again();
             self.outbox.make_due();
-            let _ = reply.send(Answer::Frame(self.format.handshake(&self.id)));
+            let _ = reply.send(RequestAnswer::Frame(self.format.handshake(&self.id)));
             self.set_presence(Presence::Between(Instant::now()));
             return;
         }
@@ -172,7 +172,7 @@ impl ClientTask {
     pub(super) fn answer_poll(&mut self, frame: String) -> bool {
         let Some(poll) = self.poll.take() else { return false };
         self.set_presence(Presence::Between(Instant::now()));
-        poll.slot.reserve_now(frame.len()) && poll.reply.send(Answer::Frame(frame)).is_ok()
+        poll.slot.reserve_now(frame.len()) && poll.reply.send(RequestAnswer::Frame(frame)).is_ok()
     }
 
     /// Writes all ready messages to the socket. Drops a socket that takes no byte for the write
@@ -183,7 +183,7 @@ impl ClientTask {
         if socket.out.is_empty() {
             return;
         }
-        let Socket { stream, progress, out, heard, .. } = socket;
+        let Socket { stream, progress, out, last_received, .. } = socket;
         let write = async {
             for message in out.drain(..) {
                 stream.feed(message).await?;
@@ -205,7 +205,7 @@ impl ClientTask {
                         }
                         (give_up, before) = (Instant::now() + timeout, bytes);
                         // The client's pong waits behind what it takes.
-                        *heard = Instant::now();
+                        *last_received = Instant::now();
                     }
                     Some(input) = self.inbox.recv(), if self.stashed.is_none() => {
                         let is_other_socket = matches!(input, Input::Socket { .. });

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::outbox::Pushed;
-use super::{Answer, ClientTask};
+use super::{ClientTask, RequestAnswer};
 use crate::live::{Command, CommandRef, CommandReply, Percolated, Reply, SearchCommand};
 use crate::telemetry;
 use crate::transport::errors::{ApiError, Code};
@@ -22,7 +22,7 @@ pub(super) enum ReplyTo {
     /// To a callback on the socket of this number.
     Socket { callback: Value, format: Format, number: u64 },
     /// Into the answer to a POST.
-    Post { reply: oneshot::Sender<Answer>, format: Format },
+    Post { reply: oneshot::Sender<RequestAnswer>, format: Format },
 }
 
 /// A command that the session carries out.
@@ -87,7 +87,7 @@ impl ClientTask {
             }
             // BirdWatch's clients can't name a position. Without this, each new tweet would shift
             // the pages that they count off.
-            Command::Search(SearchCommand::Page(page)) if !self.endpoint.options.profile.is_told_everything() => {
+            Command::Search(SearchCommand::Page(page)) if !self.endpoint.options.profile.sends_all_events() => {
                 page.watermark_of = self.registered;
             }
             // The client can't know that the subscription is not restored yet.
@@ -145,7 +145,7 @@ impl ClientTask {
         });
         match to {
             ReplyTo::Push if is_error && !self.outbox.has_room() => {}
-            ReplyTo::Push if is_page || profile.is_told_everything() => {
+            ReplyTo::Push if is_page || profile.sends_all_events() => {
                 self.outbox.push(pushed);
                 self.open_window();
             }
@@ -172,7 +172,7 @@ impl ClientTask {
                 }
             }
             ReplyTo::Post { reply, format } => {
-                let _ = reply.send(Answer::Frame(format.body(&packed(format))));
+                let _ = reply.send(RequestAnswer::Frame(format.body(&packed(format))));
             }
         }
     }

@@ -39,7 +39,7 @@ impl ClientTask {
             match event {
                 // BirdWatch's clients don't know the event.
                 ClientEvent::Tweet(delivery)
-                    if delivery.is_gone() && !self.endpoint.options.profile.is_told_everything() =>
+                    if delivery.is_gone() && !self.endpoint.options.profile.sends_all_events() =>
                 {
                     continue;
                 }
@@ -54,7 +54,7 @@ impl ClientTask {
                         self.registrations.has_caught_up(self.outbox.pushed());
                     }
                     // Clients of other profiles don't know these events.
-                    if self.endpoint.options.profile.is_told_everything()
+                    if self.endpoint.options.profile.sends_all_events()
                         && let Some((event, payload)) = protocol::notice(&notice)
                     {
                         self.outbox.push(Pushed::event(event, payload, None));

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::commands::ReplyTo;
-use super::{Answer, ClientTask};
+use super::{ClientTask, RequestAnswer};
 use crate::telemetry;
 use crate::transport::errors::{ApiError, Code};
 use crate::transport::sente::KIND;
@@ -21,11 +21,11 @@ impl ClientTask {
     /// Handles a message of the socket.
     pub(super) fn message(&mut self, message: Option<Result<Message, axum::Error>>) {
         let Some(socket) = &mut self.socket else { return };
-        socket.heard = Instant::now();
+        socket.last_received = Instant::now();
         // Every message costs something to read and to answer, so every message counts. Above the
         // rate TCP slows the client down, and nothing is lost.
-        let wait = self.budget.charge(socket.heard);
-        self.unread_until = wait.map(|wait| socket.heard + wait);
+        let wait = self.budget.charge(socket.last_received);
+        self.unread_until = wait.map(|wait| socket.last_received + wait);
         match message {
             Some(Ok(Message::Text(frame))) => {
                 let (number, is_trusted) = (socket.number, socket.is_trusted);
@@ -57,7 +57,7 @@ impl ClientTask {
         let read = if self.is_raw() { Format::read_raw } else { Format::read };
         match read(frame, self.format.packing) {
             Ok(inbound) => {
-                self.heard(&inbound);
+                self.record_contact(&inbound);
                 let to = match inbound.callback {
                     Some(callback) => ReplyTo::Socket { callback, format: inbound.format, number },
                     None => ReplyTo::Push,
@@ -74,28 +74,28 @@ impl ClientTask {
     }
 
     /// Handles the frame of a POST.
-    pub(super) fn post(&mut self, ppstr: &str, is_trusted: bool, reply: oneshot::Sender<Answer>) {
+    pub(super) fn post(&mut self, ppstr: &str, is_trusted: bool, reply: oneshot::Sender<RequestAnswer>) {
         let inbound = match Format::read(ppstr, self.format.packing) {
             Ok(inbound) => inbound,
             Err(error) => {
                 // The event is lost, as it would be on a socket. The answer is that to an event
                 // without a callback.
                 telemetry::event_dropped(KIND.name, &error);
-                let _ = reply.send(Answer::Frame(self.format.value(&no_callback())));
+                let _ = reply.send(RequestAnswer::Frame(self.format.value(&no_callback())));
                 return;
             }
         };
-        self.heard(&inbound);
+        self.record_contact(&inbound);
         let error = (!self.session.charge_refusable(Instant::now())).then(|| self.session.too_many_commands());
         let to = match (inbound.callback, error) {
             (Some(_), None) => ReplyTo::Post { reply, format: inbound.format },
             (Some(_), Some(error)) => return self.answer(ReplyTo::Post { reply, format: inbound.format }, Err(error)),
             (None, None) => {
-                let _ = reply.send(Answer::Frame(inbound.format.value(&no_callback())));
+                let _ = reply.send(RequestAnswer::Frame(inbound.format.value(&no_callback())));
                 ReplyTo::Push
             }
             (None, Some(_)) => {
-                let _ = reply.send(Answer::TooMany);
+                let _ = reply.send(RequestAnswer::TooMany);
                 return;
             }
         };
@@ -103,7 +103,7 @@ impl ClientTask {
     }
 
     /// Notes the format of the client's last frame.
-    fn heard(&mut self, inbound: &Inbound) {
+    fn record_contact(&mut self, inbound: &Inbound) {
         self.format = inbound.format;
         self.has_spoken = true;
     }

@@ -37,10 +37,10 @@ pub(in crate::transport::sente) enum Input {
         access_token: Option<AccessToken>,
         /// Where the task reserves room for the answer.
         slot: ResponseSlot,
-        reply: oneshot::Sender<Answer>,
+        reply: oneshot::Sender<RequestAnswer>,
     },
     /// An event.
-    Post { ppstr: String, is_trusted: bool, access_token: Option<AccessToken>, reply: oneshot::Sender<Answer> },
+    Post { ppstr: String, is_trusted: bool, access_token: Option<AccessToken>, reply: oneshot::Sender<RequestAnswer> },
 }
 
 impl Input {
@@ -53,7 +53,7 @@ impl Input {
     }
 
     /// Refuses the request.
-    pub(super) fn refuse(self, answer: Answer) {
+    pub(super) fn refuse(self, answer: RequestAnswer) {
         match self {
             // The socket is dropped, and the client comes back with a growing delay.
             Input::Socket { .. } => {}
@@ -66,7 +66,7 @@ impl Input {
 
 /// The answer to a request. A request without one gets 503.
 #[derive(Debug)]
-pub(in crate::transport::sente) enum Answer {
+pub(in crate::transport::sente) enum RequestAnswer {
     /// A frame.
     Frame(String),
     /// The client is above its rate.
@@ -79,16 +79,16 @@ impl ClientTask {
     /// Handles an input, if the client is within its rate.
     pub(super) async fn input(&mut self, mut input: Input) {
         if !self.budget.take(Instant::now()) {
-            return input.refuse(Answer::TooMany);
+            return input.refuse(RequestAnswer::TooMany);
         }
         if let Some(access_token) = input.take_access_token() {
             match self.session.authenticate(access_token) {
                 Ok(()) => self.restore().await,
                 Err(error) if error.code == Code::Forbidden => {
                     telemetry::turned_away("token");
-                    return input.refuse(Answer::Forbidden(error.message));
+                    return input.refuse(RequestAnswer::Forbidden(error.message));
                 }
-                Err(_) => return input.refuse(Answer::TooMany),
+                Err(_) => return input.refuse(RequestAnswer::TooMany),
             }
         }
         match input {

@@ -18,10 +18,10 @@ use perch_sente::transit::Codes;
 use perch_sente::value::Value;
 
 /// The most events in a batch. Clients buffer as many and drop older ones.
-const MAX_EVENTS: usize = 512;
+const MAX_OUTBOX_EVENTS: usize = 512;
 
 /// A batch takes no more events once it has this many bytes.
-const MAX_BYTES: usize = 1024 * 1024;
+const MAX_OUTBOX_BYTES: usize = 1024 * 1024;
 
 /// While this many pushes wait or are not acknowledged, the task takes no more tweets.
 const MAX_PUSHES: usize = 2_048;
@@ -107,7 +107,7 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Whether tweets may be taken from the session.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < MAX_EVENTS
+        self.waiting.len() < MAX_OUTBOX_EVENTS
             && self.waiting.len() + self.sent.len() < MAX_PUSHES
             && self.bytes < MAX_PUSHED_BYTES
     }
@@ -141,7 +141,7 @@ impl Outbox {
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
         !self.is_empty()
-            && (self.is_overdue || self.waiting.len() >= MAX_EVENTS || self.due.is_some_and(|due| now >= due))
+            && (self.is_overdue || self.waiting.len() >= MAX_OUTBOX_EVENTS || self.due.is_some_and(|due| now >= due))
     }
 
     /// Makes the next frame. Returns it and the number of its tweets.
@@ -150,9 +150,9 @@ impl Outbox {
         self.frames += 1;
         let mut packed: Vec<EncodedText> = Vec::new();
         let (mut bytes, mut tweets) = (0, 0);
-        let max_events = if format.has_batches() { MAX_EVENTS - 2 } else { 1 };
+        let max_events = if format.has_batches() { MAX_OUTBOX_EVENTS - 2 } else { 1 };
         while let Some(pushed) = self.waiting.front() {
-            if !packed.is_empty() && (pushed.is_alone() || packed.len() >= max_events || bytes >= MAX_BYTES) {
+            if !packed.is_empty() && (pushed.is_alone() || packed.len() >= max_events || bytes >= MAX_OUTBOX_BYTES) {
                 break;
             }
             let is_alone = pushed.is_alone();

@@ -12,7 +12,7 @@ use crate::live::{ApiError, Code, ErrorLocation, PercolateCommand, QueryInput, Q
 use crate::transport::sente::saved::{ClientIdHash, SavedClient, SavedSubscription};
 
 /// The pause before a subscription that could not be restored is tried again.
-const RETRY: Duration = Duration::from_secs(5);
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// How often the position of a client without pushes moves.
 const QUIET_INTERVAL: Duration = Duration::from_secs(5);
@@ -211,7 +211,7 @@ impl ClientTask {
                 self.save();
             }
         }
-        self.registrations.retry_at = Instant::now() + RETRY;
+        self.registrations.retry_at = Instant::now() + RETRY_DELAY;
     }
 
     async fn restore_one(&mut self, subscription: SavedSubscription, position: Seq) -> Result<(), ApiError> {

@@ -34,10 +34,13 @@ import org.apache.lucene.search.Query;
 import org.apache.lucene.util.Version;
 
 /**
- * Lucene Monitor over the queries and tweets of a directory. Prints one JSON object a line for each way of using it.
+ * Lucene Monitor over the queries and tweets of a directory. Prints one JSON object a line for each
+ * way of using it.
  *
- * <p>All on one thread. Rates count the processor time of that thread: what the compiler and the garbage collector do on theirs is not counted.
- * Times are taken by the rules of {@code timing.rs}: the same clock, read as often, the same caps, the same number of rounds.
+ * <p>All on one thread. Rates count the processor time of that thread: what the compiler and the
+ * garbage collector do on theirs is not counted.
+ * Times are taken by the rules of {@code timing.rs}: the same clock, read as often, the same caps,
+ * the same number of rounds.
  */
 public final class Main {
   private static final int ROUNDS = 3;
@@ -45,13 +48,19 @@ public final class Main {
   /** The clocks are read once in so many tweets, at the start sooner. */
   private static final int LOOK = 16;
 
-  /** On a machine that is busy with other things, a pass may last so many times its cap by the clock on the wall. */
+  /**
+   * On a machine that is busy with other things, a pass may last so many times its cap by the clock
+   * on the wall.
+   */
   private static final int PATIENCE = 4;
 
   /** So often the warm-up goes over its tweets, if the time allows it. */
   private static final int WARM_UPS = 3;
 
-  /** Before anything is measured, so many queries are run for so long at least, or the compiler is late for the first way. */
+  /**
+   * Before anything is measured, so many queries are run for so long at least, or the compiler is
+   * late for the first way.
+   */
   private static final int FIRST_QUERIES = 10_000;
 
   private static final long FIRST_NANOS = 5_000_000_000L;
@@ -114,7 +123,10 @@ public final class Main {
     frequencies = before.documentFrequencies();
   }
 
-  /** Arguments: the directory, the time for a way in milliseconds, how many tweets to check match by match, the ways. */
+  /**
+   * Arguments: the directory, the time for a way in milliseconds, how many tweets to check match by
+   * match, the ways.
+   */
   public static void main(String[] args) throws IOException {
     Main main = new Main(Path.of(args[0]), Long.parseLong(args[1]), Integer.parseInt(args[2]));
     List<Way> ways = Arrays.stream(args[3].split(",")).map(Way::parse).toList();
@@ -140,7 +152,8 @@ public final class Main {
     Analyzer analyzer = way.words ? new WhitespaceAnalyzer() : new StandardAnalyzer();
     // Purging the cache is for removed queries; there are none.
     MonitorConfiguration configuration = new MonitorConfiguration().setPurgeFrequency(1, TimeUnit.DAYS);
-    // Each time that so many were registered, Lucene goes over all that it has; while they wait, each of their passes takes 32 kB.
+    // Each time that so many were registered, Lucene goes over all that it has; while they wait,
+    // each of their passes takes 32 kB.
     configuration.setQueryUpdateBufferSize(50_000 / way.passes);
     return new Monitor(analyzer, presearcher(way), configuration);
   }
@@ -208,7 +221,8 @@ public final class Main {
   }
 
   /**
-   * Matches {@code n} tweets, again from the first when there are fewer, or as many as it can within the cap. Writes the matches as pairs if
+   * Matches {@code n} tweets, again from the first when there are fewer, or as many as it can
+   * within the cap. Writes the matches as pairs if
    * asked to.
    */
   private static Pass pass(

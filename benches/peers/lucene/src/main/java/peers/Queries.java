@@ -37,7 +37,8 @@ final class Queries {
   /**
    * Reads the queries, so many at most.
    *
-   * @param tuned say patterns in the form that {@code RegexpQueryHandler} looks into, where it does so soundly, and fuzzy terms in the
+   * @param tuned say patterns in the form that {@code RegexpQueryHandler} looks into, where it does
+   *     so soundly, and fuzzy terms in the
    *     form that is quick to run
    */
   static List<Query> read(Path file, int most, boolean tuned) throws IOException {
@@ -101,7 +102,8 @@ final class Queries {
   }
 
   /**
-   * A regular expression. {@code RegexpQueryHandler} takes brackets and alternatives for text, so it may only see expressions without;
+   * A regular expression. {@code RegexpQueryHandler} takes brackets and alternatives for text, so
+   * it may only see expressions without;
    * others are handed over as plain automata, for which each tweet is a candidate.
    */
   private static Query regex(Term term, boolean tuned) {

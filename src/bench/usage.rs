@@ -9,13 +9,13 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use url::Url;
 
-use crate::cli::client::Http;
+use crate::client::Http;
 use crate::telemetry::process;
 
-/// How often the memory is looked at.
+/// Time between two samples of the memory.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
-/// What the server takes now. Nothing when nobody says.
+/// CPU time and memory of the server; `None` if neither metrics nor /proc report them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Usage {
     pub(super) cpu_s: f64,
@@ -50,7 +50,7 @@ impl Meter {
         }
     }
 
-    /// Looks now and then until it is stopped.
+    /// Samples the memory until it is stopped.
     pub(super) fn watch(&self) -> Watched {
         let (meter, seen) = (self.clone(), Arc::new(Mutex::new(Vec::new())));
         let into = Arc::clone(&seen);

@@ -1,4 +1,4 @@
-//! Tweets and messages for a terminal, which what a server sends must not steer.
+//! Prints tweets and messages without control sequences from the server.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -7,9 +7,11 @@ use jiff::Zoned;
 use jiff::fmt::strtime;
 use serde::Deserialize;
 
+use crate::text::{is_bidi_control, is_bidi_embedding};
+
 /// What is shown of a tweet.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     #[serde(default)]
     id_str: String,
     #[serde(default)]
@@ -28,7 +30,7 @@ struct ShownUser {
 
 impl Shown {
     /// When it was written, as in `2014-08-31 00:29:15` (UTC).
-    pub(super) fn time(&self) -> String {
+    pub(crate) fn time(&self) -> String {
         let Some(text) = &self.created_at else { return "-".to_owned() };
         let time = strtime::parse("%a %b %d %H:%M:%S %z %Y", text).and_then(|time| time.to_timestamp());
         let time = time.or_else(|_| text.parse::<jiff::Timestamp>());
@@ -38,18 +40,18 @@ impl Shown {
         )
     }
 
-    pub(super) fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         plain(&self.id_str)
     }
 
-    pub(super) fn author(&self) -> String {
+    pub(crate) fn author(&self) -> String {
         match plain(&self.user.screen_name) {
             name if name.is_empty() => "-".to_owned(),
             name => format!("@{name}"),
         }
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         plain(&html_escape::decode_html_entities(&self.text))
     }
 }
@@ -57,38 +59,28 @@ impl Shown {
 /// One line without control characters: a tweet must not steer the terminal.
 fn plain(text: &str) -> String {
     text.split_whitespace()
-        .map(|word| word.replace(|char: char| char.is_control() || is_bidirectional(char), ""))
+        .map(|word| word.replace(|char: char| char.is_control() || is_bidi_embedding(char), ""))
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
 }
 
-/// Characters that turn the direction of what follows, beyond the end of the tweet.
-pub(super) fn is_bidirectional(char: char) -> bool {
-    matches!(char, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
 /// The text with escapes for whatever steers a terminal. Line breaks and tabs stay: messages have
 /// several lines.
-pub(super) fn escaped(text: &str) -> Cow<'_, str> {
-    let steers = |char: char| !matches!(char, '\n' | '\t') && (char.is_control() || is_directional(char));
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    let steers = |char: char| !matches!(char, '\n' | '\t') && (char.is_control() || is_bidi_control(char));
     replace_chars(text, steers, |char, out| write!(out, "{}", char.escape_unicode()))
 }
 
 /// A JSON text as a line of stdout. JSON lets C1 controls, DEL and directional marks stand in its
 /// strings. For a terminal they become the escapes of JSON, which mean the same.
-pub(super) fn json_line(json: &str, is_terminal: bool) -> Cow<'_, str> {
-    let steers = |char: char| is_terminal && (char.is_control() || is_directional(char));
+pub(crate) fn json_line(json: &str, is_terminal: bool) -> Cow<'_, str> {
+    let steers = |char: char| is_terminal && (char.is_control() || is_bidi_control(char));
     replace_chars(json, steers, |char, out| match char {
         // They stand between values only.
         '\n' | '\r' | '\t' => out.write_char(' '),
         char => write!(out, "\\u{:04x}", u32::from(char)),
     })
-}
-
-/// Characters that change the direction of the text around them (Unicode's `Bidi_Control`).
-fn is_directional(char: char) -> bool {
-    is_bidirectional(char) || matches!(char, '\u{061C}' | '\u{200E}' | '\u{200F}')
 }
 
 fn replace_chars(

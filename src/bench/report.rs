@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
 
 use super::ledger::Faults;
-use crate::cli::Failure;
+use crate::client::Failure;
 
 /// Times in milliseconds.
 #[expect(clippy::struct_field_names, reason = "they are the names in the JSON, and have their unit")]
@@ -133,10 +133,10 @@ fn faults<S: Serializer>(faults: &Faults, serializer: S) -> Result<S::Ok, S::Err
         duplicates: u64,
         order: u64,
         not_owed: u64,
-        told_twice: u64,
+        repeated_states: u64,
     }
-    let &Faults { gaps, duplicates, order, foreign, told_twice } = faults;
-    Shown { gaps, duplicates, order, not_owed: foreign, told_twice }.serialize(serializer)
+    let &Faults { gaps, duplicates, order, foreign, repeated_states } = faults;
+    Shown { gaps, duplicates, order, not_owed: foreign, repeated_states }.serialize(serializer)
 }
 
 impl Outcome {
@@ -172,10 +172,10 @@ impl Outcome {
         if let Some(latency) = &self.latency {
             row("latency", ms(latency));
         }
-        let Faults { gaps, duplicates, order, foreign, told_twice } = self.faults;
+        let Faults { gaps, duplicates, order, foreign, repeated_states } = self.faults;
         row("faults", format!("{gaps} gaps, {duplicates} duplicates, {order} out of order"));
-        if foreign + told_twice > 0 {
-            row("", format!("{foreign} not owed, {told_twice} times told twice"));
+        if foreign + repeated_states > 0 {
+            row("", format!("{foreign} not owed, {repeated_states} repeated states"));
         }
         row(
             "on the way",

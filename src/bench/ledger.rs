@@ -19,9 +19,8 @@ pub(super) struct Faults {
     pub(super) order: u64,
     /// Tweets that were not owed.
     pub(super) foreign: u64,
-    /// Times that a session which was catching up was told so again, or was told that it is live
-    /// when it was.
-    pub(super) told_twice: u64,
+    /// Repeated `stream/catching-up` or `stream/live` events.
+    pub(super) repeated_states: u64,
 }
 
 impl Faults {
@@ -30,7 +29,7 @@ impl Faults {
         self.duplicates += other.duplicates;
         self.order += other.order;
         self.foreign += other.foreign;
-        self.told_twice += other.told_twice;
+        self.repeated_states += other.repeated_states;
     }
 
     pub(super) fn is_clean(self) -> bool {
@@ -83,9 +82,9 @@ impl Ledger {
         }
     }
 
-    /// It was told twice of the same thing.
-    pub(super) fn told_twice(&mut self) {
-        self.faults.told_twice += 1;
+    /// Counts a repeated `stream/catching-up` or `stream/live` event.
+    pub(super) fn repeated_states(&mut self) {
+        self.faults.repeated_states += 1;
     }
 
     /// Whether everything came that is owed of the first `n` tweets.

@@ -22,7 +22,7 @@ use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::cli::client::bare;
+use crate::client::bare;
 
 /// The longest head of the handshake's answer.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -139,9 +139,8 @@ impl Socket {
         let socket = if address.socket.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         if is_slow {
             socket.set_recv_buffer_size(SLOW_RECEIVE_BUFFER_BYTES)?;
-            // On the way to this same machine segments have 64 KiB, and a receiver says that there
-            // is room only when one fits: a slow client would seem to take nothing for a minute,
-            // and then much. No network does that.
+            // Loopback segments have 64 KiB, and TCP opens a window only for a whole segment. A
+            // small MSS opens it steadily, as Ethernet does.
             #[cfg(unix)]
             socket2::SockRef::from(&socket).set_tcp_mss(SLOW_SEGMENT_BYTES)?;
         }
@@ -222,10 +221,10 @@ impl Socket {
         self.settle().await
     }
 
-    /// Says goodbye and waits for nothing.
+    /// Sends a close frame and does not wait for the answer.
     pub(super) async fn close(mut self) {
         write_frame(0x8, &1000_u16.to_be_bytes(), &mut self.out);
-        // A server that is gone needs no goodbye.
+        // The server may be gone.
         let _ = self.settle().await;
     }
 }

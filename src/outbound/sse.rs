@@ -2,13 +2,13 @@
 
 /// An event with its data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ServerEvent {
-    pub(super) name: String,
-    pub(super) data: String,
+pub(crate) struct ServerEvent {
+    pub(crate) name: String,
+    pub(crate) data: String,
 }
 
 /// Puts lines together to events.
-pub(super) struct EventParser {
+pub(crate) struct EventParser {
     event: ServerEvent,
     has_data: bool,
     max_bytes: usize,
@@ -16,12 +16,12 @@ pub(super) struct EventParser {
 
 impl EventParser {
     /// A parser that cuts off data behind `max_bytes`.
-    pub(super) fn new(max_bytes: usize) -> EventParser {
+    pub(crate) fn new(max_bytes: usize) -> EventParser {
         EventParser { event: ServerEvent::default(), has_data: false, max_bytes }
     }
 
     /// Takes a line; returns the event that it ends.
-    pub(super) fn line(&mut self, line: &str) -> Option<ServerEvent> {
+    pub(crate) fn line(&mut self, line: &str) -> Option<ServerEvent> {
         if line.is_empty() {
             let event = std::mem::take(&mut self.event);
             return std::mem::take(&mut self.has_data).then_some(event);

@@ -1,13 +1,8 @@
 //! Publishes the tweets of the plan through `POST /api/tweets`, on time or as fast as the sessions
 //! take them.
-//!
-//! Latencies are counted from the moment at which a tweet was *due*, whether it could be sent then
-//! or not: a server that stops for a second is charged for every tweet that was due in that second,
-//! not only for the one that it kept waiting.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
@@ -16,8 +11,8 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use url::Url;
 
-use super::readers::Shared;
-use crate::cli::client::Http;
+use super::shared::Shared;
+use crate::client::Http;
 
 /// How many requests may wait for their commit: beyond, the server is not keeping up with taking
 /// tweets in.
@@ -25,53 +20,7 @@ const MAX_REQUESTS: usize = 512;
 
 /// How long the sessions may take nothing of what they are owed, with a full backlog, before it is
 /// given up.
-const STUCK: Duration = Duration::from_secs(30);
-
-/// When each tweet is due.
-#[derive(Debug)]
-pub(super) struct Schedule {
-    started: OnceLock<Instant>,
-    /// By tweet, in µs since the start.
-    due_us: Box<[AtomicU64]>,
-    /// The first tweet of the time when the slow sessions are slow.
-    slow_from: u32,
-}
-
-impl Schedule {
-    /// `per_second` tweets a second, in batches every `tick`.
-    pub(super) fn paced(tweets: u32, per_second: f64, tick: Duration, slow_from: u32) -> Schedule {
-        let per_tick = (per_second * tick.as_secs_f64()).max(f64::MIN_POSITIVE);
-        let due = |tweet: u32| tick.mul_f64((f64::from(tweet) / per_tick).floor());
-        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let due_us = (0..tweets).map(|tweet| AtomicU64::new(us(due(tweet)))).collect();
-        Schedule { started: OnceLock::new(), due_us, slow_from }
-    }
-
-    /// It begins now.
-    pub(super) fn start(&self) -> Instant {
-        *self.started.get_or_init(Instant::now)
-    }
-
-    /// When a tweet is due.
-    pub(super) fn at(&self, tweet: u32) -> Instant {
-        self.start() + Duration::from_micros(self.due_us[tweet as usize].load(Ordering::Relaxed))
-    }
-
-    fn set_now(&self, tweets: std::ops::Range<u32>) {
-        let us = u64::try_from(self.start().elapsed().as_micros()).unwrap_or(u64::MAX);
-        for tweet in tweets {
-            self.due_us[tweet as usize].store(us, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn is_slow_phase(&self, tweet: u32) -> bool {
-        tweet >= self.slow_from
-    }
-
-    fn len(&self) -> u32 {
-        u32::try_from(self.due_us.len()).expect("made of a u32")
-    }
-}
+const STUCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where tweets are sent.
 #[derive(Clone, Debug)]
@@ -81,7 +30,7 @@ pub(super) struct Target {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct BulkCounts {
     accepted: u64,
 }
 
@@ -125,8 +74,12 @@ impl Publisher {
                 (seen, moved) = (came, Instant::now());
             }
             if owed.saturating_sub(came) >= window {
-                if moved.elapsed() > STUCK {
-                    bail!("the sessions got nothing for {} s, though they are owed {}", STUCK.as_secs(), owed - came);
+                if moved.elapsed() > STUCK_TIMEOUT {
+                    bail!(
+                        "the sessions got nothing for {} s, though they are owed {}",
+                        STUCK_TIMEOUT.as_secs(),
+                        owed - came
+                    );
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 continue;
@@ -158,7 +111,7 @@ impl Publisher {
         self.requests.spawn(async move {
             let sent = target.http.post(&target.url, "application/x-ndjson", None, Bytes::from(body)).await;
             let answer = sent.map_err(|error| anyhow!(error))?;
-            match serde_json::from_str::<Answer>(&answer.body) {
+            match serde_json::from_str::<BulkCounts>(&answer.body) {
                 Ok(taken) if answer.status.is_success() && taken.accepted == n => Ok(()),
                 _ => Err(anyhow!("the server did not take {n} tweets: {}: {}", answer.status, answer.body.trim())),
             }

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::query::QueryLimits;
-use crate::transport::{feeds, rest, searches, sse, ws};
+use crate::transport::errors::Code;
+use crate::transport::{feeds, health, rest, searches, sse, ws};
 
 /// The document of a server with the default limits.
 fn json() -> String {
@@ -24,7 +25,8 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
 
 #[test]
 fn the_document_has_every_route_and_no_other() {
-    let routes = rest::ROUTES.iter().chain(searches::ROUTES).map(|route| (route.method, route.path));
+    let routes =
+        rest::ROUTES.iter().chain(health::ROUTES).chain(searches::ROUTES).map(|route| (route.method, route.path));
     let routes = routes.chain(sse::ROUTES.iter().map(|route| (route.method, route.path)));
     let routes = routes.chain(feeds::ROUTES.iter().map(|route| (route.method, route.path)));
     let routes = routes.chain(ws::ROUTES.iter().map(|route| (route.method, route.path)));
@@ -61,7 +63,7 @@ fn every_reference_leads_somewhere() {
 
 #[test]
 fn a_change_of_the_interface_is_seen() {
-    expect_test::expect_file!["../../../docs/openapi.json"].assert_eq(&json());
+    expect_test::expect_file!["../../../../docs/openapi.json"].assert_eq(&json());
 }
 
 #[test]

@@ -18,9 +18,9 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
 use super::ledger::{Faults, Ledger};
-use super::readers::{Phase, Report, Shared};
+use super::shared::{Phase, Report, Shared};
 use super::socket::{Frame, Socket};
-use crate::cli::client::ServerError;
+use crate::client::{NOT_PERCH, ServerError};
 
 /// A slow session reads so often.
 const SLOW_READ: Duration = Duration::from_millis(100);
@@ -121,7 +121,7 @@ impl Session {
     }
 
     async fn report(&self, report: Report) {
-        // Nobody listens any more when the run was given up.
+        // The receiver is gone when the run was given up.
         let _ = self.thread.reports.send(report).await;
     }
 
@@ -246,7 +246,7 @@ impl Session {
     fn text(&mut self, text: &[u8], tally: &mut Tally, now: Instant) -> anyhow::Result<()> {
         const NEW: &[u8] = b"[\"tweet/new\",";
         if text.starts_with(NEW) {
-            let (id, seq) = id_and_seq(text).context("the server sent a tweet that is none")?;
+            let (id, seq) = id_and_seq(text).context(NOT_PERCH)?;
             self.tweet(id, seq, text.len(), tally, now);
             return Ok(());
         }
@@ -262,14 +262,14 @@ impl Session {
             "\"stream/catching-up\"" => {
                 tally.catch_ups += 1;
                 if std::mem::replace(&mut self.catching_up, true) {
-                    self.ledger.told_twice();
+                    self.ledger.repeated_states();
                 }
             }
             "\"stream/live\"" => {
                 let At { seq, .. } = serde_json::from_str(payload.get())?;
                 self.since = self.since.max(Some(seq));
                 if !std::mem::replace(&mut self.catching_up, false) {
-                    self.ledger.told_twice();
+                    self.ledger.repeated_states();
                 }
                 // The report must not wait for room, and there is room for one of each session.
                 let _ = self.thread.reports.try_send(Report::Live(now));

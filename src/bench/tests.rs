@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::ledger::{Faults, Ledger};
 use super::plan::{Plan, PlanOptions};
-use super::publisher::Schedule;
+use super::schedule::Schedule;
 use super::session::id_and_seq;
 use super::socket::{Frame, Parsed, parse, write_frame};
 

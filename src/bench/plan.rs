@@ -6,8 +6,7 @@
 //! session ──> its query: one word, or two of them
 //! ```
 //!
-//! Pure and made of a seed: the sessions know what they are owed before the first tweet is sent,
-//! and nobody has to tell them.
+//! Derived from a seed, so each session computes its expected tweets before the run.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -61,8 +60,8 @@ impl Plan {
             for at in 0..options.words {
                 of_one[((start + at) % options.queries) as usize].push(tweet);
             }
-            // Of a pair the one or the other: the word before the first belongs to a pair too,
-            // unless that is the last word itself.
+            // A session with two words expects tweets with either, so its run starts one word
+            // earlier.
             let pairs = (options.words + 1).min(options.queries);
             for at in 0..pairs {
                 of_two[((start + options.queries - 1 + at) % options.queries) as usize].push(tweet);

@@ -5,16 +5,17 @@
 //!   └───────────────────── what each session is owed ──────────────────────^
 //! ```
 //!
-//! Made to stand beside the server on the same machine: what it costs is taken from what it
-//! measures. It publishes made-up tweets for good, so it belongs before a server with an index for
-//! trying things out.
+//! Runs on the server's machine: its own CPU time reduces the result. The made-up tweets stay in
+//! the index, so use a server with an index for trials.
 
 mod ledger;
 mod plan;
 mod publisher;
 mod readers;
 mod report;
+mod schedule;
 mod session;
+mod shared;
 mod socket;
 mod usage;
 
@@ -25,25 +26,24 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
 use tokio::sync::{mpsc, watch};
 
-use super::client::{Http, address, bare, is_encrypted, unreachable};
-use super::{Failure, ServerArgs};
+use crate::client::{Failure, Http, ServerArgs, address, bare, is_encrypted, unreachable};
 use plan::{Plan, PlanOptions};
-use publisher::{Publisher, Schedule, Target};
-use readers::{Phase, Report, Shared};
+use publisher::{Publisher, Target};
 use report::{Latency, Outcome, Reconnect, Slow};
+use schedule::Schedule;
 use session::Tally;
+use shared::{Phase, Report, Shared};
 use socket::Address;
 use usage::Meter;
 
 /// How many files the tool needs beside one for each session.
 const OTHER_FILES: u64 = 300;
 
-/// For so long nothing may happen while something is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of a wait without progress.
+const PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// After the last tweet, pings and counts go on for so long: then a tweet that comes twice has had
-/// its time.
-const AFTERMATH: Duration = Duration::from_millis(500);
+/// How long sessions read on after the last tweet, to detect late duplicates.
+const LATE_DUPLICATES_WINDOW: Duration = Duration::from_millis(500);
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,7 +61,7 @@ enum Scenario {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct BenchArgs {
+pub(crate) struct BenchArgs {
     /// What to measure
     #[arg(value_enum, default_value = "paced")]
     scenario: Scenario,
@@ -111,7 +111,7 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
     /// Where the server's metrics are, when not at its own address
-    #[arg(long, value_name = "URL", value_parser = super::client::server_url)]
+    #[arg(long, value_name = "URL", value_parser = crate::client::server_url)]
     metrics_url: Option<url::Url>,
     /// The same seed makes the same tweets
     #[arg(long, default_value_t = 1)]
@@ -130,7 +130,7 @@ fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
-/// What the arguments come to.
+/// The arguments with their defaults.
 struct Settings {
     sessions: u32,
     rate: u32,
@@ -183,7 +183,7 @@ impl Settings {
     }
 }
 
-pub(super) async fn run(args: &BenchArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: &BenchArgs) -> Result<(), Failure> {
     let settings = Settings::new(args);
     let http = Http::new(&args.server.access, std::iter::once(&args.server.url).chain(&args.metrics_url))?;
     let health = address(&args.server.url, "/healthz");
@@ -214,7 +214,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<(), Failure> {
     let target = Target { http, url: address(&args.server.url, "/api/tweets") };
     let outcome = Bench::run(args, settings, shared, meter, target).await?;
     outcome.print(args.json)?;
-    if outcome.faults.is_clean() { Ok(()) } else { Err(Failure::Told) }
+    if outcome.faults.is_clean() { Ok(()) } else { Err(Failure::Reported) }
 }
 
 /// Each session is an open file.
@@ -271,7 +271,7 @@ impl Bench<'_> {
         let measured = bench.measure(&settings, target).await;
         let sent = measured.as_ref().map_or(0, |measured| measured.sent);
         bench.phases.send_replace(Phase::Stop { tweets: sent });
-        // The sessions end by themselves; what they have to say still needs somebody who listens.
+        // Receives reports until the sessions have ended.
         while bench.reports.recv().await.is_some() {}
         let tallies = tokio::task::spawn_blocking(move || {
             let join = |thread: std::thread::JoinHandle<_>| thread.join().map_err(|_| anyhow!("a thread panicked"))?;
@@ -309,15 +309,14 @@ impl Bench<'_> {
         measured.completed = self.drain().await?;
         measured.drained_s = drained.elapsed().as_secs_f64();
         if self.args.scenario != Scenario::Idle {
-            self.pass(AFTERMATH).await?;
+            self.pass(LATE_DUPLICATES_WINDOW).await?;
         }
         measured.end = self.meter.read().await;
         measured.memory = watched.stop();
         Ok(measured)
     }
 
-    /// A third of the time all are there, then they are away, then they come back; tweets go on all
-    /// the time.
+    /// Three equal phases: connected, disconnected, reconnecting. Tweets are published throughout.
     async fn reconnect(&mut self, publisher: &mut Publisher, settings: &Settings) -> anyhow::Result<Vec<Duration>> {
         let tweets = settings.plan.tweets;
         publisher.on_time(tweets / 3).await?;
@@ -350,17 +349,20 @@ impl Bench<'_> {
     async fn wait_for(&mut self, what: &str, n: u32, mut is_it: impl FnMut(&Report) -> bool) -> anyhow::Result<()> {
         let mut came = 0;
         while came < n {
-            match tokio::time::timeout(PATIENCE, self.reports.recv()).await {
+            match tokio::time::timeout(PROGRESS_TIMEOUT, self.reports.recv()).await {
                 Ok(Some(Report::Failed(why))) => bail!(why),
                 Ok(Some(report)) => came += u32::from(is_it(&report)),
                 Ok(None) => bail!("the sessions ended while waiting for {what}"),
-                Err(_) => bail!("waited for {n} {what}, {came} did, and nothing happened for {} s", PATIENCE.as_secs()),
+                Err(_) => bail!(
+                    "waited for {n} {what}, {came} did, and nothing happened for {} s",
+                    PROGRESS_TIMEOUT.as_secs()
+                ),
             }
         }
         Ok(())
     }
 
-    /// Lets time pass and looks at what is reported meanwhile.
+    /// Waits for this time. Fails when a session fails meanwhile.
     async fn pass(&mut self, time: Duration) -> anyhow::Result<()> {
         let end = tokio::time::Instant::now() + time;
         loop {
@@ -377,7 +379,7 @@ impl Bench<'_> {
     async fn drain(&mut self) -> anyhow::Result<u32> {
         let (mut complete, mut seen) = (0, u64::MAX);
         while complete < self.sessions {
-            match tokio::time::timeout(PATIENCE, self.reports.recv()).await {
+            match tokio::time::timeout(PROGRESS_TIMEOUT, self.reports.recv()).await {
                 Ok(Some(Report::Complete)) => complete += 1,
                 Ok(Some(Report::Failed(why))) => bail!(why),
                 Ok(Some(_)) => {}
@@ -459,7 +461,7 @@ impl Bench<'_> {
     }
 }
 
-/// What a run came to, before the sessions' own counts.
+/// The results of a run, before the sessions' own counts.
 #[derive(Default)]
 struct Measured {
     /// Tweets.

@@ -6,7 +6,7 @@ use hyper::{Method, StatusCode};
 use reqwest::{Client, RequestBuilder};
 use url::Url;
 
-use crate::cli::{AccessArgs, Failure};
+use super::{AccessArgs, Failure};
 use crate::outbound;
 
 /// Proxies and servers commonly take URLs of this length.
@@ -14,22 +14,19 @@ const MAX_URL_BYTES: usize = 8_000;
 
 /// Sends requests. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Http(Client);
+pub(crate) struct Http(Client);
 
 /// A server's answer.
 #[derive(Debug)]
-pub(in crate::cli) struct Answer {
-    pub(in crate::cli) status: StatusCode,
-    pub(in crate::cli) headers: HeaderMap,
-    pub(in crate::cli) body: String,
+pub(crate) struct HttpAnswer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Http {
     /// A client for these addresses, which sends the token to all of them.
-    pub(in crate::cli) fn new<'a>(
-        access: &AccessArgs,
-        urls: impl IntoIterator<Item = &'a Url>,
-    ) -> Result<Http, Failure> {
+    pub(crate) fn new<'a>(access: &AccessArgs, urls: impl IntoIterator<Item = &'a Url>) -> Result<Http, Failure> {
         let headers = access.authorization()?.into_iter().map(|value| (AUTHORIZATION, value)).collect();
         let client = outbound::http(access.tls(urls)?).default_headers(headers);
         Ok(Http(client.build()?))
@@ -38,7 +35,7 @@ impl Http {
     /// # Errors
     ///
     /// No answer came.
-    pub(in crate::cli) async fn get(&self, url: &Url) -> Result<Answer, reqwest::Error> {
+    pub(crate) async fn get(&self, url: &Url) -> Result<HttpAnswer, reqwest::Error> {
         self.request(Method::GET, url, None).await
     }
 
@@ -47,7 +44,7 @@ impl Http {
     /// # Errors
     ///
     /// No answer came.
-    pub(in crate::cli) async fn ask(&self, url: &Url) -> Result<Answer, reqwest::Error> {
+    pub(crate) async fn ask(&self, url: &Url) -> Result<HttpAnswer, reqwest::Error> {
         if url.as_str().len() <= MAX_URL_BYTES {
             return self.get(url).await;
         }
@@ -62,20 +59,20 @@ impl Http {
     /// # Errors
     ///
     /// No answer came.
-    pub(in crate::cli) async fn post_json(&self, url: &Url, json: String) -> Result<reqwest::Response, reqwest::Error> {
+    pub(crate) async fn post_json(&self, url: &Url, json: String) -> Result<reqwest::Response, reqwest::Error> {
         self.0.request(Method::POST, url.clone()).header(CONTENT_TYPE, "application/json").body(json).send().await
     }
 
     /// # Errors
     ///
     /// No answer came.
-    pub(in crate::cli) async fn post(
+    pub(crate) async fn post(
         &self,
         url: &Url,
         media_type: &'static str,
         encoding: Option<&'static str>,
         body: Bytes,
-    ) -> Result<Answer, reqwest::Error> {
+    ) -> Result<HttpAnswer, reqwest::Error> {
         let mut request = self.0.request(Method::POST, url.clone()).header(CONTENT_TYPE, media_type).body(body);
         if let Some(encoding) = encoding {
             request = request.header(CONTENT_ENCODING, encoding);
@@ -88,12 +85,12 @@ impl Http {
     /// # Errors
     ///
     /// No answer came.
-    pub(in crate::cli) async fn request(
+    pub(crate) async fn request(
         &self,
         method: Method,
         url: &Url,
         body: Option<(&'static str, Bytes)>,
-    ) -> Result<Answer, reqwest::Error> {
+    ) -> Result<HttpAnswer, reqwest::Error> {
         let mut request = self.0.request(method, url.clone());
         if let Some((media_type, bytes)) = body {
             request = request.header(CONTENT_TYPE, media_type).body(bytes);
@@ -101,9 +98,9 @@ impl Http {
         Http::send(request).await
     }
 
-    async fn send(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+    async fn send(request: RequestBuilder) -> Result<HttpAnswer, reqwest::Error> {
         let answer = request.send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        Ok(Answer { status, headers, body: answer.text().await? })
+        Ok(HttpAnswer { status, headers, body: answer.text().await? })
     }
 }
