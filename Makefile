@@ -4,8 +4,8 @@ CARGO ?= cargo
 # The crates of the workspace that have tests.
 TESTED = --package perch --package perch-percolator --package perch-sente
 
-# Files of page tests at one time. They wait for browser and server a lot: with Node's own number, one
-# less than cores, the cores are idle.
+# Files of page tests at one time. They wait for browser and server a lot: with Node's own number,
+# one less than cores, the cores are idle.
 PAGE_TESTS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 .PHONY: test test-long lint bench bench-peers fuzz web-tools openapi-tools chromium proxies screenshots
@@ -15,7 +15,8 @@ test: web-tools chromium proxies
 	$(CARGO) test --locked $(TESTED)
 	node --test --test-concurrency=$(PAGE_TESTS) web/tests/*.test.mjs
 
-# The same with longer runs of the property tests, a hundred kills instead of five, for root power cuts on a file system of their own, and other people's tools at the interface.
+# The same with longer runs of the property tests, a hundred kills instead of five, for root power
+# cuts on a file system of their own, and other people's tools at the interface.
 test-long: web-tools chromium proxies openapi-tools
 	PERCH_LONG_TESTS=1 $(CARGO) test --locked $(TESTED)
 	PERCH_LONG_TESTS=1 node --test --test-concurrency=$(PAGE_TESTS) web/tests/*.test.mjs
@@ -30,7 +31,8 @@ lint: web-tools
 bench:
 	$(CARGO) bench --locked --benches -- $(if $(SHORT),--short)
 
-# perch beside Lucene Monitor and others: 20 minutes; benches/peers/README.md says how. SHORT=1 takes seven, and two to build it, ARGS="--mix rare" runs some of it.
+# perch beside Lucene Monitor and others: 20 minutes; benches/peers/README.md says how. SHORT=1
+# takes seven, and two to build it, ARGS="--mix rare" runs some of it.
 bench-peers:
 	$(CARGO) run --locked --release --package perch-peers -- $(if $(SHORT),--short) $(ARGS)
 
@@ -58,7 +60,8 @@ chromium:
 	@test -n "$$CHROMIUM" || command -v chromium >/dev/null || \
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
-# The proxies whose configurations in docs/PROXIES.md are tested. Where they can't be installed those tests say so, and fail in CI only.
+# The proxies whose configurations in docs/PROXIES.md are tested. Where they can't be installed
+# those tests say so, and fail in CI only.
 proxies:
 	@{ test -x /usr/sbin/nginx && command -v caddy >/dev/null && test -x /usr/sbin/haproxy; } || \
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light caddy haproxy >/dev/null; } || \

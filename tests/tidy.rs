@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 500;
 
 /// Files that are longer than [`MAX_LINES`].
-const LONG_FILES: &[&str] = &["src/cli/ingest.rs", "src/tweet/tests.rs", "tests/it/access.rs", "tests/it/security.rs"];
+const LONG_FILES: &[&str] = &[];
 
 /// Comments and documentation are read in a window beside the code.
 const MAX_COMMENT_COLUMNS: usize = 100;
@@ -25,7 +25,7 @@ const MAX_COMMENT_COLUMNS: usize = 100;
 const WIDE_COMMENTS: &[&str] = &[];
 
 /// Directories with a circle of imports.
-const CIRCLES: &[&str] = &["src/cli/bench", "src/transport"];
+const CIRCLES: &[&str] = &[];
 
 /// Directories of source files, from the root.
 const SOURCE_DIRS: &[&str] = &["src", "crates", "tests", "benches", "examples", "fuzz"];
@@ -345,8 +345,10 @@ fn files_are_small_and_say_what_they_are() {
 fn comments_are_narrow() {
     let mut wrong = Vec::new();
     let mut unused: BTreeSet<&str> = WIDE_COMMENTS.iter().copied().collect();
-    for (name, text) in rust_files(SOURCE_DIRS) {
-        let wide = |line: &&str| is_comment(line) && line.chars().count() > MAX_COMMENT_COLUMNS && !is_table(line);
+    for (name, text) in rust_files(SOURCE_DIRS).into_iter().chain(other_commented_files()) {
+        let wide = |line: &&str| {
+            is_foreign_comment(&name, line) && line.chars().count() > MAX_COMMENT_COLUMNS && !is_table(line)
+        };
         let n_wide = text.lines().filter(wide).count();
         let exception = WIDE_COMMENTS.iter().find(|wide| name.starts_with(*wide));
         match exception {
@@ -357,6 +359,31 @@ fn comments_are_narrow() {
     }
     wrong.extend(unused.iter().map(|name| format!("{name} is narrow now: take it out of WIDE_COMMENTS")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Names from the root, and texts, of files with comments that are not Rust. The bundle of the page
+/// is generated, and its libraries have authors of their own.
+fn other_commented_files() -> Vec<(String, String)> {
+    let mut paths = vec![root().join("Makefile"), root().join("Cargo.toml")];
+    for extension in ["js", "mjs", "css"] {
+        paths.extend(files(&root().join("web"), extension));
+    }
+    paths.extend(files(&root().join("benches/peers"), "java"));
+    let named = paths.into_iter().map(|path| {
+        let name = path.strip_prefix(root()).expect("inside").display().to_string();
+        (name, fs::read_to_string(&path).expect("readable"))
+    });
+    named.filter(|(name, _)| !name.starts_with("web/dist/") && !name.starts_with("web/vendor/")).collect()
+}
+
+/// Whether a line is a comment in the language of its file.
+fn is_foreign_comment(name: &str, line: &str) -> bool {
+    let line = line.trim_start();
+    match name.rsplit('.').next() {
+        Some("rs") => is_comment(line),
+        Some("js" | "mjs" | "css" | "java") => ["//", "/*", "*"].iter().any(|start| line.starts_with(start)),
+        _ => line.starts_with('#'),
+    }
 }
 
 /// A row of a table can't be broken, nor can an address.
@@ -377,7 +404,8 @@ fn code_keeps_its_promises() {
         for (word, reason) in banned {
             assert!(!text.contains(word), "{name} says {word}: {reason}");
         }
-        if !name.starts_with("src/cli") && !name.contains("/examples/") && !is_test(&name) {
+        let may_print = ["src/cli", "src/client", "src/bench", "crates/percolator/examples"];
+        if !may_print.iter().any(|dir| name.starts_with(dir)) && !is_test(&name) {
             for (at, line) in text.lines().enumerate() {
                 let prints = line.contains("println!") || line.contains("print!(");
                 assert!(is_comment(line) || !prints, "{name}:{}: only the command line prints", at + 1);

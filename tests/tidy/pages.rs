@@ -78,15 +78,32 @@ fn links_lead_somewhere() {
 
 /// `index/writer.rs` in backticks is a file, from the root, from `src` or from the percolator.
 #[test]
-fn pages_about_the_code_name_files_that_exist() {
+fn pages_name_files_that_exist() {
     let mut wrong = Vec::new();
-    let is_about_code = |name: &str| ["ARCHITECTURE.md", "docs/GOTCHAS.md"].contains(&name) || name.contains("/adr/");
-    for (name, text) in pages().iter().filter(|(name, _)| is_about_code(name)) {
+    let dirs = ["", "src", "crates/percolator/src", "crates/percolator/src/percolator"];
+    for (name, text) in pages() {
         let is_file =
             |code: &&str| code.contains('/') && Path::new(code).extension().is_some_and(|found| found == "rs");
         for path in text.split('`').skip(1).step_by(2).filter(is_file) {
-            if !["", "src", "crates/percolator/src"].iter().any(|dir| root().join(dir).join(path).is_file()) {
+            if !dirs.iter().any(|dir| root().join(dir).join(path).is_file()) {
                 wrong.push(format!("{name}: there is no {path}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A pronoun hides who acts: a client, an operator, a reader of the index. Tests may use them.
+#[test]
+fn prose_names_the_agent() {
+    let pronouns = ["somebody", "nobody", "everybody", "anybody", "whoever"];
+    let sources = rust_files(&["src", "crates", "examples", "fuzz"]);
+    let mut wrong = Vec::new();
+    for (name, text) in pages().into_iter().chain(sources).filter(|(name, _)| !is_test(name)) {
+        for (at, line) in text.lines().enumerate() {
+            let line = line.to_lowercase();
+            if line.split(|c: char| !c.is_alphabetic()).any(|word| pronouns.contains(&word)) {
+                wrong.push(format!("{name}:{}: {}", at + 1, line.trim()));
             }
         }
     }

@@ -19,7 +19,8 @@ export const NO_FILTERS = { media: '', lang: '', followers: 0, likes: 0 };
  * How a filter is written, and read.
  *
  * @type
- *   {{name: keyof Filters, pattern: RegExp, read: (found: RegExpExecArray) => any, write: (value: any) => string}[]}
+ *   {{name: keyof Filters, pattern: RegExp, read: (found: RegExpExecArray) => any, write: (value:
+ *     any) => string}[]}
  */
 const FORMS = [
   { name: 'media', pattern: /(?:^|\s)(-?)has:media$/, read: ([, not]) => (not ? 'without' : 'with'), write: (media) => (media === 'with' ? 'has:media' : '-has:media') },

@@ -14,17 +14,20 @@ import { signal } from '../vendor/signals-core.js';
 /** @typedef {State & {type: string, delivered: number}} Delivery */
 /**
  * @typedef
- *   {{query: unknown, tags?: string[], places?: Record<string, number>, paused?: boolean, public?: boolean, deliver?: Record<string, unknown>[]}}
+ *   {{query: unknown, tags?: string[], places?: Record<string, number>, paused?: boolean, public?:
+ *     boolean, deliver?: Record<string, unknown>[]}}
  *   Spec what is sent to save one
  */
 /**
  * @typedef
- *   {Spec & State & {name: string, revision: number, has_feed_token: boolean, deliveries: Delivery[]}}
+ *   {Spec & State & {name: string, revision: number, has_feed_token: boolean, deliveries:
+ *     Delivery[]}}
  *   SavedSearch
  */
 /**
  * @typedef
- *   {{deliver: number, at: string, took_ms: number, events: number, status: number | null, error: string | null}}
+ *   {{deliver: number, at: string, took_ms: number, events: number, status: number | null, error:
+ *     string | null}}
  *   Try
  */
 /** @typedef {{deliver: number, status: number | null, error: string | null}} Tested */
@@ -84,7 +87,8 @@ export class SavedSearches {
   list = signal(/** @type {SavedSearch[]} */ ([]));
   /**
    * @type
-   *   {import('../vendor/signals-core.js').Signal<{access: Access, reason: string, isCut: boolean}>}
+   *   {import('../vendor/signals-core.js').Signal<{access: Access, reason: string, isCut:
+   *     boolean}>}
    */
   state = signal({ access: /** @type {Access} */ ('unknown'), reason: '', isCut: false });
   /** What the configuration of the server allows: types of receivers, and feeds. */

@@ -68,7 +68,8 @@ export class Perch {
 
   /**
    * @param
-   *   {{open: () => import('./connection.js').Socket, storage: Storage, session: Storage, newest: (query: string) => Promise<unknown[]>}}
+   *   {{open: () => import('./connection.js').Socket, storage: Storage, session: Storage, newest:
+   *     (query: string) => Promise<unknown[]>}}
    *   options storage: lasting, and for this tab; newest: tweets of a search that were asked for
    *   before
    */

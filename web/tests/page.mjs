@@ -27,10 +27,12 @@ after(() => browser.close());
  *
  * @param {string} name
  * @param
- *   {(parts: {perch: Perch, page: Page, open: (path: string, state?: string) => Promise<void>}) => Promise<void>}
+ *   {(parts: {perch: Perch, page: Page, open: (path: string, state?: string) => Promise<void>}) =>
+ *     Promise<void>}
  *   run
  * @param
- *   {{source?: string, set?: string[], size?: [number, number], dark?: boolean, permissions?: string[]}}
+ *   {{source?: string, set?: string[], size?: [number, number], dark?: boolean, permissions?:
+ *     string[]}}
  *   [options]
  */
 export function live(name, run, { source, set, size = [1280, 800], dark = false, permissions = [] } = {}) {

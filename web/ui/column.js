@@ -206,7 +206,8 @@ function useAnnouncement(column, announce) {
 
 /**
  * @param
- *   {{column: Column, at: number, n: number, onGripKey: any, onDragStart: any, scroller: {current: HTMLElement | null}}}
+ *   {{column: Column, at: number, n: number, onGripKey: any, onDragStart: any, scroller: {current:
+ *     HTMLElement | null}}}
  *   props
  */
 function Heading({ column, at, n, onGripKey, onDragStart, scroller }) {

@@ -41,7 +41,8 @@ export function ColumnMenu({ column, at, n, onClose }) {
  * A row with a choice.
  *
  * @param
- *   {{label: string, value: string | number, values: readonly (string | number)[], text: (value: any) => string, onValue: (value: string) => void}}
+ *   {{label: string, value: string | number, values: readonly (string | number)[], text: (value:
+ *     any) => string, onValue: (value: string) => void}}
  *   props
  */
 const Choice = ({ label, value, values, text, onValue }) =>

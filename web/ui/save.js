@@ -98,7 +98,8 @@ export function SaveForm({ query, onDone, onCancel }) {
 
 /**
  * @param
- *   {{field: Field, id: string, value: unknown, isWrong: boolean, onValue: (value: string) => void}}
+ *   {{field: Field, id: string, value: unknown, isWrong: boolean, onValue: (value: string) =>
+ *     void}}
  *   props
  */
 function FieldRow({ field, id, value, isWrong, onValue }) {
