@@ -21,6 +21,8 @@
 //! The second table is about threads (`threads.rs`), the third about adding and removing queries
 //! (`churn.rs`). `--svg` draws the first.
 
+#[path = "../support/busy.rs"]
+mod busy;
 mod churn;
 mod corpus;
 mod mix;

@@ -9,6 +9,7 @@ use perch::percolator::{ENGINES, Engine, EngineOptions, Matches};
 use perch::query::Ast;
 use perch::schema::{Schema, tweet};
 
+use crate::busy::Busy;
 use crate::corpus::{self, Random};
 use crate::mix::{self, Attributes, Source};
 
@@ -174,42 +175,15 @@ pub(crate) fn times(engine: &mut dyn Engine, stream: &Stream, matches: &mut Matc
 
 /// How many items a second `one` processes.
 pub(crate) fn floor(n: usize, mut one: impl FnMut(usize) -> usize) -> f64 {
-    let start = Busy::now();
+    let (start, busy) = (Instant::now(), Busy::now());
     let mut done = 0;
-    while done == 0 || start.start.elapsed() < ENOUGH {
+    while done == 0 || start.elapsed() < ENOUGH {
         for at in 0..n {
             black_box(one(at));
         }
         done += n;
     }
-    per_second(done, start.elapsed())
-}
-
-/// The processor time of this thread, which other load affects less than wall-clock time.
-/// Wall-clock time elsewhere than on Linux.
-pub(crate) struct Busy {
-    start: Instant,
-    ran: Option<Duration>,
-}
-
-impl Busy {
-    pub(crate) fn now() -> Busy {
-        Busy { start: Instant::now(), ran: Busy::ran() }
-    }
-
-    fn ran() -> Option<Duration> {
-        // The scheduler updates the number when it runs.
-        std::thread::yield_now();
-        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-        Some(Duration::from_nanos(stat.split(' ').next()?.parse().ok()?))
-    }
-
-    pub(crate) fn elapsed(&self) -> Duration {
-        match (self.ran, Busy::ran()) {
-            (Some(before), Some(now)) if now > before => now.saturating_sub(before),
-            _ => self.start.elapsed(),
-        }
-    }
+    per_second(done, busy.elapsed())
 }
 
 pub(crate) fn per_second(n: usize, time: Duration) -> f64 {

@@ -42,20 +42,22 @@ impl MultiTermQuery {
 }
 
 impl TermSet {
-    /// Calls `with` for each term of a field's dictionary that is in the set, until it answers
-    /// false or the search is stopped.
+    /// Calls `with` for each term of a field's dictionary that is in the set, until the search is
+    /// stopped.
     fn for_each_term(
         &self,
         reader: &SegmentReader,
         field: Field,
-        mut with: impl FnMut(&TermInfo) -> tantivy::Result<bool>,
+        mut with: impl FnMut(&TermInfo) -> tantivy::Result<()>,
     ) -> tantivy::Result<()> {
         let index = reader.inverted_index(field)?;
         match self {
             TermSet::Prefix(prefix) => TermInfos::open(reader, field)?.for_each_with_prefix(&index, prefix, with),
             TermSet::Automaton(automaton) => {
                 let mut terms = index.terms().search(Stoppable(automaton)).without_keys().into_stream()?;
-                while !coop::stopped() && terms.advance() && with(terms.value())? {}
+                while !coop::stopped() && terms.advance() {
+                    with(terms.value())?;
+                }
                 Ok(())
             }
         }
@@ -82,7 +84,7 @@ impl Weight for MultiTermQuery {
                     }
                     postings.advance();
                 }
-                Ok(true)
+                Ok(())
             })?;
         }
         if coop::stopped_now() {

@@ -17,9 +17,15 @@ pub(super) struct Starts {
 }
 
 /// Positions from here on share a bit of a mask.
-const FIRST_SHARED: u32 = 31;
+pub(super) const FIRST_SHARED: u32 = 31;
 
 impl Starts {
+    /// Room for so many documents.
+    pub(super) fn with_capacity(docs: usize) -> Starts {
+        let list = || Vec::with_capacity(docs);
+        Starts { docs: list(), ends: list(), positions: list(), masks: list() }
+    }
+
     /// Adds a document behind those before, unless it has no position. Positions are ascending.
     pub(super) fn push(&mut self, doc: DocId, positions: impl Iterator<Item = u32>) {
         let before = self.positions.len();
@@ -28,7 +34,7 @@ impl Starts {
             let mask =
                 self.positions[before..].iter().fold(0, |mask, &position| mask | 1 << position.min(FIRST_SHARED));
             self.docs.push(doc);
-            self.ends.push(u32::try_from(self.positions.len()).expect("a segment has fewer positions"));
+            self.ends.push(small(self.positions.len()));
             self.masks.push(mask);
         }
     }
@@ -51,19 +57,77 @@ impl Starts {
         self.masks[at]
     }
 
-    /// The masks by document, 0 for those in which the phrase can't start.
-    pub(super) fn masks_by_doc(&self, max_doc: DocId) -> Vec<u32> {
-        let mut masks = vec![0; max_doc as usize];
-        for (&doc, &mask) in self.docs.iter().zip(&self.masks) {
-            masks[doc as usize] = mask;
-        }
-        masks
+    /// Adds documents behind those before, each with one position.
+    pub(super) fn push_single(&mut self, docs: &[DocId], positions: impl ExactSizeIterator<Item = u32>) {
+        let before = self.positions.len();
+        self.positions.extend(positions);
+        let added = &self.positions[before..];
+        self.masks.extend(added.iter().map(|&position| 1 << position.min(FIRST_SHARED)));
+        let (first, last) = (small(before + 1), small(before + added.len()));
+        self.ends.extend(first..=last);
+        self.docs.extend_from_slice(docs);
     }
 
+    /// The positions in the document of this index.
     fn of(&self, at: usize) -> &[u32] {
         let start = if at == 0 { 0 } else { self.ends[at - 1] };
         &self.positions[start as usize..self.ends[at] as usize]
     }
+}
+
+/// Where the last term of a phrase completes it, by document.
+#[derive(Debug)]
+pub(super) struct Ends {
+    /// By document: a bit for each position below [`FIRST_SHARED`], and one for all others.
+    masks: Vec<u32>,
+    /// The positions from [`FIRST_SHARED`] on, with their documents, ascending.
+    far: Vec<(DocId, u32)>,
+}
+
+impl Ends {
+    /// No position in any document below `max_doc`.
+    pub(super) fn new(max_doc: DocId) -> Ends {
+        Ends { masks: vec![0; max_doc as usize], far: Vec::new() }
+    }
+
+    /// The positions that are `offset` behind a start.
+    pub(super) fn of(starts: &Starts, max_doc: DocId, offset: u32) -> Ends {
+        let mut ends = Ends::new(max_doc);
+        for (at, &doc) in starts.docs.iter().enumerate() {
+            starts.of(at).iter().for_each(|start| ends.add(doc, start + offset));
+        }
+        ends
+    }
+
+    /// Adds a position behind those before.
+    #[inline]
+    pub(super) fn add(&mut self, doc: DocId, position: u32) {
+        if let Some(mask) = self.masks.get_mut(doc as usize) {
+            *mask |= 1 << position.min(FIRST_SHARED);
+            if position >= FIRST_SHARED {
+                self.far.push((doc, position));
+            }
+        }
+    }
+
+    /// 1 if the bit of a position is set, else 0. Positions from [`FIRST_SHARED`] on share a bit.
+    #[inline]
+    pub(super) fn bit(&self, doc: DocId, position: u32) -> u32 {
+        self.masks.get(doc as usize).map_or(0, |mask| mask >> position.min(FIRST_SHARED) & 1)
+    }
+
+    /// Whether one of these positions is in the set.
+    pub(super) fn contain_any(&self, doc: DocId, positions: &[u32]) -> bool {
+        let contains = |&position: &u32| {
+            self.bit(doc, position) != 0
+                && (position < FIRST_SHARED || self.far.binary_search(&(doc, position)).is_ok())
+        };
+        positions.iter().any(contains)
+    }
+}
+
+fn small(n_positions: usize) -> u32 {
+    u32::try_from(n_positions).expect("a segment has fewer positions")
 }
 
 /// The positions of one term of a phrase in each candidate.
@@ -119,11 +183,37 @@ pub(super) struct DocBits(Vec<u64>);
 
 impl DocBits {
     pub(super) fn new(docs: &[DocId], max_doc: DocId) -> DocBits {
-        let mut words = vec![0_u64; max_doc.div_ceil(64) as usize];
+        let mut bits = DocBits::empty(max_doc);
         for doc in docs {
-            words[(doc / 64) as usize] |= 1 << (doc % 64);
+            bits.0[(doc / 64) as usize] |= 1 << (doc % 64);
         }
-        DocBits(words)
+        bits
+    }
+
+    /// The empty set of documents below `max_doc`.
+    pub(super) fn empty(max_doc: DocId) -> DocBits {
+        DocBits(vec![0; max_doc.div_ceil(64) as usize])
+    }
+
+    /// Adds a document below `max_doc` if `is_in` is 1. Without a branch: it is 0 and 1 at random.
+    #[inline]
+    pub(super) fn insert_if(&mut self, doc: DocId, is_in: u32) {
+        if let Some(word) = self.0.get_mut((doc / 64) as usize) {
+            *word |= u64::from(is_in) << (doc % 64);
+        }
+    }
+
+    /// The documents, ascending.
+    pub(super) fn docs(&self) -> Vec<DocId> {
+        let mut docs = Vec::with_capacity(self.0.iter().map(|word| word.count_ones() as usize).sum());
+        for (&word, first) in self.0.iter().zip((0..).step_by(64)) {
+            let mut rest = word;
+            while rest != 0 {
+                docs.push(first + rest.trailing_zeros());
+                rest &= rest - 1;
+            }
+        }
+        docs
     }
 
     #[inline]

@@ -16,7 +16,7 @@ use tantivy::query::{ConstScorer, EnableScoring, Explanation, Query, Scorer, Wei
 use tantivy::schema::{Field, IndexRecordOption, Term};
 use tantivy::{DocId, DocSet, Score, TERMINATED, TantivyError};
 
-use super::phrase_candidates::{PositionLists, RankedDocs, Starts};
+use super::phrase_candidates::{DocBits, Ends, FIRST_SHARED, PositionLists, RankedDocs, Starts};
 use super::position_scanner::{PositionScanner, PostingVisitor};
 use super::slop::SlopMatcher;
 use super::term_infos::TermInfos;
@@ -28,8 +28,9 @@ use crate::query::Phrase;
 const SCAN_PER_CANDIDATE: usize = 16;
 
 /// With a candidate in this many documents or fewer, the positions of all documents are decoded. To
-/// decode those of the candidates alone is a branch that can't be predicted, and costs more.
-const DENSE_DOCS_PER_CANDIDATE: usize = 2;
+/// decode those of the candidates alone is a branch that can't be predicted, and costs more. A list
+/// of the candidates costs more than a mask of each document, too.
+const DENSE_DOCS_PER_CANDIDATE: usize = 8;
 
 /// Finds the documents that contain a phrase.
 #[derive(Clone, Debug)]
@@ -65,7 +66,7 @@ impl PhraseQuery {
     /// The documents where each term directly follows the one before.
     ///
     /// The rarest term gives the starts. Each other term keeps the starts that it follows at its
-    /// distance, and so does the union of the terms with the prefix.
+    /// distance. The last one, or the union of the terms with the prefix, keeps their documents.
     fn exact(
         &self,
         reader: &SegmentReader,
@@ -75,33 +76,54 @@ impl PhraseQuery {
         let max_doc = reader.max_doc();
         let mut order: Vec<(u32, &TermInfo)> = (0..).zip(terms).collect();
         order.sort_by_key(|(_, term)| term.doc_freq);
-        let Some((&(offset, rarest), others)) = order.split_first() else { return Ok(Vec::new()) };
-        let mut first = FirstTerm { offset, starts: Starts::default() };
-        scanner.scan(rarest, &mut first)?;
-        let mut starts = first.starts;
-        for &(offset, term) in others {
-            let candidates = RankedDocs::new(starts.docs(), max_doc);
-            let mut next = NextTerm { offset, starts: &starts, candidates: &candidates, followed: Starts::default() };
-            visit_candidates(scanner, term, starts.docs(), &mut next)?;
-            starts = next.followed;
-        }
-        let Some(prefix) = self.phrase.terms.get(terms.len()) else { return Ok(starts.docs().to_vec()) };
-        let mut last = LastPrefix {
-            offset: u32::try_from(terms.len()).expect("a phrase is short"),
-            starts: &starts,
-            masks: starts.masks_by_doc(max_doc),
-            candidates: RankedDocs::new(starts.docs(), max_doc),
-            is_dense: starts.docs().len() >= max_doc as usize / DENSE_DOCS_PER_CANDIDATE,
-            found: Vec::new(),
+        let Some((&(offset, rarest), mut others)) = order.split_first() else { return Ok(Vec::new()) };
+        let prefix = self.phrase.terms.get(terms.len());
+        let last = if prefix.is_none() { others.split_off_last() } else { None };
+        let last_offset = last.map_or_else(|| small(terms.len()), |&(offset, _)| offset);
+        let is_dense = |n_docs: usize| n_docs >= max_doc as usize / DENSE_DOCS_PER_CANDIDATE;
+
+        let mut starts = Starts::default();
+        // A phrase of one term.
+        let is_last = last.is_none() && prefix.is_none();
+        let ends = if others.is_empty() && !is_last && is_dense(rarest.doc_freq as usize) {
+            // No list of starts is needed.
+            let mut dense = DenseTerm { offset, last_offset, ends: Ends::new(max_doc) };
+            scanner.scan(rarest, &mut dense)?;
+            dense.ends
+        } else {
+            let mut first = FirstTerm { offset, starts: Starts::with_capacity(rarest.doc_freq as usize) };
+            scanner.scan(rarest, &mut first)?;
+            starts = first.starts;
+            for &(offset, term) in others {
+                let candidates = RankedDocs::new(starts.docs(), max_doc);
+                let followed = Starts::default();
+                let mut next = NextTerm { offset, starts: &starts, candidates: &candidates, followed };
+                visit_candidates(scanner, term, starts.docs(), &mut next)?;
+                starts = next.followed;
+            }
+            if starts.docs().is_empty() || is_last {
+                return Ok(starts.docs().to_vec());
+            }
+            Ends::of(&starts, max_doc, last_offset)
         };
+        let is_dense = starts.docs().is_empty() || is_dense(starts.docs().len());
+        let candidates = (!is_dense).then(|| DocBits::new(starts.docs(), max_doc));
+        let mut visitor = LastTerm { ends, candidates, found: DocBits::empty(max_doc) };
         let index = Arc::clone(scanner.index());
-        TermInfos::open(reader, self.field)?.for_each_with_prefix(&index, prefix, |term| {
-            visit_candidates(scanner, term, starts.docs(), &mut last)?;
-            Ok(last.found.len() < starts.docs().len())
-        })?;
-        let mut found = last.found;
-        found.sort_unstable();
-        Ok(found)
+        let mut visit = |term: &TermInfo| -> tantivy::Result<()> {
+            if is_dense {
+                return Ok(scanner.scan(term, &mut visitor)?);
+            }
+            visit_candidates(scanner, term, starts.docs(), &mut visitor)
+        };
+        match (last, prefix) {
+            (Some((_, term)), _) => visit(term)?,
+            (None, Some(prefix)) => {
+                TermInfos::open(reader, self.field)?.for_each_with_prefix(&index, prefix, visit)?;
+            }
+            (None, None) => {}
+        }
+        Ok(visitor.found.docs())
     }
 
     /// The documents where the terms are out of place by `slop` at most.
@@ -123,10 +145,8 @@ impl PhraseQuery {
         if let Some(prefix) = self.phrase.terms.get(terms.len()) {
             let mut visitor = AllPositions { candidates: &candidates, pairs: Vec::new() };
             let index = Arc::clone(scanner.index());
-            TermInfos::open(reader, self.field)?.for_each_with_prefix(&index, prefix, |term| {
-                visit_candidates(scanner, term, &docs, &mut visitor)?;
-                Ok(true)
-            })?;
+            TermInfos::open(reader, self.field)?
+                .for_each_with_prefix(&index, prefix, |term| visit_candidates(scanner, term, &docs, &mut visitor))?;
             lists.push(PositionLists::new(docs.len(), &visitor.pairs));
         }
         let mut matcher = SlopMatcher::new(self.phrase.slop);
@@ -161,6 +181,10 @@ impl Weight for PhraseQuery {
     fn explain(&self, _: &SegmentReader, _: DocId) -> tantivy::Result<Explanation> {
         Err(TantivyError::InvalidArgument("perch does not explain scores".into()))
     }
+}
+
+fn small(offset: usize) -> u32 {
+    u32::try_from(offset).expect("a phrase is short")
 }
 
 /// Visits the documents of a term that are among the candidates.
@@ -206,7 +230,17 @@ impl PostingVisitor for FirstTerm {
 
     #[inline]
     fn visit(&mut self, doc: DocId, positions: &[u32]) {
-        self.starts.push(doc, positions.iter().filter_map(|position| position.checked_sub(self.offset)));
+        let n_early = positions.iter().take_while(|&&position| position < self.offset).count();
+        self.starts.push(doc, positions[n_early..].iter().map(|position| position - self.offset));
+    }
+
+    fn visit_single(&mut self, docs: &[DocId], positions: &[u32]) {
+        let least = positions.iter().fold(u32::MAX, |least, &position| position.min(least));
+        if least >= self.offset {
+            self.starts.push_single(docs, positions.iter().map(|position| position - self.offset));
+        } else {
+            docs.iter().zip(positions).for_each(|(&doc, &position)| self.visit(doc, &[position]));
+        }
     }
 }
 
@@ -233,33 +267,65 @@ impl PostingVisitor for NextTerm<'_> {
     }
 }
 
-/// The terms with the prefix at the end of a phrase.
-struct LastPrefix<'a> {
+/// The rarest term of a phrase of two, where it is in many documents.
+struct DenseTerm {
     offset: u32,
-    starts: &'a Starts,
-    /// See [`Starts::masks_by_doc`]; 0 for the documents that are found.
-    masks: Vec<u32>,
-    candidates: RankedDocs,
-    is_dense: bool,
-    found: Vec<DocId>,
+    /// The place of the last term.
+    last_offset: u32,
+    ends: Ends,
 }
 
-impl PostingVisitor for LastPrefix<'_> {
-    #[inline]
-    fn wants(&self, doc: DocId) -> bool {
-        self.is_dense || self.candidates.contains(doc)
+impl PostingVisitor for DenseTerm {
+    fn wants(&self, _: DocId) -> bool {
+        true
     }
 
     #[inline]
     fn visit(&mut self, doc: DocId, positions: &[u32]) {
-        let Some(mask) = self.masks.get_mut(doc as usize) else { return };
-        let is_followed = |&position: &u32| {
-            let start = position.wrapping_sub(self.offset);
-            self.starts.contains(*mask, start, || self.candidates.index(doc))
-        };
-        if positions.iter().any(is_followed) {
-            *mask = 0;
-            self.found.push(doc);
+        for start in positions.iter().filter_map(|position| position.checked_sub(self.offset)) {
+            self.ends.add(doc, start + self.last_offset);
+        }
+    }
+}
+
+/// The last term of a phrase that is read, or all terms with the prefix at its end: only the
+/// documents are wanted.
+struct LastTerm {
+    ends: Ends,
+    /// `None` if most documents are candidates.
+    candidates: Option<DocBits>,
+    found: DocBits,
+}
+
+impl PostingVisitor for LastTerm {
+    #[inline]
+    fn wants(&self, doc: DocId) -> bool {
+        self.candidates.as_ref().is_none_or(|candidates| candidates.contains(doc))
+    }
+
+    #[inline]
+    fn visit(&mut self, doc: DocId, positions: &[u32]) {
+        // No branch for what differs at random from document to document.
+        let (mut hits, mut last) = (0, 0);
+        for &position in positions {
+            hits |= self.ends.bit(doc, position);
+            last = position;
+        }
+        if last >= FIRST_SHARED && hits != 0 {
+            hits = u32::from(self.ends.contain_any(doc, positions));
+        }
+        self.found.insert_if(doc, hits);
+    }
+
+    #[inline]
+    fn visit_single(&mut self, docs: &[DocId], positions: &[u32]) {
+        let are_near = positions.iter().fold(0, |max, &position| position.max(max)) < FIRST_SHARED;
+        for (&doc, position) in docs.iter().zip(positions) {
+            if are_near {
+                self.found.insert_if(doc, self.ends.bit(doc, *position));
+            } else {
+                self.visit(doc, std::slice::from_ref(position));
+            }
         }
     }
 }

@@ -44,6 +44,16 @@ pub(super) trait PostingVisitor {
     /// Called for each wanted document of the term, in order. `positions` are those of the term,
     /// ascending.
     fn visit(&mut self, doc: DocId, positions: &[u32]);
+
+    /// Called instead of the others for documents that have the term once, as most have: each with
+    /// its position, in order, wanted or not.
+    fn visit_single(&mut self, docs: &[DocId], positions: &[u32]) {
+        for (&doc, position) in docs.iter().zip(positions) {
+            if self.wants(doc) {
+                self.visit(doc, std::slice::from_ref(position));
+            }
+        }
+    }
 }
 
 /// Scans the posting lists of one field of a segment.
@@ -123,11 +133,9 @@ impl PositionScanner {
             && freqs.iter().all(|&freq| freq == 1 | LAST_BYTE)
         {
             // The usual case: one position in each document, and each is one byte.
-            for (&doc, &position) in docs[..n_needed].iter().zip(positions) {
-                if visitor.wants(doc) {
-                    visitor.visit(doc, &[u32::from(position & !LAST_BYTE)]);
-                }
-            }
+            self.buffer.clear();
+            self.buffer.extend(positions.iter().map(|&position| u32::from(position & !LAST_BYTE)));
+            visitor.visit_single(&docs[..n_needed], &self.buffer[..n_needed]);
             return Ok(());
         }
         let mut deltas = Deltas::open(&self.positions, &term.positions_range)?;
@@ -166,6 +174,11 @@ impl PositionScanner {
             if block.docs().iter().any(|&doc| visitor.wants(doc)) {
                 self.buffer.resize(n_positions, 0);
                 deltas.read(&mut self.buffer);
+                if n_positions == freqs.len() {
+                    visitor.visit_single(block.docs(), &self.buffer);
+                    block.advance();
+                    continue;
+                }
                 let mut rest = self.buffer.as_mut_slice();
                 for (&doc, &freq) in block.docs().iter().zip(freqs) {
                     let (positions, others) = std::mem::take(&mut rest).split_at_mut(freq as usize);

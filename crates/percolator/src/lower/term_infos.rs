@@ -6,6 +6,7 @@
 //! array as tantivy 0.27 writes it: blocks of 256 terms, each with a header and bit-packed entries.
 
 use std::io;
+use std::ops::Range;
 
 use tantivy::directory::{CompositeFile, OwnedBytes};
 use tantivy::index::{InvertedIndexReader, SegmentComponent, SegmentReader};
@@ -55,13 +56,13 @@ impl TermInfos {
         })
     }
 
-    /// Calls `with` for each term that starts with the prefix, in order, until it answers false or
-    /// the search is stopped.
+    /// Calls `with` for each term that starts with the prefix, in order, until the search is
+    /// stopped.
     pub(super) fn for_each_with_prefix(
         &self,
         index: &InvertedIndexReader,
         prefix: &str,
-        mut with: impl FnMut(&TermInfo) -> tantivy::Result<bool>,
+        mut with: impl FnMut(&TermInfo) -> tantivy::Result<()>,
     ) -> tantivy::Result<()> {
         let first_from = |key: &[u8]| -> io::Result<u64> {
             let mut terms = index.terms().range().ge(key).without_keys().into_stream()?;
@@ -71,17 +72,19 @@ impl TermInfos {
             Some(end) => first_from(&end)?,
             None => self.n_terms,
         };
-        let mut block = None;
-        for ord in first_from(prefix.as_bytes())?..end {
-            let ord = usize::try_from(ord).map_err(|_| damaged())?;
-            let (number, at) = (ord / BLOCK_TERMS, ord % BLOCK_TERMS);
-            let block = match &block {
-                Some(block) if at > 0 => block,
-                _ => block.insert(self.block(number).ok_or_else(damaged)?),
-            };
-            if coop::stopped() || !with(&block.get(at).ok_or_else(damaged)?)? {
-                break;
+        let as_index = |ord: u64| usize::try_from(ord).map_err(|_| damaged());
+        let (mut ord, end) = (as_index(first_from(prefix.as_bytes())?)?, as_index(end)?);
+        while ord < end {
+            let (number, first) = (ord / BLOCK_TERMS, ord % BLOCK_TERMS);
+            let n_terms = (end - ord).min(BLOCK_TERMS - first);
+            let block = self.block(number).ok_or_else(damaged)?;
+            for term in block.terms(first..first + n_terms) {
+                if coop::stopped() {
+                    return Ok(());
+                }
+                with(&term.ok_or_else(damaged)?)?;
             }
+            ord += n_terms;
         }
         Ok(())
     }
@@ -117,24 +120,41 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    fn get(&self, at: usize) -> Option<TermInfo> {
-        let Some(entry) = at.checked_sub(1) else { return Some(self.first.clone()) };
-        let entry_bits = self.postings_bits + self.positions_bits + self.freq_bits;
-        let starts = |entry: usize| {
-            let bit = entry * entry_bits;
-            let postings = read_bits(self.entries, bit, self.postings_bits)?;
-            let positions = read_bits(self.entries, bit + self.postings_bits, self.positions_bits)?;
-            let (first_postings, first_positions) = (self.first.postings_range.start, self.first.positions_range.start);
-            Some((first_postings + postings, first_positions + positions))
-        };
-        let (postings_start, positions_start) = starts(entry)?;
-        let (postings_end, positions_end) = starts(entry + 1)?;
-        let freq_bit = entry * entry_bits + self.postings_bits + self.positions_bits;
-        Some(TermInfo {
-            doc_freq: u32::try_from(read_bits(self.entries, freq_bit, self.freq_bits)?).ok()?,
-            postings_range: postings_start..postings_end,
-            positions_range: positions_start..positions_end,
+    /// Some terms of the block, in order.
+    fn terms(&self, range: Range<usize>) -> impl Iterator<Item = Option<TermInfo>> {
+        // The end of a term is the start of the next.
+        let mut starts = self.starts(range.start);
+        range.map(move |at| {
+            let (postings_start, positions_start) = starts?;
+            starts = self.starts(at + 1);
+            let (postings_end, positions_end) = starts?;
+            Some(TermInfo {
+                doc_freq: self.doc_freq(at)?,
+                postings_range: postings_start..postings_end,
+                positions_range: positions_start..positions_end,
+            })
         })
+    }
+
+    /// Where the postings and the positions of a term start, or those behind the last term.
+    fn starts(&self, at: usize) -> Option<(usize, usize)> {
+        let (postings, positions) = (self.first.postings_range.start, self.first.positions_range.start);
+        let Some(entry) = at.checked_sub(1) else { return Some((postings, positions)) };
+        let bit = entry * self.entry_bits();
+        Some((
+            postings + read_bits(self.entries, bit, self.postings_bits)?,
+            positions + read_bits(self.entries, bit + self.postings_bits, self.positions_bits)?,
+        ))
+    }
+
+    fn doc_freq(&self, at: usize) -> Option<u32> {
+        let Some(entry) = at.checked_sub(1) else { return Some(self.first.doc_freq) };
+        let bit = entry * self.entry_bits() + self.postings_bits + self.positions_bits;
+        u32::try_from(read_bits(self.entries, bit, self.freq_bits)?).ok()
+    }
+
+    fn entry_bits(&self) -> usize {
+        self.postings_bits + self.positions_bits + self.freq_bits
     }
 }
 
@@ -208,7 +228,7 @@ mod tests {
             let mut found = Vec::new();
             let add = |info: &TermInfo| {
                 found.push(info.clone());
-                Ok(true)
+                Ok(())
             };
             infos.for_each_with_prefix(&inverted, prefix, add).unwrap();
             let mut expected = Vec::new();

@@ -91,7 +91,10 @@ fn phrases_of_frequent_and_rare_words_are_what_the_plain_evaluation_finds() {
     let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     // Positions behind those that have a bit of their own.
     let long = "a b1 ".repeat(50) + "a ab " + &"c b2 ".repeat(50) + "ab b3 rare a b3";
+    // Words that stand once in each document, before, across and behind the first such position.
+    let late: Vec<String> = (26..36).map(|at| "x ".repeat(at) + "a ab b1 b2 c abc").collect();
     lines.extend(["rare a b1", "a rare ab", "rare rare", &long]);
+    lines.extend(late.iter().map(String::as_str));
     let docs = docs_of(&lines);
     let searcher = index(&[&docs]);
     let phrases = [
@@ -114,6 +117,8 @@ fn phrases_of_frequent_and_rare_words_are_what_the_plain_evaluation_finds() {
         "b2 ab b",
         "b1 b2",
         "b2 a c",
+        "b1 b2 c ab",
+        "ab b1 b2 c",
         "a none",
         "none a",
     ];
