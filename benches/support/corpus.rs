@@ -24,11 +24,19 @@ impl Corpus {
         }
     }
 
-    fn word(&mut self) -> String {
+    pub(crate) fn word(&mut self) -> String {
         word(self.zipf.sample(&mut self.rng) as usize - 1)
     }
 
+    /// A text of so many words.
+    #[allow(dead_code, reason = "not every benchmark makes texts")]
+    pub(crate) fn text(&mut self, words: usize) -> String {
+        let words: Vec<String> = (0..words).map(|_| self.word()).collect();
+        words.join(" ")
+    }
+
     /// One line of NDJSON.
+    #[allow(dead_code, reason = "not every benchmark makes tweets")]
     pub(crate) fn tweet(&mut self, extra: &str) -> String {
         self.next_id += 1 + self.rng.random_range(0..1_000_u64);
         let mut text = extra.to_owned();

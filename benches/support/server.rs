@@ -25,7 +25,10 @@ impl Server {
     /// The same with these sources, as TOML.
     pub(crate) async fn start_with(dir: &Path, sources: &str) -> (Server, Duration) {
         let started = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_perch"))
+        // Another build, to compare two in turn.
+        let binary = std::env::var_os("PERCH_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_perch").into());
+        let mut child = Command::new(binary)
+            .env_remove("PERCH_BINARY")
             .args([
                 "serve",
                 "--listen",
