@@ -40,6 +40,7 @@ pub use values::{Dropped, MAX_ID_BYTES, is_id};
 use crate::doc::{Doc, DocBuilder, Point};
 use crate::ids::Seq;
 use crate::schema::Schema;
+pub use crate::schema::tweet::Network;
 
 /// The most entities of one kind in a tweet.
 pub const MAX_ENTITIES: usize = 1_000;
@@ -108,35 +109,6 @@ pub enum Referenced {
     Id(String),
     /// Only that there is one, as archives know of retweets.
     Unknown,
-}
-
-/// The networks that tweets come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Network {
-    /// X, formerly Twitter.
-    X,
-    /// Bluesky.
-    Bluesky,
-    /// Mastodon, and what else speaks its API or `ActivityPub`.
-    Mastodon,
-}
-
-impl Network {
-    /// Its name in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Network::X => "x",
-            Network::Bluesky => "bluesky",
-            Network::Mastodon => "mastodon",
-        }
-    }
-
-    /// The network of this name.
-    #[must_use]
-    pub fn of_name(name: &str) -> Option<Network> {
-        [Network::X, Network::Bluesky, Network::Mastodon].into_iter().find(|network| network.name() == name)
-    }
 }
 
 /// The place that a tweet names.

@@ -6,7 +6,8 @@ use super::extract::decode;
 use super::read::retweet_prefix;
 use super::{Referenced, Tweet};
 use crate::doc::DocBuilder;
-use crate::schema::{FieldId, tweet as field};
+use crate::schema::FieldId;
+use crate::schema::tweet::{self as field, Has, Is};
 
 /// The field of a tweet that a text comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,41 +129,35 @@ impl Tweet {
         if let Some(quoted) = &self.quoted {
             quoted.names(None, |name| plain(field::QUOTES_OF, TextOrigin::Derived, name));
         }
-        for &(name, _) in field::HAS_VALUES {
-            if self.has(name) {
-                plain(field::HAS, TextOrigin::Derived, name);
-            }
+        for value in Has::ALL.iter().filter(|&&value| self.has(value)) {
+            plain(field::HAS, TextOrigin::Derived, value.name());
         }
-        for &(name, _) in field::IS_VALUES {
-            if self.is(name) {
-                plain(field::IS, TextOrigin::Derived, name);
-            }
+        for value in Is::ALL.iter().filter(|&&value| self.is(value)) {
+            plain(field::IS, TextOrigin::Derived, value.name());
         }
     }
 
-    fn has(&self, value: &str) -> bool {
+    fn has(&self, value: Has) -> bool {
         let entities = &self.entities;
         match value {
-            "media" => !entities.media.is_empty(),
-            "links" => !entities.urls.is_empty(),
-            "hashtags" => !entities.hashtags.is_empty(),
-            "mentions" => !entities.user_mentions.is_empty(),
-            "cashtags" => !entities.symbols.is_empty(),
-            "coordinates" => self.coordinates.is_some(),
-            "images" => entities.media.iter().any(|media| media.kind == "photo"),
-            "polls" => !self.poll_options.is_empty(),
-            "videos" => entities.media.iter().any(|media| matches!(media.kind.as_str(), "video" | "animated_gif")),
-            _ => unreachable!("nothing says when a tweet has {value}"),
+            Has::Media => !entities.media.is_empty(),
+            Has::Links => !entities.urls.is_empty(),
+            Has::Hashtags => !entities.hashtags.is_empty(),
+            Has::Mentions => !entities.user_mentions.is_empty(),
+            Has::Cashtags => !entities.symbols.is_empty(),
+            Has::Coordinates => self.coordinates.is_some(),
+            Has::Images => entities.media.iter().any(|media| media.kind == "photo"),
+            Has::Polls => !self.poll_options.is_empty(),
+            Has::Videos => entities.media.iter().any(|media| matches!(media.kind.as_str(), "video" | "animated_gif")),
         }
     }
 
-    fn is(&self, value: &str) -> bool {
+    fn is(&self, value: Is) -> bool {
         match value {
-            "retweet" => self.retweet.is_some(),
-            "reply" => self.is_reply(),
-            "quote" => self.is_quote || self.quoted.is_some(),
-            "verified" => self.user.verified,
-            _ => unreachable!("nothing says when a tweet is a {value}"),
+            Is::Retweet => self.retweet.is_some(),
+            Is::Reply => self.is_reply(),
+            Is::Quote => self.is_quote || self.quoted.is_some(),
+            Is::Verified => self.user.verified,
         }
     }
 

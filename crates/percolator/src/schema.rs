@@ -3,6 +3,8 @@
 //!
 //! perch uses one schema, [`Schema::tweet`]. The percolator as a library takes any.
 
+mod tweet_values;
+
 use std::sync::LazyLock;
 
 /// The number of a field in its [`Schema`], from 0; at most 63.
@@ -230,9 +232,9 @@ impl Schema {
                 assert_eq!(id.index(), at, "{name} is out of order");
                 schema.add(name, kind, aliases);
             }
-            schema.restrict_values(tweet::HAS, tweet::HAS_VALUES);
-            schema.restrict_values(tweet::IS, tweet::IS_VALUES);
-            schema.restrict_values(tweet::SOURCE, tweet::SOURCE_VALUES);
+            schema.restrict_values(tweet::HAS, tweet::Has::NAMES);
+            schema.restrict_values(tweet::IS, tweet::Is::NAMES);
+            schema.restrict_values(tweet::SOURCE, tweet::Network::NAMES);
             schema.look_up_numbers(tweet::SCREEN_NAME, tweet::USER_ID);
             schema.look_up_numbers(tweet::REPLY_TO, tweet::REPLY_TO_USER);
             schema.ignore_signs(tweet::HASHTAG, &['#', '＃']);
@@ -288,6 +290,8 @@ impl Schema {
 pub mod tweet {
     use super::{FieldId, Kind};
 
+    pub use super::tweet_values::{Has, Is, Network};
+
     /// The words of the text.
     pub const TEXT: FieldId = FieldId(0);
     /// The author's display name.
@@ -306,9 +310,9 @@ pub mod tweet {
     pub const SCREEN_NAME: FieldId = FieldId(7);
     /// The screen name of the user whose tweet this one answers.
     pub const REPLY_TO: FieldId = FieldId(8);
-    /// What the tweet contains: values of [`HAS_VALUES`].
+    /// What the tweet contains: [`Has`].
     pub const HAS: FieldId = FieldId(9);
-    /// What the tweet is: values of [`IS_VALUES`].
+    /// What the tweet is: [`Is`].
     pub const IS: FieldId = FieldId(10);
     /// The tweet's id.
     pub const ID: FieldId = FieldId(11);
@@ -337,7 +341,7 @@ pub mod tweet {
     pub const COUNTRY: FieldId = FieldId(22);
     /// The words with which the author describes themselves.
     pub const BIO: FieldId = FieldId(23);
-    /// The network: values of [`SOURCE_VALUES`].
+    /// The network: [`Network`].
     pub const SOURCE: FieldId = FieldId(24);
     /// The number of replies, if it is known.
     pub const REPLIES: FieldId = FieldId(25);
@@ -353,28 +357,6 @@ pub mod tweet {
     pub const ALT: FieldId = FieldId(30);
     /// The words of the quoted tweet.
     pub const QUOTED: FieldId = FieldId(31);
-
-    /// The values of [`HAS`] and their aliases. The analysis of a tweet decides which it has.
-    pub const HAS_VALUES: &[(&str, &[&str])] = &[
-        ("media", &[]),
-        ("links", &["link", "urls"]),
-        ("hashtags", &["hashtag"]),
-        ("mentions", &["mention"]),
-        ("cashtags", &["cashtag", "symbols"]),
-        ("coordinates", &["geo", "location"]),
-        ("images", &["image", "photos", "photo", "twimg"]),
-        ("videos", &["video", "native_video", "consumer_video", "pro_video"]),
-        ("polls", &["poll"]),
-    ];
-    /// The values of [`IS`]. The analysis of a tweet decides which it is.
-    pub const IS_VALUES: &[(&str, &[&str])] = &[
-        ("retweet", &["retweets", "nativeretweets"]),
-        ("reply", &["replies"]),
-        ("quote", &["quotes"]),
-        ("verified", &["blue_verified"]),
-    ];
-    /// The values of [`SOURCE`] and their aliases.
-    pub const SOURCE_VALUES: &[(&str, &[&str])] = &[("x", &["twitter"]), ("bluesky", &[]), ("mastodon", &[])];
 
     pub(super) const FIELDS: &[(FieldId, &str, Kind, &[&str])] = &[
         (TEXT, "text", Kind::Text, &["full_text"]),

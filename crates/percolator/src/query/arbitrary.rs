@@ -44,14 +44,14 @@ fn term() -> impl Strategy<Value = (FieldId, String)> + Clone {
         1 => (Just(tweet::CASHTAG), one_of(TAGS)),
         1 => (prop::sample::select(vec![tweet::MENTION, tweet::SCREEN_NAME, tweet::REPLY_TO]), one_of(NAMES)),
         1 => (Just(tweet::LANG), one_of(LANGS)),
-        1 => (Just(tweet::HAS), one_value(tweet::HAS_VALUES)),
-        1 => (Just(tweet::IS), one_value(tweet::IS_VALUES)),
+        1 => (Just(tweet::HAS), one_value(tweet::Has::NAMES)),
+        1 => (Just(tweet::IS), one_value(tweet::Is::NAMES)),
         1 => (prop::sample::select(vec![tweet::PLACE, tweet::BIO, tweet::ALT, tweet::QUOTED]), one_of(WORDS)),
         1 => (prop::sample::select(vec![tweet::RETWEETS_OF, tweet::QUOTES_OF, tweet::COUNTRY]), one_of(NAMES)),
         1 => (prop::sample::select(vec![
             tweet::CONVERSATION_ID, tweet::REPLY_TO_TWEET, tweet::USER_ID, tweet::REPLY_TO_USER,
         ]), one_of(IDS)),
-        1 => (Just(tweet::SOURCE), one_value(tweet::SOURCE_VALUES)),
+        1 => (Just(tweet::SOURCE), one_value(tweet::Network::NAMES)),
     ]
 }
 
