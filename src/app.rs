@@ -42,7 +42,7 @@ const STUCK_CONNECTION_GRACE: Duration = Duration::from_secs(2);
 pub struct Plugins {
     engine: &'static EngineKind,
     sources: Vec<(String, Box<dyn Source>)>,
-    transports: Vec<Arc<dyn Transport>>,
+    transports: Vec<(&'static str, Arc<dyn Transport>)>,
 }
 
 impl Plugins {
@@ -67,20 +67,20 @@ impl Plugins {
                 None => {}
             }
         }
-        let mut transports = Vec::new();
-        for (at, plugin) in config.transports.iter().enumerate() {
-            let is_same =
-                |other: &PluginTable| other.kind == plugin.kind && other.table.get("path") == plugin.table.get("path");
-            if config.transports[..at].iter().any(is_same) {
-                errors.push(ConfigError::new(
-                    format!("{}.type", plugin.path),
-                    format!("there is another {:?} transport with this path already", plugin.kind),
-                ));
-            }
+        let mut transports: Vec<(&'static str, Arc<dyn Transport>)> = Vec::new();
+        for plugin in &config.transports {
             let row = find(TRANSPORTS, |row| row.name, &plugin.kind, &format!("{}.type", plugin.path), &mut errors);
-            match row.map(|row| (row.build)(plugin.table.clone())) {
-                Some(Ok(transport)) => transports.push(Arc::from(transport)),
-                Some(Err(wrong)) => errors.extend(wrong.into_iter().map(|error| error.within(&plugin.path))),
+            match row.map(|row| (row.name, (row.build)(plugin.table.clone()))) {
+                Some((name, Ok(transport))) => {
+                    let identity = transport.identity();
+                    if transports.iter().any(|(other, it)| *other == name && it.identity() == identity) {
+                        let place = if identity.is_empty() { String::new() } else { format!(" at {identity}") };
+                        let message = format!("there is another {name:?} transport{place} already");
+                        errors.push(ConfigError::new(format!("{}.type", plugin.path), message));
+                    }
+                    transports.push((name, Arc::from(transport)));
+                }
+                Some((_, Err(wrong))) => errors.extend(wrong.into_iter().map(|error| error.within(&plugin.path))),
                 None => {}
             }
         }
@@ -89,6 +89,12 @@ impl Plugins {
             Some(engine) if errors.is_empty() => Ok(Plugins { engine, sources, transports }),
             _ => Err(errors),
         }
+    }
+
+    /// The listeners of transports beside the HTTP server's: the kind of the transport and the
+    /// configured address, in the order of the configuration.
+    pub fn listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        self.transports.iter().filter_map(|(name, transport)| Some((*name, transport.listener()?.address())))
     }
 }
 
@@ -175,7 +181,7 @@ fn unlimited_if_zero(limit: usize) -> usize {
 pub struct RunningServer {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
-    transport_addresses: Vec<SocketAddr>,
+    transport_addresses: Vec<(&'static str, SocketAddr)>,
     tls: Option<Arc<Tls>>,
     grace: Duration,
     /// Cancelled when perch should stop.
@@ -227,10 +233,11 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         None => None,
     };
     let mut own_listeners = Vec::new();
-    for transport in &plugins.transports {
-        if let Some(address) = transport.listens() {
-            let listener = server::listen(address).with_context(|| format!("can't listen on {address}"))?;
-            own_listeners.push((listener, Arc::clone(transport)));
+    for (name, transport) in &plugins.transports {
+        if let Some(transport) = transport.listener() {
+            let address = transport.address();
+            let listener = server::listen(address).with_context(|| format!("{name} can't listen on {address}"))?;
+            own_listeners.push((*name, listener, transport));
         }
     }
     let index =
@@ -314,7 +321,7 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         shutdown: shutdown.clone(),
         tasks: connections.clone(),
     };
-    let router = crate::transport::router(&plugins.transports, &context);
+    let router = crate::transport::router(plugins.transports.iter().map(|(_, transport)| &**transport), &context);
     let options = ServerOptions {
         header_timeout: config.server.header_timeout,
         write_timeout: config.server.write_timeout,
@@ -338,8 +345,8 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         connections.spawn(server::serve(listener, router, options, shutdown.clone()));
     }
     let mut transport_addresses = Vec::new();
-    for (listener, transport) in own_listeners {
-        transport_addresses.push(listener.local_addr().context("a transport's listener has no address")?);
+    for (name, listener, transport) in own_listeners {
+        transport_addresses.push((name, listener.local_addr().context("a transport's listener has no address")?));
         let served = server::serve_transport(listener, (transport, context.clone()), options.clone(), shutdown.clone());
         connections.spawn(served);
     }
@@ -408,7 +415,7 @@ impl RunningServer {
 
     /// The addresses of the transports' own listeners, in the order of the configuration.
     #[must_use]
-    pub fn transport_addresses(&self) -> &[SocketAddr] {
+    pub fn transport_addresses(&self) -> &[(&'static str, SocketAddr)] {
         &self.transport_addresses
     }
 

@@ -46,7 +46,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::telemetry;
 use crate::transport::{
-    AccessControl, Connection, ConnectionShare, Peer, Progress, Transport, TransportContext, check_head,
+    AccessControl, Connection, ConnectionShare, Listener, Peer, Progress, TransportContext, check_head,
 };
 
 use admission::{Admission, AdmittedConnection};
@@ -122,10 +122,13 @@ pub async fn serve(listener: TcpListener, router: Router, options: ServerOptions
 /// ended.
 pub async fn serve_transport(
     listener: TcpListener,
-    (transport, context): (Arc<dyn Transport>, TransportContext),
-    options: ServerOptions,
+    (transport, context): (Arc<dyn Listener>, TransportContext),
+    mut options: ServerOptions,
     shutdown: CancellationToken,
 ) {
+    if !transport.is_encrypted() {
+        options.tls = None;
+    }
     let admission = Admission::new(options.access.clone(), options.header_timeout, false);
     accept(listener, admission, Own { transport, context }, options, shutdown).await;
 }
@@ -208,7 +211,7 @@ async fn accept(
 
 /// The connections of a transport's own listener.
 struct Own {
-    transport: Arc<dyn Transport>,
+    transport: Arc<dyn Listener>,
     context: TransportContext,
 }
 

@@ -180,24 +180,39 @@ impl TransportContext {
 
 /// A transport adds routes to the HTTP server, or has a listener of its own, or both.
 pub trait Transport: Send + Sync {
+    /// What tells two transports of one kind apart, such as the path of their routes. perch refuses
+    /// a configuration with two equal ones.
+    fn identity(&self) -> String {
+        self.listener().map(|listener| listener.address().to_string()).unwrap_or_default()
+    }
+
     /// The routes that it adds. Called once at start, in the runtime that serves them.
     fn routes(&self, context: TransportContext) -> Router {
         let _ = context;
         Router::new()
     }
 
-    /// The address of a listener of its own. perch binds it at start, and the limits of
-    /// connections, the PROXY protocol and TLS hold for it as for the HTTP server.
-    fn listens(&self) -> Option<SocketAddr> {
+    /// A listener of its own. perch binds it at start, and the limits of connections and the PROXY
+    /// protocol hold for it as for the HTTP server.
+    fn listener(&self) -> Option<Arc<dyn Listener>> {
         None
     }
+}
 
-    /// Serves a connection of that listener. Ends with the connection, or soon after its session
-    /// has ended ([`crate::live::CloseReason::ShuttingDown`]).
-    fn serve(&self, connection: Connection, context: TransportContext) -> BoxFuture<'static, ()> {
-        drop((connection, context));
-        Box::pin(std::future::ready(()))
+/// A listener for a protocol other than HTTP.
+pub trait Listener: Send + Sync {
+    /// The address to bind.
+    fn address(&self) -> SocketAddr;
+
+    /// Whether its connections use TLS where the server has a certificate. A transport with two
+    /// ports, one encrypted and one not, is configured as two transports.
+    fn is_encrypted(&self) -> bool {
+        true
     }
+
+    /// Serves a connection. Ends with the connection, or soon after its session has ended
+    /// ([`crate::live::CloseReason::ShuttingDown`]).
+    fn serve(&self, connection: Connection, context: TransportContext) -> BoxFuture<'static, ()>;
 }
 
 /// A connection of a transport's own listener, admitted and decrypted.
@@ -211,10 +226,10 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Who is connected.
+    /// The client, with the token that it has shown: an access token, or that of ingestion.
     #[must_use]
-    pub fn client(&self, access: &AccessControl) -> Client {
-        access.connected(self)
+    pub fn client(&self, access: &AccessControl, token: Option<&str>) -> Client {
+        access.connected(self, token)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::live::{ClientEvent, Command, Demand, Percolate, PercolateCommand, Que
 use crate::percolator::{Engine, Matches};
 use crate::query::{Ast, Query};
 use crate::schema::Schema;
-use crate::transport::Connection;
+use crate::transport::{Connection, Listener};
 
 /// An engine that panics at the first tweet.
 struct Broken;
@@ -68,12 +68,18 @@ fn http_client() -> reqwest::Client {
 struct Lines;
 
 impl Transport for Lines {
-    fn listens(&self) -> Option<SocketAddr> {
-        Some(SocketAddr::from(([127, 0, 0, 1], 0)))
+    fn listener(&self) -> Option<Arc<dyn Listener>> {
+        Some(Arc::new(Lines))
+    }
+}
+
+impl Listener for Lines {
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 0))
     }
 
     fn serve(&self, connection: Connection, context: TransportContext) -> BoxFuture<'static, ()> {
-        let mut session = context.open_session(&connection.client(&context.access), None, 1);
+        let mut session = context.open_session(&connection.client(&context.access, None), None, 1);
         Box::pin(async move {
             session.admit().expect("there is room");
             let (read, mut write) = tokio::io::split(connection.stream);
@@ -104,9 +110,9 @@ impl Transport for Lines {
 async fn a_transport_may_have_a_listener_of_its_own() {
     let dir = TempDir::new().expect("a directory");
     let mut plugins = plugins(&ENGINES[0]);
-    plugins.transports.push(Arc::new(Lines));
+    plugins.transports.push(("lines", Arc::new(Lines)));
     let running = start_in(&dir, plugins).await;
-    let &[address] = running.transport_addresses() else { panic!("one") };
+    let &[("lines", address)] = running.transport_addresses() else { panic!("one") };
     let (url, shutdown) = (format!("http://{}/api/tweets", running.address()), running.shutdown_token());
     let running = tokio::spawn(running.run());
     let (read, mut write) = tokio::net::TcpStream::connect(address).await.expect("it listens").into_split();
@@ -127,7 +133,7 @@ async fn a_transport_may_have_a_listener_of_its_own() {
 fn plugins(engine: &'static EngineKind) -> Plugins {
     let rest = find(TRANSPORTS, |row| row.name, "rest", "", &mut Vec::new()).expect("it is in the table");
     let rest = (rest.build)(toml::Table::new()).expect("it builds");
-    Plugins { engine, sources: Vec::new(), transports: vec![Arc::from(rest), Arc::new(Panics)] }
+    Plugins { engine, sources: Vec::new(), transports: vec![("rest", Arc::from(rest)), ("panics", Arc::new(Panics))] }
 }
 
 async fn start_in(dir: &TempDir, plugins: Plugins) -> RunningServer {

@@ -50,8 +50,8 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
         if let Some(address) = running.admin_address() {
             tracing::info!(%address, "serving metrics");
         }
-        for address in running.transport_addresses() {
-            tracing::info!(%address, "serving a transport");
+        for (transport, address) in running.transport_addresses() {
+            tracing::info!(%address, transport, "serving a transport");
         }
         let second_end = end_twice(ends, running.shutdown_token());
         tokio::select! {

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use tokio::time::Instant;
 
 use crate::auth::{AccessToken, IngestToken, SearchScope};
@@ -181,17 +181,15 @@ impl AccessControl {
     }
 
     /// The client of a connection that is not HTTP.
-    pub(super) fn connected(&self, connection: &Connection) -> Client {
-        let headers = HeaderMap::new();
-        let address = self.client(connection.peer, &headers);
+    pub(super) fn connected(&self, connection: &Connection, token: Option<&str>) -> Client {
+        let address = self.client(connection.peer, &HeaderMap::new());
         Client {
             address: Some(address.address),
             port: connection.peer.address.port(),
-            // No name is asked for, so only the address counts.
-            locality: Locality::new(Some(address), &headers, Some("localhost"), Version::HTTP_11),
+            locality: Locality::of_connection(address),
             origins: Vec::new(),
             host: None,
-            token: None,
+            token: token.map(Into::into),
             progress: connection.progress.clone(),
             connection: None,
         }

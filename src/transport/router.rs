@@ -22,11 +22,10 @@ use super::response_budget::{self, ResponseBudgets};
 use super::{Transport, TransportContext, http};
 
 /// The server's router: the routes of all transports, and JSON errors for all other paths.
-pub fn router(transports: &[Arc<dyn Transport>], context: &TransportContext) -> Router {
+pub fn router<'a>(transports: impl Iterator<Item = &'a dyn Transport>, context: &TransportContext) -> Router {
     let header =
         |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     let routes = transports
-        .iter()
         .fold(Router::new(), |router, transport| router.merge(transport.routes(context.clone())))
         .fallback(http::not_found)
         .method_not_allowed_fallback(method_not_allowed);

@@ -57,6 +57,10 @@ struct SenteTransport {
 }
 
 impl Transport for SenteTransport {
+    fn identity(&self) -> String {
+        self.options.path.clone()
+    }
+
     fn routes(&self, context: TransportContext) -> Router {
         let counts = stats_ticker::spawn(&context);
         let Options { path, grace_seconds, .. } = &self.options;

@@ -5,8 +5,6 @@
 //! `Host`, and HTTP/1.1 or newer: by default nginx forwards requests as HTTP/1.0 and changes
 //! `Host`. A proxy that leaves no trace looks like a client; docs/SECURITY.md lists such proxies.
 
-use std::net::IpAddr;
-
 use axum::http::{HeaderMap, Version};
 
 use super::client_address::{ClientAddress, Via};
@@ -63,16 +61,26 @@ impl Locality {
         host: Option<&str>,
         version: Version,
     ) -> Locality {
-        let is_direct = client.is_some_and(|client| client.via == Via::Direct);
-        let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
         let is_forwarding =
             |name: &str| FORWARDING_HEADERS.contains(&name) || FORWARDING_PREFIXES.iter().any(|p| name.starts_with(p));
+        match client.map_or(Locality::Remote, Locality::of_connection) {
+            Locality::Local => {}
+            other => return other,
+        }
         match () {
-            () if client.is_some() && !is_direct => Locality::Forwarded,
-            () if !client.is_some_and(|client| is_loopback(client.address)) => Locality::Remote,
             () if headers.keys().any(|name| is_forwarding(name.as_str())) => Locality::Forwarded,
             () if version < Version::HTTP_11 => Locality::OldVersion,
             () if !host.is_some_and(host::is_loopback) => Locality::OtherHost,
+            () => Locality::Local,
+        }
+    }
+
+    /// Of a connection that is not HTTP: only its address counts, so a TCP proxy on this machine
+    /// makes its clients local.
+    pub(super) fn of_connection(client: ClientAddress) -> Locality {
+        match () {
+            () if client.via != Via::Direct => Locality::Forwarded,
+            () if !client.address.to_canonical().is_loopback() => Locality::Remote,
             () => Locality::Local,
         }
     }
