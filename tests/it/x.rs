@@ -142,7 +142,8 @@ async fn refusals_are_named_and_stop_nothing_else() {
     let unavailable = json_answer("503 Service Unavailable", "", "{}");
     let rules = json_answer("200 OK", "", r#"{"data": [], "meta": {}}"#);
     let invalid = r#"{"errors": [{"value": "birds", "details": ["no viable alternative (at position 1)"], "title": "UnprocessableEntity"}]}"#;
-    let stream = |answer: String| State { stream_faults: [answer].into(), ..State::default() };
+    // Each time again: the test may look while perch is connecting.
+    let stream = |answer: String| State { stream_faults: vec![answer; 1_000].into(), ..State::default() };
     let rule_answers = |answers: &[&String]| State {
         rule_faults: answers.iter().map(|&answer| answer.clone()).collect(),
         ..State::default()

@@ -264,7 +264,8 @@ impl Connection {
                     return socket.get_mut().shutdown().await.ok();
                 },
                 message = socket.next() => {
-                    let message: Value = serde_json::from_str(message?.ok()?.to_text().ok()?).ok()?;
+                    let Message::Text(message) = message?.ok()? else { continue };
+                    let message: Value = serde_json::from_str(&message).ok()?;
                     let tag = message["tag"].as_str().map(|tag| format!("/{tag}")).unwrap_or_default();
                     subscribed.push(format!("{}{tag}", message["stream"].as_str()?));
                     self.state().subscriptions += 1;
