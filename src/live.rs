@@ -35,6 +35,7 @@ mod requester;
 mod scheduler;
 mod session;
 mod session_slot;
+mod subscribe_all;
 mod suggest;
 mod token_bucket;
 

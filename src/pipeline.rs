@@ -116,6 +116,11 @@ pub(crate) enum Control {
         resume: bool,
         reply: oneshot::Sender<Result<Subscribed, RegistrationError>>,
     },
+    /// Adds the unnamed subscription of each of these new sessions. The replies have their order.
+    SubscribeAll {
+        sessions: Vec<(ClientKey, Arc<SessionQueue>, Query)>,
+        reply: oneshot::Sender<Vec<Result<Subscribed, RegistrationError>>>,
+    },
     /// Ends a subscription. Replies whether there was one.
     Unsubscribe { uid: Uid, name: SubscriptionName, reply: oneshot::Sender<bool> },
     /// Asks which queries a tweet matches. Costs as much as a tweet, so a waiting batch comes next.
@@ -227,7 +232,11 @@ impl Pipeline {
                     continue;
                 }
                 Some(control) = self.control.recv() => {
-                    n_controls += if matches!(control, Control::Matching { .. }) { MAX_CONTROLS_PER_TURN } else { 1 };
+                    n_controls += match &control {
+                        Control::Matching { .. } => MAX_CONTROLS_PER_TURN,
+                        Control::SubscribeAll { sessions, .. } => sessions.len(),
+                        Control::Subscribe { .. } | Control::Unsubscribe { .. } => 1,
+                    };
                     self.control(control);
                     continue;
                 }
@@ -264,16 +273,21 @@ impl Pipeline {
             Control::Subscribe { reply, .. } if reply.is_closed() => {}
             // A session that ends from here on is disconnected later.
             Control::Subscribe { client, queue, name, query, resume, reply } => {
-                let subscribed = self.hub.subscribe_for(&client, &queue, &name, &query);
-                self.slicer.registered();
-                // The session may have read tweets of the batch in progress from the index. These
-                // are not pushed to it again.
-                let watermark = self.position.seq().max(queue.after());
-                if subscribed.is_ok() && resume {
-                    queue.resume(watermark);
+                let subscribed = self.subscribe(&client, &queue, &name, &query);
+                if let Ok(subscribed) = &subscribed
+                    && resume
+                {
+                    queue.resume(subscribed.watermark);
                 }
                 self.count_queries();
-                let _ = reply.send(subscribed.map(|query| Subscribed { watermark, query }));
+                let _ = reply.send(subscribed);
+            }
+            Control::SubscribeAll { reply, .. } if reply.is_closed() => {}
+            Control::SubscribeAll { sessions, reply } => {
+                let subscribe = |(client, queue, query)| self.subscribe(&client, &queue, &None, &query);
+                let subscribed = sessions.into_iter().map(subscribe).collect();
+                self.count_queries();
+                let _ = reply.send(subscribed);
             }
             Control::Unsubscribe { uid, name, reply } => {
                 let existed = self.hub.unsubscribe(uid, &name);
@@ -284,6 +298,20 @@ impl Pipeline {
                 let _ = reply.send(self.hub.matching(&tweet.doc));
             }
         }
+    }
+
+    fn subscribe(
+        &mut self,
+        client: &ClientKey,
+        queue: &Arc<SessionQueue>,
+        name: &SubscriptionName,
+        query: &Query,
+    ) -> Result<Subscribed, RegistrationError> {
+        let query = self.hub.subscribe_for(client, queue, name, query)?;
+        self.slicer.registered();
+        // The session may have read tweets of the batch in progress from the index. These are not
+        // pushed to it again.
+        Ok(Subscribed { watermark: self.position.seq().max(queue.after()), query })
     }
 
     fn count_queries(&self) {

@@ -12,6 +12,7 @@
 
 mod addresses;
 mod batch;
+mod bulk;
 mod change;
 mod copy;
 mod delivery_id;
@@ -52,6 +53,7 @@ use crate::live::{ApiError, Code, Live, QueryParserPool, SearchRequest as Histor
 use crate::query::QueryLimits;
 
 use batch::Batch;
+pub(crate) use bulk::Prepared;
 pub(crate) use copy::Snapshot;
 use digest::DigestSlots;
 pub(crate) use feed::Feed;
@@ -173,6 +175,7 @@ impl SavedSearches {
             give_up: context.deliveries.give_up,
             entries: Mutex::default(),
             locks: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
+            floor_turn: tokio::sync::RwLock::new(()),
             next_id: AtomicU64::new(loaded.next_id),
             floor: Arc::new(AtomicU64::new(loaded.floor.0)),
         });
@@ -195,7 +198,7 @@ impl SavedSearches {
 
     /// Stops the deliveries, and waits until their positions are durable.
     pub(crate) async fn stop(&self) {
-        self.0.raise_floor();
+        self.0.raise_floor().await;
         let deliveries: Vec<_> =
             self.0.entries().by_name.values_mut().flat_map(|entry| std::mem::take(&mut entry.deliveries)).collect();
         for RunningDelivery { task, .. } in deliveries {

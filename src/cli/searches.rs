@@ -1,6 +1,6 @@
 //! `perch searches`: saved searches and their webhooks.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -371,9 +371,33 @@ async fn feed_token(args: &FeedTokenArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The most lines and bytes of a portion of an import.
+const PORTION_LINES: usize = 10_000;
+const PORTION_BYTES: usize = 4 * 1024 * 1024;
+
+/// What perch says of a portion.
+#[derive(Deserialize)]
+struct Imported {
+    accepted: u64,
+    refused: u64,
+    errors: Vec<RefusedLine>,
+    error: Option<RefusedPortion>,
+}
+
+#[derive(Deserialize)]
+struct RefusedLine {
+    line: usize,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+struct RefusedPortion {
+    message: String,
+}
+
 async fn import(args: &ImportArgs) -> Result<(), Failure> {
     let name = args.file.display();
-    let lines: Box<dyn std::io::BufRead> = if args.file.as_os_str() == "-" {
+    let mut input: Box<dyn std::io::BufRead> = if args.file.as_os_str() == "-" {
         Box::new(std::io::stdin().lock())
     } else {
         let file = std::fs::File::open(&args.file)
@@ -381,30 +405,55 @@ async fn import(args: &ImportArgs) -> Result<(), Failure> {
         Box::new(std::io::BufReader::new(file))
     };
     let server = Server::new(&args.server)?;
-    let (mut saved, mut failed) = (0, 0);
-    for (at, line) in lines.lines().enumerate() {
-        let line = line.with_context(|| format!("{name} can't be read"))?;
-        if line.trim().is_empty() {
-            continue;
+    let (mut saved, mut failed, mut first) = (0, 0, 0);
+    loop {
+        let (portion, lines) = portion(&mut *input).with_context(|| format!("{name} can't be read"))?;
+        if lines == 0 {
+            break;
         }
-        let search: Value = serde_json::from_str(&line)
-            .map_err(|error| Failure::Usage(format!("{name}:{}: no JSON: {error}", at + 1)))?;
-        let Some(search_name) = search["name"].as_str().map(str::to_owned) else {
-            return Err(Failure::Usage(format!("{name}:{}: `name` is missing", at + 1)));
+        let body = Some(("application/x-ndjson", Bytes::from(portion)));
+        let sent = server.http.request(Method::POST, &server.url("/api/searches"), body).await;
+        let HttpAnswer { status, body, .. } = sent.map_err(|error| unreachable(&args.server.url, &error))?;
+        let Ok(Imported { accepted, refused, errors, error }) = serde_json::from_str(&body) else {
+            return Err(refusal(status, &body));
         };
-        match server.ask(Method::PUT, &server.of(&search_name, ""), Some(&Value::Object(definition(search)))).await {
-            Ok(_) => saved += 1,
-            Err(Failure::Usage(message)) => {
-                failed += 1;
-                anstream::eprintln!("{name}:{}: {}", at + 1, escaped(&message));
-            }
-            Err(Failure::Other(error)) if saved + failed > 0 => {
-                failed += 1;
-                anstream::eprintln!("{name}:{}: {}", at + 1, escaped(&error.to_string()));
-            }
-            Err(failure) => return Err(failure),
+        let listed = errors.len() as u64;
+        for RefusedLine { line, reason } in errors {
+            anstream::eprintln!("{name}:{}: {}", first + line, escaped(&reason));
+        }
+        if refused > listed {
+            anstream::eprintln!("{name}: {} more lines up to line {} are refused", refused - listed, first + lines);
+        }
+        (saved, failed, first) = (saved + accepted, failed + refused, first + lines);
+        if let Some(RefusedPortion { message }) = error {
+            anstream::eprintln!("{saved} saved, {failed} failed");
+            return Err(anyhow::anyhow!("{name}: not all of the first {first} lines are saved: {message}").into());
         }
     }
     anstream::eprintln!("{saved} saved, {failed} failed");
     if failed == 0 { Ok(()) } else { Err(Failure::Reported) }
+}
+
+/// The next lines of a file, without the state that `perch searches list --json` prints too.
+fn portion(input: &mut dyn std::io::BufRead) -> std::io::Result<(Vec<u8>, usize)> {
+    let (mut portion, mut line, mut lines) = (Vec::new(), Vec::new(), 0);
+    while lines < PORTION_LINES && portion.len() < PORTION_BYTES {
+        line.clear();
+        if input.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        lines += 1;
+        match serde_json::from_slice(&line) {
+            Ok(search @ Value::Object(_)) => {
+                let name = search.get("name").cloned();
+                let mut fields = definition(search);
+                fields.extend(name.map(|name| ("name".to_owned(), name)));
+                serde_json::to_writer(&mut portion, &fields)?;
+            }
+            // perch says what is wrong with it.
+            _ => portion.extend_from_slice(line.trim_ascii_end()),
+        }
+        portion.push(b'\n');
+    }
+    Ok((portion, lines))
 }

@@ -38,9 +38,9 @@ impl QueryInput {
     }
 
     /// Parses the query on this thread. A pattern can take milliseconds: see [`QueryParserPool`].
-    pub(crate) fn parse(self, limits: &QueryLimits, use_of: UseOf) -> Result<Parsed, ApiError> {
+    pub(crate) fn parse(&self, limits: &QueryLimits, use_of: UseOf) -> Result<Parsed, ApiError> {
         let options = ParseOptions { now: use_of.now(), ..ParseOptions::default() };
-        let parsed = match &self {
+        let parsed = match self {
             QueryInput::Text(text) => Parsed::from_text(text, Schema::tweet(), limits, options),
             QueryInput::Json(json) => Parsed::from_json(json, Schema::tweet(), limits, options),
             QueryInput::JsonText(text) => {
@@ -126,6 +126,11 @@ impl QueryParserPool {
         self.parse(form, UseOf::Registration, requester).await.map(|parsed| parsed.query)
     }
 
+    /// Parses a query on this thread if that takes microseconds.
+    pub(crate) fn parse_at_once(&self, form: &QueryInput, use_of: UseOf) -> Option<Result<Parsed, ApiError>> {
+        form.is_cheap().then(|| form.parse(&self.limits, use_of))
+    }
+
     /// Parses a query.
     pub(crate) async fn parse(
         &self,
@@ -133,8 +138,8 @@ impl QueryParserPool {
         use_of: UseOf,
         requester: &Requester,
     ) -> Result<Parsed, ApiError> {
-        if form.is_cheap() {
-            return form.parse(&self.limits, use_of);
+        if let Some(parsed) = self.parse_at_once(&form, use_of) {
+            return parsed;
         }
         let (limits, patience) = (self.limits, self.patience);
         let (ticket, turn) = self.scheduler.enqueue(requester, true).map_err(|_full| {

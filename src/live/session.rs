@@ -146,6 +146,10 @@ impl Session {
         self.queue.uid()
     }
 
+    pub(super) fn queue(&self) -> &Arc<SessionQueue> {
+        &self.queue
+    }
+
     /// Counts the session among the open sessions, unless it is counted already.
     ///
     /// # Errors
@@ -225,12 +229,7 @@ impl Session {
         Ok(async move {
             let resume = since.is_some();
             let subscribe = |reply| Control::Subscribe { client, queue, name, query, resume, reply };
-            live.ask(subscribe).await?.map_err(|full| {
-                if matches!(full, RegistrationError::ClientOutOfMemory(_) | RegistrationError::TooManyWeakPatterns(_)) {
-                    crate::telemetry::turned_away("queries_per_client");
-                }
-                LiveError::Limit(full.to_string())
-            })
+            live.ask(subscribe).await?.map_err(refused)
         })
     }
 
@@ -423,6 +422,14 @@ impl Session {
             }
         }
     }
+}
+
+/// The error of a subscription that the loop refuses.
+pub(super) fn refused(full: RegistrationError) -> LiveError {
+    if matches!(full, RegistrationError::ClientOutOfMemory(_) | RegistrationError::TooManyWeakPatterns(_)) {
+        crate::telemetry::turned_away("queries_per_client");
+    }
+    LiveError::Limit(full.to_string())
 }
 
 impl Drop for Session {

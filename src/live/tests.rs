@@ -339,6 +339,40 @@ async fn a_quiet_session_that_falls_behind_starts_at_the_first_tweet_it_is_owed(
     stages.stop().await;
 }
 
+/// Sessions that are opened together while tweets come: each has what comes behind its watermark.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_are_opened_together_have_exact_watermarks() {
+    let stages = Stages::start(Duration::from_millis(3), QueueLimits { max_frames: 10_000, max_bytes: 10_000_000 });
+    let intake = stages.intake.clone();
+    let sending = tokio::spawn(async move {
+        let mut last = Seq::ZERO;
+        for batch in 0..40 {
+            let tweets = (0..25).map(|at| analyzed(batch * 25 + at, "rust")).collect();
+            last = intake.send_durably(tweets).await.expect("it is kept").seq;
+        }
+        last
+    });
+    let mut opened = Vec::new();
+    while opened.len() < 900 {
+        let queries = (0..300).map(|_| (ClientKey::Server, query("rust"))).collect();
+        opened.extend(stages.live.subscribe_all(queries).await.expect("the loop runs"));
+    }
+    let last = sending.await.expect("no panic");
+    for session in opened {
+        let (mut session, Registration { seq, .. }) = session.expect("it registers");
+        let (mut events, mut seqs) = (Vec::new(), Vec::new());
+        while seqs.last().copied().unwrap_or(seq) < last {
+            session.next(&mut events).await;
+            seqs.extend(events.drain(..).filter_map(|event| match event {
+                Event::Tweet(delivery) => Some(delivery.hit.seq),
+                _ => None,
+            }));
+        }
+        assert_eq!(seqs, (seq.0 + 1..=last.0).map(Seq).collect::<Vec<_>>());
+    }
+    stages.stop().await;
+}
+
 #[tokio::test]
 async fn a_session_that_is_left_alone_keeps_no_turn() {
     let stages = Stages::start(Duration::from_millis(3), QueueLimits { max_frames: 8, max_bytes: 1_000_000 });

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use super::delivery_id::DeliveryId;
 use super::pacing::millis;
 use super::receiver::WrongField;
+use super::receivers::Destination;
 use super::registry::{Entry, Registry, RunningDelivery, Start, stop_tasks};
-use super::spec::StoredSearch;
+use super::spec::{SearchSpec, StoredSearch};
 use super::store::{Change, Position};
 use super::view::SavedSearch;
 use super::worker::DeliveryState;
@@ -38,11 +39,7 @@ impl Registry {
         }
         check_expected(expected, old.as_ref().map(|old| old.revision))?;
         spec.unmask(old.as_ref().map(|old| &old.spec))?;
-        let destinations = spec.destinations()?;
-        for (at, destination) in destinations.iter().enumerate() {
-            let wrong = |WrongField(field, what): WrongField| ApiError::field(&format!("deliver[{at}].{field}"), &what);
-            destination.receiver.check(&self.client).map_err(wrong)?;
-        }
+        let destinations = self.destinations(&spec)?;
         let (query, warnings) = self.parse(&spec, owner).await?;
         if let Some(old) = &old
             && old.spec == spec
@@ -55,7 +52,7 @@ impl Registry {
         }
         let subject = old.as_ref().map_or(&*owner.subject, |old| old.owner.as_str()).to_owned();
         if old.is_none() {
-            self.check_quota(&subject)?;
+            self.check_quota(&subject, 0)?;
         }
         let epoch = match epoch {
             Some(epoch) => {
@@ -73,6 +70,7 @@ impl Registry {
         let mut kept: HashMap<String, DeliveryId> =
             std::iter::zip(&old_receivers, &old_ids).map(|(old, id)| (old.receiver.key(), *id)).collect();
         let (mut starts, mut new_positions) = (Vec::new(), Vec::new());
+        let _floor_stays = self.floor_turn.read().await;
         for destination in destinations {
             let id = kept.remove(&destination.receiver.key());
             if let Some(id) = id {
@@ -98,7 +96,9 @@ impl Registry {
                 }
                 registration => registration?,
             };
-            let position = Position { seq: since.unwrap_or(registration.seq), ..Position::default() };
+            let seq = since.unwrap_or(registration.seq);
+            let follows_floor = since.is_none() && !spec.paused && destination.pacing.is_none();
+            let position = Position { seq, follows_floor, ..Position::default() };
             new_positions.push((id, position));
             let session = (!spec.paused).then(|| Box::new(session));
             starts.push(Start { id, position, pacing: None, destination, session, is_paused: spec.paused });
@@ -139,15 +139,7 @@ impl Registry {
             None => start,
         });
         let deliveries = starts.map(|start| self.start(&name, &subject, &query, start)).collect();
-        let entry = Entry {
-            owner: subject.into(),
-            revision: search.revision,
-            is_paused: search.spec.paused,
-            is_public: search.spec.public,
-            tags: search.spec.tags.clone(),
-            query: Some(query.id()),
-            deliveries,
-        };
+        let entry = Entry::new(&search, subject.into(), Some(query.id()), deliveries);
         self.entries().insert(Arc::clone(&name), entry);
         let view = self.view_of(&name, search).ok_or_else(|| not_found(&name))?;
         Ok((SavedSearch { warnings, ..view }, old.is_none()))
@@ -224,10 +216,22 @@ impl Registry {
         Ok(())
     }
 
-    fn check_quota(&self, owner: &str) -> Result<(), ApiError> {
+    /// Builds the receivers of a search that is saved, if the configuration allows them.
+    pub(super) fn destinations(&self, spec: &SearchSpec) -> Result<Vec<Destination>, ApiError> {
+        let destinations = spec.destinations()?;
+        for (at, destination) in destinations.iter().enumerate() {
+            let wrong = |WrongField(field, what): WrongField| ApiError::field(&format!("deliver[{at}].{field}"), &what);
+            destination.receiver.check(&self.client).map_err(wrong)?;
+        }
+        Ok(destinations)
+    }
+
+    /// Whether an owner may add a search. `adding`: others of its searches that are about to be
+    /// added.
+    pub(super) fn check_quota(&self, owner: &str, adding: usize) -> Result<(), ApiError> {
         let entries = self.entries();
-        let of_owner = || entries.by_owner.get(owner).copied().unwrap_or(0);
-        let message = if entries.by_name.len() >= self.limits.all {
+        let of_owner = || entries.by_owner.get(owner).copied().unwrap_or(0) + adding;
+        let message = if entries.by_name.len() + adding >= self.limits.all {
             format!("all {} saved searches are taken (limits.max_saved_searches)", self.limits.all)
         } else if !owner.is_empty() && of_owner() >= self.limits.per_owner {
             format!(

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::RwLock;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::delivery_id::DeliveryId;
@@ -44,6 +45,9 @@ pub(super) struct Registry {
     pub(super) digests: Arc<DigestSlots>,
     pub(super) entries: Mutex<Entries>,
     pub(super) locks: [tokio::sync::Mutex<()>; LOCKS],
+    /// Held by changes that add deliveries, from their registration until they are in `entries`;
+    /// and alone while the floor rises, so that it passes no match of theirs.
+    pub(super) floor_turn: RwLock<()>,
     pub(super) next_id: AtomicU64,
     /// Every match up to this seq was delivered, but for the deliveries that do not follow it.
     pub(super) floor: Arc<AtomicU64>,
@@ -98,6 +102,23 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    pub(super) fn new(
+        search: &StoredSearch,
+        owner: Arc<str>,
+        query: Option<QueryId>,
+        deliveries: Vec<RunningDelivery>,
+    ) -> Entry {
+        Entry {
+            owner,
+            revision: search.revision,
+            is_paused: search.spec.paused,
+            is_public: search.spec.public,
+            tags: search.spec.tags.clone(),
+            query,
+            deliveries,
+        }
+    }
+
     /// The query that its deliveries have registered.
     pub(super) fn registered(&self) -> Option<QueryId> {
         self.query.filter(|_| !self.is_paused && !self.deliveries.is_empty())
@@ -122,6 +143,11 @@ pub(super) struct Start {
     pub(super) is_paused: bool,
 }
 
+/// The client on whose behalf the searches of an owner are registered.
+pub(super) fn client_of(owner: &str) -> ClientKey {
+    if owner.is_empty() { ClientKey::Server } else { ClientKey::Subject(owner.into()) }
+}
+
 pub(super) async fn stop_tasks(deliveries: Vec<RunningDelivery>) {
     for task in deliveries.into_iter().filter_map(|delivery| delivery.task) {
         task.abort();
@@ -134,7 +160,7 @@ pub(super) async fn raise_floor(inner: Weak<Registry>) {
     loop {
         tokio::time::sleep(FLOOR_INTERVAL).await;
         let Some(inner) = inner.upgrade() else { return };
-        let _ = tokio::task::spawn_blocking(move || inner.raise_floor()).await;
+        inner.raise_floor().await;
     }
 }
 
@@ -144,11 +170,22 @@ impl Registry {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until no other change of this search is under way.
     pub(super) async fn turn(&self, name: &str) -> tokio::sync::MutexGuard<'_, ()> {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
         self.locks[usize::try_from(hasher.finish() % LOCKS as u64).unwrap_or(0)].lock().await
+    }
+
+    /// Waits until no change of any search is under way.
+    pub(super) async fn all_turns(&self) -> Vec<tokio::sync::MutexGuard<'_, ()>> {
+        let mut turns = Vec::with_capacity(LOCKS);
+        // Always in this order, and no other task takes more than one: none waits in a circle.
+        for lock in &self.locks {
+            turns.push(lock.lock().await);
+        }
+        turns
     }
 
     pub(super) fn check_owner(&self, name: &str, owner: &Owner) -> Result<u64, ApiError> {
@@ -167,8 +204,7 @@ impl Registry {
 
     /// The live search on behalf of an owner.
     pub(super) fn live_of(&self, owner: &str) -> Live {
-        let client = if owner.is_empty() { ClientKey::Server } else { ClientKey::Subject(owner.into()) };
-        self.live.on_behalf_of(Requester { client, session: SessionKey::connection(0) })
+        self.live.on_behalf_of(Requester { client: client_of(owner), session: SessionKey::connection(0) })
     }
 
     pub(super) async fn parse(&self, spec: &SearchSpec, owner: &Owner) -> Result<(Query, Vec<QueryWarning>), ApiError> {
@@ -210,15 +246,7 @@ impl Registry {
                 positions.into_iter().map(failed).collect()
             }
         };
-        let entry = Entry {
-            owner: search.owner.as_str().into(),
-            revision: search.revision,
-            is_paused: search.spec.paused,
-            is_public: search.spec.public,
-            tags: search.spec.tags.clone(),
-            query: query_id,
-            deliveries,
-        };
+        let entry = Entry::new(search, search.owner.as_str().into(), query_id, deliveries);
         self.entries().insert(Arc::clone(name), entry);
     }
 
@@ -279,7 +307,13 @@ impl Registry {
     }
 
     /// Stores the position that most deliveries share.
-    pub(super) fn raise_floor(&self) {
+    pub(super) async fn raise_floor(self: &Arc<Registry>) {
+        let _turn = self.floor_turn.write().await;
+        let inner = Arc::clone(self);
+        let _ = tokio::task::spawn_blocking(move || inner.raise_floor_to_offered()).await;
+    }
+
+    fn raise_floor_to_offered(&self) {
         // Read before the deliveries are looked at: a match that is offered in between is behind
         // it.
         let floor = self.live.offered();

@@ -97,6 +97,8 @@ pub(super) struct Try {
 pub(super) enum Change {
     /// Adds a search, or replaces the one of this name. Its new deliveries get positions.
     Put { name: Arc<str>, search: Box<StoredSearch>, positions: Vec<(DeliveryId, Position)>, removed: Vec<DeliveryId> },
+    /// Adds searches of new names.
+    Add(Vec<NewSearch>),
     /// Removes a search and its deliveries.
     Remove { name: Arc<str>, removed: Vec<DeliveryId> },
     /// Moves a delivery.
@@ -109,6 +111,15 @@ pub(super) enum Change {
     Floor { floor: Seq },
     /// Ends the thread. Later changes fail.
     Close,
+}
+
+/// A search of a new name.
+pub(super) struct NewSearch {
+    pub(super) name: Arc<str>,
+    /// Its [`StoredSearch`] as JSON, written before it reaches the thread that writes.
+    pub(super) json: Vec<u8>,
+    /// The positions of its deliveries.
+    pub(super) positions: Vec<(DeliveryId, Position)>,
 }
 
 /// The file can't be written.
@@ -372,14 +383,14 @@ fn apply(transaction: &WriteTransaction, change: &Change) -> Result<(), redb::Er
             let json = serde_json::to_vec(search).expect("a search is made of JSON");
             transaction.open_table(SEARCHES)?.insert(&**name, json.as_slice())?;
             remove(transaction, removed)?;
-            let mut table = transaction.open_table(POSITIONS)?;
-            for (id, position) in positions {
-                table.insert(id.0, position.row())?;
+            add_positions(transaction, positions.iter())?;
+        }
+        Change::Add(searches) => {
+            let mut table = transaction.open_table(SEARCHES)?;
+            for NewSearch { name, json, .. } in searches {
+                table.insert(&**name, json.as_slice())?;
             }
-            let next = positions.iter().map(|(id, _)| u128::from(id.0) + 1).max().unwrap_or(0);
-            let mut meta = transaction.open_table(META)?;
-            let used = meta.get("next_id")?.map_or(0, |used| used.value());
-            meta.insert("next_id", used.max(next))?;
+            add_positions(transaction, searches.iter().flat_map(|search| &search.positions))?;
         }
         Change::Remove { name, removed } => {
             transaction.open_table(SEARCHES)?.remove(&**name)?;
@@ -414,6 +425,22 @@ fn apply(transaction: &WriteTransaction, change: &Change) -> Result<(), redb::Er
             transaction.open_table(META)?.insert("floor", u128::from(floor.0))?;
         }
     }
+    Ok(())
+}
+
+/// Adds the positions of new deliveries, whose ids are used from now on.
+fn add_positions<'a>(
+    transaction: &WriteTransaction,
+    positions: impl Iterator<Item = &'a (DeliveryId, Position)>,
+) -> Result<(), redb::Error> {
+    let (mut table, mut next) = (transaction.open_table(POSITIONS)?, 0);
+    for (id, position) in positions {
+        table.insert(id.0, position.row())?;
+        next = next.max(u128::from(id.0) + 1);
+    }
+    let mut meta = transaction.open_table(META)?;
+    let used = meta.get("next_id")?.map_or(0, |used| used.value());
+    meta.insert("next_id", used.max(next))?;
     Ok(())
 }
 

@@ -43,7 +43,7 @@ use super::{TransportContext, http, openapi};
 const SOURCE: &str = "http";
 
 /// The most refused lines that an answer lists.
-const MAX_ERRORS: usize = 100;
+pub(super) const MAX_ERRORS: usize = 100;
 
 /// The most batches of one body that wait for their commit, before perch stops reading the body. It
 /// is far above what one commit takes, and keeps acknowledgements from piling up when commits are
@@ -87,13 +87,13 @@ pub(super) struct IngestAnswer {
     docs: u64,
 }
 
-/// A line that is no tweet.
+/// A line that is refused.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RefusedLine {
     /// Counted from 1.
-    line: u64,
+    pub(super) line: u64,
     /// Why.
-    reason: String,
+    pub(super) reason: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

@@ -1,5 +1,7 @@
 //! `/api/searches`: saved searches.
 
+pub(super) mod bulk;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -52,6 +54,7 @@ const FEED_TOKEN: &str = "/api/searches/{name}/feed-token";
 
 pub(super) const ROUTES: &[Route<Arc<TransportContext>>] = &[
     Route { method: "GET", path: "/api/searches", handler: || guarded(MethodFilter::GET, list) },
+    Route { method: "POST", path: "/api/searches", handler: || guarded(MethodFilter::POST, bulk::put_all) },
     Route { method: "GET", path: SEARCH, handler: || guarded(MethodFilter::GET, get) },
     Route { method: "PUT", path: SEARCH, handler: || guarded(MethodFilter::PUT, put) },
     Route { method: "DELETE", path: SEARCH, handler: || guarded(MethodFilter::DELETE, remove) },

@@ -78,6 +78,7 @@ fn every_route_names_who_may_call_it() {
         GET /readyz: anyone
         GET /metrics: anyone
         GET /api/searches: saver
+        POST /api/searches: saver
         GET /api/searches/{name}: saver
         PUT /api/searches/{name}: saver
         DELETE /api/searches/{name}: saver

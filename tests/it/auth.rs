@@ -236,3 +236,26 @@ async fn who_never_says_who_it_is_is_closed() {
     assert_eq!(closed(client).await, 4001);
     perch.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_that_are_saved_together_have_the_rights_of_the_token() {
+    let (perch, _dir) = start("[limits]\nmax_saved_searches_per_owner = 2\n").await;
+    let lines: String = (0..3).map(|at| format!("{{\"name\": \"s{at}\", \"query\": \"a\"}}\n")).collect();
+    let post = async |claims: Value| {
+        let request = perch.http.post(perch.url("/api/searches")).bearer_auth(token(&claims)).body(lines.clone());
+        let answer = request.send().await.expect("perch answers");
+        let status = answer.status().as_u16();
+        let answer: Value = answer.json().await.expect("JSON");
+        (status, answer["created"].clone(), answer["accepted"].clone(), answer["errors"].clone())
+    };
+    assert_eq!(post(json!({})).await.0, 403);
+    let (status, created, accepted, errors) = post(json!({"searches": "own"})).await;
+    assert_eq!((status, created, accepted, &errors[0]["line"]), (200, json!(2), json!(2), &json!(3)), "{errors}");
+    assert!(errors.to_string().contains("max_saved_searches_per_owner"), "{errors}");
+    let (_, created, accepted, errors) = post(json!({"sub": "bob", "searches": "own"})).await;
+    assert_eq!((created, accepted, errors.as_array().map(Vec::len)), (json!(1), json!(1), Some(2)), "{errors}");
+    assert!(errors.to_string().contains("another owner"), "{errors}");
+    let (_, created, accepted, _) = post(json!({"sub": "eve", "searches": "all"})).await;
+    assert_eq!((created, accepted), (json!(0), json!(3)));
+    perch.stop().await;
+}

@@ -1,6 +1,7 @@
 //! Saved searches, and the webhooks that get their matches.
 
 mod bad_receivers;
+mod bulk;
 mod crashes;
 mod digests;
 mod mail;

@@ -41,6 +41,7 @@ use crate::tweet;
         super::stats,
         crate::transport::queries::queries,
         crate::transport::searches::list,
+        crate::transport::searches::bulk::put_all,
         crate::transport::searches::get,
         crate::transport::searches::put,
         crate::transport::searches::remove,
