@@ -26,7 +26,7 @@ use crate::live::{Authorization, ClientContext, Live, LiveLimits, QueryParserPoo
 use crate::percolator::{ENGINES, EngineKind, EngineOptions, MAX_STEPS};
 use crate::pipeline::{Intake, Pipeline};
 use crate::query::QueryLimits;
-use crate::saved::{self, SavedLimits, SavedSearches};
+use crate::saved::{self, SavedSearches};
 use crate::server::{self, ConnectionLimit, ServerOptions, Tls};
 use crate::source::{SOURCES, Source, SourceContext};
 use crate::transport::{self, AccessControl, TRANSPORTS, Transport, TransportContext};
@@ -294,16 +294,14 @@ pub async fn start(config: &Config, plugins: Plugins, keys: Keys) -> anyhow::Res
         authorization: authorization.clone(),
         limits: config.limits.clone(),
     });
-    let saved = SavedSearches::open(saved::Context {
+    let context = saved::Context {
         dir: &config.index.dir,
         live: &live,
         queries: Arc::clone(&clients.queries),
         query_limits,
-        deliveries: &config.deliveries,
-        mail: &config.mail,
-        public_url: &config.server.public_url,
-        limits: SavedLimits::new(&config.limits),
-    })?;
+        config,
+    };
+    let saved = SavedSearches::open(context).await?;
     let context = TransportContext {
         saved: saved.clone(),
         has_feeds: config.transports.iter().any(|plugin| plugin.kind == transport::FEEDS),

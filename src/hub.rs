@@ -35,8 +35,8 @@ pub use delivery::{Delivery, DeliveryKind, EncodedText, EncoderKey, Encodings, G
 pub(crate) use disconnect_queue::DisconnectQueue;
 use fan_out::{FanOut, SessionIndex, Version};
 use memory::{MemoryBudget, subscription_bytes};
-pub(crate) use session_queue::TakeOutcome;
 pub use session_queue::{QueueLimits, SessionQueue};
+pub(crate) use session_queue::{TakeOutcome, Wake};
 
 /// Keeps the catalog and the fan-out in step.
 pub(crate) struct Hub {

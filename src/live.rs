@@ -26,6 +26,7 @@ mod error;
 mod estimate;
 mod feed_page;
 mod history;
+mod idle_session;
 mod publisher;
 mod push_limiter;
 mod query_input;
@@ -47,6 +48,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use crate::hub::SessionQueue;
+pub(crate) use crate::hub::Wake;
 pub use crate::hub::{
     ClientKey, CostOrder, Delivery, DeliveryKind, EncodedText, EncoderKey, GoneReason, QueryStats, QueueLimits,
     SubscriptionName,
@@ -71,6 +73,7 @@ pub(crate) use error::{ApiError, Code, ErrorLocation, shorten};
 use estimate::SampleCache;
 pub use estimate::{ESTIMATE_TWEETS, QueryEstimate};
 pub use history::{Aggregate, AggregateRequest, SearchPage, SearchRequest, Sort};
+pub(crate) use idle_session::IdleSession;
 pub(crate) use publisher::{MAX_PUBLISHED_CHARS, PublishCommand, Published};
 pub(crate) use push_limiter::Withheld;
 pub(crate) use query_input::{QueryInput, QueryParserPool, QueryWarning, UseOf};
@@ -151,6 +154,22 @@ struct Inner {
     compiled_queries: CompiledQueries,
 }
 
+impl Inner {
+    fn disconnect(&self, uid: Uid) {
+        self.queues().remove(&uid);
+        self.pipeline.disconnects.push(uid);
+        telemetry::sessions(self.session_count());
+    }
+
+    fn queues(&self) -> MutexGuard<'_, HashMap<Uid, Arc<SessionQueue>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn session_count(&self) -> usize {
+        self.limits.max_sessions - self.sessions.available_permits()
+    }
+}
+
 impl Live {
     pub(crate) fn new(index: Index, pipeline: PipelineHandle, limits: LiveLimits, engine: EngineKind) -> Live {
         let sessions = Arc::new(Semaphore::new(limits.max_sessions));
@@ -227,18 +246,12 @@ impl Live {
         }
     }
 
-    fn disconnect(&self, uid: Uid) {
-        self.queues().remove(&uid);
-        self.inner.pipeline.disconnects.push(uid);
-        telemetry::sessions(self.session_count());
-    }
-
     fn queues(&self) -> MutexGuard<'_, HashMap<Uid, Arc<SessionQueue>>> {
-        self.inner.queues.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.queues()
     }
 
     fn session_count(&self) -> usize {
-        self.inner.limits.max_sessions - self.inner.sessions.available_permits()
+        self.inner.session_count()
     }
 
     /// Whether the index can store tweets at this moment.

@@ -15,6 +15,7 @@ mod batch;
 mod bulk;
 mod change;
 mod copy;
+mod delivery;
 mod delivery_id;
 mod digest;
 mod digest_delivery;
@@ -23,6 +24,7 @@ mod feed_settings;
 mod feed_token;
 mod fold;
 mod http;
+mod load;
 mod mail;
 mod mail_client;
 mod message;
@@ -30,9 +32,11 @@ mod pacing;
 mod receiver;
 mod receivers;
 mod registry;
+mod running;
 mod schedule;
 mod sent;
 mod spec;
+mod status;
 mod store;
 mod template;
 mod templates;
@@ -47,14 +51,15 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::auth::SearchScope;
-use crate::config::{DeliveriesSection, LimitsSection, MailSection};
-use crate::ids::{QueryId, Seq};
+use crate::config::{Config, LimitsSection};
+use crate::ids::QueryId;
 use crate::live::{ApiError, Code, Live, QueryParserPool, SearchRequest as HistorySearch, Sort};
 use crate::query::QueryLimits;
 
 use batch::Batch;
 pub(crate) use bulk::Prepared;
 pub(crate) use copy::Snapshot;
+use delivery::{RunningDelivery, stop_all};
 use digest::DigestSlots;
 pub(crate) use feed::Feed;
 pub(crate) use feed_settings::FeedSort;
@@ -62,9 +67,10 @@ pub use http::DeliveryClient;
 use mail_client::MailClient;
 pub use receiver::ReceiverKind;
 pub use receivers::RECEIVERS;
-use registry::{Entry, Registry, RunningDelivery, raise_floor};
+use registry::{Entry, Registry, raise_floor};
+use running::wake_deliveries;
 pub(crate) use spec::{SearchRequest, SearchSpec, check_name};
-use store::{Change, Position, Store, StoreError};
+use store::{Change, Store, StoreError};
 pub(crate) use templates::TEMPLATES;
 use unsubscribe::UnsubscribeKey;
 use view::time;
@@ -144,11 +150,7 @@ pub(crate) struct Context<'a> {
     pub(crate) live: &'a Live,
     pub(crate) queries: Arc<QueryParserPool>,
     pub(crate) query_limits: QueryLimits,
-    pub(crate) deliveries: &'a DeliveriesSection,
-    pub(crate) mail: &'a MailSection,
-    /// The URL of perch for the world.
-    pub(crate) public_url: &'a str,
-    pub(crate) limits: SavedLimits,
+    pub(crate) config: &'a Config,
 }
 
 impl SavedSearches {
@@ -157,41 +159,35 @@ impl SavedSearches {
     /// # Errors
     ///
     /// The file is damaged, or can't be opened or written.
-    pub(crate) fn open(context: Context<'_>) -> anyhow::Result<SavedSearches> {
+    pub(crate) async fn open(context: Context<'_>) -> anyhow::Result<SavedSearches> {
         let epoch = context.live.epoch();
+        let (deliveries, public_url) = (&context.config.deliveries, context.config.server.public_url.as_str());
         let (store, writer, loaded) = Store::open(context.dir, epoch, context.live.seq())?;
-        let timeout = context.deliveries.timeout;
+        let timeout = deliveries.timeout;
         let unsubscribe_key = UnsubscribeKey::new(loaded.unsubscribe_key);
-        let mail = MailClient::new(context.mail, context.public_url, timeout, unsubscribe_key.clone())?;
+        let mail = MailClient::new(&context.config.mail, public_url, timeout, unsubscribe_key.clone())?;
         let inner = Arc::new(Registry {
             live: context.live.clone(),
             queries: context.queries,
             store,
             writer: Mutex::new(Some(writer)),
-            client: Arc::new(DeliveryClient::new(context.deliveries, mail, context.public_url)),
-            digests: Arc::new(DigestSlots::new(context.deliveries.max_requests)),
-            limits: context.limits,
+            client: Arc::new(DeliveryClient::new(deliveries, mail, public_url)),
+            digests: Arc::new(DigestSlots::new(deliveries.max_requests)),
+            limits: SavedLimits::new(&context.config.limits),
             unsubscribe_key,
-            give_up: context.deliveries.give_up,
+            give_up: deliveries.give_up,
+            wake_list: Arc::default(),
             entries: Mutex::default(),
             locks: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
             floor_turn: tokio::sync::RwLock::new(()),
             next_id: AtomicU64::new(loaded.next_id),
             floor: Arc::new(AtomicU64::new(loaded.floor.0)),
         });
-        if loaded.is_of_other_epoch && !loaded.searches.is_empty() {
+        if loaded.is_of_other_epoch && loaded.searches > 0 {
             tracing::warn!("the index is a new one: saved searches begin at its present position");
         }
-        for (name, search) in loaded.searches {
-            let positions = search.deliveries.iter().map(|id| {
-                let position = loaded.positions.get(id).copied().unwrap_or_default();
-                let floor = if position.follows_floor { loaded.floor } else { Seq::ZERO };
-                let position = Position { seq: position.seq.max(floor), ..position };
-                (*id, position, loaded.pacing.get(id).copied())
-            });
-            let positions: Vec<_> = positions.collect();
-            inner.load(&name, &search, positions, &context.query_limits);
-        }
+        inner.load(context.query_limits).await?;
+        tokio::spawn(wake_deliveries(Arc::downgrade(&inner)));
         tokio::spawn(raise_floor(Arc::downgrade(&inner)));
         Ok(SavedSearches(inner))
     }
@@ -201,12 +197,7 @@ impl SavedSearches {
         self.0.raise_floor().await;
         let deliveries: Vec<_> =
             self.0.entries().by_name.values_mut().flat_map(|entry| std::mem::take(&mut entry.deliveries)).collect();
-        for RunningDelivery { task, .. } in deliveries {
-            if let Some(task) = task {
-                task.abort();
-                let _ = task.await;
-            }
-        }
+        stop_all(deliveries).await;
         // The positions that the tasks have noted are before this change.
         let _ = self.0.store.change(Change::Close).await;
         let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -327,7 +318,7 @@ impl SavedSearches {
             .by_name
             .get(name)
             .into_iter()
-            .flat_map(|it| it.deliveries.iter().map(|it| it.id))
+            .flat_map(|it| it.deliveries.iter().map(RunningDelivery::id))
             .collect();
         let mut tries = Vec::new();
         for (deliver, id) in ids.into_iter().enumerate() {
@@ -366,7 +357,8 @@ impl SavedSearches {
             until_seq: Some(self.0.live.seq()),
             sort: Sort::Newest,
         };
-        let newest = self.0.live_of(&search.owner).search(request).await?.hits.into_iter().next();
+        let live = self.0.live_of(&search.owner.as_str().into());
+        let newest = live.search(request).await?.hits.into_iter().next();
         let batch = Batch::test(name.into(), self.0.live.epoch(), newest.as_ref());
         let mut results = Vec::new();
         for (deliver, destination) in search.spec.destinations()?.iter().enumerate() {

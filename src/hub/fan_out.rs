@@ -30,7 +30,66 @@ struct Subscription {
 #[derive(Debug)]
 struct Subscriber {
     queue: Arc<SessionQueue>,
-    queries: HashMap<SubscriptionName, QueryKey>,
+    queries: NamedQueries,
+}
+
+/// The queries of a session, by the names of its subscriptions. Most sessions have one, which needs
+/// no map.
+#[derive(Debug, Default)]
+enum NamedQueries {
+    #[default]
+    None,
+    One(SubscriptionName, QueryKey),
+    Many(HashMap<SubscriptionName, QueryKey>),
+}
+
+impl NamedQueries {
+    /// Sets the query of a name, and returns the query that the name had.
+    fn insert(&mut self, name: SubscriptionName, key: QueryKey) -> Option<QueryKey> {
+        match self {
+            NamedQueries::One(known, old) if *known == name => Some(std::mem::replace(old, key)),
+            NamedQueries::Many(queries) => queries.insert(name, key),
+            NamedQueries::None => {
+                *self = NamedQueries::One(name, key);
+                None
+            }
+            NamedQueries::One(..) => {
+                *self = NamedQueries::Many(std::mem::take(self).into_pairs().chain([(name, key)]).collect());
+                None
+            }
+        }
+    }
+
+    /// Removes a name, and returns its query.
+    fn remove(&mut self, name: &SubscriptionName) -> Option<QueryKey> {
+        match self {
+            NamedQueries::One(known, key) if known == name => {
+                let key = *key;
+                *self = NamedQueries::None;
+                Some(key)
+            }
+            NamedQueries::Many(queries) => queries.remove(name),
+            NamedQueries::None | NamedQueries::One(..) => None,
+        }
+    }
+
+    fn into_pairs(self) -> impl Iterator<Item = (SubscriptionName, QueryKey)> {
+        let (one, many) = match self {
+            NamedQueries::None => (None, HashMap::new()),
+            NamedQueries::One(name, key) => (Some((name, key)), HashMap::new()),
+            NamedQueries::Many(queries) => (None, queries),
+        };
+        one.into_iter().chain(many)
+    }
+
+    /// Its heap memory.
+    fn size_bytes(&self) -> usize {
+        match self {
+            NamedQueries::None => 0,
+            NamedQueries::One(name, _) => name_bytes(name),
+            NamedQueries::Many(queries) => map_bytes(queries) + queries.keys().map(name_bytes).sum::<usize>(),
+        }
+    }
 }
 
 /// A subscription that ended.
@@ -71,7 +130,7 @@ impl FanOut {
         if let Some(&session) = self.indices.get(&queue.uid()) {
             return session;
         }
-        let subscriber = Some(Subscriber { queue: Arc::clone(queue), queries: HashMap::new() });
+        let subscriber = Some(Subscriber { queue: Arc::clone(queue), queries: NamedQueries::default() });
         let session = if let Some(session) = self.free.pop() {
             self.sessions[session as usize] = subscriber;
             session
@@ -152,11 +211,14 @@ impl FanOut {
     }
 
     /// Removes a session, and returns its subscriptions, which the caller has to remove.
-    pub(super) fn remove_session(&mut self, uid: Uid) -> Option<(SessionIndex, HashMap<SubscriptionName, QueryKey>)> {
+    pub(super) fn remove_session(
+        &mut self,
+        uid: Uid,
+    ) -> Option<(SessionIndex, impl Iterator<Item = (SubscriptionName, QueryKey)> + use<>)> {
         let session = self.indices.remove(&uid)?;
         let subscriber = self.sessions[session as usize].take()?;
         self.free.push(session);
-        Some((session, subscriber.queries))
+        Some((session, subscriber.queries.into_pairs()))
     }
 
     /// Drops the deliveries that wait for a subscription.
@@ -265,13 +327,10 @@ impl FanOut {
     /// Its memory in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         let of_query = |subscriptions: &Vec<Subscription>| subscriptions.capacity() * size_of::<Subscription>();
-        let of_session = |subscriber: &Subscriber| {
-            map_bytes(&subscriber.queries) + subscriber.queries.keys().map(name_bytes).sum::<usize>()
-        };
         self.subscriptions.capacity() * size_of::<Vec<Subscription>>()
             + self.subscriptions.iter().map(of_query).sum::<usize>()
             + self.sessions.capacity() * size_of::<Option<Subscriber>>()
-            + self.sessions.iter().flatten().map(of_session).sum::<usize>()
+            + self.sessions.iter().flatten().map(|subscriber| subscriber.queries.size_bytes()).sum::<usize>()
             + map_bytes(&self.indices)
             + self.free.capacity() * size_of::<SessionIndex>()
             + self.names.capacity() * size_of::<Vec<SubscriptionName>>()

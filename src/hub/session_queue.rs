@@ -6,7 +6,8 @@
 //! passed that seq ([`SessionQueue::go_live`]).
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
@@ -20,6 +21,12 @@ pub struct QueueLimits {
     pub max_frames: usize,
     /// Bytes of tweets.
     pub max_bytes: usize,
+}
+
+/// Is told that the queue of a session that is not waited for has something to take.
+pub(crate) trait Wake: Debug + Send + Sync {
+    /// Called once, by the hub. Must not wait.
+    fn wake(self: Arc<Self>);
 }
 
 /// The queue of one session, shared by the hub and the session.
@@ -57,6 +64,8 @@ struct State {
     outstanding: bool,
     /// perch is shutting down. Deliveries in the queue may still be taken.
     closed: bool,
+    /// Is told in the place of the session, once.
+    parked: Option<Weak<dyn Wake>>,
 }
 
 /// The result of [`SessionQueue::take`].
@@ -104,23 +113,22 @@ impl SessionQueue {
             let dropped = state.waiting.len() + 1;
             state.fall_behind(Seq(seq.0 - 1));
             state.newest_missed = seq;
-            drop(state);
+            self.notify(state);
             crate::telemetry::queue_overflowed(dropped);
         } else {
             state.bytes = bytes;
             state.waiting.push_back(Arc::clone(delivery));
             // The session drains the queue at each notification, so only the first delivery
             // notifies it.
-            let waiting = state.waiting.len();
+            let (waiting, parked) = (state.waiting.len(), state.parked.take());
             drop(state);
             match waiting {
                 1 => self.ready.notify_one(),
                 BACKLOG_DELIVERIES => self.backlogged.notify_one(),
                 _ => {}
             }
-            return;
+            wake(parked);
         }
-        self.notify();
     }
 
     /// Makes the session read from the index from this tweet on: the engine did not decide whether
@@ -132,8 +140,7 @@ impl SessionQueue {
         }
         state.fall_behind(Seq(seq.0 - 1));
         state.newest_missed = seq;
-        drop(state);
-        self.notify();
+        self.notify(state);
     }
 
     /// The seq up to which a live session has read from the index. May be beyond the position of
@@ -142,16 +149,32 @@ impl SessionQueue {
         self.state().after
     }
 
-    fn notify(&self) {
+    fn notify(&self, mut state: MutexGuard<'_, State>) {
+        let parked = state.parked.take();
+        drop(state);
         self.ready.notify_one();
         self.backlogged.notify_one();
+        wake(parked);
+    }
+
+    /// Tells `parked` in the place of the session when there is something to take: at once if
+    /// there is already.
+    pub(crate) fn park(&self, parked: Weak<dyn Wake>) {
+        let mut state = self.state();
+        if state.waiting.is_empty() && !state.behind {
+            state.parked = Some(parked);
+            return;
+        }
+        drop(state);
+        wake(Some(parked));
     }
 
     /// Makes the session read from the index. `position` is the seq of the last tweet that was
     /// offered.
     pub(crate) fn resume(&self, position: Seq) {
-        self.state().fall_behind(position);
-        self.notify();
+        let mut state = self.state();
+        state.fall_behind(position);
+        self.notify(state);
     }
 
     /// The seq from which a session that is behind starts to read: every match up to it was taken.
@@ -250,15 +273,23 @@ impl SessionQueue {
         !state.behind && state.waiting.is_empty() && !state.outstanding
     }
 
-    /// Closes the queue: the session ends when it has taken the deliveries in it.
+    /// Closes the queue: the session ends when it has taken the deliveries in it. One that is
+    /// parked has nothing to take.
     pub(crate) fn close(&self) {
         self.state().closed = true;
-        self.notify();
+        self.ready.notify_one();
+        self.backlogged.notify_one();
     }
 
     /// Whether [`SessionQueue::close`] was called.
     pub(crate) fn is_closed(&self) -> bool {
         self.state().closed
+    }
+}
+
+fn wake(parked: Option<Weak<dyn Wake>>) {
+    if let Some(parked) = parked.and_then(|parked| parked.upgrade()) {
+        parked.wake();
     }
 }
 

@@ -80,6 +80,12 @@ impl CatchUp {
         self.subscriptions.len()
     }
 
+    /// Its subscription, query and cursor, if there is exactly one.
+    pub(super) fn only(&self) -> Option<(&SubscriptionName, &PreparedQuery, Seq)> {
+        let [SubscriptionCursor { name, query, cursor }] = &self.subscriptions[..] else { return None };
+        Some((name, query, *cursor))
+    }
+
     pub(super) fn contains(&self, name: &SubscriptionName) -> bool {
         self.subscriptions.iter().any(|subscription| subscription.name == *name)
     }

@@ -107,6 +107,8 @@ pub struct Session {
     deliveries: Vec<Arc<Delivery>>,
     closed: bool,
     is_away: bool,
+    /// Whether an [`IdleSession`](super::IdleSession) has its queue.
+    has_left: bool,
     /// Its permit among the sessions; `None` until the session is admitted.
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -124,8 +126,30 @@ impl Session {
             deliveries: Vec::new(),
             closed: false,
             is_away: false,
+            has_left: false,
             permit: None,
         }
+    }
+
+    /// A session with an unnamed subscription that the hub has already. Its matches up to
+    /// `returned` were returned.
+    pub(super) fn resumed(live: Live, queue: Arc<SessionQueue>, query: Query, returned: Seq) -> Session {
+        let mut session = Session::new(live, queue);
+        session.taken = returned;
+        session.catch_up.insert(None, query.into(), returned);
+        session
+    }
+
+    /// The query of its subscription, and the seq up to which its matches were returned; `None` if
+    /// the session reads from the index, or has not exactly one subscription without a name.
+    pub(super) fn unnamed(&self) -> Option<(Query, Seq)> {
+        let (name, query, cursor) = self.catch_up.only().filter(|_| !self.behind)?;
+        name.is_none().then(|| (query.query().clone(), cursor.max(self.taken)))
+    }
+
+    /// Leaves its queue and its subscription to an [`IdleSession`](super::IdleSession).
+    pub(super) fn leave_queue(&mut self) {
+        self.has_left = true;
     }
 
     /// A handle for the session's searches.
@@ -434,11 +458,13 @@ pub(super) fn refused(full: RegistrationError) -> LiveError {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // The client gets nothing more.
-        self.queue.unsettle();
         self.set_away(false);
         // Released before `disconnect` counts the sessions.
         self.permit = None;
-        self.live.disconnect(self.uid());
+        if !self.has_left {
+            // The client gets nothing more.
+            self.queue.unsettle();
+            self.live.inner.disconnect(self.uid());
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! with its own commits; each uses words and tweet ids of its own.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -370,6 +370,60 @@ async fn sessions_that_are_opened_together_have_exact_watermarks() {
         }
         assert_eq!(seqs, (seq.0 + 1..=last.0).map(Seq).collect::<Vec<_>>());
     }
+    stages.stop().await;
+}
+
+/// Notes that a session has something to take.
+#[derive(Debug, Default)]
+struct Bell(tokio::sync::Notify);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_waits_without_a_task_goes_on_where_it_was() {
+    let stages = Stages::start(Duration::from_millis(3), QueueLimits { max_frames: 8, max_bytes: 1_000_000 });
+    let bell = Arc::<Bell>::default();
+    let wake = || -> Weak<dyn Wake> { Arc::<Bell>::downgrade(&bell) };
+    let mut named = Box::new(stages.live.connect_unadmitted());
+    named.percolate(percolate("a", "rust", None)).await.expect("it registers");
+    let _named = named.park(wake()).expect_err("a name would be lost");
+    let mut session = Box::new(stages.live.connect_unadmitted());
+    let unnamed = Percolate { query: query("rust"), name: None, since: None, epoch: None };
+    session.percolate(unnamed).await.expect("it registers");
+    let mut next = 1;
+    // The last flood overflows the queue.
+    for flood in [1, 3, 20] {
+        let idle = session.park(wake()).expect("it waits");
+        assert!(idle.is_settled());
+        let sent: Vec<u64> = (next..next + flood).collect();
+        next += flood;
+        let tweets = sent.iter().map(|id| analyzed(*id, "rust")).collect();
+        stages.intake.send_durably(tweets).await.expect("it is kept");
+        bell.0.notified().await;
+        session = Box::new(idle.wake());
+        let (mut events, mut got) = (Vec::new(), Vec::new());
+        while got.len() < sent.len() || session.is_behind() {
+            session.next(&mut events).await;
+            got.extend(events.drain(..).filter_map(|event| match event {
+                Event::Tweet(delivery) => Some(delivery.hit.id),
+                _ => None,
+            }));
+        }
+        assert_eq!(got, sent);
+        session.settle();
+    }
+    // A match that has come before it waits wakes it at once.
+    stages.intake.send_durably(vec![analyzed(next, "rust")]).await.expect("it is kept");
+    while session.passed().is_some() {
+        tokio::task::yield_now().await;
+    }
+    let idle = session.park(wake()).expect("it waits");
+    bell.0.notified().await;
+    drop(idle);
     stages.stop().await;
 }
 

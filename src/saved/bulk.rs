@@ -19,7 +19,8 @@ use jiff::Timestamp;
 use super::delivery_id::DeliveryId;
 use super::pacing::millis;
 use super::receivers::Destination;
-use super::registry::{Entry, Registry, Start, client_of};
+use super::registry::{Entry, Registry, client_of};
+use super::running::Start;
 use super::spec::StoredSearch;
 use super::store::{Change, NewSearch, Position};
 use super::{Expected, Owner, SavedSearches, SearchRequest, check_name, to_the_end};
@@ -214,9 +215,10 @@ impl Registry {
             added.iter().for_each(|(at, ..)| results.set(*at, Err(error.clone().into())));
             return taken;
         }
+        let subject = self.entries().owner(&owner.subject);
         for (at, NewRequest { name, search, query, .. }, starts) in added {
-            let starts = starts.into_iter().map(|start| self.start(&name, &owner.subject, &query, start));
-            let entry = Entry::new(&search, Arc::clone(&owner.subject), Some(query.id()), starts.collect());
+            let deliveries = starts.into_iter().map(|start| self.start(&name, &subject, &query, start)).collect();
+            let entry = Entry::new(&search, Arc::clone(&subject), Some(query.id()), deliveries);
             self.entries().insert(name, entry);
             results.set(at, Ok(true));
         }

@@ -6,15 +6,17 @@ use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 
+use super::delivery::{RunningDelivery, stop_all};
 use super::delivery_id::DeliveryId;
 use super::pacing::millis;
 use super::receiver::WrongField;
 use super::receivers::Destination;
-use super::registry::{Entry, Registry, RunningDelivery, Start, stop_tasks};
+use super::registry::{Entry, Registry};
+use super::running::Start;
 use super::spec::{SearchSpec, StoredSearch};
+use super::status::DeliveryState;
 use super::store::{Change, Position};
 use super::view::SavedSearch;
-use super::worker::DeliveryState;
 use super::{Expected, Owner, SearchRequest, check_expected, check_name, not_found};
 use crate::ids::Seq;
 use crate::live::{ApiError, Code, LiveError, Percolate};
@@ -50,7 +52,7 @@ impl Registry {
             let view = self.view_of(name, old.clone()).ok_or_else(|| not_found(name))?;
             return Ok((SavedSearch { warnings, ..view }, false));
         }
-        let subject = old.as_ref().map_or(&*owner.subject, |old| old.owner.as_str()).to_owned();
+        let subject = old.as_ref().map_or_else(|| Arc::clone(&owner.subject), |old| self.entries().owner(&old.owner));
         if old.is_none() {
             self.check_quota(&subject, 0)?;
         }
@@ -106,7 +108,7 @@ impl Registry {
         let ids: Vec<_> = starts.iter().map(|start| start.id).collect();
         let now = millis(Timestamp::now());
         let search = StoredSearch {
-            owner: subject.clone(),
+            owner: subject.as_ref().to_owned(),
             created_ms: old.as_ref().map_or(now, |old| old.created_ms),
             changed_ms: now,
             revision: old.as_ref().map_or(1, |old| old.revision + 1),
@@ -125,8 +127,8 @@ impl Registry {
         };
         self.store.change(change).await?;
         let stopped = self.take_deliveries(&name);
-        let statuses: HashMap<_, _> = stopped.iter().map(|it| (it.id, Arc::clone(&it.status))).collect();
-        stop_tasks(stopped).await;
+        let statuses: HashMap<_, _> = stopped.iter().map(|it| (it.id(), Arc::clone(&it.status))).collect();
+        stop_all(stopped).await;
         let starts = starts.into_iter().map(|start| match statuses.get(&start.id) {
             // Its owner has looked at it: it counts as not failing.
             Some(status) => {
@@ -139,7 +141,7 @@ impl Registry {
             None => start,
         });
         let deliveries = starts.map(|start| self.start(&name, &subject, &query, start)).collect();
-        let entry = Entry::new(&search, subject.into(), Some(query.id()), deliveries);
+        let entry = Entry::new(&search, subject, Some(query.id()), deliveries);
         self.entries().insert(Arc::clone(&name), entry);
         let view = self.view_of(&name, search).ok_or_else(|| not_found(&name))?;
         Ok((SavedSearch { warnings, ..view }, old.is_none()))
@@ -149,12 +151,12 @@ impl Registry {
         let _turn = self.turn(name).await;
         let revision = self.check_owner(name, owner)?;
         check_expected(expected, Some(revision))?;
-        let ids = |entry: &Entry| entry.deliveries.iter().map(|delivery| delivery.id).collect();
+        let ids = |entry: &Entry| entry.deliveries.iter().map(RunningDelivery::id).collect();
         let removed = self.entries().by_name.get(name).map(ids).unwrap_or_default();
         self.store.change(Change::Remove { name: name.into(), removed }).await?;
         let entry = self.entries().remove(name);
         if let Some(entry) = entry {
-            stop_tasks(entry.deliveries).await;
+            stop_all(entry.deliveries).await;
         }
         Ok(())
     }
@@ -176,19 +178,15 @@ impl Registry {
         if self.store.change(change).await.is_err() {
             return;
         }
-        let tasks: Vec<_> = match self.entries().by_name.get_mut(name) {
-            Some(entry) => {
-                (entry.is_paused, entry.revision) = (true, revision);
-                entry.deliveries.iter_mut().filter_map(|delivery| delivery.task.take()).collect()
-            }
-            None => Vec::new(),
-        };
-        drop(tasks);
+        if let Some(entry) = self.entries().by_name.get_mut(name) {
+            (entry.is_paused, entry.revision) = (true, revision);
+            entry.deliveries.iter_mut().for_each(RunningDelivery::pause);
+        }
     }
 
     /// Removes the receiver of a delivery from its search. Does nothing if it is gone already.
     pub(super) async fn unsubscribe(&self, id: DeliveryId) -> Result<(), ApiError> {
-        let has_it = |entry: &Entry| entry.deliveries.iter().any(|delivery| delivery.id == id);
+        let has_it = |entry: &Entry| entry.deliveries.iter().any(|delivery| delivery.id() == id);
         let name = self.entries().by_name.iter().find(|(_, entry)| has_it(entry)).map(|(name, _)| Arc::clone(name));
         let Some(name) = name else { return Ok(()) };
         let _turn = self.turn(&name).await;
@@ -206,13 +204,13 @@ impl Registry {
         let stopped = match self.entries().by_name.get_mut(&name) {
             Some(entry) => {
                 entry.revision = revision;
-                let at = entry.deliveries.iter().position(|delivery| delivery.id == id);
+                let at = entry.deliveries.iter().position(|delivery| delivery.id() == id);
                 at.map(|at| entry.deliveries.remove(at))
             }
             None => None,
         };
         tracing::info!(search = &*name, "a recipient has unsubscribed from a saved search");
-        stop_tasks(stopped.into_iter().collect()).await;
+        stop_all(stopped.into_iter().collect()).await;
         Ok(())
     }
 

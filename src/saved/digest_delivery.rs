@@ -18,8 +18,9 @@ use tokio::time::sleep;
 use super::digest::{Digest, DigestRange};
 use super::pacing::{PacingState, millis, timestamp};
 use super::sent::Attempt;
+use super::status::{DeliveryState, StatusFields};
 use super::store::{Change, Position};
-use super::worker::{DeliveryState, End, StatusFields, Worker};
+use super::worker::{End, Worker};
 use crate::ids::Seq;
 use crate::live::{CloseReason, Event};
 

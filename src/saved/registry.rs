@@ -5,25 +5,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::RwLock;
-use tokio_util::task::AbortOnDropHandle;
 
-use super::delivery_id::DeliveryId;
+use super::delivery::RunningDelivery;
 use super::digest::DigestSlots;
 use super::http::DeliveryClient;
-use super::pacing::{PacingState, millis};
-use super::receivers::Destination;
 use super::spec::StoredSearch;
+use super::status::{StatusFields, WakeList};
 use super::store::{Change, Position, Store, StoreWriter};
 use super::unsubscribe::UnsubscribeKey;
-use super::worker::{DeliveryState, Status, StatusFields, Worker};
 use super::{Owner, SavedLimits, SearchSpec, not_found, unreadable};
 use crate::ids::{QueryId, Seq};
-use crate::live::{
-    ApiError, ClientKey, Live, QueryInput, QueryParserPool, QueryWarning, Requester, Session, SessionKey, UseOf,
-};
-use crate::query::{Query, QueryLimits};
+use crate::live::{ApiError, ClientKey, Live, QueryInput, QueryParserPool, QueryWarning, Requester, SessionKey, UseOf};
+use crate::query::Query;
 use crate::telemetry;
 
 /// How often the floor rises.
@@ -43,6 +37,7 @@ pub(super) struct Registry {
     pub(super) unsubscribe_key: UnsubscribeKey,
     pub(super) give_up: Duration,
     pub(super) digests: Arc<DigestSlots>,
+    pub(super) wake_list: Arc<WakeList>,
     pub(super) entries: Mutex<Entries>,
     pub(super) locks: [tokio::sync::Mutex<()>; LOCKS],
     /// Held by changes that add deliveries, from their registration until they are in `entries`;
@@ -64,6 +59,11 @@ pub(super) struct Entries {
 }
 
 impl Entries {
+    /// The name of an owner, which its searches share.
+    pub(super) fn owner(&self, owner: &str) -> Arc<str> {
+        self.by_owner.get_key_value(owner).map_or_else(|| owner.into(), |(owner, _)| Arc::clone(owner))
+    }
+
     pub(super) fn insert(&mut self, name: Arc<str>, entry: Entry) {
         let owner = Arc::clone(&entry.owner);
         if entry.is_public {
@@ -125,34 +125,9 @@ impl Entry {
     }
 }
 
-/// A delivery, and its task if it is not paused.
-pub(super) struct RunningDelivery {
-    pub(super) id: DeliveryId,
-    pub(super) status: Arc<Status>,
-    pub(super) task: Option<AbortOnDropHandle<()>>,
-}
-
-/// A delivery that is about to start.
-pub(super) struct Start {
-    pub(super) id: DeliveryId,
-    pub(super) position: Position,
-    /// The pacing that is stored.
-    pub(super) pacing: Option<PacingState>,
-    pub(super) destination: Destination,
-    pub(super) session: Option<Box<Session>>,
-    pub(super) is_paused: bool,
-}
-
 /// The client on whose behalf the searches of an owner are registered.
-pub(super) fn client_of(owner: &str) -> ClientKey {
-    if owner.is_empty() { ClientKey::Server } else { ClientKey::Subject(owner.into()) }
-}
-
-pub(super) async fn stop_tasks(deliveries: Vec<RunningDelivery>) {
-    for task in deliveries.into_iter().filter_map(|delivery| delivery.task) {
-        task.abort();
-        let _ = task.await;
-    }
+pub(super) fn client_of(owner: &Arc<str>) -> ClientKey {
+    if owner.is_empty() { ClientKey::Server } else { ClientKey::Subject(Arc::clone(owner)) }
 }
 
 /// Raises the floor now and then.
@@ -203,7 +178,7 @@ impl Registry {
     }
 
     /// The live search on behalf of an owner.
-    pub(super) fn live_of(&self, owner: &str) -> Live {
+    pub(super) fn live_of(&self, owner: &Arc<str>) -> Live {
         self.live.on_behalf_of(Requester { client: client_of(owner), session: SessionKey::connection(0) })
     }
 
@@ -214,95 +189,12 @@ impl Registry {
         Ok((parsed.query, QueryWarning::list(&parsed.warnings)))
     }
 
-    /// Starts a search that is in the file.
-    pub(super) fn load(
-        self: &Arc<Registry>,
-        name: &Arc<str>,
-        search: &StoredSearch,
-        positions: Vec<(DeliveryId, Position, Option<PacingState>)>,
-        limits: &QueryLimits,
-    ) {
-        let query = QueryInput::read("query", search.spec.query.clone())
-            .and_then(|input| input.parse(limits, UseOf::Registration))
-            .map(|parsed| parsed.query);
-        let query_id = query.as_ref().ok().map(Query::id);
-        let started = query.and_then(|query| Ok((query, search.spec.destinations()?)));
-        let deliveries = match started {
-            Ok((query, destinations)) => std::iter::zip(positions, destinations)
-                .map(|((id, position, pacing), destination)| {
-                    let is_paused = search.spec.paused;
-                    let start = Start { id, position, pacing, destination, session: None, is_paused };
-                    self.start(name, &search.owner, &query, start)
-                })
-                .collect(),
-            Err(error) => {
-                tracing::error!(search = &**name, error = error.message, "a saved search can't be started");
-                let failed = |(id, position, pacing)| {
-                    let status = Status::new(position, pacing);
-                    let reason = error.message.clone();
-                    status.lock().state = DeliveryState::Failing { reason, next_try_ms: None };
-                    RunningDelivery { id, status: Arc::new(status), task: None }
-                };
-                positions.into_iter().map(failed).collect()
-            }
-        };
-        let entry = Entry::new(search, search.owner.as_str().into(), query_id, deliveries);
-        self.entries().insert(Arc::clone(name), entry);
-    }
-
-    /// Starts a delivery, unless its search is paused.
-    pub(super) fn start(
-        self: &Arc<Registry>,
-        name: &Arc<str>,
-        owner: &str,
-        query: &Query,
-        start: Start,
-    ) -> RunningDelivery {
-        let status = Arc::new(Status::new(start.position, start.pacing));
-        if start.is_paused {
-            return RunningDelivery { id: start.id, status, task: None };
-        }
-        if start.destination.pacing.is_some() && start.pacing.is_none() {
-            // Its first digest is of what comes from now on.
-            let state = PacingState::new(millis(Timestamp::now()));
-            status.lock().pacing = Some(Box::new(state));
-            self.store.note(Change::MovePaced(start.id, start.position, state));
-        }
-        let (registry, search, id) = (Arc::downgrade(self), Arc::clone(name), start.id);
-        let pause = move |reason| {
-            if let Some(registry) = registry.upgrade() {
-                let search = Arc::clone(&search);
-                // Spawned, because pausing ends the task of the delivery.
-                tokio::spawn(async move { registry.pause(&search, id, reason).await });
-            }
-        };
-        let worker = Worker {
-            id: start.id,
-            search: Arc::clone(name),
-            query: query.clone(),
-            receiver: start.destination.receiver.into(),
-            pacing: start.destination.pacing.map(Box::new),
-            digests: Arc::clone(&self.digests),
-            live: self.live_of(owner),
-            store: self.store.clone(),
-            client: Arc::clone(&self.client),
-            give_up: self.give_up,
-            status: Arc::clone(&status),
-            pause: Box::new(pause),
-            floor: Arc::clone(&self.floor),
-            tries: None,
-            failures: 0,
-        };
-        let task = AbortOnDropHandle::new(tokio::spawn(worker.run(start.session)));
-        RunningDelivery { id: start.id, status, task: Some(task) }
-    }
-
     /// Gives a delivery a position of its own, in place of the floor.
     pub(super) fn leave_floor(&self, delivery: &RunningDelivery, status: &mut StatusFields) {
         if status.position.follows_floor {
             let seq = status.position.seq.max(Seq(self.floor.load(Ordering::Relaxed)));
             status.position = Position { seq, follows_floor: false, ..status.position };
-            self.store.note(Change::Move(delivery.id, status.position));
+            self.store.note(Change::Move(delivery.id(), status.position));
         }
     }
 
@@ -319,10 +211,12 @@ impl Registry {
         let floor = self.live.offered();
         let old = self.floor.load(Ordering::Relaxed);
         let (mut states, mut is_any) = (HashMap::<&'static str, usize>::new(), false);
-        let entries = self.entries();
-        for entry in entries.by_name.values() {
+        let mut entries = self.entries();
+        for entry in entries.by_name.values_mut() {
             *states.entry(self.state(entry, None).state).or_default() += 1;
-            for delivery in &entry.deliveries {
+            for delivery in &mut entry.deliveries {
+                // A task that has ended keeps the memory of its future.
+                delivery.task.take_if(|task| task.is_finished());
                 let mut status = delivery.status.lock();
                 is_any |= status.position.follows_floor;
                 if !status.is_settled() {

@@ -13,15 +13,15 @@
 //! | `tries` | id of a delivery, number of the try → [`Try`] as JSON; the last [`MAX_TRIES`] |
 //! | `meta` | `epoch`, `floor` (see [`Position`]), next delivery id, key of [`super::unsubscribe`] |
 
-use std::collections::HashMap;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 use redb::{
-    Builder, ConcurrencyMode, Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
-    WriteTransaction,
+    Builder, ConcurrencyMode, Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
+    ReadableTableMetadata as _, TableDefinition, WriteTransaction,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -131,9 +131,8 @@ type Done = oneshot::Sender<Result<(), StoreError>>;
 
 /// What is in the file at the start.
 pub(super) struct Loaded {
-    pub(super) searches: Vec<(Arc<str>, StoredSearch)>,
-    pub(super) positions: HashMap<DeliveryId, Position>,
-    pub(super) pacing: HashMap<DeliveryId, PacingState>,
+    /// How many searches there are.
+    pub(super) searches: u64,
     /// The epoch that the positions belonged to; `None` in a new file.
     pub(super) epoch: Option<Epoch>,
     /// Whether that was another epoch than the index has now.
@@ -170,7 +169,7 @@ impl Store {
             let mut loaded = load(&database)?;
             if loaded.epoch != Some(epoch) {
                 (loaded.floor, loaded.is_of_other_epoch) = (Seq::ZERO, loaded.epoch.is_some());
-                begin_epoch(&database, epoch, now, &mut loaded)?;
+                begin_epoch(&database, epoch, now)?;
             }
             Ok((database, loaded))
         };
@@ -227,6 +226,35 @@ impl Store {
         Ok(row.map(|row| serde_json::from_slice(row.value())).transpose()?)
     }
 
+    /// The next `n` searches behind a name, by name, each as its JSON.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read.
+    pub(super) fn page(&self, after: Option<&str>, n: usize) -> anyhow::Result<Vec<(Arc<str>, Vec<u8>)>> {
+        let table = self.read()?.open_table(SEARCHES)?;
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = table.range::<&str>((after, Bound::Unbounded))?.take(n);
+        rows.map(|row| row.map(|(name, json)| (name.value().into(), json.value().to_vec())).map_err(Into::into))
+            .collect()
+    }
+
+    /// The positions and pacings of deliveries.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read.
+    pub(super) fn positions(&self, of: &[DeliveryId]) -> anyhow::Result<Vec<(Position, Option<PacingState>)>> {
+        let transaction = self.read()?;
+        let (positions, pacing) = (transaction.open_table(POSITIONS)?, transaction.open_table(PACING)?);
+        let row = |id: &DeliveryId| {
+            let position = positions.get(id.0)?.map(|row| Position::from_row(row.value()));
+            let state = pacing.get(id.0)?.map(|row| PacingState::from_row(row.value()));
+            Ok((position.unwrap_or_default(), state))
+        };
+        of.iter().map(row).collect()
+    }
+
     /// The last tries of a delivery, the newest first.
     ///
     /// # Errors
@@ -263,34 +291,16 @@ fn load(database: &Database) -> anyhow::Result<Loaded> {
     }
     transaction.commit()?;
     let transaction = database.begin_read()?;
-    let mut searches = Vec::new();
-    for row in transaction.open_table(SEARCHES)?.iter()? {
-        let (name, search) = row?;
-        let name: Arc<str> = name.value().into();
-        let search = serde_json::from_slice(search.value())
-            .with_context(|| format!("the saved search {name:?} can't be read"))?;
-        searches.push((name, search));
-    }
-    let mut positions = HashMap::new();
-    let mut next_id = 0;
-    for row in transaction.open_table(POSITIONS)?.iter()? {
-        let (id, position) = row?;
-        positions.insert(DeliveryId(id.value()), Position::from_row(position.value()));
-        next_id = next_id.max(id.value() + 1);
-    }
-    let mut pacing = HashMap::new();
-    for row in transaction.open_table(PACING)?.iter()? {
-        let (id, state) = row?;
-        pacing.insert(DeliveryId(id.value()), PacingState::from_row(state.value()));
-    }
+    let searches = transaction.open_table(SEARCHES)?.len()?;
+    let last = transaction.open_table(POSITIONS)?.last()?.map(|(id, _)| id.value());
     let meta = transaction.open_table(META)?;
     let value = |name: &str| -> anyhow::Result<Option<u128>> { Ok(meta.get(name)?.map(|value| value.value())) };
     let epoch = value("epoch")?.map(|epoch| Epoch(Uuid::from_u128(epoch)));
     let floor = Seq(value("floor")?.and_then(|floor| u64::try_from(floor).ok()).unwrap_or(0));
     let used = value("next_id")?.and_then(|id| u64::try_from(id).ok()).unwrap_or(0);
-    let next_id = next_id.max(used);
+    let next_id = last.map_or(0, |last| last + 1).max(used);
     let unsubscribe_key = value("unsubscribe_key")?.context("the key was just written")?;
-    Ok(Loaded { searches, positions, pacing, epoch, is_of_other_epoch: false, floor, next_id, unsubscribe_key })
+    Ok(Loaded { searches, epoch, is_of_other_epoch: false, floor, next_id, unsubscribe_key })
 }
 
 impl Position {
@@ -310,22 +320,25 @@ impl Position {
 }
 
 /// Moves all deliveries to the present of another epoch.
-fn begin_epoch(database: &Database, epoch: Epoch, now: Seq, loaded: &mut Loaded) -> anyhow::Result<()> {
+fn begin_epoch(database: &Database, epoch: Epoch, now: Seq) -> anyhow::Result<()> {
     let transaction = database.begin_write()?;
     {
         let mut meta = transaction.open_table(META)?;
         meta.insert("epoch", epoch.0.as_u128())?;
         meta.insert("floor", 0)?;
         let mut table = transaction.open_table(POSITIONS)?;
-        for (id, position) in &mut loaded.positions {
-            *position = Position { seq: now, ..Position::default() };
-            table.insert(id.0, position.row())?;
+        let ids: Vec<u64> = table.iter()?.map(|row| Ok(row?.0.value())).collect::<anyhow::Result<_>>()?;
+        for id in ids {
+            table.insert(id, Position { seq: now, ..Position::default() }.row())?;
         }
         let mut table = transaction.open_table(PACING)?;
-        for (id, state) in &mut loaded.pacing {
+        let states: Vec<_> = table
+            .iter()?
+            .map(|row| row.map(|(id, state)| (id.value(), PacingState::from_row(state.value()))))
+            .collect::<Result<_, _>>()?;
+        for (id, state) in states {
             // A digest that was being sent is of the other epoch.
-            *state = state.ended(state.ended_ms);
-            table.insert(id.0, state.row())?;
+            table.insert(id, state.ended(state.ended_ms).row())?;
         }
     }
     transaction.commit()?;

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -10,7 +8,7 @@ use super::receivers;
 use super::spec::StoredSearch;
 use super::store::{Change, MAX_TRIES, Position, Store, Try};
 use super::*;
-use crate::ids::Epoch;
+use crate::ids::{Epoch, Seq};
 
 fn epoch(number: u128) -> Epoch {
     Epoch(Uuid::from_u128(number))
@@ -40,6 +38,12 @@ fn put(name: &str, revision: u64, ids: &[u64], removed: &[u64]) -> Change {
     }
 }
 
+/// The positions of three deliveries.
+fn positions(store: &Store) -> Vec<Position> {
+    let rows = store.positions(&[0, 1, 2].map(DeliveryId)).unwrap();
+    rows.into_iter().map(|(position, _)| position).collect()
+}
+
 /// Closes a file, and waits until another may open it.
 async fn close(store: Store, writer: store::StoreWriter) {
     store.change(Change::Close).await.unwrap();
@@ -50,7 +54,7 @@ async fn close(store: Store, writer: store::StoreWriter) {
 async fn what_is_stored_is_there_after_a_restart_and_an_id_is_never_used_twice() {
     let dir = tempfile::tempdir().unwrap();
     let (store, writer, loaded) = Store::open(dir.path(), epoch(1), Seq(50)).unwrap();
-    assert_eq!((loaded.searches.len(), loaded.epoch, loaded.next_id), (0, None, 0));
+    assert_eq!((loaded.searches, loaded.epoch, loaded.next_id), (0, None, 0));
     store.change(put("a", 1, &[0, 1], &[])).await.unwrap();
     store.change(put("b", 1, &[2], &[])).await.unwrap();
     let moved = Position { seq: Seq(7), sending: Some(Seq(9)), failing_since_ms: Some(3), follows_floor: true };
@@ -61,10 +65,9 @@ async fn what_is_stored_is_there_after_a_restart_and_an_id_is_never_used_twice()
     store.change(Change::Move(DeliveryId(2), moved)).await.unwrap();
     close(store, writer).await;
     let (store, writer, loaded) = Store::open(dir.path(), epoch(1), Seq(50)).unwrap();
-    let names: Vec<_> = loaded.searches.iter().map(|(name, search)| (&**name, search.revision)).collect();
-    assert_eq!((names, loaded.floor, loaded.epoch, loaded.next_id), (vec![("a", 1)], Seq(8), Some(epoch(1)), 3));
-    let positions: BTreeMap<_, _> = loaded.positions.into_iter().collect();
-    assert_eq!(positions, BTreeMap::from([(DeliveryId(0), moved), (DeliveryId(1), Position::default())]));
+    assert_eq!((loaded.searches, loaded.floor, loaded.epoch, loaded.next_id), (1, Seq(8), Some(epoch(1)), 3));
+    assert_eq!(store.search("a").unwrap().map(|search| search.revision), Some(1));
+    assert_eq!(positions(&store), [moved, Position::default(), Position::default()]);
     assert!(store.search("b").unwrap().is_none());
     close(store, writer).await;
     // In another epoch everything begins at the present.
@@ -72,7 +75,7 @@ async fn what_is_stored_is_there_after_a_restart_and_an_id_is_never_used_twice()
         let (store, writer, loaded) = Store::open(dir.path(), epoch(2), Seq(50)).unwrap();
         assert_eq!((loaded.floor, loaded.is_of_other_epoch), (Seq::ZERO, is_of_other_epoch));
         let present = Position { seq: Seq(50), ..Position::default() };
-        assert!(loaded.positions.values().all(|position| *position == present));
+        assert_eq!(positions(&store)[..2], [present, present]);
         close(store, writer).await;
     }
 }
@@ -172,8 +175,8 @@ async fn a_copy_is_of_one_moment_while_changes_are_written() {
     }
     close(store, writer).await;
     let (store, writer, loaded) = Store::open(to.path(), epoch(2), Seq(50)).unwrap();
-    let positions: Vec<_> = loaded.positions.values().map(|position| position.seq.0).collect();
-    assert!((99..=100).contains(&positions[0]) && positions.len() == 2, "{positions:?}");
-    assert_eq!((loaded.epoch, loaded.searches.len()), (Some(epoch(2)), 1));
+    let positions = positions(&store);
+    assert!((99..=100).contains(&positions[0].seq.0) && positions[1] == positions[0], "{positions:?}");
+    assert_eq!((loaded.epoch, loaded.searches), (Some(epoch(2)), 1));
     close(store, writer).await;
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::registry::{Entry, Registry, RunningDelivery};
+use super::delivery::RunningDelivery;
+use super::registry::{Entry, Registry};
 use super::spec::{SearchSpec, StoredSearch};
+use super::status::DeliveryState;
 use super::unreadable;
-use super::worker::DeliveryState;
 use crate::live::{ApiError, QueryWarning};
 
 /// A saved search, as clients see it.

@@ -12,24 +12,25 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rand::RngExt as _;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::batch::{Batch, BatchSource};
 use super::delivery_id::DeliveryId;
 use super::digest::DigestSlots;
 use super::http::DeliveryClient;
-use super::pacing::{Pacing, PacingState, millis};
+use super::pacing::{Pacing, millis};
 use super::receiver::Receiver;
 use super::sent::{Attempt, Outcome, Sent};
+use super::status::{DeliveryState, SessionStatus, Status};
 use super::store::{Change, Position, Store, Try};
 use crate::backoff::Backoff;
 use crate::ids::Seq;
-use crate::live::{CloseReason, Delivery, Event, Live, LiveError, Percolate, Session, SessionMonitor};
+use crate::live::{CloseReason, Delivery, Event, Live, LiveError, Percolate, Session, Wake};
 use crate::query::Query;
 use crate::telemetry;
 
@@ -45,61 +46,13 @@ const PAUSE_PATIENCE: Duration = Duration::from_secs(60);
 /// For a longer pause the search is not registered.
 const KEEP_SESSION: Duration = Duration::from_secs(10);
 
-/// The state of a delivery, as clients see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum DeliveryState {
-    /// It waits for matches, or sends them.
-    Live,
-    /// It reads matches from the index.
-    CatchingUp,
-    /// Its tries fail.
-    Failing {
-        /// Why the last one failed.
-        reason: String,
-        /// When the next one is, in milliseconds since 1970; `None` when perch has given up.
-        next_try_ms: Option<u64>,
-    },
-}
-
-/// What other tasks see of a delivery.
-#[derive(Debug)]
-pub(super) struct Status(Mutex<StatusFields>);
-
-#[derive(Debug)]
-pub(super) struct StatusFields {
-    pub(super) state: DeliveryState,
-    pub(super) position: Position,
-    /// Events that were delivered since the start.
-    pub(super) delivered: u64,
-    /// The stored pacing, if it has one.
-    pub(super) pacing: Option<Box<PacingState>>,
-    /// When the next digest is due, while the delivery waits for it.
-    pub(super) due_ms: Option<u64>,
-    /// The session, while there is one.
-    monitor: Option<SessionMonitor>,
-}
-
-impl Status {
-    pub(super) fn new(position: Position, pacing: Option<PacingState>) -> Status {
-        let (state, pacing) = (DeliveryState::Live, pacing.map(Box::new));
-        Status(Mutex::new(StatusFields { state, position, delivered: 0, pacing, due_ms: None, monitor: None }))
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, StatusFields> {
-        // No code panics while it holds the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl StatusFields {
-    /// Whether every match that was offered so far is delivered.
-    pub(super) fn is_settled(&self) -> bool {
-        self.monitor.as_ref().is_some_and(SessionMonitor::is_settled)
-    }
-}
+/// A delivery without a match for so long needs no task.
+const KEEP_TASK: Duration = Duration::from_secs(10);
 
 /// Why a session or a digest of a delivery ended.
 pub(super) enum End {
+    /// Everything is delivered, and nothing has come for some time.
+    Idle,
     /// perch shuts down.
     ShutDown,
     /// Go on with a new session after this pause.
@@ -129,8 +82,6 @@ pub(super) struct Worker {
     pub(super) pause: Box<dyn Fn(String) + Send + Sync>,
     /// The position that deliveries share.
     pub(super) floor: Arc<AtomicU64>,
-    /// The number of the next try.
-    pub(super) tries: Option<u64>,
     /// Failed tries in a row.
     pub(super) failures: u32,
 }
@@ -153,11 +104,21 @@ impl Worker {
                 None => Box::pin(self.register()).await,
             };
             let end = match registered {
-                Ok(mut session) => {
-                    self.status.lock().monitor = Some(session.monitor());
-                    let end = self.follow(&mut session).await;
-                    self.status.lock().monitor = None;
-                    end
+                Ok(mut followed) => {
+                    self.status.lock().session = SessionStatus::Running(followed.monitor());
+                    match self.follow(&mut followed).await {
+                        End::Idle => match park(&self.status, followed) {
+                            Ok(()) => return,
+                            Err(followed) => {
+                                session = Some(followed);
+                                continue;
+                            }
+                        },
+                        end => {
+                            self.status.lock().session = SessionStatus::None;
+                            end
+                        }
+                    }
                 }
                 Err(reason) => self.failed(reason, None),
             };
@@ -170,7 +131,7 @@ impl Worker {
     /// Waits until the delivery goes on. Returns whether it does.
     async fn go_on(&mut self, end: End) -> bool {
         match end {
-            End::ShutDown => return false,
+            End::ShutDown | End::Idle => return false,
             End::Pause(pause) => sleep(pause).await,
             End::GaveUp => return std::future::pending().await,
             End::Refused(reason) => {
@@ -222,10 +183,13 @@ impl Worker {
             let is_partial = sending
                 .is_some_and(|end| session.is_behind() && waiting.back().is_none_or(|last| last.position() < end));
             if waiting.is_empty() || is_partial {
-                if !is_partial && sending.is_none() {
-                    self.settle(session);
+                if !is_partial && sending.is_none() && self.settle(session) {
+                    if timeout(KEEP_TASK, session.next(&mut events)).await.is_err() {
+                        return End::Idle;
+                    }
+                } else {
+                    session.next(&mut events).await;
                 }
-                session.next(&mut events).await;
                 for event in events.drain(..) {
                     match event {
                         Event::Tweet(delivery) if delivery.is_gone() && !self.receiver.shows_gone() => {}
@@ -299,11 +263,11 @@ impl Worker {
         self.store.note(Change::Move(self.id, position));
     }
 
-    /// Says that everything is delivered that was offered.
-    fn settle(&mut self, session: &Session) {
+    /// Says that everything is delivered that was offered. Returns whether it is.
+    fn settle(&mut self, session: &Session) -> bool {
         // Under the lock, so that the floor does not rise past a match that comes in between.
         let mut status = self.status.lock();
-        let Some(passed) = session.passed() else { return };
+        let Some(passed) = session.passed() else { return false };
         session.settle();
         if !status.position.follows_floor {
             let seq = status.position.seq.max(passed);
@@ -313,6 +277,7 @@ impl Worker {
         status.state = DeliveryState::Live;
         drop(status);
         self.failures = 0;
+        true
     }
 
     /// Makes the end of a batch durable.
@@ -379,9 +344,10 @@ impl Worker {
         }
     }
 
-    fn note_try(&mut self, tried: Try) {
-        let number = *self.tries.get_or_insert_with(|| self.store.next_try(self.id));
-        self.tries = Some(number + 1);
+    fn note_try(&self, tried: Try) {
+        let known = self.status.lock().next_try;
+        let number = known.unwrap_or_else(|| self.store.next_try(self.id));
+        self.status.lock().next_try = Some(number + 1);
         self.store.note(Change::Tried(self.id, number, Box::new(tried)));
     }
 
@@ -407,15 +373,11 @@ impl Worker {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_delivery_that_waits_takes_a_kilobyte() {
-        fn size_of_future<A, B, F>(_: fn(A, B) -> F) -> usize {
-            size_of::<F>()
-        }
-        assert!(size_of_future(Worker::run) <= 1_024);
-    }
+/// Lets a delivery wait for its next match without a task. Returns its session if that needs one.
+pub(super) fn park(status: &Arc<Status>, session: Box<Session>) -> Result<(), Box<Session>> {
+    let wake: Weak<dyn Wake> = Arc::<Status>::downgrade(status);
+    // The lock comes first: a delivery that is woken at once waits for it.
+    let mut fields = status.lock();
+    fields.session = SessionStatus::Idle(session.park(wake)?);
+    Ok(())
 }
