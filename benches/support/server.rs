@@ -23,7 +23,13 @@ impl Server {
     }
 
     /// The same with these sources, as TOML.
+    #[allow(dead_code, reason = "not every benchmark has sources")]
     pub(crate) async fn start_with(dir: &Path, sources: &str) -> (Server, Duration) {
+        Server::start_set(dir, &[&format!("source={sources}")]).await
+    }
+
+    /// The same with these settings, `key=value`.
+    pub(crate) async fn start_set(dir: &Path, settings: &[&str]) -> (Server, Duration) {
         let started = Instant::now();
         // Another build, to compare two in turn.
         let binary = std::env::var_os("PERCH_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_perch").into());
@@ -33,8 +39,6 @@ impl Server {
                 "serve",
                 "--listen",
                 "127.0.0.1:0",
-                "--set",
-                &format!("source={sources}"),
                 "--set",
                 "telemetry.log=warn",
                 "--set",
@@ -50,6 +54,7 @@ impl Server {
                 "--index-dir",
             ])
             .arg(dir)
+            .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .stdout(Stdio::piped())
             .spawn()
             .expect("perch starts");
