@@ -36,6 +36,7 @@ pub use key::{PageKey, TweetKey, order_id, snowflake_ms};
 pub(crate) use read::{Draft, identity, missing_text, read_value};
 pub use read::{ReadContext, Reading, read};
 pub use values::{Dropped, MAX_ID_BYTES, is_id};
+pub(crate) use values::{FloatId, float_id, truth_of};
 
 use crate::doc::{Doc, DocBuilder, Point};
 use crate::ids::Seq;

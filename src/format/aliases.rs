@@ -77,9 +77,11 @@ pub(super) const ALIASES: &[(Field, &str, &[&str])] = &[
             "posttime",
             "published",
             "created",
+            "tweettime",
+            "publishdate",
         ],
     ),
-    (Field::Lang, "lang", &["lang", "language", "tweetlang"]),
+    (Field::Lang, "lang", &["lang", "language", "tweetlang", "tweetlanguage"]),
     (Field::Url, "url", &["url", "permalink", "tweeturl", "permanenturl", "tweetlink", "link", "twitterurl"]),
     (
         Field::ScreenName,
@@ -131,6 +133,7 @@ pub(super) const ALIASES: &[(Field, &str, &[&str])] = &[
             "authorpublicmetricsfollowerscount",
             "userfollowers",
             "followers",
+            "followercount",
         ],
     ),
     (
@@ -150,6 +153,7 @@ pub(super) const ALIASES: &[(Field, &str, &[&str])] = &[
             "reposts",
             "repostcount",
             "sharecount",
+            "renotecount",
         ],
     ),
     (
@@ -186,6 +190,7 @@ pub(super) const ALIASES: &[(Field, &str, &[&str])] = &[
             "inreplytostatusid",
             "inreplytoid",
             "referencedtweetsrepliedtoid",
+            "replyid",
         ],
     ),
     (Field::ReplyToUserId, "in_reply_to_user_id", &["inreplytouserid", "inreplytouseridstr"]),
@@ -198,7 +203,16 @@ pub(super) const ALIASES: &[(Field, &str, &[&str])] = &[
     (
         Field::Quoted,
         "quoted",
-        &["quotedtweet", "quote", "quotedstatus", "quotedtweetid", "quotedstatusidstr", "quotedstatusid"],
+        &[
+            "quotedtweet",
+            "quote",
+            "quotedstatus",
+            "quotedtweetid",
+            "quotedstatusidstr",
+            "quotedstatusid",
+            "quotedtweettweetid",
+            "referencedtweetsquotedid",
+        ],
     ),
     (
         Field::Retweeted,
@@ -210,6 +224,8 @@ pub(super) const ALIASES: &[(Field, &str, &[&str])] = &[
             "retweetedtweetid",
             "retweetedstatusidstr",
             "retweetedstatusid",
+            "retweettweetid",
+            "referencedtweetsretweetedid",
         ],
     ),
     (Field::IsRetweet, "is_retweet", &["isretweet", "retweeted"]),
@@ -218,6 +234,44 @@ pub(super) const ALIASES: &[(Field, &str, &[&str])] = &[
     (Field::Country, "country", &["placecountrycode", "countrycode", "geocountrycode"]),
     (Field::Longitude, "longitude", &["longitude", "lon", "lng", "coordinateslongitude", "geolongitude"]),
     (Field::Latitude, "latitude", &["latitude", "lat", "coordinateslatitude", "geolatitude"]),
+];
+
+/// The names that API v1.1 and perch's own JSON have at the top of a tweet. Any other name of a
+/// field is the sign of a scraper.
+pub(super) const OF_V1: &[&str] = &[
+    "id",
+    "id_str",
+    "text",
+    "full_text",
+    "created_at",
+    "lang",
+    "url",
+    "user",
+    "place",
+    "retweeted",
+    "retweet_count",
+    "favorite_count",
+    "reply_count",
+    "quote_count",
+    "retweeted_status",
+    "retweeted_status_id",
+    "retweeted_status_id_str",
+    "is_retweet",
+    "quoted_status",
+    "quoted_status_id",
+    "quoted_status_id_str",
+    "is_quote_status",
+    "in_reply_to_status_id",
+    "in_reply_to_status_id_str",
+    "in_reply_to_user_id",
+    "in_reply_to_user_id_str",
+    "in_reply_to_screen_name",
+    "conversation_id",
+    "conversation_id_str",
+    "possibly_sensitive",
+    "coordinates",
+    "entities",
+    "geo",
 ];
 
 /// A name with nothing but its letters and digits, in lower case.

@@ -83,7 +83,11 @@ fn event(value: Value<'_>, out: &mut Output<'_>) {
         });
     }
     let did = text(value, "did");
-    let uri = format!("at://{did}/{collection}/{}", text(commit, "rkey"));
+    let rkey = text(commit, "rkey");
+    if rkey.is_empty() {
+        return out.push(Err(TweetError::new("commit.rkey", "missing: a post is known by its key")));
+    }
+    let uri = format!("at://{did}/{collection}/{rkey}");
     if text(commit, "operation") == "delete" {
         return if is_id(&uri) { out.delete(uri) } else { out.skip("delete") };
     }

@@ -26,15 +26,45 @@ pub(super) const KIND: FormatKind = FormatKind {
 fn recognize(value: Value<'_>) -> bool {
     let has = |key| value.get(key).is_some();
     is_status(value)
+        || notification(value).is_some()
         || has("event") && has("payload")
         || has("orderedItems")
         || has("@context") && has("type")
-        || ["Create", "Announce", "Note", "Question", "Update", "Delete"].into_iter().any(|kind| is_type(value, kind))
-            && (has("actor") || has("attributedTo"))
+        || (has("actor") || has("attributedTo"))
+            && ["Create", "Announce", "Note", "Question", "Update", "Delete"]
+                .into_iter()
+                .any(|kind| is_type(value, kind))
 }
 
 fn is_status(value: Value<'_>) -> bool {
     value.get("account").is_some_and(Value::is_object) && value.get("content").is_some()
+}
+
+/// What an object of a stream is that is no status: its event stands on another line.
+fn notification(value: Value<'_>) -> Option<&'static str> {
+    let has = |key| value.get(key).is_some();
+    if value.get("account").is_some_and(|account| account.get("acct").is_some()) && has("type") && !has("content") {
+        return Some("notification");
+    }
+    (has("last_status") && has("accounts")).then_some("conversation")
+}
+
+/// Whether a status is not for everyone: only for followers, or for the accounts that it mentions.
+fn is_private(status: Value<'_>) -> bool {
+    status.get("visibility").and_then(Value::str).is_some_and(|it| matches!(&*it, "private" | "direct"))
+}
+
+/// Whether an activity or its note names its readers, and the public is not among them.
+fn is_addressed(activity: Value<'_>, note: Value<'_>) -> bool {
+    let is_public = |name: Value<'_>| {
+        name.str().is_some_and(|name| {
+            matches!(&*name, "https://www.w3.org/ns/activitystreams#Public" | "as:Public" | "Public")
+        })
+    };
+    let lists = || {
+        [activity, note].into_iter().flat_map(|value| ["to", "cc"].into_iter().filter_map(move |key| value.get(key)))
+    };
+    lists().next().is_some() && !lists().any(|list| is_public(list) || list.items().any(is_public))
 }
 
 fn is_type(value: Value<'_>, kind: &str) -> bool {
@@ -43,8 +73,9 @@ fn is_type(value: Value<'_>, kind: &str) -> bool {
 
 fn read(value: Value<'_>, out: &mut Output<'_>) {
     if is_status(value) {
-        let tweet = status(value, &mut out.reading);
-        out.push(tweet);
+        push_status(value, out);
+    } else if let Some(kind) = notification(value) {
+        out.skip(kind);
     } else if let Some(payload) = value.get("payload") {
         message(value, payload, out);
     } else if let Some(list) = value.get("orderedItems") {
@@ -63,16 +94,21 @@ fn message(value: Value<'_>, payload: Value<'_>, out: &mut Output<'_>) {
         "notification" => return out.skip("notification"),
         _ => return out.skip("event"),
     }
-    let tweet = match Json::parse(&text) {
-        Ok(json) => {
-            let tweet = status(json.root(), &mut out.reading);
-            if let (Ok(tweet), Some(number)) = (&tweet, json.root().get("id").and_then(Value::str)) {
-                out.name_status(number.into_owned(), tweet.id_str.clone());
-            }
-            tweet
-        }
-        Err(error) => Err(TweetError::new("payload", format!("no JSON: {error}"))),
-    };
+    match Json::parse(&text) {
+        Ok(json) => push_status(json.root(), out),
+        Err(error) => out.push(Err(TweetError::new("payload", format!("no JSON: {error}")))),
+    }
+}
+
+/// Takes a status, and notes its number for messages that delete it.
+fn push_status(value: Value<'_>, out: &mut Output<'_>) {
+    if is_private(value) {
+        return out.skip("private");
+    }
+    let tweet = status(value, &mut out.reading);
+    if let (Ok(tweet), Some(number)) = (&tweet, value.get("id").and_then(Value::str)) {
+        out.name_status(number.into_owned(), tweet.id_str.clone());
+    }
     out.push(tweet);
 }
 
@@ -175,6 +211,9 @@ fn activity(value: Value<'_>, out: &mut Output<'_>) {
     let Some(note) = note.filter(|note| POSTS.iter().any(|kind| is_type(*note, kind))) else {
         return out.skip("activity");
     };
+    if is_addressed(value, note) {
+        return out.skip("private");
+    }
     let tweet = note_of(note, value.get("published"), &mut out.reading);
     out.push(tweet);
 }

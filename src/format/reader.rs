@@ -185,6 +185,8 @@ pub struct BulkReader<T = Arc<AnalyzedTweet>> {
     statuses: StatusNumbers,
     /// The result of the input, once it has ended. An error is returned once.
     ended: Option<Result<(), ReadError>>,
+    /// Whether a document came.
+    has_docs: bool,
 }
 
 /// What was recognized so far.
@@ -248,7 +250,23 @@ impl<T: Send + 'static> BulkReader<T> {
             },
             statuses: StatusNumbers::default(),
             ended: None,
+            has_docs: false,
         }
+    }
+
+    /// Why an input that has ended is no file of tweets, if no document came. An empty array or
+    /// page is one.
+    #[must_use]
+    pub fn emptiness(&self) -> Option<ReadError> {
+        if self.has_docs {
+            return None;
+        }
+        let what = match () {
+            () if is_office(&self.raw.head) => Some(looks_like(&self.raw.head)),
+            () if self.raw.is_archive => Some("an archive without files that may hold tweets"),
+            () => self.raw.splitter.emptiness(),
+        };
+        what.map(|what| ReadError::Unknown(what.to_owned()))
     }
 
     /// Gives the author of tweets that name none.
@@ -307,6 +325,7 @@ impl<T: Send + 'static> BulkReader<T> {
                 if let Some(rest) = rest {
                     self.jobs.push_front(tokio::task::spawn_blocking(|| rest.read()));
                 }
+                self.has_docs = true;
                 self.statuses.resolve(&mut chunk);
                 if let Some(chunk) = self.recognized(chunk) {
                     return Poll::Ready(Ok(Some(chunk)));
@@ -361,7 +380,7 @@ impl<T: Send + 'static> BulkReader<T> {
     /// The error of an input of which nothing was recognized.
     #[cold]
     fn unknown(&self, held: &[RefusedDoc], files: u64) -> ReadError {
-        if files > 0 {
+        if files > 0 && !is_office(&self.raw.head) {
             return ReadError::Unknown(format!("an archive whose files ({files}) hold no tweets"));
         }
         let first = held.first().map_or("", |refused| refused.reason.as_str());
@@ -372,6 +391,13 @@ impl<T: Send + 'static> BulkReader<T> {
 /// Documents that may be refused before one is recognized: a log may have much above its tweets.
 const MAX_HELD: usize = 100_000;
 
+/// Whether these are the first bytes of a workbook or a text document, which are zip archives.
+fn is_office(head: &[u8]) -> bool {
+    let has = |name: &[u8]| head.windows(name.len()).any(|part| part == name);
+    let parts: [&[u8]; 4] = [b"[Content_Types].xml", b"_rels/.rels", b"xl/workbook", b"vnd.oasis.opendocument"];
+    head.starts_with(b"PK") && parts.into_iter().any(has)
+}
+
 /// What the first bytes of an unknown input look like.
 fn looks_like(head: &[u8]) -> &'static str {
     let is = |magic: &[u8]| head.starts_with(magic);
@@ -380,6 +406,7 @@ fn looks_like(head: &[u8]) -> &'static str {
     match () {
         () if is(b"%PDF") => "a PDF document",
         () if is(b"\x89PNG") || is(b"\xFF\xD8\xFF") || is(b"GIF8") || is(b"RIFF") => "an image or a video",
+        () if is_office(head) => "an Excel workbook or another document of an office program: save it as CSV in UTF-8",
         () if is(b"SQLite format 3") => "an SQLite database",
         () if head.windows(7).take(16).any(|part| part == b"\xA2eroots") => {
             "a repository of Bluesky (CAR); perch reads the answers of listRecords instead"

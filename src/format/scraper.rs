@@ -4,13 +4,13 @@
 
 use std::borrow::Cow;
 
-use super::aliases::{ALIASES, Field, field_of, normalized};
+use super::aliases::{ALIASES, Field, OF_V1, field_of, normalized};
 use super::{FormatKind, Output};
 use crate::doc::Point;
-use crate::tweet::json::{Kind, Value};
+use crate::tweet::json::{Json, Kind, Value};
 use crate::tweet::{
-    Draft, Dropped, Entities, MAX_ENTITIES, Media, Mention, Network, Place, Reading, Referenced, Tag, Tweet,
-    TweetError, Url, User, entities, extract, is_id, missing_text,
+    Draft, Dropped, Entities, FloatId, MAX_ENTITIES, Media, Mention, Network, Place, Reading, Referenced, Tag, Tweet,
+    TweetError, Url, User, entities, extract, float_id, is_id, missing_text, truth_of,
 };
 
 pub(super) const KIND: FormatKind = FormatKind {
@@ -24,15 +24,48 @@ pub(super) const KIND: FormatKind = FormatKind {
 
 fn recognize(value: Value<'_>) -> bool {
     let has = |key| value.get(key).is_some();
-    // What API v1.1 has does not come here.
+    // The common case, decided with few looks: what API v1.1 has does not come here.
+    let is_v1 = value.get("user").is_some_and(|user| user.get("screen_name").is_some())
+        && (has("id_str") || has("entities") || has("favorite_count"));
+    if is_v1 {
+        return false;
+    }
     let is_named = has("fullText")
         || has("rawContent")
         || has("likeCount")
         || has("tweetId")
         || has("tweet_id")
+        || has("noResults")
         || has("createdAt") && has("author")
         || has("content") && (has("user") || has("author") || has("username"));
-    is_named || !(has("id") || has("id_str")) && columns(value).has(Field::Id) && columns(value).has(Field::Text)
+    is_named || has_own_names(value) && has_id_and_text(value)
+}
+
+/// Whether an object has an id and a text. Beside an `id`, which every kind of record has, a
+/// `message` or `body` is no text of a tweet.
+fn has_id_and_text(value: Value<'_>) -> bool {
+    let columns = columns(value);
+    let is_plain = value.get("id").is_some() || value.get("id_str").is_some();
+    let is_vague = matches!(columns.name(Field::Text), Some("body" | "message"));
+    columns.has(Field::Id) && columns.has(Field::Text) && !(is_plain && is_vague)
+}
+
+/// Whether an object names a field of a tweet as API v1.1 does not.
+fn has_own_names(value: Value<'_>) -> bool {
+    let is_own = |name: &str| !OF_V1.contains(&name) && field_of(&normalized(name)).is_some();
+    value.entries().any(|(key, inner)| match &*key {
+        // An author with names is that of v1.1, unless the names are others.
+        "user" => {
+            inner.str().is_some() || inner.get("screen_name").is_none() && inner.entries().any(|(key, _)| is_name(&key))
+        }
+        "quoted_status" | "retweeted_status" => inner.str().is_some_and(|id| is_id(&id) && id.len() > 5),
+        key => inner.kind() != Kind::Null && is_own(key),
+    })
+}
+
+/// Whether this key of an author has the name of the account.
+fn is_name(key: &str) -> bool {
+    matches!(&*normalized(key), "username" | "handle" | "name" | "displayname")
 }
 
 /// The values of an object by what they mean.
@@ -49,6 +82,12 @@ impl<'j> Columns<'j> {
 
     fn get(&self, field: Field) -> Option<Value<'j>> {
         self.values.iter().find(|(of, ..)| *of == field).map(|&(.., value)| value)
+    }
+
+    /// The name of a field, as [`ALIASES`] has it.
+    fn name(&self, field: Field) -> Option<&'static str> {
+        let (_, rank, _) = self.values.iter().find(|(of, ..)| *of == field)?;
+        ALIASES.iter().find(|(of, ..)| *of == field)?.2.get(*rank).copied()
     }
 
     fn add(&mut self, name: &str, value: Value<'j>) {
@@ -75,7 +114,11 @@ fn columns(value: Value<'_>) -> Columns<'_> {
         let name = normalized(&key);
         if value.is_object() && NESTED.contains(&name.as_str()) {
             for (inner, value) in value.entries().filter(|(_, value)| value.kind() != Kind::Null) {
-                columns.add(&format!("{name}{}", normalized(&inner)), value);
+                let inner = normalized(&inner);
+                // In a table, `username` is the name of the account.
+                let is_shown = name == "user" && inner == "name";
+                let inner = if is_shown { "displayname" } else { &inner };
+                columns.add(&format!("{name}{inner}"), value);
             }
         } else {
             columns.add(&name, value);
@@ -85,6 +128,9 @@ fn columns(value: Value<'_>) -> Columns<'_> {
 }
 
 fn read(value: Value<'_>, out: &mut Output<'_>) {
+    if value.get("noResults").is_some() && value.get("id").is_none() {
+        return out.skip("noResults");
+    }
     let tweet = tweet(value, &mut out.reading);
     out.push(tweet);
 }
@@ -99,7 +145,10 @@ pub(super) fn tweet(value: Value<'_>, reading: &mut Reading<'_>) -> Result<Tweet
             return Some(Referenced::Tweet(Box::new(one(&self::columns(value), reading).ok()?)));
         }
         // Some tools write only whether there is one.
-        reading.dropped.id(Some(value).filter(|value| value.kind() != Kind::Bool), "referenced_id").map(Referenced::Id)
+        if let Some(is_there) = truth_of(&value.str().unwrap_or_else(|| value.raw().into())) {
+            return is_there.then_some(Referenced::Unknown);
+        }
+        reading.dropped.id(Some(value), "referenced_id").map(Referenced::Id)
     };
     tweet.retweet = referenced(Field::Retweeted);
     tweet.quoted = referenced(Field::Quoted);
@@ -109,7 +158,20 @@ pub(super) fn tweet(value: Value<'_>, reading: &mut Reading<'_>) -> Result<Tweet
         tweet.retweet = Some(Referenced::Unknown);
     }
     tweet.complete();
-    Ok(tweet)
+    tweet.not_blank()
+}
+
+/// The identity. Spreadsheets and data frames round long numbers.
+fn id_of(columns: &Columns<'_>, dropped: &mut Dropped) -> Result<Option<String>, TweetError> {
+    let value = columns.get(Field::Id);
+    match value.and_then(Value::str).as_deref().and_then(float_id) {
+        Some(FloatId::Whole(number)) => Ok(Some(number.to_string())),
+        Some(FloatId::Rounded) => {
+            let raw = value.map_or("", Value::raw);
+            Err(TweetError::new("id", format!("{raw:.40} is rounded: export the ids as text, not as numbers")))
+        }
+        None => Ok(dropped.id(value, "id")),
+    }
 }
 
 fn one(columns: &Columns<'_>, reading: &mut Reading<'_>) -> Result<Tweet, TweetError> {
@@ -119,7 +181,8 @@ fn one(columns: &Columns<'_>, reading: &mut Reading<'_>) -> Result<Tweet, TweetE
     let in_url = url.as_deref().and_then(|url| url.split_once("/status/")).map(|(_, id)| id);
     let in_url =
         in_url.map(|id| id.split(['?', '/', '#']).next().unwrap_or_default().to_owned()).filter(|id| is_id(id));
-    let Some(id_str) = in_url.or_else(|| dropped.id(columns.get(Field::Id), "id")) else {
+    let id = if in_url.is_some() { in_url } else { id_of(columns, dropped)? };
+    let Some(id_str) = id else {
         let names: Vec<&str> =
             ALIASES.iter().find(|(field, ..)| *field == Field::Id).map_or(&[][..], |row| row.2).to_vec();
         return Err(TweetError::new(
@@ -140,6 +203,10 @@ fn one(columns: &Columns<'_>, reading: &mut Reading<'_>) -> Result<Tweet, TweetE
     let created_ms = dropped.date(columns.get(Field::CreatedAt), "created_at");
     let mut text_of = |field, name| dropped.name(columns.get(field).filter(|value| !value.is_object()), name);
     let screen_name = text_of(Field::ScreenName, "user.screen_name").unwrap_or_default();
+    let screen_name = match screen_name.strip_prefix('{') {
+        Some(object) => name_in(object, NAME_KEYS).unwrap_or_default(),
+        None => &screen_name,
+    };
     let mut user = User {
         screen_name: screen_name.trim_start_matches('@').to_owned(),
         name: text_of(Field::UserName, "user.name").unwrap_or_default(),
@@ -150,6 +217,9 @@ fn one(columns: &Columns<'_>, reading: &mut Reading<'_>) -> Result<Tweet, TweetE
     tweet.lang = text_of(Field::Lang, "lang");
     tweet.in_reply_to_screen_name =
         text_of(Field::ReplyToName, "in_reply_to_screen_name").map(|name| name.trim_start_matches('@').to_owned());
+    // Some tools have the answered tweet in the column of this name.
+    let is_number = |name: &String| name.len() > 5 && name.bytes().all(|byte| byte.is_ascii_digit());
+    let answered = tweet.in_reply_to_screen_name.take_if(|name| is_number(name));
     let place = text_of(Field::Place, "place");
     let country_code = text_of(Field::Country, "place.country_code");
     tweet.place = place.map(|full_name| Place { full_name, country_code });
@@ -161,7 +231,7 @@ fn one(columns: &Columns<'_>, reading: &mut Reading<'_>) -> Result<Tweet, TweetE
     tweet.quote_count = count(Field::Quotes, "quote_count");
     let mut id = |field, name| dropped.id(columns.get(field), name);
     user.id_str = id(Field::UserId, "user.id_str");
-    tweet.in_reply_to_status_id = id(Field::ReplyToId, "in_reply_to_status_id");
+    tweet.in_reply_to_status_id = id(Field::ReplyToId, "in_reply_to_status_id").or(answered);
     tweet.in_reply_to_user_id = id(Field::ReplyToUserId, "in_reply_to_user_id");
     tweet.conversation_id = id(Field::Conversation, "conversation_id");
     user.verified = dropped.flag(columns.get(Field::Verified), "user.verified") == Some(true);
@@ -180,34 +250,72 @@ fn point(columns: &Columns<'_>, dropped: &mut Dropped) -> Option<Point> {
     dropped.point(lon.zip(lat), "coordinates")
 }
 
-/// The names in a list: texts, objects with one of these keys, or one text with commas.
+/// The names in a list: texts, objects with one of these keys, or one text with commas or spaces. A
+/// cell of a table may hold the list as JSON.
 fn listed(value: Option<Value<'_>>, keys: &[&str]) -> Vec<String> {
     let Some(value) = value else { return Vec::new() };
     if let Some(text) = value.str() {
+        if text.starts_with("[{") {
+            return match Json::parse(&text) {
+                Ok(json) => named(json.root(), keys),
+                // As Python writes it.
+                Err(_) => text.split('}').filter_map(|item| name_in(item, keys)).map(str::to_owned).collect(),
+            };
+        }
         let text = text.trim_matches(['[', ']']);
-        let names = text.split([',', ';', '|']).map(|name| name.trim().trim_matches(['\'', '"']).to_owned());
+        let names = text.split([',', ';', '|', ' ']).map(|name| name.trim().trim_matches(['\'', '"']).to_owned());
         return names.filter(|name| !name.is_empty()).take(MAX_ENTITIES).collect();
     }
-    let names =
-        value.items().filter_map(|item| item.str().or_else(|| keys.iter().find_map(|key| item.get(key)?.str())));
+    named(value, keys)
+}
+
+/// The keys of the name of an account.
+const NAME_KEYS: &[&str] = &["username", "screen_name", "screenName", "userName"];
+
+/// The names in an array.
+fn named(list: Value<'_>, keys: &[&str]) -> Vec<String> {
+    let names = list.items().filter_map(|item| item.str().or_else(|| keys.iter().find_map(|key| item.get(key)?.str())));
     names.map(Cow::into_owned).take(MAX_ENTITIES).collect()
+}
+
+/// The value of the first of these keys in an object that Python wrote: `{'screen_name': 'ann'}`.
+fn name_in<'t>(object: &'t str, keys: &[&str]) -> Option<&'t str> {
+    keys.iter().find_map(|key| {
+        let (_, behind) = object.split_once(&format!("'{key}':"))?;
+        let value = behind.trim_start_matches(['\'', '"', ' ']);
+        value.split(['\'', '"', ',', '}']).next().filter(|name| !name.is_empty())
+    })
 }
 
 /// Adds what the lists of the object name and the text does not show.
 fn merge(found: &mut Entities, columns: &Columns<'_>, dropped: &mut Dropped) {
     for name in listed(columns.get(Field::Hashtags), &["text", "tag", "name"]) {
         let name = name.trim_start_matches('#').to_owned();
-        if !found.hashtags.iter().any(|tag| tag.text.eq_ignore_ascii_case(&name)) {
+        if !name.is_empty() && !found.hashtags.iter().any(|tag| tag.text.eq_ignore_ascii_case(&name)) {
             found.hashtags.push(Tag { text: name, indices: None });
         }
     }
-    for name in listed(columns.get(Field::Mentions), &["username", "screen_name", "screenName", "userName"]) {
+    for name in listed(columns.get(Field::Mentions), NAME_KEYS) {
         let screen_name = name.trim_start_matches('@').to_owned();
+        if screen_name.len() > 3 && screen_name.bytes().all(|byte| byte.is_ascii_digit()) {
+            // Some lists have the ids of accounts.
+            dropped.add("entities.user_mentions");
+            continue;
+        }
         if !found.user_mentions.iter().any(|known| known.screen_name.eq_ignore_ascii_case(&screen_name)) {
             found.user_mentions.push(Mention { screen_name, name: None, indices: None });
         }
     }
     let links = columns.get(Field::Links);
+    if links.and_then(Value::str).is_some_and(|text| text.len() > 2 && listed_text(&text).is_empty()) {
+        dropped.add("entities.urls");
+    }
+    for target in links.and_then(Value::str).iter().flat_map(|text| listed_text(text)).take(MAX_ENTITIES) {
+        if !found.urls.iter().any(|url| url.url == target || url.expanded_url == target) {
+            let display_url = target.clone();
+            found.urls.push(Url { url: target.clone(), display_url, expanded_url: target, ..Url::default() });
+        }
+    }
     for link in links.into_iter().flat_map(Value::items).take(MAX_ENTITIES) {
         let text = |keys: &[&str]| keys.iter().find_map(|key| link.get(key)?.str()).map(Cow::into_owned);
         let short = text(&["tcourl", "tco_url"]);
@@ -250,7 +358,7 @@ fn add_media(found: &mut Entities, list: Value<'_>, kind: &str, dropped: &mut Dr
             found.media.push(media);
             continue;
         }
-        let keys = ["fullUrl", "url", "thumbnailUrl", "previewUrl", "image"];
+        let keys = ["original", "fullUrl", "url", "thumbnailUrl", "previewUrl", "image"];
         let address = item.str().or_else(|| keys.iter().find_map(|key| item.get(key)?.str()));
         let named = item.get("type").and_then(Value::str);
         match address {

@@ -70,7 +70,11 @@ impl Table {
 
     /// A row as a JSON object. Empty cells are left out.
     pub(super) fn object(&self, row: &str, reader: &mut RowReader) -> String {
-        reader.read(row.as_bytes());
+        if self.delimiter == b'\t' && !is_quoted_well(row) {
+            reader.read_plain(row);
+        } else {
+            reader.read(row.as_bytes());
+        }
         let cells = self.names.iter().zip(reader.cells());
         // Of several columns with one name, a reader of JSON takes the last.
         let mut object = String::with_capacity(row.len() + 16 * self.names.len());
@@ -82,6 +86,38 @@ impl Table {
         }
         object.push_str(if object.is_empty() { "{}" } else { "}" });
         object
+    }
+}
+
+/// Whether each cell of a row of tab-separated cells that begins with a quote also ends with one:
+/// most programs that write such tables quote nothing.
+fn is_quoted_well(row: &str) -> bool {
+    let mut rest = row.trim_end_matches(['\r', '\n']);
+    loop {
+        let end = match rest.strip_prefix('"') {
+            None => memchr::memchr(b'\t', rest.as_bytes()).unwrap_or(rest.len()),
+            Some(quoted) => {
+                let Some(len) = quoted_len(quoted) else { return false };
+                len + 1
+            }
+        };
+        match rest[end..].strip_prefix('\t') {
+            Some(more) => rest = more,
+            None => return rest.len() == end,
+        }
+    }
+}
+
+/// The length of a quoted text behind its first quote, up to behind its last one.
+fn quoted_len(quoted: &str) -> Option<usize> {
+    let bytes = quoted.as_bytes();
+    let mut at = 0;
+    loop {
+        at += memchr::memchr(b'"', &bytes[at..])? + 1;
+        if bytes.get(at) != Some(&b'"') {
+            return Some(at);
+        }
+        at += 1;
     }
 }
 
@@ -145,6 +181,17 @@ impl RowReader {
         ends.truncate(n_ends);
     }
 
+    /// Reads a row whose quotes are a part of its cells.
+    fn read_plain(&mut self, row: &str) {
+        let RowReader { bytes, ends, .. } = self;
+        bytes.clear();
+        ends.clear();
+        for cell in row.trim_end_matches(['\r', '\n']).split('\t') {
+            bytes.extend_from_slice(cell.as_bytes());
+            ends.push(bytes.len());
+        }
+    }
+
     fn cells(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         let ranges = starts.zip(&self.ends).map(|(start, &end)| Range { start, end });
@@ -168,6 +215,21 @@ mod tests {
         let map = vec![("id".to_owned(), "number".to_owned()), ("text".to_owned(), "words".to_owned())];
         let table = Table::detect(b"number,words", &map, false).expect("a table");
         assert_eq!(table.object("1,\"a \"\"b\"\"\"", &mut table.reader()), r#"{"idstr":"1","fulltext":"a \"b\""}"#);
+    }
+
+    #[test]
+    fn quotes_between_tabs_are_text_unless_they_enclose_a_cell() {
+        let table = Table::detect(b"id\ttext", &ColumnMap::new(), false).expect("a table");
+        let mut reader = table.reader();
+        for (row, object) in [
+            ("1\t\"a\"\r", r#"{"id":"1","text":"a"}"#),
+            ("1\t\"a\tb\"", r#"{"id":"1","text":"a\tb"}"#),
+            ("1\t\"a \"\"b\"\"\"", r#"{"id":"1","text":"a \"b\""}"#),
+            ("1\t\"a", r#"{"id":"1","text":"\"a"}"#),
+            ("1\t\"a\" b\r", r#"{"id":"1","text":"\"a\" b"}"#),
+        ] {
+            assert_eq!(table.object(row, &mut reader), object, "{row:?}");
+        }
     }
 
     #[test]

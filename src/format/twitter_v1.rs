@@ -3,7 +3,7 @@
 
 use super::{FormatKind, Output, control};
 use crate::tweet::json::Value;
-use crate::tweet::read_value;
+use crate::tweet::{Tweet, read_value};
 
 pub(super) const KIND: FormatKind = FormatKind {
     name: "twitter-v1",
@@ -37,7 +37,7 @@ fn read(value: Value<'_>, out: &mut Output<'_>) {
         control::read(kind, value, out);
     } else if let Some((name, list)) = list(value) {
         out.each(name, list, |tweet, out| {
-            let tweet = read_value(tweet, &mut out.reading);
+            let tweet = read_value(tweet, &mut out.reading).and_then(Tweet::not_blank);
             out.push(tweet);
         });
     } else if let Some(map) = map(value) {
@@ -45,7 +45,7 @@ fn read(value: Value<'_>, out: &mut Output<'_>) {
         for (_, tweet) in map.entries() {
             if tweet.is_object() {
                 out.read_item(tweet, |tweet, out| {
-                    let tweet = read_value(tweet, &mut out.reading);
+                    let tweet = read_value(tweet, &mut out.reading).and_then(Tweet::not_blank);
                     out.push(tweet);
                 });
             } else {
@@ -54,7 +54,7 @@ fn read(value: Value<'_>, out: &mut Output<'_>) {
             }
         }
     } else {
-        let tweet = read_value(value, &mut out.reading);
+        let tweet = read_value(value, &mut out.reading).and_then(Tweet::not_blank);
         out.push(tweet);
     }
 }

@@ -26,10 +26,34 @@ fn recognize(value: Value<'_>) -> bool {
     if let Some(data) = value.get("data") {
         let first = if data.is_array() { data.items().next() } else { Some(data) };
         return first.is_none_or(|first| {
-            first.get("delete").is_some() || !first.is_object() || is_tweet(first) || first.get("id").is_some()
+            first.get("delete").is_some()
+                || compliance(first).is_some()
+                || !first.is_object()
+                || is_tweet(first)
+                || first.get("id").is_some()
         });
     }
     is_tweet(value) || value.get("meta").is_some() && value.get("id").is_none() && value.get("id_str").is_none()
+}
+
+/// The kind of an event of the compliance streams that says nothing about a tweet's text.
+fn compliance(data: Value<'_>) -> Option<&'static str> {
+    const KINDS: [&str; 10] = [
+        "tweet_edit",
+        "withheld",
+        "drop",
+        "undrop",
+        "scrub_geo",
+        "user_delete",
+        "user_undelete",
+        "user_protect",
+        "user_suspend",
+        "user_withheld",
+    ];
+    if data.get("id").is_some() {
+        return None;
+    }
+    KINDS.into_iter().find(|kind| data.get(kind).is_some_and(Value::is_object))
 }
 
 /// Whether an object has what only tweets of this API have.
@@ -51,6 +75,7 @@ fn read(value: Value<'_>, out: &mut Output<'_>) {
             out.push(tweet);
         }),
         Some(data) if data.get("delete").is_some() => control::read("delete", data, out),
+        Some(data) if compliance(data).is_some() => out.skip(compliance(data).unwrap_or_default()),
         Some(data) => {
             out.read_item(data, |data, out| {
                 let tweet = tweet(data, &includes, &mut out.reading);
@@ -168,7 +193,8 @@ fn tweet(value: Value<'_>, includes: &Includes<'_>, reading: &mut Reading<'_>) -
 fn one(value: Value<'_>, includes: &Includes<'_>, reading: &mut Reading<'_>) -> Result<Tweet, TweetError> {
     let (id_str, _) = identity(value, &mut reading.dropped)?;
     let dropped = &mut reading.dropped;
-    let note = value.get("note_tweet").filter(|note| note.get("text").is_some());
+    let is_filled = |text: Value<'_>| text.str().is_none_or(|text| !text.is_empty());
+    let note = value.get("note_tweet").filter(|note| note.get("text").is_some_and(is_filled));
     let text = note.and_then(|note| dropped.text(note.get("text"), "text"));
     let text = text.or_else(|| dropped.text(value.get("text"), "text"));
     let given = note.unwrap_or(value).get("entities");

@@ -50,9 +50,28 @@ const OTHERS: &[&str] = &[
     "phoneNumber",
     "tweetHeader",
     "deletedTweetHeader",
+    "grokChatItem",
+];
+
+/// Files of archives from 2012 to 2018, and the list of an archive's files: what they are, and keys
+/// that tell.
+const NAMED: &[(&str, [&str; 2])] = &[
+    ("user_details", ["screen_name", "bio"]),
+    ("tweet_index", ["file_name", "var_name"]),
+    ("payload_details", ["tweets", "created_at"]),
+    ("manifest", ["archiveInfo", "dataTypes"]),
 ];
 
 fn other(value: Value<'_>) -> Option<&'static str> {
+    // Only objects without a text are looked at more closely.
+    if value.get("text").is_some() || value.get("full_text").is_some() {
+        return None;
+    }
+    let is_list = value.get("tweets").is_some_and(Value::is_array);
+    let named = NAMED.iter().find(|(_, keys)| !is_list && keys.iter().all(|key| value.get(key).is_some()));
+    if let Some((kind, _)) = named {
+        return Some(kind);
+    }
     // An element has one key.
     let mut entries = value.entries();
     let (key, inner) = entries.next()?;

@@ -294,6 +294,7 @@ async fn feed(
     let mut first_reason = None;
     let mut throttle = Throttle::new(options.rate);
     let (mut accepted, mut refused) = (0_usize, 0_usize);
+    let mut has_ended = false;
     let end = 'read: loop {
         let chunk = tokio::select! {
             () = context.shutdown.cancelled() => break Ok(()),
@@ -309,7 +310,10 @@ async fn feed(
                 chunk.merge_deletions();
                 chunk
             }
-            Ok(None) => break Ok(()),
+            Ok(None) => {
+                has_ended = true;
+                break Ok(());
+            }
             Err(error) => break Err(error),
         };
         refused += mistakes.len();
@@ -350,7 +354,14 @@ async fn feed(
         Some(reason) if end.is_ok() && accepted == 0 && from == Offset::default() => {
             Err(ReadError::NothingAccepted(refused as u64, reason).into())
         }
-        _ => Ok(end?),
+        _ => {
+            end?;
+            match reader.emptiness() {
+                // A file that is followed may be empty.
+                Some(error) if has_ended && !options.follow && from == Offset::default() => Err(error.into()),
+                _ => Ok(()),
+            }
+        }
     }
 }
 

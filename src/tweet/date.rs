@@ -2,12 +2,14 @@
 //!
 //! | form | example |
 //! |---|---|
-//! | Twitter v1.1 | `Tue Dec 23 00:59:25 +0000 2014` |
+//! | Twitter v1.1 | `Tue Dec 23 00:59:25 +0000 2014`, `Tue Dec 23 00:59:25 PST 2014`, `Tue Dec 23 00:59:25 2014` |
 //! | RFC 3339 and its relatives | `2014-12-23T00:59:25.123Z`, `2014-12-23 00:59:25 +01:00`, `2014-12-23 00:59:25 UTC` |
 //! | RFC 2822 | `Tue, 23 Dec 2014 00:59:25 +0000` |
+//! | with points | `23.12.2014 00:59:25` |
+//! | compact | `20141223005925` |
 //! | seconds, milliseconds or microseconds since 1970 | `1419296365`, `1419296365123` |
 //!
-//! A date without a zone is in UTC.
+//! A date without a zone is in UTC. `10/11/2014` could be in October or November, and is no date.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
@@ -22,7 +24,8 @@ pub(super) fn parse(text: &str) -> Option<i64> {
     let millis = parse_twitter(text.as_bytes())
         .or_else(|| parse_iso(text))
         .or_else(|| parse_rfc2822(text))
-        .or_else(|| parse_epoch(text))?;
+        .or_else(|| parse_points(text))
+        .or_else(|| if is_compact(text) { parse_compact(text) } else { parse_epoch(text) })?;
     within_form(millis)
 }
 
@@ -64,12 +67,45 @@ fn parse_twitter(text: &[u8]) -> Option<i64> {
         [d, b' ', rest @ ..] => (number(&[*d])?, rest),
         _ => return None,
     };
-    let [h0, h1, b':', i0, i1, b':', s0, s1, b' ', zone @ .., b' ', y0, y1, y2, y3] = rest else { return None };
+    let [h0, h1, b':', i0, i1, b':', s0, s1, b' ', zone @ .., y0, y1, y2, y3] = rest else { return None };
     let fields = Fields {
         date: [number(&[*y0, *y1, *y2, *y3])?, month, day],
         time: [number(&[*h0, *h1])?, number(&[*i0, *i1])?, number(&[*s0, *s1])?],
         millis: 0,
-        offset_s: offset(std::str::from_utf8(zone).ok()?)?,
+        offset_s: offset(std::str::from_utf8(zone).ok()?.trim_end())?,
+    };
+    fields.millis()
+}
+
+/// `23.12.2014 00:59:25`: with points the day comes first.
+fn parse_points(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (date, rest) = text.split_once([' ', ',']).unwrap_or((text, ""));
+    let mut parts = date.split('.').map(|part| number(part.as_bytes()));
+    let (day, month, year) = (parts.next()??, parts.next()??, parts.next()??);
+    if parts.next().is_some() || year < 1_000 {
+        return None;
+    }
+    let mut fields = Fields { date: [year, month, day], ..Fields::default() };
+    if !rest.trim().is_empty() {
+        (fields.time, fields.millis, fields.offset_s) = time_and_zone(rest.trim())?;
+    }
+    fields.millis()
+}
+
+/// Whether a text is a date without separators. As milliseconds it would be in the year 2500.
+fn is_compact(text: &str) -> bool {
+    let text = text.trim();
+    text.len() == 14 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `20141223005925`.
+fn parse_compact(text: &str) -> Option<i64> {
+    let part = |from: usize, to: usize| number(&text.trim().as_bytes()[from..to]);
+    let fields = Fields {
+        date: [part(0, 4)?, part(4, 6)?, part(6, 8)?],
+        time: [part(8, 10)?, part(10, 12)?, part(12, 14)?],
+        ..Fields::default()
     };
     fields.millis()
 }
@@ -134,6 +170,9 @@ fn offset(zone: &str) -> Option<i64> {
     if matches!(zone, "" | "Z" | "z" | "UTC" | "GMT" | "UT") {
         return Some(0);
     }
+    if let Some((_, hours)) = ZONES.iter().find(|(name, _)| *name == zone) {
+        return Some(hours * 3_600);
+    }
     let zone = zone.strip_prefix("UTC").or_else(|| zone.strip_prefix("GMT")).unwrap_or(zone);
     let (sign, digits) = match zone.split_at_checked(1)? {
         ("+", digits) => (1, digits),
@@ -147,6 +186,27 @@ fn offset(zone: &str) -> Option<i64> {
     };
     Some(sign * (i64::from(hours) * 3_600 + i64::from(minutes) * 60))
 }
+
+/// Names of zones that tools write, in hours east of Greenwich. The American ones are those of RFC
+/// 2822.
+const ZONES: [(&str, i64); 16] = [
+    ("EST", -5),
+    ("EDT", -4),
+    ("CST", -6),
+    ("CDT", -5),
+    ("MST", -7),
+    ("MDT", -6),
+    ("PST", -8),
+    ("PDT", -7),
+    ("WET", 0),
+    ("WEST", 1),
+    ("CET", 1),
+    ("CEST", 2),
+    ("EET", 2),
+    ("EEST", 3),
+    ("MSK", 3),
+    ("JST", 9),
+];
 
 fn month(name: &[u8]) -> Option<i16> {
     let name = name.get(..3)?;

@@ -41,9 +41,10 @@ pub(crate) fn each<T>(
 /// The position, from the pair of API v1.1 or the numbers of API v2.
 pub(crate) fn indices(value: Value<'_>, dropped: &mut Dropped) -> Indices {
     const FIELD: &str = "entities.indices";
-    let mut number = |value| dropped.count(value, FIELD).and_then(|at| u32::try_from(at).ok());
+    let number = |value, dropped: &mut Dropped| dropped.count(value, FIELD).and_then(|at| u32::try_from(at).ok());
     let Some(pair) = value.get("indices") else {
-        return Some([number(value.get("start"))?, number(value.get("end"))?]);
+        let (start, end) = (number(value.get("start"), dropped)?, number(value.get("end"), dropped)?);
+        return within(start, end, dropped);
     };
     let mut items = pair.items();
     let (start, end) = (items.next(), items.next());
@@ -51,12 +52,24 @@ pub(crate) fn indices(value: Value<'_>, dropped: &mut Dropped) -> Indices {
         dropped.add(FIELD);
         return None;
     }
-    Some([number(start)?, number(end)?])
+    let (start, end) = (number(start, dropped)?, number(end, dropped)?);
+    within(start, end, dropped)
+}
+
+/// A position that begins before it ends; any other is dropped.
+fn within(start: u32, end: u32, dropped: &mut Dropped) -> Indices {
+    if start <= end {
+        return Some([start, end]);
+    }
+    dropped.add("entities.indices");
+    None
 }
 
 fn tag(value: Value<'_>, dropped: &mut Dropped) -> Option<Tag> {
     let text = ["text", "tag"].into_iter().find_map(|name| value.get(name));
-    Some(Tag { text: text?.text()?.0, indices: indices(value, dropped) })
+    let text = text?.text()?.0;
+    // A tag without a name is counted as dropped.
+    (!text.is_empty()).then(|| Tag { text, indices: indices(value, dropped) })
 }
 
 fn mention(value: Value<'_>, dropped: &mut Dropped) -> Option<Mention> {

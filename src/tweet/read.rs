@@ -65,6 +65,9 @@ pub(crate) fn read_value(value: Value<'_>, reading: &mut Reading<'_>) -> Result<
                 Err(_) => identity(object, &mut reading.dropped).ok().map(|(id, _)| Referenced::Id(id)),
             };
         }
+        if object.is_some() {
+            reading.dropped.add("referenced_id");
+        }
         let id = id.into_iter().find_map(|name| value.get(name));
         reading.dropped.id(id, "referenced_id").map(Referenced::Id)
     };
@@ -203,11 +206,16 @@ fn whole(value: Value<'_>) -> Option<u64> {
     (number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number)).then_some(number as u64)
 }
 
+/// The `full_text`, unless it is empty: some tools write an empty one beside the text.
+fn full_text(value: Value<'_>) -> Option<Value<'_>> {
+    value.get("full_text").filter(|text| text.kind() != Kind::Plain || !text.raw().is_empty())
+}
+
 fn text_and_entities(value: Value<'_>, dropped: &mut Dropped) -> Result<(String, Entities), TweetError> {
-    let extended = value.get("extended_tweet").filter(|extended| extended.get("full_text").is_some());
-    let text = extended.and_then(|extended| dropped.text(extended.get("full_text"), "text"));
-    let text = text.or_else(|| dropped.text(value.get("full_text"), "text"));
-    let text = text.or_else(|| dropped.text(value.get("text"), "text"));
+    let extended = value.get("extended_tweet").filter(|extended| full_text(*extended).is_some());
+    let text = extended.and_then(|extended| dropped.text(full_text(extended), "text"));
+    let text = text.or_else(|| dropped.text(full_text(value), "text"));
+    let text = text.or_else(|| dropped.text(value.get("text").or_else(|| value.get("full_text")), "text"));
     let outer = value.get("entities");
     let mut found = match if extended.is_some() { extended.and_then(|it| it.get("entities")) } else { outer } {
         Some(given) if given.is_object() => entities::entities(given, dropped),
@@ -323,6 +331,21 @@ impl Tweet {
 }
 
 impl Tweet {
+    /// Refuses a tweet without text, media and anything else to show.
+    ///
+    /// # Errors
+    ///
+    /// It is empty.
+    pub(crate) fn not_blank(self) -> Result<Tweet, TweetError> {
+        let is_blank = self.text.is_empty()
+            && self.entities.media.is_empty()
+            && self.entities.urls.is_empty()
+            && self.poll_options.is_empty()
+            && self.quoted.is_none()
+            && self.retweet.is_none();
+        if is_blank { Err(missing_text()) } else { Ok(self) }
+    }
+
     /// Drops what is more than [`MAX_ENTITIES`] of a list.
     fn limit_lists(&mut self, dropped: &mut Dropped) {
         fn limit<T>(list: &mut Vec<T>, field: &'static str, dropped: &mut Dropped) {

@@ -80,7 +80,8 @@ impl Dropped {
             Kind::Plain | Kind::Escaped => value.str()?,
             _ => return self.none(field),
         };
-        match count_of(&text) {
+        let grouped = if value.kind() == Kind::Number { None } else { grouped_by_points(&text) };
+        match grouped.or_else(|| count_of(&text)) {
             Some(count) => Some(count),
             None if text.trim().is_empty() => None,
             None => self.none(field),
@@ -91,9 +92,9 @@ impl Dropped {
     pub(crate) fn flag(&mut self, value: Option<Value<'_>>, field: &'static str) -> Option<bool> {
         let value = value?;
         let text = if value.kind() == Kind::Invalid { None } else { value.str().or_else(|| Some(value.raw().into())) };
-        match text.as_deref() {
-            Some("true" | "True" | "1") => Some(true),
-            Some("false" | "False" | "0" | "") => Some(false),
+        match text.as_deref().map(truth_of) {
+            Some(Some(truth)) => Some(truth),
+            Some(None) if text.as_deref().is_some_and(str::is_empty) => Some(false),
             _ => self.none(field),
         }
     }
@@ -117,6 +118,12 @@ impl Dropped {
         };
         if id.is_empty() || id.starts_with('-') {
             return None;
+        }
+        if let Some(number) = float_id(&id) {
+            return match number {
+                FloatId::Whole(number) => Some(number.to_string()),
+                FloatId::Rounded => self.none(field),
+            };
         }
         if is_id(&id) && (value.kind() != Kind::Number || id.bytes().all(|byte| byte.is_ascii_digit())) {
             Some(id.into_owned())
@@ -145,6 +152,45 @@ impl Dropped {
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     (1..=MAX_ID_BYTES).contains(&text.len()) && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
+/// The truth value that a text stands for: tables have `TRUE`, `t` and `yes`.
+pub(crate) fn truth_of(text: &str) -> Option<bool> {
+    let is_any = |names: [&str; 5]| names.into_iter().any(|name| name.eq_ignore_ascii_case(text));
+    match () {
+        () if is_any(["true", "t", "1", "yes", "y"]) => Some(true),
+        () if is_any(["false", "f", "0", "no", "n"]) => Some(false),
+        () => None,
+    }
+}
+
+/// An id that a spreadsheet or a data frame wrote as a float: `1.05012E+18`, `31.0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FloatId {
+    /// Floats are exact there.
+    Whole(u64),
+    /// It may be another id.
+    Rounded,
+}
+
+/// What an id says that was a float. `None` for other ids.
+pub(crate) fn float_id(id: &str) -> Option<FloatId> {
+    let is_float = id.starts_with(|c: char| c.is_ascii_digit())
+        && id.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'e' | b'E' | b'+' | b'-'))
+        && id.bytes().any(|byte| matches!(byte, b'.' | b',' | b'e' | b'E'));
+    if !is_float {
+        return None;
+    }
+    let whole = id.trim_end_matches('0').strip_suffix('.').and_then(|digits| digits.parse().ok());
+    Some(whole.filter(|&number: &u64| number < 1 << 53).map_or(FloatId::Rounded, FloatId::Whole))
+}
+
+/// The number of a text whose thousands are separated by points: `1.234`.
+fn grouped_by_points(text: &str) -> Option<u64> {
+    let (first, groups) = text.trim().split_once('.')?;
+    let is_group = |group: &str| group.len() == 3 && group.bytes().all(|byte| byte.is_ascii_digit());
+    let is_grouped = (1..=3).contains(&first.len()) && first.bytes().all(|byte| byte.is_ascii_digit());
+    (is_grouped && groups.split('.').all(is_group)).then(|| text.trim().replace('.', "").parse().ok())?
 }
 
 /// The number that a text stands for, if it is not negative.
@@ -178,6 +224,9 @@ mod tests {
             ("1e3", Some(1_000)),
             ("\"100+\"", Some(100)),
             ("\"1,234,567\"", Some(1_234_567)),
+            ("\"1.234\"", Some(1_234)),
+            ("\"1.234.567\"", Some(1_234_567)),
+            ("1.234", Some(1)),
             ("18446744073709551615", Some(u64::MAX)),
             ("\"\"", None),
             ("-1", None),
@@ -192,6 +241,42 @@ mod tests {
             let mut dropped = Dropped::default();
             assert_eq!(dropped.count(Some(parsed.root()), "n"), expected, "{json}");
             assert_eq!(dropped.is_empty(), expected.is_some() || json == "\"\"", "{json}");
+        }
+    }
+
+    #[test]
+    fn truth_has_many_names() {
+        for (json, expected) in [
+            ("true", Some(true)),
+            ("\"TRUE\"", Some(true)),
+            ("\"t\"", Some(true)),
+            ("1", Some(true)),
+            ("\"f\"", Some(false)),
+            ("\"FALSE\"", Some(false)),
+            ("\"\"", Some(false)),
+            ("\"maybe\"", None),
+        ] {
+            let parsed = Json::parse(json).expect("a value");
+            let mut dropped = Dropped::default();
+            assert_eq!(dropped.flag(Some(parsed.root()), "flag"), expected, "{json}");
+            assert_eq!(dropped.is_empty(), expected.is_some(), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_was_a_float_is_whole_or_dropped() {
+        for (json, expected) in [
+            ("\"31.0\"", Some("31")),
+            ("\"1050118621198921728.0\"", None),
+            ("\"1.05012E+18\"", None),
+            ("\"1,05012E+18\"", None),
+            ("\"1050118621198921728\"", Some("1050118621198921728")),
+            ("\"3l66.x\"", Some("3l66.x")),
+        ] {
+            let parsed = Json::parse(json).expect("a value");
+            let mut dropped = Dropped::default();
+            assert_eq!(dropped.id(Some(parsed.root()), "id").as_deref(), expected, "{json}");
+            assert_eq!(dropped.is_empty(), expected.is_some(), "{json}");
         }
     }
 

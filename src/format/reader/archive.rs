@@ -200,6 +200,17 @@ fn is_account(name: &str) -> bool {
     name == "account.js" || name.ends_with("/account.js")
 }
 
+/// Whether a file has the tweets of a month, as in archives of X from 2012 to 2018.
+fn is_month(name: &str) -> bool {
+    let name = name.strip_suffix(".js").unwrap_or_default();
+    name.starts_with("data/js/tweets/") || name.contains("/data/js/tweets/")
+}
+
+/// Whether a file has the same tweets as those of the months, and less of each.
+fn is_summary(name: &str) -> bool {
+    name == "tweets.csv" || name.ends_with("/tweets.csv")
+}
+
 fn may_hold_tweets(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let is_hidden = name.split('/').any(|part| part.starts_with('.') && part.len() > 2) || name.starts_with("__MACOSX");

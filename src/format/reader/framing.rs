@@ -69,6 +69,8 @@ pub(super) struct Sniffer {
     value: Option<ValueScanner>,
     /// The end of the first line.
     line_end: Option<usize>,
+    /// The end of the object, if it is in the first line.
+    object_end: Option<usize>,
 }
 
 impl Sniffer {
@@ -86,20 +88,31 @@ impl Sniffer {
             b'{' => {}
             _ => return Some(Framing::Lines),
         }
-        // An object: values if it has a list of tweets or continues behind its line, otherwise
-        // lines.
-        if self.line_end.is_none() {
+        // An object: values if it has a list of tweets, continues behind its line, or has another
+        // one or a comma behind it, otherwise lines.
+        if self.object_end.is_none() && self.line_end.is_none() {
             self.at = self.at.max(1);
             self.line_end = memchr::memchr(b'\n', &bytes[self.at..]).map(|len| self.at + len);
             let scanned = self.line_end.unwrap_or(bytes.len());
             let value = self.value.get_or_insert_with(|| ValueScanner::new(b'{', lists));
             match value.scan(&bytes[..scanned], self.at, 0) {
                 ScanResult::List(_) => return Some(Framing::Values),
-                ScanResult::End(_) => return Some(Framing::Lines),
+                ScanResult::End(end) => self.object_end = Some(end),
                 ScanResult::Incomplete if value.in_string && self.line_end.is_some() => return Some(Framing::Lines),
                 ScanResult::Incomplete => {}
             }
             self.at = scanned;
+        }
+        if let Some(end) = self.object_end {
+            let more =
+                bytes[end..].iter().position(|byte| !matches!(byte, b' ' | b'\t')).map(|len| &bytes[end + len..]);
+            return match more {
+                None | Some([b'\r']) => undecided,
+                Some([b'{' | b',', ..]) => Some(Framing::Values),
+                // Files of old Macs have no other line ends.
+                Some([b'\r', next, ..]) if *next != b'\n' => Some(Framing::Values),
+                Some(_) => Some(Framing::Lines),
+            };
         }
         let Some(line_end) = self.line_end else { return undecided };
         let Some(spaces) = bytes[self.at..].iter().position(|byte| !byte.is_ascii_whitespace()) else {

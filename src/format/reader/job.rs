@@ -97,19 +97,43 @@ impl<T> Work<T> {
         }
     }
 
+    /// Whether the next document is the length of the one behind it, as in delimited streams.
+    fn is_length(&self, text: &str) -> bool {
+        let is_short = text.len() <= 10 && text.starts_with(|c: char| c.is_ascii_digit()) && is_number(text.trim_end());
+        is_short && {
+            let before = self.next_doc.checked_sub(1).and_then(|at| self.raw.docs.get(at));
+            let behind = self.raw.docs.get(self.next_doc + 1);
+            let is_object = |doc: &RawDoc| self.raw.bytes[doc.range.clone()].starts_with(b"{");
+            behind.or(before).is_some_and(is_object)
+        }
+    }
+
     /// Reads the next document, or a portion of it.
     fn read_doc(&mut self, context: &ReadContext, chunk: &mut Chunk<T>) {
         let RawDoc { location, range } = self.raw.docs[self.next_doc].clone();
         let bytes = &self.raw.bytes[range];
         let Ok(text) = str::from_utf8(bytes) else {
-            chunk.refused.push(location.refuse(RefusalKind::NotUtf8, "not UTF-8"));
+            let is_row = self.raw.table.is_some();
+            let reason = if is_row { "not UTF-8: save the table as CSV in UTF-8" } else { "not UTF-8" };
+            chunk.refused.push(location.refuse(RefusalKind::NotUtf8, reason));
             return;
         };
         let (text, format) = match (&self.raw.table, &mut self.rows) {
             (Some(table), Some(rows)) => (Cow::Owned(table.object(text, rows)), Some(&table::KIND)),
             _ => (Cow::Borrowed(text), self.job.format),
         };
-        let Some(text) = event_data(&text) else { return };
+        if self.is_length(&text) {
+            return;
+        }
+        let text = match event_data(&text) {
+            EventLine::Data(text) => text,
+            EventLine::Deletion(number) => {
+                let (id_str, at) = (number.to_owned(), chunk.tweets.len());
+                chunk.deletions.push(Deletion { id_str, at, location, is_number: true });
+                return;
+            }
+            EventLine::Other => return,
+        };
         let max_bytes = self.job.max_line_bytes;
         let rest = self.rest.take();
         let is_first = rest.is_none();
@@ -141,12 +165,30 @@ impl<T> Work<T> {
     }
 }
 
-/// The data of a line of server-sent events; other lines as they are. `None` for the lines of an
-/// event that carry none.
-fn event_data(text: &str) -> Option<&str> {
+/// A line of server-sent events, or any other line.
+#[derive(Debug, PartialEq, Eq)]
+enum EventLine<'t> {
+    /// A document.
+    Data(&'t str),
+    /// The number of a status of Mastodon, which only its event `delete` has as data.
+    Deletion(&'t str),
+    /// A line without a document.
+    Other,
+}
+
+fn event_data(text: &str) -> EventLine<'_> {
     if let Some(data) = text.strip_prefix("data:") {
-        return Some(data.trim_start()).filter(|data| data.starts_with('{'));
+        let data = data.trim();
+        return match data.as_bytes() {
+            [b'{', ..] => EventLine::Data(data),
+            [b'0'..=b'9', ..] if is_number(data) => EventLine::Deletion(data),
+            _ => EventLine::Other,
+        };
     }
     let is_other = ["event:", "id:", "retry:", ":"].into_iter().any(|field| text.starts_with(field));
-    (!is_other).then_some(text)
+    if is_other { EventLine::Other } else { EventLine::Data(text) }
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -24,6 +24,8 @@ pub(super) struct RawReader {
     stream: Decompressor,
     /// The first bytes, unpacked.
     pub(super) head: Vec<u8>,
+    /// Whether the input is an archive.
+    pub(super) is_archive: bool,
     buffer: Box<[u8]>,
     pub(super) splitter: Splitter,
     charset: Charset,
@@ -81,6 +83,7 @@ impl RawReader {
         RawReader {
             stream: Decompressor::new(Box::new(input), options),
             head: Vec::new(),
+            is_archive: false,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             splitter: Splitter::new(page_bytes(options.max_line_bytes), options.max_line_bytes, from)
                 .with_format(options.format),
@@ -178,7 +181,9 @@ impl RawReader {
             return;
         }
         let start = self.start.take().unwrap_or_default();
-        self.head = start[..start.len().min(HEAD_BYTES)].to_vec();
+        if self.member.is_none() {
+            self.head = start[..start.len().min(HEAD_BYTES)].to_vec();
+        }
         let Some(kind) = ArchiveKind::detect(&start) else {
             self.charset = Utf16::detect(&start).map_or(Charset::Utf8, Charset::Utf16);
             match &mut self.charset {
@@ -202,6 +207,7 @@ impl RawReader {
             Box::new(start.chain(rest))
         };
         let archive = Archive::open(kind, input, file, is_nested);
+        self.is_archive = true;
         self.archives.push(OpenArchive { archive, kind, file: self.member.take() });
         self.is_between = true;
     }

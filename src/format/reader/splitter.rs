@@ -13,6 +13,8 @@
 //! Pure: bytes in, chunks out. The result does not depend on how the bytes are portioned (property
 //! test `how_the_input_comes_changes_nothing`).
 
+mod rows;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use super::framing::{Cell, Container, Framing, Sniffer, assignment_len};
 use super::raw_chunk::{Location, Offset, RawChunk, RawDoc};
 use super::value_scanner::{Lists, ScanResult, ValueKind, ValueScanner};
 use super::{RefusalKind, RefusedDoc, too_long};
-use crate::format::table::{self, MAX_HEADER_BYTES, Table};
+use crate::format::table::{self, Table};
 use crate::format::{ColumnMap, FormatKind};
 
 /// A chunk is complete when it has this many bytes.
@@ -69,6 +71,13 @@ pub(super) struct Splitter {
     columns: ColumnMap,
     table: Option<Arc<Table>>,
     cell: Cell,
+    /// Whether the open row has several lines.
+    is_row_long: bool,
+    /// The byte that ends a row.
+    row_end: u8,
+    /// The lines that ended, and the first line of the open row.
+    n_lines: u64,
+    row_line: u64,
 }
 
 impl Splitter {
@@ -104,6 +113,10 @@ impl Splitter {
             columns: ColumnMap::new(),
             table: None,
             cell: Cell::Start,
+            is_row_long: false,
+            row_end: b'\n',
+            n_lines: 0,
+            row_line: 0,
         }
     }
 
@@ -135,6 +148,15 @@ impl Splitter {
         self.ready.push_back(RawChunk { refused, end, ..RawChunk::default() });
     }
 
+    /// What an input is of which no document came. `None` for an empty array or page.
+    pub(super) fn emptiness(&self) -> Option<&'static str> {
+        match self.framing {
+            Framing::Rows => Some("a table with a row of names and no other row"),
+            Framing::Values => None,
+            Framing::Unknown | Framing::Lines => Some("an empty file"),
+        }
+    }
+
     /// The position behind the last document.
     pub(super) fn position(&self) -> Offset {
         Offset { docs: self.number, bytes: None }
@@ -164,12 +186,10 @@ impl Splitter {
         match self.framing {
             Framing::Unknown => {}
             Framing::Rows => {
-                if let Some(start) = self.open {
-                    if is_truncated {
-                        result = Err(format!("it ends inside row {}", self.number));
-                    } else {
-                        self.row(start, self.buffer.len());
-                    }
+                if self.open.is_some() && is_truncated {
+                    result = Err(format!("it ends inside row {}", self.number));
+                } else {
+                    self.finish_rows();
                 }
             }
             Framing::Lines => {
@@ -324,7 +344,11 @@ impl Splitter {
 
     fn location(&self) -> Location {
         let number = self.number - self.first;
-        if self.framing == Framing::Lines { Location::Line(number) } else { Location::Element(number) }
+        match self.framing {
+            Framing::Lines => Location::Line(number),
+            Framing::Rows => Location::Line(self.row_line),
+            Framing::Unknown | Framing::Values => Location::Element(number),
+        }
     }
 
     fn refuse_long(&mut self) {
@@ -377,55 +401,11 @@ impl Splitter {
         }
         let is_forced = self.format.is_some_and(|format| format.name == table::KIND.name);
         let is_json = matches!(bytes.first(), None | Some(b'{' | b'['));
-        if is_forced || self.format.is_none() && !is_json {
-            let line_len = memchr::memchr(b'\n', &bytes[..bytes.len().min(MAX_HEADER_BYTES)]);
-            if line_len.is_none() && !at_end && bytes.len() < MAX_HEADER_BYTES {
-                return None;
-            }
-            let line = line_len.or(Some(bytes.len()).filter(|_| at_end)).map(|len| bytes[..len].trim_ascii());
-            if line.and_then(|line| Table::detect(line, &self.columns, is_forced)).is_some() {
-                return Some(Framing::Rows);
-            }
+        if (is_forced || self.format.is_none() && !is_json) && self.detect_table(at_end, is_forced)? {
+            return Some(Framing::Rows);
         }
         let (max_bytes, lists) = (self.max_bytes, self.lists());
         self.sniffer.sniff(&self.buffer[self.n_spaces..], max_bytes, at_end, lists)
-    }
-
-    fn scan_rows(&mut self) {
-        for at in self.scanned..self.buffer.len() {
-            let start = *self.open.get_or_insert_with(|| {
-                self.number += 1;
-                self.cell = Cell::Start;
-                at
-            });
-            let byte = self.buffer[at];
-            let delimiter = self.table.as_ref().map_or(b',', |table| table.delimiter());
-            let is_end = byte == b'\n' && (self.cell != Cell::Quoted || self.skipping);
-            if is_end {
-                self.row(start, at);
-                continue;
-            }
-            self.cell = match (self.cell, byte) {
-                (Cell::Quoted, b'"') => Cell::Quote,
-                (Cell::Quoted, _) | (Cell::Start | Cell::Quote, b'"') => Cell::Quoted,
-                (_, byte) if byte == delimiter || self.table.is_none() && matches!(byte, b'\t' | b';' | b'|') => {
-                    Cell::Start
-                }
-                _ => Cell::Plain,
-            };
-        }
-    }
-
-    /// Ends a row. The first one has the names of the columns.
-    fn row(&mut self, start: usize, end: usize) {
-        if self.table.is_none() {
-            let names = self.buffer[start..end].trim_ascii();
-            self.table = Table::detect(names, &self.columns, true).map(Arc::new);
-            self.number -= 1;
-            self.open = None;
-        } else {
-            self.line(start, end);
-        }
     }
 
     fn scan_values(&mut self) {

@@ -211,6 +211,7 @@ macro_rules! pack {
 
 mod archives;
 mod files;
+mod odd_files;
 
 /// Lines that compress badly, so that truncation loses only the last of them.
 fn many_lines() -> String {

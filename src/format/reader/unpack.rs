@@ -98,6 +98,8 @@ impl Decompressor {
             io::ErrorKind::UnexpectedEof => ReadError::Truncated(location),
             // This is how the deflate decoder reports a truncated input.
             io::ErrorKind::Other if error.to_string() == "unexpected BufError" => ReadError::Truncated(location),
+            // And this the decoder of xz, whose limit of memory has another message.
+            io::ErrorKind::Other if error.to_string() == "out of memory" => ReadError::Truncated(location),
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other
                 if matches!(self, Decompressor::Detected { is_compressed: true, .. }) =>
             {

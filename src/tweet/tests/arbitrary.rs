@@ -3,7 +3,7 @@
 use super::*;
 
 fn indices() -> impl Strategy<Value = Indices> {
-    prop::option::of(any::<[u32; 2]>())
+    prop::option::of(any::<[u32; 2]>().prop_map(|[one, other]| [one.min(other), one.max(other)]))
 }
 
 pub(super) fn text() -> impl Strategy<Value = String> {
@@ -34,7 +34,8 @@ pub(super) fn text() -> impl Strategy<Value = String> {
 }
 
 fn entities() -> impl Strategy<Value = Entities> {
-    let tag = || prop::collection::vec((text(), indices()).prop_map(|(text, indices)| Tag { text, indices }), 0..3);
+    let name = || text().prop_map(|text| format!("t{text}"));
+    let tag = || prop::collection::vec((name(), indices()).prop_map(|(text, indices)| Tag { text, indices }), 0..3);
     let url = (text(), text(), text(), indices()).prop_map(|(url, expanded_url, display_url, indices)| Url {
         unwound_url: Some(format!("{expanded_url}/behind")).filter(|_| url.len().is_multiple_of(2)),
         url,

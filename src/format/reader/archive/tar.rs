@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use tar::{EntryType, Header, PaxExtensions};
 
-use super::{ArchiveError, MemberSender, may_hold_tweets};
+use super::{ArchiveError, MemberSender, is_month, is_summary, may_hold_tweets};
 
 /// The length of a header, and what contents are padded to.
 const BLOCK_BYTES: usize = 512;
@@ -23,6 +23,7 @@ struct Extension {
 /// Sends the files of a tar.
 pub(super) fn send(mut input: impl Read, sender: &MemberSender) -> Result<(), ArchiveError> {
     let mut extension = Extension::default();
+    let mut has_months = false;
     while let Some(header) = next_header(&mut input)? {
         let kind = header.entry_type();
         let extends = matches!(kind, EntryType::GNULongName | EntryType::XHeader);
@@ -37,7 +38,9 @@ pub(super) fn send(mut input: impl Read, sender: &MemberSender) -> Result<(), Ar
         } else if !extends && !is_other {
             let name = std::mem::take(&mut extension).name.unwrap_or_else(|| header.path_bytes().into_owned());
             let name = String::from_utf8_lossy(&name);
-            if kind.is_file() && may_hold_tweets(&name) && !sender.send(&name, &mut content, None) {
+            has_months |= is_month(&name);
+            let is_other = has_months && is_summary(&name);
+            if kind.is_file() && !is_other && may_hold_tweets(&name) && !sender.send(&name, &mut content, None) {
                 return Ok(());
             }
         }

@@ -9,7 +9,7 @@ use zip::read::{Config, ZipFileEntry};
 use zip::result::ZipError;
 use zip::unstable::read::ZipIterable;
 
-use super::{ArchiveError, MemberSender, is_account, may_hold_tweets};
+use super::{ArchiveError, MemberSender, is_account, is_month, is_summary, may_hold_tweets};
 use crate::format::reader::READ_BYTES;
 use crate::format::x_archive::{MAX_ACCOUNT_BYTES, author};
 
@@ -24,20 +24,21 @@ pub(super) fn send(input: impl Read, file: Option<File>, sender: &MemberSender) 
         None => copy(input, MAX_COPIED_BYTES)?,
     };
     let mut archive = ZipIterable::try_new(BufReader::new(file), Config::default()).map_err(io_error)?;
-    let mut author = None;
+    let (mut author, mut has_months) = (None, false);
     let files = archive.files().map_err(io_error)?;
     while let Some(entry) = files.next() {
         let entry = entry.map_err(io_error)?;
-        if is_account(&name_of(&entry)) {
+        let name = name_of(&entry);
+        has_months |= is_month(&name);
+        if author.is_none() && is_account(&name) {
             author = read_author(entry, files.reader_mut());
-            break;
         }
     }
     let files = archive.files().map_err(io_error)?;
     while let Some(entry) = files.next() {
         let entry = entry.map_err(io_error)?;
         let name = name_of(&entry);
-        if name.ends_with('/') || !may_hold_tweets(&name) {
+        if name.ends_with('/') || has_months && is_summary(&name) || !may_hold_tweets(&name) {
             continue;
         }
         let is_read = match entry.with_reader(files.reader_mut(), ZipReadOptions::new()) {
