@@ -14,7 +14,9 @@
 //! since which seq its tweet is known. If a client may have been sent an older version, and the
 //! query does not match the document, the tweet is gone for this query: it has changed, or it is
 //! deleted. The replay does not know whether the older version matched, so it also names tweets
-//! that the client was never sent.
+//! that the client was never sent. It names none that the client can't have: versions from before
+//! the replay are up to [`ReplayQuery::holds`], and those of the replay itself were replaced after
+//! its first page.
 //!
 //! A replay keeps no snapshot and no segment alive between pages. Each page takes a new snapshot
 //! and leaves out tweets that were deleted or replaced meanwhile. When a merge has replaced a
@@ -50,6 +52,9 @@ pub struct ReplayQuery {
     pub search: Arc<CompiledSearch>,
     /// Only tweets above this seq.
     pub after: Seq,
+    /// The client may have versions up to this seq from before the replay: `after`, or
+    /// [`Seq::ZERO`] for a client that has none.
+    pub holds: Seq,
 }
 
 /// The queries of a replay that a tweet matches.
@@ -142,6 +147,9 @@ pub struct Replay {
     located_until: Seq,
     /// Seqs of the next window. It grows while few match.
     window: u64,
+    /// The newest seq of the first page. A version that a tweet up to it replaced was never
+    /// returned.
+    began_at: Option<Seq>,
 }
 
 impl Replay {
@@ -157,6 +165,7 @@ impl Replay {
             next: 0,
             located_until: Seq::ZERO,
             window: FIRST_WINDOW,
+            began_at: None,
         }
     }
 
@@ -174,6 +183,7 @@ impl Replay {
     /// When the index can't be read, or the read is stopped. The replay must not be used
     /// afterwards.
     pub fn page(&mut self, snapshot: &Snapshot, until: Seq, limits: PageLimits) -> Result<ReplayPage, SearchError> {
+        self.began_at.get_or_insert(until.min(snapshot.last_seq()));
         let mut page = ReplayPage { hits: Vec::new(), until, bytes: 0, limits };
         let committed = snapshot.committed_until(until);
         if self.position < committed && !self.load(snapshot, &mut page) {
@@ -285,11 +295,13 @@ impl Replay {
     }
 
     /// Marks the queries that a document does not match and whose clients may have an older version
-    /// of it. Versions behind the position of the replay were not returned: the newer one hid them.
+    /// of it. The replay has returned an older version only if that was the newest one when the
+    /// replay began, and is up to its position.
     fn mark_gone(&self, seq: Seq, first_seq: Seq, matching: &[u64], gone: &mut [u64]) {
+        let returned = if self.began_at.is_some_and(|began_at| seq > began_at) { self.position } else { Seq::ZERO };
         for (at, query) in self.queries.iter().enumerate() {
             let (word, bit) = (at / 64, 1 << (at % 64));
-            if matching[word] & bit == 0 && seq > query.after && first_seq <= query.after.max(self.position) {
+            if matching[word] & bit == 0 && seq > query.after && first_seq <= query.holds.max(returned) {
                 gone[word] |= bit;
             }
         }

@@ -117,7 +117,10 @@ fn replay_with_gone(
     until: Seq,
     limits: PageLimits,
 ) -> (Vec<Vec<Hit>>, Vec<Vec<Seq>>) {
-    let query = |(ast, after): &(Ast, Seq)| ReplayQuery { search: Arc::new(CompiledSearch::new(ast)), after: *after };
+    let query = |(ast, after): &(Ast, Seq)| {
+        let search = Arc::new(CompiledSearch::new(ast));
+        ReplayQuery { search, after: *after, holds: *after }
+    };
     let mut replay = Replay::new(queries.iter().map(query).collect());
     let (mut hits, mut gone, mut last) = (vec![Vec::new(); queries.len()], vec![Vec::new(); queries.len()], None);
     loop {

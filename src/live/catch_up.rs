@@ -40,6 +40,8 @@ pub(super) struct CatchUp {
     subscriptions: Vec<SubscriptionCursor>,
     /// The reader of the next page, while the session is behind.
     reader: Option<CatchUpReader>,
+    /// Whether the client has no tweet from before this catch-up.
+    is_first: bool,
 }
 
 /// A replay of all subscriptions.
@@ -104,6 +106,12 @@ impl CatchUp {
     pub(super) fn remove(&mut self, name: &SubscriptionName) {
         self.subscriptions.retain(|subscription| subscription.name != *name);
         self.reader = None;
+        self.is_first = false;
+    }
+
+    /// Says that the client has no tweet yet, so that none is gone that it was not sent.
+    pub(super) fn begin_first(&mut self) {
+        self.is_first = true;
     }
 
     /// Moves the cursors: all matches up to here were returned.
@@ -126,15 +134,17 @@ impl CatchUp {
     /// Drops the reader: the session is live again.
     pub(super) fn finish(&mut self) {
         self.reader = None;
+        self.is_first = false;
     }
 }
 
 impl CatchUpReader {
-    fn new(live: &Live, mut subscriptions: Vec<SubscriptionCursor>) -> CatchUpReader {
+    fn new(live: &Live, mut subscriptions: Vec<SubscriptionCursor>, is_first: bool) -> CatchUpReader {
         subscriptions.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let queries = subscriptions.iter().map(|subscription| ReplayQuery {
             search: subscription.query.compiled(&live.inner.compiled_queries),
             after: subscription.cursor,
+            holds: if is_first { Seq::ZERO } else { subscription.cursor },
         });
         let replay = Replay::new(queries.collect());
         CatchUpReader { replay, names: subscriptions.into_iter().map(|subscription| subscription.name).collect() }
@@ -166,7 +176,7 @@ impl CatchUpReader {
 
 /// Starts the read of the next page.
 pub(super) fn read(live: &Live, catch_up: &mut CatchUp) -> PageRead {
-    let live = live.clone();
+    let (live, is_first) = (live.clone(), catch_up.is_first);
     let reader = catch_up.reader.take().ok_or_else(|| catch_up.subscriptions.clone());
     PageRead(AbortOnDropHandle::new(tokio::spawn(async move {
         // Read before the snapshot is taken, so the snapshot holds every tweet up to this position.
@@ -174,7 +184,7 @@ pub(super) fn read(live: &Live, catch_up: &mut CatchUp) -> PageRead {
         let position = live.seq();
         let reads = live.clone();
         let page = reads.read(move |snapshot| {
-            let reader = reader.unwrap_or_else(|subscriptions| CatchUpReader::new(&live, subscriptions));
+            let reader = reader.unwrap_or_else(|subscriptions| CatchUpReader::new(&live, subscriptions, is_first));
             let first = snapshot.first_seq().before();
             // Matches that retention deleted before they were read are reported, not skipped.
             if reader.replay.position() < first {

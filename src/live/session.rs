@@ -275,6 +275,12 @@ impl Session {
         Registration { query_id, seq }
     }
 
+    /// Says that the client has no tweet from before the subscription that was just registered: it
+    /// is told of no older tweet that is gone.
+    pub(crate) fn begin_first(&mut self) {
+        self.catch_up.begin_first();
+    }
+
     fn check_position(&self, since: Seq, epoch: Option<Epoch>) -> Result<(), LiveError> {
         let first = self.live.inner.index.first_seq().before();
         let unrecoverable = |message: String| Err(LiveError::Unrecoverable { message, since: first });

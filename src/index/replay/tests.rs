@@ -15,7 +15,11 @@ fn word(word: &str) -> Ast {
 }
 
 fn everything() -> Replay {
-    Replay::new(vec![ReplayQuery { search: Arc::new(CompiledSearch::new(&Ast::All)), after: Seq::ZERO }])
+    Replay::new(vec![ReplayQuery {
+        search: Arc::new(CompiledSearch::new(&Ast::All)),
+        after: Seq::ZERO,
+        holds: Seq::ZERO,
+    }])
 }
 
 /// The seqs of the next page.
@@ -161,8 +165,8 @@ fn a_replay_says_which_tweets_are_gone_since_the_position_of_each_query() {
     // 1 changes, 2 changes twice, 3 changes and matches, 9 is new and has changed since.
     append(&index, [(9, text("a")), (1, text("b")), (2, text("b")), (3, text("a b"))]);
     let queries = |after: [u64; 2]| {
-        let query = |after| ReplayQuery { search: Arc::new(CompiledSearch::new(&word("a"))), after: Seq(after) };
-        Replay::new(after.map(query).into())
+        let search = || Arc::new(CompiledSearch::new(&word("a")));
+        Replay::new(after.map(|after| ReplayQuery { search: search(), after: Seq(after), holds: Seq(after) }).into())
     };
     let mut early = queries([4, 6]);
     assert_eq!(next_signed(&mut early, &index, 2), ["5+,", "6-,"]);
@@ -178,4 +182,36 @@ fn a_replay_says_which_tweets_are_gone_since_the_position_of_each_query() {
         assert_eq!(next_signed(&mut queries([4, 9]), &index, 10), ["6-,", "8+,", "9-,", "10,-"]);
         index.commit_now().unwrap();
     }
+}
+
+#[test]
+fn a_tweet_that_changed_before_the_replay_is_gone_only_for_clients_that_may_have_it() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(&options(dir.path())).unwrap();
+    append(&index, [(1, text("a")), (2, text("a"))]);
+    // More than one window: 100 comes after the position, and changes much later.
+    append(&index, (100..=100 + 2 * FIRST_WINDOW).map(|id| (id, text("a"))));
+    append(&index, [(1, text("b")), (100, text("b"))]);
+    index.commit_now().unwrap();
+    let last = index.last_seq().0;
+    let replay_of = |after, holds| {
+        let search = Arc::new(CompiledSearch::new(&word("a")));
+        Replay::new(vec![ReplayQuery { search, after: Seq(after), holds: Seq(holds) }])
+    };
+    let gone = |mut replay: Replay| {
+        let mut gone = Vec::new();
+        while replay.position() < index.last_seq() {
+            gone.extend(next_signed(&mut replay, &index, 7).into_iter().filter(|it| it.ends_with('-')));
+        }
+        gone
+    };
+    assert_eq!(gone(replay_of(2, 2)), [format!("{}-", last - 1)], "only tweet 1 was there before");
+    assert_eq!(gone(replay_of(2, 0)), Vec::<String>::new(), "the client has nothing");
+    assert_eq!(gone(replay_of(0, 0)), Vec::<String>::new());
+    // What the replay itself has returned is gone when it changes meanwhile.
+    let mut during = replay_of(2, 0);
+    assert_eq!(next_signed(&mut during, &index, 2), ["4+", "5+"]);
+    append(&index, [(101, text("b"))]);
+    index.commit_now().unwrap();
+    assert_eq!(gone(during), [format!("{}-", last + 1)]);
 }

@@ -144,7 +144,7 @@ fn reads(snapshot: &Snapshot) -> Vec<Read<'_>> {
         (
             "replay",
             Box::new(move |ast| {
-                let query = ReplayQuery { search: Arc::new(of(ast)), after: Seq(10) };
+                let query = ReplayQuery { search: Arc::new(of(ast)), after: Seq(10), holds: Seq(10) };
                 let limits = PageLimits { tweets: 256, bytes: usize::MAX };
                 Replay::new(vec![query]).page(snapshot, snapshot.last_seq(), limits).map(drop)
             }),

@@ -347,7 +347,7 @@ fn serves(store: &str, at: usize, with: u8) {
         }
     }
     assert_eq!(paged, found.keys().copied().collect(), "{store} {at} {with}");
-    let mut replay = Replay::new(vec![ReplayQuery { search: all, after: Seq::ZERO }]);
+    let mut replay = Replay::new(vec![ReplayQuery { search: all, after: Seq::ZERO, holds: Seq::ZERO }]);
     let (mut replayed, mut until) = (BTreeSet::new(), Seq::ZERO);
     while until < index.last_seq() {
         let page = replay.page(&snapshot, index.last_seq(), PageLimits { tweets: 7, bytes: 10_000 }).unwrap();
