@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
 use clap::Args;
 use ring::hmac;
 use serde_json::Value;
@@ -19,7 +20,7 @@ use crate::client::terminal::json_line;
 use crate::saved::webhook;
 
 /// The largest difference between a timestamp and now, as Standard Webhooks recommends.
-const TOLERANCE_S: i64 = 5 * 60;
+const TOLERANCE_S: u64 = 5 * 60;
 
 #[derive(Debug, Args)]
 pub(super) struct ReceiverArgs {
@@ -42,7 +43,7 @@ pub(super) async fn run(args: &ReceiverArgs) -> Result<(), Failure> {
     let listener =
         tokio::net::TcpListener::bind(args.listen).await.with_context(|| format!("can't listen on {}", args.listen))?;
     anstream::eprintln!("webhooks: http://{}/", listener.local_addr()?);
-    let router = Router::new().fallback(receive).with_state(key);
+    let router = Router::new().route("/", post(receive)).route("/{*path}", post(receive)).with_state(key);
     axum::serve(listener, router).await?;
     Ok(())
 }
@@ -55,7 +56,11 @@ async fn receive(State(key): State<Arc<Option<hmac::Key>>>, headers: HeaderMap, 
         return StatusCode::UNAUTHORIZED;
     }
     let Ok(text) = str::from_utf8(&body) else { return StatusCode::BAD_REQUEST };
-    match writeln!(std::io::stdout(), "{}", json_line(text, false)) {
+    if text.trim().is_empty() {
+        return StatusCode::BAD_REQUEST;
+    }
+    // Anything can be sent here, also what steers a terminal.
+    match writeln!(std::io::stdout(), "{}", json_line(text.trim(), true)) {
         Ok(()) => StatusCode::NO_CONTENT,
         // The reader of stdout has closed it.
         Err(_) => StatusCode::GONE,
@@ -68,10 +73,33 @@ fn check(key: &hmac::Key, headers: &HeaderMap, body: &[u8]) -> Result<(), &'stat
     let id = header("webhook-id").ok_or("there is no webhook-id")?;
     let timestamp = header("webhook-timestamp").and_then(|at| at.parse::<u64>().ok()).ok_or("there is no timestamp")?;
     let now = jiff::Timestamp::now().as_second();
-    if i64::try_from(timestamp).is_ok_and(|at| (now - at).abs() > TOLERANCE_S) {
+    if i64::try_from(timestamp).map_or(u64::MAX, |at| now.abs_diff(at)) > TOLERANCE_S {
         return Err("the timestamp differs from now by more than five minutes");
     }
     let signatures = header("webhook-signature").ok_or("there is no webhook-signature")?;
     let is_good = |text: &str| text.strip_prefix("v1,").is_some_and(|it| webhook::verify(key, id, timestamp, body, it));
     if signatures.split(' ').any(is_good) { Ok(()) } else { Err("the signature is wrong") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_no_clock_shows_is_refused() {
+        let key = webhook::key(&Value::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();
+        let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap();
+        let reason = |timestamp: u64| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("webhook-id", "a"), ("webhook-timestamp", &timestamp.to_string())] {
+                headers.insert(name, value.parse().unwrap());
+            }
+            headers.insert("webhook-signature", "v1,x".parse().unwrap());
+            check(&key, &headers, b"{}").unwrap_err()
+        };
+        for at in [0, now - 2 * TOLERANCE_S, now + 2 * TOLERANCE_S, i64::MAX.unsigned_abs(), u64::MAX] {
+            assert_eq!(reason(at), "the timestamp differs from now by more than five minutes", "{at}");
+        }
+        assert_eq!(reason(now), "the signature is wrong");
+    }
 }
