@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,6 +14,7 @@ use crate::tweet::{self, is_id};
 
 use super::access::{Ingestor, Operator};
 use super::errors::ApiError;
+use super::http::Path;
 use super::{TransportContext, http, openapi, params};
 
 /// The tweets that are deleted in one batch, which bounds the memory of the request.

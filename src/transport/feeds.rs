@@ -14,7 +14,7 @@ mod json_feed;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -33,6 +33,7 @@ use crate::tweet::PageKey;
 
 use super::access::{AccessControl, BaseUrl, Client, FeedReader, HasAccess, guarded};
 use super::errors::{ApiError, Code};
+use super::http::Path;
 use super::response_budget::ResponseSlot;
 use super::{Route, Transport, TransportContext, TransportKind, http, openapi};
 use bluesky::Generator;

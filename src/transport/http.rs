@@ -1,9 +1,11 @@
 //! What the handlers share: parameters of URLs, answers, and the check of a request's head.
 
-use axum::extract::OriginalUri;
+use axum::extract::{FromRequestParts, OriginalUri};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode;
+use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
 use crate::telemetry;
@@ -43,6 +45,21 @@ pub fn check_head(version: Version, headers: &HeaderMap, max_headers: usize) -> 
 
 pub(super) async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
     ApiError::new(Code::NotFound, format!("there is nothing at {}", shorten(uri.path())))
+}
+
+/// The parameters of a path. A path that is no UTF-8 is an error as every other one.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, ApiError> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        let axum::extract::Path(value) = read.map_err(|_| {
+            ApiError::new(Code::BadPayload, format!("{} is no path in UTF-8", shorten(parts.uri.path())))
+        })?;
+        Ok(Path(value))
+    }
 }
 
 /// Parses the parameters of a URL.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::MethodFilter;
@@ -27,6 +27,7 @@ use crate::tweet::is_id;
 use super::access::{Inspector, Searcher, guarded};
 use super::errors::{ApiError, Code};
 use super::explain::{ExplainedTweet, QueryPart, QueryPrice, query_parts};
+use super::http::Path;
 use super::protocol;
 use super::request_params::RequestParams;
 use super::response_budget::ResponseSlot;

@@ -18,6 +18,7 @@ use crate::telemetry;
 use super::access::{AccessControl, HeldBody, Peer, Via};
 use super::compression::compress;
 use super::errors::{ApiError, Code, shorten};
+use super::feeds::bluesky::unknown_method;
 use super::response_budget::{self, ResponseBudgets};
 use super::{Transport, TransportContext, http};
 
@@ -27,7 +28,7 @@ pub fn router<'a>(transports: impl Iterator<Item = &'a dyn Transport>, context: 
         |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     let routes = transports
         .fold(Router::new(), |router, transport| router.merge(transport.routes(context.clone())))
-        .fallback(http::not_found)
+        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed);
     compress(routes)
         .layer(middleware::from_fn_with_state(ResponseBudgets::new(&context.limits), response_budget::hold))
@@ -103,6 +104,13 @@ async fn measure(request: Request, next: Next) -> Response {
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     telemetry::request_answered(route, response.status().as_u16(), started.elapsed());
     response
+}
+
+/// The answer to an unknown path, in the form that its part of the API has.
+async fn not_found(uri: OriginalUri) -> Response {
+    let is_xrpc = uri.path().starts_with("/xrpc/");
+    let error = http::not_found(uri).await;
+    if is_xrpc { unknown_method(error) } else { error.into_response() }
 }
 
 async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> ApiError {

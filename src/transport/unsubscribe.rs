@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::TransportContext;
 use super::access::Anyone;
 use super::errors::{ApiError, Code};
+use super::http::Path;
 use super::openapi;
 
 /// A page with this text, without scripts.

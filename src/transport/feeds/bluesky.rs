@@ -150,6 +150,12 @@ impl IntoResponse for XrpcError {
     }
 }
 
+/// The answer to a method of `XRPC` that perch does not have.
+pub(in crate::transport) fn unknown_method(cause: ApiError) -> Response {
+    XrpcError { status: StatusCode::NOT_IMPLEMENTED, name: "MethodNotImplemented", ..XrpcError::from(cause) }
+        .into_response()
+}
+
 /// The generator, or the reason why there is none.
 fn generator(state: &FeedsState) -> Result<&Generator, ApiError> {
     state.generator.as_ref().ok_or_else(|| {
