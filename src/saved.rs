@@ -33,6 +33,7 @@ mod receiver;
 mod receivers;
 mod registry;
 mod running;
+mod sample_limit;
 mod schedule;
 mod sent;
 mod spec;
@@ -49,6 +50,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::auth::SearchScope;
 use crate::config::{Config, LimitsSection};
@@ -69,6 +71,8 @@ pub use receiver::ReceiverKind;
 pub use receivers::RECEIVERS;
 use registry::{Entry, Registry, raise_floor};
 use running::wake_deliveries;
+pub(crate) use sample_limit::SAMPLE_INTERVAL;
+use sample_limit::SampleLimit;
 pub(crate) use spec::{SearchRequest, SearchSpec, check_name};
 use store::{Change, Store, StoreError};
 pub(crate) use templates::TEMPLATES;
@@ -176,6 +180,7 @@ impl SavedSearches {
             limits: SavedLimits::new(&context.config.limits),
             unsubscribe_key,
             give_up: deliveries.give_up,
+            samples: SampleLimit::default(),
             wake_list: Arc::default(),
             entries: Mutex::default(),
             locks: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
@@ -288,21 +293,22 @@ impl SavedSearches {
         to_the_end(async move { inner.remove(&name, &owner, &expected).await }).await
     }
 
-    /// Whether a link for unsubscribing has this token.
+    /// Whether a link for unsubscribing from a search that is there has this token.
     pub(crate) fn is_unsubscribe_token(&self, token: &str) -> bool {
-        self.0.unsubscribe_key.delivery(token).is_some()
+        let recipient = self.0.unsubscribe_key.recipient(token);
+        recipient.is_some_and(|it| self.0.entries().by_name.contains_key(it.search.as_str()))
     }
 
     /// Removes the recipient of a mail from its search.
     ///
     /// # Errors
     ///
-    /// perch has made no such token, or the change can't be stored.
+    /// perch has made no such token, the search is gone, or the change can't be stored.
     pub(crate) async fn unsubscribe(&self, token: &str) -> Result<(), ApiError> {
-        let id = self.0.unsubscribe_key.delivery(token);
-        let id = id.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such link"))?;
+        let recipient = self.0.unsubscribe_key.recipient(token);
+        let recipient = recipient.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such link"))?;
         let inner = Arc::clone(&self.0);
-        to_the_end(async move { inner.unsubscribe(id).await }).await
+        to_the_end(async move { inner.unsubscribe(recipient).await }).await
     }
 
     /// The last tries of a search's deliveries, the newest first.
@@ -344,10 +350,14 @@ impl SavedSearches {
     ///
     /// # Errors
     ///
-    /// There is no search of this name, or it belongs to another owner.
+    /// There is no search of this name, it belongs to another owner, or a receiver has got a sample
+    /// less than [`SAMPLE_INTERVAL`] ago.
     pub(crate) async fn test(&self, name: &str, owner: &Owner) -> Result<Vec<TestResult>, ApiError> {
         self.0.check_owner(name, owner)?;
         let search = self.0.stored(name).await?.ok_or_else(|| not_found(name))?;
+        let destinations = search.spec.destinations()?;
+        let keys = destinations.iter().map(|destination| destination.receiver.key()).collect();
+        self.0.samples.take(keys, Instant::now())?;
         let (query, _) = self.0.parse(&search.spec, owner).await?;
         let request = HistorySearch {
             query: query.into(),
@@ -361,7 +371,7 @@ impl SavedSearches {
         let newest = live.search(request).await?.hits.into_iter().next();
         let batch = Batch::test(name.into(), self.0.live.epoch(), newest.as_ref());
         let mut results = Vec::new();
-        for (deliver, destination) in search.spec.destinations()?.iter().enumerate() {
+        for (deliver, destination) in destinations.iter().enumerate() {
             let sent = destination.receiver.send(&batch, &self.0.client, sent::Attempt::First).await;
             let error = match sent.outcome {
                 sent::Outcome::Delivered => None,

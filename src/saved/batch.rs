@@ -20,6 +20,9 @@ pub(super) const MAX_EVENTS: usize = 100;
 /// The most bytes of a batch, unless its only event is longer.
 const MAX_BYTES: usize = 1_000_000;
 
+/// How an event of a tweet begins.
+const NEW: &str = "[\"tweet/new\",";
+
 /// What a digest says besides its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DigestSummary {
@@ -54,8 +57,6 @@ pub struct Batch {
     pub(super) after: Seq,
     /// Every match up to this seq is in this batch or in an earlier one.
     pub(super) until: Seq,
-    /// The delivery that it belongs to; `None` in a test.
-    pub(super) delivery: Option<DeliveryId>,
     /// The query of the search; `None` in a test.
     pub(super) query: Option<Query>,
 }
@@ -70,11 +71,9 @@ pub(super) struct BatchSource<'a> {
 }
 
 impl Batch {
-    /// Takes the next batch of up to `max_events` from the front of `waiting`. With `sending`, the
-    /// batch ends at that seq, as it did when it was sent before.
+    /// Takes the next batch of up to `max_events` from the front of `waiting`.
     pub(super) fn take(
         waiting: &mut VecDeque<Arc<Delivery>>,
-        sending: Option<Seq>,
         max_events: usize,
         source: BatchSource<'_>,
     ) -> Option<Batch> {
@@ -83,35 +82,80 @@ impl Batch {
         while let Some(delivery) = waiting.front() {
             let event = event(delivery);
             bytes += event.as_str().len();
-            let is_full = match sending {
-                Some(sending) => delivery.position() > sending,
-                None => !events.is_empty() && (events.len() >= max_events || bytes > MAX_BYTES),
-            };
-            if is_full {
+            if !events.is_empty() && (events.len() >= max_events || bytes > MAX_BYTES) {
                 break;
             }
             until = delivery.position();
             events.push(event);
             waiting.pop_front();
         }
-        let until = sending.unwrap_or(until);
-        let BatchSource { search, query, delivery, epoch } = source;
-        let (search, at, kind) = (Arc::clone(search), Timestamp::now(), "search.matches");
-        let query = Some(query.clone());
-        let (id, delivery) = (message_id(delivery, epoch, until), Some(delivery));
-        (!events.is_empty()).then(|| Batch {
+        let id = message_id(source.delivery, source.epoch, until);
+        (!events.is_empty()).then(|| Batch::of_matches(id, events, (after, until), source))
+    }
+
+    /// Takes the batch that an earlier session has begun to send, which ends at `sending`.
+    ///
+    /// Its tweets are among those of the first time. But a session that begins anew does not know
+    /// which tweets that are gone the receiver had, so it may name more of them than there were.
+    /// Those that have no place in the batch follow in batches of their own.
+    pub(super) fn take_again(
+        waiting: &mut VecDeque<Arc<Delivery>>,
+        sending: Seq,
+        max_events: usize,
+        source: BatchSource<'_>,
+    ) -> Vec<Batch> {
+        let end = waiting.iter().position(|delivery| delivery.position() > sending).unwrap_or(waiting.len());
+        let after = waiting.front().map_or(Seq::ZERO, |delivery| delivery.hit.seq.before());
+        let begun: Vec<_> = waiting.drain(..end).map(|delivery| (event(&delivery), delivery.is_gone())).collect();
+        let of_tweets = begun.iter().filter(|(_, is_gone)| !is_gone);
+        let (tweets, mut bytes) =
+            of_tweets.fold((0, 0), |(n, bytes), (event, _)| (n + 1, bytes + event.as_str().len()));
+        let mut room = max_events.saturating_sub(tweets);
+        let (mut events, mut rest) = (Vec::new(), Vec::new());
+        for (event, is_gone) in begun {
+            if is_gone {
+                bytes += event.as_str().len();
+                if room == 0 || bytes > MAX_BYTES {
+                    rest.push(event);
+                    continue;
+                }
+                room -= 1;
+            }
+            events.push(event);
+        }
+        let range = (after, sending);
+        let id = message_id(source.delivery, source.epoch, sending);
+        let first = (!events.is_empty()).then(|| Batch::of_matches(id, events, range, source));
+        let rest = rest.chunks(max_events.max(1)).enumerate().map(|(at, events)| {
+            let id = id_of(source.epoch, &format!("{}:{sending}:gone:{at}", source.delivery.0));
+            Batch::of_matches(id, events.to_vec(), range, source)
+        });
+        first.into_iter().chain(rest).collect()
+    }
+
+    fn of_matches(
+        id: String,
+        events: Vec<EncodedText>,
+        (after, until): (Seq, Seq),
+        BatchSource { search, query, epoch, delivery: _ }: BatchSource<'_>,
+    ) -> Batch {
+        Batch {
             id,
-            search,
+            search: Arc::clone(search),
             epoch,
-            at,
-            kind,
+            at: Timestamp::now(),
+            kind: "search.matches",
             events,
             digest: None,
             after,
             until,
-            delivery,
-            query,
-        })
+            query: Some(query.clone()),
+        }
+    }
+
+    /// How many of its events are tweets, and not tweets that are gone.
+    pub(super) fn tweets(&self) -> usize {
+        self.events.iter().filter(|event| event.as_str().starts_with(NEW)).count()
     }
 
     /// A batch to try a receiver with: this tweet, or a made-up one.
@@ -129,7 +173,6 @@ impl Batch {
             digest: None,
             after: Seq::ZERO,
             until: Seq::ZERO,
-            delivery: None,
             query: None,
         }
     }
@@ -137,8 +180,11 @@ impl Batch {
 
 /// The id of the message of a delivery that ends at this seq.
 pub(super) fn message_id(delivery: DeliveryId, epoch: Epoch, until: Seq) -> String {
-    let id = Uuid::new_v5(&epoch.0, format!("{}:{until}", delivery.0).as_bytes());
-    format!("msg_{}", id.simple())
+    id_of(epoch, &format!("{}:{until}", delivery.0))
+}
+
+fn id_of(epoch: Epoch, name: &str) -> String {
+    format!("msg_{}", Uuid::new_v5(&epoch.0, name.as_bytes()).simple())
 }
 
 /// `["tweet/new", …]` or `["tweet/gone", …]`. All receivers share the text.
@@ -159,4 +205,33 @@ pub(super) fn event(delivery: &Delivery) -> EncodedText {
             serde_json::to_string(&("tweet/gone", gone)).expect("strings and numbers are JSON")
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::GoneReason;
+    use crate::query::QueryLimits;
+    use crate::schema::Schema;
+
+    #[test]
+    fn a_batch_that_is_sent_again_has_its_id_and_no_more_events_than_fit() {
+        let delivery = |seq: u64| {
+            let json = serde_json::json!({"id_str": seq.to_string(), "text": "a"}).to_string();
+            let tweet = tweet::analyze(&tweet::read(json.as_bytes()).unwrap());
+            let gone = DeliveryKind::Gone { reason: GoneReason::Deleted, is_followed: false };
+            let kind = if seq.is_multiple_of(5) { DeliveryKind::Matches } else { gone };
+            Arc::new(Delivery::of_kind(kind, Hit { seq: Seq(seq), id: seq, json: tweet.json }, Arc::new([None])))
+        };
+        let query = Query::parse("a", Schema::tweet(), &QueryLimits::default()).unwrap();
+        let (search, epoch) = ("a".into(), Epoch(Uuid::nil()));
+        let source = BatchSource { search: &search, query: &query, delivery: DeliveryId(1), epoch };
+        let mut waiting: VecDeque<_> = (1..=250).map(delivery).collect();
+        let batches = Batch::take_again(&mut waiting, Seq(240), 100, source);
+        let sizes: Vec<_> = batches.iter().map(|batch| (batch.events.len(), batch.tweets())).collect();
+        assert_eq!(sizes, [(100, 48), (100, 0), (40, 0)]);
+        assert_eq!((waiting.len(), &batches[0].id), (10, &message_id(DeliveryId(1), epoch, Seq(240))));
+        assert!(batches.iter().all(|batch| batch.until == Seq(240)));
+        assert!(batches[0].id != batches[1].id && batches[1].id != batches[2].id);
+    }
 }

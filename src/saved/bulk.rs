@@ -21,7 +21,7 @@ use super::pacing::millis;
 use super::receivers::Destination;
 use super::registry::{Entry, Registry, client_of};
 use super::running::Start;
-use super::spec::StoredSearch;
+use super::spec::{StoredSearch, next_revision};
 use super::store::{Change, NewSearch, Position};
 use super::{Expected, Owner, SavedSearches, SearchRequest, check_name, to_the_end};
 use crate::live::{ApiError, LiveError, QueryInput, Registration, Session, UseOf};
@@ -92,9 +92,12 @@ impl SavedSearches {
             owner: owner.subject.as_ref().to_owned(),
             created_ms: now,
             changed_ms: now,
-            revision: 1,
+            revision: next_revision(None),
             paused_because: None,
+            refused: Vec::new(),
             feed_token: None,
+            since: None,
+            unsubscribed: Vec::new(),
             deliveries: (first..).take(destinations.len()).map(DeliveryId).collect(),
             spec,
         };

@@ -8,14 +8,16 @@ use jiff::Timestamp;
 
 use super::delivery::{RunningDelivery, stop_all};
 use super::delivery_id::DeliveryId;
+use super::mail::address_of_key;
 use super::pacing::millis;
 use super::receiver::WrongField;
 use super::receivers::Destination;
 use super::registry::{Entry, Registry};
 use super::running::Start;
-use super::spec::{SearchSpec, StoredSearch};
+use super::spec::{SearchSpec, StoredSearch, next_revision};
 use super::status::DeliveryState;
 use super::store::{Change, Position};
+use super::unsubscribe::Recipient;
 use super::view::SavedSearch;
 use super::{Expected, Owner, SearchRequest, check_expected, check_name, not_found};
 use crate::ids::Seq;
@@ -42,11 +44,17 @@ impl Registry {
         check_expected(expected, old.as_ref().map(|old| old.revision))?;
         spec.unmask(old.as_ref().map(|old| &old.spec))?;
         let destinations = self.destinations(&spec)?;
+        let unsubscribed = old.as_ref().map(|old| old.unsubscribed.clone()).unwrap_or_default();
+        let destinations = without_unsubscribed(&mut spec, destinations, &unsubscribed);
         let (query, warnings) = self.parse(&spec, owner).await?;
+        let asked_since = since.map(|since| (since, epoch.clone()));
+        // A search that began after this position is not begun anew.
+        let is_begun = asked_since.is_none() || old.as_ref().is_some_and(|old| old.since == asked_since);
         if let Some(old) = &old
             && old.spec == spec
             && old.paused_because.is_none()
-            && since.is_none()
+            && old.refused.is_empty()
+            && is_begun
             && !self.has_given_up(name)
         {
             let view = self.view_of(name, old.clone()).ok_or_else(|| not_found(name))?;
@@ -63,7 +71,8 @@ impl Registry {
             None => None,
         };
         // A delivery to the same receiver goes on where it is, unless the search starts anew.
-        let goes_on = old.as_ref().is_some_and(|old| old.spec.query == spec.query) && since.is_none();
+        let is_same_query = self.entries().by_name.get(name).is_some_and(|entry| entry.query == Some(query.id()));
+        let goes_on = is_same_query && is_begun;
         let old_receivers = match &old {
             Some(old) if goes_on => old.spec.destinations().unwrap_or_default(),
             _ => Vec::new(),
@@ -98,6 +107,9 @@ impl Registry {
                 }
                 registration => registration?,
             };
+            if since.is_some() {
+                session.begin_first();
+            }
             let seq = since.unwrap_or(registration.seq);
             let follows_floor = since.is_none() && !spec.paused && destination.pacing.is_none();
             let position = Position { seq, follows_floor, ..Position::default() };
@@ -105,15 +117,25 @@ impl Registry {
             let session = (!spec.paused).then(|| Box::new(session));
             starts.push(Start { id, position, pacing: None, destination, session, is_paused: spec.paused });
         }
+        if starts.is_empty()
+            && let Some(since) = since.filter(|since| *since > 0 || epoch.is_some())
+        {
+            // It says whether there is such a position.
+            let request = Percolate { query: query.clone(), name: None, since: Some(Seq(since)), epoch };
+            self.live_of(&subject).connect_unadmitted().percolate(request).await?;
+        }
         let ids: Vec<_> = starts.iter().map(|start| start.id).collect();
         let now = millis(Timestamp::now());
         let search = StoredSearch {
             owner: subject.as_ref().to_owned(),
             created_ms: old.as_ref().map_or(now, |old| old.created_ms),
             changed_ms: now,
-            revision: old.as_ref().map_or(1, |old| old.revision + 1),
+            revision: next_revision(old.as_ref().map(|old| old.revision)),
             paused_because: None,
+            refused: Vec::new(),
             feed_token: old.as_ref().and_then(|old| old.feed_token.clone()),
+            since: asked_since.or_else(|| old.as_ref().filter(|_| goes_on).and_then(|old| old.since.clone())),
+            unsubscribed,
             deliveries: ids.clone(),
             spec,
         };
@@ -161,17 +183,22 @@ impl Registry {
         Ok(())
     }
 
-    /// Pauses a search one of whose receivers, that of this delivery, wants no more.
+    /// Pauses a delivery whose receiver wants no more.
     pub(super) async fn pause(&self, name: &str, id: DeliveryId, reason: String) {
         let _turn = self.turn(name).await;
         let Ok(Some(mut search)) = self.stored(name).await else { return };
         if !search.deliveries.contains(&id) || search.spec.paused {
             return;
         }
-        tracing::info!(search = name, reason, "a saved search is paused");
-        search.spec.paused = true;
-        search.paused_because = Some(reason);
-        search.revision += 1;
+        tracing::info!(search = name, reason, "a delivery of a saved search is paused");
+        search.refused.retain(|(other, _)| *other != id);
+        search.refused.push((id, reason.clone()));
+        let is_refused = |id: &DeliveryId| search.refused.iter().any(|(other, _)| other == id);
+        // Without a receiver that goes on, the search is paused.
+        let is_paused = search.deliveries.iter().all(is_refused);
+        search.spec.paused = is_paused;
+        search.paused_because = is_paused.then(|| reason.clone());
+        search.revision = next_revision(Some(search.revision));
         let revision = search.revision;
         let change =
             Change::Put { name: name.into(), search: Box::new(search), positions: Vec::new(), removed: Vec::new() };
@@ -179,38 +206,57 @@ impl Registry {
             return;
         }
         if let Some(entry) = self.entries().by_name.get_mut(name) {
-            (entry.is_paused, entry.revision) = (true, revision);
-            entry.deliveries.iter_mut().for_each(RunningDelivery::pause);
+            (entry.is_paused, entry.revision) = (is_paused, revision);
+            if let Some(delivery) = entry.deliveries.iter_mut().find(|delivery| delivery.id() == id) {
+                delivery.pause();
+                let mut status = delivery.status.lock();
+                self.leave_floor(delivery, &mut status);
+                status.state = DeliveryState::Paused { reason };
+            }
         }
     }
 
-    /// Removes the receiver of a delivery from its search. Does nothing if it is gone already.
-    pub(super) async fn unsubscribe(&self, id: DeliveryId) -> Result<(), ApiError> {
-        let has_it = |entry: &Entry| entry.deliveries.iter().any(|delivery| delivery.id() == id);
-        let name = self.entries().by_name.iter().find(|(_, entry)| has_it(entry)).map(|(name, _)| Arc::clone(name));
-        let Some(name) = name else { return Ok(()) };
+    /// Removes a recipient of mails from a search, for as long as there is the search.
+    ///
+    /// # Errors
+    ///
+    /// The search is gone, or the change can't be stored.
+    pub(super) async fn unsubscribe(&self, Recipient { search: name, address }: Recipient) -> Result<(), ApiError> {
+        let name: Arc<str> = name.into();
         let _turn = self.turn(&name).await;
-        let Some(mut search) = self.stored(&name).await? else { return Ok(()) };
-        let Some(at) = search.deliveries.iter().position(|other| *other == id) else { return Ok(()) };
-        search.deliveries.remove(at);
-        if at < search.spec.deliver.len() {
-            search.spec.deliver.remove(at);
+        let gone = || ApiError::new(Code::NotFound, "the search of this link is gone, and sends no more mails");
+        let mut search = self.stored(&name).await?.ok_or_else(gone)?;
+        let is_recipient =
+            |destination: &Destination| address_of_key(&destination.receiver.key()) == Some(address.as_str());
+        let at = search.spec.destinations().unwrap_or_default().iter().position(is_recipient);
+        let is_known = search.unsubscribed.contains(&address);
+        let removed: Vec<_> = match at {
+            Some(at) => {
+                search.spec.deliver.remove(at);
+                vec![search.deliveries.remove(at)]
+            }
+            None if is_known => return Ok(()),
+            None => Vec::new(),
+        };
+        if !is_known {
+            search.unsubscribed.push(address);
         }
-        search.revision += 1;
+        search.refused.retain(|(id, _)| !removed.contains(id));
+        search.revision = next_revision(Some(search.revision));
         search.changed_ms = millis(Timestamp::now());
         let revision = search.revision;
-        let (search, removed) = (Box::new(search), vec![id]);
+        let search = Box::new(search);
+        let gone = removed.clone();
         self.store.change(Change::Put { name: Arc::clone(&name), search, positions: Vec::new(), removed }).await?;
-        let stopped = match self.entries().by_name.get_mut(&name) {
+        let stopped: Vec<_> = match self.entries().by_name.get_mut(&name) {
             Some(entry) => {
                 entry.revision = revision;
-                let at = entry.deliveries.iter().position(|delivery| delivery.id() == id);
-                at.map(|at| entry.deliveries.remove(at))
+                entry.deliveries.extract_if(.., |delivery| gone.contains(&delivery.id())).collect()
             }
-            None => None,
+            None => Vec::new(),
         };
         tracing::info!(search = &*name, "a recipient has unsubscribed from a saved search");
-        stop_all(stopped.into_iter().collect()).await;
+        stop_all(stopped).await;
         Ok(())
     }
 
@@ -262,4 +308,20 @@ impl Registry {
         };
         self.entries().by_name.get(name).is_some_and(|entry| entry.deliveries.iter().any(gave_up))
     }
+}
+
+/// Takes out the receivers of mails that have unsubscribed.
+fn without_unsubscribed(
+    spec: &mut SearchSpec,
+    destinations: Vec<Destination>,
+    unsubscribed: &[String],
+) -> Vec<Destination> {
+    let is_left = |destination: &Destination| {
+        let key = destination.receiver.key();
+        address_of_key(&key).is_none_or(|address| unsubscribed.iter().all(|it| it != address))
+    };
+    let rows = std::iter::zip(std::mem::take(&mut spec.deliver), destinations);
+    let (deliver, destinations) = rows.filter(|(_, destination)| is_left(destination)).unzip();
+    spec.deliver = deliver;
+    destinations
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use redb::{ReadTransaction, ReadableDatabase as _, ReadableTable as _};
 
-use super::store::{FILE, META, PACING, POSITIONS, SEARCHES, TRIES, builder};
+use super::store::{FILE, META, PACING, POSITIONS, SEARCHES, TRIES, builder, create};
 use crate::ids::Epoch;
 
 /// The saved searches at one moment.
@@ -30,7 +30,7 @@ impl Snapshot {
     ///
     /// The snapshot can't be read, or the copy can't be written.
     pub(crate) fn write(&self, dir: &Path, epoch: Epoch) -> anyhow::Result<usize> {
-        let to = builder().create(dir.join(FILE))?.begin_write()?;
+        let to = create(&dir.join(FILE))?.begin_write()?;
         let mut searches = 0;
         {
             let mut table = to.open_table(SEARCHES)?;

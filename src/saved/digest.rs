@@ -87,7 +87,8 @@ impl Digest {
         self.count == 0
     }
 
-    /// Adds the next event. The oldest ones make room for it.
+    /// Adds the next event. The oldest ones make room for it, those of tweets that are gone first:
+    /// the receiver may never have had such a tweet.
     pub(super) fn add(&mut self, delivery: Arc<Delivery>) {
         self.count += 1;
         let key = if delivery.is_gone() {
@@ -108,7 +109,9 @@ impl Digest {
         self.bytes += bytes;
         self.entries.push_back(Entry { delivery, key, similar, bytes });
         while self.entries.len() > self.cap || (self.bytes > MAX_BYTES && self.entries.len() > 1) {
-            let Some(oldest) = self.entries.pop_front() else { break };
+            let is_gone = |entry: &Entry| entry.delivery.is_gone();
+            let oldest = self.entries.iter().position(is_gone).unwrap_or(0);
+            let Some(oldest) = self.entries.remove(oldest) else { break };
             self.bytes -= oldest.bytes;
         }
     }
@@ -128,7 +131,6 @@ impl Digest {
             digest: Some(DigestSummary { from: range.from, to: range.to, count: self.count, left_out }),
             after: range.after,
             until: range.until,
-            delivery: Some(delivery),
             query: Some(query.clone()),
         }
     }
@@ -227,6 +229,18 @@ mod tests {
         let (events, summary) = summary(digest);
         assert_eq!((events.len() as u64 + summary.left_out, summary.count), (49, 49));
         assert!(!events.is_empty() && summary.left_out > 0);
+    }
+
+    #[test]
+    fn what_is_gone_takes_no_place_of_a_tweet() {
+        let mut digest = Digest::new(2);
+        let gone = DeliveryKind::Gone { reason: GoneReason::Deleted, is_followed: false };
+        digest.add(delivery(1, "a", DeliveryKind::Matches));
+        (2..50).for_each(|seq| digest.add(delivery(seq, "x", gone)));
+        digest.add(delivery(50, "b", DeliveryKind::Matches));
+        digest.add(delivery(51, "x", gone));
+        let (events, summary) = summary(digest);
+        assert_eq!((shown(&events), summary.count, summary.left_out), (vec![(1, 0), (50, 0)], 51, 49));
     }
 
     #[test]

@@ -53,11 +53,11 @@ impl Worker {
         self.status.lock().pacing.as_deref().copied().unwrap_or_default()
     }
 
-    /// Counts events that are about to be sent. Returns the state to store, if there is a limit.
-    pub(super) fn count_used(&self, status: &mut StatusFields, events: usize) -> Option<PacingState> {
+    /// Counts tweets that are about to be sent. Returns the state to store, if there is a limit.
+    pub(super) fn count_used(&self, status: &mut StatusFields, tweets: usize) -> Option<PacingState> {
         self.pacing.as_ref()?.max_per_hour?;
         let state = status.pacing.as_deref_mut()?;
-        *state = state.with_used(events, millis(Timestamp::now()));
+        *state = state.with_used(tweets, millis(Timestamp::now()));
         Some(*state)
     }
 
@@ -91,7 +91,7 @@ impl Worker {
             from: timestamp(state.ended_ms),
             to: timestamp(state.ending_ms),
         });
-        let state = if begun.is_some() { state } else { state.with_used(batch.events.len(), now_ms) };
+        let state = if begun.is_some() { state } else { state.with_used(batch.tweets(), now_ms) };
         if begun.is_none()
             && let Err(error) = self.begin_digest(position, until, state).await
         {

@@ -14,7 +14,7 @@ use super::feed_settings::FeedSettings;
 use super::feed_token::FeedTokenHash;
 use super::pacing::millis;
 use super::registry::Registry;
-use super::spec::StoredSearch;
+use super::spec::{StoredSearch, next_revision};
 use super::store::Change;
 use super::{Owner, SavedSearches, check_name, not_found, to_the_end};
 use crate::live::{ApiError, Code};
@@ -104,7 +104,7 @@ impl Registry {
         if old.feed_token == hash {
             return Ok(());
         }
-        let revision = old.revision + 1;
+        let revision = next_revision(Some(old.revision));
         let changed_ms = millis(jiff::Timestamp::now());
         let search = StoredSearch { feed_token: hash, revision, changed_ms, ..old };
         let change =

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::{Host, Url};
 
 use super::addresses::is_public;
@@ -29,11 +30,18 @@ const MAX_BODY_BYTES: u64 = 16 * 1024;
 /// The time for such an answer.
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// At this number of hosts the client forgets those without requests.
+/// At this number of hosts the client forgets those without requests, but not which are slow.
 const SWEEP_HOSTS: usize = 1_024;
 
-/// Receivers that fail have this part of all requests beside the others.
-const FAILING_SHARE: usize = 4;
+/// At this number it forgets the slow ones too.
+const MAX_HOSTS: usize = 16_384;
+
+/// Receivers that fail have this part of all requests beside the others, and those that are slow
+/// have another one.
+const SHARE: usize = 4;
+
+/// A host is slow when its last answer took so long.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// The longest pause that a receiver can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
@@ -49,11 +57,26 @@ pub struct DeliveryClient {
     all: Semaphore,
     /// The share of receivers that fail, so that many dead ones don't hold up the others.
     failing: Semaphore,
-    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// The share of receivers that take their time.
+    slow: Semaphore,
+    hosts: Mutex<HashMap<String, Arc<HostSlots>>>,
     /// `None` without a mail server.
     mail: Option<MailClient>,
     /// The URL of perch for the world, if it is known.
     public_url: Option<Url>,
+}
+
+/// The requests to one host.
+#[derive(Debug)]
+struct HostSlots {
+    slots: Semaphore,
+    is_slow: AtomicBool,
+}
+
+impl HostSlots {
+    fn answered_after(&self, took: Duration) {
+        self.is_slow.store(took >= SLOW, Ordering::Relaxed);
+    }
 }
 
 impl DeliveryClient {
@@ -65,7 +88,8 @@ impl DeliveryClient {
             timeout: config.timeout,
             per_host: config.max_requests_per_host,
             all: Semaphore::new(config.max_requests),
-            failing: Semaphore::new((config.max_requests / FAILING_SHARE).max(1)),
+            failing: Semaphore::new((config.max_requests / SHARE).max(1)),
+            slow: Semaphore::new((config.max_requests / SHARE).max(1)),
             hosts: Mutex::default(),
             mail,
             public_url: Url::parse(public_url).ok(),
@@ -114,16 +138,26 @@ impl DeliveryClient {
         // The host's slot comes first, so that requests that wait for a slow host hold no other
         // slot.
         let host = self.host(url);
-        let slots = match attempt {
-            Attempt::First => &self.all,
-            Attempt::Again => &self.failing,
-        };
         // The semaphores are never closed.
-        let (_host, _slot) = (host.acquire().await, slots.acquire().await);
-        match timeout(self.timeout, build(client.post(url.clone())).send()).await {
+        let _host = host.slots.acquire().await;
+        let _slot = self.slots(&host, attempt).acquire().await;
+        let started = Instant::now();
+        let answered = timeout(self.timeout, build(client.post(url.clone())).send()).await;
+        host.answered_after(started.elapsed());
+        match answered {
             Ok(Ok(response)) => understand(response).await,
             Ok(Err(error)) => failed(reason(&error)),
             Err(_) => failed(format!("no answer in {} s", self.timeout.as_secs())),
+        }
+    }
+
+    /// The slots that a request takes one of. Thousands of receivers that fail or are slow hold up
+    /// those of their kind.
+    fn slots(&self, host: &HostSlots, attempt: Attempt) -> &Semaphore {
+        match attempt {
+            Attempt::Again => &self.failing,
+            Attempt::First if host.is_slow.load(Ordering::Relaxed) => &self.slow,
+            Attempt::First => &self.all,
         }
     }
 
@@ -142,13 +176,17 @@ impl DeliveryClient {
         if self.allows_private || is_public(ip) { Ok(()) } else { Err(private(&ip.to_string())) }
     }
 
-    fn host(&self, url: &Url) -> Arc<Semaphore> {
+    fn host(&self, url: &Url) -> Arc<HostSlots> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if hosts.len() >= SWEEP_HOSTS {
-            hosts.retain(|_, slots| Arc::strong_count(slots) > 1);
+            let keeps_slow = hosts.len() < MAX_HOSTS;
+            let is_slow = |host: &HostSlots| host.is_slow.load(Ordering::Relaxed);
+            hosts.retain(|_, host| Arc::strong_count(host) > 1 || (keeps_slow && is_slow(host)));
         }
         let host = url.host_str().unwrap_or_default().to_owned();
-        Arc::clone(hosts.entry(host).or_insert_with(|| Arc::new(Semaphore::new(self.per_host))))
+        Arc::clone(hosts.entry(host).or_insert_with(|| {
+            Arc::new(HostSlots { slots: Semaphore::new(self.per_host), is_slow: AtomicBool::new(false) })
+        }))
     }
 }
 
@@ -205,5 +243,43 @@ impl Resolve for PublicResolver {
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn hosts_that_are_slow_hold_up_no_others() {
+        let config = DeliveriesSection { max_requests: 8, ..DeliveriesSection::default() };
+        let client = DeliveryClient::new(&config, None, "");
+        let host = |number: usize| client.host(&Url::parse(&format!("https://{number}.example.org/")).unwrap());
+        let slow: Vec<_> = (0..20).map(host).collect();
+        slow.iter().for_each(|host| host.answered_after(SLOW));
+        let mut held = Vec::new();
+        while let Ok(slot) = client.slots(&slow[held.len()], Attempt::First).try_acquire() {
+            held.push(slot);
+        }
+        assert_eq!(held.len(), 2, "a quarter of the requests");
+        assert!(client.slots(&host(100), Attempt::First).try_acquire().is_ok());
+        assert!(client.slots(&slow[0], Attempt::Again).try_acquire().is_ok());
+        // A host that has recovered is one of the others again.
+        slow[0].answered_after(SLOW / 2);
+        assert!(client.slots(&slow[0], Attempt::First).try_acquire().is_ok());
+    }
+
+    #[test]
+    fn the_client_knows_which_hosts_are_slow_and_forgets_the_others() {
+        let client = DeliveryClient::new(&DeliveriesSection::default(), None, "");
+        let url = |number: usize| Url::parse(&format!("https://{number}.example.org/")).unwrap();
+        client.host(&url(0)).answered_after(SLOW);
+        (1..SWEEP_HOSTS + 10).for_each(|number| drop(client.host(&url(number))));
+        assert!(client.hosts.lock().unwrap().len() < SWEEP_HOSTS);
+        assert!(client.host(&url(0)).is_slow.load(Ordering::Relaxed));
+        for number in 0..MAX_HOSTS + 10 {
+            client.host(&url(number)).answered_after(SLOW);
+        }
+        assert!(client.hosts.lock().unwrap().len() <= MAX_HOSTS);
     }
 }

@@ -46,6 +46,8 @@ struct Head<'a> {
     #[serde(borrow)]
     owner: Cow<'a, str>,
     revision: u64,
+    #[serde(default)]
+    refused: Vec<IgnoredAny>,
     deliveries: Vec<DeliveryId>,
     #[serde(borrow, default)]
     deliver: Vec<ReceiverHead<'a>>,
@@ -130,7 +132,10 @@ impl Registry {
             let seq = if position.follows_floor { position.seq.max(floor) } else { position.seq };
             seq >= now && position.sending.is_none() && position.failing_since_ms.is_none() && pacing.is_none()
         };
-        let is_waiting = !head.paused && rows.iter().all(waits) && !head.deliver.iter().any(ReceiverHead::is_paced);
+        let is_waiting = !head.paused
+            && head.refused.is_empty()
+            && rows.iter().all(waits)
+            && !head.deliver.iter().any(ReceiverHead::is_paced);
         let query = QueryInput::read("query", head.query).and_then(|input| input.parse(limits, UseOf::Registration));
         let (Ok(query), true) = (query, is_waiting) else {
             let search = serde_json::from_slice(&json).with_context(unreadable)?;
@@ -209,9 +214,14 @@ impl Registry {
         let deliveries = match started {
             Ok((query, destinations)) => std::iter::zip(rows, destinations)
                 .map(|((id, position, pacing), destination)| {
-                    let is_paused = search.spec.paused;
+                    let refused = search.refused.iter().find(|(other, _)| *other == id);
+                    let is_paused = search.spec.paused || refused.is_some();
                     let start = Start { id, position, pacing, destination, session: None, is_paused };
-                    self.start(name, &owner, &query, start)
+                    let delivery = self.start(name, &owner, &query, start);
+                    if let Some((_, reason)) = refused {
+                        delivery.status.lock().state = DeliveryState::Paused { reason: reason.clone() };
+                    }
+                    delivery
                 })
                 .collect(),
             Err(ApiError { message, .. }) => {

@@ -18,6 +18,7 @@ use super::message::Message;
 use super::receiver::{Fields, Receiver, ReceiverKind, WrongField};
 use super::sent::{Attempt, Outcome, Sent};
 use super::templates::text;
+use super::unsubscribe::Recipient;
 
 pub(super) const KIND: ReceiverKind = ReceiverKind {
     name: "mail",
@@ -40,30 +41,39 @@ fn build(fields: &mut Fields) -> Result<Box<dyn Receiver>, WrongField> {
     Ok(Box::new(Mail { to }))
 }
 
+/// What the keys of receivers of mails begin with.
+const KEY: &str = "mailto:";
+
+/// The address of a receiver with this key, if it gets mails.
+pub(super) fn address_of_key(key: &str) -> Option<&str> {
+    key.strip_prefix(KEY)
+}
+
 impl Mail {
+    /// The address as it is compared: domains have no case.
+    fn address(&self) -> String {
+        format!("{}@{}", self.to.email.user(), self.to.email.domain().to_lowercase())
+    }
+
     fn write(&self, batch: &Batch, client: &MailClient) -> anyhow::Result<lettre::Message> {
         let message = Message::of(batch, MAX_EVENTS, Some(client.public_url()));
-        let unsubscribe = batch.delivery.map(|delivery| client.unsubscribe_url(delivery));
+        let recipient = Recipient { search: batch.search.to_string(), address: self.address() };
+        let unsubscribe = client.unsubscribe_url(&recipient);
         let domain = client.from.email.domain();
-        let mut mail = lettre::Message::builder()
+        let mail = lettre::Message::builder()
             .message_id(Some(format!("<{}@{domain}>", batch.id)))
             .date(batch.at.into())
             .from(client.from.clone())
             .to(self.to.clone())
             .subject(message.title())
             // Programs that answer mails by themselves leave it alone (RFC 3834).
-            .raw_header(header("Auto-Submitted", "auto-generated"));
-        if let Some(url) = &unsubscribe {
-            mail = mail
-                .raw_header(header("List-Unsubscribe", &format!("<{url}>")))
-                .raw_header(header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"));
-        }
+            .raw_header(header("Auto-Submitted", "auto-generated"))
+            .raw_header(header("List-Unsubscribe", &format!("<{unsubscribe}>")))
+            .raw_header(header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"));
         let mut text = text::body(&message);
         let mut page = html(&message);
-        if let Some(url) = &unsubscribe {
-            write!(text, "\nUnsubscribe: {url}\n")?;
-            writeln!(page, "<p><a href=\"{}\">Unsubscribe</a></p>", encode_double_quoted_attribute(url))?;
-        }
+        write!(text, "\nUnsubscribe: {unsubscribe}\n")?;
+        writeln!(page, "<p><a href=\"{}\">Unsubscribe</a></p>", encode_double_quoted_attribute(&unsubscribe))?;
         Ok(mail.multipart(MultiPart::alternative_plain_html(text, page))?)
     }
 }
@@ -106,7 +116,7 @@ impl Receiver for Mail {
     }
 
     fn key(&self) -> String {
-        format!("mailto:{}", self.to.email)
+        format!("{KEY}{}", self.address())
     }
 
     fn check(&self, client: &DeliveryClient) -> Result<(), WrongField> {

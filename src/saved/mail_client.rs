@@ -12,9 +12,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::Url;
 
-use super::delivery_id::DeliveryId;
 use super::sent::{Outcome, Sent};
-use super::unsubscribe::UnsubscribeKey;
+use super::unsubscribe::{Recipient, UnsubscribeKey};
 use crate::config::{MailEncryption, MailSection};
 
 /// Sends mails for all deliveries, through the one server of the configuration.
@@ -86,10 +85,10 @@ impl MailClient {
         &self.public_url
     }
 
-    /// The address by which the recipient of a delivery unsubscribes.
-    pub(super) fn unsubscribe_url(&self, delivery: DeliveryId) -> String {
+    /// The URL by which a recipient unsubscribes.
+    pub(super) fn unsubscribe_url(&self, recipient: &Recipient) -> String {
         let base = self.public_url.as_str().trim_end_matches('/');
-        format!("{base}/unsubscribe/{}", self.unsubscribe_key.token(delivery))
+        format!("{base}/unsubscribe/{}", self.unsubscribe_key.token(recipient))
     }
 
     /// Whether mails may go to this address.

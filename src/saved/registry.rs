@@ -10,6 +10,7 @@ use tokio::sync::RwLock;
 use super::delivery::RunningDelivery;
 use super::digest::DigestSlots;
 use super::http::DeliveryClient;
+use super::sample_limit::SampleLimit;
 use super::spec::StoredSearch;
 use super::status::{StatusFields, WakeList};
 use super::store::{Change, Position, Store, StoreWriter};
@@ -38,6 +39,7 @@ pub(super) struct Registry {
     pub(super) give_up: Duration,
     pub(super) digests: Arc<DigestSlots>,
     pub(super) wake_list: Arc<WakeList>,
+    pub(super) samples: SampleLimit,
     pub(super) entries: Mutex<Entries>,
     pub(super) locks: [tokio::sync::Mutex<()>; LOCKS],
     /// Held by changes that add deliveries, from their registration until they are in `entries`;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -72,16 +73,33 @@ pub(super) struct StoredSearch {
     /// In milliseconds since 1970.
     pub(super) created_ms: u64,
     pub(super) changed_ms: u64,
-    /// Counts the changes.
+    /// Another one for each change, and for each search of the name: see [`next_revision`].
     pub(super) revision: u64,
     /// Why perch itself has paused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) paused_because: Option<String>,
+    /// The deliveries that perch has paused because their receivers want no more, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) refused: Vec<(DeliveryId, String)>,
     /// What opens its feeds besides `public`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) feed_token: Option<FeedTokenHash>,
+    /// The position that it began after, as its owner has asked for it, with the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) since: Option<(u64, Option<String>)>,
+    /// The addresses that get no more mails of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) unsubscribed: Vec<String>,
     /// The id of each receiver's delivery.
     pub(super) deliveries: Vec<DeliveryId>,
+}
+
+/// The revision of a search that is changed, or that is new. It is the time in microseconds since
+/// 1970 unless the old one is as high. So a search that was removed and saved anew has a revision
+/// that no answer about the old one had.
+pub(super) fn next_revision(old: Option<u64>) -> u64 {
+    let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
+    old.map_or(now, |old| now.max(old + 1))
 }
 
 /// The fields of a body, and where its deliveries begin.
@@ -158,7 +176,9 @@ fn read_places(value: Value, tags: &[String]) -> Result<BTreeMap<String, u32>, A
 
 fn read_deliver(value: Value) -> Result<Vec<Map<String, Value>>, ApiError> {
     let wrong = || ApiError::field("deliver", "must be a list of up to 8 objects, each with its `type`");
-    let deliver: Vec<Map<String, Value>> = serde_json::from_value(value).map_err(|_| wrong())?;
+    let mut deliver: Vec<Map<String, Value>> = serde_json::from_value(value).map_err(|_| wrong())?;
+    // Null counts as missing, also where the field is shown.
+    deliver.iter_mut().for_each(|fields| fields.retain(|_, value| !value.is_null()));
     if deliver.len() > MAX_RECEIVERS { Err(wrong()) } else { Ok(deliver) }
 }
 
@@ -181,14 +201,16 @@ impl SearchSpec {
     }
 
     /// Puts the secrets of the stored search in the places of masks, so that a client can send back
-    /// what it has read.
+    /// what it has read. In a list, a mask stands for the newest one.
     ///
     /// # Errors
     ///
     /// A mask without a secret.
     pub(super) fn unmask(&mut self, stored: Option<&SearchSpec>) -> Result<(), ApiError> {
         for (at, fields) in self.deliver.iter_mut().enumerate() {
-            if fields.get("secret").is_none_or(|secret| *secret != MASK) {
+            let is_mask = |secret: &Value| *secret == MASK;
+            let Some(asked) = fields.get("secret") else { continue };
+            if !is_mask(asked) && !asked.as_array().is_some_and(|secrets| secrets.iter().any(is_mask)) {
                 continue;
             }
             let same =
@@ -199,6 +221,12 @@ impl SearchSpec {
                     "`deliver[{at}].secret` is {MASK:?}, which keeps the secret, but there is none for this url yet"
                 );
                 return Err(ApiError::new(Code::BadPayload, message));
+            };
+            let newest = secret.get(0).unwrap_or(&secret);
+            let unmasked = |asked: &Value| if is_mask(asked) { newest.clone() } else { asked.clone() };
+            let secret = match asked {
+                Value::Array(asked) => Value::Array(asked.iter().map(unmasked).collect()),
+                _ => secret,
             };
             fields.insert("secret".to_owned(), secret);
         }

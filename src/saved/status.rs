@@ -23,6 +23,11 @@ pub(super) enum DeliveryState {
         /// When the next one is, in milliseconds since 1970; `None` when perch has given up.
         next_try_ms: Option<u64>,
     },
+    /// Its receiver wants no more.
+    Paused {
+        /// What it has answered.
+        reason: String,
+    },
 }
 
 /// What other tasks see of a delivery.

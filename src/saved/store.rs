@@ -57,6 +57,19 @@ pub(super) fn builder() -> Builder {
     builder
 }
 
+/// Opens a file for writing, and makes it if it is missing. Only its owner may read it: it has
+/// secrets.
+pub(super) fn create(path: &Path) -> anyhow::Result<Database> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+        const OF_OWNER: u32 = 0o600;
+        let file = std::fs::OpenOptions::new().append(true).create(true).mode(OF_OWNER).open(path)?;
+        file.set_permissions(std::fs::Permissions::from_mode(OF_OWNER))?;
+    }
+    Ok(builder().create(path)?)
+}
+
 /// How far a delivery has come.
 ///
 /// Most deliveries wait for a match most of the time. They share one position, the *floor*: every
@@ -165,7 +178,7 @@ impl Store {
     pub(super) fn open(dir: &Path, epoch: Epoch, now: Seq) -> anyhow::Result<(Store, StoreWriter, Loaded)> {
         let path = dir.join(FILE);
         let open = || -> anyhow::Result<(Database, Loaded)> {
-            let database = builder().create(&path)?;
+            let database = create(&path)?;
             let mut loaded = load(&database)?;
             if loaded.epoch != Some(epoch) {
                 (loaded.floor, loaded.is_of_other_epoch) = (Seq::ZERO, loaded.epoch.is_some());

@@ -24,6 +24,9 @@ fn search(revision: u64, ids: &[u64]) -> StoredSearch {
         changed_ms: 2,
         revision,
         paused_because: None,
+        refused: Vec::new(),
+        since: None,
+        unsubscribed: Vec::new(),
         feed_token: None,
         deliveries,
     }

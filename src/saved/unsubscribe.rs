@@ -4,13 +4,20 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::hmac;
 
-use super::delivery_id::DeliveryId;
-
-/// The bytes of an id.
-const ID_BYTES: usize = 8;
-
 /// The bytes of a signature: 128 bits can't be guessed.
 const TAG_BYTES: usize = 16;
+
+/// Stands between a name and an address, neither of which has it.
+const SEPARATOR: char = '\0';
+
+/// The recipient of the mails of a search. It stays the same when the search changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Recipient {
+    /// The name of the search.
+    pub(super) search: String,
+    /// The address, with a domain in lower case.
+    pub(super) address: String,
+}
 
 /// Signs the tokens in links. It is made with the file of the saved searches, and stays as long.
 #[derive(Clone, Debug)]
@@ -21,22 +28,24 @@ impl UnsubscribeKey {
         UnsubscribeKey(hmac::Key::new(hmac::HMAC_SHA256, &key.to_be_bytes()))
     }
 
-    fn tag(&self, id: [u8; ID_BYTES]) -> hmac::Tag {
-        hmac::sign(&self.0, &[b"unsubscribe", &id[..]].concat())
+    fn tag(&self, recipient: &[u8]) -> hmac::Tag {
+        hmac::sign(&self.0, &[b"unsubscribe", recipient].concat())
     }
 
-    /// The token of a delivery.
-    pub(super) fn token(&self, id: DeliveryId) -> String {
-        let id = id.0.to_be_bytes();
-        BASE64_URL_SAFE_NO_PAD.encode([&id[..], &self.tag(id).as_ref()[..TAG_BYTES]].concat())
+    /// The token of a recipient.
+    pub(super) fn token(&self, Recipient { search, address }: &Recipient) -> String {
+        let recipient = format!("{search}{SEPARATOR}{address}");
+        let tag = self.tag(recipient.as_bytes());
+        BASE64_URL_SAFE_NO_PAD.encode([&tag.as_ref()[..TAG_BYTES], recipient.as_bytes()].concat())
     }
 
-    /// The delivery of a token.
-    pub(super) fn delivery(&self, token: &str) -> Option<DeliveryId> {
+    /// The recipient of a token.
+    pub(super) fn recipient(&self, token: &str) -> Option<Recipient> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (id, tag) = bytes.split_first_chunk::<ID_BYTES>()?;
-        let is_right: bool = subtle::ConstantTimeEq::ct_eq(tag, &self.tag(*id).as_ref()[..TAG_BYTES]).into();
-        is_right.then_some(DeliveryId(u64::from_be_bytes(*id)))
+        let (tag, recipient) = bytes.split_first_chunk::<TAG_BYTES>()?;
+        let is_right: bool = subtle::ConstantTimeEq::ct_eq(&tag[..], &self.tag(recipient).as_ref()[..TAG_BYTES]).into();
+        let (search, address) = str::from_utf8(recipient).ok().filter(|_| is_right)?.split_once(SEPARATOR)?;
+        Some(Recipient { search: search.to_owned(), address: address.to_owned() })
     }
 }
 
@@ -45,19 +54,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_token_that_perch_has_made_names_a_delivery() {
+    fn only_a_token_that_perch_has_made_names_a_recipient() {
         let key = UnsubscribeKey::new(7);
-        let token = key.token(DeliveryId(42));
-        assert_eq!(key.delivery(&token), Some(DeliveryId(42)));
-        assert_eq!(UnsubscribeKey::new(8).delivery(&token), None);
+        let recipient = Recipient { search: "java".to_owned(), address: "ann@example.org".to_owned() };
+        let token = key.token(&recipient);
+        assert_eq!(key.recipient(&token), Some(recipient));
+        assert_eq!(UnsubscribeKey::new(8).recipient(&token), None);
         for at in 0..token.len() {
             let mut other = token.clone().into_bytes();
             other[at] = if other[at] == b'A' { b'B' } else { b'A' };
             // The last character has bits that no byte needs.
-            assert!(at + 1 == token.len() || key.delivery(str::from_utf8(&other).unwrap()).is_none());
+            assert!(at + 1 == token.len() || key.recipient(str::from_utf8(&other).unwrap()).is_none());
         }
         for wrong in ["", "A", "AAAAAAAAAAA", &token[1..], &format!("{token}A"), "ä"] {
-            assert_eq!(key.delivery(wrong), None, "{wrong}");
+            assert_eq!(key.recipient(wrong), None, "{wrong}");
         }
     }
 }

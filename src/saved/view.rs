@@ -27,6 +27,9 @@ pub(crate) struct SavedSearch {
     pub(super) epoch: String,
     /// Whether a token opens its feeds.
     pub(super) has_feed_token: bool,
+    /// The addresses that get no more mails of it, whatever `deliver` says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) unsubscribed: Vec<String>,
     pub(super) deliveries: Vec<DeliveryView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) warnings: Vec<QueryWarning>,
@@ -93,6 +96,9 @@ pub(super) fn time(ms: u64) -> String {
     i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default().to_string()
 }
 
+/// The states of deliveries, the first of which a search has that has several.
+const STATES: [&str; 4] = ["failing", "catching-up", "live", "paused"];
+
 impl Registry {
     pub(super) fn state(&self, entry: &Entry, paused_because: Option<&str>) -> StateOf {
         let position_now = self.live.offered();
@@ -105,7 +111,7 @@ impl Registry {
         }
         let states: Vec<_> = entry.deliveries.iter().map(|delivery| self.delivery_state(delivery)).collect();
         let position = states.iter().map(|state| state.position).min().unwrap_or(position_now.0);
-        let rank = |state: &StateOf| ["failing", "catching-up", "live"].iter().position(|name| *name == state.state);
+        let rank = |state: &StateOf| STATES.iter().position(|name| *name == state.state);
         let worst = states.into_iter().min_by_key(rank);
         worst.map_or(StateOf { state: "live", position, reason: None, next_try: None }, |worst| StateOf {
             position,
@@ -120,6 +126,7 @@ impl Registry {
         let (state, reason, next_try) = match &status.state {
             DeliveryState::Live => ("live", None, None),
             DeliveryState::CatchingUp => ("catching-up", None, None),
+            DeliveryState::Paused { reason } => ("paused", Some(reason.clone()), None),
             DeliveryState::Failing { reason, next_try_ms } => ("failing", Some(reason.clone()), next_try_ms.map(time)),
         };
         StateOf { state, position: position.0, reason, next_try }
@@ -153,6 +160,7 @@ impl Registry {
             state: self.state(entry, search.paused_because.as_deref()),
             epoch: self.live.epoch().to_string(),
             has_feed_token: search.feed_token.is_some(),
+            unsubscribed: search.unsubscribed,
             deliveries: deliveries.collect(),
             warnings: Vec::new(),
             spec: search.spec.masked(),

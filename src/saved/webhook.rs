@@ -72,12 +72,12 @@ fn build(fields: &mut Fields) -> Result<Box<dyn Receiver>, WrongField> {
         Ok((kind, address.map_err(wrong_url)?))
     });
     let template = template.transpose()?;
-    let secrets = match fields.take("secret") {
-        None => Vec::new(),
-        Some(Value::Array(secrets)) => secrets,
-        Some(secret) => vec![secret],
+    let (secrets, is_list) = match fields.take("secret") {
+        None => (Vec::new(), false),
+        Some(Value::Array(secrets)) => (secrets, true),
+        Some(secret) => (vec![secret], false),
     };
-    if secrets.len() > MAX_SECRETS {
+    if is_list && !(1..=MAX_SECRETS).contains(&secrets.len()) {
         return Err(WrongField("secret", "must be one secret, or the new one and the old one".to_owned()));
     }
     let keys = secrets.iter().map(|secret| key(secret).ok_or_else(wrong_secret)).collect::<Result<_, _>>()?;

@@ -40,7 +40,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause that perch chooses.
 const MAX_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// The time to pause the search of a receiver that wants no more.
+/// The time to pause the delivery of a receiver that wants no more.
 const PAUSE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// For a longer pause the search is not registered.
@@ -78,7 +78,7 @@ pub(super) struct Worker {
     pub(super) client: Arc<DeliveryClient>,
     pub(super) give_up: Duration,
     pub(super) status: Arc<Status>,
-    /// Pauses the search, for this reason.
+    /// Pauses the delivery, for this reason.
     pub(super) pause: Box<dyn Fn(String) + Send + Sync>,
     /// The position that deliveries share.
     pub(super) floor: Arc<AtomicU64>,
@@ -206,28 +206,34 @@ impl Worker {
                 }
                 continue;
             }
-            let Some(batch) = Batch::take(&mut waiting, sending, self.max_events(), self.source()) else {
-                // The tweets of the batch were deleted before it was sent again.
-                return self.resumed(sending);
-            };
-            if sending.is_none()
-                && let Err(error) = Box::pin(self.begin(&batch)).await
-            {
+            if let Some(end) = sending {
+                return Box::pin(self.send_again(&mut waiting, end)).await;
+            }
+            let Some(batch) = Batch::take(&mut waiting, self.max_events(), self.source()) else { continue };
+            if let Err(error) = Box::pin(self.begin(&batch)).await {
                 return self.failed(error, None);
             }
             if let Some(end) = Box::pin(self.deliver(&batch)).await {
                 return end;
             }
             self.status.lock().delivered += batch.events.len() as u64;
-            if sending.is_some() {
-                return self.resumed(sending);
-            }
             self.move_to(Position { seq: batch.until, ..Position::default() });
             if self.digest_due().is_some() {
                 // The events of the hour are used up.
                 return End::Pause(Duration::ZERO);
             }
         }
+    }
+
+    /// Sends a batch that an earlier session began, unless its tweets were deleted meanwhile.
+    async fn send_again(&mut self, waiting: &mut VecDeque<Arc<Delivery>>, sending: Seq) -> End {
+        for batch in Batch::take_again(waiting, sending, self.receiver.max_events(), self.source()) {
+            if let Some(end) = self.deliver(&batch).await {
+                return end;
+            }
+            self.status.lock().delivered += batch.events.len() as u64;
+        }
+        self.resumed(Some(sending))
     }
 
     /// Ends a batch that an earlier session began. Tweets in it may be gone since, and a session
@@ -289,7 +295,7 @@ impl Worker {
             let mut status = self.status.lock();
             let old_pacing = status.pacing.clone();
             status.position = Position { sending: Some(batch.until), ..old };
-            let (position, used) = (status.position, self.count_used(&mut status, batch.events.len()));
+            let (position, used) = (status.position, self.count_used(&mut status, batch.tweets()));
             let change = match used {
                 Some(pacing) => Change::MovePaced(self.id, position, pacing),
                 None => Change::Move(self.id, position),

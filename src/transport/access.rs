@@ -244,7 +244,9 @@ impl AccessControl {
             Some(candidate) if self.needs_token() && !is_operator(candidate) => {
                 let token = self.authorization.verify(candidate)?;
                 // The empty owner is the operator.
-                let scope = token.rights.searches.filter(|_| !token.subject.is_empty());
+                // What a search finds is delivered, so it takes the right to search.
+                let is_allowed = token.rights.search && !token.subject.is_empty();
+                let scope = token.rights.searches.filter(|_| is_allowed);
                 let Some(scope) = scope else {
                     telemetry::turned_away("rights");
                     return Err(ApiError::forbidden("this token is not good for saved searches"));

@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodFilter;
 use serde::Serialize;
 use utoipa::IntoResponses;
 
-use crate::saved::{Expected, Filter, SavedSearch, SearchRequest, TestResult, TryView};
+use crate::saved::{Expected, Filter, SAMPLE_INTERVAL, SavedSearch, SearchRequest, TestResult, TryView};
 
 use super::access::{BaseUrl, QueryBody, Saver, guarded};
 use super::errors::{ApiError, Code};
+use super::http::Path;
 use super::{Route, TransportContext, http, openapi, unsubscribe};
 
 /// The refusals that all requests can get.
@@ -238,6 +239,8 @@ pub(super) async fn remove(
 }
 
 /// Sends one sample to each receiver of a saved search.
+///
+/// A receiver gets at most one in a minute.
 #[utoipa::path(post, path = "/api/searches/{name}/test", tag = "saved",
     security((), ("ingest_token" = []), ("jwt" = [])),
     params(("name" = String, Path, description = "Its name.")),
@@ -255,8 +258,15 @@ pub(super) async fn test(
     struct Answer {
         results: Vec<TestResult>,
     }
-    let results = context.saved.test(&name, &owner).await?;
-    Ok(Json(Answer { results }).into_response())
+    match context.saved.test(&name, &owner).await {
+        Ok(results) => Ok(Json(Answer { results }).into_response()),
+        Err(error) if error.code == Code::Limit => {
+            let mut response = error.into_response();
+            response.headers_mut().insert(header::RETRY_AFTER, SAMPLE_INTERVAL.as_secs().into());
+            Ok(response)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The last 100 tries of a saved search's deliveries, the newest first.

@@ -209,6 +209,18 @@ async fn a_token_has_rights() {
         let answer = request.body(tweet(1, "rust").to_string()).send().await.expect("perch answers");
         assert_eq!(answer.status().as_u16(), status, "{claims}");
     }
+    // What a saved search finds is delivered, so it takes both rights.
+    let rights = [
+        (json!({"searches": "own"}), 201),
+        (json!({"searches": "own", "search": false}), 403),
+        (json!({"searches": "all", "search": false}), 403),
+        (json!({}), 403),
+    ];
+    for (claims, status) in rights {
+        let request = perch.http.put(perch.url("/api/searches/a")).bearer_auth(token(&claims));
+        let answer = request.json(&json!({"query": "rust", "since": 0})).send().await.expect("perch answers");
+        assert_eq!(answer.status().as_u16(), status, "{claims}");
+    }
     perch.stop().await;
 }
 

@@ -85,6 +85,12 @@ impl Perch {
         Perch::start_in(dir, &settings).await
     }
 
+    /// Where its index is.
+    #[cfg(unix)]
+    pub(crate) fn index_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("index")
+    }
+
     /// Shuts down in order. Hands out the index directory.
     pub(crate) async fn stop(self) -> TempDir {
         self.shutdown.cancel();

@@ -22,6 +22,9 @@ pub(super) const KIND: TemplateKind = TemplateKind {
 /// Of the author and the text of a post: five with 3 bytes a character have 4 KB.
 const MAX_TEXT_CHARS: usize = 240;
 
+/// Of the author, who must leave room for the text.
+const MAX_AUTHOR_CHARS: usize = 80;
+
 const MAX_TITLE_CHARS: usize = 200;
 
 /// The topic: the last part of the path.
@@ -47,7 +50,8 @@ fn address(url: &Url) -> Result<Url, &'static str> {
 fn body(message: &Message, url: &Url) -> String {
     let mut text = String::new();
     for post in &message.posts {
-        text.push_str(&clip(&format!("{}: {}", post.byline(), post.text), MAX_TEXT_CHARS));
+        let author = clip(&post.byline(), MAX_AUTHOR_CHARS);
+        text.push_str(&clip(&format!("{author}: {}", post.text), MAX_TEXT_CHARS));
         text.push('\n');
     }
     text.push_str(&message.more().unwrap_or_default());

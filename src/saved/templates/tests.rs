@@ -58,6 +58,15 @@ fn url(template: &TemplateKind) -> Url {
     Url::parse(url).unwrap()
 }
 
+#[test]
+fn a_long_name_leaves_room_for_the_text_of_a_notification() {
+    let template = find("ntfy").unwrap();
+    let mut message = message(template, "the text", 1);
+    message.posts[0].author = "x".repeat(5_000);
+    let body: Value = serde_json::from_str(&(template.body)(&message, &url(template))).unwrap();
+    assert!(body["message"].as_str().unwrap().contains("the text"), "{body}");
+}
+
 /// The bodies of all hostile messages, with the text of their posts.
 fn bodies(name: &str) -> Vec<(String, String)> {
     let template = find(name).unwrap();

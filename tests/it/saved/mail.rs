@@ -75,6 +75,19 @@ async fn a_mail_has_a_digest_as_text_and_html_and_one_click_unsubscribes() {
     }
     let saved = get(&perch, "/api/searches/a").await;
     assert_eq!((&saved["deliver"], &saved["deliveries"]), (&json!([]), &json!([])), "{saved}");
+    // It holds when the search changes, and when its owner names the address again.
+    let again = json!({"query": "b", "deliver": [{"type": "mail", "to": "ann@EXAMPLE.org", "every": "1d"}]});
+    for _ in 0..2 {
+        let (status, saved) = put(&perch, "a", &again).await;
+        assert_eq!((status, &saved["deliver"]), (200, &json!([])), "{saved}");
+        assert_eq!(saved["unsubscribed"], json!(["ann@example.org"]));
+    }
+    let click = async || perch.http.post(perch.url(path)).send().await.expect("an answer").status();
+    assert_eq!(click().await, 200);
+    // Without the search there is nothing to unsubscribe from.
+    send(&perch, reqwest::Method::DELETE, "/api/searches/a", None).await;
+    assert_eq!(click().await, 404);
+    assert_eq!(perch.http.get(perch.url(path)).send().await.expect("an answer").status(), 404);
     for wrong in ["/unsubscribe/AAAA", "/unsubscribe/%00"] {
         assert_eq!(perch.http.post(perch.url(wrong)).send().await.expect("an answer").status(), 404, "{wrong}");
     }
@@ -97,7 +110,15 @@ async fn a_mailbox_that_does_not_exist_pauses_the_search() {
     // A test goes out at once.
     let (_, tested) = send(&perch, reqwest::Method::POST, "/api/searches/a/test", None).await;
     assert_eq!(tested["results"][0]["status"], 250, "{tested}");
-    assert_eq!(server.next().await.header("subject").as_deref(), Some("a: a test"));
+    let mail = server.next().await;
+    assert_eq!(mail.header("subject").as_deref(), Some("a: a test"));
+    // Its recipient can unsubscribe, also after the search has changed.
+    let link = mail.header("list-unsubscribe").expect("a link");
+    let path = link.trim_matches(['<', '>']).strip_prefix("https://perch.example.org").expect("the public URL");
+    let changed = json!({"query": "b", "deliver": [{"type": "mail", "to": "nobody@example.org", "every": "2d"}]});
+    put(&perch, "a", &changed).await;
+    assert_eq!(perch.http.post(perch.url(path)).send().await.expect("an answer").status(), 200);
+    assert_eq!(get(&perch, "/api/searches/a").await["deliver"], json!([]));
     perch.stop().await;
 }
 
