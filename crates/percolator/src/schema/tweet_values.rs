@@ -1,5 +1,5 @@
-//! The values of the fields `has`, `is` and `source`, each list once. What decides about a value is a
-//! `match` over its enum, so a value without a decision does not compile.
+//! The values of the fields `has`, `is` and `source`, each list once. What decides about a value is
+//! a `match` over its enum, so a value without a decision does not compile.
 
 /// An enum of values with their names, and the names that queries may write instead.
 macro_rules! values {
