@@ -12,9 +12,10 @@
 mod dry_run;
 mod input;
 mod portion;
+mod refusals;
 mod request;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,8 +32,10 @@ use super::signals::TerminationSignals;
 use crate::client::terminal::escaped;
 use crate::client::{Failure, Http, ServerArgs, address, unreachable};
 use crate::format::reader::{BulkReader, Location, RefusedDoc};
+use crate::tweet::Dropped;
 use input::{Input, ReadingArgs};
 use portion::{Line, PORTION_BYTES, Portion};
+use refusals::Refusals;
 use request::{BulkAnswer, Sent, Target};
 
 /// Grace time of requests in flight after the first signal.
@@ -110,16 +113,28 @@ struct Counts {
     accepted: u64,
     refused: u64,
     deletions: u64,
-    skipped: u64,
+    skipped: BTreeMap<&'static str, u64>,
+    dropped: Dropped,
+}
+
+/// Counts by name: `limit (2), like (1)`.
+fn listed<'n>(counts: impl IntoIterator<Item = (&'n str, u64)>) -> String {
+    counts.into_iter().map(|(name, n)| format!("{name} ({n})")).collect::<Vec<_>>().join(", ")
 }
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} accepted, {} refused", self.accepted, self.refused)?;
-        for (n, what) in [(self.deletions, "deletions"), (self.skipped, "skipped")] {
+        for (n, what) in [(self.deletions, "deletions"), (self.skipped.values().sum(), "skipped")] {
             if n > 0 {
                 write!(f, ", {n} {what}")?;
             }
+        }
+        if !self.skipped.is_empty() {
+            write!(f, "\n  skipped: {}", listed(self.skipped.iter().map(|(kind, n)| (*kind, *n))))?;
+        }
+        if !self.dropped.is_empty() {
+            write!(f, "\n  values dropped: {}", listed(self.dropped.iter()))?;
         }
         Ok(())
     }
@@ -181,20 +196,19 @@ async fn send_portions(
     requests: &mut JoinSet<Sent>,
 ) -> Result<(), Failure> {
     let mut portion = Portion::default();
-    let mut end = Ok(());
-    loop {
-        let chunk = match reader.next_chunk().await {
+    let mut refusals = Refusals::default();
+    let mut end = loop {
+        let mut chunk = match reader.next_chunk().await {
             Ok(Some(chunk)) => chunk,
-            Ok(None) => break,
-            Err(error) => {
-                end = Err(error);
-                break;
-            }
+            Ok(None) => break reader.emptiness().map_or(Ok(()), Err),
+            Err(error) => break Err(error),
         };
         progress.counts.deletions += chunk.deletions.len() as u64;
-        progress.counts.skipped += chunk.skipped.values().sum::<u64>();
+        chunk.skipped.iter().for_each(|(kind, n)| *progress.counts.skipped.entry(*kind).or_default() += n);
+        progress.counts.dropped.merge(&chunk.dropped);
         portion.add(&chunk);
-        progress.refuse(chunk.refused);
+        let n_refused = chunk.refused.len() as u64;
+        progress.refuse(n_refused, refusals.take(&mut chunk));
         if portion.is_full(target.max_portion_bytes.load(Ordering::Relaxed)) {
             while requests.len() >= parallel {
                 progress.take_one(requests).await?;
@@ -202,12 +216,20 @@ async fn send_portions(
             progress.send_in_order(std::mem::take(&mut portion), target, requests).await?;
         }
         progress.show();
-    }
+    };
     if !portion.locations.is_empty() {
         progress.send_in_order(portion, target, requests).await?;
     }
     while !requests.is_empty() {
         progress.take_one(requests).await?;
+    }
+    match refusals.end() {
+        Ok(few) => progress.refuse(0, few),
+        Err(error) => {
+            // The error stands for the lines.
+            progress.listed = progress.refused;
+            end = end.and(Err(error));
+        }
     }
     end.map_err(Failure::from)
 }
@@ -312,9 +334,9 @@ impl<'a> FileProgress<'a> {
         }
     }
 
-    fn refuse(&mut self, refused: Vec<RefusedDoc>) {
-        let mistakes = refused.into_iter().map(|refused| (refused.line, refused.reason)).collect::<Vec<_>>();
-        self.list(mistakes.len() as u64, mistakes);
+    /// Counts refused documents, and lists some.
+    fn refuse(&mut self, n: u64, listed: Vec<RefusedDoc>) {
+        self.list(n, listed.into_iter().map(|refused| (refused.line, refused.reason)).collect());
     }
 
     fn list(&mut self, refused: u64, mistakes: Vec<(u64, String)>) {

@@ -94,12 +94,12 @@ pub(super) struct StoredSearch {
     pub(super) deliveries: Vec<DeliveryId>,
 }
 
-/// The revision of a search that is changed, or that is new. It is the time in microseconds since
-/// 1970 unless the old one is as high. So a search that was removed and saved anew has a revision
-/// that no answer about the old one had.
+/// The revision of a search that is changed, or that is new. A change adds 1. A new search begins
+/// with the time in microseconds since 1970, so that one that was removed and saved anew has a
+/// revision that it had never before.
 pub(super) fn next_revision(old: Option<u64>) -> u64 {
-    let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
-    old.map_or(now, |old| now.max(old + 1))
+    let now = || u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
+    old.map_or_else(now, |old| old + 1)
 }
 
 /// The fields of a body, and where its deliveries begin.

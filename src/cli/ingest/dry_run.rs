@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::input::{Input, ReadingArgs};
-use super::{Counts, IngestArgs, Line, MAX_LISTED_LINES};
+use super::refusals::Refusals;
+use super::{Counts, IngestArgs, Line, MAX_LISTED_LINES, listed};
 use crate::client::Failure;
 use crate::client::terminal::escaped;
+use crate::format::reader::RefusedDoc;
 use crate::tweet::Dropped;
 
 /// Tweets that a dry run shows.
@@ -41,22 +43,24 @@ async fn try_file(path: &Path, reading: &ReadingArgs) -> Result<bool, Failure> {
     let (mut counts, mut shown) = (Counts::default(), Vec::new());
     let (mut formats, mut skipped) = (BTreeMap::new(), BTreeMap::new());
     let mut dropped = Dropped::default();
-    let mut end = Ok(());
-    loop {
-        let chunk = match reader.next_chunk().await {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => break,
-            Err(error) => {
-                end = Err(error);
-                break;
-            }
-        };
-        for refused in &chunk.refused {
-            if counts.refused < MAX_LISTED_LINES {
+    let mut refusals = Refusals::default();
+    let mut listed_lines = 0;
+    let mut list = |refused: Vec<RefusedDoc>| {
+        for refused in refused {
+            if listed_lines < MAX_LISTED_LINES {
                 anstream::eprintln!("{}:{}: {}", path.display(), refused.line, escaped(&refused.reason));
+                listed_lines += 1;
             }
-            counts.refused += 1;
         }
+    };
+    let mut end = loop {
+        let mut chunk = match reader.next_chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break reader.emptiness().map_or(Ok(()), Err),
+            Err(error) => break Err(error),
+        };
+        counts.refused += chunk.refused.len() as u64;
+        list(refusals.take(&mut chunk));
         counts.accepted += chunk.tweets.len() as u64;
         counts.deletions += chunk.deletions.len() as u64;
         chunk.formats.iter().for_each(|(name, n)| *formats.entry(*name).or_insert(0) += n);
@@ -64,14 +68,15 @@ async fn try_file(path: &Path, reading: &ReadingArgs) -> Result<bool, Failure> {
         dropped.merge(&chunk.dropped);
         let more = SHOWN_TWEETS.saturating_sub(shown.len());
         shown.extend(chunk.tweets.into_iter().take(more));
-    }
-    let listed = |counts: Vec<(&str, u64)>| {
-        counts.into_iter().map(|(name, n)| format!("{name} ({n})")).collect::<Vec<_>>().join(", ")
     };
+    match refusals.end() {
+        Ok(few) => list(few),
+        Err(error) => end = end.and(Err(error)),
+    }
     let mut out = anstream::stdout();
     if !formats.is_empty() {
         let Counts { accepted, refused, deletions, .. } = counts;
-        let formats = listed(formats.into_iter().collect());
+        let formats = listed(formats);
         writeln!(out, "{}: {formats}: {accepted} tweets, {refused} refused, {deletions} deletions", path.display())?;
     }
     for (what, counts) in [("skipped", skipped.into_iter().collect()), ("values dropped", dropped.iter().collect())] {

@@ -62,7 +62,7 @@ impl Input {
         let file = tokio::fs::File::open(path).await.context("can't be opened")?;
         let metadata = file.metadata().await.context("can't be read")?;
         if metadata.is_dir() {
-            return Err(anyhow!("is a directory").into());
+            return Err(anyhow!("is a directory: name the files in it, such as {}/*", path.display()).into());
         }
         let is_file = metadata.is_file();
         Ok(Input {

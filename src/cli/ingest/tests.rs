@@ -88,3 +88,27 @@ async fn a_pipe_is_opened_once() {
     assert!(reader.next_chunk().await.unwrap().is_none());
     writer.join().unwrap();
 }
+
+#[tokio::test]
+async fn a_file_without_tweets_is_one_mistake() {
+    let refusals = async |text: &'static str| {
+        let mut reader = BulkReader::new(text.as_bytes(), ReaderOptions::default());
+        let (mut refusals, mut listed) = (Refusals::default(), Vec::new());
+        while let Some(mut chunk) = reader.next_chunk().await.unwrap() {
+            listed.extend(refusals.take(&mut chunk));
+        }
+        let end = refusals.end().map_err(|error| error.to_string())?;
+        Ok::<usize, String>(listed.len() + end.len())
+    };
+    let error = refusals("{\"id\":1}\n{\"id\":2}\n").await.unwrap_err();
+    assert!(error.starts_with("none of its 2 documents is a tweet: text: missing"), "{error}");
+    assert_eq!(refusals("{\"id\":1}\n").await, Ok(1), "one mistake is one line");
+    assert_eq!(refusals("{\"id\":1}\n{\"id\":2}\n{\"id\":3,\"text\":\"a\"}\n").await, Ok(2));
+}
+
+#[test]
+fn counts_name_what_was_skipped_and_dropped() {
+    let mut counts = Counts { accepted: 2, skipped: BTreeMap::from([("like", 3)]), ..Counts::default() };
+    counts.dropped.add("lang");
+    assert_eq!(counts.to_string(), "2 accepted, 0 refused, 3 skipped\n  skipped: like (3)\n  values dropped: lang (1)");
+}
