@@ -8,7 +8,7 @@
 //! Intake <── bulk bodies ── ingest (a part of rest)
 //! ```
 //!
-//! [`router`] puts the routes together; a transport may have a listener of its own instead. A
+//! [`router()`] puts the routes together; a transport may have a listener of its own instead. A
 //! transport is a codec: it holds no state but that of its connections, and no tweet longer than it
 //! takes to write it. The rules for clients are in [`ClientSession`], and what waits for a slow
 //! client waits there, bounded. Shapes are in `protocol`, errors in `errors`; `docs/PROTOCOL.md`
