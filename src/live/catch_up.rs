@@ -129,6 +129,8 @@ impl CatchUp {
     /// Keeps the reader of a page that was returned, for the next page.
     pub(super) fn keep(&mut self, reader: CatchUpReader) {
         self.reader = Some(reader);
+        // Another reader begins behind tweets that the client has.
+        self.is_first = false;
     }
 
     /// Drops the reader: the session is live again.
